@@ -1,0 +1,159 @@
+"""Dataclasses from plain dicts, checked; and back.
+
+Every complaint is one line that names the key, the value, what is allowed and, for a name, the
+nearest valid one.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from jaxtweaks.config.fields import Rule
+from jaxtweaks.errors import UserError, did_you_mean
+
+T = TypeVar('T')
+
+_TYPE_NAMES = {
+    int: 'an integer',
+    float: 'a number',
+    bool: 'True or False',
+    str: 'a string',
+    tuple: 'a tuple',
+    dict: 'a dict',
+}
+
+
+def from_dict(cls: type[T], values: Mapping[str, Any], where: str = '') -> T:
+    """An instance of the dataclass `cls` from a nested mapping.
+
+    Args:
+      cls: a dataclass whose fields are declared with `jaxtweaks.config.fields`, or are
+        themselves such dataclasses, or tuples of them.
+      values: field name to value; missing fields take their default.
+      where: the dotted path of `values`, for the message.
+
+    Raises:
+      UserError: unknown key, wrong type, value not allowed, or a required key missing.
+    """
+    if not isinstance(values, Mapping):
+        raise UserError(f'{where}: {values!r} is not a set of keys (it should be a dict)')
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(cls)}
+    for key in values:
+        if key not in fields:
+            raise UserError(
+                f"{_join(where, key)}: unknown key '{key}'; {did_you_mean(str(key), fields)}"
+            )
+    built = {}
+    for name, field in fields.items():
+        path = _join(where, name)
+        if name in values:
+            built[name] = convert(values[name], hints[name], rule_of(field), path)
+        elif (
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        ):
+            raise UserError(f"{path}: missing; it is {field.metadata['rule'].doc}")
+    return cls(**built)
+
+
+def rule_of(field: dataclasses.Field) -> Rule | None:
+    """The rule a field was declared with; None for a section (a nested dataclass)."""
+    return field.metadata.get('rule')
+
+
+def convert(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
+    """`value` as the type `kind`, checked against `rule`. Raises UserError."""
+    if dataclasses.is_dataclass(kind):
+        return from_dict(kind, value, path)
+    origin = typing.get_origin(kind)
+    if origin in (typing.Union, types.UnionType):
+        return _convert_union(value, kind, rule, path)
+    if origin is tuple:
+        return _convert_tuple(value, kind, rule, path)
+    converted = _convert_scalar(value, origin or kind, rule, path)
+    if rule is not None and not rule.admits(converted):
+        hint = ''
+        if rule.choices is not None and isinstance(value, str):
+            hint = f'; {did_you_mean(value, rule.choices)}'
+        elif rule.allowed():
+            hint = f'; it must be {rule.allowed()}'
+        raise UserError(f'{path}: {value!r} is not allowed{hint} ({rule.doc})')
+    return converted
+
+
+def to_dict(instance: Any) -> Any:
+    """The plain nested dict of a dataclass (tuples become lists, as in JSON)."""
+    if dataclasses.is_dataclass(instance):
+        return {
+            field.name: to_dict(getattr(instance, field.name))
+            for field in dataclasses.fields(instance)
+        }
+    if isinstance(instance, tuple | list):
+        return [to_dict(item) for item in instance]
+    if isinstance(instance, Mapping):
+        return {key: to_dict(value) for key, value in instance.items()}
+    return instance
+
+
+def _join(where: str, key: str) -> str:
+    return f'{where}.{key}' if where else str(key)
+
+
+def _convert_union(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
+    options = typing.get_args(kind)
+    if value is None and type(None) in options:
+        return None
+    options = [option for option in options if option is not type(None)]
+    for option in options[:-1]:
+        try:
+            return convert(value, option, rule, path)
+        except UserError:
+            continue
+    return convert(value, options[-1], rule, path)
+
+
+def _convert_tuple(value: Any, kind: Any, rule: Rule | None, path: str) -> tuple:
+    if not isinstance(value, tuple | list):
+        raise UserError(f'{path}: {value!r} is not a tuple{_described(rule)}')
+    items = typing.get_args(kind)
+    if len(items) == 2 and items[1] is Ellipsis:
+        return tuple(
+            convert(item, items[0], rule, f'{path}[{i}]') for i, item in enumerate(value)
+        )
+    if items and len(items) != len(value):
+        raise UserError(f'{path}: {value!r} has {len(value)} items; it must have {len(items)}')
+    return tuple(
+        convert(item, kind, rule, f'{path}[{i}]')
+        for i, (item, kind) in enumerate(zip(value, items or [Any] * len(value), strict=True))
+    )
+
+
+def _convert_scalar(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
+    if kind is Any:
+        return _plain(value)
+    if kind is dict and isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        name = _TYPE_NAMES.get(kind, kind.__name__)
+        raise UserError(f'{path}: {value!r} is not {name}{_described(rule)}')
+    return value
+
+
+def _plain(value: Any) -> Any:
+    """Lists as tuples and mappings as dicts, all the way down."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return tuple(_plain(item) for item in value)
+    return value
+
+
+def _described(rule: Rule | None) -> str:
+    if rule is None:
+        return ''
+    allowed = rule.allowed()
+    return f'; it must be {allowed} ({rule.doc})' if allowed else f' ({rule.doc})'

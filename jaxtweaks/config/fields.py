@@ -1,0 +1,85 @@
+"""How a field of a setting is declared: its type, what is allowed, and whether it is traced.
+
+A *static* field (a shape or a choice) is compiled into the program: each distinct value is a
+program of its own. A *traced* field (a number) is an argument of the program: a sweep over it
+is one program, vmapped. A field may be neither (`plain`): it describes the study or the way it
+is carried out and does not reach the training program.
+"""
+
+import dataclasses
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What one field allows.
+
+    Attributes:
+      kind: 'static', 'traced' or 'plain'.
+      doc: one sentence for the user, with the unit where there is one.
+      choices: the allowed strings, or None.
+      low, high: inclusive bounds of a number (of each number of a tuple), or None.
+      above: an exclusive lower bound, or None.
+      off: the value at which a traced tweak does nothing. If it has this value in every run of
+        a sweep it is left out of the program altogether.
+    """
+
+    kind: str
+    doc: str
+    choices: tuple[str, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+    off: float | None = None
+
+    def allowed(self) -> str:
+        """The allowed values in words, '' when every value of the type is allowed."""
+        if self.choices is not None:
+            return 'one of ' + ', '.join(repr(c) for c in self.choices)
+        low = f'≥ {self.low:g}' if self.low is not None else ''
+        low = low or (f'> {self.above:g}' if self.above is not None else '')
+        high = f'≤ {self.high:g}' if self.high is not None else ''
+        return ' and '.join(part for part in (low, high) if part)
+
+    def admits(self, value: Any) -> bool:
+        """Whether `value` (already of the right type) is allowed; a tuple item by item."""
+        if isinstance(value, tuple):
+            return all(self.admits(item) for item in value)
+        if self.choices is not None:
+            return value in self.choices
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return True
+        if value != value or value in (float('inf'), float('-inf')):
+            return False
+        return (
+            (self.low is None or value >= self.low)
+            and (self.above is None or value > self.above)
+            and (self.high is None or value <= self.high)
+        )
+
+
+def _declare(kind: str, default: Any, doc: str, **rule: Any) -> Any:
+    metadata = {'rule': Rule(kind, doc, **rule)}
+    if default is dataclasses.MISSING:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+def static(default: Any, doc: str, **rule: Any) -> Any:
+    """A field compiled into the program. `rule`: see `Rule`."""
+    return _declare('static', default, doc, **rule)
+
+
+def traced(default: Any, doc: str, **rule: Any) -> Any:
+    """A number (or the index of a choice) given to the program. `rule`: see `Rule`."""
+    return _declare('traced', default, doc, **rule)
+
+
+def plain(default: Any, doc: str, **rule: Any) -> Any:
+    """A field that does not reach the training program. `rule`: see `Rule`."""
+    return _declare('plain', default, doc, **rule)
+
+
+def required(doc: str, **rule: Any) -> Any:
+    """A plain field without a default."""
+    return _declare('plain', dataclasses.MISSING, doc, **rule)

@@ -1,0 +1,19 @@
+"""The errors a user can cause, kept apart from our own."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class UserError(Exception):
+    """Something the user can mend: `main.py` prints it as one line and exits with code 2.
+
+    The message says what is wrong, where, and what would be right.
+    """
+
+
+def did_you_mean(name: str, valid: Iterable[str]) -> str:
+    """The end of an error message that lists `valid` and names the one nearest to `name`."""
+    valid = sorted(valid)
+    nearest = difflib.get_close_matches(name.lower(), valid, n=1, cutoff=0.5)
+    listed = ', '.join(valid)
+    return f"did you mean '{nearest[0]}'? (valid: {listed})" if nearest else f'valid: {listed}'
