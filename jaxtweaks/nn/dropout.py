@@ -1,0 +1,46 @@
+"""Dropout as a pure function with an explicit key and a rate that may be traced."""
+
+import jax
+import jax.numpy as jnp
+
+
+def is_off(strength: jax.Array | float) -> bool:
+    """Whether a tweak's strength is a Python 0: known before compilation to do nothing.
+
+    A traced strength is never off in this sense, but at 0 it gives bitwise the same result.
+    """
+    return isinstance(strength, int | float) and strength == 0
+
+
+def dropout(
+    key: jax.Array, x: jax.Array, rate: jax.Array | float, form: str = 'inverted'
+) -> jax.Array:
+    """Drops each entry of `x` with probability `rate`, as in training (ROLE §3.2).
+
+    The documents give the probability to keep, p = 1 − rate.
+
+    Args:
+      key: a random key.
+      x: any shape.
+      rate: scalar in [0, 1], may be traced. At 0 the result is `x` to the bit, at 1 zeros.
+      form: 'inverted' divides what is kept by 1 − rate, so that the expectation is `x`;
+        'vanilla' leaves it (and `dropout_at_test` scales instead).
+
+    Returns:
+      Like `x`.
+    """
+    if is_off(rate):
+        return x
+    keep = 1 - jnp.asarray(rate, x.dtype)
+    kept = jax.random.bernoulli(key, keep, x.shape)
+    if form == 'inverted':
+        # At rate 1 nothing is kept; 1/0 would still make a NaN in the gradient.
+        x = x * jnp.where(keep > 0, 1 / jnp.where(keep > 0, keep, 1), 0)
+    return jnp.where(kept, x, jnp.zeros_like(x))
+
+
+def dropout_at_test(x: jax.Array, rate: jax.Array | float, form: str = 'inverted') -> jax.Array:
+    """What dropout does to `x` at test: nothing (inverted), or scaling by 1 − rate (vanilla)."""
+    if form == 'inverted' or is_off(rate):
+        return x
+    return x * (1 - jnp.asarray(rate, x.dtype))
