@@ -1,0 +1,1 @@
+"""A laboratory for the small decisions that make neural networks generalise."""

@@ -51,10 +51,8 @@ def from_dict(cls: type[T], values: Mapping[str, Any], where: str = '') -> T:
         path = _join(where, name)
         if name in values:
             built[name] = convert(values[name], hints[name], rule_of(field), path)
-        elif (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        ):
-            raise UserError(f"{path}: missing; it is {field.metadata['rule'].doc}")
+        elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
+            raise UserError(f'{path}: missing; it is {field.metadata["rule"].doc}')
     return cls(**built)
 
 
@@ -119,9 +117,7 @@ def _convert_tuple(value: Any, kind: Any, rule: Rule | None, path: str) -> tuple
         raise UserError(f'{path}: {value!r} is not a tuple{_described(rule)}')
     items = typing.get_args(kind)
     if len(items) == 2 and items[1] is Ellipsis:
-        return tuple(
-            convert(item, items[0], rule, f'{path}[{i}]') for i, item in enumerate(value)
-        )
+        return tuple(convert(item, items[0], rule, f'{path}[{i}]') for i, item in enumerate(value))
     if items and len(items) != len(value):
         raise UserError(f'{path}: {value!r} has {len(value)} items; it must have {len(items)}')
     return tuple(

@@ -22,6 +22,7 @@ class Rule:
       above: an exclusive lower bound, or None.
       off: the value at which a traced tweak does nothing. If it has this value in every run of
         a sweep it is left out of the program altogether.
+      when: the field (dotted name) and its values for which this one is read; None for always.
     """
 
     kind: str
@@ -31,6 +32,7 @@ class Rule:
     high: float | None = None
     above: float | None = None
     off: float | None = None
+    when: tuple[str, tuple[str, ...]] | None = None
 
     def allowed(self) -> str:
         """The allowed values in words, '' when every value of the type is allowed."""

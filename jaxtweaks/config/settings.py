@@ -15,6 +15,13 @@ SCHEDULES = ('constant', 'step', 'triangular', 'cosine')
 SCHEMES = ('sigma', 'lecun', 'glorot', 'he', 'he_2_over_sqrt_n', 'heuristic')
 DISTRIBUTIONS = ('normal', 'uniform', 'constant')
 
+# When a field is read.
+_CNN = ('model.name', ('cnn',))
+_BATCH_NORM = ('model.batch_norm', ('before', 'after'))
+_ADAPTIVE = ('optim.name', ('adam', 'adamw', 'rmsprop'))
+_STEP = ('schedule.name', ('step',))
+_TRIANGULAR = ('schedule.name', ('triangular',))
+
 
 @dataclasses.dataclass(frozen=True)
 class Data:
@@ -43,7 +50,10 @@ class Model:
 
     name: str = static('cnn', 'the architecture', choices=('mlp', 'cnn'))
     channels: tuple[int, ...] = static(
-        (32, 64), 'channels of each block of two convolutions (cnn)', low=1
+        (32, 64),
+        'channels of each block of two convolutions (cnn)',
+        low=1,
+        when=_CNN,
     )
     hidden: tuple[int, ...] = static((512,), 'widths of the hidden dense layers', low=1)
     activation: str = static('relu', 'the nonlinearity', choices=('relu', 'tanh', 'sigmoid'))
@@ -53,13 +63,18 @@ class Model:
         choices=('none', 'before', 'after'),
     )
     bn_momentum: float = traced(
-        0.9, 'share of the old running average kept at each step', low=0.0, high=1.0
+        0.9,
+        'share of the old running average kept at each step',
+        low=0.0,
+        high=1.0,
+        when=_BATCH_NORM,
     )
-    bn_epsilon: float = static(1e-5, 'added to the variance', above=0.0)
+    bn_epsilon: float = static(1e-5, 'added to the variance', above=0.0, when=_BATCH_NORM)
     bn_running_variance: str = static(
         'unbiased',
         'the batch variance that enters the running average',
         choices=('unbiased', 'biased'),
+        when=_BATCH_NORM,
     )
 
 
@@ -71,7 +86,9 @@ class Init:
     distribution: str = traced(
         'normal', 'the law of the weights; constant sets all to σ', choices=DISTRIBUTIONS
     )
-    sigma: float = traced(0.05, "σ of the scheme 'sigma'", low=0.0)
+    sigma: float = traced(
+        0.05, "σ of the scheme 'sigma'", low=0.0, when=('init.scheme', ('sigma',))
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,7 +101,9 @@ class Dropout:
         choices=('inverted', 'vanilla'),
     )
     input: float = traced(0.0, 'drop rate of the input', low=0.0, high=1.0, off=0.0)
-    conv: float = traced(0.0, 'drop rate after each max-pool', low=0.0, high=1.0, off=0.0)
+    conv: float = traced(
+        0.0, 'drop rate after each max-pool (cnn)', low=0.0, high=1.0, off=0.0, when=_CNN
+    )
     hidden: float = traced(
         0.0, 'drop rate after each hidden dense layer', low=0.0, high=1.0, off=0.0
     )
@@ -96,10 +115,22 @@ class Optim:
 
     name: str = static('adam', 'the update rule', choices=OPTIMISERS)
     learning_rate: float = traced(1e-3, 'step size at the top of the schedule', low=0.0)
-    momentum: float = traced(0.9, 'momentum, or β₁ of Adam', low=0.0, high=1.0)
-    beta2: float = traced(0.999, 'β₂ of Adam, the decay of RMSprop', low=0.0, high=1.0)
-    epsilon: float = traced(1e-8, 'added to the denominator (Adam, RMSprop)', above=0.0)
-    weight_decay: float = traced(0.0, 'decoupled weight decay (adamw)', low=0.0, off=0.0)
+    momentum: float = traced(
+        0.9,
+        'momentum, or β₁ of Adam',
+        low=0.0,
+        high=1.0,
+        when=('optim.name', ('momentum', 'nesterov', 'adam', 'adamw')),
+    )
+    beta2: float = traced(
+        0.999, 'β₂ of Adam, the decay of RMSprop', low=0.0, high=1.0, when=_ADAPTIVE
+    )
+    epsilon: float = traced(
+        1e-8, 'added to the denominator (Adam, RMSprop)', above=0.0, when=_ADAPTIVE
+    )
+    weight_decay: float = traced(
+        0.0, 'decoupled weight decay', low=0.0, off=0.0, when=('optim.name', ('adamw',))
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,11 +139,20 @@ class Schedule:
 
     name: str = static('constant', 'the shape', choices=SCHEDULES)
     warmup_epochs: float = traced(0.0, 'linear rise from 0 before all else', low=0.0, off=0.0)
-    boundaries: tuple[float, ...] = static((), 'when the rate is multiplied (step)', low=0.0)
-    factor: float = traced(0.1, 'by what it is multiplied at each boundary (step)', low=0.0)
-    minimum: float = traced(0.0, 'lowest rate, absolute (triangular, cosine)', low=0.0)
+    boundaries: tuple[float, ...] = static(
+        (), 'when the rate is multiplied (step)', low=0.0, when=_STEP
+    )
+    factor: float = traced(
+        0.1, 'by what it is multiplied at each boundary (step)', low=0.0, when=_STEP
+    )
+    minimum: float = traced(
+        0.0,
+        'lowest rate, absolute (triangular, cosine)',
+        low=0.0,
+        when=('schedule.name', ('triangular', 'cosine')),
+    )
     half_cycle_epochs: float = traced(
-        5.0, 'from the lowest rate to the highest (triangular)', above=0.0
+        5.0, 'from the lowest rate to the highest (triangular)', above=0.0, when=_TRIANGULAR
     )
 
 
@@ -125,7 +165,9 @@ class Penalty:
         'half', 'half: ½λΣw² (ROLE §7.1); full: λΣ‖W‖² (MLP-BN eq. 10)', choices=('half', 'full')
     )
     l2_scope: str = static(
-        'weights', 'weight matrices and kernels only, or every parameter', choices=('weights', 'all')
+        'weights',
+        'weight matrices and kernels only, or every parameter',
+        choices=('weights', 'all'),
     )
 
 

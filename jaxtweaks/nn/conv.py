@@ -59,9 +59,7 @@ _conv.defvjp(_conv_fwd, _conv_bwd)
 
 
 def _forward(x: jax.Array, kernel: jax.Array, *, pads: Pads, stride: int) -> jax.Array:
-    return lax.conv_general_dilated(
-        x, kernel, (stride, stride), pads, dimension_numbers=_LAYOUT
-    )
+    return lax.conv_general_dilated(x, kernel, (stride, stride), pads, dimension_numbers=_LAYOUT)
 
 
 def _input_gradient(

@@ -18,7 +18,11 @@ from jaxtweaks.nn import norm
 from jaxtweaks.nn.init import initial_weights
 from jaxtweaks.nn.pool import max_pool
 
-ACTIVATIONS: dict[str, Callable] = {'relu': jax.nn.relu, 'tanh': jnp.tanh, 'sigmoid': jax.nn.sigmoid}
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    'relu': jax.nn.relu,
+    'tanh': jnp.tanh,
+    'sigmoid': jax.nn.sigmoid,
+}
 
 
 def _weights(

@@ -102,9 +102,7 @@ def _batch_norm_bwd(epsilon, residuals, gradients):
 batch_norm.defvjp(_batch_norm_fwd, _batch_norm_bwd)
 
 
-def update_running(
-    running: jax.Array, batch: jax.Array, momentum: jax.Array | float
-) -> jax.Array:
+def update_running(running: jax.Array, batch: jax.Array, momentum: jax.Array | float) -> jax.Array:
     """momentum · running + (1 − momentum) · batch."""
     return momentum * running + (1 - momentum) * batch
 

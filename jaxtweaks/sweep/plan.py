@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.build import to_dict
@@ -44,23 +44,28 @@ class Group:
     """Runs trained side by side by one call of a compiled program.
 
     Attributes:
-      static: what is compiled in.
-      runs: at most `size`.
+      runs: at most `size`, all with the same static part.
       size: the number of runs compiled for. It decides the last bits of a result, so it is part
         of the record, and a smaller group is padded to it.
       batching: 'vmap' (all runs in each operation) or 'map' (one run after the other).
+      off: the traced tweaks left out of the program, see `config.trace.off_everywhere`.
     """
 
-    static: Setting
     runs: tuple[Run, ...]
     size: int
     batching: str
+    off: frozenset[str]
+
+    @property
+    def static(self) -> Setting:
+        """What is compiled in."""
+        return trace.split(self.runs[0].setting, self.off)[0]
 
     @property
     def id(self) -> str:
         """Names the group's files."""
-        text = ' '.join([*(run.id for run in self.runs), str(self.size), self.batching])
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        parts = [run.id for run in self.runs] + [str(self.size), self.batching, *sorted(self.off)]
+        return hashlib.sha256(' '.join(parts).encode()).hexdigest()[:12]
 
     def padded(self) -> tuple[Run, ...]:
         """The runs, the last one repeated until there are `size`."""
@@ -82,23 +87,17 @@ def by_program(runs: Sequence[Run], off: frozenset[str]) -> dict[Setting, list[R
 
 
 def into_groups(
-    programs: dict[Setting, list[Run]],
-    largest: Callable[[Setting], int],
-    batching: Callable[[Setting], str],
+    runs: Sequence[Run], largest: int, batching: str, off: frozenset[str]
 ) -> list[Group]:
-    """Cuts each program's runs into as few groups as allowed, of sizes as equal as can be.
+    """Cuts the runs of one program into as few groups as allowed, of sizes as equal as can be.
 
     Args:
-      programs: see `by_program`.
-      largest: the most runs of a program that may be trained side by side.
-      batching: how they are.
+      runs: with the same static part.
+      largest: the most runs that may be trained side by side.
+      batching, off: see `Group`.
     """
-    groups = []
-    for static, runs in programs.items():
-        count = math.ceil(len(runs) / largest(static))
-        size = math.ceil(len(runs) / count)
-        groups += [
-            Group(static, tuple(runs[i : i + size]), size, batching(static))
-            for i in range(0, len(runs), size)
-        ]
-    return groups
+    count = math.ceil(len(runs) / largest)
+    size = math.ceil(len(runs) / count)
+    return [
+        Group(tuple(runs[i : i + size]), size, batching, off) for i in range(0, len(runs), size)
+    ]

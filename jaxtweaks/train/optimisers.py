@@ -9,7 +9,9 @@ from jaxtweaks.config.settings import Optim
 from jaxtweaks.nn.dropout import is_off
 
 
-def build(config: Optim, schedule: Callable[[jax.Array], jax.Array]) -> optax.GradientTransformation:
+def build(
+    config: Optim, schedule: Callable[[jax.Array], jax.Array]
+) -> optax.GradientTransformation:
     """The update rule of a run.
 
     Args:

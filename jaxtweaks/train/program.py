@@ -142,7 +142,10 @@ class Program:
             # have one size, and no image is left out.
             chosen = order[jnp.mod(i * batch.size + batch, self.train_size)]
             return self.step(
-                hyper, seed, state, self._standardised(data, data.training.images[chosen]),
+                hyper,
+                seed,
+                state,
+                self._standardised(data, data.training.images[chosen]),
                 data.training.labels[chosen],
             )
 
@@ -193,25 +196,34 @@ class Program:
           each also as accuracy). The 'running' ones are means over the epoch's own batches, with
           the parameters and the noise they were trained with.
         """
-        shown = min(self.static.train.train_eval_size, self.train_size)
-        part = jax.tree.map(lambda leaf: leaf[:shown], data.training)
         metrics = {
             'running_loss': state['loss_sum'] / self.steps_per_epoch,
             'running_accuracy': state['correct_sum'] / self.steps_per_epoch,
         }
-        for name, split in (('train', part), ('validation', data.validation)):
+        for name, split in (('train', self._shown(data)), ('validation', data.validation)):
             measured = self.evaluate(hyper, state, data, split)
             metrics |= {f'{name}_{key}': measured[key] for key in ('loss', 'accuracy')}
         if self.static.train.select == 'last':
             return state, metrics
         return state | {'best': self._better(state, metrics, epoch)}, metrics
 
-    def chosen(self, state: State) -> dict[str, Any]:
-        """What is tested: 'params', 'batch_stats' and the 'epoch' they are from (1, 2, …)."""
+    def finish(self, hyper: trace.Hyper, state: State, data: DeviceData) -> dict[str, jax.Array]:
+        """Tests the chosen parameters, once.
+
+        Returns:
+          'train_loss', 'validation_loss', 'test_loss', each also as accuracy, scalars;
+          'confusion' of the test set, int32 [classes, classes]; 'chosen_epoch', 1 for the first.
+        """
         if self.static.train.select == 'last':
-            epoch = state['step'] // self.steps_per_epoch
-            return {name: state[name] for name in ('params', 'batch_stats')} | {'epoch': epoch}
-        return {name: state['best'][name] for name in ('params', 'batch_stats', 'epoch')}
+            chosen = state | {'epoch': state['step'] // self.steps_per_epoch}
+        else:
+            chosen = state['best']
+        splits = {'train': self._shown(data), 'validation': data.validation, 'test': data.test}
+        found = {'chosen_epoch': chosen['epoch']}
+        for name, split in splits.items():
+            measured = self.evaluate(hyper, chosen, data, split)
+            found |= {f'{name}_{key}': measured[key] for key in ('loss', 'accuracy')}
+        return found | {'confusion': measured['confusion']}
 
     def evaluate(
         self,
@@ -262,6 +274,11 @@ class Program:
             'accuracy': jnp.where(jnp.isfinite(loss), correct / count, jnp.nan),
             'confusion': sums['confusion'],
         }
+
+    def _shown(self, data: DeviceData) -> DeviceSplit:
+        """The training images on which networks are evaluated: the first, the same for all."""
+        count = min(self.static.train.train_eval_size, self.train_size)
+        return jax.tree.map(lambda leaf: leaf[:count], data.training)
 
     def _standardised(self, data: DeviceData, images: jax.Array) -> jax.Array:
         pixels = images.astype(jnp.float32)

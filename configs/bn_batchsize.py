@@ -1,0 +1,101 @@
+"""Does batch norm regularise more when the batches are larger? (ROLE §5.3, Figure 4)
+
+    python main.py --config=configs/bn_batchsize.py
+
+The CNN of ROLE §2 with batch norm before each ReLU, and without it as a control, at batch sizes
+8 … 256. The document concludes that "with a larger batch size, regularization effect is more
+evident"; the usual theory, that the noise of small batches is what regularises, says the opposite.
+So the generalisation gap (training − validation accuracy) and the test accuracy are both tested,
+with and without the control subtracted.
+
+Choices of this project: see `common.role_cnn`; batch norm before the ReLU; the same learning rate
+at every batch size.
+"""
+
+from configs import common
+from jaxtweaks.sweep.expand import grid, product
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.role_cnn('bn_batchsize', size)
+    config.question = 'Does batch norm regularise more when the batches are larger?'
+    config.document = 'ROLE §5.3, Figure 4'
+    sizes = (8, 64) if config.size == 'smoke' else (8, 16, 32, 64, 128, 256)
+    config.sweep = product(
+        grid('train.batch_size', *sizes), grid('model.batch_norm', 'before', 'none')
+    )
+    config.names = (
+        ('train.batch_size', 'batch size'),
+        ('model.batch_norm', 'batch norm'),
+        ('model.batch_norm=before', 'with'),
+        ('model.batch_norm=none', 'without'),
+    )
+    with_bn, without = {'model.batch_norm': 'before'}, {'model.batch_norm': 'none'}
+    along = {'along': 'train.batch_size', 'at': 'last_epoch'}
+    config.figures = (
+        {
+            'name': 'accuracy_by_epoch',
+            'kind': 'curves',
+            'title': 'Validation accuracy by epoch',
+            'metrics': ('validation_accuracy',),
+            'hue': 'train.batch_size',
+            'panels': 'model.batch_norm',
+        },
+        {
+            'name': 'loss_by_epoch',
+            'kind': 'curves',
+            'title': 'Validation loss by epoch',
+            'metrics': ('validation_loss',),
+            'hue': 'train.batch_size',
+            'panels': 'model.batch_norm',
+        },
+        {
+            'name': 'by_batch_size',
+            'kind': 'effect',
+            'title': 'Test accuracy and generalisation gap against batch size',
+            'metrics': ('test_accuracy', 'gap_accuracy'),
+            'x': 'train.batch_size',
+            'hue': 'model.batch_norm',
+            'log_x': True,
+        },
+    )
+    config.claims = (
+        {
+            'sentence': 'With batch norm, a larger batch size narrows the generalisation gap.',
+            'source': 'ROLE §5.3',
+            'kind': 'decreasing',
+            'metric': 'gap_accuracy',
+            'where': with_bn,
+            **along,
+        },
+        {
+            'sentence': 'The larger the batch, the more batch norm narrows the generalisation gap '
+            '(with minus without).',
+            'source': 'ROLE §5.3',
+            'kind': 'decreasing',
+            'metric': 'gap_accuracy',
+            'a': with_bn,
+            'b': without,
+            **along,
+        },
+        {
+            'sentence': 'With batch norm, a larger batch size improves test accuracy.',
+            'source': 'ROLE §5.3',
+            'kind': 'increasing',
+            'metric': 'test_accuracy',
+            'where': with_bn,
+            'along': 'train.batch_size',
+        },
+        {
+            'sentence': 'The larger the batch, the more batch norm improves test accuracy (with '
+            'minus without).',
+            'source': 'ROLE §5.3',
+            'kind': 'increasing',
+            'metric': 'test_accuracy',
+            'a': with_bn,
+            'b': without,
+            'along': 'train.batch_size',
+        },
+    )
+    return config

@@ -1,0 +1,72 @@
+"""What does batch norm change in a small CNN? (ROLE §5.3 and §5.4, Figures 3 and 5)
+
+    python main.py --config=configs/bn_onoff.py
+
+The CNN of ROLE §2 with batch norm before each ReLU, and without. The document's Figure 3 shows
+test accuracy by epoch; here validation accuracy is followed and the test set is used once, at the
+end.
+
+Choices of this project: see `common.role_cnn`; batch norm before the ReLU. The training loss that
+both reach is taken per seed: the worse of the two runs' best epochs.
+"""
+
+from configs import common
+from jaxtweaks.sweep.expand import grid
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.role_cnn('bn_onoff', size)
+    config.question = 'What does batch norm change in a small CNN?'
+    config.document = 'ROLE §5.3-5.4, Figures 3 and 5'
+    if config.size == 'quick':
+        config.data.train_size = 10_000
+        config.train.epochs = 8
+    config.sweep = grid('model.batch_norm', 'before', 'none')
+    config.names = (
+        ('model.batch_norm', 'batch norm'),
+        ('model.batch_norm=before', 'with'),
+        ('model.batch_norm=none', 'without'),
+    )
+    config.figures = (
+        {
+            'name': 'figure_3',
+            'kind': 'curves',
+            'title': 'Validation accuracy and loss, with and without batch norm',
+            'metrics': ('validation_accuracy', 'validation_loss'),
+            'hue': 'model.batch_norm',
+        },
+        {
+            'name': 'figure_5',
+            'kind': 'curves',
+            'title': 'Training loss, with and without batch norm',
+            'metrics': ('running_loss',),
+            'hue': 'model.batch_norm',
+        },
+    )
+    sides = {'a': {'model.batch_norm': 'before'}, 'b': {'model.batch_norm': 'none'}}
+    config.claims = (
+        {
+            'sentence': 'Batch norm raises test accuracy.',
+            'source': 'ROLE §5.3, Figure 3',
+            'kind': 'greater',
+            'metric': 'test_accuracy',
+            **sides,
+        },
+        {
+            'sentence': 'Batch norm lowers validation loss.',
+            'source': 'ROLE §5.3, Figure 3',
+            'kind': 'less',
+            'metric': 'validation_loss',
+            'at': 'last_epoch',
+            **sides,
+        },
+        {
+            'sentence': 'Batch norm reaches a given training loss in fewer epochs.',
+            'source': 'ROLE §5.4, Figure 5',
+            'kind': 'sooner',
+            'metric': 'running_loss',
+            **sides,
+        },
+    )
+    return config

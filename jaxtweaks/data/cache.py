@@ -1,0 +1,130 @@
+"""Arrays kept between runs: written atomically, verified on reading, never believed if damaged.
+
+A file is `_MAGIC`, the SHA-256 of all that follows it, the length of a JSON header (8 bytes, little
+endian), the header, and the bytes of the arrays it lists. Nothing in it is ever executed.
+"""
+
+import contextlib
+import hashlib
+import json
+import math
+import os
+import pathlib
+import tempfile
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+_MAGIC = b'jaxtweaks arrays 1\n'
+_DTYPES = {'uint8': '|u1', 'int32': '<i4'}
+
+
+def folder() -> pathlib.Path:
+    """Where the cache lies: JAXTWEAKS_CACHE_DIR, or jaxtweaks/ in the user's XDG cache folder."""
+    if own := os.environ.get('JAXTWEAKS_CACHE_DIR'):
+        return pathlib.Path(os.path.expanduser(own))
+    xdg = os.environ.get('XDG_CACHE_HOME', '')
+    if not os.path.isabs(xdg):  # the XDG standard ignores relative paths
+        xdg = os.path.expanduser('~/.cache')
+    return pathlib.Path(xdg) / 'jaxtweaks'
+
+
+def read(
+    name: str, key: str, notify: Callable[[str], None]
+) -> tuple[dict[str, np.ndarray], dict] | None:
+    """The arrays (read-only) and facts stored under `name`, if `key` is what they were stored with.
+
+    None if there is no such file, if it was made from something else (`key` differs), or if it is
+    damaged; the last with a notice, since the caller has to make it again.
+    """
+    path = folder() / name
+    try:
+        stored = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        notify(f'notice: the cache file {path} cannot be read ({error.strerror})')
+        return None
+    try:
+        arrays, header = _unpack(stored)
+        return (arrays, header['facts']) if header['key'] == key else None
+    except (ValueError, KeyError, TypeError) as error:
+        notify(f'notice: the cache file {path} is damaged ({error}); it is made anew')
+        return None
+
+
+def write(
+    name: str,
+    key: str,
+    arrays: Mapping[str, np.ndarray],
+    facts: Mapping[str, object],
+    notify: Callable[[str], None],
+) -> None:
+    """Stores `arrays` (uint8 or int32) and `facts` (JSON) under `name`, replacing what was there.
+
+    A folder that cannot be written is a notice, no error: the data is there, only not for the next
+    run.
+    """
+    path = folder() / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, _parts(key, arrays, facts))
+    except OSError as error:
+        notify(
+            f'notice: the cache folder {path.parent} cannot be written ({error.strerror}), so the '
+            f'next run has to prepare the data again (JAXTWEAKS_CACHE_DIR names another folder)'
+        )
+
+
+def _parts(key, arrays, facts) -> list[bytes | memoryview]:
+    """The pieces of a file, in order."""
+    listed = [
+        {'name': name, 'dtype': array.dtype.name, 'shape': array.shape}
+        for name, array in arrays.items()
+    ]
+    header = json.dumps({'key': key, 'facts': dict(facts), 'arrays': listed}).encode()
+    body = [len(header).to_bytes(8, 'little'), header]
+    for array in arrays.values():
+        little = np.ascontiguousarray(array, _DTYPES[array.dtype.name])
+        body.append(little.reshape(-1).view(np.uint8).data)
+    digest = hashlib.sha256()
+    for part in body:
+        digest.update(part)
+    return [_MAGIC, digest.digest(), *body]
+
+
+def _unpack(stored: bytes) -> tuple[dict[str, np.ndarray], dict]:
+    """The arrays and the header of a file's bytes; ValueError, KeyError, TypeError if damaged."""
+    start = len(_MAGIC) + 32
+    if stored[: len(_MAGIC)] != _MAGIC:
+        raise ValueError('it does not begin as it should')
+    if hashlib.sha256(memoryview(stored)[start:]).digest() != stored[len(_MAGIC) : start]:
+        raise ValueError('its checksum is wrong')
+    end = start + 8 + int.from_bytes(stored[start : start + 8], 'little')
+    header = json.loads(stored[start + 8 : end])
+    arrays = {}
+    for item in header['arrays']:
+        dtype = np.dtype(_DTYPES[item['dtype']])
+        count = math.prod(item['shape'])
+        flat = np.frombuffer(stored, dtype, count, end)
+        arrays[item['name']] = flat.reshape(item['shape'])
+        end += count * dtype.itemsize
+    if end != len(stored):
+        raise ValueError('its length is wrong')
+    return arrays, header
+
+
+def _replace(path: pathlib.Path, parts: list[bytes | memoryview]) -> None:
+    """Writes `parts` so that others see the old file or the whole new one, whatever happens."""
+    handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.tmp', dir=path.parent)
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise

@@ -1,0 +1,105 @@
+"""What is publicly known about the data sets: shapes, class names, addresses, checksums.
+
+Sizes and SHA-256 of the archives are those that tensorflow-datasets publishes in its own
+checksum lists.
+"""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Archive:
+    """One file to download: its name, its size in bytes, its SHA-256 in hex."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """A data set that can be looked for.
+
+    Attributes:
+      name: its name in TFDS and in `data.name`.
+      title: its name in figures and tables.
+      shape: [H, W, C] of one image.
+      classes: the name of each label, in order.
+      address: the web folder that holds `archives`; a mirror replaces it.
+      archives: what must be downloaded; none for embedded data.
+    """
+
+    name: str
+    title: str
+    shape: tuple[int, int, int]
+    classes: tuple[str, ...]
+    address: str
+    archives: tuple[Archive, ...]
+
+
+_DIGITS = tuple('0123456789')
+
+CATALOGUE = {
+    'cifar10': Known(
+        name='cifar10',
+        title='CIFAR-10',
+        shape=(32, 32, 3),
+        classes=(
+            'airplane',
+            'automobile',
+            'bird',
+            'cat',
+            'deer',
+            'dog',
+            'frog',
+            'horse',
+            'ship',
+            'truck',
+        ),
+        address='https://www.cs.toronto.edu/~kriz',
+        archives=(
+            Archive(  # the binary version: the others are pickles, which could run code
+                'cifar-10-binary.tar.gz',
+                170_052_171,
+                'c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd',
+            ),
+        ),
+    ),
+    'mnist': Known(
+        name='mnist',
+        title='MNIST',
+        shape=(28, 28, 1),
+        classes=_DIGITS,
+        address='https://storage.googleapis.com/cvdf-datasets/mnist',
+        archives=(
+            Archive(
+                'train-images-idx3-ubyte.gz',
+                9_912_422,
+                '440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609',
+            ),
+            Archive(
+                'train-labels-idx1-ubyte.gz',
+                28_881,
+                '3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c',
+            ),
+            Archive(
+                't10k-images-idx3-ubyte.gz',
+                1_648_877,
+                '8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6',
+            ),
+            Archive(
+                't10k-labels-idx1-ubyte.gz',
+                4_542,
+                'f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6',
+            ),
+        ),
+    ),
+    'digits': Known(
+        name='digits',
+        title='digits',
+        shape=(8, 8, 1),
+        classes=_DIGITS,
+        address='',
+        archives=(),
+    ),
+}

@@ -1,0 +1,143 @@
+"""Finding the data a setting asks for: on disk, in the cache, on the web, or a stand-in."""
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Callable, Mapping
+
+from jaxtweaks.config import settings
+from jaxtweaks.data import digits, download, tfds_folder
+from jaxtweaks.data.catalogue import CATALOGUE, Known
+from jaxtweaks.data.dataset import Dataset, Source
+from jaxtweaks.data.split import scaled_down, split
+from jaxtweaks.errors import UserError, did_you_mean
+
+
+def load(
+    config: settings.Data,
+    notify: Callable[[str], None] = print,
+    *,
+    catalogue: Mapping[str, Known] = CATALOGUE,
+    mirror: str | None = None,
+    timeout: float = download.TIMEOUT,
+) -> Dataset:
+    """The data set `config` asks for, split.
+
+    Looked for in this order: a TFDS folder (`config.dir` and nowhere else, if it is given;
+    otherwise TFDS_DATA_DIR, otherwise ~/tensorflow_datasets); the cache of an earlier download; the
+    web, if `config.download`. If there is none, the embedded digits stand in, if `config.fallback`
+    is 'digits', and `notify` says so at length.
+
+    Args:
+      config: what to load and how to split it. `config.standardise` is not applied here: see
+        `standardiser`.
+      notify: is told of progress and of everything unexpected that is not an error.
+      catalogue: the data sets that can be asked for.
+      mirror: a web folder to download from; None means JAXTWEAKS_MIRROR, if set, or the publisher.
+      timeout: seconds to wait for the web, to connect and for each piece.
+
+    Raises:
+      UserError: if the data cannot be had, or `config` asks for more images than there are.
+    """
+    if config.name not in catalogue:
+        raise UserError(f"data.name is '{config.name}': {did_you_mean(config.name, catalogue)}")
+    known = catalogue[config.name]
+    if not known.archives:
+        if config.dir:
+            notify(f'notice: data.dir is not used: {known.title} is embedded')
+        return split(digits.source(), config)
+    if config.dir:
+        return split(_given(known, config.dir, notify), config)
+
+    failures: list[str] = []
+    source = _anywhere(known, config, notify, failures, mirror, timeout)
+    if source is not None:
+        return split(source, config)
+    if config.fallback != 'digits':
+        raise UserError(
+            f'{known.title} was not found, and data.fallback is {config.fallback!r}: '
+            f'{"; ".join(failures)}. {_HOW_TO_GIVE.format(name=known.name)}'
+        )
+    return _stand_in(known, config, notify, failures)
+
+
+_HOW_TO_GIVE = (
+    'To give the data, set data.dir or TFDS_DATA_DIR to the folder that holds {name}/<version>/ '
+    '(as `tfds build {name} --file_format=array_record` makes it), or connect to the web '
+    '(JAXTWEAKS_MIRROR names another address)'
+)
+
+
+def _given(known: Known, folder: str, notify: Callable[[str], None]) -> Source:
+    """The data in the folder the user named; every fault of it is an error."""
+    try:
+        return tfds_folder.load(known, pathlib.Path(os.path.expanduser(folder)), notify)
+    except UserError as error:
+        raise UserError(f"data.dir '{folder}' cannot be used: {error}") from error
+
+
+def _anywhere(
+    known: Known,
+    config: settings.Data,
+    notify: Callable[[str], None],
+    failures: list[str],
+    mirror: str | None,
+    timeout: float,
+) -> Source | None:
+    """The data from wherever it can be had, or None with the reasons added to `failures`."""
+    download.base_address(known, mirror)  # a bad address is an error even when it is not needed
+    variable = os.environ.get('TFDS_DATA_DIR', '')
+    called = 'TFDS_DATA_DIR' if variable else "TFDS's default folder"
+    folder = pathlib.Path(os.path.expanduser(variable or '~/tensorflow_datasets'))
+    try:
+        return tfds_folder.load(known, folder, notify)
+    except tfds_folder.NotThere as error:
+        failures.append(f'{called}: {error}')
+    except UserError as error:
+        failures.append(f'{called}: {error}')
+        notify(f'warning: {failures[-1]}')
+
+    source = download.cached(known, notify)
+    if source is not None:
+        return source
+    if not config.download:
+        failures.append('web: data.download is off')
+        return None
+    try:
+        return download.load(known, notify, mirror=mirror, timeout=timeout)
+    except UserError as error:
+        failures.append(f'web: {error}')
+        return None
+
+
+def _stand_in(
+    known: Known, config: settings.Data, notify: Callable[[str], None], failures: list[str]
+) -> Dataset:
+    """The digits in the shape of `known`, with sizes that fit, announced loudly."""
+    source = digits.source(known)
+    train, validation = scaled_down(config.train_size, config.validation_size, len(source.training))
+    test = min(config.test_size, len(source.test))
+    shown = test or len(source.test)
+    sizes = f'Its sizes are {train} training, {validation} validation and {shown} test images'
+    if (train, validation, test) != (config.train_size, config.validation_size, config.test_size):
+        asked = f'{config.train_size}, {config.validation_size} and {config.test_size or "all"}'
+        sizes += f', scaled down from {asked}'
+    bar = '!' * 80
+    notify(
+        '\n'.join(
+            [
+                bar,
+                f'{known.title} IS NOT USED: it was not found.',
+                *(f'  - {failure}' for failure in failures),
+                f'Used instead: {source.label}, from {source.source}.',
+                f'{sizes}.',
+                f'Results say nothing about {known.title}.',
+                f"{_HOW_TO_GIVE.format(name=known.name)}. data.fallback='none' stops here instead.",
+                bar,
+            ]
+        )
+    )
+    fitting = dataclasses.replace(
+        config, train_size=train, validation_size=validation, test_size=test
+    )
+    return split(source, fitting, fallback=True)

@@ -1,0 +1,74 @@
+"""Splitting the training part of a data set into training and validation images.
+
+The split is a fixed permutation by numpy's `Generator(PCG64(data.split_seed))`. It is the same
+for all runs and never depends on a run's seed: the seeds of an experiment vary the weights and the
+order of the batches, not which images are held out.
+"""
+
+import numpy as np
+
+from jaxtweaks.config import settings
+from jaxtweaks.data.dataset import Dataset, Source, Split, fingerprint
+from jaxtweaks.errors import UserError
+
+
+def split(source: Source, config: settings.Data, *, fallback: bool = False) -> Dataset:
+    """The data set with its training part split as `config` says.
+
+    Of the permuted training part the first `validation_size` images are the validation split and
+    the next `train_size` the training split, so that a change of `train_size` alone leaves the
+    validation images what they were. `test_size` 0 keeps the whole test part in its own order;
+    otherwise the first `test_size` of a fixed permutation of it are kept.
+
+    Raises:
+      UserError: if there are fewer images than asked for.
+    """
+    train, validation = config.train_size, config.validation_size
+    available = len(source.training)
+    if train + validation > available:
+        raise UserError(
+            f'data.train_size {train} + data.validation_size {validation} = {train + validation} '
+            f'is more than the {available} training images of {source.label}'
+        )
+    if config.test_size > len(source.test):
+        raise UserError(
+            f'data.test_size {config.test_size} is more than the {len(source.test)} test images '
+            f'of {source.label} (0 means all)'
+        )
+    order = _permutation(available, config.split_seed)
+    validation_split = source.training.take(order[:validation])
+    training_split = source.training.take(order[validation : validation + train])
+    test_split = _test(source.test, config)
+    return Dataset(
+        label=source.label,
+        training=training_split,
+        validation=validation_split,
+        test=test_split,
+        classes=source.classes,
+        source=source.source,
+        fingerprint=fingerprint((training_split, validation_split, test_split)),
+        fallback=fallback,
+    )
+
+
+def scaled_down(train: int, validation: int, available: int) -> tuple[int, int]:
+    """The sizes (training, validation) that fit in `available` images.
+
+    Sizes that fit stay as they are; otherwise all images are used and the ratio is kept, to the
+    nearest image, with at least one of each.
+    """
+    if train + validation <= available:
+        return train, validation
+    validation = round(available * validation / (train + validation))
+    validation = min(max(validation, 1), available - 1)
+    return available - validation, validation
+
+
+def _test(test: Split, config: settings.Data) -> Split:
+    if config.test_size == 0:
+        return test
+    return test.take(_permutation(len(test), config.split_seed)[: config.test_size])
+
+
+def _permutation(n: int, seed: int) -> np.ndarray:
+    return np.random.Generator(np.random.PCG64(seed)).permutation(n)

@@ -1,0 +1,339 @@
+"""Reading a data set from a folder prepared by tensorflow-datasets (TFDS).
+
+The folder of a data set is `<data_dir>/<name>/<version>/`. In array_record format it is read
+without TensorFlow; in TFRECORD format only where TensorFlow is installed. Decoding takes 15 to 30
+seconds, so the arrays are cached.
+"""
+
+import hashlib
+import importlib.util
+import io
+import json
+import pathlib
+import re
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from jaxtweaks.data import cache
+from jaxtweaks.data.catalogue import Known
+from jaxtweaks.data.dataset import Source, Split, checked
+from jaxtweaks.errors import UserError
+
+_BATCH = 1_000  # records read at once
+_JSON = ('dataset_info.json', 'features.json')
+
+
+class NotThere(UserError):
+    """The folder does not hold the data set at all (as opposed to holding it in a bad state)."""
+
+
+def load(known: Known, data_dir: pathlib.Path, notify: Callable[[str], None]) -> Source:
+    """The data set in `data_dir`, from the cache if the folder is what it was.
+
+    Raises:
+      NotThere: if `data_dir` has no folder of the data set.
+      UserError: naming file or folder, if what is there is incomplete, damaged or of another kind.
+    """
+    folder = find(known, data_dir)
+    # One cache file a folder: when the folder changes, the file is replaced, not added to.
+    place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    name, key = f'{known.name}-tfds-{place}.arrays', _key(folder)
+    source = f'TFDS folder {folder}'
+    found = cache.read(name, key, notify)
+    if found is not None:
+        arrays, facts = found
+        training = Split(arrays['training_images'], arrays['training_labels'])
+        test = Split(arrays['test_images'], arrays['test_labels'])
+        return Source(facts['label'], training, test, known.classes, source)
+
+    label, training, test = _decode(known, folder, notify)
+    arrays = {
+        'training_images': training.images,
+        'training_labels': training.labels,
+        'test_images': test.images,
+        'test_labels': test.labels,
+    }
+    cache.write(name, key, arrays, {'label': label}, notify)
+    return Source(label, training, test, known.classes, source)
+
+
+def find(known: Known, data_dir: pathlib.Path) -> pathlib.Path:
+    """The folder of the data set's highest version in `data_dir`.
+
+    Raises:
+      NotThere: if there is none.
+      UserError: if there is one that TFDS did not finish, or it cannot be read.
+    """
+    parent = data_dir / known.name
+    layout = f'TFDS would put it into {known.name}/<version>/'
+    try:
+        if not data_dir.is_dir():
+            raise NotThere(f'{data_dir}: no such folder ({layout} in it)')
+        if not parent.is_dir():
+            raise NotThere(f'{data_dir}: holds no {known.name} ({layout})')
+        names = sorted(path.name for path in parent.iterdir() if path.is_dir())
+    except OSError as error:
+        raise UserError(f'{error.filename}: cannot be read ({error.strerror})') from error
+    versions = [name for name in names if re.fullmatch(r'\d+\.\d+\.\d+', name)]
+    if versions:
+        return parent / max(versions, key=lambda name: [int(n) for n in name.split('.')])
+    if unfinished := [name for name in names if '.incomplete' in name]:
+        raise UserError(
+            f'{parent / unfinished[0]}: left by a preparation that did not finish; '
+            f'{_rebuild(known)}'
+        )
+    raise NotThere(f'{parent}: holds no version ({layout}, such as {known.name}/3.0.2/)')
+
+
+def _key(folder: pathlib.Path) -> str:
+    """Changes when a file of the folder is added, removed, replaced or edited."""
+    try:
+        stats = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+    except OSError as error:
+        raise UserError(f'{error.filename}: cannot be read ({error.strerror})') from error
+    listing = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+
+
+def _decode(
+    known: Known, folder: pathlib.Path, notify: Callable[[str], None]
+) -> tuple[str, Split, Split]:
+    """Label, training part and test part, from the folder's files."""
+    facts = [_json(known, folder / name) for name in _JSON]
+    _check_classes(known, folder)
+
+    import tensorflow_datasets as tfds  # here: slow, and not needed when the arrays are cached
+
+    try:
+        builder = tfds.builder_from_directory(folder)
+        _check_features(known, folder, builder.info.features)
+        file_format = builder.info.file_format.value
+        splits = {name: builder.info.splits[name] for name in ('train', 'test')}
+        shards = {
+            name: list(zip(split.filepaths, split.shard_lengths, strict=True))
+            for name, split in splits.items()
+        }
+    except UserError:
+        raise
+    except Exception as error:  # TFDS reads free-form JSON and fails in many ways
+        raise UserError(
+            f'{folder}: TFDS cannot make sense of {" and ".join(_JSON)} ({_brief(error)}); '
+            f'{_rebuild(known)}'
+        ) from error
+    for path, _ in shards['train'] + shards['test']:
+        if not pathlib.Path(path).is_file():
+            raise UserError(f'{path}: this file is missing; {_rebuild(known)}')
+    if file_format == 'tfrecord':
+        if importlib.util.find_spec('tensorflow') is None:
+            raise UserError(
+                f'{folder}: is in TFRECORD format, which needs TensorFlow to be read; '
+                f'{_rebuild(known)}, or install tensorflow'
+            )
+        records = _tfrecords
+    elif file_format == 'array_record':
+        records = _array_records
+    else:
+        raise UserError(
+            f'{folder}: is in {file_format} format, it should be array_record; {_rebuild(known)}'
+        )
+
+    total = sum(length for split in shards.values() for _, length in split)
+    progress = _Progress(f'decoding {known.title} from {folder} (once)', total, notify)
+    parts, is_jpeg = {}, False
+    for name in ('train', 'test'):
+        part, some_jpeg = _part(known, records(builder, name, shards[name]), progress)
+        parts[name], is_jpeg = part, is_jpeg or some_jpeg
+    return known.title + _altered(*facts, is_jpeg), parts['train'], parts['test']
+
+
+def _json(known: Known, path: pathlib.Path) -> dict:
+    """The object in a JSON file."""
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+    except FileNotFoundError as error:
+        raise UserError(f'{path}: this file is missing; {_rebuild(known)}') from error
+    except (OSError, ValueError) as error:
+        raise UserError(f'{path}: cannot be read ({_brief(error)}); {_rebuild(known)}') from error
+    if not isinstance(content, dict):
+        raise UserError(f'{path}: should hold a JSON object; {_rebuild(known)}')
+    return content
+
+
+def _check_classes(known: Known, folder: pathlib.Path) -> None:
+    """Refuses a folder whose labels mean something else; names are optional."""
+    path = folder / 'label.labels.txt'
+    try:
+        names = tuple(path.read_text(encoding='utf-8').split())
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise UserError(f'{path}: cannot be read ({_brief(error)})') from error
+    if names != known.classes:
+        raise UserError(
+            f'{path}: the classes are {" ".join(names)[:100]}, '
+            f'they should be {" ".join(known.classes)}'
+        )
+
+
+def _check_features(known: Known, folder: pathlib.Path, features) -> None:
+    """Refuses a folder that does not declare images and labels of the known kind."""
+    path = folder / 'features.json'
+    if not {'image', 'label'} <= set(features or ()):
+        raise UserError(f"{path}: should declare the features 'image' and 'label'")
+    image, classes = features['image'], features['label'].num_classes
+    if image.shape != known.shape or np.dtype(image.np_dtype) != np.uint8:
+        raise UserError(
+            f'{path}: images are {np.dtype(image.np_dtype)} {list(image.shape)}, '
+            f'they should be uint8 {list(known.shape)}'
+        )
+    if classes != len(known.classes):
+        raise UserError(f'{path}: {classes} classes, there should be {len(known.classes)}')
+
+
+# A record: the file (or folder) to name in errors, the encoded image, the label.
+Record = tuple[pathlib.Path, bytes | None, int | None]
+
+
+def _array_records(builder, split: str, shards) -> Iterator[Record]:
+    """The records of a split in array_record format, in the order of the files."""
+    import tensorflow_datasets as tfds
+    from array_record.python import array_record_module
+
+    # The images stay encoded: how they are encoded is itself a fact that has to be told.
+    decoders = {'image': tfds.decode.SkipDecoding()}
+    data = builder.as_data_source(split=split, decoders=decoders)
+    start = 0
+    for path, length in shards:
+        try:
+            reader = array_record_module.ArrayRecordReader(str(path))
+            readable, found = reader.ok(), reader.num_records()
+            reader.close()
+        except RuntimeError:
+            readable, found = False, 0
+        if not readable:
+            raise UserError(f'{path}: is damaged or cut off, not a whole array_record file')
+        if found != length:
+            raise UserError(f'{path}: holds {found} records, dataset_info.json promises {length}')
+        for first in range(start, start + length, _BATCH):
+            batch = list(range(first, min(first + _BATCH, start + length)))
+            try:
+                examples = data.__getitems__(batch)
+            except Exception as error:  # array_record and protobuf have no common base
+                raise UserError(f'{path}: is damaged ({_brief(error)})') from error
+            for example in examples:
+                yield path, example['image'], example['label']
+        start += length
+
+
+def _tfrecords(builder, split: str, shards) -> Iterator[Record]:
+    """The records of a split in TFRECORD format, in the order of the files; needs TensorFlow."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    # TensorFlow would take the whole memory of every GPU, which JAX is about to need.
+    tf.config.set_visible_devices([], 'GPU')
+    folder = pathlib.Path(shards[0][0]).parent
+    found = 0
+    try:
+        decoders = {'image': tfds.decode.SkipDecoding()}
+        # One file at a time: TFDS interleaves files by default.
+        config = tfds.ReadConfig(interleave_cycle_length=1)
+        data = builder.as_dataset(
+            split=split, decoders=decoders, shuffle_files=False, read_config=config
+        )
+        for example in tfds.as_numpy(data):
+            found += 1
+            yield folder, example['image'], int(example['label'])
+    except Exception as error:  # TensorFlow's errors, of many kinds
+        raise UserError(f'{folder}: cannot be read by TensorFlow ({_brief(error)})') from error
+    promised = sum(length for _, length in shards)
+    if found != promised:
+        raise UserError(
+            f'{folder}: {split} holds {found} records, dataset_info.json promises {promised}'
+        )
+
+
+def _part(known: Known, records: Iterator[Record], progress: '_Progress') -> tuple[Split, bool]:
+    """A decoded part, and whether any of its images is a JPEG."""
+    images, labels, is_jpeg = [], [], False
+    path = None
+    for path, encoded, label in records:
+        if encoded is None or label is None:  # TFDS lets records without a feature pass
+            raise UserError(f'{path}: record {len(images)} has no image or no label')
+        images.append(_image(known, encoded, f'{path}: image {len(images)}'))
+        labels.append(label)
+        is_jpeg = is_jpeg or encoded.startswith(b'\xff\xd8\xff')
+        progress.advance()
+    if not images:
+        raise UserError(f'{progress.what}: a split holds no images')
+    stacked = np.stack(images)
+    labels = np.array(labels, np.int64)
+    return checked(stacked, labels, known.shape, len(known.classes), str(path)), is_jpeg
+
+
+def _image(known: Known, encoded: bytes, where: str) -> np.ndarray:
+    """An encoded image as uint8 [H, W, C]."""
+    # Not TFDS's own decoder: that is OpenCV or Pillow, whichever is installed, and they need not
+    # agree to the last bit on a JPEG.
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(encoded)) as opened:
+            pixels = np.asarray(opened)
+    except Image.UnidentifiedImageError as error:
+        raise UserError(f'{where} cannot be decoded (it is no known kind of image)') from error
+    except Exception as error:  # Pillow raises many kinds on damaged images
+        raise UserError(f'{where} cannot be decoded ({_brief(error)})') from error
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if pixels.shape != known.shape or pixels.dtype != np.uint8:
+        raise UserError(
+            f'{where} is {pixels.dtype} {list(pixels.shape)}, '
+            f'it should be uint8 {list(known.shape)}'
+        )
+    return pixels
+
+
+def _altered(info: dict, features: dict, is_jpeg: bool) -> str:
+    """' (JPEG q75)' for images that were re-encoded with loss, '' for the originals.
+
+    CIFAR-10 and MNIST are published, and stored by TFDS, without loss. That a folder holds JPEG is
+    seen in the images themselves, in the declared encoding, or in a description that says so (the
+    images may have been stored as PNG after the loss).
+    """
+    description = str(info.get('description', ''))
+    declared = re.search(r'"encodingFormat": "jpe?g"', json.dumps(features), re.IGNORECASE)
+    if not (is_jpeg or declared or re.search(r'\bjpe?g\b', description, re.IGNORECASE)):
+        return ''
+    quality = re.search(r'\bquality\W{0,3}(\d{1,3})\b', description, re.IGNORECASE)
+    quality = quality or re.search(r'\bjpe?g\W{1,2}q(\d{1,3})\b', description, re.IGNORECASE)
+    return f' (JPEG q{quality[1]})' if quality else ' (JPEG)'
+
+
+class _Progress:
+    """Tells how many images are decoded: at the start, and at every fifth of a large data set."""
+
+    def __init__(self, what: str, total: int, notify: Callable[[str], None]):
+        self.what = what
+        self._total = total
+        self._notify = notify
+        self._done = 0
+        notify(f'{what}: {total:,} images')
+
+    def advance(self) -> None:
+        self._done += 1
+        step = max(self._total // 5, 5_000)
+        if self._done % step == 0 and self._done < self._total:
+            self._notify(f'{self.what}: {self._done:,} of {self._total:,} images')
+
+
+def _rebuild(known: Known) -> str:
+    build = f'`tfds build {known.name} --file_format=array_record`'
+    return f'prepare it anew with {build} (where TensorFlow is installed)'
+
+
+def _brief(error: Exception) -> str:
+    """An error of somebody else's in one short line."""
+    text = re.sub(r'\{\{.*?\}\}', '', str(error))  # where in its graph TensorFlow failed
+    text = ' '.join(text.split()) or type(error).__name__
+    return text if len(text) <= 160 else text[:157] + '...'

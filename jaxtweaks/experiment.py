@@ -1,0 +1,110 @@
+"""An experiment: a base setting, a sweep, seeds, and what to make of the results."""
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxtweaks.config import trace
+from jaxtweaks.config.build import from_dict, to_dict
+from jaxtweaks.config.check import check_settings
+from jaxtweaks.config.fields import plain, required
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.errors import UserError, did_you_mean
+from jaxtweaks.study import claims as claims_lib
+from jaxtweaks.study import figures as figures_lib
+from jaxtweaks.study.claim import Claim
+from jaxtweaks.study.figures import Figure
+from jaxtweaks.study.results import LABELS
+from jaxtweaks.sweep.expand import Point, expand
+from jaxtweaks.sweep.group import Execution
+from jaxtweaks.sweep.plan import Run, all_runs
+
+SIZES = ('smoke', 'quick', 'paper')
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment(Setting):
+    """One question. The sections of `Setting` hold what the sweep does not vary."""
+
+    name: str = required("the experiment's name; letters, digits, - and _")
+    size: str = plain('quick', 'how large', choices=SIZES)
+    question: str = plain('', 'the question, in a sentence')
+    document: str = plain('', 'the document it comes from, with the section')
+    sweep: tuple = plain((), 'what varies; see jaxtweaks/sweep/expand.py')
+    seeds: int = plain(3, 'runs of each setting', low=1)
+    first_seed: int = plain(0, 'the seeds are this one and those after it', low=0)
+    table: tuple[str, ...] = plain((), 'final metrics of the table; () for the usual ones')
+    names: tuple[tuple[str, str], ...] = plain(
+        (), "words for 'field', 'field=value' or 'value' in tables and figures, as pairs"
+    )
+    figures: tuple[Figure, ...] = plain((), 'what to draw')
+    claims: tuple[Claim, ...] = plain((), 'what to test')
+    execution: Execution = dataclasses.field(default_factory=Execution)
+
+    @property
+    def base(self) -> Setting:
+        """What the sweep starts from."""
+        return Setting(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Setting)})
+
+    @property
+    def points(self) -> list[Point]:
+        """The settings of the sweep, each by the fields it sets."""
+        return expand(self.sweep)
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every setting with every seed."""
+        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        return all_runs(self.base, self.points, seeds)
+
+
+def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
+    """The experiment of a config, checked as far as it can be without data.
+
+    Raises:
+      UserError: see `config.build.from_dict`; or the fields do not go together, nothing reads one
+        of them, or a figure or claim asks for what the sweep does not have.
+    """
+    values = values.to_dict() if isinstance(values, ConfigDict) else values
+    experiment = from_dict(Experiment, values)
+    experiment = dataclasses.replace(experiment, figures=_named(experiment))
+    points = experiment.points
+    check_settings([run.setting for run in experiment.runs[:: experiment.seeds]])
+    figures_lib.check(experiment.figures, points)
+    for metric in experiment.table:
+        if metric not in LABELS:
+            raise UserError(f"table: no metric '{metric}'; {did_you_mean(metric, LABELS)}")
+    claims_lib.check(experiment.claims, points)
+    return experiment
+
+
+def _named(experiment: Experiment) -> tuple[Figure, ...]:
+    """The figures, with the experiment's words where they have none of their own."""
+    names = dict(experiment.names)
+    return tuple(
+        dataclasses.replace(figure, names=names | figure.names) for figure in experiment.figures
+    )
+
+
+def check_key(path: str) -> None:
+    """Whether configs have a key of this dotted name. Raises UserError, naming the nearest."""
+    cls, parts = Experiment, path.split('.')
+    for i, part in enumerate(parts):
+        hints = typing.get_type_hints(cls) if dataclasses.is_dataclass(cls) else {}
+        if part not in hints:
+            valid = list(hints) or [*typing.get_type_hints(Experiment), *trace.FIELDS]
+            prefix = '.'.join(parts[:i])
+            name = part if hints else path
+            raise UserError(
+                f"config.{path}: unknown key '{name}'"
+                f'{f" in config.{prefix}" if prefix else ""}; {did_you_mean(name, valid)}'
+            )
+        cls = hints[part]
+
+
+def default_config(name: str) -> ConfigDict:
+    """A config with every key at its default, for a config file to fill in."""
+    return ConfigDict(dataclasses.asdict(Experiment(name=name)))

@@ -1,0 +1,121 @@
+"""A claim of a document as data, and the verdict on it."""
+
+import dataclasses
+import math
+from typing import Any
+
+from jaxtweaks.config import build
+from jaxtweaks.config.fields import Rule, plain, required
+
+KINDS = (
+    'greater',
+    'less',
+    'equivalent',
+    'increasing',
+    'decreasing',
+    'optimum',
+    'peak',
+    'sooner',
+    'level',
+    'published',
+)
+
+
+def _rule(doc: str) -> dict[str, Rule]:
+    return {'rule': Rule('plain', doc)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A sentence of a document turned into a statistic over seeds.
+
+    Conditions (`a`, `b`, `where`) are dotted field name to value, as `Results.select` takes
+    them: a tuple means any of its items, and '1-field' the complement of a field.
+    """
+
+    sentence: str = required('the claim in words')
+    source: str = required("where it stands, as 'ROLE §5.3'")
+    kind: str = required('what is tested', choices=KINDS)
+    metric: str = required("a metric's name, or 'diverged' for the share of diverged runs")
+    at: str | int = plain(
+        'final', "'final', 'last_epoch', 'best_epoch', 'chosen_epoch' or the number of an epoch"
+    )
+    a: dict[str, Any] = dataclasses.field(
+        default_factory=dict,
+        metadata=_rule('conditions of the settings the sentence speaks of'),
+    )
+    b: dict[str, Any] = dataclasses.field(
+        default_factory=dict,
+        metadata=_rule('conditions of those they are compared with'),
+    )
+    along: str = plain('', "the swept number along which the curve runs, or '1-field'")
+    where: dict[str, Any] = dataclasses.field(
+        default_factory=dict,
+        metadata=_rule('conditions of all settings considered'),
+    )
+    within: tuple[float, float] | None = plain(None, 'where along the curve the optimum is')
+    goal: str = plain(
+        '', "which end is better; '' goes by the metric's name", choices=('', 'min', 'max')
+    )
+    margin: float | None = plain(
+        None, "in the metric's unit: the difference that does not matter (or must be exceeded)"
+    )
+    level: float | None = plain(None, "the value to reach or compare with, in the metric's unit")
+    direction: str = plain(
+        '', 'how the metric lies to the level', choices=('', 'above', 'below', 'equal')
+    )
+    published: dict[str, float] = dataclasses.field(
+        default_factory=dict,
+        metadata=_rule('published figures, by label'),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What the runs say about a claim.
+
+    Attributes:
+      verdict: 'supported', 'contradicted' or 'inconclusive'.
+      effect: its size, in the unit `what` names; NaN if there is none.
+      low, high: the 95% confidence interval of the effect (not adjusted for other claims).
+      what: what the effect is, in words.
+      n: seeds used.
+      dropped: seeds left out because a run they need diverged or has no value.
+      p: of the test that decides, two-sided or of equivalence.
+      p_adjusted: p after Holm over the experiment's claims; the verdict goes by it.
+      p_permutation: the same by sign flips.
+      smallest_permutation_p: the least that n seeds can give.
+      seeds_for_permutation: seeds that would make α attainable by sign flips.
+      published: the published figures, as given.
+      note: what else to know, in plain words; '' for nothing.
+    """
+
+    claim: Claim
+    verdict: str
+    effect: float
+    low: float
+    high: float
+    what: str
+    n: int
+    dropped: int
+    p: float
+    p_adjusted: float
+    p_permutation: float
+    smallest_permutation_p: float
+    seeds_for_permutation: int
+    published: dict[str, float]
+    note: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain values for JSON; None where a number is not finite."""
+        return _finite(build.to_dict(self))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

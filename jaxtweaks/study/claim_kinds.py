@@ -1,0 +1,322 @@
+"""How each kind of claim is tested: from a claim and results to p values both ways.
+
+Every function gives `p_support` and `p_contradict` such that, under no effect, the chance that
+either is at most α is at most α. docs/statistics.md says why for each.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from jaxtweaks.study import claim_data, statistics
+from jaxtweaks.study.claim import Claim
+from jaxtweaks.study.results import Results
+from jaxtweaks.study.statistics import Test
+
+Ways = tuple[float, float]  # p that it is so, p that the opposite is
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """The test of one claim, before the other claims of the experiment are considered.
+
+    Attributes:
+      effect, low, high, what, n, dropped: as in `Verdict`.
+      p_support, p_contradict: p of the claim and of its opposite.
+      p_permutation: the smaller of the two by sign flips.
+      notes: what else to know.
+      deciding: the per-seed numbers [n] whose mean is compared with zero, where the test is as
+        simple as that; for the number of seeds that would settle it.
+    """
+
+    effect: float
+    low: float
+    high: float
+    what: str
+    n: int
+    dropped: int
+    p_support: float
+    p_contradict: float
+    p_permutation: float
+    notes: tuple[str, ...] = ()
+    deciding: np.ndarray | None = None
+
+
+def find(claim: Claim, results: Results, alpha: float = 0.05) -> Finding:
+    """Tests a claim that has passed `claims.check`."""
+    if claim.kind in ('greater', 'less', 'equivalent'):
+        return _difference(claim, results)
+    if claim.kind in ('increasing', 'decreasing'):
+        return _trend(claim, results, alpha)
+    if claim.kind in ('level', 'published'):
+        return _constant(claim, results)
+    return {'optimum': _optimum, 'peak': _peak, 'sooner': _sooner}[claim.kind](claim, results)
+
+
+def _difference(claim: Claim, results: Results) -> Finding:
+    rows, settings, what = _arms(claim, results)
+    rows, dropped, notes = claim_data.complete(rows, settings, results)
+    d = rows[0] - rows[1]
+    test = _test(claim, rows)
+    if claim.kind == 'equivalent':
+        room = _room(d, claim.margin)
+        return _finding(d, room, test, _within(d, claim.margin), what, dropped, notes)
+    toward = (d if claim.kind == 'greater' else -d) - (claim.margin or 0.0)
+    return _finding(d, toward, test, _directional(toward), what, dropped, notes)
+
+
+def _constant(claim: Claim, results: Results) -> Finding:
+    """The mean of `a` (or of a minus b) beside a number."""
+    single = not claim.b
+    rows, settings, what = _arms(claim, results)
+    rows, dropped, notes = claim_data.complete(rows, settings, results)
+    x = rows[0] if single else rows[0] - rows[1]
+    level = claim.level
+    if level is None:
+        (level,) = claim.published.values()
+    test = _test(claim, rows, 'single' if single else 'paired', abs(level))
+    if claim.kind == 'published' or claim.direction == 'equal':
+        ways, toward = _within(x - level, claim.margin), _room(x - level, claim.margin)
+    else:
+        toward = x - level if claim.direction == 'above' else level - x
+        ways = _directional(toward)
+    return _finding(x, toward, test, ways, what, dropped, notes)
+
+
+def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
+    """Least-squares slope of each seed's curve over the rank of x, and no step against it."""
+    xs, rows, dropped, notes = _curve(claim, results)
+    test = _test(claim, rows)
+    ranks = np.arange(len(xs)) - (len(xs) - 1) / 2
+    change = (len(xs) - 1) * (ranks @ rows) / (ranks @ ranks)
+    sign = 1.0 if claim.kind == 'increasing' else -1.0
+    steps = sign * np.diff(rows, axis=0)
+
+    def ways(test: Test) -> Ways:
+        support, opposite = _directional(sign * change)(test)
+        if len(xs) == 2:
+            return support, opposite
+        # Holm's first step over the steps; twice more for two ways to contradict.
+        reversal = min(1.0, 2 * len(steps) * min(test.greater(-step) for step in steps))
+        contradicted = min(1.0, 2 * min(opposite, reversal))
+        return (1.0 if reversal <= alpha else support), contradicted
+
+    if len(rows[0]) > 1 and len(xs) > 2:
+        worst = int(np.argmin([test.greater(-step) for step in steps]))
+        if 2 * len(steps) * test.greater(-steps[worst]) <= alpha:
+            notes.append(
+                f'it goes the other way from {xs[worst]:g} to {xs[worst + 1]:g}'
+                f' (by {abs(steps[worst].mean()):.3g})'
+            )
+    what = (
+        f'{_subject(claim)}: fitted change from {claim.along} = {xs[0]:g} to {xs[-1]:g}'
+        ' (least squares over ranks)'
+    )
+    return _finding(change, sign * change, test, ways, what, dropped, notes)
+
+
+def _optimum(claim: Claim, results: Results) -> Finding:
+    """Some setting in the range beats every setting outside it (intersection-union test)."""
+    xs, rows, dropped, notes = _curve(claim, results)
+    test = _test(claim, rows)
+    lower = claim_data.falls(claim)
+    better = -rows if lower else rows
+    low, high = claim.within
+    inside = (xs >= low) & (xs <= high)
+
+    def ways(test: Test) -> Ways:
+        return (
+            _one_beats_all(better[inside], better[~inside], test),
+            _one_beats_all(better[~inside], better[inside], test),
+        )
+
+    n = rows.shape[1]
+    location, ends = math.nan, (math.nan, math.nan)
+    if n:
+        location = float(xs[better.mean(axis=1).argmax()])
+    if n > 1:
+        drawn = xs[(better @ statistics.bootstrap_counts(n).T).argmax(axis=0)]
+        ends = tuple(float(x) for x in np.quantile(drawn, [0.025, 0.975], method='inverted_cdf'))
+        share = np.mean((drawn >= low) & (drawn <= high))
+        notes.append(
+            f'in {share:.0%} of resamples of the seeds the optimum lies within [{low:g}, {high:g}]'
+        )
+    what = f'{claim.along} with the {"lowest" if lower else "highest"} {_subject(claim)}'
+    return _tested(location, ends, what, rows, test, ways, dropped, notes)
+
+
+def _peak(claim: Claim, results: Results) -> Finding:
+    """Some setting between the ends beats both of them (intersection-union test)."""
+    xs, rows, dropped, notes = _curve(claim, results)
+    test = _test(claim, rows)
+    lower = claim_data.falls(claim)
+    better = -rows if lower else rows
+    ends, interior = better[[0, -1]], better[1:-1]
+
+    def ways(test: Test) -> Ways:
+        return (
+            _one_beats_all(interior, ends, test),
+            _one_beats_all(ends, interior, test),
+        )
+
+    n = rows.shape[1]
+    effect, interval, where = math.nan, (math.nan, math.nan), ''
+    if n:
+        top = int(interior.mean(axis=1).argmax())
+        d = interior[top] - ends[int(ends.mean(axis=1).argmax())]
+        effect = float(d.mean())
+        # The top is the best of several: its interval is widened for the choice.
+        interval = test.interval(d, 1 - 0.05 / len(interior))
+        where = f' (at {claim.along} = {xs[1 + top]:g})'
+    what = (
+        f'{_subject(claim)}: how much the {"lowest" if lower else "highest"} point between the'
+        f' ends{where} is {"below" if lower else "above"} the better end'
+    )
+    return _tested(effect, interval, what, rows, test, ways, dropped, notes)
+
+
+def _sooner(claim: Claim, results: Results) -> Finding:
+    """Restricted mean epochs to a level (Royston and Parmar 2013): b's minus a's."""
+    settings = [claim_data.group(results, claim.where, side) for side in (claim.a, claim.b)]
+    both = [*settings[0], *settings[1]]
+    curve = np.asarray(results.curve(claim.metric), dtype=float)
+    sign = -1.0 if claim_data.falls(claim) else 1.0
+    risen = sign * np.where(np.isfinite(curve), curve, np.nan)
+    never = float(results.epochs[-1] + 1)
+    if claim.level is None:
+        # The worse of the best values of a seed's runs: every one of them reaches it.
+        reached = claim_data.best(risen, lower=False)
+        reached = np.where(results.diverged, np.nan, reached)
+        target = reached[both].min(axis=0)[None, :, None]
+        words = 'the best value that both reach'
+    else:
+        target = np.array(sign * claim.level)
+        words = f'{claim.level:g}'
+    hit = risen >= target
+    epochs = np.where(hit.any(axis=2), results.epochs[hit.argmax(axis=2)], never)
+    if claim.level is None:
+        epochs = np.where(np.isnan(target[:, :, 0]), np.nan, epochs)
+    missing = np.isnan(risen).all(axis=2) & ~results.diverged
+    epochs = np.where(missing, np.nan, epochs)
+    rows = np.stack([epochs[ks].mean(axis=0) for ks in settings])
+    rows, dropped, notes = claim_data.complete(rows, both, results)
+    counts = [int((epochs[ks] == never).sum()) for ks in settings]
+    if any(counts):
+        totals = [int(np.isfinite(epochs[ks]).sum()) for ks in settings]
+        notes.append(
+            f'censored: {counts[0]} of {totals[0]} runs of a and {counts[1]} of {totals[1]} of b'
+            f' never reach {words} and count as epoch {never:g}, a lower bound'
+        )
+    d = rows[1] - rows[0]
+    what = (
+        f'epochs until {claim_data.label(claim)} reaches {words}:'
+        f' {claim_data.in_words(claim.b)} minus {claim_data.in_words(claim.a)}'
+    )
+    return _finding(d, d, Test(grain=1.0), _directional(d), what, dropped, notes)
+
+
+def _arms(claim: Claim, results: Results) -> tuple[np.ndarray, list[int], str]:
+    """Seeds' values of `a` and, if there is one, `b`, [1 or 2, S]; settings used; in words."""
+    values = claim_data.measured(claim, results)
+    sides = [claim.a, claim.b] if claim.b else [claim.a]
+    settings = [claim_data.group(results, claim.where, side) for side in sides]
+    rows = np.stack([values[ks].mean(axis=0) for ks in settings])
+    words = ' minus '.join(claim_data.in_words(side) or 'all settings' for side in sides)
+    return rows, [k for ks in settings for k in ks], f'{claim_data.label(claim)}: {words}'
+
+
+def _curve(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray, int, list[str]]:
+    """x ascending [X], the metric (of a, or of a minus b) at each [X, n]; dropped; notes."""
+    values = claim_data.measured(claim, results)
+    xs, rows, used = [], [], []
+    for x, a, b in claim_data.curve_points(claim, results):
+        xs.append(x)
+        rows.append(values[a].mean(axis=0) - (values[b].mean(axis=0) if b else 0.0))
+        used += [*a, *b]
+    kept, dropped, notes = claim_data.complete(np.stack(rows), used, results)
+    return np.array(xs), kept, dropped, notes
+
+
+def _test(claim: Claim, rows: np.ndarray, design: str = 'paired', scale: float = 0.0) -> Test:
+    # A share of runs takes two values: Student's t has no business there.
+    design = 'permutation' if claim.metric == 'diverged' else design
+    return Test(design, scale=max(scale, float(np.abs(rows).max(initial=0.0))))
+
+
+def _subject(claim: Claim) -> str:
+    name = claim_data.label(claim)
+    if claim.b:
+        a, b = (claim_data.in_words(side) or 'all settings' for side in (claim.a, claim.b))
+        return f'{name} ({a} minus {b})'
+    return name
+
+
+def _directional(d: np.ndarray) -> Callable[[Test], Ways]:
+    """The mean of `d` [n] is positive (the claim) or negative (its opposite)."""
+
+    def ways(test: Test) -> Ways:
+        p = test.differs(d)
+        return (p, 1.0) if d.mean() > 0 else (1.0, p)
+
+    return ways
+
+
+def _within(d: np.ndarray, margin: float) -> Callable[[Test], Ways]:
+    """The mean of `d` [n] is within ±margin (the claim) or beyond it (its opposite)."""
+    return lambda test: (
+        statistics.tost_p(d, margin, test),
+        statistics.outside_p(d, margin, test),
+    )
+
+
+def _room(d: np.ndarray, margin: float) -> np.ndarray:
+    """Distance of each seed's `d` [n] from the end of ±margin that is nearer to their mean."""
+    return margin - d if len(d) and d.mean() > 0 else margin + d
+
+
+def _one_beats_all(winners: np.ndarray, losers: np.ndarray, test: Test) -> float:
+    """p that some row of `winners` [I, n] has a higher mean than every row of `losers` [J, n].
+
+    An intersection-union test for each winner (Berger 1982, Technometrics 24:295), Bonferroni
+    over the winners, and twice that because the opposite is tested as well.
+    """
+    p = min(max(test.greater(w - other) for other in losers) for w in winners)
+    return min(1.0, 2 * len(winners) * p)
+
+
+def _finding(
+    d: np.ndarray,
+    toward: np.ndarray,
+    test: Test,
+    ways: Callable[[Test], Ways],
+    what: str,
+    dropped: int,
+    notes: list[str],
+) -> Finding:
+    """The finding of a claim on the mean of `d` [n]; `toward` is `d` as it is tested."""
+    effect = float(d.mean()) if len(d) else math.nan
+    found = _tested(effect, test.interval(d), what, d[None], test, ways, dropped, notes)
+    return dataclasses.replace(found, deciding=toward)
+
+
+def _tested(
+    effect: float,
+    interval: tuple[float, float],
+    what: str,
+    rows: np.ndarray,
+    test: Test,
+    ways: Callable[[Test], Ways],
+    dropped: int,
+    notes: list[str],
+) -> Finding:
+    n = rows.shape[1]
+    if n < 2:
+        support = contradict = flips = math.nan
+    else:
+        support, contradict = ways(test)
+        flips = min(ways(Test('permutation')))
+        if all(statistics.is_constant(row, test.scale) for row in rows):
+            notes = [*notes, 'the seeds do not differ, so the sign-flip p decides']
+    return Finding(effect, *interval, what, n, dropped, support, contradict, flips, tuple(notes))

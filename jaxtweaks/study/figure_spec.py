@@ -1,0 +1,153 @@
+"""What a figure shows, as a config says it, and whether the sweep can show it."""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxtweaks.config.fields import Rule, plain, required
+from jaxtweaks.errors import UserError, did_you_mean
+from jaxtweaks.study.figure_data import arrange, column
+from jaxtweaks.study.figure_style import is_number
+from jaxtweaks.study.results import LABELS, Results
+
+_WHERE = Rule('plain', 'swept fields and the value, or tuple of values, to be shown')
+_NAMES = Rule('plain', "words for 'field', 'field=value' or 'value'")
+KINDS = ('curves', 'effect', 'confusion', 'labels')
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One figure of a study. Fields of a setting go by their dotted name.
+
+    A swept field may be given as '1-field', its complement (see `Results.values`). Settings that
+    agree in `hue`, `panels` and `x` but differ elsewhere are refused, not averaged.
+    """
+
+    name: str = required("the file's name without ending: letters, digits, - and _")
+    kind: str = required(
+        'curves: metrics by epoch; effect: final metrics against a swept field; '
+        'confusion: classes told from classes; labels: share of each class by split',
+        choices=KINDS,
+    )
+    title: str = required('what the figure shows')
+    caption: str = plain('', 'a sentence printed under the figure')
+    metrics: tuple[str, ...] = plain((), 'metrics, one panel each (curves, effect)')
+    hue: str = plain('', "the swept field that tells lines apart; '' for one line")
+    panels: str = plain('', 'the swept field with one panel for each value (curves, effect)')
+    x: str = plain('', 'the swept field on the x axis (effect)')
+    where: dict = dataclasses.field(default_factory=dict, metadata={'rule': _WHERE})
+    names: dict = dataclasses.field(default_factory=dict, metadata={'rule': _NAMES})
+    log_x: bool = plain(False, 'logarithmic x axis (effect); 0 stands apart at its left')
+    log_y: bool = plain(False, 'logarithmic y axis (curves, effect)')
+    marks: tuple[tuple[Any, ...], ...] = plain(
+        (), 'vertical lines at an epoch: (epoch, label) (curves)'
+    )
+    published: tuple[tuple[Any, ...], ...] = plain(
+        (),
+        'published values of the first metric: (value, label) is a horizontal line; (x, value, '
+        'label) a mark at x (effect), or a line of the title of the panel x (confusion)',
+    )
+
+
+def check(
+    figures: Iterable[Figure],
+    settings: Sequence[dict[str, Any]],
+    metrics: Iterable[str] = tuple(LABELS),
+) -> None:
+    """Whether the sweep can show the figures; to be asked before anything is trained.
+
+    Args:
+      figures: the figures of the config.
+      settings: the swept values of each setting, as in `Results.settings`.
+      metrics: the names a figure may draw.
+
+    Raises:
+      UserError: a figure names a field that is not swept or a metric that is not measured,
+        selects nothing, would average settings that differ, or has a name twice.
+    """
+    results = _without_runs(settings)
+    seen: set[str] = set()
+    for figure in figures:
+        if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9_-]*', figure.name):
+            raise UserError(
+                f'figure {figure.name!r}: the name of a file may have letters, digits, - and _'
+            )
+        if figure.name in seen:
+            raise UserError(f"figure '{figure.name}': two figures have this name")
+        seen.add(figure.name)
+        try:
+            _check_one(figure, results, tuple(metrics))
+        except UserError as error:
+            where = f"figure '{figure.name}': "
+            raise UserError(where + str(error).removeprefix(where)) from None
+
+
+def fields_of(figure: Figure) -> tuple[str, ...]:
+    """The fields that tell the settings of a figure apart: panels, hue, x ('' for none)."""
+    if figure.kind == 'curves':
+        return figure.panels, figure.hue, ''
+    if figure.kind == 'effect':
+        return figure.panels, figure.hue, figure.x
+    return '', figure.hue, ''
+
+
+def _check_one(figure: Figure, results: Results, metrics: tuple[str, ...]) -> None:
+    for metric in figure.metrics:
+        if metric not in metrics:
+            raise UserError(f"no metric '{metric}'; {did_you_mean(metric, metrics)}")
+    if figure.kind == 'labels':
+        return
+    fields = [name for name in fields_of(figure) if name]
+    for name in fields:
+        column(results, name)
+    if len({name.removeprefix('1-') for name in fields}) < len(fields):
+        raise UserError(f'{", ".join(fields)}: the same field is named twice')
+    if figure.kind in ('curves', 'effect') and not figure.metrics:
+        raise UserError(f"kind '{figure.kind}' needs metrics")
+    if figure.kind == 'effect' and not figure.x:
+        raise UserError("kind 'effect' needs x, a swept field")
+    _check_marks(figure)
+    arrange(results, fields_of(figure), figure.where, figure.name)
+    if figure.kind == 'effect' and figure.log_x:
+        chosen = [column(results, figure.x)[k] for k in results.select(figure.where)]
+        wrong = [value for value in chosen if not is_number(value) or value < 0]
+        if wrong:
+            raise UserError(f'log_x needs numbers ≥ 0 on the x axis, not {wrong[0]!r}')
+
+
+def _check_marks(figure: Figure) -> None:
+    for mark in figure.marks:
+        if len(mark) != 2 or not is_number(mark[0]) or not isinstance(mark[1], str):
+            raise UserError(f'marks: {mark!r} is not (epoch, label)')
+    for item in figure.published:
+        line = len(item) == 2 and figure.kind in ('curves', 'effect')
+        point = len(item) == 3 and figure.kind in ('effect', 'confusion')
+        if not (line or point) or not is_number(item[-2]) or not isinstance(item[-1], str):
+            forms = {
+                'curves': '(value, label)',
+                'effect': '(value, label) or (x, value, label)',
+                'confusion': '(x, value, label)',
+            }
+            raise UserError(f'published: {item!r} is not {forms[figure.kind]}')
+
+
+def _without_runs(settings: Sequence[dict[str, Any]]) -> Results:
+    """Results that know their settings and nothing else: enough to look up fields."""
+    nothing = np.zeros((len(settings), 0))
+    return Results(
+        settings=tuple(settings),
+        seeds=np.zeros(0, int),
+        epochs=np.zeros(0, int),
+        curves={},
+        finals={},
+        confusion=nothing,
+        chosen_epoch=nothing,
+        diverged_at=nothing,
+        classes=(),
+        label_counts={},
+        data_label='',
+        fallback=False,
+    )

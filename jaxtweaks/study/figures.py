@@ -1,0 +1,180 @@
+"""Figures of a study: from a few words in a config and the results to PNG and SVG.
+
+Every figure says which data it shows, over how many seeds, what its bands are, and which runs
+diverged. The same results give the same bytes.
+"""
+
+import io
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure as Sheet
+
+from jaxtweaks.study import figure_counts, figure_lines, figure_style
+from jaxtweaks.study.figure_data import arrange
+from jaxtweaks.study.figure_page import Page
+from jaxtweaks.study.figure_spec import Figure, check, fields_of
+from jaxtweaks.study.results import Results
+from jaxtweaks.study.words import count, named
+
+__all__ = ['Figure', 'caption', 'check', 'draw', 'save', 'svg']
+
+_KINDS: dict[str, Callable[[Figure, Results, Callable[..., Sheet]], Sheet]] = {
+    'curves': figure_lines.draw_curves,
+    'effect': figure_lines.draw_effect,
+    'confusion': figure_counts.draw_confusion,
+    'labels': figure_counts.draw_labels,
+}
+_LISTED = 6  # settings with diverged runs that are named, before '… and 3 more'
+
+
+def draw(figure: Figure, results: Results) -> Sheet:
+    """The figure, drawn, without pyplot and its global state.
+
+    Args:
+      figure: what to show.
+      results: K settings, S seeds, E epochs.
+
+    Raises:
+      UserError: the results do not have what the figure asks for (see `check`).
+    """
+    check([figure], results.settings, (*results.curves, *results.finals, *_DERIVED))
+
+    def finish(page: Page, handles: Sequence[Any], legend_title: str) -> Sheet:
+        return page.finish(
+            title=figure.title,
+            data=_data(figure, results),
+            stand_in=results.fallback,
+            notes=_notes(figure, results),
+            warnings=_warnings(figure, results),
+            handles=handles,
+            legend_title=legend_title,
+        )
+
+    with figure_style.look():
+        return _KINDS[figure.kind](figure, results, finish)
+
+
+_DERIVED = ('gap_loss', 'gap_accuracy')
+
+
+def caption(figure: Figure, results: Results) -> str:
+    """The title and what stands around the panels, as text (for a page or a screen reader)."""
+    parts = [_data(figure, results), *_warnings(figure, results), *_notes(figure, results)]
+    parts = [part[0].upper() + part[1:].rstrip('. ') for part in (figure.title, *parts)]
+    return '. '.join(parts) + '.'
+
+
+def svg(sheet: Sheet) -> bytes:
+    """A drawn figure as SVG; the same figure gives the same bytes."""
+    return _render(sheet, 'svg')
+
+
+def save(sheet: Sheet, folder: str | Path, name: str) -> tuple[Path, Path]:
+    """Writes `name`.png and `name`.svg into `folder`, each whole or not at all.
+
+    Returns:
+      The paths of the PNG and of the SVG.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for kind in ('png', 'svg'):
+        path = folder / f'{name}.{kind}'
+        write_whole(path, _render(sheet, kind))
+        paths.append(path)
+    return paths[0], paths[1]
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Writes a file so that a reader, or a crash, never meets half of it."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    try:
+        with os.fdopen(handle, 'wb') as file:
+            file.write(content)
+        os.chmod(temporary, 0o644)  # mkstemp lets only the owner read
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _render(sheet: Sheet, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    # Without these the time of writing (SVG) and matplotlib's version (PNG) are in the bytes.
+    metadata = {'svg': {'Date': None, 'Creator': None}, 'png': {'Software': None}}[kind]
+    with figure_style.look():
+        sheet.savefig(buffer, format=kind, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _data(figure: Figure, results: Results) -> str:
+    seeds = '' if figure.kind == 'labels' else f' · {count(len(results.seeds), "seed")}'
+    if not results.fallback:
+        return f'data: {results.data_label}{seeds}'
+    label = results.data_label.removeprefix('stand-in data: ')
+    return f'stand-in data: {label}{seeds}'
+
+
+def _notes(figure: Figure, results: Results) -> list[str]:
+    notes = [figure.caption] if figure.caption else []
+    several = len(results.seeds) > 1
+    means = (
+        'the mean over seeds, with its 95% Student-t interval as {}'
+        if several
+        else 'the one seed; with one seed there is no interval'
+    )
+    if figure.kind == 'curves':
+        notes.append(f'Lines: {means.format("the band")}.')
+    elif figure.kind == 'effect':
+        notes.append(f'Marks: {means.format("the bar")}; faint dots: single seeds.')
+    elif figure.kind == 'confusion':
+        over = f'summed over {len(results.seeds)} seeds' if several else 'of one seed'
+        notes.append(
+            f'Cells: % of the test images of the true class (rows add up to 100), {over}. '
+            + ('± is the 95% Student-t interval of the mean over seeds.' if several else '')
+        )
+    if figure.kind in ('curves', 'effect') and figure.log_x and 0 in _xs(figure, results):
+        notes.append('0 has no place on a logarithmic axis and stands apart at its left.')
+    return notes
+
+
+def _xs(figure: Figure, results: Results) -> list[Any]:
+    return results.values(figure.x) if figure.x else []
+
+
+def _warnings(figure: Figure, results: Results) -> list[str]:
+    """What diverged or is missing among the runs of the figure, named."""
+    if figure.kind == 'labels':
+        return []
+    cells = arrange(results, fields_of(figure), figure.where, figure.name)
+    diverged = {k: int(results.diverged[k].sum()) for k in sorted(cells.values())}
+    lost = [
+        f'{_setting(figure, results, k)} ({n} of {len(results.seeds)})'
+        for k, n in diverged.items()
+        if n
+    ]
+    if not lost:
+        return []
+    more = f', and {len(lost) - _LISTED} more' if len(lost) > _LISTED else ''
+    runs = count(sum(diverged.values()), 'run')
+    total = len(cells) * len(results.seeds)
+    how = {
+        'curves': ', drawn alone as thin lines up to a ×',
+        'effect': ', marked by a × on the x axis',
+    }
+    return [
+        f'{runs} of {total} diverged and left the means{how.get(figure.kind, "")}: '
+        f'{"; ".join(lost[:_LISTED])}{more}.'
+    ]
+
+
+def _setting(figure: Figure, results: Results, k: int) -> str:
+    swept = [name for name in results.swept if len({str(v) for v in results.values(name)}) > 1]
+    return (
+        ', '.join(named(name, results.settings[k].get(name), figure.names) for name in swept)
+        or 'the one setting'
+    )

@@ -1,0 +1,275 @@
+"""Tables of a study: what each setting gave, what each run gave, and the verdicts.
+
+A `Table` holds its cells twice: as they read, and as values to sort by. It renders to the
+terminal, to Markdown and (in `report`) to HTML.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import rich.table
+import rich.text
+
+from jaxtweaks.study.figure_data import mean_interval, seeds_of
+from jaxtweaks.study.figure_style import is_number
+from jaxtweaks.study.results import Results
+from jaxtweaks.study.verdict_words import (
+    ICONS,
+    effect_words,
+    p_words,
+    published_words,
+    seeds_words,
+)
+from jaxtweaks.study.words import (
+    ABSENT,
+    field_label,
+    metric_interval,
+    metric_label,
+    metric_value,
+    value_label,
+)
+
+METRICS = (
+    'test_accuracy', 'test_loss', 'validation_accuracy', 'validation_loss', 'gap_accuracy',
+)  # fmt: skip
+_BRIEF = ('test_accuracy', 'validation_loss')
+_COLORS = {'supported': 'green', 'contradicted': 'red', 'inconclusive': 'yellow'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """Rows of cells under named columns.
+
+    Attributes:
+      title: what the table shows.
+      columns: the headings.
+      rows: the cells as they read, one tuple a row.
+      raw: the same cells as numbers or strings to sort by; None sorts last.
+      note: what to know when reading it; '' for nothing.
+      brief: the columns that fit on a terminal; () for all.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    raw: tuple[tuple[Any, ...], ...]
+    note: str = ''
+    brief: tuple[str, ...] = ()
+
+    @property
+    def numeric(self) -> tuple[bool, ...]:
+        """Whether a column holds numbers (and is set flush right)."""
+        return tuple(
+            any(is_number(row[i]) for row in self.raw)
+            and all(row[i] is None or is_number(row[i]) for row in self.raw)
+            for i in range(len(self.columns))
+        )
+
+    def to_rich(self) -> rich.table.Table:
+        """For the terminal; brackets in a cell are text, not rich's markup."""
+        table = rich.table.Table(
+            title=rich.text.Text(self.title), caption=rich.text.Text(self.note) or None
+        )
+        shown = [i for i, name in enumerate(self.columns) if name in (self.brief or self.columns)]
+        for i in shown:
+            heading = self.columns[i].partition(' (t')[0]  # a gap's definition is too long here
+            justify = 'right' if self.numeric[i] else 'left'
+            table.add_column(
+                rich.text.Text(heading),
+                justify=justify,
+                overflow='fold',
+                no_wrap=any(_style(row[i]) for row in self.rows),  # a verdict stays in one piece
+            )
+        for row in self.rows:
+            table.add_row(*(rich.text.Text(row[i], style=_style(row[i])) for i in shown))
+        return table
+
+    def to_markdown(self) -> str:
+        """A GitHub table under its title, ending in a newline."""
+        align = ['---:' if numeric else '---' for numeric in self.numeric]
+        lines = [f'**{_escaped(self.title)}**', '']
+        lines += [_row(self.columns), f'| {" | ".join(align)} |', *map(_row, self.rows)]
+        if self.note:
+            lines += ['', _escaped(self.note)]
+        return '\n'.join(lines) + '\n'
+
+
+def settings_table(
+    results: Results,
+    metrics: Sequence[str] | None = None,
+    title: str = 'Results by setting',
+    names: Mapping[str, str] | None = None,
+) -> Table:
+    """One row for each setting: its swept values, its runs, and the final metrics.
+
+    Args:
+      results: K settings, S seeds.
+      metrics: final metrics; None for those of `METRICS` that were measured.
+      title: what the table shows.
+      names: words for fields and values, as in a figure.
+
+    Raises:
+      UserError: a metric was not measured.
+    """
+    chosen = metrics
+    metrics = _measured(results, metrics)
+    swept = _varied(results)
+    columns = (
+        *(field_label(name, names) for name in swept),
+        'seeds',
+        'diverged',
+        *(metric_label(metric) for metric in metrics),
+    )
+    values = {metric: results.final(metric) for metric in metrics}
+    rows, raw = [], []
+    for k, setting in enumerate(results.settings):
+        diverged = int(results.diverged[k].sum())
+        cells: list[str] = [value_label(name, setting.get(name), names) for name in swept]
+        keys: list[Any] = [_key(setting.get(name)) for name in swept]
+        cells += [str(len(results.seeds)), str(diverged)]
+        keys += [len(results.seeds), diverged]
+        for metric in metrics:
+            seeds = seeds_of(results, values[metric], k)
+            mean, half = (float(x) for x in mean_interval(seeds.whole))
+            cell = metric_interval(metric, mean, half)
+            if seeds.missing:
+                cell += f' (n = {len(seeds.whole)})'
+            cells.append(cell)
+            keys.append(_key(mean))
+        rows.append(tuple(cells))
+        raw.append(tuple(keys))
+    several = len(results.seeds) > 1
+    note = f'Data: {results.data_label}. ' + (
+        'Mean over seeds ± half the width of its 95% Student-t interval.'
+        if several
+        else 'One seed: no interval.'
+    )
+    if results.diverged.any():
+        note += ' Diverged runs are counted, and left out of the means.'
+    left_out = [metric_label(metric) for metric in metrics if metric not in _BRIEF]
+    brief = columns if chosen else tuple(name for name in columns if name not in left_out)
+    return Table(title, columns, tuple(rows), tuple(raw), note, brief)
+
+
+def runs_table(
+    results: Results,
+    metrics: Sequence[str] | None = None,
+    title: str = 'All runs',
+    names: Mapping[str, str] | None = None,
+) -> Table:
+    """One row for each setting and seed, with the final metrics. Arguments: `settings_table`."""
+    metrics = _measured(results, metrics)
+    swept = _varied(results)
+    columns = (
+        *(field_label(name, names) for name in swept),
+        'seed',
+        'state',
+        'epoch chosen',
+        *(metric_label(metric) for metric in metrics),
+    )
+    values = {metric: results.final(metric) for metric in metrics}
+    rows, raw = [], []
+    for k, s in np.ndindex(len(results.settings), len(results.seeds)):
+        setting = results.settings[k]
+        finals = [float(values[metric][k, s]) for metric in metrics]
+        step = int(results.diverged_at[k, s])
+        state = 'finished' if any(map(math.isfinite, finals)) or not finals else 'missing'
+        state = f'diverged at step {step}' if step >= 0 else state
+        epoch = int(results.chosen_epoch[k, s]) if state == 'finished' else None
+        seed = int(results.seeds[s])
+        rows.append(
+            (
+                *(value_label(name, setting.get(name), names) for name in swept),
+                str(seed),
+                state,
+                ABSENT if epoch is None else str(epoch),
+                *(metric_value(m, v) for m, v in zip(metrics, finals, strict=True)),
+            )
+        )
+        keys = [_key(setting.get(name)) for name in swept]
+        raw.append((*keys, seed, state, epoch, *map(_key, finals)))
+    return Table(title, columns, tuple(rows), tuple(raw), f'Data: {results.data_label}.')
+
+
+def verdict_table(verdicts: Sequence[Mapping[str, Any]], title: str = 'Verdicts') -> Table:
+    """One row for each claim. verdicts: what `Verdict.to_dict` gives."""
+    columns = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'p (Holm)', 'p (sign flips)')
+    columns += ('published', 'source')
+    rows, raw = [], []
+    for verdict in verdicts:
+        claim = verdict['claim']
+        effect, interval = effect_words(verdict)
+        rows.append(
+            (
+                f'{ICONS[verdict["verdict"]]} {verdict["verdict"]}',
+                claim['sentence'],
+                effect,
+                interval,
+                seeds_words(verdict),
+                p_words(verdict['p_adjusted']),
+                p_words(verdict['p_permutation']),
+                published_words(verdict) or ABSENT,
+                claim['source'],
+            )
+        )
+        raw.append(
+            (
+                verdict['verdict'],
+                claim['sentence'],
+                _key(verdict['effect']),
+                _key(verdict['low']),
+                verdict['n'],
+                _key(verdict['p_adjusted']),
+                _key(verdict['p_permutation']),
+                published_words(verdict),
+                claim['source'],
+            )
+        )
+    note = 'Intervals are not adjusted for the number of claims; p (Holm) is, and decides.'
+    brief = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'p (Holm)')
+    return Table(title, columns, tuple(rows), tuple(raw), note, brief)
+
+
+def _measured(results: Results, metrics: Sequence[str] | None) -> list[str]:
+    if metrics is not None:
+        return list(metrics)
+    gaps = {'train_accuracy', 'validation_accuracy'} <= set(results.finals)
+    return [m for m in METRICS if m in results.finals or (m == 'gap_accuracy' and gaps)]
+
+
+def _varied(results: Results) -> list[str]:
+    """The fields that differ between settings; all of them if none does."""
+    varied = [
+        name
+        for name in results.swept
+        if len({str(setting.get(name)) for setting in results.settings}) > 1
+    ]
+    return varied or list(results.swept)
+
+
+def _key(value: Any) -> Any:
+    """What a cell sorts by."""
+    if is_number(value):
+        return value if math.isfinite(value) else None
+    return None if value is None else str(value)
+
+
+def _style(cell: str) -> str:
+    for verdict, color in _COLORS.items():
+        if cell == f'{ICONS[verdict]} {verdict}':
+            return f'bold {color}'
+    return ''
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f'| {" | ".join(map(_escaped, cells))} |'
+
+
+def _escaped(text: str) -> str:
+    """Text that Markdown leaves as it is, on one line."""
+    for character in '\\|*_`<>[]':
+        text = text.replace(character, f'\\{character}')
+    return ' '.join(text.split())

@@ -1,0 +1,65 @@
+"""The state of a group on disk: enough to go on as if nothing had happened."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxtweaks.sweep import files
+from jaxtweaks.train.program import State
+
+History = dict[str, list[np.ndarray]]
+
+
+def save(path: Path, state: State, epoch: int, done: int, history: History) -> None:
+    """Writes a checkpoint; the one before it stays until the next.
+
+    Args:
+      path: of the checkpoint.
+      state: of all runs of the group.
+      epoch: the epoch under way, from 0.
+      done: steps of it that are done.
+      history: by metric, for each finished epoch the values [runs].
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(state)
+    tree = {
+        'state': {jax.tree_util.keystr(key): np.asarray(leaf) for key, leaf in leaves},
+        'epoch': epoch,
+        'done': done,
+        'history': {name: np.asarray(values) for name, values in history.items()},
+    }
+    files.save_generation(path, tree)
+
+
+def load(
+    path: Path, like: State, notify: Callable[[str], None]
+) -> tuple[State, int, int, History] | None:
+    """State, epoch, steps done and history of the newest good checkpoint; None if there is none.
+
+    Args:
+      path: of the checkpoint.
+      like: the shapes and types a state must have.
+      notify: is told in a sentence of each file that was damaged or does not fit.
+    """
+    tree = files.load_generation(path, notify)
+    if tree is None:
+        return None
+    leaves, structure = jax.tree_util.tree_flatten_with_path(like)
+    wanted = {jax.tree_util.keystr(key): (leaf.shape, leaf.dtype) for key, leaf in leaves}
+    found = {name: (leaf.shape, leaf.dtype) for name, leaf in tree['state'].items()}
+    if wanted != found:
+        notify(f'{path} is of another version of the program; this group starts again')
+        return None
+    state = jax.tree_util.tree_unflatten(
+        structure, [jax.device_put(tree['state'][name]) for name in wanted]
+    )
+    history = {name: list(values) for name, values in tree['history'].items()}
+    return state, tree['epoch'], tree['done'], history
+
+
+def record(history: History, metrics: dict[str, Any]) -> None:
+    """Adds an epoch's metrics, [runs] each."""
+    for name, values in metrics.items():
+        history.setdefault(name, []).append(np.asarray(values))

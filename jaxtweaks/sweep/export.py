@@ -1,0 +1,68 @@
+"""The rows of a sweep as Parquet: one per run and epoch, and one per run."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from jaxtweaks.sweep.files import write_atomic
+from jaxtweaks.sweep.plan import Run
+
+
+def epoch_rows(runs: list[Run], curves: dict[str, np.ndarray]) -> pa.Table:
+    """One row per run and epoch: 'run', the swept fields, 'seed', 'epoch', the metrics.
+
+    Args:
+      runs: settings first, then seeds; K × S of them.
+      curves: metric to [K, S, E]; NaN where a run has no value, which becomes a null.
+    """
+    count = next(iter(curves.values())).shape[-1] if curves else 0
+    columns = {
+        name: np.repeat(np.asarray(values, object), count)
+        for name, values in _identity(runs).items()
+    }
+    columns['epoch'] = np.tile(np.arange(1, count + 1), len(runs))
+    columns |= {name: values.reshape(-1) for name, values in curves.items()}
+    return _table(columns)
+
+
+def run_rows(
+    runs: list[Run],
+    finals: dict[str, np.ndarray],
+    chosen_epoch: np.ndarray,
+    diverged_at: np.ndarray,
+) -> pa.Table:
+    """One row per run: 'run', the swept fields, 'seed', the final metrics, how it ended.
+
+    Args:
+      runs: settings first, then seeds; K × S of them.
+      finals: metric to [K, S]; NaN becomes a null.
+      chosen_epoch, diverged_at: [K, S].
+    """
+    columns = _identity(runs) | {name: values.reshape(-1) for name, values in finals.items()}
+    columns |= {'chosen_epoch': chosen_epoch.reshape(-1), 'diverged_at': diverged_at.reshape(-1)}
+    return _table(columns)
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Writes a table, whole or not at all, with checksums on its pages."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, write_page_checksum=True)
+    write_atomic(path, buffer.getvalue())
+
+
+def _identity(runs: list[Run]) -> dict[str, Any]:
+    swept = dict.fromkeys(name for run in runs for name in run.point)
+    columns: dict[str, Any] = {'run': [run.id for run in runs]}
+    for name in swept:
+        values = [run.point.get(name) for run in runs]
+        columns[name] = [str(v) if isinstance(v, tuple) else v for v in values]
+    return columns | {'seed': [run.seed for run in runs]}
+
+
+def _table(columns: dict[str, Any]) -> pa.Table:
+    arrays = {name: pa.array(values, from_pandas=True) for name, values in columns.items()}
+    return pa.table(arrays)

@@ -1,0 +1,183 @@
+"""Trains the runs of one group from where they stand to the end."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxtweaks.config.fields import plain
+from jaxtweaks.sweep import checkpoint
+from jaxtweaks.sweep.compiled import GroupProgram, stack_runs
+from jaxtweaks.sweep.plan import Group
+from jaxtweaks.sweep.progress import Reporter
+from jaxtweaks.train.program import DeviceData, Program, State
+
+
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """How a sweep is carried out. Group size and batching decide the last bits of a result."""
+
+    group_size: int = plain(0, 'runs side by side; 0 lets the memory decide', low=0)
+    batching: str = plain(
+        'auto',
+        'vmap: all runs in each operation; map: the runs take turns',
+        choices=('auto', 'vmap', 'map'),
+    )
+    memory_share: float = plain(
+        0.7, "share of the device's free memory to use", above=0.0, high=1.0
+    )
+    chunk_seconds: float = plain(2.0, 'time between two signs of life', above=0.0)
+    checkpoint_seconds: float = plain(60.0, 'time between two checkpoints', low=0.0)
+
+
+class Interrupted(Exception):
+    """Training was asked to stop by a signal, and has saved its state."""
+
+    def __init__(self, signal: int):
+        super().__init__(f'signal {signal}')
+        self.signal = signal
+
+
+def train_group(
+    group: Group,
+    compiled: GroupProgram,
+    data: DeviceData,
+    path: Path,
+    execution: Execution,
+    asked_to_stop: Callable[[], int],
+    reporter: Reporter,
+) -> dict[str, Any]:
+    """The results of the group's runs.
+
+    Goes on from the checkpoint at `path` if there is one. The results do not depend on where a
+    checkpoint was taken or how the epochs were cut into chunks, to the bit.
+
+    Args:
+      group: the runs.
+      compiled: their program.
+      data: on the device.
+      path: of the checkpoint.
+      execution: how often to look up and to save.
+      asked_to_stop: called after every chunk; the number of a signal, or 0 to go on.
+      reporter: is told of progress.
+
+    Returns:
+      'history' (metric to float32 [epochs, runs]), 'finals' (metric to float32 [runs]),
+      'confusion' int32 [runs, classes, classes], 'chosen_epoch' and 'diverged_at' int32 [runs].
+
+    Raises:
+      Interrupted: `asked_to_stop` said so; the state is saved.
+    """
+    hyper, seeds = stack_runs(group.padded(), group.off)
+    program = compiled.program
+    shapes = jax.eval_shape(jax.vmap(program.init, (0, 0, None)), hyper, seeds, data)
+    resumed = checkpoint.load(path, shapes, reporter.note)
+    if resumed is None:
+        resumed = compiled.init(hyper, seeds, data), 0, 0, {}
+    state, epoch, done, history = resumed
+    pace = _Pace(execution.chunk_seconds)
+    saved = time.monotonic()
+    while epoch < program.static.train.epochs:
+        stop = min(done + pace.steps(), program.steps_per_epoch)
+        with pace.measure(stop - done):
+            state = compiled.advance(hyper, seeds, state, data, epoch, done, stop)
+            state = jax.block_until_ready(state)
+        work = (stop - done) * program.static.train.batch_size * len(group.runs)
+        loss, accuracy = _live(state, stop, len(group.runs))
+        reporter.advance(work, epoch + 1, program.static.train.epochs, loss, accuracy)
+        done = stop
+        if done == program.steps_per_epoch:
+            state, metrics = compiled.end_epoch(hyper, state, data, epoch)
+            checkpoint.record(history, metrics)
+            reporter.advance(
+                evaluation_work(program, data) * len(group.runs),
+                epoch + 1,
+                program.static.train.epochs,
+                loss,
+                accuracy,
+            )
+            epoch, done = epoch + 1, 0
+        stopping = asked_to_stop()
+        if stopping or time.monotonic() - saved > execution.checkpoint_seconds:
+            checkpoint.save(path, state, epoch, done, history)
+            saved = time.monotonic()
+        if stopping:
+            raise Interrupted(stopping)
+    found = {name: np.asarray(value) for name, value in compiled.finish(hyper, state, data).items()}
+    return _without_padding(group, state, found, history)
+
+
+def evaluation_work(program: Program, data: DeviceData) -> float:
+    """Work of one evaluation of a run, in images trained: a forward pass is a third of a step."""
+    shown = min(program.static.train.train_eval_size, program.train_size)
+    return (shown + data.validation.labels.shape[0]) / 3
+
+
+def training_work(program: Program, data: DeviceData) -> float:
+    """Work of one run, in images trained."""
+    images = program.steps * program.static.train.batch_size
+    return images + program.static.train.epochs * evaluation_work(program, data)
+
+
+def _live(state: State, steps: int, runs: int) -> tuple[float, float]:
+    """Mean loss and accuracy of the epoch so far over the runs that have not diverged."""
+    alive = np.asarray(state['diverged_at'])[:runs] < 0
+    if not alive.any():
+        return float('nan'), float('nan')
+    return tuple(
+        float(np.asarray(state[name])[:runs][alive].mean()) / steps
+        for name in ('loss_sum', 'correct_sum')
+    )
+
+
+def _without_padding(
+    group: Group, state: State, found: dict[str, np.ndarray], history: checkpoint.History
+) -> dict[str, Any]:
+    count = len(group.runs)
+    found = {name: value[:count] for name, value in found.items()}
+    confusion, chosen = found.pop('confusion'), found.pop('chosen_epoch')
+    last = {name: values[-1][:count] for name, values in history.items() if 'running' in name}
+    return {
+        'history': {name: np.asarray(values)[:, :count] for name, values in history.items()},
+        'finals': found | last,
+        'confusion': confusion,
+        'chosen_epoch': chosen,
+        'diverged_at': np.asarray(state['diverged_at'])[:count],
+    }
+
+
+class _Pace:
+    """How many steps fit in a chunk, from how long the last ones took."""
+
+    def __init__(self, seconds: float):
+        self._seconds = seconds
+        self._per_step: float | None = None
+        self._warm = False
+
+    def steps(self) -> int:
+        if self._per_step is None:
+            return 1
+        return max(1, int(self._seconds / max(self._per_step, 1e-9)))
+
+    def measure(self, steps: int) -> '_Stopwatch':
+        return _Stopwatch(self, steps)
+
+    def took(self, seconds: float, steps: int) -> None:
+        if self._warm:  # the first chunk compiles
+            self._per_step = seconds / steps
+        self._warm = True
+
+
+class _Stopwatch:
+    def __init__(self, pace: _Pace, steps: int):
+        self._pace, self._steps = pace, steps
+
+    def __enter__(self) -> None:
+        self._started = time.monotonic()
+
+    def __exit__(self, *exception: Any) -> None:
+        self._pace.took(time.monotonic() - self._started, self._steps)

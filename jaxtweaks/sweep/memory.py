@@ -1,0 +1,72 @@
+"""How much memory there is, and how fast and large a program is, by measurement."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import jax
+import psutil
+
+from jaxtweaks.sweep.compiled import GroupProgram, stack_runs
+from jaxtweaks.sweep.plan import Group
+from jaxtweaks.train.program import DeviceData
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """What a program costs.
+
+    Attributes:
+      bytes_per_run: memory of one run while it is trained, beside the data.
+      seconds_per_image: of training, one run's image.
+      compile_seconds: from nothing to the first step.
+    """
+
+    bytes_per_run: float
+    seconds_per_image: float
+    compile_seconds: float
+
+
+def free_bytes() -> int:
+    """Free memory of the device; of the host for a CPU, within the limit of its control group."""
+    device = jax.local_devices()[0]
+    stats = device.memory_stats() if device.platform != 'cpu' else None
+    if stats:
+        return stats['bytes_limit'] - stats['bytes_in_use']
+    return min(psutil.virtual_memory().available, _control_group_free())
+
+
+def _control_group_free() -> float:
+    """What is left of the memory limit of a container; infinite without one."""
+    folder = Path('/sys/fs/cgroup')
+    try:
+        limit = (folder / 'memory.max').read_text().strip()
+        used = int((folder / 'memory.current').read_text())
+    except (OSError, ValueError):
+        return float('inf')
+    return float('inf') if limit == 'max' else max(int(limit) - used, 0)
+
+
+def probe(group: Group, compiled: GroupProgram, data: DeviceData, seconds: float = 0.5) -> Probe:
+    """Compiles the group's program, trains it for about `seconds`, and forgets what it learned.
+
+    The executable stays in `compiled` for the real training.
+    """
+    started = time.monotonic()
+    hyper, seeds = stack_runs(group.padded(), group.off)
+    state = compiled.init(hyper, seeds, data)
+    state = jax.block_until_ready(compiled.advance(hyper, seeds, state, data, 0, 0, 1))
+    compile_seconds = time.monotonic() - started
+    steps, done = 1, 0
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        state = compiled.advance(hyper, seeds, state, data, 0, 1, 1 + steps)
+        jax.block_until_ready(state)
+        done += steps
+        steps *= 2
+    images = done * group.size * compiled.program.static.train.batch_size
+    return Probe(
+        bytes_per_run=compiled.memory() / group.size,
+        seconds_per_image=(time.monotonic() - started) / images,
+        compile_seconds=compile_seconds,
+    )

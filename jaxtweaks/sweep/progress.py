@@ -1,0 +1,155 @@
+"""What a long sweep shows while it works: a live bar on a terminal, plain lines elsewhere."""
+
+import time
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+
+class Reporter(Protocol):
+    """Told by the runner what happens."""
+
+    def begin(self, total: float, done: float) -> None:
+        """Work of the whole sweep, in image passes, and what an earlier launch did of it."""
+
+    def group(self, text: str) -> None:
+        """A group starts."""
+
+    def advance(self, work: float, epoch: int, epochs: int, loss: float, accuracy: float) -> None:
+        """Some work is done; mean loss and accuracy of the epoch so far over the group's runs."""
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
+
+    def end(self) -> None:
+        """The sweep is over or interrupted."""
+
+
+class Silent:
+    """Shows nothing but notes."""
+
+    def __init__(self, console: Console):
+        self._console = console
+
+    def begin(self, total, done):
+        """See `Reporter`."""
+
+    def group(self, text):
+        """See `Reporter`."""
+
+    def advance(self, work, epoch, epochs, loss, accuracy):
+        """See `Reporter`."""
+
+    def note(self, text):
+        """See `Reporter`."""
+        self._console.print(Text(text, style='yellow'))
+
+    def end(self):
+        """See `Reporter`."""
+
+
+class Lines(Silent):
+    """One line at most every `interval` seconds, for logs and pipes."""
+
+    def __init__(self, console: Console, interval: float = 15.0):
+        super().__init__(console)
+        self._interval = interval
+        self._clock = _Clock()
+        self._printed = time.monotonic()
+        self._group = ''
+
+    def begin(self, total, done):
+        """See `Reporter`."""
+        self._clock.begin(total, done)
+
+    def group(self, text):
+        """See `Reporter`."""
+        self._group = text
+
+    def advance(self, work, epoch, epochs, loss, accuracy):
+        """See `Reporter`."""
+        self._clock.advance(work)
+        if time.monotonic() - self._printed >= self._interval:
+            self._printed = time.monotonic()
+            self._console.print(
+                f'{self._clock.share():4.0%}  {self._group}  epoch {epoch}/{epochs}  '
+                f'loss {loss:.3f}  accuracy {accuracy:.1%}  {self._clock.left()}',
+                highlight=False,
+            )
+
+
+class Live(Silent):
+    """A progress bar with the time left and the live loss and accuracy."""
+
+    def __init__(self, console: Console):
+        super().__init__(console)
+        self._clock = _Clock()
+        self._bar = Progress(
+            TextColumn('{task.description}'),
+            BarColumn(bar_width=24),
+            TextColumn('{task.percentage:>3.0f}%'),
+            TimeElapsedColumn(),
+            TextColumn('{task.fields[left]}'),
+            TextColumn('{task.fields[now]}', style='cyan'),
+            console=console,
+            transient=True,
+        )
+        self._task = self._bar.add_task('', total=1, left='', now='')
+
+    def begin(self, total, done):
+        """See `Reporter`."""
+        self._clock.begin(total, done)
+        self._bar.start()
+
+    def group(self, text):
+        """See `Reporter`."""
+        self._bar.update(self._task, description=text, now='compiling …')
+
+    def advance(self, work, epoch, epochs, loss, accuracy):
+        """See `Reporter`."""
+        self._clock.advance(work)
+        now = f'epoch {epoch}/{epochs}  loss {loss:.3f}  accuracy {accuracy:.1%}'
+        self._bar.update(
+            self._task, completed=self._clock.share(), left=self._clock.left(), now=now
+        )
+
+    def end(self):
+        """See `Reporter`."""
+        self._bar.stop()
+
+
+def for_console(console: Console, quiet: bool) -> Reporter:
+    """The reporter that suits where the output goes."""
+    if quiet:
+        return Silent(console)
+    return Live(console) if console.is_terminal else Lines(console)
+
+
+class _Clock:
+    """How much is done, and at the speed so far how long the rest takes."""
+
+    def begin(self, total: float, done: float) -> None:
+        self._total, self._before, self._done = max(total, 1), done, done
+        self._started = time.monotonic()
+
+    def advance(self, work: float) -> None:
+        self._done += work
+
+    def share(self) -> float:
+        return min(self._done / self._total, 1.0)
+
+    def left(self) -> str:
+        worked = self._done - self._before
+        if worked <= 0:
+            return ''
+        seconds = (time.monotonic() - self._started) / worked * (self._total - self._done)
+        return f'{duration(max(seconds, 0))} left'
+
+
+def duration(seconds: float) -> str:
+    """A time in words: '45 s', '3 min', '2.5 h'."""
+    if seconds < 90:
+        return f'{seconds:.0f} s'
+    return f'{seconds / 60:.0f} min' if seconds < 5400 else f'{seconds / 3600:.1f} h'

@@ -1,0 +1,145 @@
+"""The folder a sweep leaves behind: what it is of, what is done, and who is at work in it."""
+
+import fcntl
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxtweaks.errors import UserError
+from jaxtweaks.sweep import files
+from jaxtweaks.sweep.plan import Group, Run
+
+
+class Workdir:
+    """Paths and records of one sweep; see README for what each file holds."""
+
+    def __init__(self, path: Path):
+        """`path` need not exist; nothing is written before `lock`."""
+        self.path = path
+        self._lock: int | None = None
+
+    @property
+    def config_path(self) -> Path:
+        """The resolved config, frozen at launch."""
+        return self.path / 'config.json'
+
+    @property
+    def figures(self) -> Path:
+        """The folder of the figures."""
+        return self.path / 'figures'
+
+    def checkpoint_path(self, group: Group) -> Path:
+        """The state of a group under way."""
+        return self.path / 'checkpoints' / f'{group.id}.ckpt'
+
+    def lock(self) -> None:
+        """Makes the folder and takes it for this process, until the process ends.
+
+        Raises:
+          UserError: another process is at work in it, or it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path / '.lock', os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise UserError(
+                f'{self.path}: cannot be written ({error.strerror}); choose another --workdir'
+            ) from None
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(handle)
+            raise UserError(
+                f'{self.path}: another process is at work here; wait for it or choose another '
+                '--workdir'
+            ) from None
+        self._lock = handle
+
+    def unlock(self) -> None:
+        """Gives the folder back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def read_json(self, name: str) -> Any | None:
+        """The content of a JSON file in the folder, None if there is none.
+
+        Raises:
+          UserError: it cannot be read as JSON.
+        """
+        path = self.path / name
+        try:
+            return json.loads(path.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f'{path}: cannot be read ({error}); restore it or choose another --workdir'
+            ) from None
+
+    def write_json(self, name: str, content: Any) -> None:
+        """Writes a JSON file; what is not finite is refused, JSON has no word for it."""
+        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+        files.write_atomic(self.path / name, (text + '\n').encode())
+
+    def save_result(self, group: Group, result: dict[str, Any]) -> None:
+        """Writes what a finished group found."""
+        tree = {'runs': {str(i): run.id for i, run in enumerate(group.runs)}, **result}
+        files.save_tree(self._result_path(group), tree)
+
+    def load_result(self, group: Group, notify: Any) -> dict[str, Any] | None:
+        """What a group found; None if it is not finished or the file is damaged."""
+        try:
+            tree = files.load_tree(self._result_path(group))
+        except FileNotFoundError:
+            return None
+        except files.DamagedFile as damage:
+            notify(f'{damage}; its runs are trained again')
+            return None
+        return tree
+
+    def _result_path(self, group: Group) -> Path:
+        return self.path / 'results' / f'{group.id}.result'
+
+
+def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """The groups as plain data for the manifest."""
+    return [
+        {
+            'id': group.id,
+            'size': group.size,
+            'batching': group.batching,
+            'off': sorted(group.off),
+            'runs': [run.id for run in group.runs],
+        }
+        for group in groups
+    ]
+
+
+def restore_groups(described: Sequence[dict[str, Any]], runs: Sequence[Run]) -> list[Group] | None:
+    """The groups of a manifest, None if it has runs that are not among `runs`."""
+    by_id = {run.id: run for run in runs}
+    if any(run not in by_id for group in described for run in group['runs']):
+        return None
+    return [
+        Group(
+            tuple(by_id[run] for run in group['runs']),
+            group['size'],
+            group['batching'],
+            frozenset(group['off']),
+        )
+        for group in described
+    ]
+
+
+def differences(old: Any, new: Any, where: str = '') -> list[str]:
+    """The leaves in which two nested dicts differ, a line each."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for key in dict.fromkeys([*old, *new]):
+            path = f'{where}.{key}' if where else key
+            found += differences(old.get(key), new.get(key), path)
+        return found
+    return [] if old == new else [f'{where}: {old!r} there, {new!r} now']

@@ -1,0 +1,48 @@
+"""What tests share: no display, no network, no cache of the user's; the real data if any."""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+os.environ['MPLBACKEND'] = 'Agg'
+
+# Helpers such as `tfds_folder` are plain modules beside this file.
+_HERE = pathlib.Path(__file__).resolve().parent
+if str(_HERE) not in sys.path:
+    sys.path.insert(0, str(_HERE))
+
+# Read before any fixture hides it.
+_NAMED = os.environ.get('TFDS_DATA_DIR', '')
+
+
+@pytest.fixture(scope='session')
+def session_cache_dir(tmp_path_factory) -> pathlib.Path:
+    """The cache folder of all tests that do not make their own; real data is decoded once in it."""
+    return tmp_path_factory.mktemp('jaxtweaks-cache')
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _surroundings(session_cache_dir):
+    """The user's cache is left alone, and downloads fail at once: nothing listens on port 9."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv('JAXTWEAKS_CACHE_DIR', str(session_cache_dir))
+    patch.setenv('JAXTWEAKS_MIRROR', 'http://127.0.0.1:9')
+    patch.setenv('NO_PROXY', '127.0.0.1')
+    patch.setenv('no_proxy', '127.0.0.1')
+    yield
+    patch.undo()
+
+
+@pytest.fixture(scope='session')
+def real_data_dir() -> pathlib.Path:
+    """A TFDS folder with CIFAR-10 and MNIST; the test is skipped where there is none.
+
+    It is TFDS_DATA_DIR, or else shared/data/tfds beside the checkout.
+    """
+    beside = _HERE.parents[1] / 'shared' / 'data' / 'tfds'
+    folder = pathlib.Path(_NAMED).expanduser() if _NAMED else beside
+    if not folder.is_dir():
+        pytest.skip(f'no real data: TFDS_DATA_DIR is not set and there is no {beside}')
+    return folder

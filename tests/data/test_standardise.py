@@ -1,0 +1,88 @@
+"""Standardising, against float64 NumPy and by hand."""
+
+import numpy as np
+import pytest
+
+from jaxtweaks.data import standardiser
+from jaxtweaks.errors import UserError
+
+
+def random_images(n=5_000, shape=(4, 3, 2)):
+    """More images than one chunk, with another mean and spread in each pixel."""
+    rng = np.random.default_rng(0)
+    low = rng.integers(0, 100, size=shape)
+    high = rng.integers(120, 256, size=shape)
+    return rng.integers(low, high, size=(n, *shape)).astype(np.uint8)
+
+
+@pytest.mark.parametrize(('how', 'axes'), [('channel', (0, 1, 2)), ('pixel', (0,))])
+def test_agrees_with_float64(how, axes):
+    images = random_images()
+    mean, inverse = standardiser(images, how)
+    exact = images.astype(np.float64)
+    assert mean.dtype == inverse.dtype == np.float32
+    assert mean.shape == inverse.shape == (4, 3, 2)
+    np.testing.assert_allclose(mean, np.broadcast_to(exact.mean(axes), (4, 3, 2)), rtol=1e-7)
+    np.testing.assert_allclose(inverse, np.broadcast_to(1 / exact.std(axes), (4, 3, 2)), rtol=1e-7)
+    x = ((images.astype(np.float32) - mean) * inverse).astype(np.float64)
+    np.testing.assert_allclose(x.mean(axes), 0, atol=1e-6)
+    np.testing.assert_allclose(x.std(axes), 1, atol=1e-6)
+
+
+def test_by_hand():
+    images = np.zeros((2, 1, 2, 1), np.uint8)
+    images[:, 0, 0, 0] = [10, 14]
+    images[:, 0, 1, 0] = [20, 40]
+    mean, inverse = standardiser(images, 'pixel')
+    np.testing.assert_array_equal(mean[0, :, 0], [12, 30])
+    np.testing.assert_array_equal(inverse[0, :, 0], np.float32([1 / 2, 1 / 10]))
+    mean, inverse = standardiser(images, 'channel')
+    np.testing.assert_array_equal(mean[0, :, 0], [21, 21])
+    # Squares: 11² + 7² + 1² + 19² = 532; 532/4 = 133.
+    np.testing.assert_array_equal(inverse[0, :, 0], np.full(2, 133**-0.5, np.float32))
+
+
+def test_channels_are_kept_apart():
+    images = np.zeros((2, 1, 1, 2), np.uint8)
+    images[1] = [2, 200]
+    mean, inverse = standardiser(images, 'channel')
+    np.testing.assert_array_equal(mean[0, 0], [1, 100])
+    np.testing.assert_array_equal(inverse[0, 0], np.float32([1, 0.01]))
+
+
+def test_nearly_constant_pixel_is_exact():
+    images = np.full((10_000, 1, 1, 1), 255, np.uint8)
+    images[17] = 254
+    mean, inverse = standardiser(images, 'pixel')
+    n = 10_000
+    assert mean.item() == np.float32(255 - 1 / n)
+    assert inverse.item() == np.float32((1 / n - 1 / n**2) ** -0.5)
+
+
+@pytest.mark.parametrize('how', ['channel', 'pixel'])
+@pytest.mark.parametrize('value', [0, 77, 255])
+def test_constant_pixels_stay_finite(how, value):
+    images = np.full((5, 2, 2, 1), value, np.uint8)
+    mean, inverse = standardiser(images, how)
+    np.testing.assert_array_equal(mean, np.float32(value))
+    np.testing.assert_array_equal(inverse, np.float32(1 / 255))
+
+
+def test_unit_ignores_the_images():
+    mean, inverse = standardiser(random_images(10), 'unit')
+    np.testing.assert_array_equal(mean, np.zeros((4, 3, 2), np.float32))
+    np.testing.assert_array_equal(inverse, np.full((4, 3, 2), 1 / 255, np.float32))
+
+
+def test_unknown_way():
+    with pytest.raises(UserError, match="'image', it should be channel, pixel or unit"):
+        standardiser(random_images(2), 'image')
+
+
+@pytest.mark.parametrize(
+    'images',
+    [np.zeros((2, 2, 2, 1), np.float32), np.zeros((0, 2, 2, 1), np.uint8), np.zeros(3, 'u1')],
+)
+def test_wrong_images(images):
+    with pytest.raises(UserError, match=r'they should be uint8 \[N, H, W, C\]'):
+        standardiser(images, 'channel')

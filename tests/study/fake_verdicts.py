@@ -1,0 +1,30 @@
+"""Made-up verdicts, as `Verdict.to_dict` gives them."""
+
+
+def verdict(kind: str = 'supported', **changes) -> dict:
+    """One verdict; `changes` replace its values, `claim` merges into its claim."""
+    claim = {
+        'sentence': 'Batch norm raises test accuracy.',
+        'source': 'ROLE §5.3',
+        'kind': 'greater',
+        'metric': 'test_accuracy',
+        **changes.pop('claim', {}),
+    }
+    return {
+        'claim': claim,
+        'verdict': kind,
+        'effect': 0.0214,
+        'low': 0.0101,
+        'high': 0.0327,
+        'what': 'test accuracy: batch norm before − without batch norm',
+        'n': 5,
+        'dropped': 1,
+        'p': 0.004,
+        'p_adjusted': 0.012,
+        'p_permutation': 0.0625,
+        'smallest_permutation_p': 0.0625,
+        'seeds_for_permutation': 6,
+        'published': {'with batch norm': 0.5364, 'without': 0.5311},
+        'note': '',
+        **changes,
+    }

@@ -1,0 +1,458 @@
+"""Claims of every kind on results made so that the verdict is known; and the error rate."""
+
+import importlib.util
+import json
+import math
+import pathlib
+
+import numpy as np
+import pytest
+
+from jaxtweaks.config import build
+from jaxtweaks.errors import UserError
+from jaxtweaks.study import claims, statistics
+from jaxtweaks.study.claim import KINDS, Claim
+from jaxtweaks.study.results import Results
+
+# Per-seed noise of mean zero that no two settings share, small beside the effects below.
+NOISE = 0.01 * np.random.default_rng(0).standard_normal((6, 20))
+
+
+def centred(noise):
+    return noise - noise.mean(axis=1, keepdims=True)
+
+
+def results_of(means, n=6, curves=None, diverged=(), extra=None, noise=None):
+    """Results whose settings x = 0, 1, … have these mean test accuracies, over n seeds."""
+    noise = centred(NOISE[: len(means), :n]) if noise is None else noise
+    values = np.asarray(means, float)[:, None] + noise
+    runs = values.shape
+    diverged_at = np.full(runs, -1)
+    for k, s in diverged:
+        diverged_at[k, s] = 7
+        values[k, s] = np.nan
+    curves = {} if curves is None else curves
+    epochs = next(iter(curves.values())).shape[2] if curves else 4
+    settings = tuple({'x': k, **(extra[k] if extra else {})} for k in range(len(means)))
+    return Results(
+        settings=settings,
+        seeds=np.arange(n),
+        epochs=np.arange(1, epochs + 1),
+        curves=curves,
+        finals={'test_accuracy': values, 'train_loss': -values, 'validation_loss': 1 - 2 * values},
+        confusion=np.zeros((*runs, 2, 2), int),
+        chosen_epoch=np.full(runs, 2),
+        diverged_at=diverged_at,
+        classes=('no', 'yes'),
+        label_counts={},
+        data_label='made up',
+        fallback=False,
+    )
+
+
+def claim(kind, **given):
+    given = {'sentence': 'so it is', 'source': 'TEST §1', 'metric': 'test_accuracy', **given}
+    return build.from_dict(Claim, {'kind': kind, **given})
+
+
+def verdict_on(claim, results):
+    (verdict,) = claims.evaluate([claim], results)
+    return verdict
+
+
+ARMS = {'a': {'x': 0}, 'b': {'x': 1}}
+HUMP = [0.1, 0.3, 0.5, 0.3, 0.1]
+SLOPE = [0.1, 0.2, 0.3, 0.4, 0.5]
+DIP = [0.1, 0.3, 0.2, 0.5, 0.6]  # rises on the whole, falls once
+OPTIMUM = {'along': 'x', 'within': [1, 3]}
+LEVEL = {'a': {'x': 0}, 'level': 0.2}
+PUBLISHED = {'a': {'x': 0}, 'published': {'report': 0.5}, 'margin': 0.05}
+
+
+@pytest.mark.parametrize(
+    ('kind', 'given', 'means', 'expected'),
+    [
+        ('greater', ARMS, [0.6, 0.5], 'supported'),
+        ('greater', ARMS, [0.4, 0.5], 'contradicted'),
+        ('greater', ARMS, [0.5, 0.5], 'inconclusive'),
+        ('greater', {**ARMS, 'margin': 0.2}, [0.6, 0.5], 'contradicted'),
+        ('greater', {**ARMS, 'margin': 0.05}, [0.6, 0.5], 'supported'),
+        ('less', ARMS, [0.4, 0.5], 'supported'),
+        ('less', ARMS, [0.6, 0.5], 'contradicted'),
+        ('less', ARMS, [0.5, 0.5], 'inconclusive'),
+        # 'does not beat': at most 0.05 above.
+        ('less', {**ARMS, 'margin': -0.05}, [0.51, 0.5], 'supported'),
+        ('equivalent', {**ARMS, 'margin': 0.05}, [0.51, 0.5], 'supported'),
+        ('equivalent', {**ARMS, 'margin': 0.05}, [0.6, 0.5], 'contradicted'),
+        ('equivalent', {**ARMS, 'margin': 0.05}, [0.55, 0.5], 'inconclusive'),
+        ('increasing', {'along': 'x'}, SLOPE, 'supported'),
+        ('increasing', {'along': 'x'}, SLOPE[::-1], 'contradicted'),
+        ('increasing', {'along': 'x'}, DIP, 'contradicted'),
+        ('increasing', {'along': 'x'}, [0.3] * 5, 'inconclusive'),
+        ('increasing', {'along': 'x'}, [0.1, 0.2], 'supported'),
+        ('increasing', {'along': '1-x'}, SLOPE, 'contradicted'),
+        ('decreasing', {'along': 'x'}, SLOPE[::-1], 'supported'),
+        ('decreasing', {'along': 'x'}, SLOPE, 'contradicted'),
+        ('decreasing', {'along': 'x'}, [0.3] * 5, 'inconclusive'),
+        ('optimum', OPTIMUM, HUMP, 'supported'),
+        ('optimum', OPTIMUM, SLOPE, 'contradicted'),
+        ('optimum', OPTIMUM, [0.3] * 5, 'inconclusive'),
+        ('optimum', {**OPTIMUM, 'goal': 'min'}, HUMP, 'contradicted'),
+        ('peak', {'along': 'x'}, HUMP, 'supported'),
+        ('peak', {'along': 'x'}, SLOPE, 'contradicted'),
+        ('peak', {'along': 'x'}, [0.3] * 5, 'inconclusive'),
+        ('peak', {'along': 'x', 'goal': 'min'}, [1, 0.5, 1], 'supported'),
+        ('level', {**LEVEL, 'direction': 'above'}, [0.5], 'supported'),
+        ('level', {**LEVEL, 'direction': 'above'}, [0.1], 'contradicted'),
+        ('level', {**LEVEL, 'direction': 'above'}, [0.2], 'inconclusive'),
+        ('level', {**LEVEL, 'direction': 'below'}, [0.1], 'supported'),
+        ('level', {**LEVEL, 'direction': 'equal', 'margin': 0.05}, [0.2], 'supported'),
+        ('level', {**LEVEL, 'direction': 'equal', 'margin': 0.05}, [0.5], 'contradicted'),
+        ('published', PUBLISHED, [0.5], 'supported'),
+        ('published', PUBLISHED, [0.7], 'contradicted'),
+        ('published', PUBLISHED, [0.55], 'inconclusive'),
+    ],
+)
+@pytest.mark.parametrize('n', [6, 20])
+def test_verdicts(kind, given, means, expected, n):
+    verdict = verdict_on(claim(kind, **given), results_of(means, n))
+    assert verdict.verdict == expected
+    assert verdict.n == n
+    assert verdict.dropped == 0
+    assert verdict.p_adjusted == verdict.p
+    assert (verdict.p <= 0.05) == (expected != 'inconclusive')
+
+
+def test_a_difference_in_numbers():
+    noise = np.array([[0.1, 0.2, 0.3], [0.0, 0.0, 0.0]])
+    verdict = verdict_on(claim('greater', **ARMS), results_of([0, 0], 3, noise=noise))
+    assert verdict.effect == pytest.approx(0.2)
+    assert (verdict.low, verdict.high) == pytest.approx((0.2 - 0.2484138, 0.2 + 0.2484138))
+    assert verdict.p == pytest.approx(0.0741799, abs=1e-6)
+    assert verdict.p_permutation == verdict.smallest_permutation_p == 0.25
+    assert verdict.seeds_for_permutation == 6
+    assert 'with 3 seeds no permutation test can reach 0.05; 6 would' in verdict.note
+    assert 'seeds would settle it' in verdict.note
+
+
+def test_a_trend_in_numbers():
+    verdict = verdict_on(claim('decreasing', along='x'), results_of([0.4, 0.3, 0.2]))
+    assert verdict.effect == pytest.approx(-0.2)
+    assert verdict.low < -0.2 < verdict.high < 0
+
+
+def test_the_optimum_is_located():
+    verdict = verdict_on(claim('optimum', **OPTIMUM), results_of(HUMP))
+    assert (verdict.effect, verdict.low, verdict.high) == (2, 2, 2)
+    assert 'in 100% of resamples' in verdict.note
+
+
+def test_the_optimum_needs_more_than_its_share_of_resamples():
+    # One setting in range is best in the mean of three noisy seeds: the share alone would say so.
+    noise = np.array([[0.0, 0.1, 0.2], [0.21, 0.11, 0.25], [0.1, 0.0, 0.1]])
+    verdict = verdict_on(
+        claim('optimum', along='x', within=[1, 1]), results_of([0] * 3, 3, noise=noise)
+    )
+    assert 'in 100% of resamples' in verdict.note
+    assert verdict.verdict == 'inconclusive'
+
+
+def test_conditions_average_settings_and_where_restricts():
+    extra = [{'bn': k % 2 == 1} for k in range(4)]
+    results = results_of([0.1, 0.2, 0.3, 0.6], extra=extra)
+    verdict = verdict_on(claim('greater', a={'bn': True}, b={'bn': False}), results)
+    assert verdict.effect == pytest.approx(0.2)
+    where = {'a': {'bn': True}, 'b': {'bn': False}, 'where': {'x': [2, 3]}}
+    assert verdict_on(claim('greater', **where), results).effect == pytest.approx(0.3)
+
+
+def test_a_trend_of_a_contrast():
+    # With batch norm the metric rises with the size, without it rises faster.
+    extra = [{'size': (8, 16, 32)[k // 2], 'bn': k % 2 == 1} for k in range(6)]
+    results = results_of([0.1, 0.1, 0.3, 0.2, 0.5, 0.3], extra=extra)
+    contrast = {'along': 'size', 'a': {'bn': True}, 'b': {'bn': False}}
+    verdict = verdict_on(claim('decreasing', **contrast), results)
+    assert verdict.verdict == 'supported'
+    assert verdict.effect == pytest.approx(-0.2)
+    with_bn = claim('increasing', along='size', a={'bn': True})
+    assert verdict_on(with_bn, results).verdict == 'supported'
+
+
+def test_the_gap_is_derived():
+    verdict = verdict_on(claim('greater', **ARMS, metric='gap_loss'), results_of([0.4, 0.5]))
+    assert verdict.effect == pytest.approx(0.1)  # gap = 1 − accuracy here
+    assert verdict.verdict == 'supported'
+
+
+def curve_results(rises, n=6, **given):
+    """Setting k rises by rises[k] an epoch, from 0, for 10 epochs; seeds start a little apart."""
+    epochs = np.arange(1, 11)
+    curve = (
+        np.asarray(rises, float)[:, None, None] * epochs
+        + 0.3 * centred(NOISE[: len(rises), :n])[..., None]
+    )
+    return results_of([0.5] * len(rises), n, curves={'validation_accuracy': curve}, **given)
+
+
+def sooner(**given):
+    return claim('sooner', **ARMS, metric='validation_accuracy', **given)
+
+
+def test_sooner_counts_epochs():
+    # 0.52 is reached at 0.1 an epoch in epoch 6, at 0.06 in epoch 9.
+    verdict = verdict_on(sooner(level=0.52), curve_results([0.1, 0.06]))
+    assert verdict.effect == 3
+    assert verdict.verdict == 'supported'  # by sign flips: 2/2⁶
+    assert verdict.p == 2 / 64
+    assert 'censored' not in verdict.note
+    assert 'sign-flip p decides' in verdict.note
+    assert verdict_on(sooner(level=0.52), curve_results([0.06, 0.1])).verdict == 'contradicted'
+    assert verdict_on(sooner(level=0.52), curve_results([0.1, 0.1])).verdict == 'inconclusive'
+
+
+def test_sooner_censors_runs_that_never_reach_the_level():
+    verdict = verdict_on(sooner(level=0.52), curve_results([0.1, 0.01]))
+    assert verdict.effect == 11 - 6
+    assert verdict.n == 6
+    assert 'censored: 0 of 6 runs of a and 6 of 6 of b never reach 0.52' in verdict.note
+
+
+def test_sooner_censors_runs_that_diverge_before_the_level():
+    results = curve_results([0.1, 0.06], diverged=[(1, 0)])
+    results.curves['validation_accuracy'][1, 0, 3:] = np.nan
+    verdict = verdict_on(sooner(level=0.52), results)
+    assert (verdict.n, verdict.dropped) == (6, 0)
+    assert verdict.effect == pytest.approx((5 * 3 + 5) / 6)
+    assert '1 of 6 of b never reach' in verdict.note
+
+
+def test_sooner_to_the_common_level():
+    # b's best is 0.06 · 10 = 0.6, which a reaches in epoch 6 (or 7, by its start).
+    verdict = verdict_on(sooner(), curve_results([0.1, 0.0601]))
+    assert 3 <= verdict.effect <= 4
+    assert verdict.verdict == 'supported'
+    results = curve_results([0.1, 0.06], diverged=[(1, 0)])
+    assert verdict_on(sooner(), results).dropped == 1
+
+
+def test_sooner_for_a_loss_is_downwards():
+    results = curve_results([0.1, 0.06])
+    results.curves['train_loss'] = 2 - results.curves['validation_accuracy']
+    falling = claim('sooner', **ARMS, metric='train_loss', level=1.48)
+    assert verdict_on(falling, results).effect == 3
+
+
+@pytest.mark.parametrize(
+    ('at', 'expected'),
+    [(3, 0.3), ('last_epoch', 1.0), ('best_epoch', 1.0), ('chosen_epoch', 0.2), (10, 1.0)],
+)
+def test_moments(at, expected):
+    results = curve_results([0.1, 0.0])
+    one = claim('level', a={'x': 0}, level=0, direction='above', at=at, metric='running')
+    results.curves['running'] = np.broadcast_to(0.1 * np.arange(1, 11), (2, 6, 10))
+    one = build.from_dict(Claim, {**build.to_dict(one), 'goal': 'max'})
+    assert verdict_on(one, results).effect == pytest.approx(expected)
+
+
+def test_the_last_epoch_is_the_last_a_run_has():
+    results = curve_results([0.1, 0.0])
+    results.curves['validation_accuracy'][0, :, 5:] = np.nan
+    last = claim(
+        'greater', **ARMS, metric='validation_accuracy', at='last_epoch', where={'x': [0, 1]}
+    )
+    assert verdict_on(last, results).effect == pytest.approx(0.5)
+
+
+def test_a_diverged_run_takes_its_seed_out_and_is_told():
+    results = results_of([0.6, 0.5, 0.5], diverged=[(1, 0), (2, 3)])
+    verdict = verdict_on(claim('greater', **ARMS), results)
+    assert (verdict.n, verdict.dropped) == (5, 1)
+    assert '1 seed left out because a run diverged (x = 1: 1)' in verdict.note
+    expected = (results.finals['test_accuracy'][0] - results.finals['test_accuracy'][1])[1:]
+    assert verdict.effect == pytest.approx(expected.mean())
+    curve = verdict_on(claim('peak', along='x'), results)
+    assert (curve.n, curve.dropped) == (4, 2)
+
+
+def test_a_diverged_run_is_out_even_if_its_number_is_finite():
+    results = results_of([0.6, 0.5])
+    results.diverged_at[0, 2] = 5
+    assert verdict_on(claim('greater', **ARMS), results).dropped == 1
+
+
+def test_a_missing_run_is_told_apart_from_a_diverged_one():
+    results = results_of([0.6, 0.5])
+    results.finals['test_accuracy'][0, 2] = np.nan
+    verdict = verdict_on(claim('greater', **ARMS), results)
+    assert verdict.dropped == 1
+    assert '1 seed left out because a run has no value' in verdict.note
+
+
+@pytest.mark.parametrize('kind', KINDS)
+@pytest.mark.parametrize('left', [0, 1])
+def test_too_few_seeds_are_inconclusive(kind, left):
+    diverged = [(k, s) for k in range(3) for s in range(2 - left)]
+    results = results_of([0.1, 0.2, 0.3], 2, diverged=diverged)
+    results.curves['test_accuracy'] = np.full((3, 2, 4), np.nan)
+    results.curves['test_accuracy'][:, 2 - left :] = 0.5
+    verdict = verdict_on(claim(kind, **SMALLEST[kind]), results)
+    assert verdict.verdict == 'inconclusive'
+    assert verdict.n == left
+    assert math.isnan(verdict.p)
+    assert 'at least two are needed' in verdict.note
+    json.dumps(verdict.to_dict(), allow_nan=False)
+
+
+SMALLEST = {
+    'greater': ARMS,
+    'less': ARMS,
+    'equivalent': {**ARMS, 'margin': 0.1},
+    'increasing': {'along': 'x'},
+    'decreasing': {'along': 'x'},
+    'optimum': {'along': 'x', 'within': [1, 1]},
+    'peak': {'along': 'x'},
+    'sooner': ARMS,
+    'level': {**LEVEL, 'direction': 'above'},
+    'published': PUBLISHED,
+}
+
+
+def test_divergence_itself_can_be_claimed():
+    diverged = [(2, s) for s in range(6)]
+    results = results_of([0.1, 0.2, 0.3], diverged=diverged)
+    more = claim('greater', a={'x': 2}, b={'x': 0}, metric='diverged')
+    verdict = verdict_on(more, results)
+    assert (verdict.effect, verdict.n, verdict.dropped) == (1.0, 6, 0)
+    assert verdict.verdict == 'supported'
+    assert verdict.p == 2 / 64
+
+
+def test_seeds_without_variance_need_enough_of_them():
+    flat = np.zeros((1, 6))
+    few = flat[:, :3]
+    chance = claim('level', a={'x': 0}, level=0.1, direction='equal', margin=0.02)
+    three = verdict_on(chance, results_of([0.1], 3, noise=few))
+    assert (three.verdict, three.p) == ('inconclusive', 0.125)
+    assert (three.low, three.high) == pytest.approx((0.1, 0.1))
+    assert 'the seeds do not differ' in three.note
+    assert verdict_on(chance, results_of([0.1], 6, noise=flat)).verdict == 'supported'
+
+
+def test_holm_decides():
+    results = results_of([0.512, 0.5])
+    one = claim('greater', **ARMS)
+    alone = verdict_on(one, results)
+    assert 0.01 < alone.p <= 0.05
+    assert alone.verdict == 'supported'
+    among = claims.evaluate([one] * 6, results)[0]
+    assert among.verdict == 'inconclusive'
+    assert among.p_adjusted == pytest.approx(6 * alone.p)
+    assert 'not among 6 claims (Holm)' in among.note
+
+
+def test_to_dict_is_json_and_complete():
+    results = results_of([0.5], diverged=[(0, s) for s in range(6)])
+    kept = verdict_on(claim('published', **PUBLISHED), results).to_dict()
+    assert kept['effect'] is None
+    assert kept['published'] == {'report': 0.5}
+    assert kept['claim']['source'] == 'TEST §1'
+    assert json.loads(json.dumps(kept, allow_nan=False)) == kept
+
+
+@pytest.mark.parametrize(
+    ('kind', 'given', 'says'),
+    [
+        ('greater', {'a': {'x': 0}}, "kind 'greater' needs b"),
+        ('greater', {**ARMS, 'along': 'x'}, 'does not read along'),
+        ('greater', {'a': {'x': 9}, 'b': {'x': 1}}, 'no setting has x = 9; valid: 0, 1, 2'),
+        ('greater', {'a': {'y': 9}, 'b': {'x': 1}}, "'y' is not swept"),
+        ('greater', {'a': {'x': [0, 1]}, 'b': {'x': 1}}, 'both select the setting x = 1'),
+        ('greater', {**ARMS, 'where': {'x': 2}}, 'no setting has all of'),
+        ('greater', {**ARMS, 'metric': 'test_acuracy'}, "did you mean 'test_accuracy'"),
+        ('greater', {**ARMS, 'at': 'finale'}, "did you mean 'final'"),
+        ('greater', {**ARMS, 'at': 11}, 'the epochs are 1 to 10'),
+        ('greater', {**ARMS, 'at': 'best_epoch'}, 'would choose on the test set'),
+        ('equivalent', ARMS, 'needs margin'),
+        ('equivalent', {**ARMS, 'margin': 0.0}, 'margin must be a number > 0'),
+        ('increasing', {}, 'needs along'),
+        ('increasing', {'along': 'z'}, "'z' is not swept"),
+        ('increasing', {'along': 'name'}, "its value 'n0' is not a number"),
+        ('increasing', {'along': 'x', 'where': {'x': 1}}, 'has 1 values here; it needs 2'),
+        ('peak', {'along': 'x', 'where': {'x': [1, 2]}}, 'has 2 values here; it needs 3'),
+        ('optimum', {'along': 'x'}, 'needs within'),
+        ('optimum', {'along': 'x', 'within': [5, 6]}, 'lies no value'),
+        ('optimum', {'along': 'x', 'within': [0, 6]}, 'lies every value'),
+        ('optimum', {'along': 'x', 'within': [2, 1]}, 'the lower end comes first'),
+        ('sooner', {**ARMS, 'metric': 'diverged'}, 'no metric by epoch'),
+        ('level', {'level': 0.1}, 'needs direction'),
+        ('level', {'level': 0.1, 'direction': 'equal'}, 'margin must be'),
+        ('published', {'margin': 0.1}, 'published must be one figure'),
+        ('published', {'margin': 0.1, 'published': {'a': 'high'}}, 'it must be a number'),
+    ],
+)
+def test_a_bad_claim_is_found_before_the_run(kind, given, says):
+    settings = [{'x': k, 'name': f'n{k}'} for k in range(3)]
+    with pytest.raises(UserError, match="claim 'so it is'") as caught:
+        claims.check([claim(kind, **given)], settings, epochs=10)
+    assert says in str(caught.value)
+
+
+def test_an_unknown_kind_and_an_unknown_direction_of_a_metric():
+    with pytest.raises(UserError, match="did you mean 'greater'"):
+        claim('greeter')
+    odd = Claim('so it is', 'TEST', 'greeter', 'test_accuracy')
+    with pytest.raises(UserError, match="unknown kind 'greeter'; did you mean 'greater'"):
+        claims.check([odd], [{'x': 0}])
+    with pytest.raises(UserError, match="set goal to 'min' or 'max'"):
+        claims.check(
+            [claim('peak', along='x', metric='sparsity')],
+            [{'x': k} for k in range(3)],
+            finals=['sparsity'],
+        )
+
+
+def test_good_claims_pass_the_check():
+    settings = [{'x': k} for k in range(5)]
+    claims.check([claim(kind, **SMALLEST[kind]) for kind in KINDS], settings, epochs=10)
+
+
+def _simulation():
+    path = pathlib.Path(__file__).parents[2] / 'benchmarks' / 'claims_error_rates.py'
+    spec = importlib.util.spec_from_file_location('claims_error_rates', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SIMULATION = _simulation()
+COUNT = 100
+# What 100 experiments that err in exactly 5% of cases stay below, but for once in 5,000.
+BOUND = 0.05 + 3.5 * math.sqrt(0.05 * 0.95 / COUNT)
+
+
+@pytest.mark.parametrize('n', SIMULATION.SEEDS)
+@pytest.mark.parametrize('shape', SIMULATION.SHAPES)
+@pytest.mark.parametrize('name', SIMULATION.EXPERIMENTS)
+def test_experiments_without_effect_err_in_five_percent(name, shape, n):
+    names = SIMULATION.EXPERIMENTS[name]
+    assert SIMULATION.error_rate(names, shape, n, COUNT) <= BOUND
+
+
+@pytest.mark.parametrize('shape', ['normal', 'log-normal'])
+@pytest.mark.parametrize('name', ['greater', 'increasing', 'level (one arm)'])
+def test_single_claims_without_effect_err_in_five_percent(name, shape):
+    for n in (3, 10):
+        assert SIMULATION.error_rate([name], shape, n, COUNT) <= BOUND
+
+
+def test_true_claims_are_found():
+    assert SIMULATION.power('greater', 4.0, 6, 50) > 0.9
+    assert SIMULATION.power('peak', 4.0, 10, 50) > 0.9
+
+
+def test_no_verdict_depends_on_the_bootstrap(monkeypatch):
+    results = results_of(SLOPE, 20)
+    all_claims = [claim(kind, **SMALLEST[kind]) for kind in KINDS if kind != 'sooner']
+    before = [v.verdict for v in claims.evaluate(all_claims, results)]
+    monkeypatch.setattr(statistics, 'bca_interval', lambda d, level: (math.nan, math.nan))
+    assert [v.verdict for v in claims.evaluate(all_claims, results)] == before

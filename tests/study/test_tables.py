@@ -1,0 +1,117 @@
+"""Cells say what was measured; nothing in them is taken for markup."""
+
+import io
+
+import numpy as np
+import pytest
+import rich.console
+from fake_results import sweep
+from fake_verdicts import verdict
+from scipy import stats
+
+from jaxtweaks.errors import UserError
+from jaxtweaks.study import tables
+from jaxtweaks.study.words import metric_interval, named, number
+
+FIELDS = {'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')}
+
+
+def printed(table, width=100) -> str:
+    console = rich.console.Console(file=io.StringIO(), width=width)
+    console.print(table.to_rich())
+    return console.file.getvalue()
+
+
+def test_a_row_has_the_mean_and_half_width_of_the_runs_that_did_not_diverge():
+    results = sweep(FIELDS, diverged=[(1, 0, 2)])
+    table = tables.settings_table(results, ['test_accuracy'])
+    assert table.columns == ('batch size', 'batch norm', 'seeds', 'diverged', 'test accuracy')
+    values = 100 * results.finals['test_accuracy'][1, 1:]
+    half = stats.t.ppf(0.975, 3) * values.std(ddof=1) / 2
+    cell = f'{values.mean():.2f} ± {half:.2f} %'
+    assert table.rows[1] == ('8', 'batch norm before the activation', '5', '1', cell)
+    assert table.raw[1][:4] == (8, 'before', 5, 1)
+    assert table.raw[1][4] == pytest.approx(values.mean() / 100)
+    assert table.numeric == (True, False, True, True, True)
+
+
+def test_no_runs_no_mean_and_one_run_no_interval():
+    results = sweep(FIELDS, seeds=1, diverged=[(0, 0, 0)])
+    table = tables.settings_table(results, ['test_accuracy'])
+    assert table.rows[0][-1] == '—'
+    assert table.raw[0][-1] is None
+    assert '±' not in table.rows[1][-1]
+
+
+def test_the_gap_is_derived_and_an_unknown_metric_refused():
+    results = sweep(FIELDS)
+    gap = results.finals['train_accuracy'] - results.finals['validation_accuracy']
+    table = tables.settings_table(results)
+    assert table.raw[2][-1] == pytest.approx(gap[2].mean())
+    with pytest.raises(UserError, match='test_accuracy'):
+        tables.settings_table(results, ['test_acuracy'])
+
+
+def test_every_run_is_listed_with_its_state():
+    results = sweep(FIELDS, seeds=2, diverged=[(3, 1, 2)])
+    table = tables.runs_table(results, ['train_loss'])
+    assert len(table.rows) == 8
+    assert table.rows[7][2:] == ('1', 'diverged at step 201', '—', '—')
+    assert table.rows[0][2:5] == ('0', 'finished', '8')
+    results.finals['train_loss'][0, 0] = np.nan
+    assert tables.runs_table(results, ['train_loss']).rows[0][3] == 'missing'
+
+
+def test_verdicts_read_in_the_unit_of_the_claim():
+    rows = tables.verdict_table(
+        [
+            verdict(),
+            verdict('inconclusive', claim={'kind': 'optimum', 'metric': 'validation_accuracy'},
+                    effect=0.4, low=0.3, high=0.7, published={'p': 0.4}, p_adjusted=None,
+                    dropped=0),
+            verdict('contradicted', claim={'kind': 'sooner', 'metric': 'train_loss'},
+                    effect=-3.0, low=None, high=None, p_adjusted=1e-6, published={}),
+        ]
+    ).rows  # fmt: skip
+    assert rows[0] == (
+        '✓ supported', 'Batch norm raises test accuracy.', '+2.14 points',
+        '+1.01 to +3.27 points', '5 (1 left out)', '0.012', '0.0625',
+        'with batch norm: 53.64 %, without: 53.11 %', 'ROLE §5.3',
+    )  # fmt: skip
+    assert rows[1][2:6] == ('0.4', '0.3 to 0.7', '5', '—')
+    assert rows[1][7] == 'p: 0.4'
+    assert rows[2][2:6] == ('−3 epochs', '—', '5 (1 left out)', '< 0.001')
+
+
+def test_the_terminal_shows_brackets_as_text_and_loses_no_letter():
+    odd = verdict(claim={'sentence': 'a [red]b[/red]'})
+    text = printed(tables.verdict_table([odd]))
+    assert 'a [red]b[/red]' in text
+    narrow = printed(tables.verdict_table([odd]), width=60)
+    assert '…' not in narrow
+
+
+def test_markdown_escapes_what_would_break_a_row():
+    table = tables.verdict_table([verdict(claim={'sentence': 'a | b\n<script>'})])
+    lines = table.to_markdown().splitlines()
+    assert '| ✓ supported | a \\| b \\<script\\> |' in lines[4]
+    assert lines[3].startswith('| --- | --- | ---: |')
+    assert len(lines) == 7
+
+
+@pytest.mark.parametrize(
+    ('value', 'words'), [(8, '8'), (1e-6, '1e−6'), (0.1 + 0.2, '0.3'), (-2.5, '−2.5')]
+)
+def test_numbers_are_short(value, words):
+    assert number(value) == words
+
+
+def test_intervals_show_two_digits_of_the_half_width():
+    assert metric_interval('train_loss', 1.23456, 0.0123) == '1.235 ± 0.012'
+    assert metric_interval('train_loss', 1.23456, np.nan) == '1.235'
+
+
+def test_a_number_alone_takes_the_name_of_its_field():
+    assert named('train.batch_size', 8) == 'batch size 8'
+    assert named('model.batch_norm', 'none') == 'without batch norm'
+    assert named('init.scheme', 'he', {'init.scheme=he': 'He 2015'}) == 'He 2015'
