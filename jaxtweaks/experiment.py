@@ -8,7 +8,7 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxtweaks.config import trace
-from jaxtweaks.config.build import from_dict, to_dict
+from jaxtweaks.config.build import from_dict
 from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.fields import plain, required
 from jaxtweaks.config.settings import Setting
