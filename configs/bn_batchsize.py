@@ -28,8 +28,8 @@ def get_config(size=None):
     config.names = (
         ('train.batch_size', 'batch size'),
         ('model.batch_norm', 'batch norm'),
-        ('model.batch_norm=before', 'with'),
-        ('model.batch_norm=none', 'without'),
+        ('model.batch_norm=before', 'with batch norm'),
+        ('model.batch_norm=none', 'without batch norm'),
     )
     with_bn, without = {'model.batch_norm': 'before'}, {'model.batch_norm': 'none'}
     along = {'along': 'train.batch_size', 'at': 'last_epoch'}

@@ -2,9 +2,10 @@
 
     python main.py --config=configs/clr_mlp3.py
 
-Two hidden layers of 50 units, with batch norm before the ReLU and without. The document gives 53.11%
-test accuracy without and 53.64% with, one run each, and calls the difference not noticeable; here
-that reads as less than 1 percentage point.
+Two hidden layers of 50 units, with batch norm before the ReLU and without. The document gives
+53.11% test accuracy without and 53.64% with, one run each, and calls the difference not
+noticeable; here that reads as less than 1 percentage point. The published figures are compared
+only at the size `paper`: a network trained on less data is another one.
 
 Choices of this project: see `common.mlp_bn`; the running averages keep 0.9 at each step; a
 measured mean agrees with a published figure if it lies within 1 percentage point of it.
@@ -24,10 +25,12 @@ def get_config(size=None):
     config.sweep = grid('model.batch_norm', 'none', 'before')
     config.names = (
         ('model.batch_norm', 'batch norm'),
-        ('model.batch_norm=before', 'with'),
-        ('model.batch_norm=none', 'without'),
+        ('model.batch_norm=before', 'with batch norm'),
+        ('model.batch_norm=none', 'without batch norm'),
     )
-    published = tuple((bn, value, 'MLP-BN') for bn, value in PUBLISHED.items())
+    published = ()
+    if config.size == 'paper':
+        published = tuple((bn, value, 'MLP-BN') for bn, value in PUBLISHED.items())
     config.figures = (
         {'name': 'figure_1', 'kind': 'labels', 'title': 'Labels by split'},
         {
@@ -70,7 +73,9 @@ def get_config(size=None):
             'a': {'model.batch_norm': 'before'},
             'b': {'model.batch_norm': 'none'},
             'margin': 0.01,
-            'published': {'with': PUBLISHED['before'], 'without': PUBLISHED['none']},
+            'published': {'with': PUBLISHED['before'], 'without': PUBLISHED['none']}
+            if published
+            else {},
         },
         *(
             {
@@ -84,6 +89,7 @@ def get_config(size=None):
                 'published': {words.lower(): PUBLISHED[bn]},
             }
             for bn, words in (('none', 'Without'), ('before', 'With'))
+            if published
         ),
     )
     return config

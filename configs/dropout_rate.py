@@ -7,8 +7,8 @@ p = 0.1 … 1.0. The settings hold the rate 1 − p; figures and claims speak of
 does. Its training loss is taken to be what Keras prints: the mean over the epoch's batches, with
 dropout on.
 
-Choices of this project: see `common.role_cnn`; inverted dropout (the document's vanilla form has the
-same expectations, `dropout.form` chooses); "near p = 0.4" is read as 0.3 … 0.5.
+Choices of this project: see `common.role_cnn`; inverted dropout (the document's vanilla form has
+the same expectations, `dropout.form` chooses); "near p = 0.4" is read as 0.3 … 0.5.
 """
 
 from configs import common

@@ -5,12 +5,15 @@ Ctrl-C or SIGTERM, with the state saved.
 """
 
 import difflib
+import functools
+import operator
 import os
 import shlex
 import signal
 import sys
+import sysconfig
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +32,24 @@ _USAGE = """Answers a question about training neural networks, given as a config
   python main.py --config=configs/x.py --config.seeds=10 --config.train.epochs=5
 """
 
-_FLAGS = flags.FlagValues()
-config_flags.DEFINE_config_file(
-    'config', None, 'The config file, :smoke, :quick or :paper after it.', flag_values=_FLAGS
-)
-flags.DEFINE_string(
-    'workdir', None, 'Where results go; default runs/<config>-<size>.', flag_values=_FLAGS
-)
-flags.DEFINE_bool('dry_run', False, 'Say what would be done, and stop.', flag_values=_FLAGS)
-flags.DEFINE_bool('quiet', False, 'Say only what must not be missed.', flag_values=_FLAGS)
-flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=_FLAGS)
+
+def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
+    """The flags, before parsing; `argv` because config_flags looks ahead for the overrides."""
+    values = flags.FlagValues()
+    config_flags.DEFINE_config_file(
+        'config',
+        None,
+        'The config file, :smoke, :quick or :paper after it.',
+        flag_values=values,
+        sys_argv=list(argv),
+    )
+    flags.DEFINE_string(
+        'workdir', None, 'Where results go; default runs/<config>-<size>.', flag_values=values
+    )
+    flags.DEFINE_bool('dry_run', False, 'Say what would be done, and stop.', flag_values=values)
+    flags.DEFINE_bool('quiet', False, 'Say only what must not be missed.', flag_values=values)
+    flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
+    return values
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,10 +59,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _main(argv, console)
     except UserError as error:
-        _complain(f'error: {error}')
+        _complain(f'error: {_one_line(error)}')
         return 2
     except KeyboardInterrupt:
-        _complain('interrupted before anything was saved; the same command starts again')
+        _complain('interrupted; the same command goes on from what is saved')
         return 128 + signal.SIGINT
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -69,23 +80,24 @@ def _complain(text: str) -> None:
 def _main(argv: list[str], console: Console) -> int:
     if {'-h', '--help', '-help'} & set(argv[1:]):
         print(_USAGE)
-        print(_FLAGS.get_help())
+        print(_define_flags(argv).get_help())
         return 0
-    experiment = load_experiment(argv)
+    values = _parse(argv)
+    experiment = _experiment(values.config, argv)
     # Only a valid config is worth the seconds it takes to load the rest.
     from jaxtweaks import laboratory
     from jaxtweaks.sweep.runner import Interrupted
 
-    path = Path(_FLAGS.workdir or f'runs/{experiment.name}-{experiment.size}')
-    command = 'python ' + shlex.join([os.path.relpath(argv[0]), *argv[1:]])
+    path = Path(values.workdir or f'runs/{experiment.name}-{experiment.size}')
+    command = _command(argv)
     try:
         laboratory.run(
             experiment,
             path,
             console,
             command=command,
-            dry_run=_FLAGS.dry_run,
-            quiet=_FLAGS.quiet,
+            dry_run=values.dry_run,
+            quiet=values.quiet,
         )
     except Interrupted as interrupted:
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')
@@ -95,64 +107,114 @@ def _main(argv: list[str], console: Console) -> int:
 
 def load_experiment(argv: Sequence[str]) -> Experiment:
     """The experiment that a command line names, with its overrides. Raises UserError."""
-    overrides = [arg for arg in argv[1:] if arg.lstrip('-').startswith('config.')]
-    for arg in overrides:
-        experiment_lib.check_key(arg.lstrip('-').removeprefix('config.').split('=')[0])
-    _check_file(argv)
-    config = _parse(argv)
+    return _experiment(_parse(argv).config, argv)
+
+
+def _experiment(config: Any, argv: Sequence[str]) -> Experiment:
     if config is None:
         raise UserError(
             'no --config; it must name a config file, as --config=configs/bn_batchsize.py'
         )
-    for arg in overrides:
+    for arg in _overrides(argv):
         # config_flags passes over an empty tuple without a word.
-        key, _, value = arg.lstrip('-').removeprefix('config.').partition('=')
+        key, _, value = arg.partition('=')
         if value.replace(' ', '') == '()':
-            config.update_from_flattened_dict({key: ()})
+            *sections, field = key.split('.')
+            functools.reduce(operator.getitem, sections, config)[field] = ()
     return experiment_lib.build(config)
 
 
-def _parse(argv: Sequence[str]) -> ConfigDict | None:
+def _overrides(argv: Sequence[str]) -> list[str]:
+    """The arguments of the form --config.a.b=v, as 'a.b=v'."""
+    given = [arg.lstrip('-') for arg in argv[1:] if arg.startswith('-')]
+    return [arg.removeprefix('config.') for arg in given if arg.startswith('config.')]
+
+
+def _command(argv: Sequence[str]) -> str:
+    """What the user typed, near enough to type it again."""
+    program = os.path.relpath(argv[0])
+    if os.path.basename(program) == '__main__.py':
+        return shlex.join(['python', '-m', 'jaxtweaks', *argv[1:]])
+    return shlex.join(['python', program, *argv[1:]])
+
+
+def _one_line(text: object) -> str:
+    return ' '.join(str(text).split())
+
+
+def _parse(argv: Sequence[str]) -> flags.FlagValues:
+    for override in _overrides(argv):
+        experiment_lib.check_key(override.split('=')[0])
+    path = _config_file(argv)
+    values = _define_flags(argv)
     try:
-        _FLAGS.unparse_flags()
-        rest = _FLAGS(list(argv))
-    except flags.Error as error:
-        raise UserError(f'{" ".join(str(error).split())} (see --help)') from None
+        rest = values(list(argv))
+        loaded = values.config
+        if path is not None and not isinstance(loaded, Mapping | ConfigDict):
+            # Also brings up an OSError of the config file, which config_flags keeps back.
+            getattr(loaded, 'seeds', None)
+            raise UserError(
+                f'--config={path}: get_config() returned {loaded!r}; it must return a config, as '
+                'those in configs/ do'
+            )
     except UserError:
         raise
     except Exception as error:
-        raise UserError(_in_config(error)) from error
+        wrong_flag = isinstance(error, flags.Error) and 'whilst parsing config' not in str(error)
+        if wrong_flag:
+            _check_override(str(error), argv)
+            raise UserError(f'{_one_line(error)} (see --help)') from None
+        raise UserError(_in_config(error, path)) from error
     if len(rest) > 1:
         raise UserError(f'{rest[1]!r} is not a flag; flags begin with -- (see --help)')
-    return _FLAGS.config
+    return values
 
 
-def _check_file(argv: Sequence[str]) -> None:
+def _check_override(complaint: str, argv: Sequence[str]) -> None:
+    """Complains in our own words of the override that config_flags could not take."""
+    for override in _overrides(argv):
+        if f'--config.{override}:' in complaint:
+            key, _, value = override.partition('=')
+            experiment_lib.check_value(key, value)
+
+
+def _config_file(argv: Sequence[str]) -> Path | None:
+    """The file of --config, None if there is no such flag. Raises UserError if it is not there."""
+    path = None
     for i, arg in enumerate(argv):
         name, _, value = arg.lstrip('-').partition('=')
         if arg.startswith('-') and name == 'config':
-            value = value or (argv[i + 1] if i + 1 < len(argv) else '')
-            path = Path(value.rpartition(':')[0] or value)
-            path = path if path.suffix else Path(value)
+            value = value or (argv[i + 1] if '=' not in arg and i + 1 < len(argv) else '')
+            if not value:
+                raise UserError('--config is empty; it must name a config file')
+            path = Path(value.partition(':')[0])
             if not path.is_file():
                 folder = path.parent if path.parent.is_dir() else Path('configs')
                 there = sorted(p.name for p in folder.glob('*.py'))
                 near = difflib.get_close_matches(path.name, there, n=1, cutoff=0.4)
                 hint = f"did you mean '{folder / near[0]}'?" if near else 'it must be a .py file'
                 raise UserError(f'--config={value}: there is no file {path}; {hint}')
+    return path
 
 
-def _in_config(error: Exception) -> str:
+def _in_config(error: BaseException, path: Path | None) -> str:
     """What went wrong in the user's config file, with its line."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, UserError):
             return str(cause)
-        frames: list[Any] = traceback.extract_tb(cause.__traceback__)
-        own = [f for f in frames if 'ml_collections' not in f.filename and f.filename != __file__]
-        own = [f for f in own if not f.filename.startswith('<frozen') and 'absl' not in f.filename]
+        what = f'{type(cause).__name__}: {_one_line(cause)}'
+        if isinstance(cause, SyntaxError) and cause.filename:
+            return f'{os.path.relpath(cause.filename)}:{cause.lineno}: {what}'
+        own = [f for f in traceback.extract_tb(cause.__traceback__) if _is_users(f.filename)]
         if own:
-            where = f'{os.path.relpath(own[-1].filename)}:{own[-1].lineno}'
-            return f'{where}: {type(cause).__name__}: {" ".join(str(cause).split())}'
-        cause = cause.__cause__ or cause.__context__
-    return f'the config cannot be loaded: {" ".join(str(error).split())}'
+            return f'{os.path.relpath(own[-1].filename)}:{own[-1].lineno}: {what}'
+        last, cause = what, cause.__cause__ or cause.__context__
+    return f'{path}: {last}'
+
+
+def _is_users(filename: str) -> bool:
+    """Whether a file is neither ours nor a library's."""
+    libraries = [sysconfig.get_path(name) for name in ('stdlib', 'purelib', 'platlib')]
+    ours = str(Path(__file__).parent)
+    return not filename.startswith(('<', ours, *libraries))

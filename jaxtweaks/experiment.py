@@ -1,6 +1,7 @@
 """An experiment: a base setting, a sweep, seeds, and what to make of the results."""
 
 import dataclasses
+import re
 import typing
 from collections.abc import Mapping
 from typing import Any
@@ -8,9 +9,9 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from jaxtweaks.config import trace
-from jaxtweaks.config.build import from_dict
+from jaxtweaks.config.build import convert, from_dict, rule_of
 from jaxtweaks.config.check import check_settings
-from jaxtweaks.config.fields import plain, required
+from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.study import claims as claims_lib
@@ -34,8 +35,8 @@ class Experiment(Setting):
     question: str = plain('', 'the question, in a sentence')
     document: str = plain('', 'the document it comes from, with the section')
     sweep: tuple = plain((), 'what varies; see jaxtweaks/sweep/expand.py')
-    seeds: int = plain(3, 'runs of each setting', low=1)
-    first_seed: int = plain(0, 'the seeds are this one and those after it', low=0)
+    seeds: int = plain(3, 'runs of each setting', low=1, high=10_000)
+    first_seed: int = plain(0, 'the seeds are this one and those after it', low=0, high=4e9)
     table: tuple[str, ...] = plain((), 'final metrics of the table; () for the usual ones')
     names: tuple[tuple[str, str], ...] = plain(
         (), "words for 'field', 'field=value' or 'value' in tables and figures, as pairs"
@@ -70,6 +71,10 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
     """
     values = values.to_dict() if isinstance(values, ConfigDict) else values
     experiment = from_dict(Experiment, values)
+    if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9_-]*', experiment.name):
+        raise UserError(
+            f'name: {experiment.name!r} is not allowed; it must be letters, digits, - and _'
+        )
     experiment = dataclasses.replace(experiment, figures=_named(experiment))
     points = experiment.points
     check_settings([run.setting for run in experiment.runs[:: experiment.seeds]])
@@ -91,7 +96,20 @@ def _named(experiment: Experiment) -> tuple[Figure, ...]:
 
 def check_key(path: str) -> None:
     """Whether configs have a key of this dotted name. Raises UserError, naming the nearest."""
-    cls, parts = Experiment, path.split('.')
+    _declared(path)
+
+
+def check_value(path: str, value: Any) -> None:
+    """Whether the key of this dotted name takes the value. Raises UserError."""
+    kind, rule = _declared(path)
+    if dataclasses.is_dataclass(kind):
+        raise UserError(f'config.{path}: is a set of keys; set one of them, as config.{path}.x=…')
+    convert(value, kind, rule, f'config.{path}')
+
+
+def _declared(path: str) -> tuple[Any, Rule | None]:
+    """The type and the rule of the key with this dotted name. Raises UserError."""
+    cls, rule, parts = Experiment, None, path.split('.')
     for i, part in enumerate(parts):
         hints = typing.get_type_hints(cls) if dataclasses.is_dataclass(cls) else {}
         if part not in hints:
@@ -102,7 +120,9 @@ def check_key(path: str) -> None:
                 f"config.{path}: unknown key '{name}'"
                 f'{f" in config.{prefix}" if prefix else ""}; {did_you_mean(name, valid)}'
             )
+        rule = next(rule_of(field) for field in dataclasses.fields(cls) if field.name == part)
         cls = hints[part]
+    return cls, rule
 
 
 def default_config(name: str) -> ConfigDict:

@@ -1,6 +1,5 @@
 """From an experiment to its answer: plan, train what is missing, test, draw, report."""
 
-import dataclasses
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,30 +8,18 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from jaxtweaks import answers, provenance
 from jaxtweaks import data as data_lib
-from jaxtweaks import provenance
+from jaxtweaks.answers import Answer
 from jaxtweaks.config import trace
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.config.check import check_batches, check_image
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
-from jaxtweaks.study import claims, figures, report, tables
-from jaxtweaks.study.claim import Verdict
-from jaxtweaks.study.collect import collect
-from jaxtweaks.study.results import Results
-from jaxtweaks.sweep import export, runner
+from jaxtweaks.sweep import runner
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import duration, for_console
 from jaxtweaks.sweep.workdir import Workdir, describe_groups, differences, restore_groups
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """What an experiment found, and the report that says so."""
-
-    results: Results
-    verdicts: list[Verdict]
-    report: Path
 
 
 def run(
@@ -78,13 +65,17 @@ def run(
         manifest = workdir.read_json('manifest.json')
         groups, plan = _plan(experiment, workdir, manifest, machine, dataset)
         if not quiet or dry_run:
-            console.print(plan, highlight=False)
+            console.print(plan, highlight=False, markup=False, soft_wrap=True)
         if dry_run:
             return None
         _freeze(experiment, workdir, manifest, groups, dataset, command)
         reporter = for_console(console, quiet)
         runner.run_groups(groups, workdir, machine, experiment.execution, reporter)
-        return _answer(experiment, workdir, groups, dataset, console, quiet)
+        found = [workdir.load_result(group, reporter.note) for group in groups]
+        answer = answers.write(experiment, workdir, found, dataset)
+        if not quiet:
+            answer.show(console)
+        return answer
     finally:
         workdir.unlock()
 
@@ -100,10 +91,10 @@ def _plan(
     runs = experiment.runs
     old: list[Group] = []
     if manifest is not None:
-        _check_same(experiment, workdir, manifest, dataset)
         old = restore_groups(manifest['groups'], runs) or []
         if not old:
             _refuse(experiment, workdir)
+        _check_same(workdir, manifest, dataset)
     planned = {run.id for group in old for run in group.runs}
     missing = [run for run in runs if run.id not in planned]
     off = trace.off_everywhere(run.setting for run in runs)
@@ -124,9 +115,7 @@ def _plan(
     return groups, f'{plan}, data: {dataset.label}, workdir: {workdir.path}'
 
 
-def _check_same(
-    experiment: Experiment, workdir: Workdir, manifest: dict[str, Any], dataset: data_lib.Dataset
-) -> None:
+def _check_same(workdir: Workdir, manifest: dict[str, Any], dataset: data_lib.Dataset) -> None:
     if manifest['data']['fingerprint'] != dataset.fingerprint:
         raise UserError(
             f'{workdir.path}: was made with other data ({manifest["data"]["label"]}, from '
@@ -183,58 +172,4 @@ def _describe(dataset: data_lib.Dataset) -> dict[str, Any]:
         'source': dataset.source,
         'sizes': {name: len(split) for name, split in splits.items()},
         'fingerprint': dataset.fingerprint,
-    }
-
-
-def _answer(
-    experiment: Experiment,
-    workdir: Workdir,
-    groups: Sequence[Group],
-    dataset: data_lib.Dataset,
-    console: Console,
-    quiet: bool,
-) -> Answer:
-    found = [workdir.load_result(group, console.print) for group in groups]
-    runs = experiment.runs
-    results = collect(runs, found, dataset)
-    export.write_parquet(workdir.path / 'epochs.parquet', export.epoch_rows(runs, results.curves))
-    rows = export.run_rows(runs, results.finals, results.chosen_epoch, results.diverged_at)
-    export.write_parquet(workdir.path / 'runs.parquet', rows)
-    verdicts = claims.evaluate(experiment.claims, results)
-    described = [verdict.to_dict() for verdict in verdicts]
-    workdir.write_json('claims.json', described)
-    drawn = []
-    for figure in experiment.figures:
-        sheet = figures.draw(figure, results)
-        figures.save(sheet, workdir.figures, figure.name)
-        drawn.append((figure.title, figures.caption(figure, results), figures.svg(sheet)))
-    table = tables.settings_table(results, experiment.table or None, names=dict(experiment.names))
-    manifest = workdir.read_json('manifest.json')
-    path = report.write(
-        workdir.path / 'report.html',
-        results,
-        described,
-        drawn,
-        [table],
-        _meta(experiment, manifest, sum(float(group['seconds']) for group in found)),
-    )
-    if not quiet:
-        console.print(table.to_rich())
-        if verdicts:
-            console.print(tables.verdict_table(described).to_rich())
-        console.print(f'report: {path}', highlight=False, soft_wrap=True)
-    return Answer(results, verdicts, path)
-
-
-def _meta(experiment: Experiment, manifest: dict[str, Any], seconds: float) -> dict[str, Any]:
-    last = manifest['launches'][-1]
-    return {
-        'title': experiment.name,
-        'question': experiment.question,
-        'document': experiment.document,
-        'size': experiment.size,
-        'config': to_dict(experiment),
-        'data': manifest['data'],
-        'seconds': seconds,
-        **last,
     }

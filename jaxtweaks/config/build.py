@@ -5,10 +5,13 @@ nearest valid one.
 """
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Mapping
 from typing import Any, TypeVar
+
+import numpy as np
 
 from jaxtweaks.config.fields import Rule
 from jaxtweaks.errors import UserError, did_you_mean
@@ -128,24 +131,39 @@ def _convert_tuple(value: Any, kind: Any, rule: Rule | None, path: str) -> tuple
 
 def _convert_scalar(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
     if kind is Any:
-        return _plain(value)
+        return _plain(value, path)
     if kind is dict and isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return _plain(value, path)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = _as_float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         name = _TYPE_NAMES.get(kind, kind.__name__)
         raise UserError(f'{path}: {value!r} is not {name}{_described(rule)}')
     return value
 
 
-def _plain(value: Any) -> Any:
-    """Lists as tuples and mappings as dicts, all the way down."""
+def _as_float(value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _plain(value: Any, path: str) -> Any:
+    """Lists as tuples and mappings as dicts, all the way down; only what JSON has words for."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _plain(item, _join(path, key)) for key, item in value.items()}
     if isinstance(value, tuple | list):
-        return tuple(_plain(item) for item in value)
-    return value
+        return tuple(_plain(item, f'{path}[{i}]') for i, item in enumerate(value))
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, str | int) or _is_finite(value):
+        return value
+    raise UserError(f'{path}: {value!r} is not a finite number, a string, None, a tuple or a dict')
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _described(rule: Rule | None) -> str:

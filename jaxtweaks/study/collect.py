@@ -40,7 +40,7 @@ def collect(
     finals: dict[str, np.ndarray] = {}
     confusion = np.zeros((*shape, classes, classes), np.int64)
     chosen, diverged = np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
-    for i, (run, run_id) in enumerate(zip(runs, ids, strict=True)):
+    for i, run_id in enumerate(ids):
         place = divmod(i, len(seeds))
         if run_id not in by_run:
             continue
@@ -48,7 +48,7 @@ def collect(
         confusion[place] = group['confusion'][column]
         chosen[place] = group['chosen_epoch'][column]
         diverged[place] = group['diverged_at'][column]
-        kept = _epochs_kept(diverged[place], run, dataset)
+        kept = _epochs_kept(diverged[place], group['history']['running_loss'][:, column])
         for name, history in group['history'].items():
             curve = curves.setdefault(name, np.full((*shape, epochs), np.nan))
             curve[place][: len(history)] = history[:, column]
@@ -79,8 +79,13 @@ def collect(
     )
 
 
-def _epochs_kept(diverged_at: int, run: Run, dataset: Dataset) -> int:
-    """How many epochs a run finished before it diverged; all if it did not."""
+def _epochs_kept(diverged_at: int, running_loss: np.ndarray) -> int:
+    """How many epochs a run finished before it diverged; all if it did not.
+
+    Args:
+      diverged_at: the step, −1 for none.
+      running_loss: by epoch, [epochs]; a step that is not finite makes its epoch's so.
+    """
     if diverged_at < 0:
-        return run.setting.train.epochs
-    return int(diverged_at) // -(-len(dataset.training) // run.setting.train.batch_size)
+        return len(running_loss)
+    return int(np.isfinite(running_loss).argmin())

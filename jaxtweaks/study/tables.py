@@ -17,6 +17,7 @@ from jaxtweaks.study.figure_data import mean_interval, seeds_of
 from jaxtweaks.study.figure_style import is_number
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.verdict_words import (
+    COLORS,
     ICONS,
     effect_words,
     p_words,
@@ -36,7 +37,6 @@ METRICS = (
     'test_accuracy', 'test_loss', 'validation_accuracy', 'validation_loss', 'gap_accuracy',
 )  # fmt: skip
 _BRIEF = ('test_accuracy', 'validation_loss')
-_COLORS = {'supported': 'green', 'contradicted': 'red', 'inconclusive': 'yellow'}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,7 +258,7 @@ def _key(value: Any) -> Any:
 
 
 def _style(cell: str) -> str:
-    for verdict, color in _COLORS.items():
+    for verdict, color in COLORS.items():
         if cell == f'{ICONS[verdict]} {verdict}':
             return f'bold {color}'
     return ''

@@ -1,12 +1,15 @@
 """How a verdict reads in a table and on a page. A verdict is what `Verdict.to_dict` gives."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import rich.text
 
 from jaxtweaks.study.figure_style import is_number
 from jaxtweaks.study.words import ABSENT, is_share, metric_value, number
 
+COLORS = {'supported': 'green', 'contradicted': 'red', 'inconclusive': 'yellow'}
 ICONS = {'supported': '✓', 'contradicted': '✗', 'inconclusive': '?'}
 
 
@@ -19,6 +22,8 @@ def effect_words(verdict: Mapping[str, Any]) -> tuple[str, str]:
         show, unit = number, ''
     elif kind == 'sooner':
         show, unit = (lambda value: f'{value:+.3g}'), ' epochs'
+    elif kind in ('level', 'published'):  # a mean, not a difference
+        show, unit = (lambda value: metric_value(metric, value)), ''
     elif share:
         show, unit = (lambda value: f'{100 * value:+.2f}'), ' points'
     else:
@@ -32,6 +37,27 @@ def effect_words(verdict: Mapping[str, Any]) -> tuple[str, str]:
     effect, low, high = (words(verdict[name]) for name in ('effect', 'low', 'high'))
     interval = ABSENT if low == high == ABSENT else f'{low} to {high}{unit}'
     return (effect if effect == ABSENT else effect + unit), interval
+
+
+def verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> rich.text.Text:
+    """The verdicts for the terminal: what, on which claim, and on what evidence."""
+    text = rich.text.Text()
+    for verdict in verdicts:
+        claim, (effect, interval) = verdict['claim'], effect_words(verdict)
+        text.append(f'{ICONS[verdict["verdict"]]} {verdict["verdict"]}', COLORS[verdict['verdict']])
+        text.append(f'  {claim["sentence"]}', 'bold')
+        text.append(f' ({claim["source"]})\n')
+        parts = [
+            f'{verdict["what"]}: {effect}' + ('' if interval == ABSENT else f' (95% {interval})'),
+            f'{seeds_words(verdict)} seeds',
+            f'p (Holm) {p_words(verdict["p_adjusted"])}',
+        ]
+        published = published_words(verdict)
+        parts += [f'published {published}'] if published else []
+        text.append(f'    {"; ".join(parts)}\n')
+        if verdict['note']:
+            text.append(f'    {verdict["note"]}\n', 'dim')
+    return text
 
 
 def p_words(p: float | None) -> str:

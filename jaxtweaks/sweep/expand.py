@@ -11,6 +11,7 @@ compares and freezes as JSON:
     union(a, b)        the settings of a, then those of b
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -67,13 +68,13 @@ def expand(sweep: Any, where: str = 'sweep') -> list[Point]:
     if not sweep:
         return [{}]
     kind, *parts = sweep
-    if kind not in _EXPANDERS:
+    if not isinstance(kind, str) or kind not in _EXPANDERS:
         raise UserError(f'{where}: unknown kind of sweep {kind!r}; {_usage(str(kind))}')
     found = _EXPANDERS[kind](parts, where)
-    unique = {tuple(point.items()): point for point in found}
+    unique = {tuple(sorted(point.items())): point for point in reversed(found)}
     if not unique:
         raise UserError(f'{where}: {kind} has no settings; give it at least one value')
-    return list(unique.values())
+    return list(reversed(unique.values()))
 
 
 def _usage(name: str = '') -> str:
@@ -94,16 +95,21 @@ def _expand_points(parts: list, where: str) -> list[Point]:
         raise UserError(
             f"{where}: points are ('points', ((field, value), …), …), not {parts!r}"
         ) from None
+    for names in ([name for name, _ in point] for point in pairs):
+        if len(set(names)) < len(names):
+            raise UserError(f'{where}: a point sets one field twice: {", ".join(names)}')
     return [{name: trace.checked(name, value, where) for name, value in point} for point in pairs]
 
 
 def _expand_log_uniform(parts: list, where: str) -> list[Point]:
-    usage = "('log_uniform', field, low, high, count, seed) with 0 < low < high and count ≥ 1"
+    usage = (
+        "('log_uniform', field, low, high, count, seed) with 0 < low < high and 1 ≤ count ≤ 100000"
+    )
     numbers = [part for part in parts[1:] if isinstance(part, int | float)]
     if len(parts) != 5 or len(numbers) != 4 or not all(isinstance(n, int) for n in parts[3:]):
         raise UserError(f'{where}: a random sample is {usage}, not {parts!r}')
     name, low, high, count, seed = parts
-    if not (0 < low < high and np.isfinite(high) and count >= 1 and seed >= 0):
+    if not (0 < low < high <= sys.float_info.max and 1 <= count <= 100_000 and seed >= 0):
         raise UserError(f'{where}: a random sample is {usage}, not {parts!r}')
     exponents = np.random.default_rng(seed).uniform(np.log10(low), np.log10(high), count)
     return [{name: trace.checked(str(name), float(10**u), where)} for u in exponents]

@@ -1,0 +1,190 @@
+"""The convolution against `lax.conv_general_dilated` and its autodiff, and against loops."""
+
+import re
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxtweaks.nn.conv import conv
+
+# Image size, kernel size, channels in and out, padding, stride.
+CASES = [
+    ((7, 6), (3, 3), (2, 3), 'SAME', 1),
+    ((8, 5), (3, 3), (3, 2), 'VALID', 1),
+    ((5, 7), (1, 1), (2, 3), 'SAME', 1),
+    ((9, 6), (5, 5), (2, 2), 'SAME', 1),
+    ((3, 3), (5, 5), (1, 2), 'SAME', 1),
+    ((3, 3), (3, 3), (2, 1), 'VALID', 1),
+    ((6, 5), (2, 2), (2, 3), 'SAME', 1),
+    ((6, 5), (4, 2), (2, 3), 'VALID', 1),
+    ((8, 7), (3, 3), (2, 3), 'SAME', 2),
+    ((8, 7), (3, 3), (2, 3), 'VALID', 2),
+    ((7, 7), (1, 1), (1, 1), 'VALID', 2),
+    ((9, 8), (5, 5), (1, 2), 'SAME', 2),
+    ((8, 6), (4, 2), (2, 1), 'SAME', 2),
+    ((7, 8), (3, 3), (2, 2), 'SAME', 3),
+    ((11, 9), (5, 5), (2, 2), 'VALID', 3),
+    ((8, 9), (1, 2), (2, 2), 'SAME', 3),
+]
+TOLERANCE = {'float64': 1e-10, 'float32': 1e-5}
+
+
+def plain(x, kernel, padding, stride):
+    return lax.conv_general_dilated(
+        x, kernel, (stride, stride), padding, dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    )
+
+
+def close(got, expected, tolerance):
+    got, expected = np.asarray(got), np.asarray(expected)
+    assert got.dtype == expected.dtype
+    assert got.shape == expected.shape
+    assert np.max(np.abs(got - expected)) <= tolerance * np.max(np.abs(expected))
+
+
+def arrays(case, dtype='float64', images=(), kernels=()):
+    """Images, kernel, and a weighting of the output, with extra leading axes."""
+    size, window, (channels, features), padding, stride = case
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(*images, 4, *size, channels))
+    kernel = rng.normal(size=(*kernels, *window, channels, features))
+    shape = jax.eval_shape(
+        lambda a, b: plain(a, b, padding, stride), x[(0,) * len(images)], kernel[(0,) * len(kernels)]
+    ).shape
+    weights = rng.normal(size=((images or kernels) + shape))
+    return tuple(jnp.asarray(a, dtype) for a in (x, kernel, weights))
+
+
+def by_loops(x, kernel, padding, stride):
+    """Cross-correlation from its definition, one output pixel at a time."""
+    x, kernel = np.asarray(x, np.float64), np.asarray(kernel, np.float64)
+    pads, sizes = [], []
+    for n, k in zip(x.shape[1:3], kernel.shape[:2], strict=True):
+        m = -(-n // stride) if padding == 'SAME' else (n - k) // stride + 1
+        total = max((m - 1) * stride + k - n, 0) if padding == 'SAME' else 0
+        pads.append((total // 2, total - total // 2))
+        sizes.append(m)
+    x = np.pad(x, ((0, 0), *pads, (0, 0)))
+    out = np.zeros((x.shape[0], *sizes, kernel.shape[3]))
+    for i in range(sizes[0]):
+        for j in range(sizes[1]):
+            rows = slice(i * stride, i * stride + kernel.shape[0])
+            columns = slice(j * stride, j * stride + kernel.shape[1])
+            out[:, i, j] = np.tensordot(x[:, rows, columns], kernel, 3)
+    return out
+
+
+@pytest.mark.parametrize('case', CASES, ids=str)
+def test_forward_equals_the_definition(case):
+    with jax.enable_x64(True):
+        x, kernel, _ = arrays(case)
+        expected = by_loops(x, kernel, *case[3:])
+        close(conv(x, kernel, *case[3:]), expected, 1e-10)
+
+
+@pytest.mark.parametrize('dtype', ['float64', 'float32'])
+@pytest.mark.parametrize('case', CASES, ids=str)
+def test_gradients_equal_autodiff_of_the_plain_convolution(case, dtype):
+    with jax.enable_x64(dtype == 'float64'):
+        x, kernel, weights = arrays(case, dtype)
+
+        @jax.jit
+        def both(x, kernel, weights):
+            results = []
+            for f in (conv, plain):
+                y, back = jax.vjp(lambda a, b, f=f: f(a, b, *case[3:]), x, kernel)
+                results.append((y, *back(weights)))
+            return results
+
+        for got, expected in zip(*both(x, kernel, weights), strict=True):
+            close(got, expected, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize('dtype', ['float64', 'float32'])
+@pytest.mark.parametrize('case', [CASES[0], CASES[9]], ids=str)
+@pytest.mark.parametrize(
+    ('images', 'kernels'), [((), (3,)), ((3,), ()), ((3,), (3,))], ids=['kernels', 'images', 'both']
+)
+def test_vmap_forward_and_gradients(images, kernels, case, dtype):
+    padding, stride = case[3:]
+    axes = (0 if images else None, 0 if kernels else None)
+    with jax.enable_x64(dtype == 'float64'):
+        x, kernel, weights = arrays(case, dtype, images, kernels)
+
+        @jax.jit
+        def mapped(x, kernel, weights):
+            over = jax.vmap(lambda a, b: conv(a, b, padding, stride), axes)
+            y, back = jax.vjp(over, x, kernel)
+            one = lambda a, b, w: jnp.sum(conv(a, b, padding, stride) * w)
+            each = jax.vmap(jax.grad(one, (0, 1)), (*axes, 0))(x, kernel, weights)
+            return y, back(weights), each
+
+        y, summed, each = mapped(x, kernel, weights)
+        alone = []
+        for r in range(3):
+            own = (x[r] if images else x, kernel[r] if kernels else kernel)
+            y_r, back = jax.vjp(lambda a, b: plain(a, b, padding, stride), *own)
+            alone.append((y_r, *back(weights[r])))
+        tolerance = TOLERANCE[dtype]
+        close(y, jnp.stack([a[0] for a in alone]), tolerance)
+        for place, shared in ((1, not images), (2, not kernels)):
+            gradients = jnp.stack([a[place] for a in alone])
+            close(each[place - 1], gradients, tolerance)
+            # What all runs share gets the sum of their gradients.
+            close(summed[place - 1], gradients.sum(0) if shared else gradients, tolerance)
+
+
+def test_vmap_of_vmap_in_a_scan():
+    """Settings × seeds, each taking two steps of gradient descent on its own kernel."""
+    case = CASES[0]
+    with jax.enable_x64(True):
+        x, kernel, weights = arrays(case, images=(2,), kernels=(2,))
+        kernels = jnp.stack([kernel, kernel * 0.5, -kernel])
+
+        def train(f, kernel, x, weights):
+            def step(kernel, scale):
+                loss = lambda k: jnp.sum(jnp.sin(f(x * scale, k, 'SAME', 1)) * weights)
+                return kernel - 0.01 * jax.grad(loss)(kernel), loss(kernel)
+
+            return lax.scan(step, kernel, jnp.asarray([1.0, 0.7]))
+
+        inner = jax.vmap(lambda k, x, w: train(conv, k, x, w))
+        got = jax.jit(jax.vmap(inner, (0, None, None)))(kernels, x, weights)
+        for s in range(3):
+            for r in range(2):
+                final = kernels[s, r]
+                for i, scale in enumerate((1.0, 0.7)):
+                    value, g = jax.value_and_grad(
+                        lambda k, r=r, scale=scale: jnp.sum(
+                            jnp.sin(plain(x[r] * scale, k, 'SAME', 1)) * weights[r]
+                        )
+                    )(final)
+                    final = final - 0.01 * g
+                    assert got[1][s, r, i] == pytest.approx(float(value), rel=1e-10)
+                close(got[0][s, r], final, 1e-10)
+
+
+def groups(f, *args):
+    """The group counts of all convolutions of the program, before and after optimisation."""
+    lowered = jax.jit(f).lower(*args)
+    before = re.findall(r'(?:feature|batch)_group_count = (\d+)', lowered.as_text())
+    after = re.findall(r'(?:feature|batch)_group_count=(\d+)', lowered.compile().as_text())
+    return {int(count) for count in before}, {int(count) for count in after}
+
+
+def test_vmap_over_kernels_makes_no_grouped_convolution():
+    x, kernel, weights = arrays(CASES[0], 'float32', (3,), (3,))
+
+    def gradients(f):
+        one = lambda a, b, w: jnp.sum(f(a, b, 'SAME', 1) * w)
+        return lambda *args: jax.vmap(jax.value_and_grad(one, (0, 1)))(*args)
+
+    before, after = groups(gradients(conv), x, kernel, weights)
+    assert before == {1}
+    assert after <= {1}
+    # The test can see groups where there are some.
+    before, _ = groups(gradients(plain), x, kernel, weights)
+    assert 3 in before

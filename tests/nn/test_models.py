@@ -1,0 +1,309 @@
+"""The networks: sizes from the document, and forward passes recomputed in NumPy."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtweaks.config.settings import DISTRIBUTIONS, SCHEMES, Dropout, Init, Model, Setting
+from jaxtweaks.nn import models
+
+INIT = Init(SCHEMES.index('he'), DISTRIBUTIONS.index('normal'), 0.05)
+KEY = jax.random.key(0, impl='threefry2x32')
+ACTIVATIONS = {
+    'relu': lambda x: np.maximum(x, 0),
+    'tanh': np.tanh,
+    'sigmoid': lambda x: 1 / (1 + np.exp(-x)),
+}
+
+
+def setting(model, dropout=None):
+    return Setting(model=model, init=INIT, dropout=dropout or Dropout())
+
+
+def described(network, shape):
+    """Parameter count and, by module name, the shapes of its outputs."""
+    x = jnp.zeros(shape)
+    variables = jax.eval_shape(lambda: network.init(KEY, x, train=False))
+    _, captured = jax.eval_shape(
+        lambda v: network.apply(v, x, train=False, capture_intermediates=True), variables
+    )
+    shapes = {
+        name: found['__call__'][0].shape
+        for name, found in captured['intermediates'].items()
+        if name != '__call__'
+    }
+    return sum(leaf.size for leaf in jax.tree.leaves(variables['params'])), shapes
+
+
+def test_cnn_is_that_of_the_document():
+    network = models.build(setting(Model()), 10)
+    count, shapes = described(network, (2, 32, 32, 3))
+    assert count == 1_250_858
+    assert shapes == {
+        'Dropout_0': (2, 32, 32, 3),
+        'Conv_0': (2, 32, 32, 32),
+        'Conv_1': (2, 30, 30, 32),
+        'Dropout_1': (2, 15, 15, 32),
+        'Conv_2': (2, 15, 15, 64),
+        'Conv_3': (2, 13, 13, 64),
+        'Dropout_2': (2, 6, 6, 64),
+        'Dense_0': (2, 512),
+        'Dropout_3': (2, 512),
+        'Dense_1': (2, 10),
+    }
+
+
+@pytest.mark.parametrize('place', ['before', 'after'])
+def test_batch_norm_adds_two_numbers_for_each_feature(place):
+    network = models.build(setting(Model(batch_norm=place)), 10)
+    count, _ = described(network, (2, 32, 32, 3))
+    assert count == 1_250_858 + 2 * (32 + 32 + 64 + 64 + 512)
+
+
+def test_mlp_parameters_by_hand():
+    network = models.build(setting(Model('mlp', hidden=(50, 50))), 10)
+    count, _ = described(network, (2, 32, 32, 3))
+    assert count == (3072 * 50 + 50) + (50 * 50 + 50) + (50 * 10 + 10)
+    deep = models.build(setting(Model('mlp', hidden=(50, 30, 20, 20, 10, 10, 10, 10))), 10)
+    widths = [3072, 50, 30, 20, 20, 10, 10, 10, 10, 10]
+    expected = sum((a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
+    assert described(deep, (2, 32, 32, 3))[0] == expected
+
+
+def convolved(x, kernel, bias, padding):
+    if padding == 'SAME':
+        x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    out = np.zeros((x.shape[0], x.shape[1] - 2, x.shape[2] - 2, kernel.shape[-1]))
+    for i in range(out.shape[1]):
+        for j in range(out.shape[2]):
+            out[:, i, j] = np.tensordot(x[:, i : i + 3, j : j + 3], kernel, 3)
+    return out + bias
+
+
+def pooled(x):
+    n, height, width, channels = x.shape
+    x = x[:, : height // 2 * 2, : width // 2 * 2]
+    return x.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
+
+
+class Reference:
+    """The same network in NumPy float64, from the same variables.
+
+    Attributes:
+      before_dropout: what stands in front of each dropout layer, in order.
+      stats: mean and unbiased variance of the batch at each batch norm, in order.
+    """
+
+    def __init__(self, model, variables, train):
+        self.model, self.train = model, train
+        self.variables = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables)
+        self.norms, self.before_dropout, self.stats = 0, [], []
+
+    def norm(self, x):
+        name = f'BatchNorm_{self.norms}'
+        self.norms += 1
+        params, stats = self.variables['params'][name], self.variables['batch_stats'][name]
+        mean, variance = stats['mean'], stats['var']
+        if self.train:
+            axes = tuple(range(x.ndim - 1))
+            mean, variance = x.mean(axes), x.var(axes)
+            count = x.size // x.shape[-1]
+            self.stats.append((mean, variance * count / (count - 1)))
+        standard = (x - mean) / np.sqrt(variance + self.model.bn_epsilon)
+        return params['scale'] * standard + params['bias']
+
+    def finish(self, x):
+        if self.model.batch_norm == 'before':
+            x = self.norm(x)
+        x = ACTIVATIONS[self.model.activation](x)
+        return self.norm(x) if self.model.batch_norm == 'after' else x
+
+    def dense(self, x, index):
+        params = self.variables['params'][f'Dense_{index}']
+        return x @ params['kernel'] + params['bias']
+
+    def __call__(self, x):
+        x = np.asarray(x, np.float64)
+        if self.model.name == 'mlp':
+            x = x.reshape(len(x), -1)
+        self.before_dropout.append(x)
+        if self.model.name == 'cnn':
+            for block in range(len(self.model.channels)):
+                for i, padding in enumerate(('SAME', 'VALID')):
+                    params = self.variables['params'][f'Conv_{2 * block + i}']
+                    x = self.finish(convolved(x, params['kernel'], params['bias'], padding))
+                x = pooled(x)
+                self.before_dropout.append(x)
+            x = x.reshape(len(x), -1)
+        for index in range(len(self.model.hidden)):
+            x = self.finish(self.dense(x, index))
+            self.before_dropout.append(x)
+        return self.dense(x, len(self.model.hidden))
+
+
+def tiny(name, **more):
+    return Model(name, channels=(3, 4), hidden=(6, 5), **more)
+
+
+def random_variables(network, x):
+    """Every parameter and running average away from its start."""
+    variables = jax.eval_shape(lambda: network.init(KEY, x, train=False))
+    rng = np.random.default_rng(0)
+
+    def draw(path, leaf):
+        value = rng.normal(size=leaf.shape) * (0.4 if path[-1].key == 'kernel' else 0.7)
+        return jnp.asarray(np.abs(value) + 0.3 if path[-1].key == 'var' else value, jnp.float32)
+
+    return jax.tree_util.tree_map_with_path(draw, dict(variables))
+
+
+def images():
+    return np.random.default_rng(1).normal(size=(5, 12, 13, 2)).astype(np.float32)
+
+
+CASES = [
+    ('mlp', 'none', 'relu'),
+    ('mlp', 'before', 'relu'),
+    ('mlp', 'after', 'tanh'),
+    ('cnn', 'none', 'sigmoid'),
+    ('cnn', 'before', 'relu'),
+    ('cnn', 'after', 'relu'),
+]
+
+
+@pytest.mark.parametrize(('name', 'place', 'activation'), CASES)
+@pytest.mark.parametrize('train', [False, True])
+def test_forward_pass(name, place, activation, train):
+    model = tiny(name, batch_norm=place, activation=activation, bn_momentum=0.75)
+    network, x = models.build(setting(model), 3), images()
+    variables = random_variables(network, x)
+    reference = Reference(model, variables, train)
+    expected = reference(x)
+    logits, mutated = jax.jit(
+        lambda v, x: network.apply(v, x, train=train, mutable=['batch_stats'])
+    )(variables, x)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+    for index, (mean, variance) in enumerate(reference.stats):
+        name = f'BatchNorm_{index}'
+        before, after = variables['batch_stats'][name], mutated['batch_stats'][name]
+        for key, batch in (('mean', mean), ('var', variance)):
+            np.testing.assert_allclose(
+                after[key], 0.75 * np.asarray(before[key]) + 0.25 * batch, rtol=1e-4, atol=1e-5
+            )
+
+
+@pytest.mark.parametrize('name', ['mlp', 'cnn'])
+def test_before_and_after_are_different_functions(name):
+    x, found = images(), []
+    for place in ('before', 'after'):
+        network = models.build(setting(tiny(name, batch_norm=place)), 3)
+        variables = random_variables(network, x)
+        found.append(jax.jit(lambda v, n=network: n.apply(v, x, train=False))(variables))
+    assert float(jnp.max(jnp.abs(found[0] - found[1]))) > 0.1
+
+
+@pytest.mark.parametrize(('name', 'layers'), [('mlp', 3), ('cnn', 5)])
+@pytest.mark.parametrize('form', ['inverted', 'vanilla'])
+def test_dropout_stands_where_the_setting_says(name, layers, form):
+    """One layer at a time: what it passes is dropped or scaled, all before it is as without."""
+    model = tiny(name, batch_norm='after')
+    x = images()
+    plain = models.build(setting(model), 3)
+    variables = random_variables(plain, x)
+    rates = {'input': [0], 'conv': [1, 2], 'hidden': [3, 4]}
+    if name == 'mlp':
+        rates = {'input': [0], 'conv': [], 'hidden': [1, 2]}
+    for field, places in rates.items():
+
+        @jax.jit
+        def apply(rate, field=field):
+            network = models.build(setting(model, Dropout(form, **{field: rate})), 3)
+            logits, found = network.apply(
+                variables,
+                x,
+                train=True,
+                rngs={'dropout': KEY},
+                mutable=['batch_stats', 'intermediates'],
+                capture_intermediates=True,
+            )
+            outputs = [
+                found['intermediates'][f'Dropout_{i}']['__call__'][0] for i in range(layers)
+            ]
+            return logits, outputs
+
+        reference = Reference(model, variables, True)
+        expected = reference(x)
+        logits, outputs = apply(0.5)
+        assert len(outputs) == len(reference.before_dropout) == layers
+        if not places:
+            np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4)
+            continue
+        first = places[0]
+        for i in range(first):
+            np.testing.assert_allclose(outputs[i], reference.before_dropout[i], rtol=1e-3, atol=1e-4)
+        wanted = reference.before_dropout[first] * (2 if form == 'inverted' else 1)
+        dropped = np.asarray(outputs[first]) == 0
+        share = 0.5 * np.mean(wanted != 0)
+        assert abs(np.mean(~dropped) - share) < 4 * 0.5 / wanted.size**0.5
+        np.testing.assert_allclose(
+            outputs[first], np.where(dropped, 0, wanted), rtol=1e-3, atol=2e-4
+        )
+        assert float(np.max(np.abs(np.asarray(logits) - expected))) > 1e-2
+
+
+@pytest.mark.parametrize('form', ['inverted', 'vanilla'])
+def test_dropout_at_test_time(form):
+    """Nothing, or (vanilla) scaling by the keep probability."""
+    model, x = tiny('mlp'), images()
+    network = models.build(setting(model), 3)
+    variables = random_variables(network, x)
+    dropping = models.build(setting(model, Dropout(form, input=0.2, hidden=0.4)), 3)
+    logits = dropping.apply(variables, x, train=False)
+    h = np.asarray(x, np.float64).reshape(len(x), -1) * (0.8 if form == 'vanilla' else 1)
+    reference = Reference(model, variables, False)
+    for index in range(2):
+        h = np.maximum(reference.dense(h, index), 0) * (0.6 if form == 'vanilla' else 1)
+    np.testing.assert_allclose(logits, reference.dense(h, 2), rtol=1e-4, atol=1e-4)
+
+
+def test_layers_have_masks_of_their_own():
+    """Two hidden layers of one width, equal inputs: their masks differ; so do those of two keys."""
+    model = Model('mlp', hidden=(64, 64))
+    network = models.build(setting(model, Dropout(hidden=0.5)), 3)
+    x = np.ones((4, 4, 4, 1), np.float32)
+    ones = jax.tree.map(
+        jnp.ones_like, jax.eval_shape(lambda: network.init(KEY, x, train=False)), is_leaf=None
+    )
+
+    def masks(key):
+        _, found = network.apply(
+            ones, x, train=True, rngs={'dropout': key}, capture_intermediates=True
+        )
+        layers = found['intermediates']
+        return [np.asarray(layers[f'Dropout_{i}']['__call__'][0]) != 0 for i in (1, 2)]
+
+    first, second = masks(KEY)
+    other, _ = masks(jax.random.fold_in(KEY, 1))
+    assert 0.3 < np.mean(first == second) < 0.7
+    assert 0.3 < np.mean(first == other) < 0.7
+    assert not np.array_equal(first[0], first[1])
+    assert np.array_equal(first, masks(KEY)[0])
+
+
+def test_initial_values():
+    """Kernels by the scheme with their own fans, biases and shifts 0, scales 1."""
+    model = tiny('cnn', batch_norm='before')
+    constant = Init(SCHEMES.index('lecun'), DISTRIBUTIONS.index('constant'), 9.0)
+    network = models.build(Setting(model=model, init=constant), 3)
+    params = network.init(KEY, images(), train=False)['params']
+    # 12 × 13 images: 10 × 11, pooled 5 × 5; 3 × 3, pooled 1 × 1, 4 channels.
+    fans = {'Conv_0': 18, 'Conv_1': 27, 'Conv_2': 27, 'Conv_3': 36}
+    fans |= {'Dense_0': 4, 'Dense_1': 6, 'Dense_2': 5}
+    for name, fan in fans.items():
+        np.testing.assert_allclose(params[name]['kernel'], fan**-0.5, rtol=1e-6)
+        assert not np.any(params[name]['bias'])
+    for index in range(6):
+        assert np.all(np.asarray(params[f'BatchNorm_{index}']['scale']) == 1)
+        assert not np.any(params[f'BatchNorm_{index}']['bias'])
+    assert set(params) == set(fans) | {f'BatchNorm_{i}' for i in range(6)}

@@ -1,0 +1,134 @@
+"""The contract of every traced tweak, present and future.
+
+A tweak is a traced field with an `off` value. On, the loss stays finite and the result changes;
+a sweep over it compiles once; and off as a traced number is, to the bit, the program in which
+it is left out.
+"""
+
+import functools
+
+import jax
+import numpy as np
+import pytest
+from tiny_training import Trained, data, differing, group_of, numbers, program, setting
+
+from jaxtweaks.config import trace
+
+TWEAKS = [name for name, (_, rule) in trace.FIELDS.items() if rule.off is not None]
+SEEDS = (0, 1)
+
+
+@functools.cache
+def images(side):
+    return data(side)
+
+
+def base(name):
+    """A setting in which the field is read and everything else is off, and its images.
+
+    With momentum in the optimiser, so that its state holds every gradient so far.
+    """
+    rule = trace.FIELDS[name][1]
+    values = {'optim__name': 'momentum'}
+    if rule.when is not None:
+        values[rule.when[0].replace('.', '__')] = rule.when[1][0]
+    one = setting(**values)
+    return one, images(8 if one.model.name == 'cnn' else 4)
+
+
+def strengths(name):
+    """Some values at which the tweak is on."""
+    rule = trace.FIELDS[name][1]
+    candidates = (rule.off + d for d in (0.1, 0.5, 1.0, -0.1, -0.5))
+    return [value for value in candidates if rule.admits(value) and value != rule.off][:3]
+
+
+OFF_VALUES = {name: trace.FIELDS[name][1].off for name in TWEAKS}
+
+
+@functools.cache
+def left_out(one, batching, size):
+    """The programs without any tweak; shared by all tweaks of one base setting."""
+    group, hyper, seeds = group_of([(one, s) for s in SEEDS[:size]], batching, frozenset(TWEAKS))
+    return Trained(group, hyper, seeds, images(8 if one.model.name == 'cnn' else 4))
+
+
+def test_there_are_tweaks_and_all_start_off():
+    assert {'dropout.input', 'dropout.conv', 'dropout.hidden', 'penalty.l2'} <= set(TWEAKS)
+    assert {'optim.weight_decay', 'schedule.warmup_epochs'} <= set(TWEAKS)
+    for name in TWEAKS:
+        assert trace.get(setting(), name) == trace.FIELDS[name][1].off
+        assert strengths(name)
+
+
+@pytest.mark.parametrize('name', TWEAKS)
+def test_off_is_the_program_without_it_to_the_bit(name):
+    """After two epochs: parameters, gradients (as momentum), batch_stats, losses, evaluation."""
+    one, batch_data = base(name)
+    others = frozenset(TWEAKS) - {name}
+    for batching in ('vmap', 'map') if one.model.name == 'mlp' else ('map',):
+        group, hyper, seeds = group_of([(one, s) for s in SEEDS], batching, others)
+        assert list(hyper[name]) == [OFF_VALUES[name]] * 2
+        off = Trained(group, hyper, seeds, batch_data)
+        reference = left_out(one, batching, 2)
+        for run in range(2):
+            assert differing(off.run(run), reference.run(run)) == [], batching
+
+
+def test_all_off_together_is_the_program_without_any():
+    one, batch_data = base('dropout.hidden')
+    for batching in ('vmap', 'map'):
+        group, hyper, seeds = group_of([(one, s) for s in SEEDS], batching)
+        assert set(TWEAKS) <= set(hyper)
+        off = Trained(group, hyper, seeds, batch_data)
+        for run in range(2):
+            assert differing(off.run(run), left_out(one, batching, 2).run(run)) == [], batching
+
+
+@pytest.mark.parametrize('name', TWEAKS)
+def test_a_sweep_compiles_once_is_finite_and_every_value_counts(name):
+    one, batch_data = base(name)
+    p = program(one, frozenset(TWEAKS) - {name})
+    traces = []
+
+    def train(hyper, seed, state):
+        traces.append(name)
+        zero = np.int32(0)
+        return p.advance(hyper, seed, state, batch_data, zero, zero, np.int32(p.steps_per_epoch))
+
+    hyper = numbers(one, frozenset(TWEAKS) - {name})
+    seeds = np.zeros(2, np.uint32)
+    state = jax.jit(p.init)(hyper, seeds[0], batch_data)
+    states = jax.tree.map(lambda leaf: np.stack([leaf] * 2), state)
+    sweep = jax.jit(jax.vmap(train))
+    off = OFF_VALUES[name]
+    kernels = []
+    for values in ((off, strengths(name)[0]), (strengths(name)[0], strengths(name)[1])):
+        columns = {key: np.stack([value] * 2) for key, value in hyper.items()}
+        columns[name] = np.asarray(values, columns[name].dtype)
+        final = sweep(columns, seeds, states)
+        assert np.all(np.isfinite(final['loss_sum']))
+        assert np.all(np.asarray(final['diverged_at']) == -1)
+        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(final['params']))
+        kernels.append(np.asarray(final['params']['Dense_0']['kernel']))
+    assert len(traces) == 1
+    assert sweep._cache_size() == 1
+    assert not np.allclose(kernels[0][0], kernels[0][1], rtol=1e-5, atol=0)
+    assert not np.allclose(kernels[1][0], kernels[1][1], rtol=1e-5, atol=0)
+    # The same value at another place in the sweep is the same run.
+    assert np.array_equal(kernels[0][1], kernels[1][0])
+
+
+@pytest.mark.parametrize('name', TWEAKS)
+def test_the_strongest_value_is_finite_too(name):
+    """The upper end of the field, where it has one: a rate of 1 drops everything."""
+    rule = trace.FIELDS[name][1]
+    if rule.high is None:
+        pytest.skip('no upper end')
+    one, batch_data = base(name)
+    group, hyper, seeds = group_of([(one, 0), (one, 1)], 'vmap', frozenset(TWEAKS) - {name})
+    hyper[name][:] = rule.high
+    result = Trained(group, hyper, seeds, batch_data)
+    assert list(result.final['diverged_at']) == [-1, -1]
+    assert all(np.all(np.isfinite(m['validation_loss'])) for m in result.metrics)
+    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(result.final['params']))

@@ -1,0 +1,76 @@
+"""Every optimiser, three steps recomputed in NumPy float64 from its definition."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxtweaks.config.settings import OPTIMISERS, Optim
+from jaxtweaks.train import optimisers
+
+WEIGHTS = np.array([1.0, -2.0, 0.5])
+GRADIENTS = [np.array(g) for g in ([0.1, -3.0, 0.0], [0.4, 2.0, -0.5], [-0.2, 1.0, 0.25])]
+RATES = [0.1, 0.2, 0.05]
+
+
+def by_hand(name, momentum, beta2, epsilon, decay):
+    w, m, v = WEIGHTS.copy(), np.zeros(3), np.zeros(3)
+    for t, (g, rate) in enumerate(zip(GRADIENTS, RATES, strict=True), 1):
+        if name == 'sgd':
+            w = w - rate * g
+        elif name in ('momentum', 'nesterov'):
+            v = momentum * v + g
+            w = w - rate * (g + momentum * v if name == 'nesterov' else v)
+        elif name == 'rmsprop':
+            v = beta2 * v + (1 - beta2) * g**2
+            w = w - rate * g / (np.sqrt(v) + epsilon)
+        else:
+            m = momentum * m + (1 - momentum) * g
+            v = beta2 * v + (1 - beta2) * g**2
+            m_hat, v_hat = m / (1 - momentum**t), v / (1 - beta2**t)
+            w = w - rate * (m_hat / (np.sqrt(v_hat) + epsilon) + decay * w * (name == 'adamw'))
+    return w
+
+
+@pytest.mark.parametrize('name', OPTIMISERS)
+def test_three_steps_with_traced_numbers(name):
+    schedule = lambda step: jnp.asarray(RATES, jnp.float32)[step]
+
+    @jax.jit
+    def train(momentum, beta2, epsilon, decay):
+        config = Optim(name, 1.0, momentum, beta2, epsilon, decay)
+        optimiser = optimisers.build(config, schedule)
+        params = {'w': jnp.asarray(WEIGHTS, jnp.float32)}
+        state = optimiser.init(params)
+        for g in GRADIENTS:
+            updates, state = optimiser.update({'w': jnp.asarray(g, jnp.float32)}, state, params)
+            params = optax.apply_updates(params, updates)
+        return params['w']
+
+    found = []
+    for numbers in ((0.9, 0.999, 1e-8, 0.0), (0.5, 0.9, 1e-2, 0.3), (0.0, 0.5, 1.0, 1.0)):
+        got = np.asarray(train(*numbers))
+        np.testing.assert_allclose(got, by_hand(name, *numbers), rtol=2e-5, atol=2e-6)
+        found.append(got)
+    assert train._cache_size() == 1
+    assert name == 'sgd' or not np.allclose(found[0], found[1], rtol=1e-3)
+
+
+def test_first_steps_in_numbers():
+    """w = 1, g = 0.5, rate 0.1: the definitions once more, as plain numbers."""
+    expected = {
+        'sgd': 0.95,
+        'momentum': 0.95,
+        'nesterov': 1 - 0.1 * (0.5 + 0.9 * 0.5),
+        'adam': 0.9,
+        'adamw': 0.9 - 0.1 * 0.2,
+        'rmsprop': 1 - 0.1 / 0.001**0.5,
+    }
+    assert set(expected) == set(OPTIMISERS)
+    for name, value in expected.items():
+        config = Optim(name, 1.0, weight_decay=0.2)
+        optimiser = optimisers.build(config, lambda step: jnp.float32(0.1))
+        w = jnp.float32(1)
+        updates, _ = optimiser.update(jnp.float32(0.5), optimiser.init(w), w)
+        assert float(w + updates) == pytest.approx(value, rel=1e-4)

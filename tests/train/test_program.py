@@ -1,0 +1,382 @@
+"""The training of one network, alone and beside others."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_training import (
+    CLASSES,
+    TEST,
+    TRAIN,
+    VALIDATION,
+    Trained,
+    data,
+    differing,
+    group_of,
+    numbers,
+    program,
+    setting,
+)
+
+from jaxtweaks.config import trace
+from jaxtweaks.config.settings import SCHEMES
+from jaxtweaks.nn import models
+from jaxtweaks.rng import stream_key
+from jaxtweaks.train import program as program_lib
+from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
+
+DATA = data()
+# Three runs that differ in seed and in traced numbers; every kind of randomness is on.
+RUNS = (
+    (setting(dropout__hidden=0.3), 0),
+    (setting(dropout__hidden=0.1, dropout__input=0.2, optim__learning_rate=0.05), 1),
+    (setting(penalty__l2=0.01, schedule__warmup_epochs=1.0), 0),
+)
+
+
+@functools.cache
+def trained(batching='vmap', order=(0, 1, 2), broken=None, rate=np.inf):
+    """The runs in this order; the learning rate of the run `broken` replaced by `rate`."""
+    group, hyper, seeds = group_of([RUNS[i] for i in order], batching)
+    if broken is not None:
+        hyper['optim.learning_rate'][broken] = rate
+    return Trained(group, hyper, seeds, DATA)
+
+
+@functools.cache
+def compiled(one, kind=Program):
+    """Program and its jitted init and advance, of one network alone."""
+    p = program(one, kind=kind)
+    return p, jax.jit(p.init), jax.jit(p.advance)
+
+
+def alone(one, seed, epochs=2, cuts=()):
+    """Initial and final state of one run, each epoch cut into chunks."""
+    p, init, advance = compiled(program_setting(one))
+    hyper = numbers(one)
+    state = first = init(hyper, np.uint32(seed), DATA)
+    ends = (0, *cuts, p.steps_per_epoch)
+    for epoch in range(epochs):
+        for start, stop in zip(ends, ends[1:], strict=False):
+            state = advance(
+                hyper, np.uint32(seed), state, DATA, np.int32(epoch), np.int32(start), np.int32(stop)
+            )
+    return first, state
+
+
+def program_setting(one):
+    """All of RUNS share one program; name it by one setting, so that it compiles once."""
+    return RUNS[0][0] if any(one == run for run, _ in RUNS) else one
+
+
+class Recording(Program):
+    """Counts how often each image is used, instead of training; labels are image numbers."""
+
+    def step(self, hyper, seed, state, x, y):
+        del hyper, seed
+        shown = jnp.round(x[:, 0, 0, 0]).astype(jnp.int32)
+        return state | {
+            'seen': state['seen'].at[y].add(1),
+            'matched': state['matched'] & jnp.all(shown == y),
+            'first': state['first'].at[state['step']].set(y),
+            'step': state['step'] + 1,
+        }
+
+
+def record(seed, epoch):
+    images = jnp.broadcast_to(jnp.arange(TRAIN, dtype=jnp.uint8)[:, None, None, None], (TRAIN, 4, 4, 1))
+    numbered = DeviceSplit(images, jnp.arange(TRAIN, dtype=jnp.int32))
+    plain = DeviceData(numbered, numbered, numbered, jnp.zeros((4, 4, 1)), jnp.ones((4, 4, 1)))
+    p, _, advance = compiled(setting(), Recording)
+    state = {
+        'seen': jnp.zeros(TRAIN, jnp.int32),
+        'matched': jnp.bool_(True),
+        'first': jnp.zeros((p.steps_per_epoch, 8), jnp.int32),
+        'step': jnp.int32(0),
+        'loss_sum': jnp.float32(0),
+        'correct_sum': jnp.float32(0),
+    }
+    args = (np.int32(epoch), np.int32(0), np.int32(p.steps_per_epoch))
+    return jax.tree.map(np.asarray, advance(numbers(setting()), np.uint32(seed), state, plain, *args))
+
+
+@pytest.mark.parametrize(('seed', 'epoch'), [(0, 0), (0, 1), (5, 0)])
+def test_every_image_is_seen_in_every_epoch(seed, epoch):
+    """22 images in batches of 8: three steps, the last completed with the first two images."""
+    state = record(seed, epoch)
+    order = state['first'].ravel()
+    assert state['matched']
+    assert sorted(order[:TRAIN]) == list(range(TRAIN))
+    assert list(order[TRAIN:]) == list(order[:2])
+    assert state['seen'].sum() == 24
+    expected = np.ones(TRAIN)
+    expected[order[:2]] = 2
+    assert np.array_equal(state['seen'], expected)
+
+
+def test_orders_differ_by_seed_and_epoch():
+    orders = [record(s, e)['first'].ravel()[:TRAIN] for s, e in ((0, 0), (0, 1), (5, 0))]
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        assert np.mean(orders[a] == orders[b]) < 0.4
+    assert np.array_equal(orders[0], record(0, 0)['first'].ravel()[:TRAIN])
+    assert not np.array_equal(orders[0], np.arange(TRAIN))
+
+
+def test_loss_falls_and_the_classes_are_learnt():
+    easy = setting(train__epochs=15)
+    group, hyper, seeds = group_of([(easy, 0), (easy, 1)])
+    result = Trained(group, hyper, seeds, DATA)
+    losses = np.array([m['running_loss'] for m in result.metrics])
+    assert np.all(losses[-1] < 0.3 * losses[0])
+    for name in ('train', 'validation', 'test'):
+        assert np.all(result.found[f'{name}_accuracy'] >= 0.9)
+        assert np.all(result.found[f'{name}_loss'] < 0.5)
+    assert list(result.found['chosen_epoch']) == [15, 15]
+    assert list(result.final['step']) == [45, 45]
+    assert list(result.final['diverged_at']) == [-1, -1]
+
+
+@pytest.mark.parametrize('cuts', [(1,), (2,), (1, 2), (0, 3)])
+def test_cutting_an_epoch_into_chunks_changes_no_bit(cuts):
+    one, seed = RUNS[1]
+    assert differing(alone(one, seed, cuts=cuts)[1], alone(one, seed)[1]) == []
+
+
+def test_same_seed_is_identical_and_others_differ():
+    one, _ = RUNS[0]
+    (first, final), (_, again), (other, _) = (alone(one, seed) for seed in (3, 3, 4))
+    assert differing(final, again) == []
+    a, b = (s['params']['Dense_0']['kernel'] for s in (first, other))
+    assert not np.any(np.asarray(a) == np.asarray(b))
+
+
+def test_masks_depend_on_seed_and_step_alone():
+    """From one state, with a rate of ½, the loss of a batch tells the masks."""
+    one = RUNS[0][0]
+    p, init, _ = compiled(one)
+    state = init(numbers(one), np.uint32(0), DATA)
+    x = p._standardised(DATA, DATA.training.images[:8])
+    y = DATA.training.labels[:8]
+    step = jax.jit(p.step)
+
+    def loss(seed, number, **changes):
+        hyper = numbers(one) | {'dropout.hidden': np.float32(0.5)} | changes
+        moved = state | {'step': jnp.int32(number)}
+        return float(step(hyper, np.uint32(seed), moved, x, y)['loss_sum'])
+
+    assert loss(0, 0) == loss(0, 0)
+    assert len({loss(0, 0), loss(0, 1), loss(1, 0), loss(1, 1)}) == 4
+    # Settings of one seed share their masks: what does not enter the forward pass changes nothing.
+    assert loss(0, 1) == loss(0, 1, **{'optim.learning_rate': np.float32(0.7)})
+
+
+def test_settings_of_one_seed_share_their_initial_weights():
+    initial = trained().initial['params']
+    kernel = initial['Dense_0']['kernel']
+    assert np.array_equal(kernel[0], kernel[2])
+    assert not np.any(kernel[0] == kernel[1])
+    # Of two schemes: the same draw, scaled. 16 inputs and 7 units.
+    states = []
+    for scheme in ('he', 'glorot'):
+        hyper = numbers(RUNS[0][0]) | {'init.scheme': np.int32(SCHEMES.index(scheme))}
+        states.append(compiled(RUNS[0][0])[1](hyper, np.uint32(0), DATA))
+    he, glorot = (np.asarray(s['params']['Dense_0']['kernel'], np.float64) for s in states)
+    np.testing.assert_allclose(glorot / he, ((2 / 23) / (2 / 16)) ** 0.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('batching', ['vmap', 'map'])
+def test_grouped_equals_alone(batching):
+    for index, (one, seed) in enumerate(RUNS):
+        _, final = alone(one, seed)
+        mine = jax.tree.map(lambda leaf, i=index: leaf[i], trained(batching).final)
+        for got, expected in zip(jax.tree.leaves(mine), jax.tree.leaves(final), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize('batching', ['vmap', 'map'])
+def test_regrouped_is_the_same(batching):
+    """Groups of 1 and of 3: to the bit where runs take turns, else within the rounding."""
+    for index in range(3):
+        whole, single = trained(batching).run(index), trained(batching, (index,)).run(0)
+        print(batching, index, differing(whole, single))
+        for path, expected in single.items():
+            np.testing.assert_allclose(whole[path], expected, rtol=1e-3, atol=2e-5)
+
+
+@pytest.mark.parametrize('batching', ['vmap', 'map'])
+@pytest.mark.parametrize('order', [(2, 0, 1), (1, 0, 2)])
+def test_the_place_in_a_group_changes_no_bit(order, batching):
+    for place, index in enumerate(order):
+        assert differing(trained(batching, order).run(place), trained(batching).run(index)) == []
+
+
+@pytest.mark.parametrize('batching', ['vmap', 'map'])
+@pytest.mark.parametrize('rate', [np.inf, 3e38])
+def test_a_run_that_diverges_is_marked_and_leaves_the_others_alone(rate, batching):
+    result = trained(batching, broken=1, rate=rate)
+    for other in (0, 2):
+        assert differing(result.run(other), trained(batching).run(other)) == []
+    # The first loss is that of the initial weights; the first update ruins them.
+    assert list(result.final['diverged_at']) == [-1, 1, -1]
+    for metrics in result.metrics:
+        for name in ('train', 'validation'):
+            assert np.isnan(metrics[f'{name}_accuracy'][1])
+            assert not np.isfinite(metrics[f'{name}_loss'][1])
+    assert np.isnan(result.found['test_accuracy'][1])
+    assert np.all(np.isfinite(result.found['test_accuracy'][[0, 2]]))
+
+
+def test_what_else_is_in_a_group_changes_no_bit():
+    """Padding: the last run repeated."""
+    assert differing(trained(order=(0, 1, 1)).run(0), trained().run(0)) == []
+    assert differing(trained(order=(0, 1, 1)).run(1), trained(order=(0, 1, 1)).run(2)) == []
+
+
+@pytest.mark.parametrize('size', [5, 13, 500])
+def test_evaluation_against_numpy(size, monkeypatch):
+    """13 images in batches of 5 (the last not full), of exactly 13, and of no more than 13."""
+    monkeypatch.setattr(program_lib, 'EVAL_BATCH', size)
+    one = setting(dropout__hidden=0.3, model__batch_norm='none')
+    p = program(one)
+    hyper = numbers(one)
+    state = jax.jit(p.init)(hyper, np.uint32(0), DATA)
+    split = DATA.validation
+    found = jax.jit(p.evaluate)(hyper, state, DATA, split)
+    x = (np.asarray(split.images, np.float64) - np.asarray(DATA.mean)) * np.asarray(
+        DATA.inverse_deviation
+    )
+    network = models.build(trace.join(p.static, hyper), CLASSES)
+    logits = network.apply({'params': state['params']}, jnp.asarray(x, jnp.float32), train=False)
+    logits, labels = np.asarray(logits, np.float64), np.asarray(split.labels)
+    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(VALIDATION), labels]
+    predicted = logits.argmax(1)
+    assert float(found['loss']) == pytest.approx(losses.mean(), rel=1e-5)
+    assert float(found['accuracy']) == pytest.approx(np.mean(predicted == labels), rel=1e-6)
+    confusion = np.zeros((CLASSES, CLASSES))
+    np.add.at(confusion, (labels, predicted), 1)
+    assert np.array_equal(found['confusion'], confusion)
+
+
+def test_confusion_and_accuracy_agree():
+    found = trained().found
+    for r in range(3):
+        confusion = found['confusion'][r]
+        assert confusion.sum() == TEST
+        assert np.array_equal(confusion.sum(1), np.bincount(DATA.test.labels, minlength=CLASSES))
+        assert found['test_accuracy'][r] == pytest.approx(np.trace(confusion) / TEST, rel=1e-6)
+
+
+def test_running_metrics_are_means_over_the_epoch():
+    """One step at a time, by the sums of the state; the first step of an epoch starts anew."""
+    one = RUNS[0][0]
+    p, init, advance = compiled(one)
+    hyper = numbers(one)
+    state = init(hyper, np.uint32(0), DATA)
+    for epoch in range(2):
+        total = 0.0
+        for i in range(p.steps_per_epoch):
+            before = float(state['loss_sum']) if i else 0.0
+            state = advance(
+                hyper, np.uint32(0), state, DATA, np.int32(epoch), np.int32(i), np.int32(i + 1)
+            )
+            total += float(state['loss_sum']) - before
+        metrics = trained().metrics[epoch]
+        assert metrics['running_loss'][0] == pytest.approx(total / 3, rel=1e-4)
+        assert metrics['running_accuracy'][0] * 24 == pytest.approx(
+            round(float(metrics['running_accuracy'][0]) * 24), abs=1e-4
+        )
+
+
+def test_first_step_against_numpy():
+    """SGD without batch norm: one update of every parameter, recomputed in float64."""
+    one = setting(
+        model__batch_norm='none', optim__name='sgd', optim__learning_rate=0.5, penalty__l2=0.3
+    )
+    p = program(one)
+    hyper = numbers(one)
+    state = jax.jit(p.init)(hyper, np.uint32(2), DATA)
+    args = (np.int32(0), np.int32(0), np.int32(1))
+    after = jax.jit(p.advance)(hyper, np.uint32(2), state, DATA, *args)
+    order = np.asarray(jax.random.permutation(stream_key(2, 'order', 0), TRAIN))[:8]
+    x = np.asarray(DATA.training.images, np.float64)[order] - np.asarray(DATA.mean)
+    x = (x * np.asarray(DATA.inverse_deviation)).reshape(8, -1)
+    y = np.asarray(DATA.training.labels)[order]
+    w0, w1 = (np.asarray(state['params'][f'Dense_{i}']['kernel'], np.float64) for i in (0, 1))
+    h = np.maximum(x @ w0, 0)
+    e = np.exp(h @ w1)
+    p_y = e / e.sum(1, keepdims=True)
+    d1 = (p_y - np.eye(CLASSES)[y]) / 8
+    d0 = (d1 @ w1.T) * (h > 0)
+    expected = {
+        'Dense_0': {'kernel': w0 - 0.5 * (x.T @ d0 + 0.3 * w0), 'bias': -0.5 * d0.sum(0)},
+        'Dense_1': {'kernel': w1 - 0.5 * (h.T @ d1 + 0.3 * w1), 'bias': -0.5 * d1.sum(0)},
+    }
+    for layer, leaves in expected.items():
+        for name, value in leaves.items():
+            np.testing.assert_allclose(after['params'][layer][name], value, rtol=1e-4, atol=1e-5)
+    # The loss that is reported is without the penalty.
+    assert float(after['loss_sum']) == pytest.approx(-np.mean(np.log(p_y[np.arange(8), y])), rel=1e-5)
+    assert float(after['correct_sum']) == pytest.approx(np.mean(p_y.argmax(1) == y))
+    assert int(after['step']) == 1
+
+
+class Scripted(Program):
+    """Validation as given by a script, so that the right choice is known."""
+
+    script = ()
+
+    def evaluate(self, hyper, variables, data, split):
+        loss, accuracy = self.script[int(variables['step'])]
+        return {'loss': jnp.float32(loss), 'accuracy': jnp.float32(accuracy)}
+
+
+@pytest.mark.parametrize(
+    ('select', 'script', 'kept'),
+    [
+        ('best_loss', [(0.9, 0.1), (0.3, 0.2), (0.5, 0.9), (0.4, 0.5)], 2),
+        ('best_accuracy', [(0.9, 0.1), (0.3, 0.2), (0.5, 0.9), (0.4, 0.5)], 3),
+        # Of two equals the earlier; a diverged epoch never.
+        ('best_loss', [(0.5, 0.5), (0.5, 0.6), (np.nan, np.nan)], 1),
+        ('best_accuracy', [(np.nan, np.nan), (0.5, 0.6), (0.4, 0.6), (np.nan, np.nan)], 2),
+        ('best_loss', [(0.5, 0.0), (-np.inf, 0.0)], 2),
+        ('best_loss', [(np.inf, np.nan), (np.nan, np.nan)], 0),
+    ],
+)
+def test_selection_keeps_the_right_epoch(select, script, kept):
+    p = program(setting(train__select=select), kind=Scripted)
+    p.__class__.script = script
+    params = lambda number: {'w': jnp.float32(number)}
+    state = {
+        'params': params(-1),
+        'batch_stats': params(-1),
+        'loss_sum': jnp.float32(0),
+        'correct_sum': jnp.float32(0),
+    }
+    state['best'] = {
+        'params': params(0),
+        'batch_stats': params(0),
+        'score': jnp.float32(-jnp.inf),
+        'epoch': jnp.int32(0),
+    }
+    for epoch in range(len(script)):
+        now = {'params': params(epoch + 1), 'batch_stats': params(epoch + 1), 'step': epoch}
+        state, _ = p.end_epoch({}, state | now, DATA, jnp.int32(epoch))
+    assert int(state['best']['epoch']) == kept
+    assert float(state['best']['params']['w']) == kept
+    assert float(state['best']['batch_stats']['w']) == kept
+
+
+@pytest.mark.parametrize('select', ['best_loss', 'best_accuracy'])
+def test_the_chosen_parameters_are_the_ones_tested(select):
+    """A large rate spoils the end of training; the best epoch's figures are found again."""
+    one = setting(train__select=select, train__epochs=5, optim__learning_rate=0.3)
+    group, hyper, seeds = group_of([(one, 0), (one, 1)])
+    result = Trained(group, hyper, seeds, DATA)
+    key = 'validation_loss' if select == 'best_loss' else 'validation_accuracy'
+    curve = np.array([m[key] for m in result.metrics])
+    best = curve.argmin(0) if select == 'best_loss' else curve.argmax(0)
+    assert list(result.found['chosen_epoch']) == list(best + 1)
+    for r in range(2):
+        assert result.found[key][r] == pytest.approx(curve[best[r], r], rel=1e-5)
