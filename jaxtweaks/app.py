@@ -86,7 +86,10 @@ def _main(argv: list[str], console: Console) -> int:
     experiment = _experiment(values.config, argv)
     # Only a valid config is worth the seconds it takes to load the rest.
     from jaxtweaks import laboratory
-    from jaxtweaks.sweep.runner import Interrupted
+    from jaxtweaks.sweep import compile_cache
+    from jaxtweaks.sweep.group import Interrupted
+
+    compile_cache.enable(_complain)
 
     path = Path(values.workdir or f'runs/{experiment.name}-{experiment.size}')
     command = _command(argv)

@@ -16,7 +16,8 @@ from jaxtweaks.config.build import to_dict
 from jaxtweaks.config.check import check_batches, check_image
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
-from jaxtweaks.sweep import runner
+from jaxtweaks.sweep import layout, runner
+from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import duration, for_console
 from jaxtweaks.sweep.workdir import Workdir, describe_groups, differences, restore_groups
@@ -46,10 +47,10 @@ def run(
 
     Raises:
       UserError: the folder is another experiment's or in use, or the data do not fit.
-      runner.Interrupted: by a signal, after the state was saved.
+      Interrupted: by a signal, after the state was saved.
     """
     notify = lambda text: console.print(Text(text, style='yellow'))
-    machine = runner.Machine(lambda config: data_lib.load(config, notify))
+    machine = Machine(lambda config: data_lib.load(config, notify))
     dataset = machine.dataset(experiment.data)
     settings = [run.setting for run in experiment.runs[:: experiment.seeds]]
     for setting in settings:
@@ -84,7 +85,7 @@ def _plan(
     experiment: Experiment,
     workdir: Workdir,
     manifest: dict[str, Any] | None,
-    machine: runner.Machine,
+    machine: Machine,
     dataset: data_lib.Dataset,
 ) -> tuple[list[Group], str]:
     """The groups, those of an earlier launch first, and the plan in words."""
@@ -98,9 +99,9 @@ def _plan(
     planned = {run.id for group in old for run in group.runs}
     missing = [run for run in runs if run.id not in planned]
     off = trace.off_everywhere(run.setting for run in runs)
-    new, probes = runner.make_groups(missing, experiment.execution, machine, off)
+    new, probes = layout.make_groups(missing, experiment.execution, machine, off)
     groups = old + new
-    cost = runner.estimate(new, probes, machine)
+    cost = layout.estimate(new, probes, machine)
     programs = len({(group.static, group.size, group.batching) for group in groups})
     settings = len(runs) // experiment.seeds
     plan = (

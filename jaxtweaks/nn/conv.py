@@ -4,12 +4,14 @@
 times slower than the convolutions it replaces (JAX issues 13800, 15339 and 26568); and XLA's
 CPU backend leaves the gradients of a convolution in a layout it has no fast kernel for when they
 stand in a loop (JAX issue 12868). So the forward pass and both gradients are written here as
-plain NHWC/HWIO convolutions (a custom VJP), and what `vmap` makes of each of them is our own
-choice (a custom batching rule). Models are still written for one network.
+plain NHWC/HWIO convolutions (a custom VJP), and what `vmap` makes of each of them is chosen
+(`lowering`). Models are still written for one network.
 """
 
+import contextlib
+import contextvars
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +20,23 @@ from jax.custom_batching import custom_vmap
 
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 Pads = tuple[tuple[int, int], tuple[int, int]]
+
+# What vmap over kernels becomes: a loop over the runs; patches and one batched matrix product;
+# or the grouped convolution that JAX would make of it.
+LOWERINGS = ('loop', 'matmul', 'grouped')
+_lowering = contextvars.ContextVar('lowering', default='loop')
+
+
+@contextlib.contextmanager
+def lowering(name: str) -> Iterator[None]:
+    """What vmap makes of convolutions that are traced inside: one of `LOWERINGS`."""
+    if name not in LOWERINGS:
+        raise ValueError(f'{name!r} is not one of {LOWERINGS}')
+    token = _lowering.set(name)
+    try:
+        yield
+    finally:
+        _lowering.reset(token)
 
 
 def conv(x: jax.Array, kernel: jax.Array, padding: str = 'SAME', stride: int = 1) -> jax.Array:
@@ -39,7 +58,9 @@ def conv(x: jax.Array, kernel: jax.Array, padding: str = 'SAME', stride: int = 1
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _conv(x: jax.Array, kernel: jax.Array, pads: Pads, stride: int) -> jax.Array:
-    return _over_runs(functools.partial(_forward, pads=pads, stride=stride))(x, kernel)
+    forward = functools.partial(_forward, pads=pads, stride=stride)
+    by_matmul = functools.partial(_forward_by_matmul, pads=pads, stride=stride)
+    return _over_runs(forward, by_matmul)(x, kernel)
 
 
 def _conv_fwd(x, kernel, pads, stride):
@@ -48,11 +69,16 @@ def _conv_fwd(x, kernel, pads, stride):
 
 def _conv_bwd(pads, stride, residuals, g):
     x, kernel = residuals
-    to_input = functools.partial(_input_gradient, size=x.shape[1:3], pads=pads, stride=stride)
-    to_kernel = functools.partial(
-        _kernel_gradient, window=kernel.shape[:2], pads=pads, stride=stride
+    shape = {'size': x.shape[1:3], 'window': kernel.shape[:2], 'pads': pads, 'stride': stride}
+    to_input = _over_runs(
+        functools.partial(_input_gradient, **shape),
+        functools.partial(_input_gradient_by_matmul, **shape),
     )
-    return _over_runs(to_input)(kernel, g), _over_runs(to_kernel)(x, g)
+    to_kernel = _over_runs(
+        functools.partial(_kernel_gradient, **shape),
+        functools.partial(_kernel_gradient_by_matmul, **shape),
+    )
+    return to_input(kernel, g), to_kernel(x, g)
 
 
 _conv.defvjp(_conv_fwd, _conv_bwd)
@@ -63,29 +89,43 @@ def _forward(x: jax.Array, kernel: jax.Array, *, pads: Pads, stride: int) -> jax
 
 
 def _input_gradient(
-    kernel: jax.Array, g: jax.Array, *, size: tuple[int, int], pads: Pads, stride: int
+    kernel: jax.Array,
+    g: jax.Array,
+    *,
+    size: tuple[int, int],
+    window: tuple[int, int],
+    pads: Pads,
+    stride: int,
 ) -> jax.Array:
     """The gradient g, spread out by the stride, convolved with the flipped kernel."""
-    window = kernel.shape[:2]
-    back = tuple(
-        (k - 1 - low, n - 1 + low - (m - 1) * stride)
-        for k, n, m, (low, _) in zip(window, size, g.shape[1:3], pads, strict=True)
-    )
+    back = _input_gradient_pads(size, window, g.shape[1:3], pads, stride)
     flipped = jnp.flip(kernel, (0, 1)).transpose(0, 1, 3, 2)
     return lax.conv_general_dilated(
         g, flipped, (1, 1), back, lhs_dilation=(stride, stride), dimension_numbers=_LAYOUT
     )
 
 
+def _input_gradient_pads(size, window, out, pads: Pads, stride: int) -> Pads:
+    return tuple(
+        (k - 1 - low, n - 1 + low - (m - 1) * stride)
+        for k, n, m, (low, _) in zip(window, size, out, pads, strict=True)
+    )
+
+
 def _kernel_gradient(
-    x: jax.Array, g: jax.Array, *, window: tuple[int, int], pads: Pads, stride: int
+    x: jax.Array,
+    g: jax.Array,
+    *,
+    size: tuple[int, int],
+    window: tuple[int, int],
+    pads: Pads,
+    stride: int,
 ) -> jax.Array:
     """Images convolved with gradients, channels as the batch and the batch as channels.
 
     The barriers keep XLA from folding the transpositions into the convolution, which would give
     it the layout that has no fast kernel.
     """
-    size = x.shape[1:3]
     back = tuple(
         (low, (m - 1) * stride + k - n - low)
         for k, n, m, (low, _) in zip(window, size, g.shape[1:3], pads, strict=True)
@@ -97,16 +137,85 @@ def _kernel_gradient(
     return lax.optimization_barrier(out).transpose(1, 2, 0, 3)
 
 
-def _over_runs(f: Callable) -> Callable:
-    """`f` with a batching rule of its own: `vmap` over it becomes a loop over the runs."""
+def _patches(
+    x: jax.Array, window: tuple[int, int], pads: Pads, stride: int, spread: int = 1
+) -> jax.Array:
+    """What each place of the window sees: [runs, pixels of the output, window × channels].
+
+    Args:
+      x: [runs, batch, height, width, channels].
+      window, pads, stride: of the convolution.
+      spread: the step at which x stands among zeros (a transposed convolution).
+    """
+    inside = [(low, high, spread - 1) for low, high in pads]
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), (0, 0, 0), *inside, (0, 0, 0)])
+    rows, columns = ((n - k) // stride + 1 for n, k in zip(x.shape[2:4], window, strict=True))
+    seen = [
+        x[
+            :,
+            :,
+            i : i + (rows - 1) * stride + 1 : stride,
+            j : j + (columns - 1) * stride + 1 : stride,
+        ]
+        for i in range(window[0])
+        for j in range(window[1])
+    ]
+    return jnp.concatenate(seen, -1).reshape(x.shape[0], -1, len(seen) * x.shape[-1])
+
+
+def _forward_by_matmul(x: jax.Array, kernel: jax.Array, *, pads: Pads, stride: int) -> jax.Array:
+    """`_forward` of all runs, first axis, as one batched matrix product."""
+    runs, *window, _, features = kernel.shape
+    patches = _patches(x, tuple(window), pads, stride)
+    out = patches @ kernel.reshape(runs, -1, features)
+    size = [
+        (n + low + high - k) // stride + 1
+        for n, k, (low, high) in zip(x.shape[2:4], window, pads, strict=True)
+    ]
+    return out.reshape(runs, x.shape[1], *size, features)
+
+
+def _input_gradient_by_matmul(
+    kernel: jax.Array, g: jax.Array, *, size, window, pads: Pads, stride: int
+) -> jax.Array:
+    """`_input_gradient` of all runs, first axis, as one batched matrix product."""
+    runs, *_, channels, _ = kernel.shape
+    back = _input_gradient_pads(size, window, g.shape[2:4], pads, stride)
+    flipped = jnp.flip(kernel, (1, 2)).transpose(0, 1, 2, 4, 3)
+    out = _patches(g, window, back, 1, spread=stride) @ flipped.reshape(runs, -1, channels)
+    return out.reshape(runs, g.shape[1], *size, channels)
+
+
+def _kernel_gradient_by_matmul(
+    x: jax.Array, g: jax.Array, *, size, window, pads: Pads, stride: int
+) -> jax.Array:
+    """`_kernel_gradient` of all runs, first axis, as one batched matrix product."""
+    runs, features = g.shape[0], g.shape[-1]
+    patches = _patches(x, window, pads, stride)
+    out = patches.transpose(0, 2, 1) @ g.reshape(runs, -1, features)
+    return out.reshape(runs, *window, x.shape[-1], features)
+
+
+def _over_runs(f: Callable, by_matmul: Callable) -> Callable:
+    """`f` of one run with a batching rule of its own, see `lowering`.
+
+    Args:
+      f: of the arrays of one run.
+      by_matmul: the same of the arrays of all runs, runs first.
+    """
+    chosen = _lowering.get()
     batched = custom_vmap(f)
 
     @batched.def_vmap
     def rule(axis_size, in_batched, *args):
-        args = [
+        args = tuple(
             arg if is_batched else jnp.broadcast_to(arg, (axis_size, *arg.shape))
             for arg, is_batched in zip(args, in_batched, strict=True)
-        ]
-        return lax.map(lambda one: f(*one), tuple(args)), True
+        )
+        if chosen == 'loop':
+            return lax.map(lambda one: f(*one), args), True
+        if chosen == 'matmul':
+            return by_matmul(*args), True
+        return jax.vmap(f)(*args), True
 
     return batched

@@ -11,6 +11,7 @@ import numpy as np
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.nn import conv
 from jaxtweaks.sweep.plan import Run
 from jaxtweaks.train.program import DeviceData, Program, State
 
@@ -21,14 +22,17 @@ _FAST_CPU = {'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_DOT'}
 _QUICK_COMPILE = {'xla_backend_optimization_level': 0}
 
 
-def default_batching(static: Setting) -> str:
-    """'map' (runs take turns) for convolutional networks on a CPU, else 'vmap'.
+# How the runs of a group share a program: they take turns in it ('map'), or each operation has
+# all runs ('vmap'), with convolutions as `nn.conv.LOWERINGS` says.
+BATCHINGS = ('map', *(f'vmap_{lowering}' for lowering in conv.LOWERINGS))
 
-    On a CPU one network's convolutions fill the cores, and when the runs take turns one network's
-    activations stay in the cache.
-    """
+
+def candidates(static: Setting) -> tuple[str, ...]:
+    """The ways of batching worth measuring for a program on this machine."""
     convolutional = static.model.name == 'cnn'
-    return 'map' if convolutional and jax.default_backend() == 'cpu' else 'vmap'
+    if jax.default_backend() == 'cpu':
+        return ('map', 'vmap_loop', 'vmap_matmul') if convolutional else ('map', 'vmap_loop')
+    return ('vmap_matmul', 'vmap_grouped', 'map') if convolutional else ('vmap_matmul',)
 
 
 def stack_runs(runs: Sequence[Run], off: frozenset[str]) -> tuple[trace.Hyper, np.ndarray]:
@@ -51,7 +55,7 @@ class GroupProgram:
     """
 
     def __init__(self, program: Program, batching: str):
-        """`batching`: 'vmap' or 'map', see `plan.Group`."""
+        """`batching`: one of `BATCHINGS`."""
         self.program = program
         self._batching = batching
         self._executables: dict[str, jax.stages.Compiled] = {}
@@ -103,7 +107,9 @@ class GroupProgram:
         options: dict[str, Any] = _FAST_CPU,
     ) -> Any:
         if name not in self._executables:
-            self._executables[name] = _compile(jax.jit(f, donate_argnums=donate), args, options)
+            with conv.lowering(self._batching.removeprefix('vmap_').replace('map', 'loop')):
+                lowered = jax.jit(f, donate_argnums=donate).lower(*args)
+            self._executables[name] = _compile(lowered, options)
         return self._executables[name](*args)
 
 
@@ -122,9 +128,8 @@ def _over_runs(f: Callable, mapped: int, batching: str) -> Callable:
 _compiled: dict[str, jax.stages.Compiled] = {}
 
 
-def _compile(f: Any, args: tuple, options: dict[str, Any]) -> jax.stages.Compiled:
+def _compile(lowered: jax.stages.Lowered, options: dict[str, Any]) -> jax.stages.Compiled:
     """Compiles; programs that are the same to the letter (as often for init) only once."""
-    lowered = f.lower(*args)
     options = {key: value for key, value in options.items() if _option_exists(key, value)}
     key = hashlib.sha256(f'{options} {lowered.as_text()}'.encode()).hexdigest()
     if key not in _compiled:

@@ -71,10 +71,12 @@ def expand(sweep: Any, where: str = 'sweep') -> list[Point]:
     if not isinstance(kind, str) or kind not in _EXPANDERS:
         raise UserError(f'{where}: unknown kind of sweep {kind!r}; {_usage(str(kind))}')
     found = _EXPANDERS[kind](parts, where)
-    unique = {tuple(sorted(point.items())): point for point in reversed(found)}
+    unique: dict[tuple, Point] = {}
+    for point in found:
+        unique.setdefault(tuple(sorted(point.items())), point)
     if not unique:
         raise UserError(f'{where}: {kind} has no settings; give it at least one value')
-    return list(reversed(unique.values()))
+    return list(unique.values())
 
 
 def _usage(name: str = '') -> str:

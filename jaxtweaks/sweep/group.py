@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxtweaks.config.fields import plain
 from jaxtweaks.sweep import checkpoint
-from jaxtweaks.sweep.compiled import GroupProgram, stack_runs
+from jaxtweaks.sweep.compiled import BATCHINGS, GroupProgram, stack_runs
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import Reporter
 from jaxtweaks.train.program import DeviceData, Program, State
@@ -24,8 +24,9 @@ class Execution:
     group_size: int = plain(0, 'runs side by side; 0 lets the memory decide', low=0)
     batching: str = plain(
         'auto',
-        'vmap: all runs in each operation; map: the runs take turns',
-        choices=('auto', 'vmap', 'map'),
+        'how runs share a program: they take turns (map), or each operation has all runs, with '
+        'convolutions as a loop, matrix product or grouped convolution; auto: what is fastest',
+        choices=('auto', *BATCHINGS),
     )
     memory_share: float = plain(
         0.7, "share of the device's free memory to use", above=0.0, high=1.0

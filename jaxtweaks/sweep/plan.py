@@ -47,7 +47,7 @@ class Group:
       runs: at most `size`, all with the same static part.
       size: the number of runs compiled for. It decides the last bits of a result, so it is part
         of the record, and a smaller group is padded to it.
-      batching: 'vmap' (all runs in each operation) or 'map' (one run after the other).
+      batching: how the runs share a program, one of `compiled.BATCHINGS`.
       off: the traced tweaks left out of the program, see `config.trace.off_everywhere`.
     """
 

@@ -1,0 +1,61 @@
+"""JAX's cache of compiled programs on disk, kept where it cannot do harm.
+
+An executable made for one processor may not run on another that shares the home folder, and one
+that another user could write must not be loaded. So the cache is a folder of the user's own, with
+the versions and the processor in its name.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import jaxlib
+
+from jaxtweaks.data import cache
+
+
+def enable(notify: Callable[[str], None]) -> Path | None:
+    """Switches the cache on, unless JAX has been told by its own settings what to do.
+
+    JAXTWEAKS_COMPILE_CACHE=0 leaves it off.
+
+    Args:
+      notify: is told if the folder cannot be used.
+
+    Returns:
+      The folder, or None if the cache was left alone.
+    """
+    chosen_by_user = jax.config.jax_compilation_cache_dir is not None
+    unwanted = os.environ.get('JAXTWEAKS_COMPILE_CACHE') == '0'
+    if chosen_by_user or unwanted or not jax.config.jax_enable_compilation_cache:
+        return None
+    folder = cache.folder() / 'compiled' / _name()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o022:
+            notify(f'{folder} can be written by others; compiled programs are not kept')
+            return None
+    except OSError as error:
+        notify(f'{folder}: {error.strerror}; compiled programs are not kept')
+        return None
+    jax.config.update('jax_compilation_cache_dir', str(folder))
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.3)
+    return folder
+
+
+def _name() -> str:
+    parts = [jax.__version__, jaxlib.__version__, jax.default_backend(), _processor()]
+    digest = hashlib.sha256('\n'.join(parts).encode()).hexdigest()[:12]
+    return f'jax{jax.__version__}-{jax.default_backend()}-{digest}'
+
+
+def _processor() -> str:
+    """What the processor can do: its model and its instruction sets."""
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+    except OSError:
+        return os.uname().machine
+    wanted = ('model name', 'flags', 'Features', 'CPU part')
+    return '\n'.join(sorted({line for line in lines if line.startswith(wanted)}))

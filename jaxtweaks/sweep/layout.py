@@ -1,0 +1,86 @@
+"""Which runs are trained side by side, how many, and how: by what was measured here."""
+
+import dataclasses
+from collections.abc import Sequence
+
+from jaxtweaks.config import trace
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.sweep import memory, tuning
+from jaxtweaks.sweep.compiled import candidates
+from jaxtweaks.sweep.group import Execution
+from jaxtweaks.sweep.machine import Machine
+from jaxtweaks.sweep.plan import Group, Run, by_program, into_groups
+
+# More runs side by side than this gain nothing, and less often finish a group.
+_MOST_SIDE_BY_SIDE = {'map': 32}
+_MOST_IN_ONE_OPERATION = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What a plan costs: memory of its largest group, and time."""
+
+    gibibytes: float
+    seconds: float
+
+
+def make_groups(
+    runs: Sequence[Run], execution: Execution, machine: Machine, off: frozenset[str]
+) -> tuple[list[Group], list[memory.Probe]]:
+    """Groups of runs, as large as the measured memory allows, and what was measured.
+
+    Programs that differ only in the batch size or the length of training are a family: they share
+    the way of batching, and are measured at their largest and smallest batch.
+    """
+    budget = memory.free_bytes() * execution.memory_share
+    families: dict[Setting, list[list[Run]]] = {}
+    for static, members in by_program(runs, off).items():
+        train = dataclasses.replace(static.train, batch_size=1, epochs=1)
+        families.setdefault(dataclasses.replace(static, train=train), []).append(members)
+    groups, probes = [], []
+    for programs in families.values():
+        ordered = sorted(programs, key=lambda members: members[0].setting.train.batch_size)
+        smallest, biggest = ordered[0], ordered[-1]
+        batching, probe = _batching(biggest, execution, machine, off)
+        measured = [probe]
+        if smallest is not biggest:
+            measured.append(machine.probe(_cut(smallest, execution, batching, off)[0]))
+        probes += measured
+        largest = max(1, int(budget // max(probe.bytes_per_run for probe in measured)))
+        for members in programs:
+            groups += _cut(members, execution, batching, off, largest)
+    return groups, probes
+
+
+def estimate(groups: Sequence[Group], probes: Sequence[memory.Probe], machine: Machine) -> Estimate:
+    """Memory and time of the groups, from what was measured of some of their programs."""
+    if not groups:
+        return Estimate(0.0, 0.0)
+    programs = len({(group.static, group.size, group.batching) for group in groups})
+    per_run = max(probe.bytes_per_run for probe in probes)
+    speed = sum(probe.seconds_per_image for probe in probes) / len(probes)
+    compiling = sum(probe.compile_seconds for probe in probes) / len(probes)
+    seconds = speed * sum(machine.work(group) for group in groups) + 1.5 * compiling * programs
+    return Estimate(per_run * max(group.size for group in groups) / 2**30, seconds)
+
+
+def _batching(
+    runs: Sequence[Run], execution: Execution, machine: Machine, off: frozenset[str]
+) -> tuple[str, memory.Probe]:
+    """How the runs of a program are batched, and what it costs."""
+    static = trace.split(runs[0].setting, off)[0]
+    ways = (execution.batching,) if execution.batching != 'auto' else candidates(static)
+    groups = {way: _cut(runs, execution, way, off)[0] for way in ways}
+    return tuning.fastest(groups, machine.probe)
+
+
+def _cut(
+    runs: Sequence[Run],
+    execution: Execution,
+    batching: str,
+    off: frozenset[str],
+    largest: int | None = None,
+) -> list[Group]:
+    most = _MOST_SIDE_BY_SIDE.get(batching, _MOST_IN_ONE_OPERATION)
+    largest = execution.group_size or min(largest or most, most)
+    return into_groups(runs, largest, batching, off)

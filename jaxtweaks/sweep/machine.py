@@ -1,0 +1,64 @@
+"""Data on the device and compiled programs, shared by all groups of a sweep."""
+
+from collections.abc import Callable
+
+import jax
+
+from jaxtweaks import data as data_lib
+from jaxtweaks.config import settings
+from jaxtweaks.sweep import memory
+from jaxtweaks.sweep.compiled import GroupProgram
+from jaxtweaks.sweep.group import training_work
+from jaxtweaks.sweep.plan import Group
+from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
+
+
+class Machine:
+    """Data on the device and compiled programs, made once and used by all groups of a sweep."""
+
+    def __init__(self, load: Callable[[settings.Data], data_lib.Dataset]):
+        """`load`: how to get the data set of a setting."""
+        self._load = load
+        self._data: tuple[settings.Data, DeviceData] | None = None
+        self._datasets: dict[settings.Data, data_lib.Dataset] = {}
+        self._programs: dict[tuple, GroupProgram] = {}
+
+    def dataset(self, config: settings.Data) -> data_lib.Dataset:
+        """The data set of a setting."""
+        if config not in self._datasets:
+            self._datasets[config] = self._load(config)
+        return self._datasets[config]
+
+    def data(self, config: settings.Data) -> DeviceData:
+        """The data set of a setting, on the device; one at a time."""
+        if self._data is None or self._data[0] != config:
+            self._data = None
+            self._data = config, _to_device(self.dataset(config), config)
+        return self._data[1]
+
+    def compiled(self, group: Group) -> GroupProgram:
+        """The program of a group."""
+        key = (group.static, group.size, group.batching)
+        if key not in self._programs:
+            dataset = self.dataset(group.static.data)
+            program = Program(group.static, len(dataset.training), len(dataset.classes))
+            self._programs[key] = GroupProgram(program, group.batching)
+        return self._programs[key]
+
+    def probe(self, group: Group) -> memory.Probe:
+        """Measures the program of a group."""
+        return memory.probe(group, self.compiled(group), self.data(group.static.data))
+
+    def work(self, group: Group) -> float:
+        """Images to be trained in the whole group, evaluation included."""
+        data = self.data(group.static.data)
+        return training_work(self.compiled(group).program, data) * len(group.runs)
+
+
+def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:
+    mean, inverse = data_lib.standardiser(dataset.training.images, config.standardise)
+    splits = [
+        DeviceSplit(jax.device_put(split.images), jax.device_put(split.labels))
+        for split in (dataset.training, dataset.validation, dataset.test)
+    ]
+    return DeviceData(*splits, jax.device_put(mean), jax.device_put(inverse))
