@@ -1,0 +1,1 @@
+"""What users would train many small networks with otherwise: Flax and PyTorch, written plainly."""

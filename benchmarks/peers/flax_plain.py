@@ -1,0 +1,91 @@
+"""Plain Flax: the network with `nn.Conv`, one jitted step, a loop over runs or a naive vmap."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+
+class PlainCNN(nn.Module):
+    """ROLE's CNN as a Flax tutorial would write it."""
+
+    @nn.compact
+    def __call__(self, x):
+        """Images to logits."""
+        for channels in (32, 64):
+            x = nn.relu(nn.Conv(channels, (3, 3), padding='SAME')(x))
+            x = nn.relu(nn.Conv(channels, (3, 3), padding='VALID')(x))
+            x = nn.max_pool(x, (2, 2), (2, 2))
+        x = nn.relu(nn.Dense(512)(x.reshape(x.shape[0], -1)))
+        return nn.Dense(10)(x)
+
+
+class PlainMLP(nn.Module):
+    """Dense layers with batch norm (optional)."""
+
+    hidden: tuple[int, ...]
+    batch_norm: bool
+
+    @nn.compact
+    def __call__(self, x):
+        """Images to logits."""
+        x = x.reshape(x.shape[0], -1)
+        for width in self.hidden:
+            x = nn.Dense(width)(x)
+            if self.batch_norm:
+                x = nn.BatchNorm(use_running_average=False, momentum=0.9)(x)
+            x = nn.relu(x)
+        return nn.Dense(10)(x)
+
+
+class Flax:
+    """Trains `runs` networks; `naive` maps one step over them with jax.vmap."""
+
+    def __init__(self, model, optimiser, images, labels, runs, batch, naive):
+        """images uint8 [N, …], labels [N]: on the device from here on."""
+        self._images, self._labels = jnp.asarray(images), jnp.asarray(labels)
+        self._runs, self._batch, self._naive = runs, batch, naive
+        example = jnp.zeros((2, *images.shape[1:]))
+
+        def init(key):
+            variables = model.init(key, example)
+            stats = variables.get('batch_stats', {})
+            return variables['params'], stats, optimiser.init(variables['params'])
+
+        def step(state, index, images, labels):
+            params, stats, moments = state
+            x = images[index].astype(jnp.float32) / 128 - 1
+
+            def loss_of(params):
+                logits, new = model.apply(
+                    {'params': params, 'batch_stats': stats}, x, mutable=['batch_stats']
+                )
+                losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels[index])
+                return losses.mean(), new.get('batch_stats', {})
+
+            gradients, new_stats = jax.grad(loss_of, has_aux=True)(params)
+            updates, moments = optimiser.update(gradients, moments, params)
+            return optax.apply_updates(params, updates), new_stats, moments
+
+        keys = jax.random.split(jax.random.key(0), runs)
+        if naive:
+            self._state = jax.jit(jax.vmap(init))(keys)
+            self._step = jax.jit(jax.vmap(step, (0, 0, None, None)), donate_argnums=0)
+        else:
+            self._state = [jax.jit(init)(key) for key in keys]
+            self._step = jax.jit(step, donate_argnums=0)
+        self._rng = np.random.default_rng(0)
+
+    def train(self, steps):
+        """`steps` steps of every run."""
+        for _ in range(steps):
+            index = self._rng.integers(0, len(self._labels), (self._runs, self._batch))
+            if self._naive:
+                self._state = self._step(self._state, index, self._images, self._labels)
+            else:
+                self._state = [
+                    self._step(state, rows, self._images, self._labels)
+                    for state, rows in zip(self._state, index, strict=True)
+                ]
+        jax.block_until_ready(self._state)

@@ -1,0 +1,103 @@
+"""PyTorch: eager training of one network after the other, and a `torch.func.vmap` ensemble."""
+
+import copy
+
+import torch
+from torch import nn
+from torch.func import functional_call, grad, stack_module_state, vmap
+
+
+def cnn():
+    """ROLE's CNN."""
+    layers = []
+    width = 3
+    for channels in (32, 64):
+        layers += [nn.Conv2d(width, channels, 3, padding=1), nn.ReLU()]
+        layers += [nn.Conv2d(channels, channels, 3), nn.ReLU(), nn.MaxPool2d(2)]
+        width = channels
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2304, 512), nn.ReLU(), nn.Linear(512, 10))
+
+
+def mlp(hidden, batch_norm, running=True):
+    """Dense layers with batch norm (optional); vmap cannot update running averages."""
+    layers, width = [nn.Flatten()], 3072
+    for units in hidden:
+        layers.append(nn.Linear(width, units))
+        if batch_norm:
+            layers.append(nn.BatchNorm1d(units, track_running_stats=running))
+        layers.append(nn.ReLU())
+        width = units
+    return nn.Sequential(*layers, nn.Linear(width, 10))
+
+
+def _optimiser(name, parameters):
+    if name == 'adam':
+        return torch.optim.Adam(parameters, lr=1e-3)
+    return torch.optim.SGD(parameters, lr=0.01)
+
+
+class _Data:
+    def __init__(self, images, labels, device, channels_last):
+        self.images = torch.as_tensor(images).permute(0, 3, 1, 2).contiguous().to(device)
+        self.labels = torch.as_tensor(labels).long().to(device)
+        if channels_last:
+            self.images = self.images.to(memory_format=torch.channels_last)
+        self.device = device
+
+    def batch(self, shape):
+        index = torch.randint(0, len(self.labels), shape, device=self.device)
+        return self.images[index].float().div_(128).sub_(1), self.labels[index]
+
+
+class Sequential:
+    """Eager training, a loop over runs; `compiled` wraps each network in torch.compile."""
+
+    def __init__(self, make, optimiser, images, labels, runs, batch, device='cpu', compiled=False):
+        """make() gives a network."""
+        self._data = _Data(images, labels, device, channels_last=True)
+        self._batch = batch
+        nets = [make().to(device).to(memory_format=torch.channels_last) for _ in range(runs)]
+        self._optimisers = [_optimiser(optimiser, net.parameters()) for net in nets]
+        self._nets = [torch.compile(net) for net in nets] if compiled else nets
+        self._loss = nn.CrossEntropyLoss()
+
+    def train(self, steps):
+        """`steps` steps of every run."""
+        for _ in range(steps):
+            for net, optimiser in zip(self._nets, self._optimisers, strict=True):
+                x, y = self._data.batch((self._batch,))
+                optimiser.zero_grad(set_to_none=True)
+                self._loss(net(x), y).backward()
+                optimiser.step()
+        if self._data.device != 'cpu':
+            torch.cuda.synchronize()
+
+
+class Ensemble:
+    """All runs in each operation, by `torch.func`."""
+
+    def __init__(self, make, optimiser, images, labels, runs, batch, device='cpu'):
+        """make() gives a network."""
+        self._data = _Data(images, labels, device, channels_last=False)
+        self._shape = (runs, batch)
+        nets = [make().to(device) for _ in range(runs)]
+        self._params, self._buffers = stack_module_state(nets)
+        base = copy.deepcopy(nets[0]).to('meta')
+        self._optimiser = _optimiser(optimiser, list(self._params.values()))
+
+        def loss(params, buffers, x, y):
+            return nn.functional.cross_entropy(functional_call(base, (params, buffers), (x,)), y)
+
+        self._gradients = vmap(grad(loss), randomness='different')
+
+    def train(self, steps):
+        """`steps` steps of every run."""
+        for _ in range(steps):
+            x, y = self._data.batch(self._shape)
+            with torch.no_grad():
+                found = self._gradients(self._params, self._buffers, x, y)
+            for name, parameter in self._params.items():
+                parameter.grad = found[name]
+            self._optimiser.step()
+        if self._data.device != 'cpu':
+            torch.cuda.synchronize()

@@ -1,0 +1,31 @@
+"""Timing that can be trusted on a noisy machine: contenders take turns, medians are compared."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+
+def interleaved(
+    contenders: Mapping[str, Callable[[int], None]], seconds: float, rounds: int = 5
+) -> dict[str, float]:
+    """Median seconds a step of each contender.
+
+    Args:
+      contenders: by name, a function that does a number of steps and waits for their end.
+      seconds: about how long each turn lasts.
+      rounds: turns each; in a round every contender has one.
+    """
+    steps = {}
+    for name, train in contenders.items():
+        train(1)  # compiles
+        train(1)
+        started = time.perf_counter()
+        train(2)
+        steps[name] = max(1, round(seconds * 2 / (time.perf_counter() - started)))
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(rounds):
+        for name, train in contenders.items():
+            started = time.perf_counter()
+            train(steps[name])
+            times[name].append((time.perf_counter() - started) / steps[name])
+    return {name: statistics.median(values) for name, values in times.items()}
