@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
+from jaxtweaks import atomic
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
 from jaxtweaks.experiment import Experiment
@@ -16,7 +17,7 @@ from jaxtweaks.study.collect import collect
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.tables import Table
 from jaxtweaks.study.verdict_words import verdict_lines
-from jaxtweaks.sweep import export, files
+from jaxtweaks.sweep import export
 from jaxtweaks.sweep.workdir import Workdir
 
 
@@ -67,7 +68,7 @@ def write(
     workdir.write_json('claims.json', described)
     table = tables.settings_table(results, experiment.table or None, names=dict(experiment.names))
     texts = [table.to_markdown(), tables.verdict_table(described).to_markdown()]
-    files.write_atomic(workdir.path / 'tables.md', '\n'.join(texts).encode())
+    atomic.write(workdir.path / 'tables.md', '\n'.join(texts).encode())
     path = report.write(
         workdir.path / 'report.html',
         results,

@@ -24,6 +24,7 @@ from jaxtweaks.sweep.group import Execution
 from jaxtweaks.sweep.plan import Run, all_runs
 
 SIZES = ('smoke', 'quick', 'paper')
+_ONE_FOR_ALL = tuple(f'data.{field}' for field in ('name', 'dir', 'download', 'fallback'))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,8 +53,12 @@ class Experiment(Setting):
 
     @property
     def points(self) -> list[Point]:
-        """The settings of the sweep, each by the fields it sets."""
-        return expand(self.sweep)
+        """The settings of the sweep, each by all the fields that are swept, none twice."""
+        found = expand(self.sweep)
+        swept = dict.fromkeys(name for point in found for name in point)
+        base = {name: trace.get(self.base, name) for name in swept}
+        complete = [base | point for point in found]
+        return list({tuple(point.items()): point for point in complete}.values())
 
     @property
     def runs(self) -> list[Run]:
@@ -77,6 +82,9 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
         )
     experiment = dataclasses.replace(experiment, figures=_named(experiment))
     points = experiment.points
+    for name in points[0]:
+        if name in _ONE_FOR_ALL:
+            raise UserError(f'sweep: {name} cannot be swept; an experiment has one data set')
     check_settings([run.setting for run in experiment.runs[:: experiment.seeds]])
     figures_lib.check(experiment.figures, points)
     for metric in experiment.table:

@@ -4,16 +4,16 @@ A file is `_MAGIC`, the SHA-256 of all that follows it, the length of a JSON hea
 endian), the header, and the bytes of the arrays it lists. Nothing in it is ever executed.
 """
 
-import contextlib
 import hashlib
 import json
 import math
 import os
 import pathlib
-import tempfile
 from collections.abc import Callable, Mapping
 
 import numpy as np
+
+from jaxtweaks import atomic
 
 _MAGIC = b'jaxtweaks arrays 1\n'
 _DTYPES = {'uint8': '|u1', 'int32': '<i4'}
@@ -67,8 +67,7 @@ def write(
     """
     path = folder() / name
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, _parts(key, arrays, facts))
+        atomic.write(path, *_parts(key, arrays, facts))
     except OSError as error:
         notify(
             f'notice: the cache folder {path.parent} cannot be written ({error.strerror}), so the '
@@ -112,19 +111,3 @@ def _unpack(stored: bytes) -> tuple[dict[str, np.ndarray], dict]:
     if end != len(stored):
         raise ValueError('its length is wrong')
     return arrays, header
-
-
-def _replace(path: pathlib.Path, parts: list[bytes | memoryview]) -> None:
-    """Writes `parts` so that others see the old file or the whole new one, whatever happens."""
-    handle, temporary = tempfile.mkstemp(prefix=f'.{path.name}.', suffix='.tmp', dir=path.parent)
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            for part in parts:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise

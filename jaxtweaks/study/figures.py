@@ -5,14 +5,13 @@ diverged. The same results give the same bytes.
 """
 
 import io
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure as Sheet
 
+from jaxtweaks import atomic
 from jaxtweaks.study import figure_counts, figure_lines, figure_style
 from jaxtweaks.study.figure_data import arrange
 from jaxtweaks.study.figure_page import Page
@@ -84,22 +83,9 @@ def save(sheet: Sheet, folder: str | Path, name: str) -> tuple[Path, Path]:
     paths = []
     for kind in ('png', 'svg'):
         path = folder / f'{name}.{kind}'
-        write_whole(path, _render(sheet, kind))
+        atomic.write(path, _render(sheet, kind))
         paths.append(path)
     return paths[0], paths[1]
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Writes a file so that a reader, or a crash, never meets half of it."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)  # mkstemp lets only the owner read
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _render(sheet: Sheet, kind: str) -> bytes:

@@ -12,8 +12,8 @@ from typing import Any
 
 import jinja2
 
+from jaxtweaks import atomic
 from jaxtweaks.study import tables, verdict_words
-from jaxtweaks.study.figures import write_whole
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.tables import Table
 from jaxtweaks.study.words import count
@@ -49,8 +49,7 @@ def write(
       UserError: the results lack a metric that they list.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, render(results, verdicts, figures, tables, meta).encode())
+    atomic.write(path, render(results, verdicts, figures, tables, meta).encode())
     return path
 
 

@@ -74,7 +74,11 @@ class Results:
         if field not in self.swept:
             raise UserError(f"'{field}' is not swept; {did_you_mean(field, self.swept)}")
         values = [setting.get(field) for setting in self.settings]
-        return [round(1 - value, 10) for value in values] if complement else values
+        if not complement:
+            return values
+        if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
+            raise UserError(f"'{name}': {field} is not a number; write '{field}'")
+        return [round(1 - value, 10) for value in values]
 
     def select(self, where: dict[str, Any]) -> list[int]:
         """The indices of the settings whose swept fields have the values in `where`.

@@ -1,5 +1,6 @@
 """The state of a group on disk: enough to go on as if nothing had happened."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,33 +11,46 @@ import numpy as np
 from jaxtweaks.sweep import files
 from jaxtweaks.train.program import State
 
-History = dict[str, list[np.ndarray]]
 
+@dataclasses.dataclass
+class Progress:
+    """How far the runs of a group are.
 
-def save(path: Path, state: State, epoch: int, done: int, history: History) -> None:
-    """Writes a checkpoint; the one before it stays until the next.
-
-    Args:
-      path: of the checkpoint.
-      state: of all runs of the group.
+    Attributes:
+      state: of all runs.
       epoch: the epoch under way, from 0.
       done: steps of it that are done.
       history: by metric, for each finished epoch the values [runs].
+      seconds: spent so far.
     """
-    leaves = jax.tree_util.tree_leaves_with_path(state)
+
+    state: State
+    epoch: int = 0
+    done: int = 0
+    history: dict[str, list[np.ndarray]] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+
+    def record(self, metrics: dict[str, Any]) -> None:
+        """Adds an epoch's metrics, [runs] each."""
+        for name, values in metrics.items():
+            self.history.setdefault(name, []).append(np.asarray(values))
+
+
+def save(path: Path, progress: Progress) -> None:
+    """Writes a checkpoint; the one before it stays until the next."""
+    leaves = jax.tree_util.tree_leaves_with_path(progress.state)
     tree = {
         'state': {jax.tree_util.keystr(key): np.asarray(leaf) for key, leaf in leaves},
-        'epoch': epoch,
-        'done': done,
-        'history': {name: np.asarray(values) for name, values in history.items()},
+        'epoch': progress.epoch,
+        'done': progress.done,
+        'history': {name: np.asarray(values) for name, values in progress.history.items()},
+        'seconds': progress.seconds,
     }
     files.save_generation(path, tree)
 
 
-def load(
-    path: Path, like: State, notify: Callable[[str], None]
-) -> tuple[State, int, int, History] | None:
-    """State, epoch, steps done and history of the newest good checkpoint; None if there is none.
+def load(path: Path, like: State, notify: Callable[[str], None]) -> Progress | None:
+    """The newest good checkpoint; None if there is none.
 
     Args:
       path: of the checkpoint.
@@ -56,10 +70,4 @@ def load(
         structure, [jax.device_put(tree['state'][name]) for name in wanted]
     )
     history = {name: list(values) for name, values in tree['history'].items()}
-    return state, tree['epoch'], tree['done'], history
-
-
-def record(history: History, metrics: dict[str, Any]) -> None:
-    """Adds an epoch's metrics, [runs] each."""
-    for name, values in metrics.items():
-        history.setdefault(name, []).append(np.asarray(values))
+    return Progress(state, tree['epoch'], tree['done'], history, tree['seconds'])

@@ -131,7 +131,9 @@ _compiled: dict[str, jax.stages.Compiled] = {}
 def _compile(lowered: jax.stages.Lowered, options: dict[str, Any]) -> jax.stages.Compiled:
     """Compiles; programs that are the same to the letter (as often for init) only once."""
     options = {key: value for key, value in options.items() if _option_exists(key, value)}
-    key = hashlib.sha256(f'{options} {lowered.as_text()}'.encode()).hexdigest()
+    # The text does not show the shapes of arguments that the program does not read.
+    key = f'{options} {lowered.in_avals} {lowered.as_text()}'
+    key = hashlib.sha256(key.encode()).hexdigest()
     if key not in _compiled:
         _compiled[key] = lowered.compile(compiler_options=options)
     return _compiled[key]

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from jaxtweaks.sweep.files import write_atomic
+from jaxtweaks import atomic
 from jaxtweaks.sweep.plan import Run
 
 
@@ -51,7 +51,7 @@ def write_parquet(path: Path, table: pa.Table) -> None:
     """Writes a table, whole or not at all, with checksums on its pages."""
     buffer = io.BytesIO()
     pq.write_table(table, buffer, write_page_checksum=True)
-    write_atomic(path, buffer.getvalue())
+    atomic.write(path, buffer.getvalue())
 
 
 def _identity(runs: list[Run]) -> dict[str, Any]:

@@ -1,12 +1,13 @@
-"""Files that are whole or absent, and are believed only if their checksum is right."""
+"""Trees of arrays in files that are believed only if their checksum is right."""
 
 import hashlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import flax.serialization
+
+from jaxtweaks import atomic
 
 _MAGIC = b'jaxtweaks1\n'
 
@@ -15,26 +16,10 @@ class DamagedFile(Exception):
     """A file is not what was written; the message names it."""
 
 
-def write_atomic(path: Path, content: bytes) -> None:
-    """Writes a file that appears under its name only when all of it is on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    try:
-        with os.fdopen(handle, 'wb') as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    _sync_folder(path.parent)
-
-
 def save_tree(path: Path, tree: Any) -> None:
     """Writes nested dicts of arrays, numbers and strings with a SHA-256 of their bytes."""
     content = flax.serialization.msgpack_serialize(tree)
-    write_atomic(path, _MAGIC + hashlib.sha256(content).digest() + content)
+    atomic.write(path, _MAGIC, hashlib.sha256(content).digest(), content)
 
 
 def load_tree(path: Path) -> Any:
@@ -68,22 +53,21 @@ def load_generation(path: Path, notify: Any) -> Any | None:
             continue
         except DamagedFile as damage:
             notify(f'{damage}; going back to an earlier state')
+            # Out of the way: the next save must not push out the good one in its place.
+            os.replace(candidate, _damaged(candidate))
     return None
 
 
 def remove_generations(path: Path) -> None:
     """Deletes what `save_generation` wrote."""
-    path.unlink(missing_ok=True)
-    _previous(path).unlink(missing_ok=True)
+    for old in (path, _previous(path)):
+        old.unlink(missing_ok=True)
+        _damaged(old).unlink(missing_ok=True)
+
+
+def _damaged(path: Path) -> Path:
+    return path.with_name(path.name + '.damaged')
 
 
 def _previous(path: Path) -> Path:
     return path.with_name(path.name + '.previous')
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -68,7 +68,8 @@ def train_group(
 
     Returns:
       'history' (metric to float32 [epochs, runs]), 'finals' (metric to float32 [runs]),
-      'confusion' int32 [runs, classes, classes], 'chosen_epoch' and 'diverged_at' int32 [runs].
+      'confusion' int32 [runs, classes, classes], 'chosen_epoch' and 'diverged_at' int32 [runs],
+      'seconds' spent.
 
     Raises:
       Interrupted: `asked_to_stop` said so; the state is saved.
@@ -76,40 +77,36 @@ def train_group(
     hyper, seeds = stack_runs(group.padded(), group.off)
     program = compiled.program
     shapes = jax.eval_shape(jax.vmap(program.init, (0, 0, None)), hyper, seeds, data)
-    resumed = checkpoint.load(path, shapes, reporter.note)
-    if resumed is None:
-        resumed = compiled.init(hyper, seeds, data), 0, 0, {}
-    state, epoch, done, history = resumed
+    at = checkpoint.load(path, shapes, reporter.note)
+    if at is None:
+        at = checkpoint.Progress(compiled.init(hyper, seeds, data))
     pace = _Pace(execution.chunk_seconds)
-    saved = time.monotonic()
-    while epoch < program.static.train.epochs:
-        stop = min(done + pace.steps(), program.steps_per_epoch)
-        with pace.measure(stop - done):
-            state = compiled.advance(hyper, seeds, state, data, epoch, done, stop)
-            state = jax.block_until_ready(state)
-        work = (stop - done) * program.static.train.batch_size * len(group.runs)
-        loss, accuracy = _live(state, stop, len(group.runs))
-        reporter.advance(work, epoch + 1, program.static.train.epochs, loss, accuracy)
-        done = stop
-        if done == program.steps_per_epoch:
-            state, metrics = compiled.end_epoch(hyper, state, data, epoch)
-            checkpoint.record(history, metrics)
-            reporter.advance(
-                evaluation_work(program, data) * len(group.runs),
-                epoch + 1,
-                program.static.train.epochs,
-                loss,
-                accuracy,
-            )
-            epoch, done = epoch + 1, 0
+    clock = _Clock(at.seconds)
+    runs, epochs = len(group.runs), program.static.train.epochs
+    while at.epoch < epochs:
+        stop = min(at.done + pace.steps(), program.steps_per_epoch)
+        with pace.measure(stop - at.done):
+            at.state = compiled.advance(hyper, seeds, at.state, data, at.epoch, at.done, stop)
+            jax.block_until_ready(at.state)
+        work = (stop - at.done) * program.static.train.batch_size
+        live = _live(at.state, stop, runs)
+        at.done = stop
+        if at.done == program.steps_per_epoch:
+            at.state, metrics = compiled.end_epoch(hyper, at.state, data, at.epoch)
+            at.record(metrics)
+            work += evaluation_work(program, data)
+            at.epoch, at.done = at.epoch + 1, 0
+        reporter.advance(work * runs, min(at.epoch + 1, epochs), epochs, *live)
         stopping = asked_to_stop()
-        if stopping or time.monotonic() - saved > execution.checkpoint_seconds:
-            checkpoint.save(path, state, epoch, done, history)
-            saved = time.monotonic()
+        at.seconds = clock.seconds()
+        if stopping or clock.since_save() > execution.checkpoint_seconds:
+            checkpoint.save(path, at)
+            clock.saved()
         if stopping:
             raise Interrupted(stopping)
-    found = {name: np.asarray(value) for name, value in compiled.finish(hyper, state, data).items()}
-    return _without_padding(group, state, found, history)
+    found = compiled.finish(hyper, at.state, data)
+    found = {name: np.asarray(value) for name, value in found.items()}
+    return _without_padding(group, at, found) | {'seconds': clock.seconds()}
 
 
 def evaluation_work(program: Program, data: DeviceData) -> float:
@@ -136,19 +133,37 @@ def _live(state: State, steps: int, runs: int) -> tuple[float, float]:
 
 
 def _without_padding(
-    group: Group, state: State, found: dict[str, np.ndarray], history: checkpoint.History
+    group: Group, at: checkpoint.Progress, found: dict[str, np.ndarray]
 ) -> dict[str, Any]:
     count = len(group.runs)
     found = {name: value[:count] for name, value in found.items()}
     confusion, chosen = found.pop('confusion'), found.pop('chosen_epoch')
-    last = {name: values[-1][:count] for name, values in history.items() if 'running' in name}
+    history = {name: np.asarray(values)[:, :count] for name, values in at.history.items()}
+    last = {name: values[-1] for name, values in history.items() if 'running' in name}
     return {
-        'history': {name: np.asarray(values)[:, :count] for name, values in history.items()},
+        'history': history,
         'finals': found | last,
         'confusion': confusion,
         'chosen_epoch': chosen,
-        'diverged_at': np.asarray(state['diverged_at'])[:count],
+        'diverged_at': np.asarray(at.state['diverged_at'])[:count],
     }
+
+
+class _Clock:
+    """Time spent on a group, over all launches, and time since its state was saved."""
+
+    def __init__(self, before: float):
+        self._started = time.monotonic() - before
+        self.saved()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def saved(self) -> None:
+        self._saved = time.monotonic()
+
+    def since_save(self) -> float:
+        return time.monotonic() - self._saved
 
 
 class _Pace:

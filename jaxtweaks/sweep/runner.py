@@ -1,7 +1,6 @@
 """Carries a plan out: trains every group that has no result yet."""
 
 import signal
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -39,7 +38,6 @@ def run_groups(
 
 
 def _run_group(group, workdir, machine, execution, asked_to_stop, reporter) -> None:
-    started = time.monotonic()
     path = workdir.checkpoint_path(group)
     result = train_group(
         group,
@@ -50,7 +48,7 @@ def _run_group(group, workdir, machine, execution, asked_to_stop, reporter) -> N
         asked_to_stop,
         reporter,
     )
-    workdir.save_result(group, result | {'seconds': time.monotonic() - started})
+    workdir.save_result(group, result)
     files.remove_generations(path)
 
 

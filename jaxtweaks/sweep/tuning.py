@@ -8,10 +8,9 @@ from collections.abc import Callable, Mapping
 import jax
 import jaxlib
 
-from jaxtweaks import provenance
+from jaxtweaks import atomic, provenance
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import cache
-from jaxtweaks.sweep import files
 from jaxtweaks.sweep.memory import Probe
 from jaxtweaks.sweep.plan import Group
 
@@ -38,7 +37,7 @@ def fastest(groups: Mapping[str, Group], probe: Callable[[Group], Probe]) -> tup
     best = min(measured, key=lambda way: measured[way].seconds_per_image)
     seconds = {way: cost.seconds_per_image for way, cost in measured.items()}
     with contextlib.suppress(OSError):  # not remembered, it is measured again
-        files.write_atomic(path, json.dumps(seconds, indent=2).encode())
+        atomic.write(path, json.dumps(seconds, indent=2).encode())
     return best, measured[best]
 
 

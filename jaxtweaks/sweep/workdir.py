@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jaxtweaks import atomic
 from jaxtweaks.errors import UserError
 from jaxtweaks.sweep import files
 from jaxtweaks.sweep.plan import Group, Run
@@ -82,7 +83,7 @@ class Workdir:
     def write_json(self, name: str, content: Any) -> None:
         """Writes a JSON file; what is not finite is refused, JSON has no word for it."""
         text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-        files.write_atomic(self.path / name, (text + '\n').encode())
+        atomic.write(self.path / name, (text + '\n').encode())
 
     def save_result(self, group: Group, result: dict[str, Any]) -> None:
         """Writes what a finished group found."""

@@ -220,8 +220,7 @@ configs = st.fixed_dictionaries(
 def test_whatever_is_given_is_a_plan_or_a_user_error(values):
     try:
         found = experiment.build(values)
-    except UserError as error:
-        assert len(str(error)) > 5
-    else:
-        json.dumps(to_dict(found), allow_nan=False)  # what is believed can be written down
-        assert len({run.id for run in found.runs}) >= 1
+    except UserError:
+        return
+    json.dumps(to_dict(found), allow_nan=False)  # what is believed can be written down
+    assert found.runs

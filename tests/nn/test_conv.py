@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxtweaks.nn.conv import conv
+from jaxtweaks.nn.conv import LOWERINGS, conv, lowering
 
 # Image size, kernel size, channels in and out, padding, stride.
 CASES = [
@@ -52,7 +52,9 @@ def arrays(case, dtype='float64', images=(), kernels=()):
     x = rng.normal(size=(*images, 4, *size, channels))
     kernel = rng.normal(size=(*kernels, *window, channels, features))
     shape = jax.eval_shape(
-        lambda a, b: plain(a, b, padding, stride), x[(0,) * len(images)], kernel[(0,) * len(kernels)]
+        lambda a, b: plain(a, b, padding, stride),
+        x[(0,) * len(images)],
+        kernel[(0,) * len(kernels)],
     ).shape
     weights = rng.normal(size=((images or kernels) + shape))
     return tuple(jnp.asarray(a, dtype) for a in (x, kernel, weights))
@@ -103,12 +105,16 @@ def test_gradients_equal_autodiff_of_the_plain_convolution(case, dtype):
             close(got, expected, TOLERANCE[dtype])
 
 
-@pytest.mark.parametrize('dtype', ['float64', 'float32'])
-@pytest.mark.parametrize('case', [CASES[0], CASES[9]], ids=str)
+@pytest.mark.parametrize('how', LOWERINGS)
+@pytest.mark.parametrize(
+    ('case', 'dtype'),
+    [(CASES[0], 'float64'), (CASES[0], 'float32'), (CASES[9], 'float64'), (CASES[12], 'float64')],
+    ids=str,
+)
 @pytest.mark.parametrize(
     ('images', 'kernels'), [((), (3,)), ((3,), ()), ((3,), (3,))], ids=['kernels', 'images', 'both']
 )
-def test_vmap_forward_and_gradients(images, kernels, case, dtype):
+def test_vmap_forward_and_gradients(images, kernels, case, dtype, how):
     padding, stride = case[3:]
     axes = (0 if images else None, 0 if kernels else None)
     with jax.enable_x64(dtype == 'float64'):
@@ -122,7 +128,8 @@ def test_vmap_forward_and_gradients(images, kernels, case, dtype):
             each = jax.vmap(jax.grad(one, (0, 1)), (*axes, 0))(x, kernel, weights)
             return y, back(weights), each
 
-        y, summed, each = mapped(x, kernel, weights)
+        with lowering(how):
+            y, summed, each = mapped(x, kernel, weights)
         alone = []
         for r in range(3):
             own = (x[r] if images else x, kernel[r] if kernels else kernel)
@@ -137,7 +144,8 @@ def test_vmap_forward_and_gradients(images, kernels, case, dtype):
             close(summed[place - 1], gradients.sum(0) if shared else gradients, tolerance)
 
 
-def test_vmap_of_vmap_in_a_scan():
+@pytest.mark.parametrize('how', LOWERINGS)
+def test_vmap_of_vmap_in_a_scan(how):
     """Settings × seeds, each taking two steps of gradient descent on its own kernel."""
     case = CASES[0]
     with jax.enable_x64(True):
@@ -152,7 +160,8 @@ def test_vmap_of_vmap_in_a_scan():
             return lax.scan(step, kernel, jnp.asarray([1.0, 0.7]))
 
         inner = jax.vmap(lambda k, x, w: train(conv, k, x, w))
-        got = jax.jit(jax.vmap(inner, (0, None, None)))(kernels, x, weights)
+        with lowering(how):
+            got = jax.jit(jax.vmap(inner, (0, None, None)))(kernels, x, weights)
         for s in range(3):
             for r in range(2):
                 final = kernels[s, r]
@@ -175,6 +184,7 @@ def groups(f, *args):
     return {int(count) for count in before}, {int(count) for count in after}
 
 
+@pytest.mark.usefixtures('optimised')
 def test_vmap_over_kernels_makes_no_grouped_convolution():
     x, kernel, weights = arrays(CASES[0], 'float32', (3,), (3,))
 
@@ -182,9 +192,33 @@ def test_vmap_over_kernels_makes_no_grouped_convolution():
         one = lambda a, b, w: jnp.sum(f(a, b, 'SAME', 1) * w)
         return lambda *args: jax.vmap(jax.value_and_grad(one, (0, 1)))(*args)
 
-    before, after = groups(gradients(conv), x, kernel, weights)
-    assert before == {1}
-    assert after <= {1}
+    for how in ('loop', 'matmul'):
+        with lowering(how):
+            before, after = groups(gradients(conv), x, kernel, weights)
+        assert before <= {1}
+        assert after <= {1}
     # The test can see groups where there are some.
-    before, _ = groups(gradients(plain), x, kernel, weights)
-    assert 3 in before
+    for f, how in ((plain, 'loop'), (conv, 'grouped')):
+        with lowering(how):
+            before, _ = groups(gradients(f), x, kernel, weights)
+        assert 3 in before
+
+
+@pytest.mark.parametrize('case', [CASES[i] for i in (1, 4, 6, 10, 14)], ids=str)
+def test_more_shapes_by_matmul(case):
+    padding, stride = case[3:]
+
+    def gradients(f, *args):
+        each = lambda a, b, w: jax.vjp(lambda a, b: f(a, b, padding, stride), a, b)[1](w)
+        return jax.vmap(each)(*args)
+
+    with jax.enable_x64(True), lowering('matmul'):
+        args = arrays(case, images=(2,), kernels=(2,))
+        own, expected = jax.jit(lambda *a: [gradients(f, *a) for f in (conv, plain)])(*args)
+        for got, wanted in zip(own, expected, strict=True):
+            close(got, wanted, 1e-10)
+
+
+def test_an_unknown_lowering_is_an_error():
+    with pytest.raises(ValueError, match='fast'), lowering('fast'):
+        pass

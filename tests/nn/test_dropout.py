@@ -7,6 +7,7 @@ import pytest
 
 from jaxtweaks.nn.dropout import dropout, dropout_at_test, is_off
 
+pytestmark = pytest.mark.usefixtures('optimised')
 KEY = jax.random.key(7, impl='threefry2x32')
 FORMS = ('inverted', 'vanilla')
 
@@ -36,13 +37,18 @@ def test_rate_0_is_the_identity_to_the_bit(form):
     x = numbers()
     assert dropout(KEY, x, 0.0, form) is x
     assert dropout_at_test(x, 0.0, form) is x
-    for f in (lambda x, rate: dropout(KEY, x, rate, form), lambda x, r: dropout_at_test(x, r, form)):
+    for f in (
+        lambda x, rate: dropout(KEY, x, rate, form),
+        lambda x, r: dropout_at_test(x, r, form),
+    ):
         # 1e-42 is subnormal, which XLA's CPU code flushes to zero in a product.
         normal = np.where(np.abs(x) == np.float32(1e-42), 1, x)
         assert same_bits(jax.jit(f)(normal, 0.0), normal)
         gradient = jax.jit(jax.grad(lambda x, r, f=f: jnp.sum(jnp.cos(f(x, r)))))
         finite = np.where(np.isfinite(normal), normal, 2)
-        assert same_bits(gradient(finite, 0.0), jax.jit(jax.grad(lambda x: jnp.sum(jnp.cos(x))))(finite))
+        assert same_bits(
+            gradient(finite, 0.0), jax.jit(jax.grad(lambda x: jnp.sum(jnp.cos(x))))(finite)
+        )
 
 
 @pytest.mark.parametrize('form', FORMS)
@@ -99,7 +105,9 @@ def test_the_mask_depends_on_the_key_alone(form):
     mask = np.asarray(dropout(KEY, ones, 0.4, form)) != 0
     other_values = np.random.default_rng(3).uniform(1, 2, 300).astype(np.float32)
     assert np.array_equal(np.asarray(dropout(KEY, other_values, 0.4, form)) != 0, mask)
-    assert np.array_equal(np.asarray(jax.jit(dropout, static_argnums=3)(KEY, ones, 0.4, form)) != 0, mask)
+    assert np.array_equal(
+        np.asarray(jax.jit(dropout, static_argnums=3)(KEY, ones, 0.4, form)) != 0, mask
+    )
     other = np.asarray(dropout(jax.random.fold_in(KEY, 1), ones, 0.4, form)) != 0
     assert 0.3 < np.mean(other == mask) < 0.75
     # One key, several rates: what a smaller rate drops, a larger one drops too.

@@ -61,9 +61,7 @@ def test_moments_tell_normal_from_uniform(scheme, law):
 
 
 def test_heuristic_uniform_reaches_one_over_root_n():
-    weights = np.asarray(
-        initial_weights(KEY, (400, 50), SCHEMES.index('heuristic'), UNIFORM, 9.0)
-    )
+    weights = np.asarray(initial_weights(KEY, (400, 50), SCHEMES.index('heuristic'), UNIFORM, 9.0))
     assert np.max(np.abs(weights)) <= 0.05 * (1 + 1e-6)
     assert np.max(weights) > 0.04999
     assert np.min(weights) < -0.04999

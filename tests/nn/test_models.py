@@ -1,5 +1,7 @@
 """The networks: sizes from the document, and forward passes recomputed in NumPy."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -67,7 +69,7 @@ def test_mlp_parameters_by_hand():
     assert count == (3072 * 50 + 50) + (50 * 50 + 50) + (50 * 10 + 10)
     deep = models.build(setting(Model('mlp', hidden=(50, 30, 20, 20, 10, 10, 10, 10))), 10)
     widths = [3072, 50, 30, 20, 20, 10, 10, 10, 10, 10]
-    expected = sum((a + 1) * b for a, b in zip(widths, widths[1:], strict=False))
+    expected = sum((a + 1) * b for a, b in itertools.pairwise(widths))
     assert described(deep, (2, 32, 32, 3))[0] == expected
 
 
@@ -227,9 +229,7 @@ def test_dropout_stands_where_the_setting_says(name, layers, form):
                 mutable=['batch_stats', 'intermediates'],
                 capture_intermediates=True,
             )
-            outputs = [
-                found['intermediates'][f'Dropout_{i}']['__call__'][0] for i in range(layers)
-            ]
+            outputs = [found['intermediates'][f'Dropout_{i}']['__call__'][0] for i in range(layers)]
             return logits, outputs
 
         reference = Reference(model, variables, True)
@@ -241,7 +241,9 @@ def test_dropout_stands_where_the_setting_says(name, layers, form):
             continue
         first = places[0]
         for i in range(first):
-            np.testing.assert_allclose(outputs[i], reference.before_dropout[i], rtol=1e-3, atol=1e-4)
+            np.testing.assert_allclose(
+                outputs[i], reference.before_dropout[i], rtol=1e-3, atol=1e-4
+            )
         wanted = reference.before_dropout[first] * (2 if form == 'inverted' else 1)
         dropped = np.asarray(outputs[first]) == 0
         share = 0.5 * np.mean(wanted != 0)
@@ -272,9 +274,8 @@ def test_layers_have_masks_of_their_own():
     model = Model('mlp', hidden=(64, 64))
     network = models.build(setting(model, Dropout(hidden=0.5)), 3)
     x = np.ones((4, 4, 4, 1), np.float32)
-    ones = jax.tree.map(
-        jnp.ones_like, jax.eval_shape(lambda: network.init(KEY, x, train=False)), is_leaf=None
-    )
+    shapes = jax.eval_shape(lambda: network.init(KEY, x, train=False))
+    ones = jax.tree.map(jnp.ones_like, shapes)
 
     def masks(key):
         _, found = network.apply(
@@ -296,7 +297,7 @@ def test_initial_values():
     model = tiny('cnn', batch_norm='before')
     constant = Init(SCHEMES.index('lecun'), DISTRIBUTIONS.index('constant'), 9.0)
     network = models.build(Setting(model=model, init=constant), 3)
-    params = network.init(KEY, images(), train=False)['params']
+    params = jax.jit(lambda x: network.init(KEY, x, train=False))(images())['params']
     # 12 × 13 images: 10 × 11, pooled 5 × 5; 3 × 3, pooled 1 × 1, 4 channels.
     fans = {'Conv_0': 18, 'Conv_1': 27, 'Conv_2': 27, 'Conv_3': 36}
     fans |= {'Dense_0': 4, 'Dense_1': 6, 'Dense_2': 5}

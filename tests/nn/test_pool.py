@@ -18,9 +18,7 @@ def by_loops(x, g, window):
         for i in range(rows):
             for j in range(columns):
                 for c in range(channels):
-                    square = x[
-                        a, i * window : (i + 1) * window, j * window : (j + 1) * window, c
-                    ]
+                    square = x[a, i * window : (i + 1) * window, j * window : (j + 1) * window, c]
                     place = int(np.argmax(square))
                     y[a, i, j, c] = square.flat[place]
                     where = (i * window + place // window, j * window + place % window)

@@ -35,7 +35,9 @@ def test_cross_entropy():
 
 
 def test_cross_entropy_by_hand():
-    got = cross_entropy(jnp.asarray([[0.0, 0.0], [1000.0, 0.0], [1000.0, 0.0]]), jnp.array([0, 0, 1]))
+    got = cross_entropy(
+        jnp.asarray([[0.0, 0.0], [1000.0, 0.0], [1000.0, 0.0]]), jnp.array([0, 0, 1])
+    )
     np.testing.assert_allclose(got, [np.log(2), 0, 1000], rtol=1e-6)
     assert np.isnan(cross_entropy(jnp.asarray([[jnp.inf, 0.0]]), jnp.array([0])))[0]
 

@@ -37,20 +37,20 @@ def base(name):
 
 
 def strengths(name):
-    """Some values at which the tweak is on."""
+    """Some values at which the tweak is on; of a rate also 1, which drops everything."""
     rule = trace.FIELDS[name][1]
-    candidates = (rule.off + d for d in (0.1, 0.5, 1.0, -0.1, -0.5))
-    return [value for value in candidates if rule.admits(value) and value != rule.off][:3]
+    candidates = (rule.off + d for d in (0.5, 1.0, 0.1, -0.5, -0.1))
+    return [value for value in candidates if rule.admits(value) and value != rule.off]
 
 
 OFF_VALUES = {name: trace.FIELDS[name][1].off for name in TWEAKS}
 
 
 @functools.cache
-def left_out(one, batching, size):
+def left_out(one, batching):
     """The programs without any tweak; shared by all tweaks of one base setting."""
-    group, hyper, seeds = group_of([(one, s) for s in SEEDS[:size]], batching, frozenset(TWEAKS))
-    return Trained(group, hyper, seeds, images(8 if one.model.name == 'cnn' else 4))
+    group, hyper, seeds = group_of([(one, s) for s in SEEDS], batching, frozenset(TWEAKS))
+    return Trained(group, hyper, seeds, images(8 if one.model.name == 'cnn' else 4), finish=False)
 
 
 def test_there_are_tweaks_and_all_start_off():
@@ -66,23 +66,22 @@ def test_off_is_the_program_without_it_to_the_bit(name):
     """After two epochs: parameters, gradients (as momentum), batch_stats, losses, evaluation."""
     one, batch_data = base(name)
     others = frozenset(TWEAKS) - {name}
-    for batching in ('vmap', 'map') if one.model.name == 'mlp' else ('map',):
-        group, hyper, seeds = group_of([(one, s) for s in SEEDS], batching, others)
-        assert list(hyper[name]) == [OFF_VALUES[name]] * 2
-        off = Trained(group, hyper, seeds, batch_data)
-        reference = left_out(one, batching, 2)
-        for run in range(2):
-            assert differing(off.run(run), reference.run(run)) == [], batching
+    batching = 'vmap_loop' if one.model.name == 'mlp' else 'vmap_matmul'
+    group, hyper, seeds = group_of([(one, s) for s in SEEDS], batching, others)
+    assert list(hyper[name]) == [OFF_VALUES[name]] * 2
+    off = Trained(group, hyper, seeds, batch_data, finish=False)
+    for run in range(2):
+        assert differing(off.run(run), left_out(one, batching).run(run)) == []
 
 
 def test_all_off_together_is_the_program_without_any():
     one, batch_data = base('dropout.hidden')
-    for batching in ('vmap', 'map'):
+    for batching in ('map', 'vmap_loop'):
         group, hyper, seeds = group_of([(one, s) for s in SEEDS], batching)
         assert set(TWEAKS) <= set(hyper)
-        off = Trained(group, hyper, seeds, batch_data)
+        off = Trained(group, hyper, seeds, batch_data, finish=False)
         for run in range(2):
-            assert differing(off.run(run), left_out(one, batching, 2).run(run)) == [], batching
+            assert differing(off.run(run), left_out(one, batching).run(run)) == [], batching
 
 
 @pytest.mark.parametrize('name', TWEAKS)
@@ -117,18 +116,3 @@ def test_a_sweep_compiles_once_is_finite_and_every_value_counts(name):
     assert not np.allclose(kernels[1][0], kernels[1][1], rtol=1e-5, atol=0)
     # The same value at another place in the sweep is the same run.
     assert np.array_equal(kernels[0][1], kernels[1][0])
-
-
-@pytest.mark.parametrize('name', TWEAKS)
-def test_the_strongest_value_is_finite_too(name):
-    """The upper end of the field, where it has one: a rate of 1 drops everything."""
-    rule = trace.FIELDS[name][1]
-    if rule.high is None:
-        pytest.skip('no upper end')
-    one, batch_data = base(name)
-    group, hyper, seeds = group_of([(one, 0), (one, 1)], 'vmap', frozenset(TWEAKS) - {name})
-    hyper[name][:] = rule.high
-    result = Trained(group, hyper, seeds, batch_data)
-    assert list(result.final['diverged_at']) == [-1, -1]
-    assert all(np.all(np.isfinite(m['validation_loss'])) for m in result.metrics)
-    assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(result.final['params']))

@@ -1,6 +1,7 @@
 """The training of one network, alone and beside others."""
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -37,7 +38,7 @@ RUNS = (
 
 
 @functools.cache
-def trained(batching='vmap', order=(0, 1, 2), broken=None, rate=np.inf):
+def trained(batching='vmap_loop', order=(0, 1, 2), broken=None, rate=np.inf):
     """The runs in this order; the learning rate of the run `broken` replaced by `rate`."""
     group, hyper, seeds = group_of([RUNS[i] for i in order], batching)
     if broken is not None:
@@ -59,9 +60,15 @@ def alone(one, seed, epochs=2, cuts=()):
     state = first = init(hyper, np.uint32(seed), DATA)
     ends = (0, *cuts, p.steps_per_epoch)
     for epoch in range(epochs):
-        for start, stop in zip(ends, ends[1:], strict=False):
+        for start, stop in itertools.pairwise(ends):
             state = advance(
-                hyper, np.uint32(seed), state, DATA, np.int32(epoch), np.int32(start), np.int32(stop)
+                hyper,
+                np.uint32(seed),
+                state,
+                DATA,
+                np.int32(epoch),
+                np.int32(start),
+                np.int32(stop),
             )
     return first, state
 
@@ -86,7 +93,9 @@ class Recording(Program):
 
 
 def record(seed, epoch):
-    images = jnp.broadcast_to(jnp.arange(TRAIN, dtype=jnp.uint8)[:, None, None, None], (TRAIN, 4, 4, 1))
+    images = jnp.broadcast_to(
+        jnp.arange(TRAIN, dtype=jnp.uint8)[:, None, None, None], (TRAIN, 4, 4, 1)
+    )
     numbered = DeviceSplit(images, jnp.arange(TRAIN, dtype=jnp.int32))
     plain = DeviceData(numbered, numbered, numbered, jnp.zeros((4, 4, 1)), jnp.ones((4, 4, 1)))
     p, _, advance = compiled(setting(), Recording)
@@ -99,7 +108,9 @@ def record(seed, epoch):
         'correct_sum': jnp.float32(0),
     }
     args = (np.int32(epoch), np.int32(0), np.int32(p.steps_per_epoch))
-    return jax.tree.map(np.asarray, advance(numbers(setting()), np.uint32(seed), state, plain, *args))
+    return jax.tree.map(
+        np.asarray, advance(numbers(setting()), np.uint32(seed), state, plain, *args)
+    )
 
 
 @pytest.mark.parametrize(('seed', 'epoch'), [(0, 0), (0, 1), (5, 0)])
@@ -186,7 +197,7 @@ def test_settings_of_one_seed_share_their_initial_weights():
     np.testing.assert_allclose(glorot / he, ((2 / 23) / (2 / 16)) ** 0.5, rtol=1e-5)
 
 
-@pytest.mark.parametrize('batching', ['vmap', 'map'])
+@pytest.mark.parametrize('batching', ['vmap_loop', 'map'])
 def test_grouped_equals_alone(batching):
     for index, (one, seed) in enumerate(RUNS):
         _, final = alone(one, seed)
@@ -195,24 +206,25 @@ def test_grouped_equals_alone(batching):
             np.testing.assert_allclose(got, expected, rtol=1e-3, atol=2e-5)
 
 
-@pytest.mark.parametrize('batching', ['vmap', 'map'])
+@pytest.mark.parametrize('batching', ['vmap_loop', 'map'])
 def test_regrouped_is_the_same(batching):
     """Groups of 1 and of 3: to the bit where runs take turns, else within the rounding."""
     for index in range(3):
         whole, single = trained(batching).run(index), trained(batching, (index,)).run(0)
-        print(batching, index, differing(whole, single))
+        if batching == 'map':
+            assert differing(whole, single) == []
         for path, expected in single.items():
             np.testing.assert_allclose(whole[path], expected, rtol=1e-3, atol=2e-5)
 
 
-@pytest.mark.parametrize('batching', ['vmap', 'map'])
+@pytest.mark.parametrize('batching', ['vmap_loop', 'map'])
 @pytest.mark.parametrize('order', [(2, 0, 1), (1, 0, 2)])
 def test_the_place_in_a_group_changes_no_bit(order, batching):
     for place, index in enumerate(order):
         assert differing(trained(batching, order).run(place), trained(batching).run(index)) == []
 
 
-@pytest.mark.parametrize('batching', ['vmap', 'map'])
+@pytest.mark.parametrize('batching', ['vmap_loop', 'map'])
 @pytest.mark.parametrize('rate', [np.inf, 3e38])
 def test_a_run_that_diverges_is_marked_and_leaves_the_others_alone(rate, batching):
     result = trained(batching, broken=1, rate=rate)
@@ -317,7 +329,9 @@ def test_first_step_against_numpy():
         for name, value in leaves.items():
             np.testing.assert_allclose(after['params'][layer][name], value, rtol=1e-4, atol=1e-5)
     # The loss that is reported is without the penalty.
-    assert float(after['loss_sum']) == pytest.approx(-np.mean(np.log(p_y[np.arange(8), y])), rel=1e-5)
+    assert float(after['loss_sum']) == pytest.approx(
+        -np.mean(np.log(p_y[np.arange(8), y])), rel=1e-5
+    )
     assert float(after['correct_sum']) == pytest.approx(np.mean(p_y.argmax(1) == y))
     assert int(after['step']) == 1
 
@@ -380,3 +394,11 @@ def test_the_chosen_parameters_are_the_ones_tested(select):
     assert list(result.found['chosen_epoch']) == list(best + 1)
     for r in range(2):
         assert result.found[key][r] == pytest.approx(curve[best[r], r], rel=1e-5)
+
+
+def test_two_optimisers_in_one_process():
+    """Their evaluations are the same program to the letter, yet take different states."""
+    for name in ('adam', 'momentum'):
+        one = setting(optim__name=name, train__epochs=1)
+        result = Trained(*group_of([(one, 0)]), DATA, finish=False)
+        assert np.isfinite(result.metrics[0]['validation_loss'][0])

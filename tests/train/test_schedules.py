@@ -73,7 +73,13 @@ def test_cosine():
 
 @pytest.mark.parametrize('name', SCHEDULES)
 def test_warm_up_multiplies_what_follows(name):
-    config = dict(name=name, boundaries=(0.25,), factor=0.5, minimum=0.01, half_cycle_epochs=1.0)
+    config = {
+        'name': name,
+        'boundaries': (0.25,),
+        'factor': 0.5,
+        'minimum': 0.01,
+        'half_cycle_epochs': 1.0,
+    }
     without = rates(range(12), 0.4, Schedule(**config), 8, 2)
     got = rates(range(12), 0.4, Schedule(**config, warmup_epochs=0.5), 8, 2)
     rise = [0.25, 0.5, 0.75] + [1.0] * 9
@@ -89,7 +95,11 @@ def test_traced_numbers_compile_once_and_equal_python_ones(name):
         return learning_rate(step, peak, config, 8, 3)
 
     compiled = jax.jit(f)
-    for args in ((3, 0.5, 0.0, 0.1, 0.0, 1.0), (9, 0.1, 1.5, 0.5, 0.01, 0.7), (17, 1, 0.1, 2, 0.1, 5)):
+    for args in (
+        (3, 0.5, 0.0, 0.1, 0.0, 1.0),
+        (9, 0.1, 1.5, 0.5, 0.01, 0.7),
+        (17, 1, 0.1, 2, 0.1, 5),
+    ):
         got, expected = compiled(*map(np.float32, args)), f(*args)
         assert float(got) == pytest.approx(float(expected), rel=2e-6)
         assert got.dtype == jnp.float32
@@ -98,7 +108,13 @@ def test_traced_numbers_compile_once_and_equal_python_ones(name):
 
 @pytest.mark.parametrize('name', SCHEDULES)
 def test_no_warm_up_is_exact(name):
-    config = dict(name=name, boundaries=(1.0,), factor=0.3, minimum=0.01, half_cycle_epochs=0.7)
+    config = {
+        'name': name,
+        'boundaries': (1.0,),
+        'factor': 0.3,
+        'minimum': 0.01,
+        'half_cycle_epochs': 0.7,
+    }
     each = lambda steps, warmup: jax.vmap(
         lambda s: learning_rate(s, 0.3, Schedule(**config, warmup_epochs=warmup), 8, 3)
     )(steps)

@@ -1,5 +1,7 @@
 """A training small enough to compile and run in a second: data, settings, and ways to run it."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,7 +34,7 @@ def setting(**values):
     """A small setting; fields of other values by dotted name with `__` for the dot."""
     base = settings.Setting(
         data=settings.Data(train_size=TRAIN, validation_size=VALIDATION),
-        model=settings.Model('mlp', channels=(2,), hidden=(7,), batch_norm='before'),
+        model=settings.Model('mlp', channels=(2,), hidden=(7,), batch_norm='after'),
         optim=settings.Optim(learning_rate=0.02),
         train=settings.Train(batch_size=8, epochs=2, train_eval_size=9),
     )
@@ -55,10 +57,10 @@ class Trained:
     Attributes:
       initial, final: states, the first axis is the runs.
       metrics: of each epoch.
-      found: of `finish`.
+      found: of `finish`, if asked for.
     """
 
-    def __init__(self, group, hyper, seeds, batch_data):
+    def __init__(self, group, hyper, seeds, batch_data, finish=True):
         program = group.program
         hyper = {name: np.asarray(column) for name, column in hyper.items()}
         seeds = np.asarray(seeds, np.uint32)
@@ -72,7 +74,9 @@ class Trained:
             state, metrics = group.end_epoch(hyper, state, batch_data, epoch)
             self.metrics.append(jax.tree.map(np.array, metrics))
         self.final = jax.tree.map(np.array, state)
-        self.found = jax.tree.map(np.array, group.finish(hyper, state, batch_data))
+        self.found = {}
+        if finish:
+            self.found = jax.tree.map(np.array, group.finish(hyper, state, batch_data))
 
     def run(self, index):
         """All there is of one run, as a flat dict of arrays by path."""
@@ -81,20 +85,21 @@ class Trained:
 
 
 def leaves(tree):
+    """Arrays by path; without how an optimiser nests its state, which is no result."""
     return {
-        jax.tree_util.keystr(path): np.asarray(leaf)
-        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+        f'{number:03} ' + re.sub(r'(?<=opt_state..)(\[\d\])+', '', jax.tree_util.keystr(path)): leaf
+        for number, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(tree))
     }
 
 
 def differing(a, b):
     """The paths of the leaves of two trees that are not the same to the bit."""
-    a, b = leaves(a), leaves(b)
+    a, b = leaves(jax.tree.map(np.asarray, a)), leaves(jax.tree.map(np.asarray, b))
     assert a.keys() == b.keys()
     return [path for path in a if a[path].tobytes() != b[path].tobytes()]
 
 
-def group_of(runs, batching='vmap', off=frozenset()):
+def group_of(runs, batching='vmap_loop', off=frozenset()):
     """A `GroupProgram` for (setting, seed) pairs, their traced numbers and seeds."""
     runs = [Run((), one, seed) for one, seed in runs]
     hyper, seeds = stack_runs(runs, off)

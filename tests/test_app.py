@@ -1,0 +1,443 @@
+"""From the command line to the files left behind, as a user meets it."""
+
+import json
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from tfds_folder import write_tfds_folder
+
+from jaxtweaks import app
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SMOKE = '--config=configs/clr_mlp3.py:smoke'
+EPOCHS = 40
+CONFIG = f'''
+"""A tiny question, saved after every step."""
+
+from jaxtweaks.experiment import default_config
+from jaxtweaks.sweep.expand import grid
+
+
+def get_config(size=None):
+    config = default_config('tiny')
+    config.size, config.seeds = 'smoke', 2
+    config.question = 'Is it all there?'
+    config.data.train_size, config.data.validation_size = 60, 20
+    config.model.name, config.model.hidden = 'mlp', (8,)
+    config.dropout.input = 0.1
+    config.optim.learning_rate = 0.01
+    config.train.batch_size, config.train.epochs = 20, {EPOCHS}
+    config.sweep = grid('model.batch_norm', 'before', 'none')
+    config.execution.batching = 'map'
+    config.execution.chunk_seconds, config.execution.checkpoint_seconds = 1e-9, 0.0
+    config.figures = (
+        dict(name='curves', kind='curves', title='By epoch', metrics=('validation_loss',),
+             hue='model.batch_norm'),
+    )
+    config.claims = (
+        dict(sentence='Batch norm helps.', source='§1', kind='greater', metric='test_accuracy',
+             a={{'model.batch_norm': 'before'}}, b={{'model.batch_norm': 'none'}}),
+    )
+    return config
+'''
+
+
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.delenv('TFDS_DATA_DIR', raising=False)
+
+
+def call(capsys, *args):
+    """The exit code, stdout and stderr of a command line, without a process of its own."""
+    capsys.readouterr()
+    code = app.main(['main.py', *map(str, args)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def snapshot(folder):
+    """Every file by name: its bytes and when it was last written."""
+    return {
+        str(path.relative_to(folder)): (path.read_bytes(), path.stat().st_mtime_ns)
+        for path in sorted(folder.rglob('*'))
+        if path.is_file()
+    }
+
+
+def rows(path):
+    return pq.read_table(path).to_pydict()
+
+
+@pytest.fixture(scope='module')
+def given(tmp_path_factory):
+    """The arguments that name the tiny config and data that the test wrote."""
+    folder = tmp_path_factory.mktemp('given')
+    (folder / 'tiny.py').write_text(CONFIG)
+    write_tfds_folder(folder / 'data', train=100, test=40)
+    return [f'--config={folder / "tiny.py"}', f'--config.data.dir={folder / "data"}']
+
+
+@pytest.fixture(scope='module')
+def finished(given, tmp_path_factory):
+    """The folder of an experiment carried out by `python main.py`, and what that printed."""
+    workdir = tmp_path_factory.mktemp('finished') / 'w'
+    done = subprocess.run(
+        [sys.executable, 'main.py', *given, f'--workdir={workdir}'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return workdir, done.stdout
+
+
+@pytest.fixture
+def workdir(finished, tmp_path):
+    """A copy of the finished folder, to be changed."""
+    return shutil.copytree(finished[0], tmp_path / 'w')
+
+
+# Mistakes: (arguments, words of the message).
+MISTAKES = {
+    'nothing': ([], ['no --config']),
+    'a file that is not there': (
+        ['--config=configs/bn_batchsiz.py'],
+        ['no file configs/bn_batchsiz.py', "'configs/bn_batchsize.py'"],
+    ),
+    'no value': (['--config='], ['--config is empty']),
+    'a size': (['--config=configs/clr_mlp3.py:papr'], ["'papr'", "'paper'"]),
+    'a flag': ([SMOKE, '--wrkdir=x'], ['wrkdir', 'workdir']),
+    'a word': ([SMOKE, 'quick'], ["'quick'", 'not a flag']),
+    'a key': ([SMOKE, '--config.train.epoch=3'], ['config.train.epoch', "'epochs'"]),
+    'a section': ([SMOKE, '--config.trian.epochs=3'], ["'trian'", "'train'"]),
+    'an empty tuple for no key': ([SMOKE, '--config.t=()'], ['config.t', "'t'"]),
+    'an empty tuple for a number': ([SMOKE, '--config.seeds=()'], ['seeds', "'()'", 'integer']),
+    'a word for a number': (
+        [SMOKE, '--config.seeds=many'],
+        ['config.seeds', "'many'", 'integer', '≥ 1'],
+    ),
+    'a fraction for an integer': ([SMOKE, '--config.seeds=1.5'], ["'1.5'", 'integer']),
+    'a number for a section': ([SMOKE, '--config.train=5'], ['config.train', 'set of keys']),
+    'zero seeds': ([SMOKE, '--config.seeds=0'], ['seeds', '0', '≥ 1']),
+    'a rate': ([SMOKE, '--config.dropout.hidden=1.5'], ['dropout.hidden', '1.5', '≤ 1']),
+    'nan': ([SMOKE, '--config.optim.learning_rate=nan'], ['optim.learning_rate', 'nan']),
+    'a batch': ([SMOKE, '--config.train.batch_size=513'], ['train.batch_size', '513', '≤ 512']),
+    'an initialiser': ([SMOKE, '--config.init.scheme=hee'], ["'hee'", "'he'"]),
+    'unread': ([SMOKE, '--config.dropout.conv=0.5'], ['dropout.conv', '0.5', 'model.name']),
+    'two lines': ([SMOKE, '--config.init.scheme=h\nee'], ['init.scheme', 'lecun']),
+    'more data than there are': ([SMOKE, '--config.data.train_size=5000'], ['data.train_size']),
+}
+
+
+@pytest.mark.parametrize('case', MISTAKES)
+def test_a_mistake_is_one_line_and_nothing_is_written(capsys, tmp_path, case):
+    arguments, words = MISTAKES[case]
+    code, _, err = call(capsys, *arguments, f'--workdir={tmp_path / "w"}')
+    assert code == 2
+    assert err.count('\n') == 1
+    assert err.startswith('error: ')
+    assert 'Traceback' not in err
+    assert all(word in err for word in words), err
+    assert list(tmp_path.iterdir()) == []
+
+
+# What a config file holds, the line of the fault (None: the file as a whole), words.
+BROKEN = {
+    'syntax': ('x = = 3', 1, 'SyntaxError'),
+    'import': ('\nimport nosuchmodule', 2, 'nosuchmodule'),
+    'name': ('def get_config(size=None):\n    return undefined', 2, 'undefined'),
+    'value': (
+        'import numpy\ndef get_config(size=None):\n    numpy.ones(2).reshape(3)',
+        3,
+        'reshape',
+    ),
+    'file': ('def get_config(size=None):\n    open("/no/such")', 2, '/no/such'),
+    'key': (
+        'from jaxtweaks.experiment import default_config\n'
+        'def get_config(size=None):\n    default_config("x").trian.epochs = 3',
+        3,
+        'train',
+    ),
+    'type': (
+        'from jaxtweaks.experiment import default_config\n'
+        'def get_config(size=None):\n    default_config("x").train.epochs = "many"',
+        3,
+        'epochs',
+    ),
+    'none': ('def get_config(size=None):\n    pass', None, 'returned None'),
+    'no size': ('def get_config():\n    pass', None, 'get_config()'),
+}
+
+
+@pytest.mark.parametrize('case', BROKEN)
+def test_a_broken_config_file_is_named_with_its_line(capsys, tmp_path, case):
+    content, line, word = BROKEN[case]
+    path = tmp_path / f'broken_{case.replace(" ", "_")}.py'
+    path.write_text(content)
+    code, _, err = call(capsys, f'--config={path}:smoke', f'--workdir={tmp_path / "w"}')
+    assert code == 2
+    assert err.count('\n') == 1
+    assert 'Traceback' not in err
+    assert (f'{path.name}:{line}:' if line else path.name) in err
+    assert word in err
+    assert not (tmp_path / 'w').exists()
+
+
+def test_a_mistake_in_a_process_of_its_own(tmp_path):
+    done = subprocess.run(
+        [sys.executable, '-m', 'jaxtweaks', SMOKE, '--config.seed=3', f'--workdir={tmp_path}/w'],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, '')
+    assert re.fullmatch(
+        r"error: config\.seed: unknown key 'seed'; did you mean 'seeds'.*\n", done.stderr
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_overrides_reach_the_experiment():
+    found = app.load_experiment(
+        ['main.py', SMOKE, '--config.seeds=7', '--config.model.hidden=(3,)', '--config.claims=()']
+    )
+    assert (found.seeds, found.model.hidden, found.claims) == (7, (3,), ())
+
+
+def test_help_says_how(capsys):
+    code, out, _ = call(capsys, '--help')
+    assert code == 0
+    assert '--config=configs/' in out
+    assert '--dry_run' in out or 'dry_run' in out
+
+
+def test_the_files_left_behind_agree_with_each_other(finished, given):
+    workdir, out = finished
+    config = json.loads((workdir / 'config.json').read_text())
+    assert config['train']['epochs'] == EPOCHS
+    assert f'--config.data.dir={config["data"]["dir"]}' in given
+    manifest = json.loads((workdir / 'manifest.json').read_text())
+    launch = manifest['launches'][0]
+    assert launch['command'] == shlex.join(['python', 'main.py', *given, f'--workdir={workdir}'])
+    assert re.fullmatch(r'[0-9a-f]{40}\+?|unknown', launch['commit'])
+    assert launch['versions']['python'] == sys.version.split()[0]
+    assert {'jax', 'flax', 'optax', 'numpy'} <= launch['versions'].keys()
+    assert launch['device']
+    data = manifest['data']
+    assert data['label'] == 'CIFAR-10'
+    assert data['sizes'] == {'training': 60, 'validation': 20, 'test': 40}
+    assert re.fullmatch('[0-9a-f]{64}', data['fingerprint'])
+
+    epochs, runs = rows(workdir / 'epochs.parquet'), rows(workdir / 'runs.parquet')
+    assert list(epochs)[:4] == ['run', 'model.batch_norm', 'seed', 'epoch']
+    assert len(epochs['run']) == 4 * EPOCHS
+    assert epochs['epoch'] == 4 * list(range(1, EPOCHS + 1))
+    assert list(zip(runs['model.batch_norm'], runs['seed'], strict=True)) == [
+        ('before', 0), ('before', 1), ('none', 0), ('none', 1),
+    ]  # fmt: skip
+    assert runs['run'] == list(dict.fromkeys(epochs['run']))
+    assert runs['run'] == [run for group in manifest['groups'] for run in group['runs']]
+    for name in ('validation_accuracy', 'train_accuracy', 'running_loss'):
+        assert epochs[name][EPOCHS - 1 :: EPOCHS] == runs[name]
+    for name in ('validation_loss', 'train_loss'):
+        np.testing.assert_allclose(epochs[name][EPOCHS - 1 :: EPOCHS], runs[name], rtol=1e-5)
+    assert runs['chosen_epoch'] == [EPOCHS] * 4
+    assert runs['diverged_at'] == [-1] * 4
+    assert min(runs['train_accuracy']) > 0.5  # it has learned: the images are patterns
+
+    (claim,) = json.loads((workdir / 'claims.json').read_text())
+    test = runs['test_accuracy']
+    assert claim['effect'] == pytest.approx((test[0] - test[2] + test[1] - test[3]) / 2)
+    assert claim['n'] == 2
+    assert (workdir / 'figures' / 'curves.png').read_bytes().startswith(b'\x89PNG')
+    assert b'</svg>' in (workdir / 'figures' / 'curves.svg').read_bytes()
+    page = (workdir / 'report.html').read_text()
+    assert 'Is it all there?' in page
+    assert data['fingerprint'][:8] in page
+    assert 'stand-in' not in page
+    assert not list(workdir.glob('checkpoints/*'))
+    assert '2 programs × 2 runs' in out
+    assert str(workdir / 'report.html') in out
+
+
+def test_a_finished_sweep_is_only_drawn_again(capsys, workdir, given):
+    before = snapshot(workdir)
+    (workdir / 'report.html').unlink()
+    code, out, _ = call(capsys, *given, f'--workdir={workdir}')
+    assert code == 0
+    assert '2 of 2 groups finished before' in out
+    after = snapshot(workdir)
+    results = [name for name in before if name.startswith('results/')]
+    assert len(results) == 2
+    assert all(after[name] == before[name] for name in results)
+    for name in ('runs.parquet', 'epochs.parquet', 'claims.json', 'figures/curves.svg'):
+        assert after[name][0] == before[name][0]
+    assert set(after) == set(before)
+    assert len(json.loads((workdir / 'manifest.json').read_text())['launches']) == 2
+
+
+def test_more_seeds_train_only_what_is_missing_or_damaged(capsys, workdir, given):
+    damaged = min((workdir / 'results').iterdir())
+    before, old = snapshot(workdir), rows(workdir / 'runs.parquet')
+    content = bytearray(damaged.read_bytes())
+    content[-1] ^= 1
+    damaged.write_bytes(content)
+    code, out, _ = call(capsys, *given, '--config.seeds=3', f'--workdir={workdir}')
+    assert code == 0
+    assert f'{damaged} is damaged' in out.replace('\n', '')
+    after = snapshot(workdir)
+    results = {name for name in after if name.startswith('results/')}
+    kept = {name for name in before if name.startswith('results/')} - {f'results/{damaged.name}'}
+    assert len(results) == 4
+    assert len(kept) == 1
+    assert all(after[name] == before[name] for name in kept)
+    new = rows(workdir / 'runs.parquet')
+    assert new['seed'] == [0, 1, 2, 0, 1, 2]
+    for name in old:
+        assert [new[name][i] for i in (0, 1, 3, 4)] == old[name]
+
+
+@pytest.mark.parametrize(
+    ('override', 'words'),
+    [
+        ('optim.learning_rate=0.5', 'optim.learning_rate: 0.01 there, 0.5 now'),
+        ('data.train_size=40', 'data.train_size: 60 there, 40 now'),
+        ('seeds=1', 'seeds: 2 there, 1 now'),
+    ],
+)
+def test_another_config_is_refused_with_what_differs(capsys, workdir, given, override, words):
+    before = snapshot(workdir)
+    code, _, err = call(capsys, *given, f'--config.{override}', f'--workdir={workdir}')
+    assert code == 2
+    assert words in err
+    assert snapshot(workdir) == before
+
+
+def test_other_data_are_refused(capsys, workdir, given, tmp_path):
+    before = snapshot(workdir)
+    write_tfds_folder(tmp_path / 'other', train=100, test=40, seed=1)
+    other = f'--config.data.dir={tmp_path / "other"}'
+    code, _, err = call(capsys, given[0], other, f'--workdir={workdir}')
+    assert code == 2
+    assert 'other data' in err
+    assert snapshot(workdir) == before
+
+
+def test_the_same_data_elsewhere_are_the_same_data(capsys, workdir, given, tmp_path):
+    write_tfds_folder(tmp_path / 'moved', train=100, test=40)
+    moved = f'--config.data.dir={tmp_path / "moved"}'
+    code, out, _ = call(capsys, given[0], moved, f'--workdir={workdir}', '--dry_run')
+    assert code == 0
+    assert '2 of 2 groups finished before' in out
+
+
+def test_a_dry_run_says_what_it_would_do_and_writes_nothing(capsys, tmp_path):
+    odd = tmp_path / 'a[b] [/c]'  # rich takes brackets for markup
+    code, out, err = call(capsys, SMOKE, f'--workdir={odd}', '--dry_run')
+    assert (code, err) == (0, '')
+    assert re.search(
+        r'clr_mlp3:smoke: 2 programs × 2 runs \(2 settings × 2 seeds\), about [\d.]+ GiB, '
+        r'about \d+ s, data: digits, workdir: ',
+        out,
+    )
+    assert str(odd) in out
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_stand_in_cannot_be_missed(capsys, tmp_path, given, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+    monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path / 'cache'))
+    quick = ['--config.train.epochs=1', '--quiet', f'--workdir={tmp_path / "w"}']
+    code, out, err = call(capsys, given[0], *quick)
+    assert code == 0, err
+    assert 'CIFAR-10 IS NOT USED' in out
+    assert 'STAND-IN DATA: digits (stand-in for CIFAR-10)' in out
+    manifest = json.loads((tmp_path / 'w' / 'manifest.json').read_text())
+    assert manifest['data']['label'] == 'digits (stand-in for CIFAR-10)'
+    assert 'stand-in for CIFAR-10' in (tmp_path / 'w' / 'report.html').read_text()
+    code, _, err = call(capsys, given[0], '--config.data.fallback=none', *quick)
+    assert code == 2
+    assert 'CIFAR-10 was not found' in err
+
+
+def start(command):
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def wait_for(process, happened):
+    """Until `happened()`; the process must not end before."""
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.003)
+
+
+def writes_of(workdir):
+    """A function that tells whether a checkpoint was written since."""
+    state = lambda: {(p.name, p.stat().st_mtime_ns) for p in workdir.glob('checkpoints/*.ckpt')}
+    before = state()
+
+    def written():
+        try:
+            return bool(state() - before)
+        except FileNotFoundError:  # between glob and stat
+            return False
+
+    return written
+
+
+def test_killed_and_interrupted_it_ends_as_if_nothing_had_happened(
+    capsys, finished, given, tmp_path
+):
+    """A machine that dies, then SIGTERM, then Ctrl-C; every launch goes on from the last."""
+    workdir = tmp_path / 'w'
+    whole = [*given, f'--workdir={workdir}']
+
+    process = start([sys.executable, '-m', 'jaxtweaks', *whole])
+    wait_for(process, writes_of(workdir))
+    process.send_signal(signal.SIGSTOP)
+    code, _, err = call(capsys, *whole)
+    assert (code, 'another process is at work' in err) == (2, True)
+    process.kill()
+    process.communicate()
+    manifest = json.loads((workdir / 'manifest.json').read_text())
+    command = manifest['launches'][0]['command']
+    assert command == shlex.join(['python', '-m', 'jaxtweaks', *whole])
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        process = start([sys.executable, *shlex.split(command)[1:]])
+        wait_for(process, writes_of(workdir))
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 128 + number, err
+        assert 'Traceback' not in err
+        assert f'everything is saved in {workdir}' in err
+        command = err.strip().partition('To go on: ')[2]
+        assert command.startswith('python ')
+        assert list((workdir / 'checkpoints').iterdir())
+
+    # The last launch is in this process, so the result does not hang on a fresh one either.
+    code, _, err = call(capsys, *whole)
+    assert code == 0, err
+    for name in ('runs.parquet', 'epochs.parquet', 'claims.json', 'figures/curves.svg'):
+        assert (workdir / name).read_bytes() == (finished[0] / name).read_bytes(), name
+    assert not list((workdir / 'checkpoints').iterdir())
+    assert os.path.exists(workdir / 'report.html')

@@ -1,0 +1,32 @@
+"""A file is whole or absent."""
+
+import os
+
+import pytest
+
+from jaxtweaks import atomic
+
+
+def test_parts_follow_each_other_and_the_folder_is_made(tmp_path):
+    path = tmp_path / 'new' / 'a'
+    atomic.write(path, b'one ', memoryview(b'two'))
+    assert path.read_bytes() == b'one two'
+    mask = os.umask(0)
+    os.umask(mask)
+    assert path.stat().st_mode & 0o777 == 0o666 & ~mask
+
+
+@pytest.mark.parametrize('step', ['fsync', 'replace'])
+def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step):
+    path = tmp_path / 'a'
+    atomic.write(path, b'old')
+
+    def fail(*args, **kwargs):
+        raise OSError(28, 'No space left on device')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, step, fail)
+        with pytest.raises(OSError, match='No space'):
+            atomic.write(path, b'new' * 1000)
+    assert path.read_bytes() == b'old'
+    assert [p.name for p in tmp_path.iterdir()] == ['a']

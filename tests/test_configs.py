@@ -1,0 +1,84 @@
+"""Every config loads at every size, and answers its question at `smoke`."""
+
+import importlib.util
+import inspect
+import io
+import json
+import pathlib
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from jaxtweaks import experiment, laboratory
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+CONFIGS = sorted(p.stem for p in (ROOT / 'configs').glob('*.py') if p.stem != 'common')
+
+
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def module(name):
+    """Loaded from its file, as main.py does it."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / 'configs' / f'{name}.py')
+    loaded = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+def test_there_are_configs():
+    assert {'bn_batchsize', 'bn_onoff', 'clr_mlp3', 'dropout_rate'} <= set(CONFIGS)
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_the_docstring_asks_the_question_and_gives_the_command(name):
+    doc = inspect.getdoc(module(name))
+    assert '?' in doc.splitlines()[0]
+    assert f'python main.py --config=configs/{name}.py' in doc
+
+
+@pytest.mark.parametrize('size', experiment.SIZES)
+@pytest.mark.parametrize('name', CONFIGS)
+def test_it_is_a_valid_plan_at_every_size(name, size):
+    found = experiment.build(module(name).get_config(size))
+    assert (found.name, found.size) == (name, size)
+    assert found.question.endswith('?')
+    assert found.document
+    assert found.claims
+    assert found.figures
+    assert len(found.runs) == len(found.points) * found.seeds
+    assert len({run.id for run in found.runs}) == len(found.runs)
+    if size == 'paper':
+        assert found.seeds >= 6
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_sizes_are_different_experiments(name):
+    runs = [{run.id for run in experiment.build(module(name).get_config(size)).runs}
+            for size in experiment.SIZES]  # fmt: skip
+    assert not runs[0] & runs[1]
+    assert not runs[1] & runs[2]
+
+
+@pytest.mark.parametrize('name', CONFIGS)
+def test_it_runs_at_smoke(name, tmp_path):
+    found = experiment.build(module(name).get_config('smoke'))
+    out = io.StringIO()
+    answer = laboratory.run(found, tmp_path, Console(file=out), command='test')
+    results = answer.results
+    assert results.final('test_accuracy').shape == (len(found.points), found.seeds)
+    assert np.isfinite(results.final('test_accuracy')[~results.diverged]).all()
+    assert not results.diverged.all()
+    assert len(answer.verdicts) == len(found.claims)
+    assert len(json.loads((tmp_path / 'claims.json').read_text())) == len(found.claims)
+    for figure in found.figures:
+        assert (tmp_path / 'figures' / f'{figure.name}.png').stat().st_size > 2_000
+        assert (tmp_path / 'figures' / f'{figure.name}.svg').stat().st_size > 2_000
+    page = answer.report.read_text()
+    assert all(figure.title in page for figure in found.figures)
+    assert 'digits' in page
+    assert str(answer.report) in out.getvalue().replace('\n', '')
