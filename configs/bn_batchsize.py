@@ -21,15 +21,18 @@ def get_config(size=None):
     config = common.role_cnn('bn_batchsize', size)
     config.question = 'Does batch norm regularise more when the batches are larger?'
     config.document = 'ROLE §5.3, Figure 4'
-    sizes = (8, 64) if config.size == 'smoke' else (8, 16, 32, 64, 128, 256)
+    sizes = {'smoke': (8, 64), 'quick': (8, 32, 128, 256), 'paper': (8, 16, 32, 64, 128, 256)}
+    if config.size == 'quick':
+        config.data.train_size, config.train.epochs = 2_000, 5
+        config.seeds = 4
     config.sweep = product(
-        grid('train.batch_size', *sizes), grid('model.batch_norm', 'before', 'none')
+        grid('train.batch_size', *sizes[config.size]), grid('model.batch_norm', 'before', 'none')
     )
     config.names = (
         ('train.batch_size', 'batch size'),
         ('model.batch_norm', 'batch norm'),
-        ('model.batch_norm=before', 'with batch norm'),
-        ('model.batch_norm=none', 'without batch norm'),
+        ('model.batch_norm=before', 'with BN'),
+        ('model.batch_norm=none', 'without BN'),
     )
     with_bn, without = {'model.batch_norm': 'before'}, {'model.batch_norm': 'none'}
     along = {'along': 'train.batch_size', 'at': 'last_epoch'}

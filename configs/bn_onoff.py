@@ -25,8 +25,8 @@ def get_config(size=None):
     config.sweep = grid('model.batch_norm', 'before', 'none')
     config.names = (
         ('model.batch_norm', 'batch norm'),
-        ('model.batch_norm=before', 'with batch norm'),
-        ('model.batch_norm=none', 'without batch norm'),
+        ('model.batch_norm=before', 'with BN'),
+        ('model.batch_norm=none', 'without BN'),
     )
     config.figures = (
         {

@@ -25,7 +25,7 @@ def get_config(size=None):
     tenths = (2, 4, 7, 10) if config.size == 'smoke' else range(1, 11)
     config.sweep = grid('dropout.hidden', *((10 - tenth) / 10 for tenth in tenths))
     if config.size == 'quick':
-        config.train.epochs = 8
+        config.train.epochs = 6
     config.names = ((KEEP, 'probability of keeping a unit'),)
     config.figures = (
         {

@@ -17,6 +17,7 @@ from jaxtweaks.nn import dropout as dropout_lib
 from jaxtweaks.nn import norm
 from jaxtweaks.nn.init import initial_weights
 from jaxtweaks.nn.pool import max_pool
+from jaxtweaks.nn.reduce import add_bias
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     'relu': jax.nn.relu,
@@ -46,7 +47,7 @@ class Dense(nn.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """[batch, in] to [batch, features]."""
         kernel, bias = _weights(self, (x.shape[-1], self.features), self.init)
-        return x @ kernel + bias[None]
+        return add_bias(x @ kernel, bias)
 
 
 class Conv(nn.Module):
@@ -61,7 +62,7 @@ class Conv(nn.Module):
         """[batch, height, width, in] to [batch, height', width', features]."""
         shape = (3, 3, x.shape[-1], self.features)
         kernel, bias = _weights(self, shape, self.init)
-        return conv_lib.conv(x, kernel, self.padding) + bias[None, None, None]
+        return add_bias(conv_lib.conv(x, kernel, self.padding), bias)
 
 
 class BatchNorm(nn.Module):

@@ -1,26 +1,11 @@
 """Batch normalisation as pure functions."""
 
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
 
-# A sum over rows of so many values side by side keeps the vector units of a CPU busy.
-_ROW = 256
-
-
-def feature_sum(x: jax.Array) -> jax.Array:
-    """Sum over all axes but the last: [..., features] to [features].
-
-    In two stages, first over rows made of several feature vectors side by side: XLA's CPU backend
-    reduces such rows several times faster than single short ones.
-    """
-    features = x.shape[-1]
-    count = x.size // features
-    together = math.gcd(count, max(_ROW // features, 1))
-    partial = jnp.sum(x.reshape(count // together, together * features), 0)
-    return jnp.sum(partial.reshape(together, features), 0)
+from jaxtweaks.nn.reduce import feature_sum
 
 
 def batch_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -176,6 +176,9 @@ def _dots(axes: Axes, place: float, seeds: Seeds, look: dict[str, Any], row: int
         alpha=0.45,
         transform=beside,
     )
+    # What is not in data coordinates alone does not count for the limits by itself.
+    whole = seeds.whole[np.isfinite(seeds.whole)]
+    axes.update_datalim([(place, value) for value in whole], updatex=False)
     if len(seeds.broken):
         bottom = axes.get_xaxis_transform()
         axes.plot([place], [0.03 + _CROSS_ROW * row], transform=bottom, **_cross(look['color']))
@@ -185,7 +188,8 @@ def _published(panel: Panel, scale: figure_axes.Scale | None) -> None:
     if panel.metric != panel.figure.metrics[0]:
         return
     axes = panel.axes
-    for j, item in enumerate(panel.figure.published):
+    for item in panel.figure.published:
+        j = _source(panel.figure, item)
         if len(item) == 2:
             axes.axhline(item[0], **_line_mark(j))
         elif scale is not None and item[0] in scale.position:
@@ -215,11 +219,18 @@ def _extra_handles(figure: Figure, results: Results, settings: Sequence[int]) ->
         handles += [
             Line2D([], [], label=label, **_vertical(j)) for j, (_, label) in enumerate(figure.marks)
         ]
-    for j, item in enumerate(figure.published):
+    by_source = {_source(figure, item): item for item in figure.published}
+    for j, item in by_source.items():
         mark = _line_mark(j) if len(item) == 2 else _point_mark(j)
         words = f'published: {item[-1]}' if item[-1] not in ('', 'published') else 'published'
         handles.append(Line2D([], [], label=words, **mark))
     return handles
+
+
+def _source(figure: Figure, item: tuple[Any, ...]) -> int:
+    """Which look a published value has: one for each label and kind of mark."""
+    kinds = dict.fromkeys((len(other), other[-1]) for other in figure.published)
+    return list(kinds).index((len(item), item[-1]))
 
 
 def _label(figure: Figure, hue: Any) -> str:

@@ -31,7 +31,7 @@ def candidates(static: Setting) -> tuple[str, ...]:
     """The ways of batching worth measuring for a program on this machine."""
     convolutional = static.model.name == 'cnn'
     if jax.default_backend() == 'cpu':
-        return ('map', 'vmap_loop', 'vmap_matmul') if convolutional else ('map', 'vmap_loop')
+        return 'map', 'vmap_loop'  # patches and a matrix product never came near (performance.md)
     return ('vmap_matmul', 'vmap_grouped', 'map') if convolutional else ('vmap_matmul',)
 
 

@@ -106,7 +106,7 @@ def train_group(
             raise Interrupted(stopping)
     found = compiled.finish(hyper, at.state, data)
     found = {name: np.asarray(value) for name, value in found.items()}
-    return _without_padding(group, at, found) | {'seconds': clock.seconds()}
+    return _without_padding(group, at.history, found) | {'seconds': clock.seconds()}
 
 
 def evaluation_work(program: Program, data: DeviceData) -> float:
@@ -133,20 +133,14 @@ def _live(state: State, steps: int, runs: int) -> tuple[float, float]:
 
 
 def _without_padding(
-    group: Group, at: checkpoint.Progress, found: dict[str, np.ndarray]
+    group: Group, history: dict[str, list[np.ndarray]], found: dict[str, np.ndarray]
 ) -> dict[str, Any]:
     count = len(group.runs)
     found = {name: value[:count] for name, value in found.items()}
-    confusion, chosen = found.pop('confusion'), found.pop('chosen_epoch')
-    history = {name: np.asarray(values)[:, :count] for name, values in at.history.items()}
+    apart = {name: found.pop(name) for name in ('confusion', 'chosen_epoch', 'diverged_at')}
+    history = {name: np.asarray(values)[:, :count] for name, values in history.items()}
     last = {name: values[-1] for name, values in history.items() if 'running' in name}
-    return {
-        'history': history,
-        'finals': found | last,
-        'confusion': confusion,
-        'chosen_epoch': chosen,
-        'diverged_at': np.asarray(at.state['diverged_at'])[:count],
-    }
+    return {'history': history, 'finals': found | last, **apart}
 
 
 class _Clock:

@@ -90,8 +90,8 @@ class Program:
 
         Returns:
           A dict: 'params', 'batch_stats', 'opt_state'; 'step' (int32); 'diverged_at', the step of
-          the first non-finite loss or −1; 'loss_sum' and 'correct_sum' of the epoch so far; and,
-          unless the last parameters are kept, 'best': the parameters chosen so far.
+          the first non-finite loss or −1; 'epoch_steps', 'loss_sum' and 'correct_sum' of the
+          epoch so far; and, unless the last parameters are kept, 'best': those chosen so far.
         """
         network = models.build(trace.join(self.static, hyper), self.classes)
         example = jnp.zeros((2, *data.training.images.shape[1:]), jnp.float32)
@@ -103,6 +103,7 @@ class Program:
             'opt_state': self._optimiser(hyper).init(params),
             'step': jnp.int32(0),
             'diverged_at': jnp.int32(-1),
+            'epoch_steps': jnp.int32(0),
             'loss_sum': jnp.float32(0),
             'correct_sum': jnp.float32(0),
         }
@@ -133,7 +134,8 @@ class Program:
         order = jax.random.permutation(stream_key(seed, 'order', epoch), self.train_size)
         fresh = start == 0
         state = state | {
-            name: jnp.where(fresh, 0, state[name]) for name in ('loss_sum', 'correct_sum')
+            name: jnp.where(fresh, jnp.zeros_like(state[name]), state[name])
+            for name in ('epoch_steps', 'loss_sum', 'correct_sum')
         }
         batch = jnp.arange(self.static.train.batch_size)
 
@@ -181,6 +183,7 @@ class Program:
             'batch_stats': stats,
             'opt_state': opt_state,
             'step': state['step'] + 1,
+            'epoch_steps': state['epoch_steps'] + 1,
             'diverged_at': jnp.where(first_bad, state['step'], state['diverged_at']),
             'loss_sum': state['loss_sum'] + loss,
             'correct_sum': state['correct_sum'] + jnp.mean(jnp.argmax(logits, -1) == y),
@@ -197,8 +200,8 @@ class Program:
           the parameters and the noise they were trained with.
         """
         metrics = {
-            'running_loss': state['loss_sum'] / self.steps_per_epoch,
-            'running_accuracy': state['correct_sum'] / self.steps_per_epoch,
+            'running_loss': state['loss_sum'] / state['epoch_steps'],
+            'running_accuracy': state['correct_sum'] / state['epoch_steps'],
         }
         for name, split in (('train', self._shown(data)), ('validation', data.validation)):
             measured = self.evaluate(hyper, state, data, split)
@@ -212,10 +215,12 @@ class Program:
 
         Returns:
           'train_loss', 'validation_loss', 'test_loss', each also as accuracy, scalars;
-          'confusion' of the test set, int32 [classes, classes]; 'chosen_epoch', 1 for the first.
+          'confusion' of the test set, int32 [classes, classes]; 'chosen_epoch', 1 for the first;
+          'diverged_at' as in the state, or the number of steps if only the last update ruined what
+          is tested.
         """
         if self.static.train.select == 'last':
-            chosen = state | {'epoch': state['step'] // self.steps_per_epoch}
+            chosen = state | {'epoch': jnp.int32(self.static.train.epochs)}
         else:
             chosen = state['best']
         splits = {'train': self._shown(data), 'validation': data.validation, 'test': data.test}
@@ -223,7 +228,9 @@ class Program:
         for name, split in splits.items():
             measured = self.evaluate(hyper, chosen, data, split)
             found |= {f'{name}_{key}': measured[key] for key in ('loss', 'accuracy')}
-        return found | {'confusion': measured['confusion']}
+        ruined = (state['diverged_at'] < 0) & ~jnp.isfinite(found['test_loss'])
+        diverged_at = jnp.where(ruined, state['step'], state['diverged_at'])
+        return found | {'confusion': measured['confusion'], 'diverged_at': diverged_at}
 
     def evaluate(
         self,
@@ -242,8 +249,8 @@ class Program:
 
         Returns:
           'loss' and 'accuracy', float32 scalars; 'confusion', int32 [classes, classes]: images by
-          (true, predicted) class. If any logit is not finite the loss is NaN and so is the
-          accuracy: a network that diverged predicts nothing.
+          (true, predicted) class. If the loss is not finite the accuracy is
+          NaN: a network that diverged predicts nothing.
         """
         network = models.build(trace.join(self.static, hyper), self.classes)
         count = split.labels.shape[0]

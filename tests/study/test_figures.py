@@ -124,6 +124,28 @@ def test_effect_shows_means_bars_dots_and_published():
     assert {'published: ROLE', 'published', 'a run that diverged'} <= set(labels)
 
 
+def test_every_seed_lies_inside_the_axes_and_a_source_is_named_once():
+    results = batch_sizes()
+    values = results.finals['test_accuracy']
+    values[:2, 0] = 0.99  # outside their own interval
+    published = ((8, 0.7, 'ROLE'), (32, 0.72, 'ROLE'))
+    where = {'model.batch_norm': 'none'}
+    spec = figure(
+        kind='effect',
+        metrics=('test_accuracy',),
+        x='train.batch_size',
+        where=where,
+        published=published,
+    )
+    sheet = draw(spec, results)
+    low, high = sheet.axes[0].get_ylim()
+    shown = values[results.select(where)]
+    assert low <= np.nanmin(shown)
+    assert np.nanmax(shown) <= high
+    labels = [text.get_text() for legend in sheet.legends for text in legend.get_texts()]
+    assert labels.count('published: ROLE') == 1
+
+
 def test_zero_stands_apart_on_a_logarithmic_axis():
     results = sweep({'penalty.l2': (0.0, 1e-4, 1e-3, 1e-2)})
     spec = figure(kind='effect', metrics=('test_accuracy',), x='penalty.l2', log_x=True)

@@ -104,6 +104,7 @@ def record(seed, epoch):
         'matched': jnp.bool_(True),
         'first': jnp.zeros((p.steps_per_epoch, 8), jnp.int32),
         'step': jnp.int32(0),
+        'epoch_steps': jnp.int32(0),
         'loss_sum': jnp.float32(0),
         'correct_sum': jnp.float32(0),
     }
@@ -365,6 +366,7 @@ def test_selection_keeps_the_right_epoch(select, script, kept):
     state = {
         'params': params(-1),
         'batch_stats': params(-1),
+        'epoch_steps': jnp.int32(0),
         'loss_sum': jnp.float32(0),
         'correct_sum': jnp.float32(0),
     }

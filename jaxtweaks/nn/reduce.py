@@ -1,0 +1,31 @@
+"""Sums over a batch, and what needs them."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+
+# A sum over rows of so many values side by side keeps the vector units of a CPU busy.
+_ROW = 256
+
+
+def feature_sum(x: jax.Array) -> jax.Array:
+    """Sum over all axes but the last: [..., features] to [features].
+
+    In two stages, first over rows made of several feature vectors side by side: XLA's CPU backend
+    reduces such rows several times faster than single short ones.
+    """
+    features = x.shape[-1]
+    count = x.size // features
+    together = math.gcd(count, max(_ROW // features, 1))
+    partial = jnp.sum(x.reshape(count // together, together * features), 0)
+    return jnp.sum(partial.reshape(together, features), 0)
+
+
+@jax.custom_vjp
+def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
+    """x [..., features] + bias [features]; the gradient for the bias is a `feature_sum`."""
+    return x + bias.reshape((1,) * (x.ndim - 1) + bias.shape)
+
+
+add_bias.defvjp(lambda x, bias: (add_bias(x, bias), None), lambda _, g: (g, feature_sum(g)))
