@@ -1,0 +1,52 @@
+"""Does batch norm belong before or after the ReLU? (DEEPREG, batch normalisation)
+
+    python main.py --config=configs/bn_placement.py
+
+The lecture says that experiments are generally in favour of after. The CNN of ROLE §2, since the
+lecture names no network, with batch norm before each ReLU, after it, and without.
+
+Choices of this project: the network and all of `common.role_cnn`.
+"""
+
+from configs import common
+from jaxtweaks.sweep.expand import grid
+
+BN = 'model.batch_norm'
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.role_cnn('bn_placement', size)
+    config.question = 'Does batch norm belong before or after the ReLU?'
+    config.document = 'DEEPREG, batch normalisation'
+    if config.size == 'quick':
+        config.train.epochs = 8
+    config.sweep = grid(BN, 'before', 'after', 'none')
+    config.names = ((BN, 'batch norm'), (f'{BN}=before', 'before ReLU'), (f'{BN}=after', 'after'))
+    config.figures = (
+        {
+            'name': 'by_epoch',
+            'kind': 'curves',
+            'title': 'Training and validation loss by epoch',
+            'metrics': ('running_loss', 'validation_loss'),
+            'hue': BN,
+        },
+        {
+            'name': 'test_accuracy',
+            'kind': 'effect',
+            'title': 'Test accuracy',
+            'metrics': ('test_accuracy',),
+            'x': BN,
+        },
+    )
+    config.claims = (
+        {
+            'sentence': 'Batch norm after the ReLU is more accurate than before it.',
+            'source': 'DEEPREG, batch normalisation',
+            'kind': 'greater',
+            'metric': 'test_accuracy',
+            'a': {BN: 'after'},
+            'b': {BN: 'before'},
+        },
+    )
+    return config

@@ -1,0 +1,92 @@
+"""Which deviation must random initial weights have? (ROLE §6.2, Figure 6)
+
+    python main.py --config=configs/init_constant_random.py
+
+The CNN of ROLE §2 with all weights constant (0 or 1), normal N(0, σ²) or uniform U(−√3σ, √3σ), σ
+from 1e-4 to 1. All of them are one program: scheme, law and σ are traced.
+
+Choices of this project: see `common.role_cnn`; "does not train" is read as a training loss at the
+end that is not below 2.25, where a network that has learned nothing stands at log 10 = 2.303.
+"""
+
+from configs import common
+from jaxtweaks.sweep.expand import grid, product, union
+
+LAW, SIGMA = 'init.distribution', 'init.sigma'
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.role_cnn('init_constant_random', size)
+    config.question = 'Which deviation must random initial weights have?'
+    config.document = 'ROLE §6.2, Figure 6'
+    config.init.scheme = 'sigma'
+    sigmas = (1e-4, 1e-3, 0.01, 0.03, 0.05, 0.07, 0.1, 0.3, 1.0)
+    if config.size == 'smoke':
+        sigmas = (1e-4, 0.03, 0.05, 0.07, 1.0)
+    elif config.size == 'quick':
+        config.data.train_size, config.train.epochs = 4_000, 4
+    random = {LAW: ('normal', 'uniform')}
+    config.sweep = union(
+        product(grid(LAW, 'constant'), grid(SIGMA, 0.0, 1.0)),
+        product(grid(LAW, 'normal', 'uniform'), grid(SIGMA, *sigmas)),
+    )
+    config.names = ((LAW, 'initial weights'), (SIGMA, 'σ (or the constant)'))
+    config.figures = (
+        {
+            'name': 'figure_6',
+            'kind': 'curves',
+            'title': 'Training loss by epoch',
+            'metrics': ('train_loss',),
+            'hue': SIGMA,
+            'panels': LAW,
+        },
+        {
+            'name': 'by_sigma',
+            'kind': 'effect',
+            'title': 'Training loss at the end against σ',
+            'metrics': ('train_loss',),
+            'x': SIGMA,
+            'hue': LAW,
+            'where': random,
+            'log_x': True,
+        },
+    )
+    stuck = {'kind': 'level', 'metric': 'train_loss', 'level': 2.25, 'direction': 'above'}
+    config.claims = (
+        {
+            'sentence': 'Weights that are all 0 do not train (training loss stays above 2.25).',
+            'source': 'ROLE §6.2',
+            'a': {LAW: 'constant', SIGMA: 0.0},
+            **stuck,
+        },
+        {
+            'sentence': 'Weights that are all 1 do not train (training loss stays above 2.25).',
+            'source': 'ROLE §6.2',
+            'a': {LAW: 'constant', SIGMA: 1.0},
+            **stuck,
+        },
+        *(
+            {
+                'sentence': f'σ = {sigma:g} is too {words}: the loss stays above that of σ = 0.05.',
+                'source': 'ROLE §6.2',
+                'kind': 'greater',
+                'metric': 'train_loss',
+                'a': {SIGMA: sigma},
+                'b': {SIGMA: 0.05},
+                'where': random,
+            }
+            for sigma, words in ((1e-4, 'low'), (1.0, 'high'))
+        ),
+        {
+            'sentence': 'The best σ lies in [0.03, 0.07].',
+            'source': 'ROLE §6.2',
+            'kind': 'optimum',
+            'metric': 'train_loss',
+            'along': SIGMA,
+            'a': random,
+            'within': (0.03, 0.07),
+            'goal': 'min',
+        },
+    )
+    return config

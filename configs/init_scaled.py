@@ -1,0 +1,80 @@
+"""Which scaled initialisation is best? (ROLE §6.2, Figure 7)
+
+    python main.py --config=configs/init_scaled.py
+
+The CNN of ROLE §2 with LeCun (σ² = 1/N), Glorot (2/(N_in + N_out)) and He (2/N) weights, normal and
+uniform, beside plain random weights with σ = 0.05, the middle of the document's good range.
+
+Choices of this project: see `common.role_cnn`; Figure 7 does not say what it draws: training loss
+by epoch here, as Figure 6; "a little bit the same" is read as a difference below 0.05 in the
+training loss.
+"""
+
+from configs import common
+from jaxtweaks.sweep.expand import grid, product
+
+SCHEME, LAW = 'init.scheme', 'init.distribution'
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.role_cnn('init_scaled', size)
+    config.question = 'Which scaled initialisation is best?'
+    config.document = 'ROLE §6.2, Figure 7'
+    config.sweep = product(
+        grid(SCHEME, 'lecun', 'glorot', 'he', 'sigma'), grid(LAW, 'normal', 'uniform')
+    )
+    if config.size == 'quick':
+        config.train.epochs = 6
+    config.names = (
+        (SCHEME, 'scheme'),
+        (LAW, 'law'),
+        (f'{SCHEME}=lecun', 'LeCun'),
+        (f'{SCHEME}=glorot', 'Glorot'),
+        (f'{SCHEME}=he', 'He'),
+        (f'{SCHEME}=sigma', 'σ = 0.05'),
+    )
+    config.figures = (
+        {
+            'name': 'figure_7',
+            'kind': 'curves',
+            'title': 'Training loss by epoch',
+            'metrics': ('train_loss',),
+            'hue': SCHEME,
+            'panels': LAW,
+        },
+        {
+            'name': 'by_scheme',
+            'kind': 'effect',
+            'title': 'Training loss and test accuracy at the end',
+            'metrics': ('train_loss', 'test_accuracy'),
+            'x': SCHEME,
+            'hue': LAW,
+        },
+    )
+    loss = {'metric': 'train_loss', 'source': 'ROLE §6.2, Figure 7'}
+    config.claims = (
+        {
+            'sentence': 'Scaled variance trains better than plain random weights.',
+            'kind': 'less',
+            'a': {SCHEME: ('lecun', 'glorot', 'he')},
+            'b': {SCHEME: 'sigma'},
+            **loss,
+        },
+        {
+            'sentence': 'LeCun trains better than Glorot and He.',
+            'kind': 'less',
+            'a': {SCHEME: 'lecun'},
+            'b': {SCHEME: ('glorot', 'he')},
+            **loss,
+        },
+        {
+            'sentence': 'Glorot and He give a little bit the same results.',
+            'kind': 'equivalent',
+            'a': {SCHEME: 'glorot'},
+            'b': {SCHEME: 'he'},
+            'margin': 0.05,
+            **loss,
+        },
+    )
+    return config

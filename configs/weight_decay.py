@@ -1,0 +1,63 @@
+"""How much weight decay is best? (ROLE §7, Figures 8 and 9)
+
+    python main.py --config=configs/weight_decay.py
+
+The CNN of ROLE §2 with the penalty ½λΣw² over all parameters, biases included, λ = 0 and 1e-6 …
+1e-1.
+
+Choices of this project: see `common.role_cnn`; "too large" is λ = 0.1; whether some λ > 0 beats
+λ = 0 is asked of the accuracy's peak inside the range.
+"""
+
+from configs import common
+from jaxtweaks.sweep.expand import grid
+
+LAMBDA = 'penalty.l2'
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.role_cnn('weight_decay', size)
+    config.question = 'How much weight decay is best?'
+    config.document = 'ROLE §7, Figures 8 and 9'
+    config.penalty.l2_scope = 'all'
+    config.sweep = grid(LAMBDA, 0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+    if config.size == 'quick':
+        config.train.epochs = 8
+    config.names = ((LAMBDA, 'weight decay λ'),)
+    config.figures = (
+        {
+            'name': 'figure_8',
+            'kind': 'curves',
+            'title': 'Training and validation accuracy by epoch',
+            'metrics': ('train_accuracy', 'validation_accuracy'),
+            'hue': LAMBDA,
+        },
+        {
+            'name': 'figure_9',
+            'kind': 'effect',
+            'title': 'Validation loss and accuracy against λ',
+            'metrics': ('validation_loss', 'validation_accuracy'),
+            'x': LAMBDA,
+            'log_x': True,
+        },
+    )
+    config.claims = (
+        {
+            'sentence': 'Some weight decay is better than none and than the most.',
+            'source': 'ROLE §7.2, Figure 9',
+            'kind': 'peak',
+            'metric': 'validation_accuracy',
+            'along': LAMBDA,
+            'goal': 'max',
+        },
+        {
+            'sentence': 'Too large a decay (0.1) leads to poor results.',
+            'source': 'ROLE §7.2',
+            'kind': 'less',
+            'metric': 'test_accuracy',
+            'a': {LAMBDA: 0.1},
+            'b': {LAMBDA: 0.0},
+        },
+    )
+    return config
