@@ -10,6 +10,10 @@ with and without the control subtracted.
 
 Choices of this project: see `common.role_cnn`; batch norm before the ReLU; the same learning rate
 at every batch size.
+
+Expected (quick, CIFAR-10 (JPEG q75), 4 seeds, 3.5 minutes on two CPU cores): test accuracy falls
+with the batch size (contradicted, −6.1 points from 8 to 256), the other claims are inconclusive or
+contradicted: at equal epochs a larger batch takes fewer steps.
 """
 
 from configs import common

@@ -8,6 +8,9 @@ end.
 
 Choices of this project: see `common.role_cnn`; batch norm before the ReLU. The training loss that
 both reach is taken per seed: the worse of the two runs' best epochs.
+
+Expected (quick, CIFAR-10 (JPEG q75), 3 seeds, 4 minutes on two CPU cores): all three claims
+inconclusive; test accuracy 54.5 ± 3.0% with, 54.1 ± 0.6% without.
 """
 
 from configs import common
