@@ -73,7 +73,6 @@ def mlp_bn(name: str, size: str | None, hidden: tuple[int, ...]) -> ConfigDict:
         config.data.train_size = 20_000
     else:
         smoke(config)
-        config.schedule.half_cycle_epochs = 0.5
     return config
 
 

@@ -68,13 +68,11 @@ def get_config(size=None):
         },
         *(
             {
-                'sentence': f'σ = {sigma:g} is too {words}: the loss stays above that of σ = 0.05.',
+                'sentence': f'σ = {sigma:g} is too {words}: the network does not train (training '
+                'loss stays above 2.25).',
                 'source': 'ROLE §6.2',
-                'kind': 'greater',
-                'metric': 'train_loss',
-                'a': {SIGMA: sigma},
-                'b': {SIGMA: 0.05},
-                'where': random,
+                'a': {**random, SIGMA: sigma},
+                **stuck,
             }
             for sigma, words in ((1e-4, 'low'), (1.0, 'high'))
         ),

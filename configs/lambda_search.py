@@ -6,8 +6,8 @@ The 3-layer network with batch norm at 10 random λ = 10^u, u ~ Uniform(−5, �
 document's default λ = 0.005. The document finds the best validation accuracy near λ = 0.0015, with
 53% on test: no better than the default.
 
-Choices of this project: see `common.mlp_bn`; the sample's seed. The document's finer second round
-is not run.
+Choices of this project: see `common.mlp_bn`; the sample's seed. The document's
+Figure 11, the confusion matrix at the best λ, is not drawn.
 """
 
 from configs import common
@@ -54,13 +54,11 @@ def get_config(size=None):
             'goal': 'max',
         },
         {
-            'sentence': 'The validation loss only falls as λ does: its best is below 0.0015.',
+            'sentence': 'The lower λ, the better the validation loss.',
             'source': 'MLP-BN §5, Figure 10',
-            'kind': 'optimum',
+            'kind': 'increasing',
             'metric': 'validation_loss',
             'along': LAMBDA,
-            'within': (0.0, 0.0015),
-            'goal': 'min',
         },
     )
     return config

@@ -2,8 +2,8 @@
 
     python main.py --config=configs/lr_size.py
 
-The CNN of ROLE §2 with constant learning rates 1e-7 … 1e-1. Beyond the document, the share of runs
-that diverge is recorded, and the edge beyond which a rate is too large.
+The CNN of ROLE §2 with constant learning rates 1e-7 … 1e-1. Beyond the document: whether the
+largest are too large.
 
 Choices of this project: see `common.role_cnn`; "does not train" is read as a test accuracy within 5
 percentage points of chance, 10%.

@@ -49,6 +49,7 @@ def write(
     workdir: Workdir,
     found: Sequence[dict[str, Any]],
     dataset: Dataset,
+    tensorboard: bool = False,
 ) -> Answer:
     """Tests the claims, draws the figures, and writes everything into the work folder.
 
@@ -57,12 +58,15 @@ def write(
       workdir: with its manifest.
       found: the results of all groups.
       dataset: the data that was used.
+      tensorboard: also write event files.
     """
     runs = experiment.runs
     results = collect(runs, found, dataset)
     export.write_parquet(workdir.path / 'epochs.parquet', export.epoch_rows(runs, results.curves))
     rows = export.run_rows(runs, results.finals, results.chosen_epoch, results.diverged_at)
     export.write_parquet(workdir.path / 'runs.parquet', rows)
+    if tensorboard:
+        export.write_tensorboard(workdir.path / 'tensorboard', runs, results.curves)
     verdicts = claims.evaluate(experiment.claims, results)
     described = [verdict.to_dict() for verdict in verdicts]
     workdir.write_json('claims.json', described)

@@ -6,6 +6,7 @@ Ctrl-C or SIGTERM, with the state saved.
 
 import difflib
 import functools
+import importlib.util
 import operator
 import os
 import shlex
@@ -48,6 +49,12 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
     )
     flags.DEFINE_bool('dry_run', False, 'Say what would be done, and stop.', flag_values=values)
     flags.DEFINE_bool('quiet', False, 'Say only what must not be missed.', flag_values=values)
+    flags.DEFINE_bool(
+        'tensorboard',
+        False,
+        'Also write TensorBoard event files (needs the extra tensorboard).',
+        flag_values=values,
+    )
     flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
     return values
 
@@ -66,6 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 128 + signal.SIGINT
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        where = f'{error.filename}: ' if error.filename else ''
+        _complain(
+            f'error: {where}{error.strerror or error}; what was finished is kept, and the same '
+            'command goes on from there'
+        )
         return 1
     except Exception:
         traceback.print_exc()
@@ -93,6 +107,10 @@ def _main(argv: list[str], console: Console) -> int:
 
     path = Path(values.workdir or f'runs/{experiment.name}-{experiment.size}')
     command = _command(argv)
+    if values.tensorboard and importlib.util.find_spec('tensorboardX') is None:
+        raise UserError(
+            "--tensorboard: tensorboardX is not installed; pip install -e '.[tensorboard]'"
+        )
     try:
         laboratory.run(
             experiment,
@@ -101,6 +119,7 @@ def _main(argv: list[str], console: Console) -> int:
             command=command,
             dry_run=values.dry_run,
             quiet=values.quiet,
+            tensorboard=values.tensorboard,
         )
     except Interrupted as interrupted:
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')

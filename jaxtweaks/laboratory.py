@@ -31,6 +31,7 @@ def run(
     command: str,
     dry_run: bool = False,
     quiet: bool = False,
+    tensorboard: bool = False,
 ) -> Answer | None:
     """Carries out an experiment in the folder `path`, going on from what is there.
 
@@ -41,6 +42,7 @@ def run(
       command: how the user called it, for the record.
       dry_run: stop after the plan, with nothing written.
       quiet: say only what must not be missed.
+      tensorboard: also write event files.
 
     Returns:
       The answer, or None after a dry run.
@@ -73,7 +75,7 @@ def run(
         reporter = for_console(console, quiet)
         runner.run_groups(groups, workdir, machine, experiment.execution, reporter)
         found = [workdir.load_result(group, reporter.note) for group in groups]
-        answer = answers.write(experiment, workdir, found, dataset)
+        answer = answers.write(experiment, workdir, found, dataset, tensorboard)
         if not quiet:
             answer.show(console)
         return answer

@@ -3,9 +3,9 @@
 `jax.vmap` over the kernels of `lax.conv_general_dilated` makes a grouped convolution, several
 times slower than the convolutions it replaces (JAX issues 13800, 15339 and 26568); and XLA's
 CPU backend leaves the gradients of a convolution in a layout it has no fast kernel for when they
-stand in a loop (JAX issue 12868). So the forward pass and both gradients are written here as
-plain NHWC/HWIO convolutions (a custom VJP), and what `vmap` makes of each of them is chosen
-(`lowering`). Models are still written for one network.
+stand in a loop (JAX issue 12868). So the forward pass and both gradients are written here (a
+custom VJP): plain NHWC/HWIO convolutions, and products of matrices for the kernel. What `vmap`
+makes of each of them is chosen (`lowering`). Models are still written for one network.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
 # What vmap over kernels becomes: a loop over the runs; patches and one batched matrix product;
-# or the grouped convolution that JAX would make of it.
+# or whatever JAX makes of it, a grouped convolution where one network has a convolution.
 LOWERINGS = ('loop', 'matmul', 'grouped')
 _lowering = contextvars.ContextVar('lowering', default='loop')
 

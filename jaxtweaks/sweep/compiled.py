@@ -93,10 +93,10 @@ class GroupProgram:
         return self._call('finish', f, (hyper, state, data))
 
     def memory(self) -> int:
-        """Bytes that `advance` needs beside the data, once it has been compiled."""
-        analysis = self._executables['advance'].memory_analysis()
-        state = analysis.output_size_in_bytes
-        return state + analysis.temp_size_in_bytes
+        """Bytes that the most demanding of the methods called so far needs beside the data."""
+        analyses = [found.memory_analysis() for found in self._executables.values()]
+        state = max(analysis.output_size_in_bytes for analysis in analyses)
+        return state + max(analysis.temp_size_in_bytes for analysis in analyses)
 
     def _call(
         self,

@@ -1,6 +1,8 @@
 """The rows of a sweep as Parquet: one per run and epoch, and one per run."""
 
 import io
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,31 @@ def write_parquet(path: Path, table: pa.Table) -> None:
     buffer = io.BytesIO()
     pq.write_table(table, buffer, write_page_checksum=True)
     atomic.write(path, buffer.getvalue())
+
+
+def write_tensorboard(folder: Path, runs: list[Run], curves: dict[str, np.ndarray]) -> None:
+    """Writes an event file for each run, with every metric by epoch.
+
+    Args:
+      folder: gets a folder for each run, named by its swept fields and seed.
+      runs, curves: as for `epoch_rows`.
+
+    Raises:
+      ImportError: tensorboardX, an extra, is not installed.
+    """
+    from tensorboardX import SummaryWriter
+
+    for i, run in enumerate(runs):
+        words = [f'{name}={value}' for name, value in run.point.items()] + [f'seed={run.seed}']
+        name = re.sub(r'[^\w.=,-]+', '-', ','.join(words))
+        # One file a run, the same name at each drawing: what was there is of the same run.
+        target = folder / f'{name}-{run.id}'
+        shutil.rmtree(target, ignore_errors=True)
+        with SummaryWriter(str(target)) as writer:
+            for metric, values in curves.items():
+                for epoch, value in enumerate(values.reshape(len(runs), -1)[i], 1):
+                    if np.isfinite(value):
+                        writer.add_scalar(metric, float(value), epoch)
 
 
 def _identity(runs: list[Run]) -> dict[str, Any]:

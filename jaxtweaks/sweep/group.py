@@ -78,12 +78,15 @@ def train_group(
     program = compiled.program
     shapes = jax.eval_shape(jax.vmap(program.init, (0, 0, None)), hyper, seeds, data)
     at = checkpoint.load(path, shapes, reporter.note)
+    runs, epochs = len(group.runs), program.static.train.epochs
     if at is None:
         at = checkpoint.Progress(compiled.init(hyper, seeds, data))
+    else:
+        reporter.resumed(_work_done(at, program, data) * runs)
     pace = _Pace(execution.chunk_seconds)
     clock = _Clock(at.seconds)
-    runs, epochs = len(group.runs), program.static.train.epochs
     while at.epoch < epochs:
+        shown = at.epoch + 1
         stop = min(at.done + pace.steps(), program.steps_per_epoch)
         with pace.measure(stop - at.done):
             at.state = compiled.advance(hyper, seeds, at.state, data, at.epoch, at.done, stop)
@@ -96,7 +99,7 @@ def train_group(
             at.record(metrics)
             work += evaluation_work(program, data)
             at.epoch, at.done = at.epoch + 1, 0
-        reporter.advance(work * runs, min(at.epoch + 1, epochs), epochs, *live)
+        reporter.advance(work * runs, shown, epochs, *live)
         stopping = asked_to_stop()
         at.seconds = clock.seconds()
         if stopping or clock.since_save() > execution.checkpoint_seconds:
@@ -119,6 +122,12 @@ def training_work(program: Program, data: DeviceData) -> float:
     """Work of one run, in images trained."""
     images = program.steps * program.static.train.batch_size
     return images + program.static.train.epochs * evaluation_work(program, data)
+
+
+def _work_done(at: checkpoint.Progress, program: Program, data: DeviceData) -> float:
+    """Work of one run up to a checkpoint, in images trained."""
+    steps = at.epoch * program.steps_per_epoch + at.done
+    return steps * program.static.train.batch_size + at.epoch * evaluation_work(program, data)
 
 
 def _live(state: State, steps: int, runs: int) -> tuple[float, float]:

@@ -55,7 +55,9 @@ def probe(group: Group, compiled: GroupProgram, data: DeviceData, seconds: float
     started = time.monotonic()
     hyper, seeds = stack_runs(group.padded(), group.off)
     state = compiled.init(hyper, seeds, data)
-    state = jax.block_until_ready(compiled.advance(hyper, seeds, state, data, 0, 0, 1))
+    state = compiled.advance(hyper, seeds, state, data, 0, 0, 1)
+    # Evaluation has larger batches than training, and may need more memory.
+    state, _ = jax.block_until_ready(compiled.end_epoch(hyper, state, data, 0))
     compile_seconds = time.monotonic() - started
     steps, done = 1, 0
     started = time.monotonic()

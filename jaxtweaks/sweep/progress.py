@@ -17,6 +17,9 @@ class Reporter(Protocol):
     def group(self, text: str) -> None:
         """A group starts."""
 
+    def resumed(self, work: float) -> None:
+        """An earlier launch did so much of the group."""
+
     def advance(self, work: float, epoch: int, epochs: int, loss: float, accuracy: float) -> None:
         """Some work is done; mean loss and accuracy of the epoch so far over the group's runs."""
 
@@ -37,6 +40,9 @@ class Silent:
         """See `Reporter`."""
 
     def group(self, text):
+        """See `Reporter`."""
+
+    def resumed(self, work):
         """See `Reporter`."""
 
     def advance(self, work, epoch, epochs, loss, accuracy):
@@ -67,6 +73,10 @@ class Lines(Silent):
     def group(self, text):
         """See `Reporter`."""
         self._group = text
+
+    def resumed(self, work):
+        """See `Reporter`."""
+        self._clock.resumed(work)
 
     def advance(self, work, epoch, epochs, loss, accuracy):
         """See `Reporter`."""
@@ -107,6 +117,10 @@ class Live(Silent):
         """See `Reporter`."""
         self._bar.update(self._task, description=text, now='compiling …')
 
+    def resumed(self, work):
+        """See `Reporter`."""
+        self._clock.resumed(work)
+
     def advance(self, work, epoch, epochs, loss, accuracy):
         """See `Reporter`."""
         self._clock.advance(work)
@@ -135,6 +149,10 @@ class _Clock:
         self._started = time.monotonic()
 
     def advance(self, work: float) -> None:
+        self._done += work
+
+    def resumed(self, work: float) -> None:
+        self._before += work
         self._done += work
 
     def share(self) -> float:

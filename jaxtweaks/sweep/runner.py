@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from jaxtweaks.sweep import files
-from jaxtweaks.sweep.group import Execution, train_group
+from jaxtweaks.sweep.group import Execution, Interrupted, train_group
 from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import Reporter
@@ -33,6 +33,8 @@ def run_groups(
             for group in waiting:
                 reporter.group(f'group {groups.index(group) + 1}/{len(groups)}')
                 _run_group(group, workdir, machine, execution, asked_to_stop, reporter)
+                if number := asked_to_stop():  # it came while the last figures were computed
+                    raise Interrupted(number)
         finally:
             reporter.end()
 

@@ -22,11 +22,6 @@ class Workdir:
         self._lock: int | None = None
 
     @property
-    def config_path(self) -> Path:
-        """The resolved config, frozen at launch."""
-        return self.path / 'config.json'
-
-    @property
     def figures(self) -> Path:
         """The folder of the figures."""
         return self.path / 'figures'
