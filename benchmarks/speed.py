@@ -1,6 +1,6 @@
 """jaxtweaks against what its users would pick instead: images a second, interleaved, medians.
 
-    pip install -e '.[bench]'        # and a PyTorch of your choice
+    pip install -e '.[bench]'        # with a PyTorch of your choice installed before
     python benchmarks/speed.py [--only cnn_R16_B32] [--seconds 1] [--out speed.json]
 
 All contenders of a case train the same network with the same optimiser on the same images, which
