@@ -32,12 +32,7 @@ def get_config(size=None):
     config.sweep = product(
         grid('train.batch_size', *sizes[config.size]), grid('model.batch_norm', 'before', 'none')
     )
-    config.names = (
-        ('train.batch_size', 'batch size'),
-        ('model.batch_norm', 'batch norm'),
-        ('model.batch_norm=before', 'with BN'),
-        ('model.batch_norm=none', 'without BN'),
-    )
+    config.names = (('train.batch_size', 'batch size'), *common.BATCH_NORM_WORDS)
     with_bn, without = {'model.batch_norm': 'before'}, {'model.batch_norm': 'none'}
     along = {'along': 'train.batch_size', 'at': 'last_epoch'}
     config.figures = (

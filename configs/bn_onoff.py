@@ -26,11 +26,7 @@ def get_config(size=None):
         config.data.train_size = 10_000
         config.train.epochs = 8
     config.sweep = grid('model.batch_norm', 'before', 'none')
-    config.names = (
-        ('model.batch_norm', 'batch norm'),
-        ('model.batch_norm=before', 'with BN'),
-        ('model.batch_norm=none', 'without BN'),
-    )
+    config.names = common.BATCH_NORM_WORDS
     config.figures = (
         {
             'name': 'figure_3',

@@ -26,11 +26,7 @@ def get_config(size=None):
     config.question = 'Does batch norm help a 3-layer MLP trained with cyclical learning rates?'
     config.document = 'MLP-BN §4.1, Figures 1-5'
     config.sweep = grid('model.batch_norm', 'none', 'before')
-    config.names = (
-        ('model.batch_norm', 'batch norm'),
-        ('model.batch_norm=before', 'with BN'),
-        ('model.batch_norm=none', 'without BN'),
-    )
+    config.names = common.BATCH_NORM_WORDS
     published = ()
     if config.size == 'paper':
         published = tuple((bn, value, 'MLP-BN') for bn, value in PUBLISHED.items())

@@ -26,9 +26,7 @@ def get_config(size=None):
     config.document = 'MLP-BN §4.2, Figures 6-9'
     config.sweep = product(grid(WIDTHS, DEEP, SHALLOW), grid(BN, 'none', 'before'))
     config.names = (
-        (BN, 'batch norm'),
-        (f'{BN}=before', 'with BN'),
-        (f'{BN}=none', 'without BN'),
+        *common.BATCH_NORM_WORDS,
         (WIDTHS, 'network'),
         (f'{WIDTHS}={DEEP}', '9 layers'),
         (f'{WIDTHS}={SHALLOW}', '3 layers'),

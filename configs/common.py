@@ -6,6 +6,12 @@ from ml_collections import ConfigDict
 from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.experiment import SIZES, default_config
 
+BATCH_NORM_WORDS = (
+    ('model.batch_norm', 'batch norm'),
+    ('model.batch_norm=before', 'with BN'),
+    ('model.batch_norm=none', 'without BN'),
+)
+
 
 def start(name: str, size: str | None) -> ConfigDict:
     """A config with every key at its default, and its size.

@@ -31,9 +31,7 @@ def get_config(size=None):
     config.init.scheme = 'sigma'
     config.sweep = product(grid(BN, 'none', 'before'), grid(SIGMA, 1e-1, 1e-3, 1e-4))
     config.names = (
-        (BN, 'batch norm'),
-        (f'{BN}=before', 'with BN'),
-        (f'{BN}=none', 'without BN'),
+        *common.BATCH_NORM_WORDS,
         (SIGMA, 'σ of the initial weights'),
     )
     paper = config.size == 'paper'

@@ -14,7 +14,7 @@ from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.study import claim_data, claim_kinds, statistics
 from jaxtweaks.study.claim import KINDS, Claim, Verdict
 from jaxtweaks.study.claim_kinds import Finding
-from jaxtweaks.study.results import LABELS, Results
+from jaxtweaks.study.results import LABELS, Results, without_runs
 
 __all__ = ['KINDS', 'Claim', 'Verdict', 'check', 'evaluate']
 
@@ -68,21 +68,7 @@ def check(
     Raises:
       UserError: naming the claim, what is wrong, and what would be right.
     """
-    nothing = np.zeros(0)
-    sweep = Results(
-        settings=tuple(settings),
-        seeds=nothing,
-        epochs=nothing,
-        curves={},
-        finals={},
-        confusion=nothing,
-        chosen_epoch=nothing,
-        diverged_at=nothing,
-        classes=(),
-        label_counts={},
-        data_label='',
-        fallback=False,
-    )
+    sweep = without_runs(settings)
     for claim in claims:
         try:
             _check_options(claim)

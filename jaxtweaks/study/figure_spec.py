@@ -5,13 +5,11 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import numpy as np
-
 from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.study.figure_data import arrange, column
 from jaxtweaks.study.figure_style import is_number
-from jaxtweaks.study.results import LABELS, Results
+from jaxtweaks.study.results import LABELS, Results, without_runs
 
 _WHERE = Rule('plain', 'swept fields and the value, or tuple of values, to be shown')
 _NAMES = Rule('plain', "words for 'field', 'field=value' or 'value'")
@@ -68,7 +66,7 @@ def check(
       UserError: a figure names a field that is not swept or a metric that is not measured,
         selects nothing, would average settings that differ, or has a name twice.
     """
-    results = _without_runs(settings)
+    results = without_runs(settings)
     seen: set[str] = set()
     for figure in figures:
         if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9_-]*', figure.name):
@@ -132,22 +130,3 @@ def _check_marks(figure: Figure) -> None:
                 'confusion': '(x, value, label)',
             }
             raise UserError(f'published: {item!r} is not {forms[figure.kind]}')
-
-
-def _without_runs(settings: Sequence[dict[str, Any]]) -> Results:
-    """Results that know their settings and nothing else: enough to look up fields."""
-    nothing = np.zeros((len(settings), 0))
-    return Results(
-        settings=tuple(settings),
-        seeds=np.zeros(0, int),
-        epochs=np.zeros(0, int),
-        curves={},
-        finals={},
-        confusion=nothing,
-        chosen_epoch=nothing,
-        diverged_at=nothing,
-        classes=(),
-        label_counts={},
-        data_label='',
-        fallback=False,
-    )

@@ -1,6 +1,7 @@
 """What a sweep found, on named axes (setting, seed, epoch)."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -118,3 +119,22 @@ class Results:
     def diverged(self) -> np.ndarray:
         """Whether a run met a non-finite loss, bool [K, S]."""
         return self.diverged_at >= 0
+
+
+def without_runs(settings: Sequence[dict[str, Any]]) -> Results:
+    """Results that know their settings and nothing else: enough to look up fields."""
+    nothing = np.zeros((len(settings), 0))
+    return Results(
+        settings=tuple(settings),
+        seeds=np.zeros(0, int),
+        epochs=np.zeros(0, int),
+        curves={},
+        finals={},
+        confusion=nothing,
+        chosen_epoch=nothing,
+        diverged_at=nothing,
+        classes=(),
+        label_counts={},
+        data_label='',
+        fallback=False,
+    )
