@@ -6,6 +6,9 @@ The lecture says that experiments are generally in favour of after. The CNN of R
 lecture names no network, with batch norm before each ReLU, after it, and without.
 
 Choices of this project: the network and all of `common.role_cnn`.
+
+Expected (quick, CIFAR-10 (JPEG q75), 3 seeds, 4 minutes on two CPU cores): inconclusive; test
+accuracy 44.6 ± 1.9% after, 47.0 ± 4.4% before, 46.6 ± 2.4% without.
 """
 
 from configs import common
@@ -22,7 +25,12 @@ def get_config(size=None):
     if config.size == 'quick':
         config.train.epochs = 8
     config.sweep = grid(BN, 'before', 'after', 'none')
-    config.names = ((BN, 'batch norm'), (f'{BN}=before', 'before ReLU'), (f'{BN}=after', 'after'))
+    config.names = (
+        (BN, 'batch norm'),
+        (f'{BN}=before', 'before ReLU'),
+        (f'{BN}=after', 'after ReLU'),
+        (f'{BN}=none', 'none'),
+    )
     config.figures = (
         {
             'name': 'by_epoch',

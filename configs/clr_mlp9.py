@@ -9,6 +9,11 @@ document gives 50.32% test accuracy without and 52.97% with, one run each.
 Choices of this project: see `common.mlp_bn`; a measured mean agrees with a published figure if it
 lies within 1 percentage point of it, asked at the size `paper` only; "does not achieve better
 results" is read as: not better by a percentage point.
+
+Expected (quick, CIFAR-10 (JPEG q75), 3 seeds, 2 minutes on two CPU cores): 9 layers reach 34.6 ±
+24.8% without batch norm, the seeds far apart, and 46.3 ± 1.5% with it (inconclusive); 3 layers 49.5
+± 0.1% and 48.9 ± 0.6%; that 9 layers do not beat 3 is supported with batch norm, inconclusive
+without.
 """
 
 from configs import common

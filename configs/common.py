@@ -1,10 +1,11 @@
-"""What the configs share: sizes, and the two networks of the documents."""
+"""What the configs share: sizes, and the networks of the documents."""
 
 import jax
 from ml_collections import ConfigDict
 
 from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.experiment import SIZES, default_config
+from jaxtweaks.sweep.expand import points
 
 BATCH_NORM_WORDS = (
     ('model.batch_norm', 'batch norm'),
@@ -14,24 +15,58 @@ BATCH_NORM_WORDS = (
 
 
 def start(name: str, size: str | None) -> ConfigDict:
-    """A config with every key at its default, and its size.
+    """A config with every key at its default, and its size; `name` is that of the file.
 
-    Args:
-      name: the config's name, as its file's.
-      size: what stands after the colon of `--config=file.py:size`; None or '' means 'quick' on a
-        CPU and 'paper' on an accelerator.
-
-    Raises:
-      UserError: there is no such size.
+    `size`: see `size_of`.
     """
-    on_cpu = jax.default_backend() == 'cpu'
-    size = size or ('quick' if on_cpu else 'paper')
+    config = default_config(name)
+    config.size = size_of(size)
+    paper = 6 if jax.default_backend() == 'cpu' else 10
+    config.seeds = {'smoke': 2, 'quick': 3, 'paper': paper}[config.size]
+    return config
+
+
+def size_of(size: str | None) -> str:
+    """The size that is meant by what stands after the colon of `--config=file.py:size`.
+
+    None or '' means 'quick' on a CPU and 'paper' on an accelerator. Raises UserError.
+    """
+    size = size or ('quick' if jax.default_backend() == 'cpu' else 'paper')
     if size not in SIZES:
         raise UserError(f"--config: unknown size '{size}'; {did_you_mean(size, SIZES)}")
-    config = default_config(name)
-    config.size = size
-    config.seeds = {'smoke': 2, 'quick': 3, 'paper': 6 if on_cpu else 10}[size]
-    return config
+    return size
+
+
+RATES = 'optim.learning_rate + schedule.factor'
+
+
+def large_and_small(config: ConfigDict, large: float, small: float, epoch: int) -> dict[str, dict]:
+    """Makes `config` a comparison of three schedules (ROLE §4.1), and gives the settings of each.
+
+    S has the small rate throughout, LS the large one and from the end of `epoch` on the small one,
+    L the large one throughout.
+    """
+    rate, factor = RATES.split(' + ')
+    schedules = {
+        'S': {rate: small, factor: 1.0},
+        'LS': {rate: large, factor: small / large},
+        'L': {rate: large, factor: 1.0},
+    }
+    words = {
+        'S': f'S: small rate {small:g}',
+        'LS': f'LS: {large:g}, annealed to {small:g}',
+        'L': f'L: large rate {large:g}',
+    }
+    config.schedule.name, config.schedule.boundaries = 'step', (float(epoch),)
+    config.sweep = points(*schedules.values())
+    config.names = (
+        (RATES, 'learning rate'),
+        *(
+            (f'{RATES}={tuple(setting.values())}', words[name])
+            for name, setting in schedules.items()
+        ),
+    )
+    return schedules
 
 
 def role_cnn(name: str, size: str | None) -> ConfigDict:
@@ -82,6 +117,59 @@ def mlp_bn(name: str, size: str | None, hidden: tuple[int, ...]) -> ConfigDict:
     return config
 
 
+def initreg_mnist(name: str, size: str | None, train_size: int) -> ConfigDict:
+    """The network and training of INITREG §III: 784-800-800-10 on MNIST, AdamW at 3e-4.
+
+    Weights N(0, variance 0.1). The document names neither batch size, weight decay nor number of
+    epochs: 128, 0.01 (PyTorch's default of AdamW) and 100 are ours; `quick` has 30 epochs.
+
+    Args:
+      name, size: as for `start`.
+      train_size: training images.
+    """
+    config = start(name, size)
+    config.data.name = 'mnist'
+    config.data.train_size, config.data.validation_size = train_size, 10_000
+    config.model.name, config.model.hidden = 'mlp', (800, 800)
+    config.init.scheme, config.init.sigma = 'sigma', 0.1**0.5
+    config.optim.name, config.optim.learning_rate = 'adamw', 3e-4
+    config.optim.weight_decay = 0.01
+    config.train.batch_size, config.train.epochs = 128, 100
+    config.train.train_eval_size = 1_000
+    if config.size == 'quick':
+        config.data.validation_size, config.data.test_size = 2_000, 5_000
+        config.train.epochs = 30
+    elif config.size == 'smoke':
+        smoke(config)
+        config.model.hidden = (32, 32)
+    return config
+
+
+def general_mlp(name: str, size: str | None) -> ConfigDict:
+    """A network that overfits, for the experiments of GENERAL, which names neither net nor data.
+
+    MNIST, 5,000 training images; two hidden layers of 512 ReLU units, He initialisation; SGD with
+    momentum 0.9 at 0.05, batch 50, 40 epochs. `quick` has a fifth of the images and a quarter of
+    the units.
+    """
+    config = start(name, size)
+    config.data.name = 'mnist'
+    config.data.train_size, config.data.validation_size = 5_000, 10_000
+    config.model.name, config.model.hidden = 'mlp', (512, 512)
+    config.optim.name, config.optim.learning_rate = 'momentum', 0.05
+    config.train.batch_size, config.train.epochs = 50, 40
+    config.train.train_eval_size = 5_000
+    if config.size == 'quick':
+        config.data.train_size, config.data.validation_size = 1_000, 2_000
+        config.data.test_size = 5_000
+        config.model.hidden = (128, 128)
+        config.train.train_eval_size = 1_000
+    elif config.size == 'smoke':
+        smoke(config)
+        config.model.hidden = (16, 16)
+    return config
+
+
 def smoke(config: ConfigDict) -> None:
     """Seconds on two cores, with the embedded digits."""
     config.data.name = 'digits'
@@ -89,3 +177,33 @@ def smoke(config: ConfigDict) -> None:
     config.train.batch_size, config.train.epochs = 32, 2
     config.train.train_eval_size = 128
     config.execution.batching = 'map'  # nothing to gain from measuring
+
+
+# Degree of a polynomial, steps of gradient descent and weights of the L2 penalty, by size.
+CAPACITIES = {
+    'smoke': ((0, 3, 9), (10, 100, 1_000), (1e-4, 1e-2, 1.0)),
+    'quick': (
+        (0, 1, 2, 3, 4, 5, 6, 7, 8, 9),
+        (1, 10, 30, 100, 300, 1_000, 10_000, 100_000),
+        (1e-5, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 3e-1, 1.0, 10.0),
+    ),
+}
+CAPACITIES['paper'] = CAPACITIES['quick']
+CAPACITY_WORDS = (
+    ('study.degree', 'degree of the polynomial'),
+    ('study.steps', 'steps of gradient descent'),
+    ('penalty.l2', 'weight λ of the L2 penalty'),
+)
+
+
+def capacity_panels(degrees, steps, weights):
+    """Name, field, words and conditions of each of three ways to change the capacity.
+
+    The base is degree 9 at the minimum of the error, without a penalty.
+    """
+    degree, step, l2 = 'study.degree', 'study.steps', 'penalty.l2'
+    return (
+        ('degree', degree, 'the degree of the polynomial', {degree: degrees, step: 0, l2: 0.0}),
+        ('steps', step, 'the steps of gradient descent', {step: steps, degree: 9, l2: 0.0}),
+        ('penalty', l2, 'the weight of the L2 penalty', {l2: weights, degree: 9, step: 0}),
+    )

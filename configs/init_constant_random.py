@@ -25,7 +25,7 @@ def get_config(size=None):
     if config.size == 'smoke':
         sigmas = (1e-4, 0.03, 0.05, 0.07, 1.0)
     elif config.size == 'quick':
-        config.data.train_size, config.train.epochs = 4_000, 4
+        config.data.train_size, config.train.epochs = 2_500, 4
     random = {LAW: ('normal', 'uniform')}
     config.sweep = union(
         product(grid(LAW, 'constant'), grid(SIGMA, 0.0, 1.0)),

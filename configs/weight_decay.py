@@ -20,10 +20,10 @@ def get_config(size=None):
     config = common.role_cnn('weight_decay', size)
     config.question = 'How much weight decay is best?'
     config.document = 'ROLE §7, Figures 8 and 9'
-    config.penalty.l2_scope = 'all'
+    config.penalty.scope = 'all'
     config.sweep = grid(LAMBDA, 0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
     if config.size == 'quick':
-        config.train.epochs = 8
+        config.data.train_size, config.train.epochs = 3_000, 8
     config.names = ((LAMBDA, 'weight decay λ'),)
     config.figures = (
         {

@@ -12,7 +12,6 @@ import os
 import shlex
 import signal
 import sys
-import sysconfig
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,6 +22,7 @@ from ml_collections import ConfigDict, config_flags
 from rich.console import Console
 
 from jaxtweaks import experiment as experiment_lib
+from jaxtweaks.config_file import complaint, one_line
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
 
@@ -31,6 +31,8 @@ _USAGE = """Answers a question about training neural networks, given as a config
   python main.py --config=configs/bn_batchsize.py            at the size that suits the machine
   python main.py --config=configs/bn_batchsize.py:paper      at the size of the document
   python main.py --config=configs/x.py --config.seeds=10 --config.train.epochs=5
+  python main.py --config=configs/all.py:quick               every experiment, and an overview
+  python main.py --overview=runs                             an overview of what there is
 """
 
 
@@ -45,7 +47,17 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         sys_argv=list(argv),
     )
     flags.DEFINE_string(
-        'workdir', None, 'Where results go; default runs/<config>-<size>.', flag_values=values
+        'workdir',
+        None,
+        'Where results go; default runs/<config>-<size>, for a collection runs.',
+        flag_values=values,
+    )
+    flags.DEFINE_list(
+        'overview',
+        None,
+        'Only write an overview of finished experiments: their folders, or folders of them, with '
+        'commas between; to --workdir, default <first folder>/overview.',
+        flag_values=values,
     )
     flags.DEFINE_bool('dry_run', False, 'Say what would be done, and stop.', flag_values=values)
     flags.DEFINE_bool('quiet', False, 'Say only what must not be missed.', flag_values=values)
@@ -66,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _main(argv, console)
     except UserError as error:
-        _complain(f'error: {_one_line(error)}')
+        _complain(f'error: {one_line(error)}')
         return 2
     except KeyboardInterrupt:
         _complain('interrupted; the same command goes on from what is saved')
@@ -97,6 +109,10 @@ def _main(argv: list[str], console: Console) -> int:
         print(_define_flags(argv).get_help())
         return 0
     values = _parse(argv)
+    if values.overview:
+        return _overview(values, console)
+    if _is_collection(values.config):
+        return _collection(values, argv, console)
     experiment = _experiment(values.config, argv)
     # Only a valid config is worth the seconds it takes to load the rest.
     from jaxtweaks import laboratory
@@ -107,10 +123,7 @@ def _main(argv: list[str], console: Console) -> int:
 
     path = Path(values.workdir or f'runs/{experiment.name}-{experiment.size}')
     command = _command(argv)
-    if values.tensorboard and importlib.util.find_spec('tensorboardX') is None:
-        raise UserError(
-            "--tensorboard: tensorboardX is not installed; pip install -e '.[tensorboard]'"
-        )
+    _check_tensorboard(values)
     try:
         laboratory.run(
             experiment,
@@ -125,6 +138,50 @@ def _main(argv: list[str], console: Console) -> int:
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')
         return 128 + interrupted.signal
     return 0
+
+
+def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console) -> int:
+    """Carries out the experiments of a collection and returns the exit code."""
+    from jaxtweaks import collection
+    from jaxtweaks.sweep import compile_cache
+    from jaxtweaks.sweep.group import Interrupted
+
+    found = collection.build(values.config)
+    compile_cache.enable(_complain)
+    _check_tensorboard(values)
+    root = Path(values.workdir or 'runs')
+    options = collection.Options(values.dry_run, values.quiet, values.tensorboard)
+    try:
+        return collection.run(
+            found, root, console, options, lambda arguments: _command([argv[0], *arguments])
+        )
+    except Interrupted as interrupted:
+        _complain(f'interrupted; everything is saved in {root}. To go on: {_command(argv)}')
+        return 128 + interrupted.signal
+
+
+def _overview(values: flags.FlagValues, console: Console) -> int:
+    """Writes an overview of finished experiments and returns the exit code."""
+    from jaxtweaks import collection
+
+    folders = [Path(folder) for folder in values.overview]
+    for folder in folders:
+        if not folder.is_dir():
+            raise UserError(f'--overview: there is no folder {folder}')
+    first = folders[0].parent if (folders[0] / 'claims.json').is_file() else folders[0]
+    collection.collect(folders, Path(values.workdir or first / 'overview'), console)
+    return 0
+
+
+def _is_collection(config: Any) -> bool:
+    return isinstance(config, Mapping | ConfigDict) and 'experiments' in config
+
+
+def _check_tensorboard(values: flags.FlagValues) -> None:
+    if values.tensorboard and importlib.util.find_spec('tensorboardX') is None:
+        raise UserError(
+            "--tensorboard: tensorboardX is not installed; pip install -e '.[tensorboard]'"
+        )
 
 
 def load_experiment(argv: Sequence[str]) -> Experiment:
@@ -160,13 +217,11 @@ def _command(argv: Sequence[str]) -> str:
     return shlex.join(['python', program, *argv[1:]])
 
 
-def _one_line(text: object) -> str:
-    return ' '.join(str(text).split())
-
-
 def _parse(argv: Sequence[str]) -> flags.FlagValues:
     for override in _overrides(argv):
-        experiment_lib.check_key(override.split('=')[0])
+        key = override.split('=')[0]
+        if key != 'experiments':  # of a collection
+            experiment_lib.check_key(key)
     path = _config_file(argv)
     values = _define_flags(argv)
     try:
@@ -185,8 +240,8 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
         wrong_flag = isinstance(error, flags.Error) and 'whilst parsing config' not in str(error)
         if wrong_flag:
             _check_override(str(error), argv)
-            raise UserError(f'{_one_line(error)} (see --help)') from None
-        raise UserError(_in_config(error, path)) from error
+            raise UserError(f'{one_line(error)} (see --help)') from None
+        raise UserError(complaint(error, path)) from error
     if len(rest) > 1:
         raise UserError(f'{rest[1]!r} is not a flag; flags begin with -- (see --help)')
     return values
@@ -217,26 +272,3 @@ def _config_file(argv: Sequence[str]) -> Path | None:
                 hint = f"did you mean '{folder / near[0]}'?" if near else 'it must be a .py file'
                 raise UserError(f'--config={value}: there is no file {path}; {hint}')
     return path
-
-
-def _in_config(error: BaseException, path: Path | None) -> str:
-    """What went wrong in the user's config file, with its line."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, UserError):
-            return str(cause)
-        what = f'{type(cause).__name__}: {_one_line(cause)}'
-        if isinstance(cause, SyntaxError) and cause.filename:
-            return f'{os.path.relpath(cause.filename)}:{cause.lineno}: {what}'
-        own = [f for f in traceback.extract_tb(cause.__traceback__) if _is_users(f.filename)]
-        if own:
-            return f'{os.path.relpath(own[-1].filename)}:{own[-1].lineno}: {what}'
-        last, cause = what, cause.__cause__ or cause.__context__
-    return f'{path}: {last}'
-
-
-def _is_users(filename: str) -> bool:
-    """Whether a file is neither ours nor a library's."""
-    libraries = [sysconfig.get_path(name) for name in ('stdlib', 'purelib', 'platlib')]
-    ours = str(Path(__file__).parent)
-    return not filename.startswith(('<', ours, *libraries))

@@ -15,10 +15,15 @@ from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.study import claims as claims_lib
+from jaxtweaks.study import derive as derive_lib
 from jaxtweaks.study import figures as figures_lib
+from jaxtweaks.study import studies
 from jaxtweaks.study.claim import Claim
+from jaxtweaks.study.derive.ensemble import Ensemble
+from jaxtweaks.study.derive.stopping import Stopping
 from jaxtweaks.study.figures import Figure
-from jaxtweaks.study.results import LABELS
+from jaxtweaks.study.recorded import metrics_of
+from jaxtweaks.study.studies.study import Study
 from jaxtweaks.sweep.expand import Point, expand
 from jaxtweaks.sweep.group import Execution
 from jaxtweaks.sweep.plan import Run, all_runs
@@ -42,6 +47,13 @@ class Experiment(Setting):
     names: tuple[tuple[str, str], ...] = plain(
         (), "words for 'field', 'field=value' or 'value' in tables and figures, as pairs"
     )
+    derive: tuple[str, ...] = plain(
+        (),
+        'what to make of the results before they are shown and tested, in this order',
+        choices=tuple(derive_lib.DERIVATIONS),
+    )
+    ensemble: Ensemble = dataclasses.field(default_factory=Ensemble)
+    stopping: Stopping = dataclasses.field(default_factory=Stopping)
     figures: tuple[Figure, ...] = plain((), 'what to draw')
     claims: tuple[Claim, ...] = plain((), 'what to test')
     execution: Execution = dataclasses.field(default_factory=Execution)
@@ -50,6 +62,11 @@ class Experiment(Setting):
     def base(self) -> Setting:
         """What the sweep starts from."""
         return Setting(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Setting)})
+
+    @property
+    def plain(self) -> Study | None:
+        """The plain function that is called for each run; None if networks are trained."""
+        return studies.of(self.base)
 
     @property
     def points(self) -> list[Point]:
@@ -85,12 +102,25 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
     for name in points[0]:
         if name in _ONE_FOR_ALL:
             raise UserError(f'sweep: {name} cannot be swept; an experiment has one data set')
-    check_settings([run.setting for run in experiment.runs[:: experiment.seeds]])
-    figures_lib.check(experiment.figures, points)
+        if name == 'study.name':
+            raise UserError(f'sweep: {name} cannot be swept; an experiment is one study')
+    settings = [run.setting for run in experiment.runs[:: experiment.seeds]]
+    check_settings(settings)
+    if study := experiment.plain:
+        study.check_settings(settings)
+    points, recorded = derive_lib.plan(points, metrics_of(settings), experiment)
+    figures_lib.check(experiment.figures, points, recorded)
     for metric in experiment.table:
-        if metric not in LABELS:
-            raise UserError(f"table: no metric '{metric}'; {did_you_mean(metric, LABELS)}")
-    claims_lib.check(experiment.claims, points)
+        if metric not in recorded.all_finals:
+            hint = did_you_mean(metric, recorded.all_finals)
+            raise UserError(f"table: no final metric '{metric}'; {hint}")
+    claims_lib.check(
+        experiment.claims,
+        points,
+        curves=recorded.all_curves,
+        finals=recorded.all_finals,
+        epochs=recorded.epochs,
+    )
     return experiment
 
 

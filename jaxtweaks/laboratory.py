@@ -1,7 +1,7 @@
-"""From an experiment to its answer: plan, train what is missing, test, draw, report."""
+"""From an experiment to its answer: plan, run what is missing, test, draw, report."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,17 +9,16 @@ from rich.console import Console
 from rich.text import Text
 
 from jaxtweaks import answers, provenance
-from jaxtweaks import data as data_lib
 from jaxtweaks.answers import Answer
-from jaxtweaks.config import trace
 from jaxtweaks.config.build import to_dict
-from jaxtweaks.config.check import check_batches, check_image
+from jaxtweaks.data import Dataset
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
-from jaxtweaks.sweep import layout, runner
-from jaxtweaks.sweep.machine import Machine
+from jaxtweaks.study.studies.calls import Calls
+from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.plan import Group
-from jaxtweaks.sweep.progress import duration, for_console
+from jaxtweaks.sweep.progress import for_console
+from jaxtweaks.sweep.training import Training
 from jaxtweaks.sweep.workdir import Workdir, describe_groups, differences, restore_groups
 
 
@@ -52,13 +51,9 @@ def run(
       Interrupted: by a signal, after the state was saved.
     """
     notify = lambda text: console.print(Text(text, style='yellow'))
-    machine = Machine(lambda config: data_lib.load(config, notify))
-    dataset = machine.dataset(experiment.data)
-    settings = [run.setting for run in experiment.runs[:: experiment.seeds]]
-    for setting in settings:
-        images = machine.dataset(setting.data).training.images
-        check_batches([setting], len(images), dataset.label)
-        check_image([setting], min(images.shape[1:3]))
+    method = _method(experiment, notify)
+    dataset = method.dataset
+    method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
     if dataset.fallback:
         console.print(Text(f'STAND-IN DATA: {dataset.label}', style='bold white on red'))
     workdir = Workdir(path)
@@ -66,16 +61,16 @@ def run(
         workdir.lock()
     try:
         manifest = workdir.read_json('manifest.json')
-        groups, plan = _plan(experiment, workdir, manifest, machine, dataset)
+        groups, plan = _plan(experiment, workdir, manifest, method)
         if not quiet or dry_run:
             console.print(plan, highlight=False, markup=False, soft_wrap=True)
         if dry_run:
             return None
-        _freeze(experiment, workdir, manifest, groups, dataset, command)
+        _freeze(experiment, workdir, manifest, groups, method, command)
         reporter = for_console(console, quiet)
-        runner.run_groups(groups, workdir, machine, experiment.execution, reporter)
+        method.carry_out(groups, workdir, reporter)
         found = [workdir.load_result(group, reporter.note) for group in groups]
-        answer = answers.write(experiment, workdir, found, dataset, tensorboard)
+        answer = answers.write(experiment, workdir, found, method, tensorboard)
         if not quiet:
             answer.show(console)
         return answer
@@ -83,12 +78,17 @@ def run(
         workdir.unlock()
 
 
+def _method(experiment: Experiment, notify: Callable[[str], None]) -> Method:
+    if experiment.plain is None:
+        return Training(experiment.data, experiment.execution, notify)
+    return Calls(experiment.plain, experiment.data, notify)
+
+
 def _plan(
     experiment: Experiment,
     workdir: Workdir,
     manifest: dict[str, Any] | None,
-    machine: Machine,
-    dataset: data_lib.Dataset,
+    method: Method,
 ) -> tuple[list[Group], str]:
     """The groups, those of an earlier launch first, and the plan in words."""
     runs = experiment.runs
@@ -97,28 +97,25 @@ def _plan(
         old = restore_groups(manifest['groups'], runs) or []
         if not old:
             _refuse(experiment, workdir)
-        _check_same(workdir, manifest, dataset)
+        _check_same(workdir, manifest, method.dataset)
     planned = {run.id for group in old for run in group.runs}
     missing = [run for run in runs if run.id not in planned]
-    off = trace.off_everywhere(run.setting for run in runs)
-    new, probes = layout.make_groups(missing, experiment.execution, machine, off)
+    new, cost = method.plan(missing, runs)
     groups = old + new
-    cost = layout.estimate(new, probes, machine)
-    programs = len({(group.static, group.size, group.batching) for group in groups})
     settings = len(runs) // experiment.seeds
     plan = (
-        f'{experiment.name}:{experiment.size}: {programs} programs × {len(runs) / programs:g} runs '
+        f'{experiment.name}:{experiment.size}: {method.count(groups, runs)} '
         f'({settings} settings × {experiment.seeds} seeds)'
     )
-    if new:
-        plan += f', about {max(cost.gibibytes, 0.01):.2g} GiB, about {duration(cost.seconds)}'
+    if cost:
+        plan += f', {cost}'
     if old:
         finished = sum(workdir.load_result(group, lambda text: None) is not None for group in old)
         plan += f', {finished} of {len(old)} groups finished before'
-    return groups, f'{plan}, data: {dataset.label}, workdir: {workdir.path}'
+    return groups, f'{plan}, data: {method.dataset.label}, workdir: {workdir.path}'
 
 
-def _check_same(workdir: Workdir, manifest: dict[str, Any], dataset: data_lib.Dataset) -> None:
+def _check_same(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset) -> None:
     if manifest['data']['fingerprint'] != dataset.fingerprint:
         raise UserError(
             f'{workdir.path}: was made with other data ({manifest["data"]["label"]}, from '
@@ -141,7 +138,7 @@ def _freeze(
     workdir: Workdir,
     manifest: dict[str, Any] | None,
     groups: Sequence[Group],
-    dataset: data_lib.Dataset,
+    method: Method,
     command: str,
 ) -> None:
     """Writes what this sweep is, before the first step."""
@@ -152,19 +149,20 @@ def _freeze(
         'commit': provenance.commit(),
         'versions': provenance.versions(),
         'device': provenance.device(),
+        'batchings_that_failed': method.failed,
     }
     workdir.write_json('config.json', to_dict(experiment))
     workdir.write_json(
         'manifest.json',
         {
             'launches': [*launches, launch],
-            'data': _describe(dataset),
+            'data': _describe(method.dataset),
             'groups': describe_groups(groups),
         },
     )
 
 
-def _describe(dataset: data_lib.Dataset) -> dict[str, Any]:
+def _describe(dataset: Dataset) -> dict[str, Any]:
     splits = {
         'training': dataset.training,
         'validation': dataset.validation,

@@ -10,7 +10,18 @@ import jax
 import jax.numpy as jnp
 
 # A stream's number is part of every published result: append, never renumber.
-STREAMS = {'init': 0, 'order': 1, 'augment': 2, 'dropout': 3, 'noise': 4}
+STREAMS = {
+    'init': 0,
+    'order': 1,
+    'augment': 2,
+    'dropout': 3,
+    'noise': 4,
+    'sample': 5,
+    'labels': 6,
+    'masks': 7,
+}
+# 2³² over the golden ratio: the members of neighbouring seeds do not meet.
+_MEMBER = 0x9E3779B1
 
 
 def stream_key(seed: jax.Array | int, stream: str, step: jax.Array | int = 0) -> jax.Array:
@@ -27,3 +38,16 @@ def stream_key(seed: jax.Array | int, stream: str, step: jax.Array | int = 0) ->
     """
     key = jax.random.key(jnp.asarray(seed, jnp.uint32), impl='threefry2x32')
     return jax.random.fold_in(jax.random.fold_in(key, STREAMS[stream]), step)
+
+
+def member_seed(seed: jax.Array | int, member: jax.Array | int) -> jax.Array:
+    """The seed of a member of an ensemble; of member 0, `seed` itself.
+
+    Args:
+      seed: of the ensemble, integer scalar, may be traced.
+      member: its number, from 0, may be traced.
+
+    Returns:
+      uint32 scalar. Different members of one seed never have the same.
+    """
+    return jnp.asarray(seed, jnp.uint32) + jnp.asarray(member, jnp.uint32) * jnp.uint32(_MEMBER)

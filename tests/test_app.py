@@ -260,7 +260,10 @@ def test_the_files_left_behind_agree_with_each_other(finished, given):
     assert runs['diverged_at'] == [-1] * 4
     assert min(runs['train_accuracy']) > 0.5  # it has learned: the images are patterns
 
-    (claim,) = json.loads((workdir / 'claims.json').read_text())
+    record = json.loads((workdir / 'claims.json').read_text())
+    assert (record['experiment'], record['size'], record['seeds']) == ('tiny', 'smoke', 2)
+    assert record['tweaks'] == ['batch norm']
+    (claim,) = record['verdicts']
     test = runs['test_accuracy']
     assert claim['effect'] == pytest.approx((test[0] - test[2] + test[1] - test[3]) / 2)
     assert claim['n'] == 2
@@ -357,6 +360,14 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(capsys, tmp_path):
     )
     assert str(odd) in out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_precision_the_device_lacks_is_refused_before_anything_is_written(capsys, tmp_path):
+    folder = tmp_path / 'w'
+    code, _, err = call(capsys, SMOKE, '--config.train.precision=tf32', f'--workdir={folder}')
+    assert code == 2
+    assert "train.precision: 'tf32' cannot be had here" in err
+    assert not folder.exists()
 
 
 def test_a_stand_in_cannot_be_missed(capsys, tmp_path, given, monkeypatch):

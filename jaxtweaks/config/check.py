@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 
 from jaxtweaks.config import trace
+from jaxtweaks.config.layers import SMALLEST, hidden_widths
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.errors import UserError
+from jaxtweaks.train import precision
 
 _DEFAULTS = Setting()
 
@@ -18,6 +20,13 @@ def check_settings(settings: Sequence[Setting]) -> None:
     """
     for setting in settings:
         _check_one(setting)
+    _check_by_layer(settings)
+    elastic = [s.penalty.elastic for s in settings if s.penalty.elastic]
+    if elastic and not any(setting.penalty.l1 for setting in settings):
+        raise UserError(
+            f'penalty.elastic: {elastic[0]!r} multiplies penalty.l1, which is 0 in every setting; '
+            'set penalty.l1 too'
+        )
     for name, (_, rule) in trace.FIELDS.items():
         if rule.when is None:
             continue
@@ -42,17 +51,49 @@ def check_batches(settings: Sequence[Setting], train_size: int, data_label: str)
             )
 
 
-def check_image(settings: Sequence[Setting], side: int) -> None:
-    """Whether images of this height survive the convolutions and pools. Raises UserError."""
-    for setting in settings:
-        left = side
-        for block, _ in enumerate(setting.model.channels if setting.model.name == 'cnn' else ()):
+def check_image(settings: Sequence[Setting], size: tuple[int, int]) -> None:
+    """Whether images of this height and width survive the layers. Raises UserError."""
+    shown = f'{size[0]} × {size[1]}'
+    for model in (setting.model for setting in settings):
+        left, blocks = min(size), model.channels if model.name in ('cnn', 'local') else ()
+        for block, _ in enumerate(blocks):
             left = (left - 2) // 2
             if left < 1:
                 raise UserError(
-                    f'model.channels: block {block + 1} of {len(setting.model.channels)} has no '
-                    f'pixels left of {side} × {side} images; use fewer blocks or larger images'
+                    f'model.channels: block {block + 1} of {len(blocks)} has no pixels left of '
+                    f'{shown} images; use fewer blocks or larger images'
                 )
+        height, width = SMALLEST.get(model.name, (1, 1))
+        if size[0] < height or size[1] < width:
+            raise UserError(
+                f'model.name: {model.name!r} has no pixels left of {shown} images; they must be at '
+                f'least {height} × {width}'
+            )
+
+
+def _check_by_layer(settings: Sequence[Setting]) -> None:
+    """One drop rate for each hidden layer in every setting, or in none."""
+    given = [bool(setting.dropout.by_layer) for setting in settings]
+    for setting in settings if any(given) else ():
+        rates, layers = setting.dropout.by_layer, len(hidden_widths(setting.model))
+        if len(rates) != layers:
+            raise UserError(
+                f'dropout.by_layer: {rates!r} has {len(rates)} rates; it must have one for each of '
+                f'the {layers} hidden layers, in every setting of the sweep'
+            )
+        if setting.dropout.hidden != _DEFAULTS.dropout.hidden:
+            raise UserError(
+                'dropout.hidden: nothing reads it where dropout.by_layer is given; set one of them'
+            )
+
+
+def check_precision(settings: Sequence[Setting]) -> None:
+    """Whether this machine's device has the precision asked for. Raises UserError."""
+    for wanted in sorted({setting.train.precision for setting in settings}):
+        if reason := precision.unavailable(wanted):
+            raise UserError(
+                f"train.precision: '{wanted}' cannot be had here: {reason}; use 'float32' or 'bf16'"
+            )
 
 
 def _check_one(setting: Setting) -> None:

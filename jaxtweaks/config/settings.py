@@ -9,18 +9,43 @@ import dataclasses
 
 from jaxtweaks.config.fields import static, traced
 
-DATASETS = ('cifar10', 'mnist', 'digits')
+DATASETS = (
+    'cifar10',
+    'mnist',
+    'digits',
+    'circles',
+    'waveforms',
+    'patterns',
+    'cifar10_patch',
+)
+NETWORKS = ('mlp', 'cnn', 'local', 'lenet5', 'vgg16', 'convnet1d')
+STUDIES = (
+    'training',
+    'gradcheck',
+    'gradcheck_layers',
+    'signal_propagation',
+    'model_summary',
+    'dropout_linear',
+    'bias_variance',
+    'capacity',
+)
 OPTIMISERS = ('sgd', 'momentum', 'nesterov', 'adam', 'adamw', 'rmsprop')
+PRECISIONS = ('float32', 'tf32', 'bf16')
 SCHEDULES = ('constant', 'step', 'triangular', 'cosine')
 SCHEMES = ('sigma', 'lecun', 'glorot', 'he', 'he_2_over_sqrt_n', 'heuristic')
 DISTRIBUTIONS = ('normal', 'uniform', 'constant')
 
 # When a field is read.
-_CNN = ('model.name', ('cnn',))
+_WIDE = ('model.name', ('mlp', 'cnn', 'local'))
+_BLOCKS = ('model.name', ('cnn', 'local'))
+_POOLED = ('model.name', ('cnn', 'local', 'lenet5', 'vgg16', 'convnet1d'))
 _BATCH_NORM = ('model.batch_norm', ('before', 'after'))
 _ADAPTIVE = ('optim.name', ('adam', 'adamw', 'rmsprop'))
 _STEP = ('schedule.name', ('step',))
 _TRIANGULAR = ('schedule.name', ('triangular',))
+_GRADIENTS = ('study.name', ('gradcheck', 'gradcheck_layers'))
+_REGRESSION = ('study.name', ('bias_variance', 'capacity'))
+_SELECTING = ('train.select', ('best_loss', 'best_accuracy'))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +64,31 @@ class Data:
     split_seed: int = static(0, 'seed of the split, the same for every run', low=0)
     standardise: str = static(
         'channel',
-        'mean and deviation of the training set by channel or by pixel; or only divide by 255',
-        choices=('channel', 'pixel', 'unit'),
+        'mean and deviation of the training set by channel or by pixel; only divide by 255 (unit); '
+        'or leave as they are (none)',
+        choices=('channel', 'pixel', 'unit', 'none'),
+    )
+    scale: float = static(1.0, 'by what standardised inputs are multiplied', above=0.0)
+    share: float = traced(
+        1.0,
+        'share of the training images that are used; an epoch keeps its number of steps',
+        above=0.0,
+        high=1.0,
+        off=1.0,
+    )
+    bootstrap: float = traced(
+        0.0,
+        'share of the training images replaced by ones drawn anew; 1 is a bootstrap sample',
+        low=0.0,
+        high=1.0,
+        off=0.0,
+    )
+    label_noise: float = traced(
+        0.0,
+        'share of the training labels that are replaced by another class for good',
+        low=0.0,
+        high=1.0,
+        off=0.0,
     )
 
 
@@ -48,15 +96,23 @@ class Data:
 class Model:
     """The network."""
 
-    name: str = static('cnn', 'the architecture', choices=('mlp', 'cnn'))
+    name: str = static('cnn', 'the architecture', choices=NETWORKS)
     channels: tuple[int, ...] = static(
         (32, 64),
-        'channels of each block of two convolutions (cnn)',
+        'channels of each block of two convolutions (cnn, local)',
         low=1,
-        when=_CNN,
+        when=_BLOCKS,
     )
-    hidden: tuple[int, ...] = static((512,), 'widths of the hidden dense layers', low=1)
-    activation: str = static('relu', 'the nonlinearity', choices=('relu', 'tanh', 'sigmoid'))
+    hidden: tuple[int, ...] = static((512,), 'widths of the hidden dense layers', low=1, when=_WIDE)
+    width: int = static(
+        0,
+        'width of every hidden dense layer in place of those of `hidden`; 0 keeps them',
+        low=0,
+        when=_WIDE,
+    )
+    activation: str = static(
+        'relu', 'the nonlinearity', choices=('relu', 'tanh', 'sigmoid', 'identity')
+    )
     batch_norm: str = static(
         'none',
         'batch norm before or after the activation of every hidden layer',
@@ -102,10 +158,17 @@ class Dropout:
     )
     input: float = traced(0.0, 'drop rate of the input', low=0.0, high=1.0, off=0.0)
     conv: float = traced(
-        0.0, 'drop rate after each max-pool (cnn)', low=0.0, high=1.0, off=0.0, when=_CNN
+        0.0, 'drop rate after each max-pool', low=0.0, high=1.0, off=0.0, when=_POOLED
     )
     hidden: float = traced(
         0.0, 'drop rate after each hidden dense layer', low=0.0, high=1.0, off=0.0
+    )
+    by_layer: tuple[float, ...] = traced(
+        (),
+        'drop rate after each hidden dense layer, one for each, in place of `hidden`',
+        low=0.0,
+        high=1.0,
+        off=(),
     )
 
 
@@ -160,14 +223,58 @@ class Schedule:
 class Penalty:
     """What is added to the loss."""
 
+    l1: float = traced(0.0, 'weight λ of the sum of absolute values', low=0.0, off=0.0)
+    elastic: float = traced(
+        0.0, 'β of the elastic net λΣ(βw² + |w|), with λ = `l1`', low=0.0, off=0.0
+    )
     l2: float = traced(0.0, 'weight λ of the squared norm', low=0.0, off=0.0)
     l2_form: str = static(
         'half', 'half: ½λΣw² (ROLE §7.1); full: λΣ‖W‖² (MLP-BN eq. 10)', choices=('half', 'full')
     )
-    l2_scope: str = static(
+    scope: str = static(
         'weights',
         'weight matrices and kernels only, or every parameter',
         choices=('weights', 'all'),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Augment:
+    """Random changes of the training images, drawn anew for each image at each step."""
+
+    flip: float = traced(
+        0.0, 'probability of a mirror image (left-right)', low=0.0, high=1.0, off=0.0
+    )
+    shift: float = traced(0.0, 'largest shift up, down, left or right, in pixels', low=0.0, off=0.0)
+    rotate: float = traced(0.0, 'largest rotation either way, in degrees', low=0.0, off=0.0)
+    brightness: float = traced(
+        0.0, 'largest addition to all pixels, in deviations of the data', low=0.0, off=0.0
+    )
+    contrast: float = traced(
+        0.0, 'largest relative change of the contrast', low=0.0, high=1.0, off=0.0
+    )
+    cutout: float = traced(0.0, 'side of a square that is blanked, in pixels', low=0.0, off=0.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Noise:
+    """Random disturbances of training, drawn anew at each step."""
+
+    input: float = traced(
+        0.0, 'deviation of normal noise on the standardised inputs', low=0.0, off=0.0
+    )
+    weights: float = traced(
+        0.0, 'deviation of normal noise on the weights, for one step each', low=0.0, off=0.0
+    )
+    labels: float = traced(
+        0.0, 'probability that a label is replaced by another class', low=0.0, high=1.0, off=0.0
+    )
+    smoothing: float = traced(
+        0.0,
+        'label smoothing: share ε of the target spread over all classes',
+        low=0.0,
+        high=1.0,
+        off=0.0,
     )
 
 
@@ -185,11 +292,123 @@ class Train:
     train_eval_size: int = static(
         2_000, 'training images on which the network is evaluated after each epoch', low=1
     )
+    precision: str = static(
+        'float32',
+        'products in full float32, with operands rounded to TF32, or of bfloat16 numbers',
+        choices=PRECISIONS,
+    )
+    member: int = traced(
+        0, 'which member of an ensemble: other random numbers for the same seed', low=0, high=65_535
+    )
+    patience: float = traced(
+        0.0,
+        'stop after so many epochs without a better score on validation; 0 never stops',
+        low=0.0,
+        off=0.0,
+        when=_SELECTING,
+    )
+    min_improvement: float = traced(
+        0.0, 'by how much a score must be better to count', low=0.0, when=_SELECTING
+    )
+    ema_decay: float = traced(
+        0.0,
+        'decay by step of a running average of the parameters, tested beside them; 0 for none',
+        low=0.0,
+        high=1.0,
+        off=0.0,
+    )
+    snapshots: int = static(
+        0, 'parameters kept along the way, at equal distances, the last ones being one', low=0
+    )
+    mc_samples: tuple[int, ...] = static(
+        (), 'numbers of dropout masks over which predictions are averaged at test', low=1
+    )
+    test_curve: bool = static(
+        False, 'whether the test set is evaluated after each epoch; nothing is chosen by it'
+    )
+    keep_logits: bool = static(
+        False, 'whether the logits of validation and test images are kept with the results'
+    )
+    gradient_batches: int = static(
+        0, 'batches over whose gradients the variance is measured at the end; 0 for none', low=0
+    )
+    weight_bins: int = static(0, 'bins of the histogram of the final weights; 0 for none', low=0)
+    linearity: bool = static(
+        False, 'whether it is measured at the end how near to linear the hidden units are'
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """What is done with a setting, if not training."""
+
+    name: str = static(
+        'training', 'training, or the name of a plain function (study/studies)', choices=STUDIES
+    )
+    images: int = static(
+        5, 'training images in the loss', low=1, when=('study.name', ('gradcheck',))
+    )
+    inputs: int = static(
+        10,
+        'how many of the first input dimensions an MLP sees',
+        low=1,
+        when=('study.name', ('gradcheck',)),
+    )
+    parameter: str = static(
+        '',
+        "the parameter that is checked, as 'Dense_0/kernel'; '' for all of them",
+        when=('study.name', ('gradcheck',)),
+    )
+    layer: str = static(
+        'dense', 'the layer that is checked', when=('study.name', ('gradcheck_layers',))
+    )
+    vectors: int = static(
+        10_000,
+        'random vectors that are sent through the network',
+        low=1,
+        when=('study.name', ('signal_propagation', 'dropout_linear')),
+    )
+    masks: int = static(
+        10_000, 'dropout masks that are drawn', low=2, when=('study.name', ('dropout_linear',))
+    )
+    input_shape: tuple[int, ...] = static(
+        (32, 32, 3),
+        'height, width and channels of the input',
+        low=1,
+        when=('study.name', ('model_summary',)),
+    )
+    classes: int = static(
+        10, 'outputs of the network', low=1, when=('study.name', ('model_summary',))
+    )
+    regressor: str = static(
+        'polynomial',
+        'what is fitted: a polynomial of `degree`, or the network of the section `model`',
+        choices=('polynomial', 'network'),
+        when=_REGRESSION,
+    )
+    degree: int = static(9, 'degree of the polynomial', low=0, high=30, when=_REGRESSION)
+    steps: int = static(
+        0,
+        'steps of training on the whole sample; of a polynomial 0 means to the minimum',
+        low=0,
+        when=_REGRESSION,
+    )
+    points: int = static(30, 'points of a training sample', low=2, when=_REGRESSION)
+    noise: float = static(0.3, 'deviation of the noise on the points', low=0.0, when=_REGRESSION)
+    samples: int = static(
+        200, 'training samples of one estimate', low=2, when=('study.name', ('bias_variance',))
+    )
+    step: float = static(
+        1e-6, 'h of the central differences (f(θ + h) − f(θ − h))/2h', above=0.0, when=_GRADIENTS
+    )
+    tolerance: float = static(
+        1e-6, 'the difference below which two gradients agree', above=0.0, when=_GRADIENTS
+    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Setting:
-    """Everything that defines one training run but its seed."""
+    """Everything that defines one run but its seed."""
 
     data: Data = Data()
     model: Model = Model()
@@ -198,4 +417,7 @@ class Setting:
     optim: Optim = Optim()
     schedule: Schedule = Schedule()
     penalty: Penalty = Penalty()
+    augment: Augment = Augment()
+    noise: Noise = Noise()
     train: Train = Train()
+    study: Study = Study()

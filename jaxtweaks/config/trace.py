@@ -77,15 +77,21 @@ def split(setting: Setting, off: frozenset[str] = frozenset()) -> tuple[Setting,
 
     Returns:
       A hashable setting in which every traced field is None, equal for all runs that share one
-      program; and a dict of Python numbers, a choice as the index of its name.
+      program; and a dict of Python numbers (or tuples of them), a choice as the index of its
+      name.
     """
     hyper = {}
     for name in TRACED:
         if name not in off:
             value = get(setting, name)
             choices = FIELDS[name][1].choices
-            hyper[name] = choices.index(value) if choices else float(value)
+            hyper[name] = choices.index(value) if choices else value
     return replace(setting, dict.fromkeys(hyper)), hyper
+
+
+def as_numbers(setting: Setting) -> Setting:
+    """The setting as the networks take it: traced choices as indices, outside of any sweep."""
+    return join(*split(setting))
 
 
 def join(static_part: Setting, hyper: Hyper) -> Setting:

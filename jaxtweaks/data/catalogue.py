@@ -5,6 +5,9 @@ checksum lists.
 """
 
 import dataclasses
+from collections.abc import Iterable
+
+from jaxtweaks.data import patterns, waveforms
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,7 +29,8 @@ class Known:
       shape: [H, W, C] of one image.
       classes: the name of each label, in order.
       address: the web folder that holds `archives`; a mirror replaces it.
-      archives: what must be downloaded; none for embedded data.
+      archives: what must be downloaded; none for embedded, generated or changed data.
+      made_of: the name of the data set this one is made of by a change, or ''.
     """
 
     name: str
@@ -35,6 +39,11 @@ class Known:
     classes: tuple[str, ...]
     address: str
     archives: tuple[Archive, ...]
+    made_of: str = ''
+
+
+def _generated(name: str, title: str, shape: tuple[int, int, int], classes: Iterable[str]) -> Known:
+    return Known(name, title, shape, tuple(classes), address='', archives=())
 
 
 _DIGITS = tuple('0123456789')
@@ -102,4 +111,30 @@ CATALOGUE = {
         address='',
         archives=(),
     ),
+    'circles': _generated('circles', 'circles', (1, 1, 2), ('outer', 'inner')),
+    'waveforms': _generated(
+        'waveforms',
+        'generated waveforms',
+        (waveforms.LENGTH, 1, 1),
+        (str(i) for i in range(waveforms.CLASSES)),
+    ),
+    'patterns': _generated(
+        'patterns',
+        'patterns P and Q',
+        (1, 1, patterns.P_DIMENSIONS + patterns.Q_DIMENSIONS),
+        ('−1', '+1'),
+    ),
 }
+CATALOGUE['cifar10_patch'] = dataclasses.replace(
+    CATALOGUE['cifar10'],
+    name='cifar10_patch',
+    title='CIFAR-10 with patches',
+    address='',
+    archives=(),
+    made_of='cifar10',
+)
+
+# Further images that come with a data set, on which networks are evaluated by epoch
+# (`Dataset.probes`), and the data sets that come with a grid for decision boundaries.
+PROBES = {'patterns': ('p_only', 'q_only', 'both'), 'cifar10_patch': ('clean', 'patch_only')}
+GRIDS = ('circles',)

@@ -1,4 +1,7 @@
-"""Finding the data a setting asks for: on disk, in the cache, on the web, or a stand-in."""
+"""Finding the data a setting asks for: on disk, in the cache, on the web, or a stand-in.
+
+Or generating them, or changing those that were found.
+"""
 
 import dataclasses
 import os
@@ -6,9 +9,10 @@ import pathlib
 from collections.abc import Callable, Mapping
 
 from jaxtweaks.config import settings
-from jaxtweaks.data import digits, download, tfds_folder
+from jaxtweaks.data import digits, download, patch, tfds_folder
 from jaxtweaks.data.catalogue import CATALOGUE, Known
 from jaxtweaks.data.dataset import Dataset, Source
+from jaxtweaks.data.generated import WORLDS, generate
 from jaxtweaks.data.split import scaled_down, split
 from jaxtweaks.errors import UserError, did_you_mean
 
@@ -42,10 +46,21 @@ def load(
     if config.name not in catalogue:
         raise UserError(f"data.name is '{config.name}': {did_you_mean(config.name, catalogue)}")
     known = catalogue[config.name]
+    if known.made_of:
+        original = load(
+            dataclasses.replace(config, name=known.made_of),
+            notify,
+            catalogue=catalogue,
+            mirror=mirror,
+            timeout=timeout,
+        )
+        return patch.patched(original, config.split_seed)
     if not known.archives:
+        generated = known.name in WORLDS
         if config.dir:
-            notify(f'notice: data.dir is not used: {known.title} is embedded')
-        return split(digits.source(), config)
+            how = 'generated' if generated else 'embedded'
+            notify(f'notice: data.dir is not used: {known.title} is {how}')
+        return generate(known, config) if generated else split(digits.source(), config)
     if config.dir:
         return split(_given(known, config.dir, notify), config)
 

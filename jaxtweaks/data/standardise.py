@@ -13,35 +13,46 @@ _CHUNK = 2_048
 def standardiser(training_images: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
     """The (mean, inverse deviation) of `x = (float32(images) - mean) * inverse_deviation`.
 
-    The deviation is that of the population (divided by N). The sums over the uint8 values are
-    exact integers, and all that follows is float64 until the result is rounded to float32.
+    The deviation is that of the population (divided by N). The sums over uint8 values are exact
+    integers, and all else is float64 until the result is rounded to float32.
 
-    A channel or pixel that is the same in all training images has no deviation; its inverse
-    deviation is 1/255, as with 'unit', so that x stays finite, and small, whatever value the pixel
-    takes in other images.
+    A channel or pixel that is the same in all training images has no deviation. Its inverse
+    deviation is 1/255 for uint8, as with 'unit', so that x stays finite, and small, whatever value
+    the pixel takes in other images; and 1 for float32.
 
     Args:
-      training_images: uint8 [N, H, W, C], the training split and nothing else.
+      training_images: uint8 or float32 [N, H, W, C], the training split and nothing else.
       how: 'channel' (one mean and deviation for each channel), 'pixel' (for each pixel of each
-        channel), or 'unit' (mean 0 and inverse deviation 1/255, whatever the images).
+        channel), 'unit' (mean 0 and inverse deviation 1/255, for uint8), or 'none' (0 and 1).
 
     Returns:
-      Two float32 arrays [H, W, C], in units of pixel values (0 … 255) and their inverse.
+      Two float32 arrays [H, W, C], in the unit of the images (uint8: 0 … 255) and its inverse.
 
     Raises:
-      UserError: if `how` is none of the three, or the images are not uint8 [N ≥ 1, H, W, C].
+      UserError: if `how` is none of the four, the images are not uint8 or float32
+        [N ≥ 1, H, W, C], or 'unit' is asked of float32.
     """
-    if how not in ('channel', 'pixel', 'unit'):
-        raise UserError(f"data.standardise is '{how}', it should be channel, pixel or unit")
-    if training_images.dtype != np.uint8 or training_images.ndim != 4 or not training_images.size:
+    if how not in ('channel', 'pixel', 'unit', 'none'):
+        raise UserError(f"data.standardise is '{how}', it should be channel, pixel, unit or none")
+    exact = training_images.dtype == np.uint8
+    known = exact or training_images.dtype == np.float32
+    if not known or training_images.ndim != 4 or not training_images.size:
         raise UserError(
             f'images to standardise are {training_images.dtype} {list(training_images.shape)}, '
-            f'they should be uint8 [N, H, W, C] with N ≥ 1'
+            f'they should be uint8 or float32 [N, H, W, C] with N ≥ 1'
+        )
+    if how == 'unit' and not exact:
+        raise UserError(
+            "data.standardise is 'unit', but these images have no largest value to divide by; it "
+            'should be channel, pixel or none'
         )
     n, height, width, channels = training_images.shape
     shape = (height, width, channels)
-    if how == 'unit':
-        return np.zeros(shape, np.float32), np.full(shape, 1 / 255, np.float32)
+    if how in ('unit', 'none'):
+        factor = 1 / 255 if how == 'unit' else 1
+        return np.zeros(shape, np.float32), np.full(shape, factor, np.float32)
+    if not exact:
+        return _of_floats(training_images, (0, 1, 2) if how == 'channel' else (0,))
 
     total, squares = _sums(training_images)
     if how == 'channel':
@@ -50,6 +61,15 @@ def standardiser(training_images: np.ndarray, how: str) -> tuple[np.ndarray, np.
     moments = [_moments(n, int(s), int(q)) for s, q in zip(total.flat, squares.flat, strict=True)]
     mean, inverse = np.array(moments, np.float64).T.reshape(2, *total.shape)
     return tuple(np.broadcast_to(a, shape).astype(np.float32) for a in (mean, inverse))
+
+
+def _of_floats(images: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and inverse deviation over `axes`, in two passes."""
+    mean = images.mean(axes, dtype=np.float64)
+    deviation = np.sqrt(np.square(images - mean).mean(axes, dtype=np.float64))
+    constant = images.max(axes) == images.min(axes)  # where rounding may leave a deviation
+    inverse = 1 / np.where(constant, 1, deviation)
+    return tuple(np.broadcast_to(a, images.shape[1:]).astype(np.float32) for a in (mean, inverse))
 
 
 def _sums(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -18,12 +18,15 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
 
+from jaxtweaks.nn import conv_pallas
+
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
 # What vmap over kernels becomes: a loop over the runs; patches and one batched matrix product;
-# or whatever JAX makes of it, a grouped convolution where one network has a convolution.
-LOWERINGS = ('loop', 'matmul', 'grouped')
+# whatever JAX makes of it, a grouped convolution where one network has a convolution; or a kernel
+# of our own for all runs (step 1; other steps as with 'matmul').
+LOWERINGS = ('loop', 'matmul', 'grouped', 'pallas')
 _lowering = contextvars.ContextVar('lowering', default='loop')
 
 
@@ -44,13 +47,14 @@ def conv(x: jax.Array, kernel: jax.Array, padding: str = 'SAME', stride: int = 1
 
     Args:
       x: [batch, height, width, in].
-      kernel: [kernel height, kernel width, in, out].
+      kernel: [kernel height, kernel width, in, out]. Its dtype is that of the result.
       padding: 'SAME' or 'VALID'.
       stride: step in both directions.
 
     Returns:
       [batch, height', width', out].
     """
+    x = x.astype(kernel.dtype)
     window = kernel.shape[:2]
     pads = tuple(lax.padtype_to_pads(x.shape[1:3], window, (stride, stride), padding))
     return _conv(x, kernel, pads, stride)
@@ -60,7 +64,8 @@ def conv(x: jax.Array, kernel: jax.Array, padding: str = 'SAME', stride: int = 1
 def _conv(x: jax.Array, kernel: jax.Array, pads: Pads, stride: int) -> jax.Array:
     forward = functools.partial(_forward, pads=pads, stride=stride)
     by_matmul = functools.partial(_forward_by_matmul, pads=pads, stride=stride)
-    return _over_runs(forward, by_matmul)(x, kernel)
+    by_pallas = functools.partial(conv_pallas.forward, pads=pads) if stride == 1 else by_matmul
+    return _over_runs(forward, by_matmul, by_pallas)(x, kernel)
 
 
 def _conv_fwd(x, kernel, pads, stride):
@@ -70,13 +75,18 @@ def _conv_fwd(x, kernel, pads, stride):
 def _conv_bwd(pads, stride, residuals, g):
     x, kernel = residuals
     shape = {'size': x.shape[1:3], 'window': kernel.shape[:2], 'pads': pads, 'stride': stride}
+    input_by_matmul = functools.partial(_input_gradient_by_matmul, **shape)
+    kernel_by_matmul = functools.partial(_kernel_gradient_by_matmul, **shape)
+    input_by_pallas, kernel_by_pallas = input_by_matmul, kernel_by_matmul
+    if stride == 1:
+        size, window = shape['size'], shape['window']
+        input_by_pallas = functools.partial(conv_pallas.input_gradient, size=size, pads=pads)
+        kernel_by_pallas = functools.partial(conv_pallas.kernel_gradient, window=window, pads=pads)
     to_input = _over_runs(
-        functools.partial(_input_gradient, **shape),
-        functools.partial(_input_gradient_by_matmul, **shape),
+        functools.partial(_input_gradient, **shape), input_by_matmul, input_by_pallas
     )
     to_kernel = _over_runs(
-        functools.partial(_kernel_gradient, **shape),
-        functools.partial(_kernel_gradient_by_matmul, **shape),
+        functools.partial(_kernel_gradient, **shape), kernel_by_matmul, kernel_by_pallas
     )
     return to_input(kernel, g), to_kernel(x, g)
 
@@ -121,9 +131,12 @@ def _kernel_gradient(
     pads: Pads,
     stride: int,
 ) -> jax.Array:
-    """The gradient for the kernel, in the form that copies least."""
+    """The gradient for the kernel, in the form that copies least.
+
+    Of images with one channel the patches are as good: rows would be products of single numbers.
+    """
     channels, features = x.shape[-1], g.shape[-1]
-    if window[0] * channels < features:
+    if channels == 1 or window[0] * channels < features:
         shape = {'size': size, 'window': window, 'pads': pads, 'stride': stride}
         return _kernel_gradient_by_matmul(x[None], g[None], **shape)[0]
     if stride == 1:
@@ -231,12 +244,12 @@ def _kernel_gradient_by_matmul(
     return out.reshape(runs, *window, x.shape[-1], features)
 
 
-def _over_runs(f: Callable, by_matmul: Callable) -> Callable:
+def _over_runs(f: Callable, by_matmul: Callable, by_pallas: Callable) -> Callable:
     """`f` of one run with a batching rule of its own, see `lowering`.
 
     Args:
       f: of the arrays of one run.
-      by_matmul: the same of the arrays of all runs, runs first.
+      by_matmul, by_pallas: the same of the arrays of all runs, runs first.
     """
     chosen = _lowering.get()
     batched = custom_vmap(f)
@@ -251,6 +264,8 @@ def _over_runs(f: Callable, by_matmul: Callable) -> Callable:
             return lax.map(lambda one: f(*one), args), True
         if chosen == 'matmul':
             return by_matmul(*args), True
+        if chosen == 'pallas':
+            return by_pallas(*args), True
         return jax.vmap(f)(*args), True
 
     return batched

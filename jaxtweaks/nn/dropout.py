@@ -31,11 +31,13 @@ def dropout(
     """
     if is_off(rate):
         return x
-    keep = 1 - jnp.asarray(rate, x.dtype)
+    # Drawn in float32 even for bfloat16, whose 256 probabilities are too few.
+    keep = 1 - jnp.asarray(rate, jnp.promote_types(x.dtype, jnp.float32))
     kept = jax.random.bernoulli(key, keep, x.shape)
     if form == 'inverted':
         # At rate 1 nothing is kept; 1/0 would still make a NaN in the gradient.
-        x = x * jnp.where(keep > 0, 1 / jnp.where(keep > 0, keep, 1), 0)
+        scale = jnp.where(keep > 0, 1 / jnp.where(keep > 0, keep, 1), 0)
+        x = x * scale.astype(x.dtype)
     return jnp.where(kept, x, jnp.zeros_like(x))
 
 

@@ -4,6 +4,8 @@ Both may be traced (as indices), so that a sweep over initialisers is one progra
 of one seed start from the same standard draw, scaled by each scheme's σ.
 """
 
+import math
+
 import jax
 import jax.numpy as jnp
 
@@ -69,9 +71,11 @@ def initial_weights(
     distribution: jax.Array | int,
     sigma: jax.Array | float,
 ) -> jax.Array:
-    """float32 weights of a dense layer [in, out] or a kernel [height, width, in, out]."""
-    area = 1
-    for side in shape[:-2]:
-        area *= side
+    """float32 weights of a dense layer [in, out] or a kernel [..., height, width, in, out].
+
+    What stands before height and width is places with kernels of their own (a locally connected
+    layer): their units have the inputs and outputs of one kernel.
+    """
+    area = math.prod(shape[-4:-2])
     scale = deviation(scheme, shape[-2] * area, shape[-1] * area, sigma)
     return scale * standard_draw(key, shape, distribution)

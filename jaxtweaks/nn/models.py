@@ -1,177 +1,136 @@
-"""The networks, as Flax linen modules over the pure functions beside this file.
+"""The architectures. Each takes images [batch, height, width, channels] to logits [batch, classes].
 
-A module knows its static settings as attributes and is given the traced ones (drop rates, the
-momentum of batch norm) when it is called. Nothing here knows that there are other runs.
+Nothing here knows that there are other runs.
 """
-
-import math
-from collections.abc import Callable
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxtweaks.config import settings
-from jaxtweaks.nn import conv as conv_lib
-from jaxtweaks.nn import dropout as dropout_lib
-from jaxtweaks.nn import norm
-from jaxtweaks.nn.init import initial_weights
-from jaxtweaks.nn.pool import max_pool
-from jaxtweaks.nn.reduce import add_bias
-
-ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-    'relu': jax.nn.relu,
-    'tanh': jnp.tanh,
-    'sigmoid': jax.nn.sigmoid,
-}
+from jaxtweaks.config.layers import hidden_widths
+from jaxtweaks.nn.layers import Conv, Dense, Local
+from jaxtweaks.nn.network import Network
+from jaxtweaks.nn.pool import max_pool, max_pool_rows
 
 
-def _weights(
-    module: nn.Module, shape: tuple[int, ...], init: settings.Init
-) -> tuple[jax.Array, jax.Array]:
-    """Kernel [..., in, out] and bias [out] of a layer, as parameters of `module`."""
-    draw = lambda key, shape: initial_weights(
-        key, shape, init.scheme, init.distribution, init.sigma
-    )
-    kernel = module.param('kernel', draw, shape)
-    return kernel, module.param('bias', nn.initializers.zeros, shape[-1:], jnp.float32)
-
-
-class Dense(nn.Module):
-    """x W + b."""
-
-    features: int
-    init: settings.Init
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, in] to [batch, features]."""
-        kernel, bias = _weights(self, (x.shape[-1], self.features), self.init)
-        return add_bias(x @ kernel, bias)
-
-
-class Conv(nn.Module):
-    """3 × 3 convolution with bias, step 1."""
-
-    features: int
-    padding: str
-    init: settings.Init
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, height, width, in] to [batch, height', width', features]."""
-        shape = (3, 3, x.shape[-1], self.features)
-        kernel, bias = _weights(self, shape, self.init)
-        return add_bias(conv_lib.conv(x, kernel, self.padding), bias)
-
-
-class BatchNorm(nn.Module):
-    """Batch norm with running averages in the collection `batch_stats`.
-
-    In training it normalises by the batch and updates the averages; at test it uses them.
-    """
-
-    model: settings.Model
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[..., features] to the same shape."""
-        features = x.shape[-1:]
-        scale = self.param('scale', nn.initializers.ones, features, jnp.float32)
-        shift = self.param('bias', nn.initializers.zeros, features, jnp.float32)
-        mean = self.variable('batch_stats', 'mean', jnp.zeros, features, jnp.float32)
-        variance = self.variable('batch_stats', 'var', jnp.ones, features, jnp.float32)
-        if not train:
-            return norm.normalise(
-                x, mean.value, variance.value, scale, shift, self.model.bn_epsilon
-            )
-        y, batch_mean, batch_variance = norm.batch_norm(x, scale, shift, self.model.bn_epsilon)
-        if not self.is_initializing():
-            if self.model.bn_running_variance == 'unbiased':
-                batch_variance = norm.unbiased(batch_variance, math.prod(x.shape[:-1]))
-            momentum = self.model.bn_momentum
-            mean.value = norm.update_running(mean.value, batch_mean, momentum)
-            variance.value = norm.update_running(variance.value, batch_variance, momentum)
-        return y
-
-
-class Dropout(nn.Module):
-    """Dropout with a key from the stream 'dropout' and a rate that may be traced."""
-
-    rate: jax.Array | float
-    form: str
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """Any shape to the same shape."""
-        if dropout_lib.is_off(self.rate):
-            return x
-        if not train:
-            return dropout_lib.dropout_at_test(x, self.rate, self.form)
-        return dropout_lib.dropout(self.make_rng('dropout'), x, self.rate, self.form)
-
-
-class _Network(nn.Module):
-    """What the architectures share."""
-
-    classes: int
-    setting: settings.Setting
-
-    def finish(self, x: jax.Array, train: bool) -> jax.Array:
-        """The nonlinearity with batch norm before, after or without; inside `nn.compact`."""
-        model = self.setting.model
-        if model.batch_norm == 'before':
-            x = BatchNorm(model)(x, train)
-        x = ACTIVATIONS[model.activation](x)
-        if model.batch_norm == 'after':
-            x = BatchNorm(model)(x, train)
-        return x
-
-    def head(self, x: jax.Array, train: bool) -> jax.Array:
-        """The hidden dense layers and the output layer; inside `nn.compact`."""
-        setting = self.setting
-        for width in setting.model.hidden:
-            x = self.finish(Dense(width, setting.init)(x), train)
-            x = Dropout(setting.dropout.hidden, setting.dropout.form)(x, train)
-        return Dense(self.classes, setting.init)(x)
-
-
-class MLP(_Network):
+class MLP(Network):
     """Dense layers, each with batch norm (optional), nonlinearity and dropout (MLP-BN eq. 1-6)."""
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Images [batch, height, width, channels] to logits [batch, classes]."""
-        dropout = self.setting.dropout
+        """Images to logits."""
         x = x.reshape(x.shape[0], -1)
-        x = Dropout(dropout.input, dropout.form)(x, train)
-        return self.head(x, train)
+        return self.head(self.drop(x, 'input', train), train)
 
 
-class CNN(_Network):
+class CNN(Network):
     """Blocks of two 3 × 3 convolutions (SAME, VALID) and a max-pool, then dense layers (ROLE §2).
 
     With channels (32, 64), hidden (512,), 32 × 32 × 3 images and 10 classes it has 1,250,858
     parameters.
     """
 
+    layer = Conv
+
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
-        """Images [batch, height, width, channels] to logits [batch, classes]."""
+        """Images to logits."""
         setting = self.setting
-        dropout = setting.dropout
-        x = Dropout(dropout.input, dropout.form)(x, train)
+        x = self.drop(x, 'input', train)
         for channels in setting.model.channels:
             for padding in ('SAME', 'VALID'):
-                x = self.finish(Conv(channels, padding, setting.init)(x), train)
-            x = max_pool(x, 2)
-            x = Dropout(dropout.conv, dropout.form)(x, train)
-        return self.head(x.reshape(x.shape[0], -1), train)
+                x = self.finish(self.layer(channels, padding, setting.init)(x), train)
+            x = self.drop(max_pool(x, 2), 'conv', train)
+        return self.head(x, train)
 
 
-NETWORKS: dict[str, type[_Network]] = {'mlp': MLP, 'cnn': CNN}
+class LocallyConnected(CNN):
+    """The CNN with a kernel and a bias for each place in place of the convolutions."""
+
+    layer = Local
+
+
+class LeNet5(Network):
+    """LeNet-5 (LeCun et al. 1998, DEEPREG) as it is built today: 61,706 parameters on MNIST.
+
+    5 × 5 convolutions to 6 and 16 channels, each with a 2 × 2 max-pool, and dense layers of 120,
+    84 and the classes. The original has averaging pools with parameters, does not connect all
+    channels, and ends in radial units. Images smaller than its 32 × 32 get a border of zeros, as
+    there.
+    """
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Images to logits."""
+        x = self.drop(_at_least(x, 32), 'input', train)
+        for channels in (6, 16):
+            x = Conv(channels, 'VALID', self.setting.init, (5, 5))(x)
+            x = self.drop(max_pool(self.finish(x, train), 2), 'conv', train)
+        return self.head(x, train)
+
+
+class VGG16(Network):
+    """VGG-16 (Simonyan and Zisserman 2014, DEEPREG).
+
+    Thirteen 3 × 3 convolutions in five blocks, each with a 2 × 2 max-pool, and dense layers of
+    4096, 4096 and the classes. With 224 × 224 × 3 images and 1000 classes its kernels have
+    138,344,128 weights. Images must have at least 32 × 32 pixels.
+    """
+
+    blocks = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Images to logits."""
+        x = self.drop(x, 'input', train)
+        for channels, convolutions in self.blocks:
+            for _ in range(convolutions):
+                x = self.finish(Conv(channels, 'SAME', self.setting.init)(x), train)
+            x = self.drop(max_pool(x, 2), 'conv', train)
+        return self.head(x, train)
+
+
+class ConvNet1D(Network):
+    """The network for signals of DEEPREG, on images of height T and width 1.
+
+    Three convolutions without padding, 80 of length 251 and twice 60 of length 5, each with batch
+    norm (by setting), nonlinearity and a max-pool of 2 with step 1; then dense layers of 400 and
+    the classes with nothing between them. The lecture's listing gives its last convolution length
+    3, so that signals of 262 leave 3 places; with the length 5 of its description 264 do.
+    """
+
+    convolutions = ((80, 251), (60, 5), (60, 5))
+
+    @nn.compact
+    def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
+        """Signals [batch, T, 1, channels] to logits."""
+        init = self.setting.init
+        x = self.drop(x, 'input', train)
+        for channels, length in self.convolutions:
+            x = self.finish(Conv(channels, 'VALID', init, (length, 1))(x), train)
+            x = self.drop(max_pool_rows(x), 'conv', train)
+        (width,) = hidden_widths(self.setting.model)
+        x = Dense(width, init)(x.reshape(x.shape[0], -1))
+        return Dense(self.classes, init, last=True)(self.drop_hidden(x, 0, train))
+
+
+NETWORKS: dict[str, type[Network]] = {
+    'mlp': MLP,
+    'cnn': CNN,
+    'local': LocallyConnected,
+    'lenet5': LeNet5,
+    'vgg16': VGG16,
+    'convnet1d': ConvNet1D,
+}
 
 
 def build(setting: settings.Setting, classes: int) -> nn.Module:
     """The network of a setting (whose traced fields may hold tracers)."""
     return NETWORKS[setting.model.name](classes, setting)
+
+
+def _at_least(x: jax.Array, side: int) -> jax.Array:
+    """Images with a border of zeros that makes them at least `side` × `side`."""
+    borders = [(max(side - n, 0) // 2, (max(side - n, 0) + 1) // 2) for n in x.shape[1:3]]
+    return jnp.pad(x, ((0, 0), *borders, (0, 0)))

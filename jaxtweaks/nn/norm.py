@@ -15,8 +15,8 @@ def batch_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
       x: [..., features]; all axes but the last are the batch (for images, every pixel counts).
 
     Returns:
-      mean, variance: [features] each. The variance is the mean squared deviation, computed in a
-      second pass: E[x²] − E[x]² loses all digits when the mean is large.
+      mean, variance: [features] each, float32 or wider. The variance is the mean squared
+      deviation, computed in a second pass: E[x²] − E[x]² loses all digits when the mean is large.
     """
     count = x.size // x.shape[-1]
     mean = feature_sum(x) / count
@@ -39,10 +39,11 @@ def normalise(
       epsilon: added to the variance.
 
     Returns:
-      Like `x`.
+      Like `x`; in between, all is as precise as the moments.
     """
     factor = scale * jax.lax.rsqrt(variance + epsilon)
-    return (x - _along_last(mean, x)) * _along_last(factor, x) + _along_last(shift, x)
+    y = (x - _along_last(mean, x)) * _along_last(factor, x) + _along_last(shift, x)
+    return y.astype(x.dtype)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
@@ -81,7 +82,8 @@ def _batch_norm_bwd(epsilon, residuals, gradients):
     to_shift = feature_sum(g)
     to_scale = feature_sum(g * standard)
     centred = g - _along_last(to_shift / count, x) - standard * _along_last(to_scale / count, x)
-    return centred * _along_last(scale * inverse, x), to_scale, to_shift
+    to_x = centred * _along_last(scale * inverse, x)
+    return to_x.astype(x.dtype), to_scale, to_shift
 
 
 batch_norm.defvjp(_batch_norm_fwd, _batch_norm_bwd)

@@ -10,7 +10,7 @@ _ROW = 256
 
 
 def feature_sum(x: jax.Array) -> jax.Array:
-    """Sum over all axes but the last: [..., features] to [features].
+    """Sum over all axes but the last: [..., features] to [features], float32 or wider.
 
     In two stages, first over rows made of several feature vectors side by side: XLA's CPU backend
     reduces such rows several times faster than single short ones.
@@ -18,14 +18,15 @@ def feature_sum(x: jax.Array) -> jax.Array:
     features = x.shape[-1]
     count = x.size // features
     together = math.gcd(count, max(_ROW // features, 1))
-    partial = jnp.sum(x.reshape(count // together, together * features), 0)
+    dtype = jnp.promote_types(x.dtype, jnp.float32)
+    partial = jnp.sum(x.reshape(count // together, together * features), 0, dtype)
     return jnp.sum(partial.reshape(together, features), 0)
 
 
 @jax.custom_vjp
 def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
-    """x [..., features] + bias [features]; the gradient for the bias is a `feature_sum`."""
-    return x + bias.reshape((1,) * (x.ndim - 1) + bias.shape)
+    """x [..., features] + bias [features], like x; the bias's gradient is a `feature_sum`."""
+    return x + bias.reshape((1,) * (x.ndim - 1) + bias.shape).astype(x.dtype)
 
 
 add_bias.defvjp(lambda x, bias: (add_bias(x, bias), None), lambda _, g: (g, feature_sum(g)))

@@ -86,6 +86,7 @@ class Verdict:
       p_permutation: the same by sign flips.
       smallest_permutation_p: the least that n seeds can give.
       seeds_for_permutation: seeds that would make α attainable by sign flips.
+      measured: means of what is compared, by what it is of, in words.
       published: the published figures, as given.
       note: what else to know, in plain words; '' for nothing.
     """
@@ -103,6 +104,7 @@ class Verdict:
     p_permutation: float
     smallest_permutation_p: float
     seeds_for_permutation: int
+    measured: dict[str, float]
     published: dict[str, float]
     note: str
 

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.errors import UserError, did_you_mean
+from jaxtweaks.study import results as results_lib
 from jaxtweaks.study.claim import Claim
-from jaxtweaks.study.results import LABELS, Results
+from jaxtweaks.study.results import Results
+from jaxtweaks.study.words import named, value_label
 
 MOMENTS = ('final', 'last_epoch', 'best_epoch', 'chosen_epoch')
 
@@ -95,11 +97,12 @@ def falls(claim: Claim) -> bool:
     """
     if claim.goal:
         return claim.goal == 'min'
-    if any(word in claim.metric for word in ('loss', 'error', 'gap', 'diverged')):
-        return True
-    if 'accuracy' in claim.metric:
-        return False
-    raise UserError(f"whether '{claim.metric}' should be low or high: set goal to 'min' or 'max'")
+    lower = results_lib.lower_is_better(claim.metric)
+    if lower is None:
+        raise UserError(
+            f"whether '{claim.metric}' should be low or high: set goal to 'min' or 'max'"
+        )
+    return lower
 
 
 def complete(
@@ -125,7 +128,7 @@ def complete(
     notes = []
     if diverged:
         places = [
-            f'{in_words(results.settings[k]) or "the only setting"}: {count}'
+            f'{spoken(results.settings[k], results) or "the only setting"}: {count}'
             for k, count in zip(settings, lost.sum(axis=1), strict=True)
             if count
         ]
@@ -143,11 +146,14 @@ def known_field(name: str, swept: Sequence[str]) -> None:
         raise UserError(f"'{field}' is not swept; {did_you_mean(field, swept)}")
 
 
-def label(claim: Claim) -> str:
+def label(claim: Claim, results: Results) -> str:
     """The claim's metric and moment in words."""
     if claim.metric == 'diverged':
         return 'share of runs that diverged'
-    name = LABELS.get(claim.metric, claim.metric.replace('_', ' '))
+    name = results_lib.label(claim.metric)
+    if not results.trained and claim.at != 'final':
+        last = claim.at == 'last_epoch'
+        return f'{name} at {f"the last {results.axis}" if last else f"{results.axis} {claim.at}"}'
     if isinstance(claim.at, int):
         return f'{name} after epoch {claim.at}'
     moments = {
@@ -158,8 +164,19 @@ def label(claim: Claim) -> str:
     return name + moments.get(claim.at, '')
 
 
+def spoken(conditions: dict[str, Any], results: Results) -> str:
+    """`{'train.batch_size': (8, 16)}` as 'batch size 8 or 16', or by the config's own words."""
+    parts = []
+    for name, value in conditions.items():
+        first, *others = value if isinstance(value, tuple | list) and value else (value,)
+        words = [named(name, first, results.names)]
+        words += [value_label(name, other, results.names) for other in others]
+        parts.append(' or '.join(words))
+    return ', '.join(parts)
+
+
 def in_words(conditions: dict[str, Any]) -> str:
-    """`{'train.batch_size': (8, 16)}` as 'train.batch_size = 8 or 16'."""
+    """`{'train.batch_size': (8, 16)}` as 'train.batch_size = 8 or 16', to be found in a config."""
     parts = []
     for name, value in conditions.items():
         items = value if isinstance(value, tuple | list) else (value,)

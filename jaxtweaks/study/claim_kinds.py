@@ -6,7 +6,7 @@ either is at most α is at most α. docs/statistics.md says why for each.
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from jaxtweaks.study import claim_data, statistics
 from jaxtweaks.study.claim import Claim
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.statistics import Test
+from jaxtweaks.study.words import field_label, number
 
 Ways = tuple[float, float]  # p that it is so, p that the opposite is
 
@@ -27,6 +28,7 @@ class Finding:
       p_support, p_contradict: p of the claim and of its opposite.
       p_permutation: the smaller of the two by sign flips.
       notes: what else to know.
+      measured: words and mean of each thing compared.
       deciding: the per-seed numbers [n] whose mean is compared with zero, where the test is as
         simple as that; for the number of seeds that would settle it.
     """
@@ -41,6 +43,7 @@ class Finding:
     p_contradict: float
     p_permutation: float
     notes: tuple[str, ...] = ()
+    measured: tuple[tuple[str, float], ...] = ()
     deciding: np.ndarray | None = None
 
 
@@ -56,21 +59,23 @@ def find(claim: Claim, results: Results, alpha: float = 0.05) -> Finding:
 
 
 def _difference(claim: Claim, results: Results) -> Finding:
-    rows, settings, what = _arms(claim, results)
+    rows, settings, sides = _arms(claim, results)
     rows, dropped, notes = claim_data.complete(rows, settings, results)
     d = rows[0] - rows[1]
     test = _test(claim, rows)
     if claim.kind == 'equivalent':
-        room = _room(d, claim.margin)
-        return _finding(d, room, test, _within(d, claim.margin), what, dropped, notes)
-    toward = (d if claim.kind == 'greater' else -d) - (claim.margin or 0.0)
-    return _finding(d, toward, test, _directional(toward), what, dropped, notes)
+        toward, ways = _room(d, claim.margin), _within(d, claim.margin)
+    else:
+        toward = (d if claim.kind == 'greater' else -d) - (claim.margin or 0.0)
+        ways = _directional(toward)
+    found = _finding(d, toward, test, ways, _compared(claim, sides, results), dropped, notes)
+    return _with_means(found, sides, rows)
 
 
 def _constant(claim: Claim, results: Results) -> Finding:
     """The mean of `a` (or of a minus b) beside a number."""
     single = not claim.b
-    rows, settings, what = _arms(claim, results)
+    rows, settings, sides = _arms(claim, results)
     rows, dropped, notes = claim_data.complete(rows, settings, results)
     x = rows[0] if single else rows[0] - rows[1]
     level = claim.level
@@ -82,7 +87,8 @@ def _constant(claim: Claim, results: Results) -> Finding:
     else:
         toward = x - level if claim.direction == 'above' else level - x
         ways = _directional(toward)
-    return _finding(x, toward, test, ways, what, dropped, notes)
+    found = _finding(x, toward, test, ways, _compared(claim, sides, results), dropped, notes)
+    return _with_means(found, sides, rows)
 
 
 def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
@@ -107,14 +113,17 @@ def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
         worst = int(np.argmin([test.greater(-step) for step in steps]))
         if 2 * len(steps) * test.greater(-steps[worst]) <= alpha:
             notes.append(
-                f'it goes the other way from {xs[worst]:g} to {xs[worst + 1]:g}'
+                f'it goes the other way from {number(xs[worst])} to {number(xs[worst + 1])}'
                 f' (by {abs(steps[worst].mean()):.3g})'
             )
+    field = field_label(claim.along, results.names)
     what = (
-        f'{_subject(claim)}: fitted change from {claim.along} = {xs[0]:g} to {xs[-1]:g}'
-        ' (least squares over ranks)'
+        f'{_subject(claim, results)}: fitted change from {field} {number(xs[0])} to'
+        f' {number(xs[-1])} (least squares over ranks)'
     )
-    return _finding(change, sign * change, test, ways, what, dropped, notes)
+    found = _finding(change, sign * change, test, ways, what, dropped, notes)
+    ends = [f'{field} {number(x)}' for x in xs[[0, -1]]]
+    return _with_means(found, ends, rows[[0, -1]])
 
 
 def _optimum(claim: Claim, results: Results) -> Finding:
@@ -143,7 +152,8 @@ def _optimum(claim: Claim, results: Results) -> Finding:
         notes.append(
             f'in {share:.0%} of resamples of the seeds the optimum lies within [{low:g}, {high:g}]'
         )
-    what = f'{claim.along} with the {"lowest" if lower else "highest"} {_subject(claim)}'
+    field = field_label(claim.along, results.names)
+    what = f'{field} with the {"lowest" if lower else "highest"} {_subject(claim, results)}'
     return _tested(location, ends, what, rows, test, ways, dropped, notes)
 
 
@@ -169,10 +179,10 @@ def _peak(claim: Claim, results: Results) -> Finding:
         effect = float(d.mean())
         # The top is the best of several: its interval is widened for the choice.
         interval = test.interval(d, 1 - 0.05 / len(interior))
-        where = f' (at {claim.along} = {xs[1 + top]:g})'
+        where = f' (at {field_label(claim.along, results.names)} {number(xs[1 + top])})'
     what = (
-        f'{_subject(claim)}: how much the {"lowest" if lower else "highest"} point between the'
-        f' ends{where} is {"below" if lower else "above"} the better end'
+        f'{_subject(claim, results)}: how much the {"lowest" if lower else "highest"} point between'
+        f' the ends{where} is {"below" if lower else "above"} the better end'
     )
     return _tested(effect, interval, what, rows, test, ways, dropped, notes)
 
@@ -210,21 +220,36 @@ def _sooner(claim: Claim, results: Results) -> Finding:
             f' never reach {words} and count as epoch {never:g}, a lower bound'
         )
     d = rows[1] - rows[0]
+    sides = [claim_data.spoken(side, results) for side in (claim.a, claim.b)]
     what = (
-        f'epochs until {claim_data.label(claim)} reaches {words}:'
-        f' {claim_data.in_words(claim.b)} minus {claim_data.in_words(claim.a)}'
+        f'{results.axis}s until {claim_data.label(claim, results)} reaches {words}:'
+        f' {sides[1]} minus {sides[0]}'
     )
-    return _finding(d, d, Test(grain=1.0), _directional(d), what, dropped, notes)
+    found = _finding(d, d, Test(grain=1.0), _directional(d), what, dropped, notes)
+    return _with_means(found, sides, rows)
 
 
-def _arms(claim: Claim, results: Results) -> tuple[np.ndarray, list[int], str]:
-    """Seeds' values of `a` and, if there is one, `b`, [1 or 2, S]; settings used; in words."""
+def _arms(claim: Claim, results: Results) -> tuple[np.ndarray, list[int], list[str]]:
+    """Seeds' values of `a` and, if there is one, `b`, [1 or 2, S]; settings used; each in words."""
     values = claim_data.measured(claim, results)
     sides = [claim.a, claim.b] if claim.b else [claim.a]
     settings = [claim_data.group(results, claim.where, side) for side in sides]
     rows = np.stack([values[ks].mean(axis=0) for ks in settings])
-    words = ' minus '.join(claim_data.in_words(side) or 'all settings' for side in sides)
-    return rows, [k for ks in settings for k in ks], f'{claim_data.label(claim)}: {words}'
+    words = [claim_data.spoken(side, results) or 'all settings' for side in sides]
+    return rows, [k for ks in settings for k in ks], words
+
+
+def _compared(claim: Claim, sides: Sequence[str], results: Results) -> str:
+    """What the effect of a difference is, from the sides in words."""
+    return f'{claim_data.label(claim, results)}: {" minus ".join(sides)}'
+
+
+def _with_means(found: Finding, words: Sequence[str], rows: np.ndarray) -> Finding:
+    """The finding with the means of the rows, [A, n], by their words, [A]."""
+    if not rows.size:
+        return found
+    means = tuple((name, float(row.mean())) for name, row in zip(words, rows, strict=True))
+    return dataclasses.replace(found, measured=means)
 
 
 def _curve(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray, int, list[str]]:
@@ -245,10 +270,10 @@ def _test(claim: Claim, rows: np.ndarray, design: str = 'paired', scale: float =
     return Test(design, scale=max(scale, float(np.abs(rows).max(initial=0.0))))
 
 
-def _subject(claim: Claim) -> str:
-    name = claim_data.label(claim)
+def _subject(claim: Claim, results: Results) -> str:
+    name = claim_data.label(claim, results)
     if claim.b:
-        a, b = (claim_data.in_words(side) or 'all settings' for side in (claim.a, claim.b))
+        a, b = (claim_data.spoken(side, results) or 'all settings' for side in (claim.a, claim.b))
         return f'{name} ({a} minus {b})'
     return name
 

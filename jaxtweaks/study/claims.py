@@ -5,6 +5,7 @@ before training; `evaluate` gives the verdicts. What is tested how: docs/statist
 """
 
 import dataclasses
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,11 +15,10 @@ from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.study import claim_data, claim_kinds, statistics
 from jaxtweaks.study.claim import KINDS, Claim, Verdict
 from jaxtweaks.study.claim_kinds import Finding
-from jaxtweaks.study.results import LABELS, Results, without_runs
+from jaxtweaks.study.results import LABELS, Results, derived_metrics, without_runs
 
 __all__ = ['KINDS', 'Claim', 'Verdict', 'check', 'evaluate']
 
-_GAPS = ('gap_loss', 'gap_accuracy')
 _CURVE = ('increasing', 'decreasing', 'optimum', 'peak')
 
 # What each kind needs and what else it reads, besides sentence, source, metric, where, published.
@@ -90,11 +90,13 @@ def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> 
     check(
         claims,
         results.settings,
-        curves=(*results.curves, *_derived(results.curves)),
-        finals=(*results.finals, *_derived(results.finals)),
+        curves=(*results.curves, *derived_metrics(results.curves)),
+        finals=(*results.finals, *derived_metrics(results.finals)),
         epochs=len(results.epochs),
     )
     findings = [claim_kinds.find(claim, results, alpha) for claim in claims]
+    if results.exact:
+        return [_exact(claim, found) for claim, found in zip(claims, findings, strict=True)]
     deciding = np.array([min(found.p_support, found.p_contradict) for found in findings])
     adjusted = statistics.holm(deciding)
     return [
@@ -135,8 +137,36 @@ def _verdict(
         p_permutation=found.p_permutation,
         smallest_permutation_p=statistics.smallest_permutation_p(found.n),
         seeds_for_permutation=enough,
+        measured=dict(found.measured),
         published=dict(claim.published),
         note='; '.join(notes),
+    )
+
+
+def _exact(claim: Claim, found: Finding) -> Verdict:
+    """The verdict where no seed changes a number: a claim is so, or it is not."""
+    if found.deciding is None or not len(found.deciding):
+        verdict, note = 'inconclusive', f"kind '{claim.kind}' is not for exact results"
+    else:
+        verdict = 'supported' if found.deciding.mean() > 0 else 'contradicted'
+        note = 'exact: nothing here is random'
+    return Verdict(
+        claim=claim,
+        verdict=verdict,
+        effect=found.effect,
+        low=math.nan,
+        high=math.nan,
+        what=found.what,
+        n=found.n,
+        dropped=found.dropped,
+        p=math.nan,
+        p_adjusted=math.nan,
+        p_permutation=math.nan,
+        smallest_permutation_p=math.nan,
+        seeds_for_permutation=0,
+        measured=dict(found.measured),
+        published=dict(claim.published),
+        note=note,
     )
 
 
@@ -229,16 +259,6 @@ def _check_conditions(claim: Claim, sweep: Results) -> None:
             raise UserError(
                 f"within [{low:g}, {high:g}] lies {where} of '{claim.along}' ({values})"
             )
-
-
-def _derived(metrics: Iterable[str]) -> list[str]:
-    """The generalisation gaps that `Results` can derive from these metrics."""
-    known = set(metrics)
-    return [
-        gap
-        for gap in _GAPS
-        if {gap.replace('gap', 'train'), gap.replace('gap', 'validation')} <= known
-    ]
 
 
 def _listed(names: Sequence[str]) -> str:

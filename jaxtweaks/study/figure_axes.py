@@ -9,8 +9,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 
 from jaxtweaks.study.figure_data import ordered
 from jaxtweaks.study.figure_style import is_number
-from jaxtweaks.study.words import is_share, metric_label, number, value_label
+from jaxtweaks.study.results import label as metric_label
+from jaxtweaks.study.words import is_share, number, value_label
 
+_MANY = 12  # tick labels that would lie upon each other if they were turned only a little
+_DECADES = 3  # of a logarithmic axis on which 2 and 5 have ticks
 _LETTER = 0.075  # inches: the mean width of a letter of a tick label
 
 
@@ -86,7 +89,8 @@ def set_scale(axes: Axes, scale: Scale) -> None:
     axes.tick_params(axis='x', length=3)
     if scale.slanted:
         for label in axes.get_xticklabels():
-            label.set(rotation=30, ha='right', rotation_mode='anchor')
+            steep = len(scale.ticks) > _MANY
+            label.set(rotation=55 if steep else 30, ha='right', rotation_mode='anchor')
     places = scale.position.values()
     margin = 0.5 if not scale.numeric else max(0.06 * (max(places) - min(places)), scale.gap / 4)
     axes.set_xlim(min(places) - margin, max(places) + margin)
@@ -96,19 +100,18 @@ def set_scale(axes: Axes, scale: Scale) -> None:
         axes.grid(False, axis='x')
 
 
-def set_epochs(axes: Axes, epochs: np.ndarray) -> None:
-    """Whole epochs on the x axis. epochs: [E]."""
+def set_epochs(axes: Axes, epochs: np.ndarray, name: str) -> None:
+    """Whole epochs on the x axis. epochs: [E]; name: what they count, such as 'epoch'."""
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
     if len(epochs):
         margin = max(0.25, 0.03 * (epochs[-1] - epochs[0]))
         axes.set_xlim(epochs[0] - margin, epochs[-1] + margin)
-    axes.set_xlabel('epoch')
+    axes.set_xlabel(name)
 
 
 def set_metric(axes: Axes, metric: str, log: bool) -> None:
     """Label, unit and scale of a metric on the y axis."""
-    label = metric_label(metric)
-    head, bracket, rest = label.partition(' (')
+    head, bracket, rest = metric_label(metric).partition(' (')
     axes.set_ylabel(head + (f'\n({rest}' if bracket else ''))
     if log:
         axes.set_yscale('log', nonpositive='clip', subs=[])
@@ -138,6 +141,8 @@ def set_limits(same: Sequence[Axes], metric: str, log: bool) -> None:
             high = min(high, 1.02)
     for axes in same:
         axes.set_ylim(low, high)
+        if log and high > low * 10**_DECADES:
+            axes.yaxis.set_major_locator(LogLocator(numticks=9))
 
 
 def make_room(axes: Axes, share: float, log: bool) -> None:

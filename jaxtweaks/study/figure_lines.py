@@ -121,7 +121,7 @@ def _curves_panel(panel: Panel) -> None:
                 axes.plot(epochs[end], run[end], **_cross(look['color']))
     for j, (epoch, _) in enumerate(figure.marks):
         axes.axvline(epoch, **_vertical(j))
-    figure_axes.set_epochs(axes, epochs)
+    figure_axes.set_epochs(axes, epochs, results.axis)
     _published(panel, None)
 
 
@@ -159,7 +159,10 @@ def _effect_panel(panel: Panel) -> None:
 def _lower(figure: Figure, mean: np.ndarray, half: np.ndarray) -> np.ndarray:
     """The lower end of an interval, on a logarithmic axis kept above 0."""
     lower = mean - half
-    return np.where(lower > 0, lower, mean / 10) if figure.log_y else lower
+    if not figure.log_y:
+        return lower
+    # A mean that is not positive itself has no place on the axis, and no bar.
+    return np.where(lower <= 0, np.minimum(mean / 10, mean), lower)
 
 
 def _dots(axes: Axes, place: float, seeds: Seeds, look: dict[str, Any], row: int) -> None:

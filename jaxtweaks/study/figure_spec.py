@@ -9,11 +9,23 @@ from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.study.figure_data import arrange, column
 from jaxtweaks.study.figure_style import is_number
+from jaxtweaks.study.recorded import Recorded
 from jaxtweaks.study.results import LABELS, Results, without_runs
 
 _WHERE = Rule('plain', 'swept fields and the value, or tuple of values, to be shown')
 _NAMES = Rule('plain', "words for 'field', 'field=value' or 'value'")
-KINDS = ('curves', 'effect', 'confusion', 'labels')
+KINDS = (
+    'curves', 'effect', 'confusion', 'labels', 'fit', 'reliability', 'boundary', 'histogram',
+)  # fmt: skip
+# What a kind of figure needs of `Results.arrays` and the like, see `Recorded.arrays`.
+_ARRAYS = {
+    'confusion': ('confusion',),
+    'fit': ('fit_x', 'fit_truth', 'fit', 'points_x', 'points_y'),
+    'reliability': ('calibration',),
+    'boundary': ('grid_probabilities',),
+    'histogram': ('weight_histogram', 'weight_edges'),
+}
+_ANYTHING = Recorded(tuple(LABELS), tuple(LABELS), tuple(n for a in _ARRAYS.values() for n in a))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,19 +39,22 @@ class Figure:
     name: str = required("the file's name without ending: letters, digits, - and _")
     kind: str = required(
         'curves: metrics by epoch; effect: final metrics against a swept field; '
-        'confusion: classes told from classes; labels: share of each class by split',
+        'confusion: classes told from classes; labels: share of each class by split; '
+        'fit: curves fitted to points; '
+        'reliability: share correct against confidence; boundary: class probabilities over the '
+        'plane; histogram: the final weights',
         choices=KINDS,
     )
     title: str = required('what the figure shows')
     caption: str = plain('', 'a sentence printed under the figure')
     metrics: tuple[str, ...] = plain((), 'metrics, one panel each (curves, effect)')
     hue: str = plain('', "the swept field that tells lines apart; '' for one line")
-    panels: str = plain('', 'the swept field with one panel for each value (curves, effect)')
+    panels: str = plain('', 'the swept field with one panel for each value')
     x: str = plain('', 'the swept field on the x axis (effect)')
     where: dict = dataclasses.field(default_factory=dict, metadata={'rule': _WHERE})
     names: dict = dataclasses.field(default_factory=dict, metadata={'rule': _NAMES})
     log_x: bool = plain(False, 'logarithmic x axis (effect); 0 stands apart at its left')
-    log_y: bool = plain(False, 'logarithmic y axis (curves, effect)')
+    log_y: bool = plain(False, 'logarithmic y axis (curves, effect, histogram)')
     marks: tuple[tuple[Any, ...], ...] = plain(
         (), 'vertical lines at an epoch: (epoch, label) (curves)'
     )
@@ -53,14 +68,14 @@ class Figure:
 def check(
     figures: Iterable[Figure],
     settings: Sequence[dict[str, Any]],
-    metrics: Iterable[str] = tuple(LABELS),
+    recorded: Recorded = _ANYTHING,
 ) -> None:
     """Whether the sweep can show the figures; to be asked before anything is trained.
 
     Args:
       figures: the figures of the config.
       settings: the swept values of each setting, as in `Results.settings`.
-      metrics: the names a figure may draw.
+      recorded: what the runs will record.
 
     Raises:
       UserError: a figure names a field that is not swept or a metric that is not measured,
@@ -77,7 +92,7 @@ def check(
             raise UserError(f"figure '{figure.name}': two figures have this name")
         seen.add(figure.name)
         try:
-            _check_one(figure, results, tuple(metrics))
+            _check_one(figure, results, recorded)
         except UserError as error:
             where = f"figure '{figure.name}': "
             raise UserError(where + str(error).removeprefix(where)) from None
@@ -85,19 +100,27 @@ def check(
 
 def fields_of(figure: Figure) -> tuple[str, ...]:
     """The fields that tell the settings of a figure apart: panels, hue, x ('' for none)."""
-    if figure.kind == 'curves':
-        return figure.panels, figure.hue, ''
     if figure.kind == 'effect':
         return figure.panels, figure.hue, figure.x
+    if figure.kind in ('curves', 'reliability', 'boundary', 'histogram'):
+        return figure.panels, figure.hue, ''
+    if figure.kind == 'fit':
+        return figure.panels, '', ''
     return '', figure.hue, ''
 
 
-def _check_one(figure: Figure, results: Results, metrics: tuple[str, ...]) -> None:
+def _check_one(figure: Figure, results: Results, recorded: Recorded) -> None:
+    curves = figure.kind == 'curves'
+    metrics = recorded.all_curves if curves else recorded.all_finals
     for metric in figure.metrics:
         if metric not in metrics:
-            raise UserError(f"no metric '{metric}'; {did_you_mean(metric, metrics)}")
+            which = f'no {"metric by epoch" if curves else "final metric"}'
+            raise UserError(f"{which} '{metric}'; {did_you_mean(metric, metrics)}")
     if figure.kind == 'labels':
         return
+    for name in _ARRAYS.get(figure.kind, ()):
+        if name not in recorded.arrays:
+            raise UserError(f"kind '{figure.kind}': no run records {name.replace('_', ' ')}")
     fields = [name for name in fields_of(figure) if name]
     for name in fields:
         column(results, name)

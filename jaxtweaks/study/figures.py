@@ -12,10 +12,18 @@ from typing import Any
 from matplotlib.figure import Figure as Sheet
 
 from jaxtweaks import atomic
-from jaxtweaks.study import figure_counts, figure_lines, figure_style
+from jaxtweaks.study import (
+    figure_arrays,
+    figure_counts,
+    figure_fit,
+    figure_lines,
+    figure_plane,
+    figure_style,
+)
 from jaxtweaks.study.figure_data import arrange
 from jaxtweaks.study.figure_page import Page
 from jaxtweaks.study.figure_spec import Figure, check, fields_of
+from jaxtweaks.study.recorded import Recorded
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.words import count, named
 
@@ -26,6 +34,10 @@ _KINDS: dict[str, Callable[[Figure, Results, Callable[..., Sheet]], Sheet]] = {
     'effect': figure_lines.draw_effect,
     'confusion': figure_counts.draw_confusion,
     'labels': figure_counts.draw_labels,
+    'fit': figure_fit.draw_fit,
+    'reliability': figure_arrays.draw_reliability,
+    'boundary': figure_plane.draw_boundary,
+    'histogram': figure_arrays.draw_histogram,
 }
 _LISTED = 6  # settings with diverged runs that are named, before '… and 3 more'
 
@@ -40,7 +52,7 @@ def draw(figure: Figure, results: Results) -> Sheet:
     Raises:
       UserError: the results do not have what the figure asks for (see `check`).
     """
-    check([figure], results.settings, (*results.curves, *results.finals, *_DERIVED))
+    check([figure], results.settings, _recorded(results))
 
     def finish(page: Page, handles: Sequence[Any], legend_title: str) -> Sheet:
         return page.finish(
@@ -57,7 +69,9 @@ def draw(figure: Figure, results: Results) -> Sheet:
         return _KINDS[figure.kind](figure, results, finish)
 
 
-_DERIVED = ('gap_loss', 'gap_accuracy')
+def _recorded(results: Results) -> Recorded:
+    confusion = ('confusion',) if results.confusion.any() else ()
+    return Recorded(tuple(results.curves), tuple(results.finals), (*results.arrays, *confusion))
 
 
 def caption(figure: Figure, results: Results) -> str:
@@ -98,7 +112,9 @@ def _render(sheet: Sheet, kind: str) -> bytes:
 
 
 def _data(figure: Figure, results: Results) -> str:
-    seeds = '' if figure.kind == 'labels' else f' · {count(len(results.seeds), "seed")}'
+    seeds = f' · {count(len(results.seeds), "seed")}'
+    if figure.kind == 'labels' or results.exact:
+        seeds = ''
     if not results.fallback:
         return f'data: {results.data_label}{seeds}'
     label = results.data_label.removeprefix('stand-in data: ')
@@ -108,6 +124,8 @@ def _data(figure: Figure, results: Results) -> str:
 def _notes(figure: Figure, results: Results) -> list[str]:
     notes = [figure.caption] if figure.caption else []
     several = len(results.seeds) > 1
+    if results.exact:
+        return notes
     means = (
         'the mean over seeds, with its 95% Student-t interval as {}'
         if several
@@ -123,13 +141,42 @@ def _notes(figure: Figure, results: Results) -> list[str]:
             f'Cells: % of the test images of the true class (rows add up to 100), {over}. '
             + ('± is the 95% Student-t interval of the mean over seeds.' if several else '')
         )
+    elif figure.kind == 'reliability':
+        pooled = f', pooled over {len(results.seeds)} seeds' if several else ''
+        notes.append(
+            'Marks: the test images of a range of confidence, at their mean confidence, if there '
+            f'are {figure_arrays.FEWEST} or more; their area is the share of the images{pooled}. '
+            'Below the diagonal a network is overconfident.'
+            + (' ± is the 95% Student-t interval of the mean over seeds.' if several else '')
+        )
+    elif figure.kind == 'histogram':
+        notes.append(f'Lines: {means.format("the band")}; weight matrices and kernels only.')
+    elif figure.kind == 'boundary':
+        notes += _boundary_notes(figure, results)
     if figure.kind in ('curves', 'effect') and figure.log_x and 0 in _xs(figure, results):
         notes.append('0 has no place on a logarithmic axis and stands apart at its left.')
     return notes
 
 
+def _boundary_notes(figure: Figure, results: Results) -> list[str]:
+    cells = arrange(results, fields_of(figure), figure.where, figure.name)
+    shown = {figure_plane.shown_seed(results, k) for k in cells.values()} - {None}
+    seeds = sorted(int(results.seeds[s]) for s in shown)
+    which = f'seed {seeds[0]}' if len(seeds) == 1 else 'the first seed that did not diverge'
+    points = 0 if results.plane is None else len(results.plane.points)
+    some = f' (every {step}th)' if (step := figure_plane.step_of(points)) > 1 else ''
+    return [
+        f'One network a panel, that of {which}: the paler the background, the less sure. Points: '
+        f'training data{some}, in the units they were given in.'
+    ]
+
+
 def _xs(figure: Figure, results: Results) -> list[Any]:
-    return results.values(figure.x) if figure.x else []
+    """The values on the x axis of the settings that are shown."""
+    if not figure.x:
+        return []
+    values = results.values(figure.x)
+    return [values[k] for k in results.select(figure.where)]
 
 
 def _warnings(figure: Figure, results: Results) -> list[str]:

@@ -1,14 +1,16 @@
 """What a sweep found, on named axes (setting, seed, epoch)."""
 
 import dataclasses
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from jaxtweaks.errors import UserError, did_you_mean
+from jaxtweaks.study import studies
 
-# How a metric reads on an axis or in a sentence.
+# How a metric reads on an axis or in a sentence; `label` knows the families as well.
 LABELS = {
     'running_loss': 'training loss (as trained, mean over the epoch)',
     'running_accuracy': 'training accuracy (as trained, mean over the epoch)',
@@ -20,7 +22,89 @@ LABELS = {
     'test_accuracy': 'test accuracy',
     'gap_loss': 'generalisation gap (validation − training loss)',
     'gap_accuracy': 'generalisation gap (training − validation accuracy)',
+    'test_calibration_error': 'expected calibration error on the test set',
+    'test_overconfidence': 'overconfidence on the test set (mean confidence − accuracy)',
+    'weight_norm': 'norm of the weights',
+    'small_weights': 'share of weights below 0.001 in size',
+    'linearity': 'linearity of the hidden units (squared correlation of input and output)',
+    'roughness': 'roughness of the training loss (RMS of second differences by epoch)',
+    'parameters': 'parameters',
+    'gradient_norm': 'norm of the gradient at the end',
+    'gradient_variance': "variance of the batches' gradients at the end",
+    'stop_epoch': 'epoch at which training stops',
+    'stopped': 'share of runs that the rule stops',
+    'test_error': 'test error',
+    'regret': 'regret (test error − that of the best epoch)',
 }
+# Families: the part of a metric's name before another metric's, and the words after that one's.
+_FAMILIES = (
+    (r'mc_(\d+)_', 'mean over {} dropout masks'),
+    (r'ema_()', 'running average of the parameters'),
+    (r'snapshots_()', 'mean over the snapshots'),
+)
+
+
+def label(metric: str) -> str:
+    """A metric in words.
+
+    Knows `LABELS` and those of the plain studies; the families `mc_{n}_…`, `ema_…` and
+    `snapshots_…` of them; the loss and the accuracy of further images (`{probe}_loss`,
+    `{probe}_accuracy`); and `1-…`, the complement: of an accuracy, the error.
+    """
+    if metric in LABELS:
+        return LABELS[metric]
+    if metric in studies.LABELS:
+        return studies.LABELS[metric]
+    if metric.startswith('1-'):
+        words = label(metric.removeprefix('1-'))
+        error = re.sub(r'\baccuracy\b', 'error', words)
+        return error if error != words else f'1 − {words}'
+    for pattern, words in _FAMILIES:
+        found = re.match(pattern, metric)
+        if found and found.end() < len(metric):
+            head, bracket, rest = label(metric[found.end() :]).partition(' (')
+            words = words.format(*found.groups())
+            return f'{head} ({rest.removesuffix(")")}, {words})' if bracket else f'{head} ({words})'
+    found = re.fullmatch(r'(.+)_(loss|accuracy)', metric)
+    if found:
+        return f'{found[2]} on {found[1].replace("_", " ")}'
+    return metric.replace('_', ' ')
+
+
+def lower_is_better(metric: str) -> bool | None:
+    """Whether a metric should be low, by its name; None if the name does not say."""
+    if metric.startswith('1-'):
+        plain = lower_is_better(metric.removeprefix('1-'))
+        return None if plain is None else not plain
+    if any(word in metric for word in ('loss', 'error', 'gap', 'regret', 'diverged')):
+        return True
+    return False if 'accuracy' in metric else None
+
+
+def derived_metrics(metrics: Iterable[str]) -> list[str]:
+    """What `Results.curve` and `Results.final` make of these metrics: gaps and complements."""
+    known = set(metrics)
+    gaps = [
+        gap
+        for gap in ('gap_loss', 'gap_accuracy')
+        if {gap.replace('gap', 'train'), gap.replace('gap', 'validation')} <= known
+    ]
+    return gaps + [f'1-{metric}' for metric in metrics if 'accuracy' in metric]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plane:
+    """Inputs that are points of a plane, in the data's own units.
+
+    Attributes:
+      grid: where `arrays['grid_probabilities']` were taken, float64 [G, 2].
+      points: the training inputs, float64 [N, 2].
+      classes: of the points, int32 [N].
+    """
+
+    grid: np.ndarray
+    points: np.ndarray
+    classes: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,6 +127,13 @@ class Results:
       label_counts: split name ('training', 'validation', 'test') to int64 [C].
       data_label: the data used, in words; it stands in every figure and table.
       fallback: True if the data stand in for those the config asked for.
+      arrays: whatever else was kept of each run, by name, [K, S, ...].
+      axis: what `epochs` counts: 'epoch', or, in a study without training, something else such as
+        'layer'; '' if there are no curves.
+      exact: whether no seed changes a result: what was counted or derived, not sampled.
+      labels: split name ('validation', 'test') to the classes of its images, int32 [N].
+      plane: the data of a decision boundary, None if the inputs are not pairs of numbers.
+      names: the config's words for 'field', 'field=value' or 'value'.
     """
 
     settings: tuple[dict[str, Any], ...]
@@ -57,6 +148,12 @@ class Results:
     label_counts: dict[str, np.ndarray]
     data_label: str
     fallback: bool
+    arrays: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    axis: str = 'epoch'
+    exact: bool = False
+    labels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    plane: Plane | None = None
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def swept(self) -> tuple[str, ...]:
@@ -68,8 +165,11 @@ class Results:
         """The value of a swept field for each setting, [K].
 
         `name` may be `1-field`: the complement, for a document that gives the probability to
-        keep where the field is the rate to drop.
+        keep where the field is the rate to drop. Or several names joined by ` + `, where one
+        field alone does not tell settings apart: their values are tuples.
         """
+        if ' + ' in name:
+            return list(zip(*map(self.values, name.split(' + ')), strict=True))
         complement = name.startswith('1-')
         field = name.removeprefix('1-')
         if field not in self.swept:
@@ -94,31 +194,37 @@ class Results:
         return chosen
 
     def curve(self, metric: str) -> np.ndarray:
-        """Values by epoch, [K, S, E]; the generalisation gaps are derived here."""
-        if metric == 'gap_loss':
-            return self.curve('validation_loss') - self.curve('train_loss')
-        if metric == 'gap_accuracy':
-            return self.curve('train_accuracy') - self.curve('validation_accuracy')
-        if metric not in self.curves:
-            known = [*self.curves, 'gap_loss', 'gap_accuracy']
-            raise UserError(f"no metric '{metric}' by epoch; {did_you_mean(metric, known)}")
-        return self.curves[metric]
+        """Values by epoch, [K, S, E]; gaps and complements (see `label`) are derived here."""
+        return _derive(self.curves, metric, 'metric by epoch')
 
     def final(self, metric: str) -> np.ndarray:
-        """Values of the chosen parameters, [K, S]."""
-        if metric == 'gap_loss':
-            return self.final('validation_loss') - self.final('train_loss')
-        if metric == 'gap_accuracy':
-            return self.final('train_accuracy') - self.final('validation_accuracy')
-        if metric not in self.finals:
-            known = [*self.finals, 'gap_loss', 'gap_accuracy']
-            raise UserError(f"no final metric '{metric}'; {did_you_mean(metric, known)}")
-        return self.finals[metric]
+        """Values of the chosen parameters, [K, S]; derived as by `curve`."""
+        return _derive(self.finals, metric, 'final metric')
+
+    @property
+    def trained(self) -> bool:
+        """Whether networks were trained: there are epochs, and runs may have diverged."""
+        return self.axis == 'epoch'
 
     @property
     def diverged(self) -> np.ndarray:
         """Whether a run met a non-finite loss, bool [K, S]."""
         return self.diverged_at >= 0
+
+
+def _derive(measured: Mapping[str, np.ndarray], metric: str, what: str) -> np.ndarray:
+    """A metric, or what follows from others. Raises UserError, naming the nearest."""
+    get: Callable[[str], np.ndarray] = lambda name: _derive(measured, name, what)
+    if metric in measured:
+        return measured[metric]
+    if metric == 'gap_loss':
+        return get('validation_loss') - get('train_loss')
+    if metric == 'gap_accuracy':
+        return get('train_accuracy') - get('validation_accuracy')
+    if metric.startswith('1-'):
+        return 1 - get(metric.removeprefix('1-'))
+    known = [*measured, *derived_metrics(measured)]
+    raise UserError(f"no {what} '{metric}'; {did_you_mean(metric, known)}")
 
 
 def without_runs(settings: Sequence[dict[str, Any]]) -> Results:

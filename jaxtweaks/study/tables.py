@@ -16,6 +16,8 @@ import rich.text
 from jaxtweaks.study.figure_data import mean_interval, seeds_of
 from jaxtweaks.study.figure_style import is_number
 from jaxtweaks.study.results import Results
+from jaxtweaks.study.results import label as metric_label
+from jaxtweaks.study.studies.study import Sheet
 from jaxtweaks.study.verdict_words import (
     COLORS,
     ICONS,
@@ -28,8 +30,8 @@ from jaxtweaks.study.words import (
     ABSENT,
     field_label,
     metric_interval,
-    metric_label,
     metric_value,
+    number,
     value_label,
 )
 
@@ -90,10 +92,10 @@ class Table:
     def to_markdown(self) -> str:
         """A GitHub table under its title, ending in a newline."""
         align = ['---:' if numeric else '---' for numeric in self.numeric]
-        lines = [f'**{_escaped(self.title)}**', '']
+        lines = [f'**{escaped(self.title)}**', '']
         lines += [_row(self.columns), f'| {" | ".join(align)} |', *map(_row, self.rows)]
         if self.note:
-            lines += ['', _escaped(self.note)]
+            lines += ['', escaped(self.note)]
         return '\n'.join(lines) + '\n'
 
 
@@ -119,8 +121,8 @@ def settings_table(
     swept = _varied(results)
     columns = (
         *(field_label(name, names) for name in swept),
-        'seeds',
-        'diverged',
+        *([] if results.exact else ['seeds']),
+        *(['diverged'] if results.trained else []),
         *(metric_label(metric) for metric in metrics),
     )
     values = {metric: results.final(metric) for metric in metrics}
@@ -129,8 +131,9 @@ def settings_table(
         diverged = int(results.diverged[k].sum())
         cells: list[str] = [value_label(name, setting.get(name), names) for name in swept]
         keys: list[Any] = [_key(setting.get(name)) for name in swept]
-        cells += [str(len(results.seeds)), str(diverged)]
-        keys += [len(results.seeds), diverged]
+        counts = [len(results.seeds)] * (not results.exact) + [diverged] * results.trained
+        cells += map(str, counts)
+        keys += counts
         for metric in metrics:
             seeds = seeds_of(results, values[metric], k)
             mean, half = (float(x) for x in mean_interval(seeds.whole))
@@ -145,13 +148,25 @@ def settings_table(
     note = f'Data: {results.data_label}. ' + (
         'Mean over seeds ± half the width of its 95% Student-t interval.'
         if several
-        else 'One seed: no interval.'
+        else ('Exact: no seed changes it.' if results.exact else 'One seed: no interval.')
     )
     if results.diverged.any():
         note += ' Diverged runs are counted, and left out of the means.'
     left_out = [metric_label(metric) for metric in metrics if metric not in _BRIEF]
-    brief = columns if chosen else tuple(name for name in columns if name not in left_out)
+    every = chosen or not results.trained
+    brief = columns if every else tuple(name for name in columns if name not in left_out)
     return Table(title, columns, tuple(rows), tuple(raw), note, brief)
+
+
+def from_sheet(sheet: Sheet) -> Table:
+    """A table of a study's own: numbers with all their digits, and sorted as numbers."""
+    return Table(
+        sheet.title,
+        sheet.columns,
+        tuple(tuple(_cell(value) for value in row) for row in sheet.rows),
+        tuple(tuple(_key(value) for value in row) for row in sheet.rows),
+        sheet.note,
+    )
 
 
 def runs_table(
@@ -167,7 +182,7 @@ def runs_table(
         *(field_label(name, names) for name in swept),
         'seed',
         'state',
-        'epoch chosen',
+        *(['epoch chosen'] if results.trained else []),
         *(metric_label(metric) for metric in metrics),
     )
     values = {metric: results.final(metric) for metric in metrics}
@@ -185,12 +200,13 @@ def runs_table(
                 *(value_label(name, setting.get(name), names) for name in swept),
                 str(seed),
                 state,
-                ABSENT if epoch is None else str(epoch),
+                *([ABSENT if epoch is None else str(epoch)] if results.trained else []),
                 *(metric_value(m, v) for m, v in zip(metrics, finals, strict=True)),
             )
         )
         keys = [_key(setting.get(name)) for name in swept]
-        raw.append((*keys, seed, state, epoch, *map(_key, finals)))
+        keys += [seed, state] + [epoch] * results.trained
+        raw.append((*keys, *map(_key, finals)))
     return Table(title, columns, tuple(rows), tuple(raw), f'Data: {results.data_label}.')
 
 
@@ -236,6 +252,8 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]], title: str = 'Verdicts'
 def _measured(results: Results, metrics: Sequence[str] | None) -> list[str]:
     if metrics is not None:
         return list(metrics)
+    if not results.trained:
+        return list(results.finals)
     gaps = {'train_accuracy', 'validation_accuracy'} <= set(results.finals)
     return [m for m in METRICS if m in results.finals or (m == 'gap_accuracy' and gaps)]
 
@@ -248,6 +266,12 @@ def _varied(results: Results) -> list[str]:
         if len({str(setting.get(name)) for setting in results.settings}) > 1
     ]
     return varied or list(results.swept)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f'{value:,}'.replace('-', '−')
+    return number(value) if is_number(value) else str(value)
 
 
 def _key(value: Any) -> Any:
@@ -265,10 +289,10 @@ def _style(cell: str) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f'| {" | ".join(map(_escaped, cells))} |'
+    return f'| {" | ".join(map(escaped, cells))} |'
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Text that Markdown leaves as it is, on one line."""
     for character in '\\|*_`<>[]':
         text = text.replace(character, f'\\{character}')

@@ -48,10 +48,10 @@ def verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> rich.text.Text:
         text.append(f'  {claim["sentence"]}', 'bold')
         text.append(f' ({claim["source"]})\n')
         parts = [
-            f'{verdict["what"]}: {effect}' + ('' if interval == ABSENT else f' (95% {interval})'),
-            f'{seeds_words(verdict)} seeds',
-            f'p (Holm) {p_words(verdict["p_adjusted"])}',
+            f'{verdict["what"]}: {effect}' + ('' if interval == ABSENT else f' (95% {interval})')
         ]
+        if verdict['smallest_permutation_p'] is not None:  # None: exact, no matter of chance
+            parts += [f'{seeds_words(verdict)} seeds', f'p (Holm) {p_words(verdict["p_adjusted"])}']
         published = published_words(verdict)
         parts += [f'published {published}'] if published else []
         text.append(f'    {"; ".join(parts)}\n')
@@ -71,6 +71,21 @@ def seeds_words(verdict: Mapping[str, Any]) -> str:
     """How many seeds a verdict rests on, and how many had to be left out."""
     dropped = f' ({verdict["dropped"]} left out)' if verdict['dropped'] else ''
     return f'{verdict["n"]}{dropped}'
+
+
+def measured_words(verdict: Mapping[str, Any]) -> str:
+    """The means that were compared, each after what it is of; '' for none."""
+    metric = verdict['claim'].get('metric', '')
+    if verdict['claim'].get('kind') == 'sooner':
+        words = number
+    elif metric == 'diverged':
+        words = lambda value: f'{100 * value:.3g} %'
+    else:
+        words = lambda value: metric_value(metric, value)
+    measured = (verdict.get('measured') or {}).items()
+    return ', '.join(
+        f'{name}: {ABSENT if value is None else words(value)}' for name, value in measured
+    )
 
 
 def published_words(verdict: Mapping[str, Any]) -> str:

@@ -1,17 +1,21 @@
 """How fields, values and numbers of a study read in figures and tables."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
-
-from jaxtweaks.study.results import LABELS
 
 FIELDS = {
     'data.name': 'data set',
     'data.train_size': 'training images',
+    'data.standardise': 'inputs standardised',
+    'data.scale': 'scale of the inputs',
+    'data.share': 'share of the training images',
+    'data.bootstrap': 'share drawn anew (bootstrap)',
+    'data.label_noise': 'share of wrong labels',
     'model.name': 'network',
     'model.channels': 'channels',
     'model.hidden': 'hidden units',
+    'model.width': 'hidden units',
     'model.activation': 'activation',
     'model.batch_norm': 'batch norm',
     'model.bn_momentum': 'momentum of the running statistics',
@@ -28,10 +32,32 @@ FIELDS = {
     'optim.learning_rate': 'learning rate',
     'optim.weight_decay': 'weight decay',
     'schedule.name': 'schedule of the learning rate',
+    'penalty.l1': 'weight λ of the L1 penalty',
+    'penalty.elastic': 'β of the elastic net',
     'penalty.l2': 'weight λ of the L2 penalty',
+    'augment.flip': 'probability of a mirror image',
+    'augment.shift': 'largest shift in pixels',
+    'augment.rotate': 'largest rotation in degrees',
+    'augment.brightness': 'largest change of brightness',
+    'augment.contrast': 'largest change of contrast',
+    'augment.cutout': 'side of the square cut out',
+    'noise.input': 'deviation of noise on the inputs',
+    'noise.weights': 'deviation of noise on the weights',
+    'noise.labels': 'share of labels flipped at each step',
+    'noise.smoothing': 'label smoothing ε',
     'train.batch_size': 'batch size',
     'train.epochs': 'epochs',
     'train.select': 'parameters kept',
+    'train.patience': 'patience in epochs',
+    'train.ema_decay': 'decay of the running average',
+    'train.snapshots': 'snapshots',
+    'train.member': 'member',
+    'ensemble.kind': 'ensemble of',
+    'ensemble.size': 'members',
+    'ensemble.combine': 'combined by',
+    'mc.samples': 'dropout masks',
+    'stopping.rule': 'stopping rule',
+    'tested': 'parameters tested',
 }
 VALUES = {
     'model.batch_norm=none': 'without batch norm',
@@ -39,17 +65,62 @@ VALUES = {
     'model.batch_norm=after': 'batch norm after the activation',
     'model.name=mlp': 'MLP',
     'model.name=cnn': 'CNN',
+    'model.name=local': 'locally connected',
+    'model.name=lenet5': 'LeNet-5',
+    'model.name=vgg16': 'VGG-16',
+    'model.name=convnet1d': 'ConvNet1D',
     'init.scheme=sigma': 'given σ',
     'init.scheme=lecun': 'LeCun',
     'init.scheme=glorot': 'Glorot',
     'init.scheme=he': 'He',
     'init.scheme=he_2_over_sqrt_n': 'He, σ = 2/√N',
+    'init.scheme=heuristic': 'heuristic, σ² = 1/(3N)',
     'optim.name=sgd': 'SGD',
     'optim.name=adam': 'Adam',
     'optim.name=adamw': 'AdamW',
     'optim.name=rmsprop': 'RMSprop',
+    'ensemble.kind=members': 'networks trained alike',
+    'ensemble.kind=top': 'the best settings on validation',
+    'ensemble.kind=snapshots': 'snapshots of one run',
+    'ensemble.kind=ema': 'running average of the parameters',
+    'ensemble.combine=probabilities': 'mean of probabilities',
+    'ensemble.combine=logits': 'mean of logits',
+    'ensemble.combine=votes': 'majority vote',
+    'tested=last': 'last parameters',
+    'tested=chosen': 'chosen parameters',
+    'tested=ema': 'running average of the parameters',
+    'tested=snapshots': 'mean over the snapshots',
 }
 ABSENT = '—'
+_SHARES = ('test_error', 'regret', 'test_calibration_error', 'small_weights', 'stopped')
+
+
+# What a field is about, by the beginning of its name; the first that fits.
+_TWEAKS = (
+    (('model.batch_norm', 'model.bn_'), 'batch norm'),
+    (('dropout.', 'mc.'), 'dropout'),
+    (('init.',), 'initial weights'),
+    (('optim.learning_rate', 'schedule.'), 'learning rate'),
+    (('penalty.', 'optim.weight_decay'), 'penalties'),
+    (('optim.',), 'optimiser'),
+    (('augment.',), 'augmentation'),
+    (('noise.', 'data.label_noise'), 'noise'),
+    (('data.bootstrap', 'ensemble.', 'tested', 'train.member', 'train.ema'), 'ensembles'),
+    (('train.snapshots',), 'ensembles'),
+    (('train.batch_size',), 'batch size'),
+    (('train.epochs', 'train.patience', 'train.select', 'train.min_', 'stopping.'), 'stopping'),
+    (('data.',), 'data'),
+    (('model.',), 'network'),
+)
+
+
+def tweaks_of(fields: Iterable[str]) -> list[str]:
+    """What an experiment that varies these fields is about, each word once."""
+    found = []
+    for field in fields:
+        words = (word for starts, word in _TWEAKS if field.startswith(starts))
+        found.append(next(words, 'other'))
+    return list(dict.fromkeys(found)) or ['other']
 
 
 def field_label(name: str, names: Mapping[str, str] | None = None) -> str:
@@ -58,6 +129,8 @@ def field_label(name: str, names: Mapping[str, str] | None = None) -> str:
         return names[name]
     if name in FIELDS:
         return FIELDS[name]
+    if ' + ' in name:
+        return ' and '.join(field_label(part, names) for part in name.split(' + '))
     if name.startswith('1-'):
         return f'1 − {field_label(name.removeprefix("1-"), names)}'
     return name.rpartition('.')[2].replace('_', ' ')
@@ -73,6 +146,9 @@ def value_label(name: str, value: Any, names: Mapping[str, str] | None = None) -
             return names[key]
     if f'{name}={value}' in VALUES:
         return VALUES[f'{name}={value}']
+    if ' + ' in name:
+        parts = zip(name.split(' + '), value, strict=True)
+        return ', '.join(named(part, item, names) for part, item in parts)
     if value is None:
         return ABSENT
     if isinstance(value, bool):
@@ -89,17 +165,12 @@ def named(name: str, value: Any, names: Mapping[str, str] | None = None) -> str:
     words = value_label(name, value, names)
     if isinstance(value, str) or (names and words in names.values()):
         return words
-    return f'{field_label(name, names)} {words}'
-
-
-def metric_label(metric: str) -> str:
-    """A metric in words."""
-    return LABELS.get(metric, metric.replace('_', ' '))
+    return words if ' + ' in name else f'{field_label(name, names)} {words}'
 
 
 def is_share(metric: str) -> bool:
-    """Whether a metric is a share of images, shown in %."""
-    return 'accuracy' in metric
+    """Whether a metric is a share (of images, of weights, of runs), shown in %."""
+    return 'accuracy' in metric or metric.startswith('share_') or metric in _SHARES
 
 
 def number(value: float) -> str:
@@ -121,7 +192,14 @@ def metric_value(metric: str, value: float) -> str:
         return ABSENT
     if is_share(metric):
         return f'{100 * value:.2f} %'.replace('-', '−')
+    if _is_count(value):
+        return f'{value:,.0f}'.replace('-', '−')
     return f'{value:.4g}'.replace('-', '−')
+
+
+def _is_count(value: float) -> bool:
+    """Whether a number is whole and so large that all its digits are meant."""
+    return float(value).is_integer() and abs(value) >= 1000
 
 
 def metric_interval(metric: str, mean: float, half: float) -> str:
@@ -130,6 +208,10 @@ def metric_interval(metric: str, mean: float, half: float) -> str:
         return metric_value(metric, mean)
     if is_share(metric):
         return f'{100 * mean:.2f} ± {100 * half:.2f} %'.replace('-', '−')
+    if half == 0 and float(mean).is_integer():
+        return metric_value(metric, mean)
+    if 0 < abs(mean) < 1e-3:
+        return f'{mean:.2e} ± {half:.1e}'.replace('-', '−')
     # As many decimals as show two digits of the half width; never less than 2.
     decimals = 2 if half <= 0 else max(2, min(6, 1 - math.floor(math.log10(half))))
     return f'{mean:.{decimals}f} ± {half:.{decimals}f}'.replace('-', '−')

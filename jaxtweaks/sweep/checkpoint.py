@@ -35,6 +35,12 @@ class Progress:
         for name, values in metrics.items():
             self.history.setdefault(name, []).append(np.asarray(values))
 
+    def skip_to(self, epoch: int) -> None:
+        """Goes on to an epoch without training; the metrics in between are NaN."""
+        for values in self.history.values():
+            values += [np.full_like(values[-1], np.nan)] * (epoch - self.epoch)
+        self.epoch = epoch
+
 
 def save(path: Path, progress: Progress) -> None:
     """Writes a checkpoint; the one before it stays until the next."""

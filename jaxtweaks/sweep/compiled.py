@@ -2,7 +2,9 @@
 
 import functools
 import hashlib
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -13,6 +15,7 @@ from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import conv
 from jaxtweaks.sweep.plan import Run
+from jaxtweaks.train import precision
 from jaxtweaks.train.program import DeviceData, Program, State
 
 # The CPU backend's faster matrix library: it makes VALID convolutions and the gradients of kernels
@@ -22,28 +25,33 @@ _FAST_CPU = {'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_DOT'}
 _QUICK_COMPILE = {'xla_backend_optimization_level': 0}
 
 
-# How the runs of a group share a program: they take turns in it ('map'), or each operation has
-# all runs ('vmap'), with convolutions as `nn.conv.LOWERINGS` says.
-BATCHINGS = ('map', *(f'vmap_{lowering}' for lowering in conv.LOWERINGS))
+# How the runs of a group share a program: they take turns in it ('map'), the same in as many
+# threads as there are cores ('threads'), or each operation has all runs ('vmap'), with convolutions
+# as `nn.conv.LOWERINGS` says.
+BATCHINGS = ('map', 'threads', *(f'vmap_{lowering}' for lowering in conv.LOWERINGS))
+_LOWERING_OF = {f'vmap_{lowering}': lowering for lowering in conv.LOWERINGS}
 
 
 def candidates(static: Setting) -> tuple[str, ...]:
-    """The ways of batching worth measuring for a program on this machine."""
-    convolutional = static.model.name == 'cnn'
+    """The ways of batching worth measuring for a program on this machine; some may fail on it."""
+    convolutional = static.model.name not in ('mlp', 'local')
     if jax.default_backend() == 'cpu':
-        return 'map', 'vmap_loop'  # patches and a matrix product never came near (performance.md)
-    return ('vmap_matmul', 'vmap_grouped', 'map') if convolutional else ('vmap_matmul',)
+        # For convolutions patches and a matrix product never came near, a loop in each operation
+        # was never worth the ten seconds of measuring it, and threads gain nothing: they keep all
+        # cores busy by themselves (performance.md).
+        return ('map',) if convolutional else ('map', 'threads', 'vmap_loop')
+    if not convolutional:
+        return ('vmap_matmul',)
+    return 'vmap_matmul', 'vmap_pallas', 'vmap_grouped', 'map'
 
 
 def stack_runs(runs: Sequence[Run], off: frozenset[str]) -> tuple[trace.Hyper, np.ndarray]:
     """The traced numbers of the runs by name, [runs] each, and their seeds, [runs]."""
     hypers = [trace.split(run.setting, off)[1] for run in runs]
+    columns = {name: np.asarray([hyper[name] for hyper in hypers]) for name in hypers[0]}
     columns = {
-        name: np.asarray(
-            [hyper[name] for hyper in hypers],
-            np.int32 if isinstance(hypers[0][name], int) else np.float32,
-        )
-        for name in hypers[0]
+        name: column.astype(np.int32 if column.dtype.kind == 'i' else np.float32)
+        for name, column in columns.items()
     }
     return columns, np.asarray([run.seed for run in runs], np.uint32)
 
@@ -58,12 +66,13 @@ class GroupProgram:
         """`batching`: one of `BATCHINGS`."""
         self.program = program
         self._batching = batching
+        self._threads = (os.cpu_count() or 1) if batching == 'threads' else 1
         self._executables: dict[str, jax.stages.Compiled] = {}
 
     def init(self, hyper: trace.Hyper, seeds: np.ndarray, data: DeviceData) -> State:
         """The states before the first step."""
         f = _over_runs(self.program.init, 2, 'map')
-        return self._call('init', f, (hyper, seeds, data), options=_QUICK_COMPILE)
+        return self._run('init', f, (hyper, seeds), (data,), options=_QUICK_COMPILE)
 
     def advance(
         self,
@@ -78,39 +87,76 @@ class GroupProgram:
         """Steps `start` … `stop` − 1 of an epoch. The memory of `state` is used again."""
         f = _over_runs(self.program.advance, 3, self._batching)
         numbers = (np.int32(epoch), np.int32(start), np.int32(stop))
-        return self._call('advance', f, (hyper, seeds, state, data, *numbers), donate=(2,))
+        return self._call('advance', f, (hyper, seeds, state), (data, *numbers), donate=(2,))
 
     def end_epoch(
-        self, hyper: trace.Hyper, state: State, data: DeviceData, epoch: int
+        self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData, epoch: int
     ) -> tuple[State, dict[str, jax.Array]]:
         """Evaluates and keeps the best parameters; metrics by name, [runs] each."""
-        f = _over_runs(self.program.end_epoch, 2, self._batching)
-        return self._call('end_epoch', f, (hyper, state, data, np.int32(epoch)), donate=(1,))
+        f = _over_runs(self.program.end_epoch, 3, self._batching)
+        args = (hyper, seeds, state), (data, np.int32(epoch))
+        return self._call('end_epoch', f, *args, donate=(2,))
 
-    def finish(self, hyper: trace.Hyper, state: State, data: DeviceData) -> dict[str, jax.Array]:
+    def finish(
+        self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
+    ) -> dict[str, Any]:
         """The final figures of the chosen parameters, see `Program.finish`; [runs, …] each."""
-        f = _over_runs(self.program.finish, 2, self._batching)
-        return self._call('finish', f, (hyper, state, data))
+        f = _over_runs(self.program.finish, 3, self._batching)
+        return self._call('finish', f, (hyper, seeds, state), (data,))
 
     def memory(self) -> int:
         """Bytes that the most demanding of the methods called so far needs beside the data."""
         analyses = [found.memory_analysis() for found in self._executables.values()]
         state = max(analysis.output_size_in_bytes for analysis in analyses)
-        return state + max(analysis.temp_size_in_bytes for analysis in analyses)
+        one = state + max(analysis.temp_size_in_bytes for analysis in analyses)
+        # Cutting the states into parts and joining them needs them twice.
+        return one if self._threads == 1 else one * self._threads + state * self._threads
 
     def _call(
+        self, name: str, f: Callable, own: tuple, shared: tuple, donate: tuple[int, ...] = ()
+    ) -> Any:
+        """Calls f(*own, *shared), in threads if so chosen; `own` has the runs as first axis."""
+        if self._threads == 1:
+            return self._run(name, f, own, shared, donate)
+        runs = jax.tree.leaves(own)[0].shape[0]
+        parts = _cut(own, min(self._threads, runs))
+        call = lambda part: jax.block_until_ready(self._run(name, f, part, shared, donate))
+        done = [call(parts[0])] if name not in self._executables else []  # compiles once
+        with ThreadPoolExecutor(len(parts)) as pool:
+            done += pool.map(call, parts[len(done) :])
+        return _joined(done, runs)
+
+    def _run(
         self,
         name: str,
         f: Callable,
-        args: tuple,
+        own: tuple,
+        shared: tuple,
         donate: tuple[int, ...] = (),
         options: dict[str, Any] = _FAST_CPU,
     ) -> Any:
+        args = (*own, *shared)
         if name not in self._executables:
-            with conv.lowering(self._batching.removeprefix('vmap_').replace('map', 'loop')):
+            lowering = conv.lowering(_LOWERING_OF.get(self._batching, 'loop'))
+            with lowering, precision.products(self.program.static.train.precision):
                 lowered = jax.jit(f, donate_argnums=donate).lower(*args)
             self._executables[name] = _compile(lowered, options)
         return self._executables[name](*args)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _cut(own: Any, parts: int) -> list[Any]:
+    """`parts` parts of the runs, all of one size: the last run fills the last ones up."""
+    runs = jax.tree.leaves(own)[0].shape[0]
+    size = -(-runs // parts)
+    chosen = np.minimum(np.arange(parts * size), runs - 1).reshape(parts, size)
+    return [jax.tree.map(lambda leaf, i=index: leaf[i], own) for index in chosen]
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _joined(parts: list[Any], runs: int) -> Any:
+    """The first `runs` runs of the parts; the inverse of `_cut`."""
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:runs], *parts)
 
 
 def _over_runs(f: Callable, mapped: int, batching: str) -> Callable:
@@ -118,7 +164,7 @@ def _over_runs(f: Callable, mapped: int, batching: str) -> Callable:
 
     def over_runs(*args):
         own, shared = args[:mapped], args[mapped:]
-        if batching == 'map':
+        if batching in ('map', 'threads'):
             return jax.lax.map(lambda one: f(*one, *shared), own)
         return jax.vmap(f, (0,) * mapped + (None,) * len(shared))(*args)
 

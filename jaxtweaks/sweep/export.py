@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,20 @@ from jaxtweaks import atomic
 from jaxtweaks.sweep.plan import Run
 
 
-def epoch_rows(runs: list[Run], curves: dict[str, np.ndarray]) -> pa.Table:
+def epoch_rows(runs: list[Run], curves: dict[str, np.ndarray], axis: str = 'epoch') -> pa.Table:
     """One row per run and epoch: 'run', the swept fields, 'seed', 'epoch', the metrics.
 
     Args:
       runs: settings first, then seeds; K × S of them.
       curves: metric to [K, S, E]; NaN where a run has no value, which becomes a null.
+      axis: what the curves run over, if not epochs.
     """
     count = next(iter(curves.values())).shape[-1] if curves else 0
     columns = {
         name: np.repeat(np.asarray(values, object), count)
         for name, values in _identity(runs).items()
     }
-    columns['epoch'] = np.tile(np.arange(1, count + 1), len(runs))
+    columns[axis] = np.tile(np.arange(1, count + 1), len(runs))
     columns |= {name: values.reshape(-1) for name, values in curves.items()}
     return _table(columns)
 
@@ -47,6 +49,24 @@ def run_rows(
     columns = _identity(runs) | {name: values.reshape(-1) for name, values in finals.items()}
     columns |= {'chosen_epoch': chosen_epoch.reshape(-1), 'diverged_at': diverged_at.reshape(-1)}
     return _table(columns)
+
+
+def setting_rows(
+    settings: Sequence[Mapping[str, Any]], seeds: np.ndarray, finals: dict[str, np.ndarray]
+) -> pa.Table:
+    """One row per setting and seed of derived results: the fields, 'seed', the metrics.
+
+    Args:
+      settings: K of them, by field; a field may be missing from some.
+      seeds: [S].
+      finals: metric to [K, S]; NaN becomes a null.
+    """
+    fields = dict.fromkeys(name for setting in settings for name in setting)
+    columns: dict[str, Any] = {
+        name: [_cell(setting.get(name)) for setting in settings for _ in seeds] for name in fields
+    }
+    columns['seed'] = np.tile(seeds, len(settings))
+    return _table(columns | {name: values.reshape(-1) for name, values in finals.items()})
 
 
 def write_parquet(path: Path, table: pa.Table) -> None:
@@ -85,9 +105,12 @@ def _identity(runs: list[Run]) -> dict[str, Any]:
     swept = dict.fromkeys(name for run in runs for name in run.point)
     columns: dict[str, Any] = {'run': [run.id for run in runs]}
     for name in swept:
-        values = [run.point.get(name) for run in runs]
-        columns[name] = [str(v) if isinstance(v, tuple) else v for v in values]
+        columns[name] = [_cell(run.point.get(name)) for run in runs]
     return columns | {'seed': [run.seed for run in runs]}
+
+
+def _cell(value: Any) -> Any:
+    return str(value) if isinstance(value, tuple) else value
 
 
 def _table(columns: dict[str, Any]) -> pa.Table:

@@ -24,8 +24,9 @@ class Execution:
     group_size: int = plain(0, 'runs side by side; 0 lets the memory decide', low=0)
     batching: str = plain(
         'auto',
-        'how runs share a program: they take turns (map), or each operation has all runs, with '
-        'convolutions as a loop, matrix product or grouped convolution; auto: what is fastest',
+        'how runs share a program: they take turns (map), the same in several threads (threads), '
+        'or each operation has all runs, with convolutions as a loop, matrix product, grouped '
+        'convolution or kernel of our own; auto: what is fastest',
         choices=('auto', *BATCHINGS),
     )
     memory_share: float = plain(
@@ -69,7 +70,7 @@ def train_group(
     Returns:
       'history' (metric to float32 [epochs, runs]), 'finals' (metric to float32 [runs]),
       'confusion' int32 [runs, classes, classes], 'chosen_epoch' and 'diverged_at' int32 [runs],
-      'seconds' spent.
+      'arrays' (name to [runs, …]), 'seconds' spent.
 
     Raises:
       Interrupted: `asked_to_stop` said so; the state is saved.
@@ -95,10 +96,13 @@ def train_group(
         live = _live(at.state, stop, runs)
         at.done = stop
         if at.done == program.steps_per_epoch:
-            at.state, metrics = compiled.end_epoch(hyper, at.state, data, at.epoch)
+            at.state, metrics = compiled.end_epoch(hyper, seeds, at.state, data, at.epoch)
             at.record(metrics)
             work += evaluation_work(program, data)
             at.epoch, at.done = at.epoch + 1, 0
+            if _all_done(at.state):
+                work += training_work(program, data) - _work_done(at, program, data)
+                at.skip_to(epochs)
         reporter.advance(work * runs, shown, epochs, *live)
         stopping = asked_to_stop()
         at.seconds = clock.seconds()
@@ -107,15 +111,16 @@ def train_group(
             clock.saved()
         if stopping:
             raise Interrupted(stopping)
-    found = compiled.finish(hyper, at.state, data)
-    found = {name: np.asarray(value) for name, value in found.items()}
+    found = jax.tree.map(np.asarray, compiled.finish(hyper, seeds, at.state, data))
     return _without_padding(group, at.history, found) | {'seconds': clock.seconds()}
 
 
 def evaluation_work(program: Program, data: DeviceData) -> float:
-    """Work of one evaluation of a run, in images trained: a forward pass is a third of a step."""
-    shown = min(program.static.train.train_eval_size, program.train_size)
-    return (shown + data.validation.labels.shape[0]) / 3
+    """Work of the evaluations after an epoch, in images trained: a forward pass is a third."""
+    train = program.static.train
+    splits = [data.validation, *data.probes.values(), *([data.test] if train.test_curve else [])]
+    shown = min(train.train_eval_size, program.train_size)
+    return (shown + sum(split.labels.shape[0] for split in splits)) / 3
 
 
 def training_work(program: Program, data: DeviceData) -> float:
@@ -130,6 +135,11 @@ def _work_done(at: checkpoint.Progress, program: Program, data: DeviceData) -> f
     return steps * program.static.train.batch_size + at.epoch * evaluation_work(program, data)
 
 
+def _all_done(state: State) -> bool:
+    """Whether every run of a group has been stopped early."""
+    return 'best' in state and bool(np.all(np.asarray(state['best']['stopped_at']) > 0))
+
+
 def _live(state: State, steps: int, runs: int) -> tuple[float, float]:
     """Mean loss and accuracy of the epoch so far over the runs that have not diverged."""
     alive = np.asarray(state['diverged_at'])[:runs] < 0
@@ -142,14 +152,13 @@ def _live(state: State, steps: int, runs: int) -> tuple[float, float]:
 
 
 def _without_padding(
-    group: Group, history: dict[str, list[np.ndarray]], found: dict[str, np.ndarray]
+    group: Group, history: dict[str, list[np.ndarray]], found: dict[str, Any]
 ) -> dict[str, Any]:
     count = len(group.runs)
-    found = {name: value[:count] for name, value in found.items()}
-    apart = {name: found.pop(name) for name in ('confusion', 'chosen_epoch', 'diverged_at')}
+    found = jax.tree.map(lambda value: value[:count], found)
     history = {name: np.asarray(values)[:, :count] for name, values in history.items()}
     last = {name: values[-1] for name, values in history.items() if 'running' in name}
-    return {'history': history, 'finals': found | last, **apart}
+    return found | {'history': history, 'finals': found['finals'] | last}
 
 
 class _Clock:

@@ -3,6 +3,8 @@
 import dataclasses
 from collections.abc import Sequence
 
+import jax
+
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.sweep import memory, tuning
@@ -11,8 +13,12 @@ from jaxtweaks.sweep.group import Execution
 from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import Group, Run, by_program, into_groups
 
-# More runs side by side than this gain nothing, and less often finish a group.
-_MOST_SIDE_BY_SIDE = {'map': 32}
+# More runs side by side than this gain nothing, and less often finish a group. On a CPU one run
+# keeps all cores busy, and with few runs more of a chunk is steps and less what each run's chunk
+# begins with; four is the most that stays near the best of every network (docs/performance.md).
+# The others are for accelerators, and wait for a measurement there.
+_MOST_ON_A_CPU = 4
+_MOST_TAKING_TURNS = 32
 _MOST_IN_ONE_OPERATION = 128
 
 
@@ -64,6 +70,13 @@ def estimate(groups: Sequence[Group], probes: Sequence[memory.Probe], machine: M
     return Estimate(per_run * max(group.size for group in groups) / 2**30, seconds)
 
 
+def most_side_by_side(batching: str) -> int:
+    """The most runs of a group, whatever memory there is."""
+    if jax.default_backend() == 'cpu':
+        return _MOST_ON_A_CPU
+    return _MOST_TAKING_TURNS if batching == 'map' else _MOST_IN_ONE_OPERATION
+
+
 def _batching(
     runs: Sequence[Run], execution: Execution, machine: Machine, off: frozenset[str]
 ) -> tuple[str, memory.Probe]:
@@ -81,6 +94,6 @@ def _cut(
     off: frozenset[str],
     largest: int | None = None,
 ) -> list[Group]:
-    most = _MOST_SIDE_BY_SIDE.get(batching, _MOST_IN_ONE_OPERATION)
+    most = most_side_by_side(batching)
     largest = execution.group_size or min(largest or most, most)
     return into_groups(runs, largest, batching, off)

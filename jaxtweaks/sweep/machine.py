@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import jax
+import numpy as np
 
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import settings
@@ -57,8 +58,15 @@ class Machine:
 
 def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:
     mean, inverse = data_lib.standardiser(dataset.training.images, config.standardise)
-    splits = [
-        DeviceSplit(jax.device_put(split.images), jax.device_put(split.labels))
-        for split in (dataset.training, dataset.validation, dataset.test)
-    ]
-    return DeviceData(*splits, jax.device_put(mean), jax.device_put(inverse))
+    on_device = lambda split: DeviceSplit(
+        jax.device_put(split.images), jax.device_put(split.labels)
+    )
+    return DeviceData(
+        training=on_device(dataset.training),
+        validation=on_device(dataset.validation),
+        test=on_device(dataset.test),
+        mean=jax.device_put(mean),
+        inverse_deviation=jax.device_put(inverse * np.float32(config.scale)),
+        probes={name: on_device(probe) for name, probe in dataset.probes.items()},
+        grid=None if dataset.grid is None else jax.device_put(dataset.grid),
+    )

@@ -2,10 +2,10 @@
 
 import dataclasses
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
-import psutil
 
 from jaxtweaks.sweep.compiled import GroupProgram, stack_runs
 from jaxtweaks.sweep.plan import Group
@@ -20,11 +20,13 @@ class Probe:
       bytes_per_run: memory of one run while it is trained, beside the data.
       seconds_per_image: of training, one run's image.
       compile_seconds: from nothing to the first step.
+      failed: the ways of batching that could not be measured, and why.
     """
 
     bytes_per_run: float
     seconds_per_image: float
     compile_seconds: float
+    failed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def free_bytes() -> int:
@@ -33,6 +35,8 @@ def free_bytes() -> int:
     stats = device.memory_stats() if device.platform != 'cpu' else None
     if stats:
         return stats['bytes_limit'] - stats['bytes_in_use']
+    import psutil  # the benchmarks also run on accelerators whose machine lacks it
+
     return min(psutil.virtual_memory().available, _control_group_free())
 
 
@@ -57,7 +61,7 @@ def probe(group: Group, compiled: GroupProgram, data: DeviceData, seconds: float
     state = compiled.init(hyper, seeds, data)
     state = compiled.advance(hyper, seeds, state, data, 0, 0, 1)
     # Evaluation has larger batches than training, and may need more memory.
-    state, _ = jax.block_until_ready(compiled.end_epoch(hyper, state, data, 0))
+    state, _ = jax.block_until_ready(compiled.end_epoch(hyper, seeds, state, data, 0))
     compile_seconds = time.monotonic() - started
     steps, done = 1, 0
     started = time.monotonic()

@@ -23,6 +23,9 @@ class Reporter(Protocol):
     def advance(self, work: float, epoch: int, epochs: int, loss: float, accuracy: float) -> None:
         """Some work is done; mean loss and accuracy of the epoch so far over the group's runs."""
 
+    def finished(self, work: float) -> None:
+        """Some work is done of which there is nothing else to say."""
+
     def note(self, text: str) -> None:
         """Something the user should know."""
 
@@ -46,6 +49,9 @@ class Silent:
         """See `Reporter`."""
 
     def advance(self, work, epoch, epochs, loss, accuracy):
+        """See `Reporter`."""
+
+    def finished(self, work):
         """See `Reporter`."""
 
     def note(self, text):
@@ -81,11 +87,18 @@ class Lines(Silent):
     def advance(self, work, epoch, epochs, loss, accuracy):
         """See `Reporter`."""
         self._clock.advance(work)
+        self._print(f'epoch {epoch}/{epochs}  loss {loss:.3f}  accuracy {accuracy:.1%}  ')
+
+    def finished(self, work):
+        """See `Reporter`."""
+        self._clock.advance(work)
+        self._print('')
+
+    def _print(self, now: str) -> None:
         if time.monotonic() - self._printed >= self._interval:
             self._printed = time.monotonic()
             self._console.print(
-                f'{self._clock.share():4.0%}  {self._group}  epoch {epoch}/{epochs}  '
-                f'loss {loss:.3f}  accuracy {accuracy:.1%}  {self._clock.left()}',
+                f'{self._clock.share():4.0%}  {self._group}  {now}{self._clock.left()}',
                 highlight=False,
             )
 
@@ -124,7 +137,14 @@ class Live(Silent):
     def advance(self, work, epoch, epochs, loss, accuracy):
         """See `Reporter`."""
         self._clock.advance(work)
-        now = f'epoch {epoch}/{epochs}  loss {loss:.3f}  accuracy {accuracy:.1%}'
+        self._show(f'epoch {epoch}/{epochs}  loss {loss:.3f}  accuracy {accuracy:.1%}')
+
+    def finished(self, work):
+        """See `Reporter`."""
+        self._clock.advance(work)
+        self._show('')
+
+    def _show(self, now: str) -> None:
         self._bar.update(
             self._task, completed=self._clock.share(), left=self._clock.left(), now=now
         )

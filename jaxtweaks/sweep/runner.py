@@ -27,7 +27,7 @@ def run_groups(
     waiting = [g for g in groups if workdir.load_result(g, reporter.note) is None]
     work = {group.id: machine.work(group) for group in groups}
     left = sum(work[group.id] for group in waiting)
-    with _stop_on_signal() as asked_to_stop:
+    with stop_on_signal() as asked_to_stop:
         reporter.begin(sum(work.values()), sum(work.values()) - left)
         try:
             for group in waiting:
@@ -55,7 +55,7 @@ def _run_group(group, workdir, machine, execution, asked_to_stop, reporter) -> N
 
 
 @contextmanager
-def _stop_on_signal() -> Iterator[Callable[[], int]]:
+def stop_on_signal() -> Iterator[Callable[[], int]]:
     """Turns the first SIGINT or SIGTERM into a request; a second one acts as usual.
 
     Yields:

@@ -1,9 +1,11 @@
 """Which way of batching is fastest here: measured once, remembered in the cache."""
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import jax
 import jaxlib
@@ -25,20 +27,42 @@ def fastest(groups: Mapping[str, Group], probe: Callable[[Group], Probe]) -> tup
     Returns:
       The way with the fewest seconds an image. What earlier measurements of the same program on
       the same machine found is believed; then only the fastest is measured again, for its memory.
+      A way that fails to compile or to run here is no candidate, and the result says why.
+
+    Raises:
+      Exception: of the last way, if all of them fail.
     """
     if len(groups) == 1:
         return next((way, probe(group)) for way, group in groups.items())
     path = cache.folder() / 'tuning' / f'{_key(next(iter(groups.values())))}.json'
-    known = _read(path)
-    if known.keys() >= groups.keys():
-        best = min(groups, key=lambda way: known[way])
-        return best, probe(groups[best])
-    measured = {way: probe(group) for way, group in groups.items()}
+    seconds, failed = _read(path)
+    usable = seconds.keys() & groups.keys()
+    if usable and seconds.keys() | failed.keys() >= groups.keys():
+        best = min(usable, key=lambda way: seconds[way])
+        return best, dataclasses.replace(probe(groups[best]), failed=failed)
+    measured, failed, last = {}, {}, None
+    for way, group in groups.items():
+        try:
+            measured[way] = probe(group)
+        except Exception as error:  # whatever a compiler or a driver may raise
+            failed[way], last = _reason(error), error
+    if not measured:
+        raise last
     best = min(measured, key=lambda way: measured[way].seconds_per_image)
     seconds = {way: cost.seconds_per_image for way, cost in measured.items()}
+    # What failed for lack of memory may not fail next time: it is measured again then.
+    lasting = not any('RESOURCE_EXHAUSTED' in reason for reason in failed.values())
     with contextlib.suppress(OSError):  # not remembered, it is measured again
-        atomic.write(path, json.dumps(seconds, indent=2).encode())
-    return best, measured[best]
+        if lasting:
+            content = json.dumps({'seconds_per_image': seconds, 'failed': failed}, indent=2)
+            atomic.write(path, content.encode())
+    return best, dataclasses.replace(measured[best], failed=failed)
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what a compiler has to say, and not all of a long one."""
+    first = (str(error).splitlines() or [''])[0]
+    return f'{type(error).__name__}: {first[:300]}'
 
 
 def _key(group: Group) -> str:
@@ -52,9 +76,11 @@ def _key(group: Group) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
-def _read(path) -> dict[str, float]:
+def _read(path: Path) -> tuple[dict[str, float], dict[str, str]]:
+    """Seconds an image by way of batching, and why others failed; nothing if it cannot be read."""
     try:
         found = json.loads(path.read_text())
-        return {str(way): float(seconds) for way, seconds in found.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
+        seconds = {str(way): float(value) for way, value in found['seconds_per_image'].items()}
+        return seconds, {str(way): str(reason) for way, reason in found['failed'].items()}
+    except (OSError, ValueError, AttributeError, TypeError, KeyError):
+        return {}, {}

@@ -4,9 +4,11 @@ The runner maps these functions over runs and compiles them; see `jaxtweaks/swee
 """
 
 import dataclasses
+import functools
 import math
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
@@ -15,55 +17,39 @@ from jax import lax
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models
-from jaxtweaks.rng import stream_key
-from jaxtweaks.train import optimisers
-from jaxtweaks.train.losses import cross_entropy, penalty
+from jaxtweaks.nn.dense import turned
+from jaxtweaks.nn.dropout import is_off
+from jaxtweaks.nn.network import LINEARITY
+from jaxtweaks.rng import member_seed, stream_key
+from jaxtweaks.train import evaluate, keep, measure, optimisers, precision
+from jaxtweaks.train.augment import augment
+from jaxtweaks.train.data import (
+    DeviceData,
+    DeviceSplit,
+    epoch_order,
+    is_full,
+    training_labels,
+    used,
+)
+from jaxtweaks.train.losses import cross_entropy, in_order_mean, penalty
+from jaxtweaks.train.noise import noisy_inputs, noisy_labels, noisy_weights
 from jaxtweaks.train.schedules import learning_rate
 
+__all__ = ['DeviceData', 'DeviceSplit', 'Program', 'State']
+
 State = dict[str, Any]
-EVAL_BATCH = 500
-
-
-@dataclasses.dataclass(frozen=True)
-class DeviceSplit:
-    """A split on the device. A pytree.
-
-    Attributes:
-      images: uint8 [N, height, width, channels].
-      labels: int32 [N].
-    """
-
-    images: jax.Array
-    labels: jax.Array
-
-
-@dataclasses.dataclass(frozen=True)
-class DeviceData:
-    """All that training reads, shared by all runs. A pytree.
-
-    Attributes:
-      training, validation, test: the splits.
-      mean, inverse_deviation: float32 [height, width, channels], of the training images.
-    """
-
-    training: DeviceSplit
-    validation: DeviceSplit
-    test: DeviceSplit
-    mean: jax.Array
-    inverse_deviation: jax.Array
-
-
-for _cls in (DeviceSplit, DeviceData):
-    jax.tree_util.register_dataclass(
-        _cls, data_fields=[field.name for field in dataclasses.fields(_cls)], meta_fields=[]
-    )
+# Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
+GRADIENT_BATCH = 100
+# Validation images on which the linearity of hidden units is measured (`train.linearity`).
+LINEARITY_IMAGES = 500
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
     """The functions that train one network with the settings of `static`.
 
-    Each takes `hyper`, the traced numbers of a run (see `config.trace.split`), and is pure.
+    Each takes `hyper`, the traced numbers of a run (see `config.trace.split`), and its seed, and
+    is pure.
 
     Attributes:
       static: the static part of the setting.
@@ -91,11 +77,13 @@ class Program:
         Returns:
           A dict: 'params', 'batch_stats', 'opt_state'; 'step' (int32); 'diverged_at', the step of
           the first non-finite loss or −1; 'epoch_steps', 'loss_sum' and 'correct_sum' of the
-          epoch so far; and, unless the last parameters are kept, 'best': those chosen so far.
+          epoch so far; and what is kept beside the current parameters, if it is asked for: 'best'
+          (unless the last ones are kept), 'ema', 'snapshots'; see `train/keep.py`.
         """
-        network = models.build(trace.join(self.static, hyper), self.classes)
+        setting = self._setting(hyper)
         example = jnp.zeros((2, *data.training.images.shape[1:]), jnp.float32)
-        variables = network.init(stream_key(seed, 'init'), example, train=False)
+        key = stream_key(member_seed(seed, setting.train.member), 'init')
+        variables = self._network(hyper).init(key, example, train=False)
         params, stats = variables['params'], variables.get('batch_stats', {})
         state = {
             'params': params,
@@ -107,13 +95,12 @@ class Program:
             'loss_sum': jnp.float32(0),
             'correct_sum': jnp.float32(0),
         }
-        if self.static.train.select != 'last':
-            state['best'] = {
-                'params': params,
-                'batch_stats': stats,
-                'score': jnp.float32(-jnp.inf),
-                'epoch': jnp.int32(0),
-            }
+        if setting.train.select != 'last':
+            state['best'] = keep.first_best(_variables(state))
+        if not is_off(setting.train.ema_decay):
+            state['ema'] = params
+        if setting.train.snapshots:
+            state['snapshots'] = keep.first_snapshots(_variables(state), setting.train.snapshots)
         return state
 
     def advance(
@@ -131,45 +118,60 @@ class Program:
         The number of steps is not compiled in, so that a chunk may have any length and the result
         does not depend on how an epoch is cut into chunks.
         """
-        order = jax.random.permutation(stream_key(seed, 'order', epoch), self.train_size)
+        setting = self._setting(hyper)
+        member = member_seed(seed, setting.train.member)
+        order = epoch_order(setting.data, member, epoch, self.train_size)
+        labels = training_labels(setting.data, seed, data.training.labels, self.classes)
         fresh = start == 0
         state = state | {
             name: jnp.where(fresh, jnp.zeros_like(state[name]), state[name])
             for name in ('epoch_steps', 'loss_sum', 'correct_sum')
         }
-        batch = jnp.arange(self.static.train.batch_size)
+        batch = jnp.arange(setting.train.batch_size)
 
         def body(i, state):
             # The last batch is completed with the first images of the epoch's order: all batches
             # have one size, and no image is left out.
             chosen = order[jnp.mod(i * batch.size + batch, self.train_size)]
-            return self.step(
-                hyper,
-                seed,
-                state,
-                self._standardised(data, data.training.images[chosen]),
-                data.training.labels[chosen],
-            )
+            images = data.standardised(data.training.images[chosen])
+            return self._step(hyper, seed, state, images, labels[chosen])
 
-        return lax.fori_loop(start, stop, body, state)
+        return _turned(lax.fori_loop(start, stop, body, _turned(state)))
 
     def step(
         self, hyper: trace.Hyper, seed: jax.Array, state: State, x: jax.Array, y: jax.Array
     ) -> State:
         """One update on the images x [batch, height, width, channels] with labels y [batch]."""
-        setting = trace.join(self.static, hyper)
-        network = models.build(setting, self.classes)
-        key = stream_key(seed, 'dropout', state['step'])
+        return _turned(self._step(hyper, seed, _turned(state), x, y))
+
+    def _step(
+        self, hyper: trace.Hyper, seed: jax.Array, state: State, x: jax.Array, y: jax.Array
+    ) -> State:
+        """`step` on a state as it stands in the loop, see `_turned`."""
+        setting = self._setting(hyper)
+        key = functools.partial(
+            stream_key, member_seed(seed, setting.train.member), step=state['step']
+        )
+        on_inputs, on_weights, on_labels = jax.random.split(key('noise'), 3)
+        x = noisy_inputs(
+            on_inputs, augment(key('augment'), x, setting.augment), setting.noise.input
+        )
+        y = noisy_labels(on_labels, y, setting.noise.labels, self.classes)
 
         def loss_of(params):
-            logits, mutated = network.apply(
-                {'params': params, 'batch_stats': state['batch_stats']},
+            params = turned(params)
+            noisy = noisy_weights(on_weights, params, setting.noise.weights)
+            # So that the products find noisy kernels as they would find those without noise.
+            noisy = turned(lax.optimization_barrier(turned(noisy)))
+            logits, mutated = self._network(hyper).apply(
+                self._in_use({'params': noisy, 'batch_stats': state['batch_stats']}),
                 x,
                 train=True,
-                rngs={'dropout': key},
+                rngs={'dropout': key('dropout')},
                 mutable=['batch_stats'],
             )
-            loss = jnp.mean(cross_entropy(logits, y))
+            losses = cross_entropy(logits, y, setting.noise.smoothing)
+            loss = in_order_mean(losses)
             total = loss + penalty(params, setting.penalty)
             return total, (loss, logits, mutated.get('batch_stats', {}))
 
@@ -177,9 +179,10 @@ class Program:
         updates, opt_state = self._optimiser(hyper).update(
             gradients, state['opt_state'], state['params']
         )
+        params = optax.apply_updates(state['params'], updates)
         first_bad = (state['diverged_at'] < 0) & ~jnp.isfinite(loss)
-        return state | {
-            'params': optax.apply_updates(state['params'], updates),
+        now = state | {
+            'params': params,
             'batch_stats': stats,
             'opt_state': opt_state,
             'step': state['step'] + 1,
@@ -188,111 +191,248 @@ class Program:
             'loss_sum': state['loss_sum'] + loss,
             'correct_sum': state['correct_sum'] + jnp.mean(jnp.argmax(logits, -1) == y),
         }
+        if 'ema' in state:
+            now['ema'] = keep.averaged(state['ema'], params, setting.train.ema_decay)
+        return now
 
     def end_epoch(
-        self, hyper: trace.Hyper, state: State, data: DeviceData, epoch: jax.Array
+        self,
+        hyper: trace.Hyper,
+        seed: jax.Array,
+        state: State,
+        data: DeviceData,
+        epoch: jax.Array,
     ) -> tuple[State, dict[str, jax.Array]]:
-        """Evaluates on a part of the training set and on validation, and keeps the best.
+        """Evaluates, and keeps what is to be kept of this epoch.
 
         Returns:
-          The state, and scalars by metric name ('running_loss', 'train_loss', 'validation_loss',
-          each also as accuracy). The 'running' ones are means over the epoch's own batches, with
-          the parameters and the noise they were trained with.
+          The state, and scalars by metric name: 'running_loss', 'train_loss', 'validation_loss',
+          each also as accuracy; 'weight_norm' and 'small_weights'; the test set's if
+          `train.test_curve`, those of the data's probes by their names, and the running average's
+          on validation ('ema_…'). The 'running' ones are means over the epoch's own batches, with
+          the parameters and the noise they were trained with. After a run has stopped early its
+          metrics are NaN.
         """
+        train = self.static.train
+        splits = {'train': self._shown(hyper, seed, data), 'validation': data.validation}
+        if train.test_curve:
+            splits['test'] = data.test
         metrics = {
             'running_loss': state['loss_sum'] / state['epoch_steps'],
             'running_accuracy': state['correct_sum'] / state['epoch_steps'],
+            'weight_norm': measure.weight_norm(state['params']),
+            'small_weights': measure.small_weights(state['params']),
         }
-        for name, split in (('train', self._shown(data)), ('validation', data.validation)):
-            measured = self.evaluate(hyper, state, data, split)
-            metrics |= {f'{name}_{key}': measured[key] for key in ('loss', 'accuracy')}
-        if self.static.train.select == 'last':
-            return state, metrics
-        return state | {'best': self._better(state, metrics, epoch)}, metrics
+        for name, split in (splits | data.probes).items():
+            metrics |= _named(name, self._evaluate(hyper, state, data, split))
+        if 'ema' in state:
+            average = _variables(state) | {'params': state['ema']}
+            measured = self._evaluate(hyper, average, data, data.validation)
+            metrics |= _named('ema_validation', measured)
+        if 'snapshots' in state:
+            taken = keep.with_snapshot(
+                state['snapshots'], _variables(state), epoch, self.static.train.epochs
+            )
+            state = state | {'snapshots': taken}
+        if 'best' in state:
+            by_loss = train.select == 'best_loss'
+            score = -metrics['validation_loss'] if by_loss else metrics['validation_accuracy']
+            # Looked up before it is brought up to date: the epoch in which it stops still counts.
+            stopped = state['best']['stopped_at'] > 0
+            metrics = {name: jnp.where(stopped, jnp.nan, value) for name, value in metrics.items()}
+            best = keep.better(
+                state['best'], _variables(state), score, epoch, self._setting(hyper).train
+            )
+            state = state | {'best': best}
+        return state, metrics
 
-    def finish(self, hyper: trace.Hyper, state: State, data: DeviceData) -> dict[str, jax.Array]:
+    def finish(
+        self, hyper: trace.Hyper, seed: jax.Array, state: State, data: DeviceData
+    ) -> dict[str, Any]:
         """Tests the chosen parameters, once.
 
         Returns:
-          'train_loss', 'validation_loss', 'test_loss', each also as accuracy, scalars;
+          'finals', scalars: 'train_loss', 'validation_loss', 'test_loss', each also as accuracy;
+          'test_calibration_error', 'weight_norm', 'small_weights', 'parameters' and what the
+          setting asks for besides, see `_also`;
           'confusion' of the test set, int32 [classes, classes]; 'chosen_epoch', 1 for the first;
           'diverged_at' as in the state, or the number of steps if only the last update ruined what
-          is tested.
+          is tested;
+          'arrays', by name: 'calibration' of the test set, see `evaluate.calibration`, and what
+          the setting asks for.
         """
         if self.static.train.select == 'last':
             chosen = state | {'epoch': jnp.int32(self.static.train.epochs)}
         else:
             chosen = state['best']
-        splits = {'train': self._shown(data), 'validation': data.validation, 'test': data.test}
-        found = {'chosen_epoch': chosen['epoch']}
-        for name, split in splits.items():
-            measured = self.evaluate(hyper, chosen, data, split)
-            found |= {f'{name}_{key}': measured[key] for key in ('loss', 'accuracy')}
-        ruined = (state['diverged_at'] < 0) & ~jnp.isfinite(found['test_loss'])
-        diverged_at = jnp.where(ruined, state['step'], state['diverged_at'])
-        return found | {'confusion': measured['confusion'], 'diverged_at': diverged_at}
+        keep_logits = self.static.train.keep_logits
+        shown = self._evaluate(hyper, chosen, data, self._shown(hyper, seed, data))
+        validation = self._evaluate(hyper, chosen, data, data.validation, keep_logits)
+        test = self._evaluate(hyper, chosen, data, data.test, keep_logits)
+        finals = (
+            _named('train', shown)
+            | _named('validation', validation)
+            | _named('test', test)
+            | {
+                'test_calibration_error': evaluate.calibration_error(test['calibration']),
+                'test_overconfidence': evaluate.overconfidence(test['calibration']),
+                'weight_norm': measure.weight_norm(chosen['params']),
+                'small_weights': measure.small_weights(chosen['params']),
+                'parameters': jnp.float32(measure.count_parameters(chosen['params'])),
+            }
+        )
+        arrays = {'calibration': test['calibration']}
+        if keep_logits:
+            arrays |= {'validation_logits': validation['logits'], 'test_logits': test['logits']}
+        more_finals, more_arrays = self._also(hyper, seed, state, chosen, data)
+        ruined = (state['diverged_at'] < 0) & ~jnp.isfinite(finals['test_loss'])
+        return {
+            'finals': finals | more_finals,
+            'arrays': arrays | more_arrays,
+            'confusion': test['confusion'],
+            'chosen_epoch': chosen['epoch'],
+            'diverged_at': jnp.where(ruined, state['step'], state['diverged_at']),
+        }
 
-    def evaluate(
+    def _also(
+        self,
+        hyper: trace.Hyper,
+        seed: jax.Array,
+        state: State,
+        chosen: dict[str, Any],
+        data: DeviceData,
+    ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+        """Final scalars and arrays that only some settings ask for.
+
+        Returns:
+          Scalars: 'stop_epoch' (patience), the epoch after which training stopped, or the last;
+          'ema_test_…'; 'snapshots_test_…' of the snapshots' averaged probabilities; 'mc_n_test_…';
+          'gradient_variance' and 'gradient_norm' of the unpenalised loss at the chosen parameters.
+          Arrays: 'ema_test_logits', 'snapshot_test_logits' [k, N, classes], 'grid_probabilities'
+          [G, classes], 'weight_histogram' and 'weight_edges'.
+        """
+        train, setting = self.static.train, self._setting(hyper)
+        finals, arrays = {}, {}
+        if 'best' in state and not is_off(setting.train.patience):
+            stopped = state['best']['stopped_at']
+            epoch = jnp.where(stopped > 0, stopped, train.epochs)
+            finals['stop_epoch'] = epoch.astype(jnp.float32)
+        if 'ema' in state:
+            average = _variables(state) | {'params': state['ema']}
+            found = self._evaluate(hyper, average, data, data.test, train.keep_logits)
+            finals |= _named('ema_test', found)
+            if train.keep_logits:
+                arrays['ema_test_logits'] = found['logits']
+        if 'snapshots' in state:
+            logits = lax.map(
+                lambda one: self._evaluate(hyper, one, data, data.test, True)['logits'],
+                state['snapshots'],
+            )
+            finals |= _named('snapshots_test', _of_mean(logits, data.test.labels))
+            if train.keep_logits:
+                arrays['snapshot_test_logits'] = logits
+        if train.mc_samples:
+            sampled = self._sampled(hyper, seed, chosen)
+            found = evaluate.monte_carlo(sampled, data, data.test, train.mc_samples)
+            for n, measured in found.items():
+                finals |= _named(f'mc_{n}_test', measured)
+        if train.gradient_batches:
+            finals |= self._gradients(hyper, seed, chosen, data)
+        if train.linearity:
+            finals['linearity'] = self._linearity(hyper, chosen, data)
+        if data.grid is not None:
+            network = self._at_rest(hyper, chosen)
+            arrays['grid_probabilities'] = evaluate.probabilities(network, data, data.grid)
+        if train.weight_bins:
+            counts, edges = measure.weight_histogram(chosen['params'], train.weight_bins)
+            arrays |= {'weight_histogram': counts, 'weight_edges': edges}
+        return finals, arrays
+
+    def _linearity(self, hyper: trace.Hyper, chosen: dict[str, Any], data: DeviceData) -> jax.Array:
+        """How near to linear the hidden units are, the mean over layers; `nn.linearity`."""
+        images = data.standardised(data.validation.images[:LINEARITY_IMAGES])
+        _, found = self._network(hyper).apply(
+            _variables(chosen), images, train=False, mutable=[LINEARITY]
+        )
+        return jnp.mean(jnp.stack(jax.tree.leaves(found)))
+
+    def _gradients(
+        self, hyper: trace.Hyper, seed: jax.Array, chosen: dict[str, Any], data: DeviceData
+    ) -> dict[str, jax.Array]:
+        """Agreement of the gradients of the first batches of the training set, without noise."""
+        labels = self._training(hyper, seed, data).labels
+        size = min(GRADIENT_BATCH, self.train_size)
+
+        def gradient(i):
+            index = jnp.mod(i * size + jnp.arange(size), self.train_size)
+            x, y = data.standardised(data.training.images[index]), labels[index]
+
+            def loss_of(params):
+                network = self._at_rest(hyper, chosen | {'params': params})
+                return jnp.mean(cross_entropy(network(x), y))
+
+            return jax.grad(loss_of)(chosen['params'])
+
+        variance, norm = measure.gradient_moments(gradient, self.static.train.gradient_batches)
+        return {'gradient_variance': variance, 'gradient_norm': norm}
+
+    def _evaluate(
         self,
         hyper: trace.Hyper,
         variables: dict[str, Any],
         data: DeviceData,
         split: DeviceSplit,
+        keep_logits: bool = False,
     ) -> dict[str, jax.Array]:
-        """Loss, accuracy and confusion of a network on a split, without noise.
+        """A network ('params' and 'batch_stats') on a split, without noise: `evaluate.evaluate`."""
+        network = self._at_rest(hyper, variables)
+        return evaluate.evaluate(network, data, split, self.classes, keep_logits)
 
-        Args:
-          hyper: the traced numbers.
-          variables: with 'params' and 'batch_stats'.
-          data: for the standardisation.
-          split: N images.
+    def _at_rest(self, hyper: trace.Hyper, variables: dict[str, Any]) -> evaluate.Network:
+        """Images to logits, as at test."""
+        network = self._network(hyper)
+        return lambda x: network.apply(self._in_use(variables), x, train=False)
 
-        Returns:
-          'loss' and 'accuracy', float32 scalars; 'confusion', int32 [classes, classes]: images by
-          (true, predicted) class. If the loss is not finite the accuracy is
-          NaN: a network that diverged predicts nothing.
-        """
-        network = models.build(trace.join(self.static, hyper), self.classes)
-        count = split.labels.shape[0]
-        size = min(EVAL_BATCH, count)
-        batches = math.ceil(count / size)
-        variables = {name: variables[name] for name in ('params', 'batch_stats')}
+    def _in_use(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """'params' and 'batch_stats' as a network is applied to them."""
+        params = precision.operands(variables['params'], self.static.train.precision)
+        return _variables(variables) | {'params': params}
 
-        def body(i, sums):
-            index = i * size + jnp.arange(size)
-            inside = index < count
-            index = jnp.minimum(index, count - 1)
-            x = self._standardised(data, split.images[index])
-            y = split.labels[index]
-            logits = network.apply(variables, x, train=False)
-            losses = jnp.where(inside, cross_entropy(logits, y), 0)
-            predicted = jnp.argmax(logits, -1)
-            return {
-                'loss': sums['loss'] + jnp.sum(losses),
-                'confusion': sums['confusion'].at[y, predicted].add(inside.astype(jnp.int32)),
-            }
+    def _sampled(self, hyper: trace.Hyper, seed: jax.Array, variables: dict[str, Any]):
+        """(mask number, batch number, images) to logits, as at test but with dropout."""
+        network = self._network(hyper)
+        member = member_seed(seed, self._setting(hyper).train.member)
 
-        zero = {'loss': jnp.float32(0), 'confusion': jnp.zeros((self.classes,) * 2, jnp.int32)}
-        sums = lax.fori_loop(0, batches, body, zero)
-        correct = jnp.trace(sums['confusion']).astype(jnp.float32)
-        loss = sums['loss'] / count
-        return {
-            'loss': loss,
-            'accuracy': jnp.where(jnp.isfinite(loss), correct / count, jnp.nan),
-            'confusion': sums['confusion'],
-        }
+        def sampled(mask, batch, x):
+            key = jax.random.fold_in(stream_key(member, 'masks', mask), batch)
+            return network.apply(self._in_use(variables), x, train=False, rngs={'dropout': key})
 
-    def _shown(self, data: DeviceData) -> DeviceSplit:
-        """The training images on which networks are evaluated: the first, the same for all."""
+        return sampled
+
+    def _training(self, hyper: trace.Hyper, seed: jax.Array, data: DeviceData) -> DeviceSplit:
+        """The training set with the labels it is trained on."""
+        labels = training_labels(
+            self._setting(hyper).data, seed, data.training.labels, self.classes
+        )
+        return dataclasses.replace(data.training, labels=labels)
+
+    def _shown(self, hyper: trace.Hyper, seed: jax.Array, data: DeviceData) -> DeviceSplit:
+        """The training images on which networks are evaluated: the first of those in use."""
         count = min(self.static.train.train_eval_size, self.train_size)
-        return jax.tree.map(lambda leaf: leaf[:count], data.training)
+        training, config = self._training(hyper, seed, data), self._setting(hyper).data
+        if is_full(config.share):
+            return jax.tree.map(lambda leaf: leaf[:count], training)
+        index = jnp.mod(jnp.arange(count), used(config, self.train_size))
+        return jax.tree.map(lambda leaf: leaf[index], training)
 
-    def _standardised(self, data: DeviceData, images: jax.Array) -> jax.Array:
-        pixels = images.astype(jnp.float32)
-        return (pixels - data.mean[None]) * data.inverse_deviation[None]
+    def _setting(self, hyper: trace.Hyper) -> Setting:
+        return trace.join(self.static, hyper)
+
+    def _network(self, hyper: trace.Hyper) -> nn.Module:
+        return models.build(self._setting(hyper), self.classes)
 
     def _optimiser(self, hyper: trace.Hyper) -> optax.GradientTransformation:
-        setting = trace.join(self.static, hyper)
+        setting = self._setting(hyper)
         schedule = lambda step: learning_rate(
             step,
             setting.optim.learning_rate,
@@ -302,15 +442,31 @@ class Program:
         )
         return optimisers.build(setting.optim, schedule)
 
-    def _better(self, state: State, metrics: dict[str, jax.Array], epoch: jax.Array) -> Any:
-        """The best parameters so far; the earlier of two equals, and never diverged ones."""
-        by_loss = self.static.train.select == 'best_loss'
-        score = -metrics['validation_loss'] if by_loss else metrics['validation_accuracy']
-        now = {
-            'params': state['params'],
-            'batch_stats': state['batch_stats'],
-            'score': score,
-            'epoch': epoch + 1,
-        }
-        improved = score > state['best']['score']
-        return jax.tree.map(lambda new, old: jnp.where(improved, new, old), now, state['best'])
+
+def _turned(state: State) -> State:
+    """A state with the narrow matrices that a step works on transposed; its own inverse."""
+    worked_on = [name for name in ('params', 'opt_state', 'ema') if name in state]
+    return state | {name: turned(state[name]) for name in worked_on}
+
+
+def _variables(tree: dict[str, Any]) -> dict[str, Any]:
+    return {name: tree[name] for name in ('params', 'batch_stats')}
+
+
+def _named(split: str, measured: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    return {f'{split}_{key}': measured[key] for key in ('loss', 'accuracy')}
+
+
+def _of_mean(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
+    """Loss and accuracy of class probabilities averaged over networks.
+
+    Args:
+      logits: [networks, N, classes].
+      labels: [N].
+    """
+    mean = jax.nn.logsumexp(jax.nn.log_softmax(logits), 0) - math.log(len(logits))
+    chosen = jnp.take_along_axis(mean, labels[:, None], 1)[:, 0]
+    return {
+        'loss': -jnp.mean(chosen),
+        'accuracy': jnp.mean(jnp.argmax(mean, -1) == labels),
+    }

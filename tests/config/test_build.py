@@ -2,6 +2,7 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -12,8 +13,9 @@ from jaxtweaks import experiment
 from jaxtweaks.config import trace
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.config.check import check_batches, check_image
-from jaxtweaks.config.settings import Setting
+from jaxtweaks.config.settings import Model, Setting
 from jaxtweaks.errors import UserError
+from jaxtweaks.nn import models
 
 
 def refused(**values) -> str:
@@ -69,6 +71,10 @@ WRONG = {
     'minimum above the rate': (
         {'schedule': {'name': 'cosine', 'minimum': 1.0}},
         ('schedule.minimum', '1.0', 'optim.learning_rate'),
+    ),
+    'elastic net of nothing': (
+        {'penalty': {'elastic': 2.0}},
+        ('penalty.elastic', '2.0', 'penalty.l1'),
     ),
     'boundaries fall': (
         {'schedule': {'name': 'step', 'boundaries': (2.0, 1.0)}},
@@ -148,9 +154,30 @@ def test_the_batch_must_fit_the_real_training_set():
 
 
 def test_images_must_survive_the_pools():
-    check_image([Setting()], 32)
-    with pytest.raises(UserError, match=r'model\.channels: block 2 of 2 .* 8 × 8'):
-        check_image([Setting()], 8)
+    check_image([Setting()], (32, 32))
+    for name in ('cnn', 'local'):
+        one = Setting(model=Model(name))
+        with pytest.raises(UserError, match=r'model\.channels: block 2 of 2 .* 8 × 32'):
+            check_image([one], (8, 32))
+
+
+@pytest.mark.parametrize(('name', 'least'), [('vgg16', (32, 32)), ('convnet1d', (262, 1))])
+def test_published_networks_need_images_of_some_size(name, least):
+    """What is refused is what leaves the dense layers no inputs."""
+    one = Setting(model=Model(name))
+    check_image([one], least)
+    with pytest.raises(UserError, match=rf"model\.name: '{name}' .* {least[0]} × {least[1]}"):
+        check_image([one], (least[0] - 1, least[1]))
+
+    def inputs_of_the_dense_layers(height):
+        x = jax.ShapeDtypeStruct((2, height, least[1], 1), np.float32)
+        network = models.build(trace.join(*trace.split(one)), 3)
+        init = lambda x: network.init(jax.random.key(0), x, train=False)
+        return jax.eval_shape(init, x)['params']['Dense_0']['kernel'].shape[0]
+
+    assert inputs_of_the_dense_layers(least[0]) > 0
+    with pytest.raises(ZeroDivisionError):  # no fan-in
+        inputs_of_the_dense_layers(least[0] - 1)
 
 
 def test_bounds_are_allowed():

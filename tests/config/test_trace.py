@@ -29,8 +29,10 @@ def value_of(name):
     kind, rule = trace.FIELDS[name]
     if rule.choices:
         return st.sampled_from(rule.choices)
-    assert kind is float, name
-    return st.floats(rule.low or 0.0, rule.high or 10.0)
+    if kind is int:
+        return st.integers(int(rule.low), int(rule.high))
+    number = st.floats(rule.low or 0.0, rule.high or 10.0)
+    return number if kind is float else st.lists(number, max_size=4).map(tuple)
 
 
 traced_values = st.fixed_dictionaries({name: value_of(name) for name in trace.TRACED})
@@ -43,7 +45,7 @@ def test_join_undoes_split(values, off):
     setting = trace.replace(Setting(), values)
     static, hyper = trace.split(setting, frozenset(off))
     assert set(hyper) == set(trace.TRACED) - off
-    assert all(type(number) in (int, float) for number in hyper.values())
+    assert all(type(number) in (int, float, tuple) for number in hyper.values())
     by_name = {
         name: trace.FIELDS[name][1].choices[number] if trace.FIELDS[name][1].choices else number
         for name, number in hyper.items()

@@ -126,7 +126,12 @@ def test_fingerprint_sees_pixels_labels_shape_and_place():
         (Split(images.reshape(2, 1, 4, 1), labels), base),
         (base,),
     ]
-    assert len({fingerprint(variant) for variant in variants}) == len(variants)
+    found = {fingerprint(variant) for variant in variants}
+    found |= {fingerprint([base], {name: base}) for name in 'pq'}
+    grid = np.zeros((3, 1, 1, 2), np.float32)
+    found |= {fingerprint([base], grid=grid), fingerprint([base], grid=grid + 1)}
+    found |= {fingerprint([base], {'p': base}, grid)}
+    assert len(found) == len(variants) + 5
     # SHA-256 of b'(2, 2, 2, 1) uint8\n', the bytes 0 … 7, b'(2,) int32\n', 0 and 1 in 4 bytes each.
     assert fingerprint([base]) == (
         '68b281f45d120dfc65bf9938ce2e4f163a9c749b750fc8607d04fc8ea1e2451f'

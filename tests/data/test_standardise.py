@@ -74,15 +74,47 @@ def test_unit_ignores_the_images():
     np.testing.assert_array_equal(inverse, np.full((4, 3, 2), 1 / 255, np.float32))
 
 
+@pytest.mark.parametrize(('how', 'axes'), [('channel', (0, 1, 2)), ('pixel', (0,))])
+def test_floats_agree_with_float64(how, axes):
+    """Far from zero, where a single pass in float32 would lose all digits."""
+    rng = np.random.default_rng(1)
+    images = (1_000 + rng.normal(0, [0.5, 2.0], (300, 3, 2, 2))).astype(np.float32)
+    mean, inverse = standardiser(images, how)
+    exact = images.astype(np.float64)
+    assert mean.dtype == inverse.dtype == np.float32
+    np.testing.assert_allclose(mean, np.broadcast_to(exact.mean(axes), (3, 2, 2)), rtol=1e-7)
+    np.testing.assert_allclose(inverse, np.broadcast_to(1 / exact.std(axes), (3, 2, 2)), rtol=1e-6)
+
+
+@pytest.mark.parametrize('how', ['channel', 'pixel'])
+def test_constant_floats_stay_finite(how):
+    mean, inverse = standardiser(np.full((7, 2, 2, 1), 0.1, np.float32), how)
+    np.testing.assert_array_equal(mean, np.float32(0.1))
+    np.testing.assert_array_equal(inverse, np.float32(1))
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
+def test_none_leaves_images_as_they_are(dtype):
+    images = random_images(4).astype(dtype)
+    mean, inverse = standardiser(images, 'none')
+    assert mean.dtype == inverse.dtype == np.float32
+    np.testing.assert_array_equal((images - mean) * inverse, images)
+
+
+def test_floats_have_no_unit():
+    with pytest.raises(UserError, match=r"'unit', .* should be channel, pixel or none"):
+        standardiser(np.zeros((2, 2, 2, 1), np.float32), 'unit')
+
+
 def test_unknown_way():
-    with pytest.raises(UserError, match="'image', it should be channel, pixel or unit"):
+    with pytest.raises(UserError, match="'image', it should be channel, pixel, unit or none"):
         standardiser(random_images(2), 'image')
 
 
 @pytest.mark.parametrize(
     'images',
-    [np.zeros((2, 2, 2, 1), np.float32), np.zeros((0, 2, 2, 1), np.uint8), np.zeros(3, 'u1')],
+    [np.zeros((2, 2, 2, 1), np.float64), np.zeros((0, 2, 2, 1), np.uint8), np.zeros(3, 'u1')],
 )
 def test_wrong_images(images):
-    with pytest.raises(UserError, match=r'they should be uint8 \[N, H, W, C\]'):
+    with pytest.raises(UserError, match=r'they should be uint8 or float32 \[N, H, W, C\]'):
         standardiser(images, 'channel')

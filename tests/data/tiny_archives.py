@@ -47,7 +47,7 @@ def cifar10_files(images, labels, test_images, test_labels) -> dict[str, bytes]:
 def idx(array: np.ndarray) -> bytes:
     """A gzipped idx file of a uint8 array."""
     header = bytes((0, 0, 8, array.ndim)) + np.array(array.shape, '>u4').tobytes()
-    return gzip.compress(header + array.tobytes())
+    return gzip.compress(header + array.tobytes(), mtime=0)
 
 
 def mnist_files(images, labels, test_images, test_labels) -> dict[str, bytes]:

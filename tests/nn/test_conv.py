@@ -28,6 +28,10 @@ CASES = [
     ((7, 8), (3, 3), (2, 2), 'SAME', 3),
     ((11, 9), (5, 5), (2, 2), 'VALID', 3),
     ((8, 9), (1, 2), (2, 2), 'SAME', 3),
+    # Signals: images of width 1.
+    ((21, 1), (17, 1), (1, 3), 'VALID', 1),
+    ((9, 1), (5, 1), (3, 2), 'VALID', 1),
+    ((6, 1), (5, 1), (2, 3), 'SAME', 1),
 ]
 TOLERANCE = {'float64': 1e-10, 'float32': 1e-5}
 
@@ -192,7 +196,7 @@ def test_vmap_over_kernels_makes_no_grouped_convolution():
         one = lambda a, b, w: jnp.sum(f(a, b, 'SAME', 1) * w)
         return lambda *args: jax.vmap(jax.value_and_grad(one, (0, 1)))(*args)
 
-    for how in ('loop', 'matmul'):
+    for how in ('loop', 'matmul', 'pallas'):
         with lowering(how):
             before, after = groups(gradients(conv), x, kernel, weights)
         assert before <= {1}

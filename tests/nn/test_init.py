@@ -89,9 +89,12 @@ def test_constants_are_exact(sigma, traced):
     ],
 )
 def test_fans_of_a_kernel(scheme, expected):
-    """3 × 5 over 3 channels to 4: 45 in, 60 out."""
-    weights = initial_weights(KEY, (3, 5, 3, 4), SCHEMES.index(scheme), CONSTANT, 9.0)
-    np.testing.assert_allclose(weights, expected, rtol=1e-6)
+    """3 × 5 over 3 channels to 4: 45 in, 60 out; at each of 7 × 6 places, if it has places."""
+    for places in ((), (7, 6)):
+        shape = (*places, 3, 5, 3, 4)
+        weights = initial_weights(KEY, shape, SCHEMES.index(scheme), CONSTANT, 9.0)
+        assert weights.shape == shape
+        np.testing.assert_allclose(weights, expected, rtol=1e-6)
 
 
 def test_traced_choices_equal_python_ones():

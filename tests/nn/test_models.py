@@ -73,13 +73,81 @@ def test_mlp_parameters_by_hand():
     assert described(deep, (2, 32, 32, 3))[0] == expected
 
 
+def test_local_network_is_the_cnn_with_a_kernel_and_a_bias_for_each_place():
+    network = models.build(setting(Model('local')), 10)
+    count, shapes = described(network, (2, 32, 32, 3))
+    _, of_cnn = described(models.build(setting(Model()), 10), (2, 32, 32, 3))
+    assert shapes == {name.replace('Conv', 'Local'): shape for name, shape in of_cnn.items()}
+    # Places × (9 × channels in + 1) × channels out.
+    local = 32**2 * 28 * 32 + 30**2 * 289 * 32 + 15**2 * 289 * 64 + 13**2 * 577 * 64
+    assert count == local + 2305 * 512 + 513 * 10
+
+
+def test_lenet5_is_that_of_the_document():
+    network = models.build(setting(Model('lenet5')), 10)
+    for shape in ((2, 28, 28, 1), (2, 32, 32, 1), (2, 8, 8, 1)):
+        count, shapes = described(network, shape)
+        assert count == 156 + 2_416 + 48_120 + 10_164 + 850 == 61_706
+        assert shapes['Conv_0'] == (2, 28, 28, 6)
+        assert shapes['Conv_1'] == (2, 10, 10, 16)
+        assert shapes['Dropout_2'] == (2, 5, 5, 16)
+
+
+def test_vgg16_is_that_of_the_document():
+    network = models.build(setting(Model('vgg16')), 1000)
+    x = jnp.zeros((1, 224, 224, 3))
+    params = jax.eval_shape(lambda: network.init(KEY, x, train=False))['params']
+    weights = {name: found['kernel'].size for name, found in params.items()}
+    # The rows of the lecture's table, which counts weights without biases.
+    convolutions = [1_728, 36_864, 73_728, 147_456, 294_912, 589_824, 589_824, 1_179_648]
+    convolutions += [2_359_296] * 5
+    assert [weights[f'Conv_{i}'] for i in range(13)] == convolutions
+    assert [weights[f'Dense_{i}'] for i in range(3)] == [102_760_448, 16_777_216, 4_096_000]
+    assert sum(weights.values()) == 138_344_128
+    _, shapes = described(network, x.shape)
+    sides = [shapes[f'Dropout_{i}'][1:] for i in range(6)]
+    assert sides == [(224, 224, 3), (112, 112, 64), (56, 56, 128), (28, 28, 256), (14, 14, 512),
+                     (7, 7, 512)]  # fmt: skip
+
+
+def test_convnet1d_is_that_of_the_document():
+    network = models.build(setting(Model('convnet1d', batch_norm='before')), 462)
+    count, shapes = described(network, (2, 264, 1, 1))
+    kernels = 251 * 80 + 5 * 80 * 60 + 5 * 60 * 60 + 3 * 60 * 400 + 400 * 462
+    # Of each convolution a bias and batch norm's two numbers, of each dense layer a bias.
+    assert count == kernels + 3 * (80 + 60 + 60) + 400 + 462
+    assert shapes['Conv_0'] == (2, 14, 1, 80)
+    assert shapes['Dropout_3'] == (2, 3, 1, 60)
+    assert shapes['Dense_0'] == (2, 400)
+
+
+def test_width_stands_in_place_of_the_widths():
+    _, shapes = described(
+        models.build(setting(Model('mlp', hidden=(7, 8), width=5)), 3), (2, 4, 4, 1)
+    )
+    assert [shapes[f'Dense_{i}'] for i in range(3)] == [(2, 5), (2, 5), (2, 3)]
+
+
+def test_identity_makes_a_linear_network():
+    network, x = models.build(setting(tiny('mlp', activation='identity')), 3), images()
+    variables = random_variables(network, x)
+    f = lambda x: np.asarray(network.apply(variables, x, train=False), np.float64)
+    other = x[::-1] * 0.5
+    np.testing.assert_allclose(f(x + other), f(x) + f(other) - f(0 * x), rtol=1e-4, atol=1e-3)
+    assert not np.allclose(f(x), f(0 * x))
+
+
 def convolved(x, kernel, bias, padding):
+    """With one kernel [h, w, in, out] for all places, or one for each place."""
+    *_, height, width, channels, features = kernel.shape
     if padding == 'SAME':
-        x = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    out = np.zeros((x.shape[0], x.shape[1] - 2, x.shape[2] - 2, kernel.shape[-1]))
+        x = np.pad(x, ((0, 0), (height // 2,) * 2, (width // 2,) * 2, (0, 0)))
+    out = np.zeros((len(x), x.shape[1] - height + 1, x.shape[2] - width + 1, features))
+    kernel = np.broadcast_to(kernel, (*out.shape[1:3], height, width, channels, features))
     for i in range(out.shape[1]):
         for j in range(out.shape[2]):
-            out[:, i, j] = np.tensordot(x[:, i : i + 3, j : j + 3], kernel, 3)
+            seen = x[:, i : i + height, j : j + width]
+            out[:, i, j] = np.tensordot(seen, kernel[i, j], 3)
     return out + bias
 
 
@@ -125,23 +193,46 @@ class Reference:
         params = self.variables['params'][f'Dense_{index}']
         return x @ params['kernel'] + params['bias']
 
+    def conv(self, x, name, padding):
+        params = self.variables['params'][name]
+        return self.finish(convolved(x, params['kernel'], params['bias'], padding))
+
+    def features(self, x):
+        """What the dense layers are given."""
+        name = self.model.name
+        if name in ('cnn', 'local'):
+            for block in range(len(self.model.channels)):
+                for i, padding in enumerate(('SAME', 'VALID')):
+                    layer = 'Conv' if name == 'cnn' else 'Local'
+                    x = self.conv(x, f'{layer}_{2 * block + i}', padding)
+                x = pooled(x)
+                self.before_dropout.append(x)
+        if name == 'lenet5':
+            for index in range(2):
+                x = pooled(self.conv(x, f'Conv_{index}', 'VALID'))
+                self.before_dropout.append(x)
+        if name == 'convnet1d':
+            for index in range(3):
+                x = self.conv(x, f'Conv_{index}', 'VALID')
+                x = np.maximum(x[:, :-1], x[:, 1:])
+                self.before_dropout.append(x)
+        return x.reshape(len(x), -1)
+
     def __call__(self, x):
         x = np.asarray(x, np.float64)
         if self.model.name == 'mlp':
             x = x.reshape(len(x), -1)
+        if self.model.name == 'lenet5':  # LeCun's field of 32 × 32, the image in its middle
+            borders = [((32 - n) // 2, (33 - n) // 2) for n in x.shape[1:3]]
+            x = np.pad(x, ((0, 0), *borders, (0, 0)))
         self.before_dropout.append(x)
-        if self.model.name == 'cnn':
-            for block in range(len(self.model.channels)):
-                for i, padding in enumerate(('SAME', 'VALID')):
-                    params = self.variables['params'][f'Conv_{2 * block + i}']
-                    x = self.finish(convolved(x, params['kernel'], params['bias'], padding))
-                x = pooled(x)
-                self.before_dropout.append(x)
-            x = x.reshape(len(x), -1)
-        for index in range(len(self.model.hidden)):
-            x = self.finish(self.dense(x, index))
+        x = self.features(x)
+        layers = {'lenet5': 2, 'convnet1d': 1}.get(self.model.name, len(self.model.hidden))
+        for index in range(layers):
+            x = self.dense(x, index)
+            x = x if self.model.name == 'convnet1d' else self.finish(x)
             self.before_dropout.append(x)
-        return self.dense(x, len(self.model.hidden))
+        return self.dense(x, layers)
 
 
 def tiny(name, **more):
@@ -154,14 +245,16 @@ def random_variables(network, x):
     rng = np.random.default_rng(0)
 
     def draw(path, leaf):
-        value = rng.normal(size=leaf.shape) * (0.4 if path[-1].key == 'kernel' else 0.7)
-        return jnp.asarray(np.abs(value) + 0.3 if path[-1].key == 'var' else value, jnp.float32)
+        name = getattr(path[-1], 'key', '')
+        value = rng.normal(size=leaf.shape) * (0.4 if name == 'kernel' else 0.7)
+        return jnp.asarray(np.abs(value) + 0.3 if name == 'var' else value, jnp.float32)
 
     return jax.tree_util.tree_map_with_path(draw, dict(variables))
 
 
-def images():
-    return np.random.default_rng(1).normal(size=(5, 12, 13, 2)).astype(np.float32)
+def images(name='mlp'):
+    size = (5, 264, 1, 1) if name == 'convnet1d' else (5, 12, 13, 2)
+    return np.random.default_rng(1).normal(size=size).astype(np.float32)
 
 
 CASES = [
@@ -171,6 +264,12 @@ CASES = [
     ('cnn', 'none', 'sigmoid'),
     ('cnn', 'before', 'relu'),
     ('cnn', 'after', 'relu'),
+    ('local', 'none', 'relu'),
+    ('local', 'before', 'tanh'),
+    ('lenet5', 'none', 'tanh'),
+    ('lenet5', 'after', 'relu'),
+    ('convnet1d', 'none', 'tanh'),
+    ('convnet1d', 'before', 'tanh'),
 ]
 
 
@@ -178,20 +277,21 @@ CASES = [
 @pytest.mark.parametrize('train', [False, True])
 def test_forward_pass(name, place, activation, train):
     model = tiny(name, batch_norm=place, activation=activation, bn_momentum=0.75)
-    network, x = models.build(setting(model), 3), images()
+    network, x = models.build(setting(model), 3), images(name)
     variables = random_variables(network, x)
     reference = Reference(model, variables, train)
     expected = reference(x)
     logits, mutated = jax.jit(
         lambda v, x: network.apply(v, x, train=train, mutable=['batch_stats'])
     )(variables, x)
-    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+    scale = np.max(np.abs(expected))
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4 * max(scale, 1))
     for index, (mean, variance) in enumerate(reference.stats):
         name = f'BatchNorm_{index}'
         before, after = variables['batch_stats'][name], mutated['batch_stats'][name]
         for key, batch in (('mean', mean), ('var', variance)):
             np.testing.assert_allclose(
-                after[key], 0.75 * np.asarray(before[key]) + 0.25 * batch, rtol=1e-4, atol=1e-5
+                after[key], 0.75 * np.asarray(before[key]) + 0.25 * batch, rtol=1e-4, atol=1e-4
             )
 
 
@@ -254,6 +354,40 @@ def test_dropout_stands_where_the_setting_says(name, layers, form):
         assert float(np.max(np.abs(np.asarray(logits) - expected))) > 1e-2
 
 
+def test_each_hidden_layer_may_have_a_rate_of_its_own():
+    """Rates by layer, as numbers or traced; where they agree it is as with one rate for all."""
+    model, x = Model('mlp', hidden=(64, 48)), images()
+    plain = models.build(setting(model), 3)
+    variables = random_variables(plain, x)
+
+    @jax.jit
+    def dropped(by_layer, hidden=0.0):
+        rates = Dropout(hidden=hidden, by_layer=by_layer)
+        _, found = models.build(setting(model, rates), 3).apply(
+            variables,
+            x,
+            train=True,
+            rngs={'dropout': KEY},
+            mutable=['intermediates'],
+            capture_intermediates=True,
+        )
+        layers = found['intermediates']
+        return [layers[f'Dropout_{i}']['__call__'][0] for i in (1, 2)]
+
+    without = dropped(())
+    for same in (dropped((0.3, 0.3)), dropped(jnp.float32([0.3, 0.3]))):
+        for got, expected in zip(same, dropped((), 0.3), strict=True):
+            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+    second = dropped(jnp.float32([0.0, 0.5]))
+    np.testing.assert_allclose(second[0], without[0], rtol=1e-5, atol=1e-5)
+    kept = np.asarray(second[1]) != 0
+    wanted = np.where(kept, 2 * np.asarray(without[1]), 0)
+    np.testing.assert_allclose(second[1], wanted, rtol=1e-5, atol=1e-5)
+    assert 0.3 < np.mean(kept[np.asarray(without[1]) > 0]) < 0.7
+    first = dropped((0.5, 0.0))
+    assert np.max(np.abs(np.asarray(first[0]) - np.asarray(without[0]))) > 1
+
+
 @pytest.mark.parametrize('form', ['inverted', 'vanilla'])
 def test_dropout_at_test_time(form):
     """Nothing, or (vanilla) scaling by the keep probability."""
@@ -290,6 +424,16 @@ def test_layers_have_masks_of_their_own():
     assert 0.3 < np.mean(first == other) < 0.7
     assert not np.array_equal(first[0], first[1])
     assert np.array_equal(first, masks(KEY)[0])
+
+
+def test_initial_values_of_a_local_network():
+    """A kernel's fans are those of one place."""
+    constant = Init(SCHEMES.index('lecun'), DISTRIBUTIONS.index('constant'), 9.0)
+    network = models.build(Setting(model=tiny('local'), init=constant), 3)
+    params = jax.jit(lambda x: network.init(KEY, x, train=False))(images())['params']
+    for name, fan in {'Local_0': 18, 'Local_1': 27, 'Local_2': 27, 'Local_3': 36}.items():
+        np.testing.assert_allclose(params[name]['kernel'], fan**-0.5, rtol=1e-6)
+        assert not np.any(params[name]['bias'])
 
 
 def test_initial_values():

@@ -8,7 +8,7 @@ import pytest
 
 from jaxtweaks.config.settings import Model
 from jaxtweaks.nn import norm
-from jaxtweaks.nn.models import BatchNorm
+from jaxtweaks.nn.layers import BatchNorm
 
 EPSILON = 1e-3
 # Dense, images, feature counts that do and do not fit the rows of `feature_sum`, one example.

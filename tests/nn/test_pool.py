@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxtweaks.nn.pool import max_pool
+from jaxtweaks.nn.pool import max_pool, max_pool_rows
 
 
 def by_loops(x, g, window):
@@ -75,3 +75,11 @@ def test_vmap():
         expected = by_loops(x[r], g[r], 2)
         assert np.array_equal(y[r], expected[0])
         assert np.array_equal(gradient[r], expected[1])
+
+
+def test_rows_in_pairs_with_step_1():
+    x = np.array([[3.0, 1.0], [2.0, 5.0], [4.0, 5.0]], np.float32).reshape(1, 3, 1, 2)
+    y, back = jax.vjp(max_pool_rows, x)
+    np.testing.assert_array_equal(y[0, :, 0], [[3, 5], [4, 5]])
+    (to_x,) = back(np.array([[1, 10], [100, 1000]], np.float32).reshape(1, 2, 1, 2))
+    np.testing.assert_array_equal(to_x[0, :, 0], [[1, 0], [0, 10 + 500], [100, 500]])

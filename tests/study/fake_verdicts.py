@@ -24,6 +24,7 @@ def verdict(kind: str = 'supported', **changes) -> dict:
         'p_permutation': 0.0625,
         'smallest_permutation_p': 0.0625,
         'seeds_for_permutation': 6,
+        'measured': {'with batch norm': 0.5324, 'without': 0.511},
         'published': {'with batch norm': 0.5364, 'without': 0.5311},
         'note': '',
         **changes,

@@ -1,5 +1,6 @@
 """Claims of every kind on results made so that the verdict is known; and the error rate."""
 
+import dataclasses
 import importlib.util
 import json
 import math
@@ -267,7 +268,7 @@ def test_a_diverged_run_takes_its_seed_out_and_is_told():
     results = results_of([0.6, 0.5, 0.5], diverged=[(1, 0), (2, 3)])
     verdict = verdict_on(claim('greater', **ARMS), results)
     assert (verdict.n, verdict.dropped) == (5, 1)
-    assert '1 seed left out because a run diverged (x = 1: 1)' in verdict.note
+    assert '1 seed left out because a run diverged (x 1: 1)' in verdict.note
     expected = (results.finals['test_accuracy'][0] - results.finals['test_accuracy'][1])[1:]
     assert verdict.effect == pytest.approx(expected.mean())
     curve = verdict_on(claim('peak', along='x'), results)
@@ -456,3 +457,36 @@ def test_no_verdict_depends_on_the_bootstrap(monkeypatch):
     before = [v.verdict for v in claims.evaluate(all_claims, results)]
     monkeypatch.setattr(statistics, 'bca_interval', lambda d, level: (math.nan, math.nan))
     assert [v.verdict for v in claims.evaluate(all_claims, results)] == before
+
+
+NAMED = {'model.batch_norm=before': 'with BN', 'model.batch_norm=none': 'without BN'}
+
+
+def test_verdicts_speak_the_words_of_the_config():
+    extra = [{'model.batch_norm': 'before'}, {'model.batch_norm': 'none'}]
+    results = results_of([0.6, 0.5], extra=extra, diverged=[(1, 0)])
+    sides = {'a': extra[0], 'b': extra[1]}
+    one = claim('greater', **sides)
+    plain = verdict_on(one, results)
+    assert plain.what == (
+        'test accuracy: batch norm before the activation minus without batch norm'
+    )
+    results = dataclasses.replace(results, names=NAMED)
+    verdict = verdict_on(one, results)
+    assert verdict.what == 'test accuracy: with BN minus without BN'
+    assert 'a run diverged (x 1, without BN: 1)' in verdict.note
+    assert list(verdict.measured) == ['with BN', 'without BN']
+    assert verdict.measured['with BN'] - verdict.measured['without BN'] == pytest.approx(
+        verdict.effect
+    )
+
+
+def test_a_trend_names_its_field_and_its_ends():
+    results = dataclasses.replace(results_of(SLOPE), names={'1-x': 'keep'})
+    verdict = verdict_on(claim('decreasing', along='1-x'), results)
+    assert 'fitted change from keep −3 to 1' in verdict.what
+    assert verdict.measured == pytest.approx({'keep −3': 0.5, 'keep 1': 0.1})
+    sooner_one = verdict_on(sooner(level=0.52), curve_results([0.1, 0.06]))
+    assert sooner_one.measured == {'x 0': 6, 'x 1': 9}
+    assert 'epochs until' in sooner_one.what
+    assert 'x 1 minus x 0' in sooner_one.what

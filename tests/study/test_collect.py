@@ -1,5 +1,7 @@
 """The results of groups, put on the axes (setting, seed, epoch)."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -121,3 +123,50 @@ def test_settings_with_fewer_epochs_end_in_nan():
     found = collect(runs, [group_of(runs[:1]), group_of(runs[1:])], DATA)
     curve = found.curves['running_loss']
     assert np.isfinite(curve[:, 0]).tolist() == [[True, True, False, False], [True] * 4]
+
+
+def test_arrays_lie_where_their_runs_do_and_the_smaller_are_filled_up():
+    runs = runs_of(seeds=2)
+    first, second = group_of(runs[:2]), group_of(runs[2:], diverged=[(1, 0, 0)])
+    first['arrays'] = {'logits': np.arange(8, dtype=np.float32).reshape(2, 2, 2)}
+    second['arrays'] = {
+        'logits': np.full((2, 3, 2), 9, np.float32),
+        'counts': np.array([[1], [2]], np.int32),
+    }
+    found = collect(runs, [first, second], DATA)
+    assert found.arrays['logits'].shape == (2, 2, 3, 2)
+    assert found.arrays['logits'].dtype == np.float32
+    assert found.arrays['logits'][0, 1, :2].tolist() == [[4, 5], [6, 7]]
+    assert np.isnan(found.arrays['logits'][0, 1, 2]).all()
+    assert (found.arrays['logits'][1, 0] == 9).all()
+    assert np.isnan(found.arrays['logits'][1, 1]).all()  # it diverged
+    assert found.arrays['counts'].dtype == np.float64
+    assert found.arrays['counts'][1, 0] == 1
+    assert np.isnan(found.arrays['counts'][0]).all()
+
+
+def test_the_axis_is_as_long_as_what_was_measured():
+    runs = runs_of()
+    found = collect(runs, [group_of(runs, epochs=7)], DATA, axis='layer')
+    assert found.epochs.tolist() == list(range(1, 8))
+    assert found.axis == 'layer'
+
+
+def test_a_run_ruined_by_its_last_step_keeps_its_curves():
+    runs = runs_of()
+    group = group_of(runs)
+    group['diverged_at'][0] = 8
+    found = collect(runs, [group], DATA)
+    assert np.isfinite(found.curves['running_loss'][0, 0]).all()
+    assert np.isnan(found.finals['test_loss'][0, 0])
+
+
+def test_pairs_of_numbers_come_with_their_plane():
+    grid = np.arange(12, dtype=np.float32).reshape(6, 1, 2, 1)
+    points = Split(np.ones((6, 1, 2, 1), np.float32), DATA.training.labels)
+    found = collect(runs_of(), [], dataclasses.replace(DATA, grid=grid, training=points))
+    assert found.plane.grid.tolist() == [[i, i + 1] for i in range(0, 12, 2)]
+    assert found.plane.points.shape == (6, 2)
+    assert found.plane.classes.tolist() == [0, 0, 1, 2, 2, 2]
+    assert collect(runs_of(), [], DATA).plane is None
+    assert found.labels['test'].tolist() == [0, 1]

@@ -13,6 +13,7 @@ from jaxtweaks.errors import UserError
 from jaxtweaks.study.figure_counts import confusion_shares, ink_on
 from jaxtweaks.study.figure_style import styles
 from jaxtweaks.study.figures import Figure, caption, check, draw, save, svg
+from jaxtweaks.study.words import field_label, named
 
 ON_OFF = {'model.batch_norm': ('none', 'before')}
 
@@ -165,6 +166,20 @@ def test_the_complement_of_a_field_is_an_axis():
     assert line.get_ydata(orig=False)[0] == pytest.approx(results.finals['train_loss'][2].mean())
 
 
+def test_fields_joined_by_a_plus_tell_settings_apart():
+    """Where no field alone does: here each pair of batch size and batch norm is one line."""
+    results = sweep({'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')})
+    both = 'train.batch_size + model.batch_norm'
+    assert results.values(both) == [(8, 'none'), (8, 'before'), (16, 'none'), (16, 'before')]
+    assert results.select({both: ((8, 'before'), (16, 'none'))}) == [1, 2]
+    assert field_label(both) == 'batch size and batch norm'
+    assert named(both, (8, 'none')) == 'batch size 8, without batch norm'
+    assert named(both, (8, 'none'), {f"{both}=(8, 'none')": 'mine'}) == 'mine'
+    check([figure(metrics=('train_loss',), hue=both)], results.settings)
+    with pytest.raises(UserError, match='would be drawn as one'):
+        check([figure(metrics=('train_loss',), hue='model.batch_norm')], results.settings)
+
+
 def test_categories_are_not_joined_by_a_line():
     results = sweep({'init.scheme': ('lecun', 'he')})
     sheet = draw(figure(kind='effect', metrics=('train_loss',), x='init.scheme'), results)
@@ -257,5 +272,36 @@ def test_two_figures_may_not_share_a_name():
 
 def test_a_metric_that_was_not_measured_is_refused():
     results = dataclasses.replace(sweep(ON_OFF), curves={}, finals={})
-    with pytest.raises(UserError, match="no metric 'train_loss'"):
+    with pytest.raises(UserError, match="no metric by epoch 'train_loss'"):
         draw(figure(metrics=('train_loss',), hue='model.batch_norm'), results)
+
+
+def test_one_seed_has_no_error_bar_on_a_logarithmic_axis_either():
+    results = batch_sizes(seeds=1)
+    shown = figure(kind='effect', metrics=('train_loss',), x='train.batch_size', log_y=True,
+                   where={'model.batch_norm': 'none'})  # fmt: skip
+    axes = draw(shown, results).axes[0]
+    ends = [y for bar in axes.containers for cap in bar[1] for y in cap.get_ydata()]
+    assert len(ends) == 12
+    assert np.isnan(ends).all()
+
+
+def test_a_mean_below_zero_has_no_place_on_a_logarithmic_axis():
+    results = batch_sizes()
+    results.finals['train_loss'][:2] *= -1
+    shown = figure(kind='effect', metrics=('train_loss',), x='train.batch_size', log_y=True,
+                   where={'model.batch_norm': 'none'})  # fmt: skip
+    axes = draw(shown, results).axes[0]
+    assert axes.get_ylim()[0] > 0
+
+
+def test_a_logarithmic_axis_of_many_decades_has_ticks_at_powers_of_ten():
+    results = batch_sizes()
+    results.curves['train_loss'][:] *= 0.01 ** np.arange(12)[:, None, None]
+    shown = figure(metrics=('train_loss',), hue='train.batch_size', log_y=True,
+                   where={'model.batch_norm': 'none'})  # fmt: skip
+    axes = draw(shown, results).axes[0]
+    low, high = axes.get_ylim()
+    ticks = np.log10([tick for tick in axes.get_yticks() if low <= tick <= high])
+    assert 3 <= len(ticks) <= 10
+    np.testing.assert_allclose(ticks, np.round(ticks), atol=1e-9)

@@ -96,8 +96,15 @@ def test_verdicts_come_first_in_words_and_colour():
     assert '<span aria-hidden="true">✓</span> supported' in text
     assert '2 claims: 1 supported, 1 inconclusive.' in text
     assert '<dd>+2.14 points</dd>' in text
-    assert 'cannot be below 0.0625; 6 seeds or more' in text
-    assert 'with batch norm: 53.64 %' in text
+    assert '<dt>measured</dt><dd>with batch norm: 53.24 %, without: 51.10 %</dd>' in text
+    assert '<dt>published</dt><dd>with batch norm: 53.64 %, without: 53.11 %</dd>' in text
+
+
+def test_what_no_sign_flips_can_reach_is_said_once():
+    note = 'with 5 seeds no permutation test can reach 0.05; 6 would'
+    text = page(verdicts=[verdict(note=note)])
+    assert text.count('no permutation test') == 1
+    assert 'sign-flip p cannot' not in text
 
 
 def test_stand_in_data_have_a_banner_before_anything_else():

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import special, stats
 
 from jaxtweaks.config.settings import Penalty
 from jaxtweaks.train.losses import cross_entropy, penalty
@@ -15,6 +16,8 @@ PARAMS = {
 }
 # Kernels: 1 + 4 + 0.25 + 9 and 4 · 0.25; the rest: 16 + 1, 4, 2 and 9.
 WEIGHTS, ALL = 15.25, 15.25 + 17 + 4 + 2 + 9
+# Absolute values: of the kernels 6.5 and 4 · 0.5; of the rest 5, 2, 2 and 3.
+ABSOLUTE_WEIGHTS, ABSOLUTE_ALL = 8.5, 8.5 + 5 + 2 + 2 + 3
 
 
 def params():
@@ -62,7 +65,7 @@ def test_gradient_is_softmax_minus_one_hot():
     ],
 )
 def test_penalty_and_its_gradient(form, scope, expected, traced):
-    f = lambda params, l2: penalty(params, Penalty(l2, form, scope))
+    f = lambda params, l2: penalty(params, Penalty(l2=l2, l2_form=form, scope=scope))
     call = jax.jit(f) if traced else f
     assert float(call(params(), 0.3)) == pytest.approx(expected, rel=1e-6)
     gradient = jax.grad(call)(params(), 0.3)
@@ -75,7 +78,101 @@ def test_penalty_and_its_gradient(form, scope, expected, traced):
 
 def test_no_penalty():
     assert penalty(params(), Penalty()) == 0.0
-    f = jax.jit(jax.value_and_grad(lambda params, l2: penalty(params, Penalty(l2))))
+    f = jax.jit(jax.value_and_grad(lambda params, l2: penalty(params, Penalty(l2=l2))))
     value, gradient = f(params(), 0.0)
     assert value == 0
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(gradient))
+
+
+@pytest.mark.parametrize('traced', [False, True])
+@pytest.mark.parametrize(
+    ('scope', 'squared', 'absolute'),
+    [('weights', WEIGHTS, ABSOLUTE_WEIGHTS), ('all', ALL, ABSOLUTE_ALL)],
+)
+def test_l1_elastic_net_and_l2_together(scope, squared, absolute, traced):
+    config = lambda l1, elastic, l2: Penalty(l1=l1, elastic=elastic, l2=l2, scope=scope)
+    f = lambda params, *strengths: penalty(params, config(*strengths))
+    call = jax.jit(f) if traced else f
+    assert float(call(params(), 0.2, 0.0, 0.0)) == pytest.approx(0.2 * absolute, rel=1e-6)
+    elastic = 0.2 * (0.7 * squared + absolute)
+    assert float(call(params(), 0.2, 0.7, 0.0)) == pytest.approx(elastic, rel=1e-6)
+    all_three = elastic + 0.5 * 0.3 * squared
+    assert float(call(params(), 0.2, 0.7, 0.3)) == pytest.approx(all_three, rel=1e-6)
+    gradient = jax.grad(call)(params(), 0.2, 0.7, 0.3)
+    for name, layer in PARAMS.items():
+        for leaf, value in layer.items():
+            inside = scope == 'all' or leaf == 'kernel'
+            expected = 0.2 * (1.4 * value + np.sign(value)) + 0.3 * value if inside else 0 * value
+            np.testing.assert_allclose(gradient[name][leaf], expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize('name', ['l1', 'elastic'])
+def test_a_penalty_at_traced_0_is_the_loss_without_it_to_the_bit(name):
+    rest = {'l1': {'l2': 0.3}, 'elastic': {'l1': 0.2, 'l2': 0.3}}[name]
+    f = lambda params, value: penalty(params, Penalty(**rest, **{name: value}))
+    with_it = jax.jit(jax.value_and_grad(f))(params(), 0.0)
+    without = jax.jit(jax.value_and_grad(lambda params: f(params, 0.0)))(params())
+    for got, expected in zip(jax.tree.leaves(with_it), jax.tree.leaves(without), strict=True):
+        assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
+
+
+@pytest.mark.parametrize('form', ['half', 'full'])
+def test_l2_is_the_map_estimate_under_a_normal_prior(form):
+    """−1/N log posterior = mean cross-entropy + penalty, up to a constant, for the stated λ."""
+    rng = np.random.default_rng(2)
+    n, alpha = 23, 0.4
+    x, labels = rng.normal(size=(n, 6)), rng.integers(0, 3, n)
+    weights = rng.normal(size=(40, 6, 3))
+    prior = stats.norm(scale=alpha)
+
+    def log_posterior(w):
+        scores = x @ w
+        likelihood = (scores - special.logsumexp(scores, 1, keepdims=True))[np.arange(n), labels]
+        return likelihood.sum() + prior.logpdf(w).sum()
+
+    config = Penalty(l2=(1.0 if form == 'half' else 0.5) / (alpha**2 * n), l2_form=form)
+
+    def loss(w):
+        mean = jnp.mean(cross_entropy(jnp.asarray(x) @ w, jnp.asarray(labels)))
+        return mean + penalty({'Dense_0': {'kernel': w}}, config)
+
+    with jax.enable_x64(True):
+        losses = np.array([loss(jnp.asarray(w)) for w in weights])
+    constants = losses + np.array([log_posterior(w) for w in weights]) / n
+    np.testing.assert_allclose(constants, constants[0], rtol=1e-11)
+    assert losses.std() > 1
+
+
+@pytest.mark.parametrize('smoothing', [0.1, 0.75, 1.0])
+@pytest.mark.parametrize('traced', [False, True])
+def test_label_smoothing_is_cross_entropy_with_the_spread_target(smoothing, traced):
+    rng = np.random.default_rng(3)
+    logits, labels = 4 * rng.normal(size=(9, 5)), rng.integers(0, 5, 9)
+    target = (1 - smoothing) * np.eye(5)[labels] + smoothing / 5
+    expected = -(target * special.log_softmax(logits, axis=1)).sum(1)
+    call = jax.jit(cross_entropy) if traced else cross_entropy
+    got = call(jnp.asarray(logits, jnp.float32), jnp.asarray(labels), smoothing)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+    with jax.enable_x64(True):
+        got = call(jnp.asarray(logits), jnp.asarray(labels), smoothing)
+        np.testing.assert_allclose(got, expected, rtol=1e-12)
+        gradient = jax.grad(lambda z: jnp.sum(call(z, jnp.asarray(labels), smoothing)))(logits)
+        np.testing.assert_allclose(gradient, special.softmax(logits, 1) - target, atol=1e-13)
+
+
+def test_label_smoothing_by_hand():
+    got = cross_entropy(jnp.asarray([[jnp.log(3.0), 0.0]]), jnp.array([0]), 0.2)
+    # P = (3/4, 1/4), target (0.9, 0.1).
+    np.testing.assert_allclose(got, [-0.9 * np.log(0.75) - 0.1 * np.log(0.25)], rtol=1e-6)
+
+
+def test_no_label_smoothing_to_the_bit():
+    logits = 30 * jax.random.normal(jax.random.key(0), (64, 5))
+    logits = logits.at[0, 1].set(-jnp.inf)
+    labels = jnp.arange(64) % 5
+    total = lambda z, smoothing: jnp.sum(cross_entropy(z, labels, smoothing))
+    off = jax.jit(jax.value_and_grad(total))(logits, 0.0)
+    plain = jax.jit(jax.value_and_grad(lambda z: total(z, 0.0)))(logits)
+    assert np.isfinite(plain[0])
+    for got, expected in zip(off, plain, strict=True):
+        assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()

@@ -11,7 +11,6 @@ from tiny_training import (
     CLASSES,
     TEST,
     TRAIN,
-    VALIDATION,
     Trained,
     data,
     differing,
@@ -21,11 +20,8 @@ from tiny_training import (
     setting,
 )
 
-from jaxtweaks.config import trace
 from jaxtweaks.config.settings import SCHEMES
-from jaxtweaks.nn import models
 from jaxtweaks.rng import stream_key
-from jaxtweaks.train import program as program_lib
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
 DATA = data()
@@ -81,7 +77,7 @@ def program_setting(one):
 class Recording(Program):
     """Counts how often each image is used, instead of training; labels are image numbers."""
 
-    def step(self, hyper, seed, state, x, y):
+    def _step(self, hyper, seed, state, x, y):
         del hyper, seed
         shown = jnp.round(x[:, 0, 0, 0]).astype(jnp.int32)
         return state | {
@@ -143,8 +139,8 @@ def test_loss_falls_and_the_classes_are_learnt():
     losses = np.array([m['running_loss'] for m in result.metrics])
     assert np.all(losses[-1] < 0.3 * losses[0])
     for name in ('train', 'validation', 'test'):
-        assert np.all(result.found[f'{name}_accuracy'] >= 0.9)
-        assert np.all(result.found[f'{name}_loss'] < 0.5)
+        assert np.all(result.found['finals'][f'{name}_accuracy'] >= 0.9)
+        assert np.all(result.found['finals'][f'{name}_loss'] < 0.5)
     assert list(result.found['chosen_epoch']) == [15, 15]
     assert list(result.final['step']) == [45, 45]
     assert list(result.final['diverged_at']) == [-1, -1]
@@ -169,7 +165,7 @@ def test_masks_depend_on_seed_and_step_alone():
     one = RUNS[0][0]
     p, init, _ = compiled(one)
     state = init(numbers(one), np.uint32(0), DATA)
-    x = p._standardised(DATA, DATA.training.images[:8])
+    x = DATA.standardised(DATA.training.images[:8])
     y = DATA.training.labels[:8]
     step = jax.jit(p.step)
 
@@ -198,7 +194,7 @@ def test_settings_of_one_seed_share_their_initial_weights():
     np.testing.assert_allclose(glorot / he, ((2 / 23) / (2 / 16)) ** 0.5, rtol=1e-5)
 
 
-@pytest.mark.parametrize('batching', ['vmap_loop', 'map'])
+@pytest.mark.parametrize('batching', ['vmap_loop', 'map', 'threads'])
 def test_grouped_equals_alone(batching):
     for index, (one, seed) in enumerate(RUNS):
         _, final = alone(one, seed)
@@ -207,7 +203,7 @@ def test_grouped_equals_alone(batching):
             np.testing.assert_allclose(got, expected, rtol=1e-3, atol=2e-5)
 
 
-@pytest.mark.parametrize('batching', ['vmap_loop', 'map'])
+@pytest.mark.parametrize('batching', ['vmap_loop', 'map', 'threads'])
 def test_regrouped_is_the_same(batching):
     """Groups of 1 and of 3: to the bit where runs take turns, else within the rounding."""
     for index in range(3):
@@ -218,14 +214,14 @@ def test_regrouped_is_the_same(batching):
             np.testing.assert_allclose(whole[path], expected, rtol=1e-3, atol=2e-5)
 
 
-@pytest.mark.parametrize('batching', ['vmap_loop', 'map'])
+@pytest.mark.parametrize('batching', ['vmap_loop', 'map', 'threads'])
 @pytest.mark.parametrize('order', [(2, 0, 1), (1, 0, 2)])
 def test_the_place_in_a_group_changes_no_bit(order, batching):
     for place, index in enumerate(order):
         assert differing(trained(batching, order).run(place), trained(batching).run(index)) == []
 
 
-@pytest.mark.parametrize('batching', ['vmap_loop', 'map'])
+@pytest.mark.parametrize('batching', ['vmap_loop', 'map', 'threads'])
 @pytest.mark.parametrize('rate', [np.inf, 3e38])
 def test_a_run_that_diverges_is_marked_and_leaves_the_others_alone(rate, batching):
     result = trained(batching, broken=1, rate=rate)
@@ -237,8 +233,8 @@ def test_a_run_that_diverges_is_marked_and_leaves_the_others_alone(rate, batchin
         for name in ('train', 'validation'):
             assert np.isnan(metrics[f'{name}_accuracy'][1])
             assert not np.isfinite(metrics[f'{name}_loss'][1])
-    assert np.isnan(result.found['test_accuracy'][1])
-    assert np.all(np.isfinite(result.found['test_accuracy'][[0, 2]]))
+    assert np.isnan(result.found['finals']['test_accuracy'][1])
+    assert np.all(np.isfinite(result.found['finals']['test_accuracy'][[0, 2]]))
 
 
 def test_what_else_is_in_a_group_changes_no_bit():
@@ -247,38 +243,15 @@ def test_what_else_is_in_a_group_changes_no_bit():
     assert differing(trained(order=(0, 1, 1)).run(1), trained(order=(0, 1, 1)).run(2)) == []
 
 
-@pytest.mark.parametrize('size', [5, 13, 500])
-def test_evaluation_against_numpy(size, monkeypatch):
-    """13 images in batches of 5 (the last not full), of exactly 13, and of no more than 13."""
-    monkeypatch.setattr(program_lib, 'EVAL_BATCH', size)
-    one = setting(dropout__hidden=0.3, model__batch_norm='none')
-    p = program(one)
-    hyper = numbers(one)
-    state = jax.jit(p.init)(hyper, np.uint32(0), DATA)
-    split = DATA.validation
-    found = jax.jit(p.evaluate)(hyper, state, DATA, split)
-    x = (np.asarray(split.images, np.float64) - np.asarray(DATA.mean)) * np.asarray(
-        DATA.inverse_deviation
-    )
-    network = models.build(trace.join(p.static, hyper), CLASSES)
-    logits = network.apply({'params': state['params']}, jnp.asarray(x, jnp.float32), train=False)
-    logits, labels = np.asarray(logits, np.float64), np.asarray(split.labels)
-    losses = np.log(np.exp(logits).sum(1)) - logits[np.arange(VALIDATION), labels]
-    predicted = logits.argmax(1)
-    assert float(found['loss']) == pytest.approx(losses.mean(), rel=1e-5)
-    assert float(found['accuracy']) == pytest.approx(np.mean(predicted == labels), rel=1e-6)
-    confusion = np.zeros((CLASSES, CLASSES))
-    np.add.at(confusion, (labels, predicted), 1)
-    assert np.array_equal(found['confusion'], confusion)
-
-
 def test_confusion_and_accuracy_agree():
     found = trained().found
     for r in range(3):
         confusion = found['confusion'][r]
         assert confusion.sum() == TEST
         assert np.array_equal(confusion.sum(1), np.bincount(DATA.test.labels, minlength=CLASSES))
-        assert found['test_accuracy'][r] == pytest.approx(np.trace(confusion) / TEST, rel=1e-6)
+        assert found['finals']['test_accuracy'][r] == pytest.approx(
+            np.trace(confusion) / TEST, rel=1e-6
+        )
 
 
 def test_running_metrics_are_means_over_the_epoch():
@@ -337,53 +310,6 @@ def test_first_step_against_numpy():
     assert int(after['step']) == 1
 
 
-class Scripted(Program):
-    """Validation as given by a script, so that the right choice is known."""
-
-    script = ()
-
-    def evaluate(self, hyper, variables, data, split):
-        loss, accuracy = self.script[int(variables['step'])]
-        return {'loss': jnp.float32(loss), 'accuracy': jnp.float32(accuracy)}
-
-
-@pytest.mark.parametrize(
-    ('select', 'script', 'kept'),
-    [
-        ('best_loss', [(0.9, 0.1), (0.3, 0.2), (0.5, 0.9), (0.4, 0.5)], 2),
-        ('best_accuracy', [(0.9, 0.1), (0.3, 0.2), (0.5, 0.9), (0.4, 0.5)], 3),
-        # Of two equals the earlier; a diverged epoch never.
-        ('best_loss', [(0.5, 0.5), (0.5, 0.6), (np.nan, np.nan)], 1),
-        ('best_accuracy', [(np.nan, np.nan), (0.5, 0.6), (0.4, 0.6), (np.nan, np.nan)], 2),
-        ('best_loss', [(0.5, 0.0), (-np.inf, 0.0)], 2),
-        ('best_loss', [(np.inf, np.nan), (np.nan, np.nan)], 0),
-    ],
-)
-def test_selection_keeps_the_right_epoch(select, script, kept):
-    p = program(setting(train__select=select), kind=Scripted)
-    p.__class__.script = script
-    params = lambda number: {'w': jnp.float32(number)}
-    state = {
-        'params': params(-1),
-        'batch_stats': params(-1),
-        'epoch_steps': jnp.int32(0),
-        'loss_sum': jnp.float32(0),
-        'correct_sum': jnp.float32(0),
-    }
-    state['best'] = {
-        'params': params(0),
-        'batch_stats': params(0),
-        'score': jnp.float32(-jnp.inf),
-        'epoch': jnp.int32(0),
-    }
-    for epoch in range(len(script)):
-        now = {'params': params(epoch + 1), 'batch_stats': params(epoch + 1), 'step': epoch}
-        state, _ = p.end_epoch({}, state | now, DATA, jnp.int32(epoch))
-    assert int(state['best']['epoch']) == kept
-    assert float(state['best']['params']['w']) == kept
-    assert float(state['best']['batch_stats']['w']) == kept
-
-
 @pytest.mark.parametrize('select', ['best_loss', 'best_accuracy'])
 def test_the_chosen_parameters_are_the_ones_tested(select):
     """A large rate spoils the end of training; the best epoch's figures are found again."""
@@ -395,7 +321,7 @@ def test_the_chosen_parameters_are_the_ones_tested(select):
     best = curve.argmin(0) if select == 'best_loss' else curve.argmax(0)
     assert list(result.found['chosen_epoch']) == list(best + 1)
     for r in range(2):
-        assert result.found[key][r] == pytest.approx(curve[best[r], r], rel=1e-5)
+        assert result.found['finals'][key][r] == pytest.approx(curve[best[r], r], rel=1e-5)
 
 
 def test_two_optimisers_in_one_process():

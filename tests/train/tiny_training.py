@@ -71,12 +71,12 @@ class Trained:
             state = group.advance(
                 hyper, seeds, state, batch_data, epoch, 0, program.steps_per_epoch
             )
-            state, metrics = group.end_epoch(hyper, state, batch_data, epoch)
+            state, metrics = group.end_epoch(hyper, seeds, state, batch_data, epoch)
             self.metrics.append(jax.tree.map(np.array, metrics))
         self.final = jax.tree.map(np.array, state)
         self.found = {}
         if finish:
-            self.found = jax.tree.map(np.array, group.finish(hyper, state, batch_data))
+            self.found = jax.tree.map(np.array, group.finish(hyper, seeds, state, batch_data))
 
     def run(self, index):
         """All there is of one run, as a flat dict of arrays by path."""

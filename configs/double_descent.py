@@ -1,0 +1,101 @@
+"""Does the test error peak where the network can just fit the data? (GENERAL, double descent)
+
+    python main.py --config=configs/double_descent.py
+
+One hidden layer of growing width on MNIST, a fifth of whose training labels are wrong. The lecture
+puts the peak where the effective complexity equals the number of training images; for K classes
+that is about where parameters = images × K (Belkin et al. 2019), which THRESHOLD is here.
+
+Choices of this project: data, network and 20% wrong labels (Nakkiran et al. 2020); Adam at 1e-3,
+batch 100, He initialisation, no regularisation; "just fit" is read as within a factor of 2 of the
+threshold's width, and the peak is looked for from a quarter of that width on: below it the error
+falls as any network's does.
+"""
+
+from configs import common
+from jaxtweaks.sweep.expand import grid
+
+WIDTH = 'model.width'
+PIXELS, CLASSES = 28 * 28, 10
+SHARES = (0.04, 0.08, 0.16, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0, 10.0, 20.0)
+
+
+def parameters(width):
+    """Of a network with one hidden layer, biases included."""
+    return (PIXELS + 1) * width + (width + 1) * CLASSES
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.start('double_descent', size)
+    config.question = 'Does the test error peak where the network can just fit the data?'
+    config.document = 'GENERAL, double descent'
+    images = {'smoke': 512, 'quick': 2_000, 'paper': 4_000}[config.size]
+    config.data.name, config.data.label_noise = 'mnist', 0.2
+    config.data.train_size, config.data.validation_size = images, 5_000
+    config.model.name, config.model.hidden = 'mlp', (1,)
+    config.train.batch_size, config.train.epochs = 100, 500
+    config.train.train_eval_size = images
+    if config.size == 'quick':
+        config.data.validation_size, config.data.test_size = 1_000, 5_000
+        config.train.epochs = 200
+    elif config.size == 'smoke':
+        common.smoke(config)
+    threshold = images * CLASSES / parameters(1)
+    shares = (0.25, 1.0, 20.0) if config.size == 'smoke' else SHARES
+    widths = {share: max(1, round(share * threshold)) for share in shares}
+    config.sweep = grid(WIDTH, *dict.fromkeys(widths.values()))
+    config.names = ((WIDTH, f'hidden units ({parameters(1) - CLASSES} parameters each)'),)
+    just = widths[1.0]
+    late = tuple(width for share, width in widths.items() if share >= 0.25)
+    config.figures = (
+        {
+            'name': 'error',
+            'kind': 'effect',
+            'title': 'Training and test error against the size of the network',
+            'caption': f'Parameters equal images × classes at {threshold:.0f} hidden units.',
+            'metrics': ('1-train_accuracy', '1-test_accuracy'),
+            'x': WIDTH,
+            'log_x': True,
+        },
+        {
+            'name': 'loss',
+            'kind': 'effect',
+            'title': 'Training and test loss against the size of the network',
+            'caption': f'Parameters equal images × classes at {threshold:.0f} hidden units.',
+            'metrics': ('train_loss', 'test_loss'),
+            'x': WIDTH,
+            'log_x': True,
+            'log_y': True,
+        },
+    )
+    error = {'metric': '1-test_accuracy', 'source': 'GENERAL, double descent'}
+    config.claims = (
+        {
+            'sentence': 'From a quarter of the threshold on, the test error rises to a peak and '
+            'falls again.',
+            'kind': 'peak',
+            'along': WIDTH,
+            'where': {WIDTH: late},
+            'goal': 'max',
+            **error,
+        },
+        {
+            'sentence': 'The peak lies where the network can just fit the data (within a factor of '
+            '2).',
+            'kind': 'optimum',
+            'along': WIDTH,
+            'where': {WIDTH: late},
+            'within': (just / 2, just * 2),
+            'goal': 'max',
+            **error,
+        },
+        {
+            'sentence': 'The largest network has a lower test error than the one at the threshold.',
+            'kind': 'less',
+            'a': {WIDTH: late[-1]},
+            'b': {WIDTH: just},
+            **error,
+        },
+    )
+    return config

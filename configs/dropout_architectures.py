@@ -1,0 +1,79 @@
+"""Does dropout lower the test error of every architecture? (DEEPREG, dropout, Figure 4)
+
+    python main.py --config=configs/dropout_architectures.py
+
+MNIST with 2, 3 and 4 hidden layers of 1,024 and of 2,048 units, with dropout and without. The
+figure is that of Srivastava et al. 2014, whose rates are taken: 0.2 on the input, 0.5 on every
+hidden layer.
+
+Choices of this project: Adam at 1e-3, batch 128, He initialisation; test error by epoch is shown as
+test accuracy. `quick` has an eighth of the units and few images, so that networks of this size
+overfit as the document's do on all of MNIST.
+"""
+
+from configs import common
+from jaxtweaks.sweep.expand import grid, points, product
+
+WIDTHS, INPUT, RATE = 'model.hidden', 'dropout.input', 'dropout.hidden'
+LAYERS = (2, 3, 4)
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.start('dropout_architectures', size)
+    config.question = 'Does dropout lower the test error of every architecture?'
+    config.document = 'DEEPREG, dropout, Figure 4'
+    units = {'smoke': (16,), 'quick': (128, 256), 'paper': (1024, 2048)}[config.size]
+    config.data.name = 'mnist'
+    config.data.train_size, config.data.validation_size = 50_000, 10_000
+    config.model.name = 'mlp'
+    config.train.batch_size, config.train.epochs = 128, 30
+    if config.size == 'quick':
+        config.data.train_size, config.data.validation_size = 1_000, 2_000
+        config.data.test_size = 5_000
+        config.train.batch_size, config.train.epochs = 32, 40
+        config.train.train_eval_size = 500
+    elif config.size == 'smoke':
+        common.smoke(config)
+    architectures = [(width,) * layers for width in units for layers in LAYERS]
+    without, dropped = {INPUT: 0.0, RATE: 0.0}, {INPUT: 0.2, RATE: 0.5}
+    config.sweep = product(grid(WIDTHS, *architectures), points(without, dropped))
+    config.names = (
+        (WIDTHS, 'hidden layers'),
+        (RATE, 'dropout'),
+        (f'{RATE}=0.0', 'without dropout'),
+        (f'{RATE}=0.5', 'with dropout'),
+        *((f'{WIDTHS}={each}', f'{len(each)} × {each[0]:,}') for each in architectures),
+    )
+    config.figures = (
+        {
+            'name': 'figure_4',
+            'kind': 'curves',
+            'title': 'Validation accuracy by epoch with and without dropout',
+            'metrics': ('validation_accuracy',),
+            'hue': RATE,
+            'panels': WIDTHS,
+        },
+        {
+            'name': 'test_accuracy',
+            'kind': 'effect',
+            'title': 'Test accuracy of each architecture',
+            'metrics': ('test_accuracy',),
+            'x': WIDTHS,
+            'hue': RATE,
+        },
+    )
+    config.claims = tuple(
+        {
+            'sentence': f'Dropout lowers the test error of {len(each)} hidden layers of '
+            f'{each[0]:,} units.',
+            'source': 'DEEPREG, dropout, Figure 4',
+            'kind': 'greater',
+            'metric': 'test_accuracy',
+            'where': {WIDTHS: (each,)},
+            'a': {RATE: dropped[RATE]},
+            'b': {RATE: without[RATE]},
+        }
+        for each in architectures
+    )
+    return config

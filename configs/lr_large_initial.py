@@ -1,0 +1,84 @@
+"""Does a large learning rate at the start generalise better than a small one? (ROLE §4)
+
+    python main.py --config=configs/lr_large_initial.py
+
+The CNN of ROLE §2 with three schedules: S, a small rate throughout; LS, a large rate and then, from
+one epoch on, that small one; L, the large rate throughout. The document follows Li, Wei and Ma
+(2019, arXiv 1907.04595): S leads until LS is annealed, and LS generalises better after that.
+
+Choices of this project: SGD with momentum 0.9, an L2 penalty of 5e-4 and the rates 0.1 and 0.004,
+which are those of that paper's published program; batch norm before the ReLU, as its network has
+it; annealing after half the epochs (10 at `quick`, 60 at `paper`); see `common.role_cnn`.
+"""
+
+from configs import common
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.role_cnn('lr_large_initial', size)
+    config.question = 'Does a large learning rate at the start generalise better than a small one?'
+    config.document = 'ROLE §4'
+    config.model.batch_norm = 'before'
+    config.optim.name, config.penalty.l2 = 'momentum', 5e-4
+    if config.size == 'quick':
+        config.data.train_size = 3_000
+    config.train.epochs = {'smoke': 2, 'quick': 10, 'paper': 60}[config.size]
+    annealed = config.train.epochs // 2
+    schedules = common.large_and_small(config, 0.1, 0.004, annealed)
+    config.figures = (
+        {
+            'name': 'accuracy_by_epoch',
+            'kind': 'curves',
+            'title': 'Training and validation accuracy by epoch',
+            'metrics': ('train_accuracy', 'validation_accuracy'),
+            'hue': common.RATES,
+            'marks': ((annealed, 'LS is annealed'),),
+        },
+        {
+            'name': 'loss_by_epoch',
+            'kind': 'curves',
+            'title': 'Training and validation loss by epoch',
+            'metrics': ('train_loss', 'validation_loss'),
+            'hue': common.RATES,
+            'marks': ((annealed, 'LS is annealed'),),
+        },
+        {
+            'name': 'test_accuracy',
+            'kind': 'effect',
+            'title': 'Test accuracy at the end',
+            'metrics': ('test_accuracy',),
+            'x': common.RATES,
+        },
+    )
+    source = 'ROLE §4.1; Li, Wei and Ma 2019, Figure 1'
+    config.claims = (
+        {
+            'sentence': 'Before the annealing the small rate leads: higher validation accuracy '
+            'than the large one.',
+            'source': source,
+            'kind': 'greater',
+            'metric': 'validation_accuracy',
+            'at': annealed,
+            'a': schedules['S'],
+            'b': schedules['LS'],
+        },
+        {
+            'sentence': 'After the annealing the large initial rate has the higher test accuracy.',
+            'source': source,
+            'kind': 'greater',
+            'metric': 'test_accuracy',
+            'a': schedules['LS'],
+            'b': schedules['S'],
+        },
+        {
+            'sentence': 'It takes the annealing: a large rate to the end has a lower test '
+            'accuracy than one that is annealed.',
+            'source': source,
+            'kind': 'less',
+            'metric': 'test_accuracy',
+            'a': schedules['L'],
+            'b': schedules['LS'],
+        },
+    )
+    return config

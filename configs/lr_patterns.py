@@ -1,0 +1,86 @@
+"""Which patterns does a network fit first, with a small learning rate and a large one? (ROLE §4.1)
+
+    python main.py --config=configs/lr_patterns.py
+
+The two components of Li, Wei and Ma (2019, arXiv 1907.04595, §2): P, noisy and easy to fit, and Q,
+with hardly any noise and hard to fit (jaxtweaks/data/patterns.py). A ReLU network with one hidden
+layer, plain SGD, and three schedules: S, a small rate throughout; LS, a large rate and then, from
+one epoch on, that small one; L, the large rate throughout. Measured after each epoch on inputs with
+P alone, with Q alone and with both.
+
+Choices of this project: all sizes and rates, since the paper's are asymptotic: 200 examples with
+100 numbers for P and 20 for Q, 200 hidden units, batches of 10, rates 2 (4 was too large to train)
+and 0.2, annealing after half of 16,000 steps (`paper`: 60,000). They were chosen so that the
+network can fit Q at all, and does not fit P without error.
+The paper adds noise to the gradients; here that of the batches is all there is.
+"""
+
+from configs import common
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.start('lr_patterns', size)
+    config.question = (
+        'Which patterns does a network fit first, with a small learning rate and a large one?'
+    )
+    config.document = 'ROLE §4.1'
+    config.data.name, config.data.standardise = 'patterns', 'none'
+    config.data.train_size = config.train.train_eval_size = 200
+    config.data.validation_size, config.data.test_size = 500, 500
+    config.model.name, config.model.hidden = 'mlp', (200,)
+    config.optim.name, config.train.batch_size = 'sgd', 10
+    config.train.epochs = {'smoke': 4, 'quick': 800, 'paper': 3_000}[config.size]
+    if config.size != 'smoke':
+        config.seeds = 10
+    annealed = config.train.epochs // 2
+    schedules = common.large_and_small(config, 2.0, 0.2, annealed)
+    by_epoch = {
+        'kind': 'curves',
+        'hue': common.RATES,
+        'marks': ((annealed, 'LS is annealed'),),
+    }
+    config.figures = (
+        {
+            'name': 'accuracy_by_epoch',
+            'title': 'Accuracy on P alone, Q alone and both by epoch',
+            'metrics': ('p_only_accuracy', 'q_only_accuracy', 'both_accuracy'),
+            **by_epoch,
+        },
+        {
+            'name': 'training',
+            'title': 'Training loss and validation accuracy by epoch',
+            'metrics': ('train_loss', 'validation_accuracy'),
+            **by_epoch,
+        },
+    )
+    source = 'ROLE §4.1; Li, Wei and Ma 2019, Theorems 3.4 and 3.5'
+    end = {'at': 'last_epoch', 'kind': 'greater', 'source': source}
+    config.claims = (
+        {
+            'sentence': 'S fits Q first: before the annealing it is more accurate on Q alone than '
+            'the large rate.',
+            'source': source,
+            'kind': 'greater',
+            'metric': 'q_only_accuracy',
+            'at': annealed,
+            'a': schedules['S'],
+            'b': schedules['LS'],
+        },
+        {
+            'sentence': 'S struggles with P: at the end LS is more accurate on P alone.',
+            'metric': 'p_only_accuracy',
+            'a': schedules['LS'],
+            'b': schedules['S'],
+            **end,
+        },
+        {
+            'sentence': 'LS fits Q after the annealing: at the end it is more accurate on Q alone '
+            'than the rate that stays large.',
+            'metric': 'q_only_accuracy',
+            'a': schedules['LS'],
+            'b': schedules['L'],
+            **end,
+        },
+    )
+    return config

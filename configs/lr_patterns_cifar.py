@@ -1,0 +1,85 @@
+"""Does a small learning rate memorise a patch that a large one passes over? (ROLE §4.1)
+
+    python main.py --config=configs/lr_patterns_cifar.py
+
+CIFAR-10 with a small patch that gives the class away on 80% of the images, 16% being nothing but
+the patch (Li, Wei and Ma 2019, arXiv 1907.04595, §5; jaxtweaks/data/patch.py). The patch is the
+component Q, with little noise but hard to fit; the image is P. The schedules S, LS and L are those
+of `lr_large_initial`. Measured after each epoch on images without patches, and on patches without
+images.
+
+Choices of this project: those of `lr_large_initial`.
+"""
+
+from configs import common
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.role_cnn('lr_patterns_cifar', size)
+    config.question = 'Does a small learning rate memorise a patch that a large one passes over?'
+    config.document = 'ROLE §4.1'
+    if config.size == 'smoke':
+        # The patch needs large images: digits in the shape of CIFAR-10, without asking the web.
+        config.data.download = False
+    config.data.name = 'cifar10_patch'
+    config.model.batch_norm = 'before'
+    config.optim.name, config.penalty.l2 = 'momentum', 5e-4
+    if config.size == 'quick':
+        config.data.train_size = 3_000
+    config.train.epochs = {'smoke': 2, 'quick': 10, 'paper': 60}[config.size]
+    annealed = config.train.epochs // 2
+    schedules = common.large_and_small(config, 0.1, 0.004, annealed)
+    by_epoch = {
+        'kind': 'curves',
+        'hue': common.RATES,
+        'marks': ((annealed, 'LS is annealed'),),
+    }
+    config.figures = (
+        {
+            'name': 'accuracy_by_epoch',
+            'title': 'Accuracy on images without patches and on patches without images',
+            'metrics': ('clean_accuracy', 'patch_only_accuracy'),
+            **by_epoch,
+        },
+        {
+            'name': 'mixed_accuracy_by_epoch',
+            'title': 'Accuracy on data like those trained on',
+            'metrics': ('train_accuracy', 'validation_accuracy'),
+            **by_epoch,
+        },
+    )
+    source = 'ROLE §4.1; Li, Wei and Ma 2019, §5'
+    config.claims = (
+        {
+            'sentence': 'Before the annealing the small rate has fitted the patch (Q) better than '
+            'the large one.',
+            'source': source,
+            'kind': 'greater',
+            'metric': 'patch_only_accuracy',
+            'at': annealed,
+            'a': schedules['S'],
+            'b': schedules['LS'],
+        },
+        {
+            'sentence': 'At the end the large initial rate is more accurate on images without '
+            'patches (P).',
+            'source': source,
+            'kind': 'greater',
+            'metric': 'clean_accuracy',
+            'at': 'last_epoch',
+            'a': schedules['LS'],
+            'b': schedules['S'],
+        },
+        {
+            'sentence': 'The annealing lets the large initial rate fit the patch (Q): at the end '
+            'it is more accurate on patches than the rate that stays large.',
+            'source': source,
+            'kind': 'greater',
+            'metric': 'patch_only_accuracy',
+            'at': 'last_epoch',
+            'a': schedules['LS'],
+            'b': schedules['L'],
+        },
+    )
+    return config

@@ -1,0 +1,98 @@
+"""Does averaging over dropout masks at test improve on one deterministic pass? (INITREG §III.A)
+
+    python main.py --config=configs/mc_dropout.py
+
+The networks of `dropout_mnist`, each tested with 5, 50, 500 and 1,000 stochastic passes whose class
+probabilities are averaged, and once without dropout ("None" in the document's Table I). As there,
+the parameters tested are those of the epoch with the best validation accuracy.
+
+Without dropout (p = 0) every pass is the same, so every column must be the same number. The
+published row is not (86.3% for one pass, 87.62% for several): the table's "None" must come from
+other networks than the rest.
+
+Choices of this project: see `common.initreg_mnist` and `dropout_mnist`. `quick` averages over at
+most 50 masks.
+"""
+
+from configs import common
+from configs.dropout_mnist import INPUT, RATE, RATES, TRAIN_SIZE
+from jaxtweaks.sweep.expand import grid, zipped
+
+SAMPLES = 'mc.samples'
+PUBLISHED = {
+    0.0: {0: 0.863, 5: 0.8762, 50: 0.8762, 500: 0.8762, 1000: 0.8762},
+    0.2: {0: 0.8675, 5: 0.8933, 50: 0.8931, 500: 0.894, 1000: 0.8936},
+    0.5: {0: 0.8854, 5: 0.8703, 50: 0.8658, 500: 0.871, 1000: 0.8681},
+}
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.initreg_mnist('mc_dropout', size, TRAIN_SIZE)
+    config.question = 'Does averaging over dropout masks at test improve on one deterministic pass?'
+    config.document = 'INITREG §III.A, Table I'
+    config.sweep = zipped(grid(INPUT, *RATES), grid(RATE, *RATES))
+    config.train.select = 'best_accuracy'
+    paper = config.size == 'paper'
+    config.train.mc_samples = (5, 50, 500, 1000) if paper else (5, 50)
+    most = config.train.mc_samples[-1]
+    config.derive = ('mc',)
+    config.names = (
+        (RATE, 'drop probability'),
+        (SAMPLES, 'masks averaged'),
+        (f'{SAMPLES}=0', 'none'),
+    )
+    config.table = ('test_accuracy', 'test_loss')
+    config.figures = (
+        {
+            'name': 'table_1',
+            'kind': 'effect',
+            'title': 'Test accuracy against the number of masks averaged',
+            'caption': '0 is one pass without dropout.',
+            'metrics': ('test_accuracy', 'test_loss'),
+            'x': SAMPLES,
+            'hue': RATE,
+            'log_x': True,
+        },
+    )
+    config.claims = (
+        {
+            'sentence': 'Without dropout the number of passes changes nothing.',
+            'source': 'INITREG Table I, row p = 0',
+            'kind': 'equivalent',
+            'metric': 'test_accuracy',
+            'where': {RATE: 0.0},
+            'a': {SAMPLES: most},
+            'b': {SAMPLES: 0},
+            'margin': 1e-6,
+        },
+        *(
+            {
+                'sentence': f'With p = {rate:g}, averaging over {most} masks improves on one '
+                'deterministic pass.',
+                'source': 'INITREG §III.A, Table I',
+                'kind': 'greater',
+                'metric': 'test_accuracy',
+                'where': {RATE: rate},
+                'a': {SAMPLES: most},
+                'b': {SAMPLES: 0},
+            }
+            for rate in RATES[1:]
+        ),
+        *(
+            {
+                'sentence': f'With p = {rate:g} and {n or "no"} masks the test accuracy is '
+                f'{value:.2%} (within 1 percentage point).',
+                'source': 'INITREG Table I',
+                'kind': 'published',
+                'metric': 'test_accuracy',
+                'a': {RATE: rate, SAMPLES: n},
+                'margin': 0.01,
+                'published': {f'p = {rate:g}, {n}': value},
+            }
+            for rate, row in PUBLISHED.items()
+            for n, value in row.items()
+            if paper and n in (0, 1000)
+        ),
+    )
+    return config

@@ -1,0 +1,141 @@
+"""How large are the layers of the well-known networks? (DEEPREG, LeNet-5 and VGG-16)
+
+    python main.py --config=configs/model_summary.py
+
+Activations and parameters of LeNet-5, VGG-16, the CNN of ROLE §2 and the ConvNet1D of the lecture,
+layer by layer, as the lecture's table: the activations are what each layer and pool puts out for
+one image, the input included. Nothing is computed but shapes, and nothing is random: a claim is so
+or it is not. All sizes are the same, but for `smoke`, which has no VGG-16 and no ConvNet1D.
+
+Choices of this project: the lecture counts weights without biases and so do the claims; "138M" and
+"24M" are read to half a million, megabytes to one.
+
+Expected (any size, 10 seconds): every published row of VGG-16 and its 138M weights (138,344,128;
+with biases 138,357,544) are right. Its activations are not: the lecture's own rows add up to 15.2M
+(61 MB), not to 24M (93 MB), which is contradicted. 96% of the weights of LeNet-5 are in dense
+layers.
+"""
+
+from configs import common
+from jaxtweaks.sweep.expand import points
+
+NAME, BN = 'model.name', 'model.batch_norm'
+SHAPE, CLASSES = 'study.input_shape', 'study.classes'
+INPUTS = {
+    'lenet5': ((32, 32, 1), 10),
+    'vgg16': ((224, 224, 3), 1000),
+    'cnn': ((32, 32, 3), 10),
+    'convnet1d': ((264, 1, 1), 462),
+}
+# Layer of VGG-16 with weights: the row of the lecture's table.
+ROWS = {1: 1_728, 2: 36_864, 14: 102_760_448, 15: 16_777_216, 16: 4_096_000}
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.start('model_summary', size)
+    config.question = 'How large are the layers of the well-known networks?'
+    config.document = 'DEEPREG, LeNet-5 and VGG-16'
+    config.study.name = 'model_summary'
+    config.seeds = 1
+    networks = list(INPUTS) if config.size != 'smoke' else ['lenet5', 'cnn']
+    config.sweep = points(
+        *(
+            {
+                NAME: name,
+                SHAPE: shape,
+                CLASSES: classes,
+                BN: 'before' if name == 'convnet1d' else 'none',
+            }
+            for name, (shape, classes) in INPUTS.items()
+            if name in networks
+        )
+    )
+    config.table = ('weights', 'activations', 'share_dense')
+    config.names = (
+        (f'{NAME}=lenet5', 'LeNet-5'),
+        (f'{NAME}=vgg16', 'VGG-16'),
+        (f'{NAME}=convnet1d', 'ConvNet1D'),
+        (SHAPE, 'input'),
+        (f'{BN}=none', 'without BN'),
+        (f'{BN}=before', 'with BN'),
+        *((f'{SHAPE}={shape}', ' × '.join(map(str, shape))) for shape, _ in INPUTS.values()),
+        (CLASSES, 'classes'),
+    )
+    config.figures = (
+        {
+            'name': 'layers',
+            'kind': 'curves',
+            'title': 'Weights and activations of each layer with weights',
+            'metrics': ('layer_weights', 'layer_activations'),
+            'hue': NAME,
+            'log_y': True,
+        },
+        {
+            'name': 'totals',
+            'kind': 'effect',
+            'title': 'Weights and activations of the networks',
+            'metrics': ('weights', 'activations'),
+            'x': NAME,
+            'log_y': True,
+        },
+    )
+    claims = {'lenet5': _lenet, 'vgg16': _vgg, 'cnn': _cnn}
+    config.claims = tuple(claim for name in networks if name in claims for claim in claims[name]())
+    return config
+
+
+def _lenet():
+    yield {
+        'sentence': 'Most of the weights of LeNet-5 are in its final, dense layers.',
+        'source': 'DEEPREG, LeNet-5',
+        'kind': 'level',
+        'metric': 'share_dense',
+        'a': {NAME: 'lenet5'},
+        'level': 0.5,
+        'direction': 'above',
+    }
+
+
+def _cnn():
+    yield _published(
+        'The CNN of ROLE has about 1,250,000 parameters (exactly 1,250,858).',
+        'cnn',
+        'parameters',
+        1_250_858,
+        0.5,
+        source='ROLE §2',
+    )
+
+
+def _vgg():
+    for layer, weights in ROWS.items():
+        yield _published(
+            f'Layer {layer} of VGG-16 has {weights:,} weights.',
+            'vgg16',
+            'layer_weights',
+            weights,
+            0.5,
+            at=layer,
+        )
+    totals = (
+        ('VGG-16 has 138M parameters.', 'weights', 138e6, 0.5e6),
+        ('The parameters of VGG-16 take about 552 MB in float32.', 'parameter_megabytes', 552, 2),
+        ('VGG-16 has 24M activations an image.', 'activations', 24e6, 0.5e6),
+        ('The activations take about 93 MB in float32.', 'activation_megabytes', 93, 1),
+    )
+    for sentence, metric, value, margin in totals:
+        yield _published(sentence, 'vgg16', metric, value, margin)
+
+
+def _published(sentence, network, metric, value, margin, at='final', source='DEEPREG, VGG-16'):
+    return {
+        'sentence': sentence,
+        'source': source,
+        'kind': 'published',
+        'metric': metric,
+        'at': at,
+        'a': {NAME: network},
+        'margin': margin,
+        'published': {source.partition(',')[0].partition(' ')[0]: value},
+    }

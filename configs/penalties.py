@@ -1,0 +1,158 @@
+"""What do L1, L2 and the elastic net do to the weights and to the gap? (GENERAL, regularization)
+
+    python main.py --config=configs/penalties.py
+
+J = mean loss + λR(W) with R = Σw² (L2), Σ|w| (L1) or Σ(βw² + |w|) (elastic net), on weights and not
+on biases, for ReLU, tanh and sigmoid. That L2 is MAP estimation under a prior N(0, α²I) is exact
+and no matter of measurement: λ = 1/(2α²N) for N images, as a unit test shows.
+
+Gradient descent does not put weights to exactly 0, so what L1 does is measured as the share of
+weights below 0.001 in size. How near a network is to a linear function is measured at each hidden
+unit, by the squared correlation of what goes into its nonlinearity and what comes out, over
+validation images: 1 for a linear unit. How smooth a cost curve is, is measured as it is drawn: by
+the root mean square of the second differences of the training loss from epoch to epoch.
+
+Choices of this project: see `common.general_mlp`; Glorot initialisation, since it serves all three
+nonlinearities; the λ; β = 10, which makes both terms equal for a weight of 0.1.
+"""
+
+from configs import common
+from jaxtweaks.sweep.expand import grid, product, union
+
+L1, L2, BETA, UNIT = 'penalty.l1', 'penalty.l2', 'penalty.elastic', 'model.activation'
+UNITS = ('relu', 'tanh', 'sigmoid')
+ERRORS, LOSSES = ('1-train_accuracy', '1-validation_accuracy'), ('running_loss', 'validation_loss')
+SMALL = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
+# Of each penalty: the field of its λ, the λ, and the conditions that leave the others out.
+KINDS = {
+    'L2': (L2, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), {L1: 0.0, BETA: 0.0}),
+    'L1': (L1, SMALL, {L2: 0.0, BETA: 0.0}),
+    'elastic net': (L1, SMALL, {L2: 0.0, BETA: 10.0}),
+}
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.general_mlp('penalties', size)
+    config.question = 'What do L1, L2 and the elastic net do to the weights and to the gap?'
+    config.document = 'GENERAL, regularization'
+    config.init.scheme = 'glorot'
+    config.penalty.l2_form = 'full'
+    if config.size == 'smoke':
+        config.train.epochs = 4  # second differences need three
+    config.train.weight_bins = 101
+    config.train.linearity = True
+    config.derive = ('roughness',)
+    some = slice(None, None, 2) if config.size == 'smoke' else slice(None)
+    config.sweep = product(
+        grid(UNIT, *UNITS),
+        union(
+            *(
+                product(grid(BETA, alone[BETA]), grid(field, 0.0, *weights[some]))
+                for field, weights, alone in KINDS.values()
+            )
+        ),
+    )
+    config.names = ((UNIT, 'nonlinearity'), (L1, 'λ of L1'), (L2, 'λ of L2'), (BETA, 'β'))
+    config.table = (
+        'test_accuracy', 'gap_accuracy', 'weight_norm', 'small_weights', 'linearity', 'roughness',
+    )  # fmt: skip
+    config.figures = (
+        *(
+            {
+                'name': f'{figure}_{name.partition(" ")[0].lower()}',
+                'kind': 'effect',
+                'title': f'{title} against λ: {name}',
+                'metrics': metrics,
+                'x': field,
+                'hue': UNIT,
+                'where': alone,
+                'log_x': True,
+            }
+            for figure, title, metrics in (
+                ('error', 'Training and validation error', ERRORS),
+                ('weights', 'Norm and share of small weights', ('weight_norm', 'small_weights')),
+            )
+            for name, (field, _, alone) in KINDS.items()
+        ),
+        *(
+            {
+                'name': f'by_epoch_{name.partition(" ")[0].lower()}',
+                'kind': 'curves',
+                'title': f'Loss by epoch: {name}, ReLU',
+                'metrics': LOSSES,
+                'hue': field,
+                'where': {**alone, UNIT: 'relu'},
+            }
+            for name, (field, _, alone) in KINDS.items()
+        ),
+        *(
+            {
+                'name': f'histogram_{name.partition(" ")[0].lower()}',
+                'kind': 'histogram',
+                'title': f'Weights at the end: {name}, ReLU',
+                'hue': field,
+                'where': {**alone, UNIT: 'relu'},
+            }
+            for name, (field, _, alone) in KINDS.items()
+        ),
+        {
+            'name': 'linearity',
+            'kind': 'effect',
+            'title': 'How near to linear the hidden units are, against λ of L2',
+            'metrics': ('linearity',),
+            'x': L2,
+            'hue': UNIT,
+            'where': KINDS['L2'][2],
+            'log_x': True,
+        },
+    )
+    of_l2 = {'along': L2, 'where': KINDS['L2'][2]}
+    config.claims = (
+        *(
+            {
+                'sentence': f'The larger λ, the smaller the generalisation gap: {name}.',
+                'source': 'GENERAL, regularization',
+                'kind': 'decreasing',
+                'metric': 'gap_accuracy',
+                'along': field,
+                'where': alone,
+            }
+            for name, (field, _, alone) in KINDS.items()
+        ),
+        {
+            'sentence': 'L1 makes weights sparse: the larger λ, the more weights are below 0.001.',
+            'source': 'GENERAL, L1 regularization',
+            'kind': 'increasing',
+            'metric': 'small_weights',
+            'along': L1,
+            'where': KINDS['L1'][2],
+        },
+        {
+            'sentence': 'L2 makes the curve of the cost smoother.',
+            'source': 'GENERAL, why L2 regularization',
+            'kind': 'decreasing',
+            'metric': 'roughness',
+            **of_l2,
+        },
+        {
+            'sentence': 'L2 makes the weights smaller.',
+            'source': 'GENERAL, why L2 regularization',
+            'kind': 'decreasing',
+            'metric': 'weight_norm',
+            **of_l2,
+        },
+        *(
+            {
+                'sentence': 'The smaller the weights (the larger λ of L2), the nearer to linear is '
+                f'a network of {unit} units.',
+                'source': 'GENERAL, regularization and activation functions',
+                'kind': 'increasing',
+                'metric': 'linearity',
+                'along': L2,
+                'where': {**KINDS['L2'][2], UNIT: unit},
+            }
+            for unit in ('tanh', 'sigmoid')
+        ),
+    )
+    return config

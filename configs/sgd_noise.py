@@ -1,0 +1,99 @@
+"""Do smaller batches generalise better? (GENERAL, implicit regularisation)
+
+    python main.py --config=configs/sgd_noise.py
+
+Plain SGD with batches from 8 images to the whole training set, twice: for the same number of
+epochs, so that large batches take few steps; and for the same number of steps, so that they see
+the images more often. Where training ends, the gradients of batches of 100 training images are
+compared: the lecture says that SGD settles where the batches agree.
+
+Choices of this project: see `common.general_mlp`; one hidden layer, constant rate 0.1 without
+momentum for every batch size; what agrees is measured by the variance of the gradient over batches,
+summed over the parameters.
+"""
+
+from configs import common
+from jaxtweaks.sweep.expand import grid, product, union, zipped
+
+BATCH, EPOCHS = 'train.batch_size', 'train.epochs'
+# The epochs for equal steps, of the smallest batch; those for equal epochs must not be among their
+# multiples, by which the two halves of the sweep are told apart.
+STEPS_EPOCHS = 8
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.general_mlp('sgd_noise', size)
+    config.question = 'Do smaller batches generalise better?'
+    config.document = 'GENERAL, implicit regularisation'
+    images, batches, epochs = {
+        'smoke': (256, (32, 256), 3),
+        'quick': (1_024, (8, 32, 128, 1_024), 60),
+        'paper': (4_096, (8, 32, 128, 512, 4_096), 60),
+    }[config.size]
+    config.data.train_size, config.train.train_eval_size = images, images
+    config.model.hidden = {'smoke': (16,), 'quick': (128,), 'paper': (512,)}[config.size]
+    config.optim.name, config.optim.learning_rate = 'sgd', 0.1
+    config.train.gradient_batches = max(2, images // 100)
+    more = tuple(STEPS_EPOCHS * batch // batches[0] for batch in batches)
+    config.sweep = union(
+        product(grid(EPOCHS, epochs), grid(BATCH, *batches)),
+        zipped(grid(EPOCHS, *more), grid(BATCH, *batches)),
+    )
+    config.names = ((BATCH, 'batch size'), (EPOCHS, 'epochs'))
+    halves = (
+        ('epochs', f'equal epochs ({epochs})', {EPOCHS: epochs}),
+        ('steps', f'equal steps ({STEPS_EPOCHS * images // batches[0]:,})', {EPOCHS: more}),
+    )
+    config.table = (
+        'test_accuracy', 'test_loss', 'train_loss', 'gap_accuracy', 'gradient_variance',
+        'gradient_norm',
+    )  # fmt: skip
+    config.figures = tuple(
+        figure
+        for name, words, where in halves
+        for figure in (
+            {
+                'name': f'error_{name}',
+                'kind': 'effect',
+                'title': f'Training and test error against the batch size, {words}',
+                'metrics': ('1-train_accuracy', '1-test_accuracy', 'gap_accuracy'),
+                'x': BATCH,
+                'where': where,
+                'log_x': True,
+            },
+            {
+                'name': f'gradients_{name}',
+                'kind': 'effect',
+                'title': f'Disagreement of the batches where training ends, {words}',
+                'metrics': ('gradient_variance', 'gradient_norm'),
+                'x': BATCH,
+                'where': where,
+                'log_x': True,
+                'log_y': True,
+            },
+        )
+    )
+    config.claims = tuple(
+        claim
+        for _, words, where in halves
+        for claim in (
+            {
+                'sentence': f'Smaller batches generalise better, {words}.',
+                'source': 'GENERAL, implicit regularisation',
+                'kind': 'decreasing',
+                'metric': 'test_accuracy',
+                'along': BATCH,
+                'where': where,
+            },
+            {
+                'sentence': f'Smaller batches settle where the batches agree, {words}.',
+                'source': 'GENERAL, implicit regularisation',
+                'kind': 'increasing',
+                'metric': 'gradient_variance',
+                'along': BATCH,
+                'where': where,
+            },
+        )
+    )
+    return config

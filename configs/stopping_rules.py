@@ -1,0 +1,146 @@
+"""Which rule stops training nearest to the best epoch? (DEEPREG, when to stop training)
+
+    python main.py --config=configs/stopping_rules.py
+
+Two problems that differ in the error that can be reached: CIFAR-10, and CIFAR-10 with 30% of the
+training labels replaced. On each, the rules of the document are tried on the recorded curves: a
+fixed number of epochs with a lower rate for the rest, an absolute training error, a relative drop
+of the training error over one epoch and over a window of 10, and early stopping on validation.
+Regret is the test error at the stop minus the least test error of any epoch of the same run.
+
+Choices of this project: the two problems; 2,000 images (`quick`: 1,000), a network with one hidden
+layer of 256 units (`quick`: 128), Adam at 3e-4, batch 50, 60 epochs, of which 40 at the full rate
+for the fixed rule; the threshold is a training error of 30%; "significantly" is 1%; patience 5.
+
+Expected (quick, CIFAR-10 (JPEG q75), 6 seeds, 2 minutes on two CPU cores): with true labels the
+window of 10 regrets 0.6 points, one epoch 0.9, early stopping 2.4, the threshold 2.8; the window
+beats the threshold (supported), early stopping does no better than it (inconclusive), and a fixed
+number of epochs with a lower rate at the end beats early stopping (contradicted).
+"""
+
+from configs import common
+from jaxtweaks.sweep.expand import grid, product
+
+NOISE, FACTOR, RULE = 'data.label_noise', 'schedule.factor', 'stopping.rule'
+ERROR = '1-train_accuracy'
+THRESHOLD, WINDOW, ONE, FIXED, EARLY = (
+    'training error ≤ 30%',
+    'drop ≤ 1% in 10 epochs',
+    'drop ≤ 1% in 1 epoch',
+    'fixed, lower rate at the end',
+    'early stopping',
+)
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.start('stopping_rules', size)
+    config.question = 'Which rule stops training nearest to the best epoch?'
+    config.document = 'DEEPREG, when to stop training'
+    config.data.train_size, config.data.validation_size = 2_000, 5_000
+    config.model.name, config.model.hidden = 'mlp', (256,)
+    config.optim.learning_rate = 3e-4
+    config.train.batch_size, config.train.epochs = 50, 60
+    config.train.test_curve = True
+    if config.size == 'quick':
+        config.data.train_size, config.data.validation_size = 1_000, 2_000
+        config.data.test_size = 2_000
+        config.model.hidden = (128,)
+        config.train.train_eval_size = 1_000
+        config.seeds = 6
+    elif config.size == 'smoke':
+        common.smoke(config)
+        config.model.hidden, config.train.epochs = (16,), 12
+    config.schedule.name = 'step'
+    config.schedule.boundaries = (config.train.epochs * 2 // 3,)
+    config.sweep = product(grid(NOISE, 0.0, 0.3), grid(FACTOR, 1.0, 0.1))
+    config.derive = ('stopping',)
+    config.stopping.rules = (
+        {'name': FIXED, 'kind': 'epochs', 'epochs': config.train.epochs},
+        {'name': THRESHOLD, 'kind': 'threshold', 'metric': ERROR, 'level': 0.3},
+        {'name': ONE, 'kind': 'drop', 'metric': ERROR, 'window': 1, 'drop': 0.01},
+        {'name': WINDOW, 'kind': 'drop', 'metric': ERROR, 'window': 10, 'drop': 0.01},
+        {'name': EARLY, 'kind': 'patience', 'metric': 'validation_loss', 'patience': 5},
+    )
+    config.names = (
+        (NOISE, 'labels'),
+        (f'{NOISE}=0.0', 'true labels'),
+        (f'{NOISE}=0.3', '30% wrong labels'),
+        (FACTOR, 'rate at the end'),
+        (f'{FACTOR}=1.0', 'constant rate'),
+        (f'{FACTOR}=0.1', 'lower rate at the end'),
+        (RULE, 'rule'),
+    )
+    config.table = ('stop_epoch', 'stopped', 'test_error', 'regret')
+    constant = {FACTOR: 1.0}
+    config.figures = (
+        {
+            'name': 'curves',
+            'kind': 'curves',
+            'title': 'Training and test error by epoch',
+            'metrics': (ERROR, '1-test_accuracy'),
+            'hue': NOISE,
+            'where': constant | {RULE: EARLY},
+        },
+        {
+            'name': 'rules',
+            'kind': 'effect',
+            'title': 'Where each rule stops, and its regret',
+            'metrics': ('stop_epoch', 'regret'),
+            'x': RULE,
+            'hue': NOISE,
+            'where': constant | {RULE: (THRESHOLD, ONE, WINDOW, EARLY)},
+        },
+        {
+            'name': 'fixed',
+            'kind': 'effect',
+            'title': 'A fixed number of epochs: what the lower rate at the end changes',
+            'metrics': ('test_error', 'regret'),
+            'x': FACTOR,
+            'hue': NOISE,
+            'where': {RULE: FIXED},
+        },
+    )
+    config.claims = (
+        {
+            'sentence': 'One epoch is too noisy: its rule regrets more than the window of 10.',
+            'source': 'DEEPREG, when to stop training',
+            'kind': 'greater',
+            'metric': 'regret',
+            'where': constant,
+            'a': {RULE: ONE},
+            'b': {RULE: WINDOW},
+        },
+        {
+            'sentence': 'An absolute criterion does not carry over: it stops later on the problem '
+            'with wrong labels, where the error is higher.',
+            'source': 'DEEPREG, when to stop training',
+            'kind': 'greater',
+            'metric': 'stop_epoch',
+            'where': constant | {RULE: THRESHOLD},
+            'a': {NOISE: 0.3},
+            'b': {NOISE: 0.0},
+        },
+        *(
+            {
+                'sentence': f'{words} comes closer to the best epoch than the absolute criterion.',
+                'source': 'DEEPREG, when to stop training',
+                'kind': 'less',
+                'metric': 'regret',
+                'where': constant,
+                'a': {RULE: rule},
+                'b': {RULE: THRESHOLD},
+            }
+            for words, rule in (('The window rule', WINDOW), ('Early stopping', EARLY))
+        ),
+        {
+            'sentence': 'Early stopping comes closer than a fixed number of epochs with a lower '
+            'rate at the end.',
+            'source': 'DEEPREG, when to stop training',
+            'kind': 'less',
+            'metric': 'regret',
+            'a': {RULE: EARLY, FACTOR: 1.0},
+            'b': {RULE: FIXED, FACTOR: 0.1},
+        },
+    )
+    return config

@@ -1,0 +1,122 @@
+"""Does sharing weights help to generalise? (GENERAL, weight sharing)
+
+    python main.py --config=configs/weight_sharing.py
+
+The CNN of ROLE §2; its locally connected twin, which has the same layers with a kernel of its own
+at each place; and dense networks in which one layer takes the place of all convolutions, as wide
+as gives the parameters of the CNN, or of the twin. The same training for all.
+
+Choices of this project: what matched means (the twin in units, the dense networks in parameters);
+the dense layers behind the convolutions are the same in all; see `common.role_cnn` for the rest;
+an eighth of the channels and 2,000 training images at `quick`.
+"""
+
+import itertools
+
+from configs import common
+from jaxtweaks.sweep.expand import points
+
+NET, HIDDEN = 'model.name', 'model.hidden'
+WHICH = f'{NET} + {HIDDEN}'
+CLASSES = 10
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.role_cnn('weight_sharing', size)
+    config.question = 'Does sharing weights help to generalise?'
+    config.document = 'GENERAL, inductive bias via architecture: weight sharing'
+    if config.size == 'quick':
+        # A locally connected layer has a kernel for each of up to a thousand places.
+        config.data.train_size, config.train.epochs = 2_000, 8
+        config.model.channels, config.model.hidden = (4, 8), (64,)
+    shape = (8, 8, 1) if config.data.name == 'digits' else (32, 32, 3)
+    channels, hidden = tuple(config.model.channels), tuple(config.model.hidden)
+    dense = {
+        name: (_width(parameters(shape, channels, hidden, shared), shape, hidden), *hidden)
+        for name, shared in (('cnn', True), ('local', False))
+    }
+    config.sweep = points(
+        {NET: 'cnn', HIDDEN: hidden},
+        {NET: 'local', HIDDEN: hidden},
+        {NET: 'mlp', HIDDEN: dense['cnn']},
+        {NET: 'mlp', HIDDEN: dense['local']},
+    )
+    config.names = (
+        (WHICH, 'network'),
+        (f'{WHICH}={("cnn", hidden)}', 'convolutional'),
+        (f'{WHICH}={("local", hidden)}', 'locally connected'),
+        (f'{WHICH}={("mlp", dense["cnn"])}', 'dense, parameters of the convolutional'),
+        (f'{WHICH}={("mlp", dense["local"])}', 'dense, parameters of the locally connected'),
+    )
+    config.table = ('parameters', 'train_accuracy', 'test_accuracy', '1-test_accuracy')
+    config.figures = (
+        {
+            'name': 'test_error',
+            'kind': 'effect',
+            'title': 'Test error and generalisation gap',
+            'metrics': ('1-test_accuracy', 'gap_accuracy'),
+            'x': WHICH,
+        },
+        {
+            'name': 'parameters',
+            'kind': 'effect',
+            'title': 'Numbers of parameters',
+            'metrics': ('parameters',),
+            'x': WHICH,
+            'log_y': True,
+        },
+        {
+            'name': 'by_epoch',
+            'kind': 'curves',
+            'title': 'Training and validation accuracy by epoch',
+            'metrics': ('train_accuracy', 'validation_accuracy'),
+            'hue': WHICH,
+        },
+    )
+    shared = {NET: 'cnn'}
+    others = {
+        'a locally connected layer': {NET: 'local'},
+        'dense layers with as many parameters': {HIDDEN: (dense['cnn'],)},
+        'dense layers with the parameters of the locally connected network': {
+            HIDDEN: (dense['local'],)
+        },
+    }
+    config.claims = tuple(
+        {
+            'sentence': f'Convolutions, which share their weights, reach a higher test accuracy '
+            f'than {words}.',
+            'source': 'GENERAL, weight sharing',
+            'kind': 'greater',
+            'metric': 'test_accuracy',
+            'a': shared,
+            'b': other,
+        }
+        for words, other in others.items()
+    )
+    return config
+
+
+def parameters(shape, channels, hidden, shared):
+    """Parameters of the CNN on images of `shape` (H, W, C), or of its twin without sharing."""
+    height, width, before = shape
+    count = 0
+    for after in channels:
+        for lost in (0, 2):  # SAME, VALID
+            height, width = height - lost, width - lost
+            places = 1 if shared else height * width
+            count += places * (9 * before + 1) * after
+            before = after
+        height, width = height // 2, width // 2
+    return count + _dense((height * width * before, *hidden, CLASSES))
+
+
+def _dense(widths):
+    return sum((a + 1) * b for a, b in itertools.pairwise(widths))
+
+
+def _width(count, shape, hidden):
+    """The width of a dense layer in front of `hidden` that comes nearest to `count` parameters."""
+    inputs = shape[0] * shape[1] * shape[2]
+    fixed = _dense((0, *hidden, CLASSES))
+    return round((count - fixed) / (inputs + 1 + hidden[0]))

@@ -1,0 +1,57 @@
+"""Config files of the user: loaded, and what is wrong in them, with the line."""
+
+import importlib.util
+import os
+import sysconfig
+import traceback
+from pathlib import Path
+from typing import Any
+
+from jaxtweaks.errors import UserError
+
+
+def load(path: Path, size: str | None) -> Any:
+    """What `get_config(size)` of a config file returns.
+
+    Raises:
+      UserError: there is no such file, or something in it fails.
+    """
+    if not path.is_file():
+        raise UserError(f'there is no file {path}')
+    try:
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module.get_config(size)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(complaint(error, path)) from error
+
+
+def complaint(error: BaseException, path: Path | None) -> str:
+    """What went wrong in the user's config file, with its line."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, UserError):
+            return str(cause)
+        what = f'{type(cause).__name__}: {one_line(cause)}'
+        if isinstance(cause, SyntaxError) and cause.filename:
+            return f'{os.path.relpath(cause.filename)}:{cause.lineno}: {what}'
+        own = [f for f in traceback.extract_tb(cause.__traceback__) if _is_users(f.filename)]
+        if own:
+            return f'{os.path.relpath(own[-1].filename)}:{own[-1].lineno}: {what}'
+        last, cause = what, cause.__cause__ or cause.__context__
+    return f'{path}: {last}'
+
+
+def one_line(text: object) -> str:
+    """Text without line breaks."""
+    return ' '.join(str(text).split())
+
+
+def _is_users(filename: str) -> bool:
+    """Whether a file is neither ours nor a library's."""
+    libraries = [sysconfig.get_path(name) for name in ('stdlib', 'purelib', 'platlib')]
+    ours = str(Path(__file__).parent)
+    return not filename.startswith(('<', ours, *libraries))

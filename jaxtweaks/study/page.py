@@ -1,0 +1,40 @@
+"""What the HTML pages share: one file each, which loads nothing and runs one script of its own."""
+
+import base64
+import hashlib
+import re
+from importlib import resources
+from typing import Any
+
+import jinja2
+
+
+def render(name: str, **values: Any) -> str:
+    """A template of this folder with its values, all of them escaped; `page.css` is its style.
+
+    Args:
+      name: of the template, which holds one script and is given `policy` besides its values.
+      **values: what it shows.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(_source),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name).render(policy=_policy(_source(name)), **values)
+
+
+def _source(name: str) -> str:
+    return resources.files('jaxtweaks.study').joinpath(name).read_text(encoding='utf-8')
+
+
+def _policy(source: str) -> str:
+    """A Content-Security-Policy that lets nothing be loaded and only this script run."""
+    script = re.search(r'<script>(.*?)</script>', source, re.DOTALL).group(1)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "
+        f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )

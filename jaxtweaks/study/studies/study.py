@@ -1,0 +1,100 @@
+"""What a study is that is a plain function and not a training sweep."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxtweaks.config import trace
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.data import Dataset
+from jaxtweaks.errors import UserError
+
+_DEFAULTS = Setting()
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What one run of a study found.
+
+    Attributes:
+      curves: metric to values along the study's axis, [A]; NaN where there is none.
+      finals: metric to a number.
+      arrays: whatever else figures need, by name.
+    """
+
+    curves: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    finals: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    arrays: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Sheet:
+    """A table of a study's own, beside the one with a row for each setting.
+
+    Attributes:
+      title: what it shows.
+      columns: the headings.
+      rows: cells, strings or numbers.
+      note: what to know when reading it.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    note: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A question answered by calling a function once for each setting and seed.
+
+    Attributes:
+      measure: (setting, seed, data) to what was found; the same to the bit for the same arguments.
+        `data` is the data set of the setting, or an empty one if the study generates its own.
+      finals: the metrics that are a number a run, with their words.
+      curves: the metrics that are a curve a run, with their words.
+      reads: the fields of a setting that matter (dotted), or whole sections of it. Any other must
+        have its default.
+      axis: what the curves run over, counted from 1, as 'layer'; '' if there are none.
+      generated: what the study works on, in words, if it generates it; '' if it reads the data set.
+      exact: whether no seed changes the result, so that a claim is true or false and not likely.
+      check: complains (UserError) about settings the study cannot take.
+      sheets: tables of the study's own, from all settings with the words that tell them apart.
+      arrays: names of what else it keeps for figures.
+    """
+
+    measure: Callable[[Setting, int, Dataset], Measured]
+    finals: Mapping[str, str]
+    curves: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    reads: tuple[str, ...] = ()
+    axis: str = ''
+    generated: str = ''
+    exact: bool = False
+    check: Callable[[Setting], None] = lambda setting: None
+    sheets: Callable[[Mapping[str, Setting]], Sequence[Sheet]] = lambda settings: ()
+    arrays: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Every metric in words."""
+        return {**self.curves, **self.finals}
+
+    def check_settings(self, settings: Sequence[Setting]) -> None:
+        """Whether the study reads everything that is set. Raises UserError."""
+        for setting in settings:
+            name = setting.study.name
+            for field in trace.FIELDS:
+                value = trace.get(setting, field)
+                if value != trace.get(_DEFAULTS, field) and not self._reads(field):
+                    raise UserError(
+                        f"{field}: {value!r} is read by nothing in the study '{name}'; it reads "
+                        f'{", ".join(self.reads)}'
+                    )
+            self.check(setting)
+
+    def _reads(self, field: str) -> bool:
+        section = field.partition('.')[0]
+        data = not self.generated and section == 'data'
+        return section == 'study' or data or section in self.reads or field in self.reads

@@ -1,0 +1,42 @@
+"""How the runs of an experiment are carried out: by training, or otherwise."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.data import Dataset
+from jaxtweaks.sweep.plan import Group, Run
+from jaxtweaks.sweep.progress import Reporter
+from jaxtweaks.sweep.workdir import Workdir
+
+
+class Method(Protocol):
+    """What turns runs into results in a work folder."""
+
+    dataset: Dataset
+    axis: str  # what curves run over
+    exact: bool  # whether no seed changes a result
+    failed: dict[str, str]  # ways of carrying it out that do not work here, and why; for the record
+
+    def check(self, settings: Sequence[Setting]) -> None:
+        """Whether the data there really are suit the settings. Raises UserError."""
+
+    def plan(self, missing: Sequence[Run], runs: Sequence[Run]) -> tuple[list[Group], str]:
+        """Groups of the missing runs, and what they cost, in words.
+
+        Args:
+          missing: runs that no earlier launch planned.
+          runs: all runs of the experiment.
+        """
+
+    def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
+        """How many runs there are, in words; `groups`: those of all runs."""
+
+    def carry_out(self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter) -> None:
+        """Sees to it that every group has its result in the work folder.
+
+        A result is a dict as `sweep.group.train_group` gives.
+
+        Raises:
+          Interrupted: by a signal, with everything saved that a later launch needs.
+        """

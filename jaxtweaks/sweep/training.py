@@ -1,0 +1,60 @@
+"""Runs carried out by training: groups side by side on this machine."""
+
+from collections.abc import Callable, Sequence
+
+from jaxtweaks import data as data_lib
+from jaxtweaks.config import settings as settings_lib
+from jaxtweaks.config import trace
+from jaxtweaks.config.check import check_batches, check_image, check_precision
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.sweep import layout, runner
+from jaxtweaks.sweep.group import Execution
+from jaxtweaks.sweep.machine import Machine
+from jaxtweaks.sweep.plan import Group, Run
+from jaxtweaks.sweep.progress import Reporter, duration
+from jaxtweaks.sweep.workdir import Workdir
+
+
+class Training:
+    """See `method.Method`."""
+
+    axis = 'epoch'
+    exact = False
+
+    def __init__(
+        self, data: settings_lib.Data, execution: Execution, notify: Callable[[str], None]
+    ):
+        """`data`: what is trained on; `notify`: is told what happens while it is loaded."""
+        self._machine = Machine(lambda config: data_lib.load(config, notify))
+        self._execution = execution
+        self._notify = notify
+        self.failed: dict[str, str] = {}
+        self.dataset = self._machine.dataset(data)
+
+    def check(self, settings: Sequence[Setting]) -> None:
+        """See `Method`."""
+        for setting in settings:
+            images = self._machine.dataset(setting.data).training.images
+            check_batches([setting], len(images), self.dataset.label)
+            check_image([setting], images.shape[1:3])
+        check_precision(settings)
+
+    def plan(self, missing: Sequence[Run], runs: Sequence[Run]) -> tuple[list[Group], str]:
+        """See `Method`."""
+        off = trace.off_everywhere(run.setting for run in runs)
+        groups, probes = layout.make_groups(missing, self._execution, self._machine, off)
+        self.failed = {way: reason for probe in probes for way, reason in probe.failed.items()}
+        for way, reason in self.failed.items():
+            self._notify(f'batching {way} does not work here and is left out ({reason})')
+        cost = layout.estimate(groups, probes, self._machine)
+        words = f'about {max(cost.gibibytes, 0.01):.2g} GiB, about {duration(cost.seconds)}'
+        return groups, words if groups else ''
+
+    def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
+        """See `Method`."""
+        programs = len({(group.static, group.size, group.batching) for group in groups})
+        return f'{programs} programs × {len(runs) / programs:g} runs'
+
+    def carry_out(self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter) -> None:
+        """See `Method`."""
+        runner.run_groups(groups, workdir, self._machine, self._execution, reporter)

@@ -1,0 +1,96 @@
+"""The parameters kept beside the current ones: the best, a running average, snapshots.
+
+Each is a part of the state of a run, made before the first step and brought up to date after a
+step or an epoch.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxtweaks.config.settings import Train
+
+Variables = dict[str, Any]
+
+
+def first_best(variables: Variables) -> dict[str, Any]:
+    """Nothing is chosen yet.
+
+    Args:
+      variables: 'params' and 'batch_stats'.
+
+    Returns:
+      The same with 'score', −∞; 'epoch' of the choice, 0; 'stale', epochs since the score last
+      improved; 'stopped_at', the epoch after which training was stopped, 0 for not yet.
+    """
+    zero = jnp.int32(0)
+    return variables | {
+        'score': jnp.float32(-jnp.inf),
+        'epoch': zero,
+        'stale': zero,
+        'stopped_at': zero,
+    }
+
+
+def better(
+    best: dict[str, Any], variables: Variables, score: jax.Array, epoch: jax.Array, config: Train
+) -> dict[str, Any]:
+    """The best so far, after an epoch: the earlier of two equals, and never a diverged one.
+
+    A run that has had `patience` epochs without a score better by more than `min_improvement` is
+    stopped: it goes on being computed with the others of its group, and nothing more is chosen.
+
+    Args:
+      best: from `first_best` or an earlier call.
+      variables: after this epoch.
+      score: the higher the better; NaN is never better.
+      epoch: from 0.
+      config: `patience` and `min_improvement`, may be traced.
+    """
+    running = best['stopped_at'] == 0
+    improved = running & (score > best['score'] + config.min_improvement)
+    stale = jnp.where(improved, 0, best['stale'] + 1)
+    stop = running & (config.patience > 0) & (stale >= config.patience)
+    now = variables | {'score': score, 'epoch': epoch + 1}
+    chosen = jax.tree.map(
+        lambda new, old: jnp.where(improved, new, old), now, {name: best[name] for name in now}
+    )
+    return chosen | {
+        'stale': stale,
+        'stopped_at': jnp.where(stop, epoch + 1, best['stopped_at']),
+    }
+
+
+def averaged(average: Any, params: Any, decay: jax.Array | float) -> Any:
+    """decay · average + (1 − decay) · params (Polyak and Juditsky 1992, exponentially)."""
+    return jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, params)
+
+
+def snapshot_epochs(count: int, epochs: int) -> tuple[int, ...]:
+    """After which epochs, from 1, snapshots are taken: at equal distances, the last one included.
+
+    Args:
+      count: of snapshots, at most `epochs`.
+      epochs: of the run.
+    """
+    return tuple(math.ceil(j * epochs / count) for j in range(1, count + 1))
+
+
+def first_snapshots(variables: Variables, count: int) -> Variables:
+    """`count` snapshots, the first axis, none of them taken yet."""
+    return jax.tree.map(lambda leaf: jnp.broadcast_to(leaf, (count, *leaf.shape)), variables)
+
+
+def with_snapshot(
+    snapshots: Variables, variables: Variables, epoch: jax.Array, epochs: int
+) -> Variables:
+    """The snapshots after an epoch (from 0): it is one of them or it is not."""
+    count = jax.tree.leaves(snapshots)[0].shape[0]
+    taken = jnp.asarray(snapshot_epochs(count, epochs)) == epoch + 1
+
+    def put(kept, new):
+        return jnp.where(taken.reshape(-1, *[1] * new.ndim), new[None], kept)
+
+    return jax.tree.map(put, snapshots, variables)

@@ -1,0 +1,75 @@
+"""What can be said of parameters and their gradients without looking at predictions."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+SMALL = 1e-3  # a weight below it counts as small
+
+
+def kernels(params: Any) -> list[jax.Array]:
+    """The weight matrices and kernels among the parameters: their leaves named 'kernel'."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return [leaf for path, leaf in leaves if path[-1].key == 'kernel']
+
+
+def weight_norm(params: Any) -> jax.Array:
+    """√Σw² over the kernels, scalar."""
+    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in kernels(params)))
+
+
+def small_weights(params: Any) -> jax.Array:
+    """Share of the kernels' entries with |w| < `SMALL`, scalar."""
+    found = kernels(params)
+    small = sum(jnp.sum(jnp.abs(leaf) < SMALL) for leaf in found)
+    return small.astype(jnp.float32) / sum(leaf.size for leaf in found)
+
+
+def weight_histogram(params: Any, bins: int) -> tuple[jax.Array, jax.Array]:
+    """Counts of the kernels' entries, float32 [bins], and the edges, [bins + 1].
+
+    The bins are equal and reach from minus to plus the largest absolute weight.
+    """
+    flat = jnp.concatenate([leaf.reshape(-1) for leaf in kernels(params)])
+    largest = jnp.max(jnp.abs(flat))
+    position = (flat / jnp.where(largest > 0, largest, 1) + 1) / 2 * bins
+    index = jnp.clip(jnp.nan_to_num(position).astype(jnp.int32), 0, bins - 1)
+    counts = jnp.zeros(bins, jnp.float32).at[index].add(1)
+    return counts, jnp.linspace(-1, 1, bins + 1, dtype=jnp.float32) * largest
+
+
+def count_parameters(params: Any) -> int:
+    """Number of parameters."""
+    return sum(leaf.size for leaf in jax.tree.leaves(params))
+
+
+def gradient_moments(
+    gradient: Callable[[jax.Array], Any], batches: int
+) -> tuple[jax.Array, jax.Array]:
+    """How far the gradients of batches agree.
+
+    Args:
+      gradient: of the batch with this number, a tree.
+      batches: how many, at least 2.
+
+    Returns:
+      The unbiased variance of the gradient over batches, summed over the parameters, and the norm
+      of its mean; scalars.
+    """
+
+    def add(i, sums):
+        total, squares = sums
+        g = gradient(i)
+        squared = sum(jnp.sum(jnp.square(leaf)) for leaf in jax.tree.leaves(g))
+        return jax.tree.map(jnp.add, total, g), squares + squared
+
+    shapes = jax.eval_shape(gradient, 0)
+    zero = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
+    total, squares = lax.fori_loop(0, batches, add, (zero, jnp.float32(0)))
+    of_mean = sum(jnp.sum(jnp.square(leaf / batches)) for leaf in jax.tree.leaves(total))
+    # Rounding may leave less than nothing where batches agree.
+    spread = jnp.maximum(squares - batches * of_mean, 0)
+    return spread / (batches - 1), jnp.sqrt(of_mean)

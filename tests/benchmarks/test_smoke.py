@@ -1,0 +1,103 @@
+"""The benchmarks run, at tiny sizes, and record what they should; speed itself is not tested."""
+
+import json
+
+import numpy as np
+import pytest
+
+from benchmarks import compile_time, gpu_table, group_size, scaling, sweep
+
+pytestmark = pytest.mark.filterwarnings('ignore')  # those of PyTorch
+
+
+def test_gpu_table(tmp_path):
+    gpu_table.main(['--smoke', '--budget', '900', '--out', str(tmp_path)])
+    found = json.loads((tmp_path / 'gpu_table.json').read_text())
+    assert set(found['peaks']) == {'float32', 'bf16', 'copy'}  # a CPU has no TF32
+    assert {row['precision'] for row in found['rows']} == {'float32', 'bf16'}
+    shapes = [(row['runs'], row['batch']) for row in found['rows']]
+    assert shapes == [(2, 4), (2, 4)]
+    assert not found['not_done']
+    for row in found['rows'][:2]:
+        assert {'ours, vmap_pallas', 'ours, vmap_matmul'} <= row['images_per_second'].keys()
+        assert all(speed > 0 for speed in row['images_per_second'].values())
+        assert row['chosen'] in row['images_per_second']
+    assert 'flax, lax.map' in found['rows'][1]['ratios']
+    (whole,) = found['whole']
+    assert (whole['precision'], whole['epochs_done']) == ('bf16', 1)
+
+
+def test_gpu_table_begins_nothing_without_time(tmp_path):
+    gpu_table.main(['--smoke', '--budget', '0', '--out', str(tmp_path)])
+    found = json.loads((tmp_path / 'gpu_table.json').read_text())
+    assert all(not row['images_per_second'] for row in found['rows'])
+    assert 'bf16: the whole training' in found['not_done']
+
+
+def test_the_values_of_the_roofline_are_those_of_the_network():
+    """A network limited by nothing but its traffic, or nothing but its arithmetic."""
+    plenty = {'float32': 1e30, 'bf16': 1e30, 'copy': 1e12}
+    values = 32768 + 28800 + 7200 + 14400 + 10816 + 2304 + 512 + 10
+    images = gpu_table.roofline(plenty, 32, 'float32')
+    assert images == pytest.approx(1e12 / (6 * 4 * values + 1_250_858 * 32 / 32))
+    assert gpu_table.roofline({'bf16': 122.7e6, 'copy': 1e30}, 32, 'bf16') == pytest.approx(1.0)
+
+
+def test_group_size(tmp_path):
+    out = tmp_path / 'g.json'
+    group_size.main(
+        ['--only', 'mlp_50-50', '--sizes', '1', '2', '--seconds', '0.01', '--rounds', '1']
+        + ['--images', '600', '--batching', 'map', '--out', str(out)]
+    )
+    table = json.loads(out.read_text())['tables']['mlp_50-50']
+    assert [row['runs'] for row in table['rows']] == [1, 2]
+    assert all(row['batching'] == 'map' for row in table['rows'])
+    assert table['knee'] in (1, 2)
+
+
+def test_the_knee_is_the_smallest_group_near_the_best():
+    rows = [{'runs': r, 'images_per_second': v} for r, v in ((1, 50), (2, 96), (4, 100), (8, 99))]
+    assert group_size.knee(rows) == 2
+
+
+def test_scaling(tmp_path):
+    out = tmp_path / 's.json'
+    scaling.main(
+        ['--network', 'mlp_50-50', '--runs', '1', '2', '--images', '600', '--repeats', '1']
+        + ['--out', str(out)]
+    )
+    found = json.loads(out.read_text())
+    assert [row['runs'] for row in found['runs']['rows']] == [1, 2]
+    assert [row['factor'] for row in found['data']['rows']] == [1, 2, 4]
+    assert all(row['measured'] > 0 and row['planned'] > 0 for row in found['memory'])
+
+
+def test_deviation_is_the_dearest_case_over_the_base():
+    rows = [{'each': 1.0}, {'each': 1.2}, {'each': 0.5}]
+    assert scaling.deviation(rows) == pytest.approx(0.2)
+
+
+def test_compile_time(tmp_path):
+    out = tmp_path / 'c.json'
+    compile_time.main(['--only', 'lr_size', '--size', 'smoke', '--first', '1', '--out', str(out)])
+    ((name, seconds),) = json.loads(out.read_text())['seconds'].items()
+    assert name == 'lr_size'
+    assert 0 < seconds[0] < 60
+
+
+def test_the_sweep_gives_both_sides_the_same_work(tmp_path):
+    experiment = sweep.experiment_of('smoke', seeds=1, epochs=1)
+    data = tmp_path / 'data.npz'
+    sweep.save_data(experiment, data)
+    arrays = np.load(data)
+    assert arrays['training_images'].shape[0] == experiment.data.train_size
+    assert arrays['validation_images'].shape[0] == experiment.data.validation_size
+    assert arrays['test_images'].shape[0] == experiment.data.test_size
+    pytest.importorskip('torch')
+    from benchmarks import sweep_pytorch
+
+    command = sweep.peer(experiment, data, tmp_path)[2:]
+    sweep_pytorch.main(command)
+    found = json.loads((tmp_path / 'found.json').read_text())
+    assert len(found) == len(experiment.runs)
+    assert all(len(run['history']) == 1 for run in found.values())

@@ -1,0 +1,77 @@
+"""Settings called by their tweaks, the roughness of a curve, and the best setting."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from jaxtweaks.errors import UserError
+from jaxtweaks.study.derive import best, roughness, tweaks
+from jaxtweaks.study.recorded import Recorded
+from jaxtweaks.study.results import without_runs
+
+POINTS = [
+    {'data.share': share, 'augment.flip': flip, 'augment.shift': shift, 'noise.input': noise}
+    for share in (0.5, 1.0)
+    for flip, shift, noise in ((0.0, 0.0, 0.0), (0.5, 0.0, 0.0), (0.5, 2.0, 0.0), (0.0, 0.0, 0.1))
+]
+NAMES = ['none', 'flip', 'flip + shift', 'input']
+
+
+def test_settings_are_called_by_what_is_on():
+    found = tweaks.points(POINTS, None)
+    expected = [{'data.share': s, 'tweaks.on': name} for s in (0.5, 1.0) for name in NAMES]
+    assert found == expected
+    results = dataclasses.replace(without_runs(POINTS), finals={'test_loss': np.ones((8, 3))})
+    after = tweaks.results(results, None)
+    assert list(after.settings) == expected
+    assert after.finals is results.finals
+    assert after.select({'tweaks.on': ('flip', 'none'), 'data.share': 1.0}) == [4, 5]
+
+
+def test_two_settings_of_one_name_are_refused():
+    points = [{'noise.input': 0.1}, {'noise.input': 0.2}]
+    with pytest.raises(UserError, match="two settings 'input'"):
+        tweaks.points(points, None)
+
+
+def test_roughness_by_hand():
+    curves = np.array([[[3.0, 2.0, 1.0, 0.0], [1.0, 3.0, 1.0, 3.0], [1.0, np.nan, 1.0, 1.0]]])
+    results = dataclasses.replace(without_runs([{}]), curves={'running_loss': curves}, finals={})
+    found = roughness.results(results, None).final('roughness')
+    # Second differences: 0, 0; then −4, 4.
+    np.testing.assert_array_equal(found, [[0.0, 4.0, np.nan]])
+
+
+def test_roughness_is_known_beforehand_and_needs_three_epochs():
+    assert 'roughness' in roughness.recorded(Recorded(epochs=3), None).finals
+    with pytest.raises(UserError, match='3 epochs'):
+        roughness.recorded(Recorded(epochs=2), None)
+
+
+def test_the_best_is_chosen_on_validation_seed_by_seed():
+    points = [{'penalty.l2': 0.1}, {'penalty.l2': 0.2}, {'penalty.l2': 0.3}]
+    validation = np.array([[0.6, 0.5, 0.9], [0.7, 0.5, 0.8], [0.9, 0.4, np.nan]])
+    diverged = np.array([[-1, -1, 5], [-1, -1, -1], [3, -1, 7]])
+    number = np.arange(9.0).reshape(3, 3)
+    results = dataclasses.replace(
+        without_runs(points),
+        seeds=np.arange(3),
+        curves={'train_loss': number[:, :, None]},
+        finals={'validation_accuracy': validation, 'test_accuracy': number},
+        confusion=number[:, :, None, None],
+        chosen_epoch=number,
+        diverged_at=diverged,
+        arrays={'calibration': number[:, :, None]},
+    )
+    found = best.results(results, None)
+    expected = [3.0, 1.0, 5.0]
+    assert list(found.settings) == best.points(points, None)
+    assert found.settings[-1] == {'penalty.l2': None, 'best.setting': 'best'}
+    assert found.select({'best.setting': 'each'}) == [0, 1, 2]
+    assert list(found.finals['test_accuracy'][3]) == expected
+    assert list(found.curves['train_loss'][3, :, 0]) == expected
+    assert list(found.confusion[3, :, 0, 0]) == expected
+    assert list(found.arrays['calibration'][3, :, 0]) == expected
+    assert list(found.diverged_at[3]) == [-1, -1, -1]
+    np.testing.assert_array_equal(found.finals['test_accuracy'][:3], number)

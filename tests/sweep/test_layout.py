@@ -1,0 +1,52 @@
+"""How many runs are trained side by side."""
+
+import jax
+import pytest
+
+from jaxtweaks.config import trace
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.sweep import layout, memory
+from jaxtweaks.sweep.compiled import candidates
+from jaxtweaks.sweep.group import Execution
+from jaxtweaks.sweep.plan import all_runs
+
+
+class Machine:
+    """Finds that every run needs so many bytes."""
+
+    def __init__(self, bytes_per_run):
+        self.bytes_per_run = bytes_per_run
+
+    def probe(self, group):
+        return memory.Probe(self.bytes_per_run, 1.0, 1.0)
+
+
+def sizes(count, bytes_per_run=1.0, **execution):
+    runs = all_runs(Setting(), [{}], range(count))
+    execution = Execution(batching='map', **execution)
+    groups, _ = layout.make_groups(runs, execution, Machine(bytes_per_run), frozenset())
+    assert [run for group in groups for run in group.runs] == runs
+    return [group.size for group in groups]
+
+
+def test_a_cpu_trains_few_runs_at_a_time():
+    assert jax.default_backend() == 'cpu'
+    most = layout.most_side_by_side('map')
+    mlp = trace.replace(Setting(), {'model.name': 'mlp'})
+    for setting in (Setting(), mlp):
+        assert {layout.most_side_by_side(way) for way in candidates(setting)} == {most}
+    assert sizes(3 * most) == [most] * 3
+    assert sizes(2) == [2]
+
+
+def test_the_user_and_the_memory_have_the_last_word(monkeypatch):
+    most = layout.most_side_by_side('map')
+    assert sizes(20, group_size=10) == [10, 10]
+    monkeypatch.setattr(memory, 'free_bytes', lambda: 300)
+    assert sizes(most, bytes_per_run=100.0, memory_share=1.0) == [2, 2]
+
+
+@pytest.mark.parametrize(('way', 'most'), [('map', 32), ('vmap_pallas', 128), ('vmap_matmul', 128)])
+def test_an_accelerator_trains_many(way, most, monkeypatch):
+    monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+    assert layout.most_side_by_side(way) == most

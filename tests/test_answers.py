@@ -1,0 +1,103 @@
+"""What an answer leaves behind, from group results that were made up."""
+
+import json
+import types
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from jaxtweaks import answers, experiment
+from jaxtweaks.data import Dataset
+from jaxtweaks.data.dataset import Split
+from jaxtweaks.sweep.expand import grid
+from jaxtweaks.sweep.workdir import Workdir
+
+EPOCHS = 3
+
+
+def dataset():
+    split = Split(np.zeros((4, 8, 8, 1), np.uint8), np.array([0, 1, 0, 1], np.int32))
+    return Dataset('made up', split, split, split, ('a', 'b'), 'here', 'f', False)
+
+
+def group_of(runs):
+    count = len(runs)
+    error = np.linspace(0.5, 0.2, count)[None] + np.array([0.1, 0.0, 0.05])[:, None]
+    names = ('running', 'train', 'validation', 'test')
+    history = {f'{name}_accuracy': 1 - error for name in names}
+    history |= {f'{name}_loss': 3 * error for name in names}
+    return {
+        'runs': {str(i): run.id for i, run in enumerate(runs)},
+        'history': history,
+        'finals': {name: values[-1] for name, values in history.items()},
+        'confusion': np.ones((count, 2, 2), np.int32),
+        'chosen_epoch': np.full(count, EPOCHS, np.int32),
+        'diverged_at': np.full(count, -1, np.int32),
+        'seconds': 1.0,
+    }
+
+
+def answer_of(path, **values):
+    asked = experiment.build(
+        {
+            'name': 'it',
+            'document': 'TEST §1',
+            'seeds': 2,
+            'sweep': grid('train.batch_size', 8, 16),
+            'train': {'epochs': EPOCHS, 'test_curve': True},
+            **values,
+        }
+    )
+    workdir = Workdir(path)
+    workdir.lock()
+    manifest = {'data': {'label': 'made up'}, 'launches': [{'command': 'test', 'started': 0}]}
+    workdir.write_json('manifest.json', manifest)
+    method = types.SimpleNamespace(dataset=dataset(), axis='epoch', exact=False)
+    answer = answers.write(asked, workdir, [group_of(asked.runs)], method)
+    workdir.unlock()
+    return answer
+
+
+def test_derived_results_are_shown_tested_and_written(tmp_path):
+    answer = answer_of(
+        tmp_path,
+        derive=('stopping',),
+        stopping={
+            'rules': (
+                {'name': 'one', 'kind': 'epochs', 'epochs': 1},
+                {'name': 'all', 'kind': 'epochs', 'epochs': EPOCHS},
+            )
+        },
+        table=('regret',),
+        figures=(
+            {'name': 'regret', 'kind': 'effect', 'title': 'Regret', 'metrics': ('regret',),
+             'x': 'stopping.rule', 'hue': 'train.batch_size'},
+        ),
+        claims=(
+            {'sentence': 'One epoch is too few.', 'source': 'TEST §1', 'kind': 'greater',
+             'metric': 'regret', 'a': {'stopping.rule': 'one'}, 'b': {'stopping.rule': 'all'}},
+        ),
+    )  # fmt: skip
+    assert len(answer.table.rows) == 4
+    assert answer.table.columns[:2] == ('batch size', 'stopping rule')
+    rows = pq.read_table(tmp_path / 'derived.parquet').to_pydict()
+    assert rows['stopping.rule'] == ['one', 'one', 'all', 'all'] * 2
+    assert rows['seed'] == [0, 1] * 4
+    np.testing.assert_allclose(rows['regret'], [0.1, 0.1, 0.05, 0.05] * 2)
+    assert pq.read_table(tmp_path / 'runs.parquet').num_rows == 4
+    (verdict,) = answer.verdicts
+    assert verdict.what == 'regret (test error − that of the best epoch): one minus all'
+    assert verdict.measured == pytest.approx({'one': 0.1, 'all': 0.05})
+    record = json.loads((tmp_path / 'claims.json').read_text())
+    assert record['tweaks'] == ['batch size', 'stopping']
+    assert record['verdicts'][0]['claim']['sentence'] == 'One epoch is too few.'
+    page = answer.report.read_text()
+    assert 'All 4 runs' in page
+    assert 'stopping rule' in page
+
+
+def test_without_derivations_there_is_no_file_of_them(tmp_path):
+    answer = answer_of(tmp_path)
+    assert not (tmp_path / 'derived.parquet').exists()
+    assert len(answer.table.rows) == 2

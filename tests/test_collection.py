@@ -1,0 +1,211 @@
+"""Several experiments by one command: resumed, one of them broken, and looked over."""
+
+import json
+import pathlib
+import re
+
+import pytest
+
+from jaxtweaks import app, collection, provenance
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+TINY = """
+from jaxtweaks.experiment import default_config
+from jaxtweaks.sweep.expand import grid
+
+
+def get_config(size=None):
+    config = default_config({name!r})
+    config.size, config.seeds = 'smoke', 2
+    config.question = 'Does <b>it</b> help?'
+    config.document = 'ROLE §1'
+    config.data.name = 'digits'
+    config.data.train_size, config.data.validation_size, config.data.test_size = 60, 20, 20
+    config.model.name, config.model.hidden = 'mlp', (4,)
+    config.train.batch_size, config.train.epochs = 20, 1
+    config.sweep = grid({field!r}, {values})
+    config.execution.batching = 'map'
+    config.figures = (
+        dict(name='it', kind='effect', title='It', metrics=('test_accuracy',), x={field!r}),
+    )
+    config.claims = (
+        dict(sentence='It is <script>alert(1)</script> so.', source={source!r}, kind='greater',
+             metric='test_accuracy', a={{{field!r}: {a}}}, b={{{field!r}: {b}}},
+             published={{'then': 0.5}}),
+    )
+    return config
+"""
+BROKEN = 'def get_config(size=None):\n    return undefined\n'
+
+
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch):
+    monkeypatch.chdir(ROOT)
+
+
+@pytest.fixture
+def configs(tmp_path):
+    """A folder with two tiny configs, a broken one, and a collection of all three."""
+    folder = tmp_path / 'configs'
+    folder.mkdir()
+    dropout = {'field': 'dropout.hidden', 'values': '0.0, 0.5', 'a': 0.0, 'b': 0.5}
+    batches = {'field': 'train.batch_size', 'values': '10, 20', 'a': 10, 'b': 20}
+    one = TINY.format(name='one', source='MLP-BN §2', **dropout)
+    two = TINY.format(name='two', source='ROLE §3', **batches)
+    (folder / 'one.py').write_text(one)
+    (folder / 'broken.py').write_text(BROKEN)
+    (folder / 'two.py').write_text(two)
+    names = tuple(str(folder / f'{name}.py') for name in ('one', 'broken', 'two'))
+    (folder / 'several.py').write_text(
+        'from ml_collections import ConfigDict\n\n\ndef get_config(size=None):\n'
+        f"    return ConfigDict({{'name': 'all', 'size': size or '', 'experiments': {names!r}}})\n"
+    )
+    return folder
+
+
+def call(capsys, *args):
+    capsys.readouterr()
+    code = app.main(['main.py', *map(str, args)])
+    out, err = capsys.readouterr()
+    return code, out.replace('\n', ' '), err
+
+
+def carry_out(capsys, configs, root, *more):
+    return call(capsys, f'--config={configs / "several.py"}:smoke', f'--workdir={root}', *more)
+
+
+def test_the_rest_goes_on_and_the_broken_one_is_named(capsys, configs, tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, 'commit', lambda: 'a' * 40)
+    root = tmp_path / 'runs'
+    code, out, _ = carry_out(capsys, configs, root)
+    assert code == 2
+    assert 'broken.py:2: NameError' in out
+    assert '1 of 3 failed: broken' in out
+    folder = root / 'overview-smoke'
+    page = (folder / 'overview.html').read_text()
+    assert 'href="../one-smoke/report.html"' in page
+    assert (root / 'two-smoke' / 'report.html').is_file()
+    assert 'Without an answer' in page
+    assert 'broken.py:2: NameError' in page
+    assert page.index('ROLE') < page.index('id="document-2">MLP-BN')
+    assert page.count('<tr class=') == 2
+    assert 'data-tweak="dropout"' in page
+    assert 'data-tweak="batch size"' in page
+    assert 'then: 50.00 %' in page
+    assert 'dropout' in json.loads((root / 'one-smoke' / 'claims.json').read_text())['tweaks']
+    manifest = json.loads((root / 'one-smoke' / 'manifest.json').read_text())
+    command = manifest['launches'][0]['command']
+    assert re.fullmatch(r'python main.py --config=\S*one.py:smoke --workdir=\S*one-smoke', command)
+
+    # Again: nothing is done twice, and what is missing is made.
+    before = (root / 'one-smoke' / 'report.html').stat().st_mtime_ns
+    (root / 'two-smoke' / 'report.html').unlink()
+    (configs / 'broken.py').write_text((configs / 'one.py').read_text().replace("'one'", "'three'"))
+    code, out, _ = carry_out(capsys, configs, root)
+    assert code == 0
+    assert '[1/3] one: finished before' in out
+    assert '[3/3] two: finished before' not in out
+    assert (root / 'one-smoke' / 'report.html').stat().st_mtime_ns == before
+    assert (root / 'two-smoke' / 'report.html').is_file()
+    assert '3 claims of 3 experiments' in (folder / 'overview.md').read_text()
+
+    # Other code: what it says of the old results is said anew.
+    monkeypatch.setattr(provenance, 'commit', lambda: 'b' * 40)
+    _, out, _ = carry_out(capsys, configs, root)
+    assert 'finished before' not in re.sub(r'\d of \d groups finished before', '', out)
+
+
+def test_what_a_config_says_is_escaped_and_only_our_script_runs(capsys, configs, tmp_path):
+    carry_out(capsys, configs, tmp_path / 'runs')
+    folder = tmp_path / 'runs' / 'overview-smoke'
+    page = (folder / 'overview.html').read_text()
+    assert page.count('<script>') == 1
+    assert 'It is &lt;script&gt;alert(1)&lt;/script&gt; so.' in page
+    assert 'default-src &#39;none&#39;' in page or "default-src 'none'" in page
+    assert 'http' not in page.replace('http-equiv', '')
+    text = (folder / 'overview.md').read_text()
+    assert '<script>' not in text.replace('\\<script\\>', '')
+    assert '[one:smoke](<../one-smoke/report.html>)' in text
+
+
+def test_a_dry_run_lists_everything_and_writes_nothing(capsys, configs, tmp_path):
+    root = tmp_path / 'runs'
+    code, out, _ = carry_out(capsys, configs, root, '--dry_run')
+    assert code == 2
+    assert re.search(r'one:smoke: .*about \d+ s.*two:smoke: .*about \d+ s', out)
+    assert 'broken: failed' in out
+    assert not root.exists()
+
+
+def test_an_error_of_ours_does_not_stop_the_rest(capsys, configs, tmp_path, monkeypatch):
+    run_one = collection.laboratory.run
+
+    def run(experiment, *args, **options):
+        if experiment.name == 'one':
+            raise ZeroDivisionError('by nought')
+        return run_one(experiment, *args, **options)
+
+    monkeypatch.setattr(collection.laboratory, 'run', run)
+    code, out, err = carry_out(capsys, configs, tmp_path / 'runs')
+    assert code == 1
+    assert '2 of 3 failed: one, broken' in out
+    assert 'by nought' in err
+    page = (tmp_path / 'runs' / 'overview-smoke' / 'overview.html').read_text()
+    assert 'ZeroDivisionError: by nought' in page
+    assert page.count('<tr class=') == 1
+
+
+def test_any_folders_can_be_looked_over(capsys, configs, tmp_path):
+    for name in ('one', 'two'):
+        code, *_ = call(
+            capsys, f'--config={configs / name}.py', f'--workdir={tmp_path / "there" / name}'
+        )
+        assert code == 0
+    code, out, _ = call(capsys, f'--overview={tmp_path / "there"}')
+    assert code == 0
+    assert '2 claims of 2 experiments' in out
+    assert (
+        'href="../two/report.html"'
+        in (tmp_path / 'there' / 'overview' / 'overview.html').read_text()
+    )
+    target = tmp_path / 'elsewhere'
+    code, *_ = call(capsys, f'--overview={tmp_path / "there" / "one"}', f'--workdir={target}')
+    assert code == 0
+    assert 'there/one/report.html' in (target / 'overview.html').read_text()
+    (tmp_path / 'there' / 'two' / 'claims.json').write_text('[]')
+    call(capsys, f'--overview={tmp_path / "there"}')
+    page = (tmp_path / 'there' / 'overview' / 'overview.html').read_text()
+    assert 'of an earlier version' in page
+    assert page.count('<tr class=') == 1
+
+
+@pytest.mark.parametrize(
+    ('args', 'words'),
+    [
+        (['--overview=nowhere'], 'no folder nowhere'),
+        (['--overview=configs'], 'no finished experiment found in configs'),
+        (['--config={}/several.py', '--config.seeds=3'], 'seeds'),
+        (['--config={}/several.py', '--config.experiments=()'], 'experiments: there are none'),
+        (
+            ['--config={0}/several.py', "--config.experiments=('a.py','a.py')"],
+            "'a.py' is named twice",
+        ),
+        (['--config={}/one.py', "--config.experiments=('a.py',)"], 'experiments'),
+    ],
+)
+def test_a_mistake_is_one_line(capsys, configs, tmp_path, args, words):
+    args = [arg.format(configs) for arg in args]
+    code, _, err = call(capsys, *args, f'--workdir={tmp_path / "w"}')
+    assert code == 2
+    assert err.count('\n') == 1
+    assert words in err
+    assert not (tmp_path / 'w').exists()
+
+
+def test_all_has_every_config(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    found = collection.build(collection.config_file.load(ROOT / 'configs' / 'all.py', 'smoke'))
+    there = {path.stem for path in (ROOT / 'configs').glob('*.py')} - {'all', 'common'}
+    assert {pathlib.Path(path).stem for path in found.experiments} == there
+    assert len(found.experiments) == len(there)
+    assert found.size == 'smoke'

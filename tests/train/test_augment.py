@@ -1,0 +1,226 @@
+"""Augmentation against hand-drawn pictures, SciPy in float64, and the laws of its draws."""
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import ndimage, stats
+
+from jaxtweaks.config.settings import Augment
+from jaxtweaks.train.augment import augment, rotate, shift
+
+KEY = jax.random.key(3)
+ALL = Augment(flip=0.5, shift=1.5, rotate=20.0, brightness=0.5, contrast=0.5, cutout=2.0)
+NAMES = [field.name for field in dataclasses.fields(Augment)]
+GEOMETRY = ('flip', 'shift', 'rotate')
+
+
+def picture(*rows):
+    """One image of one channel."""
+    return jnp.asarray(rows, jnp.float32)[None, :, :, None]
+
+
+def noise(*shape):
+    return np.random.default_rng(0).normal(size=shape)
+
+
+def slopes(count, side):
+    """Images whose channels are the row and the column: they show how they were moved."""
+    places = np.stack(np.meshgrid(*[np.arange(side)] * 2, indexing='ij'), -1)
+    return jnp.asarray(np.broadcast_to(places, (count, side, side, 2)), jnp.float32)
+
+
+@functools.partial(jax.jit, static_argnames='name')
+def apply(key, images, name, strength):
+    return augment(key, images, dataclasses.replace(Augment(), **{name: strength}))
+
+
+def test_shift_by_hand():
+    image = picture([1, 2, 3], [4, 5, 6], [7, 8, 9])
+    expected = picture([2, 3, 3], [2, 3, 3], [5, 6, 6])
+    assert np.array_equal(shift(image, jnp.array([1]), jnp.array([-1])), expected)
+    assert np.array_equal(shift(image, jnp.array([9]), jnp.array([9])), jnp.ones((1, 3, 3, 1)))
+
+
+def test_shift_is_scipys():
+    images = noise(5, 6, 8, 3).astype(np.float32)
+    down, right = np.array([0, 2, -3, 5, -6]), np.array([0, -1, 4, -7, 3])
+    got = shift(jnp.asarray(images), jnp.asarray(down), jnp.asarray(right))
+    for i, image in enumerate(images):
+        expected = ndimage.shift(image, (down[i], right[i], 0), order=0, mode='nearest')
+        assert np.array_equal(got[i], expected)
+
+
+def test_rotate_by_hand():
+    image = picture([1, 2, 3], [4, 5, 6], [7, 8, 9])
+    quarter = rotate(image, jnp.array([90.0]))
+    np.testing.assert_allclose(quarter, picture([3, 6, 9], [2, 5, 8], [1, 4, 7]), atol=1e-5)
+    # A point at distance 1 right of the centre goes up along the circle; cos 45° = 0.7071.
+    dot = picture([0, 0, 0], [0, 0, 1], [0, 0, 0])
+    c = np.sqrt(0.5)
+    expected = picture([0, (1 - c) * c, 0], [0, 0, (1 - c) * c], [0, 0, 0])
+    got = rotate(dot, jnp.array([45.0]))
+    np.testing.assert_allclose(got[0, [0, 1], [1, 2]], expected[0, [0, 1], [1, 2]], atol=1e-6)
+
+
+@pytest.mark.parametrize(('height', 'width'), [(7, 7), (6, 9), (32, 32)])
+def test_rotate_is_bilinear_interpolation(height, width):
+    images = noise(4, height, width, 2)
+    degrees = np.array([0.0, 13.0, -71.5, 200.0])
+    got = rotate(jnp.asarray(images, jnp.float32), jnp.asarray(degrees, jnp.float32))
+    centre = (np.array([height, width]) - 1) / 2
+    places = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing='ij'))
+    for image, angle, result in zip(images, np.deg2rad(degrees), got, strict=True):
+        back = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        source = np.einsum('ij,jhw->ihw', back, places - centre[:, None, None])
+        source += centre[:, None, None]
+        for channel in range(2):
+            expected = ndimage.map_coordinates(image[..., channel], source, order=1, mode='nearest')
+            np.testing.assert_allclose(result[..., channel], expected, atol=2e-4)
+
+
+def test_flips_mirror_left_and_right_with_their_probability():
+    image = jnp.broadcast_to(picture([1, 2, 3], [4, 5, 6]), (4_000, 2, 3, 1))
+    flipped = apply(KEY, image, 'flip', 0.3)
+    mirrored = np.asarray(flipped[:, 0, 0, 0] == 3)
+    expected = picture([3, 2, 1], [6, 5, 4])
+    assert np.array_equal(flipped[mirrored], np.broadcast_to(expected, flipped[mirrored].shape))
+    assert np.array_equal(flipped[~mirrored], image[~mirrored])
+    assert stats.binomtest(int(mirrored.sum()), 4_000, 0.3).pvalue > 1e-3
+    assert np.array_equal(apply(KEY, image, 'flip', 1.0), image[:, :, ::-1])
+
+
+@pytest.mark.parametrize(
+    ('largest', 'law'),
+    [
+        (2.0, {-2: 0.2, -1: 0.2, 0: 0.2, 1: 0.2, 2: 0.2}),
+        (0.5, {-1: 0.25, 0: 0.5, 1: 0.25}),
+        (1.25, {-2: 1 / 14, -1: 2 / 7, 0: 2 / 7, 1: 2 / 7, 2: 1 / 14}),
+    ],
+)
+def test_shifts_are_whole_pixels_and_uniform(largest, law):
+    moved = apply(KEY, slopes(4_000, 9), 'shift', largest)
+    pixels = 4 - np.asarray(moved[:, 4, 4])
+    for axis in range(2):
+        counts = [np.sum(pixels[:, axis] == value) for value in law]
+        assert sum(counts) == 4_000
+        assert stats.chisquare(counts, 4_000 * np.array(list(law.values()))).pvalue > 1e-3
+    assert abs(np.corrcoef(pixels.T)[0, 1]) < 4 / np.sqrt(4_000)
+
+
+def test_rotations_are_uniform():
+    # Bilinear interpolation is exact on slopes.
+    turned = np.asarray(apply(KEY, slopes(2_000, 9), 'rotate', 30.0), np.float64)
+    right = turned[:, 4, 5] - turned[:, 4, 4]
+    degrees = np.rad2deg(np.arctan2(right[:, 0], right[:, 1]))
+    assert stats.kstest(degrees, stats.uniform(-30, 60).cdf).pvalue > 1e-3
+
+
+def test_brightness_adds_one_uniform_number_to_each_image():
+    images = noise(2_000, 3, 3, 2).astype(np.float32)
+    added = np.asarray(apply(KEY, jnp.asarray(images), 'brightness', 0.7)) - images
+    np.testing.assert_allclose(added, np.broadcast_to(added[:, :1, :1, :1], added.shape), atol=1e-5)
+    assert stats.kstest(added[:, 0, 0, 0], stats.uniform(-0.7, 1.4).cdf).pvalue > 1e-3
+
+
+def test_contrast_scales_each_image_about_its_mean():
+    images = 3 + noise(2_000, 3, 3, 2)
+    scaled = apply(KEY, jnp.asarray(images, jnp.float32), 'contrast', 0.4)
+    mean = images.mean((1, 2, 3), keepdims=True)
+    np.testing.assert_allclose(np.mean(scaled, (1, 2, 3), keepdims=True), mean, rtol=1e-5)
+    deviations = np.asarray(scaled, np.float64).std((1, 2, 3)) / images.std((1, 2, 3))
+    expected = mean + deviations[:, None, None, None] * (images - mean)
+    np.testing.assert_allclose(scaled, expected, atol=1e-4)
+    assert stats.kstest(deviations, stats.uniform(0.6, 0.8).cdf).pvalue > 1e-3
+
+
+@pytest.mark.parametrize('side', [1.0, 3.0, 4.0, 2.5, 0.5])
+def test_cutout_blanks_a_square_anywhere(side):
+    """Each row is covered with the probability that its centre is within side/2 of the middle."""
+    height, width, count = 5, 7, 6_000
+    images = 1 + jnp.abs(jnp.asarray(noise(count, height, width, 2), jnp.float32))
+    after = apply(KEY, images, 'cutout', side)
+    blank = np.asarray(after == 0)
+    assert np.array_equal(after[~blank], images[~blank])
+    assert np.array_equal(blank[..., 0], blank[..., 1])
+    blank = blank[..., 0]
+    rows, columns = blank.any(2), blank.any(1)
+    assert np.array_equal(blank, rows[:, :, None] & columns[:, None, :])
+    covered = []
+    for size in (height, width):
+        y = np.arange(size)
+        covered.append(np.minimum(y + side / 2, size - 0.5) - np.maximum(y - side / 2, -0.5))
+    expected = np.outer(*covered) / (height * width)
+    error = np.sqrt(expected * (1 - expected) / count)
+    assert np.all(np.abs(blank.mean(0) - expected) < 5 * error + 1e-9)
+    # What is covered is one piece, of the side's length where it is not cut off.
+    edges = np.abs(np.diff(rows.astype(int), axis=1)).sum(1)
+    assert edges.max() <= 2
+    inner = rows[~rows[:, 0] & ~rows[:, -1] & rows.any(1)]
+    assert set(inner.sum(1)) <= {int(np.floor(side)) or 1, int(np.ceil(side))}
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_zero_is_the_identity_to_the_bit(name):
+    images = jnp.asarray(noise(6, 5, 5, 3), jnp.float32)
+    images = images.at[0, :3, :3].set(-0.0).at[1, 2, 2].set(jnp.inf)
+    strength = getattr(ALL, name)
+    each = jax.vmap(apply, (None, None, None, 0))(KEY, images, name, jnp.array([0.0, strength]))
+    assert np.asarray(each[0]).tobytes() == np.asarray(images).tobytes()
+    assert np.asarray(each[1]).tobytes() != np.asarray(images).tobytes()
+    assert augment(KEY, images, Augment()) is images
+
+
+def test_all_at_zero_is_the_identity_to_the_bit():
+    images = jnp.asarray(noise(6, 5, 5, 3), jnp.float32).at[0, :3, :3].set(-0.0)
+    zeros = dataclasses.astuple(Augment())
+    off = jax.jit(lambda *strengths: augment(KEY, images, Augment(*strengths)))(*zeros)
+    assert np.asarray(off).tobytes() == np.asarray(images).tobytes()
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_draws_differ_between_images_and_keys_and_not_between_runs_side_by_side(name):
+    images = jnp.broadcast_to(jnp.asarray(noise(1, 6, 6, 2), jnp.float32), (32, 6, 6, 2))
+    strength = getattr(ALL, name)
+    alone = np.asarray(apply(KEY, images, name, strength))
+    assert len(np.unique(alone.reshape(32, -1), axis=0)) > 1
+    assert np.array_equal(alone, apply(KEY, images, name, strength))
+    assert not np.array_equal(alone, apply(jax.random.key(4), images, name, strength))
+    other = jnp.asarray([strength / 2, strength])
+    side_by_side = jax.vmap(apply, (None, None, None, 0))(KEY, images, name, other)
+    np.testing.assert_allclose(side_by_side[1], alone, rtol=1e-6, atol=1e-6)
+    assert not np.allclose(side_by_side[0], alone)
+
+
+@pytest.mark.parametrize('name', ['brightness', 'cutout'])
+def test_draws_do_not_depend_on_what_else_is_on(name):
+    """Of images of one value, flips, shifts, rotations and contrast leave nothing to see."""
+    images = jnp.full((50, 6, 6, 1), 2.0)
+    alone = apply(KEY, images, name, getattr(ALL, name))
+    others = {'brightness': 0.0, 'cutout': 0.0} | {name: getattr(ALL, name)}
+    together = augment(KEY, images, dataclasses.replace(ALL, **others))
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+    assert not np.allclose(alone, images)
+
+
+@pytest.mark.parametrize('shape', [(3, 1, 1, 1), (3, 1, 1, 5), (1, 4, 7, 3), (2, 40, 1, 1)])
+def test_any_shape_keeps_its_shape_and_type(shape):
+    with jax.numpy_dtype_promotion('strict'):
+        strengths = jax.tree.map(jnp.float32, dataclasses.astuple(ALL))
+        call = jax.jit(lambda images, *rest: augment(KEY, images, Augment(*rest)))
+        result = call(jnp.asarray(noise(*shape), jnp.float32), *strengths)
+        assert (result.shape, result.dtype) == (shape, jnp.float32)
+        assert np.all(np.isfinite(result))
+
+
+@pytest.mark.parametrize('name', GEOMETRY)
+def test_geometry_brings_in_no_values_beyond_the_images_own(name):
+    images = jnp.asarray(noise(50, 6, 6, 2), jnp.float32)
+    moved = np.asarray(apply(KEY, images, name, {'flip': 1.0, 'shift': 5.0, 'rotate': 180.0}[name]))
+    for channel in range(2):
+        ours, theirs = images[..., channel], moved[..., channel]
+        assert np.all(theirs.max((1, 2)) <= ours.max((1, 2)) + 1e-5)
+        assert np.all(theirs.min((1, 2)) >= ours.min((1, 2)) - 1e-5)

@@ -1,0 +1,140 @@
+"""Evaluation against NumPy in float64: batches that do not divide, calibration, many masks."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_training import CLASSES, VALIDATION, data
+
+from jaxtweaks.train import evaluate
+
+DATA = data()
+LABELS = np.asarray(DATA.validation.labels)
+RNG = np.random.default_rng(1)
+WEIGHTS = RNG.normal(size=(16, CLASSES)) / 4
+
+
+def network(x):
+    return x.reshape(len(x), -1) @ jnp.asarray(WEIGHTS, jnp.float32)
+
+
+def expected_logits():
+    images = np.asarray(DATA.validation.images, np.float64)
+    x = (images - np.asarray(DATA.mean)) * np.asarray(DATA.inverse_deviation)
+    return x.reshape(len(x), -1) @ WEIGHTS
+
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max(-1, keepdims=True))
+    return exponentials / exponentials.sum(-1, keepdims=True)
+
+
+@pytest.mark.parametrize('size', [1, 5, 13, 500])
+def test_evaluation(size, monkeypatch):
+    """13 images in batches of 5 (the last not full), of exactly 13, and of no more than 13."""
+    monkeypatch.setattr(evaluate, 'BATCH', size)
+    found = evaluate.evaluate(network, DATA, DATA.validation, CLASSES, keep_logits=True)
+    logits = expected_logits()
+    p = softmax(logits)
+    assert np.allclose(found['logits'], logits, rtol=1e-4, atol=1e-5)
+    losses = -np.log(p[np.arange(VALIDATION), LABELS])
+    assert float(found['loss']) == pytest.approx(losses.mean(), rel=1e-5)
+    assert float(found['accuracy']) == pytest.approx(np.mean(p.argmax(1) == LABELS), rel=1e-6)
+    confusion = np.zeros((CLASSES, CLASSES))
+    np.add.at(confusion, (LABELS, p.argmax(1)), 1)
+    assert np.array_equal(found['confusion'], confusion)
+    confidence, correct = p.max(1), p.argmax(1) == LABELS
+    edges = np.linspace(0, 1, evaluate.CALIBRATION_BINS + 1)
+    for k, (low, high) in enumerate(itertools.pairwise(edges)):
+        inside = (confidence > low) & (confidence <= high)
+        wanted = [inside.sum(), confidence[inside].sum(), correct[inside].sum()]
+        assert np.allclose(found['calibration'][:, k], wanted, rtol=1e-5)
+
+
+def test_calibration_error_by_hand():
+    """Three images in a bin, one in another: (|2 − 1.8| + |0 − 0.6|) / 4."""
+    bins = np.zeros((3, evaluate.CALIBRATION_BINS), np.float32)
+    bins[:, 8] = 3, 1.8, 2
+    bins[:, 14] = 1, 0.6, 0
+    assert float(evaluate.calibration_error(bins)) == pytest.approx(0.2, rel=1e-6)
+
+
+def test_overconfidence_by_hand():
+    """The same images: (1.8 + 0.6 − 2) / 4; their errors in two bins do not cancel above."""
+    bins = np.zeros((3, evaluate.CALIBRATION_BINS), np.float32)
+    bins[:, 8] = 3, 1.8, 2
+    bins[:, 14] = 1, 0.6, 0
+    assert float(evaluate.overconfidence(bins)) == pytest.approx(0.1, rel=1e-6)
+
+
+def test_a_probability_on_a_boundary_belongs_to_the_bin_below():
+    p = jnp.array([[0.2, 0.2, 0.2, 0.2, 0.2], [1.0, 0, 0, 0, 0]])
+    found = evaluate.calibration(p, jnp.array([0, 1]), jnp.array([True, True]))
+    assert list(found[0]) == [0, 0, 1, *[0] * 11, 1]
+    assert list(found[2]) == [0, 0, 1, *[0] * 12]
+
+
+def test_a_network_that_diverged_predicts_nothing():
+    found = evaluate.evaluate(lambda x: network(x) * jnp.nan, DATA, DATA.validation, CLASSES)
+    assert np.isnan(found['loss'])
+    assert np.isnan(found['accuracy'])
+
+
+@pytest.mark.parametrize('size', [5, 500])
+def test_monte_carlo_is_the_mean_of_probabilities(size, monkeypatch):
+    """Masks that multiply the logits by 0.5, 1.0, 1.5, …"""
+    monkeypatch.setattr(evaluate, 'BATCH', size)
+    found = evaluate.monte_carlo(
+        lambda mask, batch, x: network(x) * (mask + 1) / 2, DATA, DATA.validation, (1, 4, 3)
+    )
+    for n in (1, 3, 4):
+        p = np.mean([softmax(expected_logits() * (m + 1) / 2) for m in range(n)], 0)
+        loss = -np.log(p[np.arange(VALIDATION), LABELS]).mean()
+        assert float(found[n]['loss']) == pytest.approx(loss, rel=1e-5)
+        assert float(found[n]['accuracy']) == pytest.approx(np.mean(p.argmax(1) == LABELS))
+
+
+def test_masks_that_drop_nothing_leave_every_average_the_same():
+    found = evaluate.monte_carlo(
+        lambda mask, batch, x: network(x), DATA, DATA.validation, (1, 7, 50)
+    )
+    for n in (7, 50):
+        assert jax.tree.map(float, found[n]) == jax.tree.map(float, found[1])
+
+
+def test_probabilities_that_underflow_are_averaged_all_the_same():
+    """Logits thousands apart, as large initial weights give them."""
+    logits = np.random.default_rng(3).normal(size=(4, VALIDATION, CLASSES)) * 3000
+    found = evaluate.monte_carlo(
+        lambda mask, batch, x: jnp.asarray(logits, jnp.float32)[mask],
+        DATA,
+        DATA.validation,
+        (4,),
+    )
+    log_p = logits - logits.max(-1, keepdims=True)
+    log_p -= np.log(np.exp(log_p).sum(-1, keepdims=True))
+    mean = np.logaddexp.reduce(log_p, 0) - np.log(4)
+    loss = -mean[np.arange(VALIDATION), LABELS].mean()
+    assert float(found[4]['loss']) == pytest.approx(loss, rel=1e-5)
+    assert float(found[4]['accuracy']) == pytest.approx(np.mean(mean.argmax(1) == LABELS))
+
+
+def test_masks_and_batches_are_told_apart(monkeypatch):
+    monkeypatch.setattr(evaluate, 'BATCH', 5)
+    seen = []
+
+    def sampled(mask, batch, x):
+        jax.debug.callback(lambda *pair: seen.append(tuple(map(int, pair))), mask, batch)
+        return network(x)
+
+    jax.block_until_ready(evaluate.monte_carlo(sampled, DATA, DATA.validation, (2,)))
+    jax.effects_barrier()
+    assert sorted(seen) == [(m, b) for m in range(2) for b in (0, 5, 10)]
+
+
+def test_probabilities_of_a_grid(monkeypatch):
+    monkeypatch.setattr(evaluate, 'BATCH', 4)
+    found = evaluate.probabilities(network, DATA, DATA.validation.images)
+    assert np.allclose(found, softmax(expected_logits()), rtol=1e-4, atol=1e-6)

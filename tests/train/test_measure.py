@@ -1,0 +1,49 @@
+"""Norms, shares, histograms and the variance of gradients, against NumPy."""
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtweaks.train import measure
+
+PARAMS = {
+    'Dense_0': {'kernel': jnp.array([[3.0, 0.0005], [0.0, -4.0]]), 'bias': jnp.array([7.0, 7.0])},
+    'BatchNorm_0': {'scale': jnp.array([9.0])},
+}
+
+
+def test_only_kernels_are_weights():
+    assert float(measure.weight_norm(PARAMS)) == pytest.approx(np.sqrt(25 + 0.0005**2))
+    assert float(measure.small_weights(PARAMS)) == 0.5
+    assert measure.count_parameters(PARAMS) == 7
+
+
+def test_histogram():
+    weights = np.random.default_rng(0).normal(size=500).astype(np.float32)
+    counts, edges = measure.weight_histogram({'kernel': jnp.asarray(weights)}, 11)
+    largest = np.abs(weights).max()
+    wanted, _ = np.histogram(weights, np.linspace(-largest, largest, 12))
+    assert np.allclose(edges, np.linspace(-largest, largest, 12), rtol=1e-6)
+    assert counts.sum() == 500
+    assert np.abs(np.asarray(counts) - wanted).max() <= 1  # one weight on a rounded edge
+
+
+def test_histogram_of_zeros():
+    counts, edges = measure.weight_histogram({'kernel': jnp.zeros(5)}, 3)
+    assert list(counts) == [0, 5, 0]
+    assert not np.any(edges)
+
+
+def test_gradient_moments():
+    gradients = np.random.default_rng(2).normal(size=(6, 4)).astype(np.float32) + 1
+    stacked = jnp.asarray(gradients)
+    found = measure.gradient_moments(lambda i: {'a': stacked[i, :1], 'b': stacked[i, 1:]}, 6)
+    exact = gradients.astype(np.float64)
+    assert float(found[0]) == pytest.approx(exact.var(0, ddof=1).sum(), rel=1e-4)
+    assert float(found[1]) == pytest.approx(np.linalg.norm(exact.mean(0)), rel=1e-5)
+
+
+def test_batches_that_agree_have_no_variance():
+    variance, norm = measure.gradient_moments(lambda i: jnp.array([3.0, 4.0]), 4)
+    assert float(variance) == pytest.approx(0, abs=1e-5)
+    assert float(norm) == 5

@@ -1,0 +1,61 @@
+"""Which images and labels a run trains on."""
+
+import jax
+import numpy as np
+import pytest
+
+from jaxtweaks.config.settings import Data
+from jaxtweaks.train.data import epoch_order, training_labels, used
+
+COUNT = 1000
+
+
+def order(seed=0, epoch=0, **config):
+    return np.asarray(epoch_order(Data(**config), np.uint32(seed), np.int32(epoch), COUNT))
+
+
+def test_the_whole_set_once():
+    assert sorted(order()) == list(range(COUNT))
+
+
+@pytest.mark.parametrize(('share', 'inside'), [(0.3, 300), (0.0001, 1), (0.9996, 1000)])
+def test_a_share_is_the_first_images_again_and_again(share, inside):
+    found = order(share=share)
+    assert used(Data(share=share), COUNT) == inside
+    assert sorted(found[:inside]) == list(range(inside))
+    assert np.array_equal(found, np.resize(found[:inside], COUNT))
+
+
+def test_traced_at_the_whole_nothing_changes():
+    traced = jax.jit(
+        lambda share, boot: epoch_order(Data(share=share, bootstrap=boot), 0, 0, COUNT)
+    )
+    assert np.array_equal(traced(1.0, 0.0), order())
+
+
+def test_a_bootstrap_sample():
+    """Drawn with replacement: about 1 − 1/e of the images are in it, the same in every epoch."""
+    first, second = (order(epoch=e, bootstrap=1.0) for e in (0, 1))
+    assert sorted(first) == sorted(second)
+    assert not np.array_equal(first, second)
+    assert sorted(order(seed=1, bootstrap=1.0)) != sorted(first)
+    distinct = [len(set(order(seed=s, bootstrap=1.0))) / COUNT for s in range(20)]
+    # Standard deviation of one share: √((1/e)(1 − 2/e) / COUNT) ≈ 0.0099.
+    assert np.mean(distinct) == pytest.approx(1 - np.exp(-1), abs=5 * 0.0099 / np.sqrt(20))
+
+
+def test_a_bootstrap_sample_of_a_share_stays_inside_it():
+    assert order(bootstrap=1.0, share=0.1).max() < 100
+
+
+def test_noisy_labels_are_the_same_for_good():
+    labels = np.arange(COUNT) % 10
+    noisy = lambda seed, rate: np.asarray(
+        training_labels(Data(label_noise=rate), np.uint32(seed), labels, 10)
+    )
+    assert np.array_equal(noisy(0, 0.0), labels)
+    assert np.array_equal(noisy(0, 0.2), noisy(0, 0.2))
+    assert not np.array_equal(noisy(0, 0.2), noisy(1, 0.2))
+    # 5 standard deviations of a share of 1000.
+    assert np.mean(noisy(0, 0.2) != labels) == pytest.approx(0.2, abs=5 * np.sqrt(0.16 / COUNT))
+    assert np.all(noisy(0, 1.0) != labels)
