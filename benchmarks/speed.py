@@ -1,7 +1,7 @@
 """jaxtweaks against what its users would pick instead: images a second, interleaved, medians.
 
     pip install -e '.[bench]'        # with a PyTorch of your choice installed before
-    python benchmarks/speed.py [--only cnn_R16_B32] [--seconds 1] [--out speed.json]
+    python -m benchmarks.speed [--only cnn_R16_B32] [--seconds 1] [--out speed.json]
 
 All contenders of a case train the same network with the same optimiser on the same images, which
 lie on the device; each gathers and scales its own batches. Every ratio is jaxtweaks' speed over the
@@ -9,57 +9,25 @@ peer's, so more than 1 means faster.
 """
 
 import argparse
-import json
-import os
 import sys
 import time
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks import setup
 from benchmarks.peers import flax_plain
+from benchmarks.setup import Ours
 from benchmarks.timing import interleaved
-from jaxtweaks import provenance
-from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Model, Optim, Setting, Train
-from jaxtweaks.sweep import memory
-from jaxtweaks.sweep.compiled import GroupProgram, candidates, stack_runs
-from jaxtweaks.sweep.plan import Group, all_runs
-from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
+from jaxtweaks.train.program import DeviceData
 
-IMAGES = 8_000
 # Floating-point operations of one image of the CNN: forward, and both gradients.
 CNN_FLOP = 122.7e6
-
-
-class Ours:
-    """A group of runs, trained as a sweep trains it, in the way that is fastest here."""
-
-    def __init__(self, setting: Setting, runs: int, data: DeviceData):
-        """Measures the ways of batching first."""
-        members = tuple(all_runs(setting, [{}], range(runs)))
-        off = trace.off_everywhere([setting])
-        program = Program(trace.split(setting, off)[0], IMAGES, 10)
-        found = {}
-        for way in candidates(setting):
-            compiled = GroupProgram(program, way)
-            cost = memory.probe(Group(members, runs, way, off), compiled, data)
-            found[way] = (cost.seconds_per_image, compiled)
-        self.way = min(found, key=lambda way: found[way][0])
-        self.compiled = found[self.way][1]
-        self._args = stack_runs(members, off)
-        self._data = data
-        self._state = self.compiled.init(*self._args, data)
-
-    def train(self, steps: int) -> None:
-        """`steps` steps of every run."""
-        state = self.compiled.advance(*self._args, self._state, self._data, 0, 1, 1 + steps)
-        self._state = jax.block_until_ready(state)
 
 
 def cases() -> dict[str, dict]:
@@ -127,35 +95,27 @@ def matmul_peak(seconds: float = 0.5) -> float:
     return best
 
 
-def make_data(seed: int = 0) -> tuple[np.ndarray, np.ndarray, DeviceData]:
-    """Random images and labels, and the same on the device."""
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, (IMAGES, 32, 32, 3), dtype=np.uint8)
-    labels = rng.integers(0, 10, IMAGES).astype(np.int32)
-    split = DeviceSplit(jnp.asarray(images), jnp.asarray(labels))
-    shape = images.shape[1:]
-    data = DeviceData(
-        split, split, split, jnp.full(shape, 128.0), jnp.full(shape, 1 / 128, jnp.float32)
-    )
-    return images, labels, data
-
-
 def main() -> None:
     """Runs the cases, prints a table, writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--only', help='a case, or the beginning of its name')
+    parser.add_argument('--without', default='', help='peers to leave out, as naive or func.vmap')
     parser.add_argument('--seconds', type=float, default=1.0, help='of each turn')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--out', help='a JSON file')
     flags = parser.parse_args()
-    images, labels, data = make_data()
+    images, labels, data = setup.make_data()
     rows = []
     for name, case in cases().items():
         if flags.only and not name.startswith(flags.only):
             continue
         setting, runs = case['setting'], case['runs']
         found = contenders(setting, runs, images, labels, data)
-        trainers = {peer: contender.train for peer, contender in found.items()}
+        trainers = {
+            peer: contender.train
+            for peer, contender in found.items()
+            if not flags.without or flags.without not in peer
+        }
         seconds = interleaved(trainers, flags.seconds, flags.rounds)
         ours = seconds['jaxtweaks']
         row = {
@@ -170,15 +130,7 @@ def main() -> None:
             row['share_of_matmul_peak'] = row['images_per_second'] * CNN_FLOP / matmul_peak()
         rows.append(row)
         print(_line(row), flush=True)
-    if flags.out:
-        record = {
-            'device': provenance.device(),
-            'versions': provenance.versions() | _torch(),
-            'commit': provenance.commit(),
-            'command': 'python ' + ' '.join([os.path.relpath(sys.argv[0]), *sys.argv[1:]]),
-            'rows': rows,
-        }
-        Path(flags.out).write_text(json.dumps(record, indent=2) + '\n')
+    setup.write(flags.out, rows=rows)
 
 
 def _line(row: dict) -> str:
@@ -188,14 +140,6 @@ def _line(row: dict) -> str:
     return (
         f'{row["case"]} ({row["batching"]}): {row["images_per_second"]:,.0f} img/s: {ratios}{peak}'
     )
-
-
-def _torch() -> dict[str, str]:
-    try:
-        import torch
-    except ImportError:
-        return {}
-    return {'torch': torch.__version__}
 
 
 if __name__ == '__main__':

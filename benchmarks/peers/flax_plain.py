@@ -40,12 +40,15 @@ class PlainMLP(nn.Module):
 
 
 class Flax:
-    """Trains `runs` networks; `naive` maps one step over them with jax.vmap."""
+    """Trains `runs` networks, by a loop in Python, or by mapping one step over them.
 
-    def __init__(self, model, optimiser, images, labels, runs, batch, naive):
+    `naive` maps with jax.vmap, `mapped` with jax.lax.map.
+    """
+
+    def __init__(self, model, optimiser, images, labels, runs, batch, naive, mapped=False):
         """images uint8 [N, …], labels [N]: on the device from here on."""
         self._images, self._labels = jnp.asarray(images), jnp.asarray(labels)
-        self._runs, self._batch, self._naive = runs, batch, naive
+        self._runs, self._batch, self._naive = runs, batch, naive or mapped
         example = jnp.zeros((2, *images.shape[1:]))
 
         def init(key):
@@ -69,7 +72,14 @@ class Flax:
             return optax.apply_updates(params, updates), new_stats, moments
 
         keys = jax.random.split(jax.random.key(0), runs)
-        if naive:
+        if mapped:
+
+            def all_steps(state, index, images, labels):
+                return jax.lax.map(lambda one: step(*one, images, labels), (state, index))
+
+            self._state = jax.jit(jax.vmap(init))(keys)
+            self._step = jax.jit(all_steps, donate_argnums=0)
+        elif naive:
             self._state = jax.jit(jax.vmap(init))(keys)
             self._step = jax.jit(jax.vmap(step, (0, 0, None, None)), donate_argnums=0)
         else:

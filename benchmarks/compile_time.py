@@ -1,0 +1,80 @@
+"""Seconds to compile each config's programs from an empty cache, at the size `quick`.
+
+    python -m benchmarks.compile_time [--only dropout_rate] [--size quick] [--out compile_time.json]
+
+For each program of a config (runs that share their static part): tracing and compiling of the
+initial weights, a step, an epoch's end and the final test, as the first group of a sweep does it,
+without JAX's cache on disk. What later programs share with earlier ones is compiled once, as in a
+sweep. Images are random, of CIFAR-10's shape: compilation does not look at them.
+"""
+
+import argparse
+import importlib
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+
+from benchmarks import setup
+from jaxtweaks.config import trace
+from jaxtweaks.experiment import Experiment, build
+from jaxtweaks.sweep.compiled import GroupProgram, candidates, stack_runs
+from jaxtweaks.sweep.layout import most_side_by_side
+from jaxtweaks.sweep.plan import by_program, into_groups
+from jaxtweaks.train.program import Program
+
+IMAGES = 1_000
+# Such modules in configs/ are no configs.
+NOT_CONFIGS = ('__init__', 'common')
+
+
+def configs() -> list[str]:
+    """Names of all configs."""
+    folder = Path(__file__).parents[1] / 'configs'
+    return sorted(path.stem for path in folder.glob('*.py') if path.stem not in NOT_CONFIGS)
+
+
+def measure(experiment: Experiment, data, first: int | None) -> list[float]:
+    """Seconds for each program, or the first so many of them."""
+    runs = experiment.runs
+    off = trace.off_everywhere(run.setting for run in runs)
+    found = []
+    for static, members in list(by_program(runs, off).items())[:first]:
+        way = candidates(static)[0]
+        group = into_groups(members, most_side_by_side(way), way, off)[0]
+        program = Program(static, len(data.training.labels), 10)
+        started = time.perf_counter()
+        compiled = GroupProgram(program, way)
+        hyper, seeds = stack_runs(group.padded(), off)
+        state = compiled.init(hyper, seeds, data)
+        state = compiled.advance(hyper, seeds, state, data, 0, 0, 1)
+        state, _ = compiled.end_epoch(hyper, seeds, state, data, 0)
+        jax.block_until_ready(compiled.finish(hyper, seeds, state, data))
+        found.append(time.perf_counter() - started)
+    return found
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measures, prints, writes JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--only', nargs='+', choices=configs(), default=configs())
+    parser.add_argument('--size', choices=('smoke', 'quick', 'paper'), default='quick')
+    parser.add_argument('--first', type=int, help='only so many programs of each config')
+    parser.add_argument('--out', help='a JSON file')
+    flags = parser.parse_args(argv)
+    *_, data = setup.make_data(IMAGES)
+    found = {}
+    for name in flags.only:
+        config = importlib.import_module(f'configs.{name}').get_config(flags.size)
+        found[name] = measure(build(config), data, flags.first)
+        each = ', '.join(f'{seconds:.1f}' for seconds in found[name])
+        print(
+            f'{name}: {len(found[name])} programs, the slowest {max(found[name]):.1f} s ({each})',
+            flush=True,
+        )
+    setup.write(flags.out, seconds=found)
+
+
+if __name__ == '__main__':
+    main()

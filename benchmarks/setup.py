@@ -1,0 +1,100 @@
+"""What the benchmarks share: random images, a group trained as a sweep does it, and the record."""
+
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtweaks import provenance
+from jaxtweaks.config import trace
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.sweep import memory
+from jaxtweaks.sweep.compiled import GroupProgram, candidates, stack_runs
+from jaxtweaks.sweep.plan import Group, all_runs
+from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
+
+IMAGES = 8_000
+# Evaluation is compiled, for its memory, but is not what is timed.
+EVALUATED = 500
+
+
+class Ours:
+    """A group of runs, trained as a sweep trains it.
+
+    Attributes:
+      way: how the runs are batched.
+      compiled: the group's program.
+      failed: the ways that could not be measured, and why.
+    """
+
+    def __init__(
+        self, setting: Setting, runs: int, data: DeviceData, ways: Sequence[str] | None = None
+    ):
+        """Measures the ways of batching first, if there are several; None for all candidates."""
+        train = dataclasses.replace(setting.train, train_eval_size=EVALUATED)
+        setting = dataclasses.replace(setting, train=train)
+        members = tuple(all_runs(setting, [{}], range(runs)))
+        off = trace.off_everywhere([setting])
+        program = Program(trace.split(setting, off)[0], len(data.training.labels), 10)
+        found, self.failed = {}, {}
+        for way in ways or candidates(setting):
+            compiled = GroupProgram(program, way)
+            try:
+                cost = memory.probe(Group(members, runs, way, off), compiled, data)
+            except Exception as error:
+                self.failed[way] = f'{type(error).__name__}: {str(error)[:300]}'
+                continue
+            found[way] = (cost, compiled)
+        if not found:
+            raise RuntimeError(f'nothing works: {self.failed}')
+        self.way = min(found, key=lambda way: found[way][0].seconds_per_image)
+        self.cost, self.compiled = found[self.way]
+        self.args = stack_runs(members, off)
+        self._data = data
+        self._state = self.compiled.init(*self.args, data)
+
+    def train(self, steps: int) -> None:
+        """`steps` steps of every run."""
+        state = self.compiled.advance(*self.args, self._state, self._data, 0, 1, 1 + steps)
+        self._state = jax.block_until_ready(state)
+
+
+def make_data(count: int = IMAGES, seed: int = 0) -> tuple[np.ndarray, np.ndarray, DeviceData]:
+    """Random images [count, 32, 32, 3] and labels, and the same on the device to train on."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    labels = rng.integers(0, 10, count).astype(np.int32)
+    training = DeviceSplit(jnp.asarray(images), jnp.asarray(labels))
+    few = DeviceSplit(training.images[:EVALUATED], training.labels[:EVALUATED])
+    shape = images.shape[1:]
+    data = DeviceData(
+        training, few, few, jnp.full(shape, 128.0), jnp.full(shape, 1 / 128, jnp.float32)
+    )
+    return images, labels, data
+
+
+def write(path: str | None, **content: Any) -> None:
+    """Writes what was measured as JSON, with where and how; nothing without a path."""
+    if path is None:
+        return
+    record = {
+        'device': provenance.device(),
+        'versions': provenance.versions() | _torch(),
+        'commit': provenance.commit(),
+        'command': ' '.join(['python -m', f'benchmarks.{Path(sys.argv[0]).stem}', *sys.argv[1:]]),
+    }
+    Path(path).write_text(json.dumps(record | content, indent=2) + '\n')
+
+
+def _torch() -> dict[str, str]:
+    try:
+        import torch
+    except ImportError:
+        return {}
+    return {'torch': torch.__version__}
