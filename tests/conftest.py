@@ -1,9 +1,11 @@
 """What tests share: no display, no network, no cache of the user's; the real data if any."""
 
+import gc
 import os
 import pathlib
 import sys
 
+import jax
 import pytest
 
 os.environ['MPLBACKEND'] = 'Agg'
@@ -33,6 +35,17 @@ def _surroundings(session_cache_dir):
     patch.setenv('no_proxy', '127.0.0.1')
     yield
     patch.undo()
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _executables_are_dropped():
+    """Every executable maps some memory, and a process may have only so many mappings.
+
+    Beyond the limit (`vm.max_map_count`) XLA's compiler dies of a segmentation fault.
+    """
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope='session')

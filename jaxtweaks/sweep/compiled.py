@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import os
+import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -171,7 +172,8 @@ def _over_runs(f: Callable, mapped: int, batching: str) -> Callable:
     return over_runs
 
 
-_compiled: dict[str, jax.stages.Compiled] = {}
+# Weak: an executable maps memory, and a process that kept them all would run out of mappings.
+_compiled: weakref.WeakValueDictionary[str, jax.stages.Compiled] = weakref.WeakValueDictionary()
 
 
 def _compile(lowered: jax.stages.Lowered, options: dict[str, Any]) -> jax.stages.Compiled:
@@ -180,9 +182,10 @@ def _compile(lowered: jax.stages.Lowered, options: dict[str, Any]) -> jax.stages
     # The text does not show the shapes of arguments that the program does not read.
     key = f'{options} {lowered.in_avals} {lowered.as_text()}'
     key = hashlib.sha256(key.encode()).hexdigest()
-    if key not in _compiled:
-        _compiled[key] = lowered.compile(compiler_options=options)
-    return _compiled[key]
+    found = _compiled.get(key)
+    if found is None:
+        found = _compiled[key] = lowered.compile(compiler_options=options)
+    return found
 
 
 @functools.cache

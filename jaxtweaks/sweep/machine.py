@@ -1,6 +1,6 @@
 """Data on the device and compiled programs, shared by all groups of a sweep."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import jax
 import numpy as np
@@ -39,12 +39,17 @@ class Machine:
 
     def compiled(self, group: Group) -> GroupProgram:
         """The program of a group."""
-        key = (group.static, group.size, group.batching)
+        key = _program_of(group)
         if key not in self._programs:
             dataset = self.dataset(group.static.data)
             program = Program(group.static, len(dataset.training), len(dataset.classes))
             self._programs[key] = GroupProgram(program, group.batching)
         return self._programs[key]
+
+    def keep_only(self, groups: Iterable[Group]) -> None:
+        """Drops the programs that none of the groups needs."""
+        needed = {_program_of(group) for group in groups}
+        self._programs = {key: self._programs[key] for key in self._programs.keys() & needed}
 
     def probe(self, group: Group) -> memory.Probe:
         """Measures the program of a group."""
@@ -54,6 +59,10 @@ class Machine:
         """Images to be trained in the whole group, evaluation included."""
         data = self.data(group.static.data)
         return training_work(self.compiled(group).program, data) * len(group.runs)
+
+
+def _program_of(group: Group) -> tuple:
+    return group.static, group.size, group.batching
 
 
 def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:

@@ -30,11 +30,12 @@ def run_groups(
     with stop_on_signal() as asked_to_stop:
         reporter.begin(sum(work.values()), sum(work.values()) - left)
         try:
-            for group in waiting:
+            for number, group in enumerate(waiting):
+                machine.keep_only(waiting[number:])
                 reporter.group(f'group {groups.index(group) + 1}/{len(groups)}')
                 _run_group(group, workdir, machine, execution, asked_to_stop, reporter)
-                if number := asked_to_stop():  # it came while the last figures were computed
-                    raise Interrupted(number)
+                if came := asked_to_stop():  # it came while the last figures were computed
+                    raise Interrupted(came)
         finally:
             reporter.end()
 

@@ -1,6 +1,8 @@
 """Training interrupted anywhere and resumed ends bitwise where it would have ended."""
 
+import gc
 import itertools
+import weakref
 
 import jax
 import numpy as np
@@ -9,7 +11,8 @@ import pytest
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.sweep import files
+from jaxtweaks.sweep import compiled, files
+from jaxtweaks.sweep.compiled import stack_runs
 from jaxtweaks.sweep.expand import expand, grid
 from jaxtweaks.sweep.group import Execution, Interrupted, train_group
 from jaxtweaks.sweep.plan import Group, all_runs
@@ -208,3 +211,24 @@ def test_programs_for_data_of_other_sizes_are_not_mixed_up(machine, tmp_path):
         base = trace.replace(BASE, {'data.test_size': size, 'train.epochs': 1})
         result, _ = train(group_of(base), machine, tmp_path / f'{size}.ckpt')
         assert result['confusion'].sum() == 3 * size
+
+
+def test_programs_that_no_group_needs_any_more_are_dropped_with_their_executables():
+    """A process has only so many memory mappings, and every executable takes some."""
+    machine = Machine(lambda config: data_lib.load(config, print))
+    done, coming = group_of(batching='map'), group_of(batching='vmap_loop')
+    for group in (done, coming):
+        hyper, seeds = stack_runs(group.padded(), group.off)
+        machine.compiled(group).init(hyper, seeds, machine.data(group.static.data))
+    kept, dropped = machine.compiled(coming), weakref.ref(machine.compiled(done))
+    assert machine.compiled(done) is dropped()
+    machine.keep_only([coming])
+    gc.collect()
+    assert dropped() is None
+    assert machine.compiled(coming) is kept
+    executables = [weakref.ref(one) for one in compiled._compiled.values()]
+    del kept
+    machine.keep_only([])
+    gc.collect()
+    assert executables
+    assert not any(one() for one in executables)
