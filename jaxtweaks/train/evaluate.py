@@ -19,7 +19,12 @@ Network = Callable[[jax.Array], jax.Array]
 
 
 def evaluate(
-    network: Network, data: DeviceData, split: DeviceSplit, classes: int, keep_logits: bool = False
+    network: Network,
+    data: DeviceData,
+    split: DeviceSplit,
+    classes: int,
+    keep_logits: bool = False,
+    times: jax.Array | None = None,
 ) -> dict[str, jax.Array]:
     """Loss, accuracy and more of a network on a split.
 
@@ -29,6 +34,7 @@ def evaluate(
       split: N images.
       classes: number of classes.
       keep_logits: whether the logits are returned.
+      times: how often each image counts, int32 [N] with the sum N; None: once.
 
     Returns:
       'loss' and 'accuracy', float32 scalars; 'confusion', int32 [classes, classes]: images by
@@ -42,11 +48,12 @@ def evaluate(
         y = split.labels[index]
         logits = network(data.standardised(split.images[index]))
         predicted = jnp.argmax(logits, -1)
-        one = inside.astype(jnp.int32)
+        weight = inside.astype(jnp.int32) * (1 if times is None else times[index])
+        losses = jnp.where(weight > 0, cross_entropy(logits, y) * weight, 0)
         sums = sums | {
-            'loss': sums['loss'] + in_order_sum(jnp.where(inside, cross_entropy(logits, y), 0)),
-            'confusion': sums['confusion'].at[y, predicted].add(one),
-            'calibration': sums['calibration'] + calibration(jax.nn.softmax(logits), y, inside),
+            'loss': sums['loss'] + in_order_sum(losses),
+            'confusion': sums['confusion'].at[y, predicted].add(weight),
+            'calibration': sums['calibration'] + calibration(jax.nn.softmax(logits), y, weight),
         }
         if keep_logits:
             sums['logits'] = sums['logits'].at[index].set(logits)
@@ -65,13 +72,13 @@ def evaluate(
     return sums | {'loss': loss, 'accuracy': _of_finite(loss, correct / count)}
 
 
-def calibration(probabilities: jax.Array, labels: jax.Array, inside: jax.Array) -> jax.Array:
+def calibration(probabilities: jax.Array, labels: jax.Array, times: jax.Array) -> jax.Array:
     """Confidence and correctness by bins of confidence (Guo et al. 2017, arXiv 1706.04599, §2).
 
     Args:
       probabilities: [batch, classes].
       labels: integers, [batch].
-      inside: which of the batch count, bool [batch].
+      times: how often each of the batch counts, [batch].
 
     Returns:
       float32 [3, bins]: for each of `CALIBRATION_BINS` equal bins of the highest probability (a
@@ -83,7 +90,8 @@ def calibration(probabilities: jax.Array, labels: jax.Array, inside: jax.Array) 
     bins = jnp.clip(bins, 0, CALIBRATION_BINS - 1)
     correct = jnp.argmax(probabilities, -1) == labels
     rows = jnp.stack([jnp.ones_like(confidence), confidence, correct.astype(jnp.float32)])
-    rows = jnp.where((inside & jnp.isfinite(confidence))[None], rows, 0)
+    counted = (times > 0) & jnp.isfinite(confidence)
+    rows = jnp.where(counted[None], rows * times[None], 0)
     return jnp.zeros((3, CALIBRATION_BINS), jnp.float32).at[:, bins].add(rows)
 
 

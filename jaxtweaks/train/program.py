@@ -214,14 +214,13 @@ class Program:
           metrics are NaN.
         """
         train = self.static.train
-        splits = {'train': self._shown(hyper, seed, data), 'validation': data.validation}
-        if train.test_curve:
-            splits['test'] = data.test
+        splits = {'validation': data.validation} | ({'test': data.test} if train.test_curve else {})
         metrics = {
             'running_loss': state['loss_sum'] / state['epoch_steps'],
             'running_accuracy': state['correct_sum'] / state['epoch_steps'],
             'weight_norm': measure.weight_norm(state['params']),
             'small_weights': measure.small_weights(state['params']),
+            **_named('train', self._evaluate_training(hyper, seed, state, data)),
         }
         for name, split in (splits | data.probes).items():
             metrics |= _named(name, self._evaluate(hyper, state, data, split))
@@ -266,11 +265,11 @@ class Program:
         else:
             chosen = state['best']
         keep_logits = self.static.train.keep_logits
-        shown = self._evaluate(hyper, chosen, data, self._shown(hyper, seed, data))
+        training = self._evaluate_training(hyper, seed, chosen, data)
         validation = self._evaluate(hyper, chosen, data, data.validation, keep_logits)
         test = self._evaluate(hyper, chosen, data, data.test, keep_logits)
         finals = (
-            _named('train', shown)
+            _named('train', training)
             | _named('validation', validation)
             | _named('test', test)
             | {
@@ -416,14 +415,21 @@ class Program:
         )
         return dataclasses.replace(data.training, labels=labels)
 
-    def _shown(self, hyper: trace.Hyper, seed: jax.Array, data: DeviceData) -> DeviceSplit:
-        """The training images on which networks are evaluated: the first of those in use."""
+    def _evaluate_training(
+        self, hyper: trace.Hyper, seed: jax.Array, variables: dict[str, Any], data: DeviceData
+    ) -> dict[str, jax.Array]:
+        """`_evaluate` on the first of the training images in use, and the labels trained on."""
         count = min(self.static.train.train_eval_size, self.train_size)
-        training, config = self._training(hyper, seed, data), self._setting(hyper).data
-        if is_full(config.share):
-            return jax.tree.map(lambda leaf: leaf[:count], training)
-        index = jnp.mod(jnp.arange(count), used(config, self.train_size))
-        return jax.tree.map(lambda leaf: leaf[index], training)
+        shown = jax.tree.map(lambda leaf: leaf[:count], self._training(hyper, seed, data))
+        config = self._setting(hyper).data
+        times = None
+        if not is_full(config.share):
+            # A small share again and again. Counted, not gathered: the images stay those of all
+            # runs, so the network's products and their last bits do.
+            index = jnp.mod(jnp.arange(count), used(config, self.train_size))
+            times = jnp.zeros(count, jnp.int32).at[index].add(1)
+        network = self._at_rest(hyper, variables)
+        return evaluate.evaluate(network, data, shown, self.classes, times=times)
 
     def _setting(self, hyper: trace.Hyper) -> Setting:
         return trace.join(self.static, hyper)

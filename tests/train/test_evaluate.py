@@ -53,6 +53,22 @@ def test_evaluation(size, monkeypatch):
         assert np.allclose(found['calibration'][:, k], wanted, rtol=1e-5)
 
 
+def test_images_that_count_several_times_or_not_at_all():
+    """As if the split had held them so often, and the others, even ruined ones, not."""
+    times = np.arange(VALIDATION) % 3
+    times[-1] += VALIDATION - times.sum()
+    repeated = np.repeat(np.arange(VALIDATION), times)
+    several = jax.tree.map(lambda leaf: leaf[repeated], DATA.validation)
+    wanted = evaluate.evaluate(network, DATA, several, CLASSES)
+    ruined = lambda x: jnp.where((times > 0)[:, None], network(x), jnp.nan)
+    found = evaluate.evaluate(
+        ruined, DATA, DATA.validation, CLASSES, times=jnp.asarray(times, jnp.int32)
+    )
+    assert np.array_equal(found['confusion'], wanted['confusion'])
+    for name in ('loss', 'accuracy', 'calibration'):
+        assert np.allclose(found[name], wanted[name], rtol=1e-5), name
+
+
 def test_calibration_error_by_hand():
     """Three images in a bin, one in another: (|2 − 1.8| + |0 − 0.6|) / 4."""
     bins = np.zeros((3, evaluate.CALIBRATION_BINS), np.float32)
