@@ -40,12 +40,19 @@ def size_of(size: str | None) -> str:
 RATES = 'optim.learning_rate + schedule.factor'
 
 
-def large_and_small(config: ConfigDict, large: float, small: float, epoch: int) -> dict[str, dict]:
-    """Makes `config` a comparison of three schedules (ROLE §4.1), and gives the settings of each.
+def large_and_small(
+    config: ConfigDict, large: float, small: float
+) -> tuple[dict[str, dict], int, dict]:
+    """Makes `config` a comparison of three schedules (ROLE §4.1).
 
-    S has the small rate throughout, LS the large one and from the end of `epoch` on the small one,
-    L the large one throughout.
+    S has the small rate throughout, LS the large one and from the middle of training on the small
+    one, L the large one throughout.
+
+    Returns:
+      The settings of each schedule by its name, the epoch after which LS is annealed, and what
+      figures of curves by epoch have in common.
     """
+    annealed = config.train.epochs // 2
     rate, factor = RATES.split(' + ')
     schedules = {
         'S': {rate: small, factor: 1.0},
@@ -57,7 +64,7 @@ def large_and_small(config: ConfigDict, large: float, small: float, epoch: int) 
         'LS': f'LS: {large:g}, annealed to {small:g}',
         'L': f'L: large rate {large:g}',
     }
-    config.schedule.name, config.schedule.boundaries = 'step', (float(epoch),)
+    config.schedule.name, config.schedule.boundaries = 'step', (float(annealed),)
     config.sweep = points(*schedules.values())
     config.names = (
         (RATES, 'learning rate'),
@@ -66,7 +73,17 @@ def large_and_small(config: ConfigDict, large: float, small: float, epoch: int) 
             for name, setting in schedules.items()
         ),
     )
-    return schedules
+    by_epoch = {'kind': 'curves', 'hue': RATES, 'marks': ((annealed, 'LS is annealed'),)}
+    return schedules, annealed, by_epoch
+
+
+def cnn_to_anneal(config: ConfigDict) -> None:
+    """The training of a CNN in which a large rate is to be annealed (ROLE §4.1)."""
+    config.model.batch_norm = 'before'
+    config.optim.name, config.penalty.l2 = 'momentum', 5e-4
+    if config.size == 'quick':
+        config.data.train_size = 3_000
+    config.train.epochs = {'smoke': 2, 'quick': 10, 'paper': 60}[config.size]
 
 
 def role_cnn(name: str, size: str | None) -> ConfigDict:

@@ -19,29 +19,20 @@ def get_config(size=None):
     config = common.role_cnn('lr_large_initial', size)
     config.question = 'Does a large learning rate at the start generalise better than a small one?'
     config.document = 'ROLE §4'
-    config.model.batch_norm = 'before'
-    config.optim.name, config.penalty.l2 = 'momentum', 5e-4
-    if config.size == 'quick':
-        config.data.train_size = 3_000
-    config.train.epochs = {'smoke': 2, 'quick': 10, 'paper': 60}[config.size]
-    annealed = config.train.epochs // 2
-    schedules = common.large_and_small(config, 0.1, 0.004, annealed)
+    common.cnn_to_anneal(config)
+    schedules, annealed, by_epoch = common.large_and_small(config, 0.1, 0.004)
     config.figures = (
         {
             'name': 'accuracy_by_epoch',
-            'kind': 'curves',
             'title': 'Training and validation accuracy by epoch',
             'metrics': ('train_accuracy', 'validation_accuracy'),
-            'hue': common.RATES,
-            'marks': ((annealed, 'LS is annealed'),),
+            **by_epoch,
         },
         {
             'name': 'loss_by_epoch',
-            'kind': 'curves',
             'title': 'Training and validation loss by epoch',
             'metrics': ('train_loss', 'validation_loss'),
-            'hue': common.RATES,
-            'marks': ((annealed, 'LS is annealed'),),
+            **by_epoch,
         },
         {
             'name': 'test_accuracy',

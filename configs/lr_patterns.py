@@ -33,13 +33,7 @@ def get_config(size=None):
     config.train.epochs = {'smoke': 4, 'quick': 800, 'paper': 3_000}[config.size]
     if config.size != 'smoke':
         config.seeds = 10
-    annealed = config.train.epochs // 2
-    schedules = common.large_and_small(config, 2.0, 0.2, annealed)
-    by_epoch = {
-        'kind': 'curves',
-        'hue': common.RATES,
-        'marks': ((annealed, 'LS is annealed'),),
-    }
+    schedules, annealed, by_epoch = common.large_and_small(config, 2.0, 0.2)
     config.figures = (
         {
             'name': 'accuracy_by_epoch',

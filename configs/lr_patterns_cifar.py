@@ -23,18 +23,8 @@ def get_config(size=None):
         # The patch needs large images: digits in the shape of CIFAR-10, without asking the web.
         config.data.download = False
     config.data.name = 'cifar10_patch'
-    config.model.batch_norm = 'before'
-    config.optim.name, config.penalty.l2 = 'momentum', 5e-4
-    if config.size == 'quick':
-        config.data.train_size = 3_000
-    config.train.epochs = {'smoke': 2, 'quick': 10, 'paper': 60}[config.size]
-    annealed = config.train.epochs // 2
-    schedules = common.large_and_small(config, 0.1, 0.004, annealed)
-    by_epoch = {
-        'kind': 'curves',
-        'hue': common.RATES,
-        'marks': ((annealed, 'LS is annealed'),),
-    }
+    common.cnn_to_anneal(config)
+    schedules, annealed, by_epoch = common.large_and_small(config, 0.1, 0.004)
     config.figures = (
         {
             'name': 'accuracy_by_epoch',
