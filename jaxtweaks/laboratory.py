@@ -15,6 +15,7 @@ from jaxtweaks.data import Dataset
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.study.studies.calls import Calls
+from jaxtweaks.sweep import devices
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import for_console
@@ -149,6 +150,7 @@ def _freeze(
         'commit': provenance.commit(),
         'versions': provenance.versions(),
         'device': provenance.device(),
+        'devices': devices.count(),
         'batchings_that_failed': method.failed,
     }
     workdir.write_json('config.json', to_dict(experiment))

@@ -21,7 +21,7 @@ from jaxtweaks.train.program import DeviceData, Program, State
 class Execution:
     """How a sweep is carried out. Group size and batching decide the last bits of a result."""
 
-    group_size: int = plain(0, 'runs side by side; 0 lets the memory decide', low=0)
+    group_size: int = plain(0, 'runs side by side on a device; 0 lets the memory decide', low=0)
     batching: str = plain(
         'auto',
         'how runs share a program: they take turns (map), the same in several threads (threads), '

@@ -1,13 +1,14 @@
 """Which runs are trained side by side, how many, and how: by what was measured here."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import jax
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.sweep import memory, tuning
+from jaxtweaks.sweep import devices, memory, tuning
 from jaxtweaks.sweep.compiled import candidates
 from jaxtweaks.sweep.group import Execution
 from jaxtweaks.sweep.machine import Machine
@@ -24,7 +25,7 @@ _MOST_IN_ONE_OPERATION = 128
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """What a plan costs: memory of its largest group, and time."""
+    """What a plan costs: memory of each device for its largest group, and time."""
 
     gibibytes: float
     seconds: float
@@ -71,7 +72,7 @@ def estimate(groups: Sequence[Group], probes: Sequence[memory.Probe], machine: M
 
 
 def most_side_by_side(batching: str) -> int:
-    """The most runs of a group, whatever memory there is."""
+    """The most runs of a group on one device, whatever memory there is."""
     if jax.default_backend() == 'cpu':
         return _MOST_ON_A_CPU
     return _MOST_TAKING_TURNS if batching == 'map' else _MOST_IN_ONE_OPERATION
@@ -94,6 +95,10 @@ def _cut(
     off: frozenset[str],
     largest: int | None = None,
 ) -> list[Group]:
+    count = devices.count()
+    if execution.group_size:  # by the user's choice, the same on any number of devices
+        return into_groups(runs, execution.group_size, batching, off, count)
     most = most_side_by_side(batching)
-    largest = execution.group_size or min(largest or most, most)
-    return into_groups(runs, largest, batching, off)
+    groups = math.ceil(len(runs) / (min(largest or most, most) * count))
+    # As many shares as devices, or twice as many, and so on: none is left over.
+    return into_groups(runs, math.ceil(len(runs) / (groups * count)), batching, off, count)

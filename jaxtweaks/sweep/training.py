@@ -7,7 +7,7 @@ from jaxtweaks.config import settings as settings_lib
 from jaxtweaks.config import trace
 from jaxtweaks.config.check import check_batches, check_image, check_precision
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.sweep import layout, runner
+from jaxtweaks.sweep import devices, layout, runner
 from jaxtweaks.sweep.group import Execution
 from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import Group, Run
@@ -47,7 +47,8 @@ class Training:
         for way, reason in self.failed.items():
             self._notify(f'batching {way} does not work here and is left out ({reason})')
         cost = layout.estimate(groups, probes, self._machine)
-        words = f'about {max(cost.gibibytes, 0.01):.2g} GiB, about {duration(cost.seconds)}'
+        each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
+        words = f'about {max(cost.gibibytes, 0.01):.2g} GiB{each}, about {duration(cost.seconds)}'
         return groups, words if groups else ''
 
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:

@@ -106,6 +106,7 @@ def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
         {
             'id': group.id,
             'size': group.size,
+            'shares': group.shares,
             'batching': group.batching,
             'off': sorted(group.off),
             'runs': [run.id for run in group.runs],
@@ -125,6 +126,7 @@ def restore_groups(described: Sequence[dict[str, Any]], runs: Sequence[Run]) -> 
             group['size'],
             group['batching'],
             frozenset(group['off']),
+            group.get('shares', 1),  # written since there are several devices
         )
         for group in described
     ]
