@@ -34,6 +34,12 @@ class Execution:
     )
     chunk_seconds: float = plain(2.0, 'time between two signs of life', above=0.0)
     checkpoint_seconds: float = plain(60.0, 'time between two checkpoints', low=0.0)
+    patience_seconds: float = plain(
+        60.0,
+        'with --processes: one without a sign of life for so long has died, and others '
+        'take its groups',
+        above=0.0,
+    )
 
 
 class Interrupted(Exception):
