@@ -8,7 +8,10 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
+
+from jaxtweaks.sweep.claims import Shared
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIG = '''
@@ -56,10 +59,20 @@ def alone(command, tmp_path_factory):
 
 
 def start(command, workdir, count, present=None):
-    """Processes of a sweep for so many; `present`: how many come, if not all."""
+    """Processes of a sweep for so many; `present`: how many come, if not all.
+
+    They begin together: none gets to plan before all are there.
+    """
     whole = [*command, f'--workdir={workdir}', f'--processes={count}']
     pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True}
-    return [subprocess.Popen(whole, cwd=ROOT, **pipes) for _ in range(present or count)]
+    barrier = Shared(workdir / 'claims', 30.0)
+    assert barrier.take(['plan'])
+    processes = [subprocess.Popen(whole, cwd=ROOT, **pipes) for _ in range(present or count)]
+    lock = str(workdir / '.lock')
+    there = lambda process: lock in [file.path for file in psutil.Process(process.pid).open_files()]
+    wait_for(processes, lambda: all(there(process) for process in processes))
+    barrier.close()
+    return processes
 
 
 def owners(workdir):
@@ -79,6 +92,17 @@ def wait_for(processes, happened):
             assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def stop_within_a_group(process, workdir):
+    """Stops a process at work; the groups it has begun and not finished: one."""
+    while True:
+        wait_for([process], lambda: working(workdir, process))
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(0.1)
+        if begun := working(workdir, process):
+            return begun
+        process.send_signal(signal.SIGCONT)
 
 
 def finish(processes):
@@ -109,9 +133,7 @@ def test_one_of_them_is_killed_and_the_others_do_its_work(command, alone, tmp_pa
     workdir = tmp_path / 'w'
     processes = start(command, workdir, count)
     victim = processes[-1]
-    wait_for(processes, lambda: all(working(workdir, process) for process in processes))
-    victim.send_signal(signal.SIGSTOP)  # so that it is surely within the group
-    orphans = working(workdir, victim)
+    orphans = stop_within_a_group(victim, workdir)
     victim.kill()
     victim.communicate()
     printed = finish(processes[:-1])
@@ -132,9 +154,11 @@ def test_one_of_them_is_killed_and_the_others_do_its_work(command, alone, tmp_pa
 def test_all_of_them_are_stopped_and_others_go_on(command, alone, tmp_path):
     workdir = tmp_path / 'w'
     processes = start(command, workdir, 2)
-    wait_for(processes, lambda: all(working(workdir, process) for process in processes))
-    processes[0].send_signal(signal.SIGTERM)
+    stop_within_a_group(processes[1], workdir)
     processes[1].kill()
+    stop_within_a_group(processes[0], workdir)
+    processes[0].send_signal(signal.SIGTERM)
+    processes[0].send_signal(signal.SIGCONT)
     _, err = processes[0].communicate(timeout=60)
     assert processes[0].returncode == 128 + signal.SIGTERM
     assert '--processes=2' in err.partition('To go on: ')[2]
