@@ -33,6 +33,7 @@ _USAGE = """Answers a question about training neural networks, given as a config
   python main.py --config=configs/x.py --config.seeds=10 --config.train.epochs=5
   python main.py --config=configs/all.py:quick               every experiment, and an overview
   python main.py --overview=runs                             an overview of what there is
+  srun -N 4 python main.py --config=... --processes=4        on four hosts of a cluster
 """
 
 
@@ -65,6 +66,14 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         'tensorboard',
         False,
         'Also write TensorBoard event files (needs the extra tensorboard).',
+        flag_values=values,
+    )
+    flags.DEFINE_integer(
+        'processes',
+        1,
+        'How many processes are given this same command, on this host or on others with the same '
+        'file system, to share the work.',
+        lower_bound=1,
         flag_values=values,
     )
     flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
@@ -133,6 +142,7 @@ def _main(argv: list[str], console: Console) -> int:
             dry_run=values.dry_run,
             quiet=values.quiet,
             tensorboard=values.tensorboard,
+            processes=values.processes,
         )
     except Interrupted as interrupted:
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')
@@ -150,7 +160,7 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
     compile_cache.enable(_complain)
     _check_tensorboard(values)
     root = Path(values.workdir or 'runs')
-    options = collection.Options(values.dry_run, values.quiet, values.tensorboard)
+    options = collection.Options(values.dry_run, values.quiet, values.tensorboard, values.processes)
     try:
         return collection.run(
             found, root, console, options, lambda arguments: _command([argv[0], *arguments])

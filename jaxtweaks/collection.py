@@ -46,6 +46,7 @@ class Options:
     dry_run: bool = False
     quiet: bool = False
     tensorboard: bool = False
+    processes: int = 1
 
 
 def build(values: Mapping[str, Any] | ConfigDict) -> Collection:
@@ -175,6 +176,7 @@ def _run_one(
         dry_run=options.dry_run,
         quiet=options.quiet,
         tensorboard=options.tensorboard,
+        processes=options.processes,
     )
 
 

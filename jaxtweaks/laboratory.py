@@ -1,5 +1,6 @@
 """From an experiment to its answer: plan, run what is missing, test, draw, report."""
 
+import platform
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from jaxtweaks.data import Dataset
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.study.studies.calls import Calls
+from jaxtweaks.sweep import devices
+from jaxtweaks.sweep.claims import turn
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import for_console
@@ -31,6 +34,7 @@ def run(
     dry_run: bool = False,
     quiet: bool = False,
     tensorboard: bool = False,
+    processes: int = 1,
 ) -> Answer | None:
     """Carries out an experiment in the folder `path`, going on from what is there.
 
@@ -42,9 +46,12 @@ def run(
       dry_run: stop after the plan, with nothing written.
       quiet: say only what must not be missed.
       tensorboard: also write event files.
+      processes: if more than 1, the folder is shared with other processes that are called in the
+        same way, here or on other hosts: about so many in all. Each trains what no other is at
+        work on, and one of them writes the answer.
 
     Returns:
-      The answer, or None after a dry run.
+      The answer, or None after a dry run or if another process wrote it.
 
     Raises:
       UserError: the folder is another experiment's or in use, or the data do not fit.
@@ -58,19 +65,27 @@ def run(
         console.print(Text(f'STAND-IN DATA: {dataset.label}', style='bold white on red'))
     workdir = Workdir(path)
     if not dry_run:
-        workdir.lock()
+        workdir.lock(experiment.execution.patience_seconds if processes > 1 else None)
     try:
-        manifest = workdir.read_json('manifest.json')
-        groups, plan = _plan(experiment, workdir, manifest, method)
-        if not quiet or dry_run:
-            console.print(plan, highlight=False, markup=False, soft_wrap=True)
-        if dry_run:
-            return None
-        _freeze(experiment, workdir, manifest, groups, method, command)
+        with turn(workdir.claims, 'plan'):  # the first to come measures, the others believe it
+            manifest = workdir.read_json('manifest.json')
+            groups, plan = _plan(experiment, workdir, manifest, method, processes)
+            if not quiet or dry_run:
+                console.print(plan, highlight=False, markup=False, soft_wrap=True)
+            if dry_run:
+                return None
+            _freeze(experiment, workdir, manifest, groups, method, command)
+            reports_before = workdir.claims.taken('report')
         reporter = for_console(console, quiet)
         method.carry_out(groups, workdir, reporter)
-        found = [workdir.load_result(group, reporter.note) for group in groups]
-        answer = answers.write(experiment, workdir, found, method, tensorboard)
+        with turn(workdir.claims, 'report'):
+            digest = answers.config_digest(experiment)
+            if digest in workdir.claims.notes('report', reports_before):
+                console.print('another process has written the report', highlight=False)
+                return None
+            found = [workdir.load_result(group, reporter.note) for group in groups]
+            answer = answers.write(experiment, workdir, found, method, tensorboard)
+            workdir.claims.note('report', digest)
         if not quiet:
             answer.show(console)
         return answer
@@ -89,6 +104,7 @@ def _plan(
     workdir: Workdir,
     manifest: dict[str, Any] | None,
     method: Method,
+    processes: int,
 ) -> tuple[list[Group], str]:
     """The groups, those of an earlier launch first, and the plan in words."""
     runs = experiment.runs
@@ -100,7 +116,7 @@ def _plan(
         _check_same(workdir, manifest, method.dataset)
     planned = {run.id for group in old for run in group.runs}
     missing = [run for run in runs if run.id not in planned]
-    new, cost = method.plan(missing, runs)
+    new, cost = method.plan(missing, runs, processes)
     groups = old + new
     settings = len(runs) // experiment.seeds
     plan = (
@@ -149,6 +165,8 @@ def _freeze(
         'commit': provenance.commit(),
         'versions': provenance.versions(),
         'device': provenance.device(),
+        'devices': devices.count(),
+        'host': platform.node(),
         'batchings_that_failed': method.failed,
     }
     workdir.write_json('config.json', to_dict(experiment))

@@ -36,10 +36,11 @@ def commit() -> str:
 
 def device() -> str:
     """The device that trains, in words."""
-    first = jax.local_devices()[0]
+    first, count = jax.local_devices()[0], jax.local_device_count()
     if first.platform != 'cpu':
-        return f'{len(jax.local_devices())} × {first.device_kind}'
-    return f'CPU, {_cores()} cores, {_processor()}'
+        return f'{count} × {first.device_kind}'
+    several = f' as {count} devices' if count > 1 else ''
+    return f'CPU, {_cores()} cores{several}, {_processor()}'
 
 
 def _cores() -> int:

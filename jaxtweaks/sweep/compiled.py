@@ -15,6 +15,7 @@ import numpy as np
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import conv
+from jaxtweaks.sweep import devices
 from jaxtweaks.sweep.plan import Run
 from jaxtweaks.train import precision
 from jaxtweaks.train.program import DeviceData, Program, State
@@ -61,19 +62,32 @@ class GroupProgram:
     """Trains a fixed number of runs side by side; each method compiles at its first call.
 
     In every state, in the traced numbers `hyper` and in the `seeds` the first axis is the runs.
+
+    On several devices this axis is sharded (`NamedSharding`), and each device trains its shares
+    with the program that a single device would train them with. Not one program for all devices
+    (`shard_map`): XLA compiles that in another way, and where runs are vmapped it has other last
+    bits.
     """
 
-    def __init__(self, program: Program, batching: str):
-        """`batching`: one of `BATCHINGS`."""
+    def __init__(self, program: Program, batching: str, share: int | None = None):
+        """
+        Args:
+          program: of one network.
+          batching: one of `BATCHINGS`.
+          share: runs that a device trains side by side, None for all: then one device does.
+        """
         self.program = program
         self._batching = batching
-        self._threads = (os.cpu_count() or 1) if batching == 'threads' else 1
-        self._executables: dict[str, jax.stages.Compiled] = {}
+        self._share = share
+        alone = share is None or devices.count() == 1
+        self._threads = (os.cpu_count() or 1) if batching == 'threads' and alone else 1
+        self._jitted: dict[str, Callable] = {}
+        self._executables: dict[tuple[str, int, int], jax.stages.Compiled] = {}
 
     def init(self, hyper: trace.Hyper, seeds: np.ndarray, data: DeviceData) -> State:
         """The states before the first step."""
         f = _over_runs(self.program.init, 2, 'map')
-        return self._run('init', f, (hyper, seeds), (data,), options=_QUICK_COMPILE)
+        return self._call('init', f, (hyper, seeds), (data,), options=_QUICK_COMPILE)
 
     def advance(
         self,
@@ -106,7 +120,7 @@ class GroupProgram:
         return self._call('finish', f, (hyper, seeds, state), (data,))
 
     def memory(self) -> int:
-        """Bytes that the most demanding of the methods called so far needs beside the data."""
+        """Bytes that a device needs for the most demanding method so far, beside the data."""
         analyses = [found.memory_analysis() for found in self._executables.values()]
         state = max(analysis.output_size_in_bytes for analysis in analyses)
         one = state + max(analysis.temp_size_in_bytes for analysis in analyses)
@@ -114,15 +128,48 @@ class GroupProgram:
         return one if self._threads == 1 else one * self._threads + state * self._threads
 
     def _call(
-        self, name: str, f: Callable, own: tuple, shared: tuple, donate: tuple[int, ...] = ()
+        self,
+        name: str,
+        f: Callable,
+        own: tuple,
+        shared: tuple,
+        donate: tuple[int, ...] = (),
+        options: dict[str, Any] = _FAST_CPU,
     ) -> Any:
-        """Calls f(*own, *shared), in threads if so chosen; `own` has the runs as first axis."""
-        if self._threads == 1:
-            return self._run(name, f, own, shared, donate)
-        runs = jax.tree.leaves(own)[0].shape[0]
+        """f(*own, *shared) on all devices; `own` has the runs as first axis."""
+        runs = _runs(own)
+        shares = runs // (self._share or runs)
+        if devices.count() == 1 and shares == 1:
+            return self._threaded(name, f, own, shared, donate, options)
+        over = devices.spread(shares)
+        own = jax.device_put(own, over)
+        numbers = range(over.num_devices)
+        # All at once: what is donated on one device is gone for all.
+        shards = [(_on_device(own, number), _on_device(shared, number)) for number in numbers]
+        done = []
+        for number, (mine, copies) in enumerate(shards):
+            parts = _cut(mine, shares // len(shards))
+            parts = [self._run(name, f, part, copies, donate, options, number) for part in parts]
+            done.append(_joined(parts, runs // len(shards)))
+        return jax.tree.map(lambda *parts: _whole(parts, over), *done)
+
+    def _threaded(
+        self,
+        name: str,
+        f: Callable,
+        own: tuple,
+        shared: tuple,
+        donate: tuple[int, ...],
+        options: dict[str, Any],
+    ) -> Any:
+        """f(*own, *shared) on one device, in threads if so chosen."""
+        if self._threads == 1 or name == 'init':
+            return self._run(name, f, own, shared, donate, options)
+        runs = _runs(own)
         parts = _cut(own, min(self._threads, runs))
-        call = lambda part: jax.block_until_ready(self._run(name, f, part, shared, donate))
-        done = [call(parts[0])] if name not in self._executables else []  # compiles once
+        call = lambda part: jax.block_until_ready(self._run(name, f, part, shared, donate, options))
+        compiled = (name, _runs(parts[0]), 0) in self._executables
+        done = [] if compiled else [call(parts[0])]
         with ThreadPoolExecutor(len(parts)) as pool:
             done += pool.map(call, parts[len(done) :])
         return _joined(done, runs)
@@ -133,30 +180,64 @@ class GroupProgram:
         f: Callable,
         own: tuple,
         shared: tuple,
-        donate: tuple[int, ...] = (),
-        options: dict[str, Any] = _FAST_CPU,
+        donate: tuple[int, ...],
+        options: dict[str, Any],
+        device: int = 0,
     ) -> Any:
-        args = (*own, *shared)
-        if name not in self._executables:
+        """f(*own, *shared) on the device of this number, on which the arrays lie."""
+        args, key = (*own, *shared), (name, _runs(own), device)
+        if key not in self._executables:
+            jitted = self._jitted.setdefault(name, jax.jit(f, donate_argnums=donate))
             lowering = conv.lowering(_LOWERING_OF.get(self._batching, 'loop'))
             with lowering, precision.products(self.program.static.train.precision):
-                lowered = jax.jit(f, donate_argnums=donate).lower(*args)
-            self._executables[name] = _compile(lowered, options)
-        return self._executables[name](*args)
+                lowered = jitted.lower(*args)
+            self._executables[key] = _compile(lowered, options, device)
+        return self._executables[key](*args)
+
+
+def _runs(own: Any) -> int:
+    """The length of the first axis of all these arrays."""
+    return jax.tree.leaves(own)[0].shape[0]
+
+
+def _on_device(tree: Any, device: int) -> Any:
+    """What lies on the device of this number; numbers that lie on none as they are."""
+
+    def on_device(leaf):
+        # Not `addressable_data`: of an array that all devices have it always gives the first copy.
+        return leaf.addressable_shards[device].data if isinstance(leaf, jax.Array) else leaf
+
+    return jax.tree.map(on_device, tree)
+
+
+def _whole(parts: Sequence[jax.Array], over: jax.sharding.NamedSharding) -> jax.Array:
+    """The array whose equal parts lie on the devices; nothing is moved."""
+    shape = len(parts) * parts[0].shape[0], *parts[0].shape[1:]
+    return jax.make_array_from_single_device_arrays(shape, over, list(parts))
+
+
+def _cut(own: Any, parts: int) -> list[Any]:
+    """`parts` parts of the runs, all of one size: the last run fills the last ones up."""
+    return [own] if parts == 1 else _cut_copies(own, parts)
 
 
 @functools.partial(jax.jit, static_argnums=1)
-def _cut(own: Any, parts: int) -> list[Any]:
-    """`parts` parts of the runs, all of one size: the last run fills the last ones up."""
-    runs = jax.tree.leaves(own)[0].shape[0]
+def _cut_copies(own: Any, parts: int) -> list[Any]:
+    """`_cut` into more than one part."""
+    runs = _runs(own)
     size = -(-runs // parts)
     chosen = np.minimum(np.arange(parts * size), runs - 1).reshape(parts, size)
     return [jax.tree.map(lambda leaf, i=index: leaf[i], own) for index in chosen]
 
 
-@functools.partial(jax.jit, static_argnums=1)
 def _joined(parts: list[Any], runs: int) -> Any:
     """The first `runs` runs of the parts; the inverse of `_cut`."""
+    return parts[0] if len(parts) == 1 else _joined_copies(parts, runs)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _joined_copies(parts: list[Any], runs: int) -> Any:
+    """`_joined` of more than one part."""
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:runs], *parts)
 
 
@@ -176,11 +257,16 @@ def _over_runs(f: Callable, mapped: int, batching: str) -> Callable:
 _compiled: weakref.WeakValueDictionary[str, jax.stages.Compiled] = weakref.WeakValueDictionary()
 
 
-def _compile(lowered: jax.stages.Lowered, options: dict[str, Any]) -> jax.stages.Compiled:
-    """Compiles; programs that are the same to the letter (as often for init) only once."""
+def _compile(
+    lowered: jax.stages.Lowered, options: dict[str, Any], device: int
+) -> jax.stages.Compiled:
+    """Compiles; programs that are the same to the letter (as often for init) only once a device.
+
+    For the other devices of a GPU machine JAX's cache on disk has what was compiled for the first.
+    """
     options = {key: value for key, value in options.items() if _option_exists(key, value)}
     # The text does not show the shapes of arguments that the program does not read.
-    key = f'{options} {lowered.in_avals} {lowered.as_text()}'
+    key = f'{device} {options} {lowered.in_avals} {lowered.as_text()}'
     key = hashlib.sha256(key.encode()).hexdigest()
     found = _compiled.get(key)
     if found is None:

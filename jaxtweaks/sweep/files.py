@@ -1,5 +1,6 @@
 """Trees of arrays in files that are believed only if their checksum is right."""
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
@@ -39,7 +40,7 @@ def load_tree(path: Path) -> Any:
 
 def save_generation(path: Path, tree: Any) -> None:
     """`save_tree`, keeping the file that was there before as `path` + '.previous'."""
-    if path.exists():
+    with contextlib.suppress(FileNotFoundError):
         os.replace(path, _previous(path))
     save_tree(path, tree)
 

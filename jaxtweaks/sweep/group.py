@@ -21,7 +21,7 @@ from jaxtweaks.train.program import DeviceData, Program, State
 class Execution:
     """How a sweep is carried out. Group size and batching decide the last bits of a result."""
 
-    group_size: int = plain(0, 'runs side by side; 0 lets the memory decide', low=0)
+    group_size: int = plain(0, 'runs side by side on a device; 0 lets the memory decide', low=0)
     batching: str = plain(
         'auto',
         'how runs share a program: they take turns (map), the same in several threads (threads), '
@@ -34,6 +34,12 @@ class Execution:
     )
     chunk_seconds: float = plain(2.0, 'time between two signs of life', above=0.0)
     checkpoint_seconds: float = plain(60.0, 'time between two checkpoints', low=0.0)
+    patience_seconds: float = plain(
+        60.0,
+        'with --processes: one without a sign of life for so long has died, and others '
+        'take its groups',
+        above=0.0,
+    )
 
 
 class Interrupted(Exception):

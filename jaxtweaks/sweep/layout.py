@@ -1,13 +1,14 @@
 """Which runs are trained side by side, how many, and how: by what was measured here."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 
 import jax
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.sweep import memory, tuning
+from jaxtweaks.sweep import devices, memory, tuning
 from jaxtweaks.sweep.compiled import candidates
 from jaxtweaks.sweep.group import Execution
 from jaxtweaks.sweep.machine import Machine
@@ -24,37 +25,45 @@ _MOST_IN_ONE_OPERATION = 128
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """What a plan costs: memory of its largest group, and time."""
+    """What a plan costs: memory of each device for its largest group, and time."""
 
     gibibytes: float
     seconds: float
 
 
 def make_groups(
-    runs: Sequence[Run], execution: Execution, machine: Machine, off: frozenset[str]
+    runs: Sequence[Run],
+    execution: Execution,
+    machine: Machine,
+    off: frozenset[str],
+    processes: int = 1,
 ) -> tuple[list[Group], list[memory.Probe]]:
     """Groups of runs, as large as the measured memory allows, and what was measured.
 
     Programs that differ only in the batch size or the length of training are a family: they share
-    the way of batching, and are measured at their largest and smallest batch.
+    the way of batching, and are measured at their largest and smallest batch. If several processes
+    share the work, there are at least as many groups, unless the user has set their size.
     """
     budget = memory.free_bytes() * execution.memory_share
     families: dict[Setting, list[list[Run]]] = {}
-    for static, members in by_program(runs, off).items():
+    sharing = by_program(runs, off)
+    fewest = math.ceil(processes / max(len(sharing), 1))
+    for static, members in sharing.items():
         train = dataclasses.replace(static.train, batch_size=1, epochs=1)
         families.setdefault(dataclasses.replace(static, train=train), []).append(members)
     groups, probes = [], []
     for programs in families.values():
         ordered = sorted(programs, key=lambda members: members[0].setting.train.batch_size)
         smallest, biggest = ordered[0], ordered[-1]
-        batching, probe = _batching(biggest, execution, machine, off)
+        batching, probe = _batching(biggest, execution, machine, off, fewest)
         measured = [probe]
         if smallest is not biggest:
-            measured.append(machine.probe(_cut(smallest, execution, batching, off)[0]))
+            group = _cut(smallest, execution, batching, off, fewest)[0]
+            measured.append(machine.probe(group))
         probes += measured
         largest = max(1, int(budget // max(probe.bytes_per_run for probe in measured)))
         for members in programs:
-            groups += _cut(members, execution, batching, off, largest)
+            groups += _cut(members, execution, batching, off, fewest, largest)
     return groups, probes
 
 
@@ -71,19 +80,19 @@ def estimate(groups: Sequence[Group], probes: Sequence[memory.Probe], machine: M
 
 
 def most_side_by_side(batching: str) -> int:
-    """The most runs of a group, whatever memory there is."""
+    """The most runs of a group on one device, whatever memory there is."""
     if jax.default_backend() == 'cpu':
         return _MOST_ON_A_CPU
     return _MOST_TAKING_TURNS if batching == 'map' else _MOST_IN_ONE_OPERATION
 
 
 def _batching(
-    runs: Sequence[Run], execution: Execution, machine: Machine, off: frozenset[str]
+    runs: Sequence[Run], execution: Execution, machine: Machine, off: frozenset[str], fewest: int
 ) -> tuple[str, memory.Probe]:
     """How the runs of a program are batched, and what it costs."""
     static = trace.split(runs[0].setting, off)[0]
     ways = (execution.batching,) if execution.batching != 'auto' else candidates(static)
-    groups = {way: _cut(runs, execution, way, off)[0] for way in ways}
+    groups = {way: _cut(runs, execution, way, off, fewest)[0] for way in ways}
     return tuning.fastest(groups, machine.probe)
 
 
@@ -92,8 +101,13 @@ def _cut(
     execution: Execution,
     batching: str,
     off: frozenset[str],
+    fewest: int = 1,
     largest: int | None = None,
 ) -> list[Group]:
+    count = devices.count()
+    if execution.group_size:  # by the user's choice, the same on any number of devices
+        return into_groups(runs, execution.group_size, batching, off, count)
     most = most_side_by_side(batching)
-    largest = execution.group_size or min(largest or most, most)
-    return into_groups(runs, largest, batching, off)
+    groups = max(fewest, math.ceil(len(runs) / (min(largest or most, most) * count)))
+    # As many shares as devices, or twice as many, and so on: none is left over.
+    return into_groups(runs, math.ceil(len(runs) / (groups * count)), batching, off, count)

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import settings
-from jaxtweaks.sweep import memory
+from jaxtweaks.sweep import devices, memory
 from jaxtweaks.sweep.compiled import GroupProgram
 from jaxtweaks.sweep.group import training_work
 from jaxtweaks.sweep.plan import Group
@@ -43,7 +43,7 @@ class Machine:
         if key not in self._programs:
             dataset = self.dataset(group.static.data)
             program = Program(group.static, len(dataset.training), len(dataset.classes))
-            self._programs[key] = GroupProgram(program, group.batching)
+            self._programs[key] = GroupProgram(program, group.batching, group.size)
         return self._programs[key]
 
     def keep_only(self, groups: Iterable[Group]) -> None:
@@ -67,15 +67,14 @@ def _program_of(group: Group) -> tuple:
 
 def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:
     mean, inverse = data_lib.standardiser(dataset.training.images, config.standardise)
-    on_device = lambda split: DeviceSplit(
-        jax.device_put(split.images), jax.device_put(split.labels)
-    )
+    put = lambda array: jax.device_put(array, devices.copied())
+    on_device = lambda split: DeviceSplit(put(split.images), put(split.labels))
     return DeviceData(
         training=on_device(dataset.training),
         validation=on_device(dataset.validation),
         test=on_device(dataset.test),
-        mean=jax.device_put(mean),
-        inverse_deviation=jax.device_put(inverse * np.float32(config.scale)),
+        mean=put(mean),
+        inverse_deviation=put(inverse * np.float32(config.scale)),
         probes={name: on_device(probe) for name, probe in dataset.probes.items()},
-        grid=None if dataset.grid is None else jax.device_put(dataset.grid),
+        grid=None if dataset.grid is None else put(dataset.grid),
     )

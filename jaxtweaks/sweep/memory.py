@@ -17,7 +17,7 @@ class Probe:
     """What a program costs.
 
     Attributes:
-      bytes_per_run: memory of one run while it is trained, beside the data.
+      bytes_per_run: memory of its device that one run needs while it is trained, beside the data.
       seconds_per_image: of training, one run's image.
       compile_seconds: from nothing to the first step.
       failed: the ways of batching that could not be measured, and why.
@@ -30,14 +30,17 @@ class Probe:
 
 
 def free_bytes() -> int:
-    """Free memory of the device; of the host for a CPU, within the limit of its control group."""
-    device = jax.local_devices()[0]
-    stats = device.memory_stats() if device.platform != 'cpu' else None
-    if stats:
-        return stats['bytes_limit'] - stats['bytes_in_use']
+    """Free memory of every device, that of the fullest.
+
+    CPU devices share the memory of the host, within the limit of its control group.
+    """
+    devices = jax.local_devices()
+    stats = [None if one.platform == 'cpu' else one.memory_stats() for one in devices]
+    if all(stats):
+        return min(one['bytes_limit'] - one['bytes_in_use'] for one in stats)
     import psutil  # the benchmarks also run on accelerators whose machine lacks it
 
-    return min(psutil.virtual_memory().available, _control_group_free())
+    return min(psutil.virtual_memory().available, _control_group_free()) // len(devices)
 
 
 def _control_group_free() -> float:
@@ -70,7 +73,7 @@ def probe(group: Group, compiled: GroupProgram, data: DeviceData, seconds: float
         jax.block_until_ready(state)
         done += steps
         steps *= 2
-    images = done * group.size * compiled.program.static.train.batch_size
+    images = done * len(seeds) * compiled.program.static.train.batch_size
     return Probe(
         bytes_per_run=compiled.memory() / group.size,
         seconds_per_image=(time.monotonic() - started) / images,

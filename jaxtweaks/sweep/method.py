@@ -21,12 +21,15 @@ class Method(Protocol):
     def check(self, settings: Sequence[Setting]) -> None:
         """Whether the data there really are suit the settings. Raises UserError."""
 
-    def plan(self, missing: Sequence[Run], runs: Sequence[Run]) -> tuple[list[Group], str]:
+    def plan(
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+    ) -> tuple[list[Group], str]:
         """Groups of the missing runs, and what they cost, in words.
 
         Args:
           missing: runs that no earlier launch planned.
           runs: all runs of the experiment.
+          processes: that share the work; each should have a group.
         """
 
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:

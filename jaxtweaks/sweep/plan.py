@@ -44,17 +44,20 @@ class Group:
     """Runs trained side by side by one call of a compiled program.
 
     Attributes:
-      runs: at most `size`, all with the same static part.
-      size: the number of runs compiled for. It decides the last bits of a result, so it is part
-        of the record, and a smaller group is padded to it.
+      runs: at most `size` · `shares`, all with the same static part.
+      size: the number of runs compiled for, which a device trains side by side. It decides the
+        last bits of a result, so it is part of the record, and a smaller group is padded to it.
       batching: how the runs share a program, one of `compiled.BATCHINGS`.
       off: the traced tweaks left out of the program, see `config.trace.off_everywhere`.
+      shares: parts of `size` runs, for as many devices. With fewer devices each trains several,
+        one after the other, to the same bits.
     """
 
     runs: tuple[Run, ...]
     size: int
     batching: str
     off: frozenset[str]
+    shares: int = 1
 
     @property
     def static(self) -> Setting:
@@ -65,11 +68,12 @@ class Group:
     def id(self) -> str:
         """Names the group's files."""
         parts = [run.id for run in self.runs] + [str(self.size), self.batching, *sorted(self.off)]
+        parts += [f'{self.shares} shares'] if self.shares > 1 else []
         return hashlib.sha256(' '.join(parts).encode()).hexdigest()[:12]
 
     def padded(self) -> tuple[Run, ...]:
-        """The runs, the last one repeated until there are `size`."""
-        return self.runs + (self.runs[-1],) * (self.size - len(self.runs))
+        """The runs, the last one repeated until there are `size` · `shares`."""
+        return self.runs + (self.runs[-1],) * (self.size * self.shares - len(self.runs))
 
 
 def all_runs(base: Setting, points: Sequence[Point], seeds: Iterable[int]) -> list[Run]:
@@ -87,17 +91,18 @@ def by_program(runs: Sequence[Run], off: frozenset[str]) -> dict[Setting, list[R
 
 
 def into_groups(
-    runs: Sequence[Run], largest: int, batching: str, off: frozenset[str]
+    runs: Sequence[Run], largest: int, batching: str, off: frozenset[str], devices: int = 1
 ) -> list[Group]:
     """Cuts the runs of one program into as few groups as allowed, of sizes as equal as can be.
 
     Args:
       runs: with the same static part.
-      largest: the most runs that may be trained side by side.
+      largest: the most runs that a device may train side by side.
       batching, off: see `Group`.
+      devices: how many there are; a group has up to a share for each.
     """
-    count = math.ceil(len(runs) / largest)
-    size = math.ceil(len(runs) / count)
-    return [
-        Group(tuple(runs[i : i + size]), size, batching, off) for i in range(0, len(runs), size)
-    ]
+    shares = math.ceil(len(runs) / largest)
+    size = math.ceil(len(runs) / shares)
+    cuts = range(0, len(runs), size * devices)
+    parts = [tuple(runs[i : i + size * devices]) for i in cuts]
+    return [Group(part, size, batching, off, math.ceil(len(part) / size)) for part in parts]

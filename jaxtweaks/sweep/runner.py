@@ -5,10 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from jaxtweaks.sweep import files
-from jaxtweaks.sweep.group import Execution, Interrupted, train_group
+from jaxtweaks.sweep.group import Execution, train_group
 from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import Reporter
+from jaxtweaks.sweep.waiting import hand_out, unfinished
 from jaxtweaks.sweep.workdir import Workdir
 
 
@@ -24,18 +25,17 @@ def run_groups(
     Raises:
       Interrupted: by SIGINT (Ctrl-C) or SIGTERM, after the state was saved.
     """
-    waiting = [g for g in groups if workdir.load_result(g, reporter.note) is None]
+    waiting = unfinished(groups, workdir, reporter.note)
     work = {group.id: machine.work(group) for group in groups}
     left = sum(work[group.id] for group in waiting)
     with stop_on_signal() as asked_to_stop:
         reporter.begin(sum(work.values()), sum(work.values()) - left)
         try:
-            for number, group in enumerate(waiting):
-                machine.keep_only(waiting[number:])
+            elsewhere = lambda group: reporter.finished(work[group.id])
+            for group, left_over in hand_out(waiting, workdir, asked_to_stop, elsewhere):
+                machine.keep_only(left_over)
                 reporter.group(f'group {groups.index(group) + 1}/{len(groups)}')
                 _run_group(group, workdir, machine, execution, asked_to_stop, reporter)
-                if came := asked_to_stop():  # it came while the last figures were computed
-                    raise Interrupted(came)
         finally:
             reporter.end()
 

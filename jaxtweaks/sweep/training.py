@@ -7,7 +7,7 @@ from jaxtweaks.config import settings as settings_lib
 from jaxtweaks.config import trace
 from jaxtweaks.config.check import check_batches, check_image, check_precision
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.sweep import layout, runner
+from jaxtweaks.sweep import devices, layout, runner
 from jaxtweaks.sweep.group import Execution
 from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import Group, Run
@@ -39,15 +39,20 @@ class Training:
             check_image([setting], images.shape[1:3])
         check_precision(settings)
 
-    def plan(self, missing: Sequence[Run], runs: Sequence[Run]) -> tuple[list[Group], str]:
+    def plan(
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+    ) -> tuple[list[Group], str]:
         """See `Method`."""
         off = trace.off_everywhere(run.setting for run in runs)
-        groups, probes = layout.make_groups(missing, self._execution, self._machine, off)
+        groups, probes = layout.make_groups(missing, self._execution, self._machine, off, processes)
         self.failed = {way: reason for probe in probes for way, reason in probe.failed.items()}
         for way, reason in self.failed.items():
             self._notify(f'batching {way} does not work here and is left out ({reason})')
         cost = layout.estimate(groups, probes, self._machine)
-        words = f'about {max(cost.gibibytes, 0.01):.2g} GiB, about {duration(cost.seconds)}'
+        each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
+        # As long as the others do their part.
+        seconds = cost.seconds / min(processes, max(len(groups), 1))
+        words = f'about {max(cost.gibibytes, 0.01):.2g} GiB{each}, about {duration(seconds)}'
         return groups, words if groups else ''
 
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:

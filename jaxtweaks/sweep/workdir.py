@@ -1,5 +1,6 @@
 """The folder a sweep leaves behind: what it is of, what is done, and who is at work in it."""
 
+import errno
 import fcntl
 import json
 import os
@@ -9,7 +10,7 @@ from typing import Any
 
 from jaxtweaks import atomic
 from jaxtweaks.errors import UserError
-from jaxtweaks.sweep import files
+from jaxtweaks.sweep import claims, files
 from jaxtweaks.sweep.plan import Group, Run
 
 
@@ -19,6 +20,7 @@ class Workdir:
     def __init__(self, path: Path):
         """`path` need not exist; nothing is written before `lock`."""
         self.path = path
+        self.claims: claims.Claims = claims.Alone()
         self._lock: int | None = None
 
     @property
@@ -30,12 +32,17 @@ class Workdir:
         """The state of a group under way."""
         return self.path / 'checkpoints' / f'{group.id}.ckpt'
 
-    def lock(self) -> None:
+    def lock(self, patience: float | None = None) -> None:
         """Makes the folder and takes it for this process, until the process ends.
+
+        Args:
+          patience: if given, the folder is shared with others that give it too, and `claims` says
+            who is at work on what; see `claims.Shared`.
 
         Raises:
           UserError: another process is at work in it, or it cannot be written.
         """
+        shared = patience is not None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path / '.lock', os.O_RDWR | os.O_CREAT, 0o644)
@@ -44,17 +51,23 @@ class Workdir:
                 f'{self.path}: cannot be written ({error.strerror}); choose another --workdir'
             ) from None
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(handle)
-            raise UserError(
-                f'{self.path}: another process is at work here; wait for it or choose another '
-                '--workdir'
-            ) from None
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError as error:
+            # Some file systems that hosts share have no such locks, and claims do without.
+            if not shared or error.errno == errno.EWOULDBLOCK:
+                os.close(handle)
+                raise UserError(
+                    f'{self.path}: another process is at work here; wait for it, give --processes '
+                    'to all that shall share the work, or choose another --workdir'
+                ) from None
         self._lock = handle
+        if shared:
+            self.claims = claims.Shared(self.path / 'claims', patience)
 
     def unlock(self) -> None:
         """Gives the folder back."""
+        self.claims.close()
+        self.claims = claims.Alone()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -85,6 +98,14 @@ class Workdir:
         tree = {'runs': {str(i): run.id for i, run in enumerate(group.runs)}, **result}
         files.save_tree(self._result_path(group), tree)
 
+    def has_result(self, group: Group) -> bool:
+        """Whether there is a file of what a group found; it may be damaged."""
+        return self._result_path(group).exists()
+
+    def discard_result(self, group: Group) -> None:
+        """Deletes what a group found, if there is anything."""
+        self._result_path(group).unlink(missing_ok=True)
+
     def load_result(self, group: Group, notify: Any) -> dict[str, Any] | None:
         """What a group found; None if it is not finished or the file is damaged."""
         try:
@@ -106,6 +127,7 @@ def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
         {
             'id': group.id,
             'size': group.size,
+            'shares': group.shares,
             'batching': group.batching,
             'off': sorted(group.off),
             'runs': [run.id for run in group.runs],
@@ -125,6 +147,7 @@ def restore_groups(described: Sequence[dict[str, Any]], runs: Sequence[Run]) -> 
             group['size'],
             group['batching'],
             frozenset(group['off']),
+            group.get('shares', 1),  # written since there are several devices
         )
         for group in described
     ]

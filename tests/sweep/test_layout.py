@@ -46,6 +46,20 @@ def test_the_user_and_the_memory_have_the_last_word(monkeypatch):
     assert sizes(most, bytes_per_run=100.0, memory_share=1.0) == [2, 2]
 
 
+def test_every_process_has_a_group_unless_the_user_sets_the_size():
+    runs = all_runs(Setting(), [{}], range(6))
+    cut = lambda processes, size=0: [
+        (group.size, len(group.runs))
+        for group in layout.make_groups(
+            runs, Execution(batching='map', group_size=size), Machine(1.0), frozenset(), processes
+        )[0]
+    ]
+    assert cut(1) == [(3, 3), (3, 3)]
+    assert cut(3) == [(2, 2)] * 3
+    assert cut(100) == [(1, 1)] * 6
+    assert cut(100, size=4) == [(3, 3), (3, 3)]
+
+
 @pytest.mark.parametrize(('way', 'most'), [('map', 32), ('vmap_pallas', 128), ('vmap_matmul', 128)])
 def test_an_accelerator_trains_many(way, most, monkeypatch):
     monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')

@@ -12,10 +12,10 @@ from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
 from jaxtweaks.study.studies.study import Measured, Study
 from jaxtweaks.study.words import count
-from jaxtweaks.sweep.group import Interrupted
 from jaxtweaks.sweep.plan import Group, Run
 from jaxtweaks.sweep.progress import Reporter
 from jaxtweaks.sweep.runner import stop_on_signal
+from jaxtweaks.sweep.waiting import hand_out, unfinished
 from jaxtweaks.sweep.workdir import Workdir
 
 
@@ -34,7 +34,9 @@ class Calls:
     def check(self, settings: Sequence[Setting]) -> None:
         """See `Method`."""
 
-    def plan(self, missing: Sequence[Run], runs: Sequence[Run]) -> tuple[list[Group], str]:
+    def plan(
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+    ) -> tuple[list[Group], str]:
         """See `Method`; what a function costs is not known before it is called."""
         return [Group((run,), 1, 'call', frozenset()) for run in missing], ''
 
@@ -44,17 +46,16 @@ class Calls:
 
     def carry_out(self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter) -> None:
         """See `Method`. A signal is obeyed when the run under way is finished."""
-        waiting = [g for g in groups if workdir.load_result(g, reporter.note) is None]
+        waiting = unfinished(groups, workdir, reporter.note)
         with stop_on_signal() as asked_to_stop:
             reporter.begin(len(groups), len(groups) - len(waiting))
             try:
-                for group in waiting:
+                elsewhere = lambda group: reporter.finished(1)
+                for group, _ in hand_out(waiting, workdir, asked_to_stop, elsewhere):
                     reporter.group(f'run {groups.index(group) + 1}/{len(groups)}')
                     (run,) = group.runs
                     workdir.save_result(group, _result(self._study, run, self.dataset))
                     reporter.finished(1)
-                    if number := asked_to_stop():
-                        raise Interrupted(number)
             finally:
                 reporter.end()
 

@@ -1,0 +1,121 @@
+"""Who is at work on what: one at a time, and nothing stays with a process that has died."""
+
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from jaxtweaks.sweep.claims import Alone, Shared, turn
+
+PATIENCE = 1.0
+
+
+@pytest.fixture
+def process(tmp_path):
+    """Makes the claims of a further process; `dies` stops its touching without giving back."""
+    made = []
+
+    def make():
+        made.append(Shared(tmp_path / 'claims', PATIENCE))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def dies(process):
+    process._closed.set()
+    process._pulse.join()
+    process._held.clear()
+
+
+def until(happened, seconds):
+    """What `happened()` gives, as soon as it gives anything; None if that takes too long."""
+    end = time.monotonic() + seconds
+    while not (found := happened()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return found
+
+
+def test_each_takes_what_is_free(process):
+    one, two = process(), process()
+    assert one.take(['a', 'b']) == 'a'
+    assert two.take(['a', 'b']) == 'b'
+    assert one.take(['a', 'b']) is None
+    two.release('b')
+    assert one.take(['a', 'b']) == 'b'
+    assert (one.taken('a'), one.taken('b'), one.taken('c')) == (1, 2, 0)
+
+
+def test_what_is_touched_is_kept_and_what_is_not_is_taken_over(process):
+    living, dying, heir = process(), process(), process()
+    assert living.take(['a']) == 'a'
+    assert dying.take(['b']) == 'b'
+    assert until(lambda: heir.take(['a', 'b']), 2 * PATIENCE / 3) is None
+    dies(dying)
+    assert until(lambda: heir.take(['a', 'b']), 20 * PATIENCE) == 'b'
+    assert until(lambda: heir.take(['a']), 3 * PATIENCE) is None
+
+
+def test_clocks_are_not_compared(process, tmp_path):
+    """The owner's clock, or the file server's, is years behind: it is alive all the same."""
+    owner, other = process(), process()
+    assert owner.take(['a']) == 'a'
+    dies(owner)
+    path = tmp_path / 'claims' / 'a.1'
+    for beat in range(30):
+        os.utime(path, (1000 + beat, 1000 + beat))
+        assert other.take(['a']) is None
+        time.sleep(PATIENCE / 15)
+
+
+def test_whoever_closes_gives_back(process):
+    one, two = process(), process()
+    one.take(['a'])
+    one.close()
+    assert two.take(['a']) == 'a'
+
+
+def test_notes_are_for_those_who_come_later(process):
+    one, two = process(), process()
+    before = two.taken('report')
+    with turn(one, 'report'):
+        one.note('report', 'written')
+    with turn(two, 'report'):
+        assert two.notes('report', before) == ['written']
+        assert two.notes('report', two.taken('report')) == []
+
+
+def test_alone_everything_is_free():
+    alone = Alone()
+    assert alone.take(['a', 'b']) == alone.take(['a', 'b']) == 'a'
+    with turn(alone, 'a'):
+        alone.note('a', 'written')
+    assert alone.notes('a', alone.taken('a')) == []
+
+
+RACE = """
+import sys, time
+from pathlib import Path
+from jaxtweaks.sweep.claims import Shared
+folder, start = Path(sys.argv[1]), float(sys.argv[2])
+mine = Shared(folder, 30.0)
+while time.time() < start:
+    pass
+names = [str(i) for i in range(100)]
+got = []
+while (name := mine.take(names)):
+    got.append(name)
+print(*got)
+"""
+
+
+def test_processes_that_race_never_take_the_same(tmp_path):
+    command = [sys.executable, '-c', RACE, tmp_path / 'claims', str(time.time() + 2)]
+    racing = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    got = [name for one in racing for name in one.communicate(timeout=60)[0].split()]
+    assert [one.returncode for one in racing] == [0] * 4
+    assert sorted(got, key=int) == [str(i) for i in range(100)]
