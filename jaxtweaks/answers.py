@@ -67,9 +67,7 @@ def write(
       method: how they came about, with the data that was used.
       tensorboard: also write event files.
     """
-    runs = experiment.runs
-    measured = collect(runs, found, method.dataset, method.axis)
-    measured = dataclasses.replace(measured, names=dict(experiment.names), exact=method.exact)
+    runs, measured = experiment.runs, measure(experiment, found, method)
     if measured.axis:
         rows = export.epoch_rows(runs, measured.curves, measured.axis)
         export.write_parquet(workdir.path / f'{measured.axis}s.parquet', rows)
@@ -100,6 +98,12 @@ def write(
         _meta(experiment, workdir, found),
     )
     return Answer(results, verdicts, table, sheets, path)
+
+
+def measure(experiment: Experiment, found: Sequence[dict[str, Any]], method: Method) -> Results:
+    """The measurements on named axes, before the experiment's derivations. See `write`."""
+    measured = collect(experiment.runs, found, method.dataset, method.axis)
+    return dataclasses.replace(measured, names=dict(experiment.names), exact=method.exact)
 
 
 def _record(

@@ -60,6 +60,13 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         flag_values=values,
     )
     flags.DEFINE_bool('dry_run', False, 'Say what would be done, and stop.', flag_values=values)
+    flags.DEFINE_bool(
+        'plan_seeds',
+        False,
+        'Say how many seeds would settle each claim, from the results in --workdir. If it holds '
+        'none, three seeds are trained first; a later run with more seeds builds on them.',
+        flag_values=values,
+    )
     flags.DEFINE_bool('quiet', False, 'Say only what must not be missed.', flag_values=values)
     flags.DEFINE_bool(
         'tensorboard',
@@ -115,7 +122,7 @@ def _main(argv: list[str], console: Console) -> int:
         return _collection(values, argv, console)
     experiment = _experiment(values.config, argv)
     # Only a valid config is worth the seconds it takes to load the rest.
-    from jaxtweaks import laboratory
+    from jaxtweaks import laboratory, planning
     from jaxtweaks.sweep import compile_cache
     from jaxtweaks.sweep.group import Interrupted
 
@@ -125,6 +132,10 @@ def _main(argv: list[str], console: Console) -> int:
     command = _command(argv)
     _check_tensorboard(values)
     try:
+        if values.plan_seeds:
+            more = lambda seeds: _command(_with_seeds(argv, seeds))
+            planning.run(experiment, path, console, command, more, values.dry_run, values.quiet)
+            return 0
         laboratory.run(
             experiment,
             path,
@@ -146,6 +157,8 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
     from jaxtweaks.sweep import compile_cache
     from jaxtweaks.sweep.group import Interrupted
 
+    if values.plan_seeds:
+        raise UserError('--plan_seeds is for one experiment; give it with one of the collection')
     found = collection.build(values.config)
     compile_cache.enable(_complain)
     _check_tensorboard(values)
@@ -215,6 +228,13 @@ def _command(argv: Sequence[str]) -> str:
     if os.path.basename(program) == '__main__.py':
         return shlex.join(['python', '-m', 'jaxtweaks', *argv[1:]])
     return shlex.join(['python', program, *argv[1:]])
+
+
+def _with_seeds(argv: Sequence[str], seeds: int) -> list[str]:
+    """The command line that carries out what this one plans, with so many seeds."""
+    plan = {'plan_seeds', 'dry_run', 'config.seeds'}
+    kept = [arg for arg in argv[1:] if arg.lstrip('-').partition('=')[0] not in plan]
+    return [argv[0], *kept, f'--config.seeds={seeds}']
 
 
 def _parse(argv: Sequence[str]) -> flags.FlagValues:

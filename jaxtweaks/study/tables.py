@@ -13,8 +13,10 @@ import numpy as np
 import rich.table
 import rich.text
 
+from jaxtweaks.study import power
 from jaxtweaks.study.figure_data import mean_interval, seeds_of
 from jaxtweaks.study.figure_style import is_number
+from jaxtweaks.study.power import Need
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.results import label as metric_label
 from jaxtweaks.study.studies.study import Sheet
@@ -28,6 +30,7 @@ from jaxtweaks.study.verdict_words import (
 )
 from jaxtweaks.study.words import (
     ABSENT,
+    count,
     field_label,
     metric_interval,
     metric_value,
@@ -247,6 +250,53 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]], title: str = 'Verdicts'
     note = 'Intervals are not adjusted for the number of claims; p (Holm) is, and decides.'
     brief = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'p (Holm)')
     return Table(title, columns, tuple(rows), tuple(raw), note, brief)
+
+
+def seeds_table(
+    verdicts: Sequence[Mapping[str, Any]],
+    needs: Sequence[Need | None],
+    title: str = 'Seeds that would settle each claim',
+) -> Table:
+    """One row for each claim: what is known, and how many seeds would settle it.
+
+    Args:
+      verdicts: what `Verdict.to_dict` gives.
+      needs: for each claim, as `power.need` gives; None where nothing is known.
+      title: what the table shows.
+    """
+    columns = ('claim', 'effect', '95% interval', 'so far', 'seeds', 'to settle', 'it would be')
+    rows, raw = [], []
+    for verdict, needed in zip(verdicts, needs, strict=True):
+        effect, interval = effect_words(verdict)
+        kind = verdict['verdict']
+        seeds = None if needed is None else needed.seeds
+        if needed is None:
+            words = 'exact' if verdict['smallest_permutation_p'] is None else ABSENT
+        else:
+            words = f'more than {power.MOST:,}' if seeds is None else f'{seeds:,}'
+        then = needed.verdict if needed else ''
+        shown = f'{ICONS[then]} {then}' if then else ABSENT
+        sentence = verdict['claim']['sentence']
+        now = f'{ICONS[kind]} {kind}'
+        rows.append((sentence, effect, interval, now, seeds_words(verdict), words, shown))
+        keys = _key(verdict['effect']), _key(verdict['low'])
+        raw.append((sentence, *keys, kind, verdict['n'], seeds, then))
+    brief = (columns[0], *columns[3:])
+    return Table(title, columns, tuple(rows), tuple(raw), _planning_note(verdicts), brief)
+
+
+def _planning_note(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    seen = [verdict['n'] for verdict in verdicts if verdict['n'] > 1]
+    if not seen or all(verdict['smallest_permutation_p'] is None for verdict in verdicts):
+        return 'Nothing to plan: fewer than two seeds are known, or no seed changes a number.'
+    n = min(seen)
+    low, high = power.spread_known(n)
+    return (
+        f'For a chance of {power.POWER:.0%} at 5% over all {count(len(verdicts), "claim")} (Holm), '
+        f'if effect and scatter are as seen. In {n} seeds the scatter is seen only roughly: the '
+        f'true deviation is {low:.2g} to {high:.2g} times as large (95%), and the seeds needed '
+        'grow with its square.'
+    )
 
 
 def _measured(results: Results, metrics: Sequence[str] | None) -> list[str]:
