@@ -59,6 +59,13 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         'commas between; to --workdir, default <first folder>/overview.',
         flag_values=values,
     )
+    flags.DEFINE_bool(
+        'list',
+        False,
+        'Only list the configs in configs/: what each asks, and how long it takes; with --dry_run '
+        'also an estimate for those not measured.',
+        flag_values=values,
+    )
     flags.DEFINE_bool('dry_run', False, 'Say what would be done, and stop.', flag_values=values)
     flags.DEFINE_bool(
         'plan_seeds',
@@ -116,6 +123,13 @@ def _main(argv: list[str], console: Console) -> int:
         print(_define_flags(argv).get_help())
         return 0
     values = _parse(argv)
+    if values.list:
+        from jaxtweaks import listing
+        from jaxtweaks.sweep import compile_cache
+
+        compile_cache.enable(_complain)
+        listing.show(Path('configs'), console, estimate=values.dry_run)
+        return 0
     if values.overview:
         return _overview(values, console)
     if _is_collection(values.config):

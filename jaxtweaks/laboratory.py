@@ -107,6 +107,13 @@ def results(experiment: Experiment, path: Path, console: Console) -> tuple[Resul
     return derive.derived(measured, experiment), seconds
 
 
+def estimate(experiment: Experiment, console: Console) -> str:
+    """What an experiment costs on this machine, in words; '' if that is not known beforehand."""
+    method = _method(experiment, lambda text: console.print(Text(text, style='yellow')))
+    method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
+    return method.plan(experiment.runs, experiment.runs)[1]
+
+
 def _method(experiment: Experiment, notify: Callable[[str], None]) -> Method:
     if experiment.plain is None:
         return Training(experiment.data, experiment.execution, notify)
