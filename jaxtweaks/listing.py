@@ -1,8 +1,8 @@
 """The configs there are: what each asks, and how long it takes."""
 
 import ast
-import gc
 import dataclasses
+import gc
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
