@@ -60,6 +60,9 @@ FIELDS = {
     'tested': 'parameters tested',
 }
 VALUES = {
+    'data.standardise=none': 'inputs as they are',
+    'data.standardise=channel': 'inputs standardised by channel',
+    'data.standardise=pixel': 'inputs standardised by pixel',
     'model.batch_norm=none': 'without batch norm',
     'model.batch_norm=before': 'batch norm before the activation',
     'model.batch_norm=after': 'batch norm after the activation',
