@@ -47,7 +47,9 @@ class Answer:
         """Prints the table, the verdicts, and where the report is."""
         for table in (*self.sheets, self.table):
             console.print(table.to_rich())
-        console.print(verdict_lines([verdict.to_dict() for verdict in self.verdicts]))
+        lines = verdict_lines([verdict.to_dict() for verdict in self.verdicts])
+        # A terminal is better wrapped between words; a log has lines as long as they are.
+        console.print(lines, soft_wrap=not console.is_terminal)
         console.print(f'report: {self.report}', highlight=False, soft_wrap=True)
 
 
