@@ -12,6 +12,7 @@ import os
 import shlex
 import signal
 import sys
+import textwrap
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,6 +34,22 @@ _USAGE = """Answers a question about training neural networks, given as a config
   python main.py --config=configs/x.py --config.seeds=10 --config.train.epochs=5
   python main.py --config=configs/all.py:quick               every experiment, and an overview
   python main.py --overview=runs                             an overview of what there is
+  python main.py --list                                      the configs there are
+"""
+# What stands after the = of a flag in the help.
+_VALUES = {'config': 'FILE[:SIZE]', 'workdir': 'FOLDER', 'overview': 'FOLDER,…'}
+_KEYS = (
+    '--config.KEY=VALUE',
+    'Set a key of the config, as in --config.train.epochs=5. The keys, what they are for and which '
+    'values they take: jaxtweaks/config/settings.py.',
+)
+_SURROUNDINGS = """
+The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
+XDG_CACHE_HOME where decoded data and compiled programs are kept; NO_COLOR turns colours off; JAX's
+own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
+
+Exit codes: 0 done; 1 no mistake of yours (a full disk, a bug); 2 a mistake in command or config;
+130 and 143 interrupted by Ctrl-C or SIGTERM, with the state saved: the same command goes on.
 """
 
 
@@ -42,14 +59,16 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
     config_flags.DEFINE_config_file(
         'config',
         None,
-        'The config file, :smoke, :quick or :paper after it.',
+        'The question: a config file. :smoke after it is a try of seconds, :quick takes minutes on '
+        'two CPU cores, :paper has the sizes of the document; else what suits the machine.',
         flag_values=values,
         sys_argv=list(argv),
     )
     flags.DEFINE_string(
         'workdir',
         None,
-        'Where results go; default runs/<config>-<size>, for a collection runs.',
+        'Where results go, and where the same command goes on; default runs/<config>-<size>, for '
+        'a collection runs.',
         flag_values=values,
     )
     flags.DEFINE_list(
@@ -66,7 +85,13 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         'also an estimate for those not measured.',
         flag_values=values,
     )
-    flags.DEFINE_bool('dry_run', False, 'Say what would be done, and stop.', flag_values=values)
+    flags.DEFINE_bool(
+        'dry_run',
+        False,
+        'Say how many programs and runs there would be, how much memory they need and how long '
+        'they take, and stop.',
+        flag_values=values,
+    )
     flags.DEFINE_bool(
         'plan_seeds',
         False,
@@ -83,6 +108,25 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
     )
     flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
     return values
+
+
+def _help(values: flags.FlagValues) -> str:
+    """How to use the command line: our flags, without those that absl has for every program."""
+    entries = []
+    for module, defined in values.flags_by_module_dict().items():
+        for flag in defined if module != 'absl.flags' else ():
+            value = '' if flag.boolean else f'={_VALUES.get(flag.name, "…")}'
+            entries.append((f'--{flag.name}{value}', flag.help))
+    entries.insert(1, _KEYS)
+    wide = 22
+    lines = [_USAGE]
+    for name, words in entries:
+        wrapped = textwrap.wrap(words, 96 - wide)
+        if len(name) + 3 > wide:
+            wrapped = ['', *wrapped]
+        lines += [f'  {name:{wide - 2}}{wrapped[0]}'.rstrip()]
+        lines += [' ' * wide + line for line in wrapped[1:]]
+    return '\n'.join([*lines, _SURROUNDINGS.rstrip()])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -118,9 +162,8 @@ def _complain(text: str) -> None:
 
 
 def _main(argv: list[str], console: Console) -> int:
-    if {'-h', '--help', '-help'} & set(argv[1:]):
-        print(_USAGE)
-        print(_define_flags(argv).get_help())
+    if {'-h', '--help', '-help', '--helpshort', '--helpfull'} & set(argv[1:]):
+        print(_help(_define_flags(argv)))
         return 0
     values = _parse(argv)
     if values.list:

@@ -255,7 +255,13 @@ def test_help_says_how(capsys):
     code, out, _ = call(capsys, '--help')
     assert code == 0
     assert '--config=configs/' in out
-    assert '--dry_run' in out or 'dry_run' in out
+    described = re.findall(r'^  (--[\w.]+)(?:=\S+)?(?:\n? +)(\w.*)$', out, re.MULTILINE)
+    names = {name for name, words in described if len(words) > 8}
+    assert {'--config', '--config.KEY', '--workdir', '--dry_run', '--list', '--plan_seeds'} <= names
+    assert {'--overview', '--quiet', '--tensorboard', '--help'} <= names
+    assert 'flagfile' not in out  # absl's own
+    assert all(len(line) <= 100 for line in out.splitlines())
+    assert call(capsys, '-h', SMOKE) == call(capsys, '--helpfull') == (0, out, '')
 
 
 def test_the_files_left_behind_agree_with_each_other(finished, given):
