@@ -19,7 +19,7 @@ from jaxtweaks.study.results import Results
 from jaxtweaks.study.studies.study import Sheet
 from jaxtweaks.study.tables import Table
 from jaxtweaks.study.verdict_words import verdict_lines
-from jaxtweaks.study.words import named, tweaks_of
+from jaxtweaks.study.words import together, tweaks_of
 from jaxtweaks.sweep import export
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.workdir import Workdir
@@ -143,8 +143,7 @@ def _sheets(experiment: Experiment) -> Sequence[Sheet]:
         return ()
     names = dict(experiment.names)
     settings = {
-        ', '.join(named(name, value, names) for name, value in run.point.items()): run.setting
-        for run in experiment.runs[:: experiment.seeds]
+        together(run.point, names): run.setting for run in experiment.runs[:: experiment.seeds]
     }
     return experiment.plain.sheets(settings)
 

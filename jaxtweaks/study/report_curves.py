@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.study.results import Results, derived_metrics, label
-from jaxtweaks.study.words import is_share, named
+from jaxtweaks.study.words import is_share, together
 
 LOOKS = 8  # colours and dashes of settings on the page; see report.html
 _DIGITS = 5
@@ -51,7 +51,7 @@ def _settings(results: Results) -> list[str]:
     """Each setting by the fields that differ, in the config's words."""
     varied = [f for f in results.swept if len({str(s.get(f)) for s in results.settings}) > 1]
     return [
-        ', '.join(named(field, setting.get(field), results.names) for field in varied)
+        together({field: setting.get(field) for field in varied}, results.names)
         or 'the one setting'
         for setting in results.settings
     ]
