@@ -121,7 +121,7 @@ def settings_table(
     """
     chosen = metrics
     metrics = _measured(results, metrics)
-    swept = _varied(results)
+    swept = _told(results, names)
     columns = (
         *(field_label(name, names) for name in swept),
         *([] if results.exact else ['seeds']),
@@ -132,8 +132,8 @@ def settings_table(
     rows, raw = [], []
     for k, setting in enumerate(results.settings):
         diverged = int(results.diverged[k].sum())
-        cells: list[str] = [value_label(name, setting.get(name), names) for name in swept]
-        keys: list[Any] = [_key(setting.get(name)) for name in swept]
+        cells: list[str] = [value_label(name, _value(setting, name), names) for name in swept]
+        keys: list[Any] = [_key(_value(setting, name)) for name in swept]
         counts = [len(results.seeds)] * (not results.exact) + [diverged] * results.trained
         cells += map(str, counts)
         keys += counts
@@ -180,7 +180,7 @@ def runs_table(
 ) -> Table:
     """One row for each setting and seed, with the final metrics. Arguments: `settings_table`."""
     metrics = _measured(results, metrics)
-    swept = _varied(results)
+    swept = _told(results, names)
     columns = (
         *(field_label(name, names) for name in swept),
         'seed',
@@ -200,14 +200,14 @@ def runs_table(
         seed = int(results.seeds[s])
         rows.append(
             (
-                *(value_label(name, setting.get(name), names) for name in swept),
+                *(value_label(name, _value(setting, name), names) for name in swept),
                 str(seed),
                 state,
                 *([ABSENT if epoch is None else str(epoch)] if results.trained else []),
                 *(metric_value(m, v) for m, v in zip(metrics, finals, strict=True)),
             )
         )
-        keys = [_key(setting.get(name)) for name in swept]
+        keys = [_key(_value(setting, name)) for name in swept]
         keys += [seed, state] + [epoch] * results.trained
         raw.append((*keys, *map(_key, finals)))
     return Table(title, columns, tuple(rows), tuple(raw), f'Data: {results.data_label}.')
@@ -316,6 +316,26 @@ def _varied(results: Results) -> list[str]:
         if len({str(setting.get(name)) for setting in results.settings}) > 1
     ]
     return varied or list(results.swept)
+
+
+def _told(results: Results, names: Mapping[str, str] | None) -> list[str]:
+    """The fields that differ; those that `names` has one word for are one, as 'a + b'."""
+    told = _varied(results)
+    for key in names or ():
+        fields = key.split(' + ')
+        if len(fields) > 1 and '=' not in key and set(fields) <= set(told):
+            values = [_value(setting, key) for setting in results.settings]
+            if all(f'{key}={value}' in names for value in values):
+                first = min(told.index(field) for field in fields)
+                told = [*told[:first], key, *(f for f in told[first:] if f not in fields)]
+    return told
+
+
+def _value(setting: Mapping[str, Any], name: str) -> Any:
+    """The value of a field, or of several joined by ' + ' the tuple of theirs."""
+    if ' + ' in name:
+        return tuple(setting.get(field) for field in name.split(' + '))
+    return setting.get(name)
 
 
 def _cell(value: Any) -> str:

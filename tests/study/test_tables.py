@@ -115,3 +115,18 @@ def test_a_number_alone_takes_the_name_of_its_field():
     assert named('train.batch_size', 8) == 'batch size 8'
     assert named('model.batch_norm', 'none') == 'without batch norm'
     assert named('init.scheme', 'he', {'init.scheme=he': 'He 2015'}) == 'He 2015'
+
+
+def test_fields_with_one_word_are_one_column():
+    results = sweep({'data.scale': (1.0, 0.1), 'data.standardise': ('none', 'channel')}, seeds=2)
+    both = 'data.scale + data.standardise'
+    names = {both: 'data', f"{both}=(1.0, 'none')": 'raw', f"{both}=(1.0, 'channel')": 'usual'}
+    # Not every setting has a word: the fields stay apart.
+    assert tables.settings_table(results, names=names).columns[:2] == (
+        'scale of the inputs', 'inputs standardised',
+    )  # fmt: skip
+    names |= {f"{both}=(0.1, 'none')": 'small', f"{both}=(0.1, 'channel')": 'small, usual'}
+    table = tables.settings_table(results, names=names)
+    assert table.columns[:2] == ('data', 'seeds')
+    assert [row[0] for row in table.rows] == ['raw', 'usual', 'small', 'small, usual']
+    assert tables.runs_table(results, names=names).rows[2][:2] == ('usual', '0')
