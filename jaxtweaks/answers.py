@@ -46,7 +46,7 @@ class Answer:
     def show(self, console: Console) -> None:
         """Prints the table, the verdicts, and where the report is."""
         for table in (*self.sheets, self.table):
-            console.print(table.to_rich())
+            console.print(table.to_rich(console.width))
         lines = verdict_lines([verdict.to_dict() for verdict in self.verdicts])
         # A terminal is better wrapped between words; a log has lines as long as they are.
         console.print(lines, soft_wrap=not console.is_terminal)

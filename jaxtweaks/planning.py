@@ -64,8 +64,13 @@ def run(
     verdicts = claims.evaluate(experiment.claims, results)
     needs = claims.seeds_needed(experiment.claims, results)
     table = tables.seeds_table([verdict.to_dict() for verdict in verdicts], needs)
-    console.print(table.to_rich())
-    for line in _advice(needs, pilot.seeds, seconds, more):
+    console.print(table.to_rich(console.width))
+    unsettled = [
+        need
+        for need, verdict in zip(needs, verdicts, strict=True)
+        if verdict.verdict == 'inconclusive'
+    ]
+    for line in _advice(unsettled, pilot.seeds, seconds, more):
         console.print(Text(line), soft_wrap=True)
     return needs
 
@@ -73,10 +78,10 @@ def run(
 def _advice(
     needs: Sequence[Need | None], seeds: int, seconds: float, more: Callable[[int], str]
 ) -> list[str]:
-    """What follows from `needs`, where `seeds` seeds took `seconds` in all."""
+    """What follows from the needs of the claims not settled, where `seeds` seeds took `seconds`."""
     wanted = [need.seeds for need in needs if need and need.seeds]
     hopeless = sum(need is not None and need.seeds is None for need in needs)
-    lines = []
+    lines = [] if needs else ['all claims are settled']
     if hopeless:
         lines.append(
             f'{count(hopeless, "claim")} would not be settled by {MOST:,} seeds: what was seen is '
@@ -84,11 +89,10 @@ def _advice(
         )
     if wanted and max(wanted) > seeds:
         time = duration(seconds / seeds * (max(wanted) - seeds))
-        rest = 'the others' if hopeless else 'all of them'
         lines.append(
-            f'to settle {rest}, {max(wanted):,} seeds, about {time} more than the {seeds} there '
-            f'are: {more(max(wanted))}'
+            f'to settle {"the other" if hopeless else "every"} open claim, {max(wanted):,} seeds, '
+            f'which take about {time} more than the {seeds} there are: {more(max(wanted))}'
         )
     elif wanted:
-        lines.append(f'{count(seeds, "seed")}, as there are, should do; no more are needed')
+        lines.append(f'as many seeds as there are, {seeds}, should have settled the open claims')
     return lines

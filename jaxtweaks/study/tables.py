@@ -73,24 +73,69 @@ class Table:
             for i in range(len(self.columns))
         )
 
-    def to_rich(self) -> rich.table.Table:
-        """For the terminal; brackets in a cell are text, not rich's markup."""
+    def to_rich(self, width: int = 0) -> rich.table.Table:
+        """For the terminal; brackets in a cell are text, not rich's markup.
+
+        Args:
+          width: of the terminal, in characters; what has no room is left out, and the note says
+            so. 0: everything is shown.
+        """
+        shown, left_out = self._that_fit(width)
+        widths = self._widths(shown, width)
+        note = self.note
+        if left_out:
+            note += f' {count(left_out, "more column")} in the report.'
         table = rich.table.Table(
-            title=rich.text.Text(self.title), caption=rich.text.Text(self.note) or None
+            title=rich.text.Text(self.title), caption=rich.text.Text(note.strip()) or None
         )
-        shown = [i for i, name in enumerate(self.columns) if name in (self.brief or self.columns)]
         for i in shown:
-            heading = self.columns[i].partition(' (t')[0]  # a gap's definition is too long here
-            justify = 'right' if self.numeric[i] else 'left'
             table.add_column(
-                rich.text.Text(heading),
-                justify=justify,
+                rich.text.Text(self._heading(i)),
+                justify='right' if self.numeric[i] else 'left',
                 overflow='fold',
                 no_wrap=any(_style(row[i]) for row in self.rows),  # a verdict stays in one piece
+                width=widths.get(i),
             )
         for row in self.rows:
             table.add_row(*(rich.text.Text(row[i], style=_style(row[i])) for i in shown))
         return table
+
+    def _heading(self, i: int) -> str:
+        return self.columns[i].partition(' (t')[0]  # a gap's definition is too long here
+
+    def _least_width(self, i: int) -> int:
+        """The letters that column i must have so that no word or number is torn apart."""
+        cells = [row[i] for row in self.rows]
+        whole = self.numeric[i] or any(map(_style, cells))
+        pieces = cells if whole else [word for cell in cells for word in cell.split()]
+        return max(map(len, [*pieces, *self._heading(i).split(), '']))
+
+    def _that_fit(self, width: int) -> tuple[list[int], int]:
+        """The brief columns that fit, the last ones left out first, and how many those are.
+
+        The first column that was measured (with a ±) stays, whether it fits or not.
+        """
+        brief = [i for i, name in enumerate(self.columns) if name in (self.brief or self.columns)]
+        measured = (j for j, i in enumerate(brief) if any('±' in row[i] for row in self.rows))
+        least, shown = next(measured, 1) + 1, brief
+        while width and len(shown) > least and self._room(shown) > width:
+            shown = shown[:-1]
+        return shown, len(brief) - len(shown)
+
+    def _room(self, columns: Sequence[int]) -> int:
+        """The letters in a line that these columns need, with their borders."""
+        return 1 + sum(self._least_width(i) + 3 for i in columns)
+
+    def _widths(self, columns: Sequence[int], width: int) -> dict[int, int]:
+        """How wide each column is, if all fit; what room is left over goes to the first ones."""
+        left = width - self._room(columns)
+        widths = {}
+        for i in columns if left >= 0 else ():
+            longest = max(map(len, [self._heading(i), *(row[i] for row in self.rows)]))
+            more = min(left, max(0, longest - self._least_width(i)))
+            widths[i] = self._least_width(i) + more
+            left -= more
+        return widths
 
     def to_markdown(self) -> str:
         """A GitHub table under its title, ending in a newline."""

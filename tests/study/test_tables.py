@@ -91,6 +91,21 @@ def test_the_terminal_shows_brackets_as_text_and_loses_no_letter():
     assert '…' not in narrow
 
 
+def test_columns_that_have_no_room_are_left_out_and_counted():
+    results = sweep({'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')})
+    metrics = ['test_accuracy', 'train_loss', 'train_accuracy', 'gap_loss', 'validation_loss']
+    table = tables.settings_table(results, metrics)
+    wide = printed(table, width=200)
+    assert 'more column' not in wide
+    assert all(cell in wide for row in table.rows for cell in row)
+    console = rich.console.Console(file=io.StringIO(), width=80)
+    console.print(table.to_rich(80))
+    narrow = console.file.getvalue()
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert '3 more columns in the report.' in ' '.join(narrow.split())
+    assert all(cell in narrow for row in table.rows for cell in row[4:6])  # none torn apart
+
+
 def test_markdown_escapes_what_would_break_a_row():
     table = tables.verdict_table([verdict(claim={'sentence': 'a | b\n<script>'})])
     lines = table.to_markdown().splitlines()
