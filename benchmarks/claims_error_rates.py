@@ -8,12 +8,14 @@ of simulated experiments with at least one wrong verdict (at α = 0.05), and the
 claims that are supported. docs/statistics.md shows them.
 """
 
+import contextlib
 import sys
 from unittest import mock
 
 import numpy as np
 
 from jaxtweaks.study import claims, statistics
+from jaxtweaks.study import power as power_lib
 from jaxtweaks.study.claim import Claim
 from jaxtweaks.study.results import Results
 
@@ -120,7 +122,7 @@ def error_rate(names: list[str], shape: str, n: int, count: int, seed: int = 0) 
     tested = [NULL[name][0] for name in names]
     wrong = [NULL[name][1] for name in names]
     errors = 0
-    with _no_bootstrap():
+    with _verdicts_only():
         for _ in range(count):
             verdicts = claims.evaluate(tested, simulate(shape, n, rng))
             errors += any(v.verdict in w for v, w in zip(verdicts, wrong, strict=True))
@@ -156,7 +158,7 @@ def power(kind: str, size: float, n: int, count: int, seed: int = 0) -> float:
     rng = np.random.default_rng(seed)
     given, effect = POWER[kind]
     tested = [claim(kind, **given)]
-    with _no_bootstrap():
+    with _verdicts_only():
         supported = [
             claims.evaluate(tested, simulate('normal', n, rng, effect(size)))[0].verdict
             == 'supported'
@@ -165,9 +167,14 @@ def power(kind: str, size: float, n: int, count: int, seed: int = 0) -> float:
     return float(np.mean(supported))
 
 
-def _no_bootstrap():
-    """Skips the bootstrap interval, on which no verdict depends; it is most of the time."""
-    return mock.patch.object(statistics, 'bca_interval', return_value=(np.nan, np.nan))
+@contextlib.contextmanager
+def _verdicts_only():
+    """Skips the bootstrap interval and the power, on which no verdict depends, and much time."""
+    with (
+        mock.patch.object(statistics, 'bca_interval', return_value=(np.nan, np.nan)),
+        mock.patch.object(power_lib, 'need', return_value=None),
+    ):
+        yield
 
 
 def coverage(n: int, shape: str, paired: bool, count: int) -> dict[str, float]:
@@ -198,7 +205,7 @@ def unequal_noise(shape: str, n: int, count: int) -> float:
     rng = np.random.default_rng(2)
     tested, wrong = NULL['greater']
     errors = 0
-    with _no_bootstrap():
+    with _verdicts_only():
         for _ in range(count):
             results = simulate(shape, n, rng)
             results.finals['test_accuracy'][1] *= 1e-3

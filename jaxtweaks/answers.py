@@ -19,7 +19,7 @@ from jaxtweaks.study.results import Results
 from jaxtweaks.study.studies.study import Sheet
 from jaxtweaks.study.tables import Table
 from jaxtweaks.study.verdict_words import verdict_lines
-from jaxtweaks.study.words import named, tweaks_of
+from jaxtweaks.study.words import together, tweaks_of
 from jaxtweaks.sweep import export
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.workdir import Workdir
@@ -46,8 +46,10 @@ class Answer:
     def show(self, console: Console) -> None:
         """Prints the table, the verdicts, and where the report is."""
         for table in (*self.sheets, self.table):
-            console.print(table.to_rich())
-        console.print(verdict_lines([verdict.to_dict() for verdict in self.verdicts]))
+            console.print(table.to_rich(console.width))
+        lines = verdict_lines([verdict.to_dict() for verdict in self.verdicts])
+        # A terminal is better wrapped between words; a log has lines as long as they are.
+        console.print(lines, soft_wrap=not console.is_terminal)
         console.print(f'report: {self.report}', highlight=False, soft_wrap=True)
 
 
@@ -67,9 +69,7 @@ def write(
       method: how they came about, with the data that was used.
       tensorboard: also write event files.
     """
-    runs = experiment.runs
-    measured = collect(runs, found, method.dataset, method.axis)
-    measured = dataclasses.replace(measured, names=dict(experiment.names), exact=method.exact)
+    runs, measured = experiment.runs, measure(experiment, found, method)
     if measured.axis:
         rows = export.epoch_rows(runs, measured.curves, measured.axis)
         export.write_parquet(workdir.path / f'{measured.axis}s.parquet', rows)
@@ -100,6 +100,12 @@ def write(
         _meta(experiment, workdir, found),
     )
     return Answer(results, verdicts, table, sheets, path)
+
+
+def measure(experiment: Experiment, found: Sequence[dict[str, Any]], method: Method) -> Results:
+    """The measurements on named axes, before the experiment's derivations. See `write`."""
+    measured = collect(experiment.runs, found, method.dataset, method.axis)
+    return dataclasses.replace(measured, names=dict(experiment.names), exact=method.exact)
 
 
 def _record(
@@ -137,8 +143,7 @@ def _sheets(experiment: Experiment) -> Sequence[Sheet]:
         return ()
     names = dict(experiment.names)
     settings = {
-        ', '.join(named(name, value, names) for name, value in run.point.items()): run.setting
-        for run in experiment.runs[:: experiment.seeds]
+        together(run.point, names): run.setting for run in experiment.runs[:: experiment.seeds]
     }
     return experiment.plain.sheets(settings)
 

@@ -12,6 +12,7 @@ import os
 import shlex
 import signal
 import sys
+import textwrap
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -34,6 +35,22 @@ _USAGE = """Answers a question about training neural networks, given as a config
   python main.py --config=configs/all.py:quick               every experiment, and an overview
   python main.py --overview=runs                             an overview of what there is
   srun -N 4 python main.py --config=... --processes=4        on four hosts of a cluster
+  python main.py --list                                      the configs there are
+"""
+# What stands after the = of a flag in the help.
+_VALUES = {'config': 'FILE[:SIZE]', 'workdir': 'FOLDER', 'overview': 'FOLDER,…'}
+_KEYS = (
+    '--config.KEY=VALUE',
+    'Set a key of the config, as in --config.train.epochs=5. The keys, what they are for and which '
+    'values they take: jaxtweaks/config/settings.py.',
+)
+_SURROUNDINGS = """
+The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
+XDG_CACHE_HOME where decoded data and compiled programs are kept; NO_COLOR turns colours off; JAX's
+own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
+
+Exit codes: 0 done; 1 no mistake of yours (a full disk, a bug); 2 a mistake in command or config;
+130 and 143 interrupted by Ctrl-C or SIGTERM, with the state saved: the same command goes on.
 """
 
 
@@ -43,14 +60,16 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
     config_flags.DEFINE_config_file(
         'config',
         None,
-        'The config file, :smoke, :quick or :paper after it.',
+        'The question: a config file. :smoke after it is a try of seconds, :quick takes minutes on '
+        'two CPU cores, :paper has the sizes of the document; else what suits the machine.',
         flag_values=values,
         sys_argv=list(argv),
     )
     flags.DEFINE_string(
         'workdir',
         None,
-        'Where results go; default runs/<config>-<size>, for a collection runs.',
+        'Where results go, and where the same command goes on; default runs/<config>-<size>, for '
+        'a collection runs.',
         flag_values=values,
     )
     flags.DEFINE_list(
@@ -60,7 +79,27 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         'commas between; to --workdir, default <first folder>/overview.',
         flag_values=values,
     )
-    flags.DEFINE_bool('dry_run', False, 'Say what would be done, and stop.', flag_values=values)
+    flags.DEFINE_bool(
+        'list',
+        False,
+        'Only list the configs in configs/: what each asks, and how long it takes; with --dry_run '
+        'also an estimate for those not measured.',
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        'dry_run',
+        False,
+        'Say how many programs and runs there would be, how much memory they need and how long '
+        'they take, and stop.',
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        'plan_seeds',
+        False,
+        'Say how many seeds would settle each claim, from the results in --workdir. If it holds '
+        'none, three seeds are trained first; a later run with more seeds builds on them.',
+        flag_values=values,
+    )
     flags.DEFINE_bool('quiet', False, 'Say only what must not be missed.', flag_values=values)
     flags.DEFINE_bool(
         'tensorboard',
@@ -78,6 +117,25 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
     )
     flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
     return values
+
+
+def _help(values: flags.FlagValues) -> str:
+    """How to use the command line: our flags, without those that absl has for every program."""
+    entries = []
+    for module, defined in values.flags_by_module_dict().items():
+        for flag in defined if module != 'absl.flags' else ():
+            value = '' if flag.boolean else f'={_VALUES.get(flag.name, "…")}'
+            entries.append((f'--{flag.name}{value}', flag.help))
+    entries.insert(1, _KEYS)
+    wide = 22
+    lines = [_USAGE]
+    for name, words in entries:
+        wrapped = textwrap.wrap(words, 96 - wide)
+        if len(name) + 3 > wide:
+            wrapped = ['', *wrapped]
+        lines += [f'  {name:{wide - 2}}{wrapped[0]}'.rstrip()]
+        lines += [' ' * wide + line for line in wrapped[1:]]
+    return '\n'.join([*lines, _SURROUNDINGS.rstrip()])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -113,18 +171,24 @@ def _complain(text: str) -> None:
 
 
 def _main(argv: list[str], console: Console) -> int:
-    if {'-h', '--help', '-help'} & set(argv[1:]):
-        print(_USAGE)
-        print(_define_flags(argv).get_help())
+    if {'-h', '--help', '-help', '--helpshort', '--helpfull'} & set(argv[1:]):
+        print(_help(_define_flags(argv)))
         return 0
     values = _parse(argv)
+    if values.list:
+        from jaxtweaks import listing
+        from jaxtweaks.sweep import compile_cache
+
+        compile_cache.enable(_complain)
+        listing.show(Path('configs'), console, estimate=values.dry_run)
+        return 0
     if values.overview:
         return _overview(values, console)
     if _is_collection(values.config):
         return _collection(values, argv, console)
     experiment = _experiment(values.config, argv)
     # Only a valid config is worth the seconds it takes to load the rest.
-    from jaxtweaks import laboratory
+    from jaxtweaks import laboratory, planning
     from jaxtweaks.sweep import compile_cache
     from jaxtweaks.sweep.group import Interrupted
 
@@ -134,6 +198,10 @@ def _main(argv: list[str], console: Console) -> int:
     command = _command(argv)
     _check_tensorboard(values)
     try:
+        if values.plan_seeds:
+            more = lambda seeds: _command(_with_seeds(argv, seeds))
+            planning.run(experiment, path, console, command, more, values.dry_run, values.quiet)
+            return 0
         laboratory.run(
             experiment,
             path,
@@ -156,6 +224,8 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
     from jaxtweaks.sweep import compile_cache
     from jaxtweaks.sweep.group import Interrupted
 
+    if values.plan_seeds:
+        raise UserError('--plan_seeds is for one experiment; give it with one of the collection')
     found = collection.build(values.config)
     compile_cache.enable(_complain)
     _check_tensorboard(values)
@@ -225,6 +295,13 @@ def _command(argv: Sequence[str]) -> str:
     if os.path.basename(program) == '__main__.py':
         return shlex.join(['python', '-m', 'jaxtweaks', *argv[1:]])
     return shlex.join(['python', program, *argv[1:]])
+
+
+def _with_seeds(argv: Sequence[str], seeds: int) -> list[str]:
+    """The command line that carries out what this one plans, with so many seeds."""
+    plan = {'plan_seeds', 'dry_run', 'config.seeds'}
+    kept = [arg for arg in argv[1:] if arg.lstrip('-').partition('=')[0] not in plan]
+    return [argv[0], *kept, f'--config.seeds={seeds}']
 
 
 def _parse(argv: Sequence[str]) -> flags.FlagValues:

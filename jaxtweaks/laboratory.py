@@ -15,6 +15,8 @@ from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
+from jaxtweaks.study import derive
+from jaxtweaks.study.results import Results
 from jaxtweaks.study.studies.calls import Calls
 from jaxtweaks.sweep import devices
 from jaxtweaks.sweep.claims import turn
@@ -91,6 +93,40 @@ def run(
         return answer
     finally:
         workdir.unlock()
+
+
+def results(experiment: Experiment, path: Path, console: Console) -> tuple[Results, float] | None:
+    """What the folder `path` holds of an experiment, None unless all of its runs are finished.
+
+    Returns:
+      The results after the experiment's derivations, and the seconds that they took.
+
+    Raises:
+      UserError: the folder is another experiment's.
+    """
+    workdir = Workdir(path)
+    manifest = workdir.read_json('manifest.json')
+    if manifest is None:
+        return None
+    groups = restore_groups(manifest['groups'], experiment.runs) or []
+    if not groups:
+        _refuse(experiment, workdir)
+    found = [workdir.load_result(group, lambda text: None) for group in groups]
+    planned = {run.id for group in groups for run in group.runs}
+    if None in found or planned != {run.id for run in experiment.runs}:
+        return None
+    method = _method(experiment, lambda text: console.print(Text(text, style='yellow')))
+    _check_same(workdir, manifest, method.dataset)
+    measured = answers.measure(experiment, found, method)
+    seconds = sum(float(group['seconds']) for group in found)
+    return derive.derived(measured, experiment), seconds
+
+
+def estimate(experiment: Experiment, console: Console) -> str:
+    """What an experiment costs on this machine, in words; '' if that is not known beforehand."""
+    method = _method(experiment, lambda text: console.print(Text(text, style='yellow')))
+    method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
+    return method.plan(experiment.runs, experiment.runs)[1]
 
 
 def _method(experiment: Experiment, notify: Callable[[str], None]) -> Method:

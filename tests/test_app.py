@@ -219,11 +219,49 @@ def test_overrides_reach_the_experiment():
     assert (found.seeds, found.model.hidden, found.claims) == (7, (3,), ())
 
 
+def test_seeds_are_planned_from_what_is_there_and_nothing_is_written(capsys, workdir, given):
+    before = snapshot(workdir)
+    code, out, _ = call(capsys, *given, '--plan_seeds', f'--workdir={workdir}')
+    assert code == 0
+    assert snapshot(workdir) == before
+    assert 'Batch norm helps.' in out
+    note = json.loads((workdir / 'claims.json').read_text())['verdicts'][0]['note']
+    (seeds,) = re.findall(r'about (\d+) seeds would settle it', note)
+    whole = shlex.join(['python', 'main.py', *given, f'--workdir={workdir}'])
+    assert f'{whole} --config.seeds={seeds}\n' in out  # ready to be typed
+
+
+def test_seeds_are_planned_from_a_pilot_that_a_later_run_builds_on(capsys, given, tmp_path):
+    short = [*given, '--config.train.epochs=2', f'--workdir={tmp_path / "w"}']
+    code, out, _ = call(capsys, *short, '--plan_seeds', '--dry_run')
+    assert (code, list(tmp_path.iterdir())) == (0, [])
+    assert '2 settings × 3 seeds' in out
+    code, out, _ = call(capsys, *short, '--plan_seeds', '--quiet')
+    assert code == 0
+    assert 'Seeds that would settle each claim' in out
+    assert 'In 3 seeds the scatter is seen only roughly' in ' '.join(out.split())
+    code, out, _ = call(capsys, *short, '--config.seeds=4', '--dry_run')
+    assert '2 of 2 groups finished before' in out
+
+
+def test_what_cannot_be_planned_is_refused(capsys, given):
+    code, _, err = call(capsys, *given, '--config.claims=()', '--plan_seeds')
+    assert (code, 'no claims' in err) == (2, True)
+    code, _, err = call(capsys, '--config=configs/all.py:smoke', '--plan_seeds')
+    assert (code, 'for one experiment' in err) == (2, True)
+
+
 def test_help_says_how(capsys):
     code, out, _ = call(capsys, '--help')
     assert code == 0
     assert '--config=configs/' in out
-    assert '--dry_run' in out or 'dry_run' in out
+    described = re.findall(r'^  (--[\w.]+)(?:=\S+)?(?:\n? +)(\w.*)$', out, re.MULTILINE)
+    names = {name for name, words in described if len(words) > 8}
+    assert {'--config', '--config.KEY', '--workdir', '--dry_run', '--list', '--plan_seeds'} <= names
+    assert {'--overview', '--quiet', '--tensorboard', '--help'} <= names
+    assert 'flagfile' not in out  # absl's own
+    assert all(len(line) <= 100 for line in out.splitlines())
+    assert call(capsys, '-h', SMOKE) == call(capsys, '--helpfull') == (0, out, '')
 
 
 def test_the_files_left_behind_agree_with_each_other(finished, given):

@@ -1,6 +1,6 @@
 """From results to the numbers a claim is tested on: which runs, which value, which seeds."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.study import results as results_lib
 from jaxtweaks.study.claim import Claim
 from jaxtweaks.study.results import Results
-from jaxtweaks.study.words import named, value_label
+from jaxtweaks.study.words import named, together, value_label
 
 MOMENTS = ('final', 'last_epoch', 'best_epoch', 'chosen_epoch')
 
@@ -128,7 +128,7 @@ def complete(
     notes = []
     if diverged:
         places = [
-            f'{spoken(results.settings[k], results) or "the only setting"}: {count}'
+            f'{together(results.settings[k], results.names) or "the only setting"}: {count}'
             for k, count in zip(settings, lost.sum(axis=1), strict=True)
             if count
         ]
@@ -166,13 +166,14 @@ def label(claim: Claim, results: Results) -> str:
 
 def spoken(conditions: dict[str, Any], results: Results) -> str:
     """`{'train.batch_size': (8, 16)}` as 'batch size 8 or 16', or by the config's own words."""
-    parts = []
-    for name, value in conditions.items():
-        first, *others = value if isinstance(value, tuple | list) and value else (value,)
-        words = [named(name, first, results.names)]
-        words += [value_label(name, other, results.names) for other in others]
-        parts.append(' or '.join(words))
-    return ', '.join(parts)
+    return together(conditions, results.names, _alternatives)
+
+
+def _alternatives(name: str, value: Any, names: Mapping[str, str] | None) -> str:
+    """A condition's value: of a tuple, the one or the other."""
+    first, *others = value if isinstance(value, tuple | list) and value else (value,)
+    words = [named(name, first, names), *(value_label(name, other, names) for other in others)]
+    return ' or '.join(words)
 
 
 def in_words(conditions: dict[str, Any]) -> str:

@@ -16,7 +16,8 @@ from jaxtweaks.study.results import Results
 from jaxtweaks.study.statistics import Test
 from jaxtweaks.study.words import field_label, number
 
-Ways = tuple[float, float]  # p that it is so, p that the opposite is
+# From numbers by seed, [A, ..., n], to p that it is so and p that the opposite is, both [...].
+Ways = Callable[[np.ndarray, Test], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +31,9 @@ class Finding:
       notes: what else to know.
       measured: words and mean of each thing compared.
       deciding: the per-seed numbers [n] whose mean is compared with zero, where the test is as
-        simple as that; for the number of seeds that would settle it.
+        simple as that.
+      rows, test, ways: the numbers by seed [A, n] that were tested, and how: `ways(rows, test)`
+        are the two p values. For samples that might have been, `rows` may be [A, ..., n].
     """
 
     effect: float
@@ -45,6 +48,9 @@ class Finding:
     notes: tuple[str, ...] = ()
     measured: tuple[tuple[str, float], ...] = ()
     deciding: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    test: Test | None = None
+    ways: Ways | None = None
 
 
 def find(claim: Claim, results: Results, alpha: float = 0.05) -> Finding:
@@ -63,12 +69,13 @@ def _difference(claim: Claim, results: Results) -> Finding:
     rows, dropped, notes = claim_data.complete(rows, settings, results)
     d = rows[0] - rows[1]
     test = _test(claim, rows)
+    what = _compared(claim, sides, results)
     if claim.kind == 'equivalent':
-        toward, ways = _room(d, claim.margin), _within(d, claim.margin)
+        toward, ways = _room(d, claim.margin), _within(claim.margin)
+        found = _finding(d, toward, d[None], test, ways, what, dropped, notes)
     else:
         toward = (d if claim.kind == 'greater' else -d) - (claim.margin or 0.0)
-        ways = _directional(toward)
-    found = _finding(d, toward, test, ways, _compared(claim, sides, results), dropped, notes)
+        found = _finding(d, toward, toward[None], test, _directional, what, dropped, notes)
     return _with_means(found, sides, rows)
 
 
@@ -82,12 +89,14 @@ def _constant(claim: Claim, results: Results) -> Finding:
     if level is None:
         (level,) = claim.published.values()
     test = _test(claim, rows, 'single' if single else 'paired', abs(level))
+    what = _compared(claim, sides, results)
     if claim.kind == 'published' or claim.direction == 'equal':
-        ways, toward = _within(x - level, claim.margin), _room(x - level, claim.margin)
+        beyond = x - level
+        ways, toward = _within(claim.margin), _room(beyond, claim.margin)
+        found = _finding(x, toward, beyond[None], test, ways, what, dropped, notes)
     else:
         toward = x - level if claim.direction == 'above' else level - x
-        ways = _directional(toward)
-    found = _finding(x, toward, test, ways, _compared(claim, sides, results), dropped, notes)
+        found = _finding(x, toward, toward[None], test, _directional, what, dropped, notes)
     return _with_means(found, sides, rows)
 
 
@@ -96,18 +105,20 @@ def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
     xs, rows, dropped, notes = _curve(claim, results)
     test = _test(claim, rows)
     ranks = np.arange(len(xs)) - (len(xs) - 1) / 2
-    change = (len(xs) - 1) * (ranks @ rows) / (ranks @ ranks)
     sign = 1.0 if claim.kind == 'increasing' else -1.0
-    steps = sign * np.diff(rows, axis=0)
+    changes = lambda rows: (len(xs) - 1) * np.tensordot(ranks, rows, 1) / (ranks @ ranks)
+    change, steps = changes(rows), sign * np.diff(rows, axis=0)
 
-    def ways(test: Test) -> Ways:
-        support, opposite = _directional(sign * change)(test)
+    def ways(rows: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
+        support, opposite = _directional(sign * changes(rows)[None], test)
         if len(xs) == 2:
             return support, opposite
         # Holm's first step over the steps; twice more for two ways to contradict.
-        reversal = min(1.0, 2 * len(steps) * min(test.greater(-step) for step in steps))
-        contradicted = min(1.0, 2 * min(opposite, reversal))
-        return (1.0 if reversal <= alpha else support), contradicted
+        steps = sign * np.diff(rows, axis=0)
+        against = np.min([test.greater(-step) for step in steps], axis=0)
+        reversal = np.minimum(1.0, 2 * len(steps) * against)
+        contradicted = np.minimum(1.0, 2 * np.minimum(opposite, reversal))
+        return np.where(reversal <= alpha, 1.0, support), contradicted
 
     if len(rows[0]) > 1 and len(xs) > 2:
         worst = int(np.argmin([test.greater(-step) for step in steps]))
@@ -121,7 +132,7 @@ def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
         f'{_subject(claim, results)}: fitted change from {field} {number(xs[0])} to'
         f' {number(xs[-1])} (least squares over ranks)'
     )
-    found = _finding(change, sign * change, test, ways, what, dropped, notes)
+    found = _finding(change, sign * change, rows, test, ways, what, dropped, notes)
     ends = [f'{field} {number(x)}' for x in xs[[0, -1]]]
     return _with_means(found, ends, rows[[0, -1]])
 
@@ -135,7 +146,7 @@ def _optimum(claim: Claim, results: Results) -> Finding:
     low, high = claim.within
     inside = (xs >= low) & (xs <= high)
 
-    def ways(test: Test) -> Ways:
+    def ways(better: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
         return (
             _one_beats_all(better[inside], better[~inside], test),
             _one_beats_all(better[~inside], better[inside], test),
@@ -154,7 +165,7 @@ def _optimum(claim: Claim, results: Results) -> Finding:
         )
     field = field_label(claim.along, results.names)
     what = f'{field} with the {"lowest" if lower else "highest"} {_subject(claim, results)}'
-    return _tested(location, ends, what, rows, test, ways, dropped, notes)
+    return _tested(location, ends, what, better, test, ways, dropped, notes)
 
 
 def _peak(claim: Claim, results: Results) -> Finding:
@@ -165,10 +176,10 @@ def _peak(claim: Claim, results: Results) -> Finding:
     better = -rows if lower else rows
     ends, interior = better[[0, -1]], better[1:-1]
 
-    def ways(test: Test) -> Ways:
+    def ways(better: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
         return (
-            _one_beats_all(interior, ends, test),
-            _one_beats_all(ends, interior, test),
+            _one_beats_all(better[1:-1], better[[0, -1]], test),
+            _one_beats_all(better[[0, -1]], better[1:-1], test),
         )
 
     n = rows.shape[1]
@@ -184,7 +195,7 @@ def _peak(claim: Claim, results: Results) -> Finding:
         f'{_subject(claim, results)}: how much the {"lowest" if lower else "highest"} point between'
         f' the ends{where} is {"below" if lower else "above"} the better end'
     )
-    return _tested(effect, interval, what, rows, test, ways, dropped, notes)
+    return _tested(effect, interval, what, better, test, ways, dropped, notes)
 
 
 def _sooner(claim: Claim, results: Results) -> Finding:
@@ -225,7 +236,7 @@ def _sooner(claim: Claim, results: Results) -> Finding:
         f'{results.axis}s until {claim_data.label(claim, results)} reaches {words}:'
         f' {sides[1]} minus {sides[0]}'
     )
-    found = _finding(d, d, Test(grain=1.0), _directional(d), what, dropped, notes)
+    found = _finding(d, d, d[None], Test(grain=1.0), _directional, what, dropped, notes)
     return _with_means(found, sides, rows)
 
 
@@ -278,21 +289,18 @@ def _subject(claim: Claim, results: Results) -> str:
     return name
 
 
-def _directional(d: np.ndarray) -> Callable[[Test], Ways]:
-    """The mean of `d` [n] is positive (the claim) or negative (its opposite)."""
-
-    def ways(test: Test) -> Ways:
-        p = test.differs(d)
-        return (p, 1.0) if d.mean() > 0 else (1.0, p)
-
-    return ways
+def _directional(rows: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
+    """`Ways`: the mean of the one row is positive (the claim) or negative (its opposite)."""
+    (d,) = rows
+    p, positive = test.differs(d), d.mean(axis=-1) > 0
+    return np.where(positive, p, 1.0), np.where(positive, 1.0, p)
 
 
-def _within(d: np.ndarray, margin: float) -> Callable[[Test], Ways]:
-    """The mean of `d` [n] is within ±margin (the claim) or beyond it (its opposite)."""
-    return lambda test: (
-        statistics.tost_p(d, margin, test),
-        statistics.outside_p(d, margin, test),
+def _within(margin: float) -> Ways:
+    """The mean of the one row is within ±margin (the claim) or beyond it (its opposite)."""
+    return lambda rows, test: (
+        statistics.tost_p(rows[0], margin, test),
+        statistics.outside_p(rows[0], margin, test),
     )
 
 
@@ -301,28 +309,29 @@ def _room(d: np.ndarray, margin: float) -> np.ndarray:
     return margin - d if len(d) and d.mean() > 0 else margin + d
 
 
-def _one_beats_all(winners: np.ndarray, losers: np.ndarray, test: Test) -> float:
-    """p that some row of `winners` [I, n] has a higher mean than every row of `losers` [J, n].
+def _one_beats_all(winners: np.ndarray, losers: np.ndarray, test: Test) -> np.ndarray:
+    """p that a row of `winners` [I, ..., n] has a higher mean than all of `losers` [J, ..., n].
 
     An intersection-union test for each winner (Berger 1982, Technometrics 24:295), Bonferroni
     over the winners, and twice that because the opposite is tested as well.
     """
-    p = min(max(test.greater(w - other) for other in losers) for w in winners)
-    return min(1.0, 2 * len(winners) * p)
+    weakest = [np.max([test.greater(w - other) for other in losers], axis=0) for w in winners]
+    return np.minimum(1.0, 2 * len(winners) * np.min(weakest, axis=0))
 
 
 def _finding(
     d: np.ndarray,
     toward: np.ndarray,
+    rows: np.ndarray,
     test: Test,
-    ways: Callable[[Test], Ways],
+    ways: Ways,
     what: str,
     dropped: int,
     notes: list[str],
 ) -> Finding:
     """The finding of a claim on the mean of `d` [n]; `toward` is `d` as it is tested."""
     effect = float(d.mean()) if len(d) else math.nan
-    found = _tested(effect, test.interval(d), what, d[None], test, ways, dropped, notes)
+    found = _tested(effect, test.interval(d), what, rows, test, ways, dropped, notes, d[None])
     return dataclasses.replace(found, deciding=toward)
 
 
@@ -332,16 +341,32 @@ def _tested(
     what: str,
     rows: np.ndarray,
     test: Test,
-    ways: Callable[[Test], Ways],
+    ways: Ways,
     dropped: int,
     notes: list[str],
+    compared: np.ndarray | None = None,
 ) -> Finding:
+    """`compared`: the numbers [A, n] whose spread t rests on, if they are not `rows`."""
     n = rows.shape[1]
     if n < 2:
         support = contradict = flips = math.nan
     else:
-        support, contradict = ways(test)
-        flips = min(ways(Test('permutation')))
-        if all(statistics.is_constant(row, test.scale) for row in rows):
+        support, contradict = map(float, ways(rows, test))
+        flips = float(min(ways(rows, Test('permutation'))))
+        compared = rows if compared is None else compared
+        if all(statistics.is_constant(row, test.scale) for row in compared):
             notes = [*notes, 'the seeds do not differ, so the sign-flip p decides']
-    return Finding(effect, *interval, what, n, dropped, support, contradict, flips, tuple(notes))
+    return Finding(
+        effect,
+        *interval,
+        what,
+        n,
+        dropped,
+        support,
+        contradict,
+        flips,
+        tuple(notes),
+        rows=rows,
+        test=test,
+        ways=ways,
+    )

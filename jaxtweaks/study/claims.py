@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.errors import UserError, did_you_mean
-from jaxtweaks.study import claim_data, claim_kinds, statistics
+from jaxtweaks.study import claim_data, claim_kinds, power, statistics
 from jaxtweaks.study.claim import KINDS, Claim, Verdict
 from jaxtweaks.study.claim_kinds import Finding
 from jaxtweaks.study.results import LABELS, Results, derived_metrics, without_runs
 
-__all__ = ['KINDS', 'Claim', 'Verdict', 'check', 'evaluate']
+__all__ = ['KINDS', 'Claim', 'Verdict', 'check', 'evaluate', 'seeds_needed']
 
 _CURVE = ('increasing', 'decreasing', 'optimum', 'peak')
 
@@ -170,13 +170,29 @@ def _exact(claim: Claim, found: Finding) -> Verdict:
     )
 
 
+def seeds_needed(
+    claims: Sequence[Claim], results: Results, alpha: float = 0.05
+) -> list[power.Need | None]:
+    """How many seeds would settle each claim of an experiment; None where nothing is known.
+
+    Arguments as of `evaluate`; the claims have passed `check`. Each is held to α/m, which is what
+    Holm's adjustment of m claims asks of the smallest p value.
+    """
+    if results.exact:
+        return [None] * len(claims)
+    findings = [claim_kinds.find(claim, results, alpha) for claim in claims]
+    return [power.need(found, alpha / len(claims)) for found in findings]
+
+
 def _settling(found: Finding, alpha: float) -> list[str]:
-    if found.deciding is None:
+    needed = power.need(found, alpha)
+    if needed is None:
         return []
-    needed = statistics.seeds_to_settle(found.deciding, alpha)
-    if needed is None or needed <= found.n:
+    if needed.seeds is None:
+        return [f'inconclusive: not even {power.MOST:,} seeds would settle it at the effect seen']
+    if needed.seeds <= found.n:
         return []
-    return [f'inconclusive: about {needed} seeds would settle it at the effect seen']
+    return [f'inconclusive: about {needed.seeds} seeds would settle it at the effect seen']
 
 
 def _check_options(claim: Claim) -> None:

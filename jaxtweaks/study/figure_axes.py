@@ -128,14 +128,15 @@ def percent(share: float, _: int = 0) -> str:
     return f'{100 * share:.4g}%'.replace('-', '−')
 
 
-def set_limits(same: Sequence[Axes], metric: str, log: bool) -> None:
+def set_limits(same: Sequence[Axes], metric: str, log: bool, lowest: float) -> None:
     """One y range for all panels of a metric, without values it cannot have.
 
-    An interval of few seeds can reach below 0 or above 100%; the axis does not.
+    An interval of few seeds can reach below 0 or above 100%; the axis does not, unless the lowest
+    value measured does.
     """
     low = min(axes.get_ylim()[0] for axes in same)
     high = max(axes.get_ylim()[1] for axes in same)
-    if not metric.startswith('gap') and not log:
+    if not metric.startswith('gap') and not log and lowest >= 0:
         low = max(low, -0.02 * (high - max(low, 0)))
         if is_share(metric):
             high = min(high, 1.02)

@@ -60,6 +60,8 @@ def _draw(
     figure: Figure, results: Results, finish: Callable[..., Sheet], paint: Callable[[Panel], None]
 ) -> Sheet:
     cells = arrange(results, fields_of(figure), figure.where, figure.name)
+    if figure.log_y and not _any_positive(figure, results, list(cells.values())):
+        figure = dataclasses.replace(figure, log_y=False)  # nothing has a place on such an axis
     panels = ordered([key[0] for key in cells])
     hues = ordered([key[1] for key in cells])
     looks = dict(zip(hues, figure_style.styles(hues), strict=True))
@@ -79,13 +81,31 @@ def _draw(
             if figure.panels:
                 axes.set_title(named(figure.panels, panel, figure.names), loc='left')
     for j, metric in enumerate(metrics):
-        figure_axes.set_limits(page.axes[j :: len(metrics)], metric, figure.log_y)
+        lowest = _lowest(figure, results, metric, list(cells.values()))
+        figure_axes.set_limits(page.axes[j :: len(metrics)], metric, figure.log_y, lowest)
     if figure.kind == 'effect' and results.diverged[list(cells.values())].any():
         for axes in page.axes:
             figure_axes.make_room(axes, 0.04 + _CROSS_ROW * len(hues), figure.log_y)
     handles = _handles(figure, results, cells, looks) if figure.hue else []
     handles += _extra_handles(figure, results, list(cells.values()))
     return finish(page, handles, field_label(figure.hue, figure.names) if figure.hue else '')
+
+
+def _any_positive(figure: Figure, results: Results, settings: Sequence[int]) -> bool:
+    """Whether each metric of the figure has a value above 0."""
+    return all(
+        (_measured(figure, results, metric)[settings] > 0).any() for metric in figure.metrics
+    )
+
+
+def _lowest(figure: Figure, results: Results, metric: str, settings: Sequence[int]) -> float:
+    """The lowest value of the metric in the figure; ∞ if there is none."""
+    values = _measured(figure, results, metric)[settings]
+    return float(values[np.isfinite(values)].min(initial=np.inf))
+
+
+def _measured(figure: Figure, results: Results, metric: str) -> np.ndarray:
+    return results.curve(metric) if figure.kind == 'curves' else results.final(metric)
 
 
 def _curves_panel(panel: Panel) -> None:

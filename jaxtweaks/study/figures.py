@@ -25,7 +25,7 @@ from jaxtweaks.study.figure_page import Page
 from jaxtweaks.study.figure_spec import Figure, check, fields_of
 from jaxtweaks.study.recorded import Recorded
 from jaxtweaks.study.results import Results
-from jaxtweaks.study.words import count, named
+from jaxtweaks.study.words import count, together
 
 __all__ = ['Figure', 'caption', 'check', 'draw', 'save', 'svg']
 
@@ -208,6 +208,6 @@ def _warnings(figure: Figure, results: Results) -> list[str]:
 def _setting(figure: Figure, results: Results, k: int) -> str:
     swept = [name for name in results.swept if len({str(v) for v in results.values(name)}) > 1]
     return (
-        ', '.join(named(name, results.settings[k].get(name), figure.names) for name in swept)
+        together({name: results.settings[k].get(name) for name in swept}, figure.names)
         or 'the one setting'
     )

@@ -133,6 +133,7 @@ def render(shown: Sequence[Line], failed: Mapping[str, str], experiments: int) -
         ],
         filters=[
             ('document', documents),
+            ('experiment', sorted({line.experiment for line in shown})),
             ('tweak', sorted({tweak for line in shown for tweak in line.tweaks})),
             ('verdict', [kind for kind in verdict_words.ICONS if _has(shown, kind)]),
             ('size', list(dict.fromkeys(line.size for line in shown))),

@@ -1,4 +1,7 @@
-"""What the HTML pages share: one file each, which loads nothing and runs one script of its own."""
+"""What the HTML pages share: one file each, which loads nothing and runs one script of its own.
+
+A template holds one script, which may include the .js files of this folder, and a button `theme`.
+"""
 
 import base64
 import hashlib
@@ -13,7 +16,7 @@ def render(name: str, **values: Any) -> str:
     """A template of this folder with its values, all of them escaped; `page.css` is its style.
 
     Args:
-      name: of the template, which holds one script and is given `policy` besides its values.
+      name: of the template, which is given `policy` besides its values.
       **values: what it shows.
     """
     environment = jinja2.Environment(
@@ -23,16 +26,22 @@ def render(name: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(name).render(policy=_policy(_source(name)), **values)
+    policy = _policy(environment, _source(name))
+    return environment.get_template(name).render(policy=policy, **values)
 
 
 def _source(name: str) -> str:
     return resources.files('jaxtweaks.study').joinpath(name).read_text(encoding='utf-8')
 
 
-def _policy(source: str) -> str:
-    """A Content-Security-Policy that lets nothing be loaded and only this script run."""
+def _policy(environment: jinja2.Environment, source: str) -> str:
+    """A Content-Security-Policy that lets nothing be loaded and only the template's script run.
+
+    The script is taken from the template, not from the page: nothing that a page shows gets in.
+    """
     script = re.search(r'<script>(.*?)</script>', source, re.DOTALL).group(1)
+    # A template loses its last line break, so the script is given something to end in.
+    script = environment.from_string(f'{script}|').render().removesuffix('|')
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
         "default-src 'none'; img-src data:; style-src 'unsafe-inline'; "

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxtweaks import atomic
-from jaxtweaks.study import page, tables, verdict_words
+from jaxtweaks.study import page, report_curves, tables, verdict_words
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.tables import Table
 from jaxtweaks.study.words import count
@@ -66,7 +66,8 @@ def render(
         tally=_tally(verdicts),
         figures=[_figure(i, *figure) for i, figure in enumerate(figures, 1)],
         tables=list(shown),
-        runs=tables.runs_table(results),
+        curves=report_curves.of(results),
+        runs=tables.runs_table(results, names=results.names),
     )
 
 

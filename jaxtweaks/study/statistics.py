@@ -16,7 +16,7 @@ MANY_SEEDS = 15
 _ENUMERATED = 16  # sign flips of up to this many seeds are all enumerated
 _RESAMPLES = 19_999
 _SEED = 20_251  # of every resampling here: the same data give the same answer
-_ROUNDING = 1e-6  # a deviation below this share of the values is float32 rounding
+ROUNDING = 1e-6  # a deviation below this share of the values is float32 rounding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Test:
 def is_constant(d: np.ndarray, scale: float = 0.0) -> bool:
     """Whether `d` [n] varies by no more than rounding; t is then infinite and says nothing."""
     scale = max(scale, float(np.abs(d).max(initial=0.0)))
-    return bool(d.std() <= _ROUNDING * scale)
+    return bool(d.std() <= ROUNDING * scale)
 
 
 def mean_interval(d: np.ndarray, level: float = 0.95, grain: float = 0.0) -> tuple[float, float]:
@@ -135,15 +135,15 @@ def single_interval(x: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 
 
 @functools.lru_cache(maxsize=64)
-def skewed_t(n: int) -> np.ndarray:
-    """t statistics of n draws of strongly skewed noise of mean zero, ascending, [99999].
+def skewed_t(n: int, samples: int = 99_999) -> np.ndarray:
+    """t statistics of n draws of strongly skewed noise of mean zero, ascending, [samples].
 
     The noise is log-normal with σ = 1 (skewness 6.2): the worst that the test of one arm is
     made to withstand.
     """
     rng = np.random.default_rng(_SEED)
     parts = []
-    for size in np.diff(np.linspace(0, 99_999, 1 + max(1, n // 25)).astype(int)):
+    for size in np.diff(np.linspace(0, samples, 1 + max(1, n // 25)).astype(int)):
         noise = np.exp(rng.standard_normal((size, n))) - math.exp(0.5)
         parts.append(noise.mean(axis=1) / (noise.std(axis=1, ddof=1) / math.sqrt(n)))
     return np.sort(np.concatenate(parts))
@@ -181,22 +181,23 @@ def seeds_for_permutation(alpha: float = 0.05) -> int:
     return math.ceil(math.log2(2 / alpha))
 
 
-def tost_p(d: np.ndarray, margin: float, test: Test) -> float:
-    """p of two one-sided tests that the mean of `d` lies within ±margin.
+def tost_p(d: np.ndarray, margin: float, test: Test) -> np.ndarray:
+    """p of two one-sided tests that the mean of `d` [..., n] lies within ±margin, [...].
 
     Schuirmann 1987, J. Pharmacokinet. Biopharm. 15:657.
     """
-    return max(test.greater(d + margin), test.greater(margin - d))
+    return np.maximum(test.greater(d + margin), test.greater(margin - d))
 
 
-def outside_p(d: np.ndarray, margin: float, test: Test) -> float:
-    """p that the mean of `d` [n] lies beyond ±margin; 1 if the sample mean does not."""
-    if len(d) < 2:
-        return math.nan
-    mean = d.mean()
-    if abs(mean) <= margin:
-        return 1.0
-    return test.differs(d - math.copysign(margin, mean))
+def outside_p(d: np.ndarray, margin: float, test: Test) -> np.ndarray:
+    """p that the mean of `d` [..., n], n ≥ 2, lies beyond ±margin; 1 if the sample mean does not.
+
+    Returns:
+      [...].
+    """
+    mean = d.mean(axis=-1, keepdims=True)
+    p = test.differs(d - np.copysign(margin, mean))
+    return np.where(np.abs(mean[..., 0]) <= margin, 1.0, p)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
@@ -210,20 +211,6 @@ def holm(p: np.ndarray) -> np.ndarray:
     adjusted = np.empty(len(p))
     adjusted[order] = np.fmax.accumulate(scaled) if len(p) else scaled
     return np.where(np.isnan(p), np.nan, adjusted)
-
-
-def seeds_to_settle(d: np.ndarray, alpha: float = 0.05, power: float = 0.8) -> int | None:
-    """Seeds a paired t test would need to find the effect seen, with `power`.
-
-    The usual approximation n ≥ ((t₁₋α/₂ + t_power) · sd / mean)²; None if more than 10,000. Above
-    forty it is rounded up by less than 3%.
-    """
-    if len(d) < 2 or d.mean() == 0 or is_constant(d):
-        return None
-    n = np.unique(np.geomspace(3, 10_000, 300).astype(int))
-    quantiles = stats.t.ppf(1 - alpha / 2, n - 1) + stats.t.ppf(power, n - 1)
-    enough = n >= (quantiles * d.std(ddof=1) / d.mean()) ** 2
-    return int(n[enough.argmax()]) if enough.any() else None
 
 
 @functools.lru_cache(maxsize=16)

@@ -13,8 +13,10 @@ import numpy as np
 import rich.table
 import rich.text
 
+from jaxtweaks.study import power
 from jaxtweaks.study.figure_data import mean_interval, seeds_of
 from jaxtweaks.study.figure_style import is_number
+from jaxtweaks.study.power import Need
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.results import label as metric_label
 from jaxtweaks.study.studies.study import Sheet
@@ -28,6 +30,7 @@ from jaxtweaks.study.verdict_words import (
 )
 from jaxtweaks.study.words import (
     ABSENT,
+    count,
     field_label,
     metric_interval,
     metric_value,
@@ -70,24 +73,69 @@ class Table:
             for i in range(len(self.columns))
         )
 
-    def to_rich(self) -> rich.table.Table:
-        """For the terminal; brackets in a cell are text, not rich's markup."""
+    def to_rich(self, width: int = 0) -> rich.table.Table:
+        """For the terminal; brackets in a cell are text, not rich's markup.
+
+        Args:
+          width: of the terminal, in characters; what has no room is left out, and the note says
+            so. 0: everything is shown.
+        """
+        shown, left_out = self._that_fit(width)
+        widths = self._widths(shown, width)
+        note = self.note
+        if left_out:
+            note += f' {count(left_out, "more column")} in the report.'
         table = rich.table.Table(
-            title=rich.text.Text(self.title), caption=rich.text.Text(self.note) or None
+            title=rich.text.Text(self.title), caption=rich.text.Text(note.strip()) or None
         )
-        shown = [i for i, name in enumerate(self.columns) if name in (self.brief or self.columns)]
         for i in shown:
-            heading = self.columns[i].partition(' (t')[0]  # a gap's definition is too long here
-            justify = 'right' if self.numeric[i] else 'left'
             table.add_column(
-                rich.text.Text(heading),
-                justify=justify,
+                rich.text.Text(self._heading(i)),
+                justify='right' if self.numeric[i] else 'left',
                 overflow='fold',
                 no_wrap=any(_style(row[i]) for row in self.rows),  # a verdict stays in one piece
+                width=widths.get(i),
             )
         for row in self.rows:
             table.add_row(*(rich.text.Text(row[i], style=_style(row[i])) for i in shown))
         return table
+
+    def _heading(self, i: int) -> str:
+        return self.columns[i].partition(' (t')[0]  # a gap's definition is too long here
+
+    def _least_width(self, i: int) -> int:
+        """The letters that column i must have so that no word or number is torn apart."""
+        cells = [row[i] for row in self.rows]
+        whole = self.numeric[i] or any(map(_style, cells))
+        pieces = cells if whole else [word for cell in cells for word in cell.split()]
+        return max(map(len, [*pieces, *self._heading(i).split(), '']))
+
+    def _that_fit(self, width: int) -> tuple[list[int], int]:
+        """The brief columns that fit, the last ones left out first, and how many those are.
+
+        The first column that was measured (with a ±) stays, whether it fits or not.
+        """
+        brief = [i for i, name in enumerate(self.columns) if name in (self.brief or self.columns)]
+        measured = (j for j, i in enumerate(brief) if any('±' in row[i] for row in self.rows))
+        least, shown = next(measured, 1) + 1, brief
+        while width and len(shown) > least and self._room(shown) > width:
+            shown = shown[:-1]
+        return shown, len(brief) - len(shown)
+
+    def _room(self, columns: Sequence[int]) -> int:
+        """The letters in a line that these columns need, with their borders."""
+        return 1 + sum(self._least_width(i) + 3 for i in columns)
+
+    def _widths(self, columns: Sequence[int], width: int) -> dict[int, int]:
+        """How wide each column is, if all fit; what room is left over goes to the first ones."""
+        left = width - self._room(columns)
+        widths = {}
+        for i in columns if left >= 0 else ():
+            longest = max(map(len, [self._heading(i), *(row[i] for row in self.rows)]))
+            more = min(left, max(0, longest - self._least_width(i)))
+            widths[i] = self._least_width(i) + more
+            left -= more
+        return widths
 
     def to_markdown(self) -> str:
         """A GitHub table under its title, ending in a newline."""
@@ -118,7 +166,7 @@ def settings_table(
     """
     chosen = metrics
     metrics = _measured(results, metrics)
-    swept = _varied(results)
+    swept = _told(results, names)
     columns = (
         *(field_label(name, names) for name in swept),
         *([] if results.exact else ['seeds']),
@@ -129,8 +177,8 @@ def settings_table(
     rows, raw = [], []
     for k, setting in enumerate(results.settings):
         diverged = int(results.diverged[k].sum())
-        cells: list[str] = [value_label(name, setting.get(name), names) for name in swept]
-        keys: list[Any] = [_key(setting.get(name)) for name in swept]
+        cells: list[str] = [value_label(name, _value(setting, name), names) for name in swept]
+        keys: list[Any] = [_key(_value(setting, name)) for name in swept]
         counts = [len(results.seeds)] * (not results.exact) + [diverged] * results.trained
         cells += map(str, counts)
         keys += counts
@@ -177,7 +225,7 @@ def runs_table(
 ) -> Table:
     """One row for each setting and seed, with the final metrics. Arguments: `settings_table`."""
     metrics = _measured(results, metrics)
-    swept = _varied(results)
+    swept = _told(results, names)
     columns = (
         *(field_label(name, names) for name in swept),
         'seed',
@@ -197,14 +245,14 @@ def runs_table(
         seed = int(results.seeds[s])
         rows.append(
             (
-                *(value_label(name, setting.get(name), names) for name in swept),
+                *(value_label(name, _value(setting, name), names) for name in swept),
                 str(seed),
                 state,
                 *([ABSENT if epoch is None else str(epoch)] if results.trained else []),
                 *(metric_value(m, v) for m, v in zip(metrics, finals, strict=True)),
             )
         )
-        keys = [_key(setting.get(name)) for name in swept]
+        keys = [_key(_value(setting, name)) for name in swept]
         keys += [seed, state] + [epoch] * results.trained
         raw.append((*keys, *map(_key, finals)))
     return Table(title, columns, tuple(rows), tuple(raw), f'Data: {results.data_label}.')
@@ -249,6 +297,53 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]], title: str = 'Verdicts'
     return Table(title, columns, tuple(rows), tuple(raw), note, brief)
 
 
+def seeds_table(
+    verdicts: Sequence[Mapping[str, Any]],
+    needs: Sequence[Need | None],
+    title: str = 'Seeds that would settle each claim',
+) -> Table:
+    """One row for each claim: what is known, and how many seeds would settle it.
+
+    Args:
+      verdicts: what `Verdict.to_dict` gives.
+      needs: for each claim, as `power.need` gives; None where nothing is known.
+      title: what the table shows.
+    """
+    columns = ('claim', 'effect', '95% interval', 'so far', 'seeds', 'to settle', 'it would be')
+    rows, raw = [], []
+    for verdict, needed in zip(verdicts, needs, strict=True):
+        effect, interval = effect_words(verdict)
+        kind = verdict['verdict']
+        seeds = None if needed is None else needed.seeds
+        if needed is None:
+            words = 'exact' if verdict['smallest_permutation_p'] is None else ABSENT
+        else:
+            words = f'more than {power.MOST:,}' if seeds is None else f'{seeds:,}'
+        then = needed.verdict if needed else ''
+        shown = f'{ICONS[then]} {then}' if then else ABSENT
+        sentence = verdict['claim']['sentence']
+        now = f'{ICONS[kind]} {kind}'
+        rows.append((sentence, effect, interval, now, seeds_words(verdict), words, shown))
+        keys = _key(verdict['effect']), _key(verdict['low'])
+        raw.append((sentence, *keys, kind, verdict['n'], seeds, then))
+    brief = (columns[0], *columns[3:])
+    return Table(title, columns, tuple(rows), tuple(raw), _planning_note(verdicts), brief)
+
+
+def _planning_note(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    seen = [verdict['n'] for verdict in verdicts if verdict['n'] > 1]
+    if not seen or all(verdict['smallest_permutation_p'] is None for verdict in verdicts):
+        return 'Nothing to plan: fewer than two seeds are known, or no seed changes a number.'
+    n = min(seen)
+    low, high = power.spread_known(n)
+    return (
+        f'For a chance of {power.POWER:.0%} at 5% over all {count(len(verdicts), "claim")} (Holm), '
+        f'if effect and scatter are as seen. In {n} seeds the scatter is seen only roughly: the '
+        f'true deviation is {low:.2g} to {high:.2g} times as large (95%), and the seeds needed '
+        'grow with its square.'
+    )
+
+
 def _measured(results: Results, metrics: Sequence[str] | None) -> list[str]:
     if metrics is not None:
         return list(metrics)
@@ -266,6 +361,26 @@ def _varied(results: Results) -> list[str]:
         if len({str(setting.get(name)) for setting in results.settings}) > 1
     ]
     return varied or list(results.swept)
+
+
+def _told(results: Results, names: Mapping[str, str] | None) -> list[str]:
+    """The fields that differ; those that `names` has one word for are one, as 'a + b'."""
+    told = _varied(results)
+    for key in names or ():
+        fields = key.split(' + ')
+        if len(fields) > 1 and '=' not in key and set(fields) <= set(told):
+            values = [_value(setting, key) for setting in results.settings]
+            if all(f'{key}={value}' in names for value in values):
+                first = min(told.index(field) for field in fields)
+                told = [*told[:first], key, *(f for f in told[first:] if f not in fields)]
+    return told
+
+
+def _value(setting: Mapping[str, Any], name: str) -> Any:
+    """The value of a field, or of several joined by ' + ' the tuple of theirs."""
+    if ' + ' in name:
+        return tuple(setting.get(field) for field in name.split(' + '))
+    return setting.get(name)
 
 
 def _cell(value: Any) -> str:

@@ -1,7 +1,7 @@
 """How fields, values and numbers of a study read in figures and tables."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 FIELDS = {
@@ -60,6 +60,9 @@ FIELDS = {
     'tested': 'parameters tested',
 }
 VALUES = {
+    'data.standardise=none': 'inputs as they are',
+    'data.standardise=channel': 'inputs standardised by channel',
+    'data.standardise=pixel': 'inputs standardised by pixel',
     'model.batch_norm=none': 'without batch norm',
     'model.batch_norm=before': 'batch norm before the activation',
     'model.batch_norm=after': 'batch norm after the activation',
@@ -166,6 +169,34 @@ def named(name: str, value: Any, names: Mapping[str, str] | None = None) -> str:
     if isinstance(value, str) or (names and words in names.values()):
         return words
     return words if ' + ' in name else f'{field_label(name, names)} {words}'
+
+
+def together(
+    values: Mapping[str, Any],
+    names: Mapping[str, str] | None = None,
+    say: Callable[[str, Any, Mapping[str, str] | None], str] = named,
+) -> str:
+    """Values of several fields in words that can be read alone, with commas between.
+
+    Fields that `names` has one word for ('a + b=(1, 2)') are told by this word.
+
+    Args:
+      values: by field.
+      names: see `value_label`.
+      say: how a single value is told.
+    """
+    left, parts = dict(values), []
+    joint = [key.split(' + ') for key in names or () if ' + ' in key and '=' not in key]
+    for field in values:
+        for fields in joint:
+            if field in fields and left.keys() >= set(fields):
+                key = f'{" + ".join(fields)}={tuple(left[one] for one in fields)}'
+                if key in names:
+                    parts.append(names[key])
+                    left = {one: value for one, value in left.items() if one not in fields}
+        if field in left:
+            parts.append(say(field, left.pop(field), names))
+    return ', '.join(parts)
 
 
 def is_share(metric: str) -> bool:

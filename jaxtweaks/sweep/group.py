@@ -13,7 +13,7 @@ from jaxtweaks.config.fields import plain
 from jaxtweaks.sweep import checkpoint
 from jaxtweaks.sweep.compiled import BATCHINGS, GroupProgram, stack_runs
 from jaxtweaks.sweep.plan import Group
-from jaxtweaks.sweep.progress import Reporter
+from jaxtweaks.sweep.progress import Now, Reporter
 from jaxtweaks.train.program import DeviceData, Program, State
 
 
@@ -99,7 +99,7 @@ def train_group(
             at.state = compiled.advance(hyper, seeds, at.state, data, at.epoch, at.done, stop)
             jax.block_until_ready(at.state)
         work = (stop - at.done) * program.static.train.batch_size
-        live = _live(at.state, stop, runs)
+        loss, accuracy = _live(at.state, stop, runs)
         at.done = stop
         if at.done == program.steps_per_epoch:
             at.state, metrics = compiled.end_epoch(hyper, seeds, at.state, data, at.epoch)
@@ -109,7 +109,9 @@ def train_group(
             if _all_done(at.state):
                 work += training_work(program, data) - _work_done(at, program, data)
                 at.skip_to(epochs)
-        reporter.advance(work * runs, shown, epochs, *live)
+        standing = runs, *_ended(at.state, runs)
+        now = Now(shown, epochs, loss, accuracy, _best(at.history, runs), *standing)
+        reporter.advance(work * runs, now)
         stopping = asked_to_stop()
         at.seconds = clock.seconds()
         if stopping or clock.since_save() > execution.checkpoint_seconds:
@@ -155,6 +157,21 @@ def _live(state: State, steps: int, runs: int) -> tuple[float, float]:
         float(np.asarray(state[name])[:runs][alive].mean()) / steps
         for name in ('loss_sum', 'correct_sum')
     )
+
+
+def _ended(state: State, runs: int) -> tuple[int, int]:
+    """How many of the runs have diverged, and how many of the others have been stopped early."""
+    diverged = np.asarray(state['diverged_at'])[:runs] >= 0
+    if 'best' not in state:
+        return int(diverged.sum()), 0
+    stopped = np.asarray(state['best']['stopped_at'])[:runs] > 0
+    return int(diverged.sum()), int((stopped & ~diverged).sum())
+
+
+def _best(history: dict[str, list[np.ndarray]], runs: int) -> float:
+    """The best validation accuracy of a run after an epoch so far; NaN if there is none."""
+    seen = np.asarray(history.get('validation_accuracy', []), float)[..., :runs]
+    return float(np.fmax.reduce(seen, axis=None, initial=-np.inf)) if seen.size else np.nan
 
 
 def _without_padding(

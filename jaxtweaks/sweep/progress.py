@@ -1,11 +1,35 @@
 """What a long sweep shows while it works: a live bar on a terminal, plain lines elsewhere."""
 
+import dataclasses
+import math
 import time
+from collections.abc import Iterable
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
+
+
+@dataclasses.dataclass(frozen=True)
+class Now:
+    """How the group under way stands.
+
+    Attributes:
+      epoch, epochs: the epoch under way, from 1, and the last one.
+      loss, accuracy: mean of the epoch so far over the runs that have not diverged, as trained.
+      best: the best validation accuracy of a run after an epoch so far; NaN before the first ends.
+      runs, diverged, stopped: how many runs there are, have diverged, have been stopped early.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+    accuracy: float
+    best: float
+    runs: int
+    diverged: int
+    stopped: int
 
 
 class Reporter(Protocol):
@@ -20,8 +44,8 @@ class Reporter(Protocol):
     def resumed(self, work: float) -> None:
         """An earlier launch did so much of the group."""
 
-    def advance(self, work: float, epoch: int, epochs: int, loss: float, accuracy: float) -> None:
-        """Some work is done; mean loss and accuracy of the epoch so far over the group's runs."""
+    def advance(self, work: float, now: Now) -> None:
+        """Some work is done, and so the group stands."""
 
     def finished(self, work: float) -> None:
         """Some work is done of which there is nothing else to say."""
@@ -48,7 +72,7 @@ class Silent:
     def resumed(self, work):
         """See `Reporter`."""
 
-    def advance(self, work, epoch, epochs, loss, accuracy):
+    def advance(self, work, now):
         """See `Reporter`."""
 
     def finished(self, work):
@@ -69,6 +93,7 @@ class Lines(Silent):
         super().__init__(console)
         self._interval = interval
         self._clock = _Clock()
+        self._sweep = _Sweep()
         self._printed = time.monotonic()
         self._group = ''
 
@@ -79,15 +104,16 @@ class Lines(Silent):
     def group(self, text):
         """See `Reporter`."""
         self._group = text
+        self._sweep.group()
 
     def resumed(self, work):
         """See `Reporter`."""
         self._clock.resumed(work)
 
-    def advance(self, work, epoch, epochs, loss, accuracy):
+    def advance(self, work, now):
         """See `Reporter`."""
         self._clock.advance(work)
-        self._print(f'epoch {epoch}/{epochs}  loss {loss:.3f}  accuracy {accuracy:.1%}  ')
+        self._print(f'{self._sweep.words(now)}  ')
 
     def finished(self, work):
         """See `Reporter`."""
@@ -100,26 +126,27 @@ class Lines(Silent):
             self._console.print(
                 f'{self._clock.share():4.0%}  {self._group}  {now}{self._clock.left()}',
                 highlight=False,
+                soft_wrap=True,
             )
 
 
 class Live(Silent):
-    """A progress bar with the time left and the live loss and accuracy."""
+    """A progress bar with the time left, and below it how the group under way stands."""
 
     def __init__(self, console: Console):
         super().__init__(console)
         self._clock = _Clock()
-        self._bar = Progress(
+        self._sweep = _Sweep()
+        self._bar = _Bar(
             TextColumn('{task.description}'),
             BarColumn(bar_width=24),
             TextColumn('{task.percentage:>3.0f}%'),
             TimeElapsedColumn(),
             TextColumn('{task.fields[left]}'),
-            TextColumn('{task.fields[now]}', style='cyan'),
             console=console,
             transient=True,
         )
-        self._task = self._bar.add_task('', total=1, left='', now='')
+        self._task = self._bar.add_task('', total=1, left='')
 
     def begin(self, total, done):
         """See `Reporter`."""
@@ -128,16 +155,18 @@ class Live(Silent):
 
     def group(self, text):
         """See `Reporter`."""
-        self._bar.update(self._task, description=text, now='compiling …')
+        self._sweep.group()
+        self._bar.below = 'compiling …'
+        self._bar.update(self._task, description=text)
 
     def resumed(self, work):
         """See `Reporter`."""
         self._clock.resumed(work)
 
-    def advance(self, work, epoch, epochs, loss, accuracy):
+    def advance(self, work, now):
         """See `Reporter`."""
         self._clock.advance(work)
-        self._show(f'epoch {epoch}/{epochs}  loss {loss:.3f}  accuracy {accuracy:.1%}')
+        self._show(self._sweep.words(now))
 
     def finished(self, work):
         """See `Reporter`."""
@@ -145,9 +174,8 @@ class Live(Silent):
         self._show('')
 
     def _show(self, now: str) -> None:
-        self._bar.update(
-            self._task, completed=self._clock.share(), left=self._clock.left(), now=now
-        )
+        self._bar.below = now
+        self._bar.update(self._task, completed=self._clock.share(), left=self._clock.left())
 
     def end(self):
         """See `Reporter`."""
@@ -159,6 +187,46 @@ def for_console(console: Console, quiet: bool) -> Reporter:
     if quiet:
         return Silent(console)
     return Live(console) if console.is_terminal else Lines(console)
+
+
+class _Bar(Progress):
+    """A progress bar with a line of text below it."""
+
+    below = ''
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is shown, from top to bottom; rich asks for it."""
+        yield from super().get_renderables()
+        if self.below:
+            yield Text(self.below, style='cyan', no_wrap=True, overflow='ellipsis')
+
+
+class _Sweep:
+    """The best of all groups so far, and how many runs of them diverged or were stopped."""
+
+    def __init__(self):
+        self._best = math.nan
+        self._before: tuple[int, int] = (0, 0)
+        self._now: tuple[int, int] = (0, 0)
+
+    def group(self) -> None:
+        """The next group starts."""
+        self._before = tuple(map(sum, zip(self._before, self._now, strict=True)))
+        self._now = (0, 0)
+
+    def words(self, now: Now) -> str:
+        """How the group under way stands, and what there is to say of the sweep."""
+        self._best = max((self._best, now.best), key=lambda x: -math.inf if math.isnan(x) else x)
+        self._now = now.diverged, now.stopped
+        parts = [f'epoch {now.epoch}/{now.epochs}']
+        if now.diverged < now.runs:
+            parts += [f'loss {now.loss:.3f}', f'accuracy {now.accuracy:.1%}']
+        if math.isfinite(self._best):
+            parts.append(f'best validation {self._best:.1%}')
+        counts = [before + here for before, here in zip(self._before, self._now, strict=True)]
+        names = 'diverged', 'stopped early'
+        parts += [f'{n} {name}' for n, name in zip(counts, names, strict=True) if n]
+        return '  '.join(parts)
 
 
 class _Clock:

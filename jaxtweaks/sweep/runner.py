@@ -34,10 +34,20 @@ def run_groups(
             elsewhere = lambda group: reporter.finished(work[group.id])
             for group, left_over in hand_out(waiting, workdir, asked_to_stop, elsewhere):
                 machine.keep_only(left_over)
-                reporter.group(f'group {groups.index(group) + 1}/{len(groups)}')
+                reporter.group(_place(group, groups))
                 _run_group(group, workdir, machine, execution, asked_to_stop, reporter)
         finally:
             reporter.end()
+
+
+def _place(group: Group, groups: Sequence[Group]) -> str:
+    """Which group of how many, and if there is more than one program, of which."""
+    words = f'group {groups.index(group) + 1}/{len(groups)}'
+    programs = list(dict.fromkeys((g.static, g.size, g.batching) for g in groups))
+    if len(programs) in (1, len(groups)):
+        return words
+    program = programs.index((group.static, group.size, group.batching)) + 1
+    return f'program {program}/{len(programs)}, {words}'
 
 
 def _run_group(group, workdir, machine, execution, asked_to_stop, reporter) -> None:

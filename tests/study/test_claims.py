@@ -481,6 +481,27 @@ def test_verdicts_speak_the_words_of_the_config():
     )
 
 
+def test_several_fields_are_told_by_the_one_word_that_the_config_has_for_them():
+    extra = [{'data.standardise': kind, 'data.scale': 1.0} for kind in ('none', 'channel')]
+    names = {
+        'data.standardise + data.scale': 'data',
+        "data.standardise + data.scale=('none', 1.0)": 'raw',
+    }
+    results = dataclasses.replace(
+        results_of([0.6, 0.5], extra=extra, diverged=[(0, 0)]), names=names
+    )
+    verdict = verdict_on(claim('greater', a=extra[0], b={**extra[1], 'x': (1, 2)}), results)
+    assert verdict.what == (
+        'test accuracy: raw minus inputs standardised by channel, scale of the inputs 1, x 1 or 2'
+    )
+    assert '(x 0, raw: 1)' in verdict.note
+    hidden = [{'model.hidden': (50, 50)}, {'model.hidden': (9,)}]  # a value, not alternatives
+    verdict = verdict_on(
+        claim('greater', **ARMS), results_of([0.6, 0.5], extra=hidden, diverged=[(0, 0)])
+    )
+    assert 'hidden units 50, 50: 1' in verdict.note
+
+
 def test_a_trend_names_its_field_and_its_ends():
     results = dataclasses.replace(results_of(SLOPE), names={'1-x': 'keep'})
     verdict = verdict_on(claim('decreasing', along='1-x'), results)

@@ -305,3 +305,17 @@ def test_a_logarithmic_axis_of_many_decades_has_ticks_at_powers_of_ten():
     ticks = np.log10([tick for tick in axes.get_yticks() if low <= tick <= high])
     assert 3 <= len(ticks) <= 10
     np.testing.assert_allclose(ticks, np.round(ticks), atol=1e-9)
+
+
+@pytest.mark.filterwarnings('error')
+@pytest.mark.parametrize('kind', ['curves', 'effect'])
+def test_without_a_value_above_zero_the_axis_is_linear(kind):
+    results = batch_sizes()
+    for measured in (results.finals, results.curves):
+        measured['train_loss'] *= -1
+    given = {'hue': 'train.batch_size'} if kind == 'curves' else {'x': 'train.batch_size'}
+    shown = figure(kind=kind, metrics=('train_loss',), log_y=True,
+                   where={'model.batch_norm': 'none'}, **given)  # fmt: skip
+    axes = draw(shown, results).axes[0]
+    assert axes.get_yscale() == 'linear'
+    assert axes.get_ylim()[0] < 0

@@ -1,7 +1,9 @@
 """The report needs nothing but itself, and nothing a config says becomes markup."""
 
 import base64
+import dataclasses
 import hashlib
+import json
 import re
 from html.parser import HTMLParser
 
@@ -9,7 +11,7 @@ import pytest
 from fake_results import sweep
 from fake_verdicts import verdict
 
-from jaxtweaks.study import report, tables
+from jaxtweaks.study import report, report_curves, tables
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
 META = {
@@ -77,6 +79,7 @@ def test_the_policy_admits_the_one_script_and_no_network():
     (script,) = re.findall(r'<script>(.*?)</script>', text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}';" in policy
+    assert '{%' not in script
 
 
 def test_what_a_config_says_is_escaped():
@@ -130,9 +133,37 @@ def test_diverged_runs_are_warned_of_and_listed():
 def test_tables_sort_by_the_number_not_the_words():
     text = page()
     assert re.search(r'<td class="right" data-key="0\.\d+">\d\d\.\d\d ± ', text)
-    buttons = Parsed(text).of('button')
-    assert len(buttons) == len(Parsed(text).of('th'))
+    assert len(re.findall('<th [^>]*><button', text)) == len(Parsed(text).of('th')) == 12
     assert 'All 12 runs' in text
+
+
+def test_the_curves_of_every_run_are_in_the_page():
+    results = sweep({'model.batch_norm': ('none', 'before')}, seeds=2, diverged=[(1, 0, 3)])
+    text = report.render(results, [], [], [], META)
+    (data,) = re.findall('id="curves-data">(.*?)</script>', text, re.DOTALL)
+    data = json.loads(data)
+    assert data == report_curves.of(results)
+    assert data['settings'] == ['without batch norm', 'batch norm before the activation']
+    assert (data['axis'], data['x'], data['seeds']) == ('epoch', [1, 2, 3, 4, 5, 6, 7, 8], [0, 1])
+    assert data['diverged'] == [[False, False], [True, False]]
+    first = data['metrics'][0]
+    assert (first['label'], first['share']) == ('validation accuracy', True)
+    known = results.curves['validation_accuracy']
+    assert first['values'][0][1] == pytest.approx(known[0, 1].tolist(), rel=1e-4)
+    assert [value is None for value in first['values'][1][0]] == [False] * 3 + [True] * 5
+    assert any(metric['label'].startswith('generalisation gap') for metric in data['metrics'])
+
+
+def test_long_curves_are_thinned_and_end_where_they_end(monkeypatch):
+    monkeypatch.setattr(report_curves, '_MOST', 100)
+    data = report_curves.of(sweep({'model.batch_norm': ('none',)}, seeds=2, epochs=50))
+    assert data['x'] == list(range(1, 51, 7))
+    assert re.fullmatch(r'Shown is one epoch in \d+, and the last\.', data['note'])
+
+
+def test_without_curves_there_is_no_such_part():
+    results = dataclasses.replace(sweep({'model.batch_norm': ('none',)}), curves={})
+    assert 'id="curves' not in report.render(results, [], [], [], META)
 
 
 def test_how_it_was_made_is_told():

@@ -160,15 +160,6 @@ def test_one_arm_errs_in_five_percent_under_the_skewed_reference():
     assert student > 0.15
 
 
-def test_seeds_to_settle():
-    d = np.array([0.0, 2.0])  # mean 1, sd √2: (1.96 + 0.84)² · 2 = 15.7, and more by Student's t
-    assert 16 <= statistics.seeds_to_settle(d) <= 19
-    assert statistics.seeds_to_settle(np.array([-1.0, 1.0])) is None
-    assert statistics.seeds_to_settle(np.array([1.0])) is None
-    assert statistics.seeds_to_settle(np.array([-1.0, 1.0001])) is None
-    assert statistics.seeds_to_settle(d, alpha=0.01) > statistics.seeds_to_settle(d)
-
-
 def test_bootstrap_counts_draw_n_seeds():
     counts = statistics.bootstrap_counts(4)
     assert counts.shape == (2000, 4)

@@ -91,6 +91,21 @@ def test_the_terminal_shows_brackets_as_text_and_loses_no_letter():
     assert '…' not in narrow
 
 
+def test_columns_that_have_no_room_are_left_out_and_counted():
+    results = sweep({'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')})
+    metrics = ['test_accuracy', 'train_loss', 'train_accuracy', 'gap_loss', 'validation_loss']
+    table = tables.settings_table(results, metrics)
+    wide = printed(table, width=200)
+    assert 'more column' not in wide
+    assert all(cell in wide for row in table.rows for cell in row)
+    console = rich.console.Console(file=io.StringIO(), width=80)
+    console.print(table.to_rich(80))
+    narrow = console.file.getvalue()
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert '3 more columns in the report.' in ' '.join(narrow.split())
+    assert all(cell in narrow for row in table.rows for cell in row[4:6])  # none torn apart
+
+
 def test_markdown_escapes_what_would_break_a_row():
     table = tables.verdict_table([verdict(claim={'sentence': 'a | b\n<script>'})])
     lines = table.to_markdown().splitlines()
@@ -115,3 +130,18 @@ def test_a_number_alone_takes_the_name_of_its_field():
     assert named('train.batch_size', 8) == 'batch size 8'
     assert named('model.batch_norm', 'none') == 'without batch norm'
     assert named('init.scheme', 'he', {'init.scheme=he': 'He 2015'}) == 'He 2015'
+
+
+def test_fields_with_one_word_are_one_column():
+    results = sweep({'data.scale': (1.0, 0.1), 'data.standardise': ('none', 'channel')}, seeds=2)
+    both = 'data.scale + data.standardise'
+    names = {both: 'data', f"{both}=(1.0, 'none')": 'raw', f"{both}=(1.0, 'channel')": 'usual'}
+    # Not every setting has a word: the fields stay apart.
+    assert tables.settings_table(results, names=names).columns[:2] == (
+        'scale of the inputs', 'inputs standardised',
+    )  # fmt: skip
+    names |= {f"{both}=(0.1, 'none')": 'small', f"{both}=(0.1, 'channel')": 'small, usual'}
+    table = tables.settings_table(results, names=names)
+    assert table.columns[:2] == ('data', 'seeds')
+    assert [row[0] for row in table.rows] == ['raw', 'usual', 'small', 'small, usual']
+    assert tables.runs_table(results, names=names).rows[2][:2] == ('usual', '0')

@@ -1,0 +1,98 @@
+"""How many seeds an experiment needs: from what its work folder holds, or from a pilot."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from jaxtweaks import laboratory
+from jaxtweaks.errors import UserError
+from jaxtweaks.experiment import Experiment
+from jaxtweaks.study import claims, tables
+from jaxtweaks.study.power import MOST, Need
+from jaxtweaks.study.words import count
+from jaxtweaks.sweep.progress import duration
+from jaxtweaks.sweep.workdir import Workdir
+
+PILOT = 3  # seeds: with two, the scatter is hardly known at all
+
+
+def run(
+    experiment: Experiment,
+    path: Path,
+    console: Console,
+    command: str,
+    more: Callable[[int], str],
+    dry_run: bool = False,
+    quiet: bool = False,
+) -> list[Need | None]:
+    """Says how many seeds would settle each claim of an experiment.
+
+    The seeds are those the folder `path` was last asked for; if there is no such folder, a pilot
+    of `PILOT` seeds is trained in it, which a later run with more seeds builds on.
+
+    Args:
+      experiment: what is planned; its own number of seeds does not matter.
+      path: the work folder.
+      console: where to say it.
+      command: how the user called it, for the record of a pilot.
+      more: what to type to carry the experiment out with a number of seeds.
+      dry_run: stop after the plan of the pilot, if one is needed.
+      quiet: say nothing of the pilot.
+
+    Returns:
+      What each claim needs; nothing after a dry run that found no results.
+
+    Raises:
+      UserError: there are no claims, or as `laboratory.run`.
+      Interrupted: as `laboratory.run`.
+    """
+    if not experiment.claims:
+        raise UserError('--plan_seeds: the config has no claims to settle')
+    frozen = Workdir(path).read_json('config.json')
+    known = {key: frozen[key] for key in ('seeds', 'first_seed')} if frozen else {'seeds': PILOT}
+    pilot = dataclasses.replace(experiment, **known)
+    found = laboratory.results(pilot, path, console)
+    if found is None:
+        laboratory.run(pilot, path, console, command=command, dry_run=dry_run, quiet=quiet)
+        if dry_run:
+            return []
+        found = laboratory.results(pilot, path, console)
+    results, seconds = found
+    verdicts = claims.evaluate(experiment.claims, results)
+    needs = claims.seeds_needed(experiment.claims, results)
+    table = tables.seeds_table([verdict.to_dict() for verdict in verdicts], needs)
+    console.print(table.to_rich(console.width))
+    unsettled = [
+        need
+        for need, verdict in zip(needs, verdicts, strict=True)
+        if verdict.verdict == 'inconclusive'
+    ]
+    for line in _advice(unsettled, pilot.seeds, seconds, more):
+        console.print(Text(line), soft_wrap=True)
+    return needs
+
+
+def _advice(
+    needs: Sequence[Need | None], seeds: int, seconds: float, more: Callable[[int], str]
+) -> list[str]:
+    """What follows from the needs of the claims not settled, where `seeds` seeds took `seconds`."""
+    wanted = [need.seeds for need in needs if need and need.seeds]
+    hopeless = sum(need is not None and need.seeds is None for need in needs)
+    lines = [] if needs else ['all claims are settled']
+    if hopeless:
+        lines.append(
+            f'{count(hopeless, "claim")} would not be settled by {MOST:,} seeds: what was seen is '
+            'too near to where the verdict turns'
+        )
+    if wanted and max(wanted) > seeds:
+        time = duration(seconds / seeds * (max(wanted) - seeds))
+        lines.append(
+            f'to settle {"the other" if hopeless else "every"} open claim, {max(wanted):,} seeds, '
+            f'which take about {time} more than the {seeds} there are: {more(max(wanted))}'
+        )
+    elif wanted:
+        lines.append(f'as many seeds as there are, {seeds}, should have settled the open claims')
+    return lines

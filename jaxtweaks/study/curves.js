@@ -1,0 +1,169 @@
+// Every run's curve: one is found by pointing at it or by the arrow keys, and picked by a click.
+const curves = document.getElementById('curves');
+if (curves) {
+  const data = JSON.parse(document.getElementById('curves-data').textContent);
+  const plot = curves.querySelector('.plot');
+  const said = curves.querySelector('output');
+  const [metricChoice, seedChoice] = curves.querySelectorAll('select');
+  const settingButtons = [...curves.querySelectorAll('.settings button')];
+  const picked = { metric: 0, setting: null, seed: null };
+  let pointed = null;  // { setting, seed, at }: a run, and an index of x
+  let frame = null;  // how values lie on the plot, and the lines drawn
+
+  const element = (name, attributes, text) => {
+    const made = document.createElementNS(plot.namespaceURI, name);
+    for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
+    if (text !== undefined) made.textContent = text;
+    return made;
+  };
+  const metric = () => data.metrics[picked.metric];
+  const words = (value, digits = 4) => metric().share
+    ? (100 * value).toFixed(digits > 3 ? 2 : 0) + ' %' : String(Number(value.toPrecision(digits)));
+  const isShown = (setting, seed) => (picked.setting === null || picked.setting === setting)
+    && (picked.seed === null || picked.seed === seed);
+
+  // Round steps of 1, 2 or 5 times a power of ten, about `count` of them.
+  const ticks = (low, high, count) => {
+    const rough = (high - low) / count;
+    const power = 10 ** Math.floor(Math.log10(rough));
+    const step = power * ([1, 2, 5].find(factor => factor * power >= rough) || 10);
+    const found = [];
+    for (let i = Math.ceil(low / step); i * step <= high + step * 1e-9; i++) found.push(i * step);
+    return found;
+  };
+
+  const draw = () => {
+    const width = Math.max(280, plot.clientWidth), height = plot.clientHeight;
+    const edge = { left: 58, right: 12, top: 12, bottom: 44 };
+    const values = metric().values;
+    const all = values.flat(2).filter(value => value !== null);
+    let low = all.reduce((a, b) => Math.min(a, b));
+    let high = all.reduce((a, b) => Math.max(a, b));
+    if (low === high) [low, high] = [low - 0.5, high + 0.5];
+    const margin = 0.04 * (high - low);
+    [low, high] = [low - margin, high + margin];
+    const first = data.x[0], last = data.x[data.x.length - 1];
+    const inner = { width: width - edge.left - edge.right, height: height - edge.top - edge.bottom };
+    const x = value => edge.left + (last === first ? 0.5 : (value - first) / (last - first)) * inner.width;
+    const y = value => edge.top + (1 - (value - low) / (high - low)) * inner.height;
+    plot.setAttribute('viewBox', `0 0 ${width} ${height}`);
+    plot.replaceChildren();
+    for (const value of ticks(low, high, Math.max(3, inner.height / 50))) {
+      plot.append(element('line', { class: 'grid', x1: edge.left, x2: width - edge.right, y1: y(value), y2: y(value) }));
+      plot.append(element('text', { x: edge.left - 8, y: y(value) + 4, 'text-anchor': 'end' }, words(value, 3)));
+    }
+    const whole = ticks(first, last, Math.max(2, inner.width / 70)).filter(Number.isInteger);
+    for (const value of whole.length ? whole : [first]) {
+      plot.append(element('text', { x: x(value), y: height - edge.bottom + 18, 'text-anchor': 'middle' }, value));
+    }
+    plot.append(element('text', { x: edge.left + inner.width / 2, y: height - 6, 'text-anchor': 'middle' }, data.axis));
+    const lines = [];
+    values.forEach((seeds, setting) => seeds.forEach((run, seed) => {
+      let path = '', open = false;
+      run.forEach((value, at) => {
+        if (value !== null) path += `${open ? 'L' : 'M'}${x(data.x[at]).toFixed(1)} ${y(value).toFixed(1)}`;
+        open = value !== null;
+      });
+      const line = element('path', { class: `run look-${setting % data.looks}`, d: path });
+      const ends = run.findLastIndex(value => value !== null);
+      const parts = [line];
+      if (ends >= 0 && (data.diverged[setting][seed] || data.x.length === 1)) {
+        const sign = data.diverged[setting][seed] ? '×' : '•';
+        parts.push(element('text', {
+          class: `end look-${setting % data.looks}`, x: x(data.x[ends]), y: y(run[ends]) + 6, 'text-anchor': 'middle',
+        }, sign));
+      }
+      plot.append(...parts);
+      lines.push({ setting, seed, parts });
+    }));
+    const dot = element('circle', { class: 'dot', r: 5 });
+    plot.append(dot);
+    frame = { x, y, lines, dot, width };
+    show();
+  };
+
+  const show = () => {
+    for (const { setting, seed, parts } of frame.lines) {
+      const here = pointed && pointed.setting === setting && pointed.seed === seed;
+      for (const part of parts) {
+        part.classList.toggle('pale', !isShown(setting, seed));
+        part.classList.toggle('strong', Boolean(here));
+      }
+      if (here) frame.dot.before(...parts);
+    }
+    settingButtons.forEach((button, setting) =>
+      button.setAttribute('aria-pressed', String(picked.setting === setting)));
+    const value = pointed && metric().values[pointed.setting][pointed.seed][pointed.at];
+    const has = value !== null && value !== undefined;
+    frame.dot.toggleAttribute('hidden', !has);
+    if (has) {
+      frame.dot.setAttribute('cx', frame.x(data.x[pointed.at]));
+      frame.dot.setAttribute('cy', frame.y(value));
+      said.textContent = `${data.settings[pointed.setting]}, seed ${data.seeds[pointed.seed]}, `
+        + `${data.axis} ${data.x[pointed.at]}: ${metric().label} ${words(value)}`;
+    } else {
+      const shown = frame.lines.filter(line => isShown(line.setting, line.seed)).length;
+      said.textContent = `${shown} of ${frame.lines.length} runs. Point at a curve, or move with the `
+        + 'arrow keys; a click or Enter picks its setting and seed.';
+    }
+  };
+
+  const place = event => {
+    const box = plot.getBoundingClientRect();
+    return { px: (event.clientX - box.x) * frame.width / box.width, py: event.clientY - box.y };
+  };
+  const nearest = event => {
+    const { px, py } = place(event);
+    let best = null, distance = 40;
+    for (const { setting, seed } of frame.lines) {
+      if (!isShown(setting, seed)) continue;
+      metric().values[setting][seed].forEach((value, at) => {
+        if (value === null) return;
+        const away = Math.hypot(frame.x(data.x[at]) - px, frame.y(value) - py);
+        if (away < distance) [best, distance] = [{ setting, seed, at }, away];
+      });
+    }
+    return best;
+  };
+  const pick = (setting, seed) => {
+    Object.assign(picked, { setting, seed });
+    seedChoice.value = seed === null ? '' : String(seed);
+    show();
+  };
+
+  plot.addEventListener('pointermove', event => { pointed = nearest(event); show(); });
+  plot.addEventListener('pointerleave', () => { pointed = null; show(); });
+  plot.addEventListener('click', event => {
+    pointed = nearest(event);
+    if (pointed) pick(pointed.setting, pointed.seed); else pick(null, null);
+  });
+  plot.addEventListener('keydown', event => {
+    const shown = frame.lines.filter(line => isShown(line.setting, line.seed));
+    const steps = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
+    if (event.key in steps && shown.length) {
+      const [run, at] = steps[event.key];
+      const now = pointed ? shown.findIndex(line => line.setting === pointed.setting && line.seed === pointed.seed) : -1;
+      const { setting, seed } = shown[now < 0 ? 0 : (now + run + shown.length) % shown.length];
+      const x = pointed ? pointed.at + at : 0;
+      pointed = { setting, seed, at: Math.min(Math.max(x, 0), data.x.length - 1) };
+      show();
+    } else if (event.key === 'Enter' && pointed) {
+      pick(pointed.setting, pointed.seed);
+    } else if (event.key === 'Escape') {
+      pointed = null;
+      pick(null, null);
+    } else {
+      return;
+    }
+    event.preventDefault();
+  });
+  metricChoice.addEventListener('change', () => { picked.metric = Number(metricChoice.value); draw(); });
+  seedChoice.addEventListener('change', () =>
+    pick(picked.setting, seedChoice.value === '' ? null : Number(seedChoice.value)));
+  settingButtons.forEach((button, setting) => button.addEventListener('click', () =>
+    pick(picked.setting === setting ? null : setting, picked.seed)));
+  curves.querySelector('button.all').addEventListener('click', () => { pointed = null; pick(null, null); });
+  curves.hidden = false;
+  draw();
+  new ResizeObserver(draw).observe(plot);
+}

@@ -1,0 +1,83 @@
+"""The list of configs says what their own files say."""
+
+import io
+import pathlib
+import re
+
+import pytest
+from rich.console import Console
+
+from jaxtweaks import app, config_time, listing
+from jaxtweaks.errors import UserError
+
+CONFIGS = pathlib.Path(__file__).resolve().parents[1] / 'configs'
+TINY = '''"""Is this listed?
+{expected}
+"""
+
+from jaxtweaks.experiment import default_config
+
+
+def get_config(size=None):
+    config = default_config('tiny')
+    config.size, config.seeds = 'smoke', 1
+    config.question, config.document = 'Is this listed?', 'TEST §1'
+    config.data.name, config.data.train_size, config.data.validation_size = 'digits', 64, 32
+    config.data.test_size, config.model.name, config.model.hidden = 32, 'mlp', (4,)
+    config.train.batch_size, config.train.epochs = 32, 1
+    config.execution.batching = 'map'
+    return config
+'''
+
+
+@pytest.mark.parametrize(
+    ('expected', 'time'),
+    [
+        ('Expected (quick, 30 seeds, 3 minutes on two cores): x.', ('quick', '3 minutes', 180)),
+        ('Expected (any size, 10 seconds): it.', ('any', '10 seconds', 10)),
+        ('Expected (quick, CIFAR-10 (JPEG\nq75), 3 seeds, 1 to 2 minutes on 2): x',
+         ('quick', '1 to 2 minutes', 120)),
+        ('Expected (paper, 1.5 hours): x', ('paper', '1.5 hours', 5400)),
+        ('Expected (quick): x. It took 4 minutes.', None),
+        ('Took 4 minutes.', None),
+    ],
+)  # fmt: skip
+def test_the_time_stands_in_the_docstring(tmp_path, expected, time):
+    path = tmp_path / 'tiny.py'
+    path.write_text(TINY.format(expected=expected))
+    found = config_time.measured(path)
+    assert (found and (found.size, found.words, found.seconds)) == time
+
+
+def test_every_expectation_of_ours_has_a_time():
+    said = [path for path in CONFIGS.glob('*.py') if 'Expected (' in path.read_text()]
+    assert len(said) > 10
+    assert all(config_time.measured(path) for path in said)
+
+
+def test_every_config_has_a_line(capsys, monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    assert app.main(['main.py', '--list']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = {path.stem for path in CONFIGS.glob('*.py')} - {'common'}
+    assert {pathlib.Path(line.split()[0]).stem for line in lines[:-1]} == names
+    (line,) = [line for line in lines if line.startswith('configs/bn_onoff.py')]
+    assert re.search(r'minutes \(quick\) +What does batch norm change .* \(ROLE §5\.3', line)
+
+
+def test_what_was_not_measured_is_estimated_on_demand(tmp_path):
+    (tmp_path / 'tiny.py').write_text(TINY.format(expected=''))
+    (tmp_path / 'known.py').write_text(TINY.format(expected='Expected (smoke, 7 seconds): x'))
+    (tmp_path / 'helper.py').write_text('raise SystemExit')  # has no get_config
+    console = Console(file=io.StringIO())
+    known, tiny = listing.entries(tmp_path, console)
+    assert (known.time, tiny.time) == ('7 seconds (smoke)', '—')
+    assert tiny.question == 'Is this listed? (TEST §1)'
+    known, tiny = listing.entries(tmp_path, console, estimate=True)
+    assert known.time == '7 seconds (smoke)'
+    assert re.fullmatch(r'about [\d.]+ GiB, about \d+ s \(smoke\)', tiny.time)
+
+
+def test_a_missing_folder_is_said(tmp_path):
+    with pytest.raises(UserError, match='no folder'):
+        list(listing.entries(tmp_path / 'configs', Console()))
