@@ -6,7 +6,6 @@ Ctrl-C or SIGTERM, with the state saved.
 
 import difflib
 import functools
-import importlib.util
 import operator
 import os
 import shlex
@@ -61,12 +60,14 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
     )
     flags.DEFINE_bool('dry_run', False, 'Say what would be done, and stop.', flag_values=values)
     flags.DEFINE_bool('quiet', False, 'Say only what must not be missed.', flag_values=values)
-    flags.DEFINE_bool(
-        'tensorboard',
-        False,
-        'Also write TensorBoard event files (needs the extra tensorboard).',
+    flags.DEFINE_list(
+        'export',
+        [],
+        'What else to write, with commas between: csv (the rows), pdf (the figures), latex (the '
+        'tables), tensorboard (event files; needs the extra tensorboard).',
         flag_values=values,
     )
+    flags.DEFINE_bool('tensorboard', False, 'As --export=tensorboard.', flag_values=values)
     flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
     return values
 
@@ -123,7 +124,7 @@ def _main(argv: list[str], console: Console) -> int:
 
     path = Path(values.workdir or f'runs/{experiment.name}-{experiment.size}')
     command = _command(argv)
-    _check_tensorboard(values)
+    exports = _exports(values)
     try:
         laboratory.run(
             experiment,
@@ -132,7 +133,7 @@ def _main(argv: list[str], console: Console) -> int:
             command=command,
             dry_run=values.dry_run,
             quiet=values.quiet,
-            tensorboard=values.tensorboard,
+            exports=exports,
         )
     except Interrupted as interrupted:
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')
@@ -148,9 +149,9 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
 
     found = collection.build(values.config)
     compile_cache.enable(_complain)
-    _check_tensorboard(values)
+    exports = _exports(values)
     root = Path(values.workdir or 'runs')
-    options = collection.Options(values.dry_run, values.quiet, values.tensorboard)
+    options = collection.Options(values.dry_run, values.quiet, exports)
     try:
         return collection.run(
             found, root, console, options, lambda arguments: _command([argv[0], *arguments])
@@ -177,11 +178,13 @@ def _is_collection(config: Any) -> bool:
     return isinstance(config, Mapping | ConfigDict) and 'experiments' in config
 
 
-def _check_tensorboard(values: flags.FlagValues) -> None:
-    if values.tensorboard and importlib.util.find_spec('tensorboardX') is None:
-        raise UserError(
-            "--tensorboard: tensorboardX is not installed; pip install -e '.[tensorboard]'"
-        )
+def _exports(values: flags.FlagValues) -> tuple[str, ...]:
+    """What else is to be written. Raises UserError if it cannot be."""
+    from jaxtweaks.sweep import export
+
+    wanted = [*values.export, *(['tensorboard'] if values.tensorboard else [])]
+    export.check(wanted)
+    return tuple(dict.fromkeys(wanted))
 
 
 def load_experiment(argv: Sequence[str]) -> Experiment:

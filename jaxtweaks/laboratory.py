@@ -1,7 +1,7 @@
 """From an experiment to its answer: plan, run what is missing, test, draw, report."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.text import Text
 
 from jaxtweaks import answers, provenance
-from jaxtweaks.answers import Answer
+from jaxtweaks.answer import Answer
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
 from jaxtweaks.errors import UserError
-from jaxtweaks.experiment import Experiment
+from jaxtweaks.experiment import Experiment, build
 from jaxtweaks.study.studies.calls import Calls
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.plan import Group
@@ -30,7 +30,7 @@ def run(
     command: str,
     dry_run: bool = False,
     quiet: bool = False,
-    tensorboard: bool = False,
+    exports: Collection[str] = (),
 ) -> Answer | None:
     """Carries out an experiment in the folder `path`, going on from what is there.
 
@@ -41,7 +41,7 @@ def run(
       command: how the user called it, for the record.
       dry_run: stop after the plan, with nothing written.
       quiet: say only what must not be missed.
-      tensorboard: also write event files.
+      exports: what else to write, some of `sweep.export.KINDS`.
 
     Returns:
       The answer, or None after a dry run.
@@ -70,12 +70,44 @@ def run(
         reporter = for_console(console, quiet)
         method.carry_out(groups, workdir, reporter)
         found = [workdir.load_result(group, reporter.note) for group in groups]
-        answer = answers.write(experiment, workdir, found, method, tensorboard)
+        answer = answers.write(experiment, workdir, found, method, exports)
         if not quiet:
             answer.show(console)
         return answer
     finally:
         workdir.unlock()
+
+
+def load(path: Path, notify: Callable[[str], None]) -> Answer:
+    """The answer in a work folder; nothing is trained and nothing is written.
+
+    Args:
+      path: the work folder.
+      notify: is told of everything unexpected that is not an error.
+
+    Raises:
+      UserError: there is no experiment in it, it is not finished, or its data are not found.
+    """
+    workdir = Workdir(path)
+    config, manifest = (workdir.read_json(name) for name in ('config.json', 'manifest.json'))
+    if config is None or manifest is None:
+        raise UserError(f'{path}: holds no experiment (no config.json and manifest.json)')
+    experiment = build(_as_given(config))
+    groups = restore_groups(manifest['groups'], experiment.runs)
+    found = [workdir.load_result(group, notify) for group in groups or ()]
+    missing = len(experiment.runs) - sum(len(result['runs']) for result in found if result)
+    if missing:
+        raise UserError(f'{path}: {missing} of {len(experiment.runs)} runs are not finished')
+    method = _method(experiment, notify)
+    _check_same(workdir, manifest, method.dataset)
+    return answers.gather(experiment, found, method, path)
+
+
+def _as_given(value: Any) -> Any:
+    """What was read from JSON with its lists as the tuples they were."""
+    if isinstance(value, dict):
+        return {key: _as_given(item) for key, item in value.items()}
+    return tuple(map(_as_given, value)) if isinstance(value, list) else value
 
 
 def _method(experiment: Experiment, notify: Callable[[str], None]) -> Method:
