@@ -1,1 +1,43 @@
-"""A laboratory for the small decisions that make neural networks generalise."""
+"""A laboratory for the small decisions that make neural networks generalise.
+
+    import jaxtweaks as jt
+
+    answer = jt.run('configs/bn_onoff.py:smoke')
+
+Names are looked up when they are used, so that importing the package costs nothing.
+"""
+
+import importlib
+from typing import Any
+
+# Public name to the module that has it.
+_HOME = {
+    'run': 'api',
+    'load': 'api',
+    'default_config': 'experiment',
+    'grid': 'sweep.expand',
+    'points': 'sweep.expand',
+    'log_uniform': 'sweep.expand',
+    'product': 'sweep.expand',
+    'zipped': 'sweep.expand',
+    'union': 'sweep.expand',
+    'tweak': 'config.tweaks',
+    'dataset': 'data.own',
+    'from_arrays': 'data.own',
+    'from_folder': 'data.image_folder',
+    'from_tfds': 'data.load',
+    'Answer': 'answer',
+    'UserError': 'errors',
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    return getattr(importlib.import_module(f'{__name__}.{_HOME[name]}'), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

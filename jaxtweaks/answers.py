@@ -3,54 +3,57 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from jaxtweaks import atomic, provenance
+from jaxtweaks.answer import Answer
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.study import claims, derive, figures, report, tables
-from jaxtweaks.study.claim import Verdict
 from jaxtweaks.study.collect import collect
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.studies.study import Sheet
-from jaxtweaks.study.tables import Table
-from jaxtweaks.study.verdict_words import verdict_lines
 from jaxtweaks.study.words import together, tweaks_of
 from jaxtweaks.sweep import export
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.workdir import Workdir
 
 
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """What an experiment found.
+def gather(
+    experiment: Experiment, found: Sequence[dict[str, Any]], method: Method, folder: Path
+) -> Answer:
+    """Puts together what was found, and tests the claims; writes nothing.
 
-    Attributes:
-      results: the measurements on named axes, after the experiment's derivations.
-      verdicts: one for each claim.
-      table: a row for each setting.
-      sheets: the tables of a study's own.
-      report: the page that says it all.
+    Args:
+      experiment: what was asked.
+      found: the results of all groups.
+      method: how they came about, with the data that was used.
+      folder: the work folder.
     """
-
-    results: Results
-    verdicts: list[Verdict]
-    table: Table
-    sheets: list[Table]
-    report: Path
-
-    def show(self, console: Console) -> None:
-        """Prints the table, the verdicts, and where the report is."""
-        for table in (*self.sheets, self.table):
-            console.print(table.to_rich(console.width))
-        lines = verdict_lines([verdict.to_dict() for verdict in self.verdicts])
-        # A terminal is better wrapped between words; a log has lines as long as they are.
-        console.print(lines, soft_wrap=not console.is_terminal)
-        console.print(f'report: {self.report}', highlight=False, soft_wrap=True)
+    runs = experiment.runs
+    measured = measure(experiment, found, method)
+    rows = {}
+    if axis := measured.axis:
+        rows[f'{axis}s'] = export.epoch_rows(runs, measured.curves, axis)
+    rows['runs'] = export.run_rows(
+        runs, measured.finals, measured.chosen_epoch, measured.diverged_at
+    )
+    results = derive.derived(measured, experiment)
+    if experiment.derive:
+        rows['derived'] = export.setting_rows(results.settings, results.seeds, results.finals)
+    metrics = experiment.table or (tuple(experiment.plain.finals) if experiment.plain else None)
+    return Answer(
+        experiment,
+        measured,
+        results,
+        claims.evaluate(experiment.claims, results),
+        tables.settings_table(results, metrics, names=dict(experiment.names)),
+        [tables.from_sheet(sheet) for sheet in _sheets(experiment)],
+        rows,
+        folder,
+    )
 
 
 def write(
@@ -58,7 +61,7 @@ def write(
     workdir: Workdir,
     found: Sequence[dict[str, Any]],
     method: Method,
-    tensorboard: bool = False,
+    exports: Collection[str] = (),
 ) -> Answer:
     """Tests the claims, draws the figures, and writes everything into the work folder.
 
@@ -67,39 +70,35 @@ def write(
       workdir: with its manifest.
       found: the results of all groups.
       method: how they came about, with the data that was used.
-      tensorboard: also write event files.
+      exports: what else to write, some of `export.KINDS`.
     """
-    runs, measured = experiment.runs, measure(experiment, found, method)
-    if measured.axis:
-        rows = export.epoch_rows(runs, measured.curves, measured.axis)
-        export.write_parquet(workdir.path / f'{measured.axis}s.parquet', rows)
-    rows = export.run_rows(runs, measured.finals, measured.chosen_epoch, measured.diverged_at)
-    export.write_parquet(workdir.path / 'runs.parquet', rows)
-    if tensorboard:
-        export.write_tensorboard(workdir.path / 'tensorboard', runs, measured.curves)
-    results = derive.derived(measured, experiment)
-    if experiment.derive:
-        rows = export.setting_rows(results.settings, results.seeds, results.finals)
-        export.write_parquet(workdir.path / 'derived.parquet', rows)
-    verdicts = claims.evaluate(experiment.claims, results)
-    described = [verdict.to_dict() for verdict in verdicts]
-    fields = [*measured.swept, *results.swept]
+    answer = gather(experiment, found, method, workdir.path)
+    for name, rows in answer.rows.items():
+        export.write_parquet(workdir.path / f'{name}.parquet', rows)
+        if 'csv' in exports:
+            export.write_csv(workdir.path / f'{name}.csv', rows)
+    measured = answer.measured
+    if 'tensorboard' in exports:
+        export.write_tensorboard(workdir.path / 'tensorboard', experiment.runs, measured.curves)
+    described = [verdict.to_dict() for verdict in answer.verdicts]
+    fields = [*measured.swept, *answer.results.swept]
     workdir.write_json('claims.json', _record(experiment, measured, fields, described))
-    metrics = experiment.table or (tuple(experiment.plain.finals) if experiment.plain else None)
-    table = tables.settings_table(results, metrics, names=dict(experiment.names))
-    sheets = [tables.from_sheet(sheet) for sheet in _sheets(experiment)]
-    texts = [shown.to_markdown() for shown in (*sheets, table)]
-    texts += [tables.verdict_table(described).to_markdown()]
+    shown = [*answer.sheets, answer.table]
+    texts = [table.to_markdown() for table in (*shown, answer.verdict_table)]
     atomic.write(workdir.path / 'tables.md', '\n'.join(texts).encode())
-    path = report.write(
-        workdir.path / 'report.html',
+    if 'latex' in exports:
+        written = tables.latex_document((*shown, answer.verdict_table))
+        atomic.write(workdir.path / 'tables.tex', written.encode())
+    kinds = ('png', 'svg', 'pdf') if 'pdf' in exports else ('png', 'svg')
+    report.write(
+        answer.report,
         measured,
         described,
-        _draw(experiment, results, workdir.figures),
-        [*sheets, table],
+        _draw(experiment, answer.results, workdir.figures, kinds),
+        shown,
         _meta(experiment, workdir, found),
     )
-    return Answer(results, verdicts, table, sheets, path)
+    return answer
 
 
 def measure(experiment: Experiment, found: Sequence[dict[str, Any]], method: Method) -> Results:
@@ -148,11 +147,13 @@ def _sheets(experiment: Experiment) -> Sequence[Sheet]:
     return experiment.plain.sheets(settings)
 
 
-def _draw(experiment: Experiment, results: Results, folder: Path) -> list[tuple[str, str, bytes]]:
+def _draw(
+    experiment: Experiment, results: Results, folder: Path, kinds: Sequence[str]
+) -> list[tuple[str, str, bytes]]:
     drawn = []
     for figure in experiment.figures:
         sheet = figures.draw(figure, results)
-        figures.save(sheet, folder, figure.name)
+        figures.save(sheet, folder, figure.name, kinds)
         drawn.append((figure.title, figures.caption(figure, results), figures.svg(sheet)))
     return drawn
 

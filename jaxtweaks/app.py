@@ -6,7 +6,6 @@ Ctrl-C or SIGTERM, with the state saved.
 
 import difflib
 import functools
-import importlib.util
 import operator
 import os
 import shlex
@@ -101,10 +100,11 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         flag_values=values,
     )
     flags.DEFINE_bool('quiet', False, 'Say only what must not be missed.', flag_values=values)
-    flags.DEFINE_bool(
-        'tensorboard',
-        False,
-        'Also write TensorBoard event files (needs the extra tensorboard).',
+    flags.DEFINE_list(
+        'export',
+        [],
+        'What else to write, with commas between: csv (the rows), pdf (the figures), latex (the '
+        'tables), tensorboard (event files; needs the extra tensorboard).',
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -115,6 +115,7 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         lower_bound=1,
         flag_values=values,
     )
+    flags.DEFINE_bool('tensorboard', False, 'As --export=tensorboard.', flag_values=values)
     flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
     return values
 
@@ -196,7 +197,7 @@ def _main(argv: list[str], console: Console) -> int:
 
     path = Path(values.workdir or f'runs/{experiment.name}-{experiment.size}')
     command = _command(argv)
-    _check_tensorboard(values)
+    exports = _exports(values)
     try:
         if values.plan_seeds:
             more = lambda seeds: _command(_with_seeds(argv, seeds))
@@ -209,7 +210,7 @@ def _main(argv: list[str], console: Console) -> int:
             command=command,
             dry_run=values.dry_run,
             quiet=values.quiet,
-            tensorboard=values.tensorboard,
+            exports=exports,
             processes=values.processes,
         )
     except Interrupted as interrupted:
@@ -228,9 +229,9 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
         raise UserError('--plan_seeds is for one experiment; give it with one of the collection')
     found = collection.build(values.config)
     compile_cache.enable(_complain)
-    _check_tensorboard(values)
+    exports = _exports(values)
     root = Path(values.workdir or 'runs')
-    options = collection.Options(values.dry_run, values.quiet, values.tensorboard, values.processes)
+    options = collection.Options(values.dry_run, values.quiet, exports, values.processes)
     try:
         return collection.run(
             found, root, console, options, lambda arguments: _command([argv[0], *arguments])
@@ -257,11 +258,13 @@ def _is_collection(config: Any) -> bool:
     return isinstance(config, Mapping | ConfigDict) and 'experiments' in config
 
 
-def _check_tensorboard(values: flags.FlagValues) -> None:
-    if values.tensorboard and importlib.util.find_spec('tensorboardX') is None:
-        raise UserError(
-            "--tensorboard: tensorboardX is not installed; pip install -e '.[tensorboard]'"
-        )
+def _exports(values: flags.FlagValues) -> tuple[str, ...]:
+    """What else is to be written. Raises UserError if it cannot be."""
+    from jaxtweaks.sweep import export
+
+    wanted = [*values.export, *(['tensorboard'] if values.tensorboard else [])]
+    export.check(wanted)
+    return tuple(dict.fromkeys(wanted))
 
 
 def load_experiment(argv: Sequence[str]) -> Experiment:

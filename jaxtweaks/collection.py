@@ -45,7 +45,7 @@ class Options:
 
     dry_run: bool = False
     quiet: bool = False
-    tensorboard: bool = False
+    exports: tuple[str, ...] = ()
     processes: int = 1
 
 
@@ -162,7 +162,7 @@ def _run_one(
     options: Options,
     command: Callable[[Sequence[str]], str],
 ) -> None:
-    if is_finished(experiment, folder):
+    if is_finished(experiment, folder) and not options.exports:
         if not options.quiet:
             console.print(f'{heading}: finished before', highlight=False)
         return
@@ -175,7 +175,7 @@ def _run_one(
         command=command([f'--config={path}:{experiment.size}', f'--workdir={folder}']),
         dry_run=options.dry_run,
         quiet=options.quiet,
-        tensorboard=options.tensorboard,
+        exports=options.exports,
         processes=options.processes,
     )
 

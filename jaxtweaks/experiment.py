@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxtweaks.config import trace
+from jaxtweaks.config import trace, tweaks
 from jaxtweaks.config.build import convert, from_dict, rule_of
 from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.fields import Rule, plain, required
@@ -134,7 +134,8 @@ def _named(experiment: Experiment) -> tuple[Figure, ...]:
 
 def check_key(path: str) -> None:
     """Whether configs have a key of this dotted name. Raises UserError, naming the nearest."""
-    _declared(path)
+    if not path.startswith(f'{tweaks.SECTION}.'):  # what a config file registers is not known yet
+        _declared(path)
 
 
 def check_value(path: str, value: Any) -> None:
@@ -147,6 +148,8 @@ def check_value(path: str, value: Any) -> None:
 
 def _declared(path: str) -> tuple[Any, Rule | None]:
     """The type and the rule of the key with this dotted name. Raises UserError."""
+    if path in tweaks.FIELDS:
+        return tweaks.FIELDS[path]
     cls, rule, parts = Experiment, None, path.split('.')
     for i, part in enumerate(parts):
         hints = typing.get_type_hints(cls) if dataclasses.is_dataclass(cls) else {}
@@ -165,4 +168,5 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
 
 def default_config(name: str) -> ConfigDict:
     """A config with every key at its default, for a config file to fill in."""
-    return ConfigDict(dataclasses.asdict(Experiment(name=name)))
+    values = dataclasses.asdict(Experiment(name=name))
+    return ConfigDict(values | {tweaks.SECTION: tweaks.off_strengths()})

@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +10,11 @@ from rich.console import Console
 from rich.text import Text
 
 from jaxtweaks import answers, provenance
-from jaxtweaks.answers import Answer
+from jaxtweaks.answer import Answer
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
 from jaxtweaks.errors import UserError
-from jaxtweaks.experiment import Experiment
+from jaxtweaks.experiment import Experiment, build
 from jaxtweaks.study import derive
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.studies.calls import Calls
@@ -35,7 +35,7 @@ def run(
     command: str,
     dry_run: bool = False,
     quiet: bool = False,
-    tensorboard: bool = False,
+    exports: Collection[str] = (),
     processes: int = 1,
 ) -> Answer | None:
     """Carries out an experiment in the folder `path`, going on from what is there.
@@ -47,7 +47,7 @@ def run(
       command: how the user called it, for the record.
       dry_run: stop after the plan, with nothing written.
       quiet: say only what must not be missed.
-      tensorboard: also write event files.
+      exports: what else to write, some of `sweep.export.KINDS`.
       processes: if more than 1, the folder is shared with other processes that are called in the
         same way, here or on other hosts: about so many in all. Each trains what no other is at
         work on, and one of them writes the answer.
@@ -86,7 +86,7 @@ def run(
                 console.print('another process has written the report', highlight=False)
                 return None
             found = [workdir.load_result(group, reporter.note) for group in groups]
-            answer = answers.write(experiment, workdir, found, method, tensorboard)
+            answer = answers.write(experiment, workdir, found, method, exports)
             workdir.claims.note('report', digest)
         if not quiet:
             answer.show(console)
@@ -127,6 +127,38 @@ def estimate(experiment: Experiment, console: Console) -> str:
     method = _method(experiment, lambda text: console.print(Text(text, style='yellow')))
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
     return method.plan(experiment.runs, experiment.runs)[1]
+
+
+def load(path: Path, notify: Callable[[str], None]) -> Answer:
+    """The answer in a work folder; nothing is trained and nothing is written.
+
+    Args:
+      path: the work folder.
+      notify: is told of everything unexpected that is not an error.
+
+    Raises:
+      UserError: there is no experiment in it, it is not finished, or its data are not found.
+    """
+    workdir = Workdir(path)
+    config, manifest = (workdir.read_json(name) for name in ('config.json', 'manifest.json'))
+    if config is None or manifest is None:
+        raise UserError(f'{path}: holds no experiment (no config.json and manifest.json)')
+    experiment = build(_as_given(config))
+    groups = restore_groups(manifest['groups'], experiment.runs)
+    found = [workdir.load_result(group, notify) for group in groups or ()]
+    missing = len(experiment.runs) - sum(len(result['runs']) for result in found if result)
+    if missing:
+        raise UserError(f'{path}: {missing} of {len(experiment.runs)} runs are not finished')
+    method = _method(experiment, notify)
+    _check_same(workdir, manifest, method.dataset)
+    return answers.gather(experiment, found, method, path)
+
+
+def _as_given(value: Any) -> Any:
+    """What was read from JSON with its lists as the tuples they were."""
+    if isinstance(value, dict):
+        return {key: _as_given(item) for key, item in value.items()}
+    return tuple(map(_as_given, value)) if isinstance(value, list) else value
 
 
 def _method(experiment: Experiment, notify: Callable[[str], None]) -> Method:

@@ -19,6 +19,7 @@ STREAMS = {
     'sample': 5,
     'labels': 6,
     'masks': 7,
+    'tweaks': 8,
 }
 # 2³² over the golden ratio: the members of neighbouring seeds do not meet.
 _MEMBER = 0x9E3779B1

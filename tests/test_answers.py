@@ -4,12 +4,15 @@ import json
 import types
 
 import numpy as np
+import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure as Sheet
 
 from jaxtweaks import answers, experiment
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.dataset import Split
+from jaxtweaks.errors import UserError
 from jaxtweaks.sweep.expand import grid
 from jaxtweaks.sweep.workdir import Workdir
 
@@ -38,7 +41,7 @@ def group_of(runs):
     }
 
 
-def answer_of(path, **values):
+def answer_of(path, exports=(), **values):
     asked = experiment.build(
         {
             'name': 'it',
@@ -54,7 +57,7 @@ def answer_of(path, **values):
     manifest = {'data': {'label': 'made up'}, 'launches': [{'command': 'test', 'started': 0}]}
     workdir.write_json('manifest.json', manifest)
     method = types.SimpleNamespace(dataset=dataset(), axis='epoch', exact=False)
-    answer = answers.write(asked, workdir, [group_of(asked.runs)], method)
+    answer = answers.write(asked, workdir, [group_of(asked.runs)], method, exports)
     workdir.unlock()
     return answer
 
@@ -101,3 +104,69 @@ def test_without_derivations_there_is_no_file_of_them(tmp_path):
     answer = answer_of(tmp_path)
     assert not (tmp_path / 'derived.parquet').exists()
     assert len(answer.table.rows) == 2
+
+
+FIGURE = {'name': 'loss', 'kind': 'curves', 'title': 'Loss', 'metrics': ('validation_loss',),
+          'hue': 'train.batch_size'}  # fmt: skip
+CLAIM = {'sentence': 'Larger is 100% better_', 'source': '§1', 'kind': 'greater',
+         'metric': 'test_accuracy', 'a': {'train.batch_size': 16},
+         'b': {'train.batch_size': 8}}  # fmt: skip
+
+
+def test_what_is_asked_for_is_written_too(tmp_path):
+    answer_of(tmp_path / 'plain', figures=(FIGURE,), claims=(CLAIM,))
+    plain = {str(path.relative_to(tmp_path / 'plain')) for path in (tmp_path / 'plain').rglob('*')}
+    for name in ('one', 'two'):
+        kinds = ('csv', 'pdf', 'latex')
+        answer_of(tmp_path / name, kinds, figures=(FIGURE,), claims=(CLAIM,))
+    one = tmp_path / 'one'
+    written = {str(path.relative_to(one)) for path in one.rglob('*')} - plain
+    assert written == {'runs.csv', 'epochs.csv', 'tables.tex', 'figures/loss.pdf'}
+    for name in ('runs', 'epochs'):
+        assert pyarrow.csv.read_csv(one / f'{name}.csv').equals(
+            pq.read_table(one / f'{name}.parquet')
+        )
+    assert (one / 'figures/loss.pdf').read_bytes().startswith(b'%PDF')
+    for name in written:  # nothing in them tells when they were written
+        assert (one / name).read_bytes() == (tmp_path / 'two' / name).read_bytes()
+    text = (one / 'tables.tex').read_text()
+    assert text.count(r'\begin{tabular}') == text.count(r'\end{tabular}') == 2
+    assert r'Larger is 100\% better\_' in text
+
+
+def test_an_answer_has_arrays_tables_and_figures(tmp_path):
+    answer = answer_of(tmp_path, figures=(FIGURE,), claims=(CLAIM,))
+    accuracy = answer['test_accuracy']
+    assert accuracy.axes == {'train.batch_size': (8, 16), 'seed': (0, 1)}
+    rows = pq.read_table(tmp_path / 'runs.parquet').to_pydict()
+    assert accuracy.to_dict()['test_accuracy'] == rows['test_accuracy']
+    assert answer.rows['runs'].to_pydict() == rows
+    curve = answer.curve('1-validation_accuracy')
+    assert list(curve.axes) == ['train.batch_size', 'seed', 'epoch']
+    np.testing.assert_allclose(curve.sel(batch_size=8, seed=0), [0.6, 0.5, 0.55])
+    assert answer.table.to_dict()['batch size'] == [8, 16]
+    assert answer.verdict_table.rows[0][1] == CLAIM['sentence']
+    assert 'Larger is 100% better_' in answer._repr_html_()
+    assert 'made up' in repr(answer)
+    with pytest.raises(UserError, match="'test_accuracy'"):
+        answer['test_acuracy']
+
+
+def test_an_answer_draws_the_figures_of_the_config_and_others(tmp_path):
+    answer = answer_of(tmp_path, figures=(FIGURE,))
+    texts = lambda sheet: [
+        text.get_text() for text in sheet.findobj(lambda a: hasattr(a, 'get_text'))
+    ]
+    same = answer.plot('loss')
+    assert isinstance(same, Sheet)
+    assert any('Loss' in text for text in texts(same))
+    changed = answer.plot('loss', title='Otherwise')
+    assert any('Otherwise' in text for text in texts(changed))
+    own = answer.plot(kind='effect', metrics=('test_loss',), x='train.batch_size')
+    assert len(own.axes) == 1
+    with pytest.raises(UserError, match="no figure 'los'; did you mean 'loss'"):
+        answer.plot('los')
+    with pytest.raises(UserError, match=r"plot\.knd: unknown key 'knd'"):
+        answer.plot(knd='effect')
+    with pytest.raises(UserError, match='test_los'):
+        answer.plot(kind='effect', metrics=('test_los',), x='train.batch_size')

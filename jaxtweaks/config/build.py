@@ -68,6 +68,8 @@ def convert(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
     """`value` as the type `kind`, checked against `rule`. Raises UserError."""
     if dataclasses.is_dataclass(kind):
         return from_dict(kind, value, path)
+    if hasattr(kind, 'of_config'):  # a section whose keys are registered
+        return kind.of_config(value, path)
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(value, kind, rule, path)

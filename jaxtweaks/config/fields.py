@@ -7,7 +7,36 @@ is carried out and does not reach the training program.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
+
+
+class Names(Sequence[str]):
+    """Choices to which others can be added, and forms such as 'tfds:NAME' that many strings have.
+
+    It lists the forms as they are written; what begins like one, up to its colon, is among it.
+    """
+
+    def __init__(self, *names: str, forms: tuple[str, ...] = ()):
+        self._names = list(names)
+        self._forms = forms
+
+    def add(self, name: str) -> None:
+        """Allows one more name."""
+        if name not in self._names:
+            self._names.append(name)
+
+    def __contains__(self, value: object) -> bool:
+        beginning, colon, rest = str(value).partition(':')
+        return value in self._names or (
+            bool(rest) and any(form.startswith(beginning + colon) for form in self._forms)
+        )
+
+    def __getitem__(self, index: Any) -> Any:
+        return [*self._names, *self._forms][index]
+
+    def __len__(self) -> int:
+        return len(self._names) + len(self._forms)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +56,7 @@ class Rule:
 
     kind: str
     doc: str
-    choices: tuple[str, ...] | None = None
+    choices: Sequence[str] | None = None
     low: float | None = None
     high: float | None = None
     above: float | None = None

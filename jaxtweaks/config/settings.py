@@ -1,15 +1,17 @@
 """The settings of one training run: every field, its type, and whether it is static or traced.
 
-This is the one place that says so. `Setting` is what a sweep varies; the sections group the
-fields by the part of the program that reads them. See `fields.py` for what static and traced
-mean.
+This is the one place that says so, but for tweaks registered from outside (`tweaks.py`). `Setting`
+is what a sweep varies; the sections group the fields by the part of the program that reads them.
+See `fields.py` for what static and traced mean.
 """
 
 import dataclasses
 
-from jaxtweaks.config.fields import static, traced
+from jaxtweaks.config.fields import Names, static, traced
+from jaxtweaks.config.tweaks import Tweaks
 
-DATASETS = (
+# Those of the catalogue, any on disk, and what is registered (`data/own.py`).
+DATASETS = Names(
     'cifar10',
     'mnist',
     'digits',
@@ -17,6 +19,7 @@ DATASETS = (
     'waveforms',
     'patterns',
     'cifar10_patch',
+    forms=('tfds:NAME', 'folder:PATH'),
 )
 NETWORKS = ('mlp', 'cnn', 'local', 'lenet5', 'vgg16', 'convnet1d')
 STUDIES = (
@@ -421,3 +424,4 @@ class Setting:
     noise: Noise = Noise()
     train: Train = Train()
     study: Study = Study()
+    tweaks: Tweaks = dataclasses.field(default_factory=Tweaks)

@@ -9,10 +9,11 @@ import pathlib
 from collections.abc import Callable, Mapping
 
 from jaxtweaks.config import settings
-from jaxtweaks.data import digits, download, patch, tfds_folder
+from jaxtweaks.data import digits, download, own, patch, tfds_folder
 from jaxtweaks.data.catalogue import CATALOGUE, Known
 from jaxtweaks.data.dataset import Dataset, Source
 from jaxtweaks.data.generated import WORLDS, generate
+from jaxtweaks.data.image_folder import from_folder
 from jaxtweaks.data.split import scaled_down, split
 from jaxtweaks.errors import UserError, did_you_mean
 
@@ -27,10 +28,11 @@ def load(
 ) -> Dataset:
     """The data set `config` asks for, split.
 
-    Looked for in this order: a TFDS folder (`config.dir` and nowhere else, if it is given;
-    otherwise TFDS_DATA_DIR, otherwise ~/tensorflow_datasets); the cache of an earlier download; the
-    web, if `config.download`. If there is none, the embedded digits stand in, if `config.fallback`
-    is 'digits', and `notify` says so at length.
+    A name that is registered, or says where it is (`tfds:NAME`, `folder:PATH`), is taken at its
+    word. Others are looked for in this order: a TFDS folder (`config.dir` and nowhere else, if it
+    is given; otherwise TFDS_DATA_DIR, otherwise ~/tensorflow_datasets); the cache of an earlier
+    download; the web, if `config.download`. If there is none, the embedded digits stand in, if
+    `config.fallback` is 'digits', and `notify` says so at length.
 
     Args:
       config: what to load and how to split it. `config.standardise` is not applied here: see
@@ -43,6 +45,8 @@ def load(
     Raises:
       UserError: if the data cannot be had, or `config` asks for more images than there are.
     """
+    if source := _own(config, notify):
+        return split(source, config)
     if config.name not in catalogue:
         raise UserError(f"data.name is '{config.name}': {did_you_mean(config.name, catalogue)}")
     known = catalogue[config.name]
@@ -76,6 +80,41 @@ def load(
     return _stand_in(known, config, notify, failures)
 
 
+def from_tfds(name: str, folder: str = '', notify: Callable[[str], None] = print) -> Source:
+    """Any data set for classification in a TFDS folder, as `tfds build` makes it.
+
+    Args:
+      name: its name in TFDS, such as 'fashion_mnist'.
+      folder: TFDS's data folder; '' means TFDS_DATA_DIR, then ~/tensorflow_datasets.
+      notify: is told when images are decoded.
+
+    Raises:
+      UserError: it is not there, cannot be read, or has no images of a fixed size with labels.
+    """
+    folder = folder or os.environ.get('TFDS_DATA_DIR', '') or _TFDS_DEFAULT
+    data_dir = pathlib.Path(os.path.expanduser(folder))
+    known = CATALOGUE.get(name)
+    known = known if known and known.archives else tfds_folder.described(name, data_dir)
+    return tfds_folder.load(known, data_dir, notify)
+
+
+def _own(config: settings.Data, notify: Callable[[str], None]) -> Source | None:
+    """The data of a name that is registered or says where they are; None for other names."""
+    kind, _, rest = config.name.partition(':')
+    if kind == 'tfds' and rest:
+        return from_tfds(rest, config.dir, notify)
+    if kind == 'folder' and rest:
+        source = from_folder(rest, notify=notify)
+    elif config.name in own.REGISTRY:
+        source = own.registered(config.name)
+    else:
+        return None
+    if config.dir:
+        notify(f'notice: data.dir is not used: {config.name} says itself where it is')
+    return source
+
+
+_TFDS_DEFAULT = '~/tensorflow_datasets'
 _HOW_TO_GIVE = (
     'To give the data, set data.dir or TFDS_DATA_DIR to the folder that holds {name}/<version>/ '
     '(as `tfds build {name} --file_format=array_record` makes it), or connect to the web '
@@ -103,7 +142,7 @@ def _anywhere(
     download.base_address(known, mirror)  # a bad address is an error even when it is not needed
     variable = os.environ.get('TFDS_DATA_DIR', '')
     called = 'TFDS_DATA_DIR' if variable else "TFDS's default folder"
-    folder = pathlib.Path(os.path.expanduser(variable or '~/tensorflow_datasets'))
+    folder = pathlib.Path(os.path.expanduser(variable or _TFDS_DEFAULT))
     try:
         return tfds_folder.load(known, folder, notify)
     except tfds_folder.NotThere as error:

@@ -11,6 +11,8 @@ from jaxtweaks.config import settings
 from jaxtweaks.data.dataset import Dataset, Source, Split, fingerprint
 from jaxtweaks.errors import UserError
 
+TEST_SHARE = 0.2
+
 
 def split(source: Source, config: settings.Data, *, fallback: bool = False) -> Dataset:
     """The data set with its training part split as `config` says.
@@ -49,6 +51,19 @@ def split(source: Source, config: settings.Data, *, fallback: bool = False) -> D
         fingerprint=fingerprint((training_split, validation_split, test_split)),
         fallback=fallback,
     )
+
+
+def held_out(whole: Split, title: str) -> tuple[Split, Split]:
+    """Training and test part of data without a test part, `TEST_SHARE` of them, always the same.
+
+    Raises:
+      UserError: there are too few images; `title` names the data.
+    """
+    count = round(TEST_SHARE * len(whole))
+    if count == 0:
+        raise UserError(f'{title}: {len(whole)} images are too few to hold a test set out')
+    order = _permutation(len(whole), 0)
+    return whole.take(np.sort(order[count:])), whole.take(np.sort(order[:count]))
 
 
 def scaled_down(train: int, validation: int, available: int) -> tuple[int, int]:

@@ -5,9 +5,11 @@ without TensorFlow; in TFRECORD format only where TensorFlow is installed. Decod
 seconds, so the arrays are cached.
 """
 
+import dataclasses
 import hashlib
 import importlib.util
 import io
+import itertools
 import json
 import pathlib
 import re
@@ -18,6 +20,7 @@ import numpy as np
 from jaxtweaks.data import cache
 from jaxtweaks.data.catalogue import Known
 from jaxtweaks.data.dataset import Source, Split, checked
+from jaxtweaks.data.split import held_out
 from jaxtweaks.errors import UserError
 
 _BATCH = 1_000  # records read at once
@@ -38,7 +41,7 @@ def load(known: Known, data_dir: pathlib.Path, notify: Callable[[str], None]) ->
     folder = find(known, data_dir)
     # One cache file a folder: when the folder changes, the file is replaced, not added to.
     place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-    name, key = f'{known.name}-tfds-{place}.arrays', _key(folder)
+    name, key = f'{known.name.replace("/", "-")}-tfds-{place}.arrays', _key(folder)
     source = f'TFDS folder {folder}'
     found = cache.read(name, key, notify)
     if found is not None:
@@ -86,6 +89,36 @@ def find(known: Known, data_dir: pathlib.Path) -> pathlib.Path:
     raise NotThere(f'{parent}: holds no version ({layout}, such as {known.name}/3.0.2/)')
 
 
+def described(name: str, data_dir: pathlib.Path) -> Known:
+    """What the folder of a data set that is not in the catalogue says of it.
+
+    Raises:
+      NotThere: if `data_dir` has no folder of the data set.
+      UserError: if it has no 'image' of a fixed size and 8 bits, or no 'label'.
+    """
+    known = Known(name, title=name, shape=(0, 0, 0), classes=(), address='', archives=())
+    folder = find(known, data_dir)
+    path = folder / 'features.json'
+    declared = _json(known, path)
+    try:
+        features = declared['featuresDict']['features']
+        image, count = features['image']['image'], features['label']['classLabel']['numClasses']
+        shape = tuple(int(n) for n in image['shape']['dimensions'])
+        classes = tuple(str(i) for i in range(int(count)))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"{path}: should declare an image 'image' and a class 'label', as the data sets for "
+            'classification do'
+        ) from error
+    if len(shape) != 3 or min(shape) < 1:
+        raise UserError(
+            f'{path}: images have no fixed size ({list(shape)}); export them to a folder for each '
+            'class and give it as folder:PATH or to from_folder with a size'
+        )
+    names = _class_names(folder / 'label.labels.txt') or classes
+    return dataclasses.replace(known, shape=shape, classes=names)
+
+
 def _key(folder: pathlib.Path) -> str:
     """Changes when a file of the folder is added, removed, replaced or edited."""
     try:
@@ -109,7 +142,9 @@ def _decode(
         builder = tfds.builder_from_directory(folder)
         _check_features(known, folder, builder.info.features)
         file_format = builder.info.file_format.value
-        splits = {name: builder.info.splits[name] for name in ('train', 'test')}
+        only_train = not known.archives and 'test' not in builder.info.splits
+        names = ('train',) if only_train else ('train', 'test')
+        splits = {name: builder.info.splits[name] for name in names}
         shards = {
             name: list(zip(split.filepaths, split.shard_lengths, strict=True))
             for name, split in splits.items()
@@ -121,7 +156,7 @@ def _decode(
             f'{folder}: TFDS cannot make sense of {" and ".join(_JSON)} ({_brief(error)}); '
             f'{_rebuild(known)}'
         ) from error
-    for path, _ in shards['train'] + shards['test']:
+    for path, _ in itertools.chain.from_iterable(shards.values()):
         if not pathlib.Path(path).is_file():
             raise UserError(f'{path}: this file is missing; {_rebuild(known)}')
     if file_format == 'tfrecord':
@@ -141,10 +176,14 @@ def _decode(
     total = sum(length for split in shards.values() for _, length in split)
     progress = _Progress(f'decoding {known.title} from {folder} (once)', total, notify)
     parts, is_jpeg = {}, False
-    for name in ('train', 'test'):
+    for name in names:
         part, some_jpeg = _part(known, records(builder, name, shards[name]), progress)
         parts[name], is_jpeg = part, is_jpeg or some_jpeg
-    return known.title + _altered(*facts, is_jpeg), parts['train'], parts['test']
+    if only_train:
+        return known.title, *held_out(parts['train'], known.title)
+    # Of data that are not in the catalogue it is not known how they were published.
+    altered = _altered(*facts, is_jpeg) if known.archives else ''
+    return known.title + altered, parts['train'], parts['test']
 
 
 def _json(known: Known, path: pathlib.Path) -> dict:
@@ -163,17 +202,23 @@ def _json(known: Known, path: pathlib.Path) -> dict:
 def _check_classes(known: Known, folder: pathlib.Path) -> None:
     """Refuses a folder whose labels mean something else; names are optional."""
     path = folder / 'label.labels.txt'
-    try:
-        names = tuple(path.read_text(encoding='utf-8').split())
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError) as error:
-        raise UserError(f'{path}: cannot be read ({_brief(error)})') from error
-    if names != known.classes:
+    names = _class_names(path)
+    if names is not None and names != known.classes:
         raise UserError(
             f'{path}: the classes are {" ".join(names)[:100]}, '
             f'they should be {" ".join(known.classes)}'
         )
+
+
+def _class_names(path: pathlib.Path) -> tuple[str, ...] | None:
+    """One name a line; None if there is no such file."""
+    try:
+        lines = path.read_text(encoding='utf-8').splitlines()
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise UserError(f'{path}: cannot be read ({_brief(error)})') from error
+    return tuple(line.strip() for line in lines if line.strip())
 
 
 def _check_features(known: Known, folder: pathlib.Path, features) -> None:

@@ -20,7 +20,6 @@ class MLP(Network):
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Images to logits."""
-        x = x.reshape(x.shape[0], -1)
         return self.head(self.drop(x, 'input', train), train)
 
 
@@ -112,7 +111,7 @@ class ConvNet1D(Network):
             x = self.drop(max_pool_rows(x), 'conv', train)
         (width,) = hidden_widths(self.setting.model)
         x = Dense(width, init)(x.reshape(x.shape[0], -1))
-        return Dense(self.classes, init, last=True)(self.drop_hidden(x, 0, train))
+        return self.logits(self.drop_hidden(x, 0, train), train)
 
 
 NETWORKS: dict[str, type[Network]] = {

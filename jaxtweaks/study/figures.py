@@ -1,4 +1,4 @@
-"""Figures of a study: from a few words in a config and the results to PNG and SVG.
+"""Figures of a study: from a few words in a config and the results to PNG, SVG and PDF.
 
 Every figure says which data it shows, over how many seeds, what its bands are, and which runs
 diverged. The same results give the same bytes.
@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import matplotlib
 from matplotlib.figure import Figure as Sheet
 
 from jaxtweaks import atomic
@@ -86,28 +87,43 @@ def svg(sheet: Sheet) -> bytes:
     return _render(sheet, 'svg')
 
 
-def save(sheet: Sheet, folder: str | Path, name: str) -> tuple[Path, Path]:
-    """Writes `name`.png and `name`.svg into `folder`, each whole or not at all.
+def save(
+    sheet: Sheet, folder: str | Path, name: str, kinds: Sequence[str] = ('png', 'svg')
+) -> tuple[Path, ...]:
+    """Writes `name`.png, `name`.svg and what else `kinds` names, each whole or not at all.
+
+    Args:
+      sheet: a drawn figure.
+      folder: made if there is none.
+      name: of the files, without ending.
+      kinds: 'png', 'svg', 'pdf'.
 
     Returns:
-      The paths of the PNG and of the SVG.
+      The paths, in the order of `kinds`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for kind in ('png', 'svg'):
+    for kind in kinds:
         path = folder / f'{name}.{kind}'
         atomic.write(path, _render(sheet, kind))
         paths.append(path)
-    return paths[0], paths[1]
+    return tuple(paths)
+
+
+# Without these the time of writing and matplotlib's version are in the bytes.
+_METADATA = {
+    'svg': {'Date': None, 'Creator': None},
+    'png': {'Software': None},
+    'pdf': {'CreationDate': None, 'Creator': None, 'Producer': None},
+}
 
 
 def _render(sheet: Sheet, kind: str) -> bytes:
     buffer = io.BytesIO()
-    # Without these the time of writing (SVG) and matplotlib's version (PNG) are in the bytes.
-    metadata = {'svg': {'Date': None, 'Creator': None}, 'png': {'Software': None}}[kind]
-    with figure_style.look():
-        sheet.savefig(buffer, format=kind, metadata=metadata)
+    # Type 42: letters of a PDF stay letters, as journals ask.
+    with figure_style.look(), matplotlib.rc_context({'pdf.fonttype': 42}):
+        sheet.savefig(buffer, format=kind, metadata=_METADATA[kind])
     return buffer.getvalue()
 
 

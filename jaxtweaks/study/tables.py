@@ -1,10 +1,11 @@
 """Tables of a study: what each setting gave, what each run gave, and the verdicts.
 
 A `Table` holds its cells twice: as they read, and as values to sort by. It renders to the
-terminal, to Markdown and (in `report`) to HTML.
+terminal, to Markdown, LaTeX and HTML.
 """
 
 import dataclasses
+import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 import rich.table
 import rich.text
 
-from jaxtweaks.study import power
+from jaxtweaks.study import latex, power
 from jaxtweaks.study.figure_data import mean_interval, seeds_of
 from jaxtweaks.study.figure_style import is_number
 from jaxtweaks.study.power import Need
@@ -145,6 +146,47 @@ class Table:
         if self.note:
             lines += ['', escaped(self.note)]
         return '\n'.join(lines) + '\n'
+
+    def to_latex(self) -> str:
+        """A LaTeX table (package booktabs) with its title as caption, ending in a newline."""
+        align = ''.join('r' if numeric else 'l' for numeric in self.numeric)
+        line = lambda cells: ' & '.join(map(latex.escaped, cells)) + r' \\'
+        lines = [r'\begin{table}', r'\centering', rf'\caption{{{latex.escaped(self.title)}}}']
+        lines += [rf'\begin{{tabular}}{{{align}}}', r'\toprule', line(self.columns), r'\midrule']
+        lines += [*map(line, self.rows), r'\bottomrule', r'\end{tabular}']
+        if self.note:
+            lines += [r'\par\smallskip\footnotesize ' + latex.escaped(self.note)]
+        return '\n'.join([*lines, r'\end{table}']) + '\n'
+
+    def to_html(self) -> str:
+        """A plain HTML table, for a notebook."""
+        style = ['text-align:right' if numeric else 'text-align:left' for numeric in self.numeric]
+
+        def line(tag: str, cells: Sequence[str]) -> str:
+            cells = [
+                f'<{tag} style="{how}">{html.escape(cell)}</{tag}>'
+                for cell, how in zip(cells, style, strict=True)
+            ]
+            return f'<tr>{"".join(cells)}</tr>'
+
+        rows = ''.join(line('td', row) for row in self.rows)
+        note = f'<p>{html.escape(self.note)}</p>' if self.note else ''
+        return (
+            f'<table><caption>{html.escape(self.title)}</caption>'
+            f'<thead>{line("th", self.columns)}</thead><tbody>{rows}</tbody></table>{note}'
+        )
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Columns of the values to sort by, for `pandas.DataFrame` and the like."""
+        return {name: [row[i] for row in self.raw] for i, name in enumerate(self.columns)}
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+
+def latex_document(tables: Sequence[Table]) -> str:
+    """The tables of a study, to be \\input into a LaTeX document."""
+    return '% needs \\usepackage{booktabs}\n\n' + '\n'.join(table.to_latex() for table in tables)
 
 
 def settings_table(

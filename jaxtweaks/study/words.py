@@ -114,6 +114,8 @@ _TWEAKS = (
     (('train.epochs', 'train.patience', 'train.select', 'train.min_', 'stopping.'), 'stopping'),
     (('data.',), 'data'),
     (('model.',), 'network'),
+    (('tweaks.on',), 'other'),  # of a derivation, see derive/tweaks.py
+    (('tweaks.',), 'own tweak'),
 )
 
 

@@ -1,18 +1,37 @@
-"""The rows of a sweep as Parquet: one per run and epoch, and one per run."""
+"""The rows of a sweep, one per run and epoch and one per run: Parquet, CSV, TensorBoard."""
 
+import importlib.util
 import io
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 from jaxtweaks import atomic
+from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.sweep.plan import Run
+
+# What is written beside Parquet, PNG, SVG and Markdown if it is asked for: rows, figures, tables,
+# event files.
+KINDS = ('csv', 'pdf', 'latex', 'tensorboard')
+
+
+def check(kinds: Iterable[str]) -> None:
+    """Whether all of this can be written here. Raises UserError."""
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UserError(f"--export: unknown kind '{kind}'; {did_you_mean(kind, KINDS)}")
+        if kind == 'tensorboard' and importlib.util.find_spec('tensorboardX') is None:
+            raise UserError(
+                '--export=tensorboard: tensorboardX is not installed; pip install -e '
+                "'.[tensorboard]'"
+            )
 
 
 def epoch_rows(runs: list[Run], curves: dict[str, np.ndarray], axis: str = 'epoch') -> pa.Table:
@@ -73,6 +92,13 @@ def write_parquet(path: Path, table: pa.Table) -> None:
     """Writes a table, whole or not at all, with checksums on its pages."""
     buffer = io.BytesIO()
     pq.write_table(table, buffer, write_page_checksum=True)
+    atomic.write(path, buffer.getvalue())
+
+
+def write_csv(path: Path, table: pa.Table) -> None:
+    """Writes a table, whole or not at all; a null is an empty cell."""
+    buffer = io.BytesIO()
+    pyarrow.csv.write_csv(table, buffer)
     atomic.write(path, buffer.getvalue())
 
 

@@ -35,6 +35,10 @@ class Run:
         values = to_dict(self.setting)
         for section, field in _NOT_IDENTITY:
             del values[section][field]
+        # A registered tweak that is off is none, and one that is rewritten is another.
+        del values['tweaks']
+        if on := self.setting.tweaks.identity():
+            values['tweaks'] = on
         text = json.dumps(values, sort_keys=True)
         return f'{hashlib.sha256(text.encode()).hexdigest()[:12]}-s{self.seed}'
 

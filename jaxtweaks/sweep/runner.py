@@ -1,6 +1,7 @@
 """Carries a plan out: trains every group that has no result yet."""
 
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -69,9 +70,14 @@ def _run_group(group, workdir, machine, execution, asked_to_stop, reporter) -> N
 def stop_on_signal() -> Iterator[Callable[[], int]]:
     """Turns the first SIGINT or SIGTERM into a request; a second one acts as usual.
 
+    Only the main thread is told of signals; in others nothing ever comes.
+
     Yields:
       A function that gives the number of the signal that came, 0 for none.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: 0
+        return
     came = 0
 
     def handler(number, frame):

@@ -16,7 +16,7 @@ from jax import lax
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.nn import models
+from jaxtweaks.nn import models, tweak
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.nn.network import LINEARITY
@@ -167,7 +167,7 @@ class Program:
                 self._in_use({'params': noisy, 'batch_stats': state['batch_stats']}),
                 x,
                 train=True,
-                rngs={'dropout': key('dropout')},
+                rngs={'dropout': key('dropout')} | tweak.keys(setting.tweaks, key('tweaks')),
                 mutable=['batch_stats'],
             )
             losses = cross_entropy(logits, y, setting.noise.smoothing)

@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.config.tweaks import Tweaks
 
 
 def test_every_field_of_a_setting_is_static_or_traced():
     sections = typing.get_type_hints(Setting)
+    assert sections.pop('tweaks') is Tweaks
     names = {f'{s}.{f.name}' for s, cls in sections.items() for f in dataclasses.fields(cls)}
     assert names == set(trace.FIELDS)
     assert {rule.kind for _, rule in trace.FIELDS.values()} == {'static', 'traced'}

@@ -1,6 +1,7 @@
 """Cells say what was measured; nothing in them is taken for markup."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -145,3 +146,32 @@ def test_fields_with_one_word_are_one_column():
     assert table.columns[:2] == ('data', 'seeds')
     assert [row[0] for row in table.rows] == ['raw', 'usual', 'small', 'small, usual']
     assert tables.runs_table(results, names=names).rows[2][:2] == ('usual', '0')
+
+
+def test_latex_leaves_nothing_to_be_taken_for_a_command():
+    cells = ('50% & more', r'a_b^c {x} \d ~ #1 $2', 'λ² = 1 ± 0.5 − 2·10⁻³ ≤ σ₁')
+    table = tables.Table('A <b>', ('one', 'two', 'three'), (cells,), (cells,), note='100 %')
+    text = table.to_latex()
+    assert r'50\% \& more' in text
+    assert r'a\_b\textasciicircum{}c \{x\} \textbackslash{}d \textasciitilde{} \#1 \$2' in text
+    assert r'$\lambda$$^{2}$ = 1 $\pm$ 0.5 $-$ 2$\cdot$10$^{-}$$^{3}$ $\leq$ $\sigma$$_{1}$' in text
+    assert r'\caption{A \textless{}b\textgreater{}}' in text
+    assert text.isascii()
+    body = text.partition(r'\midrule')[2].partition(r'\bottomrule')[0].strip()
+    assert body.endswith(r'\\')
+    assert len(re.findall(r'(?<!\\)&', body)) == 2
+
+
+def test_every_table_of_a_sweep_is_plain_latex():
+    shown = [tables.settings_table(sweep(FIELDS)), tables.verdict_table([verdict()])]
+    text = tables.latex_document(shown)
+    assert text.isascii()
+    assert text.count(r'\begin{table}') == text.count(r'\end{table}') == 2
+
+
+def test_html_shows_cells_as_they_are():
+    cells = ('<b>&', '1')
+    table = tables.Table('t', ('a', 'b'), (cells,), (('<b>&', 1.0),))
+    assert '<td style="text-align:left">&lt;b&gt;&amp;</td>' in table.to_html()
+    assert '<td style="text-align:right">1</td>' in table._repr_html_()
+    assert table.to_dict() == {'a': ['<b>&'], 'b': [1.0]}

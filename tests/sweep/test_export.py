@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.errors import UserError
 from jaxtweaks.sweep import export
 from jaxtweaks.sweep.expand import expand, grid
 from jaxtweaks.sweep.plan import all_runs
@@ -23,6 +24,26 @@ def test_a_row_for_each_run_and_epoch():
         'validation_loss': None,
     }
     assert [row['validation_loss'] for row in rows[4:6]] == [5.0, 1.0]
+
+
+def test_a_csv_has_every_digit_and_empty_cells(tmp_path):
+    export.write_csv(
+        tmp_path / 'epochs.csv', export.epoch_rows(RUNS, {'x': CURVES['validation_loss'] / 3})
+    )
+    lines = (tmp_path / 'epochs.csv').read_text().splitlines()
+    assert lines[0] == '"run","dropout.hidden","seed","epoch","x"'
+    assert lines[1] == f'"{RUNS[0].id}",0.1,0,1,1'
+    assert float(lines[2].rpartition(',')[2]) == 2 / 3
+    assert lines[4].endswith(',2,')
+
+
+def test_what_cannot_be_written_is_refused(monkeypatch):
+    export.check(['csv', 'pdf', 'latex'])
+    with pytest.raises(UserError, match=r"--export: unknown kind 'cvs'; did you mean 'csv'"):
+        export.check(['cvs'])
+    monkeypatch.setattr(export.importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(UserError, match='tensorboardX is not installed'):
+        export.check(['tensorboard'])
 
 
 def test_event_files_hold_the_curves(tmp_path):

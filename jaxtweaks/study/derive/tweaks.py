@@ -1,7 +1,8 @@
 """`tweaks`: a setting called by the tweaks that are on in it.
 
-The swept fields of dropout, penalty, augmentation and noise go; 'tweaks.on' comes: the names of
-those that are on, as 'flip + shift', or 'none'. For sweeps over which tweak, not over how much.
+The swept fields of dropout, penalty, augmentation, noise and registered tweaks go; 'tweaks.on'
+comes: the names of those that are on, as 'flip + shift', or 'none'. For sweeps over which tweak,
+not over how much.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from jaxtweaks.experiment import Experiment
 
 FIELD = 'tweaks.on'
-_SECTIONS = ('dropout', 'penalty', 'augment', 'noise')
+_SECTIONS = ('dropout', 'penalty', 'augment', 'noise', 'tweaks')
 
 
 def points(points: Sequence[Point], experiment: 'Experiment') -> list[Point]:

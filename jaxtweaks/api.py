@@ -1,0 +1,126 @@
+"""The package from Python and notebooks: `import jaxtweaks as jt`, then `jt.run` and `jt.load`."""
+
+import contextlib
+import sys
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from jaxtweaks import config_file, experiment, laboratory
+from jaxtweaks.answer import Answer
+from jaxtweaks.errors import UserError
+from jaxtweaks.experiment import Experiment
+from jaxtweaks.sweep import compile_cache, export
+from jaxtweaks.sweep.group import Interrupted
+
+Config = str | Path | ConfigDict | Mapping[str, Any] | Experiment
+
+
+def run(
+    config: Config,
+    workdir: str | Path | None = None,
+    *,
+    changes: Mapping[str, Any] | None = None,
+    exports: Collection[str] = (),
+    quiet: bool = False,
+    dry_run: bool = False,
+) -> Answer | None:
+    """Answers a question; what is there of the answer already is not trained again.
+
+        answer = jt.run('configs/bn_onoff.py:smoke')
+        answer = jt.run(config, changes={'seeds': 5, 'train.epochs': 3})
+
+    Args:
+      config: a config file, with ':smoke', ':quick' or ':paper' after it; or a config.
+      workdir: the work folder; None for runs/<config>-<size>, as on the command line.
+      changes: values of keys by dotted name, in place of the config's.
+      exports: what else to write: 'csv', 'pdf', 'latex', 'tensorboard'.
+      quiet: say only what must not be missed.
+      dry_run: only say what would be done.
+
+    Returns:
+      The answer, None after a dry run.
+
+    Raises:
+      UserError: the config is wrong, the folder is another experiment's, or the data do not fit.
+      KeyboardInterrupt: by Ctrl-C (or SIGTERM), after the state was saved; the same call goes on.
+    """
+    export.check(exports)
+    asked = _experiment(config, changes or {})
+    path = Path(workdir or f'runs/{asked.name}-{asked.size}')
+    compile_cache.enable(warnings.warn)
+    try:
+        return laboratory.run(
+            asked,
+            path,
+            Console(),
+            command=_call(config, workdir, changes),
+            dry_run=dry_run,
+            quiet=quiet,
+            exports=tuple(exports),
+        )
+    except Interrupted:
+        raise KeyboardInterrupt(f'everything is saved in {path}; the same call goes on') from None
+
+
+def load(workdir: str | Path) -> Answer:
+    """The answer in a work folder, with nothing trained and nothing written.
+
+    Tweaks and data sets that were registered for it must be registered again.
+
+    Raises:
+      UserError: there is none, it is not finished, or its data are not found.
+    """
+    return laboratory.load(Path(workdir), warnings.warn)
+
+
+def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:
+    """The experiment that is meant. Raises UserError."""
+    if isinstance(config, Experiment):
+        if changes:
+            raise UserError('changes: an Experiment is what it is; give a config to change')
+        return config
+    if isinstance(config, str | Path):
+        name, _, size = str(config).partition(':')
+        with _beside(Path(name)):
+            config = config_file.load(Path(name), size or None)
+        if not isinstance(config, Mapping | ConfigDict):
+            raise UserError(f'{name}: get_config() returned {config!r}; it must return a config')
+    if 'experiments' in config:
+        raise UserError('config: is a collection; run its experiments one by one')
+    values = config.to_dict() if isinstance(config, ConfigDict) else config
+    for name, value in changes.items():
+        experiment.check_key(name)
+        values = _changed(values, name.split('.'), value)
+    return experiment.build(values)
+
+
+def _changed(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
+    first, *rest = path
+    return {**values, first: _changed(values.get(first, {}), rest, value) if rest else value}
+
+
+@contextlib.contextmanager
+def _beside(path: Path) -> Iterator[None]:
+    """Lets a file in a folder configs/ import its neighbours as `configs.…`, from anywhere."""
+    root = str(path.resolve().parents[1])
+    if path.resolve().parent.name != 'configs' or root in sys.path:
+        yield
+        return
+    sys.path.append(root)
+    try:
+        yield
+    finally:
+        sys.path.remove(root)
+
+
+def _call(config: Config, workdir: Any, changes: Mapping[str, Any] | None) -> str:
+    """What was called, for the record; a config that is no file stands in config.json."""
+    shown = repr(str(config)) if isinstance(config, str | Path) else 'config'
+    shown += f', {str(workdir)!r}' if workdir is not None else ''
+    shown += f', changes={dict(changes)!r}' if changes else ''
+    return f'jaxtweaks.run({shown})'

@@ -1,0 +1,216 @@
+"""Tweaks from outside the package: a function with a traced strength, registered by its name.
+
+    @tweak('shrink', where='hidden', low=0.0, high=1.0)
+    def shrink(key, x, strength, train):
+        return x * (1 - strength)
+
+From then on `tweaks.shrink` is a traced field like those of `config/settings.py`: it can be set,
+swept and named in claims, and where it is off in every run it is left out of the program. What
+calls the function is `nn/tweak.py`.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+import re
+import textwrap
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from jaxtweaks.config.build import convert
+from jaxtweaks.config.fields import Rule
+from jaxtweaks.errors import UserError, did_you_mean
+
+SECTION = 'tweaks'
+_TAKEN = 'on'  # `tweaks.on` is what the derivation `tweaks` gives
+PLACES = ('input', 'conv', 'hidden', 'logits')
+
+F = TypeVar('F', bound=Callable[..., Any])
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Tweak:
+    """A registered tweak.
+
+    Attributes:
+      name: its field is `tweaks.<name>`.
+      function: (key, x, strength, train) → x, see `tweak`.
+      where: one of `PLACES`.
+      rule: of its strength.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    where: str
+    rule: Rule
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256, in hex, of how the function is written, so that another one is another run.
+
+        What the function calls is not in it.
+        """
+        return hashlib.sha256(_written(self.function).encode()).hexdigest()[:12]
+
+    def __repr__(self) -> str:
+        return f'Tweak({self.name!r}, where={self.where!r}, digest={self.digest!r})'
+
+
+class Tweaks(Mapping[str, Any]):
+    """The strengths of registered tweaks by name, hashable; those it does not name are off."""
+
+    def __init__(self, strengths: Mapping[Tweak, Any] = types.MappingProxyType({})):
+        """`strengths`: numbers, or tracers, or None where a program is not told them."""
+        ordered = sorted(strengths.items(), key=lambda item: item[0].name)
+        self._tweaks = {tweak.name: tweak for tweak, _ in ordered}
+        self._strengths = {tweak.name: strength for tweak, strength in ordered}
+
+    @classmethod
+    def of_config(cls, values: Any, path: str) -> 'Tweaks':
+        """From a config's section: strength by name. Raises UserError, naming the `path`."""
+        if not isinstance(values, Mapping):
+            raise UserError(f'{path}: {values!r} is not a set of keys (it should be a dict)')
+        found = {}
+        for name, value in values.items():
+            tweak = _registered(str(name), path)
+            found[tweak] = convert(value, float, tweak.rule, f'{path}.{name}')
+        return cls(found)
+
+    def replaced(self, strengths: Mapping[str, Any]) -> 'Tweaks':
+        """With these strengths, by name; a tweak it does not know yet is looked up."""
+        new = {self._tweaks.get(name) or _registered(name, SECTION): strengths[name]
+               for name in strengths}  # fmt: skip
+        return Tweaks(dict(self.items_at()) | new)
+
+    def without(self, names: frozenset[str]) -> 'Tweaks':
+        """Those that are not among `names`."""
+        return Tweaks({tweak: s for tweak, s in self.items_at() if tweak.name not in names})
+
+    def items_at(self, where: str = '') -> list[tuple[Tweak, Any]]:
+        """Tweaks and strengths at a place, or at all of them, by name."""
+        pairs = ((tweak, self._strengths[name]) for name, tweak in self._tweaks.items())
+        return [(tweak, strength) for tweak, strength in pairs if where in ('', tweak.where)]
+
+    def identity(self) -> dict[str, tuple[float, str]]:
+        """What makes a run another run: of each tweak that is on the strength and the digest."""
+        return {
+            tweak.name: (strength, tweak.digest)
+            for tweak, strength in self.items_at()
+            if strength != tweak.rule.off
+        }
+
+    def __getitem__(self, name: str) -> Any:
+        return self._strengths[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._strengths)
+
+    def __len__(self) -> int:
+        return len(self._strengths)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tweaks) and self.items_at() == other.items_at()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.items_at()))
+
+    def __repr__(self) -> str:
+        return f'Tweaks({dict(self.items_at())!r})'
+
+
+# By name. Names live as long as the process; a config file that is loaded again registers again.
+_REGISTRY: dict[str, Tweak] = {}
+# Dotted name to (type, rule) of every registered field, see `trace.FIELDS`.
+FIELDS: dict[str, tuple[Any, Rule]] = {}
+
+
+def tweak(
+    name: str,
+    *,
+    where: str = 'hidden',
+    off: float = 0.0,
+    low: float | None = 0.0,
+    high: float | None = None,
+    doc: str = '',
+) -> Callable[[F], F]:
+    """Registers a function as the tweak whose strength is the field `tweaks.<name>`.
+
+    The function takes (key, x, strength, train) and gives an array like `x`. It is called once for
+    each place it acts on, with a random key of its own (None at test, where nothing is random), the
+    strength as a float32 scalar that may be traced, and whether this is training. No Python `if` on
+    the strength: at the value `off` the result is replaced by `x`, to the bit, whatever the
+    function gives there, and so is the gradient. A name that is registered again is replaced.
+
+    Args:
+      name: letters, digits and _; figures and tables call it so.
+      where: 'input', 'conv' or 'hidden', just before dropout of these names: the standardised
+        images [batch, height, width, channels], what comes out of each max-pool, or of each hidden
+        dense layer [batch, units]; or 'logits', [batch, classes].
+      off: the strength at which it does nothing.
+      low, high: inclusive bounds of the strength, None for none.
+      doc: what the strength is, for error messages.
+
+    Returns:
+      A decorator that gives the function back.
+
+    Raises:
+      UserError: a name or place that cannot be, bounds without `off` between them, or not a
+        function of four arguments.
+    """
+    if not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name) or name == _TAKEN:
+        raise UserError(
+            f'tweak {name!r}: the name must be letters, digits and _, a letter first, not '
+            f'{_TAKEN!r}'
+        )
+    if where not in PLACES:
+        raise UserError(f"tweak '{name}': where={where!r}; {did_you_mean(str(where), PLACES)}")
+    rule = Rule('traced', doc or f"strength of the tweak '{name}'", low=low, high=high, off=off)
+    if not rule.admits(off):
+        raise UserError(f"tweak '{name}': off={off!r} is not allowed itself: {rule.allowed()}")
+
+    def register(function: F) -> F:
+        try:
+            inspect.signature(function).bind('key', 'x', 'strength', 'train')
+        except (TypeError, ValueError):
+            raise UserError(
+                f"tweak '{name}': {function!r} must be a function (key, x, strength, train)"
+            ) from None
+        _REGISTRY[name] = Tweak(name, function, where, rule)
+        FIELDS[f'{SECTION}.{name}'] = float, rule
+        return function
+
+    return register
+
+
+def off_strengths() -> dict[str, float]:
+    """Every registered tweak, off."""
+    return {name: tweak.rule.off for name, tweak in _REGISTRY.items()}
+
+
+def _registered(name: str, path: str) -> Tweak:
+    if name not in _REGISTRY:
+        hint = did_you_mean(name, _REGISTRY) if _REGISTRY else 'none is registered'
+        raise UserError(
+            f"{path}.{name}: no tweak '{name}'; {hint}. A tweak is registered by jaxtweaks.tweak "
+            'in the config file or before it is used'
+        )
+    return _REGISTRY[name]
+
+
+def _written(function: Callable[..., Any]) -> str:
+    """How a function is written: its source, or where that is lost its code."""
+    function = inspect.unwrap(function)
+    try:
+        return textwrap.dedent(inspect.getsource(function))
+    except (OSError, TypeError):
+        code = getattr(function, '__code__', None)
+        return _instructions(code) if code else repr(type(function))
+
+
+def _instructions(code: types.CodeType) -> str:
+    constants = [
+        _instructions(c) if isinstance(c, types.CodeType) else repr(c) for c in code.co_consts
+    ]
+    return f'{code.co_code.hex()} {constants} {code.co_names}'

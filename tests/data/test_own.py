@@ -1,0 +1,261 @@
+"""Data sets from outside: arrays, image folders, any TFDS folder, and names for them."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+from tfds_folder import write_tfds_folder
+
+from jaxtweaks import data
+from jaxtweaks.config import settings
+from jaxtweaks.data import own
+from jaxtweaks.data.image_folder import from_folder
+from jaxtweaks.data.load import from_tfds
+from jaxtweaks.data.own import from_arrays
+from jaxtweaks.errors import UserError
+from jaxtweaks.experiment import build
+
+SMALL = settings.Data(train_size=6, validation_size=2)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_registered(monkeypatch):
+    monkeypatch.setattr(own, 'REGISTRY', {})
+    monkeypatch.setattr(settings.DATASETS, '_names', list(settings.DATASETS._names))
+
+
+def images(count=10, shape=(4, 5, 3), seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
+
+
+def labels(count=10, classes=2):
+    return np.arange(count) % classes
+
+
+def test_a_fifth_is_held_out_and_nothing_is_lost():
+    whole = images()
+    source = from_arrays(whole, labels())
+    assert (len(source.training), len(source.test)) == (8, 2)
+    both = np.concatenate([source.training.images, source.test.images])
+    assert sorted(both.reshape(10, -1).tolist()) == sorted(whole.reshape(10, -1).tolist())
+    again = from_arrays(whole, labels())
+    np.testing.assert_array_equal(source.test.images, again.test.images)
+    for split in (source.training, source.test):  # each image kept its label
+        for image, label in zip(split.images, split.labels, strict=True):
+            index = next(i for i in range(10) if (whole[i] == image).all())
+            assert label == labels()[index]
+
+
+def test_what_the_caller_does_to_its_arrays_later_changes_nothing():
+    mine = images()
+    source = from_arrays(mine, labels(), (mine, labels()))
+    before = source.training.images.copy()
+    mine[:] = 0
+    np.testing.assert_array_equal(source.training.images, before)
+
+
+@pytest.mark.parametrize(
+    ('given', 'shape', 'dtype'),
+    [
+        (images(shape=(4, 5)), (4, 5, 1), np.uint8),
+        (np.linspace(0, 1, 30).reshape(10, 3), (1, 1, 3), np.float32),
+        (np.arange(30).reshape(10, 3), (1, 1, 3), np.float32),
+    ],
+)
+def test_shapes_and_types(given, shape, dtype):
+    source = from_arrays(given, labels())
+    assert source.training.images.shape[1:] == shape
+    assert source.training.images.dtype == dtype
+
+
+def test_words_for_labels():
+    source = from_arrays(images(4), ['dog', 'cat', 'dog', 'ant'], (images(1), ['bee']))
+    assert source.classes == ('ant', 'bee', 'cat', 'dog')
+    assert source.training.labels.tolist() == [3, 2, 3, 0]
+    assert source.test.labels.tolist() == [1]
+    ordered = from_arrays(images(2), ['dog', 'cat'], (images(1), ['cat']), classes=['dog', 'cat'])
+    assert (ordered.classes, ordered.training.labels.tolist()) == (('dog', 'cat'), [0, 1])
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'words'),
+    [
+        ((images(), labels(9)), ['10 images', '[9]']),
+        ((images(), labels() - 1), ['integers from 0']),
+        ((images(), labels() / 2), ['integers from 0']),
+        ((np.zeros((10, 2, 2, 2, 2)), labels()), ['[10, 2, 2, 2, 2]', 'height']),
+        ((np.full((10, 3), np.nan), labels()), ['not finite']),
+        ((images(2), labels(2)), ['2 images are too few']),
+        ((images(), labels(), (images(shape=(4, 4, 3)), labels())), ['[4, 5, 3]', '[4, 4, 3]']),
+    ],
+)
+def test_what_does_not_fit_is_named(arguments, words):
+    with pytest.raises(UserError) as caught:
+        from_arrays(*arguments, title='mine')
+    assert all(word in str(caught.value) for word in ['mine', *words]), caught.value
+
+
+def test_labels_beyond_the_classes_are_named():
+    with pytest.raises(UserError, match='from 0 to 1; with 1 classes'):
+        from_arrays(images(), labels(), classes=['only'])
+    with pytest.raises(UserError, match="'cat' is a label but not among the classes"):
+        from_arrays(images(2), ['cat', 'dog'], classes=['dog', 'elk'])
+
+
+def test_a_registered_name_is_a_data_set():
+    own.dataset('mine')(lambda: (images(), labels()))
+    assert build({'name': 'x', 'data': {'name': 'mine'}}).data.name == 'mine'
+    found = data.load(dataclasses.replace(SMALL, name='mine'))
+    assert (found.label, len(found.training), len(found.test)) == ('mine', 6, 2)
+    first = found.fingerprint
+    own.dataset('mine')(lambda: (images(seed=1), labels()))
+    assert data.load(dataclasses.replace(SMALL, name='mine')).fingerprint != first
+
+
+def test_mistakes_of_registering_are_named():
+    with pytest.raises(UserError, match="'mnist': comes with jaxtweaks"):
+        own.dataset('mnist')
+    with pytest.raises(UserError, match='letters'):
+        own.dataset('a/b')
+    own.dataset('mine')(lambda: images())
+    with pytest.raises(UserError, match='its function gave ndarray'):
+        data.load(dataclasses.replace(SMALL, name='mine'))
+    with pytest.raises(UserError, match=r"did you mean 'mine'\? .*folder:PATH"):
+        build({'name': 'x', 'data': {'name': 'mne'}})
+    with pytest.raises(UserError, match='tfds:NAME'):
+        build({'name': 'x', 'data': {'name': 'tfds:'}})
+
+
+def write_images(folder, count=5, shape=(4, 5, 3), ending='png'):
+    """One folder for each of two classes; gives the images by class."""
+    written = {}
+    for seed, name in enumerate(('cat', 'dog')):
+        (folder / name).mkdir(parents=True)
+        written[name] = images(count, shape, seed)
+        for i, image in enumerate(written[name]):
+            pixels = image[..., 0] if shape[-1] == 1 else image
+            Image.fromarray(pixels).save(folder / name / f'{i}.{ending}')
+    return written
+
+
+def test_an_image_folder_by_its_path(tmp_path):
+    written = write_images(tmp_path / 'pets')
+    told = []
+    config = dataclasses.replace(SMALL, name=f'folder:{tmp_path / "pets"}')
+    found = data.load(config, told.append)
+    assert (found.label, found.classes) == ('pets', ('cat', 'dog'))
+    assert (len(found.training), len(found.validation), len(found.test)) == (6, 2, 2)
+    for image, label in zip(found.test.images, found.test.labels, strict=True):
+        assert any((image == one).all() for one in written[found.classes[label]])
+    assert [text for text in told if 'decoding 10 images' in text]
+
+
+def test_an_image_folder_is_decoded_once_until_a_file_changes(tmp_path):
+    write_images(tmp_path)
+    told = []
+    first = from_folder(tmp_path, notify=told.append)
+    again = from_folder(tmp_path, notify=told.append)
+    assert len(told) == 1
+    np.testing.assert_array_equal(first.training.images, again.training.images)
+    Image.fromarray(images(1, (4, 5, 3), 9)[0]).save(tmp_path / 'dog' / '0.png')
+    changed = from_folder(tmp_path, notify=told.append)
+    assert len(told) == 2
+    both = [np.concatenate([s.training.images, s.test.images]) for s in (first, changed)]
+    assert not np.array_equal(*both)
+
+
+def test_grey_images_and_parts(tmp_path):
+    train = write_images(tmp_path / 'train', 3, (4, 5, 1))
+    test = write_images(tmp_path / 'test', 2, (4, 5, 1))
+    source = from_folder(tmp_path, title='pets')
+    assert source.label == 'pets'
+    np.testing.assert_array_equal(source.training.images, np.concatenate([*train.values()]))
+    np.testing.assert_array_equal(source.test.images, np.concatenate([*test.values()]))
+    assert source.test.labels.tolist() == [0, 0, 1, 1]
+
+
+def test_images_of_several_sizes_are_scaled_if_asked(tmp_path):
+    write_images(tmp_path)
+    Image.fromarray(images(1, (9, 7, 3))[0]).save(tmp_path / 'cat' / '9.png')
+    with pytest.raises(UserError, match=r'9\.png: is 9 × 7, 0\.png is 4 × 5.*size='):
+        from_folder(tmp_path)
+    assert from_folder(tmp_path, size=(8, 6)).training.images.shape[1:] == (8, 6, 3)
+
+
+def test_mistakes_in_an_image_folder_are_named(tmp_path):
+    with pytest.raises(UserError, match='there is no such folder'):
+        from_folder(tmp_path / 'no')
+    with pytest.raises(UserError, match='holds no images'):
+        from_folder(tmp_path)
+    write_images(tmp_path)
+    (tmp_path / 'cat' / '7.png').write_bytes(b'no image')
+    with pytest.raises(UserError, match=r'7\.png: cannot be decoded'):
+        from_folder(tmp_path)
+    shutil.rmtree(tmp_path / 'cat')
+    with pytest.raises(UserError, match='1 folders with images'):
+        from_folder(tmp_path)
+
+
+def write_fashion(root, names=None, splits=('train', 'test')):
+    """A TFDS data set that is not in the catalogue."""
+    written = write_tfds_folder(root, name='mnist')
+    folder = root / 'fashion_mnist' / '3.0.1'
+    folder.mkdir(parents=True)
+    for path in written.folder.iterdir():
+        shutil.copy(path, folder / path.name.replace('mnist', 'fashion_mnist'))
+    info = json.loads((folder / 'dataset_info.json').read_text())
+    info['name'] = 'fashion_mnist'
+    info['splits'] = [split for split in info['splits'] if split['name'] in splits]
+    (folder / 'dataset_info.json').write_text(json.dumps(info))
+    if names:
+        (folder / 'label.labels.txt').write_text('\n'.join(names) + '\n')
+    return written, folder
+
+
+CLOTHES = ('T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat', 'Sandal', 'Shirt', 'Sneaker',
+           'Bag', 'Ankle boot')  # fmt: skip
+
+
+def test_any_name_in_a_tfds_folder(tmp_path, monkeypatch):
+    written, folder = write_fashion(tmp_path, CLOTHES)
+    config = dataclasses.replace(SMALL, name='tfds:fashion_mnist')
+    monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
+    found = data.load(config, lambda text: None)
+    assert (found.label, found.classes) == ('fashion_mnist', CLOTHES)
+    assert str(folder) in found.source
+    np.testing.assert_array_equal(found.test.images, written.images['test'])
+    np.testing.assert_array_equal(found.test.labels, written.labels['test'])
+    # From the cache, and by data.dir.
+    monkeypatch.delenv('TFDS_DATA_DIR')
+    told = []
+    again = data.load(dataclasses.replace(config, dir=str(tmp_path)), told.append)
+    assert (again.fingerprint, told) == (found.fingerprint, [])
+
+
+def test_without_a_test_split_some_images_are_held_out(tmp_path):
+    written, _ = write_fashion(tmp_path, splits=('train',))
+    source = from_tfds('fashion_mnist', str(tmp_path), lambda text: None)
+    assert (len(source.training), len(source.test)) == (80, 20)
+    both = np.concatenate([source.training.images, source.test.images]).reshape(100, -1)
+    assert sorted(both.tolist()) == sorted(written.images['train'].reshape(100, -1).tolist())
+    assert source.classes == tuple('0123456789')
+
+
+def test_a_tfds_name_that_is_not_there_has_no_stand_in(tmp_path):
+    config = dataclasses.replace(SMALL, name='tfds:fashion_mnist', dir=str(tmp_path))
+    with pytest.raises(UserError, match='holds no fashion_mnist'):
+        data.load(config, lambda text: None)
+    _, folder = write_fashion(tmp_path)
+    features = json.loads((folder / 'features.json').read_text())
+    image = features['featuresDict']['features']['image']['image']
+    image['shape']['dimensions'] = ['-1', '-1', '3']
+    (folder / 'features.json').write_text(json.dumps(features))
+    with pytest.raises(UserError, match='no fixed size'):
+        data.load(config, lambda text: None)
+    del features['featuresDict']['features']['label']
+    (folder / 'features.json').write_text(json.dumps(features))
+    with pytest.raises(UserError, match="a class 'label'"):
+        data.load(config, lambda text: None)

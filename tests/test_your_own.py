@@ -1,0 +1,242 @@
+"""What docs/your_own.md shows works, as it stands, and in few lines."""
+
+import ast
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from PIL import Image
+
+import jaxtweaks as jt
+from jaxtweaks import api, app
+from jaxtweaks.config import settings, tweaks
+from jaxtweaks.data import own
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
+SWEEP, TWEAK, DATA, FOLDER, NOTEBOOK = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays_registered(monkeypatch):
+    before = dict(tweaks.FIELDS)
+    monkeypatch.setattr(tweaks, '_REGISTRY', {})
+    monkeypatch.setattr(own, 'REGISTRY', {})
+    monkeypatch.setattr(settings.DATASETS, '_names', list(settings.DATASETS._names))
+    yield
+    tweaks.FIELDS.clear()
+    tweaks.FIELDS.update(before)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with configs/momentum.py, in which commands are given."""
+    (tmp_path / 'configs').mkdir()
+    (tmp_path / 'configs' / 'momentum.py').write_text(SWEEP)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def call(capsys, *args):
+    capsys.readouterr()
+    code = app.main(['main.py', *map(str, args)])
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize('code', [SWEEP, TWEAK, DATA, FOLDER, NOTEBOOK])
+def test_it_is_short(code):
+    assert 0 < sum(bool(line.strip()) for line in code.splitlines()) < 30
+    ast.parse(code)
+
+
+def test_a_new_sweep_and_its_answer_in_a_notebook(folder, capsys):
+    """The notebook trains the sweep; then the command line finds all of it done."""
+    space = {}
+    exec(NOTEBOOK, space)
+    answer, again = space['answer'], space['again']
+    accuracy = space['accuracy']
+    assert accuracy.axes == {
+        'optim.momentum': (0.0, 0.9),
+        'optim.learning_rate': (0.01, 0.1),
+        'seed': (0, 1, 2),
+    }
+    assert np.isfinite(accuracy).all()
+    assert (folder / 'own.pdf').read_bytes().startswith(b'%PDF')
+    assert space['columns']['seed'] == [0, 0, 1, 1, 2, 2] * 2
+    assert (folder / 'runs' / 'momentum-smoke' / 'report.html').is_file()
+    # What is loaded is what was found.
+    assert again.experiment == answer.experiment
+    np.testing.assert_array_equal(again['test_loss'], answer['test_loss'])
+    np.testing.assert_array_equal(again.curve('train_loss'), answer.curve('train_loss'))
+    assert [v.to_dict() for v in again.verdicts] == [v.to_dict() for v in answer.verdicts]
+    assert again.rows['runs'].equals(answer.rows['runs'])
+    args = ('--config=configs/momentum.py:smoke', '--config.seeds=3', '--export=csv,pdf,latex')
+    code, out, err = call(capsys, *args)
+    assert (code, err) == (0, '')
+    assert '3 of 3 groups finished before' in out
+    left = folder / 'runs' / 'momentum-smoke'
+    for name in ('runs.csv', 'epochs.csv', 'tables.tex', 'figures/accuracy.pdf'):
+        assert (left / name).stat().st_size > 0
+    code, _, err = call(capsys, *args[:2], '--export=excel')
+    assert (code, "--export: unknown kind 'excel'" in err) == (2, True)
+
+
+def test_a_new_tweak(folder, capsys):
+    (folder / 'configs' / 'gaussian_dropout.py').write_text(TWEAK)
+    config = '--config=configs/gaussian_dropout.py:smoke'
+    code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
+    assert (code, err) == (0, ''), err
+    answer = jt.load('runs/gaussian_dropout-smoke')
+    assert answer['test_loss'].axes['setting'] == (
+        {'tweaks.gaussian_dropout': 0.0, 'dropout.hidden': 0.0},
+        {'tweaks.gaussian_dropout': 0.5, 'dropout.hidden': 0.0},
+        {'tweaks.gaussian_dropout': 1.0, 'dropout.hidden': 0.0},
+        {'tweaks.gaussian_dropout': 0.0, 'dropout.hidden': 0.2},
+        {'tweaks.gaussian_dropout': 0.0, 'dropout.hidden': 0.5},
+    )
+    losses = answer['test_loss'].values
+    assert len(np.unique(losses)) == 5
+    assert '1 programs × 5 runs' in out
+    code, _, err = call(capsys, config, '--config.tweaks.gausian_dropout=0.3')
+    assert code == 2
+    assert 'gausian_dropout' in err
+    assert len(err.strip().splitlines()) == 1
+    code, _, err = call(capsys, config, '--config.tweaks.gaussian_dropout=-1')
+    assert (code, '≥ 0' in err) == (2, True)
+
+
+def test_a_new_data_set(folder):
+    (folder / 'configs' / 'spirals.py').write_text(DATA)
+    assert len(api._experiment('configs/spirals.py:smoke', {}).points) == 2
+    # One program is enough here, and there is nothing to gain from measuring.
+    one = {'sweep': jt.grid('model.width', 4), 'execution.batching': 'map'}
+    answer = jt.run('configs/spirals.py:smoke', changes=one, quiet=True)
+    assert answer.results.data_label == 'arrays'
+    assert answer['test_accuracy'].axes == {'model.width': (4,), 'seed': (0, 1)}
+    assert len(np.unique(answer['test_loss'].values)) == 2
+
+
+def test_a_new_data_set_on_disk(folder, capsys):
+    random = np.random.default_rng(0)
+    for number, name in enumerate(('oak', 'elm')):
+        (folder / 'leaves' / name).mkdir(parents=True)
+        for i in range(10):
+            image = random.integers(0, 99, (40 + i, 30, 3)) + 150 * number
+            Image.fromarray(image.astype(np.uint8)).save(folder / 'leaves' / name / f'{i}.png')
+    sizes = {'data.train_size': 12, 'data.validation_size': 4, 'data.test_size': 0}
+    small = {**sizes, 'train.batch_size': 4}
+    exec(FOLDER, {})
+    by_name = {**small, 'data.name': 'leaves'}
+    assert jt.run('configs/momentum.py:smoke', changes=by_name, dry_run=True) is None
+    out = capsys.readouterr().out
+    assert 'data: leaves' in out
+    assert not (folder / 'runs').exists()
+    # By its path the images must have one size.
+    by_path = {**small, 'data.name': f'folder:{folder / "leaves"}'}
+    with pytest.raises(jt.UserError, match=r'from_folder\(path, size='):
+        jt.run('configs/momentum.py:smoke', changes=by_path, dry_run=True)
+
+
+def test_the_command_line_takes_data_by_name(folder, capsys):
+    args = ('--config=configs/momentum.py:smoke', '--dry_run')
+    code, _, err = call(capsys, *args, '--config.data.name=folder:no/such')
+    assert (code, 'no/such: there is no such folder' in err) == (2, True)
+    code, _, err = call(capsys, *args, '--config.data.name=tfds:no_such', '--config.data.dir=.')
+    assert (code, 'holds no no_such' in err) == (2, True)
+    code, _, err = call(capsys, *args, '--config.data.name=leafs')
+    assert (code, 'folder:PATH' in err) == (2, True)
+
+
+def test_importing_the_package_costs_nothing():
+    code = "import sys, jaxtweaks; print('jax' in sys.modules, 'numpy' in sys.modules)"
+    done = subprocess.run([sys.executable, '-c', code], cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout.decode().split() == ['False', 'False']
+
+
+def test_every_public_name_is_there():
+    for name in jt.__all__:
+        assert callable(getattr(jt, name)), name
+        assert name in dir(jt)
+    with pytest.raises(AttributeError, match='no attribute'):
+        jt.nothing  # noqa: B018
+
+
+def tiny(**values):
+    config = jt.default_config('tiny')
+    config.data.name = 'digits'
+    config.data.train_size, config.data.validation_size = 64, 32
+    config.model.name, config.model.hidden = 'mlp', (4,)
+    config.train.batch_size, config.train.epochs, config.seeds = 16, 1, 1
+    config.execution.batching = 'map'
+    config.update(values)
+    return config
+
+
+def test_a_config_is_taken_as_an_object_a_dict_or_an_experiment():
+    asked = api.experiment.build(tiny())
+    assert api._experiment(tiny(), {}) == api._experiment(tiny().to_dict(), {}) == asked
+    assert api._experiment(asked, {}) is asked
+    assert api._experiment(tiny(), {'train.epochs': 2}).train.epochs == 2
+    with pytest.raises(jt.UserError, match='give a config to change'):
+        api._experiment(asked, {'seeds': 2})
+
+
+@pytest.mark.parametrize(
+    ('config', 'options', 'words'),
+    [
+        ('no/such.py', {}, 'no file no/such.py'),
+        ({'name': 'x', 'experiments': ('a.py',)}, {}, 'is a collection'),
+        ({'name': 'x'}, {'changes': {'trian.epochs': 3}}, "'trian'.*'train'"),
+        ({'name': 'x'}, {'changes': {'train.epochs': 'many'}}, "'many' is not an integer"),
+        ({'name': 'x'}, {'exports': ['cvs']}, "did you mean 'csv'"),
+    ],
+)
+def test_mistakes_are_user_errors(tmp_path, config, options, words):
+    with pytest.raises(jt.UserError, match=words):
+        jt.run(config, tmp_path / 'w', **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_loaded_is_named(tmp_path):
+    with pytest.raises(jt.UserError, match='holds no experiment'):
+        jt.load(tmp_path)
+
+
+def test_a_config_in_any_folder_finds_its_neighbours(tmp_path, monkeypatch):
+    for name in list(sys.modules):
+        if name == 'configs' or name.startswith('configs.'):
+            monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, 'path', [p for p in sys.path if Path(p or '.').resolve() != ROOT])
+    (tmp_path / 'configs').mkdir()
+    (tmp_path / 'configs' / 'beside.py').write_text('NAME = "found"\n')
+    config = (
+        'from configs import beside\ndef get_config(size=None):\n    return {"name": beside.NAME}\n'
+    )
+    (tmp_path / 'configs' / 'one.py').write_text(config)
+    before = list(sys.path)
+    assert api._experiment(tmp_path / 'configs' / 'one.py', {}).name == 'found'
+    assert sys.path == before
+    for name in ('configs', 'configs.beside'):
+        sys.modules.pop(name, None)
+
+
+def test_it_runs_in_a_thread_and_stops_by_ctrl_c_with_its_state_saved(tmp_path, monkeypatch):
+    """Signals come to the main thread alone; a notebook may call from another."""
+    found = []
+    call = lambda: found.append(jt.run(tiny(), tmp_path / 'w', quiet=True))
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
+    assert np.isfinite(found[0]['test_loss'].values).all()
+
+    def interrupted(*args, **options):
+        raise api.Interrupted(2)
+
+    monkeypatch.setattr(api.laboratory, 'run', interrupted)
+    with pytest.raises(KeyboardInterrupt, match='everything is saved'):
+        jt.run(ConfigDict(tiny()), tmp_path / 'w')

@@ -1,0 +1,270 @@
+"""Registered tweaks keep the contract of those that come with the package."""
+
+import functools
+import inspect
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_training import Trained, data, differing, group_of, numbers, program, setting
+
+from jaxtweaks.config import trace, tweaks
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.errors import UserError
+from jaxtweaks.experiment import build, default_config
+from jaxtweaks.nn import tweak as tweak_lib
+from jaxtweaks.sweep.expand import grid, product
+from jaxtweaks.sweep.plan import Run
+
+SEEDS = (0, 1)
+
+
+def shrink(key, x, strength, train):
+    return x * (1 - strength)
+
+
+def jitter(key, x, strength, train):
+    return x + strength * jax.random.normal(key, x.shape) if train else x
+
+
+def soften(key, x, strength, train):
+    # At strength 0 not a number, and so is its gradient.
+    return strength * jnp.tanh(x / strength)
+
+
+def cool(key, x, strength, train):
+    return x / strength
+
+
+# Name: function, how it is registered, some values at which it is on.
+KINDS = {
+    'shrink': (shrink, {'where': 'hidden', 'high': 1.0}, (0.1, 0.5)),
+    'jitter': (jitter, {'where': 'input'}, (0.1, 1.0)),
+    'soften': (soften, {'where': 'hidden'}, (1.0, 3.0)),
+    'pooled': (soften, {'where': 'conv'}, (1.0, 3.0)),
+    'cool': (cool, {'where': 'logits', 'off': 1.0, 'low': 0.1}, (0.5, 2.0)),
+}
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch):
+    """The kinds above, and nothing after the test."""
+    monkeypatch.setattr(tweaks, '_REGISTRY', {})
+    before = dict(tweaks.FIELDS)
+    tweaks.FIELDS.clear()
+    for name, (function, how, _) in KINDS.items():
+        tweaks.tweak(name, **how)(function)
+    yield
+    tweaks.FIELDS.clear()
+    tweaks.FIELDS.update(before)
+
+
+@functools.cache
+def images(side):
+    return data(side)
+
+
+def base(model):
+    return setting(model__name=model, optim__name='momentum')
+
+
+def off_of(one, *traced):
+    """All tweaks that are off, but for `traced`."""
+    return trace.off_everywhere([one]) - set(traced)
+
+
+def trained(one, off, side, batching='map'):
+    group, hyper, seeds = group_of([(one, s) for s in SEEDS], batching, off)
+    return hyper, Trained(group, hyper, seeds, images(side), finish=False)
+
+
+@pytest.mark.parametrize(
+    ('model', 'names'), [('mlp', ['shrink', 'jitter', 'soften', 'cool']), ('cnn', ['pooled'])]
+)
+def test_off_is_the_program_without_them_to_the_bit(model, names):
+    """All of them as traced numbers; after two epochs, with their evaluations."""
+    side = 4 if model == 'mlp' else 8
+    one = base(model)
+    fields = [f'tweaks.{name}' for name in names]
+    _, plain = trained(one, off_of(one), side)
+    mentioned = trace.replace(one, {name: trace.FIELDS[name][1].off for name in fields})
+    hyper, off = trained(mentioned, off_of(mentioned, *fields), side)
+    assert set(fields) <= set(hyper)
+    for run in range(len(SEEDS)):
+        assert differing(off.run(run), plain.run(run)) == []
+    # Left out, the very same program.
+    assert trace.split(mentioned, off_of(mentioned)) == trace.split(one, off_of(one))
+
+
+def test_a_sweep_compiles_once_is_finite_and_every_value_counts():
+    """All of them in one program: none is on, then each alone at two strengths."""
+    names = ['shrink', 'jitter', 'soften', 'cool']
+    off = {f'tweaks.{name}': KINDS[name][1].get('off', 0.0) for name in names}
+    points = [off] + [off | {f'tweaks.{name}': v} for name in names for v in KINDS[name][2]]
+    one = trace.replace(base('mlp'), off)
+    p = program(one, off_of(base('mlp')))
+    traces = []
+
+    def train(hyper, state):
+        traces.append(1)
+        zero = np.int32(0)
+        stop = np.int32(p.steps_per_epoch)
+        return p.advance(hyper, np.uint32(0), state, images(4), zero, zero, stop)
+
+    hyper = numbers(one, off_of(base('mlp')))
+    assert set(off) <= set(hyper)
+    state = jax.jit(p.init)(hyper, np.uint32(0), images(4))
+    columns = {key: np.stack([value] * len(points)) for key, value in hyper.items()}
+    columns |= {key: np.asarray([one[key] for one in points], np.float32) for key in off}
+    states = jax.tree.map(lambda leaf: np.stack([leaf] * len(points)), state)
+    final = jax.jit(jax.vmap(train))(columns, states)
+    assert len(traces) == 1
+    assert np.all(np.isfinite(final['loss_sum']))
+    kernels = np.asarray(final['params']['Dense_0']['kernel'])
+    assert np.all(np.isfinite(kernels))
+    for i, j in itertools.combinations(range(len(points)), 2):
+        assert not np.allclose(kernels[i], kernels[j], rtol=1e-5, atol=0), (points[i], points[j])
+
+
+def test_one_tweak_does_not_change_the_random_numbers_of_another():
+    """Nor of dropout: with a tweak that changes nothing beside them all stays as it is."""
+    tweaks.tweak('a_first', where='input')(lambda key, x, strength, train: x)
+    one = trace.replace(base('mlp'), {'tweaks.jitter': 0.5, 'dropout.hidden': 0.3})
+    split = images(4).training
+    x, y = images(4).standardised(split.images[:8]), split.labels[:8]
+    after = []
+    for given in (one, trace.replace(one, {'tweaks.a_first': 1.0})):
+        p, hyper = program(given, off_of(given)), numbers(given, off_of(given))
+        state = jax.jit(p.init)(hyper, np.uint32(0), images(4))
+        after.append(jax.jit(p.step)(hyper, np.uint32(0), state, x, y))
+    assert differing(*after) == []
+
+
+def test_each_place_sees_what_it_says():
+    seen = {}
+
+    def watch(key, x, strength, train):
+        seen.setdefault(bool(train), []).append((x.shape, key is None))
+        return x
+
+    for where in tweaks.PLACES:
+        tweaks.tweak(f'at_{where}', where=where)(watch)
+    on = {f'tweaks.at_{where}': 1.0 for where in tweaks.PLACES}
+    one = trace.replace(base('cnn'), on)
+    p = program(one)
+    hyper = numbers(one)
+    state = jax.eval_shape(p.init, hyper, np.uint32(0), images(8))
+    x, y = images(8).standardised(images(8).training.images[:8]), images(8).training.labels[:8]
+    seen.clear()
+    jax.eval_shape(p.step, hyper, np.uint32(0), state, x, y)
+    shapes = [(8, 8, 8, 1), (8, 3, 3, 2), (8, 7), (8, 3)]
+    assert sorted(set(seen[True])) == sorted((shape, False) for shape in shapes)
+    assert False not in seen
+    jax.eval_shape(p.finish, hyper, np.uint32(0), state, images(8))
+    assert {key_missing for _, key_missing in seen[False]} == {True}
+
+
+def test_half_precision_stays_half_precision():
+    declared = tweaks._REGISTRY['shrink']
+    x = jnp.ones((2, 3), jnp.bfloat16)
+    y = tweak_lib.apply(declared, None, x, jnp.float32(0.5), True)
+    assert (y.dtype, float(y[0, 0])) == (jnp.bfloat16, 0.5)
+
+
+@pytest.mark.parametrize(
+    'function',
+    [
+        lambda key, x, strength, train: x.sum(),
+        lambda key, x, strength, train: None,
+        lambda key, x, strength, train: x > 0,
+    ],
+)
+def test_what_a_function_gives_must_be_like_its_input(function):
+    tweaks.tweak('wrong')(function)
+    with pytest.raises(UserError, match=r"tweak 'wrong'.*like the one it is given"):
+        tweak_lib.apply(tweaks._REGISTRY['wrong'], None, jnp.ones((2, 3)), 0.5, True)
+
+
+def config(**values):
+    given = default_config('it')
+    given.train.batch_size = 8
+    for name, value in values.items():
+        setattr(given, name, value)
+    return given
+
+
+def test_a_config_takes_it_like_any_field():
+    given = config(sweep=product(grid('tweaks.shrink', 0.0, 0.5), grid('tweaks.cool', 1.0, 2.0)))
+    assert given.tweaks.to_dict() == {
+        name: how.get('off', 0.0) for name, (_, how, _) in KINDS.items()
+    }
+    asked = build(given)
+    assert [point['tweaks.shrink'] for point in asked.points] == [0.0, 0.0, 0.5, 0.5]
+    off = trace.off_everywhere(run.setting for run in asked.runs)
+    assert {'tweaks.jitter', 'tweaks.soften'} <= off
+    assert not {'tweaks.shrink', 'tweaks.cool'} & off
+
+
+@pytest.mark.parametrize(
+    ('values', 'words'),
+    [
+        ({'sweep': grid('tweaks.shrnk', 0.5)}, ["'tweaks.shrnk'", "'tweaks.shrink'"]),
+        ({'sweep': grid('tweaks.shrink', 1.5)}, ['1.5', '≥ 0 and ≤ 1']),
+        ({'tweaks': {'shrnk': 0.5}}, ["'shrnk'", "'shrink'"]),
+        ({'tweaks': {'shrink': 'much'}}, ['tweaks.shrink', "'much'", 'a number']),
+        ({'tweaks': 3}, ['tweaks', '3', 'set of keys']),
+    ],
+)
+def test_mistakes_in_a_config_are_named(values, words):
+    plain = {'name': 'it', 'train': {'batch_size': 8}} | values
+    with pytest.raises(UserError) as caught:
+        build(plain)
+    assert all(word in str(caught.value) for word in words), caught.value
+
+
+@pytest.mark.parametrize(
+    ('name', 'how', 'words'),
+    [
+        ('a b', {}, 'letters'),
+        ('on', {}, "not 'on'"),
+        ('it', {'where': 'hiden'}, "'hidden'"),
+        ('it', {'low': 1.0}, '≥ 1'),
+    ],
+)
+def test_mistakes_of_registering_are_named(name, how, words):
+    with pytest.raises(UserError, match=words):
+        tweaks.tweak(name, **how)(shrink)
+
+
+def test_a_function_of_other_arguments_is_refused():
+    with pytest.raises(UserError, match=r'\(key, x, strength, train\)'):
+        tweaks.tweak('it')(lambda x: x)
+
+
+def run_id(**strengths):
+    values = {f'tweaks.{name}': strength for name, strength in strengths.items()}
+    return Run({}, trace.replace(Setting(), values), 0).id
+
+
+def test_off_it_does_not_change_which_run_it_is_and_rewritten_it_does():
+    assert run_id() == run_id(shrink=0.0) == run_id(shrink=0.0, cool=1.0)
+    before = run_id(shrink=0.5)
+    assert before not in (run_id(), run_id(shrink=0.4))
+    tweaks.tweak('shrink', high=1.0)(shrink)  # the same again
+    assert run_id(shrink=0.5) == before
+    tweaks.tweak('shrink', high=1.0)(lambda key, x, strength, train: x * (1 - strength) ** 2)
+    assert run_id(shrink=0.5) != before
+
+
+def test_without_its_source_it_is_told_by_its_code():
+    def typed(body):
+        space = {}
+        exec(f'def f(key, x, strength, train):\n    return {body}', space)
+        with pytest.raises(OSError, match='source'):
+            inspect.getsource(space['f'])
+        return tweaks.Tweak('f', space['f'], 'hidden', trace.FIELDS['tweaks.shrink'][1]).digest
+
+    assert typed('x * strength') == typed('x * strength')
+    assert len({typed('x * strength'), typed('x + strength'), typed('x * strength * 2')}) == 3
