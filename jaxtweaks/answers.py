@@ -10,6 +10,8 @@ from typing import Any
 from jaxtweaks import atomic, provenance
 from jaxtweaks.answer import Answer
 from jaxtweaks.config.build import to_dict
+from jaxtweaks.data import Dataset
+from jaxtweaks.data.summary import summary
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.study import claims, derive, figures, report, tables
 from jaxtweaks.study.collect import collect
@@ -22,19 +24,20 @@ from jaxtweaks.sweep.workdir import Workdir
 
 
 def gather(
-    experiment: Experiment, found: Sequence[dict[str, Any]], method: Method, folder: Path
+    experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Dataset, folder: Path
 ) -> Answer:
     """Puts together what was found, and tests the claims; writes nothing.
 
     Args:
       experiment: what was asked.
       found: the results of all groups.
-      method: how they came about, with the data that was used.
+      dataset: the data that was used; its images may be left out, see `data.summary`.
       folder: the work folder.
     """
-    runs = experiment.runs
-    measured = collect(runs, found, method.dataset, method.axis)
-    measured = dataclasses.replace(measured, names=dict(experiment.names), exact=method.exact)
+    runs, study = experiment.runs, experiment.plain
+    measured = collect(runs, found, dataset, study.axis if study else 'epoch')
+    exact = study is not None and study.exact
+    measured = dataclasses.replace(measured, names=dict(experiment.names), exact=exact)
     rows = {}
     if axis := measured.axis:
         rows[f'{axis}s'] = export.epoch_rows(runs, measured.curves, axis)
@@ -44,7 +47,7 @@ def gather(
     results = derive.derived(measured, experiment)
     if experiment.derive:
         rows['derived'] = export.setting_rows(results.settings, results.seeds, results.finals)
-    metrics = experiment.table or (tuple(experiment.plain.finals) if experiment.plain else None)
+    metrics = experiment.table or (tuple(study.finals) if study else None)
     return Answer(
         experiment,
         measured,
@@ -73,7 +76,8 @@ def write(
       method: how they came about, with the data that was used.
       exports: what else to write, some of `export.KINDS`.
     """
-    answer = gather(experiment, found, method, workdir.path)
+    answer = gather(experiment, found, method.dataset, workdir.path)
+    workdir.save_summary(summary(method.dataset))
     for name, rows in answer.rows.items():
         export.write_parquet(workdir.path / f'{name}.parquet', rows)
         if 'csv' in exports:

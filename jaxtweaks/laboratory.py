@@ -12,6 +12,7 @@ from jaxtweaks import answers, provenance
 from jaxtweaks.answer import Answer
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
+from jaxtweaks.data.summary import without_images
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment, build
 from jaxtweaks.study.studies.calls import Calls
@@ -86,7 +87,7 @@ def load(path: Path, notify: Callable[[str], None]) -> Answer:
       notify: is told of everything unexpected that is not an error.
 
     Raises:
-      UserError: there is no experiment in it, it is not finished, or its data are not found.
+      UserError: there is no experiment in it, or it is not finished.
     """
     workdir = Workdir(path)
     config, manifest = (workdir.read_json(name) for name in ('config.json', 'manifest.json'))
@@ -98,9 +99,13 @@ def load(path: Path, notify: Callable[[str], None]) -> Answer:
     missing = len(experiment.runs) - sum(len(result['runs']) for result in found if result)
     if missing:
         raise UserError(f'{path}: {missing} of {len(experiment.runs)} runs are not finished')
-    method = _method(experiment, notify)
-    _check_same(workdir, manifest, method.dataset)
-    return answers.gather(experiment, found, method, path)
+    summary = workdir.load_summary()
+    if summary is not None and summary['fingerprint'] == manifest['data']['fingerprint']:
+        dataset = without_images(summary)
+    else:  # of a version that kept none
+        dataset = _method(experiment, notify).dataset
+    _check_same(workdir, manifest, dataset)
+    return answers.gather(experiment, found, dataset, path)
 
 
 def _as_given(value: Any) -> Any:

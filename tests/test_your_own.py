@@ -119,6 +119,13 @@ def test_a_new_data_set(folder):
     assert answer.results.data_label == 'arrays'
     assert answer['test_accuracy'].axes == {'model.width': (4,), 'seed': (0, 1)}
     assert len(np.unique(answer['test_loss'].values)) == 2
+    # To read what was found the data are not needed.
+    jt.dataset('spirals')(lambda: pytest.fail('not needed'))
+    again = jt.load('runs/spirals-smoke')
+    np.testing.assert_array_equal(again['test_loss'], answer['test_loss'])
+    np.testing.assert_array_equal(
+        again.results.label_counts['training'], answer.results.label_counts['training']
+    )
 
 
 def test_a_new_data_set_on_disk(folder, capsys):
