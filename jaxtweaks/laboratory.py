@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -95,7 +95,9 @@ def load(path: Path, notify: Callable[[str], None]) -> Answer:
         raise UserError(f'{path}: holds no experiment (no config.json and manifest.json)')
     experiment = build(_as_given(config))
     groups = restore_groups(manifest['groups'], experiment.runs)
-    found = [workdir.load_result(group, notify) for group in groups or ()]
+    if groups is None:
+        _refuse(experiment, workdir)
+    found = [workdir.load_result(group, notify) for group in groups]
     missing = len(experiment.runs) - sum(len(result['runs']) for result in found if result)
     if missing:
         raise UserError(f'{path}: {missing} of {len(experiment.runs)} runs are not finished')
@@ -161,9 +163,10 @@ def _check_same(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset) ->
         )
 
 
-def _refuse(experiment: Experiment, workdir: Workdir) -> None:
+def _refuse(experiment: Experiment, workdir: Workdir) -> NoReturn:
     frozen = workdir.read_json('config.json')
     changed = differences(frozen, to_dict(experiment)) if frozen else ['config.json is missing']
+    changed = changed or ['the function of a registered tweak is another one now']
     listed = '; '.join(changed[:8]) + (' …' if len(changed) > 8 else '')
     raise UserError(
         f'{workdir.path}: holds runs of another config ({listed}); choose another --workdir'

@@ -102,12 +102,37 @@ def test_a_new_tweak(folder, capsys):
     losses = answer['test_loss'].values
     assert len(np.unique(losses)) == 5
     assert '1 programs × 5 runs' in out
+    # Rewritten, it is another tweak: what was found with the old one is not taken for its answer.
+    (folder / 'configs' / 'gaussian_dropout.py').write_text(TWEAK.replace('(1 +', '(1 -'))
+    code, _, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
+    assert (code, 'the function of a registered tweak is another one now' in err) == (2, True)
+    with pytest.raises(jt.UserError, match='the function of a registered tweak is another one'):
+        jt.load('runs/gaussian_dropout-smoke')
     code, _, err = call(capsys, config, '--config.tweaks.gausian_dropout=0.3')
     assert code == 2
     assert 'gausian_dropout' in err
     assert len(err.strip().splitlines()) == 1
     code, _, err = call(capsys, config, '--config.tweaks.gaussian_dropout=-1')
     assert (code, '≥ 0' in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ('line', 'words'),
+    [
+        ('return x * strangth', r'broken\.py:13: NameError: .*strangth'),
+        ('return x.sum()', r'it must give an array like the one it is given'),
+        ('return x if strength > 0 else 2 * x', r'broken\.py:13: TracerBoolConversionError'),
+    ],
+)
+def test_a_broken_tweak_is_one_line_and_nothing_is_written(folder, capsys, line, words):
+    whole = 'return x * (1 + strength * jax.random.normal(key, x.shape))'
+    assert whole in TWEAK
+    (folder / 'configs' / 'broken.py').write_text(TWEAK.replace(whole, line))
+    code, _, err = call(capsys, '--config=configs/broken.py:smoke')
+    assert code == 2
+    assert re.match(f"error: tweak 'gaussian_dropout': .*{words}", err), err
+    assert len(err.strip().splitlines()) == 1
+    assert not (folder / 'runs').exists()
 
 
 def test_a_new_data_set(folder):

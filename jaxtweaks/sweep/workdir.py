@@ -98,12 +98,12 @@ class Workdir:
 
     def save_summary(self, tree: dict[str, Any]) -> None:
         """Writes what results say of their data, see `data.summary`."""
-        files.save_tree(self.path / 'results' / 'data.summary', tree)
+        files.save_tree(self.path / 'data.summary', tree)
 
     def load_summary(self) -> dict[str, Any] | None:
         """What `save_summary` wrote; None if there is none or it is damaged."""
         try:
-            return files.load_tree(self.path / 'results' / 'data.summary')
+            return files.load_tree(self.path / 'data.summary')
         except (FileNotFoundError, files.DamagedFile):
             return None
 
