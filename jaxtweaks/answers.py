@@ -10,6 +10,8 @@ from typing import Any
 from jaxtweaks import atomic, provenance
 from jaxtweaks.answer import Answer
 from jaxtweaks.config.build import to_dict
+from jaxtweaks.data import Dataset
+from jaxtweaks.data.summary import summary
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.study import claims, derive, figures, report, tables
 from jaxtweaks.study.collect import collect
@@ -22,18 +24,18 @@ from jaxtweaks.sweep.workdir import Workdir
 
 
 def gather(
-    experiment: Experiment, found: Sequence[dict[str, Any]], method: Method, folder: Path
+    experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Dataset, folder: Path
 ) -> Answer:
     """Puts together what was found, and tests the claims; writes nothing.
 
     Args:
       experiment: what was asked.
       found: the results of all groups.
-      method: how they came about, with the data that was used.
+      dataset: the data that was used; its images may be left out, see `data.summary`.
       folder: the work folder.
     """
-    runs = experiment.runs
-    measured = measure(experiment, found, method)
+    runs, study = experiment.runs, experiment.plain
+    measured = measure(experiment, found, dataset)
     rows = {}
     if axis := measured.axis:
         rows[f'{axis}s'] = export.epoch_rows(runs, measured.curves, axis)
@@ -43,7 +45,7 @@ def gather(
     results = derive.derived(measured, experiment)
     if experiment.derive:
         rows['derived'] = export.setting_rows(results.settings, results.seeds, results.finals)
-    metrics = experiment.table or (tuple(experiment.plain.finals) if experiment.plain else None)
+    metrics = experiment.table or (tuple(study.finals) if study else None)
     return Answer(
         experiment,
         measured,
@@ -72,7 +74,8 @@ def write(
       method: how they came about, with the data that was used.
       exports: what else to write, some of `export.KINDS`.
     """
-    answer = gather(experiment, found, method, workdir.path)
+    answer = gather(experiment, found, method.dataset, workdir.path)
+    workdir.save_summary(summary(method.dataset))
     for name, rows in answer.rows.items():
         export.write_parquet(workdir.path / f'{name}.parquet', rows)
         if 'csv' in exports:
@@ -101,10 +104,12 @@ def write(
     return answer
 
 
-def measure(experiment: Experiment, found: Sequence[dict[str, Any]], method: Method) -> Results:
-    """The measurements on named axes, before the experiment's derivations. See `write`."""
-    measured = collect(experiment.runs, found, method.dataset, method.axis)
-    return dataclasses.replace(measured, names=dict(experiment.names), exact=method.exact)
+def measure(experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Dataset) -> Results:
+    """The measurements on named axes, before the experiment's derivations. See `gather`."""
+    study = experiment.plain
+    measured = collect(experiment.runs, found, dataset, study.axis if study else 'epoch')
+    exact = study is not None and study.exact
+    return dataclasses.replace(measured, names=dict(experiment.names), exact=exact)
 
 
 def _record(

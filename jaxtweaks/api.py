@@ -70,10 +70,11 @@ def run(
 def load(workdir: str | Path) -> Answer:
     """The answer in a work folder, with nothing trained and nothing written.
 
-    Tweaks and data sets that were registered for it must be registered again.
+    The data need not be there. Tweaks and data sets that were registered for it must be registered
+    again.
 
     Raises:
-      UserError: there is none, it is not finished, or its data are not found.
+      UserError: there is none, or it is not finished.
     """
     return laboratory.load(Path(workdir), warnings.warn)
 

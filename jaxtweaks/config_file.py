@@ -1,9 +1,11 @@
 """Config files of the user: loaded, and what is wrong in them, with the line."""
 
+import contextlib
 import importlib.util
 import os
 import sysconfig
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,17 @@ def load(path: Path, size: str | None) -> Any:
         raise
     except Exception as error:
         raise UserError(complaint(error, path)) from error
+
+
+@contextlib.contextmanager
+def blaming(what: str) -> Iterator[None]:
+    """Turns what fails in a function of the user's into a UserError that names it and its line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f'{what}: {complaint(error, Path("its function"))}') from error
 
 
 def complaint(error: BaseException, path: Path | None) -> str:

@@ -4,7 +4,7 @@ import platform
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.text import Text
@@ -13,6 +13,7 @@ from jaxtweaks import answers, provenance
 from jaxtweaks.answer import Answer
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
+from jaxtweaks.data.summary import without_images
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment, build
 from jaxtweaks.study import derive
@@ -117,7 +118,7 @@ def results(experiment: Experiment, path: Path, console: Console) -> tuple[Resul
         return None
     method = _method(experiment, lambda text: console.print(Text(text, style='yellow')))
     _check_same(workdir, manifest, method.dataset)
-    measured = answers.measure(experiment, found, method)
+    measured = answers.measure(experiment, found, method.dataset)
     seconds = sum(float(group['seconds']) for group in found)
     return derive.derived(measured, experiment), seconds
 
@@ -137,7 +138,7 @@ def load(path: Path, notify: Callable[[str], None]) -> Answer:
       notify: is told of everything unexpected that is not an error.
 
     Raises:
-      UserError: there is no experiment in it, it is not finished, or its data are not found.
+      UserError: there is no experiment in it, or it is not finished.
     """
     workdir = Workdir(path)
     config, manifest = (workdir.read_json(name) for name in ('config.json', 'manifest.json'))
@@ -145,13 +146,19 @@ def load(path: Path, notify: Callable[[str], None]) -> Answer:
         raise UserError(f'{path}: holds no experiment (no config.json and manifest.json)')
     experiment = build(_as_given(config))
     groups = restore_groups(manifest['groups'], experiment.runs)
-    found = [workdir.load_result(group, notify) for group in groups or ()]
+    if groups is None:
+        _refuse(experiment, workdir)
+    found = [workdir.load_result(group, notify) for group in groups]
     missing = len(experiment.runs) - sum(len(result['runs']) for result in found if result)
     if missing:
         raise UserError(f'{path}: {missing} of {len(experiment.runs)} runs are not finished')
-    method = _method(experiment, notify)
-    _check_same(workdir, manifest, method.dataset)
-    return answers.gather(experiment, found, method, path)
+    summary = workdir.load_summary()
+    if summary is not None and summary['fingerprint'] == manifest['data']['fingerprint']:
+        dataset = without_images(summary)
+    else:  # of a version that kept none
+        dataset = _method(experiment, notify).dataset
+    _check_same(workdir, manifest, dataset)
+    return answers.gather(experiment, found, dataset, path)
 
 
 def _as_given(value: Any) -> Any:
@@ -208,9 +215,10 @@ def _check_same(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset) ->
         )
 
 
-def _refuse(experiment: Experiment, workdir: Workdir) -> None:
+def _refuse(experiment: Experiment, workdir: Workdir) -> NoReturn:
     frozen = workdir.read_json('config.json')
     changed = differences(frozen, to_dict(experiment)) if frozen else ['config.json is missing']
+    changed = changed or ['the function of a registered tweak is another one now']
     listed = '; '.join(changed[:8]) + (' …' if len(changed) > 8 else '')
     raise UserError(
         f'{workdir.path}: holds runs of another config ({listed}); choose another --workdir'

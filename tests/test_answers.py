@@ -162,6 +162,7 @@ def test_an_answer_draws_the_figures_of_the_config_and_others(tmp_path):
     assert any('Loss' in text for text in texts(same))
     changed = answer.plot('loss', title='Otherwise')
     assert any('Otherwise' in text for text in texts(changed))
+    assert same._repr_png_().startswith(b'\x89PNG')  # a notebook shows it
     own = answer.plot(kind='effect', metrics=('test_loss',), x='train.batch_size')
     assert len(own.axes) == 1
     with pytest.raises(UserError, match="no figure 'los'; did you mean 'loss'"):

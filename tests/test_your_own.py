@@ -102,12 +102,37 @@ def test_a_new_tweak(folder, capsys):
     losses = answer['test_loss'].values
     assert len(np.unique(losses)) == 5
     assert '1 programs × 5 runs' in out
+    # Rewritten, it is another tweak: what was found with the old one is not taken for its answer.
+    (folder / 'configs' / 'gaussian_dropout.py').write_text(TWEAK.replace('(1 +', '(1 -'))
+    code, _, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
+    assert (code, 'the function of a registered tweak is another one now' in err) == (2, True)
+    with pytest.raises(jt.UserError, match='the function of a registered tweak is another one'):
+        jt.load('runs/gaussian_dropout-smoke')
     code, _, err = call(capsys, config, '--config.tweaks.gausian_dropout=0.3')
     assert code == 2
     assert 'gausian_dropout' in err
     assert len(err.strip().splitlines()) == 1
     code, _, err = call(capsys, config, '--config.tweaks.gaussian_dropout=-1')
     assert (code, '≥ 0' in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ('line', 'words'),
+    [
+        ('return x * strangth', r'broken\.py:13: NameError: .*strangth'),
+        ('return x.sum()', r'it must give an array like the one it is given'),
+        ('return x if strength > 0 else 2 * x', r'broken\.py:13: TracerBoolConversionError'),
+    ],
+)
+def test_a_broken_tweak_is_one_line_and_nothing_is_written(folder, capsys, line, words):
+    whole = 'return x * (1 + strength * jax.random.normal(key, x.shape))'
+    assert whole in TWEAK
+    (folder / 'configs' / 'broken.py').write_text(TWEAK.replace(whole, line))
+    code, _, err = call(capsys, '--config=configs/broken.py:smoke')
+    assert code == 2
+    assert re.match(f"error: tweak 'gaussian_dropout': .*{words}", err), err
+    assert len(err.strip().splitlines()) == 1
+    assert not (folder / 'runs').exists()
 
 
 def test_a_new_data_set(folder):
@@ -119,6 +144,13 @@ def test_a_new_data_set(folder):
     assert answer.results.data_label == 'arrays'
     assert answer['test_accuracy'].axes == {'model.width': (4,), 'seed': (0, 1)}
     assert len(np.unique(answer['test_loss'].values)) == 2
+    # To read what was found the data are not needed.
+    jt.dataset('spirals')(lambda: pytest.fail('not needed'))
+    again = jt.load('runs/spirals-smoke')
+    np.testing.assert_array_equal(again['test_loss'], answer['test_loss'])
+    np.testing.assert_array_equal(
+        again.results.label_counts['training'], answer.results.label_counts['training']
+    )
 
 
 def test_a_new_data_set_on_disk(folder, capsys):

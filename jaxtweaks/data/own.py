@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from jaxtweaks.config.settings import DATASETS
+from jaxtweaks.config_file import blaming
 from jaxtweaks.data.catalogue import CATALOGUE
 from jaxtweaks.data.dataset import Source, Split, frozen
 from jaxtweaks.data.split import held_out
@@ -54,7 +55,8 @@ def dataset(name: str) -> Callable[[F], F]:
 
 def registered(name: str) -> Source:
     """The data of a registered data set. Raises UserError if its function gives something else."""
-    found = REGISTRY[name]()
+    with blaming(f"data set '{name}'"):
+        found = REGISTRY[name]()
     if isinstance(found, tuple) and len(found) == 2:
         found = from_arrays(*found, title=name)
     if not isinstance(found, Source):

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtweaks.config.tweaks import Tweak, Tweaks
+from jaxtweaks.config_file import blaming
 from jaxtweaks.errors import UserError
 
 
@@ -41,14 +42,15 @@ def apply(
       Like `x`.
 
     Raises:
-      UserError: the function gives something of another shape or that is no float.
+      UserError: the function fails, or gives something of another shape or that is no float.
     """
     off = tweak.rule.off
     if isinstance(strength, int | float) and strength == off:
         return x
 
     def changed(x, key, strength):
-        found = tweak.function(key, x, strength, train)
+        with blaming(f"tweak '{tweak.name}'"):
+            found = tweak.function(key, x, strength, train)
         _check(tweak, x, found)
         return found.astype(x.dtype)
 

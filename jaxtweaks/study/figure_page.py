@@ -1,5 +1,6 @@
 """The sheet a figure is drawn on: title, data, panels, legend and notes, with no overlap."""
 
+import io
 import textwrap
 from collections.abc import Sequence
 from typing import Any
@@ -8,11 +9,21 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Sheet
 
-from jaxtweaks.study.figure_style import MUTED, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, WARNING
+from jaxtweaks.study.figure_style import MUTED, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, WARNING, look
 
 _COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2}
 _MARGIN = 0.14  # inches
 _NARROWEST = 5.4
+
+
+class _Picture(Sheet):
+    """A matplotlib figure that a notebook shows, also where pyplot was never imported."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        with look():
+            self.savefig(buffer, format='png')
+        return buffer.getvalue()
 
 
 class Page:
@@ -25,7 +36,7 @@ class Page:
         self.columns = columns or _COLUMNS.get(panels, 3)
         self.rows = -(-panels // self.columns)
         self.panel_size = size
-        self.sheet = Sheet(layout='constrained')
+        self.sheet = _Picture(layout='constrained')
         FigureCanvasAgg(self.sheet)
         grid = self.sheet.add_gridspec(self.rows, self.columns)
         self.axes: list[Axes] = [

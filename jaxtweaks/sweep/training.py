@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Sequence
 
+import jax
+import numpy as np
+
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import settings as settings_lib
 from jaxtweaks.config import trace
 from jaxtweaks.config.check import check_batches, check_image, check_precision
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.nn import models, tweak
 from jaxtweaks.sweep import devices, layout, runner
 from jaxtweaks.sweep.group import Execution
 from jaxtweaks.sweep.machine import Machine
@@ -38,6 +42,22 @@ class Training:
             check_batches([setting], len(images), self.dataset.label)
             check_image([setting], images.shape[1:3])
         check_precision(settings)
+        tweaked = next((setting for setting in settings if setting.tweaks), None)
+        if tweaked is not None:
+            self._check_tweaks(tweaked)
+
+    def _check_tweaks(self, setting: Setting) -> None:
+        """Whether the functions of registered tweaks can be traced. Raises UserError."""
+        static, hyper = trace.split(setting)
+        dataset = self._machine.dataset(setting.data)
+        images = jax.ShapeDtypeStruct((2, *dataset.training.images.shape[1:]), np.float32)
+
+        def network(hyper, key, x):
+            rngs = {'params': key, 'dropout': key} | tweak.keys(setting.tweaks, key)
+            network = models.build(trace.join(static, hyper), len(dataset.classes))
+            return network.init(rngs, x, train=True)
+
+        jax.eval_shape(network, hyper, jax.random.key(0), images)
 
     def plan(
         self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1

@@ -117,6 +117,17 @@ class Workdir:
             return None
         return tree
 
+    def save_summary(self, tree: dict[str, Any]) -> None:
+        """Writes what results say of their data, see `data.summary`."""
+        files.save_tree(self.path / 'data.summary', tree)
+
+    def load_summary(self) -> dict[str, Any] | None:
+        """What `save_summary` wrote; None if there is none or it is damaged."""
+        try:
+            return files.load_tree(self.path / 'data.summary')
+        except (FileNotFoundError, files.DamagedFile):
+            return None
+
     def _result_path(self, group: Group) -> Path:
         return self.path / 'results' / f'{group.id}.result'
 

@@ -187,6 +187,13 @@ def test_what_a_function_gives_must_be_like_its_input(function):
         tweak_lib.apply(tweaks._REGISTRY['wrong'], None, jnp.ones((2, 3)), 0.5, True)
 
 
+def test_a_python_if_on_the_strength_is_the_users_mistake_and_has_its_line():
+    tweaks.tweak('wrong')(lambda key, x, strength, train: 2 * x if strength > 0 else x)
+    apply = lambda x, strength: tweak_lib.apply(tweaks._REGISTRY['wrong'], None, x, strength, True)
+    with pytest.raises(UserError, match=r"tweak 'wrong': .*test_tweaks\.py:\d+: TracerBool"):
+        jax.eval_shape(apply, jnp.ones((2, 3)), jnp.float32(0.5))
+
+
 def config(**values):
     given = default_config('it')
     given.train.batch_size = 8

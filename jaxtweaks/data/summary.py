@@ -1,0 +1,46 @@
+"""What results say of their data, kept beside them: enough to read them where the data are not."""
+
+from typing import Any
+
+import numpy as np
+
+from jaxtweaks.data.dataset import Dataset, Split, frozen
+
+_SPLITS = ('training', 'validation', 'test')
+
+
+def summary(dataset: Dataset) -> dict[str, Any]:
+    """Labels and names of a data set as a tree for `sweep.files`, and the inputs only if they are
+    points of a plane, which figures of decision boundaries show."""
+    splits = {name: {'labels': getattr(dataset, name).labels} for name in _SPLITS}
+    if dataset.grid is not None:
+        splits['training']['images'] = dataset.training.images
+    return {
+        'label': dataset.label,
+        'source': dataset.source,
+        'fingerprint': dataset.fingerprint,
+        'fallback': dataset.fallback,
+        'classes': {str(i): name for i, name in enumerate(dataset.classes)},
+        'splits': splits,
+        'grid': {} if dataset.grid is None else {'inputs': dataset.grid},
+    }
+
+
+def without_images(tree: dict[str, Any]) -> Dataset:
+    """The data set of a `summary`; its images are left out, their number is not."""
+    grid = tree['grid'].get('inputs')
+    return Dataset(
+        label=tree['label'],
+        **{name: _split(tree['splits'][name]) for name in _SPLITS},
+        classes=tuple(tree['classes'][str(i)] for i in range(len(tree['classes']))),
+        source=tree['source'],
+        fingerprint=tree['fingerprint'],
+        fallback=bool(tree['fallback']),
+        grid=grid,
+    )
+
+
+def _split(tree: dict[str, Any]) -> Split:
+    labels = np.array(tree['labels'], np.int32)
+    nothing = np.zeros((len(labels), 0, 0, 0), np.uint8)
+    return Split(frozen(np.array(tree.get('images', nothing))), frozen(labels))
