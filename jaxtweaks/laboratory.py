@@ -70,7 +70,9 @@ def run(
     if not dry_run:
         workdir.lock(experiment.execution.patience_seconds if processes > 1 else None)
     try:
-        with turn(workdir.claims, 'plan'):  # the first to come measures, the others believe it
+        waits = lambda: quiet or notify('another process is making the plan; it is waited for')
+        # The first to come measures, and the others believe it.
+        with turn(workdir.claims, 'plan', waits):
             manifest = workdir.read_json('manifest.json')
             groups, plan = _plan(experiment, workdir, manifest, method, processes)
             if not quiet or dry_run:

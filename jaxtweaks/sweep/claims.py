@@ -14,7 +14,7 @@ import os
 import platform
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -166,9 +166,13 @@ class Shared:
 
 
 @contextlib.contextmanager
-def turn(claims: Claims, name: str) -> Iterator[None]:
-    """Waits until nobody else has `name`, and has it inside."""
+def turn(claims: Claims, name: str, told: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Waits until nobody else has `name`, and has it inside; calls `told` if there is a wait."""
+    waited = False
     while claims.take([name]) is None:
+        if not waited:
+            told()
+        waited = True
         time.sleep(POLL_SECONDS)
     try:
         yield

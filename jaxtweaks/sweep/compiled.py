@@ -79,7 +79,7 @@ class GroupProgram:
         self.program = program
         self._batching = batching
         self._share = share
-        alone = share is None or devices.count() == 1
+        alone = devices.count() == 1
         self._threads = (os.cpu_count() or 1) if batching == 'threads' and alone else 1
         self._jitted: dict[str, Callable] = {}
         self._executables: dict[tuple[str, int, int], jax.stages.Compiled] = {}

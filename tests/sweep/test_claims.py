@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
-from jaxtweaks.sweep.claims import Alone, Shared, turn
+from jaxtweaks.sweep.claims import POLL_SECONDS, Alone, Shared, turn
 
 PATIENCE = 1.0
 
@@ -87,6 +88,18 @@ def test_notes_are_for_those_who_come_later(process):
     with turn(two, 'report'):
         assert two.notes('report', before) == ['written']
         assert two.notes('report', two.taken('report')) == []
+
+
+def test_who_waits_for_a_turn_is_told_once(process):
+    one, two, told = process(), process(), []
+    assert one.take(['plan'])
+    releasing = threading.Timer(2.5 * POLL_SECONDS, one.release, ['plan'])
+    releasing.start()
+    with turn(two, 'plan', lambda: told.append(1)):
+        assert one.take(['plan']) is None
+    with turn(one, 'plan', lambda: told.append(2)):
+        pass
+    assert told == [1]
 
 
 def test_alone_everything_is_free():
