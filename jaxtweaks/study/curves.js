@@ -22,6 +22,8 @@ if (curves) {
   const isShown = (setting, seed) => (picked.setting === null || picked.setting === setting)
     && (picked.seed === null || picked.seed === seed);
 
+  const lastOf = run => run.findLastIndex(value => value !== null);
+
   // Round steps of 1, 2 or 5 times a power of ten, about `count` of them.
   const ticks = (low, high, count) => {
     const rough = (high - low) / count;
@@ -32,19 +34,30 @@ if (curves) {
     return found;
   };
 
+  const ends = numbers => numbers.reduce(
+    ([low, high], number) => [Math.min(low, number), Math.max(high, number)], [Infinity, -Infinity]);
+  // The runs shown get an axis of their own where they would take less than half of that of all.
+  const span = (all, shown) => {
+    const [whole, part] = [ends(all), ends(shown.length ? shown : all)];
+    const [low, high] = part[1] - part[0] < 0.5 * (whole[1] - whole[0]) ? part : whole;
+    return low === high ? [low - 0.5, high + 0.5] : [low, high];
+  };
+
   const draw = () => {
     const width = Math.max(280, plot.clientWidth), height = plot.clientHeight;
     const edge = { left: 58, right: 12, top: 12, bottom: 44 };
     const values = metric().values;
-    const all = values.flat(2).filter(value => value !== null);
-    let low = all.reduce((a, b) => Math.min(a, b));
-    let high = all.reduce((a, b) => Math.max(a, b));
-    if (low === high) [low, high] = [low - 0.5, high + 0.5];
+    const points = [];
+    values.forEach((seeds, setting) => seeds.forEach((run, seed) => run.forEach((value, at) => {
+      if (value !== null) points.push({ x: data.x[at], y: value, shown: isShown(setting, seed) });
+    })));
+    const shown = points.filter(point => point.shown);
+    let [low, high] = span(points.map(point => point.y), shown.map(point => point.y));
     const margin = 0.04 * (high - low);
     [low, high] = [low - margin, high + margin];
-    const first = data.x[0], last = data.x[data.x.length - 1];
+    const [first, last] = span(points.map(point => point.x), shown.map(point => point.x));
     const inner = { width: width - edge.left - edge.right, height: height - edge.top - edge.bottom };
-    const x = value => edge.left + (last === first ? 0.5 : (value - first) / (last - first)) * inner.width;
+    const x = value => edge.left + (value - first) / (last - first) * inner.width;
     const y = value => edge.top + (1 - (value - low) / (high - low)) * inner.height;
     plot.setAttribute('viewBox', `0 0 ${width} ${height}`);
     plot.replaceChildren();
@@ -53,10 +66,18 @@ if (curves) {
       plot.append(element('text', { x: edge.left - 8, y: y(value) + 4, 'text-anchor': 'end' }, words(value, 3)));
     }
     const whole = ticks(first, last, Math.max(2, inner.width / 70)).filter(Number.isInteger);
-    for (const value of whole.length ? whole : [first]) {
+    for (const value of whole) {
       plot.append(element('text', { x: x(value), y: height - edge.bottom + 18, 'text-anchor': 'middle' }, value));
     }
     plot.append(element('text', { x: edge.left + inner.width / 2, y: height - 6, 'text-anchor': 'middle' }, data.axis));
+    // A plot inside the plot cuts off what lies beyond the axes, but for a little.
+    const beyond = 8, inside = element('g', { transform: `translate(${beyond - edge.left} ${beyond - edge.top})` });
+    const cut = element('svg', {
+      x: edge.left - beyond, y: edge.top - beyond,
+      width: inner.width + 2 * beyond, height: inner.height + 2 * beyond,
+    });
+    cut.append(inside);
+    plot.append(cut);
     const lines = [];
     values.forEach((seeds, setting) => seeds.forEach((run, seed) => {
       let path = '', open = false;
@@ -65,15 +86,15 @@ if (curves) {
         open = value !== null;
       });
       const line = element('path', { class: `run look-${setting % data.looks}`, d: path });
-      const ends = run.findLastIndex(value => value !== null);
+      const end = lastOf(run);
       const parts = [line];
-      if (ends >= 0 && (data.diverged[setting][seed] || data.x.length === 1)) {
+      if (end >= 0 && (data.diverged[setting][seed] || data.x.length === 1)) {
         const sign = data.diverged[setting][seed] ? '×' : '•';
         parts.push(element('text', {
-          class: `end look-${setting % data.looks}`, x: x(data.x[ends]), y: y(run[ends]) + 6, 'text-anchor': 'middle',
+          class: `end look-${setting % data.looks}`, x: x(data.x[end]), y: y(run[end]) + 6, 'text-anchor': 'middle',
         }, sign));
       }
-      plot.append(...parts);
+      inside.append(...parts);
       lines.push({ setting, seed, parts });
     }));
     const dot = element('circle', { class: 'dot', r: 5 });
@@ -89,7 +110,7 @@ if (curves) {
         part.classList.toggle('pale', !isShown(setting, seed));
         part.classList.toggle('strong', Boolean(here));
       }
-      if (here) frame.dot.before(...parts);
+      if (here) parts[0].parentNode.append(...parts);
     }
     settingButtons.forEach((button, setting) =>
       button.setAttribute('aria-pressed', String(picked.setting === setting)));
@@ -128,7 +149,7 @@ if (curves) {
   const pick = (setting, seed) => {
     Object.assign(picked, { setting, seed });
     seedChoice.value = seed === null ? '' : String(seed);
-    show();
+    draw();
   };
 
   plot.addEventListener('pointermove', event => { pointed = nearest(event); show(); });
@@ -145,7 +166,8 @@ if (curves) {
       const now = pointed ? shown.findIndex(line => line.setting === pointed.setting && line.seed === pointed.seed) : -1;
       const { setting, seed } = shown[now < 0 ? 0 : (now + run + shown.length) % shown.length];
       const x = pointed ? pointed.at + at : 0;
-      pointed = { setting, seed, at: Math.min(Math.max(x, 0), data.x.length - 1) };
+      const end = lastOf(metric().values[setting][seed]);
+      pointed = { setting, seed, at: Math.max(0, Math.min(x, end)) };
       show();
     } else if (event.key === 'Enter' && pointed) {
       pick(pointed.setting, pointed.seed);

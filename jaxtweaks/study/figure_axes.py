@@ -1,5 +1,6 @@
 """Axes of a figure: positions and ticks of a swept field, units and limits of a metric."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from jaxtweaks.study.words import is_share, number, value_label
 
 _MANY = 12  # tick labels that would lie upon each other if they were turned only a little
 _DECADES = 3  # of a logarithmic axis on which 2 and 5 have ticks
+_LINE = 34  # letters of a label beside a y axis that is as low as they come
 _LETTER = 0.075  # inches: the mean width of a letter of a tick label
 
 
@@ -112,7 +114,8 @@ def set_epochs(axes: Axes, epochs: np.ndarray, name: str) -> None:
 def set_metric(axes: Axes, metric: str, log: bool) -> None:
     """Label, unit and scale of a metric on the y axis."""
     head, bracket, rest = metric_label(metric).partition(' (')
-    axes.set_ylabel(head + (f'\n({rest}' if bracket else ''))
+    lines = textwrap.wrap(head, _LINE) + (textwrap.wrap(f'({rest}', _LINE) if bracket else [])
+    axes.set_ylabel('\n'.join(lines))
     if log:
         axes.set_yscale('log', nonpositive='clip', subs=[])
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))

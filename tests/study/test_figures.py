@@ -276,6 +276,19 @@ def test_a_metric_that_was_not_measured_is_refused():
         draw(figure(metrics=('train_loss',), hue='model.batch_norm'), results)
 
 
+def test_a_long_label_of_the_y_axis_stays_beside_it():
+    results = batch_sizes()
+    results.finals['gradient_variance'] = results.finals['train_loss']
+    shown = figure(kind='effect', metrics=('gradient_variance', 'test_accuracy'),
+                   x='train.batch_size', where={'model.batch_norm': 'none'})  # fmt: skip
+    sheet = draw(shown, results)
+    sheet.canvas.draw()
+    axes = sheet.axes[0]
+    box, label = axes.get_window_extent(), axes.yaxis.label.get_window_extent()
+    assert label.height <= box.height + 1
+    assert label.y1 <= box.y1 + 0.1 * box.height
+
+
 def test_one_seed_has_no_error_bar_on_a_logarithmic_axis_either():
     results = batch_sizes(seeds=1)
     shown = figure(kind='effect', metrics=('train_loss',), x='train.batch_size', log_y=True,

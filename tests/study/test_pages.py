@@ -218,6 +218,14 @@ def test_a_setting_and_a_seed_can_be_picked(browser, report_page):
     assert strong_and_pale(browser) == [0, 35]
     browser.click('button.all')
     assert strong_and_pale(browser) == [0, 0]
+    # A run that ends early has the axis for itself: its last epoch, 3, lies at the right.
+    labels = lambda: texts(browser, '.plot > text')
+    assert '8' in labels()
+    browser.click('.settings button:nth-child(2)')
+    choose(browser, '#curves-seed', '2')
+    assert '3' in labels()
+    assert '8' not in labels()
+    browser.click('button.all')
     before = browser.evaluate("document.querySelector('path.run').getAttribute('d')")
     choose(browser, '#curves-metric', 'training loss')
     assert browser.evaluate("document.querySelector('path.run').getAttribute('d')") != before
