@@ -15,6 +15,7 @@ from jaxtweaks.data import Dataset
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.study.studies.calls import Calls
+from jaxtweaks.sweep import manifest as manifest_lib
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import for_console
@@ -51,7 +52,7 @@ def run(
       Interrupted: by a signal, after the state was saved.
     """
     notify = lambda text: console.print(Text(text, style='yellow'))
-    method = _method(experiment, notify)
+    method = method_of(experiment, notify)
     dataset = method.dataset
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
     if dataset.fallback:
@@ -60,7 +61,7 @@ def run(
     if not dry_run:
         workdir.lock()
     try:
-        manifest = workdir.read_json('manifest.json')
+        manifest = manifest_lib.read(workdir, notify)
         groups, plan = _plan(experiment, workdir, manifest, method)
         if not quiet or dry_run:
             console.print(plan, highlight=False, markup=False, soft_wrap=True)
@@ -68,7 +69,7 @@ def run(
             return None
         _freeze(experiment, workdir, manifest, groups, method, command)
         reporter = for_console(console, quiet)
-        method.carry_out(groups, workdir, reporter)
+        groups = method.carry_out(groups, workdir, reporter)
         found = [workdir.load_result(group, reporter.note) for group in groups]
         answer = answers.write(experiment, workdir, found, method, tensorboard)
         if not quiet:
@@ -78,7 +79,8 @@ def run(
         workdir.unlock()
 
 
-def _method(experiment: Experiment, notify: Callable[[str], None]) -> Method:
+def method_of(experiment: Experiment, notify: Callable[[str], None]) -> Method:
+    """How the runs of an experiment are carried out, with its data loaded."""
     if experiment.plain is None:
         return Training(experiment.data, experiment.execution, notify)
     return Calls(experiment.plain, experiment.data, notify)
@@ -97,7 +99,7 @@ def _plan(
         old = restore_groups(manifest['groups'], runs) or []
         if not old:
             _refuse(experiment, workdir)
-        _check_same(workdir, manifest, method.dataset)
+        check_same_data(workdir, manifest, method.dataset)
     planned = {run.id for group in old for run in group.runs}
     missing = [run for run in runs if run.id not in planned]
     new, cost = method.plan(missing, runs)
@@ -115,7 +117,8 @@ def _plan(
     return groups, f'{plan}, data: {method.dataset.label}, workdir: {workdir.path}'
 
 
-def _check_same(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset) -> None:
+def check_same_data(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset) -> None:
+    """Whether the data are those that a work folder's results are of. Raises UserError."""
     if manifest['data']['fingerprint'] != dataset.fingerprint:
         raise UserError(
             f'{workdir.path}: was made with other data ({manifest["data"]["label"]}, from '
@@ -152,8 +155,8 @@ def _freeze(
         'batchings_that_failed': method.failed,
     }
     workdir.write_json('config.json', to_dict(experiment))
-    workdir.write_json(
-        'manifest.json',
+    manifest_lib.write(
+        workdir,
         {
             'launches': [*launches, launch],
             'data': _describe(method.dataset),

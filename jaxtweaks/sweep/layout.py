@@ -1,7 +1,8 @@
 """Which runs are trained side by side, how many, and how: by what was measured here."""
 
 import dataclasses
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 
 import jax
 
@@ -31,9 +32,16 @@ class Estimate:
 
 
 def make_groups(
-    runs: Sequence[Run], execution: Execution, machine: Machine, off: frozenset[str]
+    runs: Sequence[Run],
+    execution: Execution,
+    machine: Machine,
+    off: frozenset[str],
+    notify: Callable[[str], None],
 ) -> tuple[list[Group], list[memory.Probe]]:
     """Groups of runs, as large as the measured memory allows, and what was measured.
+
+    A group that turns out not to fit, while it is measured, is halved until it does; `notify` is
+    told.
 
     Programs that differ only in the batch size or the length of training are a family: they share
     the way of batching, and are measured at their largest and smallest batch.
@@ -47,14 +55,14 @@ def make_groups(
     for programs in families.values():
         ordered = sorted(programs, key=lambda members: members[0].setting.train.batch_size)
         smallest, biggest = ordered[0], ordered[-1]
-        batching, probe = _batching(biggest, execution, machine, off)
+        batching, probe, fits = _batching(biggest, execution, machine, off, notify)
         measured = [probe]
         if smallest is not biggest:
-            measured.append(machine.probe(_cut(smallest, execution, batching, off)[0]))
+            measured.append(machine.probe(_cut(smallest, execution, batching, off, fits=fits)[0]))
         probes += measured
         largest = max(1, int(budget // max(probe.bytes_per_run for probe in measured)))
         for members in programs:
-            groups += _cut(members, execution, batching, off, largest)
+            groups += _cut(members, execution, batching, off, largest, fits)
     return groups, probes
 
 
@@ -78,13 +86,30 @@ def most_side_by_side(batching: str) -> int:
 
 
 def _batching(
-    runs: Sequence[Run], execution: Execution, machine: Machine, off: frozenset[str]
-) -> tuple[str, memory.Probe]:
-    """How the runs of a program are batched, and what it costs."""
+    runs: Sequence[Run],
+    execution: Execution,
+    machine: Machine,
+    off: frozenset[str],
+    notify: Callable[[str], None],
+) -> tuple[str, memory.Probe, int | None]:
+    """How the runs of a program are batched, what it costs, and how many fit if not all did."""
     static = trace.split(runs[0].setting, off)[0]
     ways = (execution.batching,) if execution.batching != 'auto' else candidates(static)
-    groups = {way: _cut(runs, execution, way, off)[0] for way in ways}
-    return tuning.fastest(groups, machine.probe)
+    fits = None
+    while True:
+        groups = {way: _cut(runs, execution, way, off, fits=fits)[0] for way in ways}
+        try:
+            return *tuning.fastest(groups, machine.probe), fits
+        except Exception as error:  # see `memory.is_exhausted`
+            size = max(group.size for group in groups.values())
+            if not memory.is_exhausted(error):
+                raise
+            if size == 1:
+                raise memory.one_run_too_large(error) from error
+            reason = memory.first_line(error)
+        # Not in the handler: the error holds on to the arrays there was no room for.
+        fits = math.ceil(size / 2)
+        notify(f'{size} runs side by side do not fit in the memory ({reason}); {fits} are tried')
 
 
 def _cut(
@@ -93,7 +118,9 @@ def _cut(
     batching: str,
     off: frozenset[str],
     largest: int | None = None,
+    fits: int | None = None,
 ) -> list[Group]:
+    """Groups as large as the user says; or `largest`, what should fit; but never above `fits`."""
     most = most_side_by_side(batching)
     largest = execution.group_size or min(largest or most, most)
-    return into_groups(runs, largest, batching, off)
+    return into_groups(runs, min(largest, fits or largest), batching, off)

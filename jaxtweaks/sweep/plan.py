@@ -72,6 +72,11 @@ class Group:
         return self.runs + (self.runs[-1],) * (self.size - len(self.runs))
 
 
+def halved(group: Group) -> list[Group]:
+    """The runs of a group of two or more in groups of half its size."""
+    return into_groups(group.runs, math.ceil(group.size / 2), group.batching, group.off)
+
+
 def all_runs(base: Setting, points: Sequence[Point], seeds: Iterable[int]) -> list[Run]:
     """Every setting with every seed, settings first."""
     settings = [(point, trace.replace(base, point)) for point in points]

@@ -1,6 +1,11 @@
 """Runs carried out by training: groups side by side on this machine."""
 
+import dataclasses
+import math
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import settings as settings_lib
@@ -8,7 +13,7 @@ from jaxtweaks.config import trace
 from jaxtweaks.config.check import check_batches, check_image, check_precision
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.sweep import layout, runner
-from jaxtweaks.sweep.group import Execution
+from jaxtweaks.sweep.group import Execution, train_group
 from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import Group, Run
 from jaxtweaks.sweep.progress import Reporter, duration
@@ -42,7 +47,9 @@ class Training:
     def plan(self, missing: Sequence[Run], runs: Sequence[Run]) -> tuple[list[Group], str]:
         """See `Method`."""
         off = trace.off_everywhere(run.setting for run in runs)
-        groups, probes = layout.make_groups(missing, self._execution, self._machine, off)
+        groups, probes = layout.make_groups(
+            missing, self._execution, self._machine, off, self._notify
+        )
         self.failed = {way: reason for probe in probes for way, reason in probe.failed.items()}
         for way, reason in self.failed.items():
             self._notify(f'batching {way} does not work here and is left out ({reason})')
@@ -55,6 +62,23 @@ class Training:
         programs = len({(group.static, group.size, group.batching) for group in groups})
         return f'{programs} programs × {len(runs) / programs:g} runs'
 
-    def carry_out(self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter) -> None:
+    def carry_out(
+        self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter
+    ) -> list[Group]:
         """See `Method`."""
-        runner.run_groups(groups, workdir, self._machine, self._execution, reporter)
+        return runner.run_groups(groups, workdir, self._machine, self._execution, reporter)
+
+    def measure_again(self, group: Group, reporter: Reporter) -> dict[str, Any]:
+        """See `Method`."""
+        machine, execution = self._machine, self._execution
+        execution = dataclasses.replace(execution, checkpoint_seconds=math.inf)
+        data = machine.data(group.static.data)
+        reporter.begin(machine.work(group), 0)
+        try:
+            with tempfile.TemporaryDirectory() as empty:
+                checkpoint = Path(empty) / 'none'
+                return train_group(
+                    group, machine.compiled(group), data, checkpoint, execution, lambda: 0, reporter
+                )
+        finally:
+            reporter.end()

@@ -1,6 +1,7 @@
 """The folder a sweep leaves behind: what it is of, what is done, and who is at work in it."""
 
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -52,6 +53,8 @@ class Workdir:
                 '--workdir'
             ) from None
         self._lock = handle
+        for folder in (self.path, self.figures, self.path / 'results', self.path / 'checkpoints'):
+            atomic.remove_leftovers(folder)
 
     def unlock(self) -> None:
         """Gives the folder back."""
@@ -63,11 +66,11 @@ class Workdir:
         """The content of a JSON file in the folder, None if there is none.
 
         Raises:
-          UserError: it cannot be read as JSON.
+          UserError: it cannot be read as JSON, or is not what `write_json` wrote.
         """
         path = self.path / name
         try:
-            return json.loads(path.read_text())
+            return parse_json(path.read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -75,9 +78,11 @@ class Workdir:
                 f'{path}: cannot be read ({error}); restore it or choose another --workdir'
             ) from None
 
-    def write_json(self, name: str, content: Any) -> None:
-        """Writes a JSON file; what is not finite is refused, JSON has no word for it."""
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Writes a JSON file with its checksum; what is not finite is refused: JSON has no word."""
+        content = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
+        sealed = content | {_CHECKSUM: _digest(content)}
+        text = json.dumps(sealed, indent=2, ensure_ascii=False, allow_nan=False)
         atomic.write(self.path / name, (text + '\n').encode())
 
     def save_result(self, group: Group, result: dict[str, Any]) -> None:
@@ -100,6 +105,31 @@ class Workdir:
         return self.path / 'results' / f'{group.id}.result'
 
 
+# The key of a JSON file that holds the SHA-256 of all the others.
+_CHECKSUM = 'sha256'
+
+
+def parse_json(data: bytes) -> Any:
+    """What `Workdir.write_json` wrote, without the checksum.
+
+    A file without one is of an earlier version, and believed.
+
+    Raises:
+      ValueError: it is no JSON, or its checksum is wrong.
+    """
+    content = json.loads(data)
+    if isinstance(content, dict) and _CHECKSUM in content:
+        found = content.pop(_CHECKSUM)
+        if found != _digest(content):
+            raise ValueError('its checksum is wrong: it was damaged, or changed by hand')
+    return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """The groups as plain data for the manifest."""
     return [
@@ -115,19 +145,24 @@ def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
 
 
 def restore_groups(described: Sequence[dict[str, Any]], runs: Sequence[Run]) -> list[Group] | None:
-    """The groups of a manifest, None if it has runs that are not among `runs`."""
+    """The groups of a manifest, None if it has runs that are not among `runs`.
+
+    Raises:
+      UserError: a group is not what its id says.
+    """
     by_id = {run.id: run for run in runs}
     if any(run not in by_id for group in described for run in group['runs']):
         return None
-    return [
-        Group(
-            tuple(by_id[run] for run in group['runs']),
-            group['size'],
-            group['batching'],
-            frozenset(group['off']),
-        )
-        for group in described
-    ]
+    groups = []
+    for group in described:
+        members = tuple(by_id[run] for run in group['runs'])
+        groups.append(Group(members, group['size'], group['batching'], frozenset(group['off'])))
+        if groups[-1].id != group['id']:
+            raise UserError(
+                f'manifest.json: group {group["id"]} is not what its id says; restore the file or '
+                'choose another --workdir'
+            )
+    return groups
 
 
 def differences(old: Any, new: Any, where: str = '') -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jaxtweaks import data as data_lib
+from jaxtweaks import replay
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.sweep import compiled, files
@@ -191,6 +192,31 @@ def test_momentum_and_turns(machine, tmp_path, batching):
     interrupted(group, machine, tmp_path / 'a.ckpt', 6)
     assert_bitwise(train(group, machine, tmp_path / 'a.ckpt')[0], whole)
     assert whole['chosen_epoch'].tolist() == [3, 3, 3]
+
+
+@pytest.mark.parametrize('batching', ['map', 'threads', 'vmap_loop'])
+def test_a_run_that_stops_early_is_the_same_however_long_its_group_goes_on(
+    machine, tmp_path, batching
+):
+    """What is averaged and kept along the way included."""
+    base = trace.replace(
+        BASE,
+        {
+            'train.patience': 1.0,
+            'train.min_improvement': 0.05,
+            'train.ema_decay': 0.9,
+            'train.snapshots': 3,
+            'train.epochs': 6,
+        },
+    )
+    runs = all_runs(base, expand(grid('optim.learning_rate', 0.0, 0.01, 1e-7)), range(1))
+    off = trace.off_everywhere(run.setting for run in runs)
+    together, _ = train(Group(tuple(runs), 3, batching, off), machine, tmp_path / 'a.ckpt')
+    stops = together['finals']['stop_epoch'].tolist()
+    assert min(stops) < max(stops)
+    for i, run in enumerate(runs):
+        alone, _ = train(Group((run,), 3, batching, off), machine, tmp_path / f'{i}.ckpt')
+        assert list(replay.differences(together, i, alone)) == []
 
 
 def test_a_run_that_diverges_resumes_as_diverged(machine, tmp_path):
