@@ -21,8 +21,9 @@ from pathlib import Path
 from benchmarks import setup
 from benchmarks.faults import launches
 
-# Of the kills, how many wait for the first sign of training; the rest come at any time.
-_IN_TRAINING = 0.8
+# Of the kills, how many wait for the first sign of training; the rest come at any time. Of those,
+# how many wait for a file that is being written.
+_IN_TRAINING, _IN_A_SAVE = 0.8, 0.5
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -40,16 +41,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         log = folder / 'log'
         for number in range(2):  # the second one finds the caches full, as those that are killed do
             reference = folder / f'reference{number}'
-            started = time.monotonic()
-            if launches.finish(reference, log):
-                raise SystemExit(log.read_text())
-            seconds = time.monotonic() - started
+            seconds, training = _time(reference, log)
         kills, inside, wrong = 0, 0, []
         for sweep in range(flags.sweeps):
             workdir = folder / f'sweep{sweep}'
             for _ in range(flags.kills):
                 process = launches.start(workdir, log)
-                _wait(process, workdir, rng, seconds)
+                _wait(process, workdir, rng, seconds, training / flags.kills)
                 if process.poll() is None:
                     os.kill(process.pid, signal.SIGKILL)
                 kills += process.wait() == -signal.SIGKILL
@@ -64,13 +62,38 @@ def main(argv: Sequence[str] | None = None) -> int:
     return len(wrong)
 
 
-def _wait(process: subprocess.Popen, workdir: Path, rng: random.Random, seconds: float) -> None:
-    """Until a random moment of a launch that takes about so many seconds, or its end."""
+def _time(workdir: Path, log: Path) -> tuple[float, float]:
+    """Seconds that a whole launch takes, and those from the first checkpoint to the end."""
+    started = time.monotonic()
+    process = launches.start(workdir, log)
+    while process.poll() is None and not _progress(workdir):
+        time.sleep(0.001)
+    begun = time.monotonic()
+    if process.wait():
+        raise SystemExit(log.read_text())
+    return time.monotonic() - started, time.monotonic() - begun
+
+
+def _wait(
+    process: subprocess.Popen, workdir: Path, rng: random.Random, seconds: float, training: float
+) -> None:
+    """Until a random moment of a launch, or its end.
+
+    Args:
+      process, workdir: the launch.
+      rng: decides.
+      seconds: a whole launch takes.
+      training: of it, what may pass between two kills of those that come while it trains.
+    """
     if rng.random() < _IN_TRAINING:
         before = _progress(workdir)
         while process.poll() is None and _progress(workdir) == before:
             time.sleep(0.001)
-        _at_most(process, rng.uniform(0, 0.3 * seconds))
+        _at_most(process, rng.uniform(0, training))
+        give_up = time.monotonic() + training
+        if rng.random() < _IN_A_SAVE:
+            while time.monotonic() < give_up and not _inside_a_save(workdir):
+                pass
     else:
         _at_most(process, rng.uniform(0, 1.2 * seconds))
 
