@@ -62,7 +62,7 @@ class Workdir:
             os.close(self._lock)
             self._lock = None
 
-    def read_json(self, name: str) -> Any | None:
+    def read_json(self, name: str) -> dict[str, Any] | None:
         """The content of a JSON file in the folder, None if there is none.
 
         Raises:
@@ -70,7 +70,10 @@ class Workdir:
         """
         path = self.path / name
         try:
-            return parse_json(path.read_bytes())
+            content = parse_json(path.read_bytes())
+            if not isinstance(content, dict):
+                raise ValueError('it is not a set of keys')
+            return content
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
