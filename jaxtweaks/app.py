@@ -34,6 +34,7 @@ _USAGE = """Answers a question about training neural networks, given as a config
   python main.py --config=configs/all.py:quick               every experiment, and an overview
   python main.py --overview=runs                             an overview of what there is
   srun -N 4 python main.py --config=... --processes=4        on four hosts of a cluster
+  python main.py --replay=RUN --workdir=runs/x-quick         one run again: is it the same?
   python main.py --list                                      the configs there are
 """
 # What stands after the = of a flag in the help.
@@ -76,6 +77,13 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         None,
         'Only write an overview of finished experiments: their folders, or folders of them, with '
         'commas between; to --workdir, default <first folder>/overview.',
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        'replay',
+        None,
+        'Only train one run of the sweep in --workdir again, alone, and say whether it is bitwise '
+        'what is on record; its id is in the column run of runs.parquet. Writes nothing.',
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -185,6 +193,8 @@ def _main(argv: list[str], console: Console) -> int:
         return 0
     if values.overview:
         return _overview(values, console)
+    if values.replay is not None:
+        return _replay(values, argv, console)
     if _is_collection(values.config):
         return _collection(values, argv, console)
     experiment = _experiment(values.config, argv)
@@ -252,6 +262,20 @@ def _overview(values: flags.FlagValues, console: Console) -> int:
     first = folders[0].parent if (folders[0] / 'claims.json').is_file() else folders[0]
     collection.collect(folders, Path(values.workdir or first / 'overview'), console)
     return 0
+
+
+def _replay(values: flags.FlagValues, argv: Sequence[str], console: Console) -> int:
+    """Trains one run again and returns the exit code: 0 if it is the same, else 1."""
+    if not values.workdir:
+        raise UserError('--replay: of which sweep? --workdir must name its work folder')
+    data_dir = '' if values.config is None else _experiment(values.config, argv).data.dir
+    from jaxtweaks import replay
+    from jaxtweaks.sweep import compile_cache
+
+    compile_cache.enable(_complain)
+    path = Path(values.workdir)
+    same = replay.run(path, values.replay, console, data_dir=data_dir, quiet=values.quiet)
+    return 0 if same else 1
 
 
 def _is_collection(config: Any) -> bool:

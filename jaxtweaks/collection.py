@@ -182,7 +182,10 @@ def _run_one(
 
 def is_finished(experiment: Experiment, folder: Path) -> bool:
     """Whether a folder holds the answer to just this, by the code as it is committed now."""
-    record = Workdir(folder).read_json('claims.json') if folder.is_dir() else None
+    try:
+        record = Workdir(folder).read_json('claims.json') if folder.is_dir() else None
+    except UserError:  # damaged; it is made anew of the results
+        return False
     commit = provenance.commit()
     known = commit != 'unknown' and not commit.endswith('+')
     return (

@@ -20,6 +20,7 @@ from jaxtweaks.study import derive
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.studies.calls import Calls
 from jaxtweaks.sweep import devices
+from jaxtweaks.sweep import manifest as manifest_lib
 from jaxtweaks.sweep.claims import turn
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.plan import Group
@@ -61,7 +62,7 @@ def run(
       Interrupted: by a signal, after the state was saved.
     """
     notify = lambda text: console.print(Text(text, style='yellow'))
-    method = _method(experiment, notify)
+    method = method_of(experiment, notify)
     dataset = method.dataset
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
     if dataset.fallback:
@@ -73,7 +74,7 @@ def run(
         waits = lambda: quiet or notify('another process is making the plan; it is waited for')
         # The first to come measures, and the others believe it.
         with turn(workdir.claims, 'plan', waits):
-            manifest = workdir.read_json('manifest.json')
+            manifest = manifest_lib.read(workdir, notify)
             groups, plan = _plan(experiment, workdir, manifest, method, processes)
             if not quiet or dry_run:
                 console.print(plan, highlight=False, markup=False, soft_wrap=True)
@@ -82,7 +83,7 @@ def run(
             _freeze(experiment, workdir, manifest, groups, method, command)
             reports_before = workdir.claims.taken('report')
         reporter = for_console(console, quiet)
-        method.carry_out(groups, workdir, reporter)
+        groups = method.carry_out(groups, workdir, reporter)
         with turn(workdir.claims, 'report'):
             digest = answers.config_digest(experiment)
             if digest in workdir.claims.notes('report', reports_before):
@@ -108,7 +109,7 @@ def results(experiment: Experiment, path: Path, console: Console) -> tuple[Resul
       UserError: the folder is another experiment's.
     """
     workdir = Workdir(path)
-    manifest = workdir.read_json('manifest.json')
+    manifest = manifest_lib.read(workdir, lambda text: None)
     if manifest is None:
         return None
     groups = restore_groups(manifest['groups'], experiment.runs) or []
@@ -118,8 +119,8 @@ def results(experiment: Experiment, path: Path, console: Console) -> tuple[Resul
     planned = {run.id for group in groups for run in group.runs}
     if None in found or planned != {run.id for run in experiment.runs}:
         return None
-    method = _method(experiment, lambda text: console.print(Text(text, style='yellow')))
-    _check_same(workdir, manifest, method.dataset)
+    method = method_of(experiment, lambda text: console.print(Text(text, style='yellow')))
+    check_same_data(workdir, manifest, method.dataset)
     measured = answers.measure(experiment, found, method.dataset)
     seconds = sum(float(group['seconds']) for group in found)
     return derive.derived(measured, experiment), seconds
@@ -127,7 +128,7 @@ def results(experiment: Experiment, path: Path, console: Console) -> tuple[Resul
 
 def estimate(experiment: Experiment, console: Console) -> str:
     """What an experiment costs on this machine, in words; '' if that is not known beforehand."""
-    method = _method(experiment, lambda text: console.print(Text(text, style='yellow')))
+    method = method_of(experiment, lambda text: console.print(Text(text, style='yellow')))
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
     return method.plan(experiment.runs, experiment.runs)[1]
 
@@ -143,7 +144,7 @@ def load(path: Path, notify: Callable[[str], None]) -> Answer:
       UserError: there is no experiment in it, or it is not finished.
     """
     workdir = Workdir(path)
-    config, manifest = (workdir.read_json(name) for name in ('config.json', 'manifest.json'))
+    config, manifest = workdir.read_json('config.json'), manifest_lib.read(workdir, notify)
     if config is None or manifest is None:
         raise UserError(f'{path}: holds no experiment (no config.json and manifest.json)')
     experiment = build(_as_given(config))
@@ -158,8 +159,8 @@ def load(path: Path, notify: Callable[[str], None]) -> Answer:
     if summary is not None and summary['fingerprint'] == manifest['data']['fingerprint']:
         dataset = without_images(summary)
     else:  # of a version that kept none
-        dataset = _method(experiment, notify).dataset
-    _check_same(workdir, manifest, dataset)
+        dataset = method_of(experiment, notify).dataset
+    check_same_data(workdir, manifest, dataset)
     return answers.gather(experiment, found, dataset, path)
 
 
@@ -170,7 +171,8 @@ def _as_given(value: Any) -> Any:
     return tuple(map(_as_given, value)) if isinstance(value, list) else value
 
 
-def _method(experiment: Experiment, notify: Callable[[str], None]) -> Method:
+def method_of(experiment: Experiment, notify: Callable[[str], None]) -> Method:
+    """How the runs of an experiment are carried out, with its data loaded."""
     if experiment.plain is None:
         return Training(experiment.data, experiment.execution, notify)
     return Calls(experiment.plain, experiment.data, notify)
@@ -190,7 +192,7 @@ def _plan(
         old = restore_groups(manifest['groups'], runs) or []
         if not old:
             _refuse(experiment, workdir)
-        _check_same(workdir, manifest, method.dataset)
+        check_same_data(workdir, manifest, method.dataset)
     planned = {run.id for group in old for run in group.runs}
     missing = [run for run in runs if run.id not in planned]
     new, cost = method.plan(missing, runs, processes)
@@ -208,7 +210,8 @@ def _plan(
     return groups, f'{plan}, data: {method.dataset.label}, workdir: {workdir.path}'
 
 
-def _check_same(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset) -> None:
+def check_same_data(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset) -> None:
+    """Whether the data are those that a work folder's results are of. Raises UserError."""
     if manifest['data']['fingerprint'] != dataset.fingerprint:
         raise UserError(
             f'{workdir.path}: was made with other data ({manifest["data"]["label"]}, from '
@@ -248,8 +251,8 @@ def _freeze(
         'batchings_that_failed': method.failed,
     }
     workdir.write_json('config.json', to_dict(experiment))
-    workdir.write_json(
-        'manifest.json',
+    manifest_lib.write(
+        workdir,
         {
             'launches': [*launches, launch],
             'data': _describe(method.dataset),

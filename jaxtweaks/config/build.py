@@ -73,7 +73,7 @@ def convert(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
     origin = typing.get_origin(kind)
     if origin in (typing.Union, types.UnionType):
         return _convert_union(value, kind, rule, path)
-    if origin is tuple:
+    if tuple in (origin, kind):
         return _convert_tuple(value, kind, rule, path)
     converted = _convert_scalar(value, origin or kind, rule, path)
     if rule is not None and not rule.admits(converted):

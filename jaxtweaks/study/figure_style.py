@@ -43,6 +43,7 @@ _RC = {
     'lines.linewidth': 1.7,
     'lines.markersize': 5,
     'text.color': INK,
+    'text.parse_math': False,  # a $ in the words of a config is a $
     'savefig.dpi': 150,
     'svg.hashsalt': 'jaxtweaks',  # without it the ids in an SVG are new each time
     'svg.fonttype': 'path',

@@ -5,7 +5,6 @@ can be looked over, whenever they were made.
 """
 
 import dataclasses
-import json
 import os
 import re
 import urllib.parse
@@ -17,6 +16,7 @@ from jaxtweaks import atomic
 from jaxtweaks.study import page, verdict_words
 from jaxtweaks.study.tables import escaped
 from jaxtweaks.study.words import ABSENT, count
+from jaxtweaks.sweep.workdir import parse_json
 
 _COLUMNS = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'measured', 'published', 'from')
 DOCUMENTS = {
@@ -222,13 +222,18 @@ def _document(source: str, otherwise: str) -> str:
 
 def _read(path: Path) -> Entry:
     try:
-        record = json.loads((path / 'claims.json').read_text())
+        record = parse_json((path / 'claims.json').read_bytes())
     except (OSError, ValueError) as error:
         return Entry(path, None, f'claims.json cannot be read ({error})')
-    needed = ('experiment', 'size', 'document', 'tweaks', 'data', 'stand_in', 'verdicts')
-    if not isinstance(record, dict) or not set(needed) <= set(record):
+    entry = Entry(path, record)
+    needed = {'experiment', 'size', 'document', 'tweaks', 'data', 'stand_in', 'verdicts'}
+    try:
+        if not needed <= set(record):
+            raise KeyError(*needed)
+        lines([entry], path)
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError):
         return Entry(path, None, 'claims.json is of an earlier version; run the experiment again')
-    return Entry(path, record)
+    return entry
 
 
 def _finished(entries: Sequence[Entry]) -> int:

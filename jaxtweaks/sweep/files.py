@@ -28,14 +28,17 @@ def load_tree(path: Path) -> Any:
 
     Raises:
       FileNotFoundError: there is no such file.
-      DamagedFile: its bytes are not those that were written.
+      DamagedFile: its bytes are not those that were written, or hold what is never written.
     """
     data = path.read_bytes()
     start = len(_MAGIC) + 32
     content = data[start:]
     if not data.startswith(_MAGIC) or hashlib.sha256(content).digest() != data[len(_MAGIC) : start]:
         raise DamagedFile(f'{path} is damaged (its checksum is wrong)')
-    return flax.serialization.msgpack_restore(content)
+    try:
+        return flax.serialization.msgpack_restore(content)
+    except Exception as error:  # arrays of objects and whatever else was planted, not written
+        raise DamagedFile(f'{path} is damaged ({type(error).__name__}: {error})') from None
 
 
 def save_generation(path: Path, tree: Any) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 
@@ -36,9 +36,13 @@ def make_groups(
     execution: Execution,
     machine: Machine,
     off: frozenset[str],
+    notify: Callable[[str], None],
     processes: int = 1,
 ) -> tuple[list[Group], list[memory.Probe]]:
     """Groups of runs, as large as the measured memory allows, and what was measured.
+
+    A group that turns out not to fit, while it is measured, is halved until it does; `notify` is
+    told.
 
     Programs that differ only in the batch size or the length of training are a family: they share
     the way of batching, and are measured at their largest and smallest batch. If several processes
@@ -55,15 +59,15 @@ def make_groups(
     for programs in families.values():
         ordered = sorted(programs, key=lambda members: members[0].setting.train.batch_size)
         smallest, biggest = ordered[0], ordered[-1]
-        batching, probe = _batching(biggest, execution, machine, off, fewest)
+        batching, probe, fits = _batching(biggest, execution, machine, off, fewest, notify)
         measured = [probe]
         if smallest is not biggest:
-            group = _cut(smallest, execution, batching, off, fewest)[0]
+            group = _cut(smallest, execution, batching, off, fewest, fits=fits)[0]
             measured.append(machine.probe(group))
         probes += measured
         largest = max(1, int(budget // max(probe.bytes_per_run for probe in measured)))
         for members in programs:
-            groups += _cut(members, execution, batching, off, fewest, largest)
+            groups += _cut(members, execution, batching, off, fewest, largest, fits)
     return groups, probes
 
 
@@ -87,13 +91,31 @@ def most_side_by_side(batching: str) -> int:
 
 
 def _batching(
-    runs: Sequence[Run], execution: Execution, machine: Machine, off: frozenset[str], fewest: int
-) -> tuple[str, memory.Probe]:
-    """How the runs of a program are batched, and what it costs."""
+    runs: Sequence[Run],
+    execution: Execution,
+    machine: Machine,
+    off: frozenset[str],
+    fewest: int,
+    notify: Callable[[str], None],
+) -> tuple[str, memory.Probe, int | None]:
+    """How the runs of a program are batched, what it costs, and how many fit if not all did."""
     static = trace.split(runs[0].setting, off)[0]
     ways = (execution.batching,) if execution.batching != 'auto' else candidates(static)
-    groups = {way: _cut(runs, execution, way, off, fewest)[0] for way in ways}
-    return tuning.fastest(groups, machine.probe)
+    fits = None
+    while True:
+        groups = {way: _cut(runs, execution, way, off, fewest, fits=fits)[0] for way in ways}
+        try:
+            return *tuning.fastest(groups, machine.probe), fits
+        except Exception as error:  # see `memory.is_exhausted`
+            size = max(group.size for group in groups.values())
+            if not memory.is_exhausted(error):
+                raise
+            if size == 1:
+                raise memory.one_run_too_large(error) from error
+            reason = memory.first_line(error)
+        # Not in the handler: the error holds on to the arrays there was no room for.
+        fits = math.ceil(size / 2)
+        notify(f'{size} runs side by side do not fit in the memory ({reason}); {fits} are tried')
 
 
 def _cut(
@@ -103,11 +125,15 @@ def _cut(
     off: frozenset[str],
     fewest: int = 1,
     largest: int | None = None,
+    fits: int | None = None,
 ) -> list[Group]:
+    """Groups as large as the user says; or `largest`, what should fit; but never above `fits`."""
     count = devices.count()
     if execution.group_size:  # by the user's choice, the same on any number of devices
-        return into_groups(runs, execution.group_size, batching, off, count)
+        size = min(execution.group_size, fits or execution.group_size)
+        return into_groups(runs, size, batching, off, count)
     most = most_side_by_side(batching)
-    groups = max(fewest, math.ceil(len(runs) / (min(largest or most, most) * count)))
+    most = min(most, largest or most, fits or most)
+    groups = max(fewest, math.ceil(len(runs) / (most * count)))
     # As many shares as devices, or twice as many, and so on: none is left over.
     return into_groups(runs, math.ceil(len(runs) / (groups * count)), batching, off, count)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 
+from jaxtweaks.errors import UserError
 from jaxtweaks.sweep.compiled import GroupProgram, stack_runs
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.train.program import DeviceData
@@ -41,6 +42,26 @@ def free_bytes() -> int:
     import psutil  # the benchmarks also run on accelerators whose machine lacks it
 
     return min(psutil.virtual_memory().available, _control_group_free()) // len(devices)
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether an error says that the memory of the device, or of the host, is used up."""
+    by_device = isinstance(error, RuntimeError) and 'RESOURCE_EXHAUSTED' in str(error)
+    return by_device or isinstance(error, MemoryError)
+
+
+def first_line(error: BaseException) -> str:
+    """The type of an error and the first line of what it says, and not all of a long one."""
+    first = (str(error).splitlines() or [''])[0]
+    return f'{type(error).__name__}: {first[:300]}'
+
+
+def one_run_too_large(error: BaseException) -> UserError:
+    """What to raise when there is nothing left to halve."""
+    return UserError(
+        f'one run alone needs more memory than there is ({first_line(error)}); use smaller '
+        'batches, a smaller network or fewer images, or end what else uses the memory'
+    )
 
 
 def _control_group_free() -> float:

@@ -1,7 +1,7 @@
 """How the runs of an experiment are carried out: by training, or otherwise."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
@@ -35,11 +35,19 @@ class Method(Protocol):
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
         """How many runs there are, in words; `groups`: those of all runs."""
 
-    def carry_out(self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter) -> None:
+    def carry_out(
+        self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter
+    ) -> list[Group]:
         """Sees to it that every group has its result in the work folder.
 
         A result is a dict as `sweep.group.train_group` gives.
 
+        Returns:
+          The groups as they were carried out: one too large for the memory is halved.
+
         Raises:
           Interrupted: by a signal, with everything saved that a later launch needs.
         """
+
+    def measure_again(self, group: Group, reporter: Reporter) -> dict[str, Any]:
+        """The result of a group, computed from the start and written nowhere."""

@@ -80,6 +80,12 @@ class Group:
         return self.runs + (self.runs[-1],) * (self.size * self.shares - len(self.runs))
 
 
+def halved(group: Group) -> list[Group]:
+    """The runs of a group of two or more in groups of half its size."""
+    size = math.ceil(group.size / 2)
+    return into_groups(group.runs, size, group.batching, group.off, group.shares)
+
+
 def all_runs(base: Setting, points: Sequence[Point], seeds: Iterable[int]) -> list[Run]:
     """Every setting with every seed, settings first."""
     settings = [(point, trace.replace(base, point)) for point in points]

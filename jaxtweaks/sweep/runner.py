@@ -3,12 +3,12 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
-from jaxtweaks.sweep import files
+from jaxtweaks.sweep import files, manifest, memory
 from jaxtweaks.sweep.group import Execution, train_group
 from jaxtweaks.sweep.machine import Machine
-from jaxtweaks.sweep.plan import Group
+from jaxtweaks.sweep.plan import Group, halved
 from jaxtweaks.sweep.progress import Reporter
 from jaxtweaks.sweep.waiting import hand_out, unfinished
 from jaxtweaks.sweep.workdir import Workdir
@@ -20,25 +20,94 @@ def run_groups(
     machine: Machine,
     execution: Execution,
     reporter: Reporter,
-) -> None:
+) -> list[Group]:
     """Trains every group that has no result yet; results and checkpoints go to the workdir.
 
+    A group that does not fit in the memory is halved, and so are the others of its program that
+    are not finished; the manifest says so before they begin.
+
+    Returns:
+      The groups as they were trained.
+
     Raises:
+      UserError: one run alone does not fit in the memory.
       Interrupted: by SIGINT (Ctrl-C) or SIGTERM, after the state was saved.
     """
     waiting = unfinished(groups, workdir, reporter.note)
-    work = {group.id: machine.work(group) for group in groups}
-    left = sum(work[group.id] for group in waiting)
+    work = sum(machine.work(group) for group in groups)
+    left = sum(machine.work(group) for group in waiting)
     with stop_on_signal() as asked_to_stop:
-        reporter.begin(sum(work.values()), sum(work.values()) - left)
+        reporter.begin(work, work - left)
         try:
-            elsewhere = lambda group: reporter.finished(work[group.id])
-            for group, left_over in hand_out(waiting, workdir, asked_to_stop, elsewhere):
-                machine.keep_only(left_over)
-                reporter.group(_place(group, groups))
-                _run_group(group, workdir, machine, execution, asked_to_stop, reporter)
+            while too_large := _train(
+                waiting, groups, workdir, machine, execution, asked_to_stop, reporter
+            ):
+                group, waiting, lacking = too_large
+                reporter.note(
+                    f'{group.size} runs side by side do not fit in the memory ({lacking}); their '
+                    'groups are halved'
+                )
+                groups, waiting = _halve(group, groups, waiting, lacking, workdir)
         finally:
             reporter.end()
+    return list(groups)
+
+
+def _train(
+    waiting: Sequence[Group],
+    groups: Sequence[Group],
+    workdir: Workdir,
+    machine: Machine,
+    execution: Execution,
+    asked_to_stop: Callable[[], int],
+    reporter: Reporter,
+) -> tuple[Group, list[Group], str] | None:
+    """Trains the groups that wait, until there are no more or one does not fit in the memory.
+
+    Returns:
+      That one, all that are still without a result, and what the device said; None if all have one.
+    """
+    work = {group.id: machine.work(group) for group in waiting}
+    elsewhere = lambda group: reporter.finished(work[group.id])
+    with closing(hand_out(waiting, workdir, asked_to_stop, elsewhere)) as handed:
+        for group, left_over in handed:
+            machine.keep_only(left_over)
+            reporter.group(_place(group, groups))
+            try:
+                _run_group(group, workdir, machine, execution, asked_to_stop, reporter)
+            except Exception as error:  # see `memory.is_exhausted`
+                if not memory.is_exhausted(error):
+                    raise
+                if group.size == 1:
+                    raise memory.one_run_too_large(error) from error
+                return group, list(left_over), memory.first_line(error)
+    return None
+
+
+def _halve(
+    group: Group,
+    groups: Sequence[Group],
+    waiting: Sequence[Group],
+    lacking: str,
+    workdir: Workdir,
+) -> tuple[list[Group], list[Group]]:
+    """All groups and those that wait, with halves in the place of one that is too large.
+
+    The others of its program that wait would not fit either, and are halved too. Several processes
+    that share the work each find out for themselves, and make the same halves.
+    """
+    program = lambda group: (group.static, group.size, group.batching)
+    too_large = [one for one in waiting if program(one) == program(group)]
+
+    def with_halves(old: Sequence[Group]) -> list[Group]:
+        return [new for one in old for new in (halved(one) if one in too_large else [one])]
+
+    new = with_halves(groups)
+    event = {'too_large': [one.id for one in too_large], 'reason': lacking}
+    manifest.regroup(workdir, new, event)
+    for one in too_large:  # a state of so many runs is of no use to fewer
+        files.remove_generations(workdir.checkpoint_path(one))
+    return new, with_halves(waiting)
 
 
 def _place(group: Group, groups: Sequence[Group]) -> str:

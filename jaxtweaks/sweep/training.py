@@ -1,6 +1,11 @@
 """Runs carried out by training: groups side by side on this machine."""
 
+import dataclasses
+import math
+import tempfile
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,7 +17,7 @@ from jaxtweaks.config.check import check_batches, check_image, check_precision
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models, tweak
 from jaxtweaks.sweep import devices, layout, runner
-from jaxtweaks.sweep.group import Execution
+from jaxtweaks.sweep.group import Execution, train_group
 from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import Group, Run
 from jaxtweaks.sweep.progress import Reporter, duration
@@ -64,7 +69,9 @@ class Training:
     ) -> tuple[list[Group], str]:
         """See `Method`."""
         off = trace.off_everywhere(run.setting for run in runs)
-        groups, probes = layout.make_groups(missing, self._execution, self._machine, off, processes)
+        groups, probes = layout.make_groups(
+            missing, self._execution, self._machine, off, self._notify, processes
+        )
         self.failed = {way: reason for probe in probes for way, reason in probe.failed.items()}
         for way, reason in self.failed.items():
             self._notify(f'batching {way} does not work here and is left out ({reason})')
@@ -80,6 +87,23 @@ class Training:
         programs = len({(group.static, group.size, group.batching) for group in groups})
         return f'{programs} programs × {len(runs) / programs:g} runs'
 
-    def carry_out(self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter) -> None:
+    def carry_out(
+        self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter
+    ) -> list[Group]:
         """See `Method`."""
-        runner.run_groups(groups, workdir, self._machine, self._execution, reporter)
+        return runner.run_groups(groups, workdir, self._machine, self._execution, reporter)
+
+    def measure_again(self, group: Group, reporter: Reporter) -> dict[str, Any]:
+        """See `Method`."""
+        machine, execution = self._machine, self._execution
+        execution = dataclasses.replace(execution, checkpoint_seconds=math.inf)
+        data = machine.data(group.static.data)
+        reporter.begin(machine.work(group), 0)
+        try:
+            with tempfile.TemporaryDirectory() as empty:
+                checkpoint = Path(empty) / 'none'
+                return train_group(
+                    group, machine.compiled(group), data, checkpoint, execution, lambda: 0, reporter
+                )
+        finally:
+            reporter.end()

@@ -13,6 +13,7 @@ import jaxlib
 from jaxtweaks import atomic, provenance
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import cache
+from jaxtweaks.sweep import memory
 from jaxtweaks.sweep.memory import Probe
 from jaxtweaks.sweep.plan import Group
 
@@ -30,7 +31,7 @@ def fastest(groups: Mapping[str, Group], probe: Callable[[Group], Probe]) -> tup
       A way that fails to compile or to run here is no candidate, and the result says why.
 
     Raises:
-      Exception: of the last way, if all of them fail.
+      Exception: of one of the ways, if all of them fail: one that lacks memory, or the last.
     """
     if len(groups) == 1:
         return next((way, probe(group)) for way, group in groups.items())
@@ -45,7 +46,9 @@ def fastest(groups: Mapping[str, Group], probe: Callable[[Group], Probe]) -> tup
         try:
             measured[way] = probe(group)
         except Exception as error:  # whatever a compiler or a driver may raise
-            failed[way], last = _reason(error), error
+            failed[way] = memory.first_line(error)
+            # A lack of memory is what smaller groups can mend.
+            last = last if last is not None and memory.is_exhausted(last) else error
     if not measured:
         raise last
     best = min(measured, key=lambda way: measured[way].seconds_per_image)
@@ -54,15 +57,10 @@ def fastest(groups: Mapping[str, Group], probe: Callable[[Group], Probe]) -> tup
     lasting = not any('RESOURCE_EXHAUSTED' in reason for reason in failed.values())
     with contextlib.suppress(OSError):  # not remembered, it is measured again
         if lasting:
-            content = json.dumps({'seconds_per_image': seconds, 'failed': failed}, indent=2)
-            atomic.write(path, content.encode())
+            content = {'seconds_per_image': seconds, 'failed': failed}
+            content['sha256'] = _digest(seconds, failed)
+            atomic.write(path, json.dumps(content, indent=2).encode())
     return best, dataclasses.replace(measured[best], failed=failed)
-
-
-def _reason(error: Exception) -> str:
-    """The first line of what a compiler has to say, and not all of a long one."""
-    first = (str(error).splitlines() or [''])[0]
-    return f'{type(error).__name__}: {first[:300]}'
 
 
 def _key(group: Group) -> str:
@@ -76,11 +74,17 @@ def _key(group: Group) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
 
 
+def _digest(seconds: Mapping[str, float], failed: Mapping[str, str]) -> str:
+    text = json.dumps([dict(seconds), dict(failed)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def _read(path: Path) -> tuple[dict[str, float], dict[str, str]]:
     """Seconds an image by way of batching, and why others failed; nothing if it cannot be read."""
     try:
         found = json.loads(path.read_text())
         seconds = {str(way): float(value) for way, value in found['seconds_per_image'].items()}
-        return seconds, {str(way): str(reason) for way, reason in found['failed'].items()}
+        failed = {str(way): str(reason) for way, reason in found['failed'].items()}
+        return (seconds, failed) if found['sha256'] == _digest(seconds, failed) else ({}, {})
     except (OSError, ValueError, AttributeError, TypeError, KeyError):
         return {}, {}

@@ -49,10 +49,12 @@ def hand_out(
         if group is None:
             time.sleep(POLL_SECONDS)
         else:
-            if not workdir.has_result(group):
-                yield group, waiting
-                waiting.remove(group)
-            workdir.claims.release(name)
+            try:
+                if not workdir.has_result(group):
+                    yield group, waiting
+                    waiting.remove(group)
+            finally:
+                workdir.claims.release(name)
         if came := asked_to_stop():  # perhaps while the last figures were computed
             raise Interrupted(came)
         for other in [one for one in waiting if workdir.has_result(one)]:

@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 from collections.abc import Sequence
@@ -63,6 +64,9 @@ class Workdir:
         self._lock = handle
         if shared:
             self.claims = claims.Shared(self.path / 'claims', patience)
+            return  # another process may be writing
+        for folder in (self.path, self.figures, self.path / 'results', self.path / 'checkpoints'):
+            atomic.remove_leftovers(folder)
 
     def unlock(self) -> None:
         """Gives the folder back."""
@@ -72,15 +76,18 @@ class Workdir:
             os.close(self._lock)
             self._lock = None
 
-    def read_json(self, name: str) -> Any | None:
+    def read_json(self, name: str) -> dict[str, Any] | None:
         """The content of a JSON file in the folder, None if there is none.
 
         Raises:
-          UserError: it cannot be read as JSON.
+          UserError: it cannot be read as JSON, or is not what `write_json` wrote.
         """
         path = self.path / name
         try:
-            return json.loads(path.read_text())
+            content = parse_json(path.read_bytes())
+            if not isinstance(content, dict):
+                raise ValueError('it is not a set of keys')
+            return content
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
@@ -88,9 +95,11 @@ class Workdir:
                 f'{path}: cannot be read ({error}); restore it or choose another --workdir'
             ) from None
 
-    def write_json(self, name: str, content: Any) -> None:
-        """Writes a JSON file; what is not finite is refused, JSON has no word for it."""
-        text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Writes a JSON file with its checksum; what is not finite is refused: JSON has no word."""
+        content = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
+        sealed = content | {_CHECKSUM: _digest(content)}
+        text = json.dumps(sealed, indent=2, ensure_ascii=False, allow_nan=False)
         atomic.write(self.path / name, (text + '\n').encode())
 
     def save_result(self, group: Group, result: dict[str, Any]) -> None:
@@ -132,6 +141,31 @@ class Workdir:
         return self.path / 'results' / f'{group.id}.result'
 
 
+# The key of a JSON file that holds the SHA-256 of all the others.
+_CHECKSUM = 'sha256'
+
+
+def parse_json(data: bytes) -> Any:
+    """What `Workdir.write_json` wrote, without the checksum.
+
+    A file without one is of an earlier version, and believed.
+
+    Raises:
+      ValueError: it is no JSON, or its checksum is wrong.
+    """
+    content = json.loads(data)
+    if isinstance(content, dict) and _CHECKSUM in content:
+        found = content.pop(_CHECKSUM)
+        if found != _digest(content):
+            raise ValueError('its checksum is wrong: it was damaged, or changed by hand')
+    return content
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """The groups as plain data for the manifest."""
     return [
@@ -148,20 +182,25 @@ def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
 
 
 def restore_groups(described: Sequence[dict[str, Any]], runs: Sequence[Run]) -> list[Group] | None:
-    """The groups of a manifest, None if it has runs that are not among `runs`."""
+    """The groups of a manifest, None if it has runs that are not among `runs`.
+
+    Raises:
+      UserError: a group is not what its id says.
+    """
     by_id = {run.id: run for run in runs}
     if any(run not in by_id for group in described for run in group['runs']):
         return None
-    return [
-        Group(
-            tuple(by_id[run] for run in group['runs']),
-            group['size'],
-            group['batching'],
-            frozenset(group['off']),
-            group.get('shares', 1),  # written since there are several devices
-        )
-        for group in described
-    ]
+    groups = []
+    for group in described:
+        members = tuple(by_id[run] for run in group['runs'])
+        off, shares = frozenset(group['off']), group.get('shares', 1)
+        groups.append(Group(members, group['size'], group['batching'], off, shares))
+        if groups[-1].id != group['id']:
+            raise UserError(
+                f'manifest.json: group {group["id"]} is not what its id says; restore the file or '
+                'choose another --workdir'
+            )
+    return groups
 
 
 def differences(old: Any, new: Any, where: str = '') -> list[str]:

@@ -84,11 +84,19 @@ def first_snapshots(variables: Variables, count: int) -> Variables:
 
 
 def with_snapshot(
-    snapshots: Variables, variables: Variables, epoch: jax.Array, epochs: int
+    snapshots: Variables,
+    variables: Variables,
+    epoch: jax.Array,
+    epochs: int,
+    over: jax.Array | bool = False,
 ) -> Variables:
-    """The snapshots after an epoch (from 0): it is one of them or it is not."""
+    """The snapshots after an epoch (from 0): it is one of them or it is not.
+
+    If training is `over` with this epoch, it is all that were still to come.
+    """
     count = jax.tree.leaves(snapshots)[0].shape[0]
-    taken = jnp.asarray(snapshot_epochs(count, epochs)) == epoch + 1
+    due = jnp.asarray(snapshot_epochs(count, epochs))
+    taken = (due == epoch + 1) | ((due > epoch + 1) & over)
 
     def put(kept, new):
         return jnp.where(taken.reshape(-1, *[1] * new.ndim), new[None], kept)

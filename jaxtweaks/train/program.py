@@ -38,6 +38,8 @@ from jaxtweaks.train.schedules import learning_rate
 __all__ = ['DeviceData', 'DeviceSplit', 'Program', 'State']
 
 State = dict[str, Any]
+# Parts of a state that enter the results beside the best parameters and the snapshots.
+_REPORTED = ('ema', 'batch_stats', 'step', 'diverged_at')
 # Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
 GRADIENT_BATCH = 100
 # Validation images on which the linearity of hidden units is measured (`train.linearity`).
@@ -116,9 +118,11 @@ class Program:
         """Steps `start` … `stop` − 1 of an epoch (both count from 0 within the epoch).
 
         The number of steps is not compiled in, so that a chunk may have any length and the result
-        does not depend on how an epoch is cut into chunks.
+        does not depend on how an epoch is cut into chunks. What is reported of a run that was
+        stopped early stays as it is: it must not depend on how long the run's group goes on.
         """
         setting = self._setting(hyper)
+        before = state
         member = member_seed(seed, setting.train.member)
         order = epoch_order(setting.data, member, epoch, self.train_size)
         labels = training_labels(setting.data, seed, data.training.labels, self.classes)
@@ -136,7 +140,15 @@ class Program:
             images = data.standardised(data.training.images[chosen])
             return self._step(hyper, seed, state, images, labels[chosen])
 
-        return _turned(lax.fori_loop(start, stop, body, _turned(state)))
+        state = _turned(lax.fori_loop(start, stop, body, _turned(state)))
+        if 'best' in state and not is_off(setting.train.patience):
+            # Outside the loop, which so is the same program with and without patience.
+            over = state['best']['stopped_at'] > 0
+            state = state | {
+                name: jax.tree.map(functools.partial(jnp.where, over), before[name], state[name])
+                for name in state.keys() & set(_REPORTED)
+            }
+        return state
 
     def step(
         self, hyper: trace.Hyper, seed: jax.Array, state: State, x: jax.Array, y: jax.Array
@@ -228,11 +240,7 @@ class Program:
             average = _variables(state) | {'params': state['ema']}
             measured = self._evaluate(hyper, average, data, data.validation)
             metrics |= _named('ema_validation', measured)
-        if 'snapshots' in state:
-            taken = keep.with_snapshot(
-                state['snapshots'], _variables(state), epoch, self.static.train.epochs
-            )
-            state = state | {'snapshots': taken}
+        over = stopped = False
         if 'best' in state:
             by_loss = train.select == 'best_loss'
             score = -metrics['validation_loss'] if by_loss else metrics['validation_accuracy']
@@ -243,6 +251,16 @@ class Program:
                 state['best'], _variables(state), score, epoch, self._setting(hyper).train
             )
             state = state | {'best': best}
+            over = best['stopped_at'] > 0
+        if 'snapshots' in state:
+            taken = keep.with_snapshot(
+                state['snapshots'], _variables(state), epoch, self.static.train.epochs, over
+            )
+            if not is_off(self._setting(hyper).train.patience):
+                taken = jax.tree.map(
+                    functools.partial(jnp.where, stopped), state['snapshots'], taken
+                )
+            state = state | {'snapshots': taken}
         return state, metrics
 
     def finish(

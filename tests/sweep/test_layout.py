@@ -24,7 +24,7 @@ class Machine:
 def sizes(count, bytes_per_run=1.0, **execution):
     runs = all_runs(Setting(), [{}], range(count))
     execution = Execution(batching='map', **execution)
-    groups, _ = layout.make_groups(runs, execution, Machine(bytes_per_run), frozenset())
+    groups, _ = layout.make_groups(runs, execution, Machine(bytes_per_run), frozenset(), print)
     assert [run for group in groups for run in group.runs] == runs
     return [group.size for group in groups]
 

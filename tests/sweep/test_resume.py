@@ -8,7 +8,9 @@ import jax
 import numpy as np
 import pytest
 
+from benchmarks.faults import disk
 from jaxtweaks import data as data_lib
+from jaxtweaks import replay
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.sweep import compiled, files
@@ -191,6 +193,71 @@ def test_momentum_and_turns(machine, tmp_path, batching):
     interrupted(group, machine, tmp_path / 'a.ckpt', 6)
     assert_bitwise(train(group, machine, tmp_path / 'a.ckpt')[0], whole)
     assert whole['chosen_epoch'].tolist() == [3, 3, 3]
+
+
+# More that has a state: momentum, patience with its counters, a running average, snapshots.
+MORE = trace.replace(
+    BASE,
+    {
+        'optim.name': 'momentum',
+        'optim.weight_decay': 0.0,
+        'schedule.name': 'cosine',
+        'schedule.warmup_epochs': 0.5,
+        'augment.shift': 1.0,
+        'noise.labels': 0.1,
+        'train.patience': 1.0,
+        'train.min_improvement': 0.5,
+        'train.ema_decay': 0.9,
+        'train.snapshots': 2,
+        'train.keep_logits': True,
+        'train.epochs': 5,
+    },
+)
+
+
+def test_killed_at_any_operation_of_writing_and_resumed(machine, tmp_path):
+    """20 kills, in chains of 5, each while a checkpoint is opened, written, flushed or renamed.
+
+    For the disk it is a kill: nothing is cleaned up.
+    """
+    group, rng, left = group_of(MORE, 'map'), np.random.default_rng(3), 0
+    whole, _ = train(group, machine, tmp_path / 'whole.ckpt', execution=Execution())
+    assert 0 < whole['finals']['stop_epoch'].min() < 5
+    for chain in range(4):
+        path = tmp_path / str(chain) / 'a.ckpt'
+        for _ in range(5):
+            with pytest.raises(disk.Killed), disk.LastDisk(rng.integers(5, 25)).mounted():
+                train(group, machine, path)
+            left += len(list(path.parent.glob('.*.tmp')))
+        result, notes = train(group, machine, path)
+        assert notes == []
+        assert_bitwise(result, whole)
+    assert left > 0  # some of the kills were inside a save
+
+
+@pytest.mark.parametrize('batching', ['map', 'threads', 'vmap_loop'])
+def test_a_run_that_stops_early_is_the_same_however_long_its_group_goes_on(
+    machine, tmp_path, batching
+):
+    """What is averaged and kept along the way included."""
+    base = trace.replace(
+        BASE,
+        {
+            'train.patience': 1.0,
+            'train.min_improvement': 0.05,
+            'train.ema_decay': 0.9,
+            'train.snapshots': 3,
+            'train.epochs': 6,
+        },
+    )
+    runs = all_runs(base, expand(grid('optim.learning_rate', 0.0, 0.01, 1e-7)), range(1))
+    off = trace.off_everywhere(run.setting for run in runs)
+    together, _ = train(Group(tuple(runs), 3, batching, off), machine, tmp_path / 'a.ckpt')
+    stops = together['finals']['stop_epoch'].tolist()
+    assert min(stops) < max(stops)
+    for i, run in enumerate(runs):
+        alone, _ = train(Group((run,), 3, batching, off), machine, tmp_path / f'{i}.ckpt')
+        assert list(replay.differences(together, i, alone)) == []
 
 
 def test_a_run_that_diverges_resumes_as_diverged(machine, tmp_path):

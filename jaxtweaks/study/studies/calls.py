@@ -44,7 +44,9 @@ class Calls:
         """See `Method`."""
         return count(len(runs), 'run')
 
-    def carry_out(self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter) -> None:
+    def carry_out(
+        self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter
+    ) -> list[Group]:
         """See `Method`. A signal is obeyed when the run under way is finished."""
         waiting = unfinished(groups, workdir, reporter.note)
         with stop_on_signal() as asked_to_stop:
@@ -58,6 +60,12 @@ class Calls:
                     reporter.finished(1)
             finally:
                 reporter.end()
+        return list(groups)
+
+    def measure_again(self, group: Group, reporter: Reporter) -> dict[str, Any]:
+        """See `Method`."""
+        (run,) = group.runs
+        return _result(self._study, run, self.dataset)
 
 
 def _result(study: Study, run: Run, dataset: Dataset) -> dict[str, Any]:

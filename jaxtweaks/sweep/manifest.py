@@ -1,0 +1,106 @@
+"""The manifest of a work folder: which groups its sweep has, of which data, and every launch.
+
+Without it no result could be told apart from those of another group size, so it is kept twice.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jaxtweaks.errors import UserError
+from jaxtweaks.sweep.plan import Group
+from jaxtweaks.sweep.workdir import Workdir, describe_groups
+
+NAME = 'manifest.json'
+COPY = 'manifest.json.copy'
+
+# What is read of it: a dict by its keys, a list by what all its items are.
+_GROUP = {'id': str, 'size': int, 'batching': str, 'off': [str], 'runs': [str]}
+_SHAPE = {
+    'launches': [{}],
+    'data': {'label': str, 'source': str, 'fingerprint': str},
+    'groups': [_GROUP],
+}
+
+
+def read(workdir: Workdir, notify: Callable[[str], None]) -> dict[str, Any] | None:
+    """The manifest, None if the folder has none.
+
+    Args:
+      workdir: the folder.
+      notify: is told if the copy had to be taken.
+
+    Raises:
+      UserError: it is damaged, and so is its copy, or there is none.
+    """
+    try:
+        found = _checked(workdir, NAME)
+        if found is not None:
+            return found
+        lost = f'{workdir.path / NAME}: is missing'
+    except UserError as error:
+        lost = str(error)
+        found = None
+    try:
+        found = _checked(workdir, COPY)
+    except UserError:
+        found = None
+    if found is not None:
+        notify(f'{lost}; its copy is used')
+    elif not lost.endswith('is missing'):
+        raise UserError(lost)
+    return found
+
+
+def write(workdir: Workdir, content: dict[str, Any]) -> None:
+    """Writes the manifest and its copy."""
+    for name in (NAME, COPY):
+        workdir.write_json(name, content)
+
+
+def regroup(workdir: Workdir, groups: Sequence[Group], event: dict[str, Any]) -> None:
+    """Puts other groups in the place of those of the manifest.
+
+    Args:
+      workdir: with a manifest.
+      groups: all groups of the sweep from now on.
+      event: what happened, for the record of this launch, under 'regrouped'.
+    """
+    content = workdir.read_json(NAME)
+    launch = content['launches'][-1]
+    launch['regrouped'] = [*launch.get('regrouped', []), event]
+    write(workdir, content | {'groups': describe_groups(groups)})
+
+
+def _checked(workdir: Workdir, name: str) -> dict[str, Any] | None:
+    found = workdir.read_json(name)
+    if found is None:
+        return None
+    wrong = _complaint(found, _SHAPE, '')
+    if not wrong and not found['launches']:
+        wrong = 'launches is empty'
+    for group in found['groups'] if not wrong else ():
+        if not group['size'] * group.get('shares', 1) >= len(group['runs']) > 0:
+            wrong = 'a group has no runs, or more than its size'
+    if wrong:
+        raise UserError(
+            f'{workdir.path / name}: is not a manifest ({wrong}); restore it or choose another '
+            '--workdir'
+        )
+    return found
+
+
+def _complaint(found: Any, shape: Any, where: str) -> str:
+    """The first thing in which `found` is not of a shape, '' if there is none."""
+    if isinstance(shape, type):
+        fits = isinstance(found, shape) and not isinstance(found, bool)
+        return '' if fits else f'{where} is not of type {shape.__name__}'
+    if not isinstance(found, type(shape)):
+        return f'{where or "it"} is not a {type(shape).__name__}'
+    if isinstance(shape, list):
+        inside = [(item, shape[0], f'{where}[{i}]') for i, item in enumerate(found)]
+    else:
+        missing = [key for key in shape if key not in found]
+        if missing:
+            return f'{where + "." if where else ""}{missing[0]} is missing'
+        inside = [(found[key], shape[key], f'{where + "." if where else ""}{key}') for key in shape]
+    return next(filter(None, (_complaint(*one) for one in inside)), '')

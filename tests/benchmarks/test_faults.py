@@ -1,0 +1,34 @@
+"""Short versions of `benchmarks/faults`: nothing may be silent, left behind or half-done."""
+
+import pytest
+
+from benchmarks.faults import configs, damage, disk
+
+
+def test_damage_is_refused_by_name_or_healed(capsys):
+    assert damage.main(['--flips', '4', '--truncations', '2', '--seed', '1']) == 0
+    out = capsys.readouterr().out
+    assert '6 of 6, 0 silent' in out
+    assert 'healed' in out
+
+
+@pytest.fixture(scope='module')
+def reference(tmp_path_factory):
+    """A folder of a launch that found room, and the operations of writing it took."""
+    folder, unlimited = tmp_path_factory.mktemp('room') / 'w', disk.Disk()
+    assert disk.launch(folder, unlimited)[0] == 0
+    return folder, unlimited.operations
+
+
+@pytest.mark.parametrize('share', [0.3, 0.999])
+def test_a_full_disk_is_an_error_and_with_room_it_goes_on(reference, tmp_path, share):
+    """While a checkpoint and the report are written."""
+    folder, operations = reference
+    assert disk.at(round(share * operations), tmp_path / 'w', folder) == []
+
+
+def test_a_generated_config_is_a_plan_or_a_complaint():
+    counts = configs.check(examples=100, plans=1, seed=0)
+    assert counts['refused'] > 20
+    assert counts['accepted'] + counts['planned'] > 5
+    assert counts['planned'] == 1

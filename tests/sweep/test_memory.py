@@ -1,0 +1,142 @@
+"""A group too large for the memory is halved; what was finished stays, and the record says so."""
+
+import json
+import shutil
+
+import jax
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from benchmarks.faults import tiny
+from jaxtweaks import app
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.sweep import layout, memory
+from jaxtweaks.sweep.compiled import GroupProgram
+from jaxtweaks.sweep.group import Execution
+from jaxtweaks.sweep.plan import Group, all_runs, halved
+
+FULL = 'RESOURCE_EXHAUSTED: Out of memory allocating 123456 bytes.\nand a table of them'
+
+
+def lack(runs_at_once, after_epoch=0, calls=None):
+    """A GroupProgram.advance for which there is only room for so many runs."""
+    advance = GroupProgram.advance
+
+    def limited(self, hyper, seeds, state, data, epoch, start, stop):
+        if calls is not None:
+            calls.append((len(seeds), epoch))
+        if len(seeds) > runs_at_once and epoch >= after_epoch:
+            raise jax.errors.JaxRuntimeError(FULL)
+        return advance(self, hyper, seeds, state, data, epoch, start, stop)
+
+    return limited
+
+
+def launch(capsys, workdir, *args):
+    capsys.readouterr()
+    given = [f'--config={tiny.__file__}', f'--workdir={workdir}', '--config.train.epochs=3']
+    code = app.main(['main.py', *given, *args])
+    out, err = capsys.readouterr()
+    return code, ' '.join(out.split()), err
+
+
+def rows(workdir):
+    return pq.read_table(workdir / 'runs.parquet').to_pydict()
+
+
+def test_what_lacks_memory():
+    assert memory.is_exhausted(MemoryError())
+    assert memory.is_exhausted(jax.errors.JaxRuntimeError(FULL))
+    assert not memory.is_exhausted(jax.errors.JaxRuntimeError('INTERNAL: RESOURCES'))
+    assert not memory.is_exhausted(ValueError('RESOURCE_EXHAUSTED'))
+
+
+@pytest.mark.parametrize(
+    ('count', 'size', 'sizes'), [(4, 4, [2, 2]), (3, 4, [2, 2]), (5, 5, [3, 3])]
+)
+def test_halves(count, size, sizes):
+    runs = tuple(all_runs(Setting(), [{}], range(count)))
+    found = halved(Group(runs, size, 'map', frozenset({'noise.input'})))
+    assert [group.size for group in found] == sizes
+    assert sum((group.runs for group in found), ()) == runs
+    assert {(group.batching, group.off) for group in found} == {('map', frozenset({'noise.input'}))}
+
+
+def test_a_group_that_does_not_fit_is_halved_and_the_finished_ones_stay(
+    capsys, tmp_path, monkeypatch
+):
+    """The first group is finished when the memory becomes scarce; a launch later all is said."""
+    workdir, three = tmp_path / 'w', '--config.execution.group_size=3'
+
+    class Stop(Exception):
+        pass
+
+    def stop(*args):
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        save = patch.setattr  # the second group is not begun
+        from jaxtweaks.sweep import runner
+
+        run_one = runner._run_group
+        save(runner, '_run_group', lambda *a: (run_one(*a), save(runner, '_run_group', stop)))
+        assert launch(capsys, workdir, three)[0] == 1
+    (finished,) = (workdir / 'results').iterdir()
+    before = finished.read_bytes(), finished.stat().st_mtime_ns
+
+    monkeypatch.setattr(GroupProgram, 'advance', lack(2, after_epoch=1))
+    code, out, err = launch(capsys, workdir, three)
+    assert code == 0, err
+    assert '3 runs side by side do not fit in the memory (JaxRuntimeError: RESOURCE_EXHA' in out
+    assert (finished.read_bytes(), finished.stat().st_mtime_ns) == before
+    manifest = json.loads((workdir / 'manifest.json').read_text())
+    assert [group['size'] for group in manifest['groups']] == [3, 2, 2]
+    (event,) = manifest['launches'][-1]['regrouped']
+    assert 'Out of memory allocating 123456 bytes.' in event['reason']
+    assert 'table' not in event['reason']
+    assert not list((workdir / 'checkpoints').iterdir())
+
+    code, out, _ = launch(capsys, workdir, three)
+    assert (code, '3 of 3 groups finished before' in out) == (0, True)
+    monkeypatch.undo()
+    assert launch(capsys, tmp_path / 'by two')[0] == 0
+    assert rows(workdir) == rows(tmp_path / 'by two')
+
+
+def test_what_does_not_fit_while_it_is_measured_is_not_planned(capsys, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(GroupProgram, 'advance', lack(1, calls=calls))
+    code, out, _ = launch(capsys, tmp_path / 'w', '--config.execution.group_size=4', '--dry_run')
+    assert code == 0
+    assert '3 runs side by side do not fit in the memory' in out
+    assert '2 runs side by side do not fit in the memory' in out
+    assert [runs for runs, _ in calls[:3]] == [3, 2, 1]
+
+
+def test_one_run_that_does_not_fit_is_an_error_that_says_so(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(GroupProgram, 'advance', lack(0))
+    code, _, err = launch(capsys, tmp_path / 'w')
+    assert (code, err.count('\n')) == (2, 1)
+    assert 'one run alone needs more memory than there is' in err
+    assert not (tmp_path / 'w' / 'manifest.json').exists()
+    shutil.rmtree(tmp_path / 'w')
+    monkeypatch.setattr(GroupProgram, 'advance', lack(0, after_epoch=1))
+    code, _, err = launch(capsys, tmp_path / 'w')
+    assert (code, 'one run alone' in err) == (2, True)
+
+
+def test_the_planned_groups_are_those_that_fit():
+    class Machine:
+        def probe(self, group):
+            if group.size > 3:
+                raise MemoryError
+            return memory.Probe(1.0, 1.0, 1.0)
+
+    told = []
+    runs = all_runs(Setting(), [{}], range(20))
+    execution = Execution(batching='map', group_size=10)
+    groups, _ = layout.make_groups(runs, execution, Machine(), frozenset(), told.append)
+    assert {group.size for group in groups} == {3}
+    assert [text.split()[0] for text in told] == ['10', '5']
+    assert np.array_equal([run.seed for group in groups for run in group.runs], range(20))
