@@ -83,7 +83,8 @@ def measured_words(verdict: Mapping[str, Any]) -> str:
     else:
         words = lambda value: metric_value(metric, value)
     measured = (verdict.get('measured') or {}).items()
-    return ', '.join(
+    # The words themselves may hold commas.
+    return '; '.join(
         f'{name}: {ABSENT if value is None else words(value)}' for name, value in measured
     )
 
@@ -96,6 +97,6 @@ def published_words(verdict: Mapping[str, Any]) -> str:
     # An optimum is a place on the swept field's axis, in that field's unit.
     place = verdict['claim'].get('kind') == 'optimum'
     words = number if place else lambda value: metric_value(metric, value)
-    return ', '.join(
+    return '; '.join(
         f'{label}: {words(value) if is_number(value) else value}' for label, value in pairs
     )
