@@ -305,3 +305,12 @@ def test_a_logarithmic_axis_of_many_decades_has_ticks_at_powers_of_ten():
     ticks = np.log10([tick for tick in axes.get_yticks() if low <= tick <= high])
     assert 3 <= len(ticks) <= 10
     np.testing.assert_allclose(ticks, np.round(ticks), atol=1e-9)
+
+
+def test_dollars_in_the_words_of_a_config_are_dollars(tmp_path):
+    """They are no formula, and one that is none would end in an error after all the training."""
+    spec = figure(metrics=('train_loss',), hue='model.batch_norm', title='$\\nosuch$ & <b>')
+    sheet = draw(spec, sweep(ON_OFF))
+    paths = save(sheet, tmp_path, 'f')
+    assert all(path.stat().st_size for path in paths)
+    assert b'<b>' not in paths[1].read_bytes()
