@@ -332,3 +332,12 @@ def test_without_a_value_above_zero_the_axis_is_linear(kind):
     axes = draw(shown, results).axes[0]
     assert axes.get_yscale() == 'linear'
     assert axes.get_ylim()[0] < 0
+
+
+def test_dollars_in_the_words_of_a_config_are_dollars(tmp_path):
+    """They are no formula, and one that is none would end in an error after all the training."""
+    spec = figure(metrics=('train_loss',), hue='model.batch_norm', title='$\\nosuch$ & <b>')
+    sheet = draw(spec, sweep(ON_OFF))
+    paths = save(sheet, tmp_path, 'f')
+    assert all(path.stat().st_size for path in paths)
+    assert b'<b>' not in paths[1].read_bytes()

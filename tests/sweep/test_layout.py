@@ -48,12 +48,12 @@ def test_the_user_and_the_memory_have_the_last_word(monkeypatch):
 
 def test_every_process_has_a_group_unless_the_user_sets_the_size():
     runs = all_runs(Setting(), [{}], range(6))
-    cut = lambda processes, size=0: [
-        (group.size, len(group.runs))
-        for group in layout.make_groups(
-            runs, Execution(batching='map', group_size=size), Machine(1.0), frozenset(), processes
-        )[0]
-    ]
+
+    def cut(processes, size=0):
+        execution = Execution(batching='map', group_size=size)
+        groups, _ = layout.make_groups(runs, execution, Machine(1.0), frozenset(), print, processes)
+        return [(group.size, len(group.runs)) for group in groups]
+
     assert cut(1) == [(3, 3), (3, 3)]
     assert cut(3) == [(2, 2)] * 3
     assert cut(100) == [(1, 1)] * 6

@@ -96,3 +96,15 @@ def test_the_kernel_of_our_own_is_a_candidate_on_a_gpu_only(monkeypatch):
     monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
     assert 'vmap_pallas' in candidates(Setting())
     assert set(candidates(Setting())) <= set(BATCHINGS)
+
+
+def test_a_flipped_bit_is_not_believed(tmp_path):
+    """A measurement that reads otherwise than it was written would choose another way."""
+    tuning.fastest(groups(*SECONDS), Prober())
+    (path,) = (tmp_path / 'tuning').iterdir()
+    whole, written = path.read_bytes(), tuning._read(path)
+    for place in range(len(whole)):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << (place % 7)
+        path.write_bytes(damaged)
+        assert tuning._read(path) in (written, ({}, {})), place
