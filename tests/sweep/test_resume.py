@@ -284,7 +284,7 @@ def test_programs_that_no_group_needs_any_more_are_dropped_with_their_executable
     """A process has only so many memory mappings, and every executable takes some."""
     machine = Machine(lambda config: data_lib.load(config, print))
     others = set(compiled._compiled)
-    base = trace.replace(BASE, {'model.hidden': (5,)})  # like no other program here
+    base = trace.replace(BASE, {'model.hidden': (9,)})  # like no other program here
     done, coming = group_of(base, 'map'), group_of(base, 'vmap_loop')
     for group in (done, coming):
         hyper, seeds = stack_runs(group.padded(), group.off)
