@@ -10,6 +10,11 @@ without it lower rates are needed.
 Choices of this project: the signals (the lecture does not name its own): 40 generated sources, each
 known by three frequencies, at noise as strong as the signal (jaxtweaks/data/waveforms.py), where
 the lecture's network tells 462 apart; Adam; batch size 64; Glorot uniform weights.
+
+Expected (quick, 3 seeds, 7 minutes on two CPU cores that others used too): at the rate 1e-2 only
+the network with batch norm learns, 81% against 2.5%, which is chance (supported); at 1e-3 it takes
+2.3 epochs fewer to the same loss and is 3 points more accurate, at 1e-4 less accurate (inconclusive
+with 3 seeds).
 """
 
 from configs import common

@@ -13,6 +13,10 @@ Choices of this project: all sizes and rates, since the paper's are asymptotic: 
 and 0.2, annealing after half of 16,000 steps (`paper`: 60,000). They were chosen so that the
 network can fit Q at all, and does not fit P without error.
 The paper adds noise to the gradients; here that of the batches is all there is.
+
+Expected (quick, 10 seeds, 4 minutes on two CPU cores that others used too): before the annealing S
+is 19 points more accurate on Q alone than the large rate, and in the end LS 25 points more than L
+(both supported), though less than S; P is fitted by all: 99.1% by S, 99.9% by LS (inconclusive).
 """
 
 from configs import common

@@ -11,6 +11,11 @@ of as many random classes; gradients are those with respect to the activations o
 "vanished" means a deviation below the smallest float32 with all its digits, 1.2e-38; "highest" is
 read of the last layer's activations and of the first layer's gradients. `quick` has 1,000 of the
 10,000 vectors.
+
+Expected (quick, 6 seeds, 6 minutes on two CPU cores that others used too): tanh with Xavier uniform
+is above ReLU with Xavier uniform and above the heuristic and the fixed σ, in activations and
+gradients (supported), and below ReLU with Kaiming uniform in both (contradicted); the uniform laws
+cannot be told from the normal ones.
 """
 
 from configs import common

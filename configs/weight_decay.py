@@ -7,6 +7,10 @@ The CNN of ROLE §2 with the penalty ½λΣw² over all parameters, biases inclu
 
 Choices of this project: see `common.role_cnn`; "too large" is λ = 0.1; "do help" is read as: the
 best validation accuracy is at some λ > 0.
+
+Expected (quick, CIFAR-10 (JPEG q75), 3 seeds, 17 minutes on two CPU cores that others used too): λ
+= 0.1 costs 17 points of test accuracy (supported); below 0.01 no λ can be told from none
+(inconclusive).
 """
 
 from configs import common
