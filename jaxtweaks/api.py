@@ -10,7 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from jaxtweaks import config_file, experiment, laboratory
+from jaxtweaks import config_file, experiment, laboratory, stored
 from jaxtweaks.answer import Answer
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
@@ -76,7 +76,7 @@ def load(workdir: str | Path) -> Answer:
     Raises:
       UserError: there is none, or it is not finished.
     """
-    return laboratory.load(Path(workdir), warnings.warn)
+    return stored.load(Path(workdir), warnings.warn)
 
 
 def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:

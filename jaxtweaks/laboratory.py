@@ -2,31 +2,26 @@
 
 import platform
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from jaxtweaks import answers, provenance
+from jaxtweaks import answers, provenance, stored
 from jaxtweaks.answer import Answer
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
-from jaxtweaks.data.summary import without_images
-from jaxtweaks.errors import UserError
-from jaxtweaks.experiment import Experiment, build
-from jaxtweaks.study import derive
-from jaxtweaks.study.results import Results
-from jaxtweaks.study.studies.calls import Calls
+from jaxtweaks.experiment import Experiment
+from jaxtweaks.methods import method_of
 from jaxtweaks.sweep import devices
 from jaxtweaks.sweep import manifest as manifest_lib
 from jaxtweaks.sweep.claims import turn
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import for_console
-from jaxtweaks.sweep.training import Training
-from jaxtweaks.sweep.workdir import Workdir, describe_groups, differences, restore_groups
+from jaxtweaks.sweep.workdir import Workdir, describe_groups, restore_groups
 
 
 def run(
@@ -99,83 +94,11 @@ def run(
         workdir.unlock()
 
 
-def results(experiment: Experiment, path: Path, console: Console) -> tuple[Results, float] | None:
-    """What the folder `path` holds of an experiment, None unless all of its runs are finished.
-
-    Returns:
-      The results after the experiment's derivations, and the seconds that they took.
-
-    Raises:
-      UserError: the folder is another experiment's.
-    """
-    workdir = Workdir(path)
-    manifest = manifest_lib.read(workdir, lambda text: None)
-    if manifest is None:
-        return None
-    groups = restore_groups(manifest['groups'], experiment.runs) or []
-    if not groups:
-        _refuse(experiment, workdir)
-    found = [workdir.load_result(group, lambda text: None) for group in groups]
-    planned = {run.id for group in groups for run in group.runs}
-    if None in found or planned != {run.id for run in experiment.runs}:
-        return None
-    method = method_of(experiment, lambda text: console.print(Text(text, style='yellow')))
-    check_same_data(workdir, manifest, method.dataset)
-    measured = answers.measure(experiment, found, method.dataset)
-    seconds = sum(float(group['seconds']) for group in found)
-    return derive.derived(measured, experiment), seconds
-
-
 def estimate(experiment: Experiment, console: Console) -> str:
     """What an experiment costs on this machine, in words; '' if that is not known beforehand."""
     method = method_of(experiment, lambda text: console.print(Text(text, style='yellow')))
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
     return method.plan(experiment.runs, experiment.runs)[1]
-
-
-def load(path: Path, notify: Callable[[str], None]) -> Answer:
-    """The answer in a work folder; nothing is trained and nothing is written.
-
-    Args:
-      path: the work folder.
-      notify: is told of everything unexpected that is not an error.
-
-    Raises:
-      UserError: there is no experiment in it, or it is not finished.
-    """
-    workdir = Workdir(path)
-    config, manifest = workdir.read_json('config.json'), manifest_lib.read(workdir, notify)
-    if config is None or manifest is None:
-        raise UserError(f'{path}: holds no experiment (no config.json and manifest.json)')
-    experiment = build(_as_given(config))
-    groups = restore_groups(manifest['groups'], experiment.runs)
-    if groups is None:
-        _refuse(experiment, workdir)
-    found = [workdir.load_result(group, notify) for group in groups]
-    missing = len(experiment.runs) - sum(len(result['runs']) for result in found if result)
-    if missing:
-        raise UserError(f'{path}: {missing} of {len(experiment.runs)} runs are not finished')
-    summary = workdir.load_summary()
-    if summary is not None and summary['fingerprint'] == manifest['data']['fingerprint']:
-        dataset = without_images(summary)
-    else:  # of a version that kept none
-        dataset = method_of(experiment, notify).dataset
-    check_same_data(workdir, manifest, dataset)
-    return answers.gather(experiment, found, dataset, path)
-
-
-def _as_given(value: Any) -> Any:
-    """What was read from JSON with its lists as the tuples they were."""
-    if isinstance(value, dict):
-        return {key: _as_given(item) for key, item in value.items()}
-    return tuple(map(_as_given, value)) if isinstance(value, list) else value
-
-
-def method_of(experiment: Experiment, notify: Callable[[str], None]) -> Method:
-    """How the runs of an experiment are carried out, with its data loaded."""
-    if experiment.plain is None:
-        return Training(experiment.data, experiment.execution, notify)
-    return Calls(experiment.plain, experiment.data, notify)
 
 
 def _plan(
@@ -191,8 +114,8 @@ def _plan(
     if manifest is not None:
         old = restore_groups(manifest['groups'], runs) or []
         if not old:
-            _refuse(experiment, workdir)
-        check_same_data(workdir, manifest, method.dataset)
+            stored.refuse(experiment, workdir)
+        stored.check_same_data(workdir, manifest, method.dataset)
     planned = {run.id for group in old for run in group.runs}
     missing = [run for run in runs if run.id not in planned]
     new, cost = method.plan(missing, runs, processes)
@@ -208,26 +131,6 @@ def _plan(
         finished = sum(workdir.load_result(group, lambda text: None) is not None for group in old)
         plan += f', {finished} of {len(old)} groups finished before'
     return groups, f'{plan}, data: {method.dataset.label}, workdir: {workdir.path}'
-
-
-def check_same_data(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset) -> None:
-    """Whether the data are those that a work folder's results are of. Raises UserError."""
-    if manifest['data']['fingerprint'] != dataset.fingerprint:
-        raise UserError(
-            f'{workdir.path}: was made with other data ({manifest["data"]["label"]}, from '
-            f'{manifest["data"]["source"]}) than are found now ({dataset.label}, from '
-            f'{dataset.source}); give the same data or choose another --workdir'
-        )
-
-
-def _refuse(experiment: Experiment, workdir: Workdir) -> NoReturn:
-    frozen = workdir.read_json('config.json')
-    changed = differences(frozen, to_dict(experiment)) if frozen else ['config.json is missing']
-    changed = changed or ['the function of a registered tweak is another one now']
-    listed = '; '.join(changed[:8]) + (' …' if len(changed) > 8 else '')
-    raise UserError(
-        f'{workdir.path}: holds runs of another config ({listed}); choose another --workdir'
-    )
 
 
 def _freeze(

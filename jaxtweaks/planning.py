@@ -7,7 +7,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from jaxtweaks import laboratory
+from jaxtweaks import laboratory, stored
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.study import claims, tables
@@ -51,18 +51,18 @@ def run(
     """
     if not experiment.claims:
         raise UserError('--plan_seeds: the config has no claims to settle')
-    frozen = Workdir(path).read_json('config.json')
+    workdir, notify = Workdir(path), lambda text: console.print(Text(text, style='yellow'))
+    frozen = workdir.read_json('config.json')
     known = {key: frozen[key] for key in ('seeds', 'first_seed')} if frozen else {'seeds': PILOT}
     pilot = dataclasses.replace(experiment, **known)
-    found = laboratory.results(pilot, path, console)
-    if found is None:
+    there = stored.read(pilot, workdir, notify)
+    if there is None or there.missing:
         laboratory.run(pilot, path, console, command=command, dry_run=dry_run, quiet=quiet)
         if dry_run:
             return []
-        found = laboratory.results(pilot, path, console)
-    results, seconds = found
-    verdicts = claims.evaluate(experiment.claims, results)
-    needs = claims.seeds_needed(experiment.claims, results)
+        there = stored.read(pilot, workdir, notify)
+    answer = stored.answer(pilot, path, there, notify)
+    verdicts, needs = answer.verdicts, claims.seeds_needed(experiment.claims, answer.results)
     table = tables.seeds_table([verdict.to_dict() for verdict in verdicts], needs)
     console.print(table.to_rich(console.width))
     unsettled = [
@@ -70,7 +70,7 @@ def run(
         for need, verdict in zip(needs, verdicts, strict=True)
         if verdict.verdict == 'inconclusive'
     ]
-    for line in _advice(unsettled, pilot.seeds, seconds, more):
+    for line in _advice(unsettled, pilot.seeds, there.seconds, more):
         console.print(Text(line), soft_wrap=True)
     return needs
 

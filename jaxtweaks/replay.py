@@ -14,14 +14,12 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from jaxtweaks import experiment as experiment_lib
-from jaxtweaks import laboratory, provenance
+from jaxtweaks import provenance, stored
 from jaxtweaks.errors import UserError, did_you_mean
-from jaxtweaks.experiment import Experiment
-from jaxtweaks.sweep import manifest as manifest_lib
+from jaxtweaks.methods import method_of
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import for_console
-from jaxtweaks.sweep.workdir import Workdir, restore_groups
+from jaxtweaks.sweep.workdir import Workdir
 
 _LISTED = 12
 
@@ -43,21 +41,19 @@ def run(
     """
     notify = lambda text: console.print(Text(text, style='yellow'))
     workdir = Workdir(path)
-    manifest = manifest_lib.read(workdir, notify)
-    experiment = _frozen(workdir, data_dir)
-    if manifest is None:
-        raise UserError(f'{path}: has no {manifest_lib.NAME}; --workdir must be that of a sweep')
-    groups = restore_groups(manifest['groups'], experiment.runs)
-    if groups is None:
-        raise UserError(
-            f'{path}: manifest.json has runs that config.json does not; was one of them replaced?'
-        )
-    group, column = _find(groups, run_id)
-    stored = workdir.load_result(group, notify)
-    if stored is None:
+    experiment = stored.frozen(workdir)
+    if data_dir:
+        data = dataclasses.replace(experiment.data, dir=data_dir)
+        experiment = dataclasses.replace(experiment, data=data)
+    there = stored.read(experiment, workdir, notify)
+    if there is None:
+        raise UserError(f'{path}: has no manifest.json; --workdir must be that of a sweep')
+    number, column = _find(there.groups, run_id)
+    group, result = there.groups[number], there.found[number]
+    if result is None:
         raise UserError(f'{path}: there is no result of {run_id} yet; finish the sweep first')
-    method = laboratory.method_of(experiment, notify)
-    laboratory.check_same_data(workdir, manifest, method.dataset)
+    method = method_of(experiment, notify)
+    stored.check_same_data(workdir, there.manifest, method.dataset)
     run = group.runs[column]
     alone = dataclasses.replace(group, runs=(run,), shares=1)
     if not quiet:
@@ -70,20 +66,22 @@ def run(
             soft_wrap=True,
         )
     again = method.measure_again(alone, for_console(console, quiet))
-    found = list(differences(stored, column, again))
-    _say(run.id, found, _moved(manifest), console)
+    found = list(differences(result, column, again))
+    _say(run.id, found, _moved(there.manifest), console)
     return not found
 
 
-def differences(stored: Mapping[str, Any], column: int, again: Mapping[str, Any]) -> Iterator[str]:
+def differences(
+    recorded: Mapping[str, Any], column: int, again: Mapping[str, Any]
+) -> Iterator[str]:
     """In what the result of a group of one run differs from a column of another, a line each.
 
     Args:
-      stored: as `sweep.group.train_group` gives it.
+      recorded: as `sweep.group.train_group` gives it.
       column: which of its runs.
       again: the same, of one run.
     """
-    old, new = _leaves(stored, column), _leaves(again, 0)
+    old, new = _leaves(recorded, column), _leaves(again, 0)
     for name in dict.fromkeys([*old, *new]):
         if name not in new or name not in old:
             yield f'{name}: only {"on record" if name in old else "found now"}'
@@ -112,27 +110,13 @@ def _leaves(result: Mapping[str, Any], column: int) -> dict[str, np.ndarray]:
     return found
 
 
-def _frozen(workdir: Workdir, data_dir: str) -> Experiment:
-    """The experiment of a work folder's config.json."""
-    values = workdir.read_json('config.json')
-    if values is None:
-        raise UserError(
-            f'{workdir.path}: has no config.json; --workdir must be the folder of a sweep'
-        )
-    try:
-        found = experiment_lib.build(values)
-    except UserError as error:
-        raise UserError(
-            f'{workdir.path / "config.json"}: {error} (is it of another version of jaxtweaks?)'
-        ) from None
-    if data_dir:
-        found = dataclasses.replace(found, data=dataclasses.replace(found.data, dir=data_dir))
-    return found
-
-
-def _find(groups: list[Group], run_id: str) -> tuple[Group, int]:
-    """The group of a run, and its place in it."""
-    places = {run.id: (group, i) for group in groups for i, run in enumerate(group.runs)}
+def _find(groups: list[Group], run_id: str) -> tuple[int, int]:
+    """Which group a run is in, and its place in it."""
+    places = {
+        run.id: (number, i)
+        for number, group in enumerate(groups)
+        for i, run in enumerate(group.runs)
+    }
     found = [name for name in places if name.startswith(run_id)]
     if run_id in places:
         return places[run_id]
