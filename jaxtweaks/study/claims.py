@@ -123,23 +123,15 @@ def _verdict(
         if p <= alpha:
             notes.append(f'p = {p:.2g} alone, but not among {claims} claims (Holm)')
         notes += _settling(found, alpha / claims)
-    return Verdict(
-        claim=claim,
-        verdict=verdict,
-        effect=found.effect,
+    return dataclasses.replace(
+        _untested(claim, found, verdict, '; '.join(notes)),
         low=found.low,
         high=found.high,
-        what=found.what,
-        n=found.n,
-        dropped=found.dropped,
         p=p,
         p_adjusted=p_adjusted,
         p_permutation=found.p_permutation,
         smallest_permutation_p=statistics.smallest_permutation_p(found.n),
         seeds_for_permutation=enough,
-        measured=dict(found.measured),
-        published=dict(claim.published),
-        note='; '.join(notes),
     )
 
 
@@ -150,6 +142,11 @@ def _exact(claim: Claim, found: Finding) -> Verdict:
     else:
         verdict = 'supported' if found.deciding.mean() > 0 else 'contradicted'
         note = 'exact: nothing here is random'
+    return _untested(claim, found, verdict, note)
+
+
+def _untested(claim: Claim, found: Finding, verdict: str, note: str) -> Verdict:
+    """A verdict with what was measured, and nothing of intervals and tests."""
     return Verdict(
         claim=claim,
         verdict=verdict,
