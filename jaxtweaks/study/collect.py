@@ -80,14 +80,7 @@ def collect(
         chosen_epoch=chosen,
         diverged_at=diverged,
         classes=dataset.classes,
-        label_counts={
-            name: np.bincount(split.labels, minlength=classes).astype(np.int64)
-            for name, split in (
-                ('training', dataset.training),
-                ('validation', dataset.validation),
-                ('test', dataset.test),
-            )
-        },
+        label_counts=_label_counts(dataset),
         data_label=dataset.label,
         fallback=dataset.fallback,
         arrays=arrays,
@@ -95,6 +88,16 @@ def collect(
         labels={'validation': dataset.validation.labels, 'test': dataset.test.labels},
         plane=_plane(dataset),
     )
+
+
+def _label_counts(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Images of each class by split, int64 [classes] each."""
+    return {
+        name: np.bincount(getattr(dataset, name).labels, minlength=len(dataset.classes)).astype(
+            np.int64
+        )
+        for name in ('training', 'validation', 'test')
+    }
 
 
 def _room(shape: tuple[int, int], name: str, found: Sequence[dict[str, Any]]) -> np.ndarray:

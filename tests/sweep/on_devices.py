@@ -4,8 +4,8 @@ python on_devices.py FOLDER
 """
 
 import itertools
+import json
 import pathlib
-import pickle
 import sys
 
 import jax
@@ -14,7 +14,7 @@ from jax.sharding import NamedSharding
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.sweep import devices, layout
+from jaxtweaks.sweep import devices, files, layout
 from jaxtweaks.sweep.compiled import stack_runs
 from jaxtweaks.sweep.expand import expand, grid
 from jaxtweaks.sweep.group import Execution, Interrupted, train_group
@@ -87,4 +87,5 @@ if __name__ == '__main__':
     try:
         train(GROUP, here, folder / 'begun.ckpt', stop_after=6)
     except Interrupted:
-        (folder / 'found.pickle').write_bytes(pickle.dumps((whole, look(here))))
+        files.save_tree(folder / 'whole.result', whole)
+        (folder / 'seen.json').write_text(json.dumps(look(here)))

@@ -1,8 +1,8 @@
 """Several devices find what one finds, to the bit, and say nothing to each other meanwhile."""
 
+import json
 import os
 import pathlib
-import pickle
 import subprocess
 import sys
 
@@ -11,7 +11,7 @@ from on_devices import GROUP, machine, train
 from test_resume import assert_bitwise
 
 from jaxtweaks.config import trace
-from jaxtweaks.sweep import devices, memory
+from jaxtweaks.sweep import devices, files, memory
 from jaxtweaks.sweep.plan import Group, into_groups
 
 SCRIPT = pathlib.Path(__file__).with_name('on_devices.py')
@@ -26,7 +26,8 @@ def on_four(tmp_path_factory):
     environment = os.environ | {'XLA_FLAGS': flags, 'PYTHONPATH': str(ROOT)}
     command = [sys.executable, SCRIPT, folder]
     subprocess.run(command, env=environment, check=True, timeout=500)
-    return folder, *pickle.loads((folder / 'found.pickle').read_bytes())
+    seen = json.loads((folder / 'seen.json').read_text())
+    return folder, files.load_tree(folder / 'whole.result'), seen
 
 
 @pytest.fixture(scope='module')
@@ -38,9 +39,9 @@ def test_the_runs_are_spread_and_the_devices_are_on_their_own(on_four):
     _, _, seen = on_four
     assert seen['devices'] == seen['data'] == 4
     assert seen['axes'] == [{'runs': 4}]
-    assert seen['cut along'] == [('runs',)]
+    assert seen['cut along'] == [['runs']]
     names = ('init', 'advance', 'end_epoch', 'finish')
-    assert seen['compiled'] == sorted((name, 2, i) for name in names for i in range(4))
+    assert seen['compiled'] == sorted([name, 2, i] for name in names for i in range(4))
     assert seen['collectives'] == []
 
 
@@ -64,7 +65,7 @@ def test_what_four_devices_began_one_finishes(on_four, here):
 
 def test_every_device_has_as_much_to_do_as_the_others(on_four):
     _, _, seen = on_four
-    assert seen['groups'] == [(3, 3, 9)]
+    assert seen['groups'] == [[3, 3, 9]]
     assert seen['spread'] == [1, 2, 3, 4, 3, 4]
 
 
