@@ -13,6 +13,7 @@ from jaxtweaks.config.build import from_dict
 from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.study import figures, tables
+from jaxtweaks.study.choice import Choice
 from jaxtweaks.study.claim import Verdict
 from jaxtweaks.study.labelled import Labelled, labelled
 from jaxtweaks.study.results import Results
@@ -29,6 +30,7 @@ class Answer:
       measured: the measurements on named axes, as they were taken.
       results: the same after the experiment's derivations.
       verdicts: one for each claim.
+      choice: what a search chose; None if there was no search, or all runs diverged.
       table: a row for each setting.
       sheets: the tables of a study's own.
       rows: 'runs', one row a run; 'epochs' (or what else the curves run over), one row a run and
@@ -40,6 +42,7 @@ class Answer:
     measured: Results
     results: Results
     verdicts: list[Verdict]
+    choice: Choice | None
     table: Table
     sheets: list[Table]
     rows: dict[str, pa.Table]
@@ -54,6 +57,12 @@ class Answer:
     def metrics(self) -> dict[str, tuple[str, ...]]:
         """The names that `answer[…]` ('final') and `curve` take, beside gaps and complements."""
         return {'final': tuple(self.results.finals), 'curve': tuple(self.results.curves)}
+
+    @property
+    def tables(self) -> list[Table]:
+        """All but the verdicts: the study's own, what was chosen, and each setting's."""
+        chosen = [self.choice.table(self.results)] if self.choice else []
+        return [*self.sheets, *chosen, self.table]
 
     @property
     def verdict_table(self) -> Table:
@@ -95,7 +104,7 @@ class Answer:
 
     def show(self, console: Console) -> None:
         """Prints the table, the verdicts, and where the report is."""
-        for table in (*self.sheets, self.table):
+        for table in self.tables:
             console.print(table.to_rich(console.width))
         lines = verdict_lines([verdict.to_dict() for verdict in self.verdicts])
         # A terminal is better wrapped between words; a log has lines as long as they are.
@@ -114,6 +123,6 @@ class Answer:
     def _repr_html_(self) -> str:
         asked = self.experiment
         parts = [f'<p><b>{html.escape(asked.question or asked.name)}</b></p>']
-        parts += [table.to_html() for table in (*self.sheets, self.table)]
+        parts += [table.to_html() for table in self.tables]
         parts += [self.verdict_table.to_html()] if self.verdicts else []
         return ''.join(parts)

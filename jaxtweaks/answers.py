@@ -7,6 +7,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxtweaks import atomic, provenance
 from jaxtweaks.answer import Answer
 from jaxtweaks.config.build import to_dict
@@ -14,11 +16,12 @@ from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import summary
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.study import claims, derive, figures, report, tables
+from jaxtweaks.study.choice import choose
 from jaxtweaks.study.collect import collect
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.studies.study import Sheet
 from jaxtweaks.study.words import together, tweaks_of
-from jaxtweaks.sweep import export
+from jaxtweaks.sweep import export, search
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.workdir import Workdir
 
@@ -34,7 +37,7 @@ def gather(
       dataset: the data that was used; its images may be left out, see `data.summary`.
       folder: the work folder.
     """
-    runs, study = experiment.runs, experiment.plain
+    runs = experiment.runs
     measured = measure(experiment, found, dataset)
     rows = {}
     if axis := measured.axis:
@@ -45,13 +48,16 @@ def gather(
     results = derive.derived(measured, experiment)
     if experiment.derive:
         rows['derived'] = export.setting_rows(results.settings, results.seeds, results.finals)
-    metrics = experiment.table or (tuple(study.finals) if study else None)
+    choice = None
+    if experiment.search.rounds:
+        choice = choose(measured, experiment.runs[0].setting.train.select)
     return Answer(
         experiment,
         measured,
         results,
         claims.evaluate(experiment.claims, results),
-        tables.settings_table(results, metrics, names=dict(experiment.names)),
+        choice,
+        tables.settings_table(results, _listed(experiment), names=dict(experiment.names)),
         [tables.from_sheet(sheet) for sheet in _sheets(experiment)],
         rows,
         folder,
@@ -86,7 +92,7 @@ def write(
     described = [verdict.to_dict() for verdict in answer.verdicts]
     fields = [*measured.swept, *answer.results.swept]
     workdir.write_json('claims.json', _record(experiment, measured, fields, described))
-    shown = [*answer.sheets, answer.table]
+    shown = answer.tables
     texts = [table.to_markdown() for table in (*shown, answer.verdict_table)]
     atomic.write(workdir.path / 'tables.md', '\n'.join(texts).encode())
     if 'latex' in exports:
@@ -100,6 +106,7 @@ def write(
         _draw(experiment, answer.results, workdir.figures, kinds),
         shown,
         _meta(experiment, workdir, found),
+        _listed(experiment) if experiment.search.rounds else None,
     )
     return answer
 
@@ -107,9 +114,23 @@ def write(
 def measure(experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Dataset) -> Results:
     """The measurements on named axes, before the experiment's derivations. See `gather`."""
     study = experiment.plain
+    if experiment.search.rungs:
+        left = lambda group: {search.DROPPED: np.float32(group['left_at'])}
+        found = [group | {'finals': group['finals'] | left(group)} for group in found]
     measured = collect(experiment.runs, found, dataset, study.axis if study else 'epoch')
     exact = study is not None and study.exact
     return dataclasses.replace(measured, names=dict(experiment.names), exact=exact)
+
+
+def _listed(experiment: Experiment) -> tuple[str, ...] | None:
+    """The metrics of the table of settings; None for the usual ones."""
+    if experiment.table or experiment.plain:
+        return experiment.table or tuple(experiment.plain.finals)
+    if not experiment.search.rounds:
+        return None
+    # Of the test set a search tells only what it gives for the chosen setting.
+    dropped = (search.DROPPED,) if experiment.search.rungs else ()
+    return ('validation_accuracy', 'validation_loss', *dropped)
 
 
 def _record(
@@ -137,7 +158,7 @@ def _record(
 
 def config_digest(experiment: Experiment) -> str:
     """SHA-256, in hex, of all that a config says."""
-    text = json.dumps(to_dict(experiment), sort_keys=True)
+    text = json.dumps(to_dict(experiment.asked), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -22,11 +22,13 @@ from jaxtweaks.study.claim import Claim
 from jaxtweaks.study.derive.ensemble import Ensemble
 from jaxtweaks.study.derive.stopping import Stopping
 from jaxtweaks.study.figures import Figure
-from jaxtweaks.study.recorded import metrics_of
+from jaxtweaks.study.recorded import Recorded, metrics_of
 from jaxtweaks.study.studies.study import Study
-from jaxtweaks.sweep.expand import Point, expand
+from jaxtweaks.sweep import search as search_lib
+from jaxtweaks.sweep.expand import Point, Sweep, expand, parts_by_round, rounds
 from jaxtweaks.sweep.group import Execution
 from jaxtweaks.sweep.plan import Run, all_runs
+from jaxtweaks.sweep.search import Search
 
 SIZES = ('smoke', 'quick', 'paper')
 _ONE_FOR_ALL = tuple(f'data.{field}' for field in ('name', 'dir', 'download', 'fallback'))
@@ -54,6 +56,7 @@ class Experiment(Setting):
     )
     ensemble: Ensemble = dataclasses.field(default_factory=Ensemble)
     stopping: Stopping = dataclasses.field(default_factory=Stopping)
+    search: Search = dataclasses.field(default_factory=Search)
     figures: tuple[Figure, ...] = plain((), 'what to draw')
     claims: tuple[Claim, ...] = plain((), 'what to test')
     execution: Execution = dataclasses.field(default_factory=Execution)
@@ -71,17 +74,35 @@ class Experiment(Setting):
     @property
     def points(self) -> list[Point]:
         """The settings of the sweep, each by all the fields that are swept, none twice."""
-        found = expand(self.sweep)
-        swept = dict.fromkeys(name for point in found for name in point)
+        found = [point for points in self.points_by_round for point in points]
+        return list({tuple(point.items()): point for point in found}.values())
+
+    @property
+    def points_by_round(self) -> list[list[Point]]:
+        """The same, of each round of a search; all in one if there is none."""
+        parts = [expand(part) for part in parts_by_round(self.sweep)]
+        swept = dict.fromkeys(name for part in parts for point in part for name in point)
         base = {name: trace.get(self.base, name) for name in swept}
-        complete = [base | point for point in found]
-        return list({tuple(point.items()): point for point in complete}.values())
+        return [[base | point for point in part] for part in parts]
 
     @property
     def runs(self) -> list[Run]:
         """Every setting with every seed."""
+        return self.runs_of(self.points)
+
+    def runs_of(self, points: Sequence[Point]) -> list[Run]:
+        """Every one of these settings with every seed."""
         seeds = range(self.first_seed, self.first_seed + self.seeds)
-        return all_runs(self.base, self.points, seeds)
+        return all_runs(self.base, points, seeds)
+
+    @property
+    def asked(self) -> 'Experiment':
+        """The experiment as it was asked, without the rounds that a search has come to."""
+        return dataclasses.replace(self, sweep=parts_by_round(self.sweep)[0])
+
+    def grown(self, later: Sequence[Sweep]) -> 'Experiment':
+        """With the further rounds that its search has come to."""
+        return dataclasses.replace(self, sweep=rounds(self.sweep, *later)) if later else self
 
 
 def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
@@ -108,7 +129,11 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
     check_settings(settings)
     if study := experiment.plain:
         study.check_settings(settings)
-    points, recorded = derive_lib.plan(points, metrics_of(settings), experiment)
+    _check_search(experiment, settings)
+    recorded = metrics_of(settings)
+    if experiment.search.rungs:
+        recorded |= Recorded(finals=(search_lib.DROPPED,))
+    points, recorded = derive_lib.plan(points, recorded, experiment)
     figures_lib.check(experiment.figures, points, recorded)
     for metric in experiment.table:
         if metric not in recorded.all_finals:
@@ -122,6 +147,20 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
         epochs=recorded.epochs,
     )
     return experiment
+
+
+def _check_search(experiment: Experiment, settings: Sequence[Setting]) -> None:
+    """Whether what an experiment says of a search goes together. Raises UserError."""
+    search = experiment.search
+    search_lib.check(search, settings, experiment.points)
+    if search.rounds and experiment.plain:
+        raise UserError('search: chooses among networks that are trained; leave search.rounds at 0')
+    if search.rungs and (experiment.derive or experiment.claims):
+        what = 'derive' if experiment.derive else 'claims'
+        raise UserError(
+            f'search.rungs: the settings are trained unequally long, so {what} cannot compare '
+            'them; leave out one of the two'
+        )
 
 
 def _named(experiment: Experiment) -> tuple[Figure, ...]:

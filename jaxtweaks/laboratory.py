@@ -2,7 +2,7 @@
 
 import platform
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,18 @@ from jaxtweaks import answers, provenance, stored
 from jaxtweaks.answer import Answer
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
+from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.methods import method_of
+from jaxtweaks.study.choice import choose
+from jaxtweaks.study.words import count
 from jaxtweaks.sweep import devices
 from jaxtweaks.sweep import manifest as manifest_lib
 from jaxtweaks.sweep.claims import turn
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import for_console
+from jaxtweaks.sweep.search import closer
 from jaxtweaks.sweep.workdir import Workdir, describe_groups, restore_groups
 
 
@@ -62,29 +66,38 @@ def run(
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
     if dataset.fallback:
         console.print(Text(f'STAND-IN DATA: {dataset.label}', style='bold white on red'))
-    workdir = Workdir(path)
+    if processes > 1 and experiment.search.rungs:
+        raise UserError(
+            '--processes: the rungs of a search compare all runs, which one process must train; '
+            'leave it out, or search.rungs'
+        )
+    workdir, launch = Workdir(path), _launch(command)
     if not dry_run:
         workdir.lock(experiment.execution.patience_seconds if processes > 1 else None)
     try:
-        waits = lambda: quiet or notify('another process is making the plan; it is waited for')
-        # The first to come measures, and the others believe it.
-        with turn(workdir.claims, 'plan', waits):
-            manifest = manifest_lib.read(workdir, notify)
-            groups, plan = _plan(experiment, workdir, manifest, method, processes)
-            if not quiet or dry_run:
-                console.print(plan, highlight=False, markup=False, soft_wrap=True)
-            if dry_run:
-                return None
-            _freeze(experiment, workdir, manifest, groups, method, command)
-            reports_before = workdir.claims.taken('report')
         reporter = for_console(console, quiet)
-        groups = method.carry_out(groups, workdir, reporter)
+        while True:
+            # The first to come measures, and the others believe it.
+            waits = lambda: quiet or notify('another process is making the plan; it is waited for')
+            with turn(workdir.claims, 'plan', waits):
+                manifest = manifest_lib.read(workdir, notify)
+                experiment = experiment.asked.grown(manifest_lib.rounds(manifest))
+                groups, plan = _plan(experiment, workdir, manifest, method, processes)
+                if not quiet or dry_run:
+                    console.print(plan, highlight=False, markup=False, soft_wrap=True)
+                if dry_run:
+                    return None
+                _freeze(experiment, workdir, manifest, groups, method, launch)
+                reports_before = workdir.claims.taken('report')
+            groups = method.carry_out(groups, workdir, reporter)
+            found = [workdir.load_result(group, reporter.note) for group in groups]
+            if not _goes_on(experiment, workdir, found, method, reporter.note):
+                break
         with turn(workdir.claims, 'report'):
             digest = answers.config_digest(experiment)
             if digest in workdir.claims.notes('report', reports_before):
                 console.print('another process has written the report', highlight=False)
                 return None
-            found = [workdir.load_result(group, reporter.note) for group in groups]
             answer = answers.write(experiment, workdir, found, method, exports)
             workdir.claims.note('report', digest)
         if not quiet:
@@ -117,6 +130,7 @@ def _plan(
             stored.refuse(experiment, workdir)
         stored.check_same_data(workdir, manifest, method.dataset)
     planned = {run.id for group in old for run in group.runs}
+    _check_growth(experiment, planned)
     missing = [run for run in runs if run.id not in planned]
     new, cost = method.plan(missing, runs, processes)
     groups = old + new
@@ -127,10 +141,61 @@ def _plan(
     )
     if cost:
         plan += f', {cost}'
+    if more := experiment.search.rounds - len(experiment.points_by_round):
+        plan += f', then {count(more, "round")} of {experiment.search.samples} settings'
     if old:
         finished = sum(workdir.load_result(group, lambda text: None) is not None for group in old)
         plan += f', {finished} of {len(old)} groups finished before'
     return groups, f'{plan}, data: {method.dataset.label}, workdir: {workdir.path}'
+
+
+def _check_growth(experiment: Experiment, planned: Collection[str]) -> None:
+    """Whether runs are missing that a search has left no room for. Raises UserError."""
+    for points in experiment.points_by_round if experiment.search.rungs else ():
+        ids = {run.id for run in experiment.runs_of(points)}
+        if not ids.isdisjoint(planned) and not ids.issubset(planned):
+            raise UserError(
+                'search.rungs: settings were compared with one another and dropped, so no seeds or '
+                'settings can be added to them; choose another --workdir'
+            )
+
+
+def _goes_on(
+    experiment: Experiment,
+    workdir: Workdir,
+    found: Sequence[dict[str, Any]],
+    method: Method,
+    notify: Callable[[str], None],
+) -> bool:
+    """Whether a search has a further round to come; it is then in the manifest."""
+    rounds = experiment.points_by_round
+    if len(rounds) >= experiment.search.rounds:
+        return False
+    measured = answers.measure(experiment, found, method.dataset)
+    choice = choose(measured, experiment.runs[0].setting.train.select)
+    if choice is None:
+        notify('every run of the search has diverged, so there is nothing to look at more closely')
+        return False
+    with turn(workdir.claims, 'plan'):
+        manifest_lib.add_round(
+            workdir,
+            len(rounds) + 1,
+            closer(experiment.search, rounds[-1], choice.setting, len(rounds) + 1),
+        )
+    return True
+
+
+def _launch(command: str) -> dict[str, Any]:
+    """What there is to know of this launch, for the record."""
+    return {
+        'command': command,
+        'started': time.time(),
+        'commit': provenance.commit(),
+        'versions': provenance.versions(),
+        'device': provenance.device(),
+        'devices': devices.count(),
+        'host': platform.node(),
+    }
 
 
 def _freeze(
@@ -139,27 +204,20 @@ def _freeze(
     manifest: dict[str, Any] | None,
     groups: Sequence[Group],
     method: Method,
-    command: str,
+    launch: dict[str, Any],
 ) -> None:
     """Writes what this sweep is, before the first step."""
     launches = manifest['launches'] if manifest else []
-    launch = {
-        'command': command,
-        'started': time.time(),
-        'commit': provenance.commit(),
-        'versions': provenance.versions(),
-        'device': provenance.device(),
-        'devices': devices.count(),
-        'host': platform.node(),
-        'batchings_that_failed': method.failed,
-    }
-    workdir.write_json('config.json', to_dict(experiment))
+    if all(one['started'] != launch['started'] for one in launches):  # not a round of this one
+        launches = [*launches, launch | {'batchings_that_failed': method.failed}]
+    workdir.write_json('config.json', to_dict(experiment.asked))
     manifest_lib.write(
         workdir,
         {
-            'launches': [*launches, launch],
+            'launches': launches,
             'data': _describe(method.dataset),
             'groups': describe_groups(groups),
+            'rounds': manifest_lib.rounds(manifest),
         },
     )
 

@@ -61,7 +61,7 @@ def run(
         if dry_run:
             return []
         there = stored.read(pilot, workdir, notify)
-    answer = stored.answer(pilot, path, there, notify)
+    answer = stored.answer(path, there, notify)
     verdicts, needs = answer.verdicts, claims.seeds_needed(experiment.claims, answer.results)
     table = tables.seeds_table([verdict.to_dict() for verdict in verdicts], needs)
     console.print(table.to_rich(console.width))

@@ -48,6 +48,7 @@ def run(
     there = stored.read(experiment, workdir, notify)
     if there is None:
         raise UserError(f'{path}: has no manifest.json; --workdir must be that of a sweep')
+    experiment = there.experiment
     number, column = _find(there.groups, run_id)
     group, result = there.groups[number], there.found[number]
     if result is None:

@@ -15,7 +15,7 @@ from jaxtweaks.experiment import Experiment, build
 from jaxtweaks.methods import method_of
 from jaxtweaks.sweep import manifest as manifest_lib
 from jaxtweaks.sweep.plan import Group
-from jaxtweaks.sweep.workdir import Workdir, differences, restore_groups
+from jaxtweaks.sweep.workdir import Workdir, as_given, differences, restore_groups
 
 Notify = Callable[[str], None]
 
@@ -25,12 +25,14 @@ class Stored:
     """The record of a sweep, as far as it has come.
 
     Attributes:
+      experiment: what was asked, with all rounds that its search has come to.
       manifest: see `sweep.manifest`.
       groups: in the order of the manifest.
       found: the result of each group, None where there is none yet.
       missing: runs of the experiment without a result.
     """
 
+    experiment: Experiment
     manifest: dict[str, Any]
     groups: list[Group]
     found: list[dict[str, Any] | None]
@@ -52,7 +54,7 @@ def frozen(workdir: Workdir) -> Experiment:
     if values is None:
         raise UserError(f'{workdir.path}: holds no experiment (it has no config.json)')
     try:
-        return build(_as_given(values))
+        return build(as_given(values))
     except UserError as error:
         raise UserError(
             f'{workdir.path / "config.json"}: {error} (is it of another version of jaxtweaks?)'
@@ -73,23 +75,25 @@ def read(experiment: Experiment, workdir: Workdir, notify: Notify) -> Stored | N
     manifest = manifest_lib.read(workdir, notify)
     if manifest is None:
         return None
-    groups = restore_groups(manifest['groups'], experiment.runs)
+    experiment = experiment.grown(manifest_lib.rounds(manifest))
+    runs = experiment.runs
+    groups = restore_groups(manifest['groups'], runs)
     if groups is None:
         refuse(experiment, workdir)
     found = [workdir.load_result(group, notify) for group in groups]
     pairs = zip(groups, found, strict=True)
     finished = {run.id for group, result in pairs if result for run in group.runs}
-    missing = sum(run.id not in finished for run in experiment.runs)
-    return Stored(manifest, groups, found, missing)
+    missing = sum(run.id not in finished for run in runs)
+    return Stored(experiment, manifest, groups, found, missing)
 
 
-def answer(experiment: Experiment, path: Path, stored: Stored, notify: Notify) -> Answer:
-    """The answer of an experiment whose runs are all there.
+def answer(path: Path, stored: Stored, notify: Notify) -> Answer:
+    """The answer in a folder whose runs are all there.
 
     Raises:
       UserError: the folder keeps no summary of its data, and they are not found or not the same.
     """
-    workdir = Workdir(path)
+    workdir, experiment = Workdir(path), stored.experiment
     summary = workdir.load_summary()
     if summary is not None and summary['fingerprint'] == stored.manifest['data']['fingerprint']:
         dataset = without_images(summary)
@@ -115,8 +119,9 @@ def load(path: Path, notify: Notify) -> Answer:
     if stored is None:
         raise UserError(f'{path}: holds no experiment (it has no {manifest_lib.NAME})')
     if stored.missing:
-        raise UserError(f'{path}: {stored.missing} of {len(experiment.runs)} runs are not finished')
-    return answer(experiment, path, stored, notify)
+        runs = len(stored.experiment.runs)
+        raise UserError(f'{path}: {stored.missing} of {runs} runs are not finished')
+    return answer(path, stored, notify)
 
 
 def check_same_data(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset) -> None:
@@ -132,16 +137,9 @@ def check_same_data(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset
 def refuse(experiment: Experiment, workdir: Workdir) -> NoReturn:
     """Says in what the experiment of a folder is another one. Raises UserError."""
     kept = workdir.read_json('config.json')
-    changed = differences(kept, to_dict(experiment)) if kept else ['config.json is missing']
+    changed = differences(kept, to_dict(experiment.asked)) if kept else ['config.json is missing']
     changed = changed or ['the function of a registered tweak is another one now']
     listed = '; '.join(changed[:8]) + (' …' if len(changed) > 8 else '')
     raise UserError(
         f'{workdir.path}: holds runs of another config ({listed}); choose another --workdir'
     )
-
-
-def _as_given(value: Any) -> Any:
-    """What was read from JSON with its lists as the tuples they were."""
-    if isinstance(value, dict):
-        return {key: _as_given(item) for key, item in value.items()}
-    return tuple(map(_as_given, value)) if isinstance(value, list) else value

@@ -23,6 +23,7 @@ def write(
     figures: Sequence[tuple[str, str, bytes]],
     tables: Sequence[Table],
     meta: Mapping[str, Any],
+    metrics: Sequence[str] | None = None,
 ) -> Path:
     """Writes the report, whole or not at all.
 
@@ -35,6 +36,7 @@ def write(
       meta: title, question, document, command, config (dict), versions (dict), commit, device,
         data (dict: label, source, fingerprint, sizes), started (text or seconds since 1970),
         seconds, size. What is missing is left out of the page.
+      metrics: of the table of all runs; None for the usual ones.
 
     Returns:
       The path.
@@ -43,7 +45,7 @@ def write(
       UserError: the results lack a metric that they list.
     """
     path = Path(path)
-    atomic.write(path, render(results, verdicts, figures, tables, meta).encode())
+    atomic.write(path, render(results, verdicts, figures, tables, meta, metrics).encode())
     return path
 
 
@@ -53,6 +55,7 @@ def render(
     figures: Sequence[tuple[str, str, bytes]],
     shown: Sequence[Table],
     meta: Mapping[str, Any],
+    metrics: Sequence[str] | None = None,
 ) -> str:
     """The page as text. Arguments as of `write`; the same arguments give the same text."""
     return page.render(
@@ -67,7 +70,7 @@ def render(
         figures=[_figure(i, *figure) for i, figure in enumerate(figures, 1)],
         tables=list(shown),
         curves=report_curves.of(results),
-        runs=tables.runs_table(results, names=results.names),
+        runs=tables.runs_table(results, metrics, names=results.names),
     )
 
 

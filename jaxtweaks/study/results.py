@@ -32,6 +32,7 @@ LABELS = {
     'gradient_norm': 'norm of the gradient at the end',
     'gradient_variance': "variance of the batches' gradients at the end",
     'stop_epoch': 'epoch at which training stops',
+    'dropped_after': 'dropped after epoch, or 0',
     'stopped': 'share of runs that the rule stops',
     'test_error': 'test error',
     'regret': 'regret (test error − that of the best epoch)',

@@ -9,6 +9,7 @@ compares and freezes as JSON:
     product(a, b)      every setting of a with every one of b, b varying fastest
     zipped(a, b)       the first of a with the first of b, and so on
     union(a, b)        the settings of a, then those of b
+    rounds(a, b)       the same; b is what a search found to look at after a (`search.py`)
 """
 
 import sys
@@ -52,6 +53,16 @@ def zipped(*sweeps: Sweep) -> Sweep:
 def union(*sweeps: Sweep) -> Sweep:
     """One sweep after the other; a setting that comes twice counts once."""
     return ('union', *sweeps)
+
+
+def rounds(sweep: Sweep, *later: Sweep) -> Sweep:
+    """A sweep, and the later rounds of its search; a setting that comes twice counts once."""
+    return ('rounds', sweep, *later)
+
+
+def parts_by_round(sweep: Sweep) -> tuple[Sweep, ...]:
+    """What `rounds` was given; any other sweep alone."""
+    return tuple(sweep[1:]) if len(sweep) > 1 and sweep[0] == 'rounds' else (sweep,)
 
 
 def expand(sweep: Any, where: str = 'sweep') -> list[Point]:
@@ -157,4 +168,5 @@ _EXPANDERS: dict[str, Callable[[list, str], list[Point]]] = {
     'product': _expand_product,
     'zip': _expand_zip,
     'union': _expand_union,
+    'rounds': _expand_union,
 }

@@ -58,7 +58,9 @@ def train_group(
     execution: Execution,
     asked_to_stop: Callable[[], int],
     reporter: Reporter,
-) -> dict[str, Any]:
+    until: int | None = None,
+    counted: bool = False,
+) -> dict[str, Any] | None:
     """The results of the group's runs.
 
     Goes on from the checkpoint at `path` if there is one. The results do not depend on where a
@@ -72,10 +74,14 @@ def train_group(
       execution: how often to look up and to save.
       asked_to_stop: called after every chunk; the number of a signal, or 0 to go on.
       reporter: is told of progress.
+      until: the epoch after which the group waits for others; None for none.
+      counted: whether the reporter knows of what is done already.
 
     Returns:
+      None if the group waits for others, with its state saved; or a dict:
       'history' (metric to float32 [epochs, runs]), 'finals' (metric to float32 [runs]),
-      'confusion' int32 [runs, classes, classes], 'chosen_epoch' and 'diverged_at' int32 [runs],
+      'confusion' int32 [runs, classes, classes], 'chosen_epoch', 'diverged_at' and 'left_at' (the
+      stage at which the group's runs left the others, 0 if they did not) int32 [runs],
       'arrays' (name to [runs, …]), 'seconds' spent.
 
     Raises:
@@ -88,11 +94,15 @@ def train_group(
     runs, epochs = len(group.runs), program.static.train.epochs
     if at is None:
         at = checkpoint.Progress(compiled.init(hyper, seeds, data))
-    else:
+    elif not counted:
         reporter.resumed(_work_done(at, program, data) * runs)
     pace = _Pace(execution.chunk_seconds)
     clock = _Clock(at.seconds)
-    while at.epoch < epochs:
+    last = group.stage if group.leaves else epochs
+    target = last if until is None else min(until, last)
+    moved = False
+    while at.epoch < target:
+        moved = True
         shown = at.epoch + 1
         stop = min(at.done + pace.steps(), program.steps_per_epoch)
         with pace.measure(stop - at.done):
@@ -107,7 +117,7 @@ def train_group(
             work += evaluation_work(program, data)
             at.epoch, at.done = at.epoch + 1, 0
             if _all_done(at.state):
-                work += training_work(program, data) - _work_done(at, program, data)
+                work += _work_left(at, program, data)
                 at.skip_to(epochs)
         standing = runs, *_ended(at.state, runs)
         now = Now(shown, epochs, loss, accuracy, _best(at.history, runs), *standing)
@@ -119,7 +129,17 @@ def train_group(
             clock.saved()
         if stopping:
             raise Interrupted(stopping)
+    if at.epoch < last:
+        if moved:
+            checkpoint.save(path, at)
+        return None
+    if at.epoch < epochs:
+        reporter.finished(_work_left(at, program, data) * runs)
+        at.skip_to(epochs)
     found = jax.tree.map(np.asarray, compiled.finish(hyper, seeds, at.state, data))
+    if program.static.train.select == 'last':
+        found['chosen_epoch'] = np.full_like(found['chosen_epoch'], last)
+    found['left_at'] = np.full(len(group.padded()), group.stage if group.leaves else 0, np.int32)
     return _without_padding(group, at.history, found) | {'seconds': clock.seconds()}
 
 
@@ -141,6 +161,11 @@ def _work_done(at: checkpoint.Progress, program: Program, data: DeviceData) -> f
     """Work of one run up to a checkpoint, in images trained."""
     steps = at.epoch * program.steps_per_epoch + at.done
     return steps * program.static.train.batch_size + at.epoch * evaluation_work(program, data)
+
+
+def _work_left(at: checkpoint.Progress, program: Program, data: DeviceData) -> float:
+    """Work of one run from a checkpoint to the end, in images trained."""
+    return training_work(program, data) - _work_done(at, program, data)
 
 
 def _all_done(state: State) -> bool:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxtweaks.errors import UserError
+from jaxtweaks.sweep.expand import Sweep
 from jaxtweaks.sweep.plan import Group
-from jaxtweaks.sweep.workdir import Workdir, describe_groups
+from jaxtweaks.sweep.workdir import Workdir, as_given, describe_groups
 
 NAME = 'manifest.json'
 COPY = 'manifest.json.copy'
@@ -55,6 +56,19 @@ def write(workdir: Workdir, content: dict[str, Any]) -> None:
     """Writes the manifest and its copy."""
     for name in (NAME, COPY):
         workdir.write_json(name, content)
+
+
+def rounds(content: dict[str, Any] | None) -> tuple[Sweep, ...]:
+    """The further rounds that a search has come to; `content` may be None."""
+    return as_given((content or {}).get('rounds', []))
+
+
+def add_round(workdir: Workdir, number: int, sweep: Sweep) -> None:
+    """Adds the round of this number to a search, unless another process has done so."""
+    content = workdir.read_json(NAME)
+    later = content.get('rounds', [])
+    if len(later) < number - 1:
+        write(workdir, content | {'rounds': [*later, sweep]})
 
 
 def regroup(workdir: Workdir, groups: Sequence[Group], event: dict[str, Any]) -> None:

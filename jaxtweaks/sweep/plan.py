@@ -55,6 +55,8 @@ class Group:
       off: the traced tweaks left out of the program, see `config.trace.off_everywhere`.
       shares: parts of `size` runs, for as many devices. With fewer devices each trains several,
         one after the other, to the same bits.
+      stage: the epoch after which its runs were put together anew, see `compaction`; 0 for never.
+      leaves: whether its runs end there, while others go on.
     """
 
     runs: tuple[Run, ...]
@@ -62,6 +64,8 @@ class Group:
     batching: str
     off: frozenset[str]
     shares: int = 1
+    stage: int = 0
+    leaves: bool = False
 
     @property
     def static(self) -> Setting:
@@ -73,6 +77,7 @@ class Group:
         """Names the group's files."""
         parts = [run.id for run in self.runs] + [str(self.size), self.batching, *sorted(self.off)]
         parts += [f'{self.shares} shares'] if self.shares > 1 else []
+        parts += [f'{"leave" if self.leaves else "go on"} at {self.stage}'] if self.stage else []
         return hashlib.sha256(' '.join(parts).encode()).hexdigest()[:12]
 
     def padded(self) -> tuple[Run, ...]:
@@ -83,7 +88,8 @@ class Group:
 def halved(group: Group) -> list[Group]:
     """The runs of a group of two or more in groups of half its size."""
     size = math.ceil(group.size / 2)
-    return into_groups(group.runs, size, group.batching, group.off, group.shares)
+    halves = into_groups(group.runs, size, group.batching, group.off, group.shares)
+    return [dataclasses.replace(one, stage=group.stage, leaves=group.leaves) for one in halves]
 
 
 def all_runs(base: Setting, points: Sequence[Point], seeds: Iterable[int]) -> list[Run]:

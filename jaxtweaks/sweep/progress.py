@@ -41,6 +41,9 @@ class Reporter(Protocol):
     def group(self, text: str) -> None:
         """A group starts."""
 
+    def regrouped(self) -> None:
+        """The runs under way are put together in other groups, which start anew."""
+
     def resumed(self, work: float) -> None:
         """An earlier launch did so much of the group."""
 
@@ -67,6 +70,9 @@ class Silent:
         """See `Reporter`."""
 
     def group(self, text):
+        """See `Reporter`."""
+
+    def regrouped(self):
         """See `Reporter`."""
 
     def resumed(self, work):
@@ -105,6 +111,10 @@ class Lines(Silent):
         """See `Reporter`."""
         self._group = text
         self._sweep.group()
+
+    def regrouped(self):
+        """See `Reporter`."""
+        self._sweep.regrouped()
 
     def resumed(self, work):
         """See `Reporter`."""
@@ -158,6 +168,10 @@ class Live(Silent):
         self._sweep.group()
         self._bar.below = 'compiling …'
         self._bar.update(self._task, description=text)
+
+    def regrouped(self):
+        """See `Reporter`."""
+        self._sweep.regrouped()
 
     def resumed(self, work):
         """See `Reporter`."""
@@ -213,6 +227,10 @@ class _Sweep:
         """The next group starts."""
         self._before = tuple(map(sum, zip(self._before, self._now, strict=True)))
         self._now = (0, 0)
+
+    def regrouped(self) -> None:
+        """The runs are counted anew."""
+        self._before = self._now = (0, 0)
 
     def words(self, now: Now) -> str:
         """How the group under way stands, and what there is to say of the sweep."""

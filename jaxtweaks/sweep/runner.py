@@ -4,8 +4,10 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from typing import NamedTuple
 
-from jaxtweaks.sweep import files, manifest, memory
+from jaxtweaks.sweep import compaction, files, manifest, memory
+from jaxtweaks.sweep.compaction import Stages
 from jaxtweaks.sweep.group import Execution, train_group
 from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import Group, halved
@@ -20,11 +22,14 @@ def run_groups(
     machine: Machine,
     execution: Execution,
     reporter: Reporter,
+    stages: Stages,
 ) -> list[Group]:
     """Trains every group that has no result yet; results and checkpoints go to the workdir.
 
     A group that does not fit in the memory is halved, and so are the others of its program that
-    are not finished; the manifest says so before they begin.
+    are not finished; the manifest says so before they begin. At a stage the groups wait for one
+    another, and those whose runs go on become fewer, see `compaction`; several processes that share
+    the work pass over stages at which nothing is compared.
 
     Returns:
       The groups as they were trained.
@@ -39,18 +44,50 @@ def run_groups(
     with stop_on_signal() as asked_to_stop:
         reporter.begin(work, work - left)
         try:
-            while too_large := _train(
-                waiting, groups, workdir, machine, execution, asked_to_stop, reporter
-            ):
-                group, waiting, lacking = too_large
-                reporter.note(
-                    f'{group.size} runs side by side do not fit in the memory ({lacking}); their '
-                    'groups are halved'
-                )
-                groups, waiting = _halve(group, groups, waiting, lacking, workdir)
+            for part in _to_come(stages, waiting, workdir):
+                while too_large := _train(
+                    waiting, groups, workdir, machine, execution, asked_to_stop, reporter, part
+                ):
+                    group, waiting, lacking = too_large
+                    reporter.note(
+                        f'{group.size} runs side by side do not fit in the memory ({lacking}); '
+                        'their groups are halved'
+                    )
+                    groups, waiting = _halve(group, groups, waiting, lacking, workdir)
+                if part.until is not None:
+                    waiting = [one for one in waiting if not workdir.has_result(one)]
+                    groups, waiting = compaction.compact(
+                        groups, waiting, part.until, stages, workdir
+                    )
+                    reporter.regrouped()
         finally:
             reporter.end()
     return list(groups)
+
+
+class _Part(NamedTuple):
+    """A part of the training of all groups.
+
+    Attributes:
+      until: the epoch of the stage at its end; None for the last part.
+      first: of this launch.
+    """
+
+    until: int | None
+    first: bool
+
+
+def _to_come(stages: Stages, waiting: Sequence[Group], workdir: Workdir) -> list[_Part]:
+    """What is left to do, cut at the stages at which groups wait for one another."""
+    programs = [_program(group) for group in waiting]
+    fewer = not workdir.shared and len(set(programs)) < len(programs)
+    passed = max((group.stage for group in waiting), default=0)
+    wait = [epoch for epoch in stages.epochs if epoch > passed and (stages.compared or fewer)]
+    return [_Part(until, i == 0) for i, until in enumerate([*wait, None])]
+
+
+def _program(group: Group) -> tuple:
+    return group.static, group.size, group.batching
 
 
 def _train(
@@ -61,26 +98,32 @@ def _train(
     execution: Execution,
     asked_to_stop: Callable[[], int],
     reporter: Reporter,
+    part: _Part,
 ) -> tuple[Group, list[Group], str] | None:
-    """Trains the groups that wait, until there are no more or one does not fit in the memory.
+    """Carries out a part of the groups that wait, or until one does not fit in the memory.
 
     Returns:
       That one, all that are still without a result, and what the device said; None if all have one.
     """
     work = {group.id: machine.work(group) for group in waiting}
     elsewhere = lambda group: reporter.finished(work[group.id])
-    with closing(hand_out(waiting, workdir, asked_to_stop, elsewhere)) as handed:
+    if part.until is None:
+        handed = hand_out(waiting, workdir, asked_to_stop, elsewhere)
+    else:
+        handed = ((one, waiting) for one in waiting if not workdir.has_result(one))
+    with closing(handed):
         for group, left_over in handed:
             machine.keep_only(left_over)
             reporter.group(_place(group, groups))
             try:
-                _run_group(group, workdir, machine, execution, asked_to_stop, reporter)
+                _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part)
             except Exception as error:  # see `memory.is_exhausted`
                 if not memory.is_exhausted(error):
                     raise
                 if group.size == 1:
                     raise memory.one_run_too_large(error) from error
-                return group, list(left_over), memory.first_line(error)
+                left = [one for one in left_over if not workdir.has_result(one)]
+                return group, left, memory.first_line(error)
     return None
 
 
@@ -96,8 +139,7 @@ def _halve(
     The others of its program that wait would not fit either, and are halved too. Several processes
     that share the work each find out for themselves, and make the same halves.
     """
-    program = lambda group: (group.static, group.size, group.batching)
-    too_large = [one for one in waiting if program(one) == program(group)]
+    too_large = [one for one in waiting if _program(one) == _program(group)]
 
     def with_halves(old: Sequence[Group]) -> list[Group]:
         return [new for one in old for new in (halved(one) if one in too_large else [one])]
@@ -113,14 +155,14 @@ def _halve(
 def _place(group: Group, groups: Sequence[Group]) -> str:
     """Which group of how many, and if there is more than one program, of which."""
     words = f'group {groups.index(group) + 1}/{len(groups)}'
-    programs = list(dict.fromkeys((g.static, g.size, g.batching) for g in groups))
+    programs = list(dict.fromkeys(map(_program, groups)))
     if len(programs) in (1, len(groups)):
         return words
-    program = programs.index((group.static, group.size, group.batching)) + 1
+    program = programs.index(_program(group)) + 1
     return f'program {program}/{len(programs)}, {words}'
 
 
-def _run_group(group, workdir, machine, execution, asked_to_stop, reporter) -> None:
+def _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part) -> None:
     path = workdir.checkpoint_path(group)
     result = train_group(
         group,
@@ -130,7 +172,11 @@ def _run_group(group, workdir, machine, execution, asked_to_stop, reporter) -> N
         execution,
         asked_to_stop,
         reporter,
+        part.until,
+        counted=not part.first,
     )
+    if result is None:  # it waits for the others
+        return
     workdir.save_result(group, result)
     files.remove_generations(path)
 

@@ -16,11 +16,12 @@ from jaxtweaks.config import trace
 from jaxtweaks.config.check import check_batches, check_image, check_precision
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models, tweak
-from jaxtweaks.sweep import devices, layout, runner
+from jaxtweaks.sweep import compaction, devices, layout, runner
 from jaxtweaks.sweep.group import Execution, train_group
 from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import Group, Run
 from jaxtweaks.sweep.progress import Reporter, duration
+from jaxtweaks.sweep.search import Rungs, Search, share_of_epochs
 from jaxtweaks.sweep.workdir import Workdir
 
 
@@ -31,11 +32,16 @@ class Training:
     exact = False
 
     def __init__(
-        self, data: settings_lib.Data, execution: Execution, notify: Callable[[str], None]
+        self,
+        data: settings_lib.Data,
+        execution: Execution,
+        search: Search,
+        notify: Callable[[str], None],
     ):
         """`data`: what is trained on; `notify`: is told what happens while it is loaded."""
         self._machine = Machine(lambda config: data_lib.load(config, notify))
         self._execution = execution
+        self._search = search
         self._notify = notify
         self.failed: dict[str, str] = {}
         self.dataset = self._machine.dataset(data)
@@ -78,9 +84,16 @@ class Training:
         cost = layout.estimate(groups, probes, self._machine)
         each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
         # As long as the others do their part.
-        seconds = cost.seconds / min(processes, max(len(groups), 1))
+        seconds = self._share(missing) * cost.seconds / min(processes, max(len(groups), 1))
         words = f'about {max(cost.gibibytes, 0.01):.2g} GiB{each}, about {duration(seconds)}'
         return groups, words if groups else ''
+
+    def _share(self, runs: Sequence[Run]) -> float:
+        """The share of their epochs that these runs are trained for, if some are dropped."""
+        if not (self._search.rungs and runs):
+            return 1.0
+        settings = len({tuple(run.point.items()) for run in runs})
+        return share_of_epochs(self._search, settings, runs[0].setting.train.epochs)
 
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
         """See `Method`."""
@@ -91,7 +104,15 @@ class Training:
         self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter
     ) -> list[Group]:
         """See `Method`."""
-        return runner.run_groups(groups, workdir, self._machine, self._execution, reporter)
+        stages = Rungs(self._search.rungs, self._search.keep) if self._search.rungs else None
+        return runner.run_groups(
+            groups,
+            workdir,
+            self._machine,
+            self._execution,
+            reporter,
+            stages or compaction.Done.among(groups),
+        )
 
     def measure_again(self, group: Group, reporter: Reporter) -> dict[str, Any]:
         """See `Method`."""

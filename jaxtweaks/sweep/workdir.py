@@ -29,6 +29,11 @@ class Workdir:
         """The folder of the figures."""
         return self.path / 'figures'
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may be at work in it."""
+        return not isinstance(self.claims, claims.Alone)
+
     def checkpoint_path(self, group: Group) -> Path:
         """The state of a group under way."""
         return self.path / 'checkpoints' / f'{group.id}.ckpt'
@@ -161,6 +166,13 @@ def parse_json(data: bytes) -> Any:
     return content
 
 
+def as_given(value: Any) -> Any:
+    """What was read from JSON, with its lists as the tuples they were."""
+    if isinstance(value, dict):
+        return {key: as_given(item) for key, item in value.items()}
+    return tuple(map(as_given, value)) if isinstance(value, list) else value
+
+
 def _digest(content: dict[str, Any]) -> str:
     text = json.dumps(content, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
@@ -176,6 +188,7 @@ def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
             'batching': group.batching,
             'off': sorted(group.off),
             'runs': [run.id for run in group.runs],
+            **({'stage': group.stage, 'leaves': group.leaves} if group.stage else {}),
         }
         for group in groups
     ]
@@ -193,8 +206,9 @@ def restore_groups(described: Sequence[dict[str, Any]], runs: Sequence[Run]) -> 
     groups = []
     for group in described:
         members = tuple(by_id[run] for run in group['runs'])
-        off, shares = frozenset(group['off']), group.get('shares', 1)
-        groups.append(Group(members, group['size'], group['batching'], off, shares))
+        also = {key: group[key] for key in ('shares', 'stage', 'leaves') if key in group}
+        off = frozenset(group['off'])
+        groups.append(Group(members, group['size'], group['batching'], off, **also))
         if groups[-1].id != group['id']:
             raise UserError(
                 f'manifest.json: group {group["id"]} is not what its id says; restore the file or '
