@@ -86,6 +86,11 @@ class Experiment(Setting):
         return [[base | point for point in part] for part in parts]
 
     @property
+    def rounds_to_come(self) -> int:
+        """How many rounds of its search there are still to be."""
+        return max(0, self.search.rounds - len(self.points_by_round))
+
+    @property
     def runs(self) -> list[Run]:
         """Every setting with every seed."""
         return self.runs_of(self.points)

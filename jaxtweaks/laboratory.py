@@ -141,7 +141,7 @@ def _plan(
     )
     if cost:
         plan += f', {cost}'
-    if more := experiment.search.rounds - len(experiment.points_by_round):
+    if more := experiment.rounds_to_come:
         plan += f', then {count(more, "round")} of {experiment.search.samples} settings'
     if old:
         finished = sum(workdir.load_result(group, lambda text: None) is not None for group in old)
@@ -168,9 +168,9 @@ def _goes_on(
     notify: Callable[[str], None],
 ) -> bool:
     """Whether a search has a further round to come; it is then in the manifest."""
-    rounds = experiment.points_by_round
-    if len(rounds) >= experiment.search.rounds:
+    if not experiment.rounds_to_come:
         return False
+    rounds = experiment.points_by_round
     measured = answers.measure(experiment, found, method.dataset)
     choice = choose(measured, experiment.runs[0].setting.train.select)
     if choice is None:

@@ -16,10 +16,11 @@ import jaxtweaks as jt
 from jaxtweaks import api, app
 from jaxtweaks.config import settings, tweaks
 from jaxtweaks.data import own
+from jaxtweaks.sweep import search
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
-SWEEP, TWEAK, DATA, FOLDER, NOTEBOOK = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
+SWEEP, SEARCH, TWEAK, DATA, FOLDER, NOTEBOOK = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
 
 
 @pytest.fixture(autouse=True)
@@ -48,7 +49,7 @@ def call(capsys, *args):
     return code, *capsys.readouterr()
 
 
-@pytest.mark.parametrize('code', [SWEEP, TWEAK, DATA, FOLDER, NOTEBOOK])
+@pytest.mark.parametrize('code', [SWEEP, SEARCH, TWEAK, DATA, FOLDER, NOTEBOOK])
 def test_it_is_short(code):
     assert 0 < sum(bool(line.strip()) for line in code.splitlines()) < 30
     ast.parse(code)
@@ -84,6 +85,19 @@ def test_a_new_sweep_and_its_answer_in_a_notebook(folder, capsys):
         assert (left / name).stat().st_size > 0
     code, _, err = call(capsys, *args[:2], '--export=excel')
     assert (code, "--export: unknown kind 'excel'" in err) == (2, True)
+
+
+def test_a_search(folder, capsys):
+    (folder / 'configs' / 'tuned.py').write_text(SEARCH)
+    code, out, err = call(capsys, '--config=configs/tuned.py:smoke', '--config.seeds=1')
+    assert (code, err) == (0, ''), err
+    assert '9 settings × 1 seeds' in out
+    assert '15 settings × 1 seeds' in out
+    choice = jt.load('runs/tuned-smoke').choice
+    assert (choice.tried, choice.dropped) == (15, 6 + 4)
+    assert set(choice.setting) == {'optim.learning_rate', 'optim.weight_decay'}
+    assert 0 <= choice.test[0] <= 1
+    assert search.share_of_epochs(search.Search(rungs=(4, 12)), 9, 40) == 88 / 360
 
 
 def test_a_new_tweak(folder, capsys):
