@@ -42,6 +42,7 @@ def get_config(size=None):
     shares = {'smoke': (0.25, 1.0), 'quick': (0.1, 0.3, 1.0), 'paper': (0.025, 0.1, 0.3, 1.0)}
     arms = ARMS
     if config.size == 'quick':
+        config.seeds = 5  # three settle little, and there is time for more
         config.data.train_size = 2_500
         config.train.epochs = 8
     elif config.size == 'paper':

@@ -23,6 +23,7 @@ def get_config(size=None):
     config.question = 'What does batch norm change in a small CNN?'
     config.document = 'ROLE §5.3-5.4, Figures 3 and 5'
     if config.size == 'quick':
+        config.seeds = 5  # three settle little, and there is time for more
         config.data.train_size = 10_000
         config.train.epochs = 8
     config.sweep = grid('model.batch_norm', 'before', 'none')

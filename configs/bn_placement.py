@@ -23,6 +23,7 @@ def get_config(size=None):
     config.question = 'Does batch norm belong before or after the ReLU?'
     config.document = 'DEEPREG, batch normalisation'
     if config.size == 'quick':
+        config.seeds = 5  # three settle little, and there is time for more
         config.train.epochs = 8
     config.sweep = grid(BN, 'before', 'after', 'none')
     config.names = (

@@ -29,6 +29,7 @@ def get_config(size=None):
     config.model.name = 'mlp'
     config.train.batch_size, config.train.epochs = 128, 30
     if config.size == 'quick':
+        config.seeds = 5  # three settle little, and there is time for more
         config.data.train_size, config.data.validation_size = 1_000, 2_000
         config.data.test_size = 5_000
         config.train.batch_size, config.train.epochs = 32, 40

@@ -23,6 +23,8 @@ NONE = {INPUT: 0.0, HIDDEN: ((0.0, 0.0),)}
 def get_config(size=None):
     """See the module's docstring."""
     config = common.general_mlp('dropout_layers', size)
+    if config.size == 'quick':
+        config.seeds = 5  # three settle little, and there is time for more
     config.question = 'Does each layer want a drop rate of its own?'
     config.document = 'GENERAL, dropout on layers'
     large = config.model.hidden[0]

@@ -22,6 +22,8 @@ from configs import common
 def get_config(size=None):
     """See the module's docstring."""
     config = common.role_cnn('lr_large_initial', size)
+    if config.size == 'quick':
+        config.seeds = 5  # three settle little, and there is time for more
     config.question = 'Does a large learning rate at the start generalise better than a small one?'
     config.document = 'ROLE §4'
     common.cnn_to_anneal(config)

@@ -31,6 +31,8 @@ LABELS, SMOOTHING = 'noise.labels', 'noise.smoothing'
 def get_config(size=None):
     """See the module's docstring."""
     config = common.general_mlp('noise', size)
+    if config.size == 'quick':
+        config.seeds = 5  # three settle little, and there is time for more
     config.question = 'Does a little noise on inputs, weights or labels regularise?'
     config.document = 'GENERAL, applying noise'
     step = 2 if config.size == 'smoke' else 1

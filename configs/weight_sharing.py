@@ -27,6 +27,7 @@ def get_config(size=None):
     config.question = 'Does sharing weights help to generalise?'
     config.document = 'GENERAL, inductive bias via architecture: weight sharing'
     if config.size == 'quick':
+        config.seeds = 5  # three settle little, and there is time for more
         # A locally connected layer has a kernel for each of up to a thousand places.
         config.data.train_size, config.train.epochs = 2_000, 8
         config.model.channels, config.model.hidden = (4, 8), (64,)
