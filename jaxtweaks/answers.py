@@ -15,7 +15,7 @@ from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import summary
 from jaxtweaks.experiment import Experiment
-from jaxtweaks.study import claims, derive, figures, report, tables
+from jaxtweaks.study import claims, derive, figures, report, report_markdown, tables
 from jaxtweaks.study.choice import choose
 from jaxtweaks.study.collect import collect
 from jaxtweaks.study.results import Results
@@ -93,21 +93,15 @@ def write(
     fields = [*measured.swept, *answer.results.swept]
     workdir.write_json('claims.json', _record(experiment, measured, fields, described))
     shown = answer.tables
-    texts = [table.to_markdown() for table in (*shown, answer.verdict_table)]
-    atomic.write(workdir.path / 'tables.md', '\n'.join(texts).encode())
     if 'latex' in exports:
         written = tables.latex_document((*shown, answer.verdict_table))
         atomic.write(workdir.path / 'tables.tex', written.encode())
     kinds = ('png', 'svg', 'pdf') if 'pdf' in exports else ('png', 'svg')
-    report.write(
-        answer.report,
-        measured,
-        described,
-        _draw(experiment, answer.results, workdir.figures, kinds),
-        shown,
-        _meta(experiment, workdir, found),
-        _listed(experiment) if experiment.search.rounds else None,
-    )
+    drawn = _draw(experiment, answer.results, workdir.figures, kinds)
+    told = measured, described, drawn, shown, _meta(experiment, workdir, found)
+    atomic.write(workdir.path / 'report.md', report_markdown.render(*told).encode())
+    metrics = _listed(experiment) if experiment.search.rounds else None
+    report.write(answer.report, *told, metrics)
     return answer
 
 
@@ -175,12 +169,13 @@ def _sheets(experiment: Experiment) -> Sequence[Sheet]:
 
 def _draw(
     experiment: Experiment, results: Results, folder: Path, kinds: Sequence[str]
-) -> list[tuple[str, str, bytes]]:
+) -> list[report.Drawn]:
     drawn = []
     for figure in experiment.figures:
         sheet = figures.draw(figure, results)
         figures.save(sheet, folder, figure.name, kinds)
-        drawn.append((figure.title, figures.caption(figure, results), figures.svg(sheet)))
+        words = figure.title, figures.caption(figure, results)
+        drawn.append(report.Drawn(figure.name, *words, figures.svg(sheet)))
     return drawn
 
 
@@ -188,6 +183,8 @@ def _meta(
     experiment: Experiment, workdir: Workdir, found: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
     manifest = workdir.read_json('manifest.json')
+    launches = manifest['launches']
+    commits = dict.fromkeys(launch.get('commit', 'unknown') for launch in launches)
     return {
         'title': experiment.name,
         'question': experiment.question,
@@ -196,5 +193,6 @@ def _meta(
         'config': to_dict(experiment),
         'data': manifest['data'],
         'seconds': sum(float(group['seconds']) for group in found),
-        **manifest['launches'][-1],
+        **launches[-1],
+        'commit': ', then '.join(commits),
     }

@@ -13,7 +13,7 @@ from jaxtweaks.sweep import files
 _ROOT = Path(__file__).parents[2]
 _CONFIG = f'--config={tiny.__file__}'
 # Everything a launch leaves that must not depend on how often it was interrupted.
-_SAME_BYTES = ('runs.parquet', 'epochs.parquet', 'claims.json', 'tables.md', 'figures/curves.svg')
+_SAME_BYTES = ('runs.parquet', 'epochs.parquet', 'claims.json', 'figures/curves.svg')
 
 
 def arguments(workdir: Path, *more: str) -> list[str]:

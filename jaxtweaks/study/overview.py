@@ -42,6 +42,7 @@ class Line:
       note: what else to know.
       experiment, size, data: of what; `data` only if it stands in for other data.
       link: the report, relative to the overview; '' if there is none.
+      text: the same, of the report as Markdown.
     """
 
     document: str
@@ -62,6 +63,7 @@ class Line:
     size: str
     data: str
     link: str
+    text: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +171,7 @@ def markdown(shown: Sequence[Line], failed: Mapping[str, str], experiments: int)
                 escaped(f'{line.sentence} ({line.source})'),
                 *map(escaped, (line.effect, line.interval, line.seeds)),
                 *(escaped(words) or ABSENT for words in (line.measured, line.published)),
-                f'[{name}](<{line.link}>)' if line.link else name,
+                f'[{name}](<{line.text or line.link}>)' if line.text or line.link else name,
             ]
             text.append(f'| {" | ".join(cells)}{" (stand-in data)" if line.data else ""} |')
     return '\n'.join(text) + '\n'
@@ -186,7 +188,7 @@ def tally(shown: Sequence[Line], experiments: int) -> str:
 def _line(verdict: Mapping[str, Any], entry: Entry, folder: Path) -> Line:
     record, claim = entry.record, verdict['claim']
     effect, interval = verdict_words.effect_words(verdict)
-    report = entry.path / 'report.html'
+    report, text = entry.path / 'report.html', entry.path / 'report.md'
     exact = verdict['smallest_permutation_p'] is None
     left_out = f' ({verdict["dropped"]} left out)' if verdict['dropped'] else ''
     return Line(
@@ -208,6 +210,7 @@ def _line(verdict: Mapping[str, Any], entry: Entry, folder: Path) -> Line:
         size=record['size'],
         data=record['data'] if record['stand_in'] else '',
         link=_link(report, folder) if report.is_file() else '',
+        text=_link(text, folder) if text.is_file() else '',
     )
 
 

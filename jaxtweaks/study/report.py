@@ -1,26 +1,32 @@
 """The report of a study: one HTML file that opens from disk and needs nothing else."""
 
 import base64
-import datetime
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from jaxtweaks import atomic
-from jaxtweaks.study import page, report_curves, tables, verdict_words
+from jaxtweaks.study import page, report_curves, report_facts, tables, verdict_words
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.tables import Table
 from jaxtweaks.study.words import count
 
-FEW_SEEDS = 6  # below it no two-sided sign-flip p can reach 0.05
+
+class Drawn(NamedTuple):
+    """A figure: the name of its files, its title, what stands around it in words, and its SVG."""
+
+    name: str
+    title: str
+    caption: str
+    svg: bytes
 
 
 def write(
     path: str | Path,
     results: Results,
     verdicts: Sequence[Mapping[str, Any]],
-    figures: Sequence[tuple[str, str, bytes]],
+    figures: Sequence[Drawn],
     tables: Sequence[Table],
     meta: Mapping[str, Any],
     metrics: Sequence[str] | None = None,
@@ -31,7 +37,7 @@ def write(
       path: the HTML file.
       results: the measurements, for the list of all runs and the warnings.
       verdicts: what `Verdict.to_dict` gives, in order.
-      figures: (title, caption, SVG) of each figure.
+      figures: as they are to be shown.
       tables: the study's tables.
       meta: title, question, document, command, config (dict), versions (dict), commit, device,
         data (dict: label, source, fingerprint, sizes), started (text or seconds since 1970),
@@ -52,7 +58,7 @@ def write(
 def render(
     results: Results,
     verdicts: Sequence[Mapping[str, Any]],
-    figures: Sequence[tuple[str, str, bytes]],
+    figures: Sequence[Drawn],
     shown: Sequence[Table],
     meta: Mapping[str, Any],
     metrics: Sequence[str] | None = None,
@@ -61,13 +67,13 @@ def render(
     return page.render(
         'report.html',
         meta={**_NO_META, **meta},
-        facts=_facts(meta),
+        facts=report_facts.facts(meta),
         config=json.dumps(_plain(meta.get('config', {})), indent=2, ensure_ascii=False),
-        banner=_stand_in(results),
-        warnings=_warnings(results),
+        banner=report_facts.stand_in(results),
+        warnings=report_facts.warnings(results),
         verdicts=[_verdict(verdict) for verdict in verdicts],
         tally=_tally(verdicts),
-        figures=[_figure(i, *figure) for i, figure in enumerate(figures, 1)],
+        figures=[_figure(i, figure) for i, figure in enumerate(figures, 1)],
         tables=list(shown),
         curves=report_curves.of(results),
         runs=tables.runs_table(results, metrics, names=results.names),
@@ -77,8 +83,9 @@ def render(
 _NO_META = {'title': 'Study', 'question': '', 'document': '', 'command': ''}
 
 
-def _figure(i: int, title: str, caption: str, svg: bytes) -> dict[str, str]:
-    data = base64.b64encode(svg).decode()
+def _figure(i: int, drawn: Drawn) -> dict[str, str]:
+    data = base64.b64encode(drawn.svg).decode()
+    title, caption = drawn.title, drawn.caption
     return {
         'number': str(i),
         'title': title,
@@ -113,69 +120,6 @@ def _tally(verdicts: Sequence[Mapping[str, Any]]) -> str:
     kinds = [verdict['verdict'] for verdict in verdicts]
     parts = [f'{kinds.count(kind)} {kind}' for kind in verdict_words.ICONS if kind in kinds]
     return f'{count(len(kinds), "claim")}: {", ".join(parts)}.' if kinds else ''
-
-
-def _stand_in(results: Results) -> str:
-    return results.data_label.removeprefix('stand-in data: ') if results.fallback else ''
-
-
-def _warnings(results: Results) -> list[str]:
-    warnings = []
-    n = len(results.seeds)
-    if n < FEW_SEEDS and not results.exact:
-        warnings.append(
-            f'Few seeds: {n}. Intervals are wide, and by sign flips alone no claim can reach '
-            f'p < 0.05 with fewer than {FEW_SEEDS}.'
-        )
-    diverged = int(results.diverged.sum())
-    if diverged:
-        all_of = int(results.diverged.all(1).sum())
-        every = f' In {count(all_of, "setting")} every run diverged.' if all_of else ''
-        warnings.append(
-            f'{count(diverged, "run")} of {results.diverged.size} diverged: counted and shown, '
-            f'and left out of the means.{every}'
-        )
-    return warnings
-
-
-def _facts(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Name and value of everything else to know about the run."""
-    facts = [
-        (name, str(meta[name]))
-        for name in ('document', 'size', 'commit', 'device')
-        if meta.get(name)
-    ]
-    data = meta.get('data') or {}
-    facts += [(f'data: {name}', _words(value)) for name, value in data.items()]
-    if meta.get('started') not in (None, ''):
-        facts.append(('started', _time(meta['started'])))
-    if meta.get('seconds') is not None:
-        facts.append(('took', _duration(float(meta['seconds']))))
-    versions = meta.get('versions') or {}
-    return facts + [(name, str(version)) for name, version in versions.items()]
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ', '.join(f'{name} {_words(item)}' for name, item in value.items())
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f'{value:,}'
-    return str(value)
-
-
-def _time(started: Any) -> str:
-    if isinstance(started, int | float):
-        moment = datetime.datetime.fromtimestamp(started, datetime.UTC)
-        return f'{moment:%Y-%m-%d %H:%M:%S} UTC'
-    return str(started)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f'{seconds:.1f} s'
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f'{hours} h {minutes} min' if hours else f'{minutes} min {rest} s'
 
 
 def _plain(value: Any) -> Any:

@@ -54,6 +54,7 @@ def test_claims_stand_under_their_documents_in_order(runs):
         ('ROLE', 'a b'), ('ROLE', 'd'), ('MLP-BN', 'a b'), ('GENERAL', 'c'),
     ]  # fmt: skip
     assert found[0].link == '../a%20b/report.html'
+    assert found[0].text == ''
     assert found[0].seeds == '5 seeds (1 left out)'
     assert found[1].seeds == 'exact'
     assert found[3].data == 'digits (stand-in for CIFAR-10)'
@@ -87,6 +88,14 @@ def test_what_came_to_nothing_is_named(runs):
 
 def test_the_same_folders_give_the_same_bytes(runs):
     assert written(runs) == written(runs)
+
+
+def test_markdown_leads_to_markdown_if_there_is_any(runs):
+    (runs / 'c' / 'report.md').write_text('')
+    page, text = written(runs)
+    assert '(<../c/report.md>)' in text
+    assert '(<../d/report.html>)' in text
+    assert '../c/report.html' in page
 
 
 def test_the_markdown_has_a_row_for_each_claim(runs):

@@ -83,7 +83,7 @@ def report_page(tmp_path_factory):
         tmp_path_factory.mktemp('report') / 'report.html',
         results,
         verdicts,
-        [(figure.title, figures.caption(figure, results), picture)],
+        [report.Drawn(figure.name, figure.title, figures.caption(figure, results), picture)],
         [tables.settings_table(results)],
         meta,
     )

@@ -32,7 +32,7 @@ META = {
 
 def page(seeds=6, verdicts=(), meta=META, **options) -> str:
     results = sweep({'model.batch_norm': ('none', 'before')}, seeds=seeds, **options)
-    figures = [('Accuracy', 'Accuracy by epoch "quoted" <i>', SVG)]
+    figures = [report.Drawn('a', 'Accuracy', 'Accuracy by epoch "quoted" <i>', SVG)]
     return report.render(
         results, verdicts, figures, [tables.settings_table(results, ['test_accuracy'])], meta
     )
