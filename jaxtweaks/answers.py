@@ -25,6 +25,8 @@ from jaxtweaks.sweep import export, search
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.workdir import Workdir
 
+_KINDS = ('png', 'svg')  # of files of a figure that there always are
+
 
 def gather(
     experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Dataset, folder: Path
@@ -90,19 +92,26 @@ def write(
     if 'tensorboard' in exports:
         export.write_tensorboard(workdir.path / 'tensorboard', experiment.runs, measured.curves)
     described = [verdict.to_dict() for verdict in answer.verdicts]
-    fields = [*measured.swept, *answer.results.swept]
-    workdir.write_json('claims.json', _record(experiment, measured, fields, described))
     shown = answer.tables
     if 'latex' in exports:
         written = tables.latex_document((*shown, answer.verdict_table))
         atomic.write(workdir.path / 'tables.tex', written.encode())
-    kinds = ('png', 'svg', 'pdf') if 'pdf' in exports else ('png', 'svg')
+    kinds = (*_KINDS, 'pdf') if 'pdf' in exports else _KINDS
     drawn = _draw(experiment, answer.results, workdir.figures, kinds)
     told = measured, described, drawn, shown, _meta(experiment, workdir, found)
     atomic.write(workdir.path / 'report.md', report_markdown.render(*told).encode())
     metrics = _listed(experiment) if experiment.search.rounds else None
     report.write(answer.report, *told, metrics)
+    # Last: a collection takes an experiment for finished by it.
+    fields = [*measured.swept, *answer.results.swept]
+    workdir.write_json('claims.json', _record(experiment, measured, fields, described))
     return answer
+
+
+def files(experiment: Experiment) -> list[str]:
+    """What `write` leaves behind in any case, by its place in the work folder."""
+    figures = [f'figures/{figure.name}.{kind}' for figure in experiment.figures for kind in _KINDS]
+    return ['runs.parquet', *figures, 'report.md', 'report.html', 'claims.json']
 
 
 def measure(experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Dataset) -> Results:

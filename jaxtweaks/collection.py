@@ -193,5 +193,5 @@ def is_finished(experiment: Experiment, folder: Path) -> bool:
         and isinstance(record, dict)
         and record.get('commit') == commit
         and record.get('config') == answers.config_digest(experiment)
-        and (folder / 'report.html').is_file()
+        and all((folder / name).is_file() for name in answers.files(experiment))
     )

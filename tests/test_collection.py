@@ -109,6 +109,15 @@ def test_the_rest_goes_on_and_the_broken_one_is_named(capsys, configs, tmp_path,
     assert (root / 'two-smoke' / 'report.html').is_file()
     assert '3 claims of 3 experiments' in (folder / 'overview.md').read_text()
 
+    # A figure that is gone is drawn again.
+    figures = root / 'one-smoke' / 'figures'
+    there = sorted(figures.iterdir())
+    there[0].unlink()
+    _, out, _ = carry_out(capsys, configs, root)
+    assert '[1/3] one: finished before' not in out
+    assert '[3/3] two: finished before' in out
+    assert sorted(figures.iterdir()) == there
+
     # Other code: what it says of the old results is said anew.
     monkeypatch.setattr(provenance, 'commit', lambda: 'b' * 40)
     _, out, _ = carry_out(capsys, configs, root)
@@ -125,7 +134,7 @@ def test_what_a_config_says_is_escaped_and_only_our_script_runs(capsys, configs,
     assert 'http' not in page.replace('http-equiv', '')
     text = (folder / 'overview.md').read_text()
     assert '<script>' not in text.replace('\\<script\\>', '')
-    assert '[one:smoke](<../one-smoke/report.html>)' in text
+    assert '[one:smoke](<../one-smoke/report.md>)' in text
 
 
 def test_a_dry_run_lists_everything_and_writes_nothing(capsys, configs, tmp_path):

@@ -87,6 +87,7 @@ def collect(
         axis=axis,
         labels={'validation': dataset.validation.labels, 'test': dataset.test.labels},
         plane=_plane(dataset),
+        ids=np.array(ids).reshape(shape),
     )
 
 

@@ -135,6 +135,7 @@ class Results:
       labels: split name ('validation', 'test') to the classes of its images, int32 [N].
       plane: the data of a decision boundary, None if the inputs are not pairs of numbers.
       names: the config's words for 'field', 'field=value' or 'value'.
+      ids: what each run is called in files and by `--replay`, [K, S]; None for what is no run.
     """
 
     settings: tuple[dict[str, Any], ...]
@@ -155,6 +156,7 @@ class Results:
     labels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     plane: Plane | None = None
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ids: np.ndarray | None = None
 
     @property
     def swept(self) -> tuple[str, ...]:

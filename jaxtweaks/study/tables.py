@@ -274,6 +274,7 @@ def runs_table(
         'state',
         *(['epoch chosen'] if results.trained else []),
         *(metric_label(metric) for metric in metrics),
+        *(['run'] if results.ids is not None else []),
     )
     values = {metric: results.final(metric) for metric in metrics}
     rows, raw = [], []
@@ -285,6 +286,7 @@ def runs_table(
         state = f'diverged at step {step}' if step >= 0 else state
         epoch = int(results.chosen_epoch[k, s]) if state == 'finished' else None
         seed = int(results.seeds[s])
+        named = [] if results.ids is None else [str(results.ids[k, s])]
         rows.append(
             (
                 *(value_label(name, _value(setting, name), names) for name in swept),
@@ -292,12 +294,16 @@ def runs_table(
                 state,
                 *([ABSENT if epoch is None else str(epoch)] if results.trained else []),
                 *(metric_value(m, v) for m, v in zip(metrics, finals, strict=True)),
+                *named,
             )
         )
         keys = [_key(_value(setting, name)) for name in swept]
         keys += [seed, state] + [epoch] * results.trained
-        raw.append((*keys, *map(_key, finals)))
-    return Table(title, columns, tuple(rows), tuple(raw), f'Data: {results.data_label}.')
+        raw.append((*keys, *map(_key, finals), *named))
+    note = f'Data: {results.data_label}.'
+    if results.ids is not None and results.trained:
+        note += ' A run is trained again alone, and compared bit by bit, by --replay=RUN.'
+    return Table(title, columns, tuple(rows), tuple(raw), note)
 
 
 def verdict_table(verdicts: Sequence[Mapping[str, Any]], title: str = 'Verdicts') -> Table:

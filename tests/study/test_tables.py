@@ -1,5 +1,6 @@
 """Cells say what was measured; nothing in them is taken for markup."""
 
+import dataclasses
 import io
 import re
 
@@ -12,6 +13,7 @@ from scipy import stats
 
 from jaxtweaks.errors import UserError
 from jaxtweaks.study import tables
+from jaxtweaks.study.verdict_words import verdict_lines
 from jaxtweaks.study.words import metric_interval, named, number
 
 FIELDS = {'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')}
@@ -61,6 +63,10 @@ def test_every_run_is_listed_with_its_state():
     assert table.rows[0][2:5] == ('0', 'finished', '8')
     results.finals['train_loss'][0, 0] = np.nan
     assert tables.runs_table(results, ['train_loss']).rows[0][3] == 'missing'
+    ids = np.array([f'a{i}-s{s}' for i in range(4) for s in range(2)]).reshape(4, 2)
+    table = tables.runs_table(dataclasses.replace(results, ids=ids), ['train_loss'])
+    assert [row[-1] for row in table.rows[:3]] == ['a0-s0', 'a0-s1', 'a1-s0']
+    assert '--replay=RUN' in table.note
 
 
 def test_verdicts_read_in_the_unit_of_the_claim():
@@ -175,3 +181,19 @@ def test_html_shows_cells_as_they_are():
     assert '<td style="text-align:left">&lt;b&gt;&amp;</td>' in table.to_html()
     assert '<td style="text-align:right">1</td>' in table._repr_html_()
     assert table.to_dict() == {'a': ['<b>&'], 'b': [1.0]}
+
+
+def coloured(**environ):
+    environ = {'TERM': 'xterm-256color', **environ}
+    console = rich.console.Console(
+        file=io.StringIO(), force_terminal=True, width=200, _environ=environ
+    )
+    verdicts = [verdict(kind) for kind in ('supported', 'contradicted', 'inconclusive')]
+    console.print(tables.verdict_table(verdicts).to_rich())
+    console.print(verdict_lines(verdicts))
+    return re.findall(r'\x1b\[(?:[\d;]*;)?(?:3[0-8]|9[0-7])[;m]', console.file.getvalue())
+
+
+def test_colours_are_off_with_no_color():
+    assert len(coloured()) >= 6
+    assert coloured(NO_COLOR='1') == []

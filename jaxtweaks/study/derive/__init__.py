@@ -10,6 +10,7 @@ Its fields have names like those of a setting ('ensemble.size'), so that figures
 claims take them as they take a field that was swept. Several derivations follow one another.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -54,5 +55,5 @@ def plan(
 def derived(results: Results, experiment: 'Experiment') -> Results:
     """What the results become by `experiment.derive`; the results themselves if that is empty."""
     for name in experiment.derive:
-        results = DERIVATIONS[name].results(results, experiment)
+        results = DERIVATIONS[name].results(dataclasses.replace(results, ids=None), experiment)
     return results
