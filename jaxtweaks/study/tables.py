@@ -42,6 +42,7 @@ from jaxtweaks.study.words import (
 METRICS = (
     'test_accuracy', 'test_loss', 'validation_accuracy', 'validation_loss', 'gap_accuracy',
 )  # fmt: skip
+_SENTENCE = 30  # letters; a longer cell may be broken into lines
 _BRIEF = ('test_accuracy', 'validation_loss')
 
 
@@ -148,8 +149,15 @@ class Table:
         return '\n'.join(lines) + '\n'
 
     def to_latex(self) -> str:
-        """A LaTeX table (package booktabs) with its title as caption, ending in a newline."""
-        align = ''.join('r' if numeric else 'l' for numeric in self.numeric)
+        """A LaTeX table (package booktabs) with its title as caption, ending in a newline.
+
+        Columns of sentences are broken into lines, so that the table fits on a page.
+        """
+        places = range(len(self.columns))
+        long = [max((len(row[i]) for row in self.rows), default=0) > _SENTENCE for i in places]
+        wide = rf'p{{{0.5 / max(sum(long), 1):.2g}\linewidth}}'
+        kinds = zip(self.numeric, long, strict=True)
+        align = ''.join('r' if numeric else wide if text else 'l' for numeric, text in kinds)
         line = lambda cells: ' & '.join(map(latex.escaped, cells)) + r' \\'
         lines = [r'\begin{table}', r'\centering', rf'\caption{{{latex.escaped(self.title)}}}']
         lines += [rf'\begin{{tabular}}{{{align}}}', r'\toprule', line(self.columns), r'\midrule']

@@ -3,6 +3,8 @@
 import dataclasses
 import io
 import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
@@ -166,6 +168,22 @@ def test_latex_leaves_nothing_to_be_taken_for_a_command():
     body = text.partition(r'\midrule')[2].partition(r'\bottomrule')[0].strip()
     assert body.endswith(r'\\')
     assert len(re.findall(r'(?<!\\)&', body)) == 2
+
+
+@pytest.mark.skipif(not shutil.which('pdflatex'), reason='there is no pdflatex')
+def test_latex_takes_the_tables(tmp_path):
+    results = sweep(FIELDS, seeds=3)
+    verdicts = [verdict(kind) for kind in ('supported', 'contradicted', 'inconclusive')]
+    shown = tables.settings_table(results), tables.verdict_table(verdicts)
+    (tmp_path / 'tables.tex').write_text(tables.latex_document(shown))
+    (tmp_path / 'whole.tex').write_text(
+        r'\documentclass{article}\usepackage{booktabs,textcomp}'
+        r'\usepackage[landscape,margin=5mm]{geometry}'
+        r'\begin{document}\tiny\input{tables}\end{document}'
+    )
+    command = ['pdflatex', '-interaction=nonstopmode', '-halt-on-error', 'whole']
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stdout.decode()[-2000:]
 
 
 def test_every_table_of_a_sweep_is_plain_latex():
