@@ -36,6 +36,7 @@ from jaxtweaks.study.words import (
     metric_interval,
     metric_value,
     number,
+    together,
     value_label,
 )
 
@@ -57,6 +58,8 @@ class Table:
       raw: the same cells as numbers or strings to sort by; None sorts last.
       note: what to know when reading it; '' for nothing.
       brief: the columns that fit on a terminal; () for all.
+      settings: each row's setting in words; () if the rows are not settings.
+      fields: how many of the first columns it stands for where there is no room for them.
     """
 
     title: str
@@ -65,6 +68,8 @@ class Table:
     raw: tuple[tuple[Any, ...], ...]
     note: str = ''
     brief: tuple[str, ...] = ()
+    settings: tuple[str, ...] = ()
+    fields: int = 0
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -83,6 +88,8 @@ class Table:
             so. 0: everything is shown.
         """
         shown, left_out = self._that_fit(width)
+        if self.settings and 0 < width < self._room(shown):
+            return self._in_words().to_rich(width)
         widths = self._widths(shown, width)
         note = self.note
         if left_out:
@@ -101,6 +108,21 @@ class Table:
         for row in self.rows:
             table.add_row(*(rich.text.Text(row[i], style=_style(row[i])) for i in shown))
         return table
+
+    def _in_words(self) -> 'Table':
+        """The table with one column for the setting instead of one for each of its fields."""
+        after = slice(self.fields, None)
+        put = lambda rows: tuple(
+            (words, *row[after]) for words, row in zip(self.settings, rows, strict=True)
+        )
+        return dataclasses.replace(
+            self,
+            columns=('setting', *self.columns[after]),
+            rows=put(self.rows),
+            raw=put(self.raw),
+            brief=('setting', *self.brief) if self.brief else (),
+            settings=(),
+        )
 
     def _heading(self, i: int) -> str:
         return self.columns[i].partition(' (t')[0]  # a gap's definition is too long here
@@ -253,7 +275,13 @@ def settings_table(
     left_out = [metric_label(metric) for metric in metrics if metric not in _BRIEF]
     every = chosen or not results.trained
     brief = columns if every else tuple(name for name in columns if name not in left_out)
-    return Table(title, columns, tuple(rows), tuple(raw), note, brief)
+    words = [
+        together({name: setting[name] for name in _varied(results) if name in setting}, names)
+        for setting in results.settings
+    ]
+    return Table(
+        title, columns, tuple(rows), tuple(raw), note, tuple(brief), tuple(words), len(swept)
+    )
 
 
 def from_sheet(sheet: Sheet) -> Table:

@@ -21,9 +21,9 @@ from jaxtweaks.study.words import metric_interval, named, number
 FIELDS = {'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')}
 
 
-def printed(table, width=100) -> str:
+def printed(table, width=100, fitted=False) -> str:
     console = rich.console.Console(file=io.StringIO(), width=width)
-    console.print(table.to_rich())
+    console.print(table.to_rich(width if fitted else 0))
     return console.file.getvalue()
 
 
@@ -168,6 +168,22 @@ def test_latex_leaves_nothing_to_be_taken_for_a_command():
     body = text.partition(r'\midrule')[2].partition(r'\bottomrule')[0].strip()
     assert body.endswith(r'\\')
     assert len(re.findall(r'(?<!\\)&', body)) == 2
+
+
+def test_settings_of_many_fields_are_told_in_words_where_there_is_no_room():
+    fields = {
+        'optim.learning_rate': (0.001, 0.01), 'schedule.name': ('constant', 'triangular'),
+        'ensemble.kind': ('members', 'snapshots'), 'ensemble.combine': ('logits', 'votes'),
+        'train.batch_size': (8, 16), 'model.activation': ('relu', 'sigmoid'),
+    }  # fmt: skip
+    table = tables.settings_table(sweep(fields, seeds=2), ['test_accuracy'])
+    wide, narrow = printed(table, 200, fitted=True), printed(table, 80, fitted=True)
+    assert re.search('┃ learning rate +┃', wide)
+    assert re.search('┃ setting +┃', narrow)
+    assert max(map(len, narrow.splitlines())) <= 80
+    # No word is torn apart.
+    words = set(re.findall(r'[a-z]+', narrow))
+    assert {'snapshots', 'logits', 'sigmoid', 'constant', 'triangular'} <= words
 
 
 @pytest.mark.skipif(not shutil.which('pdflatex'), reason='there is no pdflatex')
