@@ -2,8 +2,8 @@
 
     python docs/results/publish.py runs
 
-Everything comes from the work folders as they are; by which command and of which data, stands in each
-report. Figures are reduced to 256 colours, which these hardly exceed.
+Everything comes from the work folders as they are; by which command and of which data, stands in
+each report. Figures are reduced to 256 colours, which these hardly exceed.
 """
 
 import argparse
