@@ -1,0 +1,92 @@
+"""A network of a program, applied without noise and measured."""
+
+import dataclasses
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from jaxtweaks.config import trace
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.nn import models
+from jaxtweaks.train import evaluate, precision
+from jaxtweaks.train.data import DeviceData, DeviceSplit, is_full, training_labels, used
+
+
+@dataclasses.dataclass(frozen=True)
+class Applied:
+    """The network of the settings of `static`.
+
+    Methods take `hyper`, the traced numbers of a run (see `config.trace.split`), and its seed.
+
+    Attributes:
+      static: the static part of the setting.
+      train_size: training images.
+      classes: number of classes.
+    """
+
+    static: Setting
+    train_size: int
+    classes: int
+
+    def setting(self, hyper: trace.Hyper) -> Setting:
+        """The whole setting."""
+        return trace.join(self.static, hyper)
+
+    def network(self, hyper: trace.Hyper) -> nn.Module:
+        """The Flax module."""
+        return models.build(self.setting(hyper), self.classes)
+
+    def at_rest(self, hyper: trace.Hyper, variables: dict[str, Any]) -> evaluate.Network:
+        """Images to logits, as at test."""
+        network = self.network(hyper)
+        return lambda x: network.apply(self.in_use(variables), x, train=False)
+
+    def in_use(self, variables: dict[str, Any]) -> dict[str, Any]:
+        """'params' and 'batch_stats' as a network is applied to them."""
+        params = precision.operands(variables['params'], self.static.train.precision)
+        return variables_of(variables) | {'params': params}
+
+    def evaluate(
+        self,
+        hyper: trace.Hyper,
+        variables: dict[str, Any],
+        data: DeviceData,
+        split: DeviceSplit,
+        keep_logits: bool = False,
+    ) -> dict[str, jax.Array]:
+        """A network ('params' and 'batch_stats') on a split, without noise: `evaluate.evaluate`."""
+        network = self.at_rest(hyper, variables)
+        return evaluate.evaluate(network, data, split, self.classes, keep_logits)
+
+    def evaluate_training(
+        self, hyper: trace.Hyper, seed: jax.Array, variables: dict[str, Any], data: DeviceData
+    ) -> dict[str, jax.Array]:
+        """`evaluate` on the first of the training images in use, and the labels trained on."""
+        count = min(self.static.train.train_eval_size, self.train_size)
+        shown = jax.tree.map(lambda leaf: leaf[:count], self.training(hyper, seed, data))
+        config = self.setting(hyper).data
+        times = None
+        if not is_full(config.share):
+            # A small share again and again. Counted, not gathered: the images stay those of all
+            # runs, so the network's products and their last bits do.
+            index = jnp.mod(jnp.arange(count), used(config, self.train_size))
+            times = jnp.zeros(count, jnp.int32).at[index].add(1)
+        network = self.at_rest(hyper, variables)
+        return evaluate.evaluate(network, data, shown, self.classes, times=times)
+
+    def training(self, hyper: trace.Hyper, seed: jax.Array, data: DeviceData) -> DeviceSplit:
+        """The training set with the labels it is trained on."""
+        labels = training_labels(self.setting(hyper).data, seed, data.training.labels, self.classes)
+        return dataclasses.replace(data.training, labels=labels)
+
+
+def variables_of(tree: dict[str, Any]) -> dict[str, Any]:
+    """'params' and 'batch_stats' of a state, or of what is kept beside it."""
+    return {name: tree[name] for name in ('params', 'batch_stats')}
+
+
+def named(split: str, measured: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Loss and accuracy of `evaluate.evaluate` under the names of a split."""
+    return {f'{split}_{key}': measured[key] for key in ('loss', 'accuracy')}

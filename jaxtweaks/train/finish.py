@@ -1,0 +1,187 @@
+"""What is found of a run at its end: its chosen parameters are tested, once."""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from jaxtweaks.config import trace
+from jaxtweaks.nn.dropout import is_off
+from jaxtweaks.nn.network import LINEARITY
+from jaxtweaks.rng import member_seed, stream_key
+from jaxtweaks.train import evaluate, measure
+from jaxtweaks.train.applied import Applied, named, variables_of
+from jaxtweaks.train.data import DeviceData
+from jaxtweaks.train.losses import cross_entropy
+
+# Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
+GRADIENT_BATCH = 100
+# Validation images on which the linearity of hidden units is measured (`train.linearity`).
+LINEARITY_IMAGES = 500
+
+State = dict[str, Any]
+
+
+def finish(
+    program: Applied, hyper: trace.Hyper, seed: jax.Array, state: State, data: DeviceData
+) -> dict[str, Any]:
+    """Tests the chosen parameters, once.
+
+    Returns:
+      'finals', scalars: 'train_loss', 'validation_loss', 'test_loss', each also as accuracy;
+      'test_calibration_error', 'weight_norm', 'small_weights', 'parameters' and what the
+      setting asks for besides, see `_also`;
+      'confusion' of the test set, int32 [classes, classes]; 'chosen_epoch', 1 for the first;
+      'diverged_at' as in the state, or the number of steps if only the last update ruined what
+      is tested;
+      'arrays', by name: 'calibration' of the test set, see `evaluate.calibration`, and what
+      the setting asks for.
+    """
+    if program.static.train.select == 'last':
+        chosen = state | {'epoch': jnp.int32(program.static.train.epochs)}
+    else:
+        chosen = state['best']
+    keep_logits = program.static.train.keep_logits
+    training = program.evaluate_training(hyper, seed, chosen, data)
+    validation = program.evaluate(hyper, chosen, data, data.validation, keep_logits)
+    test = program.evaluate(hyper, chosen, data, data.test, keep_logits)
+    finals = (
+        named('train', training)
+        | named('validation', validation)
+        | named('test', test)
+        | {
+            'test_calibration_error': evaluate.calibration_error(test['calibration']),
+            'test_overconfidence': evaluate.overconfidence(test['calibration']),
+            'weight_norm': measure.weight_norm(chosen['params']),
+            'small_weights': measure.small_weights(chosen['params']),
+            'parameters': jnp.float32(measure.count_parameters(chosen['params'])),
+        }
+    )
+    arrays = {'calibration': test['calibration']}
+    if keep_logits:
+        arrays |= {'validation_logits': validation['logits'], 'test_logits': test['logits']}
+    more_finals, more_arrays = _also(program, hyper, seed, state, chosen, data)
+    ruined = (state['diverged_at'] < 0) & ~jnp.isfinite(finals['test_loss'])
+    return {
+        'finals': finals | more_finals,
+        'arrays': arrays | more_arrays,
+        'confusion': test['confusion'],
+        'chosen_epoch': chosen['epoch'],
+        'diverged_at': jnp.where(ruined, state['step'], state['diverged_at']),
+    }
+
+
+def _also(
+    program: Applied,
+    hyper: trace.Hyper,
+    seed: jax.Array,
+    state: State,
+    chosen: dict[str, Any],
+    data: DeviceData,
+) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
+    """Final scalars and arrays that only some settings ask for.
+
+    Returns:
+      Scalars: 'stop_epoch' (patience), the epoch after which training stopped, or the last;
+      'ema_test_…'; 'snapshots_test_…' of the snapshots' averaged probabilities; 'mc_n_test_…';
+      'gradient_variance' and 'gradient_norm' of the unpenalised loss at the chosen parameters.
+      Arrays: 'ema_test_logits', 'snapshot_test_logits' [k, N, classes], 'grid_probabilities'
+      [G, classes], 'weight_histogram' and 'weight_edges'.
+    """
+    train, setting = program.static.train, program.setting(hyper)
+    finals, arrays = {}, {}
+    if 'best' in state and not is_off(setting.train.patience):
+        stopped = state['best']['stopped_at']
+        epoch = jnp.where(stopped > 0, stopped, train.epochs)
+        finals['stop_epoch'] = epoch.astype(jnp.float32)
+    if 'ema' in state:
+        average = variables_of(state) | {'params': state['ema']}
+        found = program.evaluate(hyper, average, data, data.test, train.keep_logits)
+        finals |= named('ema_test', found)
+        if train.keep_logits:
+            arrays['ema_test_logits'] = found['logits']
+    if 'snapshots' in state:
+        logits = lax.map(
+            lambda one: program.evaluate(hyper, one, data, data.test, True)['logits'],
+            state['snapshots'],
+        )
+        finals |= named('snapshots_test', _of_mean(logits, data.test.labels))
+        if train.keep_logits:
+            arrays['snapshot_test_logits'] = logits
+    if train.mc_samples:
+        sampled = _sampled(program, hyper, seed, chosen)
+        found = evaluate.monte_carlo(sampled, data, data.test, train.mc_samples)
+        for n, measured in found.items():
+            finals |= named(f'mc_{n}_test', measured)
+    if train.gradient_batches:
+        finals |= _gradients(program, hyper, seed, chosen, data)
+    if train.linearity:
+        finals['linearity'] = _linearity(program, hyper, chosen, data)
+    if data.grid is not None:
+        network = program.at_rest(hyper, chosen)
+        arrays['grid_probabilities'] = evaluate.probabilities(network, data, data.grid)
+    if train.weight_bins:
+        counts, edges = measure.weight_histogram(chosen['params'], train.weight_bins)
+        arrays |= {'weight_histogram': counts, 'weight_edges': edges}
+    return finals, arrays
+
+
+def _linearity(
+    program: Applied, hyper: trace.Hyper, chosen: dict[str, Any], data: DeviceData
+) -> jax.Array:
+    """How near to linear the hidden units are, the mean over layers; `nn.linearity`."""
+    images = data.standardised(data.validation.images[:LINEARITY_IMAGES])
+    _, found = program.network(hyper).apply(
+        variables_of(chosen), images, train=False, mutable=[LINEARITY]
+    )
+    return jnp.mean(jnp.stack(jax.tree.leaves(found)))
+
+
+def _gradients(
+    program: Applied, hyper: trace.Hyper, seed: jax.Array, chosen: dict[str, Any], data: DeviceData
+) -> dict[str, jax.Array]:
+    """Agreement of the gradients of the first batches of the training set, without noise."""
+    labels = program.training(hyper, seed, data).labels
+    size = min(GRADIENT_BATCH, program.train_size)
+
+    def gradient(i):
+        index = jnp.mod(i * size + jnp.arange(size), program.train_size)
+        x, y = data.standardised(data.training.images[index]), labels[index]
+
+        def loss_of(params):
+            network = program.at_rest(hyper, chosen | {'params': params})
+            return jnp.mean(cross_entropy(network(x), y))
+
+        return jax.grad(loss_of)(chosen['params'])
+
+    variance, norm = measure.gradient_moments(gradient, program.static.train.gradient_batches)
+    return {'gradient_variance': variance, 'gradient_norm': norm}
+
+
+def _sampled(program: Applied, hyper: trace.Hyper, seed: jax.Array, variables: dict[str, Any]):
+    """(mask number, batch number, images) to logits, as at test but with dropout."""
+    network = program.network(hyper)
+    member = member_seed(seed, program.setting(hyper).train.member)
+
+    def sampled(mask, batch, x):
+        key = jax.random.fold_in(stream_key(member, 'masks', mask), batch)
+        return network.apply(program.in_use(variables), x, train=False, rngs={'dropout': key})
+
+    return sampled
+
+
+def _of_mean(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
+    """Loss and accuracy of class probabilities averaged over networks.
+
+    Args:
+      logits: [networks, N, classes].
+      labels: [N].
+    """
+    mean = jax.nn.logsumexp(jax.nn.log_softmax(logits), 0) - math.log(len(logits))
+    chosen = jnp.take_along_axis(mean, labels[:, None], 1)[:, 0]
+    return {
+        'loss': -jnp.mean(chosen),
+        'accuracy': jnp.mean(jnp.argmax(mean, -1) == labels),
+    }
