@@ -21,6 +21,7 @@ from jaxtweaks.study.words import count
 from jaxtweaks.sweep import devices
 from jaxtweaks.sweep import manifest as manifest_lib
 from jaxtweaks.sweep.claims import turn
+from jaxtweaks.sweep.expand import parts_by_round
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import for_console
@@ -81,7 +82,8 @@ def run(
             waits = lambda: quiet or notify('another process is making the plan; it is waited for')
             with turn(workdir.claims, 'plan', waits):
                 manifest = manifest_lib.read(workdir, notify)
-                experiment = experiment.asked.grown(manifest_lib.rounds(manifest))
+                if manifest is not None:
+                    experiment = experiment.asked.grown(manifest_lib.rounds(manifest))
                 groups, plan = _plan(experiment, workdir, manifest, method, processes)
                 if not quiet or dry_run:
                     console.print(plan, highlight=False, markup=False, soft_wrap=True)
@@ -217,7 +219,7 @@ def _freeze(
             'launches': launches,
             'data': _describe(method.dataset),
             'groups': describe_groups(groups),
-            'rounds': manifest_lib.rounds(manifest),
+            'rounds': parts_by_round(experiment.sweep)[1:],
         },
     )
 

@@ -58,9 +58,9 @@ def write(workdir: Workdir, content: dict[str, Any]) -> None:
         workdir.write_json(name, content)
 
 
-def rounds(content: dict[str, Any] | None) -> tuple[Sweep, ...]:
-    """The further rounds that a search has come to; `content` may be None."""
-    return as_given((content or {}).get('rounds', []))
+def rounds(content: dict[str, Any]) -> tuple[Sweep, ...]:
+    """The further rounds that a search has come to."""
+    return as_given(content.get('rounds', []))
 
 
 def add_round(workdir: Workdir, number: int, sweep: Sweep) -> None:

@@ -16,7 +16,7 @@ from jaxtweaks.experiment import build
 from jaxtweaks.sweep import compaction, manifest, runner
 from jaxtweaks.sweep.compaction import Done
 from jaxtweaks.sweep.compiled import GroupProgram
-from jaxtweaks.sweep.expand import expand, grid
+from jaxtweaks.sweep.expand import expand, grid, rounds
 from jaxtweaks.sweep.group import Execution, Interrupted
 from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import all_runs, into_groups
@@ -364,6 +364,15 @@ def test_a_round_can_be_added(searched, tmp_path):
     second, _ = carried_out(tmp_path, experiment(search={'rounds': 2, 'samples': 3}))
     assert len(second.measured.settings) == 7
     np.testing.assert_array_equal(second.measured.final('validation_loss')[:4], before)
+
+
+def test_rounds_that_a_config_gives_are_trained(tmp_path):
+    rate = 'optim.learning_rate'
+    given = {'sweep': rounds(grid(rate, 0.1), grid(rate, 0.2, 0.3)), 'search': {}}
+    for _ in range(2):
+        answer, _ = carried_out(tmp_path, experiment(**given))
+        assert [point[rate] for point in answer.measured.settings] == [0.1, 0.2, 0.3]
+        assert np.isfinite(answer.measured.final('test_loss')).all()
 
 
 def test_a_search_in_which_all_diverge_ends(tmp_path):
