@@ -38,7 +38,9 @@ def get_config(size=None):
     config.document = 'GENERAL, regularization'
     config.init.scheme = 'glorot'
     config.penalty.l2_form = 'full'
-    if config.size == 'smoke':
+    if config.size == 'quick':
+        config.seeds = 5  # three settle little, and there is time for more
+    elif config.size == 'smoke':
         config.train.epochs = 4  # second differences need three
     config.train.weight_bins = 101
     config.train.linearity = True
