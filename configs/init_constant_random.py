@@ -50,6 +50,7 @@ def get_config(size=None):
             'hue': LAW,
             'where': random,
             'log_x': True,
+            'log_y': True,
         },
     )
     stuck = {'kind': 'level', 'metric': 'train_loss', 'level': 2.25, 'direction': 'above'}

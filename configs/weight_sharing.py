@@ -47,8 +47,8 @@ def get_config(size=None):
         (WHICH, 'network'),
         (f'{WHICH}={("cnn", hidden)}', 'convolutional'),
         (f'{WHICH}={("local", hidden)}', 'locally connected'),
-        (f'{WHICH}={("mlp", dense["cnn"])}', 'dense, parameters of the convolutional'),
-        (f'{WHICH}={("mlp", dense["local"])}', 'dense, parameters of the locally connected'),
+        (f'{WHICH}={("mlp", dense["cnn"])}', 'dense, as few parameters'),
+        (f'{WHICH}={("mlp", dense["local"])}', 'dense, as many parameters'),
     )
     config.table = ('parameters', 'train_accuracy', 'test_accuracy', '1-test_accuracy')
     config.figures = (
