@@ -11,6 +11,11 @@ all: its members share nothing but the data.
 Choices of this project: 8 members; 5 snapshots with one cycle each, from the rate of the others to
 nearly 0; decay 0.999 of the running average a step (`quick`: 0.98, for its fewer steps); the best
 M of a sweep are chosen on the validation set, not by k-fold cross-validation.
+
+Expected (quick, CIFAR-10 (JPEG q75), 3 seeds, 9 minutes on two CPU cores): 45.5 ± 0.8% for one
+network, 52.2 ± 0.6% for eight by their mean probabilities, 51.9% by logits, 51.5% by votes; the
+running average of the parameters 47.5%; all supported. Five snapshots of one run (43.7%) are no
+better than its last one (44.6%), which is inconclusive, and far below eight networks.
 """
 
 from configs import common

@@ -245,6 +245,8 @@ def metric_interval(metric: str, mean: float, half: float) -> str:
         return metric_value(metric, mean)
     if 0 < abs(mean) < 1e-3:
         return f'{mean:.2e} ± {half:.1e}'.replace('-', '−')
+    if abs(mean) >= 1e4:
+        return f'{number(mean)} ± {number(half)}'
     # As many decimals as show two digits of the half width; never less than 2.
     decimals = 2 if half <= 0 else max(2, min(6, 1 - math.floor(math.log10(half))))
     return f'{mean:.{decimals}f} ± {half:.{decimals}f}'.replace('-', '−')

@@ -133,6 +133,8 @@ def test_numbers_are_short(value, words):
 def test_intervals_show_two_digits_of_the_half_width():
     assert metric_interval('train_loss', 1.23456, 0.0123) == '1.235 ± 0.012'
     assert metric_interval('train_loss', 1.23456, np.nan) == '1.235'
+    assert metric_interval('train_loss', 88_818_866.67, 38_510_459.73) == '8.88e7 ± 3.85e7'
+    assert metric_interval('parameters', 1_250_858.0, 0.0) == '1,250,858'
 
 
 def test_a_number_alone_takes_the_name_of_its_field():
