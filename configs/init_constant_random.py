@@ -8,10 +8,10 @@ from 1e-4 to 1. All of them are one program: scheme, law and σ are traced.
 Choices of this project: see `common.role_cnn`; "does not train" is read as a training loss at the
 end that is not below 2.25, where a network that has learned nothing stands at log 10 = 2.303.
 
-Expected (quick, CIFAR-10 (JPEG q75), 3 seeds, 5 minutes on two CPU cores): all 0 and σ = 1e-4 do not
-train (supported). All 1 and σ = 1 neither, with losses of 1e8 and 2e4 that scatter so much that three
-seeds leave it inconclusive. The best σ is 0.1 for every seed (40% on test), outside the document's
-[0.03, 0.07] (31 to 38%): inconclusive.
+Expected (quick, CIFAR-10 (JPEG q75), 3 seeds, 5 minutes on two CPU cores): all 0 and σ = 1e-4 do
+not train (supported). All 1 and σ = 1 neither, with losses of 1e8 and 2e4 that scatter so much that
+three seeds leave it inconclusive. The best σ is 0.1 for every seed (40% on test), outside the
+document's [0.03, 0.07] (31 to 38%): inconclusive.
 """
 
 from configs import common
