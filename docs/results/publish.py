@@ -29,9 +29,9 @@ def main() -> None:
 
 
 def publish(work: Path, target: Path) -> None:
-    """One experiment: its report with the first of its figures."""
+    """One experiment: its report with the first of its figures, and no path of the machine."""
     shutil.rmtree(target, ignore_errors=True)
-    text = (work / 'report.md').read_text()
+    text = re.sub(r'^- data: source: .*\n', '', (work / 'report.md').read_text(), flags=re.M)
     first, *others = FIGURE.findall(text) or [None]
     if first is not None:
         end = FIGURE.search(text).end()
