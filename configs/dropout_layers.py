@@ -9,6 +9,11 @@ be judged.
 Choices of this project: see `common.general_mlp`; "different rates help" is asked of the best known
 mix (Srivastava et al. 2014: 0.2 on the input, 0.5 on hidden layers) against one rate for all; the
 small network has an eighth of the units.
+
+Expected (quick, MNIST, 5 seeds, 3 minutes on two CPU cores): this network does not overfit enough
+to gain by dropout: 90.6 ± 0.3% without is the best of all. Different rates (0.2 on the input, 0.5
+on hidden layers) are worse than none (86.8 ± 1.2%, contradicted) and better than 0.5 for all (79.4
+± 3.3%, supported); the rest is inconclusive.
 """
 
 from configs import common
