@@ -1,5 +1,6 @@
 """The runs axis: the functions of one network, mapped over the runs of a group and compiled."""
 
+import dataclasses
 import functools
 import hashlib
 import os
@@ -58,6 +59,23 @@ def stack_runs(runs: Sequence[Run], off: frozenset[str]) -> tuple[trace.Hyper, n
     return columns, np.asarray([run.seed for run in runs], np.uint32)
 
 
+@dataclasses.dataclass(frozen=True)
+class _Function:
+    """What is compiled of a program: a function over the runs, and how.
+
+    Attributes:
+      name: of the method.
+      f: the function.
+      donate: arguments whose memory is used again.
+      options: of the compiler; those it does not know are left out.
+    """
+
+    name: str
+    f: Callable
+    donate: tuple[int, ...] = ()
+    options: dict[str, Any] = dataclasses.field(default_factory=lambda: _FAST_CPU)
+
+
 class GroupProgram:
     """Trains a fixed number of runs side by side; each method compiles at its first call.
 
@@ -87,7 +105,7 @@ class GroupProgram:
     def init(self, hyper: trace.Hyper, seeds: np.ndarray, data: DeviceData) -> State:
         """The states before the first step."""
         f = _over_runs(self.program.init, 2, 'map')
-        return self._call('init', f, (hyper, seeds), (data,), options=_QUICK_COMPILE)
+        return self._call(_Function('init', f, (), _QUICK_COMPILE), (hyper, seeds), (data,))
 
     def advance(
         self,
@@ -102,22 +120,22 @@ class GroupProgram:
         """Steps `start` … `stop` − 1 of an epoch. The memory of `state` is used again."""
         f = _over_runs(self.program.advance, 3, self._batching)
         numbers = (np.int32(epoch), np.int32(start), np.int32(stop))
-        return self._call('advance', f, (hyper, seeds, state), (data, *numbers), donate=(2,))
+        return self._call(_Function('advance', f, (2,)), (hyper, seeds, state), (data, *numbers))
 
     def end_epoch(
         self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData, epoch: int
     ) -> tuple[State, dict[str, jax.Array]]:
         """Evaluates and keeps the best parameters; metrics by name, [runs] each."""
         f = _over_runs(self.program.end_epoch, 3, self._batching)
-        args = (hyper, seeds, state), (data, np.int32(epoch))
-        return self._call('end_epoch', f, *args, donate=(2,))
+        own, shared = (hyper, seeds, state), (data, np.int32(epoch))
+        return self._call(_Function('end_epoch', f, (2,)), own, shared)
 
     def finish(
         self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
     ) -> dict[str, Any]:
         """The final figures of the chosen parameters, see `Program.finish`; [runs, …] each."""
         f = _over_runs(self.program.finish, 3, self._batching)
-        return self._call('finish', f, (hyper, seeds, state), (data,))
+        return self._call(_Function('finish', f), (hyper, seeds, state), (data,))
 
     def memory(self) -> int:
         """Bytes that a device needs for the most demanding method so far, beside the data."""
@@ -127,20 +145,12 @@ class GroupProgram:
         # Cutting the states into parts and joining them needs them twice.
         return one if self._threads == 1 else one * self._threads + state * self._threads
 
-    def _call(
-        self,
-        name: str,
-        f: Callable,
-        own: tuple,
-        shared: tuple,
-        donate: tuple[int, ...] = (),
-        options: dict[str, Any] = _FAST_CPU,
-    ) -> Any:
+    def _call(self, function: _Function, own: tuple, shared: tuple) -> Any:
         """f(*own, *shared) on all devices; `own` has the runs as first axis."""
         runs = _runs(own)
         shares = runs // (self._share or runs)
         if devices.count() == 1 and shares == 1:
-            return self._threaded(name, f, own, shared, donate, options)
+            return self._threaded(function, own, shared)
         over = devices.spread(shares)
         own = jax.device_put(own, over)
         numbers = range(over.num_devices)
@@ -149,49 +159,33 @@ class GroupProgram:
         done = []
         for number, (mine, copies) in enumerate(shards):
             parts = _cut(mine, shares // len(shards))
-            parts = [self._run(name, f, part, copies, donate, options, number) for part in parts]
+            parts = [self._run(function, part, copies, number) for part in parts]
             done.append(_joined(parts, runs // len(shards)))
         return jax.tree.map(lambda *parts: _whole(parts, over), *done)
 
-    def _threaded(
-        self,
-        name: str,
-        f: Callable,
-        own: tuple,
-        shared: tuple,
-        donate: tuple[int, ...],
-        options: dict[str, Any],
-    ) -> Any:
+    def _threaded(self, function: _Function, own: tuple, shared: tuple) -> Any:
         """f(*own, *shared) on one device, in threads if so chosen."""
-        if self._threads == 1 or name == 'init':
-            return self._run(name, f, own, shared, donate, options)
+        if self._threads == 1 or function.name == 'init':
+            return self._run(function, own, shared)
         runs = _runs(own)
         parts = _cut(own, min(self._threads, runs))
-        call = lambda part: jax.block_until_ready(self._run(name, f, part, shared, donate, options))
-        compiled = (name, _runs(parts[0]), 0) in self._executables
+        call = lambda part: jax.block_until_ready(self._run(function, part, shared))
+        compiled = (function.name, _runs(parts[0]), 0) in self._executables
         done = [] if compiled else [call(parts[0])]
         with ThreadPoolExecutor(len(parts)) as pool:
             done += pool.map(call, parts[len(done) :])
         return _joined(done, runs)
 
-    def _run(
-        self,
-        name: str,
-        f: Callable,
-        own: tuple,
-        shared: tuple,
-        donate: tuple[int, ...],
-        options: dict[str, Any],
-        device: int = 0,
-    ) -> Any:
+    def _run(self, function: _Function, own: tuple, shared: tuple, device: int = 0) -> Any:
         """f(*own, *shared) on the device of this number, on which the arrays lie."""
-        args, key = (*own, *shared), (name, _runs(own), device)
+        args, key = (*own, *shared), (function.name, _runs(own), device)
         if key not in self._executables:
-            jitted = self._jitted.setdefault(name, jax.jit(f, donate_argnums=donate))
+            jitted = jax.jit(function.f, donate_argnums=function.donate)
+            jitted = self._jitted.setdefault(function.name, jitted)
             lowering = conv.lowering(_LOWERING_OF.get(self._batching, 'loop'))
             with lowering, precision.products(self.program.static.train.precision):
                 lowered = jitted.lower(*args)
-            self._executables[key] = _compile(lowered, options, device)
+            self._executables[key] = _compile(lowered, function.options, device)
         return self._executables[key](*args)
 
 
