@@ -7,6 +7,7 @@ each report. Figures are reduced to 256 colours, which these hardly exceed.
 """
 
 import argparse
+import json
 import re
 import shutil
 from pathlib import Path
@@ -24,8 +25,12 @@ def main() -> None:
     runs = parser.parse_args().runs
     for overview in sorted(runs.glob('overview*/overview.md')):
         put(overview.read_text(), HERE / overview.parent.name / overview.name)
-    for report in sorted(runs.glob('*/report.md')):
-        publish(report.parent, HERE / report.parent.name)
+    works = sorted(report.parent for report in runs.glob('*/report.md'))
+    for work in works:
+        publish(work, HERE / work.name)
+    lines = ['| experiment | seeds | data | training took | ✓ | ✗ | ? |']
+    lines += ['| --- | --- | --- | --- | ---: | ---: | ---: |', *map(line, works)]
+    put('# Experiments\n\n' + '\n'.join(lines) + '\n', HERE / 'experiments.md')
 
 
 def publish(work: Path, target: Path) -> None:
@@ -43,6 +48,21 @@ def publish(work: Path, target: Path) -> None:
             small = picture.convert('RGB').quantize(256, dither=Image.Dither.NONE)
             small.save(target / 'figures' / f'{first}.png', optimize=True)
     put(text, target / 'report.md')
+
+
+def line(work: Path) -> str:
+    """A row of the table of experiments: what was done, how long it took, how many verdicts."""
+    text = (work / 'report.md').read_text()
+    seeds, data, took = (
+        re.search(rf'^- {name}: (.*)$', text, re.M)[1] for name in ('seeds', 'data: label', 'took')
+    )
+    verdicts = [
+        verdict['verdict'] for verdict in json.loads((work / 'claims.json').read_text())['verdicts']
+    ]
+    seeds = seeds if seeds == 'exact' else str(1 + seeds.count(','))
+    cells = [f'[{work.name}]({work.name}/report.md)', seeds, data, took]
+    cells += [str(verdicts.count(kind)) for kind in ('supported', 'contradicted', 'inconclusive')]
+    return f'| {" | ".join(cells)} |'
 
 
 def put(text: str, path: Path) -> None:
