@@ -9,8 +9,9 @@ end.
 Choices of this project: see `common.role_cnn`; batch norm before the ReLU. The training loss that
 both reach is taken per seed: the worse of the two runs' best epochs.
 
-Expected (quick, CIFAR-10 (JPEG q75), 3 seeds, 4 minutes on two CPU cores): all three claims
-inconclusive; test accuracy 54.5 ± 3.0% with, 54.1 ± 0.6% without.
+Expected (quick, CIFAR-10 (JPEG q75), 5 seeds, 6 minutes on two CPU cores): batch norm reaches the
+training loss 1.6 epochs sooner (supported). Test accuracy is 54.5 ± 2.1% with and 54.6 ± 1.9%
+without: that it raises it, or lowers the validation loss, is inconclusive.
 """
 
 from configs import common

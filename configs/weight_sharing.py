@@ -9,6 +9,11 @@ as gives the parameters of the CNN, or of the twin. The same training for all.
 Choices of this project: what matched means (the twin in units, the dense networks in parameters);
 the dense layers behind the convolutions are the same in all; see `common.role_cnn` for the rest;
 an eighth of the channels and 2,000 training images at `quick`.
+
+Expected (quick, CIFAR-10 (JPEG q75), 5 seeds, 3 minutes on two CPU cores): the convolutional
+network reaches 38.3 ± 1.7% on test with 20,286 parameters, the locally connected one 38.0 ± 1.8%
+with 432,330 (inconclusive), dense ones 29.8% and 33.7% with as many as either (both supported). The
+training accuracies are 52, 86, 43 and 90%.
 """
 
 import itertools
