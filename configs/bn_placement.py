@@ -7,8 +7,8 @@ lecture names no network, with batch norm before each ReLU, after it, and withou
 
 Choices of this project: the network and all of `common.role_cnn`.
 
-Expected (quick, CIFAR-10 (JPEG q75), 3 seeds, 4 minutes on two CPU cores): inconclusive; test
-accuracy 44.6 ± 1.9% after, 47.0 ± 4.4% before, 46.6 ± 2.4% without.
+Expected (quick, CIFAR-10 (JPEG q75), 5 seeds, 5 minutes on two CPU cores): contradicted: test
+accuracy 44.9 ± 1.5% after the ReLU, 48.8 ± 2.2% before it, 47.7 ± 1.8% without batch norm.
 """
 
 from configs import common
