@@ -11,6 +11,7 @@ KINDS = (
     'greater',
     'less',
     'equivalent',
+    'identical',
     'increasing',
     'decreasing',
     'optimum',

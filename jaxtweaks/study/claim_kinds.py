@@ -61,7 +61,41 @@ def find(claim: Claim, results: Results, alpha: float = 0.05) -> Finding:
         return _trend(claim, results, alpha)
     if claim.kind in ('level', 'published'):
         return _constant(claim, results)
-    return {'optimum': _optimum, 'peak': _peak, 'sooner': _sooner}[claim.kind](claim, results)
+    others = {
+        'identical': _identical,
+        'optimum': _optimum,
+        'peak': _peak,
+        'sooner': _sooner,
+    }
+    return others[claim.kind](claim, results)
+
+
+def _identical(claim: Claim, results: Results) -> Finding:
+    """Every setting of a and of b has the same number, seed by seed, to the last bit."""
+    settings = [
+        k for side in (claim.a, claim.b) for k in claim_data.group(results, claim.where, side)
+    ]
+    values = claim_data.measured(claim, results)[settings]
+    rows, dropped, notes = claim_data.complete(values, settings, results)
+    apart = np.ptp(rows, axis=0)
+    sides = [claim_data.spoken(side, results) for side in (claim.a, claim.b)]
+    what = (
+        f'{claim_data.label(claim, results)}: largest difference of a seed between {sides[0]} and '
+        f'{sides[1]}'
+    )
+    return Finding(
+        effect=float(apart.max()) if apart.size else math.nan,
+        low=math.nan,
+        high=math.nan,
+        what=what,
+        n=len(apart),
+        dropped=dropped,
+        p_support=math.nan,
+        p_contradict=math.nan,
+        p_permutation=math.nan,
+        notes=tuple(notes),
+        deciding=np.where(apart == 0, 1.0, -1.0),
+    )
 
 
 def _difference(claim: Claim, results: Results) -> Finding:

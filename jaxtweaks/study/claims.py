@@ -26,6 +26,7 @@ _NEEDS = {
     'greater': ('a', 'b'),
     'less': ('a', 'b'),
     'equivalent': ('a', 'b', 'margin'),
+    'identical': ('a', 'b'),
     'increasing': ('along',),
     'decreasing': ('along',),
     'optimum': ('along', 'within'),
@@ -38,6 +39,7 @@ _READS = {
     'greater': ('at', 'goal', 'margin'),
     'less': ('at', 'goal', 'margin'),
     'equivalent': ('at', 'goal'),
+    'identical': ('at',),
     'increasing': ('at', 'goal', 'a', 'b'),
     'decreasing': ('at', 'goal', 'a', 'b'),
     'optimum': ('at', 'goal', 'a', 'b'),
@@ -95,14 +97,20 @@ def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> 
         epochs=len(results.epochs),
     )
     findings = [claim_kinds.find(claim, results, alpha) for claim in claims]
-    if results.exact:
-        return [_exact(claim, found) for claim, found in zip(claims, findings, strict=True)]
-    deciding = np.array([min(found.p_support, found.p_contradict) for found in findings])
-    adjusted = statistics.holm(deciding)
-    return [
-        _verdict(claim, found, float(p), float(p_adjusted), alpha, len(claims))
-        for claim, found, p, p_adjusted in zip(claims, findings, deciding, adjusted, strict=True)
-    ]
+    tested = [] if results.exact else [i for i, claim in enumerate(claims) if _is_tested(claim)]
+    deciding = [min(findings[i].p_support, findings[i].p_contradict) for i in tested]
+    adjusted = statistics.holm(np.array(deciding))
+    verdicts = [_exact(claim, found) for claim, found in zip(claims, findings, strict=True)]
+    for i, p, p_adjusted in zip(tested, deciding, adjusted, strict=True):
+        verdicts[i] = _verdict(
+            claims[i], findings[i], float(p), float(p_adjusted), alpha, len(tested)
+        )
+    return verdicts
+
+
+def _is_tested(claim: Claim) -> bool:
+    """Whether chance has a say in it."""
+    return claim.kind != 'identical'
 
 
 def _verdict(
@@ -136,11 +144,13 @@ def _verdict(
 
 
 def _exact(claim: Claim, found: Finding) -> Verdict:
-    """The verdict where no seed changes a number: a claim is so, or it is not."""
-    if found.deciding is None or not len(found.deciding):
+    """The verdict where chance has no say: a claim is so, for every seed, or it is not."""
+    if found.deciding is None:
         verdict, note = 'inconclusive', f"kind '{claim.kind}' is not for exact results"
+    elif not len(found.deciding):
+        verdict, note = 'inconclusive', 'no seed is left'
     else:
-        verdict = 'supported' if found.deciding.mean() > 0 else 'contradicted'
+        verdict = 'supported' if (found.deciding > 0).all() else 'contradicted'
         note = 'exact: nothing here is random'
     return _untested(claim, found, verdict, note)
 
@@ -177,8 +187,13 @@ def seeds_needed(
     """
     if results.exact:
         return [None] * len(claims)
-    findings = [claim_kinds.find(claim, results, alpha) for claim in claims]
-    return [power.need(found, alpha / len(claims)) for found in findings]
+    tested = sum(map(_is_tested, claims))
+    return [
+        power.need(claim_kinds.find(claim, results, alpha), alpha / tested)
+        if _is_tested(claim)
+        else None
+        for claim in claims
+    ]
 
 
 def _settling(found: Finding, alpha: float) -> list[str]:

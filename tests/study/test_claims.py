@@ -289,7 +289,38 @@ def test_a_missing_run_is_told_apart_from_a_diverged_one():
     assert '1 seed left out because a run has no value' in verdict.note
 
 
-@pytest.mark.parametrize('kind', KINDS)
+def same_but(k, s, by):
+    """Three settings alike in every seed, but for one run."""
+    results = results_of([0.5, 0.5, 0.5], noise=np.tile(NOISE[:1, :6], (3, 1)))
+    results.finals['test_accuracy'][k, s] += by
+    return results
+
+
+def test_identical_is_so_or_not_whatever_the_number_of_seeds():
+    same = claim('identical', a={'x': [0, 1]}, b={'x': 2})
+    verdict = verdict_on(same, same_but(0, 0, 0.0))
+    assert (verdict.verdict, verdict.effect, verdict.n) == ('supported', 0.0, 6)
+    assert math.isnan(verdict.p_adjusted)
+    assert 'largest difference' in verdict.what
+    for k in range(3):
+        verdict = verdict_on(same, same_but(k, 4, 1e-15))
+        assert verdict.verdict == 'contradicted'
+        assert 0 < verdict.effect < 1e-14
+    verdict = verdict_on(same, results_of([0.5, 0.5, 0.5], diverged=[(0, s) for s in range(6)]))
+    assert (verdict.verdict, verdict.n) == ('inconclusive', 0)
+
+
+def test_identical_takes_nothing_from_the_other_claims():
+    results = results_of([0.512, 0.5])
+    one, same = claim('greater', **ARMS), claim('identical', **ARMS)
+    alone = verdict_on(one, results)
+    found = claims.evaluate([same, one, same], results)
+    assert found[1] == alone
+    assert [verdict.verdict for verdict in found] == ['contradicted', 'supported', 'contradicted']
+    assert claims.seeds_needed([same, one], results)[0] is None
+
+
+@pytest.mark.parametrize('kind', [kind for kind in KINDS if kind != 'identical'])
 @pytest.mark.parametrize('left', [0, 1])
 def test_too_few_seeds_are_inconclusive(kind, left):
     diverged = [(k, s) for k in range(3) for s in range(2 - left)]
@@ -308,6 +339,7 @@ SMALLEST = {
     'greater': ARMS,
     'less': ARMS,
     'equivalent': {**ARMS, 'margin': 0.1},
+    'identical': ARMS,
     'increasing': {'along': 'x'},
     'decreasing': {'along': 'x'},
     'optimum': {'along': 'x', 'within': [1, 1]},
