@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from jaxtweaks.errors import UserError
 from jaxtweaks.sweep import files, manifest
 from jaxtweaks.sweep.plan import Group, Run
 from jaxtweaks.sweep.workdir import Workdir
@@ -93,10 +94,20 @@ def compact(
 
     Returns:
       All groups and those that wait, as they are from now on.
+
+    Raises:
+      UserError: all must be at the stage, and the state of one is not what was written.
     """
     cached = functools.lru_cache(2)(_read)
     read = lambda group: cached(workdir.checkpoint_path(group))
-    here = [group for group in waiting if not group.leaves and _is_at(read(group), epoch)]
+    going = [group for group in waiting if not group.leaves]
+    here = [group for group in going if _is_at(read(group), epoch)]
+    lost = next((group for group in going if group not in here), None)
+    if stages.compared and lost is not None:
+        raise UserError(
+            f'{workdir.checkpoint_path(lost)}: was damaged after it was written; give the same '
+            'command again, which trains these runs anew'
+        )
     standing = [one for group in here for one in _standing(group, read(group))]
     gone = stages.leaving(standing)
     new: dict[str, list[Group]] = {}  # in the place of the first old one of their program

@@ -258,6 +258,24 @@ def test_interrupted_between_rungs_and_resumed(chunks, whole, machine, tmp_path,
     assert_bitwise(sweep.found(), whole[1][1])
 
 
+def test_a_state_damaged_at_a_rung_is_named_and_trained_again(whole, machine, tmp_path):
+    sweep = Sweep(tmp_path, machine, NO_RUNG)
+    damaged, compact = [], compaction.compact
+
+    def with_damage(*args):
+        damaged.append(min((tmp_path / 'checkpoints').glob('*.ckpt')))
+        damaged[0].write_bytes(b'x' + damaged[0].read_bytes()[1:])
+        return compact(*args)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(compaction, 'compact', with_damage)
+        with pytest.raises(UserError, match='was damaged after it was written') as caught:
+            sweep.run(RUNGS)
+    assert damaged[0].name in str(caught.value)
+    sweep.resume(RUNGS)
+    assert_bitwise(sweep.found(), whole[1][1])
+
+
 def test_a_lost_state_is_trained_again_to_the_same_bits(whole, machine, tmp_path):
     sweep = Sweep(tmp_path, machine, NO_RUNG)
     with pytest.MonkeyPatch.context() as patch:
