@@ -19,6 +19,7 @@ from jaxtweaks.study.labelled import Labelled, labelled
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.tables import Table
 from jaxtweaks.study.verdict_words import verdict_lines
+from jaxtweaks.study.words import count
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -115,8 +116,9 @@ class Answer:
         asked = self.experiment
         settings, seeds = len(self.results.settings), len(self.results.seeds)
         tally = ', '.join(f'{v.verdict}: {v.claim.sentence}' for v in self.verdicts)
+        swept = f'{count(settings, "setting")} × {count(seeds, "seed")}'
         return (
-            f'Answer({asked.name}:{asked.size}, {settings} settings × {seeds} seeds, data: '
+            f'Answer({asked.name}:{asked.size}, {swept}, data: '
             f'{self.results.data_label}{"; " if tally else ""}{tally})'
         )
 

@@ -139,7 +139,7 @@ def _plan(
     settings = len(runs) // experiment.seeds
     plan = (
         f'{experiment.name}:{experiment.size}: {method.count(groups, runs)} '
-        f'({settings} settings × {experiment.seeds} seeds)'
+        f'({count(settings, "setting")} × {count(experiment.seeds, "seed")})'
     )
     if cost:
         plan += f', {cost}'

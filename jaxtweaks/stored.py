@@ -1,6 +1,7 @@
 """What a work folder holds of an experiment. Nothing is trained here, and nothing is written."""
 
 import dataclasses
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -141,5 +142,15 @@ def refuse(experiment: Experiment, workdir: Workdir) -> NoReturn:
     changed = changed or ['the function of a registered tweak is another one now']
     listed = '; '.join(changed[:8]) + (' …' if len(changed) > 8 else '')
     raise UserError(
-        f'{workdir.path}: holds runs of another config ({listed}); choose another --workdir'
+        f'{workdir.path}: holds runs of another config ({listed}); choose another --workdir, as '
+        f'--workdir={_free(workdir.path)}'
+    )
+
+
+def _free(path: Path) -> Path:
+    """A folder beside one that is taken."""
+    return next(
+        free
+        for number in itertools.count(2)
+        if not (free := path.with_name(f'{path.name}-{number}')).exists()
     )

@@ -91,8 +91,8 @@ def test_a_search(folder, capsys):
     (folder / 'configs' / 'tuned.py').write_text(SEARCH)
     code, out, err = call(capsys, '--config=configs/tuned.py:smoke', '--config.seeds=1')
     assert (code, err) == (0, ''), err
-    assert '9 settings × 1 seeds' in out
-    assert '15 settings × 1 seeds' in out
+    assert '9 settings × 1 seed)' in out
+    assert '15 settings × 1 seed)' in out
     choice = jt.load('runs/tuned-smoke').choice
     assert (choice.tried, choice.dropped) == (15, 6 + 4)
     assert set(choice.setting) == {'optim.learning_rate', 'optim.weight_decay'}

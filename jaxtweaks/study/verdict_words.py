@@ -1,6 +1,7 @@
 """How a verdict reads in a table and on a page. A verdict is what `Verdict.to_dict` gives."""
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -39,9 +40,17 @@ def effect_words(verdict: Mapping[str, Any]) -> tuple[str, str]:
     return (effect if effect == ABSENT else effect + unit), interval
 
 
+_FEW_SEEDS = re.compile(r'with \d+ seeds no permutation test can reach [\d.]+; \d+ would')
+
+
 def verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> rich.text.Text:
-    """The verdicts for the terminal: what, on which claim, and on what evidence."""
+    """The verdicts for the terminal: what, on which claim, and on what evidence.
+
+    What is to be noted of several of them in the same words is said once, at the end.
+    """
     text = rich.text.Text()
+    notes = [_FEW_SEEDS.findall(verdict['note']) for verdict in verdicts]
+    common = {words for found in notes for words in found if sum(map(found.__eq__, notes)) > 1}
     for verdict in verdicts:
         claim, (effect, interval) = verdict['claim'], effect_words(verdict)
         text.append(f'{ICONS[verdict["verdict"]]} {verdict["verdict"]}', COLORS[verdict['verdict']])
@@ -55,8 +64,13 @@ def verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> rich.text.Text:
         published = published_words(verdict)
         parts += [f'published {published}'] if published else []
         text.append(f'    {"; ".join(parts)}\n')
-        if verdict['note']:
-            text.append(f'    {verdict["note"]}\n', 'dim')
+        note = verdict['note']
+        for words in common:
+            note = note.replace(f'{words}; ', '').replace(words, '').removesuffix('; ')
+        if note:
+            text.append(f'    {note}\n', 'dim')
+    for words in sorted(common):
+        text.append(f'{words}\n', 'dim')
     return text
 
 

@@ -230,6 +230,17 @@ def coloured(**environ):
     return re.findall(r'\x1b\[(?:[\d;]*;)?(?:3[0-8]|9[0-7])[;m]', console.file.getvalue())
 
 
+def test_what_is_noted_of_all_verdicts_is_said_once():
+    few = 'with 3 seeds no permutation test can reach 0.05; 6 would'
+    notes = [few, f'one thing; {few}; another', 'something else']
+    lines = str(verdict_lines([verdict(note=note) for note in notes])).splitlines()
+    assert [line.strip() for line in lines if few in line] == [few]
+    assert lines[-1] == few
+    assert '    one thing; another' in lines
+    assert '    something else' in lines
+    assert few in str(verdict_lines([verdict(note=few)]))
+
+
 def test_colours_are_off_with_no_color():
     assert len(coloured()) >= 6
     assert coloured(NO_COLOR='1') == []
