@@ -10,7 +10,7 @@ Choices of this project: see `common.role_cnn`; the strengths; brightness and co
 stand for colour; "more so" is read as: the gain in test accuracy by all of them together falls as
 the training set grows.
 
-Expected (quick, CIFAR-10 (JPEG q75), 5 seeds, 7 minutes on two CPU cores): all supported. Over
+Expected (quick, CIFAR-10 (JPEG q75), 5 seeds, 10 minutes on two CPU cores): all supported. Over
 three training-set sizes flips add 3.0 ± 0.7 points of test accuracy, shifts 4.4 ± 1.0, all together
 5.3 ± 1.7; what they add falls by 6.3 ± 2.2 points from 250 images to 2,500.
 """
