@@ -14,10 +14,10 @@ Choices of this project: radii 1 and 0.5 and noise of deviation 0.1 (the best cl
 0.1 where the document has a fixed one; biases start at 0. The document's Xavier is `glorot` here,
 its Kaiming `he`.
 
-Expected (quick, 6 seeds, 8 minutes on two CPU cores that others used too): raw 53 to 63%,
-standardised 98.3 to 98.9%, × 0.01 70 to 82%; that standardising helps and scaling down harms is
-supported; the first loss (mean 0.84, more with Kaiming) and that Kaiming normal is worse (−0.4
-points at the end, though it starts higher and is slower) are inconclusive.
+Expected (quick, 6 seeds, 4.5 minutes on two CPU cores): raw 53 to 63%, standardised 98.3 to 98.9%,
+× 0.01 70 to 82%; that standardising helps and scaling down harms is supported; the first loss (mean
+0.84, more with Kaiming) and that Kaiming normal is worse (−0.4 points at the end, though it starts
+higher and is slower) are inconclusive.
 """
 
 import math
