@@ -16,7 +16,7 @@ from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import summary
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.study import claims, derive, figures, report, report_markdown, tables
-from jaxtweaks.study.choice import choose
+from jaxtweaks.study.choice import Choice, choose
 from jaxtweaks.study.collect import collect
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.studies.study import Sheet
@@ -50,15 +50,12 @@ def gather(
     results = derive.derived(measured, experiment)
     if experiment.derive:
         rows['derived'] = export.setting_rows(results.settings, results.seeds, results.finals)
-    choice = None
-    if experiment.search.rounds:
-        choice = choose(measured, experiment.runs[0].setting.train.select)
     return Answer(
         experiment,
         measured,
         results,
         claims.evaluate(experiment.claims, results),
-        choice,
+        choice_of(experiment, measured) if experiment.search.rounds else None,
         tables.settings_table(results, _listed(experiment), names=dict(experiment.names)),
         [tables.from_sheet(sheet) for sheet in _sheets(experiment)],
         rows,
@@ -123,6 +120,11 @@ def measure(experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Da
     measured = collect(experiment.runs, found, dataset, study.axis if study else 'epoch')
     exact = study is not None and study.exact
     return dataclasses.replace(measured, names=dict(experiment.names), exact=exact)
+
+
+def choice_of(experiment: Experiment, measured: Results) -> Choice | None:
+    """What its search has chosen so far; None if every run has diverged."""
+    return choose(measured, experiment.runs[0].setting.train.select)
 
 
 def _listed(experiment: Experiment) -> tuple[str, ...] | None:

@@ -16,7 +16,6 @@ from jaxtweaks.data import Dataset
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.methods import method_of
-from jaxtweaks.study.choice import choose
 from jaxtweaks.study.words import count
 from jaxtweaks.sweep import devices
 from jaxtweaks.sweep import manifest as manifest_lib
@@ -174,7 +173,7 @@ def _goes_on(
         return False
     rounds = experiment.points_by_round
     measured = answers.measure(experiment, found, method.dataset)
-    choice = choose(measured, experiment.runs[0].setting.train.select)
+    choice = answers.choice_of(experiment, measured)
     if choice is None:
         notify('every run of the search has diverged, so there is nothing to look at more closely')
         return False

@@ -82,7 +82,7 @@ def differences(
       column: which of its runs.
       again: the same, of one run.
     """
-    old, new = _leaves(recorded, column), _leaves(again, 0)
+    old, new = arrays_of(recorded, column), arrays_of(again, 0)
     for name in dict.fromkeys([*old, *new]):
         if name not in new or name not in old:
             yield f'{name}: only {"on record" if name in old else "found now"}'
@@ -98,7 +98,7 @@ def differences(
             yield f'{name}: {a.flat[first]!s} on record, {b.flat[first]!s} now{where}'
 
 
-def _leaves(result: Mapping[str, Any], column: int) -> dict[str, np.ndarray]:
+def arrays_of(result: Mapping[str, Any], column: int) -> dict[str, np.ndarray]:
     """The arrays of one run of a group's result, by name."""
     found = {}
     for name, values in result['history'].items():

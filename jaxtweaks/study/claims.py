@@ -151,7 +151,9 @@ def _exact(claim: Claim, found: Finding) -> Verdict:
         verdict, note = 'inconclusive', 'no seed is left'
     else:
         verdict = 'supported' if (found.deciding > 0).all() else 'contradicted'
-        note = 'exact: nothing here is random'
+        note = 'exact: nothing here is left to chance'
+    if not _is_tested(claim):  # else the notes are of tests
+        note = '; '.join([*found.notes, note])
     return _untested(claim, found, verdict, note)
 
 

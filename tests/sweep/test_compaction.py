@@ -6,11 +6,11 @@ import io
 import numpy as np
 import pytest
 from rich.console import Console
+from small_setting import SMALL
 
 from jaxtweaks import data as data_lib
 from jaxtweaks import laboratory, replay, stored
 from jaxtweaks.config import trace
-from jaxtweaks.config.settings import Setting
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import build
 from jaxtweaks.sweep import compaction, manifest, runner
@@ -27,22 +27,11 @@ from jaxtweaks.sweep.workdir import Workdir, describe_groups, restore_groups
 EPOCHS, STEPS, SIZE = 12, 4, 2
 # Everything that has a state: batch norm, Adam, dropout, a running average, snapshots, the best.
 BASE = trace.replace(
-    Setting(),
+    SMALL,
     {
-        'data.name': 'digits',
-        'data.train_size': 50,
-        'data.validation_size': 40,
-        'data.test_size': 40,
-        'model.name': 'mlp',
-        'model.hidden': (6,),
-        'model.batch_norm': 'before',
-        'dropout.hidden': 0.3,
         'train.ema_decay': 0.9,
         'train.snapshots': 3,
-        'train.batch_size': 16,
         'train.epochs': EPOCHS,
-        'train.select': 'best_loss',
-        'train.train_eval_size': 20,
     },
 )
 RATES = grid('optim.learning_rate', 0.3, 0.003, 0.1, 1e30)
@@ -104,7 +93,7 @@ class Sweep:
         for group in self.groups:
             result = self.workdir.load_result(group, pytest.fail)
             for i, run in enumerate(group.runs):
-                by_run[run.id] = replay._leaves(result, i)
+                by_run[run.id] = replay.arrays_of(result, i)
         return by_run
 
 

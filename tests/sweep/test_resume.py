@@ -7,12 +7,12 @@ import weakref
 import jax
 import numpy as np
 import pytest
+from small_setting import SMALL
 
 from benchmarks.faults import disk
 from jaxtweaks import data as data_lib
 from jaxtweaks import replay
 from jaxtweaks.config import trace
-from jaxtweaks.config.settings import Setting
 from jaxtweaks.sweep import compiled, files
 from jaxtweaks.sweep.compiled import stack_runs
 from jaxtweaks.sweep.expand import expand, grid
@@ -23,26 +23,15 @@ from jaxtweaks.sweep.runner import Machine
 
 # Everything that has a state: batch norm, Adam, a schedule, dropout, the best parameters so far.
 BASE = trace.replace(
-    Setting(),
+    SMALL,
     {
-        'data.name': 'digits',
-        'data.train_size': 50,
-        'data.validation_size': 40,
-        'data.test_size': 40,
-        'model.name': 'mlp',
-        'model.hidden': (6,),
-        'model.batch_norm': 'before',
-        'dropout.hidden': 0.3,
         'optim.name': 'adamw',
         'optim.weight_decay': 0.01,
         'optim.learning_rate': 0.02,
         'schedule.name': 'triangular',
         'schedule.half_cycle_epochs': 1.5,
         'schedule.warmup_epochs': 0.5,
-        'train.batch_size': 16,
         'train.epochs': 3,
-        'train.select': 'best_loss',
-        'train.train_eval_size': 20,
     },
 )
 STEPS = 4  # an epoch: 50 images in batches of 16
