@@ -18,6 +18,7 @@ from jaxtweaks.experiment import Experiment
 from jaxtweaks.study import claims, derive, figures, report, report_markdown, tables
 from jaxtweaks.study.choice import Choice, choose
 from jaxtweaks.study.collect import collect
+from jaxtweaks.study.contents import Contents, Drawn
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.studies.study import Sheet
 from jaxtweaks.study.words import together, tweaks_of
@@ -95,10 +96,10 @@ def write(
         atomic.write(workdir.path / 'tables.tex', written.encode())
     kinds = (*_KINDS, 'pdf') if 'pdf' in exports else _KINDS
     drawn = _draw(experiment, answer.results, workdir.figures, kinds)
-    told = measured, described, drawn, shown, _meta(experiment, workdir, found)
-    atomic.write(workdir.path / 'report.md', report_markdown.render(*told).encode())
+    contents = Contents(measured, described, drawn, shown, _meta(experiment, workdir, found))
+    atomic.write(workdir.path / 'report.md', report_markdown.render(contents).encode())
     metrics = _listed(experiment) if experiment.search.rounds else None
-    report.write(answer.report, *told, metrics)
+    report.write(answer.report, contents, metrics)
     # Last: a collection takes an experiment for finished by it.
     fields = [*measured.swept, *answer.results.swept]
     workdir.write_json('claims.json', _record(experiment, measured, fields, described))
@@ -180,13 +181,13 @@ def _sheets(experiment: Experiment) -> Sequence[Sheet]:
 
 def _draw(
     experiment: Experiment, results: Results, folder: Path, kinds: Sequence[str]
-) -> list[report.Drawn]:
+) -> list[Drawn]:
     drawn = []
     for figure in experiment.figures:
         sheet = figures.draw(figure, results)
         figures.save(sheet, folder, figure.name, kinds)
         words = figure.title, figures.caption(figure, results)
-        drawn.append(report.Drawn(figure.name, *words, figures.svg(sheet)))
+        drawn.append(Drawn(figure.name, *words, figures.svg(sheet)))
     return drawn
 
 

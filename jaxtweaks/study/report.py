@@ -4,44 +4,20 @@ import base64
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from jaxtweaks import atomic
 from jaxtweaks.study import page, report_curves, report_facts, tables, verdict_words
-from jaxtweaks.study.results import Results
-from jaxtweaks.study.tables import Table
+from jaxtweaks.study.contents import Contents, Drawn
 from jaxtweaks.study.words import count
 
 
-class Drawn(NamedTuple):
-    """A figure: the name of its files, its title, what stands around it in words, and its SVG."""
-
-    name: str
-    title: str
-    caption: str
-    svg: bytes
-
-
-def write(
-    path: str | Path,
-    results: Results,
-    verdicts: Sequence[Mapping[str, Any]],
-    figures: Sequence[Drawn],
-    tables: Sequence[Table],
-    meta: Mapping[str, Any],
-    metrics: Sequence[str] | None = None,
-) -> Path:
+def write(path: str | Path, contents: Contents, metrics: Sequence[str] | None = None) -> Path:
     """Writes the report, whole or not at all.
 
     Args:
       path: the HTML file.
-      results: the measurements, for the list of all runs and the warnings.
-      verdicts: what `Verdict.to_dict` gives, in order.
-      figures: as they are to be shown.
-      tables: the study's tables.
-      meta: title, question, document, command, config (dict), versions (dict), commit, device,
-        data (dict: label, source, fingerprint, sizes), started (text or seconds since 1970),
-        seconds, size. What is missing is left out of the page.
+      contents: what it tells.
       metrics: of the table of all runs; None for the usual ones.
 
     Returns:
@@ -51,19 +27,13 @@ def write(
       UserError: the results lack a metric that they list.
     """
     path = Path(path)
-    atomic.write(path, render(results, verdicts, figures, tables, meta, metrics).encode())
+    atomic.write(path, render(contents, metrics).encode())
     return path
 
 
-def render(
-    results: Results,
-    verdicts: Sequence[Mapping[str, Any]],
-    figures: Sequence[Drawn],
-    shown: Sequence[Table],
-    meta: Mapping[str, Any],
-    metrics: Sequence[str] | None = None,
-) -> str:
+def render(contents: Contents, metrics: Sequence[str] | None = None) -> str:
     """The page as text. Arguments as of `write`; the same arguments give the same text."""
+    results, verdicts, meta = contents.results, contents.verdicts, contents.meta
     return page.render(
         'report.html',
         meta={**_NO_META, **meta},
@@ -73,8 +43,8 @@ def render(
         warnings=report_facts.warnings(results),
         verdicts=[_verdict(verdict) for verdict in verdicts],
         tally=_tally(verdicts),
-        figures=[_figure(i, figure) for i, figure in enumerate(figures, 1)],
-        tables=list(shown),
+        figures=[_figure(i, figure) for i, figure in enumerate(contents.figures, 1)],
+        tables=list(contents.tables),
         curves=report_curves.of(results),
         runs=tables.runs_table(results, metrics, names=results.names),
     )

@@ -1,26 +1,15 @@
 """The report of a study as Markdown, for a repository or a pull request; figures lie beside it."""
 
 import urllib.parse
-from collections.abc import Mapping, Sequence
-from typing import Any
 
 from jaxtweaks.study import report_facts, tables
-from jaxtweaks.study.report import Drawn
-from jaxtweaks.study.results import Results
-from jaxtweaks.study.tables import Table, escaped
+from jaxtweaks.study.contents import Contents
+from jaxtweaks.study.tables import escaped
 
 
-def render(
-    results: Results,
-    verdicts: Sequence[Mapping[str, Any]],
-    figures: Sequence[Drawn],
-    shown: Sequence[Table],
-    meta: Mapping[str, Any],
-) -> str:
-    """GitHub Markdown, ending in a newline. Arguments: `report.write`; the tables as they follow.
-
-    Figures are looked for as `figures/<name>.png`.
-    """
+def render(contents: Contents) -> str:
+    """GitHub Markdown, ending in a newline. Figures are looked for as `figures/<name>.png`."""
+    results, verdicts, meta = contents.results, contents.verdicts, contents.meta
     text = [f'# {escaped(meta.get("title", "Study"))}', '']
     text += [escaped(meta[key]) + '\n' for key in ('question',) if meta.get(key)]
     if stand_in := report_facts.stand_in(results):
@@ -29,10 +18,10 @@ def render(
     text += [f'> {escaped(warning)}\n' for warning in report_facts.warnings(results)]
     if verdicts:
         text += [tables.verdict_table(verdicts).to_markdown()]
-    for drawn in figures:
+    for drawn in contents.figures:
         path = urllib.parse.quote(f'figures/{drawn.name}.png')
         text += [f'![{escaped(drawn.title)}]({path})', '', f'*{escaped(drawn.caption)}*', '']
-    text += [table.to_markdown() for table in shown]
+    text += [table.to_markdown() for table in contents.tables]
     record = [('command', meta['command'])] if meta.get('command') else []
     seeds = 'exact' if results.exact else ', '.join(map(str, results.seeds))
     record += [('seeds', seeds), *report_facts.facts(meta)]

@@ -9,6 +9,7 @@ from fake_results import batch_sizes
 from fake_verdicts import verdict
 
 from jaxtweaks.study import figures, overview, report, tables
+from jaxtweaks.study.contents import Contents, Drawn
 from jaxtweaks.study.figures import Figure
 
 TABLES = 'section[aria-labelledby=tables]'
@@ -79,14 +80,10 @@ def report_page(tmp_path_factory):
         'versions': {'jax': '1'},
         'data': {'fingerprint': 'f' * 64},
     }
-    return report.write(
-        tmp_path_factory.mktemp('report') / 'report.html',
-        results,
-        verdicts,
-        [report.Drawn(figure.name, figure.title, figures.caption(figure, results), picture)],
-        [tables.settings_table(results)],
-        meta,
-    )
+    drawn = Drawn(figure.name, figure.title, figures.caption(figure, results), picture)
+    shown = [tables.settings_table(results)]
+    path = tmp_path_factory.mktemp('report') / 'report.html'
+    return report.write(path, Contents(results, verdicts, [drawn], shown, meta))
 
 
 @pytest.fixture(scope='module')

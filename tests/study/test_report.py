@@ -12,6 +12,7 @@ from fake_results import sweep
 from fake_verdicts import verdict
 
 from jaxtweaks.study import report, report_curves, tables
+from jaxtweaks.study.contents import Contents, Drawn
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
 META = {
@@ -32,10 +33,9 @@ META = {
 
 def page(seeds=6, verdicts=(), meta=META, **options) -> str:
     results = sweep({'model.batch_norm': ('none', 'before')}, seeds=seeds, **options)
-    figures = [report.Drawn('a', 'Accuracy', 'Accuracy by epoch "quoted" <i>', SVG)]
-    return report.render(
-        results, verdicts, figures, [tables.settings_table(results, ['test_accuracy'])], meta
-    )
+    figures = [Drawn('a', 'Accuracy', 'Accuracy by epoch "quoted" <i>', SVG)]
+    shown = [tables.settings_table(results, ['test_accuracy'])]
+    return report.render(Contents(results, verdicts, figures, shown, meta))
 
 
 class Parsed(HTMLParser):
@@ -139,7 +139,7 @@ def test_tables_sort_by_the_number_not_the_words():
 
 def test_the_curves_of_every_run_are_in_the_page():
     results = sweep({'model.batch_norm': ('none', 'before')}, seeds=2, diverged=[(1, 0, 3)])
-    text = report.render(results, [], [], [], META)
+    text = report.render(Contents(results, meta=META))
     (data,) = re.findall('id="curves-data">(.*?)</script>', text, re.DOTALL)
     data = json.loads(data)
     assert data == report_curves.of(results)
@@ -163,7 +163,7 @@ def test_long_curves_are_thinned_and_end_where_they_end(monkeypatch):
 
 def test_without_curves_there_is_no_such_part():
     results = dataclasses.replace(sweep({'model.batch_norm': ('none',)}), curves={})
-    assert 'id="curves' not in report.render(results, [], [], [], META)
+    assert 'id="curves' not in report.render(Contents(results, meta=META))
 
 
 def test_how_it_was_made_is_told():
@@ -177,9 +177,9 @@ def test_how_it_was_made_is_told():
 def test_the_file_is_written_whole_and_the_same_again(tmp_path):
     results = sweep({'model.batch_norm': ('none', 'before')}, seeds=2)
     path = tmp_path / 'new' / 'report.html'
-    report.write(path, results, [], [], [], META)
+    report.write(path, Contents(results, meta=META))
     first = path.read_bytes()
-    assert report.write(path, results, [], [], [], META) == path
+    assert report.write(path, Contents(results, meta=META)) == path
     assert path.read_bytes() == first
     assert first.endswith(b'</html>')
     assert [p.name for p in path.parent.iterdir()] == ['report.html']

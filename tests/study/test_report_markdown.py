@@ -6,7 +6,7 @@ from fake_results import sweep
 from fake_verdicts import verdict
 
 from jaxtweaks.study import report_markdown, tables
-from jaxtweaks.study.report import Drawn
+from jaxtweaks.study.contents import Contents, Drawn
 
 META = {
     'title': 'bn_*onoff*',
@@ -23,7 +23,7 @@ def text(verdicts=(), seeds=6, **options):
     results = sweep({'model.batch_norm': ('none', 'before')}, seeds=seeds, **options)
     drawn = [Drawn('figure 5', 'Loss <b>', 'Loss <b>. By epoch.', b'<svg/>')]
     shown = [tables.settings_table(results, ['test_accuracy'])]
-    return report_markdown.render(results, verdicts, drawn, shown, META)
+    return report_markdown.render(Contents(results, verdicts, drawn, shown, META))
 
 
 def test_it_says_what_there_is_to_know():
@@ -59,5 +59,5 @@ def test_warnings_come_first():
 
 def test_stand_in_data_cannot_be_missed():
     results = sweep({'model.batch_norm': ('none', 'before')}, fallback=True)
-    found = report_markdown.render(results, [], [], [], META)
+    found = report_markdown.render(Contents(results, meta=META))
     assert found.index('> **Stand-in data: ') < 120
