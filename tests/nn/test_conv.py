@@ -11,6 +11,7 @@ from jax import lax
 from jaxtweaks.nn.conv import LOWERINGS, conv, lowering
 
 # Image size, kernel size, channels in and out, padding, stride.
+MANY_CHANNELS = ((7, 6), (3, 3), (9, 10), 'SAME', 1)
 CASES = [
     ((7, 6), (3, 3), (2, 3), 'SAME', 1),
     ((8, 5), (3, 3), (3, 2), 'VALID', 1),
@@ -28,6 +29,11 @@ CASES = [
     ((7, 8), (3, 3), (2, 2), 'SAME', 3),
     ((11, 9), (5, 5), (2, 2), 'VALID', 3),
     ((8, 9), (1, 2), (2, 2), 'SAME', 3),
+    # More channels than a CPU finds by rows, and wider windows.
+    MANY_CHANNELS,
+    ((8, 5), (3, 3), (12, 9), 'VALID', 1),
+    ((6, 5), (3, 3), (8, 33), 'SAME', 1),
+    ((9, 8), (3, 7), (2, 3), 'SAME', 1),
     # Signals: images of width 1.
     ((21, 1), (17, 1), (1, 3), 'VALID', 1),
     ((9, 1), (5, 1), (3, 2), 'VALID', 1),
@@ -190,7 +196,7 @@ def groups(f, *args):
 
 @pytest.mark.usefixtures('optimised')
 def test_vmap_over_kernels_makes_no_grouped_convolution():
-    x, kernel, weights = arrays(CASES[0], 'float32', (3,), (3,))
+    x, kernel, weights = arrays(MANY_CHANNELS, 'float32', (3,), (3,))
 
     def gradients(f):
         one = lambda a, b, w: jnp.sum(f(a, b, 'SAME', 1) * w)
