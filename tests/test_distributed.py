@@ -39,6 +39,35 @@ def get_config(size=None):
     )
     return config
 '''
+LACKING = '''
+"""The program, on a device that has room for one run as soon as both processes have planned."""
+
+import json
+import pathlib
+import sys
+import time
+
+import jax
+
+from jaxtweaks import app
+from jaxtweaks.sweep.compiled import GroupProgram
+
+train = GroupProgram.train
+(workdir,) = (arg.partition('=')[2] for arg in sys.argv if arg.startswith('--workdir='))
+manifest = pathlib.Path(workdir) / 'manifest.json'
+
+
+def limited(self, hyper, seeds, state, data, epoch, *to):
+    if len(seeds) > 1 and epoch >= 1:
+        while len(json.loads(manifest.read_text())['launches']) < 2:
+            time.sleep(0.05)
+        raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.')
+    return train(self, hyper, seeds, state, data, epoch, *to)
+
+
+GroupProgram.train = limited
+sys.exit(app.main(sys.argv))
+'''
 FILES = ('runs.parquet', 'epochs.parquet', 'claims.json', 'config.json', 'figures/curves.svg')
 
 
@@ -173,3 +202,20 @@ def test_all_of_them_are_stopped_and_others_go_on(command, alone, tmp_path):
     assert '--processes' in refused.stderr
     finish([process])
     assert_the_same(workdir, alone)
+
+
+def test_each_finds_out_that_a_group_is_too_large_and_they_agree(command, alone, tmp_path):
+    """Two runs side by side fit for an epoch, and then no more: groups of one are trained."""
+    script = tmp_path / 'lacking.py'
+    script.write_text(LACKING)
+    given = [*command[2:], '--config.execution.group_size=2']
+    printed = finish(start([sys.executable, str(script), *given], tmp_path / 'w', 2))
+    words = [' '.join(out.split()) for out in printed]  # lines are cut at the terminal's width
+    assert all('2 runs side by side do not fit in the memory' in out for out in words)
+    manifest = json.loads((tmp_path / 'w' / 'manifest.json').read_text())
+    assert [group['size'] for group in manifest['groups']] == [1] * 8
+    regrouped = [launch.get('regrouped', []) for launch in manifest['launches']]
+    assert sum(map(len, regrouped)) == 2
+    for name in ('runs.parquet', 'epochs.parquet', 'figures/curves.svg'):
+        assert (tmp_path / 'w' / name).read_bytes() == (alone / name).read_bytes(), name
+    assert not list((tmp_path / 'w' / 'checkpoints').iterdir())

@@ -7,6 +7,7 @@ from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from jaxtweaks.sweep import compaction, files, manifest, memory
+from jaxtweaks.sweep.claims import turn
 from jaxtweaks.sweep.compaction import Stages
 from jaxtweaks.sweep.group import Execution, train_group
 from jaxtweaks.sweep.machine import Machine
@@ -146,7 +147,8 @@ def _halve(
 
     new = with_halves(groups)
     event = {'too_large': [one.id for one in too_large], 'reason': lacking}
-    manifest.regroup(workdir, new, event)
+    with turn(workdir.claims, 'plan'):
+        manifest.regroup(workdir, new, event)
     for one in too_large:  # a state of so many runs is of no use to fewer
         files.remove_generations(workdir.checkpoint_path(one))
     return new, with_halves(waiting)
