@@ -48,8 +48,7 @@ def measure(experiment: Experiment, data, first: int | None) -> list[float]:
         compiled = GroupProgram(program, way)
         hyper, seeds = stack_runs(group.padded(), off)
         state = compiled.init(hyper, seeds, data)
-        state = compiled.advance(hyper, seeds, state, data, 0, 0, 1)
-        state, _ = compiled.end_epoch(hyper, seeds, state, data, 0)
+        state, _ = compiled.train(hyper, seeds, state, data, 0, 0, 0, 1)
         jax.block_until_ready(compiled.finish(hyper, seeds, state, data))
         found.append(time.perf_counter() - started)
     return found

@@ -243,15 +243,14 @@ def whole(size: Size, name: str, way: str, data: DeviceData, budget: Budget) -> 
     hyper, seeds = stack_runs(members, off)
     started = time.monotonic()
     state = compiled.init(hyper, seeds, data)
-    state = compiled.advance(hyper, seeds, state, data, 0, 0, 1)
-    state, _ = jax.block_until_ready(compiled.end_epoch(hyper, seeds, state, data, 0))
+    state, _ = jax.block_until_ready(compiled.train(hyper, seeds, state, data, 0, 0, 0, 1))
     compiling = time.monotonic() - started
     state = compiled.init(hyper, seeds, data)
     started, done = time.monotonic(), 0
     each = 0.0
     while done < epochs and (done == 0 or budget.left() > 1.2 * each):
-        state = compiled.advance(hyper, seeds, state, data, done, 0, program.steps_per_epoch)
-        state, _ = jax.block_until_ready(compiled.end_epoch(hyper, seeds, state, data, done))
+        whole = done, 0, done, program.steps_per_epoch
+        state, _ = jax.block_until_ready(compiled.train(hyper, seeds, state, data, *whole))
         done += 1
         each = (time.monotonic() - started) / done
     row = {

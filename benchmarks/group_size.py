@@ -15,6 +15,7 @@ from benchmarks.setup import Ours
 from benchmarks.timing import interleaved
 from jaxtweaks.config.settings import Model, Optim, Setting, Train
 
+POINTS, DIGITS, MNIST, CIFAR = (1, 1, 2), (8, 8, 1), (28, 28, 1), (32, 32, 3)
 SIZES = (1, 2, 4, 8, 16, 32, 64)
 NEAR_THE_BEST = 0.95
 
@@ -27,6 +28,19 @@ def settings() -> dict[str, Setting]:
         'cnn_quick': Setting(model=quick, train=Train(batch_size=32)),
         'cnn': Setting(train=Train(batch_size=32)),
         'mlp_50-50': Setting(model=mlp, optim=Optim('sgd', 0.01), train=Train(batch_size=100)),
+    }
+
+
+def small_settings() -> dict[str, tuple[Setting, tuple[int, int, int]]]:
+    """By name, with the shape of an image: networks smaller than the start of a step."""
+    found = {
+        'mlp_2-6-3': (POINTS, (6, 3), 1_000),
+        'mlp_64-32': (DIGITS, (32,), 32),
+        'mlp_784-32': (MNIST, (32,), 32),
+    }
+    return {
+        name: (Setting(model=Model('mlp', hidden=hidden), train=Train(batch_size=batch)), shape)
+        for name, (shape, hidden, batch) in found.items()
     }
 
 
@@ -56,7 +70,8 @@ def knee(rows: Sequence[dict]) -> int:
 def main(argv: Sequence[str] | None = None) -> None:
     """Measures, prints a table, writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('--only', choices=list(settings()))
+    cases = {name: (setting, CIFAR) for name, setting in settings().items()} | small_settings()
+    parser.add_argument('--only', choices=list(cases))
     parser.add_argument('--sizes', type=int, nargs='+', default=SIZES)
     parser.add_argument('--batching', help='measure this way only, not the fastest')
     parser.add_argument('--seconds', type=float, default=1.0, help='of each turn')
@@ -64,18 +79,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--images', type=int, default=setup.IMAGES)
     parser.add_argument('--out', help='a JSON file')
     flags = parser.parse_args(argv)
-    *_, data = setup.make_data(flags.images)
     tables = {}
-    for name, setting in settings().items():
+    for name, (setting, shape) in cases.items():
         if flags.only not in (None, name):
             continue
+        *_, data = setup.make_data(flags.images, shape=shape)
         rows = measure(setting, flags.sizes, data, flags.seconds, flags.rounds, flags.batching)
         tables[name] = {'rows': rows, 'knee': knee(rows)}
         print(f'{name}: knee at {knee(rows)} runs')
         for row in rows:
             print(
                 f'  {row["runs"]:3} runs ({row["batching"]}): '
-                f'{row["images_per_second"]:9,.0f} img/s, {row["MiB_per_run"]:7.1f} MiB a run',
+                f'{row["images_per_second"]:11,.0f} img/s, {row["MiB_per_run"]:7.2f} MiB a run',
                 flush=True,
             )
     setup.write(flags.out, tables=tables)

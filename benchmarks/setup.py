@@ -61,18 +61,20 @@ class Ours:
 
     def train(self, steps: int) -> None:
         """`steps` steps of every run."""
-        state = self.compiled.advance(*self.args, self._state, self._data, 0, 1, 1 + steps)
+        stop = 1 + steps + (1 + steps == self.compiled.program.steps_per_epoch)  # no evaluation
+        state, _ = self.compiled.train(*self.args, self._state, self._data, 0, 1, 0, stop)
         self._state = jax.block_until_ready(state)
 
 
-def make_data(count: int = IMAGES, seed: int = 0) -> tuple[np.ndarray, np.ndarray, DeviceData]:
-    """Random images [count, 32, 32, 3] and labels, and the same on the device to train on."""
+def make_data(
+    count: int = IMAGES, seed: int = 0, shape: tuple[int, int, int] = (32, 32, 3)
+) -> tuple[np.ndarray, np.ndarray, DeviceData]:
+    """Random images [count, *shape] and labels, and the same on the device to train on."""
     rng = np.random.default_rng(seed)
-    images = rng.integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    images = rng.integers(0, 256, (count, *shape), dtype=np.uint8)
     labels = rng.integers(0, 10, count).astype(np.int32)
     training = DeviceSplit(jnp.asarray(images), jnp.asarray(labels))
     few = DeviceSplit(training.images[:EVALUATED], training.labels[:EVALUATED])
-    shape = images.shape[1:]
     data = DeviceData(
         training, few, few, jnp.full(shape, 128.0), jnp.full(shape, 1 / 128, jnp.float32)
     )

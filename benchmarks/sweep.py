@@ -1,7 +1,7 @@
 """A whole experiment against a PyTorch script: wall clock from nothing to the answer.
 
     pip install -e '.[bench]'        # with a PyTorch of your choice installed before
-    python -m benchmarks.sweep [--seeds 2] [--epochs 2] [--rounds 3] [--out sweep.json]
+    python -m benchmarks.sweep [--seeds 3] [--epochs 6] [--rounds 3] [--out sweep.json]
 
 Both do configs/dropout_rate.py: its settings, network, data, batches, evaluations after each epoch
 and final test. Ours is `main.py` as a user calls it, with an empty cache: it decodes the data,
@@ -93,8 +93,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Takes turns, prints the ratio, writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--size', choices=('smoke', 'quick', 'paper'), default='quick')
-    parser.add_argument('--seeds', type=int, default=2)
-    parser.add_argument('--epochs', type=int, default=2)
+    parser.add_argument('--seeds', type=int, default=3)
+    parser.add_argument('--epochs', type=int, default=6)
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--out', help='a JSON file; if it exists its rounds are kept')
     flags = parser.parse_args(argv)

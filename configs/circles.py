@@ -22,8 +22,6 @@ higher and is slower) are inconclusive.
 
 import math
 
-import jax
-
 from configs import common
 from jaxtweaks.sweep.expand import points, product
 
@@ -70,9 +68,6 @@ def get_config(size=None):
         config.data.train_size = config.train.batch_size = config.train.train_eval_size = 200
         config.data.validation_size = config.data.test_size = 100
         config.execution.batching = 'map'
-    elif jax.default_backend() == 'cpu':
-        # Starting a step of so small a network takes longer than the step.
-        config.execution.group_size = 36
     inits = [{SCHEME: scheme, LAW: law} for scheme, law in WORDS]
     config.sweep = product(points(RAW, STANDARDISED, SMALL), points(*inits))
     config.names = (

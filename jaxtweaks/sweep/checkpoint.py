@@ -30,10 +30,12 @@ class Progress:
     history: dict[str, list[np.ndarray]] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
 
-    def record(self, metrics: dict[str, Any]) -> None:
-        """Adds an epoch's metrics, [runs] each."""
+    def reached(self, epoch: int, done: int, state: State, metrics: dict[str, Any]) -> None:
+        """Takes over what training up to step `done` of `epoch` gave; see `Program.train`."""
+        ended = epoch - self.epoch
         for name, values in metrics.items():
-            self.history.setdefault(name, []).append(np.asarray(values))
+            self.history.setdefault(name, []).extend(np.asarray(values)[:, :ended].T)
+        self.epoch, self.done, self.state = epoch, done, state
 
     def skip_to(self, epoch: int) -> None:
         """Goes on to an epoch without training; the metrics in between are NaN."""

@@ -28,6 +28,9 @@ _FAST_CPU = {'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_DOT'}
 _QUICK_COMPILE = {'xla_backend_optimization_level': 0}
 
 
+# Up to so many channels a convolution is too small for all cores of a CPU.
+_FEW_CHANNELS = 16
+
 # How the runs of a group share a program: they take turns in it ('map'), the same in as many
 # threads as there are cores ('threads'), or each operation has all runs ('vmap'), with convolutions
 # as `nn.conv.LOWERINGS` says.
@@ -39,10 +42,12 @@ def candidates(static: Setting) -> tuple[str, ...]:
     """The ways of batching worth measuring for a program on this machine; some may fail on it."""
     convolutional = static.model.name not in ('mlp', 'local')
     if jax.default_backend() == 'cpu':
-        # For convolutions patches and a matrix product never came near, a loop in each operation
-        # was never worth the ten seconds of measuring it, and threads gain nothing: they keep all
-        # cores busy by themselves (performance.md).
-        return ('map',) if convolutional else ('map', 'threads', 'vmap_loop')
+        # For convolutions patches and a matrix product never came near, and a loop in each
+        # operation was never worth the ten seconds of measuring it. Threads gain where there are
+        # few channels; with more the operations keep all cores busy (performance.md).
+        if convolutional:
+            return ('threads',) if max(static.model.channels) <= _FEW_CHANNELS else ('map',)
+        return 'map', 'threads', 'vmap_loop'
     if not convolutional:
         return ('vmap_matmul',)
     return 'vmap_matmul', 'vmap_pallas', 'vmap_grouped', 'map'
@@ -107,7 +112,7 @@ class GroupProgram:
         f = _over_runs(self.program.init, 2, 'map')
         return self._call(_Function('init', f, (), _QUICK_COMPILE), (hyper, seeds), (data,))
 
-    def advance(
+    def train(
         self,
         hyper: trace.Hyper,
         seeds: np.ndarray,
@@ -115,20 +120,13 @@ class GroupProgram:
         data: DeviceData,
         epoch: int,
         start: int,
+        last: int,
         stop: int,
-    ) -> State:
-        """Steps `start` … `stop` − 1 of an epoch. The memory of `state` is used again."""
-        f = _over_runs(self.program.advance, 3, self._batching)
-        numbers = (np.int32(epoch), np.int32(start), np.int32(stop))
-        return self._call(_Function('advance', f, (2,)), (hyper, seeds, state), (data, *numbers))
-
-    def end_epoch(
-        self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData, epoch: int
     ) -> tuple[State, dict[str, jax.Array]]:
-        """Evaluates and keeps the best parameters; metrics by name, [runs] each."""
-        f = _over_runs(self.program.end_epoch, 3, self._batching)
-        own, shared = (hyper, seeds, state), (data, np.int32(epoch))
-        return self._call(_Function('end_epoch', f, (2,)), own, shared)
+        """See `Program.train`; the metrics are [runs, epochs]. The memory of `state` is reused."""
+        f = _over_runs(self.program.train, 3, self._batching)
+        numbers = tuple(map(np.int32, (epoch, start, last, stop)))
+        return self._call(_Function('train', f, (2,)), (hyper, seeds, state), (data, *numbers))
 
     def finish(
         self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData

@@ -103,25 +103,18 @@ def train_group(
     moved = False
     while at.epoch < target:
         moved = True
-        shown = at.epoch + 1
-        stop = min(at.done + pace.steps(), program.steps_per_epoch)
-        with pace.measure(stop - at.done):
-            at.state = compiled.advance(hyper, seeds, at.state, data, at.epoch, at.done, stop)
-            jax.block_until_ready(at.state)
-        work = (stop - at.done) * program.static.train.batch_size
-        loss, accuracy = _live(at.state, stop, runs)
-        at.done = stop
-        if at.done == program.steps_per_epoch:
-            at.state, metrics = compiled.end_epoch(hyper, seeds, at.state, data, at.epoch)
-            at.record(metrics)
-            work += evaluation_work(program, data)
-            at.epoch, at.done = at.epoch + 1, 0
-            if _all_done(at.state):
-                work += _work_left(at, program, data)
-                at.skip_to(epochs)
-        standing = runs, *_ended(at.state, runs)
-        now = Now(shown, epochs, loss, accuracy, _best(at.history, runs), *standing)
-        reporter.advance(work * runs, now)
+        before = _work_done(at, program, data)
+        in_epoch, stop = _end_of_chunk(at, pace.work(), target, program, data)
+        started = time.monotonic()
+        args = hyper, seeds, at.state, data, at.epoch, at.done, in_epoch, stop
+        state, metrics = jax.block_until_ready(compiled.train(*args))
+        complete = stop == program.steps_per_epoch
+        at.reached(in_epoch + complete, 0 if complete else stop, state, metrics)
+        pace.took(time.monotonic() - started, _work_done(at, program, data) - before)
+        now = _now(at, in_epoch + 1, stop, epochs, runs)
+        if complete and _all_done(at.state):
+            at.skip_to(epochs)
+        reporter.advance((_work_done(at, program, data) - before) * runs, now)
         stopping = asked_to_stop()
         at.seconds = clock.seconds()
         if stopping or clock.since_save() > execution.checkpoint_seconds:
@@ -166,6 +159,29 @@ def _work_done(at: checkpoint.Progress, program: Program, data: DeviceData) -> f
 def _work_left(at: checkpoint.Progress, program: Program, data: DeviceData) -> float:
     """Work of one run from a checkpoint to the end, in images trained."""
     return training_work(program, data) - _work_done(at, program, data)
+
+
+def _end_of_chunk(
+    at: checkpoint.Progress, work: float, target: int, program: Program, data: DeviceData
+) -> tuple[int, int]:
+    """An epoch, and the step of it before which a chunk of about so much work ends.
+
+    It is within the epoch under way, or at the end of an epoch before `target`.
+    """
+    batch, steps = program.static.train.batch_size, program.steps_per_epoch
+    left = (steps - at.done) * batch
+    if work < left:
+        return at.epoch, at.done + max(1, int(work / batch))
+    more = int((work - left) / (steps * batch + evaluation_work(program, data)))
+    return at.epoch + min(more, program.epochs_at_once - 1, target - 1 - at.epoch), steps
+
+
+def _now(at: checkpoint.Progress, epoch: int, steps: int, epochs: int, runs: int) -> Now:
+    """How a group stands after so many steps of an epoch, from 1."""
+    loss, accuracy = _live(at.state, steps, runs)
+    return Now(
+        epoch, epochs, loss, accuracy, _best(at.history, runs), runs, *_ended(at.state, runs)
+    )
 
 
 def _all_done(state: State) -> bool:
@@ -227,33 +243,18 @@ class _Clock:
 
 
 class _Pace:
-    """How many steps fit in a chunk, from how long the last ones took."""
+    """How much work fits in a chunk, from how long the last one took."""
 
     def __init__(self, seconds: float):
         self._seconds = seconds
-        self._per_step: float | None = None
+        self._speed: float | None = None
         self._warm = False
 
-    def steps(self) -> int:
-        if self._per_step is None:
-            return 1
-        return max(1, int(self._seconds / max(self._per_step, 1e-9)))
+    def work(self) -> float:
+        """In images trained; 0 as long as nothing is known."""
+        return 0.0 if self._speed is None else self._seconds * self._speed
 
-    def measure(self, steps: int) -> '_Stopwatch':
-        return _Stopwatch(self, steps)
-
-    def took(self, seconds: float, steps: int) -> None:
+    def took(self, seconds: float, work: float) -> None:
         if self._warm:  # the first chunk compiles
-            self._per_step = seconds / steps
+            self._speed = work / max(seconds, 1e-9)
         self._warm = True
-
-
-class _Stopwatch:
-    def __init__(self, pace: _Pace, steps: int):
-        self._pace, self._steps = pace, steps
-
-    def __enter__(self) -> None:
-        self._started = time.monotonic()
-
-    def __exit__(self, *exception: Any) -> None:
-        self._pace.took(time.monotonic() - self._started, self._steps)

@@ -82,19 +82,19 @@ def probe(group: Group, compiled: GroupProgram, data: DeviceData, seconds: float
     """
     started = time.monotonic()
     hyper, seeds = stack_runs(group.padded(), group.off)
+    program = compiled.program
     state = compiled.init(hyper, seeds, data)
-    state = compiled.advance(hyper, seeds, state, data, 0, 0, 1)
-    # Evaluation has larger batches than training, and may need more memory.
-    state, _ = jax.block_until_ready(compiled.end_epoch(hyper, seeds, state, data, 0))
+    state, _ = jax.block_until_ready(compiled.train(hyper, seeds, state, data, 0, 0, 0, 1))
     compile_seconds = time.monotonic() - started
     steps, done = 1, 0
     started = time.monotonic()
     while time.monotonic() - started < seconds:
-        state = compiled.advance(hyper, seeds, state, data, 0, 1, 1 + steps)
-        jax.block_until_ready(state)
-        done += steps
+        # From the second step on, past the end of the epoch if need be: no evaluation.
+        stop = 1 + steps + (1 + steps == program.steps_per_epoch)
+        state, _ = jax.block_until_ready(compiled.train(hyper, seeds, state, data, 0, 1, 0, stop))
+        done += stop - 1
         steps *= 2
-    images = done * len(seeds) * compiled.program.static.train.batch_size
+    images = done * len(seeds) * program.static.train.batch_size
     return Probe(
         bytes_per_run=compiled.memory() / group.size,
         seconds_per_image=(time.monotonic() - started) / images,

@@ -37,6 +37,8 @@ __all__ = ['DeviceData', 'DeviceSplit', 'Program', 'State']
 State = dict[str, Any]
 # Parts of a state that enter the results beside the best parameters and the snapshots.
 _REPORTED = ('ema', 'batch_stats', 'step', 'diverged_at')
+# A call returns the metrics of each of its epochs; there must be room for them.
+_MOST_EPOCHS = 1_024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,6 +54,11 @@ class Program(Applied):
     def steps(self) -> int:
         """Steps of the whole run."""
         return self.steps_per_epoch * self.static.train.epochs
+
+    @property
+    def epochs_at_once(self) -> int:
+        """The most epochs that one call of `train` can end."""
+        return min(self.static.train.epochs, _MOST_EPOCHS)
 
     def init(self, hyper: trace.Hyper, seed: jax.Array, data: DeviceData) -> State:
         """The state before the first step.
@@ -85,6 +92,45 @@ class Program(Applied):
             state['snapshots'] = keep.first_snapshots(variables_of(state), setting.train.snapshots)
         return state
 
+    def train(
+        self,
+        hyper: trace.Hyper,
+        seed: jax.Array,
+        state: State,
+        data: DeviceData,
+        epoch: jax.Array,
+        start: jax.Array,
+        last: jax.Array,
+        stop: jax.Array,
+    ) -> tuple[State, dict[str, jax.Array]]:
+        """From step `start` of epoch `epoch` to before step `stop` of epoch `last`.
+
+        Every epoch that is complete then is evaluated: all before `last`, and `last` if `stop` is
+        the number of its steps. Nothing of this is compiled in: a chunk may be a step or a thousand
+        epochs, and the result does not depend on how a training is cut into chunks.
+
+        Returns:
+          The state, and by metric name float32 [epochs_at_once]: of `epoch` and those after it, as
+          `end_epoch` gives them; NaN for those that are not complete.
+        """
+        ended = jax.eval_shape(self.end_epoch, hyper, seed, state, data, epoch)[1]
+        history = {name: jnp.full(self.epochs_at_once, jnp.nan, jnp.float32) for name in ended}
+
+        def evaluated(now, state, history):
+            state, metrics = self.end_epoch(hyper, seed, state, data, now)
+            row = now - epoch
+            return state, {name: history[name].at[row].set(metrics[name]) for name in history}
+
+        def body(now, carried):
+            state, history = carried
+            first = jnp.where(now == epoch, start, 0)
+            until = jnp.where(now == last, stop, self.steps_per_epoch)
+            state = self.advance(hyper, seed, state, data, now, first, until)
+            complete = until == self.steps_per_epoch
+            return lax.cond(complete, evaluated, lambda _, *same: same, now, state, history)
+
+        return lax.fori_loop(epoch, last + 1, body, (state, history))
+
     def advance(
         self,
         hyper: trace.Hyper,
@@ -97,8 +143,7 @@ class Program(Applied):
     ) -> State:
         """Steps `start` … `stop` − 1 of an epoch (both count from 0 within the epoch).
 
-        The number of steps is not compiled in, so that a chunk may have any length and the result
-        does not depend on how an epoch is cut into chunks. What is reported of a run that was
+        What is reported of a run that was
         stopped early stays as it is: it must not depend on how long the run's group goes on.
         """
         setting = self.setting(hyper)

@@ -65,16 +65,17 @@ class Sweep:
 
     def run(self, stages, chunk_seconds=2.0):
         steps = 0
-        advance = GroupProgram.advance
+        train = GroupProgram.train
 
-        def counted(program, hyper, seeds, state, data, epoch, start, stop):
+        def counted(group, hyper, seeds, state, data, epoch, start, last, stop):
             nonlocal steps
-            steps += (stop - start) * len(seeds)
-            return advance(program, hyper, seeds, state, data, epoch, start, stop)
+            whole = (last - epoch) * group.program.steps_per_epoch
+            steps += (whole + stop - start) * len(seeds)
+            return train(group, hyper, seeds, state, data, epoch, start, last, stop)
 
         execution = Execution(chunk_seconds=chunk_seconds, checkpoint_seconds=0.0)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(GroupProgram, 'advance', counted)
+            patch.setattr(GroupProgram, 'train', counted)
             reporter = Silent(Console(file=io.StringIO()))
             self.groups = runner.run_groups(
                 self.groups, self.workdir, self.machine, execution, reporter, stages

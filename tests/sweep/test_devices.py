@@ -40,7 +40,7 @@ def test_the_runs_are_spread_and_the_devices_are_on_their_own(on_four):
     assert seen['devices'] == seen['data'] == 4
     assert seen['axes'] == [{'runs': 4}]
     assert seen['cut along'] == [['runs']]
-    names = ('init', 'advance', 'end_epoch', 'finish')
+    names = ('init', 'train', 'finish')
     assert seen['compiled'] == sorted([name, 2, i] for name in names for i in range(4))
     assert seen['collectives'] == []
 

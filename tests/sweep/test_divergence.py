@@ -65,16 +65,16 @@ def train(group, machine, path):
 
 
 def poisoned(run, step, value):
-    """A GroupProgram.advance that spoils the parameters of one run before one step."""
-    advance = GroupProgram.advance
+    """A GroupProgram.train that spoils the parameters of one run before one step."""
+    train = GroupProgram.train
 
-    def spoil(self, hyper, seeds, state, data, epoch, start, stop):
+    def spoil(self, hyper, seeds, state, data, epoch, start, *to):
         if epoch * STEPS + start == step:
             params = jax.tree.map(np.array, state['params'])
             for leaf in jax.tree.leaves(params):
                 leaf[run] = value
             state = state | {'params': params}
-        return advance(self, hyper, seeds, state, data, epoch, start, stop)
+        return train(self, hyper, seeds, state, data, epoch, start, *to)
 
     return spoil
 
@@ -96,7 +96,7 @@ def test_what_is_injected_in_one_run_changes_no_bit_of_another(
     for number, (value, _) in enumerate(itertools.product(CASES.values(), range(2))):
         run, step = int(rng.integers(RUNS)), int(rng.integers(3 * STEPS))
         with monkeypatch.context() as patch:
-            patch.setattr(GroupProgram, 'advance', poisoned(run, step, value))
+            patch.setattr(GroupProgram, 'train', poisoned(run, step, value))
             found = train(group, machine, tmp_path / f'{number}.ckpt')
         assert found['diverged_at'].tolist() == [step if i == run else -1 for i in range(RUNS)]
         for other in set(range(RUNS)) - {run}:

@@ -20,15 +20,15 @@ FULL = 'RESOURCE_EXHAUSTED: Out of memory allocating 123456 bytes.\nand a table 
 
 
 def lack(runs_at_once, after_epoch=0, calls=None):
-    """A GroupProgram.advance for which there is only room for so many runs."""
-    advance = GroupProgram.advance
+    """A GroupProgram.train for which there is only room for so many runs."""
+    train = GroupProgram.train
 
-    def limited(self, hyper, seeds, state, data, epoch, start, stop):
+    def limited(self, hyper, seeds, state, data, epoch, *to):
         if calls is not None:
             calls.append((len(seeds), epoch))
         if len(seeds) > runs_at_once and epoch >= after_epoch:
             raise jax.errors.JaxRuntimeError(FULL)
-        return advance(self, hyper, seeds, state, data, epoch, start, stop)
+        return train(self, hyper, seeds, state, data, epoch, *to)
 
     return limited
 
@@ -85,7 +85,7 @@ def test_a_group_that_does_not_fit_is_halved_and_the_finished_ones_stay(
     (finished,) = (workdir / 'results').iterdir()
     before = finished.read_bytes(), finished.stat().st_mtime_ns
 
-    monkeypatch.setattr(GroupProgram, 'advance', lack(2, after_epoch=1))
+    monkeypatch.setattr(GroupProgram, 'train', lack(2, after_epoch=1))
     code, out, err = launch(capsys, workdir, three)
     assert code == 0, err
     assert '3 runs side by side do not fit in the memory (JaxRuntimeError: RESOURCE_EXHA' in out
@@ -106,7 +106,7 @@ def test_a_group_that_does_not_fit_is_halved_and_the_finished_ones_stay(
 
 def test_what_does_not_fit_while_it_is_measured_is_not_planned(capsys, tmp_path, monkeypatch):
     calls = []
-    monkeypatch.setattr(GroupProgram, 'advance', lack(1, calls=calls))
+    monkeypatch.setattr(GroupProgram, 'train', lack(1, calls=calls))
     code, out, _ = launch(capsys, tmp_path / 'w', '--config.execution.group_size=4', '--dry_run')
     assert code == 0
     assert '3 runs side by side do not fit in the memory' in out
@@ -115,13 +115,13 @@ def test_what_does_not_fit_while_it_is_measured_is_not_planned(capsys, tmp_path,
 
 
 def test_one_run_that_does_not_fit_is_an_error_that_says_so(capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr(GroupProgram, 'advance', lack(0))
+    monkeypatch.setattr(GroupProgram, 'train', lack(0))
     code, _, err = launch(capsys, tmp_path / 'w')
     assert (code, err.count('\n')) == (2, 1)
     assert 'one run alone needs more memory than there is' in err
     assert not (tmp_path / 'w' / 'manifest.json').exists()
     shutil.rmtree(tmp_path / 'w')
-    monkeypatch.setattr(GroupProgram, 'advance', lack(0, after_epoch=1))
+    monkeypatch.setattr(GroupProgram, 'train', lack(0, after_epoch=1))
     code, _, err = launch(capsys, tmp_path / 'w')
     assert (code, 'one run alone' in err) == (2, True)
 

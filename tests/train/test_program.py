@@ -132,6 +132,32 @@ def test_orders_differ_by_seed_and_epoch():
     assert not np.array_equal(orders[0], np.arange(TRAIN))
 
 
+@pytest.mark.parametrize('batching', ['map', 'threads', 'vmap_loop'])
+def test_however_a_training_is_cut_it_finds_the_same_bits(batching):
+    """Four epochs of three steps: in one call, and cut within epochs, at their ends and across."""
+    long = {'train__epochs': 4, 'train__select': 'best_loss', 'train__ema_decay': 0.5}
+    runs = [(setting(dropout__hidden=0.3, **long), 0), (setting(dropout__hidden=0.1, **long), 1)]
+    group, hyper, seeds = group_of(runs, batching)
+    steps = group.program.steps_per_epoch
+
+    def found(cuts):
+        state, rows = group.init(hyper, seeds, DATA), []
+        for (epoch, start), (last, stop) in cuts:
+            state, metrics = group.train(hyper, seeds, state, DATA, epoch, start, last, stop)
+            ended = last - epoch + (stop == steps)
+            for name, values in metrics.items():
+                assert values.shape == (2, 4)
+                assert np.isfinite(values[:, :ended]).all()
+                assert np.isnan(values[:, ended:]).all(), name
+            rows += [{name: values[:, i] for name, values in metrics.items()} for i in range(ended)]
+        return state, rows
+
+    whole = found([((0, 0), (3, steps))])
+    cut = found([((0, 0), (0, 1)), ((0, 1), (1, 2)), ((1, 2), (1, steps)), ((2, 0), (3, steps))])
+    assert len(whole[1]) == len(cut[1]) == 4
+    assert differing(whole, cut) == []
+
+
 def test_loss_falls_and_the_classes_are_learnt():
     easy = setting(train__epochs=15)
     group, hyper, seeds = group_of([(easy, 0), (easy, 1)])

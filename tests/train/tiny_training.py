@@ -68,11 +68,9 @@ class Trained:
         self.initial = jax.tree.map(np.array, state)
         self.metrics = []
         for epoch in range(program.static.train.epochs):
-            state = group.advance(
-                hyper, seeds, state, batch_data, epoch, 0, program.steps_per_epoch
-            )
-            state, metrics = group.end_epoch(hyper, seeds, state, batch_data, epoch)
-            self.metrics.append(jax.tree.map(np.array, metrics))
+            whole = epoch, 0, epoch, program.steps_per_epoch
+            state, metrics = group.train(hyper, seeds, state, batch_data, *whole)
+            self.metrics.append({name: np.array(rows)[:, 0] for name, rows in metrics.items()})
         self.final = jax.tree.map(np.array, state)
         self.found = {}
         if finish:
