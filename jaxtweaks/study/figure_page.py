@@ -65,40 +65,17 @@ class Page:
         """
         sheet = self.sheet
         sheet.set_dpi(100)
-        legend = None
-        if handles:
-            legend = sheet.legend(
-                handles=list(handles),
-                title=textwrap.fill(legend_title, 30) or None,
-                loc='upper left',
-                alignment='left',
-                borderaxespad=0,
-                handlelength=3.4,
-                labelspacing=0.55,
-            )
+        legend = self._legend(handles, legend_title) if handles else None
         beside, legend_height = _size(legend)
         beside += 0.12 if legend else 0
         panels = self.columns * self.panel_size[0]
         width = max(_NARROWEST, panels + beside + 2 * _MARGIN)
-        room = width - 2 * _MARGIN
-        heading = _wrap(title, TITLE_SIZE, room, 0.66)
-        below = _wrap(data, TEXT_SIZE, room - 0.2, 0.62 if stand_in else 0.56)
-        foot = [
-            (line, SMALL_SIZE, color, 'normal')
-            for texts, color in ((warnings, WARNING), (notes, MUTED))
-            for text in texts
-            for line in _wrap(text, SMALL_SIZE, room)
-        ]
-        frame = 0.09 if stand_in else 0.0  # the box's padding, above and below its text
-        title_height = len(heading) * _line(TITLE_SIZE)
-        data_height = len(below) * _line(TEXT_SIZE)
-        head_height = title_height + data_height + 2 * frame + 0.1
-        foot_height = sum(_line(size) for _, size, *_ in foot) + 0.08
+        words = _Words(title, data, stand_in, notes, warnings, width - 2 * _MARGIN)
         middle = max(self.rows * self.panel_size[1], legend_height)
-        height = head_height + middle + foot_height + 2 * _MARGIN
+        height = words.above + middle + words.below + 2 * _MARGIN
         sheet.set_size_inches(width, height)
-        bottom = (foot_height + _MARGIN) / height
-        top = 1 - (head_height + _MARGIN) / height
+        bottom = (words.below + _MARGIN) / height
+        top = 1 - (words.above + _MARGIN) / height
         right = 1 - (_MARGIN + beside) / width
         left = _MARGIN / width
         sheet.get_layout_engine().set(
@@ -107,27 +84,76 @@ class Page:
         )  # fmt: skip
         if legend:
             legend.set_bbox_to_anchor((right + 0.12 / width, top - 0.02), sheet.transFigure)
-        y = height - _MARGIN
-        sheet.text(left, y / height, '\n'.join(heading), size=TITLE_SIZE, weight='bold', va='top')
-        y -= title_height + frame
-        sheet.text(
-            (_MARGIN + frame) / width,
-            y / height,
-            '\n'.join(below),
-            size=TEXT_SIZE,
-            color=WARNING if stand_in else MUTED,
-            weight='bold' if stand_in else 'normal',
-            bbox=_BOX if stand_in else None,
-            va='top',
-        )
-        y = _MARGIN + foot_height - 0.08
-        for line, size, color, weight in foot:
-            y -= _line(size)
-            sheet.text(_MARGIN / width, y / height, line, size=size, color=color, weight=weight)
+        words.write(sheet)
         # Laid out once: each rendering would move the panels a little, by what was rendered before.
         sheet.draw_without_rendering()
         sheet.set_layout_engine('none')
         return sheet
+
+    def _legend(self, handles: Sequence[Any], title: str) -> Any:
+        return self.sheet.legend(
+            handles=list(handles),
+            title=textwrap.fill(title, 30) or None,
+            loc='upper left',
+            alignment='left',
+            borderaxespad=0,
+            handlelength=3.4,
+            labelspacing=0.55,
+        )
+
+
+class _Words:
+    """What stands above and below the panels, in lines that fit.
+
+    Attributes:
+      above, below: the height of both, in inches.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        data: str,
+        stand_in: bool,
+        notes: Sequence[str],
+        warnings: Sequence[str],
+        room: float,
+    ):
+        """See `Page.finish`; `room` is the width of a line in inches."""
+        self._title = _wrap(title, TITLE_SIZE, room, 0.66)
+        self._data = _wrap(data, TEXT_SIZE, room - 0.2, 0.62 if stand_in else 0.56)
+        self._stand_in = stand_in
+        self._foot = [
+            (line, color)
+            for texts, color in ((warnings, WARNING), (notes, MUTED))
+            for text in texts
+            for line in _wrap(text, SMALL_SIZE, room)
+        ]
+        self._frame = 0.09 if stand_in else 0.0  # the box's padding, above and below its text
+        title_and_data = len(self._title) * _line(TITLE_SIZE) + len(self._data) * _line(TEXT_SIZE)
+        self.above = title_and_data + 2 * self._frame + 0.1
+        self.below = len(self._foot) * _line(SMALL_SIZE) + 0.08
+
+    def write(self, sheet: Sheet) -> None:
+        """Puts them on a sheet of the right size."""
+        width, height = sheet.get_size_inches()
+        left, y = _MARGIN / width, height - _MARGIN
+        title = '\n'.join(self._title)
+        sheet.text(left, y / height, title, size=TITLE_SIZE, weight='bold', va='top')
+        y -= len(self._title) * _line(TITLE_SIZE) + self._frame
+        sheet.text(
+            (_MARGIN + self._frame) / width,
+            y / height,
+            '\n'.join(self._data),
+            size=TEXT_SIZE,
+            color=WARNING if self._stand_in else MUTED,
+            weight='bold' if self._stand_in else 'normal',
+            bbox=_BOX if self._stand_in else None,
+            va='top',
+        )
+        y = _MARGIN + self.below - 0.08
+        for line, color in self._foot:
+            y -= _line(SMALL_SIZE)
+            sheet.text(left, y / height, line, size=SMALL_SIZE, color=color)
 
 
 _BOX = {'boxstyle': 'square,pad=0.3', 'facecolor': '#fff1d6', 'edgecolor': WARNING}
