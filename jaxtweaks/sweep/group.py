@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxtweaks.config import trace
 from jaxtweaks.config.fields import plain
 from jaxtweaks.sweep import checkpoint
 from jaxtweaks.sweep.compiled import BATCHINGS, GroupProgram, stack_runs
@@ -104,15 +105,9 @@ def train_group(
     while at.epoch < target:
         moved = True
         before = _work_done(at, program, data)
-        in_epoch, stop = _end_of_chunk(at, pace.work(), target, program, data)
-        started = time.monotonic()
-        args = hyper, seeds, at.state, data, at.epoch, at.done, in_epoch, stop
-        state, metrics = jax.block_until_ready(compiled.train(*args))
-        complete = stop == program.steps_per_epoch
-        at.reached(in_epoch + complete, 0 if complete else stop, state, metrics)
-        pace.took(time.monotonic() - started, _work_done(at, program, data) - before)
-        now = _now(at, in_epoch + 1, stop, epochs, runs)
-        if complete and _all_done(at.state):
+        begun, steps = _train_chunk(at, compiled, hyper, seeds, data, pace, target)
+        now = _now(at, begun, steps, epochs, runs)
+        if at.done == 0 and _all_done(at.state):
             at.skip_to(epochs)
         reporter.advance((_work_done(at, program, data) - before) * runs, now)
         stopping = asked_to_stop()
@@ -159,6 +154,28 @@ def _work_done(at: checkpoint.Progress, program: Program, data: DeviceData) -> f
 def _work_left(at: checkpoint.Progress, program: Program, data: DeviceData) -> float:
     """Work of one run from a checkpoint to the end, in images trained."""
     return training_work(program, data) - _work_done(at, program, data)
+
+
+def _train_chunk(
+    at: checkpoint.Progress,
+    compiled: GroupProgram,
+    hyper: trace.Hyper,
+    seeds: np.ndarray,
+    data: DeviceData,
+    pace: '_Pace',
+    target: int,
+) -> tuple[int, int]:
+    """Trains as far as one chunk goes; the epoch last begun, from 1, and the steps done of it."""
+    program = compiled.program
+    before = _work_done(at, program, data)
+    last, stop = _end_of_chunk(at, pace.work(), target, program, data)
+    started = time.monotonic()
+    args = hyper, seeds, at.state, data, at.epoch, at.done, last, stop
+    state, metrics = jax.block_until_ready(compiled.train(*args))
+    complete = stop == program.steps_per_epoch
+    at.reached(last + complete, 0 if complete else stop, state, metrics)
+    pace.took(time.monotonic() - started, _work_done(at, program, data) - before)
+    return last + 1, stop
 
 
 def _end_of_chunk(

@@ -143,8 +143,8 @@ class Program(Applied):
     ) -> State:
         """Steps `start` … `stop` − 1 of an epoch (both count from 0 within the epoch).
 
-        What is reported of a run that was
-        stopped early stays as it is: it must not depend on how long the run's group goes on.
+        What is reported of a run that was stopped early stays as it is: it must not depend on how
+        long the run's group goes on.
         """
         setting = self.setting(hyper)
         before = state
