@@ -128,6 +128,13 @@ class GroupProgram:
         numbers = tuple(map(np.int32, (epoch, start, last, stop)))
         return self._call(_Function('train', f, (2,)), (hyper, seeds, state), (data, *numbers))
 
+    def steps_alone(
+        self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData, steps: int
+    ) -> State:
+        """So many steps and no evaluation, for measuring: past the end of the epoch if need be."""
+        start = 2 if 1 + steps == self.program.steps_per_epoch else 1
+        return self.train(hyper, seeds, state, data, 0, start, 0, start + steps)[0]
+
     def finish(
         self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
     ) -> dict[str, Any]:

@@ -194,7 +194,7 @@ def _end_of_chunk(
 
 
 def _now(at: checkpoint.Progress, epoch: int, steps: int, epochs: int, runs: int) -> Now:
-    """How a group stands after so many steps of an epoch, from 1."""
+    """How a group stands after so many steps of the epoch, which counts from 1."""
     loss, accuracy = _live(at.state, steps, runs)
     return Now(
         epoch, epochs, loss, accuracy, _best(at.history, runs), runs, *_ended(at.state, runs)

@@ -82,19 +82,16 @@ def probe(group: Group, compiled: GroupProgram, data: DeviceData, seconds: float
     """
     started = time.monotonic()
     hyper, seeds = stack_runs(group.padded(), group.off)
-    program = compiled.program
     state = compiled.init(hyper, seeds, data)
     state, _ = jax.block_until_ready(compiled.train(hyper, seeds, state, data, 0, 0, 0, 1))
     compile_seconds = time.monotonic() - started
     steps, done = 1, 0
     started = time.monotonic()
     while time.monotonic() - started < seconds:
-        # From the second step on, past the end of the epoch if need be: no evaluation.
-        stop = 1 + steps + (1 + steps == program.steps_per_epoch)
-        state, _ = jax.block_until_ready(compiled.train(hyper, seeds, state, data, 0, 1, 0, stop))
-        done += stop - 1
+        state = jax.block_until_ready(compiled.steps_alone(hyper, seeds, state, data, steps))
+        done += steps
         steps *= 2
-    images = done * len(seeds) * program.static.train.batch_size
+    images = done * len(seeds) * compiled.program.static.train.batch_size
     return Probe(
         bytes_per_run=compiled.memory() / group.size,
         seconds_per_image=(time.monotonic() - started) / images,

@@ -158,6 +158,16 @@ def test_however_a_training_is_cut_it_finds_the_same_bits(batching):
     assert differing(whole, cut) == []
 
 
+@pytest.mark.parametrize('steps', [1, 2, 3, 7])
+def test_steps_alone_are_so_many_and_are_not_followed_by_an_evaluation(steps):
+    """Epochs have three steps, and the first one is left out: two would end the first epoch."""
+    group, hyper, seeds = group_of([(setting(train__select='best_loss'), 0)])
+    before = jax.tree.map(np.array, group.init(hyper, seeds, DATA))
+    after = group.steps_alone(hyper, seeds, group.init(hyper, seeds, DATA), DATA, steps)
+    assert after['step'].tolist() == [steps]
+    assert differing(before['best'], after['best']) == []
+
+
 def test_loss_falls_and_the_classes_are_learnt():
     easy = setting(train__epochs=15)
     group, hyper, seeds = group_of([(easy, 0), (easy, 1)])
