@@ -33,7 +33,7 @@ def get_config(size=None):
     images, batches, epochs = {
         'smoke': (256, (32, 256), 3),
         'quick': (1_024, (8, 32, 128, 1_024), 60),
-        'paper': (4_096, (8, 32, 128, 512, 4_096), 60),
+        'paper': (2_048, (8, 32, 128, 512, 2_048), 60),
     }[config.size]
     config.data.train_size, config.train.train_eval_size = images, images
     config.model.hidden = {'smoke': (16,), 'quick': (128,), 'paper': (512,)}[config.size]

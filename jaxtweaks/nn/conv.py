@@ -185,12 +185,12 @@ def _kernel_gradient(
 
     Of images with one channel the patches are as good: rows would be products of single numbers.
     """
-    channels, features = x.shape[-1], g.shape[-1]
-    if channels == 1 or window[0] * channels < features:
+    if x.shape[-1] == 1:
         shape = {'size': size, 'window': window, 'pads': pads, 'stride': stride}
         return _kernel_gradient_by_matmul(x[None], g[None], **shape)[0]
     if stride == 1:
-        return _kernel_gradient_by_rows(x, g, window, pads)
+        by_rows = _by_rows_of_images if x.shape[-1] < g.shape[-1] else _by_rows_of_gradients
+        return by_rows(x, g, window, pads)
     back = tuple(
         (low, (m - 1) * stride + k - n - low)
         for k, n, m, (low, _) in zip(window, size, g.shape[1:3], pads, strict=True)
@@ -205,16 +205,32 @@ def _kernel_gradient(
     return lax.optimization_barrier(out).transpose(1, 2, 0, 3)
 
 
-def _kernel_gradient_by_rows(
+def _by_rows_of_images(
     x: jax.Array, g: jax.Array, window: tuple[int, int], pads: Pads
 ) -> jax.Array:
     """One long product of matrices for each row of the kernel.
 
+    A row of the first matrix is what a pixel of the output sees in one row of the images: each
+    channel is copied once for each column of the kernel; patches would be copied once for each
+    place of the window. On a CPU this is two to three times faster than the convolution.
+    """
+    rows, columns = window
+    height, width, features = g.shape[1:]
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *((*edge, 0) for edge in pads), (0, 0, 0)])
+    seen = jnp.concatenate([x[:, :, j : j + width] for j in range(columns)], -1)
+    gradients = g.reshape(-1, features)
+    found = [seen[:, i : i + height].reshape(-1, seen.shape[-1]).T @ gradients for i in range(rows)]
+    return jnp.stack(found).reshape(rows, columns, -1, features)
+
+
+def _by_rows_of_gradients(
+    x: jax.Array, g: jax.Array, window: tuple[int, int], pads: Pads
+) -> jax.Array:
+    """The same with the gradients copied instead of the images, for where they have fewer channels.
+
     For row i of the kernel the images' rows are met by the gradient's rows i − padding further up,
     and for its columns the gradient stands side by side with copies of itself, each moved by one
-    pixel. That copies the gradient once for each column; patches of the images would be copied
-    once for each place of the window. On CPU this is two to three times faster than the
-    convolution.
+    pixel.
     """
     (top, _), (left, _) = pads
     (height, width), channels = x.shape[1:3], x.shape[3]
