@@ -248,27 +248,34 @@ class _Sweep:
 
 
 class _Clock:
-    """How much is done, and at the speed so far how long the rest takes."""
+    """How much is done, and at the speed so far how long the rest takes.
+
+    Of the first sign of life most of the time goes into loading and compiling: it tells nothing of
+    the speed, which is counted from there.
+    """
 
     def begin(self, total: float, done: float) -> None:
-        self._total, self._before, self._done = max(total, 1), done, done
-        self._started = time.monotonic()
+        self._total, self._done = max(total, 1), done
+        self._since: tuple[float, float] | None = None
 
     def advance(self, work: float) -> None:
         self._done += work
+        if self._since is None:
+            self._since = time.monotonic(), self._done
 
     def resumed(self, work: float) -> None:
-        self._before += work
         self._done += work
+        if self._since is not None:
+            self._since = self._since[0], self._since[1] + work
 
     def share(self) -> float:
         return min(self._done / self._total, 1.0)
 
     def left(self) -> str:
-        worked = self._done - self._before
-        if worked <= 0:
+        if self._since is None or self._done <= self._since[1]:
             return ''
-        seconds = (time.monotonic() - self._started) / worked * (self._total - self._done)
+        started, before = self._since
+        seconds = (time.monotonic() - started) / (self._done - before) * (self._total - self._done)
         return f'{duration(max(seconds, 0))} left'
 
 

@@ -99,10 +99,11 @@ def _masked(
       'alone': with dropout only in front of that layer; 'all': in front of every layer.
     """
     keys = jax.random.split(stream_key(seed, 'dropout', piece), 2 * len(kernels))
-    z = chained = jnp.broadcast_to(x, (_AT_ONCE, *x.shape))
+    z, chained = x, jnp.broadcast_to(x, (_AT_ONCE, *x.shape))
     found: dict[str, list[jax.Array]] = {'alone': [], 'all': []}
     for h, kernel in enumerate(kernels):
-        alone = dropout(keys[2 * h], z, rate, form) @ kernel
+        of_each = jnp.broadcast_to(z, (_AT_ONCE, *z.shape))
+        alone = dropout(keys[2 * h], of_each, rate, form) @ kernel
         chained = dropout(keys[2 * h + 1], chained, rate, form) @ kernel
         z = z @ kernel
         for name, values in (('alone', alone), ('all', chained)):
