@@ -50,7 +50,8 @@ def label(metric: str) -> str:
 
     Knows `LABELS` and those of the plain studies; the families `mc_{n}_…`, `ema_…` and
     `snapshots_…` of them; the loss and the accuracy of further images (`{probe}_loss`,
-    `{probe}_accuracy`); and `1-…`, the complement: of an accuracy, the error.
+    `{probe}_accuracy`); and what is derived: `1-…`, the complement, of an accuracy the error; and
+    `log_…`, the logarithm to base 10, for losses that lie powers of ten apart.
     """
     if metric in LABELS:
         return LABELS[metric]
@@ -60,6 +61,8 @@ def label(metric: str) -> str:
         words = label(metric.removeprefix('1-'))
         error = re.sub(r'\baccuracy\b', 'error', words)
         return error if error != words else f'1 − {words}'
+    if metric.startswith('log_'):
+        return f'log₁₀ of the {label(metric.removeprefix("log_"))}'
     for pattern, words in _FAMILIES:
         found = re.match(pattern, metric)
         if found and found.end() < len(metric):
@@ -83,14 +86,15 @@ def lower_is_better(metric: str) -> bool | None:
 
 
 def derived_metrics(metrics: Iterable[str]) -> list[str]:
-    """What `Results.curve` and `Results.final` make of these metrics: gaps and complements."""
-    known = set(metrics)
+    """What `Results.curve` and `Results.final` make of these: gaps, complements, logarithms."""
+    known = tuple(metrics)
     gaps = [
         gap
         for gap in ('gap_loss', 'gap_accuracy')
-        if {gap.replace('gap', 'train'), gap.replace('gap', 'validation')} <= known
+        if {gap.replace('gap', 'train'), gap.replace('gap', 'validation')} <= set(known)
     ]
-    return gaps + [f'1-{metric}' for metric in metrics if 'accuracy' in metric]
+    complements = [f'1-{metric}' for metric in known if 'accuracy' in metric]
+    return gaps + complements + [f'log_{metric}' for metric in known if 'loss' in metric]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -197,7 +201,7 @@ class Results:
         return chosen
 
     def curve(self, metric: str) -> np.ndarray:
-        """Values by epoch, [K, S, E]; gaps and complements (see `label`) are derived here."""
+        """Values by epoch, [K, S, E]; `derived_metrics` are worked out here."""
         return _derive(self.curves, metric, 'metric by epoch')
 
     def final(self, metric: str) -> np.ndarray:
@@ -226,6 +230,9 @@ def _derive(measured: Mapping[str, np.ndarray], metric: str, what: str) -> np.nd
         return get('train_accuracy') - get('validation_accuracy')
     if metric.startswith('1-'):
         return 1 - get(metric.removeprefix('1-'))
+    if metric.startswith('log_'):
+        plain = np.asarray(get(metric.removeprefix('log_')), float)
+        return np.log10(plain, where=plain > 0, out=np.full_like(plain, np.nan))
     known = [*measured, *derived_metrics(measured)]
     raise UserError(f"no {what} '{metric}'; {did_you_mean(metric, known)}")
 

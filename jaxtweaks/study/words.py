@@ -203,6 +203,8 @@ def together(
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a share (of images, of weights, of runs), shown in %."""
+    if metric.startswith('log_'):
+        return False
     return 'accuracy' in metric or metric.startswith('share_') or metric in _SHARES
 
 

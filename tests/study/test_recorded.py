@@ -1,5 +1,6 @@
 """What a run will record is known before it is trained, and every metric has words."""
 
+import dataclasses
 import io
 
 import numpy as np
@@ -12,7 +13,7 @@ from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.errors import UserError
 from jaxtweaks.study.recorded import metrics_of
-from jaxtweaks.study.results import label
+from jaxtweaks.study.results import derived_metrics, label, lower_is_better
 from jaxtweaks.study.words import is_share, metric_value
 
 
@@ -107,6 +108,7 @@ def test_it_is_what_runs_record(tmp_path, everything):
         ('snapshots_test_loss', 'test loss (mean over the snapshots)'),
         ('p_only_accuracy', 'accuracy on p only'),
         ('1-p_only_accuracy', 'error on p only'),
+        ('log_train_loss', 'log₁₀ of the training loss'),
         ('some_thing', 'some thing'),
     ],
 )
@@ -118,6 +120,7 @@ def test_shares_are_told_apart_from_numbers():
     assert is_share('1-test_accuracy')
     assert is_share('small_weights')
     assert not is_share('gradient_variance')
+    assert not is_share('log_test_accuracy')
     assert metric_value('test_calibration_error', 0.0312) == '3.12 %'
 
 
@@ -129,6 +132,15 @@ def test_the_complement_is_derived():
     np.testing.assert_allclose(results.final('1-gap_accuracy'), 1 - results.final('gap_accuracy'))
     with pytest.raises(UserError, match="did you mean 'test_accuracy'"):
         results.final('1-test_acuracy')
+
+
+def test_the_logarithm_is_derived():
+    results = sweep({'x': (1, 2)})
+    assert derived_metrics(('test_loss', 'test_accuracy')) == ['1-test_accuracy', 'log_test_loss']
+    losses = np.array([[1e3, 1e-2], [0.0, np.inf]])
+    results = dataclasses.replace(results, finals={'test_loss': losses})
+    np.testing.assert_allclose(results.final('log_test_loss'), [[3, -2], [np.nan, np.inf]])
+    assert lower_is_better('log_test_loss')
 
 
 @pytest.mark.parametrize(
