@@ -29,66 +29,78 @@ def collect(
       Results in which a run without a result is NaN, and a run that diverged is NaN from the
       epoch it diverged in on. Arrays of different sizes are filled up with NaN.
     """
-    ids = [run.id for run in runs]
     found = list(found)
-    by_run = {}
-    for group in found:
-        for column, run_id in group['runs'].items():
-            by_run[run_id] = (group, int(column))
     seeds = list(dict.fromkeys(run.seed for run in runs))
     settings = list({tuple(run.point.items()): run.point for run in runs}.values())
-    classes = len(dataset.classes)
-    shape = (len(settings), len(seeds))
-    lengths = [len(curve) for group in found for curve in group['history'].values()]
-    epochs = max(lengths, default=0)
-    curves: dict[str, np.ndarray] = {}
-    finals: dict[str, np.ndarray] = {}
-    arrays: dict[str, np.ndarray] = {}
-    confusion = np.zeros((*shape, classes, classes), np.int64)
-    chosen, diverged = np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
-    for i, run_id in enumerate(ids):
-        place = divmod(i, len(seeds))
-        if run_id not in by_run:
-            continue
-        group, column = by_run[run_id]
-        if 'confusion' in group:
-            confusion[place] = group['confusion'][column]
-        chosen[place] = group['chosen_epoch'][column]
-        diverged[place] = group['diverged_at'][column]
-        for name, history in group['history'].items():
-            curve = curves.setdefault(name, np.full((*shape, epochs), np.nan))
-            curve[place][: len(history)] = history[:, column]
-            if diverged[place] >= 0:
-                kept = _epochs_kept(group['history']['running_loss'][:, column])
-                curve[place][kept:] = np.nan
-        for name, values in group['finals'].items():
-            final = finals.setdefault(name, np.full(shape, np.nan))
-            final[place] = values[column] if diverged[place] < 0 else np.nan
-        for name, values in group.get('arrays', {}).items():
-            if name not in arrays:
-                arrays[name] = _room(shape, name, found)
-            inside = tuple(slice(size) for size in values.shape[1:])
-            if diverged[place] < 0:
-                arrays[name][(*place, *inside)] = values[column]
+    table = _Table((len(settings), len(seeds)), len(dataset.classes), found)
+    ids = [run.id for run in runs]
+    places = {run_id: divmod(i, len(seeds)) for i, run_id in enumerate(ids)}
+    for group in found:
+        for column, run_id in group['runs'].items():
+            if run_id in places:
+                table.put(places[run_id], group, int(column))
     return Results(
         settings=tuple(settings),
         seeds=np.asarray(seeds),
-        epochs=np.arange(1, epochs + 1),
-        curves=curves,
-        finals=finals,
-        confusion=confusion,
-        chosen_epoch=chosen,
-        diverged_at=diverged,
+        epochs=np.arange(1, table.epochs + 1),
+        curves=table.curves,
+        finals=table.finals,
+        confusion=table.confusion,
+        chosen_epoch=table.chosen_epoch,
+        diverged_at=table.diverged_at,
         classes=dataset.classes,
         label_counts=_label_counts(dataset),
         data_label=dataset.label,
         fallback=dataset.fallback,
-        arrays=arrays,
+        arrays=table.arrays,
         axis=axis,
         labels={'validation': dataset.validation.labels, 'test': dataset.test.labels},
         plane=_plane(dataset),
-        ids=np.array(ids).reshape(shape),
+        ids=np.array(ids).reshape(table.shape),
     )
+
+
+class _Table:
+    """The numbers of all runs by setting and seed; a run that is not put in is NaN.
+
+    Attributes: as in `Results`; epochs: of the run that has most.
+    """
+
+    def __init__(self, shape: tuple[int, int], classes: int, found: Sequence[dict[str, Any]]):
+        lengths = [len(curve) for group in found for curve in group['history'].values()]
+        self.shape, self.epochs = shape, max(lengths, default=0)
+        self.curves: dict[str, np.ndarray] = {}
+        self.finals: dict[str, np.ndarray] = {}
+        self.arrays: dict[str, np.ndarray] = {}
+        self.confusion = np.zeros((*shape, classes, classes), np.int64)
+        self.chosen_epoch, self.diverged_at = (
+            np.zeros(shape, np.int64),
+            np.full(shape, -1, np.int64),
+        )
+        self._found = found
+
+    def put(self, place: tuple[int, int], group: dict[str, Any], column: int) -> None:
+        """The run in this column of a group's results has this setting and seed."""
+        if 'confusion' in group:
+            self.confusion[place] = group['confusion'][column]
+        self.chosen_epoch[place] = group['chosen_epoch'][column]
+        self.diverged_at[place] = group['diverged_at'][column]
+        diverged = self.diverged_at[place] >= 0
+        for name, history in group['history'].items():
+            curve = self.curves.setdefault(name, np.full((*self.shape, self.epochs), np.nan))
+            curve[place][: len(history)] = history[:, column]
+            if diverged:
+                kept = _epochs_kept(group['history']['running_loss'][:, column])
+                curve[place][kept:] = np.nan
+        for name, values in group['finals'].items():
+            final = self.finals.setdefault(name, np.full(self.shape, np.nan))
+            final[place] = np.nan if diverged else values[column]
+        for name, values in group.get('arrays', {}).items():
+            if name not in self.arrays:
+                self.arrays[name] = _room(self.shape, name, self._found)
+            inside = tuple(slice(size) for size in values.shape[1:])
+            if not diverged:
+                self.arrays[name][(*place, *inside)] = values[column]
 
 
 def _label_counts(dataset: Dataset) -> dict[str, np.ndarray]:
