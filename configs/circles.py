@@ -165,7 +165,7 @@ def _published():
     return tuple(
         {
             'sentence': f'{case}: with {WORDS[init]} the test accuracy is {value:.1%} (within '
-            f'{margin:.0%} points).',
+            f'{100 * margin:g} percentage points).',
             'source': 'INITREG §II, Figures 8-10',
             'kind': 'published',
             'metric': 'test_accuracy',
