@@ -30,6 +30,12 @@ class Applied:
     train_size: int
     classes: int
 
+    @property
+    def evaluated_at_once(self) -> int:
+        """Images of a batch where the network is measured."""
+        dense = self.static.model.name == 'mlp'
+        return evaluate.BATCH if dense else evaluate.CONVOLUTIONS_BATCH
+
     def setting(self, hyper: trace.Hyper) -> Setting:
         """The whole setting."""
         return trace.join(self.static, hyper)
@@ -58,7 +64,9 @@ class Applied:
     ) -> dict[str, jax.Array]:
         """A network ('params' and 'batch_stats') on a split, without noise: `evaluate.evaluate`."""
         network = self.at_rest(hyper, variables)
-        return evaluate.evaluate(network, data, split, self.classes, keep_logits)
+        return evaluate.evaluate(
+            network, data, split, self.classes, keep_logits, batch=self.evaluated_at_once
+        )
 
     def evaluate_training(
         self, hyper: trace.Hyper, seed: jax.Array, variables: dict[str, Any], data: DeviceData
@@ -74,7 +82,9 @@ class Applied:
             index = jnp.mod(jnp.arange(count), used(config, self.train_size))
             times = jnp.zeros(count, jnp.int32).at[index].add(1)
         network = self.at_rest(hyper, variables)
-        return evaluate.evaluate(network, data, shown, self.classes, times=times)
+        return evaluate.evaluate(
+            network, data, shown, self.classes, times=times, batch=self.evaluated_at_once
+        )
 
     def training(self, hyper: trace.Hyper, seed: jax.Array, data: DeviceData) -> DeviceSplit:
         """The training set with the labels it is trained on."""

@@ -11,7 +11,9 @@ from jax import lax
 from jaxtweaks.train.data import DeviceData, DeviceSplit
 from jaxtweaks.train.losses import cross_entropy, in_order_sum
 
-BATCH = 500
+# Images at once. Products of dense layers want to be long; what convolutions make of so many images
+# does not stay in a CPU's caches (docs/performance.md).
+BATCH, CONVOLUTIONS_BATCH = 500, 125
 CALIBRATION_BINS = 15
 
 # Images [batch, height, width, channels] to logits [batch, classes].
@@ -25,6 +27,7 @@ def evaluate(
     classes: int,
     keep_logits: bool = False,
     times: jax.Array | None = None,
+    batch: int = BATCH,
 ) -> dict[str, jax.Array]:
     """Loss, accuracy and more of a network on a split.
 
@@ -35,6 +38,7 @@ def evaluate(
       classes: number of classes.
       keep_logits: whether the logits are returned.
       times: how often each image counts, int32 [N] with the sum N; None: once.
+      batch: images at once.
 
     Returns:
       'loss' and 'accuracy', float32 scalars; 'confusion', int32 [classes, classes]: images by
@@ -66,7 +70,7 @@ def evaluate(
     }
     if keep_logits:
         zero['logits'] = jnp.zeros((count, classes), jnp.float32)
-    sums = _over_batches(count, measure, zero)
+    sums = _over_batches(count, batch, measure, zero)
     correct = jnp.trace(sums['confusion']).astype(jnp.float32)
     loss = sums.pop('loss') / count
     return sums | {'loss': loss, 'accuracy': _of_finite(loss, correct / count)}
@@ -112,6 +116,7 @@ def monte_carlo(
     data: DeviceData,
     split: DeviceSplit,
     samples: tuple[int, ...],
+    batch: int = BATCH,
 ) -> dict[int, dict[str, jax.Array]]:
     """Loss and accuracy of class probabilities averaged over dropout masks (INITREG Table I).
 
@@ -120,6 +125,7 @@ def monte_carlo(
       data: for the standardisation.
       split: N images.
       samples: numbers of masks to average over; the first ones of one and the same sequence.
+      batch: images at once.
 
     Returns:
       By number of masks 'loss' (−log of the averaged probability of the label) and 'accuracy'.
@@ -130,21 +136,22 @@ def monte_carlo(
     def measure(index, inside, sums):
         y = split.labels[index]
         x = data.standardised(split.images[index])
-        batch = index[0]
+        first = index[0]
 
         def add_mask(i, carry):
             mean, found = carry
-            mean = log_mean(mean, jax.nn.log_softmax(sampled(i, batch, x)), i + 1)
+            mean = log_mean(mean, jax.nn.log_softmax(sampled(i, first, x)), i + 1)
             chosen = jnp.take_along_axis(mean, y[:, None], 1)[:, 0]
             now = jnp.stack([-chosen, (jnp.argmax(mean, -1) == y).astype(jnp.float32)])
             now = jnp.sum(jnp.where(inside[None], now, 0), -1)
             return mean, found + jnp.where((numbers == i + 1)[:, None], now[None], 0)
 
-        shape = jax.eval_shape(sampled, 0, batch, x).shape
+        shape = jax.eval_shape(sampled, 0, first, x).shape
         start = jnp.full(shape, -jnp.inf), jnp.zeros((len(samples), 2), jnp.float32)
         return sums + lax.fori_loop(0, max(samples), add_mask, start)[1]
 
-    sums = _over_batches(count, measure, jnp.zeros((len(samples), 2), jnp.float32)) / count
+    zero = jnp.zeros((len(samples), 2), jnp.float32)
+    sums = _over_batches(count, batch, measure, zero) / count
     return {
         n: {'loss': loss, 'accuracy': _of_finite(loss, accuracy)}
         for n, (loss, accuracy) in zip(samples, sums, strict=True)
@@ -177,21 +184,22 @@ def probabilities(network: Network, data: DeviceData, images: jax.Array) -> jax.
         logits = network(data.standardised(images[index]))
         return found.at[index].set(jax.nn.softmax(logits))
 
-    return _over_batches(count, measure, jnp.zeros((count, shape[1]), jnp.float32))
+    return _over_batches(count, BATCH, measure, jnp.zeros((count, shape[1]), jnp.float32))
 
 
 def _over_batches(
-    count: int, measure: Callable[[jax.Array, jax.Array, Any], Any], start: Any
+    count: int, batch: int, measure: Callable[[jax.Array, jax.Array, Any], Any], start: Any
 ) -> Any:
     """Folds `measure` over batches of indices; those beyond the end repeat the last one.
 
     Args:
       count: images.
+      batch: images at once, at most.
       measure: (indices [batch], which of them are inside [batch], what was found so far) to what
         is found now.
       start: what is found before.
     """
-    size = min(BATCH, count)
+    size = min(batch, count)
 
     def body(i, found):
         index = i * size + jnp.arange(size)

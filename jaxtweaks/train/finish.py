@@ -112,7 +112,9 @@ def _also(
             arrays['snapshot_test_logits'] = logits
     if train.mc_samples:
         sampled = _sampled(program, hyper, seed, chosen)
-        found = evaluate.monte_carlo(sampled, data, data.test, train.mc_samples)
+        found = evaluate.monte_carlo(
+            sampled, data, data.test, train.mc_samples, program.evaluated_at_once
+        )
         for n, measured in found.items():
             finals |= named(f'mc_{n}_test', measured)
     if train.gradient_batches:

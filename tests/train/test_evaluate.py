@@ -32,10 +32,9 @@ def softmax(logits):
 
 
 @pytest.mark.parametrize('size', [1, 5, 13, 500])
-def test_evaluation(size, monkeypatch):
+def test_evaluation(size):
     """13 images in batches of 5 (the last not full), of exactly 13, and of no more than 13."""
-    monkeypatch.setattr(evaluate, 'BATCH', size)
-    found = evaluate.evaluate(network, DATA, DATA.validation, CLASSES, keep_logits=True)
+    found = evaluate.evaluate(network, DATA, DATA.validation, CLASSES, keep_logits=True, batch=size)
     logits = expected_logits()
     p = softmax(logits)
     assert np.allclose(found['logits'], logits, rtol=1e-4, atol=1e-5)
@@ -99,11 +98,10 @@ def test_a_network_that_diverged_predicts_nothing():
 
 
 @pytest.mark.parametrize('size', [5, 500])
-def test_monte_carlo_is_the_mean_of_probabilities(size, monkeypatch):
+def test_monte_carlo_is_the_mean_of_probabilities(size):
     """Masks that multiply the logits by 0.5, 1.0, 1.5, …"""
-    monkeypatch.setattr(evaluate, 'BATCH', size)
     found = evaluate.monte_carlo(
-        lambda mask, batch, x: network(x) * (mask + 1) / 2, DATA, DATA.validation, (1, 4, 3)
+        lambda mask, batch, x: network(x) * (mask + 1) / 2, DATA, DATA.validation, (1, 4, 3), size
     )
     for n in (1, 3, 4):
         p = np.mean([softmax(expected_logits() * (m + 1) / 2) for m in range(n)], 0)
@@ -137,15 +135,14 @@ def test_probabilities_that_underflow_are_averaged_all_the_same():
     assert float(found[4]['accuracy']) == pytest.approx(np.mean(mean.argmax(1) == LABELS))
 
 
-def test_masks_and_batches_are_told_apart(monkeypatch):
-    monkeypatch.setattr(evaluate, 'BATCH', 5)
+def test_masks_and_batches_are_told_apart():
     seen = []
 
     def sampled(mask, batch, x):
         jax.debug.callback(lambda *pair: seen.append(tuple(map(int, pair))), mask, batch)
         return network(x)
 
-    jax.block_until_ready(evaluate.monte_carlo(sampled, DATA, DATA.validation, (2,)))
+    jax.block_until_ready(evaluate.monte_carlo(sampled, DATA, DATA.validation, (2,), 5))
     jax.effects_barrier()
     assert sorted(seen) == [(m, b) for m in range(2) for b in (0, 5, 10)]
 
