@@ -49,7 +49,7 @@ def test_a_bootstrap_sample_of_a_share_stays_inside_it():
 
 
 def test_noisy_labels_are_the_same_for_good():
-    labels = np.arange(COUNT) % 10
+    labels = np.arange(COUNT, dtype=np.int32) % 10
     noisy = lambda seed, rate: np.asarray(
         training_labels(Data(label_noise=rate), np.uint32(seed), labels, 10)
     )
