@@ -5,7 +5,7 @@
 For each program of a config (runs that share their static part): tracing and compiling of the
 initial weights, a step, an epoch's end and the final test, as the first group of a sweep does it,
 without JAX's cache on disk. What later programs share with earlier ones is compiled once, as in a
-sweep. Images are random, of CIFAR-10's shape: compilation does not look at them.
+sweep. Configs that train nothing are left out.
 """
 
 import argparse
@@ -17,25 +17,25 @@ from pathlib import Path
 import jax
 
 from benchmarks import setup
+from jaxtweaks import data as data_lib
 from jaxtweaks.config import trace
 from jaxtweaks.experiment import Experiment, build
-from jaxtweaks.sweep.compiled import GroupProgram, candidates, stack_runs
+from jaxtweaks.sweep.compiled import candidates, stack_runs
 from jaxtweaks.sweep.layout import most_side_by_side
+from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import by_program, into_groups
-from jaxtweaks.train.program import Program
 
-IMAGES = 1_000
-# Such modules in configs/ are no configs.
-NOT_CONFIGS = ('__init__', 'common')
+# Such modules in configs/ are no experiments.
+NOT_EXPERIMENTS = ('__init__', 'common', 'all')
 
 
 def configs() -> list[str]:
-    """Names of all configs."""
+    """Names of all experiments."""
     folder = Path(__file__).parents[1] / 'configs'
-    return sorted(path.stem for path in folder.glob('*.py') if path.stem not in NOT_CONFIGS)
+    return sorted(path.stem for path in folder.glob('*.py') if path.stem not in NOT_EXPERIMENTS)
 
 
-def measure(experiment: Experiment, data, first: int | None) -> list[float]:
+def measure(experiment: Experiment, machine: Machine, first: int | None) -> list[float]:
     """Seconds for each program, or the first so many of them."""
     runs = experiment.runs
     off = trace.off_everywhere(run.setting for run in runs)
@@ -43,9 +43,8 @@ def measure(experiment: Experiment, data, first: int | None) -> list[float]:
     for static, members in list(by_program(runs, off).items())[:first]:
         way = candidates(static)[0]
         group = into_groups(members, most_side_by_side(way), way, off)[0]
-        program = Program(static, len(data.training.labels), 10)
+        compiled, data = machine.compiled(group), machine.data(group.static.data)
         started = time.perf_counter()
-        compiled = GroupProgram(program, way)
         hyper, seeds = stack_runs(group.padded(), off)
         state = compiled.init(hyper, seeds, data)
         state, _ = compiled.train(hyper, seeds, state, data, 0, 0, 0, 1)
@@ -62,11 +61,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--first', type=int, help='only so many programs of each config')
     parser.add_argument('--out', help='a JSON file')
     flags = parser.parse_args(argv)
-    *_, data = setup.make_data(IMAGES)
+    machine = Machine(lambda config: data_lib.load(config, print))
     found = {}
     for name in flags.only:
         config = importlib.import_module(f'configs.{name}').get_config(flags.size)
-        found[name] = measure(build(config), data, flags.first)
+        experiment = build(config)
+        if experiment.plain is not None:
+            continue
+        found[name] = measure(experiment, machine, flags.first)
+        machine.keep_only(())
         each = ', '.join(f'{seconds:.1f}' for seconds in found[name])
         print(
             f'{name}: {len(found[name])} programs, the slowest {max(found[name]):.1f} s ({each})',

@@ -79,7 +79,9 @@ def test_deviation_is_the_dearest_case_over_the_base():
 
 def test_compile_time(tmp_path):
     out = tmp_path / 'c.json'
-    compile_time.main(['--only', 'lr_size', '--size', 'smoke', '--first', '1', '--out', str(out)])
+    compile_time.main(
+        ['--only', 'gradcheck', 'lr_size', '--size', 'smoke', '--first', '1', '--out', str(out)]
+    )
     ((name, seconds),) = json.loads(out.read_text())['seconds'].items()
     assert name == 'lr_size'
     assert 0 < seconds[0] < 60
