@@ -16,8 +16,8 @@ less than half a percentage point; "converges to about the scaled net" is that, 
 Expected (quick, MNIST, 6 seeds, 2 minutes on two CPU cores): 93.5% vanilla and 93.8% inverted,
 alike within half a point by a hair's breadth only (inconclusive); 100 masks test like the scaled
 net (both supported), one mask 2.9 points worse (supported).
-Expected (paper, 6 seeds, 14 minutes while other programs ran): 95.2% vanilla and 95.1% inverted, all
-four claims supported.
+Expected (paper, 6 seeds, 14 minutes while other programs ran): 95.2% vanilla and 95.1% inverted;
+all four claims supported.
 """
 
 from configs import common
