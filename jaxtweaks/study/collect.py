@@ -73,10 +73,8 @@ class _Table:
         self.finals: dict[str, np.ndarray] = {}
         self.arrays: dict[str, np.ndarray] = {}
         self.confusion = np.zeros((*shape, classes, classes), np.int64)
-        self.chosen_epoch, self.diverged_at = (
-            np.zeros(shape, np.int64),
-            np.full(shape, -1, np.int64),
-        )
+        self.chosen_epoch = np.zeros(shape, np.int64)
+        self.diverged_at = np.full(shape, -1, np.int64)
         self._found = found
 
     def put(self, place: tuple[int, int], group: dict[str, Any], column: int) -> None:
