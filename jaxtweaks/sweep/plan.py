@@ -1,6 +1,7 @@
 """Which runs there are, which of them share a program, and which are trained side by side."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -29,7 +30,7 @@ class Run:
     setting: Setting
     seed: int
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """Names the run in every file: a hash of the setting, and the seed."""
         values = to_dict(self.setting)
@@ -72,7 +73,7 @@ class Group:
         """What is compiled in."""
         return trace.split(self.runs[0].setting, self.off)[0]
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """Names the group's files."""
         parts = [run.id for run in self.runs] + [str(self.size), self.batching, *sorted(self.off)]

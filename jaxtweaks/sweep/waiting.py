@@ -57,6 +57,7 @@ def hand_out(
                 workdir.claims.release(name)
         if came := asked_to_stop():  # perhaps while the last figures were computed
             raise Interrupted(came)
-        for other in [one for one in waiting if workdir.has_result(one)]:
+        finished = workdir.with_results()  # one look for all: there may be thousands
+        for other in [one for one in waiting if one.id in finished]:
             finished_elsewhere(other)
             waiting.remove(other)

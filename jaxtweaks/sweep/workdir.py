@@ -116,6 +116,10 @@ class Workdir:
         """Whether there is a file of what a group found; it may be damaged."""
         return self._result_path(group).exists()
 
+    def with_results(self) -> set[str]:
+        """The ids of all groups that have such a file."""
+        return {path.stem for path in (self.path / 'results').glob('*.result')}
+
     def discard_result(self, group: Group) -> None:
         """Deletes what a group found, if there is anything."""
         self._result_path(group).unlink(missing_ok=True)

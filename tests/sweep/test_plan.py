@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.sweep import plan
 from jaxtweaks.sweep.expand import expand, grid, product
 from jaxtweaks.sweep.plan import Group, Run, all_runs, by_program, into_groups
 from jaxtweaks.sweep.workdir import describe_groups, differences, restore_groups
@@ -43,6 +44,17 @@ def test_the_id_depends_on_every_other_field(name):
         new = kinds.get(type(old), lambda: old / 2 + 1)()
     changed = Run({}, trace.replace(Setting(), {name: new}), 0)
     assert changed.id != Run({}, Setting(), 0).id
+
+
+def test_a_name_is_worked_out_once(monkeypatch):
+    """A sweep of thousands of runs asks for all of them again after each."""
+    groups = into_groups(runs_of(grid('train.epochs', 3, 5), seeds=3), 2, 'map', NOTHING)
+    hashed = []
+    to_dict = plan.to_dict
+    monkeypatch.setattr(plan, 'to_dict', lambda setting: hashed.append(setting) or to_dict(setting))
+    ids = [group.id for group in groups]
+    assert [group.id for group in groups] == ids
+    assert len(hashed) == 6
 
 
 def test_every_setting_has_every_seed_settings_first():
