@@ -5,6 +5,7 @@ terminal, to Markdown, LaTeX and HTML.
 """
 
 import dataclasses
+import functools
 import html
 import math
 from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ class Table:
     settings: tuple[str, ...] = ()
     fields: int = 0
 
-    @property
+    @functools.cached_property
     def numeric(self) -> tuple[bool, ...]:
         """Whether a column holds numbers (and is set flush right)."""
         return tuple(
