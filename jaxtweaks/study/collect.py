@@ -34,11 +34,14 @@ def collect(
     settings = list({tuple(run.point.items()): run.point for run in runs}.values())
     table = _Table((len(settings), len(seeds)), len(dataset.classes), found)
     ids = [run.id for run in runs]
-    places = {run_id: divmod(i, len(seeds)) for i, run_id in enumerate(ids)}
-    for group in found:
-        for column, run_id in group['runs'].items():
-            if run_id in places:
-                table.put(places[run_id], group, int(column))
+    by_run = {
+        run_id: (group, int(column)) for group in found for column, run_id in group['runs'].items()
+    }
+    # By place and not by id: points that differ only in what is off, or in where data lie, are one
+    # run in two places.
+    for i, run_id in enumerate(ids):
+        if run_id in by_run:
+            table.put(divmod(i, len(seeds)), *by_run[run_id])
     return Results(
         settings=tuple(settings),
         seeds=np.asarray(seeds),

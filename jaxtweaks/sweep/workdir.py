@@ -117,7 +117,7 @@ class Workdir:
         return self._result_path(group).exists()
 
     def with_results(self) -> set[str]:
-        """The ids of all groups that have such a file."""
+        """The ids of all groups that have a file of what they found."""
         return {path.stem for path in (self.path / 'results').glob('*.result')}
 
     def discard_result(self, group: Group) -> None:

@@ -62,6 +62,13 @@ def group_of(runs, diverged=(), epochs=None):
     return result
 
 
+def test_a_run_that_two_points_name_is_in_both_places():
+    runs = runs_of('data.dir', ('/here', '/there'), seeds=2)
+    assert runs[0].id == runs[2].id
+    found = collect(runs, [group_of(runs[:2])], DATA)
+    assert found.finals['test_loss'].tolist() == [[1010, 1011], [1010, 1011]]
+
+
 def test_every_run_is_in_its_place_however_it_was_grouped():
     runs = runs_of()
     mixed = [runs[i] for i in (5, 0, 3, 2, 4, 1)]
