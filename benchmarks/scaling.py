@@ -29,33 +29,29 @@ from jaxtweaks.sweep.layout import most_side_by_side
 LINEAR = 0.10
 
 
-def chosen_group(setting, runs: int) -> int:
-    """The group size a sweep would choose for so many runs, memory aside."""
-    return min(runs, most_side_by_side(candidates(setting)[0]))
-
-
-def epochs_of(setting, group: Ours, data, repeats: int) -> float:
-    """Median seconds of one epoch of a group."""
+def epochs_of(setting, ours: Ours, data, repeats: int) -> float:
+    """Median seconds of one epoch of all runs."""
     steps = -(-len(data.training.labels) // setting.train.batch_size)
-    group.train(2)
+    ours.train(2)
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
-        group.train(steps)
+        ours.train(steps)
         times.append(time.perf_counter() - started)
     return float(np.median(times))
 
 
 def by_runs(setting, sizes: Sequence[int], images: int, repeats: int) -> list[dict]:
-    """Seconds a run for each number of runs; whole groups one after the other."""
+    """Seconds a run for each number of runs, in groups as a sweep makes them, memory aside."""
     *_, data = setup.make_data(images)
     way = candidates(setting)[0]
     rows = []
     for runs in sizes:
-        group = Ours(setting, chosen_group(setting, runs), data, [way])
-        size = chosen_group(setting, runs)
-        seconds = epochs_of(setting, group, data, repeats) * (runs / size)
-        rows.append({'runs': runs, 'group': size, 'seconds': seconds, 'each': seconds / runs})
+        ours = Ours(setting, runs, data, [way], most_side_by_side)
+        seconds = epochs_of(setting, ours, data, repeats)
+        rows.append(
+            {'runs': runs, 'groups': ours.groups, 'seconds': seconds, 'each': seconds / runs}
+        )
     return rows
 
 
@@ -64,8 +60,8 @@ def by_data(setting, runs: int, images: int, repeats: int) -> list[dict]:
     rows = []
     for factor in (1, 2, 4):
         *_, data = setup.make_data(images * factor)
-        group = Ours(setting, runs, data, [candidates(setting)[0]])
-        seconds = epochs_of(setting, group, data, repeats)
+        ours = Ours(setting, runs, data, [candidates(setting)[0]])
+        seconds = epochs_of(setting, ours, data, repeats)
         rows.append({'factor': factor, 'seconds': seconds, 'each': seconds / factor})
     return rows
 

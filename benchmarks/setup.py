@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.sweep import memory
 from jaxtweaks.sweep.compiled import GroupProgram, candidates, stack_runs
-from jaxtweaks.sweep.plan import Group, all_runs
+from jaxtweaks.sweep.plan import all_runs, into_groups
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
 IMAGES = 8_000
@@ -25,18 +25,32 @@ EVALUATED = 500
 
 
 class Ours:
-    """A group of runs, trained as a sweep trains it.
+    """Runs of one setting, trained as a sweep trains them: in groups, one after the other.
 
     Attributes:
       way: how the runs are batched.
-      compiled: the group's program.
+      compiled: the program of a group.
+      cost: what a group takes, measured.
       failed: the ways that could not be measured, and why.
     """
 
     def __init__(
-        self, setting: Setting, runs: int, data: DeviceData, ways: Sequence[str] | None = None
+        self,
+        setting: Setting,
+        runs: int,
+        data: DeviceData,
+        ways: Sequence[str] | None = None,
+        side_by_side: Callable[[str], int] | None = None,
     ):
-        """Measures the ways of batching first, if there are several; None for all candidates."""
+        """Measures the ways of batching first, if there are several.
+
+        Args:
+          setting: of all runs.
+          runs: how many.
+          data: to train on.
+          ways: of batching, None for all candidates.
+          side_by_side: the most runs of a group, of the way of batching; None for one group.
+        """
         train = dataclasses.replace(setting.train, train_eval_size=EVALUATED)
         setting = dataclasses.replace(setting, train=train)
         members = tuple(all_runs(setting, [{}], range(runs)))
@@ -45,24 +59,31 @@ class Ours:
         found, self.failed = {}, {}
         for way in ways or candidates(setting):
             compiled = GroupProgram(program, way)
+            groups = into_groups(members, side_by_side(way) if side_by_side else runs, way, off)
             try:
-                cost = memory.probe(Group(members, runs, way, off), compiled, data)
+                cost = memory.probe(groups[0], compiled, data)
             except Exception as error:
                 self.failed[way] = f'{type(error).__name__}: {str(error)[:300]}'
                 continue
-            found[way] = (cost, compiled)
+            found[way] = (cost, compiled, groups)
         if not found:
             raise RuntimeError(f'nothing works: {self.failed}')
         self.way = min(found, key=lambda way: found[way][0].seconds_per_image)
-        self.cost, self.compiled = found[self.way]
-        self.args = stack_runs(members, off)
+        self.cost, self.compiled, groups = found[self.way]
         self._data = data
-        self._state = self.compiled.init(*self.args, data)
+        self._args = [stack_runs(group.padded(), off) for group in groups]
+        self._states = [self.compiled.init(*args, data) for args in self._args]
+
+    @property
+    def groups(self) -> int:
+        """How many groups the runs are trained in."""
+        return len(self._args)
 
     def train(self, steps: int) -> None:
         """`steps` steps of every run."""
-        state = self.compiled.steps_alone(*self.args, self._state, self._data, steps)
-        self._state = jax.block_until_ready(state)
+        for i, args in enumerate(self._args):
+            state = self.compiled.steps_alone(*args, self._states[i], self._data, steps)
+            self._states[i] = jax.block_until_ready(state)
 
 
 def make_data(

@@ -4,8 +4,10 @@
     python -m benchmarks.speed [--only cnn_R16_B32] [--seconds 1] [--out speed.json]
 
 All contenders of a case train the same network with the same optimiser on the same images, which
-lie on the device; each gathers and scales its own batches. Every ratio is jaxtweaks' speed over the
-peer's, so more than 1 means faster.
+lie on the device; each gathers and scales its own batches. Who trains runs one after the other does
+so within a turn, as within a sweep: jaxtweaks its groups, a plain loop its networks. With more
+groups a turn is longer, so that each has several steps on end. Every ratio is jaxtweaks' speed over
+the peer's, so more than 1 means faster.
 """
 
 import argparse
@@ -24,6 +26,7 @@ from benchmarks.peers import flax_plain
 from benchmarks.setup import Ours
 from benchmarks.timing import interleaved
 from jaxtweaks.config.settings import Model, Optim, Setting, Train
+from jaxtweaks.sweep.layout import most_side_by_side
 from jaxtweaks.train.program import DeviceData
 
 # Floating-point operations of one image of the CNN: forward, and both gradients.
@@ -61,7 +64,7 @@ def contenders(setting: Setting, runs: int, images, labels, data: DeviceData) ->
         network = flax_plain.PlainCNN()
     else:
         network = flax_plain.PlainMLP(model.hidden, norm)
-    found = {'jaxtweaks': Ours(setting, runs, data)}
+    found = {'jaxtweaks': Ours(setting, runs, data, side_by_side=most_side_by_side)}
     for name, naive in (('flax, loop over runs', False), ('flax, naive vmap', True)):
         found[name] = flax_plain.Flax(network, optimiser, images, labels, runs, batch, naive)
     try:
@@ -100,7 +103,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--only', help='a case, or the beginning of its name')
     parser.add_argument('--without', default='', help='peers to leave out, as naive or func.vmap')
-    parser.add_argument('--seconds', type=float, default=1.0, help='of each turn')
+    parser.add_argument('--seconds', type=float, default=1.0, help='of a turn, for each group')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--out', help='a JSON file')
     flags = parser.parse_args()
@@ -116,11 +119,13 @@ def main() -> None:
             for peer, contender in found.items()
             if not flags.without or flags.without not in peer
         }
-        seconds = interleaved(trainers, flags.seconds, flags.rounds)
+        turn = flags.seconds * found['jaxtweaks'].groups
+        seconds = interleaved(trainers, turn, flags.rounds)
         ours = seconds['jaxtweaks']
         row = {
             'case': name,
             'batching': found['jaxtweaks'].way,
+            'groups': found['jaxtweaks'].groups,
             'images_per_second': runs * setting.train.batch_size / ours,
             'ratios': {
                 peer: value / ours for peer, value in seconds.items() if peer != 'jaxtweaks'

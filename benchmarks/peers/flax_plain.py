@@ -40,7 +40,7 @@ class PlainMLP(nn.Module):
 
 
 class Flax:
-    """Trains `runs` networks, by a loop in Python, or by mapping one step over them.
+    """Trains `runs` networks one after the other, or by mapping one step over them.
 
     `naive` maps with jax.vmap, `mapped` with jax.lax.map.
     """
@@ -48,7 +48,7 @@ class Flax:
     def __init__(self, model, optimiser, images, labels, runs, batch, naive, mapped=False):
         """images uint8 [N, …], labels [N]: on the device from here on."""
         self._images, self._labels = jnp.asarray(images), jnp.asarray(labels)
-        self._runs, self._batch, self._naive = runs, batch, naive or mapped
+        self._runs, self._batch, self._mapped = runs, batch, naive or mapped
         example = jnp.zeros((2, *images.shape[1:]))
 
         def init(key):
@@ -89,13 +89,13 @@ class Flax:
 
     def train(self, steps):
         """`steps` steps of every run."""
-        for _ in range(steps):
-            index = self._rng.integers(0, len(self._labels), (self._runs, self._batch))
-            if self._naive:
-                self._state = self._step(self._state, index, self._images, self._labels)
-            else:
-                self._state = [
-                    self._step(state, rows, self._images, self._labels)
-                    for state, rows in zip(self._state, index, strict=True)
-                ]
+        index = self._rng.integers(0, len(self._labels), (steps, self._runs, self._batch))
+        if self._mapped:
+            for rows in index:
+                self._state = self._step(self._state, rows, self._images, self._labels)
+        else:
+            for run, state in enumerate(self._state):
+                for rows in index[:, run]:
+                    state = self._step(state, rows, self._images, self._labels)
+                self._state[run] = state
         jax.block_until_ready(self._state)

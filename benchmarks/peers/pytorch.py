@@ -50,7 +50,7 @@ class _Data:
 
 
 class Sequential:
-    """Eager training, a loop over runs; `compiled` wraps each network in torch.compile."""
+    """Eager training, one run after the other; `compiled` wraps each network in torch.compile."""
 
     def __init__(self, make, optimiser, images, labels, runs, batch, device='cpu', compiled=False):
         """make() gives a network."""
@@ -63,8 +63,8 @@ class Sequential:
 
     def train(self, steps):
         """`steps` steps of every run."""
-        for _ in range(steps):
-            for net, optimiser in zip(self._nets, self._optimisers, strict=True):
+        for net, optimiser in zip(self._nets, self._optimisers, strict=True):
+            for _ in range(steps):
                 x, y = self._data.batch((self._batch,))
                 optimiser.zero_grad(set_to_none=True)
                 self._loss(net(x), y).backward()
