@@ -54,6 +54,7 @@ def get_config(size=None):
     )
     source = 'ROLE §4.1; Li, Wei and Ma 2019, Theorems 3.4 and 3.5'
     end = {'at': 'last_epoch', 'kind': 'greater', 'source': source}
+    first = {'at': annealed, 'kind': 'level', 'source': source, 'a': schedules['LS'], 'level': 0.9}
     config.claims = (
         {
             'sentence': 'S fits Q first: before the annealing it is more accurate on Q alone than '
@@ -64,6 +65,20 @@ def get_config(size=None):
             'at': annealed,
             'a': schedules['S'],
             'b': schedules['LS'],
+        },
+        {
+            'sentence': 'LS fits P first: before the annealing it is right on more than 90% of P '
+            'alone.',
+            'metric': 'p_only_accuracy',
+            'direction': 'above',
+            **first,
+        },
+        {
+            'sentence': 'LS fits P first: before the annealing it is right on less than 90% of Q '
+            'alone.',
+            'metric': 'q_only_accuracy',
+            'direction': 'below',
+            **first,
         },
         {
             'sentence': 'S struggles with P: at the end LS is more accurate on P alone.',
