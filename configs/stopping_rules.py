@@ -31,7 +31,7 @@ THRESHOLD, WINDOW, ONE, FIXED, EARLY = (
     'training error ≤ 30%',
     'drop ≤ 1% in 10 epochs',
     'drop ≤ 1% in 1 epoch',
-    'fixed, lower rate at the end',
+    'fixed number of epochs',
     'early stopping',
 )
 
