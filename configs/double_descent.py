@@ -15,6 +15,7 @@ Expected (quick, MNIST, 3 seeds, 5 minutes on two CPU cores): no peak. The test 
 at a quarter of the threshold to 30% at half of it, stands still to three quarters (30.4%), and
 falls to 15% at twenty times the threshold: the last claim is supported, the peak and its place are
 inconclusive. The test loss does peak there (1.29, 1.52, 1.39, 1.21 at a half to one and a half).
+PAPER
 """
 
 from configs import common

@@ -35,7 +35,7 @@ LABELS = {
     'dropped_after': 'dropped after epoch, or 0',
     'stopped': 'share of runs that the rule stops',
     'test_error': 'test error',
-    'test_gain': 'gain in test accuracy over the mean of the members',
+    'test_accuracy_gain': 'gain in test accuracy over the mean of the members',
     'regret': 'regret (test error − that of the best epoch)',
 }
 # Families: the part of a metric's name before another metric's, and the words after that one's.

@@ -212,13 +212,13 @@ def test_the_gain_is_over_the_mean_of_the_members_alone():
     k = row_of(found, **fields)
     alone = np.mean([accuracy(logits[member, 1], labels) for member in range(5, 9)])
     expected = found.finals['test_accuracy'][k, 1] - alone
-    assert found.finals['test_gain'][k, 1] == pytest.approx(expected)
+    assert found.finals['test_accuracy_gain'][k, 1] == pytest.approx(expected)
     k = row_of(found, ensemble__kind='top', ensemble__size=2)
     alone = np.mean([accuracy(logits[member, 0], labels) for member in (0, 5)])
     expected = found.finals['test_accuracy'][k, 0] - alone
-    assert found.finals['test_gain'][k, 0] == pytest.approx(expected)
+    assert found.finals['test_accuracy_gain'][k, 0] == pytest.approx(expected)
     ema = found.select({'ensemble.kind': 'ema'})
-    np.testing.assert_allclose(found.finals['test_gain'][ema], 0, atol=1e-12)
+    np.testing.assert_allclose(found.finals['test_accuracy_gain'][ema], 0, atol=1e-12)
 
 
 def test_an_ensemble_with_a_diverged_member_has_diverged():

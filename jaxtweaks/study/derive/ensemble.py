@@ -9,8 +9,8 @@ top        the M settings with the highest validation accuracy of the seed, amon
 snapshots  the last M snapshots of one run, and
 ema        the running average of its parameters: both as a mean over the members' runs
 
-`test_gain` is by how much the test accuracy of an ensemble is above the mean of its members', each
-alone.
+`test_accuracy_gain` is by how much the test accuracy of an ensemble is above the mean of its
+members', each alone.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MEMBER = 'train.member'
 KINDS = ('members', 'top', 'snapshots', 'ema')
 _SCORES = ('loss', 'accuracy')
-GAIN = 'test_gain'
+GAIN = 'test_accuracy_gain'
 _FINALS = (
     *(f'{split}_{score}' for split in ('test', 'validation') for score in _SCORES),
     GAIN,
