@@ -50,6 +50,15 @@ def get_config(size=None):
             'log_y': True,
         },
         {
+            'name': 'figure_6_close',
+            'kind': 'curves',
+            'title': 'Training loss by epoch, σ up to 0.1',
+            'metrics': ('train_loss',),
+            'hue': SIGMA,
+            'panels': LAW,
+            'where': {**random, SIGMA: tuple(sigma for sigma in sigmas if sigma <= 0.1)},
+        },
+        {
             'name': 'by_sigma',
             'kind': 'effect',
             'title': 'Training loss at the end against σ',
