@@ -15,7 +15,8 @@ the document shows nothing; "no better" is read as: not better by a percentage p
 Expected (quick, CIFAR-10 (JPEG q75), 3 seeds, 5 minutes on two CPU cores): the second round looks
 around 0.0179 and the best λ of all is that one: 49.8 ± 0.8% on test against 49.1 ± 0.6% for 0.005;
 choosing it flatters the validation figure by 0.2 ± 0.8 points. The validation loss is lowest near
-0.02 and rises again below 0.01, so that the lower λ the better is contradicted.
+0.02 and rises again below 0.01; that the lower λ the better, and that the best is near 0.0015, is
+against what is seen, but inconclusive with 3 seeds.
 """
 
 from configs import common
