@@ -13,7 +13,7 @@ from jaxtweaks.config import build
 from jaxtweaks.errors import UserError
 from jaxtweaks.study import claims, statistics
 from jaxtweaks.study.claim import KINDS, Claim
-from jaxtweaks.study.results import Results
+from jaxtweaks.study.results import LABELS, Results, derived_metrics
 
 # Per-seed noise of mean zero that no two settings share, small beside the effects below.
 NOISE = 0.01 * np.random.default_rng(0).standard_normal((6, 20))
@@ -392,6 +392,9 @@ def test_to_dict_is_json_and_complete():
     assert json.loads(json.dumps(kept, allow_nan=False)) == kept
 
 
+CURVES = (*LABELS, *derived_metrics(LABELS))
+
+
 @pytest.mark.parametrize(
     ('kind', 'given', 'says'),
     [
@@ -405,6 +408,10 @@ def test_to_dict_is_json_and_complete():
         ('greater', {**ARMS, 'at': 'finale'}, "did you mean 'final'"),
         ('greater', {**ARMS, 'at': 11}, 'the epochs are 1 to 10'),
         ('greater', {**ARMS, 'at': 'best_epoch'}, 'would choose on the test set'),
+        *(
+            ('greater', {**ARMS, 'at': 'best_epoch', 'metric': metric}, 'choose on the test set')
+            for metric in ('1-test_accuracy', 'log_test_loss')
+        ),
         ('equivalent', ARMS, 'needs margin'),
         ('equivalent', {**ARMS, 'margin': 0.0}, 'margin must be a number > 0'),
         ('increasing', {}, 'needs along'),
@@ -426,7 +433,7 @@ def test_to_dict_is_json_and_complete():
 def test_a_bad_claim_is_found_before_the_run(kind, given, says):
     settings = [{'x': k, 'name': f'n{k}'} for k in range(3)]
     with pytest.raises(UserError, match="claim 'so it is'") as caught:
-        claims.check([claim(kind, **given)], settings, epochs=10)
+        claims.check([claim(kind, **given)], settings, curves=CURVES, epochs=10)
     assert says in str(caught.value)
 
 
