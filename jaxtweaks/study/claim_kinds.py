@@ -16,6 +16,10 @@ from jaxtweaks.study.results import Results
 from jaxtweaks.study.statistics import Test
 from jaxtweaks.study.words import field_label, number
 
+# Of a run 0 or 1: Student's t has no business there.
+_TWO_VALUED = ('diverged', 'stopped')
+_WHOLE_EPOCHS = ('stop_epoch', 'dropped_after')
+
 # From numbers by seed, [A, ..., n], to p that it is so and p that the opposite is, both [...].
 Ways = Callable[[np.ndarray, Test], tuple[np.ndarray, np.ndarray]]
 
@@ -310,9 +314,9 @@ def _curve(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray, int,
 
 
 def _test(claim: Claim, rows: np.ndarray, design: str = 'paired', scale: float = 0.0) -> Test:
-    # A share of runs takes two values: Student's t has no business there.
-    design = 'permutation' if claim.metric == 'diverged' else design
-    return Test(design, scale=max(scale, float(np.abs(rows).max(initial=0.0))))
+    design = 'permutation' if claim.metric in _TWO_VALUED else design
+    grain = 1.0 if claim.metric in _WHOLE_EPOCHS else 0.0
+    return Test(design, grain, scale=max(scale, float(np.abs(rows).max(initial=0.0))))
 
 
 def _subject(claim: Claim, results: Results) -> str:

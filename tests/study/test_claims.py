@@ -360,6 +360,40 @@ def test_divergence_itself_can_be_claimed():
     assert verdict.p == 2 / 64
 
 
+def final_of(metric, values):
+    """Results with one more final metric, [K, S]."""
+    values = np.asarray(values, float)
+    results = results_of([0.5] * len(values), values.shape[1])
+    return dataclasses.replace(results, finals={**results.finals, metric: values})
+
+
+def test_the_metric_says_how_coarse_it_is():
+    # By Student's t p = 0.025: ties in whole epochs make the sample variance too small.
+    epochs = final_of('stop_epoch', [[6, 6, 6, 6, 5, 5], [5] * 6])
+    later = verdict_on(claim('greater', **ARMS, metric='stop_epoch'), epochs)
+    d = np.array([1.0, 1, 1, 1, 0, 0])
+    assert later.p == statistics.Test(grain=1.0).differs(d) > 0.05
+    assert later.verdict == 'inconclusive'
+    assert later.low < 0 < later.high
+    # The same numbers of a metric that is not rounded are significant.
+    fine = final_of('weight_norm', [[6, 6, 6, 6, 5, 5], [5] * 6])
+    assert verdict_on(claim('greater', **ARMS, metric='weight_norm'), fine).p < 0.03
+    # Runs that a rule stops or does not.
+    stopped = final_of('stopped', [[1, 1, 1, 1, 0, 0], [0] * 6])
+    more = verdict_on(claim('greater', **ARMS, metric='stopped'), stopped)
+    assert more.p == more.p_permutation == 8 / 64
+
+
+def test_the_epochs_of_one_arm_carry_the_rounding_of_one_number():
+    epochs = final_of('stop_epoch', [[6, 6, 6, 6, 5, 5]])
+    late = claim('level', a={'x': 0}, metric='stop_epoch', level=5.0, direction='above')
+    verdict, d = verdict_on(late, epochs), np.array([1.0, 1, 1, 1, 0, 0])
+    plain = statistics.single_interval(d)
+    wider = math.sqrt((d.var(ddof=1) + 1 / 12) / d.var(ddof=1))
+    assert verdict.high - verdict.low == pytest.approx(wider * (plain[1] - plain[0]))
+    assert verdict.p > statistics.Test('single').differs(d)
+
+
 def test_seeds_without_variance_need_enough_of_them():
     flat = np.zeros((1, 6))
     few = flat[:, :3]
