@@ -320,6 +320,25 @@ def test_identical_takes_nothing_from_the_other_claims():
     assert claims.seeds_needed([same, one], results)[0] is None
 
 
+@pytest.mark.parametrize(
+    ('values', 'verdict'),
+    [
+        ([1, 4, 5, 9], 'supported'),
+        ([1, 4, 4, 9], 'supported'),
+        ([1, 5, 4, 9], 'contradicted'),  # though its slope is positive
+        ([4, 4, 4, 4], 'contradicted'),
+        ([9, 5, 4, 1], 'contradicted'),
+    ],
+)
+def test_an_exact_trend_has_no_step_the_other_way(values, verdict):
+    exact = dataclasses.replace(final_of('parameters', np.array(values)[:, None]), exact=True)
+    rises = claim('increasing', along='x', metric='parameters')
+    assert verdict_on(rises, exact).verdict == verdict
+    mirrored = {**exact.finals, 'parameters': -exact.finals['parameters']}
+    falls = claim('decreasing', along='x', metric='parameters')
+    assert verdict_on(falls, dataclasses.replace(exact, finals=mirrored)).verdict == verdict
+
+
 @pytest.mark.parametrize('kind', [kind for kind in KINDS if kind != 'identical'])
 @pytest.mark.parametrize('left', [0, 1])
 def test_too_few_seeds_are_inconclusive(kind, left):
