@@ -33,6 +33,12 @@ from jaxtweaks.sweep.search import Search
 SIZES = ('smoke', 'quick', 'paper')
 _ONE_FOR_ALL = tuple(f'data.{field}' for field in ('name', 'dir', 'download', 'fallback'))
 
+# Which images are in which split. Of one split only results know the labels and the points.
+_SPLIT = tuple(
+    f'data.{field}' for field in ('split_seed', 'train_size', 'validation_size', 'test_size')
+)
+_OF_ONE_SPLIT = ('labels', 'boundary')  # kinds of figures
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment(Setting):
@@ -132,6 +138,7 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
             raise UserError(f'sweep: {name} cannot be swept; an experiment is one study')
     settings = [run.setting for run in experiment.runs[:: experiment.seeds]]
     check_settings(settings)
+    _check_splits(experiment, settings)
     if study := experiment.plain:
         study.check_settings(settings)
     _check_search(experiment, settings)
@@ -152,6 +159,19 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
         epochs=recorded.epochs,
     )
     return experiment
+
+
+def _check_splits(experiment: Experiment, settings: Sequence[Setting]) -> None:
+    """Whether all that needs one split of the data has one. Raises UserError."""
+    swept = [name for name in _SPLIT if len({trace.get(s, name) for s in settings}) > 1]
+    needs = [f'a figure of kind {f.kind!r}' for f in experiment.figures if f.kind in _OF_ONE_SPLIT]
+    needs += ['train.keep_logits'] * any(setting.train.keep_logits for setting in settings)
+    needs += [f"the study '{experiment.study.name}'"] * (experiment.plain is not None)
+    if swept and needs:
+        raise UserError(
+            f'sweep: {swept[0]} cannot be swept with {needs[0]}, which is of one split of the data; '
+            'data.share, the share of the training images that are used, can be'
+        )
 
 
 def _check_search(experiment: Experiment, settings: Sequence[Setting]) -> None:

@@ -88,6 +88,15 @@ WRONG = {
                       'x': 'train.epochs'},)},
         ('a', "'train.epochs'", 'not swept'),
     ),
+    'labels of several splits': (
+        {'sweep': ('grid', 'data.validation_size', (10, 20)),
+         'figures': ({'name': 'a', 'kind': 'labels', 'title': 't'},)},
+        ('data.validation_size', "kind 'labels'"),
+    ),
+    'splits of a study': (
+        {'study': {'name': 'gradcheck'}, 'sweep': ('grid', 'data.split_seed', (0, 1))},
+        ('data.split_seed', "the study 'gradcheck'"),
+    ),
     'claim': ({'claims': ({'sentence': 's'},)}, ('claims[0].source', 'missing')),
     'array': ({'model': {'hidden': np.ones(3)}}, ('model.hidden', 'tuple')),
     'number of numpy': ({'train': {'epochs': np.int64(3)}}, ('train.epochs', 'integer')),
