@@ -52,7 +52,8 @@ class Study:
 
     Attributes:
       measure: (setting, seed, data) to what was found; the same to the bit for the same arguments.
-        `data` is the data set of the setting, or an empty one if the study generates its own.
+        The seed is a uint32; `data` is the data set of the setting, or an empty one if the study
+        generates its own.
       finals: the metrics that are a number a run, with their words.
       curves: the metrics that are a curve a run, with their words.
       reads: the fields of a setting that matter (dotted), or whole sections of it. Any other must
