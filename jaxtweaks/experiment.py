@@ -169,8 +169,8 @@ def _check_splits(experiment: Experiment, settings: Sequence[Setting]) -> None:
     needs += [f"the study '{experiment.study.name}'"] * (experiment.plain is not None)
     if swept and needs:
         raise UserError(
-            f'sweep: {swept[0]} cannot be swept with {needs[0]}, which is of one split of the data; '
-            'data.share, the share of the training images that are used, can be'
+            f'sweep: {swept[0]} cannot be swept with {needs[0]}, which is of one split of the '
+            'data; leave out one of the two'
         )
 
 
