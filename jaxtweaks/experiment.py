@@ -139,6 +139,7 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
     settings = [run.setting for run in experiment.runs[:: experiment.seeds]]
     check_settings(settings)
     _check_splits(experiment, settings)
+    _check_read(experiment)
     if study := experiment.plain:
         study.check_settings(settings)
     _check_search(experiment, settings)
@@ -159,6 +160,38 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
         epochs=recorded.epochs,
     )
     return experiment
+
+
+def _check_read(experiment: Experiment) -> None:
+    """Whether something reads what is set beside the settings themselves. Raises UserError."""
+    for name, why in _unread(experiment).items():
+        section, field = name.split('.')
+        given = getattr(experiment, section)
+        if getattr(given, field) != getattr(type(given)(), field):
+            raise UserError(f'{name}: {getattr(given, field)!r} is read by nothing, since {why}')
+
+
+def _unread(experiment: Experiment) -> dict[str, str]:
+    """The dotted names of keys that nothing reads, and why."""
+    found = {}
+    for derivation in ('ensemble', 'stopping'):
+        if derivation not in experiment.derive:
+            why = f"derive does not have '{derivation}'"
+            found |= dict.fromkeys(_keys(experiment, derivation), why)
+    if experiment.search.rounds < 2:
+        why = f'search.rounds is {experiment.search.rounds}; further rounds read it'
+        found |= dict.fromkeys(('search.samples', 'search.zoom'), why)
+    if not experiment.search.rungs:
+        found['search.keep'] = 'search.rungs is ()'
+    if experiment.plain:
+        why = f"the study '{experiment.study.name}' trains nothing in groups"
+        found |= dict.fromkeys(_keys(experiment, 'execution'), why)
+        del found['execution.patience_seconds']  # of --processes
+    return found
+
+
+def _keys(experiment: Experiment, section: str) -> list[str]:
+    return [f'{section}.{field.name}' for field in dataclasses.fields(getattr(experiment, section))]
 
 
 def _check_splits(experiment: Experiment, settings: Sequence[Setting]) -> None:
