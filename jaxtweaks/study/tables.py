@@ -416,13 +416,14 @@ def seeds_table(
 
 
 def _planning_note(verdicts: Sequence[Mapping[str, Any]]) -> str:
-    seen = [verdict['n'] for verdict in verdicts if verdict['n'] > 1]
-    if not seen or all(verdict['smallest_permutation_p'] is None for verdict in verdicts):
+    tested = [verdict for verdict in verdicts if verdict['smallest_permutation_p'] is not None]
+    seen = [verdict['n'] for verdict in tested if verdict['n'] > 1]
+    if not seen:
         return 'Nothing to plan: fewer than two seeds are known, or no seed changes a number.'
     n = min(seen)
     low, high = power.spread_known(n)
     return (
-        f'For a chance of {power.POWER:.0%} at 5% over all {count(len(verdicts), "claim")} (Holm), '
+        f'For a chance of {power.POWER:.0%} at 5% over all {count(len(tested), "claim")} (Holm), '
         f'if effect and scatter are as seen. In {n} seeds the scatter is seen only roughly: the '
         f'true deviation is {low:.2g} to {high:.2g} times as large (95%), and the seeds needed '
         'grow with its square.'

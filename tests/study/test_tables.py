@@ -100,6 +100,15 @@ def test_the_terminal_shows_brackets_as_text_and_loses_no_letter():
     assert '…' not in narrow
 
 
+def test_seeds_are_planned_for_the_claims_that_are_tested():
+    untested = dict.fromkeys(('p', 'p_adjusted', 'p_permutation', 'smallest_permutation_p'))
+    same = verdict(claim={'kind': 'identical'}, n=9, **untested)
+    table = tables.seeds_table([verdict(), same, verdict()], [None] * 3)
+    assert 'at 5% over all 2 claims (Holm)' in table.note
+    assert 'In 5 seeds' in table.note
+    assert 'Nothing to plan' in tables.seeds_table([same], [None]).note
+
+
 def test_columns_that_have_no_room_are_left_out_and_counted():
     results = sweep({'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')})
     metrics = ['test_accuracy', 'train_loss', 'train_accuracy', 'gap_loss', 'validation_loss']
