@@ -70,10 +70,10 @@ class Test:
         return min(1.0, p)
 
     def interval(self, d: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-        """The interval that goes with the test: `mean_interval`, or wider for one arm."""
+        """The interval that goes with the test: `paired_interval`, or wider for one arm."""
         if self.design == 'single':
             return single_interval(d, level, self.grain)
-        return mean_interval(d, level, self.grain)
+        return paired_interval(d, level, self.grain)
 
     def _by_sign_flips(self, d: np.ndarray) -> bool:
         many = self.design == 'paired' and len(d) >= MANY_SEEDS
@@ -90,7 +90,7 @@ def is_constant(d: np.ndarray, scale: float = 0.0) -> bool:
     return bool(d.std() <= ROUNDING * scale)
 
 
-def mean_interval(d: np.ndarray, level: float = 0.95, grain: float = 0.0) -> tuple[float, float]:
+def paired_interval(d: np.ndarray, level: float = 0.95, grain: float = 0.0) -> tuple[float, float]:
     """Confidence interval of the mean of paired differences [n].
 
     Student's t below 15 seeds; from 15 on the bias-corrected accelerated (BCa) bootstrap
