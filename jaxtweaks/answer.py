@@ -17,7 +17,7 @@ from jaxtweaks.study.choice import Choice, tells_of_test
 from jaxtweaks.study.claim import Verdict
 from jaxtweaks.study.labelled import Labelled, labelled
 from jaxtweaks.study.results import Results
-from jaxtweaks.study.tables import Table
+from jaxtweaks.study.table import Table
 from jaxtweaks.study.verdict_words import verdict_lines
 from jaxtweaks.study.words import count
 

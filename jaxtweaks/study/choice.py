@@ -10,7 +10,7 @@ from jaxtweaks.study.claim import Claim
 from jaxtweaks.study.figure_data import mean_interval
 from jaxtweaks.study.figure_spec import Figure
 from jaxtweaks.study.results import Results, label
-from jaxtweaks.study.tables import Table
+from jaxtweaks.study.table import Table
 from jaxtweaks.study.words import count, metric_interval, together
 from jaxtweaks.sweep.expand import Point
 from jaxtweaks.sweep.search import DROPPED, score_of
