@@ -55,8 +55,8 @@ def get_config(size=None):
         {
             'name': 'by_batch_size',
             'kind': 'effect',
-            'title': 'Test accuracy and generalisation gap against batch size',
-            'metrics': ('test_accuracy', 'gap_accuracy'),
+            'title': 'Test accuracy, test loss and generalisation gap against batch size',
+            'metrics': ('test_accuracy', 'test_loss', 'gap_accuracy'),
             'x': 'train.batch_size',
             'hue': 'model.batch_norm',
             'log_x': True,

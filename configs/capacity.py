@@ -14,7 +14,7 @@ are spread widely.
 
 Expected (quick, 30 seeds, 3 minutes on two CPU cores): all six claims supported. The test error is
 lowest at degree 3, at 300 steps, and at λ = 0.1; a drop rate of 0.1 takes 0.045 off the network's
-test error (95% 0.025 to 0.083), and 0.8 puts 0.032 on it. With 10 seeds most of this was
+test error (95% 0.027 to 0.070), and 0.8 puts 0.031 on it. With 10 seeds most of this was
 inconclusive. `paper` (100 seeds, 12 minutes while the test suite ran) says the same.
 """
 

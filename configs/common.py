@@ -94,9 +94,10 @@ def cnn_to_anneal(config: ConfigDict) -> None:
 def role_cnn(name: str, size: str | None) -> ConfigDict:
     """The CNN of ROLE §2 on CIFAR-10: 40,000/10,000/10,000 images, batch 32, 10 epochs.
 
-    The document does not name optimiser, rate or initialisation; Adam at 1e-3 and Glorot uniform
-    are what the well-known Keras example of this network comes with. `quick` has a quarter of the
-    channels and an eighth of the images.
+    The document does not name optimiser, rate, initialisation or scaling of the images. Adam at its
+    default of 1e-3, Glorot uniform (Keras's default) and images standardised by channel are ours;
+    the Keras example with this network has RMSprop at 1e-4 and pixels in [0, 1]. `quick` has a
+    quarter of the channels and an eighth of the images.
     """
     config = start(name, size)
     config.init.scheme, config.init.distribution = 'glorot', 'uniform'

@@ -6,8 +6,8 @@ A 784-800-800-10 network with weights N(0, 0.1) (0.1 is the variance), dropout i
 layer, the input's included, with drop probability 0, 0.2 and 0.5; AdamW at 3e-4.
 
 The document does not say on how many images it trained; all of MNIST would reach far more than its
-87% without dropout. TRAIN_SIZE is what puts the network without dropout near that (measured, see
-below); `paper` runs all of MNIST too. Training loss and accuracy are taken to be what a training
+87% without dropout. TRAIN_SIZE is chosen to put the network without dropout near that (below);
+`paper` runs all of MNIST too. Training loss and accuracy are taken to be what a training
 loop prints: means over the epoch's batches, with dropout on.
 
 Choices of this project: the number of images; standardisation by the one channel; 20 epochs of all

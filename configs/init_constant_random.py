@@ -47,6 +47,7 @@ def get_config(size=None):
             'metrics': ('train_loss',),
             'hue': SIGMA,
             'panels': LAW,
+            'log_y': True,
         },
         {
             'name': 'by_sigma',
@@ -93,7 +94,7 @@ def get_config(size=None):
             'sentence': 'The best σ lies in [0.03, 0.07].',
             'source': 'ROLE §6.2',
             'kind': 'optimum',
-            'metric': 'train_loss',
+            'metric': 'log_train_loss',
             'along': SIGMA,
             'a': random,
             'within': (0.03, 0.07),

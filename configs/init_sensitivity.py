@@ -75,6 +75,12 @@ def get_config(size=None):
             'where': {SIGMA: small},
             'a': {BN: 'before'},
             'b': {BN: 'none'},
+            'published': {
+                f'{words}, σ = {sigma:g}': TABLE[bn, sigma]
+                for bn, words in (('before', 'with'), ('none', 'without'))
+                for sigma in small
+                if paper
+            },
             **accuracy,
         },
         {
@@ -85,6 +91,9 @@ def get_config(size=None):
             'a': {SIGMA: 1e-1},
             'b': {SIGMA: small},
             'margin': 0.01,
+            'published': {
+                f'σ = {sigma:g}': TABLE['before', sigma] for sigma in (1e-1, *small) if paper
+            },
             **accuracy,
         },
         *(

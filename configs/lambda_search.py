@@ -4,9 +4,10 @@
 
 The 3-layer network with batch norm at 10 random λ = 10^u, u ~ Uniform(−5, −1), beside the
 document's default λ = 0.005; then a finer second round of random λ around the best of the first, in
-a range of 1.2 decades. The document finds the best validation accuracy near λ = 0.0015, with 53% on
+a range of 1.1 decades. The document finds the best validation accuracy near λ = 0.0015, with 53% on
 test: no better than the default. The second round lies around the λ with the best mean over seeds;
-the claims take the best λ of each seed, by its validation accuracy.
+the claims on test take the best λ of each seed, by its validation accuracy. What is claimed of the
+curves is asked of the first round, in the range that the document's ten λ cover (3.4e-4 to 0.072).
 
 Choices of this project: see `common.mlp_bn`; the samples' seeds; the second round's width, of which
 the document shows nothing; "no better" is read as: not better by a percentage point.
@@ -18,10 +19,11 @@ choosing it flatters the validation figure by 0.2 ± 0.8 points. The validation 
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, log_uniform, union
+from jaxtweaks.sweep.expand import expand, grid, log_uniform, union
 
 LAMBDA, ROLE = 'penalty.l2', 'best.setting'
 DEFAULT, BEST = 0.005, 0.0015
+SEARCHED = 3.4e-4, 0.072  # by the document
 PUBLISHED = 0.53
 
 
@@ -31,7 +33,12 @@ def get_config(size=None):
     config.question = 'Which weight of the L2 penalty is best?'
     config.document = 'MLP-BN §5, Figures 10 and 11'
     config.model.batch_norm = 'before'
-    config.sweep = union(grid(LAMBDA, DEFAULT), log_uniform(LAMBDA, 1e-5, 1e-1, count=10, seed=0))
+    drawn = log_uniform(LAMBDA, 1e-5, 1e-1, count=10, seed=0)
+    config.sweep = union(grid(LAMBDA, DEFAULT), drawn)
+    low, high = SEARCHED
+    searched = tuple(
+        point[LAMBDA] for point in expand(config.sweep) if low <= point[LAMBDA] <= high
+    )
     config.search.rounds, config.search.zoom = 2, 0.3
     config.search.samples = 10 if config.size == 'paper' else 5
     config.table = ('validation_accuracy', 'validation_loss', 'test_accuracy')
@@ -80,16 +87,27 @@ def get_config(size=None):
             'kind': 'peak',
             'metric': 'validation_accuracy',
             'along': LAMBDA,
-            'where': each,
+            'where': {**each, LAMBDA: searched},
             'goal': 'max',
         },
         {
-            'sentence': 'The lower λ, the better the validation loss.',
+            'sentence': 'The lower λ, the better the validation loss (in the range searched).',
             'source': 'MLP-BN §5, Figure 10',
             'kind': 'increasing',
             'metric': 'validation_loss',
             'along': LAMBDA,
-            'where': each,
+            'where': {**each, LAMBDA: searched},
+        },
+        {
+            'sentence': 'The best λ for validation accuracy is near 0.0015 (within a factor of 3).',
+            'source': 'MLP-BN §5',
+            'kind': 'optimum',
+            'metric': 'validation_accuracy',
+            'along': LAMBDA,
+            'where': {**each, LAMBDA: searched},
+            'within': (BEST / 3, BEST * 3),
+            'goal': 'max',
+            'published': {'best λ': BEST} if paper else {},
         },
         {
             'sentence': 'On test the best λ is no better than the default 0.005 (by 1 percentage '

@@ -9,7 +9,7 @@ Choices of this project: see `common.role_cnn`; "does not train" is read as a te
 percentage points of chance, 10%.
 
 Expected (quick, CIFAR-10 (JPEG q75), 3 seeds, 4 minutes on two CPU cores): 9.2 ± 2.8% at 1e-7,
-46.8 ± 2.0% at 1e-3, 10.1 ± 0.9% at 0.1, and at 0.01 one of three seeds does not train; that 1e-7
+46.6 ± 3.4% at 1e-3, 10.1 ± 0.9% at 0.1, and at 0.01 one of three seeds does not train; that 1e-7
 does not train is inconclusive with 3 seeds, the other two claims are supported. No run diverges.
 """
 

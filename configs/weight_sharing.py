@@ -42,18 +42,16 @@ def get_config(size=None):
         name: (_width(parameters(shape, channels, hidden, shared), shape, hidden), *hidden)
         for name, shared in (('cnn', True), ('local', False))
     }
-    config.sweep = points(
-        {NET: 'cnn', HIDDEN: hidden},
-        {NET: 'local', HIDDEN: hidden},
-        {NET: 'mlp', HIDDEN: dense['cnn']},
-        {NET: 'mlp', HIDDEN: dense['local']},
-    )
+    networks = {
+        'convolutional': ('cnn', hidden),
+        'locally connected': ('local', hidden),
+        'dense, as few parameters': ('mlp', dense['cnn']),
+        'dense, as many parameters': ('mlp', dense['local']),
+    }
+    config.sweep = points(*({NET: net, HIDDEN: widths} for net, widths in networks.values()))
     config.names = (
         (WHICH, 'network'),
-        (f'{WHICH}={("cnn", hidden)}', 'convolutional'),
-        (f'{WHICH}={("local", hidden)}', 'locally connected'),
-        (f'{WHICH}={("mlp", dense["cnn"])}', 'dense, as few parameters'),
-        (f'{WHICH}={("mlp", dense["local"])}', 'dense, as many parameters'),
+        *((f'{WHICH}={which}', words) for words, which in networks.items()),
     )
     config.table = ('parameters', 'train_accuracy', 'test_accuracy', '1-test_accuracy')
     config.figures = (
@@ -80,13 +78,12 @@ def get_config(size=None):
             'hue': WHICH,
         },
     )
-    shared = {NET: 'cnn'}
     others = {
-        'a locally connected layer': {NET: 'local'},
-        'dense layers with as many parameters': {HIDDEN: (dense['cnn'],)},
-        'dense layers with the parameters of the locally connected network': {
-            HIDDEN: (dense['local'],)
-        },
+        'a locally connected layer': 'locally connected',
+        'dense layers with as many parameters': 'dense, as few parameters',
+        'dense layers with the parameters of the locally connected network': (
+            'dense, as many parameters'
+        ),
     }
     config.claims = tuple(
         {
@@ -95,8 +92,8 @@ def get_config(size=None):
             'source': 'GENERAL, weight sharing',
             'kind': 'greater',
             'metric': 'test_accuracy',
-            'a': shared,
-            'b': other,
+            'a': {WHICH: (networks['convolutional'],)},
+            'b': {WHICH: (networks[other],)},
         }
         for words, other in others.items()
     )

@@ -31,7 +31,8 @@ class Claim:
     """A sentence of a document turned into a statistic over seeds.
 
     Conditions (`a`, `b`, `where`) are dotted field name to value, as `Results.select` takes
-    them: a tuple means any of its items, and '1-field' the complement of a field.
+    them: a tuple means any of its items, '1-field' the complement of a field, and 'field + field'
+    pairs of values.
     """
 
     sentence: str = required('the claim in words')

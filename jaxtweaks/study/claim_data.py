@@ -140,10 +140,10 @@ def complete(
 
 
 def known_field(name: str, swept: Sequence[str]) -> None:
-    """Raises UserError unless `name` (or the field of a '1-field') is swept."""
-    field = name.removeprefix('1-')
-    if field not in swept:
-        raise UserError(f"'{field}' is not swept; {did_you_mean(field, swept)}")
+    """Raises UserError unless `name` is swept: a field, '1-field', or fields joined by ' + '."""
+    for field in name.removeprefix('1-').split(' + '):
+        if field not in swept:
+            raise UserError(f"'{field}' is not swept; {did_you_mean(field, swept)}")
 
 
 def label(claim: Claim, results: Results) -> str:

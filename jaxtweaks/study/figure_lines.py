@@ -1,7 +1,7 @@
-"""The two kinds of figure with a metric on the y axis: by epoch, and against a swept field."""
+"""Figures with a metric on the y axis: by epoch, against another one, against a swept field."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from jaxtweaks.study.figure_page import Page
 from jaxtweaks.study.figure_spec import Figure, fields_of
 from jaxtweaks.study.figure_style import INK, MUTED, is_number
 from jaxtweaks.study.results import Results
+from jaxtweaks.study.results import label as metric_label
 from jaxtweaks.study.words import field_label, named, value_label
 
 
@@ -49,6 +50,11 @@ _CROSS_ROW = 0.055  # of the height of the axes, for the diverged runs of one hu
 def draw_curves(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
     """Metrics by epoch: mean over seeds, band, and the runs the mean leaves out."""
     return _draw(figure, results, finish, _curves_panel)
+
+
+def draw_paths(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
+    """Metrics against another one: the mean over seeds at each epoch, and where it ends."""
+    return _draw(figure, results, finish, _paths_panel)
 
 
 def draw_effect(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
@@ -105,7 +111,7 @@ def _lowest(figure: Figure, results: Results, metric: str, settings: Sequence[in
 
 
 def _measured(figure: Figure, results: Results, metric: str) -> np.ndarray:
-    return results.curve(metric) if figure.kind == 'curves' else results.final(metric)
+    return results.final(metric) if figure.kind == 'effect' else results.curve(metric)
 
 
 def _curves_panel(panel: Panel) -> None:
@@ -139,10 +145,33 @@ def _curves_panel(panel: Panel) -> None:
             if known.size:
                 end = known[-1]
                 axes.plot(epochs[end], run[end], **_cross(look['color']))
-    for j, (epoch, _) in enumerate(figure.marks):
-        axes.axvline(epoch, **_vertical(j))
+    for j, (place, _) in enumerate(figure.marks):
+        axes.axvline(_epoch_of(place, results), **_vertical(j))
     figure_axes.set_epochs(axes, epochs, results.axis)
     _published(panel, None)
+
+
+def _epoch_of(place: Any, results: Results) -> float:
+    """Where a mark stands: at an epoch, or where the settings it names stop on average."""
+    if not isinstance(place, Mapping):
+        return place
+    stops = results.final('stop_epoch')[results.select(place)]
+    stops = stops[np.isfinite(stops)]
+    return float(stops.mean()) if stops.size else np.nan
+
+
+def _paths_panel(panel: Panel) -> None:
+    axes, figure, results = panel.axes, panel.figure, panel.results
+    for hue, look in panel.looks.items():
+        if (hue, '') not in panel.settings:
+            continue
+        setting = panel.settings[hue, '']
+        place = np.stack([results.curve(name)[setting] for name in (figure.x, panel.metric)])
+        x, y = place[:, ~results.diverged[setting]].mean(axis=1)
+        known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+        if known.size:
+            axes.plot(x[known], y[known], markevery=[-1], **look)
+    axes.set_xlabel(metric_label(figure.x))
 
 
 def _effect_panel(panel: Panel) -> None:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxtweaks.config.fields import Rule, plain, required
@@ -15,7 +15,8 @@ from jaxtweaks.study.results import LABELS, Results, without_runs
 _WHERE = Rule('plain', 'swept fields and the value, or tuple of values, to be shown')
 _NAMES = Rule('plain', "words for 'field', 'field=value' or 'value'")
 KINDS = (
-    'curves', 'effect', 'confusion', 'labels', 'fit', 'reliability', 'boundary', 'histogram',
+    'curves', 'paths', 'effect', 'confusion', 'labels', 'fit', 'reliability', 'boundary',
+    'histogram',
 )  # fmt: skip
 # What a kind of figure needs of `Results.arrays` and the like, see `Recorded.arrays`.
 _ARRAYS = {
@@ -38,7 +39,8 @@ class Figure:
 
     name: str = required("the file's name without ending: letters, digits, - and _")
     kind: str = required(
-        'curves: metrics by epoch; effect: final metrics against a swept field; '
+        'curves: metrics by epoch; paths: metrics by epoch against another one; effect: final '
+        'metrics against a swept field; '
         'confusion: classes told from classes; labels: share of each class by split; '
         'fit: curves fitted to points; '
         'reliability: share correct against confidence; boundary: class probabilities over the '
@@ -47,16 +49,18 @@ class Figure:
     )
     title: str = required('what the figure shows')
     caption: str = plain('', 'a sentence printed under the figure')
-    metrics: tuple[str, ...] = plain((), 'metrics, one panel each (curves, effect)')
+    metrics: tuple[str, ...] = plain((), 'metrics, one panel each (curves, paths, effect)')
     hue: str = plain('', "the swept field that tells lines apart; '' for one line")
     panels: str = plain('', 'the swept field with one panel for each value')
-    x: str = plain('', 'the swept field on the x axis (effect)')
+    x: str = plain('', 'what is on the x axis: a swept field (effect), a metric by epoch (paths)')
     where: dict = dataclasses.field(default_factory=dict, metadata={'rule': _WHERE})
     names: dict = dataclasses.field(default_factory=dict, metadata={'rule': _NAMES})
     log_x: bool = plain(False, 'logarithmic x axis (effect); 0 stands apart at its left')
-    log_y: bool = plain(False, 'logarithmic y axis (curves, effect, histogram)')
+    log_y: bool = plain(False, 'logarithmic y axis (curves, paths, effect, histogram)')
     marks: tuple[tuple[Any, ...], ...] = plain(
-        (), 'vertical lines at an epoch: (epoch, label) (curves)'
+        (),
+        'vertical lines (curves): (epoch, label), or (conditions, label) at the mean `stop_epoch` '
+        'of the settings with these values',
     )
     published: tuple[tuple[Any, ...], ...] = plain(
         (),
@@ -102,7 +106,7 @@ def fields_of(figure: Figure) -> tuple[str, ...]:
     """The fields that tell the settings of a figure apart: panels, hue, x ('' for none)."""
     if figure.kind == 'effect':
         return figure.panels, figure.hue, figure.x
-    if figure.kind in ('curves', 'reliability', 'boundary', 'histogram'):
+    if figure.kind in ('curves', 'paths', 'reliability', 'boundary', 'histogram'):
         return figure.panels, figure.hue, ''
     if figure.kind == 'fit':
         return figure.panels, '', ''
@@ -110,9 +114,9 @@ def fields_of(figure: Figure) -> tuple[str, ...]:
 
 
 def _check_one(figure: Figure, results: Results, recorded: Recorded) -> None:
-    curves = figure.kind == 'curves'
+    curves = figure.kind in ('curves', 'paths')
     metrics = recorded.all_curves if curves else recorded.all_finals
-    for metric in figure.metrics:
+    for metric in (*figure.metrics, *[figure.x] * (figure.kind == 'paths' and figure.x != '')):
         if metric not in metrics:
             which = f'no {"metric by epoch" if curves else "final metric"}'
             raise UserError(f"{which} '{metric}'; {did_you_mean(metric, metrics)}")
@@ -126,11 +130,13 @@ def _check_one(figure: Figure, results: Results, recorded: Recorded) -> None:
         column(results, name)
     if len({name.removeprefix('1-') for name in fields}) < len(fields):
         raise UserError(f'{", ".join(fields)}: the same field is named twice')
-    if figure.kind in ('curves', 'effect') and not figure.metrics:
+    if figure.kind in ('curves', 'paths', 'effect') and not figure.metrics:
         raise UserError(f"kind '{figure.kind}' needs metrics")
     if figure.kind == 'effect' and not figure.x:
         raise UserError("kind 'effect' needs x, a swept field")
-    _check_marks(figure)
+    if figure.kind == 'paths' and not figure.x:
+        raise UserError("kind 'paths' needs x, a metric by epoch")
+    _check_marks(figure, results, recorded)
     arrange(results, fields_of(figure), figure.where, figure.name)
     if figure.kind == 'effect' and figure.log_x:
         chosen = [column(results, figure.x)[k] for k in results.select(figure.where)]
@@ -139,10 +145,16 @@ def _check_one(figure: Figure, results: Results, recorded: Recorded) -> None:
             raise UserError(f'log_x needs numbers ≥ 0 on the x axis, not {wrong[0]!r}')
 
 
-def _check_marks(figure: Figure) -> None:
+def _check_marks(figure: Figure, results: Results, recorded: Recorded) -> None:
     for mark in figure.marks:
-        if len(mark) != 2 or not is_number(mark[0]) or not isinstance(mark[1], str):
-            raise UserError(f'marks: {mark!r} is not (epoch, label)')
+        place = mark[0] if len(mark) == 2 and isinstance(mark[1], str) else None
+        if isinstance(place, Mapping):
+            if 'stop_epoch' not in recorded.all_finals:
+                raise UserError(f"marks: {mark!r}: no run records stop_epoch; derive 'stopping'")
+            if not results.select(place):
+                raise UserError(f'marks: no setting of the sweep has {place}')
+        elif not is_number(place):
+            raise UserError(f'marks: {mark!r} is not (epoch, label), nor (conditions, label)')
     for item in figure.published:
         line = len(item) == 2 and figure.kind in ('curves', 'effect')
         point = len(item) == 3 and figure.kind in ('effect', 'confusion')

@@ -32,6 +32,7 @@ __all__ = ['Figure', 'caption', 'check', 'draw', 'save', 'svg']
 
 _KINDS: dict[str, Callable[[Figure, Results, Callable[..., Sheet]], Sheet]] = {
     'curves': figure_lines.draw_curves,
+    'paths': figure_lines.draw_paths,
     'effect': figure_lines.draw_effect,
     'confusion': figure_counts.draw_confusion,
     'labels': figure_counts.draw_labels,
@@ -149,6 +150,9 @@ def _notes(figure: Figure, results: Results) -> list[str]:
     )
     if figure.kind == 'curves':
         notes.append(f'Lines: {means.format("the band")}.')
+    elif figure.kind == 'paths':
+        which = 'the mean over seeds' if several else 'the one seed'
+        notes.append(f'Lines: {which}, from the first epoch to the last, which has the mark.')
     elif figure.kind == 'effect':
         notes.append(f'Marks: {means.format("the bar")}; faint dots: single seeds.')
     elif figure.kind == 'confusion':

@@ -27,7 +27,7 @@ LABELS = {
     'weight_norm': 'norm of the weights',
     'small_weights': 'share of weights below 0.001 in size',
     'linearity': 'linearity of the hidden units (squared correlation of input and output)',
-    'roughness': 'roughness of the training loss (RMS of second differences by epoch)',
+    'roughness': 'roughness of the cost (sum of its rises from epoch to epoch)',
     'parameters': 'parameters',
     'gradient_norm': 'norm of the gradient at the end',
     'gradient_variance': "variance of the batches' gradients at the end",
@@ -35,6 +35,7 @@ LABELS = {
     'dropped_after': 'dropped after epoch, or 0',
     'stopped': 'share of runs that the rule stops',
     'test_error': 'test error',
+    'test_accuracy_gain': 'gain in test accuracy over the mean of the members',
     'regret': 'regret (test error − that of the best epoch)',
 }
 # Families: the part of a metric's name before another metric's, and the words after that one's.

@@ -445,6 +445,14 @@ def test_to_dict_is_json_and_complete():
     assert json.loads(json.dumps(kept, allow_nan=False)) == kept
 
 
+def test_a_side_may_be_pairs_of_values():
+    extra = [{'y': 0}, {'y': 1}, {'y': 0}]
+    results = results_of([0.9, 0.1, 0.5], extra=extra)
+    others = {'x + y': ((1, 1), (2, 0))}
+    found = verdict_on(claim('greater', a={'x + y': ((0, 0),)}, b=others), results)
+    assert found.effect == pytest.approx(0.9 - 0.3)
+
+
 CURVES = (*LABELS, *derived_metrics(LABELS))
 
 
@@ -452,6 +460,7 @@ CURVES = (*LABELS, *derived_metrics(LABELS))
     ('kind', 'given', 'says'),
     [
         ('greater', {'a': {'x': 0}}, "kind 'greater' needs b"),
+        ('greater', {'a': {'x + y': ((0, 9),)}, 'b': {'x': 1}}, "'y' is not swept"),
         ('greater', {**ARMS, 'along': 'x'}, 'does not read along'),
         ('greater', {'a': {'x': 9}, 'b': {'x': 1}}, 'no setting has x = 9; valid: 0, 1, 2'),
         ('greater', {'a': {'y': 9}, 'b': {'x': 1}}, "'y' is not swept"),

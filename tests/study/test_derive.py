@@ -11,7 +11,7 @@ from jaxtweaks.errors import UserError
 from jaxtweaks.study import derive
 from jaxtweaks.study.derive.combine import combine, score
 from jaxtweaks.study.derive.stopping import Rule, stop_of
-from jaxtweaks.sweep.expand import grid, product
+from jaxtweaks.sweep.expand import grid, product, union
 
 LOG = np.log
 
@@ -187,6 +187,38 @@ def test_the_top_settings_are_chosen_on_validation_for_each_seed():
     assert found.finals['test_accuracy'][0, 1] == accuracy(logits[5, 1], labels)
     both = logits[[0, 5], 0].astype(float).mean(0)
     assert found.finals['test_accuracy'][1, 0] == accuracy(both, labels)
+
+
+def test_a_setting_that_takes_snapshots_is_no_rival_of_those_that_do_not():
+    asked = config(
+        seeds=1,
+        sweep=union(grid('optim.learning_rate', 1e-3, 1e-2), grid('train.snapshots', 2)),
+        train={'keep_logits': True},
+        derive=('ensemble',),
+        ensemble={'kinds': ('top', 'snapshots'), 'combine': ('logits',)},
+    )
+    recorded = recorded_of(asked)
+    points, _ = derive.plan([run.point for run in asked.runs], recorded, asked)
+    sizes = [(point['ensemble.kind'], point['ensemble.size']) for point in points]
+    assert sizes == [('top', 1), ('top', 2), ('snapshots', 1), ('snapshots', 2)]
+
+
+def test_the_gain_is_over_the_mean_of_the_members_alone():
+    asked, results = ensemble_case(kinds=('members', 'top', 'ema'), combine=('votes',))
+    results.finals['validation_accuracy'][[0, 5]] = [[0.9, 0.1], [0.2, 0.3]]
+    found = derive.derived(results, asked)
+    logits, labels = results.arrays['test_logits'], results.labels['test']
+    fields = {'ensemble__kind': 'members', 'dropout__hidden': 0.5, 'ensemble__size': 4}
+    k = row_of(found, **fields)
+    alone = np.mean([accuracy(logits[member, 1], labels) for member in range(5, 9)])
+    expected = found.finals['test_accuracy'][k, 1] - alone
+    assert found.finals['test_accuracy_gain'][k, 1] == pytest.approx(expected)
+    k = row_of(found, ensemble__kind='top', ensemble__size=2)
+    alone = np.mean([accuracy(logits[member, 0], labels) for member in (0, 5)])
+    expected = found.finals['test_accuracy'][k, 0] - alone
+    assert found.finals['test_accuracy_gain'][k, 0] == pytest.approx(expected)
+    ema = found.select({'ensemble.kind': 'ema'})
+    np.testing.assert_allclose(found.finals['test_accuracy_gain'][ema], 0, atol=1e-12)
 
 
 def test_an_ensemble_with_a_diverged_member_has_diverged():

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from jaxtweaks import experiment
 from jaxtweaks.errors import UserError
 from jaxtweaks.study.derive import best, roughness, tweaks
 from jaxtweaks.study.recorded import Recorded
@@ -35,18 +36,41 @@ def test_two_settings_of_one_name_are_refused():
         tweaks.points(points, None)
 
 
-def test_roughness_by_hand():
-    curves = np.array([[[3.0, 2.0, 1.0, 0.0], [1.0, 3.0, 1.0, 3.0], [1.0, np.nan, 1.0, 1.0]]])
-    results = dataclasses.replace(without_runs([{}]), curves={'running_loss': curves}, finals={})
-    found = roughness.results(results, None).final('roughness')
-    # Second differences: 0, 0; then −4, 4.
-    np.testing.assert_array_equal(found, [[0.0, 4.0, np.nan]])
+def test_roughness_is_how_much_the_cost_rises():
+    asked = experiment.build({'name': 'it', 'penalty': {'l2_form': 'full'}})
+    points = [{'penalty.l2': 0.0, 'penalty.l1': 0.0}, {'penalty.l2': 0.5, 'penalty.l1': 0.0}]
+    points.append({'penalty.l2': 0.0, 'penalty.l1': 0.1})
+    losses = np.array([[3.0, 2.0, 1.0, 0.0], [1.0, 3.0, 1.5, 3.0], [1.0, np.nan, 1.0, 1.0]])
+    norms = np.array([1.0, 2.0, 2.0, 1.0])
+    results = dataclasses.replace(
+        without_runs(points),
+        curves={'running_loss': np.stack([losses] * 3), 'weight_norm': np.tile(norms, (3, 3, 1))},
+    )
+    found = roughness.results(results, asked).final('roughness')
+    # With λ = ½ the penalty is 0.5, 2, 2, 0.5: costs 3.5, 4, 3, 0.5 and 1.5, 5, 3.5, 3.5.
+    unknown = [np.nan] * 3
+    np.testing.assert_array_equal(found, [[0.0, 3.5, np.nan], [0.5, 3.5, np.nan], unknown])
 
 
-def test_roughness_is_known_beforehand_and_needs_three_epochs():
-    assert 'roughness' in roughness.recorded(Recorded(epochs=3), None).finals
-    with pytest.raises(UserError, match='3 epochs'):
-        roughness.recorded(Recorded(epochs=2), None)
+@pytest.mark.parametrize(
+    ('options', 'weight'),
+    [({}, 0.15), ({'l2_form': 'full'}, 0.3), ({'scope': 'all'}, np.nan), ({'l1': 0.1}, np.nan)],
+)
+def test_the_cost_has_the_penalty_that_was_trained_with(options, weight):
+    asked = experiment.build({'name': 'it', 'penalty': {'l2': 0.3, **options}})
+    results = dataclasses.replace(
+        without_runs([{}]),
+        curves={'running_loss': np.zeros((1, 1, 2)), 'weight_norm': np.array([[[0.0, 1.0]]])},
+    )
+    assert roughness.results(results, asked).final('roughness') == pytest.approx(
+        weight, nan_ok=True
+    )
+
+
+def test_roughness_is_known_beforehand_and_needs_two_epochs():
+    assert 'roughness' in roughness.recorded(Recorded(epochs=2), None).finals
+    with pytest.raises(UserError, match='2 epochs'):
+        roughness.recorded(Recorded(epochs=1), None)
 
 
 def test_the_best_is_chosen_on_validation_seed_by_seed():

@@ -46,6 +46,32 @@ def test_curves_show_the_mean_and_the_t_interval_of_the_seeds():
         assert ys.max() == pytest.approx(high[epoch])
 
 
+def test_paths_follow_one_metric_against_another():
+    results = sweep(ON_OFF, diverged=[(1, 2, 3)])
+    shown = figure(kind='paths', x='train_loss', metrics=('test_accuracy',), hue='model.batch_norm')
+    axes = draw(shown, results).axes[0]
+    whole = [0, 1, 3, 4]  # seed 2 diverged
+    x, y = (results.curves[name][1, whole].mean(0) for name in ('train_loss', 'test_accuracy'))
+    (path,) = [line for line in axes.get_lines() if line.get_ydata()[0] == pytest.approx(y[0])]
+    np.testing.assert_allclose(path.get_xdata(), x)
+    np.testing.assert_allclose(path.get_ydata(), y)
+    assert path.get_markevery() == [-1]
+    assert axes.get_xlabel() == 'training loss'
+
+
+def test_a_mark_stands_where_its_settings_stop():
+    results = sweep(ON_OFF)
+    stops = np.full((2, 5), 8.0)
+    stops[1] = [2, 3, 4, 3, np.nan]
+    results.finals['stop_epoch'] = stops
+    marks = (({'model.batch_norm': 'before'}, 'stopped'), (5, 'annealed'))
+    shown = figure(metrics=('train_loss',), hue='model.batch_norm', marks=marks)
+    sheet = draw(shown, results)
+    upright = [line for line in sheet.axes[0].get_lines() if len(set(line.get_xdata())) == 1]
+    assert [line.get_xdata()[0] for line in upright] == [3.0, 5]
+    assert {'stopped', 'annealed'} <= {text.get_text() for text in sheet.legends[0].get_texts()}
+
+
 def test_one_seed_has_no_band_and_says_so():
     results = sweep(ON_OFF, seeds=1)
     spec = figure(metrics=('test_accuracy',), hue='model.batch_norm')
@@ -260,6 +286,9 @@ def test_drawing_again_gives_the_same_bytes(tmp_path):
             'panels': 'model.batch_norm'}, f"kind '{kind}' does not show published values")
           for kind in ('fit', 'reliability', 'boundary', 'histogram')),
         ({'marks': ((1,),)}, r'is not \(epoch, label\)'),
+        ({'marks': (({'train.batch_size': 7}, 'stop'),)}, 'no setting'),
+        ({'kind': 'paths'}, 'needs x'),
+        ({'kind': 'paths', 'x': 'train.batch_size'}, 'no metric by epoch'),
         ({'name': '../it'}, 'the name of a file'),
     ],
 )  # fmt: skip

@@ -4,14 +4,17 @@ The field `train.member` goes; 'ensemble.kind', 'ensemble.size' (M) and 'ensembl
 The seed stays the unit: the members of one seed are its runs with `train.member` = 0, 1, ….
 
 members    the first M members; M = 1 is the mean over all members, each alone
-top        the M settings with the highest validation accuracy of the seed; what else was swept
-           has no value then
+top        the M settings with the highest validation accuracy of the seed, among those that take
+           snapshots if and only if the config's own does; what else was swept has no value then
 snapshots  the last M snapshots of one run, and
 ema        the running average of its parameters: both as a mean over the members' runs
+
+`test_accuracy_gain` is by how much the test accuracy of an ensemble is above the mean of its
+members', each alone.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -30,7 +33,11 @@ if TYPE_CHECKING:
 MEMBER = 'train.member'
 KINDS = ('members', 'top', 'snapshots', 'ema')
 _SCORES = ('loss', 'accuracy')
-_FINALS = tuple(f'{split}_{score}' for split in ('test', 'validation') for score in _SCORES)
+GAIN = 'test_accuracy_gain'
+_FINALS = (
+    *(f'{split}_{score}' for split in ('test', 'validation') for score in _SCORES),
+    GAIN,
+)
 # Where the logits of a kind are; validation is known of whole runs only.
 _LOGITS = {
     'members': ('test_logits', 'validation_logits'),
@@ -109,7 +116,7 @@ def _plan(points: Sequence[Point], experiment: 'Experiment') -> list[_Plan]:
     plans = []
     for kind in experiment.ensemble.kinds:
         if kind == 'top':
-            rivals = [ks[0] for ks in groups.values()]
+            rivals = _rivals(points, groups, experiment)
             made = [({name: None for name, _ in next(iter(groups))}, rivals, len(rivals))]
         else:
             made = [
@@ -130,6 +137,15 @@ def _plan(points: Sequence[Point], experiment: 'Experiment') -> list[_Plan]:
             f'ensemble.sizes: {experiment.ensemble.sizes!r} are all more than there are to combine'
         )
     return plans
+
+
+def _rivals(
+    points: Sequence[Point], groups: Mapping[tuple, list[int]], experiment: 'Experiment'
+) -> list[int]:
+    """One run of every setting that the best are chosen from."""
+    takes = lambda point: bool(setting_of(point, experiment).train.snapshots)
+    usual = bool(experiment.base.train.snapshots)
+    return [ks[0] for ks in groups.values() if takes(points[ks[0]]) == usual]
 
 
 _NEEDS = {
@@ -187,4 +203,10 @@ def _score(
             found[f'{split}_{metric}'] = float(np.mean([each[metric] for each in scores]))
         if split == 'test':
             found['confusion'] = np.sum([each['confusion'] for each in scores], axis=0)
+            alone = [
+                score(member[None], results.labels[split], one.combine)['accuracy']
+                for team in teams
+                for member in team
+            ]
+            found[GAIN] = found['test_accuracy'] - float(np.mean(alone))
     return found
