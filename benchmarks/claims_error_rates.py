@@ -183,7 +183,7 @@ def coverage(n: int, shape: str, paired: bool, count: int) -> dict[str, float]:
     kinds = {
         "Student's t": _student,
         'BCa': statistics.bca_interval,
-        'used here': statistics.mean_interval if paired else statistics.single_interval,
+        'used here': statistics.paired_interval if paired else statistics.single_interval,
     }
     held = dict.fromkeys(kinds, 0)
     for _ in range(count):
@@ -197,7 +197,7 @@ def coverage(n: int, shape: str, paired: bool, count: int) -> dict[str, float]:
 
 def _student(d: np.ndarray, level: float) -> tuple[float, float]:
     with mock.patch.object(statistics, 'MANY_SEEDS', 10**9):
-        return statistics.mean_interval(d, level)
+        return statistics.paired_interval(d, level)
 
 
 def unequal_noise(shape: str, n: int, count: int) -> float:

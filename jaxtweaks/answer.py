@@ -13,11 +13,11 @@ from jaxtweaks.config.build import from_dict
 from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.study import figures, tables
-from jaxtweaks.study.choice import Choice
+from jaxtweaks.study.choice import Choice, tells_of_test
 from jaxtweaks.study.claim import Verdict
 from jaxtweaks.study.labelled import Labelled, labelled
 from jaxtweaks.study.results import Results
-from jaxtweaks.study.tables import Table
+from jaxtweaks.study.table import Table
 from jaxtweaks.study.verdict_words import verdict_lines
 from jaxtweaks.study.words import count
 
@@ -62,7 +62,10 @@ class Answer:
     @property
     def tables(self) -> list[Table]:
         """All but the verdicts: the study's own, what was chosen, and each setting's."""
-        chosen = [self.choice.table(self.results)] if self.choice else []
+        asked, chosen = self.experiment, []
+        if self.choice:
+            told = tells_of_test(asked.table, asked.figures, asked.claims)
+            chosen = [self.choice.table(self.results, told)]
         return [*self.sheets, *chosen, self.table]
 
     @property

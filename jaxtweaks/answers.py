@@ -21,6 +21,7 @@ from jaxtweaks.study.collect import collect
 from jaxtweaks.study.contents import Contents, Drawn
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.studies.study import Sheet
+from jaxtweaks.study.table import latex_document
 from jaxtweaks.study.words import together, tweaks_of
 from jaxtweaks.sweep import export, search
 from jaxtweaks.sweep.method import Method
@@ -92,7 +93,7 @@ def write(
     described = [verdict.to_dict() for verdict in answer.verdicts]
     shown = answer.tables
     if 'latex' in exports:
-        written = tables.latex_document((*shown, answer.verdict_table))
+        written = latex_document((*shown, answer.verdict_table))
         atomic.write(workdir.path / 'tables.tex', written.encode())
     kinds = (*_KINDS, 'pdf') if 'pdf' in exports else _KINDS
     drawn = _draw(experiment, answer.results, workdir.figures, kinds)

@@ -208,6 +208,9 @@ def _main(argv: list[str], console: Console) -> int:
     path = Path(values.workdir or f'runs/{experiment.name}-{experiment.size}')
     command = _command(argv)
     exports = _exports(values)
+    if values.plan_seeds and (exports or values.processes > 1):
+        unread = '--export' if exports else '--processes'
+        raise UserError(f'--plan_seeds: does not read {unread}; give it with the run that follows')
     try:
         if values.plan_seeds:
             more = lambda seeds: _command(_with_seeds(argv, seeds))
@@ -326,8 +329,12 @@ def _command(argv: Sequence[str]) -> str:
 
 def _with_seeds(argv: Sequence[str], seeds: int) -> list[str]:
     """The command line that carries out what this one plans, with so many seeds."""
-    plan = {'plan_seeds', 'dry_run', 'config.seeds'}
-    kept = [arg for arg in argv[1:] if arg.lstrip('-').partition('=')[0] not in plan]
+    kept, args = [], iter(argv[1:])
+    for arg in args:
+        if arg.lstrip('-') == 'config.seeds':
+            next(args)  # its value
+        elif arg.lstrip('-').partition('=')[0] not in ('plan_seeds', 'dry_run', 'config.seeds'):
+            kept.append(arg)
     return [argv[0], *kept, f'--config.seeds={seeds}']
 
 

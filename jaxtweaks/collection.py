@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from jaxtweaks import answers, config_file, laboratory, provenance
+from jaxtweaks import data as data_lib
 from jaxtweaks import experiment as experiment_lib
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.config.fields import plain, required
@@ -88,8 +89,7 @@ def run(
     folders, failed, ours = [], {}, False
     size = collection.size
     for number, path in enumerate(collection.experiments, 1):
-        name = Path(path).stem
-        heading = f'[{number}/{len(collection.experiments)}] {name}'
+        heading = f'[{number}/{len(collection.experiments)}] {Path(path).stem}'
         try:
             experiment = _load(path, size)
             size = experiment.size
@@ -99,13 +99,13 @@ def run(
         except Interrupted:
             raise
         except UserError as error:
-            failed[name] = config_file.one_line(error)
+            failed[path] = config_file.one_line(error)
         except Exception as error:
             traceback.print_exc()
             ours = True
-            failed[name] = f'{type(error).__name__}: {config_file.one_line(error)}'
-        if name in failed:
-            console.print(Text(f'{heading}: failed: {failed[name]}', style='red'), soft_wrap=True)
+            failed[path] = f'{type(error).__name__}: {config_file.one_line(error)}'
+        if path in failed:
+            console.print(Text(f'{heading}: failed: {failed[path]}', style='red'), soft_wrap=True)
         # Programs and data of one experiment are of no use to the next.
         jax.clear_caches()
         gc.collect()
@@ -129,7 +129,7 @@ def collect(
       folders: work folders, or folders of them.
       target: gets overview.html and overview.md.
       console: is told of them.
-      failed: experiments that came to nothing, and why.
+      failed: paths of configs that came to nothing, and why.
 
     Raises:
       UserError: there is nothing to show.
@@ -181,7 +181,11 @@ def _run_one(
 
 
 def is_finished(experiment: Experiment, folder: Path) -> bool:
-    """Whether a folder holds the answer to just this, by the code as it is committed now."""
+    """Whether a folder holds the answer to just this, by the code as it is committed now.
+
+    One by data that stand in for others is none once the others are there: carried out again, it
+    is refused with the reason.
+    """
     try:
         record = Workdir(folder).read_json('claims.json') if folder.is_dir() else None
     except UserError:  # damaged; it is made anew of the results
@@ -194,4 +198,10 @@ def is_finished(experiment: Experiment, folder: Path) -> bool:
         and record.get('commit') == commit
         and record.get('config') == answers.config_digest(experiment)
         and all((folder / name).is_file() for name in answers.files(experiment))
+        and not (record.get('stand_in') and _has_its_data(experiment))
     )
+
+
+def _has_its_data(experiment: Experiment) -> bool:
+    """Whether the data asked for can be had now."""
+    return not data_lib.load(experiment.data, lambda text: None).fallback

@@ -33,6 +33,12 @@ from jaxtweaks.sweep.search import Search
 SIZES = ('smoke', 'quick', 'paper')
 _ONE_FOR_ALL = tuple(f'data.{field}' for field in ('name', 'dir', 'download', 'fallback'))
 
+# Which images are in which split. Of one split only results know the labels and the points.
+_SPLIT = tuple(
+    f'data.{field}' for field in ('split_seed', 'train_size', 'validation_size', 'test_size')
+)
+_OF_ONE_SPLIT = ('labels', 'boundary')  # kinds of figures
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment(Setting):
@@ -132,6 +138,8 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
             raise UserError(f'sweep: {name} cannot be swept; an experiment is one study')
     settings = [run.setting for run in experiment.runs[:: experiment.seeds]]
     check_settings(settings)
+    _check_splits(experiment, settings)
+    _check_read(experiment)
     if study := experiment.plain:
         study.check_settings(settings)
     _check_search(experiment, settings)
@@ -152,6 +160,51 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
         epochs=recorded.epochs,
     )
     return experiment
+
+
+def _check_read(experiment: Experiment) -> None:
+    """Whether something reads what is set beside the settings themselves. Raises UserError."""
+    for name, why in _unread(experiment).items():
+        section, field = name.split('.')
+        given = getattr(experiment, section)
+        if getattr(given, field) != getattr(type(given)(), field):
+            raise UserError(f'{name}: {getattr(given, field)!r} is read by nothing, since {why}')
+
+
+def _unread(experiment: Experiment) -> dict[str, str]:
+    """The dotted names of keys that nothing reads, and why."""
+    found = {}
+    for derivation in ('ensemble', 'stopping'):
+        if derivation not in experiment.derive:
+            why = f"derive does not have '{derivation}'"
+            found |= dict.fromkeys(_keys(experiment, derivation), why)
+    if experiment.search.rounds < 2:
+        why = f'search.rounds is {experiment.search.rounds}; further rounds read it'
+        found |= dict.fromkeys(('search.samples', 'search.zoom'), why)
+    if not experiment.search.rungs:
+        found['search.keep'] = 'search.rungs is ()'
+    if experiment.plain:
+        why = f"the study '{experiment.study.name}' trains nothing in groups"
+        found |= dict.fromkeys(_keys(experiment, 'execution'), why)
+        del found['execution.patience_seconds']  # of --processes
+    return found
+
+
+def _keys(experiment: Experiment, section: str) -> list[str]:
+    return [f'{section}.{field.name}' for field in dataclasses.fields(getattr(experiment, section))]
+
+
+def _check_splits(experiment: Experiment, settings: Sequence[Setting]) -> None:
+    """Whether all that needs one split of the data has one. Raises UserError."""
+    swept = [name for name in _SPLIT if len({trace.get(s, name) for s in settings}) > 1]
+    needs = [f'a figure of kind {f.kind!r}' for f in experiment.figures if f.kind in _OF_ONE_SPLIT]
+    needs += ['train.keep_logits'] * any(setting.train.keep_logits for setting in settings)
+    needs += [f"the study '{experiment.study.name}'"] * (experiment.plain is not None)
+    if swept and needs:
+        raise UserError(
+            f'sweep: {swept[0]} cannot be swept with {needs[0]}, which is of one split of the '
+            'data; leave out one of the two'
+        )
 
 
 def _check_search(experiment: Experiment, settings: Sequence[Setting]) -> None:

@@ -51,7 +51,8 @@ def entries(folder: Path, console: Console, estimate: bool = False) -> Iterator[
             doc = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or path.stem
             collections.append(Entry(path, doc.splitlines()[0], ABSENT))
         else:
-            question = f'{values["question"]} ({values["document"]})'
+            document = values.get('document')
+            question = (values.get('question') or ABSENT) + (f' ({document})' if document else '')
             yield Entry(path, question, _time(path, values, console, estimate))
     yield from collections
 
@@ -85,7 +86,7 @@ def _has_get_config(path: Path) -> bool:
 
 
 def _time(path: Path, values: ConfigDict, console: Console, estimate: bool) -> str:
-    known, size = measured(path), values['size']
+    known, size = measured(path), values.get('size', experiment_lib.Experiment.size)
     if known and (known.size in (size, 'any') or not estimate):
         return f'{known.words} ({known.size})'.replace(' (any)', '')
     if not estimate:

@@ -231,6 +231,13 @@ def test_seeds_are_planned_from_what_is_there_and_nothing_is_written(capsys, wor
     assert f'{whole} --config.seeds={seeds}\n' in out  # ready to be typed
 
 
+@pytest.mark.parametrize('seeds', [['--config.seeds=5'], ['--config.seeds', '5'], []])
+def test_a_plan_names_the_command_with_its_number_of_seeds(seeds):
+    argv = ['main.py', SMOKE, *seeds, '--plan_seeds', '--dry_run', '--config.train.epochs', '2']
+    carried_out = ['main.py', SMOKE, '--config.train.epochs', '2', '--config.seeds=9']
+    assert app._with_seeds(argv, 9) == carried_out
+
+
 def test_seeds_are_planned_from_a_pilot_that_a_later_run_builds_on(capsys, given, tmp_path):
     short = [*given, '--config.train.epochs=2', f'--workdir={tmp_path / "w"}']
     code, out, _ = call(capsys, *short, '--plan_seeds', '--dry_run')
@@ -249,6 +256,9 @@ def test_what_cannot_be_planned_is_refused(capsys, given):
     assert (code, 'no claims' in err) == (2, True)
     code, _, err = call(capsys, '--config=configs/all.py:smoke', '--plan_seeds')
     assert (code, 'for one experiment' in err) == (2, True)
+    for unread in ('--export=csv', '--processes=2'):
+        code, _, err = call(capsys, *given, '--plan_seeds', '--dry_run', unread)
+        assert (code, f'does not read {unread.partition("=")[0]};' in err) == (2, True)
 
 
 def test_help_says_how(capsys):

@@ -6,7 +6,8 @@ import re
 
 import pytest
 
-from jaxtweaks import app, collection, provenance
+from jaxtweaks import answers, app, collection, provenance
+from jaxtweaks.experiment import build
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TINY = """
@@ -80,7 +81,7 @@ def test_the_rest_goes_on_and_the_broken_one_is_named(capsys, configs, tmp_path,
     code, out, _ = carry_out(capsys, configs, root)
     assert code == 2
     assert 'broken.py:2: NameError' in out
-    assert '1 of 3 failed: broken' in out
+    assert f'1 of 3 failed: {configs / "broken.py"}' in out
     folder = root / 'overview-smoke'
     page = (folder / 'overview.html').read_text()
     assert 'href="../one-smoke/report.html"' in page
@@ -124,6 +125,39 @@ def test_the_rest_goes_on_and_the_broken_one_is_named(capsys, configs, tmp_path,
     assert 'finished before' not in re.sub(r'\d of \d groups finished before', '', out)
 
 
+def test_two_files_of_one_name_fail_each_by_itself(capsys, tmp_path):
+    for folder, wrong in (('a', "{'name': '?'}"), ('b', "{'name': '!'}")):
+        (tmp_path / folder).mkdir()
+        source = f'def get_config(size=None):\n    return {wrong}\n'
+        (tmp_path / folder / 'same.py').write_text(source)
+    names = tuple(str(tmp_path / folder / 'same.py') for folder in 'ab')
+    several = {'name': 'all', 'experiments': names}
+    (tmp_path / 'all.py').write_text(f'def get_config(size=None):\n    return {several!r}\n')
+    code, out, _ = call(capsys, f'--config={tmp_path / "all.py"}', f'--workdir={tmp_path / "w"}')
+    assert code == 2
+    assert f'2 of 2 failed: {names[0]}, {names[1]}' in out
+    assert "name: '?' is not allowed" in out
+    assert "name: '!' is not allowed" in out
+
+
+def test_an_answer_by_a_stand_in_is_none_once_the_data_are_there(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, 'commit', lambda: 'a' * 40)
+    monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path / 'nowhere'))
+    monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path / 'cache'))
+    for name, there in (('digits', True), ('cifar10', False)):
+        asked = build({'name': 'x', 'data': {
+            'name': name, 'train_size': 60, 'validation_size': 20, 'download': False}})  # fmt: skip
+        for file in answers.files(asked):
+            (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / file).touch()
+        record = {'commit': 'a' * 40, 'config': answers.config_digest(asked), 'stand_in': False}
+        said = tmp_path / name / 'claims.json'
+        said.write_text(json.dumps(record))
+        assert collection.is_finished(asked, tmp_path / name)
+        said.write_text(json.dumps(record | {'stand_in': True}))
+        assert collection.is_finished(asked, tmp_path / name) != there
+
+
 def test_what_a_config_says_is_escaped_and_only_our_script_runs(capsys, configs, tmp_path):
     carry_out(capsys, configs, tmp_path / 'runs')
     folder = tmp_path / 'runs' / 'overview-smoke'
@@ -157,7 +191,7 @@ def test_an_error_of_ours_does_not_stop_the_rest(capsys, configs, tmp_path, monk
     monkeypatch.setattr(collection.laboratory, 'run', run)
     code, out, err = carry_out(capsys, configs, tmp_path / 'runs')
     assert code == 1
-    assert '2 of 3 failed: one, broken' in out
+    assert f'2 of 3 failed: {configs / "one.py"}, {configs / "broken.py"}' in out
     assert 'by nought' in err
     page = (tmp_path / 'runs' / 'overview-smoke' / 'overview.html').read_text()
     assert 'ZeroDivisionError: by nought' in page

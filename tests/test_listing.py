@@ -78,6 +78,15 @@ def test_what_was_not_measured_is_estimated_on_demand(tmp_path):
     assert re.fullmatch(r'about [\d.]+ GiB, about \d+ s \(smoke\)', tiny.time)
 
 
+def test_a_config_may_be_silent_about_its_question_and_its_size(tmp_path):
+    source = "def get_config(size=None):\n    return {'name': 'bare'}\n"
+    (tmp_path / 'bare.py').write_text(source)
+    (tmp_path / 'known.py').write_text(f'"""Expected (any size, 7 seconds): x."""\n{source}')
+    bare, known = listing.entries(tmp_path, Console(file=io.StringIO()))
+    assert (bare.question, bare.time) == ('—', '—')
+    assert known.time == '7 seconds'
+
+
 def test_a_missing_folder_is_said(tmp_path):
     with pytest.raises(UserError, match='no folder'):
         list(listing.entries(tmp_path / 'configs', Console()))

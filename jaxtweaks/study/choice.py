@@ -2,15 +2,21 @@
 
 import dataclasses
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
+from jaxtweaks.study.claim import Claim
 from jaxtweaks.study.figure_data import mean_interval
+from jaxtweaks.study.figure_spec import Figure
 from jaxtweaks.study.results import Results, label
-from jaxtweaks.study.tables import Table
+from jaxtweaks.study.table import Table
 from jaxtweaks.study.words import count, metric_interval, together
 from jaxtweaks.sweep.expand import Point
 from jaxtweaks.sweep.search import DROPPED, score_of
+
+_ONLY_TOLD = 'of the test set only what it gives for this setting is told'
+_OTHERS_TOLD = 'the test set, also where it is told for other settings, played no part'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +44,13 @@ class Choice:
     better: np.ndarray
     luck: np.ndarray
 
-    def table(self, results: Results) -> Table:
-        """A row that says it all."""
+    def table(self, results: Results, test_is_told: bool) -> Table:
+        """A row that says it all.
+
+        Args:
+          results: of the search.
+          test_is_told: whether the config has more told of the test set, see `tells_of_test`.
+        """
         test = self.metric.replace('validation', 'test')
         words = together(self.setting, results.names)
         cells, keys = [words], [words]
@@ -51,13 +62,23 @@ class Choice:
         dropped = f' ({self.dropped} of them dropped on the way)' if self.dropped else ''
         note = (
             f'Chosen among {count(self.tried, "setting")}{dropped} by the mean of the seeds on '
-            'validation; of the test set only what it gives for this setting is told. Being chosen '
+            f'validation; {_OTHERS_TOLD if test_is_told else _ONLY_TOLD}. Being chosen '
             'adds to a figure. Flattered by: how much better validation is than test, because the '
             'choice was made on those images (or because they are of another kind). Luck of its '
             'seeds: how much better validation is, seed by seed, than that of the setting chosen '
             'without this seed; the test figure has this luck too.'
         )
         return Table('The setting chosen', columns, (tuple(cells),), (tuple(keys),), note)
+
+
+def tells_of_test(table: Iterable[str], figures: Iterable[Figure], claims: Iterable[Claim]) -> bool:
+    """Whether a config's table, figures or claims tell of the test set."""
+    figures = tuple(figures)
+    metrics = [*table, *(claim.metric for claim in claims)]
+    metrics += [metric for figure in figures for metric in (*figure.metrics, figure.x)]
+    return any(figure.kind in ('confusion', 'reliability') for figure in figures) or any(
+        'test' in metric.removeprefix('1-').split('_') for metric in metrics
+    )
 
 
 def choose(results: Results, select: str) -> Choice | None:

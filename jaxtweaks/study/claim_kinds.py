@@ -16,6 +16,10 @@ from jaxtweaks.study.results import Results
 from jaxtweaks.study.statistics import Test
 from jaxtweaks.study.words import field_label, number
 
+# Of a run 0 or 1: Student's t has no business there.
+_TWO_VALUED = ('diverged', 'stopped')
+_WHOLE_EPOCHS = ('stop_epoch', 'dropped_after')
+
 # From numbers by seed, [A, ..., n], to p that it is so and p that the opposite is, both [...].
 Ways = Callable[[np.ndarray, Test], tuple[np.ndarray, np.ndarray]]
 
@@ -30,8 +34,8 @@ class Finding:
       p_permutation: the smaller of the two by sign flips.
       notes: what else to know.
       measured: words and mean of each thing compared.
-      deciding: the per-seed numbers [n] whose mean is compared with zero, where the test is as
-        simple as that.
+      deciding: per-seed numbers [n], positive where the claim is so of exact results; None if
+        its kind is not for them.
       rows, test, ways: the numbers by seed [A, n] that were tested, and how: `ways(rows, test)`
         are the two p values. For samples that might have been, `rows` may be [A, ..., n].
     """
@@ -166,7 +170,9 @@ def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
         f'{_subject(claim, results)}: fitted change from {field} {number(xs[0])} to'
         f' {number(xs[-1])} (least squares over ranks)'
     )
-    found = _finding(change, sign * change, rows, test, ways, what, dropped, notes)
+    # Where nothing is left to chance, a step the other way is enough.
+    toward = np.where((steps < 0).any(axis=0), steps.min(axis=0), sign * change)
+    found = _finding(change, toward, rows, test, ways, what, dropped, notes)
     ends = [f'{field} {number(x)}' for x in xs[[0, -1]]]
     return _with_means(found, ends, rows[[0, -1]])
 
@@ -310,9 +316,9 @@ def _curve(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray, int,
 
 
 def _test(claim: Claim, rows: np.ndarray, design: str = 'paired', scale: float = 0.0) -> Test:
-    # A share of runs takes two values: Student's t has no business there.
-    design = 'permutation' if claim.metric == 'diverged' else design
-    return Test(design, scale=max(scale, float(np.abs(rows).max(initial=0.0))))
+    design = 'permutation' if claim.metric in _TWO_VALUED else design
+    grain = 1.0 if claim.metric in _WHOLE_EPOCHS else 0.0
+    return Test(design, grain, scale=max(scale, float(np.abs(rows).max(initial=0.0))))
 
 
 def _subject(claim: Claim, results: Results) -> str:
@@ -363,7 +369,7 @@ def _finding(
     dropped: int,
     notes: list[str],
 ) -> Finding:
-    """The finding of a claim on the mean of `d` [n]; `toward` is `d` as it is tested."""
+    """The finding of a claim on the mean of `d` [n]; `toward` is what decides exact results."""
     effect = float(d.mean()) if len(d) else math.nan
     found = _tested(effect, test.interval(d), what, rows, test, ways, dropped, notes, d[None])
     return dataclasses.replace(found, deciding=toward)

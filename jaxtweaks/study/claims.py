@@ -255,12 +255,17 @@ def _check_metric(
     if claim.metric not in known:
         which = 'metric by epoch' if by_epoch else 'final metric'
         raise UserError(f"no {which} '{claim.metric}'; {did_you_mean(claim.metric, known)}")
-    if claim.at == 'best_epoch' and claim.metric.startswith('test'):
+    if claim.at == 'best_epoch' and _is_of_test(claim.metric):
         raise UserError(
             "at 'best_epoch' would choose on the test set; 'chosen_epoch' is chosen on validation"
         )
     if claim.kind in ('optimum', 'peak', 'sooner') or claim.at == 'best_epoch':
         claim_data.falls(claim)
+
+
+def _is_of_test(metric: str) -> bool:
+    """Whether the test set is in it, also by way of '1-…' and 'log_…' (`Results.curve`)."""
+    return metric.removeprefix('1-').removeprefix('log_').startswith('test')
 
 
 def _check_conditions(claim: Claim, sweep: Results) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxtweaks.study.results import Results
-from jaxtweaks.study.tables import Table
+from jaxtweaks.study.table import Table
 
 
 class Drawn(NamedTuple):

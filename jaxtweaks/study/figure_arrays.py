@@ -16,6 +16,7 @@ from jaxtweaks.study.figure_spec import Figure, fields_of
 from jaxtweaks.study.figure_style import MUTED, SMALL_SIZE
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.words import field_label, metric_interval, named, number, value_label
+from jaxtweaks.train.evaluate import calibration_error
 
 _ECE = 'test_calibration_error'
 # Wider than high: the square in it must not take the room of the label at its left.
@@ -26,22 +27,6 @@ _WIDE_ALONE = (5.6, 3.6)
 _DIAGONAL = {'color': MUTED, 'linewidth': 1.1, 'linestyle': (0, (4, 3))}
 FEWEST = 10  # images in a range of confidence that has a mark
 _RANGE = 0.9995  # of the weights, what the x axis of a histogram shows
-
-
-def calibration_error(calibration: np.ndarray) -> np.ndarray:
-    """The expected calibration error: Σ over bins of (n / N) |accuracy − confidence|.
-
-    Naeini, Cooper and Hauskrecht 2015; as Guo et al. 2017, eq. 3.
-
-    Args:
-      calibration: number, sum of confidences and number correct by bin, [..., 3, B].
-
-    Returns:
-      [...], NaN where there are no images.
-    """
-    images, confidence, correct = np.moveaxis(calibration, -2, 0)
-    with np.errstate(invalid='ignore', divide='ignore'):
-        return np.abs(correct - confidence).sum(-1) / images.sum(-1)
 
 
 def common_shares(counts: np.ndarray, edges: np.ndarray, common: np.ndarray) -> np.ndarray:
@@ -195,7 +180,7 @@ def _finite(calibration: np.ndarray) -> np.ndarray:
 
 
 def _error(calibration: np.ndarray) -> str:
-    mean, half = mean_interval(calibration_error(calibration))
+    mean, half = mean_interval(calibration_error(np.moveaxis(calibration, 1, 0)))
     return metric_interval(_ECE, float(mean), float(half))
 
 

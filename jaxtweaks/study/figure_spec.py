@@ -164,4 +164,6 @@ def _check_marks(figure: Figure, results: Results, recorded: Recorded) -> None:
                 'effect': '(value, label) or (x, value, label)',
                 'confusion': '(x, value, label)',
             }
+            if figure.kind not in forms:
+                raise UserError(f"published: kind '{figure.kind}' does not show published values")
             raise UserError(f'published: {item!r} is not {forms[figure.kind]}')

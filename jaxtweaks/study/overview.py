@@ -14,7 +14,7 @@ from typing import Any
 
 from jaxtweaks import atomic
 from jaxtweaks.study import page, verdict_words
-from jaxtweaks.study.tables import escaped
+from jaxtweaks.study.markdown import escaped
 from jaxtweaks.study.words import ABSENT, count
 from jaxtweaks.sweep.workdir import parse_json
 

@@ -140,7 +140,7 @@ class _Many(Test):
 
     def _t(self, d: np.ndarray) -> np.ndarray:
         mean, n = d.mean(axis=-1), d.shape[-1]
-        deviation = np.sqrt((d.var(axis=-1, ddof=1) + self.grain**2 / 6) / n)
+        deviation = np.sqrt((d.var(axis=-1, ddof=1) + self.rounding) / n)
         # Without scatter a mean that is no more than rounding is none, and any other is sure.
         nothing = np.abs(mean) <= statistics.ROUNDING * self.scale
         certain = np.where(nothing, 0.0, np.copysign(np.inf, mean))

@@ -4,7 +4,7 @@ import urllib.parse
 
 from jaxtweaks.study import report_facts, tables
 from jaxtweaks.study.contents import Contents
-from jaxtweaks.study.tables import escaped
+from jaxtweaks.study.markdown import escaped
 
 
 def render(contents: Contents) -> str:

@@ -29,7 +29,7 @@ class Test:
         'single' for the values of one arm, whose noise may be skewed: the worse of Student's t
         and `skewed_t`. 'permutation' for sign flips at every n.
       grain: the step of the measurement where it is coarse (1 for whole epochs); the variance
-        of its rounding is added to that of the differences.
+        of its rounding is added to that of the numbers.
       scale: magnitude of what was subtracted, to tell a deviation from rounding.
     """
 
@@ -38,6 +38,11 @@ class Test:
     design: str = 'paired'
     grain: float = 0.0
     scale: float = 0.0
+
+    @property
+    def rounding(self) -> float:
+        """The variance that values rounded to `grain` bring: grain²/12 each, twice in a pair."""
+        return self.grain**2 / (12 if self.design == 'single' else 6)
 
     def greater(self, d: np.ndarray) -> float:
         """One-sided p against 'the mean is at most 0'; NaN for fewer than two seeds."""
@@ -65,18 +70,17 @@ class Test:
         return min(1.0, p)
 
     def interval(self, d: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-        """The interval that goes with the test: `mean_interval`, or wider for one arm."""
+        """The interval that goes with the test: `paired_interval`, or wider for one arm."""
         if self.design == 'single':
-            return single_interval(d, level)
-        return mean_interval(d, level, self.grain)
+            return single_interval(d, level, self.grain)
+        return paired_interval(d, level, self.grain)
 
     def _by_sign_flips(self, d: np.ndarray) -> bool:
         many = self.design == 'paired' and len(d) >= MANY_SEEDS
         return self.design == 'permutation' or many or is_constant(d, self.scale)
 
     def _t(self, d: np.ndarray) -> float:
-        # A difference of two values rounded to `grain` carries twice grain²/12.
-        variance = d.var(ddof=1) + self.grain**2 / 6
+        variance = d.var(ddof=1) + self.rounding
         return float(d.mean() / math.sqrt(variance / len(d)))
 
 
@@ -86,7 +90,7 @@ def is_constant(d: np.ndarray, scale: float = 0.0) -> bool:
     return bool(d.std() <= ROUNDING * scale)
 
 
-def mean_interval(d: np.ndarray, level: float = 0.95, grain: float = 0.0) -> tuple[float, float]:
+def paired_interval(d: np.ndarray, level: float = 0.95, grain: float = 0.0) -> tuple[float, float]:
     """Confidence interval of the mean of paired differences [n].
 
     Student's t below 15 seeds; from 15 on the bias-corrected accelerated (BCa) bootstrap
@@ -119,18 +123,21 @@ def bca_interval(d: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def single_interval(x: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+def single_interval(x: np.ndarray, level: float = 0.95, grain: float = 0.0) -> tuple[float, float]:
     """Confidence interval of the mean of one arm `x` [n], whose noise may be skewed.
 
     Student's t with the critical value that holds for `skewed_t` too; see docs/statistics.md.
+    The point itself if all are equal. `grain`: as in `Test`.
     """
     if len(x) < 2:
         return math.nan, math.nan
+    if np.ptp(x) == 0:
+        return float(x[0]), float(x[0])
     critical = max(
         stats.t.ppf((1 + level) / 2, len(x) - 1),
         np.quantile(np.abs(skewed_t(len(x))), level),
     )
-    half = critical * x.std(ddof=1) / math.sqrt(len(x))
+    half = critical * math.sqrt((x.var(ddof=1) + grain**2 / 12) / len(x))
     return float(x.mean() - half), float(x.mean() + half)
 
 

@@ -1,29 +1,20 @@
-"""Tables of a study: what each setting gave, what each run gave, and the verdicts.
+"""What the tables of a study say: what each setting gave, what each run gave, the verdicts."""
 
-A `Table` holds its cells twice: as they read, and as values to sort by. It renders to the
-terminal, to Markdown, LaTeX and HTML.
-"""
-
-import dataclasses
-import functools
-import html
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import rich.table
-import rich.text
 
-from jaxtweaks.study import latex, power
+from jaxtweaks.study import power
 from jaxtweaks.study.figure_data import mean_interval, seeds_of
 from jaxtweaks.study.figure_style import is_number
 from jaxtweaks.study.power import Need
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.results import label as metric_label
 from jaxtweaks.study.studies.study import Sheet
+from jaxtweaks.study.table import Table
 from jaxtweaks.study.verdict_words import (
-    COLORS,
     ICONS,
     effect_words,
     p_words,
@@ -44,180 +35,7 @@ from jaxtweaks.study.words import (
 METRICS = (
     'test_accuracy', 'test_loss', 'validation_accuracy', 'validation_loss', 'gap_accuracy',
 )  # fmt: skip
-_SENTENCE = 30  # letters; a longer cell may be broken into lines
 _BRIEF = ('test_accuracy', 'validation_loss')
-
-
-@dataclasses.dataclass(frozen=True)
-class Table:
-    """Rows of cells under named columns.
-
-    Attributes:
-      title: what the table shows.
-      columns: the headings.
-      rows: the cells as they read, one tuple a row.
-      raw: the same cells as numbers or strings to sort by; None sorts last.
-      note: what to know when reading it; '' for nothing.
-      brief: the columns that fit on a terminal; () for all.
-      settings: each row's setting in words; () if the rows are not settings.
-      fields: how many of the first columns it stands for where there is no room for them.
-    """
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    raw: tuple[tuple[Any, ...], ...]
-    note: str = ''
-    brief: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
-    fields: int = 0
-
-    @functools.cached_property
-    def numeric(self) -> tuple[bool, ...]:
-        """Whether a column holds numbers (and is set flush right)."""
-        return tuple(
-            any(is_number(row[i]) for row in self.raw)
-            and all(row[i] is None or is_number(row[i]) for row in self.raw)
-            for i in range(len(self.columns))
-        )
-
-    def to_rich(self, width: int = 0) -> rich.table.Table:
-        """For the terminal; brackets in a cell are text, not rich's markup.
-
-        Args:
-          width: of the terminal, in characters; what has no room is left out, and the note says
-            so. 0: everything is shown.
-        """
-        shown, left_out = self._that_fit(width)
-        if self.settings and 0 < width < self._room(shown):
-            return self._in_words().to_rich(width)
-        widths = self._widths(shown, width)
-        note = self.note
-        if left_out:
-            note += f' {count(left_out, "more column")} in the report.'
-        table = rich.table.Table(
-            title=rich.text.Text(self.title), caption=rich.text.Text(note.strip()) or None
-        )
-        for i in shown:
-            table.add_column(
-                rich.text.Text(self._heading(i)),
-                justify='right' if self.numeric[i] else 'left',
-                overflow='fold',
-                no_wrap=any(_style(row[i]) for row in self.rows),  # a verdict stays in one piece
-                width=widths.get(i),
-            )
-        for row in self.rows:
-            table.add_row(*(rich.text.Text(row[i], style=_style(row[i])) for i in shown))
-        return table
-
-    def _in_words(self) -> 'Table':
-        """The table with one column for the setting instead of one for each of its fields."""
-        after = slice(self.fields, None)
-        put = lambda rows: tuple(
-            (words, *row[after]) for words, row in zip(self.settings, rows, strict=True)
-        )
-        return dataclasses.replace(
-            self,
-            columns=('setting', *self.columns[after]),
-            rows=put(self.rows),
-            raw=put(self.raw),
-            brief=('setting', *self.brief) if self.brief else (),
-            settings=(),
-        )
-
-    def _heading(self, i: int) -> str:
-        return self.columns[i].partition(' (t')[0]  # a gap's definition is too long here
-
-    def _least_width(self, i: int) -> int:
-        """The letters that column i must have so that no word or number is torn apart."""
-        cells = [row[i] for row in self.rows]
-        whole = self.numeric[i] or any(map(_style, cells))
-        pieces = cells if whole else [word for cell in cells for word in cell.split()]
-        return max(map(len, [*pieces, *self._heading(i).split(), '']))
-
-    def _that_fit(self, width: int) -> tuple[list[int], int]:
-        """The brief columns that fit, the last ones left out first, and how many those are.
-
-        The first column that was measured (with a ±) stays, whether it fits or not.
-        """
-        brief = [i for i, name in enumerate(self.columns) if name in (self.brief or self.columns)]
-        measured = (j for j, i in enumerate(brief) if any('±' in row[i] for row in self.rows))
-        least, shown = next(measured, 1) + 1, brief
-        while width and len(shown) > least and self._room(shown) > width:
-            shown = shown[:-1]
-        return shown, len(brief) - len(shown)
-
-    def _room(self, columns: Sequence[int]) -> int:
-        """The letters in a line that these columns need, with their borders."""
-        return 1 + sum(self._least_width(i) + 3 for i in columns)
-
-    def _widths(self, columns: Sequence[int], width: int) -> dict[int, int]:
-        """How wide each column is, if all fit; what room is left over goes to the first ones."""
-        left = width - self._room(columns)
-        widths = {}
-        for i in columns if left >= 0 else ():
-            longest = max(map(len, [self._heading(i), *(row[i] for row in self.rows)]))
-            more = min(left, max(0, longest - self._least_width(i)))
-            widths[i] = self._least_width(i) + more
-            left -= more
-        return widths
-
-    def to_markdown(self) -> str:
-        """A GitHub table under its title, ending in a newline."""
-        align = ['---:' if numeric else '---' for numeric in self.numeric]
-        lines = [f'**{escaped(self.title)}**', '']
-        lines += [_row(self.columns), f'| {" | ".join(align)} |', *map(_row, self.rows)]
-        if self.note:
-            lines += ['', escaped(self.note)]
-        return '\n'.join(lines) + '\n'
-
-    def to_latex(self) -> str:
-        """A LaTeX table (package booktabs) with its title as caption, ending in a newline.
-
-        Columns of sentences are broken into lines, so that the table fits on a page.
-        """
-        places = range(len(self.columns))
-        long = [max((len(row[i]) for row in self.rows), default=0) > _SENTENCE for i in places]
-        wide = rf'p{{{0.5 / max(sum(long), 1):.2g}\linewidth}}'
-        kinds = zip(self.numeric, long, strict=True)
-        align = ''.join('r' if numeric else wide if text else 'l' for numeric, text in kinds)
-        line = lambda cells: ' & '.join(map(latex.escaped, cells)) + r' \\'
-        lines = [r'\begin{table}', r'\centering', rf'\caption{{{latex.escaped(self.title)}}}']
-        lines += [rf'\begin{{tabular}}{{{align}}}', r'\toprule', line(self.columns), r'\midrule']
-        lines += [*map(line, self.rows), r'\bottomrule', r'\end{tabular}']
-        if self.note:
-            lines += [r'\par\smallskip\footnotesize ' + latex.escaped(self.note)]
-        return '\n'.join([*lines, r'\end{table}']) + '\n'
-
-    def to_html(self) -> str:
-        """A plain HTML table, for a notebook."""
-        style = ['text-align:right' if numeric else 'text-align:left' for numeric in self.numeric]
-
-        def line(tag: str, cells: Sequence[str]) -> str:
-            cells = [
-                f'<{tag} style="{how}">{html.escape(cell)}</{tag}>'
-                for cell, how in zip(cells, style, strict=True)
-            ]
-            return f'<tr>{"".join(cells)}</tr>'
-
-        rows = ''.join(line('td', row) for row in self.rows)
-        note = f'<p>{html.escape(self.note)}</p>' if self.note else ''
-        return (
-            f'<table><caption>{html.escape(self.title)}</caption>'
-            f'<thead>{line("th", self.columns)}</thead><tbody>{rows}</tbody></table>{note}'
-        )
-
-    def to_dict(self) -> dict[str, list[Any]]:
-        """Columns of the values to sort by, for `pandas.DataFrame` and the like."""
-        return {name: [row[i] for row in self.raw] for i, name in enumerate(self.columns)}
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
-
-def latex_document(tables: Sequence[Table]) -> str:
-    """The tables of a study, to be \\input into a LaTeX document."""
-    return '% needs \\usepackage{booktabs}\n\n' + '\n'.join(table.to_latex() for table in tables)
 
 
 def settings_table(
@@ -416,13 +234,14 @@ def seeds_table(
 
 
 def _planning_note(verdicts: Sequence[Mapping[str, Any]]) -> str:
-    seen = [verdict['n'] for verdict in verdicts if verdict['n'] > 1]
-    if not seen or all(verdict['smallest_permutation_p'] is None for verdict in verdicts):
+    tested = [verdict for verdict in verdicts if verdict['smallest_permutation_p'] is not None]
+    seen = [verdict['n'] for verdict in tested if verdict['n'] > 1]
+    if not seen:
         return 'Nothing to plan: fewer than two seeds are known, or no seed changes a number.'
     n = min(seen)
     low, high = power.spread_known(n)
     return (
-        f'For a chance of {power.POWER:.0%} at 5% over all {count(len(verdicts), "claim")} (Holm), '
+        f'For a chance of {power.POWER:.0%} at 5% over all {count(len(tested), "claim")} (Holm), '
         f'if effect and scatter are as seen. In {n} seeds the scatter is seen only roughly: the '
         f'true deviation is {low:.2g} to {high:.2g} times as large (95%), and the seeds needed '
         'grow with its square.'
@@ -479,21 +298,3 @@ def _key(value: Any) -> Any:
     if is_number(value):
         return value if math.isfinite(value) else None
     return None if value is None else str(value)
-
-
-def _style(cell: str) -> str:
-    for verdict, color in COLORS.items():
-        if cell == f'{ICONS[verdict]} {verdict}':
-            return f'bold {color}'
-    return ''
-
-
-def _row(cells: Sequence[str]) -> str:
-    return f'| {" | ".join(map(escaped, cells))} |'
-
-
-def escaped(text: str) -> str:
-    """Text that Markdown leaves as it is, on one line."""
-    for character in '\\|*_`<>[]':
-        text = text.replace(character, f'\\{character}')
-    return ' '.join(text.split())

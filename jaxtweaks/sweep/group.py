@@ -238,8 +238,18 @@ def _without_padding(
     count = len(group.runs)
     found = jax.tree.map(lambda value: value[:count], found)
     history = {name: np.asarray(values)[:, :count] for name, values in history.items()}
-    last = {name: values[-1] for name, values in history.items() if 'running' in name}
+    last = {name: _last(values) for name, values in history.items() if 'running' in name}
     return found | {'history': history, 'finals': found['finals'] | last}
+
+
+def _last(curves: np.ndarray) -> np.ndarray:
+    """The last finite value of each run, [epochs, runs] to [runs]; one stopped early has no more.
+
+    Of a run that has none, the first value.
+    """
+    epochs = np.arange(len(curves))[:, None]
+    index = np.where(np.isfinite(curves), epochs, 0).max(axis=0, keepdims=True)
+    return np.take_along_axis(curves, index, axis=0)[0]
 
 
 class _Clock:

@@ -6,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from jaxtweaks.train.data import DeviceData, DeviceSplit
@@ -99,10 +100,19 @@ def calibration(probabilities: jax.Array, labels: jax.Array, times: jax.Array) -
     return jnp.zeros((3, CALIBRATION_BINS), jnp.float32).at[:, bins].add(rows)
 
 
-def calibration_error(bins: jax.Array) -> jax.Array:
-    """Expected calibration error of `calibration`'s [3, bins] (Guo et al. 2017, eq. 3)."""
+def calibration_error(bins: jax.Array | np.ndarray) -> jax.Array | np.ndarray:
+    """Expected calibration error: Σ over bins of (n / N) |accuracy − confidence|.
+
+    Naeini, Cooper and Hauskrecht 2015; Guo et al. 2017, eq. 3.
+
+    Args:
+      bins: what `calibration` gives, of one run or of several, [3, ..., bins].
+
+    Returns:
+      [...], NaN where there are no images.
+    """
     count, confidence, correct = bins
-    return jnp.sum(jnp.abs(correct - confidence)) / jnp.sum(count)
+    return abs(correct - confidence).sum(-1) / count.sum(-1)
 
 
 def overconfidence(bins: jax.Array) -> jax.Array:

@@ -80,6 +80,43 @@ WRONG = {
         {'schedule': {'name': 'step', 'boundaries': (2.0, 1.0)}},
         ('schedule.boundaries', '(2.0, 1.0)'),
     ),
+    'unread ensemble': ({'ensemble': {'sizes': (2,)}}, ('ensemble.sizes', "'ensemble'")),
+    'unread rules': (
+        {'stopping': {'rules': ({'name': 'a', 'kind': 'epochs', 'epochs': 1},)}},
+        ('stopping.rules', "'stopping'"),
+    ),
+    'unread samples': ({'search': {'samples': 3}}, ('search.samples', '3', 'search.rounds is 0')),
+    'unread zoom': (
+        {'search': {'rounds': 1, 'zoom': 0.5}, 'sweep': ('grid', 'optim.momentum', (0.1, 0.2))},
+        ('search.zoom', '0.5', 'search.rounds is 1'),
+    ),
+    'unread share': (
+        {'search': {'rounds': 2, 'keep': 0.5}, 'sweep': ('grid', 'optim.momentum', (0.1, 0.2))},
+        ('search.keep', '0.5', 'search.rungs'),
+    ),
+    'unread execution': (
+        {'study': {'name': 'model_summary'}, 'execution': {'group_size': 3}},
+        ('execution.group_size', '3', "'model_summary'"),
+    ),
+    **{
+        f'unread of a polynomial: {section}.{field}': (
+            {'study': {'name': 'capacity'}, section: {field: value}},
+            (f'{section}.{field}', 'read by nothing', 'penalty.l2'),
+        )
+        for section, field, value in (
+            ('penalty', 'l1', 0.1),
+            ('optim', 'name', 'sgd'),
+            ('model', 'hidden', (3,)),
+            ('init', 'scheme', 'lecun'),
+        )
+    },
+    **{
+        f'unread of a gradient check: data.{field}': (
+            {'study': {'name': 'gradcheck'}, 'data': {field: 0.5}},
+            (f'data.{field}', 'read by nothing', 'data.standardise'),
+        )
+        for field in ('scale', 'share', 'bootstrap', 'label_noise')
+    },
     'name is a path': ({'name': '../up'}, ('name', "'../up'", 'letters')),
     'metric of the table': ({'table': ('test_acuracy',)}, ('table', "'test_accuracy'")),
     'figure': ({'figures': ({'name': 'a', 'kind': 'curve'},)}, ('figures[0]', "'curves'")),
@@ -87,6 +124,15 @@ WRONG = {
         {'figures': ({'name': 'a', 'kind': 'effect', 'title': 't', 'metrics': ('test_loss',),
                       'x': 'train.epochs'},)},
         ('a', "'train.epochs'", 'not swept'),
+    ),
+    'labels of several splits': (
+        {'sweep': ('grid', 'data.validation_size', (10, 20)),
+         'figures': ({'name': 'a', 'kind': 'labels', 'title': 't'},)},
+        ('data.validation_size', "kind 'labels'"),
+    ),
+    'splits of a study': (
+        {'study': {'name': 'gradcheck'}, 'sweep': ('grid', 'data.split_seed', (0, 1))},
+        ('data.split_seed', "the study 'gradcheck'"),
     ),
     'claim': ({'claims': ({'sentence': 's'},)}, ('claims[0].source', 'missing')),
     'array': ({'model': {'hidden': np.ones(3)}}, ('model.hidden', 'tuple')),

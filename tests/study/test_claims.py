@@ -13,7 +13,7 @@ from jaxtweaks.config import build
 from jaxtweaks.errors import UserError
 from jaxtweaks.study import claims, statistics
 from jaxtweaks.study.claim import KINDS, Claim
-from jaxtweaks.study.results import Results
+from jaxtweaks.study.results import LABELS, Results, derived_metrics
 
 # Per-seed noise of mean zero that no two settings share, small beside the effects below.
 NOISE = 0.01 * np.random.default_rng(0).standard_normal((6, 20))
@@ -320,6 +320,25 @@ def test_identical_takes_nothing_from_the_other_claims():
     assert claims.seeds_needed([same, one], results)[0] is None
 
 
+@pytest.mark.parametrize(
+    ('values', 'verdict'),
+    [
+        ([1, 4, 5, 9], 'supported'),
+        ([1, 4, 4, 9], 'supported'),
+        ([1, 5, 4, 9], 'contradicted'),  # though its slope is positive
+        ([4, 4, 4, 4], 'contradicted'),
+        ([9, 5, 4, 1], 'contradicted'),
+    ],
+)
+def test_an_exact_trend_has_no_step_the_other_way(values, verdict):
+    exact = dataclasses.replace(final_of('parameters', np.array(values)[:, None]), exact=True)
+    rises = claim('increasing', along='x', metric='parameters')
+    assert verdict_on(rises, exact).verdict == verdict
+    mirrored = {**exact.finals, 'parameters': -exact.finals['parameters']}
+    falls = claim('decreasing', along='x', metric='parameters')
+    assert verdict_on(falls, dataclasses.replace(exact, finals=mirrored)).verdict == verdict
+
+
 @pytest.mark.parametrize('kind', [kind for kind in KINDS if kind != 'identical'])
 @pytest.mark.parametrize('left', [0, 1])
 def test_too_few_seeds_are_inconclusive(kind, left):
@@ -358,6 +377,40 @@ def test_divergence_itself_can_be_claimed():
     assert (verdict.effect, verdict.n, verdict.dropped) == (1.0, 6, 0)
     assert verdict.verdict == 'supported'
     assert verdict.p == 2 / 64
+
+
+def final_of(metric, values):
+    """Results with one more final metric, [K, S]."""
+    values = np.asarray(values, float)
+    results = results_of([0.5] * len(values), values.shape[1])
+    return dataclasses.replace(results, finals={**results.finals, metric: values})
+
+
+def test_the_metric_says_how_coarse_it_is():
+    # By Student's t p = 0.025: ties in whole epochs make the sample variance too small.
+    epochs = final_of('stop_epoch', [[6, 6, 6, 6, 5, 5], [5] * 6])
+    later = verdict_on(claim('greater', **ARMS, metric='stop_epoch'), epochs)
+    d = np.array([1.0, 1, 1, 1, 0, 0])
+    assert later.p == statistics.Test(grain=1.0).differs(d) > 0.05
+    assert later.verdict == 'inconclusive'
+    assert later.low < 0 < later.high
+    # The same numbers of a metric that is not rounded are significant.
+    fine = final_of('weight_norm', [[6, 6, 6, 6, 5, 5], [5] * 6])
+    assert verdict_on(claim('greater', **ARMS, metric='weight_norm'), fine).p < 0.03
+    # Runs that a rule stops or does not.
+    stopped = final_of('stopped', [[1, 1, 1, 1, 0, 0], [0] * 6])
+    more = verdict_on(claim('greater', **ARMS, metric='stopped'), stopped)
+    assert more.p == more.p_permutation == 8 / 64
+
+
+def test_the_epochs_of_one_arm_carry_the_rounding_of_one_number():
+    epochs = final_of('stop_epoch', [[6, 6, 6, 6, 5, 5]])
+    late = claim('level', a={'x': 0}, metric='stop_epoch', level=5.0, direction='above')
+    verdict, d = verdict_on(late, epochs), np.array([1.0, 1, 1, 1, 0, 0])
+    plain = statistics.single_interval(d)
+    wider = math.sqrt((d.var(ddof=1) + 1 / 12) / d.var(ddof=1))
+    assert verdict.high - verdict.low == pytest.approx(wider * (plain[1] - plain[0]))
+    assert verdict.p > statistics.Test('single').differs(d)
 
 
 def test_seeds_without_variance_need_enough_of_them():
@@ -400,6 +453,9 @@ def test_a_side_may_be_pairs_of_values():
     assert found.effect == pytest.approx(0.9 - 0.3)
 
 
+CURVES = (*LABELS, *derived_metrics(LABELS))
+
+
 @pytest.mark.parametrize(
     ('kind', 'given', 'says'),
     [
@@ -414,6 +470,10 @@ def test_a_side_may_be_pairs_of_values():
         ('greater', {**ARMS, 'at': 'finale'}, "did you mean 'final'"),
         ('greater', {**ARMS, 'at': 11}, 'the epochs are 1 to 10'),
         ('greater', {**ARMS, 'at': 'best_epoch'}, 'would choose on the test set'),
+        *(
+            ('greater', {**ARMS, 'at': 'best_epoch', 'metric': metric}, 'choose on the test set')
+            for metric in ('1-test_accuracy', 'log_test_loss')
+        ),
         ('equivalent', ARMS, 'needs margin'),
         ('equivalent', {**ARMS, 'margin': 0.0}, 'margin must be a number > 0'),
         ('increasing', {}, 'needs along'),
@@ -435,7 +495,7 @@ def test_a_side_may_be_pairs_of_values():
 def test_a_bad_claim_is_found_before_the_run(kind, given, says):
     settings = [{'x': k, 'name': f'n{k}'} for k in range(3)]
     with pytest.raises(UserError, match="claim 'so it is'") as caught:
-        claims.check([claim(kind, **given)], settings, epochs=10)
+        claims.check([claim(kind, **given)], settings, curves=CURVES, epochs=10)
     assert says in str(caught.value)
 
 

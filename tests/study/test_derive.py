@@ -255,6 +255,15 @@ def test_an_ensemble_with_a_diverged_member_has_diverged():
             r'ensemble.sizes: \(4,\) are all more',
         ),
         (
+            # The logits of one split would be held against the labels of another.
+            {
+                'derive': ('ensemble',),
+                'train': {'keep_logits': True},
+                'sweep': product(grid('train.member', 0, 1), grid('data.split_seed', 0, 1)),
+            },
+            'data.split_seed cannot be swept with train.keep_logits',
+        ),
+        (
             {'derive': ('stopping',), 'stopping': {'rules': ({'name': 'a', 'kind': 'drop'},)}},
             'needs train.test_curve',
         ),

@@ -8,7 +8,7 @@ from fake_results import sweep
 
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.errors import UserError
-from jaxtweaks.study.figure_arrays import calibration_error, common_shares
+from jaxtweaks.study.figure_arrays import common_shares
 from jaxtweaks.study.figure_plane import background, on_axes
 from jaxtweaks.study.figures import Figure, caption, check, draw, svg
 from jaxtweaks.study.recorded import Recorded
@@ -23,15 +23,6 @@ def figure(kind, **values) -> Figure:
 
 def with_arrays(fields=HUE, seeds=3, diverged=(), **arrays):
     return dataclasses.replace(sweep(fields, seeds=seeds, diverged=diverged), arrays=arrays)
-
-
-def test_the_calibration_error_by_hand():
-    # 30 images at confidence 0.9 of which 24 are right; 10 at 0.5, all right:
-    # (30 · |0.8 − 0.9| + 10 · |1 − 0.5|) / 40 = 0.2
-    bins = np.array([[30, 10, 0], [27, 5, 0], [24, 10, 0]], float)
-    assert calibration_error(bins) == pytest.approx(0.2)
-    assert calibration_error(np.stack([bins, bins])) == pytest.approx([0.2, 0.2])
-    assert np.isnan(calibration_error(0 * bins))
 
 
 def calibrations(errors, seeds=3):

@@ -282,6 +282,9 @@ def test_drawing_again_gives_the_same_bytes(tmp_path):
          'needs numbers'),
         ({'hue': 'train.batch_size', 'panels': 'train.batch_size'}, 'named twice'),
         ({'published': ((1, 2, 3),)}, r'is not \(value, label\)'),
+        *(({'kind': kind, 'published': ((0.5, 'report'),), 'where': {'train.batch_size': 8},
+            'panels': 'model.batch_norm'}, f"kind '{kind}' does not show published values")
+          for kind in ('fit', 'reliability', 'boundary', 'histogram')),
         ({'marks': ((1,),)}, r'is not \(epoch, label\)'),
         ({'marks': (({'train.batch_size': 7}, 'stop'),)}, 'no setting'),
         ({'kind': 'paths'}, 'needs x'),

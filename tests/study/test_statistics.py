@@ -15,7 +15,7 @@ D = np.array([1.0, 2.0, 3.0])
 
 def test_student_interval_by_hand():
     # mean 2, sd 1, t(0.975, 2) = 4.302653: 2 ± 4.302653 / √3
-    low, high = statistics.mean_interval(D)
+    low, high = statistics.paired_interval(D)
     assert (low, high) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-5)
 
 
@@ -92,17 +92,17 @@ def test_outside_the_margin_equals_scipy():
 
 def test_bootstrap_interval_from_15_seeds_on_is_repeatable():
     d = np.random.default_rng(2).exponential(size=15)
-    assert statistics.mean_interval(d) == statistics.mean_interval(d)
-    assert statistics.mean_interval(d) == statistics.bca_interval(d)
-    assert statistics.mean_interval(d[:14]) != statistics.bca_interval(d[:14])
-    low, high = statistics.mean_interval(d)
+    assert statistics.paired_interval(d) == statistics.paired_interval(d)
+    assert statistics.paired_interval(d) == statistics.bca_interval(d)
+    assert statistics.paired_interval(d[:14]) != statistics.bca_interval(d[:14])
+    low, high = statistics.paired_interval(d)
     assert low < d.mean() < high
 
 
 @pytest.mark.parametrize('n', [2, 5, 20])
 def test_no_variance_gives_a_point_and_the_permutation_p(n):
     d = np.full(n, 0.25)
-    assert statistics.mean_interval(d) == (0.25, 0.25)
+    assert statistics.paired_interval(d) == (0.25, 0.25)
     assert Test().differs(d) == statistics.permutation_p(d) > 0
     assert Test('single').differs(d) == statistics.permutation_p(d) > 0
 

@@ -15,6 +15,7 @@ from scipy import stats
 
 from jaxtweaks.errors import UserError
 from jaxtweaks.study import tables
+from jaxtweaks.study.table import Table, latex_document
 from jaxtweaks.study.verdict_words import verdict_lines
 from jaxtweaks.study.words import metric_interval, named, number
 
@@ -100,6 +101,15 @@ def test_the_terminal_shows_brackets_as_text_and_loses_no_letter():
     assert '…' not in narrow
 
 
+def test_seeds_are_planned_for_the_claims_that_are_tested():
+    untested = dict.fromkeys(('p', 'p_adjusted', 'p_permutation', 'smallest_permutation_p'))
+    same = verdict(claim={'kind': 'identical'}, n=9, **untested)
+    table = tables.seeds_table([verdict(), same, verdict()], [None] * 3)
+    assert 'at 5% over all 2 claims (Holm)' in table.note
+    assert 'In 5 seeds' in table.note
+    assert 'Nothing to plan' in tables.seeds_table([same], [None]).note
+
+
 def test_columns_that_have_no_room_are_left_out_and_counted():
     results = sweep({'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')})
     metrics = ['test_accuracy', 'train_loss', 'train_accuracy', 'gap_loss', 'validation_loss']
@@ -160,7 +170,7 @@ def test_fields_with_one_word_are_one_column():
 
 def test_latex_leaves_nothing_to_be_taken_for_a_command():
     cells = ('50% & more', r'a_b^c {x} \d ~ #1 $2', 'λ² = 1 ± 0.5 − 2·10⁻³ ≤ σ₁')
-    table = tables.Table('A <b>', ('one', 'two', 'three'), (cells,), (cells,), note='100 %')
+    table = Table('A <b>', ('one', 'two', 'three'), (cells,), (cells,), note='100 %')
     text = table.to_latex()
     assert r'50\% \& more' in text
     assert r'a\_b\textasciicircum{}c \{x\} \textbackslash{}d \textasciitilde{} \#1 \$2' in text
@@ -193,7 +203,7 @@ def test_latex_takes_the_tables(tmp_path):
     results = sweep(FIELDS, seeds=3)
     verdicts = [verdict(kind) for kind in ('supported', 'contradicted', 'inconclusive')]
     shown = tables.settings_table(results), tables.verdict_table(verdicts)
-    (tmp_path / 'tables.tex').write_text(tables.latex_document(shown))
+    (tmp_path / 'tables.tex').write_text(latex_document(shown))
     (tmp_path / 'whole.tex').write_text(
         r'\documentclass{article}\usepackage{booktabs,textcomp}'
         r'\usepackage[landscape,margin=5mm]{geometry}'
@@ -206,14 +216,14 @@ def test_latex_takes_the_tables(tmp_path):
 
 def test_every_table_of_a_sweep_is_plain_latex():
     shown = [tables.settings_table(sweep(FIELDS)), tables.verdict_table([verdict()])]
-    text = tables.latex_document(shown)
+    text = latex_document(shown)
     assert text.isascii()
     assert text.count(r'\begin{table}') == text.count(r'\end{table}') == 2
 
 
 def test_html_shows_cells_as_they_are():
     cells = ('<b>&', '1')
-    table = tables.Table('t', ('a', 'b'), (cells,), (('<b>&', 1.0),))
+    table = Table('t', ('a', 'b'), (cells,), (('<b>&', 1.0),))
     assert '<td style="text-align:left">&lt;b&gt;&amp;</td>' in table.to_html()
     assert '<td style="text-align:right">1</td>' in table._repr_html_()
     assert table.to_dict() == {'a': ['<b>&'], 'b': [1.0]}

@@ -118,6 +118,11 @@ def test_those_who_stopped_or_diverged_leave_and_change_no_bit(tmp_path, machine
     stops = {run: int(found['stop_epoch']) for run, found in plain.found().items()}
     assert min(stops.values()) < 6 < max(stops.values())  # there was something to leave
     assert any(group.leaves for group in compacted.groups)
+    # What is measured while training goes on ends with it.
+    ended = [found for found in plain.found().values() if found['diverged_at'] < 0]
+    for found in ended:
+        last = int(found['stop_epoch']) - 1
+        assert found['running_loss'] == found['history of running_loss'][last]
     assert fewer < every
     assert not list((tmp_path / 'compacted' / 'checkpoints').iterdir())
 

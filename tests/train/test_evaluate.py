@@ -74,6 +74,10 @@ def test_calibration_error_by_hand():
     bins[:, 8] = 3, 1.8, 2
     bins[:, 14] = 1, 0.6, 0
     assert float(evaluate.calibration_error(bins)) == pytest.approx(0.2, rel=1e-6)
+    assert float(evaluate.calibration_error(jnp.asarray(bins))) == pytest.approx(0.2, rel=1e-6)
+    twice = np.stack([bins, 2 * bins, bins[:, ::-1]], 1)
+    assert evaluate.calibration_error(twice) == pytest.approx([0.2, 0.2, 0.2], rel=1e-6)
+    assert np.isnan(evaluate.calibration_error(jnp.zeros((3, 15))))
 
 
 def test_overconfidence_by_hand():

@@ -56,7 +56,7 @@ STUDY = Study(
         'test_mse': 'mean squared error (new points)',
         'train_mse': 'mean squared error (training points)',
     },
-    reads=regression.READS,
+    reads_of=regression.reads_of,
     generated='generated: noisy points of sin(πx)',
     check=regression.check,
 )

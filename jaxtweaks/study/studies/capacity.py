@@ -45,7 +45,7 @@ STUDY = Study(
         'train_mse': 'mean squared error (training points)',
         'test_mse': 'mean squared error (new points)',
     },
-    reads=regression.READS,
+    reads_of=regression.reads_of,
     generated='generated: noisy points of sin(πx)',
     check=regression.check,
     arrays=('fit_x', 'fit_truth', 'fit', 'points_x', 'points_y'),

@@ -19,6 +19,21 @@ from jaxtweaks.study.studies import gradients
 from jaxtweaks.study.studies.study import Measured, Study
 from jaxtweaks.train.losses import cross_entropy, penalty
 
+_DATA = tuple(
+    f'data.{field}'
+    for field in (
+        'name',
+        'dir',
+        'download',
+        'fallback',
+        'train_size',
+        'validation_size',
+        'test_size',
+        'split_seed',
+        'standardise',
+    )
+)
+
 
 def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
     """Compares the gradient of the training loss, at the initial weights of this seed.
@@ -100,5 +115,5 @@ def _inputs(setting: Setting, data: Dataset) -> tuple[jax.Array, jax.Array]:
 STUDY = Study(
     measure=measure,
     finals=gradients.FINALS,
-    reads=('data', 'model', 'init', 'dropout', 'penalty', 'noise.smoothing'),
+    reads=(*_DATA, 'model', 'init', 'dropout', 'penalty', 'noise.smoothing'),
 )

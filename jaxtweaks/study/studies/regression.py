@@ -20,14 +20,14 @@ from jaxtweaks.rng import stream_key
 from jaxtweaks.train import optimisers
 from jaxtweaks.train.losses import penalty
 
-READS = (
-    'model',
-    'init',
-    'dropout.hidden',
-    'dropout.form',
-    'optim',
-    'penalty',
-)
+_NETWORK_READS = ('model', 'init', 'dropout.hidden', 'dropout.form', 'optim', 'penalty')
+# Of a polynomial; that no rate drops its units is said by `check`.
+_POLYNOMIAL_READS = ('optim.learning_rate', 'penalty.l2', 'penalty.l2_form', 'dropout.hidden')
+
+
+def reads_of(setting: Setting) -> tuple[str, ...]:
+    """The fields that the regressor of a setting reads, beside those of `study`."""
+    return _POLYNOMIAL_READS if setting.study.regressor == 'polynomial' else _NETWORK_READS
 
 
 def truth(x: np.ndarray) -> np.ndarray:

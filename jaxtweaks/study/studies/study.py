@@ -52,11 +52,13 @@ class Study:
 
     Attributes:
       measure: (setting, seed, data) to what was found; the same to the bit for the same arguments.
-        `data` is the data set of the setting, or an empty one if the study generates its own.
+        The seed is a uint32; `data` is the data set of the setting, or an empty one if the study
+        generates its own.
       finals: the metrics that are a number a run, with their words.
       curves: the metrics that are a curve a run, with their words.
       reads: the fields of a setting that matter (dotted), or whole sections of it. Any other must
         have its default.
+      reads_of: the same for one setting, in place of `reads` where settings differ in it.
       axis: what the curves run over, counted from 1, as 'layer'; '' if there are none.
       generated: what the study works on, in words, if it generates it; '' if it reads the data set.
       exact: whether no seed changes the result, so that a claim is true or false and not likely.
@@ -69,6 +71,7 @@ class Study:
     finals: Mapping[str, str]
     curves: Mapping[str, str] = dataclasses.field(default_factory=dict)
     reads: tuple[str, ...] = ()
+    reads_of: Callable[[Setting], tuple[str, ...]] | None = None
     axis: str = ''
     generated: str = ''
     exact: bool = False
@@ -84,17 +87,22 @@ class Study:
     def check_settings(self, settings: Sequence[Setting]) -> None:
         """Whether the study reads everything that is set. Raises UserError."""
         for setting in settings:
-            name = setting.study.name
-            for field in trace.FIELDS:
-                value = trace.get(setting, field)
-                if value != trace.get(_DEFAULTS, field) and not self._reads(field):
-                    raise UserError(
-                        f"{field}: {value!r} is read by nothing in the study '{name}'; it reads "
-                        f'{", ".join(self.reads)}'
-                    )
             self.check(setting)
+        for field in trace.FIELDS:
+            default = trace.get(_DEFAULTS, field)
+            given = [setting for setting in settings if trace.get(setting, field) != default]
+            if given and not any(_among(field, self._read(setting)) for setting in given):
+                first = given[0]
+                raise UserError(
+                    f'{field}: {trace.get(first, field)!r} is read by nothing in the study '
+                    f"'{first.study.name}'; it reads {', '.join(('study', *self._read(first)))}"
+                )
 
-    def _reads(self, field: str) -> bool:
-        section = field.partition('.')[0]
-        data = not self.generated and section == 'data'
-        return section == 'study' or data or section in self.reads or field in self.reads
+    def _read(self, setting: Setting) -> tuple[str, ...]:
+        return self.reads_of(setting) if self.reads_of else self.reads
+
+
+def _among(field: str, names: Sequence[str]) -> bool:
+    """Whether a field or its section is named; the section `study` always is."""
+    section = field.partition('.')[0]
+    return section == 'study' or section in names or field in names

@@ -12,14 +12,18 @@ import pytest
 from rich.console import Console
 
 from jaxtweaks import experiment, laboratory
-from jaxtweaks.config.settings import STUDIES
+from jaxtweaks.config import trace
+from jaxtweaks.config.settings import STUDIES, Setting
+from jaxtweaks.data import nothing
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import default_config
 from jaxtweaks.study import studies
 from jaxtweaks.study.results import label
+from jaxtweaks.study.studies import calls
 from jaxtweaks.study.studies.study import Measured, Study
 from jaxtweaks.sweep.expand import grid
 from jaxtweaks.sweep.group import Interrupted
+from jaxtweaks.sweep.plan import Run
 
 
 def measure(setting, seed, data):
@@ -280,3 +284,25 @@ def test_a_kind_that_needs_chance_is_not_decided_exactly(put, tmp_path):
          'along': 'dropout.hidden', 'goal': 'max'},))  # fmt: skip
     assert answer.verdicts[0].verdict == 'inconclusive'
     assert "kind 'peak'" in answer.verdicts[0].note
+
+
+@pytest.mark.parametrize(
+    ('name', 'values'),
+    [
+        ('signal_propagation', {'study.vectors': 5}),
+        ('dropout_linear', {'study.vectors': 5, 'study.masks': 2, 'model.activation': 'identity',
+                            'dropout.hidden': 0.3}),
+        ('bias_variance', {'study.samples': 2, 'study.points': 5}),
+        ('capacity', {'study.regressor': 'network', 'study.steps': 1}),
+    ],
+)  # fmt: skip
+def test_a_seed_may_have_all_of_its_32_bits(name, values):
+    small = {'study.name': name, 'model.name': 'mlp', 'model.hidden': (3, 2)}
+    setting = trace.replace(Setting(), small | values)
+    found = [
+        calls._result(studies.STUDIES[name], Run({}, setting, seed), nothing('generated'))
+        for seed in (2**31 - 1, 2**31, 2**32 - 1)
+    ]
+    finals = [[float(value[0]) for value in one['finals'].values()] for one in found]
+    assert np.isfinite(finals).all()
+    assert finals[0] != finals[1] != finals[2]
