@@ -120,20 +120,26 @@ class Workdir:
         """The ids of all groups that have a file of what they found."""
         return {path.stem for path in (self.path / 'results').glob('*.result')}
 
-    def discard_result(self, group: Group) -> None:
-        """Deletes what a group found, if there is anything."""
-        self._result_path(group).unlink(missing_ok=True)
+    def load_result(
+        self, group: Group, notify: Any, *, discard: bool = False
+    ) -> dict[str, Any] | None:
+        """What a group found; None if it is not finished or the file is damaged.
 
-    def load_result(self, group: Group, notify: Any) -> dict[str, Any] | None:
-        """What a group found; None if it is not finished or the file is damaged."""
+        Args:
+          group: whose result.
+          notify: is told in a sentence if the file is damaged.
+          discard: delete it then. At once: later it may be a good one, of another process.
+        """
+        path = self._result_path(group)
         try:
-            tree = files.load_tree(self._result_path(group))
+            return files.load_tree(path)
         except FileNotFoundError:
             return None
         except files.DamagedFile as damage:
+            if discard:
+                path.unlink(missing_ok=True)
             notify(f'{damage}; its runs are trained again')
             return None
-        return tree
 
     def save_summary(self, tree: dict[str, Any]) -> None:
         """Writes what results say of their data, see `data.summary`."""

@@ -8,7 +8,11 @@ import time
 
 import pytest
 
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.sweep.claims import POLL_SECONDS, Alone, Shared, turn
+from jaxtweaks.sweep.plan import all_runs, into_groups
+from jaxtweaks.sweep.waiting import unfinished
+from jaxtweaks.sweep.workdir import Workdir
 
 PATIENCE = 1.0
 
@@ -108,6 +112,35 @@ def test_alone_everything_is_free():
     with turn(alone, 'a'):
         alone.note('a', 'written')
     assert alone.notes('a', alone.taken('a')) == []
+
+
+def test_what_another_process_saves_while_one_looks_is_kept(tmp_path):
+    """The first group is finished by another process after one saw that it was not."""
+    workdir, told = Workdir(tmp_path), []
+    groups = into_groups(all_runs(Setting(), [{}], range(2)), 1, 'map', frozenset())
+    first, damaged = groups
+    workdir.save_result(damaged, {'x': 1})
+    (path,) = (tmp_path / 'results').iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+
+    def notify(text):
+        told.append(text)
+        Workdir(tmp_path).save_result(first, {'x': 2})
+
+    assert unfinished(groups, workdir, notify) == groups
+    assert workdir.load_result(first, pytest.fail)['x'] == 2
+    assert not workdir.has_result(damaged)
+    assert len(told) == 1
+
+
+def test_a_damaged_result_is_deleted_only_by_who_trains_it_again(tmp_path):
+    workdir = Workdir(tmp_path)
+    (group,) = into_groups(all_runs(Setting(), [{}], [0]), 1, 'map', frozenset())
+    workdir.save_result(group, {'x': 1})
+    (path,) = (tmp_path / 'results').iterdir()
+    path.write_bytes(b'x')
+    assert workdir.load_result(group, lambda text: None) is None
+    assert workdir.has_result(group)
 
 
 RACE = """
