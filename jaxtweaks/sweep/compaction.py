@@ -115,7 +115,8 @@ def compact(
     for members in _by_program(here):
         parts = _parted(members, gone, epoch)
         going_on = [group for group in parts if not group.leaves]
-        if gone and (stages.compared or len(going_on) < len(members)):
+        # Where all are compared the stage is noted though nobody leaves: it is passed only once.
+        if stages.compared or (gone and len(going_on) < len(members)):
             new[members[0].id] = parts
             old += members
             for group in parts:

@@ -224,9 +224,8 @@ def test_killed_while_runs_are_put_together_anew(call, number, whole, machine, t
     assert_bitwise(sweep.found(), whole[1][1])
 
 
-@pytest.mark.parametrize('chunks', [1, 3, 9, 17, 33, 50])
-def test_interrupted_between_rungs_and_resumed(chunks, whole, machine, tmp_path, monkeypatch):
-    sweep = Sweep(tmp_path, machine, NO_RUNG)
+def interrupt(sweep, stages, chunks, monkeypatch):
+    """Runs until a signal comes after so many chunks of a step each."""
     came = 0
 
     class Asked:
@@ -241,11 +240,30 @@ def test_interrupted_between_rungs_and_resumed(chunks, whole, machine, tmp_path,
         def __exit__(self, *exception):
             return None
 
-    monkeypatch.setattr(runner, 'stop_on_signal', Asked)
-    with pytest.raises(Interrupted):
-        sweep.run(RUNGS, chunk_seconds=1e-9)
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, 'stop_on_signal', Asked)
+        with pytest.raises(Interrupted):
+            sweep.run(stages, chunk_seconds=1e-9)
+
+
+@pytest.mark.parametrize('chunks', [1, 3, 9, 17, 33, 50])
+def test_interrupted_between_rungs_and_resumed(chunks, whole, machine, tmp_path, monkeypatch):
+    sweep = Sweep(tmp_path, machine, NO_RUNG)
+    interrupt(sweep, RUNGS, chunks, monkeypatch)
     sweep.resume(RUNGS)
     assert_bitwise(sweep.found(), whole[1][1])
+
+
+def test_interrupted_after_a_rung_at_which_nobody_left(whole, machine, tmp_path, monkeypatch):
+    rungs = Rungs(RUNGS.epochs, keep=1 / 3)  # one setting goes on after the first
+    sweep = Sweep(tmp_path, machine, NO_RUNG)
+    interrupt(sweep, rungs, (8 * 2 // SIZE + 3 + 1) * STEPS, monkeypatch)  # an epoch after the last
+    sweep.resume(rungs)
+    on = {run.id for group in sweep.groups if not group.leaves for run in group.runs}
+    assert len(on) == 2
+    assert_bitwise({run: sweep.found()[run] for run in on}, {run: whole[0][1][run] for run in on})
+    launch = manifest.read(sweep.workdir, pytest.fail)['launches'][-1]
+    assert [(one['stage'], len(one['left'])) for one in launch['regrouped']] == [(2, 6), (5, 0)]
 
 
 def test_a_state_damaged_at_a_rung_is_named_and_trained_again(whole, machine, tmp_path):
