@@ -77,6 +77,20 @@ class Done:
         return {one.run.id for one in standing if one.done}
 
 
+def next_stage(group: Group, stages: Stages, since: int = 0) -> int | None:
+    """The epoch after which a group next waits for others; None if it goes on to its end.
+
+    Args:
+      group: which.
+      stages: of all groups.
+      since: those before this epoch are over.
+    """
+    if group.leaves:
+        return None
+    first = max(since, group.stage + 1)
+    return next((epoch for epoch in stages.epochs if epoch >= first), None)
+
+
 def compact(
     groups: Sequence[Group], waiting: Sequence[Group], epoch: int, stages: Stages, workdir: Workdir
 ) -> tuple[list[Group], list[Group]]:
@@ -87,7 +101,7 @@ def compact(
 
     Args:
       groups: all groups of the sweep.
-      waiting: those without a result; their checkpoints are at this stage.
+      waiting: those without a result; whose next stage this is, have their checkpoints at it.
       epoch: of the stage.
       stages: who leaves.
       workdir: of the sweep.
@@ -100,7 +114,7 @@ def compact(
     """
     cached = functools.lru_cache(2)(_read)
     read = lambda group: cached(workdir.checkpoint_path(group))
-    going = [group for group in waiting if not group.leaves]
+    going = [group for group in waiting if next_stage(group, stages, epoch) == epoch]
     here = [group for group in going if _is_at(read(group), epoch)]
     lost = next((group for group in going if group not in here), None)
     if stages.compared and lost is not None:

@@ -1,5 +1,6 @@
 """Carries a plan out: trains every group that has no result yet."""
 
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -67,24 +68,33 @@ def run_groups(
 
 
 class _Part(NamedTuple):
-    """A part of the training of all groups.
+    """A part of the training of all groups: each is trained until it waits for others.
 
     Attributes:
       until: the epoch of the stage at its end; None for the last part.
       first: of this launch.
+      stages: all of them.
     """
 
     until: int | None
     first: bool
+    stages: Stages
+
+    def until_of(self, group: Group) -> int | None:
+        """The epoch at which a group waits; None if it does not."""
+        if self.until is None:
+            return None
+        return compaction.next_stage(group, self.stages, self.until)
 
 
 def _to_come(stages: Stages, waiting: Sequence[Group], workdir: Workdir) -> list[_Part]:
     """What is left to do, cut at the stages at which groups wait for one another."""
     programs = [_program(group) for group in waiting]
     fewer = not workdir.shared and len(set(programs)) < len(programs)
-    passed = max((group.stage for group in waiting), default=0)
-    wait = [epoch for epoch in stages.epochs if epoch > passed and (stages.compared or fewer)]
-    return [_Part(until, i == 0) for i, until in enumerate([*wait, None])]
+    ahead = [compaction.next_stage(group, stages) for group in waiting]
+    first = min((epoch for epoch in ahead if epoch), default=math.inf)
+    wait = [epoch for epoch in stages.epochs if epoch >= first and (stages.compared or fewer)]
+    return [_Part(until, i == 0, stages) for i, until in enumerate([*wait, None])]
 
 
 def _program(group: Group) -> tuple:
@@ -174,7 +184,7 @@ def _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part
         execution,
         asked_to_stop,
         reporter,
-        part.until,
+        part.until_of(group),
         counted=not part.first,
     )
     if result is None:  # it waits for the others

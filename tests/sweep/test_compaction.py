@@ -1,5 +1,6 @@
 """Runs that are done leave their groups, and no bit of any run depends on it."""
 
+import dataclasses
 import inspect
 import io
 
@@ -120,6 +121,15 @@ def test_those_who_stopped_or_diverged_leave_and_change_no_bit(tmp_path, machine
     assert any(group.leaves for group in compacted.groups)
     assert fewer < every
     assert not list((tmp_path / 'compacted' / 'checkpoints').iterdir())
+
+
+def test_a_group_waits_at_the_stages_it_has_not_passed():
+    (group,) = into_groups(all_runs(BASE, [{}], [0]), 1, 'map', frozenset())
+    at = lambda stage, leaves=False: dataclasses.replace(group, stage=stage, leaves=leaves)
+    next_of = lambda *args: compaction.next_stage(args[0], RUNGS, *args[1:])
+    assert [next_of(at(stage)) for stage in (0, 2, 5)] == [2, 5, None]
+    assert [next_of(at(0), since) for since in (2, 3, 6)] == [2, 5, None]
+    assert next_of(at(2, leaves=True)) is None
 
 
 def test_when_to_look_for_runs_that_are_done():
@@ -295,6 +305,24 @@ def test_a_lost_state_is_trained_again_to_the_same_bits(whole, machine, tmp_path
         path.unlink()
     sweep.resume(RUNGS)
     assert_bitwise(sweep.found(), whole[1][1])
+
+
+def test_what_is_left_of_one_round_takes_no_rung_from_the_next(whole, machine, tmp_path):
+    """The result of one that had passed all rungs is lost when the next round begins."""
+    (_, plain), _ = whole
+    sweep = Sweep(tmp_path, machine, NO_RUNG)
+    passed = dataclasses.replace(sweep.groups[0], stage=5)
+    sweep.groups = [passed, *sweep.groups[1:]]
+    sweep.launch()
+    sweep.run(RUNGS)
+    assert sweep.groups[0] == passed
+    assert sorted((group.stage, group.leaves, len(group.runs)) for group in sweep.groups[1:]) == [
+        (2, True, 2),  # of three settings one goes on
+        (2, True, 2),
+        (5, False, 2),
+    ]
+    on = {run.id for group in sweep.groups if not group.leaves for run in group.runs}
+    assert_bitwise({run: plain[run] for run in on}, {run: sweep.found()[run] for run in on})
 
 
 def experiment(**changes):
