@@ -17,14 +17,13 @@ from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.methods import method_of
 from jaxtweaks.study.words import count
-from jaxtweaks.sweep import devices
+from jaxtweaks.sweep import devices, expand
 from jaxtweaks.sweep import manifest as manifest_lib
 from jaxtweaks.sweep.claims import turn
-from jaxtweaks.sweep.expand import parts_by_round
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import for_console
-from jaxtweaks.sweep.search import closer
+from jaxtweaks.sweep.search import closer, possible
 from jaxtweaks.sweep.workdir import Workdir, describe_groups, restore_groups
 
 
@@ -177,12 +176,19 @@ def _goes_on(
     if choice is None:
         notify('every run of the search has diverged, so there is nothing to look at more closely')
         return False
-    with turn(workdir.claims, 'plan'):
-        manifest_lib.add_round(
-            workdir,
-            len(rounds) + 1,
-            closer(experiment.search, rounds[-1], choice.setting, len(rounds) + 1),
+    number = len(rounds) + 1
+    drawn = closer(experiment.search, rounds[-1], choice.setting, number)
+    new = possible(experiment.base, experiment.points, drawn)
+    if len(new) < len(drawn):
+        notify(
+            f'round {number} of the search: {len(drawn) - len(new)} of {len(drawn)} settings '
+            'around the best are there already or do not go together, and are left out'
+            + ('' if new else '; none is left, so the search ends')
         )
+    if not new:
+        return False
+    with turn(workdir.claims, 'plan'):
+        manifest_lib.add_round(workdir, number, expand.points(*new))
     return True
 
 
@@ -218,7 +224,7 @@ def _freeze(
             'launches': launches,
             'data': _describe(method.dataset),
             'groups': describe_groups(groups),
-            'rounds': parts_by_round(experiment.sweep)[1:],
+            'rounds': expand.parts_by_round(experiment.sweep)[1:],
         },
     )
 

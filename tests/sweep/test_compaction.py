@@ -421,6 +421,19 @@ def test_a_round_can_be_added(searched, tmp_path):
     np.testing.assert_array_equal(second.measured.final('validation_loss')[:4], before)
 
 
+def test_settings_that_are_drawn_again_or_cannot_be_are_left_out(tmp_path):
+    """The best has the highest share there is, and what is drawn above it is cut off to be it."""
+    asked = experiment(
+        sweep=grid('data.share', 0.02, 1.0), optim={'name': 'adam', 'learning_rate': 0.03},
+        search={'rounds': 2, 'samples': 4, 'rungs': (3,), 'keep': 0.5}, seeds=1,
+    )  # fmt: skip
+    answer, said = carried_out(tmp_path, asked)
+    shares = [setting['data.share'] for setting in answer.measured.settings]
+    assert len(set(shares)) == len(shares) == 5
+    assert min(shares[2:]) > 0.5
+    assert '1 of 4 settings around the best are there already' in said
+
+
 def test_rounds_that_a_config_gives_are_trained(tmp_path):
     rate = 'optim.learning_rate'
     given = {'sweep': rounds(grid(rate, 0.1), grid(rate, 0.2, 0.3)), 'search': {}}
