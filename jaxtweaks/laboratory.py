@@ -1,7 +1,6 @@
 """From an experiment to its answer: plan, run what is missing, test, draw, report."""
 
 import platform
-import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,7 +69,8 @@ def run(
             '--processes: the rungs of a search compare all runs, which one process must train; '
             'leave it out, or search.rungs'
         )
-    workdir, launch = Workdir(path), _launch(command)
+    workdir = Workdir(path)
+    launch = _launch(command, workdir.started)
     if not dry_run:
         workdir.lock(experiment.execution.patience_seconds if processes > 1 else None)
     try:
@@ -192,11 +192,11 @@ def _goes_on(
     return True
 
 
-def _launch(command: str) -> dict[str, Any]:
+def _launch(command: str, started: float) -> dict[str, Any]:
     """What there is to know of this launch, for the record."""
     return {
         'command': command,
-        'started': time.time(),
+        'started': started,
         'commit': provenance.commit(),
         'versions': provenance.versions(),
         'device': provenance.device(),

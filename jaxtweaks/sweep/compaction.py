@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxtweaks.errors import UserError
 from jaxtweaks.sweep import files, manifest
-from jaxtweaks.sweep.plan import Group, Run
+from jaxtweaks.sweep.plan import Group, Run, replaced
 from jaxtweaks.sweep.workdir import Workdir
 
 _LOOKS = 8  # into so many parts the stages cut a training in which runs may stop early
@@ -124,33 +124,24 @@ def compact(
         )
     standing = [one for group in here for one in _standing(group, read(group))]
     gone = stages.leaving(standing)
-    new: dict[str, list[Group]] = {}  # in the place of the first old one of their program
+    new: dict[str, list[Group]] = {}
     old: list[Group] = []
     for members in _by_program(here):
         parts = _parted(members, gone, epoch)
         going_on = [group for group in parts if not group.leaves]
         # Where all are compared the stage is noted though nobody leaves: it is passed only once.
         if stages.compared or (gone and len(going_on) < len(members)):
-            new[members[0].id] = parts
+            new |= {group.id: [] for group in members} | {members[0].id: parts}
             old += members
             for group in parts:
                 files.save_tree(workdir.checkpoint_path(group), _gathered(group, members, read))
     if not old:
         return list(groups), list(waiting)
-    left_out = {group.id for group in old}
-
-    def replaced(before: Sequence[Group]) -> list[Group]:
-        return [
-            one
-            for group in before
-            for one in new.get(group.id, [] if group.id in left_out else [group])
-        ]
-
     event = {'stage': epoch, 'left': sorted(gone & {r.id for group in old for r in group.runs})}
-    manifest.regroup(workdir, replaced(groups), event)
+    manifest.regroup(workdir, new, event)
     for group in old:
         files.remove_generations(workdir.checkpoint_path(group))
-    return replaced(groups), replaced(waiting)
+    return replaced(groups, new), replaced(waiting, new)
 
 
 def _by_program(groups: Iterable[Group]) -> list[list[Group]]:

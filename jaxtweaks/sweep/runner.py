@@ -12,7 +12,7 @@ from jaxtweaks.sweep.claims import turn
 from jaxtweaks.sweep.compaction import Stages
 from jaxtweaks.sweep.group import Execution, train_group
 from jaxtweaks.sweep.machine import Machine
-from jaxtweaks.sweep.plan import Group, halved
+from jaxtweaks.sweep.plan import Group, halved, replaced
 from jaxtweaks.sweep.progress import Reporter
 from jaxtweaks.sweep.waiting import hand_out, unfinished
 from jaxtweaks.sweep.workdir import Workdir
@@ -151,17 +151,13 @@ def _halve(
     that share the work each find out for themselves, and make the same halves.
     """
     too_large = [one for one in waiting if _program(one) == _program(group)]
-
-    def with_halves(old: Sequence[Group]) -> list[Group]:
-        return [new for one in old for new in (halved(one) if one in too_large else [one])]
-
-    new = with_halves(groups)
-    event = {'too_large': [one.id for one in too_large], 'reason': lacking}
+    new = {one.id: halved(one) for one in too_large}
+    event = {'too_large': list(new), 'reason': lacking}
     with turn(workdir.claims, 'plan'):
         manifest.regroup(workdir, new, event)
     for one in too_large:  # a state of so many runs is of no use to fewer
         files.remove_generations(workdir.checkpoint_path(one))
-    return new, with_halves(waiting)
+    return replaced(groups, new), replaced(waiting, new)
 
 
 def _place(group: Group, groups: Sequence[Group]) -> str:

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ class Workdir:
     def __init__(self, path: Path):
         """`path` need not exist; nothing is written before `lock`."""
         self.path = path
+        self.started = time.time()  # by which the manifest tells the launches apart
         self.claims: claims.Claims = claims.Alone()
         self._lock: int | None = None
 

@@ -9,10 +9,11 @@ import time
 import pytest
 
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.sweep import manifest, runner
 from jaxtweaks.sweep.claims import POLL_SECONDS, Alone, Shared, turn
-from jaxtweaks.sweep.plan import all_runs, into_groups
+from jaxtweaks.sweep.plan import all_runs, halved, into_groups
 from jaxtweaks.sweep.waiting import unfinished
-from jaxtweaks.sweep.workdir import Workdir
+from jaxtweaks.sweep.workdir import Workdir, describe_groups
 
 PATIENCE = 1.0
 
@@ -141,6 +142,29 @@ def test_a_damaged_result_is_deleted_only_by_who_trains_it_again(tmp_path):
     path.write_bytes(b'x')
     assert workdir.load_result(group, lambda text: None) is None
     assert workdir.has_result(group)
+
+
+def test_two_that_halve_different_programs_keep_the_halves_of_both(tmp_path):
+    runs = all_runs(Setting(), [{}], range(8))
+    groups = [
+        *into_groups(runs[:4], 4, 'map', frozenset()),
+        *into_groups(runs[4:], 4, 'vmap_loop', frozenset()),
+    ]
+    one, two = Workdir(tmp_path), Workdir(tmp_path)
+    launches = [{'started': one.started}, {'started': two.started}]
+    manifest.write(one, {'launches': launches, 'groups': describe_groups(groups)})
+    for workdir, group in ((one, groups[0]), (two, groups[1])):
+        runner._halve(group, groups, groups, 'no room', workdir)
+    found = two.read_json(manifest.NAME)
+    halves = [half.id for group in groups for half in halved(group)]
+    assert [group['id'] for group in found['groups']] == halves
+    events = [[event['too_large'] for event in launch['regrouped']] for launch in found['launches']]
+    assert events == [[[group.id]] for group in groups]
+    # One that halves what another has halved before notes only that.
+    runner._halve(groups[0], groups, groups, 'no room', two)
+    found = two.read_json(manifest.NAME)
+    assert [group['id'] for group in found['groups']] == halves
+    assert [len(launch['regrouped']) for launch in found['launches']] == [1, 2]
 
 
 RACE = """
