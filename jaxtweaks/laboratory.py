@@ -75,6 +75,7 @@ def run(
         workdir.lock(experiment.execution.patience_seconds if processes > 1 else None)
     try:
         reporter = for_console(console, quiet)
+        reports_before = workdir.claims.taken('report')
         while True:
             # The first to come measures, and the others believe it.
             waits = lambda: quiet or notify('another process is making the plan; it is waited for')
@@ -88,7 +89,6 @@ def run(
                 if dry_run:
                     return None
                 _freeze(experiment, workdir, manifest, groups, method, launch)
-                reports_before = workdir.claims.taken('report')
             groups = method.carry_out(groups, workdir, reporter)
             found = [workdir.load_result(group, reporter.note) for group in groups]
             if not _goes_on(experiment, workdir, found, method, reporter.note):

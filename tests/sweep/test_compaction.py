@@ -434,6 +434,23 @@ def test_settings_that_are_drawn_again_or_cannot_be_are_left_out(tmp_path):
     assert '1 of 4 settings around the best are there already' in said
 
 
+def test_a_search_that_another_process_has_ended_is_reported_once(tmp_path, monkeypatch):
+    """The other one does all that is left while this one is between two rounds."""
+    asked, goes_on, others = experiment(search={'rounds': 2, 'samples': 2}), laboratory._goes_on, []
+
+    def slow(*args):
+        if not others:
+            others.append(None)
+            others[0] = carried_out(tmp_path, asked, processes=2)
+        return goes_on(*args)
+
+    monkeypatch.setattr(laboratory, '_goes_on', slow)
+    answer, said = carried_out(tmp_path, asked, processes=2)
+    assert others[0][0].choice is not None
+    assert answer is None
+    assert 'another process has written the report' in said
+
+
 def test_rounds_that_a_config_gives_are_trained(tmp_path):
     rate = 'optim.learning_rate'
     given = {'sweep': rounds(grid(rate, 0.1), grid(rate, 0.2, 0.3)), 'search': {}}
