@@ -1,5 +1,6 @@
 """Data on the device and compiled programs, shared by all groups of a sweep."""
 
+import dataclasses
 from collections.abc import Callable, Iterable
 
 import jax
@@ -7,11 +8,19 @@ import numpy as np
 
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import settings
+from jaxtweaks.config.build import rule_of
 from jaxtweaks.sweep import devices, memory
 from jaxtweaks.sweep.compiled import GroupProgram
 from jaxtweaks.sweep.group import training_work
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
+
+# What loading does not read: traced fields, and how images are standardised on the device.
+_AFTER_LOADING = {
+    field.name: field.default
+    for field in dataclasses.fields(settings.Data)
+    if rule_of(field).kind == 'traced' or field.name in ('standardise', 'scale')
+}
 
 
 class Machine:
@@ -25,7 +34,8 @@ class Machine:
         self._programs: dict[tuple, GroupProgram] = {}
 
     def dataset(self, config: settings.Data) -> data_lib.Dataset:
-        """The data set of a setting."""
+        """The data set of a setting; the same for all that differ only in what is done with it."""
+        config = dataclasses.replace(config, **_AFTER_LOADING)
         if config not in self._datasets:
             self._datasets[config] = self._load(config)
         return self._datasets[config]
