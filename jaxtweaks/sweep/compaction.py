@@ -147,8 +147,7 @@ def compact(
 def _by_program(groups: Iterable[Group]) -> list[list[Group]]:
     found: dict[tuple, list[Group]] = {}
     for group in groups:
-        key = group.static, group.size, group.batching, group.off
-        found.setdefault(key, []).append(group)
+        found.setdefault((group.program, group.off), []).append(group)
     return list(found.values())
 
 

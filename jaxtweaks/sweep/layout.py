@@ -75,7 +75,7 @@ def estimate(groups: Sequence[Group], probes: Sequence[memory.Probe], machine: M
     """Memory and time of the groups, from what was measured of some of their programs."""
     if not groups:
         return Estimate(0.0, 0.0)
-    programs = len({(group.static, group.size, group.batching) for group in groups})
+    programs = len({group.program for group in groups})
     per_run = max(probe.bytes_per_run for probe in probes)
     speed = sum(probe.seconds_per_image for probe in probes) / len(probes)
     compiling = sum(probe.compile_seconds for probe in probes) / len(probes)

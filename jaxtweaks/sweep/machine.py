@@ -49,7 +49,7 @@ class Machine:
 
     def compiled(self, group: Group) -> GroupProgram:
         """The program of a group."""
-        key = _program_of(group)
+        key = group.program
         if key not in self._programs:
             dataset = self.dataset(group.static.data)
             program = Program(group.static, len(dataset.training), len(dataset.classes))
@@ -58,7 +58,7 @@ class Machine:
 
     def keep_only(self, groups: Iterable[Group]) -> None:
         """Drops the programs that none of the groups needs."""
-        needed = {_program_of(group) for group in groups}
+        needed = {group.program for group in groups}
         self._programs = {key: self._programs[key] for key in self._programs.keys() & needed}
 
     def probe(self, group: Group) -> memory.Probe:
@@ -69,10 +69,6 @@ class Machine:
         """Images to be trained in the whole group, evaluation included."""
         data = self.data(group.static.data)
         return training_work(self.compiled(group).program, data) * len(group.runs)
-
-
-def _program_of(group: Group) -> tuple:
-    return group.static, group.size, group.batching
 
 
 def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:

@@ -68,10 +68,15 @@ class Group:
     stage: int = 0
     leaves: bool = False
 
-    @property
+    @functools.cached_property
     def static(self) -> Setting:
         """What is compiled in."""
         return trace.split(self.runs[0].setting, self.off)[0]
+
+    @property
+    def program(self) -> tuple[Setting, int, str]:
+        """What groups that are trained by the same executables have in common."""
+        return self.static, self.size, self.batching
 
     @functools.cached_property
     def id(self) -> str:

@@ -89,16 +89,12 @@ class _Part(NamedTuple):
 
 def _to_come(stages: Stages, waiting: Sequence[Group], workdir: Workdir) -> list[_Part]:
     """What is left to do, cut at the stages at which groups wait for one another."""
-    programs = [_program(group) for group in waiting]
+    programs = [group.program for group in waiting]
     fewer = not workdir.shared and len(set(programs)) < len(programs)
     ahead = [compaction.next_stage(group, stages) for group in waiting]
     first = min((epoch for epoch in ahead if epoch), default=math.inf)
     wait = [epoch for epoch in stages.epochs if epoch >= first and (stages.compared or fewer)]
     return [_Part(until, i == 0, stages) for i, until in enumerate([*wait, None])]
-
-
-def _program(group: Group) -> tuple:
-    return group.static, group.size, group.batching
 
 
 def _train(
@@ -122,10 +118,13 @@ def _train(
         handed = hand_out(waiting, workdir, asked_to_stop, elsewhere)
     else:
         handed = ((one, waiting) for one in waiting if not workdir.has_result(one))
+    places, loaded = _places(groups), None
     with closing(handed):
         for group, left_over in handed:
-            machine.keep_only(left_over)
-            reporter.group(_place(group, groups))
+            if group.program != loaded:  # not for each group: there may be thousands
+                machine.keep_only(left_over)
+                loaded = group.program
+            reporter.group(places[group.id])
             try:
                 _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part)
             except Exception as error:  # see `memory.is_exhausted`
@@ -150,7 +149,7 @@ def _halve(
     The others of its program that wait would not fit either, and are halved too. Several processes
     that share the work each find out for themselves, and make the same halves.
     """
-    too_large = [one for one in waiting if _program(one) == _program(group)]
+    too_large = [one for one in waiting if one.program == group.program]
     new = {one.id: halved(one) for one in too_large}
     event = {'too_large': list(new), 'reason': lacking}
     with turn(workdir.claims, 'plan'):
@@ -160,14 +159,16 @@ def _halve(
     return replaced(groups, new), replaced(waiting, new)
 
 
-def _place(group: Group, groups: Sequence[Group]) -> str:
-    """Which group of how many, and if there is more than one program, of which."""
-    words = f'group {groups.index(group) + 1}/{len(groups)}'
-    programs = list(dict.fromkeys(map(_program, groups)))
+def _places(groups: Sequence[Group]) -> dict[str, str]:
+    """By id, which group of how many, and if there is more than one program, of which."""
+    programs: dict[tuple, int] = {}
+    for group in groups:
+        programs.setdefault(group.program, len(programs) + 1)
+    words = {one.id: f'group {i}/{len(groups)}' for i, one in enumerate(groups, 1)}
     if len(programs) in (1, len(groups)):
         return words
-    program = programs.index(_program(group)) + 1
-    return f'program {program}/{len(programs)}, {words}'
+    program = lambda group: f'program {programs[group.program]}/{len(programs)}'
+    return {group.id: f'{program(group)}, {words[group.id]}' for group in groups}
 
 
 def _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part) -> None:
