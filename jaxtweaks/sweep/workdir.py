@@ -48,7 +48,7 @@ class Workdir:
             who is at work on what; see `claims.Shared`.
 
         Raises:
-          UserError: another process is at work in it, or it cannot be written.
+          UserError: another process is at work in it, or it cannot be written or locked.
         """
         shared = patience is not None
         try:
@@ -61,12 +61,19 @@ class Workdir:
         try:
             fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
-            # Some file systems that hosts share have no such locks, and claims do without.
-            if not shared or error.errno == errno.EWOULDBLOCK:
+            if error.errno == errno.EWOULDBLOCK:
                 os.close(handle)
                 raise UserError(
                     f'{self.path}: another process is at work here; wait for it, give --processes '
                     'to all that shall share the work, or choose another --workdir'
+                ) from None
+            # Some file systems that hosts share have no such locks, and claims do without.
+            if not shared:
+                os.close(handle)
+                raise UserError(
+                    f'{self.path}: cannot be locked ({error.strerror}), so another process could '
+                    'be at work here unnoticed; choose a --workdir on another file system, or give '
+                    '--processes=2, which needs no locks (one process may come alone)'
                 ) from None
         self._lock = handle
         if shared:
