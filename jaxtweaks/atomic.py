@@ -1,9 +1,11 @@
-"""Writing a file that is whole or absent."""
+"""Writing a file, or a folder, that is whole or absent."""
 
 import contextlib
 import os
 import re
 import secrets
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -25,21 +27,52 @@ def write(path: str | Path, *parts: bytes | memoryview) -> None:
         raise
 
 
+@contextlib.contextmanager
+def folders(path: Path) -> Iterator[Path]:
+    """Folders within `path` that are filled elsewhere, and appear when all are whole.
+
+    Those that are there already are deleted just before; others stay. If something goes wrong
+    while they are filled, all is as it was.
+
+    Yields:
+      An empty folder beside `path`, on the same disk, to make them in.
+    """
+    temporary = _temporary(path)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        path.mkdir(exist_ok=True)
+        for new in sorted(temporary.iterdir()):
+            shutil.rmtree(path / new.name, ignore_errors=True)
+            os.replace(new, path / new.name)
+        _sync(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def remove_leftovers(folder: Path) -> None:
     """Deletes what processes that were killed while writing left in a folder.
 
     Only for a folder in which no one else is writing.
     """
     for path in folder.glob('.*.tmp'):
-        if _TEMPORARY.fullmatch(path.name):
+        if not _TEMPORARY.fullmatch(path.name):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
             path.unlink(missing_ok=True)
 
 
 _TEMPORARY = re.compile(r'\..+\.[0-9a-f]{12}\.tmp')
 
 
+def _temporary(path: Path) -> Path:
+    return path.with_name(f'.{path.name}.{secrets.token_hex(6)}.tmp')
+
+
 def _write(path: Path, parts: tuple[bytes | memoryview, ...]) -> None:
-    temporary = path.with_name(f'.{path.name}.{secrets.token_hex(6)}.tmp')
+    temporary = _temporary(path)
     try:
         with open(temporary, 'xb') as file:
             for part in parts:

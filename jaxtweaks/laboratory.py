@@ -1,7 +1,6 @@
 """From an experiment to its answer: plan, run what is missing, test, draw, report."""
 
 import platform
-import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,13 @@ from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import Experiment
 from jaxtweaks.methods import method_of
 from jaxtweaks.study.words import count
-from jaxtweaks.sweep import devices
+from jaxtweaks.sweep import devices, expand
 from jaxtweaks.sweep import manifest as manifest_lib
 from jaxtweaks.sweep.claims import turn
-from jaxtweaks.sweep.expand import parts_by_round
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import for_console
-from jaxtweaks.sweep.search import closer
+from jaxtweaks.sweep.search import closer, possible
 from jaxtweaks.sweep.workdir import Workdir, describe_groups, restore_groups
 
 
@@ -71,11 +69,13 @@ def run(
             '--processes: the rungs of a search compare all runs, which one process must train; '
             'leave it out, or search.rungs'
         )
-    workdir, launch = Workdir(path), _launch(command)
+    workdir = Workdir(path)
+    launch = _launch(command, workdir.started)
     if not dry_run:
         workdir.lock(experiment.execution.patience_seconds if processes > 1 else None)
     try:
         reporter = for_console(console, quiet)
+        reports_before = workdir.claims.taken('report')
         while True:
             # The first to come measures, and the others believe it.
             waits = lambda: quiet or notify('another process is making the plan; it is waited for')
@@ -89,7 +89,6 @@ def run(
                 if dry_run:
                     return None
                 _freeze(experiment, workdir, manifest, groups, method, launch)
-                reports_before = workdir.claims.taken('report')
             groups = method.carry_out(groups, workdir, reporter)
             found = [workdir.load_result(group, reporter.note) for group in groups]
             if not _goes_on(experiment, workdir, found, method, reporter.note):
@@ -177,20 +176,27 @@ def _goes_on(
     if choice is None:
         notify('every run of the search has diverged, so there is nothing to look at more closely')
         return False
-    with turn(workdir.claims, 'plan'):
-        manifest_lib.add_round(
-            workdir,
-            len(rounds) + 1,
-            closer(experiment.search, rounds[-1], choice.setting, len(rounds) + 1),
+    number = len(rounds) + 1
+    drawn = closer(experiment.search, rounds[-1], choice.setting, number)
+    new = possible(experiment.base, experiment.points, drawn)
+    if len(new) < len(drawn):
+        notify(
+            f'round {number} of the search: {len(drawn) - len(new)} of {len(drawn)} settings '
+            'around the best are there already or do not go together, and are left out'
+            + ('' if new else '; none is left, so the search ends')
         )
+    if not new:
+        return False
+    with turn(workdir.claims, 'plan'):
+        manifest_lib.add_round(workdir, number, expand.points(*new))
     return True
 
 
-def _launch(command: str) -> dict[str, Any]:
+def _launch(command: str, started: float) -> dict[str, Any]:
     """What there is to know of this launch, for the record."""
     return {
         'command': command,
-        'started': time.time(),
+        'started': started,
         'commit': provenance.commit(),
         'versions': provenance.versions(),
         'device': provenance.device(),
@@ -218,7 +224,7 @@ def _freeze(
             'launches': launches,
             'data': _describe(method.dataset),
             'groups': describe_groups(groups),
-            'rounds': parts_by_round(experiment.sweep)[1:],
+            'rounds': expand.parts_by_round(experiment.sweep)[1:],
         },
     )
 

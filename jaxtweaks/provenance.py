@@ -34,17 +34,20 @@ def commit() -> str:
         return 'unknown'
 
 
+def cores() -> int:
+    """How many cores of the CPU this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def device() -> str:
     """The device that trains, in words."""
     first, count = jax.local_devices()[0], jax.local_device_count()
     if first.platform != 'cpu':
         return f'{count} × {first.device_kind}'
     several = f' as {count} devices' if count > 1 else ''
-    return f'CPU, {_cores()} cores{several}, {_processor()}'
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    return f'CPU, {cores()} cores{several}, {_processor()}'
 
 
 def _processor() -> str:

@@ -30,3 +30,25 @@ def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, 
             atomic.write(path, b'new' * 1000)
     assert path.read_bytes() == b'old'
     assert [p.name for p in tmp_path.iterdir()] == ['a']
+
+
+def test_folders_appear_together_and_others_stay(tmp_path):
+    path = tmp_path / 'all'
+    for name in ('a', 'b'):
+        (path / name).mkdir(parents=True)
+        (path / name / 'old').touch()
+    with atomic.folders(path) as new:
+        for name in ('b', 'c'):
+            (new / name).mkdir()
+            (new / name / 'new').touch()
+        assert not (path / 'c').exists()
+    assert sorted(str(p.relative_to(path)) for p in path.glob('*/*')) == ['a/old', 'b/new', 'c/new']
+    assert [p.name for p in tmp_path.iterdir()] == ['all']
+
+
+def test_a_folder_that_a_killed_process_left_half_filled_is_cleared(tmp_path):
+    left = tmp_path / f'.all.{"0f" * 6}.tmp'
+    (left / 'a').mkdir(parents=True)
+    (tmp_path / '.mine.tmp').mkdir()
+    atomic.remove_leftovers(tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ['.mine.tmp']

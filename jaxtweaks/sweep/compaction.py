@@ -17,7 +17,7 @@ import numpy as np
 
 from jaxtweaks.errors import UserError
 from jaxtweaks.sweep import files, manifest
-from jaxtweaks.sweep.plan import Group, Run
+from jaxtweaks.sweep.plan import Group, Run, replaced
 from jaxtweaks.sweep.workdir import Workdir
 
 _LOOKS = 8  # into so many parts the stages cut a training in which runs may stop early
@@ -77,6 +77,20 @@ class Done:
         return {one.run.id for one in standing if one.done}
 
 
+def next_stage(group: Group, stages: Stages, since: int = 0) -> int | None:
+    """The epoch after which a group next waits for others; None if it goes on to its end.
+
+    Args:
+      group: which.
+      stages: of all groups.
+      since: those before this epoch are over.
+    """
+    if group.leaves:
+        return None
+    first = max(since, group.stage + 1)
+    return next((epoch for epoch in stages.epochs if epoch >= first), None)
+
+
 def compact(
     groups: Sequence[Group], waiting: Sequence[Group], epoch: int, stages: Stages, workdir: Workdir
 ) -> tuple[list[Group], list[Group]]:
@@ -87,7 +101,7 @@ def compact(
 
     Args:
       groups: all groups of the sweep.
-      waiting: those without a result; their checkpoints are at this stage.
+      waiting: those without a result; whose next stage this is, have their checkpoints at it.
       epoch: of the stage.
       stages: who leaves.
       workdir: of the sweep.
@@ -100,7 +114,7 @@ def compact(
     """
     cached = functools.lru_cache(2)(_read)
     read = lambda group: cached(workdir.checkpoint_path(group))
-    going = [group for group in waiting if not group.leaves]
+    going = [group for group in waiting if next_stage(group, stages, epoch) == epoch]
     here = [group for group in going if _is_at(read(group), epoch)]
     lost = next((group for group in going if group not in here), None)
     if stages.compared and lost is not None:
@@ -110,39 +124,30 @@ def compact(
         )
     standing = [one for group in here for one in _standing(group, read(group))]
     gone = stages.leaving(standing)
-    new: dict[str, list[Group]] = {}  # in the place of the first old one of their program
+    new: dict[str, list[Group]] = {}
     old: list[Group] = []
     for members in _by_program(here):
         parts = _parted(members, gone, epoch)
         going_on = [group for group in parts if not group.leaves]
-        if gone and (stages.compared or len(going_on) < len(members)):
-            new[members[0].id] = parts
+        # Where all are compared the stage is noted though nobody leaves: it is passed only once.
+        if stages.compared or (gone and len(going_on) < len(members)):
+            new |= {group.id: [] for group in members} | {members[0].id: parts}
             old += members
             for group in parts:
                 files.save_tree(workdir.checkpoint_path(group), _gathered(group, members, read))
     if not old:
         return list(groups), list(waiting)
-    left_out = {group.id for group in old}
-
-    def replaced(before: Sequence[Group]) -> list[Group]:
-        return [
-            one
-            for group in before
-            for one in new.get(group.id, [] if group.id in left_out else [group])
-        ]
-
     event = {'stage': epoch, 'left': sorted(gone & {r.id for group in old for r in group.runs})}
-    manifest.regroup(workdir, replaced(groups), event)
+    manifest.regroup(workdir, new, event)
     for group in old:
         files.remove_generations(workdir.checkpoint_path(group))
-    return replaced(groups), replaced(waiting)
+    return replaced(groups, new), replaced(waiting, new)
 
 
 def _by_program(groups: Iterable[Group]) -> list[list[Group]]:
     found: dict[tuple, list[Group]] = {}
     for group in groups:
-        key = group.static, group.size, group.batching, group.off
-        found.setdefault(key, []).append(group)
+        found.setdefault((group.program, group.off), []).append(group)
     return list(found.values())
 
 

@@ -3,7 +3,6 @@
 import dataclasses
 import functools
 import hashlib
-import os
 import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxtweaks import provenance
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import conv
@@ -103,7 +103,8 @@ class GroupProgram:
         self._batching = batching
         self._share = share
         alone = devices.count() == 1
-        self._threads = (os.cpu_count() or 1) if batching == 'threads' and alone else 1
+        self._threads = provenance.cores() if batching == 'threads' and alone else 1
+        self._most_parts = 1  # that have been trained at once
         self._jitted: dict[str, Callable] = {}
         self._executables: dict[tuple[str, int, int], jax.stages.Compiled] = {}
 
@@ -144,11 +145,14 @@ class GroupProgram:
 
     def memory(self) -> int:
         """Bytes that a device needs for the most demanding method so far, beside the data."""
-        analyses = [found.memory_analysis() for found in self._executables.values()]
-        state = max(analysis.output_size_in_bytes for analysis in analyses)
-        one = state + max(analysis.temp_size_in_bytes for analysis in analyses)
+        state = scratch = 0
+        for (name, _, _), found in self._executables.items():
+            at_once = 1 if name == 'init' else self._most_parts
+            analysis = found.memory_analysis()
+            state = max(state, analysis.output_size_in_bytes * at_once)
+            scratch = max(scratch, analysis.temp_size_in_bytes * at_once)
         # Cutting the states into parts and joining them needs them twice.
-        return one if self._threads == 1 else one * self._threads + state * self._threads
+        return scratch + (state if self._most_parts == 1 else 2 * state)
 
     def _call(self, function: _Function, own: tuple, shared: tuple) -> Any:
         """f(*own, *shared) on all devices; `own` has the runs as first axis."""
@@ -174,6 +178,7 @@ class GroupProgram:
             return self._run(function, own, shared)
         runs = _runs(own)
         parts = _cut(own, min(self._threads, runs))
+        self._most_parts = max(self._most_parts, len(parts))
         call = lambda part: jax.block_until_ready(self._run(function, part, shared))
         compiled = (function.name, _runs(parts[0]), 0) in self._executables
         done = [] if compiled else [call(parts[0])]

@@ -3,7 +3,6 @@
 import importlib.util
 import io
 import re
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -103,7 +102,7 @@ def write_csv(path: Path, table: pa.Table) -> None:
 
 
 def write_tensorboard(folder: Path, runs: list[Run], curves: dict[str, np.ndarray]) -> None:
-    """Writes an event file for each run, with every metric by epoch.
+    """Writes an event file for each run, with every metric by epoch, all or none.
 
     Args:
       folder: gets a folder for each run, named by its swept fields and seed.
@@ -114,17 +113,16 @@ def write_tensorboard(folder: Path, runs: list[Run], curves: dict[str, np.ndarra
     """
     from tensorboardX import SummaryWriter
 
-    for i, run in enumerate(runs):
-        words = [f'{name}={value}' for name, value in run.point.items()] + [f'seed={run.seed}']
-        name = re.sub(r'[^\w.=,-]+', '-', ','.join(words))
-        # One file a run, the same name at each drawing: what was there is of the same run.
-        target = folder / f'{name}-{run.id}'
-        shutil.rmtree(target, ignore_errors=True)
-        with SummaryWriter(str(target)) as writer:
-            for metric, values in curves.items():
-                for epoch, value in enumerate(values.reshape(len(runs), -1)[i], 1):
-                    if np.isfinite(value):
-                        writer.add_scalar(metric, float(value), epoch)
+    # One folder a run, the same name at each drawing: what was there is of the same run.
+    with atomic.folders(folder) as new:
+        for i, run in enumerate(runs):
+            words = [f'{name}={value}' for name, value in run.point.items()] + [f'seed={run.seed}']
+            name = re.sub(r'[^\w.=,-]+', '-', ','.join(words))
+            with SummaryWriter(str(new / f'{name}-{run.id}')) as writer:
+                for metric, values in curves.items():
+                    for epoch, value in enumerate(values.reshape(len(runs), -1)[i], 1):
+                        if np.isfinite(value):
+                            writer.add_scalar(metric, float(value), epoch)
 
 
 def _identity(runs: list[Run]) -> dict[str, Any]:

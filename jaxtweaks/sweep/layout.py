@@ -46,12 +46,13 @@ def make_groups(
 
     Programs that differ only in the batch size or the length of training are a family: they share
     the way of batching, and are measured at their largest and smallest batch. If several processes
-    share the work, there are at least as many groups, unless the user has set their size.
+    share the work, there are at least as many groups, unless the user has set their size, or there
+    are not enough runs for all devices of each process.
     """
     budget = memory.free_bytes() * execution.memory_share
     families: dict[Setting, list[list[Run]]] = {}
     sharing = by_program(runs, off)
-    fewest = math.ceil(processes / max(len(sharing), 1))
+    fewest = _fewest([len(members) for members in sharing.values()], processes)
     for static, members in sharing.items():
         train = dataclasses.replace(static.train, batch_size=1, epochs=1)
         families.setdefault(dataclasses.replace(static, train=train), []).append(members)
@@ -75,7 +76,7 @@ def estimate(groups: Sequence[Group], probes: Sequence[memory.Probe], machine: M
     """Memory and time of the groups, from what was measured of some of their programs."""
     if not groups:
         return Estimate(0.0, 0.0)
-    programs = len({(group.static, group.size, group.batching) for group in groups})
+    programs = len({group.program for group in groups})
     per_run = max(probe.bytes_per_run for probe in probes)
     speed = sum(probe.seconds_per_image for probe in probes) / len(probes)
     compiling = sum(probe.compile_seconds for probe in probes) / len(probes)
@@ -136,4 +137,20 @@ def _cut(
     most = min(most, largest or most, fits or most)
     groups = max(fewest, math.ceil(len(runs) / (most * count)))
     # As many shares as devices, or twice as many, and so on: none is left over.
-    return into_groups(runs, math.ceil(len(runs) / (groups * count)), batching, off, count)
+    size = math.ceil(len(runs) / (groups * count))
+    if math.ceil(len(runs) / (size * count)) < fewest:  # five runs in four groups
+        size = max(1, len(runs) // (fewest * count))
+    return into_groups(runs, size, batching, off, count)
+
+
+def _fewest(runs: Sequence[int], processes: int) -> int:
+    """How many groups each program must have at least, as far as it can, for so many processes.
+
+    Args:
+      runs: of each program.
+      processes: each is to have a group.
+    """
+    possible = [math.ceil(count / devices.count()) for count in runs]
+    wanted = min(processes, sum(possible))
+    enough = lambda fewest: sum(min(most, fewest) for most in possible) >= wanted
+    return next(filter(enough, range(1, processes + 1)), 1)

@@ -1,5 +1,6 @@
 """Data on the device and compiled programs, shared by all groups of a sweep."""
 
+import dataclasses
 from collections.abc import Callable, Iterable
 
 import jax
@@ -7,11 +8,19 @@ import numpy as np
 
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import settings
+from jaxtweaks.config.build import rule_of
 from jaxtweaks.sweep import devices, memory
 from jaxtweaks.sweep.compiled import GroupProgram
 from jaxtweaks.sweep.group import training_work
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
+
+# What loading does not read: traced fields, and how images are standardised on the device.
+_AFTER_LOADING = {
+    field.name: field.default
+    for field in dataclasses.fields(settings.Data)
+    if rule_of(field).kind == 'traced' or field.name in ('standardise', 'scale')
+}
 
 
 class Machine:
@@ -25,7 +34,8 @@ class Machine:
         self._programs: dict[tuple, GroupProgram] = {}
 
     def dataset(self, config: settings.Data) -> data_lib.Dataset:
-        """The data set of a setting."""
+        """The data set of a setting; the same for all that differ only in what is done with it."""
+        config = dataclasses.replace(config, **_AFTER_LOADING)
         if config not in self._datasets:
             self._datasets[config] = self._load(config)
         return self._datasets[config]
@@ -39,7 +49,7 @@ class Machine:
 
     def compiled(self, group: Group) -> GroupProgram:
         """The program of a group."""
-        key = _program_of(group)
+        key = group.program
         if key not in self._programs:
             dataset = self.dataset(group.static.data)
             program = Program(group.static, len(dataset.training), len(dataset.classes))
@@ -48,7 +58,7 @@ class Machine:
 
     def keep_only(self, groups: Iterable[Group]) -> None:
         """Drops the programs that none of the groups needs."""
-        needed = {_program_of(group) for group in groups}
+        needed = {group.program for group in groups}
         self._programs = {key: self._programs[key] for key in self._programs.keys() & needed}
 
     def probe(self, group: Group) -> memory.Probe:
@@ -59,10 +69,6 @@ class Machine:
         """Images to be trained in the whole group, evaluation included."""
         data = self.data(group.static.data)
         return training_work(self.compiled(group).program, data) * len(group.runs)
-
-
-def _program_of(group: Group) -> tuple:
-    return group.static, group.size, group.batching
 
 
 def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:

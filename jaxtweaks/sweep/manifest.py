@@ -3,7 +3,7 @@
 Without it no result could be told apart from those of another group size, so it is kept twice.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxtweaks.errors import UserError
@@ -71,18 +71,26 @@ def add_round(workdir: Workdir, number: int, sweep: Sweep) -> None:
         write(workdir, content | {'rounds': [*later, sweep]})
 
 
-def regroup(workdir: Workdir, groups: Sequence[Group], event: dict[str, Any]) -> None:
-    """Puts other groups in the place of those of the manifest.
+def regroup(
+    workdir: Workdir, replaced: Mapping[str, Sequence[Group]], event: dict[str, Any]
+) -> None:
+    """Puts other groups in the place of some of those of the manifest.
 
     Args:
       workdir: with a manifest.
-      groups: all groups of the sweep from now on.
+      replaced: what is in the place of a group from now on, by its id. Those that another process
+        has replaced before stay as they are.
       event: what happened, for the record of this launch, under 'regrouped'.
     """
     content = workdir.read_json(NAME)
-    launch = content['launches'][-1]
+    launches = content['launches']
+    launch = next((one for one in launches if one.get('started') == workdir.started), launches[-1])
     launch['regrouped'] = [*launch.get('regrouped', []), event]
-    write(workdir, content | {'groups': describe_groups(groups)})
+    groups = []
+    for one in content['groups']:
+        new = replaced.get(one['id'])
+        groups += [one] if new is None else describe_groups(new)
+    write(workdir, content | {'groups': groups})
 
 
 def _checked(workdir: Workdir, name: str) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.build import to_dict
@@ -68,10 +68,15 @@ class Group:
     stage: int = 0
     leaves: bool = False
 
-    @property
+    @functools.cached_property
     def static(self) -> Setting:
         """What is compiled in."""
         return trace.split(self.runs[0].setting, self.off)[0]
+
+    @property
+    def program(self) -> tuple[Setting, int, str]:
+        """What groups that are trained by the same executables have in common."""
+        return self.static, self.size, self.batching
 
     @functools.cached_property
     def id(self) -> str:
@@ -91,6 +96,11 @@ def halved(group: Group) -> list[Group]:
     size = math.ceil(group.size / 2)
     halves = into_groups(group.runs, size, group.batching, group.off, group.shares)
     return [dataclasses.replace(one, stage=group.stage, leaves=group.leaves) for one in halves]
+
+
+def replaced(groups: Iterable[Group], new: Mapping[str, Sequence[Group]]) -> list[Group]:
+    """The groups, with others in the place of those whose ids `new` has."""
+    return [one for group in groups for one in new.get(group.id, [group])]
 
 
 def all_runs(base: Setting, points: Sequence[Point], seeds: Iterable[int]) -> list[Run]:

@@ -1,5 +1,6 @@
 """Carries a plan out: trains every group that has no result yet."""
 
+import math
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +12,7 @@ from jaxtweaks.sweep.claims import turn
 from jaxtweaks.sweep.compaction import Stages
 from jaxtweaks.sweep.group import Execution, train_group
 from jaxtweaks.sweep.machine import Machine
-from jaxtweaks.sweep.plan import Group, halved
+from jaxtweaks.sweep.plan import Group, halved, replaced
 from jaxtweaks.sweep.progress import Reporter
 from jaxtweaks.sweep.waiting import hand_out, unfinished
 from jaxtweaks.sweep.workdir import Workdir
@@ -67,28 +68,33 @@ def run_groups(
 
 
 class _Part(NamedTuple):
-    """A part of the training of all groups.
+    """A part of the training of all groups: each is trained until it waits for others.
 
     Attributes:
       until: the epoch of the stage at its end; None for the last part.
       first: of this launch.
+      stages: all of them.
     """
 
     until: int | None
     first: bool
+    stages: Stages
+
+    def until_of(self, group: Group) -> int | None:
+        """The epoch at which a group waits; None if it does not."""
+        if self.until is None:
+            return None
+        return compaction.next_stage(group, self.stages, self.until)
 
 
 def _to_come(stages: Stages, waiting: Sequence[Group], workdir: Workdir) -> list[_Part]:
     """What is left to do, cut at the stages at which groups wait for one another."""
-    programs = [_program(group) for group in waiting]
+    programs = [group.program for group in waiting]
     fewer = not workdir.shared and len(set(programs)) < len(programs)
-    passed = max((group.stage for group in waiting), default=0)
-    wait = [epoch for epoch in stages.epochs if epoch > passed and (stages.compared or fewer)]
-    return [_Part(until, i == 0) for i, until in enumerate([*wait, None])]
-
-
-def _program(group: Group) -> tuple:
-    return group.static, group.size, group.batching
+    ahead = [compaction.next_stage(group, stages) for group in waiting]
+    first = min((epoch for epoch in ahead if epoch), default=math.inf)
+    wait = [epoch for epoch in stages.epochs if epoch >= first and (stages.compared or fewer)]
+    return [_Part(until, i == 0, stages) for i, until in enumerate([*wait, None])]
 
 
 def _train(
@@ -112,10 +118,13 @@ def _train(
         handed = hand_out(waiting, workdir, asked_to_stop, elsewhere)
     else:
         handed = ((one, waiting) for one in waiting if not workdir.has_result(one))
+    places, loaded = _places(groups), None
     with closing(handed):
         for group, left_over in handed:
-            machine.keep_only(left_over)
-            reporter.group(_place(group, groups))
+            if group.program != loaded:  # not for each group: there may be thousands
+                machine.keep_only(left_over)
+                loaded = group.program
+            reporter.group(places[group.id])
             try:
                 _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part)
             except Exception as error:  # see `memory.is_exhausted`
@@ -140,28 +149,26 @@ def _halve(
     The others of its program that wait would not fit either, and are halved too. Several processes
     that share the work each find out for themselves, and make the same halves.
     """
-    too_large = [one for one in waiting if _program(one) == _program(group)]
-
-    def with_halves(old: Sequence[Group]) -> list[Group]:
-        return [new for one in old for new in (halved(one) if one in too_large else [one])]
-
-    new = with_halves(groups)
-    event = {'too_large': [one.id for one in too_large], 'reason': lacking}
+    too_large = [one for one in waiting if one.program == group.program]
+    new = {one.id: halved(one) for one in too_large}
+    event = {'too_large': list(new), 'reason': lacking}
     with turn(workdir.claims, 'plan'):
         manifest.regroup(workdir, new, event)
     for one in too_large:  # a state of so many runs is of no use to fewer
         files.remove_generations(workdir.checkpoint_path(one))
-    return new, with_halves(waiting)
+    return replaced(groups, new), replaced(waiting, new)
 
 
-def _place(group: Group, groups: Sequence[Group]) -> str:
-    """Which group of how many, and if there is more than one program, of which."""
-    words = f'group {groups.index(group) + 1}/{len(groups)}'
-    programs = list(dict.fromkeys(map(_program, groups)))
+def _places(groups: Sequence[Group]) -> dict[str, str]:
+    """By id, which group of how many, and if there is more than one program, of which."""
+    programs: dict[tuple, int] = {}
+    for group in groups:
+        programs.setdefault(group.program, len(programs) + 1)
+    words = {one.id: f'group {i}/{len(groups)}' for i, one in enumerate(groups, 1)}
     if len(programs) in (1, len(groups)):
         return words
-    program = programs.index(_program(group)) + 1
-    return f'program {program}/{len(programs)}, {words}'
+    program = lambda group: f'program {programs[group.program]}/{len(programs)}'
+    return {group.id: f'{program(group)}, {words[group.id]}' for group in groups}
 
 
 def _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part) -> None:
@@ -174,7 +181,7 @@ def _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part
         execution,
         asked_to_stop,
         reporter,
-        part.until,
+        part.until_of(group),
         counted=not part.first,
     )
     if result is None:  # it waits for the others

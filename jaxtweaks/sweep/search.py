@@ -18,11 +18,12 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.config import trace
+from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.fields import plain
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.errors import UserError
 from jaxtweaks.sweep.compaction import Standing
-from jaxtweaks.sweep.expand import Point, Sweep, points
+from jaxtweaks.sweep.expand import Point, expand, points
 
 DROPPED = 'dropped_after'  # the final metric: the epoch after which a run was dropped, or 0
 
@@ -121,11 +122,12 @@ def share_of_epochs(search: Search, settings: int, epochs: int) -> float:
     return total / (settings * epochs)
 
 
-def closer(search: Search, swept: Sequence[Point], best: Point, number: int) -> Sweep:
+def closer(search: Search, swept: Sequence[Point], best: Point, number: int) -> list[Point]:
     """The next round: settings around the best one.
 
     Positive numbers that are not whole are drawn anew, their logarithms uniform in a range around
-    the best of `search.zoom` of the width there was; all else is as in the best setting.
+    the best of `search.zoom` of the width there was, cut off where the field ends; all else is as
+    in the best setting.
 
     Args:
       search: how many, and how near.
@@ -138,10 +140,41 @@ def closer(search: Search, swept: Sequence[Point], best: Point, number: int) -> 
     for name, (low, high) in _ranges(swept).items():
         half = search.zoom * math.log(high / low) / 2
         drawn = best[name] * np.exp(rng.uniform(-half, half, search.samples))
-        highest = trace.FIELDS[name][1].high
         for point, value in zip(found, drawn, strict=True):
-            point[name] = float(f'{min(value, highest or value):.4g}')  # 0 stays 0
-    return points(*found)
+            point[name] = _within(name, float(f'{value:.4g}'))  # 0 stays 0
+    return found
+
+
+def possible(base: Setting, known: Sequence[Point], drawn: Sequence[Point]) -> list[Point]:
+    """Those of the settings drawn for a round that are new and can be trained.
+
+    Args:
+      base: what the sweep starts from.
+      known: the settings of all rounds before.
+      drawn: see `closer`.
+    """
+    there = {frozenset(point.items()) for point in known}
+    new = [point for point in drawn if frozenset(point.items()) not in there]
+    before = [trace.replace(base, point) for point in known]
+    allowed = lambda some: _are_allowed(base, before, some)
+    return new if allowed(new) else [point for point in new if allowed([point])]
+
+
+def _are_allowed(base: Setting, before: Sequence[Setting], new: Sequence[Point]) -> bool:
+    """Whether all fields have values they allow, and go together with those there were."""
+    try:
+        checked = [expand(points(point))[0] for point in new]
+        check_settings([*before, *(trace.replace(base, point) for point in checked)])
+    except UserError:
+        return False
+    return True
+
+
+def _within(name: str, value: float) -> float:
+    """The value, or the bound of the field that it is beyond."""
+    rule = trace.FIELDS[name][1]
+    value = value if rule.low is None else max(value, rule.low)
+    return value if rule.high is None else min(value, rule.high)
 
 
 def _ranges(swept: Sequence[Point]) -> dict[str, tuple[float, float]]:

@@ -97,7 +97,7 @@ class Training:
 
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
         """See `Method`."""
-        programs = len({(group.static, group.size, group.batching) for group in groups})
+        programs = len({group.program for group in groups})
         return f'{programs} programs × {len(runs) / programs:g} runs'
 
     def carry_out(

@@ -12,11 +12,12 @@ from jaxtweaks.sweep.workdir import Workdir
 def unfinished(
     groups: Sequence[Group], workdir: Workdir, notify: Callable[[str], None]
 ) -> list[Group]:
-    """The groups without a good result; `notify` is told in a sentence of each damaged one."""
-    found = [group for group in groups if workdir.load_result(group, notify) is None]
-    for group in found:
-        workdir.discard_result(group)  # so that a result that is there is a good one
-    return found
+    """The groups without a good result; `notify` is told in a sentence of each damaged one.
+
+    Those are deleted, so that a result that is there is a good one.
+    """
+    load = lambda group: workdir.load_result(group, notify, discard=True)
+    return [group for group in groups if load(group) is None]
 
 
 def hand_out(

@@ -5,6 +5,7 @@ import fcntl
 import hashlib
 import json
 import os
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ class Workdir:
     def __init__(self, path: Path):
         """`path` need not exist; nothing is written before `lock`."""
         self.path = path
+        self.started = time.time()  # by which the manifest tells the launches apart
         self.claims: claims.Claims = claims.Alone()
         self._lock: int | None = None
 
@@ -46,7 +48,7 @@ class Workdir:
             who is at work on what; see `claims.Shared`.
 
         Raises:
-          UserError: another process is at work in it, or it cannot be written.
+          UserError: another process is at work in it, or it cannot be written or locked.
         """
         shared = patience is not None
         try:
@@ -59,12 +61,19 @@ class Workdir:
         try:
             fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except OSError as error:
-            # Some file systems that hosts share have no such locks, and claims do without.
-            if not shared or error.errno == errno.EWOULDBLOCK:
+            if error.errno == errno.EWOULDBLOCK:
                 os.close(handle)
                 raise UserError(
                     f'{self.path}: another process is at work here; wait for it, give --processes '
                     'to all that shall share the work, or choose another --workdir'
+                ) from None
+            # Some file systems that hosts share have no such locks, and claims do without.
+            if not shared:
+                os.close(handle)
+                raise UserError(
+                    f'{self.path}: cannot be locked ({error.strerror}), so another process could '
+                    'be at work here unnoticed; choose a --workdir on another file system, or give '
+                    '--processes=2, which needs no locks (one process may come alone)'
                 ) from None
         self._lock = handle
         if shared:
@@ -120,20 +129,26 @@ class Workdir:
         """The ids of all groups that have a file of what they found."""
         return {path.stem for path in (self.path / 'results').glob('*.result')}
 
-    def discard_result(self, group: Group) -> None:
-        """Deletes what a group found, if there is anything."""
-        self._result_path(group).unlink(missing_ok=True)
+    def load_result(
+        self, group: Group, notify: Any, *, discard: bool = False
+    ) -> dict[str, Any] | None:
+        """What a group found; None if it is not finished or the file is damaged.
 
-    def load_result(self, group: Group, notify: Any) -> dict[str, Any] | None:
-        """What a group found; None if it is not finished or the file is damaged."""
+        Args:
+          group: whose result.
+          notify: is told in a sentence if the file is damaged.
+          discard: delete it then. At once: later it may be a good one, of another process.
+        """
+        path = self._result_path(group)
         try:
-            tree = files.load_tree(self._result_path(group))
+            return files.load_tree(path)
         except FileNotFoundError:
             return None
         except files.DamagedFile as damage:
+            if discard:
+                path.unlink(missing_ok=True)
             notify(f'{damage}; its runs are trained again')
             return None
-        return tree
 
     def save_summary(self, tree: dict[str, Any]) -> None:
         """Writes what results say of their data, see `data.summary`."""

@@ -1,5 +1,6 @@
 """Runs that are done leave their groups, and no bit of any run depends on it."""
 
+import dataclasses
 import inspect
 import io
 
@@ -127,6 +128,15 @@ def test_those_who_stopped_or_diverged_leave_and_change_no_bit(tmp_path, machine
     assert not list((tmp_path / 'compacted' / 'checkpoints').iterdir())
 
 
+def test_a_group_waits_at_the_stages_it_has_not_passed():
+    (group,) = into_groups(all_runs(BASE, [{}], [0]), 1, 'map', frozenset())
+    at = lambda stage, leaves=False: dataclasses.replace(group, stage=stage, leaves=leaves)
+    next_of = lambda *args: compaction.next_stage(args[0], RUNGS, *args[1:])
+    assert [next_of(at(stage)) for stage in (0, 2, 5)] == [2, 5, None]
+    assert [next_of(at(0), since) for since in (2, 3, 6)] == [2, 5, None]
+    assert next_of(at(2, leaves=True)) is None
+
+
 def test_when_to_look_for_runs_that_are_done():
     groups = into_groups(all_runs(trace.replace(BASE, PATIENCE), [{}], [0]), 1, 'map', frozenset())
     assert Done.among(groups).epochs == (3, 5, 6, 8, 9, 11)  # eighths of 12, from 3 on
@@ -229,9 +239,8 @@ def test_killed_while_runs_are_put_together_anew(call, number, whole, machine, t
     assert_bitwise(sweep.found(), whole[1][1])
 
 
-@pytest.mark.parametrize('chunks', [1, 3, 9, 17, 33, 50])
-def test_interrupted_between_rungs_and_resumed(chunks, whole, machine, tmp_path, monkeypatch):
-    sweep = Sweep(tmp_path, machine, NO_RUNG)
+def interrupt(sweep, stages, chunks, monkeypatch):
+    """Runs until a signal comes after so many chunks of a step each."""
     came = 0
 
     class Asked:
@@ -246,11 +255,30 @@ def test_interrupted_between_rungs_and_resumed(chunks, whole, machine, tmp_path,
         def __exit__(self, *exception):
             return None
 
-    monkeypatch.setattr(runner, 'stop_on_signal', Asked)
-    with pytest.raises(Interrupted):
-        sweep.run(RUNGS, chunk_seconds=1e-9)
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, 'stop_on_signal', Asked)
+        with pytest.raises(Interrupted):
+            sweep.run(stages, chunk_seconds=1e-9)
+
+
+@pytest.mark.parametrize('chunks', [1, 3, 9, 17, 33, 50])
+def test_interrupted_between_rungs_and_resumed(chunks, whole, machine, tmp_path, monkeypatch):
+    sweep = Sweep(tmp_path, machine, NO_RUNG)
+    interrupt(sweep, RUNGS, chunks, monkeypatch)
     sweep.resume(RUNGS)
     assert_bitwise(sweep.found(), whole[1][1])
+
+
+def test_interrupted_after_a_rung_at_which_nobody_left(whole, machine, tmp_path, monkeypatch):
+    rungs = Rungs(RUNGS.epochs, keep=1 / 3)  # one setting goes on after the first
+    sweep = Sweep(tmp_path, machine, NO_RUNG)
+    interrupt(sweep, rungs, (8 * 2 // SIZE + 3 + 1) * STEPS, monkeypatch)  # an epoch after the last
+    sweep.resume(rungs)
+    on = {run.id for group in sweep.groups if not group.leaves for run in group.runs}
+    assert len(on) == 2
+    assert_bitwise({run: sweep.found()[run] for run in on}, {run: whole[0][1][run] for run in on})
+    launch = manifest.read(sweep.workdir, pytest.fail)['launches'][-1]
+    assert [(one['stage'], len(one['left'])) for one in launch['regrouped']] == [(2, 6), (5, 0)]
 
 
 def test_a_state_damaged_at_a_rung_is_named_and_trained_again(whole, machine, tmp_path):
@@ -282,6 +310,24 @@ def test_a_lost_state_is_trained_again_to_the_same_bits(whole, machine, tmp_path
         path.unlink()
     sweep.resume(RUNGS)
     assert_bitwise(sweep.found(), whole[1][1])
+
+
+def test_what_is_left_of_one_round_takes_no_rung_from_the_next(whole, machine, tmp_path):
+    """The result of one that had passed all rungs is lost when the next round begins."""
+    (_, plain), _ = whole
+    sweep = Sweep(tmp_path, machine, NO_RUNG)
+    passed = dataclasses.replace(sweep.groups[0], stage=5)
+    sweep.groups = [passed, *sweep.groups[1:]]
+    sweep.launch()
+    sweep.run(RUNGS)
+    assert sweep.groups[0] == passed
+    assert sorted((group.stage, group.leaves, len(group.runs)) for group in sweep.groups[1:]) == [
+        (2, True, 2),  # of three settings one goes on
+        (2, True, 2),
+        (5, False, 2),
+    ]
+    on = {run.id for group in sweep.groups if not group.leaves for run in group.runs}
+    assert_bitwise({run: plain[run] for run in on}, {run: sweep.found()[run] for run in on})
 
 
 def experiment(**changes):
@@ -378,6 +424,36 @@ def test_a_round_can_be_added(searched, tmp_path):
     second, _ = carried_out(tmp_path, experiment(search={'rounds': 2, 'samples': 3}))
     assert len(second.measured.settings) == 7
     np.testing.assert_array_equal(second.measured.final('validation_loss')[:4], before)
+
+
+def test_settings_that_are_drawn_again_or_cannot_be_are_left_out(tmp_path):
+    """The best has the highest share there is, and what is drawn above it is cut off to be it."""
+    asked = experiment(
+        sweep=grid('data.share', 0.02, 1.0), optim={'name': 'adam', 'learning_rate': 0.03},
+        search={'rounds': 2, 'samples': 4, 'rungs': (3,), 'keep': 0.5}, seeds=1,
+    )  # fmt: skip
+    answer, said = carried_out(tmp_path, asked)
+    shares = [setting['data.share'] for setting in answer.measured.settings]
+    assert len(set(shares)) == len(shares) == 5
+    assert min(shares[2:]) > 0.5
+    assert '1 of 4 settings around the best are there already' in said
+
+
+def test_a_search_that_another_process_has_ended_is_reported_once(tmp_path, monkeypatch):
+    """The other one does all that is left while this one is between two rounds."""
+    asked, goes_on, others = experiment(search={'rounds': 2, 'samples': 2}), laboratory._goes_on, []
+
+    def slow(*args):
+        if not others:
+            others.append(None)
+            others[0] = carried_out(tmp_path, asked, processes=2)
+        return goes_on(*args)
+
+    monkeypatch.setattr(laboratory, '_goes_on', slow)
+    answer, said = carried_out(tmp_path, asked, processes=2)
+    assert others[0][0].choice is not None
+    assert answer is None
+    assert 'another process has written the report' in said
 
 
 def test_rounds_that_a_config_gives_are_trained(tmp_path):

@@ -56,3 +56,26 @@ def test_event_files_hold_the_curves(tmp_path):
     for folder in folders:
         (file,) = (tmp_path / folder).iterdir()
         assert b'validation_loss' in file.read_bytes()
+
+
+def test_event_files_stay_as_they_were_if_new_ones_cannot_be_written(tmp_path, monkeypatch):
+    tensorboardX = pytest.importorskip('tensorboardX')
+    folder = tmp_path / 'tensorboard'
+    export.write_tensorboard(folder, RUNS, CURVES)
+    (folder / 'mine').mkdir()
+    content = lambda: {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
+    before, written = content(), []
+    add_scalar = tensorboardX.SummaryWriter.add_scalar
+
+    def full(*args):
+        written.append(args)
+        if len(written) == 5:  # in the third of four runs
+            raise OSError(28, 'No space left on device')
+        return add_scalar(*args)
+
+    monkeypatch.setattr(tensorboardX.SummaryWriter, 'add_scalar', full)
+    with pytest.raises(OSError, match='No space'):
+        export.write_tensorboard(folder, RUNS, CURVES)
+    assert content() == before
+    assert [path.name for path in tmp_path.iterdir()] == ['tensorboard']
+    assert (folder / 'mine').is_dir()

@@ -60,6 +60,27 @@ def test_every_process_has_a_group_unless_the_user_sets_the_size():
     assert cut(100, size=4) == [(3, 3), (3, 3)]
 
 
+@pytest.mark.parametrize('devices', [1, 2])
+def test_there_are_as_many_groups_as_processes_if_there_are_as_many_runs(devices, monkeypatch):
+    monkeypatch.setattr(layout.devices, 'count', lambda: devices)
+    for counts in ([5], [9, 1], [1, 1, 9], [12, 7]):
+        rates = [{'train.batch_size': 8 + k} for k in range(len(counts))]
+        runs = [
+            run
+            for point, count in zip(rates, counts, strict=True)
+            for run in all_runs(Setting(), [point], range(count))
+        ]
+        for processes in range(1, sum(counts) + 3):
+            groups, _ = layout.make_groups(
+                runs, Execution(batching='map'), Machine(1.0), frozenset(), print, processes
+            )
+            most = sum(-(-count // devices) for count in counts)
+            assert len(groups) >= min(processes, most), (counts, processes)
+            assert sorted(run.id for group in groups for run in group.runs) == sorted(
+                run.id for run in runs
+            )
+
+
 @pytest.mark.parametrize(('way', 'most'), [('map', 32), ('vmap_pallas', 128), ('vmap_matmul', 128)])
 def test_an_accelerator_trains_many(way, most, monkeypatch):
     monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')

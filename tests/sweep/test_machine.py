@@ -1,5 +1,7 @@
 """Data on the device: everything of the data set, standardised and scaled as the config says."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -44,3 +46,31 @@ def test_raw_data_stay_as_they_are():
     found, dataset = on_device(name='circles', standardise='none')
     inputs = (dataset.training.images - found.mean) * found.inverse_deviation
     np.testing.assert_array_equal(inputs, dataset.training.images)
+
+
+def test_a_data_set_is_loaded_once_for_all_that_is_done_with_it():
+    """Every field says which it is: one that is added must be told apart here too."""
+    loaded = []
+
+    def load(config):
+        loaded.append(config)
+        return data_lib.load(config)
+
+    machine = Machine(load)
+    config = settings.Data(**SIZES, name='digits')
+    dataset = machine.dataset(config)
+    after = {
+        'share': 0.5, 'bootstrap': 0.5, 'label_noise': 0.5, 'scale': 0.1, 'standardise': 'unit',
+    }  # fmt: skip
+    for name, value in after.items():
+        assert machine.dataset(dataclasses.replace(config, **{name: value})) is dataset
+    assert machine.dataset(dataclasses.replace(config, share=None)) is dataset  # static part
+    assert len(loaded) == 1
+    before = {
+        'name': 'circles', 'dir': 'x', 'download': False, 'fallback': 'none', 'train_size': 51,
+        'validation_size': 21, 'test_size': 31, 'split_seed': 1,
+    }  # fmt: skip
+    for number, (name, value) in enumerate(before.items(), 2):
+        machine.dataset(dataclasses.replace(config, **{name: value}))
+        assert len(loaded) == number
+    assert after.keys() | before.keys() == {one.name for one in dataclasses.fields(settings.Data)}

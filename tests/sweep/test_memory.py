@@ -1,19 +1,24 @@
 """A group too large for the memory is halved; what was finished stays, and the record says so."""
 
 import json
+import os
 import shutil
 
 import jax
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from small_setting import SMALL
 
 from benchmarks.faults import tiny
-from jaxtweaks import app
+from jaxtweaks import app, provenance
+from jaxtweaks import data as data_lib
+from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.sweep import layout, memory
+from jaxtweaks.sweep import compiled, layout, memory
 from jaxtweaks.sweep.compiled import GroupProgram
 from jaxtweaks.sweep.group import Execution
+from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import Group, all_runs, halved
 
 FULL = 'RESOURCE_EXHAUSTED: Out of memory allocating 123456 bytes.\nand a table of them'
@@ -50,6 +55,51 @@ def test_what_lacks_memory():
     assert memory.is_exhausted(jax.errors.JaxRuntimeError(FULL))
     assert not memory.is_exhausted(jax.errors.JaxRuntimeError('INTERNAL: RESOURCES'))
     assert not memory.is_exhausted(ValueError('RESOURCE_EXHAUSTED'))
+
+
+@pytest.fixture
+def needs():
+    """Bytes of a group of so many runs, and how many are trained at once."""
+
+    plain = {'model.batch_norm': 'none', 'dropout.hidden': 0.0, 'optim.name': 'sgd'}
+    setting, kept = trace.replace(SMALL, plain), []  # kept: nothing is compiled twice
+
+    def measure(runs, batching='threads'):
+        at_once, run = [], GroupProgram._run
+
+        def counted(self, function, own, *others):
+            at_once.append(runs // compiled._runs(own))
+            return run(self, function, own, *others)
+
+        all_of_them = tuple(all_runs(setting, [{}], range(runs)))
+        group = Group(all_of_them, runs, batching, trace.off_everywhere([setting]))
+        machine = Machine(lambda config: data_lib.load(config, print))
+        kept.append(machine)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(GroupProgram, '_run', counted)
+            memory.probe(group, machine.compiled(group), machine.data(setting.data), 0.01)
+        return machine.compiled(group).memory(), max(at_once)
+
+    return measure
+
+
+def test_threads_are_counted_that_have_something_to_do(needs, monkeypatch):
+    cores = lambda count: monkeypatch.setattr(provenance, 'cores', lambda: count)
+    cores(2)
+    two, at_once = needs(2)
+    assert at_once == 2
+    cores(64)
+    assert needs(2) == (two, 2)
+    # Twice the states, and what a step needs beside them for each.
+    together, _ = needs(2, 'map')
+    assert together < two < 3 * together
+
+
+def test_as_many_threads_as_there_are_cores_for_this_process(monkeypatch):
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: {3, 5, 7}, raising=False)
+    monkeypatch.setattr(os, 'cpu_count', lambda: 64)
+    assert GroupProgram(None, 'threads')._threads == 3
+    assert 'CPU, 3 cores' in provenance.device()
 
 
 @pytest.mark.parametrize(

@@ -5,13 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 
+from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.errors import UserError
 from jaxtweaks.experiment import build
 from jaxtweaks.sweep.compaction import Standing
 from jaxtweaks.sweep.expand import grid, log_uniform, points, product, rounds
 from jaxtweaks.sweep.plan import all_runs
-from jaxtweaks.sweep.search import Rungs, Search, closer, share_of_epochs
+from jaxtweaks.sweep.search import Rungs, Search, closer, possible, share_of_epochs
 
 RATE = 'optim.learning_rate'
 
@@ -74,8 +75,8 @@ def test_the_share_of_the_epochs_by_hand():
     assert share_of_epochs(Search(), 9, 9) == 1
 
 
-def drawn(sweep, field):
-    return np.array([dict(point)[field] for point in sweep[1:]])
+def drawn(found, field):
+    return np.array([point[field] for point in found])
 
 
 def test_the_next_round_is_drawn_around_the_best():
@@ -89,7 +90,7 @@ def test_the_next_round_is_drawn_around_the_best():
     assert exponents.min() == pytest.approx(-3.5, abs=0.01)
     assert exponents.max() == pytest.approx(-2.5, abs=0.01)
     assert exponents.mean() == pytest.approx(-3, abs=0.05)
-    assert {dict(point)['model.activation'] for point in found[1:]} == {'tanh'}
+    assert set(drawn(found, 'model.activation')) == {'tanh'}
 
 
 def test_what_is_0_whole_or_a_word_in_the_best_setting_stays():
@@ -106,6 +107,30 @@ def test_the_next_round_stays_within_what_a_field_allows():
     swept = [{'dropout.hidden': rate} for rate in (0.1, 0.9)]
     found = closer(Search(samples=50, zoom=1.0), swept, swept[1], 2)
     assert drawn(found, 'dropout.hidden').max() == 1.0
+
+
+def test_bounds_hold_after_rounding(monkeypatch):
+    rule = dataclasses.replace(trace.FIELDS['dropout.hidden'][1], low=0.12346, high=0.87654)
+    monkeypatch.setitem(trace.FIELDS.maps[-1], 'dropout.hidden', (float, rule))
+    swept = [{'dropout.hidden': rate} for rate in (0.2, 0.8)]
+    for best, bound in zip(swept, (rule.low, rule.high), strict=True):
+        found = drawn(closer(Search(samples=50, zoom=1.0), swept, best, 2), 'dropout.hidden')
+        assert bound in found
+        assert all(map(rule.admits, found))
+
+
+def test_only_settings_that_are_new_and_go_together_make_a_round():
+    schedule = {'schedule.name': 'triangular', 'schedule.minimum': 0.01}
+    base = trace.replace(Setting(), schedule)
+    known = [{RATE: rate, 'optim.name': name} for rate in (0.1, 0.02) for name in ('sgd', 'adam')]
+    low, there, new = ({RATE: rate, 'optim.name': 'sgd'} for rate in (0.005, 0.1, 0.05))
+    assert possible(base, known, [low, there, new]) == [new]
+    assert possible(base, known, [there, new]) == [new]
+    assert possible(base, known, [there]) == []
+    # Nothing reads β₂ in the new setting, but others do.
+    base = trace.replace(base, {'optim.beta2': 0.9})
+    assert possible(base, known, [low, new]) == [new]
+    assert possible(base, known, [{RATE: -1.0, 'optim.name': 'sgd'}]) == []
 
 
 def config(**search):

@@ -8,7 +8,12 @@ import time
 
 import pytest
 
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.sweep import manifest, runner
 from jaxtweaks.sweep.claims import POLL_SECONDS, Alone, Shared, turn
+from jaxtweaks.sweep.plan import all_runs, halved, into_groups
+from jaxtweaks.sweep.waiting import unfinished
+from jaxtweaks.sweep.workdir import Workdir, describe_groups
 
 PATIENCE = 1.0
 
@@ -108,6 +113,58 @@ def test_alone_everything_is_free():
     with turn(alone, 'a'):
         alone.note('a', 'written')
     assert alone.notes('a', alone.taken('a')) == []
+
+
+def test_what_another_process_saves_while_one_looks_is_kept(tmp_path):
+    """The first group is finished by another process after one saw that it was not."""
+    workdir, told = Workdir(tmp_path), []
+    groups = into_groups(all_runs(Setting(), [{}], range(2)), 1, 'map', frozenset())
+    first, damaged = groups
+    workdir.save_result(damaged, {'x': 1})
+    (path,) = (tmp_path / 'results').iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+
+    def notify(text):
+        told.append(text)
+        Workdir(tmp_path).save_result(first, {'x': 2})
+
+    assert unfinished(groups, workdir, notify) == groups
+    assert workdir.load_result(first, pytest.fail)['x'] == 2
+    assert not workdir.has_result(damaged)
+    assert len(told) == 1
+
+
+def test_a_damaged_result_is_deleted_only_by_who_trains_it_again(tmp_path):
+    workdir = Workdir(tmp_path)
+    (group,) = into_groups(all_runs(Setting(), [{}], [0]), 1, 'map', frozenset())
+    workdir.save_result(group, {'x': 1})
+    (path,) = (tmp_path / 'results').iterdir()
+    path.write_bytes(b'x')
+    assert workdir.load_result(group, lambda text: None) is None
+    assert workdir.has_result(group)
+
+
+def test_two_that_halve_different_programs_keep_the_halves_of_both(tmp_path):
+    runs = all_runs(Setting(), [{}], range(8))
+    groups = [
+        *into_groups(runs[:4], 4, 'map', frozenset()),
+        *into_groups(runs[4:], 4, 'vmap_loop', frozenset()),
+    ]
+    one, two = Workdir(tmp_path), Workdir(tmp_path)
+    launches = [{'started': one.started}, {'started': two.started}]
+    manifest.write(one, {'launches': launches, 'groups': describe_groups(groups)})
+    for workdir, group in ((one, groups[0]), (two, groups[1])):
+        runner._halve(group, groups, groups, 'no room', workdir)
+    found = two.read_json(manifest.NAME)
+    halves = [half.id for group in groups for half in halved(group)]
+    assert [group['id'] for group in found['groups']] == halves
+    events = [[event['too_large'] for event in launch['regrouped']] for launch in found['launches']]
+    assert events == [[[group.id]] for group in groups]
+    # One that halves what another has halved before notes only that.
+    runner._halve(groups[0], groups, groups, 'no room', two)
+    found = two.read_json(manifest.NAME)
+    assert [group['id'] for group in found['groups']] == halves
+    assert [len(launch['regrouped']) for launch in found['launches']] == [1, 2]
 
 
 RACE = """
