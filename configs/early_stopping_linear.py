@@ -9,7 +9,8 @@ Bengio and Courville 2016, §7.8, equation 7.45). So the path of training, by no
 loss, is laid over the ends that the penalties lead to, and each of these is compared with the
 network stopped after the epochs that belong to it.
 
-Choices of this project: CIFAR-10, 2,000 images (`quick`: 1,000), rate 1e-3, batch 50, 100 epochs;
+Choices of this project: CIFAR-10, 2,000 images (`quick`: 1,000), and as many to validate and to test
+on, since all are looked at after each of many epochs; rate 1e-3, batch 50, 100 epochs;
 "acts like" is read as a validation loss within 0.05.
 
 Expected (quick, CIFAR-10 (JPEG q75), 6 seeds, 1 minute on two CPU cores): the path of training
@@ -29,7 +30,8 @@ def get_config(size=None):
     config = common.start('early_stopping_linear', size)
     config.question = 'Does stopping early act like an L2 penalty on a linear model?'
     config.document = 'GENERAL, early stopping'
-    config.data.train_size, config.data.validation_size = 2_000, 5_000
+    config.data.train_size = config.train.train_eval_size = 2_000
+    config.data.validation_size = config.data.test_size = 2_000
     config.model.name, config.model.hidden = 'mlp', ()
     config.init.scheme, config.init.sigma = 'sigma', 0.0
     config.optim.name, config.optim.learning_rate = 'sgd', 1e-3
@@ -38,9 +40,7 @@ def get_config(size=None):
     stops = (2, 5, 10, 25)
     if config.size == 'quick':
         config.seeds = 6
-        config.data.train_size, config.data.validation_size = 1_000, 2_000
-        config.data.test_size = 2_000
-        config.train.train_eval_size = 1_000
+        config.data.train_size = config.train.train_eval_size = 1_000
     elif config.size == 'smoke':
         common.smoke(config)
         config.train.epochs, stops = 6, (1, 3)
