@@ -9,9 +9,9 @@ Bengio and Courville 2016, §7.8, equation 7.45). So the path of training, by no
 loss, is laid over the ends that the penalties lead to, and each of these is compared with the
 network stopped after the epochs that belong to it.
 
-Choices of this project: CIFAR-10, 2,000 images (`quick`: 1,000), and as many to validate and to test
-on, since all are looked at after each of many epochs; rate 1e-3, batch 50, 100 epochs;
-"acts like" is read as a validation loss within 0.05.
+Choices of this project: CIFAR-10, 2,000 images to train on (`quick`: 1,000), to validate and to
+test on, since all are looked at after each of many epochs; rate 1e-3, batch 50, 100 epochs; "acts
+like" is read as a validation loss within 0.05.
 
 Expected (quick, CIFAR-10 (JPEG q75), 6 seeds, 1 minute on two CPU cores): the path of training
 leads past where every penalty ends; stopped after 2, 5, 10 and 25 epochs, the validation loss is
