@@ -166,8 +166,10 @@ def _paths_panel(panel: Panel) -> None:
         if (hue, '') not in panel.settings:
             continue
         setting = panel.settings[hue, '']
-        place = np.stack([results.curve(name)[setting] for name in (figure.x, panel.metric)])
-        x, y = place[:, ~results.diverged[setting]].mean(axis=1)
+        x, y = (
+            mean_interval(seeds_of(results, results.curve(name), setting).whole, axis=0)[0]
+            for name in (figure.x, panel.metric)
+        )
         known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
         if known.size:
             axes.plot(x[known], y[known], markevery=[-1], **look)

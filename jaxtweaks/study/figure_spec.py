@@ -116,7 +116,8 @@ def fields_of(figure: Figure) -> tuple[str, ...]:
 def _check_one(figure: Figure, results: Results, recorded: Recorded) -> None:
     curves = figure.kind in ('curves', 'paths')
     metrics = recorded.all_curves if curves else recorded.all_finals
-    for metric in (*figure.metrics, *[figure.x] * (figure.kind == 'paths' and figure.x != '')):
+    against = (figure.x,) if figure.kind == 'paths' and figure.x else ()
+    for metric in (*figure.metrics, *against):
         if metric not in metrics:
             which = f'no {"metric by epoch" if curves else "final metric"}'
             raise UserError(f"{which} '{metric}'; {did_you_mean(metric, metrics)}")

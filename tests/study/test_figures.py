@@ -59,6 +59,13 @@ def test_paths_follow_one_metric_against_another():
     assert axes.get_xlabel() == 'training loss'
 
 
+def test_paths_of_nothing_but_diverged_runs_are_empty():
+    results = sweep(ON_OFF, diverged=[(1, s, 1) for s in range(5)])
+    shown = figure(kind='paths', x='train_loss', metrics=('test_accuracy',), hue='model.batch_norm')
+    axes = draw(shown, results).axes[0]
+    assert len(axes.get_lines()) == 1  # of the other setting
+
+
 def test_a_mark_stands_where_its_settings_stop():
     results = sweep(ON_OFF)
     stops = np.full((2, 5), 8.0)
