@@ -27,16 +27,11 @@ INPUTS = {
     'cnn': ((32, 32, 3), 10),
     'convnet1d': ((264, 1, 1), 462),
 }
-# Layer of VGG-16 with weights: the row of the lecture's table.
-ROWS = dict(
-    enumerate(
-        (
-            *(1_728, 36_864, 73_728, 147_456, 294_912, 589_824, 589_824),
-            *(1_179_648, 2_359_296, 2_359_296, 2_359_296, 2_359_296, 2_359_296),
-            *(102_760_448, 16_777_216, 4_096_000),
-        ),
-        1,
-    )
+# Of the layers of VGG-16 with weights, in order: the lecture's table.
+ROWS = (
+    *(1_728, 36_864, 73_728, 147_456, 294_912, 589_824, 589_824),
+    *(1_179_648, 2_359_296, 2_359_296, 2_359_296, 2_359_296, 2_359_296),
+    *(102_760_448, 16_777_216, 4_096_000),
 )
 
 
@@ -118,7 +113,7 @@ def _cnn():
 
 
 def _vgg():
-    for layer, weights in ROWS.items():
+    for layer, weights in enumerate(ROWS, 1):
         yield _published(
             f'Layer {layer} of VGG-16 has {weights:,} weights.',
             'vgg16',

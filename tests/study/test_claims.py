@@ -8,66 +8,26 @@ import pathlib
 
 import numpy as np
 import pytest
+from claim_cases import (
+    ARMS,
+    LEVEL,
+    NOISE,
+    OPTIMUM,
+    PUBLISHED,
+    SMALLEST,
+    centred,
+    claim,
+    results_of,
+    verdict_on,
+)
 
 from jaxtweaks.config import build
-from jaxtweaks.errors import UserError
 from jaxtweaks.study import claims, statistics
 from jaxtweaks.study.claim import KINDS, Claim
-from jaxtweaks.study.results import LABELS, Results, derived_metrics
 
-# Per-seed noise of mean zero that no two settings share, small beside the effects below.
-NOISE = 0.01 * np.random.default_rng(0).standard_normal((6, 20))
-
-
-def centred(noise):
-    return noise - noise.mean(axis=1, keepdims=True)
-
-
-def results_of(means, n=6, curves=None, diverged=(), extra=None, noise=None):
-    """Results whose settings x = 0, 1, … have these mean test accuracies, over n seeds."""
-    noise = centred(NOISE[: len(means), :n]) if noise is None else noise
-    values = np.asarray(means, float)[:, None] + noise
-    runs = values.shape
-    diverged_at = np.full(runs, -1)
-    for k, s in diverged:
-        diverged_at[k, s] = 7
-        values[k, s] = np.nan
-    curves = {} if curves is None else curves
-    epochs = next(iter(curves.values())).shape[2] if curves else 4
-    settings = tuple({'x': k, **(extra[k] if extra else {})} for k in range(len(means)))
-    return Results(
-        settings=settings,
-        seeds=np.arange(n),
-        epochs=np.arange(1, epochs + 1),
-        curves=curves,
-        finals={'test_accuracy': values, 'train_loss': -values, 'validation_loss': 1 - 2 * values},
-        confusion=np.zeros((*runs, 2, 2), int),
-        chosen_epoch=np.full(runs, 2),
-        diverged_at=diverged_at,
-        classes=('no', 'yes'),
-        label_counts={},
-        data_label='made up',
-        fallback=False,
-    )
-
-
-def claim(kind, **given):
-    given = {'sentence': 'so it is', 'source': 'TEST §1', 'metric': 'test_accuracy', **given}
-    return build.from_dict(Claim, {'kind': kind, **given})
-
-
-def verdict_on(claim, results):
-    (verdict,) = claims.evaluate([claim], results)
-    return verdict
-
-
-ARMS = {'a': {'x': 0}, 'b': {'x': 1}}
 HUMP = [0.1, 0.3, 0.5, 0.3, 0.1]
 SLOPE = [0.1, 0.2, 0.3, 0.4, 0.5]
 DIP = [0.1, 0.3, 0.2, 0.5, 0.6]  # rises on the whole, falls once
-OPTIMUM = {'along': 'x', 'within': [1, 3]}
-LEVEL = {'a': {'x': 0}, 'level': 0.2}
-PUBLISHED = {'a': {'x': 0}, 'published': {'report': 0.5}, 'margin': 0.05}
 
 
 @pytest.mark.parametrize(
@@ -354,21 +314,6 @@ def test_too_few_seeds_are_inconclusive(kind, left):
     json.dumps(verdict.to_dict(), allow_nan=False)
 
 
-SMALLEST = {
-    'greater': ARMS,
-    'less': ARMS,
-    'equivalent': {**ARMS, 'margin': 0.1},
-    'identical': ARMS,
-    'increasing': {'along': 'x'},
-    'decreasing': {'along': 'x'},
-    'optimum': {'along': 'x', 'within': [1, 1]},
-    'peak': {'along': 'x'},
-    'sooner': ARMS,
-    'level': {**LEVEL, 'direction': 'above'},
-    'published': PUBLISHED,
-}
-
-
 def test_divergence_itself_can_be_claimed():
     diverged = [(2, s) for s in range(6)]
     results = results_of([0.1, 0.2, 0.3], diverged=diverged)
@@ -451,71 +396,6 @@ def test_a_side_may_be_pairs_of_values():
     others = {'x + y': ((1, 1), (2, 0))}
     found = verdict_on(claim('greater', a={'x + y': ((0, 0),)}, b=others), results)
     assert found.effect == pytest.approx(0.9 - 0.3)
-
-
-CURVES = (*LABELS, *derived_metrics(LABELS))
-
-
-@pytest.mark.parametrize(
-    ('kind', 'given', 'says'),
-    [
-        ('greater', {'a': {'x': 0}}, "kind 'greater' needs b"),
-        ('greater', {'a': {'x + y': ((0, 9),)}, 'b': {'x': 1}}, "'y' is not swept"),
-        ('greater', {**ARMS, 'along': 'x'}, 'does not read along'),
-        ('greater', {'a': {'x': 9}, 'b': {'x': 1}}, 'no setting has x = 9; valid: 0, 1, 2'),
-        ('greater', {'a': {'y': 9}, 'b': {'x': 1}}, "'y' is not swept"),
-        ('greater', {'a': {'x': [0, 1]}, 'b': {'x': 1}}, 'both select the setting x = 1'),
-        ('greater', {**ARMS, 'where': {'x': 2}}, 'no setting has all of'),
-        ('greater', {**ARMS, 'metric': 'test_acuracy'}, "did you mean 'test_accuracy'"),
-        ('greater', {**ARMS, 'at': 'finale'}, "did you mean 'final'"),
-        ('greater', {**ARMS, 'at': 11}, 'the epochs are 1 to 10'),
-        ('greater', {**ARMS, 'at': 'best_epoch'}, 'would choose on the test set'),
-        *(
-            ('greater', {**ARMS, 'at': 'best_epoch', 'metric': metric}, 'choose on the test set')
-            for metric in ('1-test_accuracy', 'log_test_loss')
-        ),
-        ('equivalent', ARMS, 'needs margin'),
-        ('equivalent', {**ARMS, 'margin': 0.0}, 'margin must be a number > 0'),
-        ('increasing', {}, 'needs along'),
-        ('increasing', {'along': 'z'}, "'z' is not swept"),
-        ('increasing', {'along': 'name'}, "its value 'n0' is not a number"),
-        ('increasing', {'along': 'x', 'where': {'x': 1}}, 'has 1 values here; it needs 2'),
-        ('peak', {'along': 'x', 'where': {'x': [1, 2]}}, 'has 2 values here; it needs 3'),
-        ('optimum', {'along': 'x'}, 'needs within'),
-        ('optimum', {'along': 'x', 'within': [5, 6]}, 'lies no value'),
-        ('optimum', {'along': 'x', 'within': [0, 6]}, 'lies every value'),
-        ('optimum', {'along': 'x', 'within': [2, 1]}, 'the lower end comes first'),
-        ('sooner', {**ARMS, 'metric': 'diverged'}, 'no metric by epoch'),
-        ('level', {'level': 0.1}, 'needs direction'),
-        ('level', {'level': 0.1, 'direction': 'equal'}, 'margin must be'),
-        ('published', {'margin': 0.1}, 'published must be one figure'),
-        ('published', {'margin': 0.1, 'published': {'a': 'high'}}, 'it must be a number'),
-    ],
-)
-def test_a_bad_claim_is_found_before_the_run(kind, given, says):
-    settings = [{'x': k, 'name': f'n{k}'} for k in range(3)]
-    with pytest.raises(UserError, match="claim 'so it is'") as caught:
-        claims.check([claim(kind, **given)], settings, curves=CURVES, epochs=10)
-    assert says in str(caught.value)
-
-
-def test_an_unknown_kind_and_an_unknown_direction_of_a_metric():
-    with pytest.raises(UserError, match="did you mean 'greater'"):
-        claim('greeter')
-    odd = Claim('so it is', 'TEST', 'greeter', 'test_accuracy')
-    with pytest.raises(UserError, match="unknown kind 'greeter'; did you mean 'greater'"):
-        claims.check([odd], [{'x': 0}])
-    with pytest.raises(UserError, match="set goal to 'min' or 'max'"):
-        claims.check(
-            [claim('peak', along='x', metric='sparsity')],
-            [{'x': k} for k in range(3)],
-            finals=['sparsity'],
-        )
-
-
-def test_good_claims_pass_the_check():
-    settings = [{'x': k} for k in range(5)]
-    claims.check([claim(kind, **SMALLEST[kind]) for kind in KINDS], settings, epochs=10)
 
 
 def _simulation():
