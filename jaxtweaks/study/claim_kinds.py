@@ -16,8 +16,9 @@ from jaxtweaks.study.results import Results
 from jaxtweaks.study.statistics import Test
 from jaxtweaks.study.words import field_label, number
 
-# Of a run 0 or 1: Student's t has no business there.
-_TWO_VALUED = ('diverged', 'stopped')
+# Of a run 0 or 1: Student's t has no business there, and sign flips only where the two mirror
+# each other (`claims.check` sees to it).
+TWO_VALUED = ('diverged', 'stopped')
 _WHOLE_EPOCHS = ('stop_epoch', 'dropped_after')
 
 # From numbers by seed, [A, ..., n], to p that it is so and p that the opposite is, both [...].
@@ -316,7 +317,7 @@ def _curve(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray, int,
 
 
 def _test(claim: Claim, rows: np.ndarray, design: str = 'paired', scale: float = 0.0) -> Test:
-    design = 'permutation' if claim.metric in _TWO_VALUED else design
+    design = 'permutation' if claim.metric in TWO_VALUED else design
     grain = 1.0 if claim.metric in _WHOLE_EPOCHS else 0.0
     return Test(design, grain, scale=max(scale, float(np.abs(rows).max(initial=0.0))))
 

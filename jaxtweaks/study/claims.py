@@ -244,6 +244,8 @@ def _check_options(claim: Claim) -> None:
 def _check_metric(
     claim: Claim, curves: tuple[str, ...], finals: tuple[str, ...], epochs: int | None
 ) -> None:
+    if claim.metric in claim_kinds.TWO_VALUED:
+        _check_two_valued(claim)
     if isinstance(claim.at, str) and claim.at not in claim_data.MOMENTS:
         raise UserError(f"at is '{claim.at}'; {did_you_mean(claim.at, claim_data.MOMENTS)}")
     if isinstance(claim.at, int) and not 1 <= claim.at <= (epochs or claim.at):
@@ -261,6 +263,21 @@ def _check_metric(
         )
     if claim.kind in ('optimum', 'peak', 'sooner') or claim.at == 'best_epoch':
         claim_data.falls(claim)
+
+
+def _check_two_valued(claim: Claim) -> None:
+    """Sign flips compare a share of runs with another, or with one half, and with nothing else."""
+    if claim.margin:
+        raise UserError(
+            f"'{claim.metric}' is 0 or 1 of a run, for which there is no test within or beyond a"
+            f" margin; compare two shares with 'greater' or 'less' and no margin"
+        )
+    half = 0.0 if claim.b else 0.5
+    if claim.kind == 'level' and claim.level != half:
+        raise UserError(
+            f"'{claim.metric}' is 0 or 1 of a run, which is tested against {half:g} only, not"
+            f' {claim.level}; give level={half:g}, or compare with another setting'
+        )
 
 
 def _is_of_test(metric: str) -> bool:

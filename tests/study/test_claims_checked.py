@@ -8,6 +8,7 @@ from jaxtweaks.study import claims
 from jaxtweaks.study.claim import KINDS, Claim
 from jaxtweaks.study.results import LABELS, derived_metrics
 
+DIVERGED = {'metric': 'diverged', 'direction': 'above'}
 CURVES = (*LABELS, *derived_metrics(LABELS))
 
 
@@ -43,6 +44,10 @@ CURVES = (*LABELS, *derived_metrics(LABELS))
         ('sooner', {**ARMS, 'metric': 'diverged'}, 'no metric by epoch'),
         ('level', {'level': 0.1}, 'needs direction'),
         ('level', {'level': 0.1, 'direction': 'equal'}, 'margin must be'),
+        ('level', {**DIVERGED, 'level': 0.1}, 'tested against 0.5 only, not 0.1'),
+        ('level', {**DIVERGED, **ARMS, 'level': 0.5}, 'tested against 0 only, not 0.5'),
+        ('greater', {**ARMS, 'metric': 'diverged', 'margin': 0.1}, 'within or beyond a margin'),
+        ('equivalent', {**ARMS, 'metric': 'diverged', 'margin': 0.1}, 'within or beyond a margin'),
         ('published', {'margin': 0.1}, 'published must be one figure'),
         ('published', {'margin': 0.1, 'published': {'a': 'high'}}, 'it must be a number'),
     ],
@@ -71,3 +76,5 @@ def test_an_unknown_kind_and_an_unknown_direction_of_a_metric():
 def test_good_claims_pass_the_check():
     settings = [{'x': k} for k in range(5)]
     claims.check([claim(kind, **SMALLEST[kind]) for kind in KINDS], settings, epochs=10)
+    claims.check([claim('level', **DIVERGED, level=0.5)], settings)
+    claims.check([claim('level', **DIVERGED, **ARMS, level=0.0)], settings)
