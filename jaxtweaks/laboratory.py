@@ -18,7 +18,7 @@ from jaxtweaks.methods import method_of
 from jaxtweaks.study.words import count
 from jaxtweaks.sweep import devices, expand
 from jaxtweaks.sweep import manifest as manifest_lib
-from jaxtweaks.sweep.claims import turn
+from jaxtweaks.sweep.leases import turn
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.progress import for_console
@@ -75,11 +75,11 @@ def run(
         workdir.lock(experiment.execution.patience_seconds if processes > 1 else None)
     try:
         reporter = for_console(console, quiet)
-        reports_before = workdir.claims.taken('report')
+        reports_before = workdir.leases.taken('report')
         while True:
             # The first to come measures, and the others believe it.
             waits = lambda: quiet or notify('another process is making the plan; it is waited for')
-            with turn(workdir.claims, 'plan', waits):
+            with turn(workdir.leases, 'plan', waits):
                 manifest = manifest_lib.read(workdir, notify)
                 if manifest is not None:
                     experiment = experiment.asked.grown(manifest_lib.rounds(manifest))
@@ -93,13 +93,13 @@ def run(
             found = [workdir.load_result(group, reporter.note) for group in groups]
             if not _goes_on(experiment, workdir, found, method, reporter.note):
                 break
-        with turn(workdir.claims, 'report'):
+        with turn(workdir.leases, 'report'):
             digest = answers.config_digest(experiment)
-            if digest in workdir.claims.notes('report', reports_before):
+            if digest in workdir.leases.notes('report', reports_before):
                 console.print('another process has written the report', highlight=False)
                 return None
             answer = answers.write(experiment, workdir, found, method, exports)
-            workdir.claims.note('report', digest)
+            workdir.leases.note('report', digest)
         if not quiet:
             answer.show(console)
         return answer
@@ -187,7 +187,7 @@ def _goes_on(
         )
     if not new:
         return False
-    with turn(workdir.claims, 'plan'):
+    with turn(workdir.leases, 'plan'):
         manifest_lib.add_round(workdir, number, expand.points(*new))
     return True
 

@@ -11,7 +11,7 @@ import time
 import psutil
 import pytest
 
-from jaxtweaks.sweep.claims import Shared
+from jaxtweaks.sweep.leases import Shared
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIG = '''
@@ -94,7 +94,7 @@ def start(command, workdir, count, present=None):
     """
     whole = [*command, f'--workdir={workdir}', f'--processes={count}']
     pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True}
-    barrier = Shared(workdir / 'claims', 30.0)
+    barrier = Shared(workdir / 'leases', 30.0)
     assert barrier.take(['plan'])
     processes = [subprocess.Popen(whole, cwd=ROOT, **pipes) for _ in range(present or count)]
     lock = str(workdir / '.lock')
@@ -107,7 +107,7 @@ def start(command, workdir, count, present=None):
 def owners(workdir):
     """Who has taken each group: process numbers by group id, the last one last."""
     found = {}
-    for path in sorted(workdir.glob('claims/*.*'), key=lambda path: int(path.suffix[1:])):
+    for path in sorted(workdir.glob('leases/*.*'), key=lambda path: int(path.suffix[1:])):
         if path.stem not in ('plan', 'report') and (lines := path.read_text().split()):
             found.setdefault(path.stem, []).append(int(lines[1]))
     return found

@@ -8,9 +8,9 @@ from contextlib import closing, contextmanager
 from typing import NamedTuple
 
 from jaxtweaks.sweep import compaction, files, manifest, memory
-from jaxtweaks.sweep.claims import turn
 from jaxtweaks.sweep.compaction import Stages
 from jaxtweaks.sweep.group import Execution, train_group
+from jaxtweaks.sweep.leases import turn
 from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import Group, halved, replaced
 from jaxtweaks.sweep.progress import Reporter
@@ -152,7 +152,7 @@ def _halve(
     too_large = [one for one in waiting if one.program == group.program]
     new = {one.id: halved(one) for one in too_large}
     event = {'too_large': list(new), 'reason': lacking}
-    with turn(workdir.claims, 'plan'):
+    with turn(workdir.leases, 'plan'):
         manifest.regroup(workdir, new, event)
     for one in too_large:  # a state of so many runs is of no use to fewer
         files.remove_generations(workdir.checkpoint_path(one))

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from jaxtweaks.sweep.claims import POLL_SECONDS
 from jaxtweaks.sweep.group import Interrupted
+from jaxtweaks.sweep.leases import POLL_SECONDS
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.sweep.workdir import Workdir
 
@@ -45,7 +45,7 @@ def hand_out(
     """
     waiting = list(waiting)
     while waiting:
-        name = workdir.claims.take([group.id for group in waiting])
+        name = workdir.leases.take([group.id for group in waiting])
         group = next((one for one in waiting if one.id == name), None)
         if group is None:
             time.sleep(POLL_SECONDS)
@@ -55,7 +55,7 @@ def hand_out(
                     yield group, waiting
                     waiting.remove(group)
             finally:
-                workdir.claims.release(name)
+                workdir.leases.release(name)
         if came := asked_to_stop():  # perhaps while the last figures were computed
             raise Interrupted(came)
         finished = workdir.with_results()  # one look for all: there may be thousands

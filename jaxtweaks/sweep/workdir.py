@@ -12,7 +12,7 @@ from typing import Any
 
 from jaxtweaks import atomic
 from jaxtweaks.errors import UserError
-from jaxtweaks.sweep import claims, files
+from jaxtweaks.sweep import files, leases
 from jaxtweaks.sweep.plan import Group, Run
 
 
@@ -23,7 +23,7 @@ class Workdir:
         """`path` need not exist; nothing is written before `lock`."""
         self.path = path
         self.started = time.time()  # by which the manifest tells the launches apart
-        self.claims: claims.Claims = claims.Alone()
+        self.leases: leases.Leases = leases.Alone()
         self._lock: int | None = None
 
     @property
@@ -34,7 +34,7 @@ class Workdir:
     @property
     def shared(self) -> bool:
         """Whether other processes may be at work in it."""
-        return not isinstance(self.claims, claims.Alone)
+        return not isinstance(self.leases, leases.Alone)
 
     def checkpoint_path(self, group: Group) -> Path:
         """The state of a group under way."""
@@ -44,8 +44,8 @@ class Workdir:
         """Makes the folder and takes it for this process, until the process ends.
 
         Args:
-          patience: if given, the folder is shared with others that give it too, and `claims` says
-            who is at work on what; see `claims.Shared`.
+          patience: if given, the folder is shared with others that give it too, and `leases` says
+            who is at work on what; see `leases.Shared`.
 
         Raises:
           UserError: another process is at work in it, or it cannot be written or locked.
@@ -67,7 +67,7 @@ class Workdir:
                     f'{self.path}: another process is at work here; wait for it, give --processes '
                     'to all that shall share the work, or choose another --workdir'
                 ) from None
-            # Some file systems that hosts share have no such locks, and claims do without.
+            # Some file systems that hosts share have no such locks, and leases do without.
             if not shared:
                 os.close(handle)
                 raise UserError(
@@ -77,15 +77,15 @@ class Workdir:
                 ) from None
         self._lock = handle
         if shared:
-            self.claims = claims.Shared(self.path / 'claims', patience)
+            self.leases = leases.Shared(self.path / 'leases', patience)
             return  # another process may be writing
         for folder in (self.path, self.figures, self.path / 'results', self.path / 'checkpoints'):
             atomic.remove_leftovers(folder)
 
     def unlock(self) -> None:
         """Gives the folder back."""
-        self.claims.close()
-        self.claims = claims.Alone()
+        self.leases.close()
+        self.leases = leases.Alone()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None

@@ -10,7 +10,7 @@ import pytest
 
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.sweep import manifest, runner
-from jaxtweaks.sweep.claims import POLL_SECONDS, Alone, Shared, turn
+from jaxtweaks.sweep.leases import POLL_SECONDS, Alone, Shared, turn
 from jaxtweaks.sweep.plan import all_runs, halved, into_groups
 from jaxtweaks.sweep.waiting import unfinished
 from jaxtweaks.sweep.workdir import Workdir, describe_groups
@@ -20,11 +20,11 @@ PATIENCE = 1.0
 
 @pytest.fixture
 def process(tmp_path):
-    """Makes the claims of a further process; `dies` stops its touching without giving back."""
+    """Makes the leases of a further process; `dies` stops its touching without giving back."""
     made = []
 
     def make():
-        made.append(Shared(tmp_path / 'claims', PATIENCE))
+        made.append(Shared(tmp_path / 'leases', PATIENCE))
         return made[-1]
 
     yield make
@@ -71,7 +71,7 @@ def test_clocks_are_not_compared(process, tmp_path):
     owner, other = process(), process()
     assert owner.take(['a']) == 'a'
     dies(owner)
-    path = tmp_path / 'claims' / 'a.1'
+    path = tmp_path / 'leases' / 'a.1'
     for beat in range(30):
         os.utime(path, (1000 + beat, 1000 + beat))
         assert other.take(['a']) is None
@@ -170,7 +170,7 @@ def test_two_that_halve_different_programs_keep_the_halves_of_both(tmp_path):
 RACE = """
 import sys, time
 from pathlib import Path
-from jaxtweaks.sweep.claims import Shared
+from jaxtweaks.sweep.leases import Shared
 folder, start = Path(sys.argv[1]), float(sys.argv[2])
 mine = Shared(folder, 30.0)
 while time.time() < start:
@@ -184,7 +184,7 @@ print(*got)
 
 
 def test_processes_that_race_never_take_the_same(tmp_path):
-    command = [sys.executable, '-c', RACE, tmp_path / 'claims', str(time.time() + 2)]
+    command = [sys.executable, '-c', RACE, tmp_path / 'leases', str(time.time() + 2)]
     racing = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     got = [name for one in racing for name in one.communicate(timeout=60)[0].split()]
     assert [one.returncode for one in racing] == [0] * 4

@@ -1,11 +1,11 @@
 """Who is at work on what, when several processes share a work folder.
 
-A claim is a file that its owner touches every few seconds. One that stays untouched has lost its
+A lease is a file that its owner touches every few seconds. One that stays untouched has lost its
 owner, and whoever finds it so may take its place. No clocks are compared, and nothing is asked of
 the file system but that only one process can make a new file of a given name: any that a cluster
 shares will do.
 
-No result depends on claims. Should two processes ever train the same group (one was only stalled),
+No result depends on leases. Should two processes ever train the same group (one was only stalled),
 both find the same bits, and every file they write is whole: it costs time.
 """
 
@@ -21,7 +21,7 @@ from typing import Protocol
 POLL_SECONDS = 0.5  # between two looks at what others are at work on
 
 
-class Claims(Protocol):
+class Leases(Protocol):
     """Things by name, each the work of one process at a time."""
 
     def take(self, names: Sequence[str]) -> str | None:
@@ -44,38 +44,38 @@ class Claims(Protocol):
 
 
 class Alone:
-    """No other process is there: everything can be taken. See `Claims`."""
+    """No other process is there: everything can be taken. See `Leases`."""
 
     def take(self, names):
-        """See `Claims`."""
+        """See `Leases`."""
         return names[0]
 
     def release(self, name):
-        """See `Claims`."""
+        """See `Leases`."""
 
     def taken(self, name):
-        """See `Claims`."""
+        """See `Leases`."""
         return 0
 
     def note(self, name, text):
-        """See `Claims`."""
+        """See `Leases`."""
 
     def notes(self, name, since):
-        """See `Claims`."""
+        """See `Leases`."""
         return []
 
     def close(self):
-        """See `Claims`."""
+        """See `Leases`."""
 
 
 class Shared:
-    """See `Claims`. The files are <name>.<n>, and the one with the highest n is the claim.
+    """See `Leases`. The files are <name>.<n>, and the one with the highest n is the lease.
 
     None is ever deleted, so that nobody deletes what another has just made.
     """
 
     def __init__(self, folder: Path, patience: float):
-        """`folder` is made; `patience`: seconds after which an untouched claim is free."""
+        """`folder` is made; `patience`: seconds after which an untouched lease is free."""
         self._folder, self._patience = folder, patience
         self._held: dict[str, Path] = {}
         self._seen: dict[Path, tuple[int, float]] = {}  # when touched last, and since when we know
@@ -86,7 +86,7 @@ class Shared:
         self._pulse.start()
 
     def take(self, names):
-        """See `Claims`."""
+        """See `Leases`."""
         numbers = self._numbers()
         for name in names:
             last = numbers.get(name, 0)
@@ -95,33 +95,33 @@ class Shared:
         return None
 
     def release(self, name):
-        """See `Claims`."""
+        """See `Leases`."""
         with self._lock, contextlib.suppress(OSError):  # it will be free for want of a touch
             os.utime(self._held.pop(name), (0, 0))
 
     def taken(self, name):
-        """See `Claims`."""
+        """See `Leases`."""
         return self._numbers().get(name, 0)
 
     def note(self, name, text):
-        """See `Claims`."""
+        """See `Leases`."""
         with open(self._held[name], 'a') as file:
             file.write(f'{text}\n')
 
     def notes(self, name, since):
-        """See `Claims`."""
+        """See `Leases`."""
         paths = [self._path(name, number) for number in range(since + 1, self.taken(name) + 1)]
         return [line for path in paths for line in path.read_text().splitlines()[1:]]
 
     def close(self):
-        """See `Claims`."""
+        """See `Leases`."""
         self._closed.set()
         self._pulse.join()
         for name in list(self._held):
             self.release(name)
 
     def _make(self, name: str, number: int) -> bool:
-        """Makes the claim of this number, unless another process was faster."""
+        """Makes the lease of this number, unless another process was faster."""
         path = self._path(name, number)
         try:
             handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
@@ -134,7 +134,7 @@ class Shared:
         return True
 
     def _is_free(self, path: Path) -> bool:
-        """Whether a claim was given back, or has stayed untouched for all the time we know it."""
+        """Whether a lease was given back, or has stayed untouched for all the time we know it."""
         with open(path) as file:  # opened, because NFS may tell old times of files that are not
             touched = os.fstat(file.fileno()).st_mtime_ns
         if touched == 0:
@@ -166,10 +166,10 @@ class Shared:
 
 
 @contextlib.contextmanager
-def turn(claims: Claims, name: str, told: Callable[[], None] = lambda: None) -> Iterator[None]:
+def turn(leases: Leases, name: str, told: Callable[[], None] = lambda: None) -> Iterator[None]:
     """Waits until nobody else has `name`, and has it inside; calls `told` if there is a wait."""
     waited = False
-    while claims.take([name]) is None:
+    while leases.take([name]) is None:
         if not waited:
             told()
         waited = True
@@ -177,4 +177,4 @@ def turn(claims: Claims, name: str, told: Callable[[], None] = lambda: None) -> 
     try:
         yield
     finally:
-        claims.release(name)
+        leases.release(name)
