@@ -37,6 +37,18 @@ def _surroundings(session_cache_dir):
     patch.undo()
 
 
+@pytest.fixture(scope='module')
+def compiled_anew():
+    """For tests that compare bits: no program comes from the cache of compiled ones."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv('JAXTWEAKS_COMPILE_CACHE', '0')
+    enabled = jax.config.jax_enable_compilation_cache
+    jax.config.update('jax_enable_compilation_cache', False)
+    yield
+    jax.config.update('jax_enable_compilation_cache', enabled)
+    patch.undo()
+
+
 @pytest.fixture(scope='module', autouse=True)
 def _executables_are_dropped():
     """Every executable maps some memory, and a process may have only so many mappings.

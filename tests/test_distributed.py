@@ -13,6 +13,7 @@ import pytest
 
 from jaxtweaks.sweep.leases import Shared
 
+pytestmark = pytest.mark.usefixtures('compiled_anew')
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIG = '''
 """Eight groups of one run, saved after every step."""

@@ -12,6 +12,7 @@ from benchmarks.faults import tiny
 from jaxtweaks import app
 from jaxtweaks.sweep import files
 
+pytestmark = pytest.mark.usefixtures('compiled_anew')
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TINY = f'--config={tiny.__file__}'
 

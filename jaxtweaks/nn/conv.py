@@ -4,8 +4,9 @@
 times slower than the convolutions it replaces (JAX issues 13800, 15339 and 26568); and XLA's
 CPU backend leaves the gradients of a convolution in a layout it has no fast kernel for when they
 stand in a loop (JAX issue 12868). So the forward pass and both gradients are written here (a
-custom VJP): plain NHWC/HWIO convolutions, and products of matrices for the kernel. What `vmap`
-makes of each of them is chosen (`lowering`). Models are still written for one network.
+custom VJP): plain NHWC/HWIO convolutions, and products of matrices for the kernel. What becomes of
+each of them, for one network and under `vmap`, is chosen (`lowering`). Models are still written for
+one network.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
 
-from jaxtweaks.nn import conv_pallas
+from jaxtweaks.nn import conv_native, conv_pallas
 
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 Pads = tuple[tuple[int, int], tuple[int, int]]
@@ -28,15 +29,20 @@ Pads = tuple[tuple[int, int], tuple[int, int]]
 _FEW, _MANY, _WIDEST, _BESIDE = 8, 32, 5, 2
 
 # What vmap over kernels becomes: a loop over the runs; patches and one batched matrix product;
-# whatever JAX makes of it, a grouped convolution where one network has a convolution; or a kernel
-# of our own for all runs (step 1; other steps as with 'matmul').
-LOWERINGS = ('loop', 'matmul', 'grouped', 'pallas')
+# whatever JAX makes of it, a grouped convolution where one network has a convolution; a kernel of
+# our own for all runs (step 1; other steps as with 'matmul'); or a loop over kernels of our own for
+# one run ('native', for a CPU: step 1 and float32, others as with 'loop'), which are used without
+# vmap as well.
+LOWERINGS = ('loop', 'matmul', 'grouped', 'pallas', 'native')
 _lowering = contextvars.ContextVar('lowering', default='loop')
 
 
 @contextlib.contextmanager
 def lowering(name: str) -> Iterator[None]:
-    """What vmap makes of convolutions that are traced inside: one of `LOWERINGS`."""
+    """What becomes of convolutions that are traced inside: one of `LOWERINGS`.
+
+    'native' wants `sweep.native.load` to have been called before.
+    """
     if name not in LOWERINGS:
         raise ValueError(f'{name!r} is not one of {LOWERINGS}')
     token = _lowering.set(name)
@@ -67,6 +73,8 @@ def conv(x: jax.Array, kernel: jax.Array, padding: str = 'SAME', stride: int = 1
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def _conv(x: jax.Array, kernel: jax.Array, pads: Pads, stride: int) -> jax.Array:
     forward = functools.partial(_forward, pads=pads, stride=stride)
+    if _is_native(x, stride):
+        forward = functools.partial(conv_native.forward, pads=pads)
     by_matmul = functools.partial(_forward_by_matmul, pads=pads, stride=stride)
     by_pallas = functools.partial(conv_pallas.forward, pads=pads) if stride == 1 else by_matmul
     return _over_runs(forward, by_matmul, by_pallas)(x, kernel)
@@ -81,21 +89,28 @@ def _conv_bwd(pads, stride, residuals, g):
     shape = {'size': x.shape[1:3], 'window': kernel.shape[:2], 'pads': pads, 'stride': stride}
     input_by_matmul = functools.partial(_input_gradient_by_matmul, **shape)
     kernel_by_matmul = functools.partial(_kernel_gradient_by_matmul, **shape)
+    input_of_one = functools.partial(_input_gradient, **shape)
+    kernel_of_one = functools.partial(_kernel_gradient, **shape)
+    if _is_native(x, stride):
+        input_of_one = functools.partial(_native_input_gradient, **shape)
+        kernel_of_one = functools.partial(
+            conv_native.kernel_gradient, window=shape['window'], pads=pads
+        )
     input_by_pallas, kernel_by_pallas = input_by_matmul, kernel_by_matmul
     if stride == 1:
         size, window = shape['size'], shape['window']
         input_by_pallas = functools.partial(conv_pallas.input_gradient, size=size, pads=pads)
         kernel_by_pallas = functools.partial(conv_pallas.kernel_gradient, window=window, pads=pads)
-    to_input = _over_runs(
-        functools.partial(_input_gradient, **shape), input_by_matmul, input_by_pallas
-    )
-    to_kernel = _over_runs(
-        functools.partial(_kernel_gradient, **shape), kernel_by_matmul, kernel_by_pallas
-    )
+    to_input = _over_runs(input_of_one, input_by_matmul, input_by_pallas)
+    to_kernel = _over_runs(kernel_of_one, kernel_by_matmul, kernel_by_pallas)
     return to_input(kernel, g), to_kernel(x, g)
 
 
 _conv.defvjp(_conv_fwd, _conv_bwd)
+
+
+def _is_native(x: jax.Array, stride: int) -> bool:
+    return _lowering.get() == 'native' and stride == 1 and x.dtype == jnp.float32
 
 
 def _forward(x: jax.Array, kernel: jax.Array, *, pads: Pads, stride: int) -> jax.Array:
@@ -157,12 +172,24 @@ def _input_gradient(
 ) -> jax.Array:
     """The gradient g, spread out by the stride, convolved with the flipped kernel."""
     back = _input_gradient_pads(size, window, g.shape[1:3], pads, stride)
-    flipped = jnp.flip(kernel, (0, 1)).transpose(0, 1, 3, 2)
+    flipped = _flipped(kernel)
     if stride == 1:
         return _forward(g, flipped, pads=back, stride=1)
     return lax.conv_general_dilated(
         g, flipped, (1, 1), back, lhs_dilation=(stride, stride), dimension_numbers=_LAYOUT
     )
+
+
+def _native_input_gradient(
+    kernel: jax.Array, g: jax.Array, *, size, window, pads: Pads, stride: int
+) -> jax.Array:
+    """`_input_gradient` of step 1."""
+    back = _input_gradient_pads(size, window, g.shape[1:3], pads, stride)
+    return conv_native.forward(g, _flipped(kernel), pads=back)
+
+
+def _flipped(kernel: jax.Array) -> jax.Array:
+    return jnp.flip(kernel, (0, 1)).transpose(0, 1, 3, 2)
 
 
 def _input_gradient_pads(size, window, out, pads: Pads, stride: int) -> Pads:
@@ -326,7 +353,7 @@ def _over_runs(f: Callable, by_matmul: Callable, by_pallas: Callable) -> Callabl
             arg if is_batched else jnp.broadcast_to(arg, (axis_size, *arg.shape))
             for arg, is_batched in zip(args, in_batched, strict=True)
         )
-        if chosen == 'loop':
+        if chosen in ('loop', 'native'):
             return lax.map(lambda one: f(*one), args), True
         if chosen == 'matmul':
             return by_matmul(*args), True

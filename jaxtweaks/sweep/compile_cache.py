@@ -31,21 +31,28 @@ def enable(notify: Callable[[str], None]) -> Path | None:
     unwanted = os.environ.get('JAXTWEAKS_COMPILE_CACHE') == '0'
     if chosen_by_user or unwanted or not jax.config.jax_enable_compilation_cache:
         return None
-    folder = cache.folder() / 'compiled' / _name()
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o022:
-            notify(f'{folder} can be written by others; compiled programs are not kept')
-            return None
-    except OSError as error:
-        notify(f'{folder}: {error.strerror}; compiled programs are not kept')
+    folder = cache.folder() / 'compiled' / name_of_machine()
+    if reason := make_private(folder):
+        notify(f'{reason}; compiled programs are not kept')
         return None
     jax.config.update('jax_compilation_cache_dir', str(folder))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.3)
     return folder
 
 
-def _name() -> str:
+def make_private(folder: Path) -> str:
+    """Makes a folder for what will be executed; why it must not be used, or ''."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if folder.stat().st_uid != os.getuid() or folder.stat().st_mode & 0o022:
+            return f'{folder} can be written by others'
+    except OSError as error:
+        return f'{folder}: {error.strerror}'
+    return ''
+
+
+def name_of_machine() -> str:
+    """A name for what is compiled with these versions for this processor."""
     parts = [jax.__version__, jaxlib.__version__, jax.default_backend(), _processor()]
     digest = hashlib.sha256('\n'.join(parts).encode()).hexdigest()[:12]
     return f'jax{jax.__version__}-{jax.default_backend()}-{digest}'

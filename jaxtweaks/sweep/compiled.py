@@ -16,7 +16,7 @@ from jaxtweaks import provenance
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import conv
-from jaxtweaks.sweep import devices
+from jaxtweaks.sweep import devices, native
 from jaxtweaks.sweep.plan import Run
 from jaxtweaks.train import precision
 from jaxtweaks.train.program import DeviceData, Program, State
@@ -32,25 +32,39 @@ _QUICK_COMPILE = {'xla_backend_optimization_level': 0}
 _FEW_CHANNELS = 16
 
 # How the runs of a group share a program: they take turns in it ('map'), the same in as many
-# threads as there are cores ('threads'), or each operation has all runs ('vmap'), with convolutions
-# as `nn.conv.LOWERINGS` says.
-BATCHINGS = ('map', 'threads', *(f'vmap_{lowering}' for lowering in conv.LOWERINGS))
-_LOWERING_OF = {f'vmap_{lowering}': lowering for lowering in conv.LOWERINGS}
+# threads as there are cores ('threads'), or each operation has all runs ('vmap'); and after a _
+# what becomes of convolutions, one of `nn.conv.LOWERINGS` ('loop' if it is not said).
+BATCHINGS = (
+    'map', 'threads', 'map_native', 'threads_native',
+    *(f'vmap_{lowering}' for lowering in conv.LOWERINGS if lowering != 'native'),
+)  # fmt: skip
 
 
 def candidates(static: Setting) -> tuple[str, ...]:
     """The ways of batching worth measuring for a program on this machine; some may fail on it."""
-    convolutional = static.model.name not in ('mlp', 'local')
+    convolutional = _is_convolutional(static)
     if jax.default_backend() == 'cpu':
         # For convolutions patches and a matrix product never came near, and a loop in each
         # operation was never worth the ten seconds of measuring it. Threads gain where there are
         # few channels; with more the operations keep all cores busy (performance.md).
         if convolutional:
-            return ('threads',) if max(static.model.channels) <= _FEW_CHANNELS else ('map',)
+            without_native = static.train.precision != 'float32' or native.why_not()
+            sharing = 'threads' if max(static.model.channels) <= _FEW_CHANNELS else 'map'
+            return (sharing if without_native else f'{sharing}_native',)
         return 'map', 'threads', 'vmap_loop'
     if not convolutional:
         return ('vmap_matmul',)
     return 'vmap_matmul', 'vmap_pallas', 'vmap_grouped', 'map'
+
+
+def lacks_native(static: Setting) -> str:
+    """Why a program does without the native convolutions it could have had; '' if it does not."""
+    wanted = _is_convolutional(static) and static.train.precision == 'float32'
+    return native.why_not() if wanted and jax.default_backend() == 'cpu' else ''
+
+
+def _is_convolutional(static: Setting) -> bool:
+    return static.model.name not in ('mlp', 'local')
 
 
 def stack_runs(runs: Sequence[Run], off: frozenset[str]) -> tuple[trace.Hyper, np.ndarray]:
@@ -98,12 +112,18 @@ class GroupProgram:
           program: of one network.
           batching: one of `BATCHINGS`.
           share: runs that a device trains side by side, None for all: then one device does.
+
+        Raises:
+          UserError: the way of batching has native convolutions, and they cannot be built here.
         """
         self.program = program
-        self._batching = batching
+        self._sharing, _, lowering = batching.partition('_')
+        self._lowering = lowering or 'loop'
+        if self._lowering == 'native':
+            native.load()
         self._share = share
         alone = devices.count() == 1
-        self._threads = provenance.cores() if batching == 'threads' and alone else 1
+        self._threads = provenance.cores() if self._sharing == 'threads' and alone else 1
         self._most_parts = 1  # that have been trained at once
         self._jitted: dict[str, Callable] = {}
         self._executables: dict[tuple[str, int, int], jax.stages.Compiled] = {}
@@ -125,7 +145,7 @@ class GroupProgram:
         stop: int,
     ) -> tuple[State, dict[str, jax.Array]]:
         """See `Program.train`; the metrics are [runs, epochs]. The memory of `state` is reused."""
-        f = _over_runs(self.program.train, 3, self._batching)
+        f = _over_runs(self.program.train, 3, self._sharing)
         numbers = tuple(map(np.int32, (epoch, start, last, stop)))
         return self._call(_Function('train', f, (2,)), (hyper, seeds, state), (data, *numbers))
 
@@ -140,7 +160,7 @@ class GroupProgram:
         self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
     ) -> dict[str, Any]:
         """The final figures of the chosen parameters, see `Program.finish`; [runs, …] each."""
-        f = _over_runs(self.program.finish, 3, self._batching)
+        f = _over_runs(self.program.finish, 3, self._sharing)
         return self._call(_Function('finish', f), (hyper, seeds, state), (data,))
 
     def memory(self) -> int:
@@ -192,8 +212,10 @@ class GroupProgram:
         if key not in self._executables:
             jitted = jax.jit(function.f, donate_argnums=function.donate)
             jitted = self._jitted.setdefault(function.name, jitted)
-            lowering = conv.lowering(_LOWERING_OF.get(self._batching, 'loop'))
-            with lowering, precision.products(self.program.static.train.precision):
+            with (
+                conv.lowering(self._lowering),
+                precision.products(self.program.static.train.precision),
+            ):
                 lowered = jitted.lower(*args)
             self._executables[key] = _compile(lowered, function.options, device)
         return self._executables[key](*args)
@@ -245,12 +267,12 @@ def _joined_copies(parts: list[Any], runs: int) -> Any:
     return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:runs], *parts)
 
 
-def _over_runs(f: Callable, mapped: int, batching: str) -> Callable:
+def _over_runs(f: Callable, mapped: int, sharing: str) -> Callable:
     """`f` with its first `mapped` arguments given for each run and the others shared."""
 
     def over_runs(*args):
         own, shared = args[:mapped], args[mapped:]
-        if batching in ('map', 'threads'):
+        if sharing in ('map', 'threads'):
             return jax.lax.map(lambda one: f(*one, *shared), own)
         return jax.vmap(f, (0,) * mapped + (None,) * len(shared))(*args)
 

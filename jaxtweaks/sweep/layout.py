@@ -88,7 +88,7 @@ def most_side_by_side(batching: str) -> int:
     """The most runs of a group on one device, whatever memory there is."""
     if jax.default_backend() == 'cpu':
         return _MOST_ON_A_CPU
-    return _MOST_TAKING_TURNS if batching == 'map' else _MOST_IN_ONE_OPERATION
+    return _MOST_TAKING_TURNS if batching.startswith('map') else _MOST_IN_ONE_OPERATION
 
 
 def _batching(

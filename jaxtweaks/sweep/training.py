@@ -17,6 +17,7 @@ from jaxtweaks.config.check import check_batches, check_image, check_precision
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models, tweak
 from jaxtweaks.sweep import compaction, devices, layout, runner
+from jaxtweaks.sweep.compiled import lacks_native
 from jaxtweaks.sweep.group import Execution, train_group
 from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import Group, Run
@@ -81,6 +82,9 @@ class Training:
         self.failed = {way: reason for probe in probes for way, reason in probe.failed.items()}
         for way, reason in self.failed.items():
             self._notify(f'batching {way} does not work here and is left out ({reason})')
+        lacking = {lacks_native(group.static) for group in groups} - {''}
+        if lacking and self._execution.batching == 'auto':
+            self._notify(f'convolutions go by XLA, at about half the speed: {", ".join(lacking)}')
         cost = layout.estimate(groups, probes, self._machine)
         each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
         # As long as the others do their part.

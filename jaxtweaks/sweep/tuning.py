@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Callable, Mapping
@@ -10,7 +11,7 @@ from pathlib import Path
 import jax
 import jaxlib
 
-from jaxtweaks import atomic, provenance
+from jaxtweaks import atomic, nn, provenance
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import cache
 from jaxtweaks.sweep import memory
@@ -70,8 +71,16 @@ def _key(group: Group) -> str:
         'off': sorted(group.off),
         'device': provenance.device(),
         'versions': [jax.__version__, jaxlib.__version__],
+        'code': _code(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+@functools.cache
+def _code() -> str:
+    """What the layers are made of: a faster kernel makes old measurements void."""
+    files = sorted(path for path in Path(nn.__file__).parent.iterdir() if path.is_file())
+    return hashlib.sha256(b''.join(path.read_bytes() for path in files)).hexdigest()
 
 
 def _digest(seconds: Mapping[str, float], failed: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ import pytest
 from jax import lax
 
 from jaxtweaks.nn.conv import LOWERINGS, conv, lowering
+from jaxtweaks.sweep import native
 
 # Image size, kernel size, channels in and out, padding, stride.
 MANY_CHANNELS = ((7, 6), (3, 3), (9, 10), 'SAME', 1)
@@ -70,6 +71,12 @@ def arrays(case, dtype='float64', images=(), kernels=()):
     return tuple(jnp.asarray(a, dtype) for a in (x, kernel, weights))
 
 
+def ready(how):
+    """Skips where a lowering cannot be had."""
+    if how == 'native' and (reason := native.why_not()):
+        pytest.skip(f'no native convolutions: {reason}')
+
+
 def by_loops(x, kernel, padding, stride):
     """Cross-correlation from its definition, one output pixel at a time."""
     x, kernel = np.asarray(x, np.float64), np.asarray(kernel, np.float64)
@@ -127,6 +134,7 @@ def test_gradients_equal_autodiff_of_the_plain_convolution(case, dtype):
 def test_vmap_forward_and_gradients(images, kernels, case, dtype, how):
     padding, stride = case[3:]
     axes = (0 if images else None, 0 if kernels else None)
+    ready(how)
     with jax.enable_x64(dtype == 'float64'):
         x, kernel, weights = arrays(case, dtype, images, kernels)
 
@@ -157,6 +165,7 @@ def test_vmap_forward_and_gradients(images, kernels, case, dtype, how):
 @pytest.mark.parametrize('how', LOWERINGS)
 def test_vmap_of_vmap_in_a_scan(how):
     """Settings × seeds, each taking two steps of gradient descent on its own kernel."""
+    ready(how)
     case = CASES[0]
     with jax.enable_x64(True):
         x, kernel, weights = arrays(case, images=(2,), kernels=(2,))
@@ -214,19 +223,32 @@ def test_vmap_over_kernels_makes_no_grouped_convolution():
         assert 3 in before
 
 
-@pytest.mark.parametrize('case', [CASES[i] for i in (1, 4, 6, 10, 14)], ids=str)
-def test_more_shapes_by_matmul(case):
+@pytest.mark.parametrize(
+    ('how', 'dtype'),
+    [
+        (how, dtype)
+        for how in LOWERINGS
+        for dtype in ('float64', 'float32')
+        if (how, dtype) != ('native', 'float64')  # float64 is left to XLA
+    ],
+)
+@pytest.mark.parametrize('case', CASES, ids=str)
+def test_every_shape_by_every_lowering(case, how, dtype):
     padding, stride = case[3:]
+    ready(how)
 
-    def gradients(f, *args):
-        each = lambda a, b, w: jax.vjp(lambda a, b: f(a, b, padding, stride), a, b)[1](w)
+    def both(f, *args):
+        def each(x, kernel, weights):
+            y, back = jax.vjp(lambda a, b: f(a, b, padding, stride), x, kernel)
+            return y, *back(weights)
+
         return jax.vmap(each)(*args)
 
-    with jax.enable_x64(True), lowering('matmul'):
-        args = arrays(case, images=(2,), kernels=(2,))
-        own, expected = jax.jit(lambda *a: [gradients(f, *a) for f in (conv, plain)])(*args)
+    with jax.enable_x64(dtype == 'float64'), lowering(how):
+        args = arrays(case, dtype, images=(2,), kernels=(2,))
+        own, expected = jax.jit(lambda *a: [both(f, *a) for f in (conv, plain)])(*args)
         for got, wanted in zip(own, expected, strict=True):
-            close(got, wanted, 1e-10)
+            close(got, wanted, TOLERANCE[dtype])
 
 
 def test_an_unknown_lowering_is_an_error():

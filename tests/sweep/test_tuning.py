@@ -44,6 +44,14 @@ def test_the_fastest_is_chosen_and_believed_the_next_time():
     assert second.asked == ['vmap_pallas']
 
 
+def test_other_layers_are_measured_anew(monkeypatch):
+    tuning.fastest(groups(*SECONDS), Prober())
+    monkeypatch.setattr(tuning, '_code', lambda: 'with a faster kernel')
+    again = Prober()
+    tuning.fastest(groups(*SECONDS), again)
+    assert again.asked == list(SECONDS)
+
+
 def test_a_way_that_raises_is_left_out_with_its_reason_and_not_tried_again():
     error = LookupError('no Triton for you\nand a long trace')
     way, cost = tuning.fastest(groups(*SECONDS), Prober(vmap_pallas=error))

@@ -1,0 +1,310 @@
+// Convolutions of float32 images for a CPU, with step 1: forward pass and gradient of the kernel.
+//
+// Both are products of matrices whose left side is never written down. In an image with zeros
+// around it, what an output pixel sees in row i of the window is one stretch of `window_columns *
+// channels` numbers, and the next pixel's begins `channels` numbers further on. So a tile of
+// kTile pixels (forward) or kTile places of the window (gradient) by one block of output channels
+// is kept in registers, and each step multiplies kTile single numbers with one row of the block.
+//
+// Every sum is taken in an order that depends on the shapes alone, never on the number of threads.
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "xla/ffi/api/ffi.h"
+
+namespace ffi = xla::ffi;
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int kLanes = 16;
+#else
+constexpr int kLanes = 8;
+#endif
+#if defined(__AVX__) && !defined(__AVX512F__)
+constexpr int kTile = 6;  // 16 registers: 6 * 2 sums, a row of the block and one number
+#else
+constexpr int kTile = 8;  // 32 registers
+#endif
+constexpr int64_t kParts = 16;  // of a batch, whose kernel gradients are summed apart
+
+template <int lanes>
+struct Lanes {
+  typedef float Vector __attribute__((vector_size(4 * lanes)));
+};
+
+// Unaligned loads and stores.
+template <class Vector>
+inline Vector Load(const float* from) {
+  Vector vector;
+  std::memcpy(&vector, from, sizeof vector);
+  return vector;
+}
+template <class Vector>
+inline void Store(float* to, Vector vector) {
+  std::memcpy(to, &vector, sizeof vector);
+}
+
+int64_t RoundUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+
+struct Shape {
+  int64_t batch, height, width, channels;       // of the images
+  int64_t window_rows, window_columns;          // of the kernel
+  int64_t rows, columns, features;              // of the output
+  int64_t top, left;                            // zeros above and left of an image
+
+  int64_t image() const { return height * width * channels; }
+  int64_t output() const { return rows * columns * features; }
+  int64_t stretch() const { return window_columns * channels; }
+  // An image with its zeros: tiles may reach beyond the last column, and a tile of places beyond
+  // the last pixel.
+  int64_t padded_width() const {
+    return std::max(left + width, RoundUp(columns, kTile) + window_columns - 1);
+  }
+  int64_t padded_row() const { return padded_width() * channels; }
+  int64_t padded_image() const { return (rows + window_rows - 1) * padded_row() + kTile; }
+};
+
+// Memory of this thread that is used again at the next call.
+float* Scratch(int which, int64_t size) {
+  thread_local std::vector<float> buffers[3];
+  std::vector<float>& buffer = buffers[which];
+  if (static_cast<int64_t>(buffer.size()) < size) buffer.resize(size);
+  return buffer.data();
+}
+
+// Calls task(0), ..., task(count - 1), in this thread and in those of the pool that are free. It
+// waits only for calls that another thread is at, so it cannot wait for ever on a busy pool.
+void ForEach(ffi::ThreadPool& pool, int64_t count, std::function<void(int64_t)> task) {
+  struct Shared {
+    std::function<void(int64_t)> task;
+    int64_t count;
+    std::atomic<int64_t> next{0};
+    int64_t done = 0;
+    std::mutex mutex;
+    std::condition_variable all_done;
+  };
+  auto shared = std::make_shared<Shared>();
+  shared->task = std::move(task);
+  shared->count = count;
+  std::function<void()> work = [shared] {
+    int64_t mine = 0;
+    for (int64_t i; (i = shared->next.fetch_add(1)) < shared->count; ++mine) shared->task(i);
+    if (mine == 0) return;  // a helper that comes late: its caller may be gone
+    std::lock_guard<std::mutex> lock(shared->mutex);
+    shared->done += mine;
+    if (shared->done == shared->count) shared->all_done.notify_all();
+  };
+  int64_t helpers = std::min(pool.num_threads(), count) - 1;
+  for (int64_t i = 0; i < helpers; ++i) pool.Schedule(std::function<void()>(work));
+  work();
+  std::unique_lock<std::mutex> lock(shared->mutex);
+  shared->all_done.wait(lock, [&] { return shared->done == shared->count; });
+}
+
+// One image with zeros around it.
+const float* Padded(const Shape& s, const float* image) {
+  const int64_t row = s.padded_row(), before = s.left * s.channels, inside = s.width * s.channels;
+  float* padded = Scratch(0, s.padded_image());
+  for (int64_t i = 0; i < s.rows + s.window_rows - 1; ++i) {
+    float* to = padded + i * row;
+    const int64_t from = i - s.top;
+    if (from < 0 || from >= s.height) {
+      std::memset(to, 0, 4 * row);
+      continue;
+    }
+    std::memset(to, 0, 4 * before);
+    std::memcpy(to + before, image + from * inside, 4 * inside);
+    std::memset(to + before + inside, 0, 4 * (row - before - inside));
+  }
+  std::memset(padded + s.padded_image() - kTile, 0, 4 * kTile);
+  return padded;
+}
+
+// A matrix [rows, columns] as blocks [rows, block] of its columns, one after the other, the last
+// filled up with zeros.
+void Blocks(const float* matrix, int64_t rows, int64_t columns, int64_t block, float* to) {
+  for (int64_t column = 0; column < columns; column += block) {
+    const int64_t count = std::min(block, columns - column);
+    for (int64_t row = 0; row < rows; ++row, to += block) {
+      std::memcpy(to, matrix + row * columns + column, 4 * count);
+      std::memset(to + count, 0, 4 * (block - count));
+    }
+  }
+}
+
+// sums += one number for each row of the tile, from[0], from[step], ..., times a row of the block.
+template <class Vector, int vectors>
+inline void MultiplyAdd(Vector (&sums)[kTile][vectors], const float* from, int64_t step,
+                        const float* block_row) {
+  constexpr int lanes = sizeof(Vector) / 4;
+  Vector b[vectors];
+#pragma GCC unroll 2
+  for (int v = 0; v < vectors; ++v) b[v] = Load<Vector>(block_row + v * lanes);
+#pragma GCC unroll 8
+  for (int t = 0; t < kTile; ++t) {
+    const float a = from[t * step];
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; ++v) sums[t][v] += a * b[v];
+  }
+}
+
+// The output of one image in one block of features, which begins at `feature`.
+template <class Vector, int vectors>
+void ForwardOfImage(const Shape& s, const float* padded, const float* block, int64_t feature,
+                    float* output) {
+  constexpr int lanes = sizeof(Vector) / 4, width = vectors * lanes;
+  const int64_t features = std::min<int64_t>(width, s.features - feature);
+  for (int64_t row = 0; row < s.rows; ++row) {
+    for (int64_t column = 0; column < s.columns; column += kTile) {
+      Vector sums[kTile][vectors] = {};
+      const float* block_row = block;
+      for (int64_t i = 0; i < s.window_rows; ++i) {
+        const float* seen = padded + (row + i) * s.padded_row() + column * s.channels;
+        for (int64_t k = 0; k < s.stretch(); ++k, block_row += width)
+          MultiplyAdd(sums, seen + k, s.channels, block_row);
+      }
+      const int64_t pixels = std::min<int64_t>(kTile, s.columns - column);
+      float* to = output + (row * s.columns + column) * s.features + feature;
+      if (pixels == kTile && features == width) {
+#pragma GCC unroll 8
+        for (int t = 0; t < kTile; ++t)
+#pragma GCC unroll 2
+          for (int v = 0; v < vectors; ++v) Store(to + t * s.features + v * lanes, sums[t][v]);
+      } else {
+        for (int64_t t = 0; t < pixels; ++t) std::memcpy(to + t * s.features, sums[t], 4 * features);
+      }
+    }
+  }
+}
+
+// Adds one image's part of the kernel's gradient to `sums`: for each block of features and each row
+// of the window [places, width], the places of a stretch rounded up to whole tiles.
+template <class Vector, int vectors>
+void GradientOfImage(const Shape& s, const float* padded, const float* gradient, int64_t blocks,
+                     float* sums) {
+  constexpr int lanes = sizeof(Vector) / 4, width = vectors * lanes;
+  const int64_t features = blocks * width;
+  for (int64_t block = 0; block < blocks; ++block) {
+    for (int64_t i = 0; i < s.window_rows; ++i) {
+      for (int64_t place = 0; place < s.stretch(); place += kTile, sums += kTile * width) {
+        Vector tile[kTile][vectors];
+        for (int t = 0; t < kTile; ++t)
+          for (int v = 0; v < vectors; ++v)
+            tile[t][v] = Load<Vector>(sums + t * width + v * lanes);
+        for (int64_t row = 0; row < s.rows; ++row) {
+          const float* seen = padded + (row + i) * s.padded_row() + place;
+          const float* block_row = gradient + row * s.columns * features + block * width;
+          for (int64_t column = 0; column < s.columns; ++column) {
+            MultiplyAdd(tile, seen, 1, block_row);
+            seen += s.channels;
+            block_row += features;
+          }
+        }
+        for (int t = 0; t < kTile; ++t)
+          for (int v = 0; v < vectors; ++v) Store(sums + t * width + v * lanes, tile[t][v]);
+      }
+    }
+  }
+}
+
+template <int lanes, int vectors>
+void Forward(ffi::ThreadPool& pool, const Shape& s, const float* images, const float* kernel,
+             float* output) {
+  using Vector = typename Lanes<lanes>::Vector;
+  constexpr int64_t width = lanes * vectors;
+  const int64_t rows = s.window_rows * s.stretch(), blocks = RoundUp(s.features, width) / width;
+  float* kernels = Scratch(1, blocks * rows * width);
+  Blocks(kernel, rows, s.features, width, kernels);
+  ForEach(pool, s.batch, [=](int64_t image) {
+    const float* padded = Padded(s, images + image * s.image());
+    for (int64_t block = 0; block < blocks; ++block)
+      ForwardOfImage<Vector, vectors>(s, padded, kernels + block * rows * width, block * width,
+                                      output + image * s.output());
+  });
+}
+
+template <int lanes, int vectors>
+void KernelGradient(ffi::ThreadPool& pool, const Shape& s, const float* images,
+                    const float* gradients, float* kernel) {
+  using Vector = typename Lanes<lanes>::Vector;
+  constexpr int64_t width = lanes * vectors;
+  const int64_t features = RoundUp(s.features, width), blocks = features / width;
+  const int64_t places = RoundUp(s.stretch(), kTile), size = s.window_rows * places * features;
+  const int64_t parts = std::min(kParts, s.batch), pixels = s.rows * s.columns;
+  float* sums = Scratch(1, parts * size);
+  ForEach(pool, parts, [=](int64_t part) {
+    float* mine = sums + part * size;
+    std::memset(mine, 0, 4 * size);
+    for (int64_t image = s.batch * part / parts; image < s.batch * (part + 1) / parts; ++image) {
+      const float* padded = Padded(s, images + image * s.image());
+      const float* gradient = gradients + image * s.output();
+      if (features != s.features) {
+        float* filled = Scratch(2, pixels * features);
+        Blocks(gradient, pixels, s.features, features, filled);
+        gradient = filled;
+      }
+      GradientOfImage<Vector, vectors>(s, padded, gradient, blocks, mine);
+    }
+  });
+  ForEach(pool, s.window_rows, [=](int64_t i) {
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t count = std::min(width, s.features - block * width);
+      for (int64_t place = 0; place < s.stretch(); ++place) {
+        float* to = kernel + (i * s.stretch() + place) * s.features + block * width;
+        const float* from = sums + ((block * s.window_rows + i) * places + place) * width;
+        std::memcpy(to, from, 4 * count);
+        for (int64_t part = 1; part < parts; ++part)
+          for (int64_t f = 0; f < count; ++f) to[f] += from[part * size + f];
+      }
+    }
+  });
+}
+
+// Blocks of two vectors, of one, or of half a one, by how many features there are.
+#define BY_FEATURES(function, ...)                                       \
+  (s.features > kLanes       ? function<kLanes, 2>(pool, s, __VA_ARGS__) \
+   : s.features > kLanes / 2 ? function<kLanes, 1>(pool, s, __VA_ARGS__) \
+                             : function<kLanes / 2, 1>(pool, s, __VA_ARGS__))
+
+using Array = ffi::Buffer<ffi::F32, 4>;
+using Result = ffi::ResultBuffer<ffi::F32, 4>;
+
+template <class Images, class Kernel, class Output>
+Shape ShapeOf(const Images& images, const Kernel& kernel, const Output& output, int64_t top,
+              int64_t left) {
+  return {images[0], images[1], images[2], images[3], kernel[0], kernel[1],
+          output[1], output[2], output[3], top,       left};
+}
+
+ffi::Error ForwardHandler(ffi::ThreadPool pool, Array images, Array kernel, Result output,
+                          int64_t top, int64_t left) {
+  const Shape s = ShapeOf(images.dimensions(), kernel.dimensions(), output->dimensions(), top, left);
+  BY_FEATURES(Forward, images.typed_data(), kernel.typed_data(), output->typed_data());
+  return ffi::Error::Success();
+}
+
+ffi::Error KernelGradientHandler(ffi::ThreadPool pool, Array images, Array gradients,
+                                 Result kernel, int64_t top, int64_t left) {
+  const Shape s =
+      ShapeOf(images.dimensions(), kernel->dimensions(), gradients.dimensions(), top, left);
+  BY_FEATURES(KernelGradient, images.typed_data(), gradients.typed_data(), kernel->typed_data());
+  return ffi::Error::Success();
+}
+
+#define BINDING                                                           \
+  ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>().Ret<Array>().Attr<int64_t>( \
+      "top").Attr<int64_t>("left")
+
+}  // namespace
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_forward, ForwardHandler, BINDING);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_kernel_gradient, KernelGradientHandler, BINDING);
