@@ -22,7 +22,7 @@ from jaxtweaks.sweep.expand import grid, points, product, zipped
 
 INPUT, RATE, SIZE = 'dropout.input', 'dropout.hidden', 'data.train_size'
 RATES = (0.0, 0.2, 0.5)
-TRAIN_SIZE, ALL = 4_000, 50_000
+TRAIN_SIZE, ALL = 6_000, 50_000
 
 
 def get_config(size=None):
