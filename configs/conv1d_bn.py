@@ -2,10 +2,10 @@
 
     python main.py --config=configs/conv1d_bn.py
 
-The lecture's ConvNet: convolutions in one dimension of 80 × 251, 60 × 5 and 60 × 5, each with batch
-norm, ReLU and a max-pool, then dense layers of 400 and the classes; with batch norm and without, at
-three learning rates. The lecture says that batch norm "speeds up and stabilizes training", and that
-without it lower rates are needed.
+The lecture's ConvNet: convolutions in one dimension of 80 × 251, 60 × 5 and 60 × 5 (its listing has
+60 × 3 for the last), each with batch norm, ReLU and a max-pool, then dense layers of 400 and the
+classes; with batch norm and without, at three learning rates. The lecture says that batch norm
+"speeds up and stabilizes training", and that without it lower rates are needed.
 
 Choices of this project: the signals (the lecture does not name its own): 40 generated sources, each
 known by three frequencies, at noise as strong as the signal (jaxtweaks/data/waveforms.py), where

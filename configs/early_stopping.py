@@ -122,16 +122,19 @@ def get_config(size=None):
             'a': patient,
             'b': end,
         },
-        {
-            'sentence': 'Stopping early (patience 3 on the loss) gives a lower test error than the '
-            'last epoch.',
-            'source': 'GENERAL, early stopping',
-            'kind': 'less',
-            'metric': 'test_error',
-            'where': plain,
-            'a': patient,
-            'b': end,
-        },
+        *(
+            {
+                'sentence': f'Stopping early (patience {patience} on the {criterion}) gives a '
+                'lower test error than the last epoch.',
+                'source': 'GENERAL, early stopping',
+                'kind': 'less',
+                'metric': 'test_error',
+                'where': plain,
+                'a': {RULE: f'{criterion}, patience {patience}'},
+                'b': end,
+            }
+            for criterion, patience in (('loss', 3), ('error', 10))
+        ),
         {
             'sentence': 'With an L2 penalty there is less to gain from stopping early.',
             'source': 'beyond the document (early stopping as L2 regularization)',

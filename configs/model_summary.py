@@ -8,7 +8,8 @@ one image, the input included. Nothing is computed but shapes, and nothing is ra
 or it is not. All sizes are the same, but for `smoke`, which has no VGG-16 and no ConvNet1D.
 
 Choices of this project: the lecture counts weights without biases and so do the claims of VGG-16;
-"138M" and "24M" are read to half a million, which is 2 megabytes.
+"138M" and "24M" are read to half a million, which is 2 megabytes. The third convolution of the
+ConvNet1D has a length of 5, as in the lecture's description; its listing has 3.
 
 Expected (any size, 10 seconds): every published row of VGG-16 and its 138M weights (138,344,128;
 with biases 138,357,544) are right. Its activations are not: the lecture's own rows add up to 15.2M
