@@ -29,41 +29,50 @@ from jaxtweaks.sweep.layout import most_side_by_side
 LINEAR = 0.10
 
 
-def epochs_of(setting, ours: Ours, data, repeats: int) -> float:
-    """Median seconds of one epoch of all runs."""
-    steps = -(-len(data.training.labels) // setting.train.batch_size)
-    ours.train(2)
-    times = []
+def epochs_of(steps: Sequence[int], contenders: Sequence[Ours], repeats: int) -> list[float]:
+    """Median seconds of so many steps of all runs of each; they take turns."""
+    times = [[] for _ in contenders]
+    for ours in contenders:
+        ours.train(2)
     for _ in range(repeats):
-        started = time.perf_counter()
-        ours.train(steps)
-        times.append(time.perf_counter() - started)
-    return float(np.median(times))
+        for count, ours, seconds in zip(steps, contenders, times, strict=True):
+            started = time.perf_counter()
+            ours.train(count)
+            seconds.append(time.perf_counter() - started)
+    return [float(np.median(seconds)) for seconds in times]
 
 
 def by_runs(setting, sizes: Sequence[int], images: int, repeats: int) -> list[dict]:
     """Seconds a run for each number of runs, in groups as a sweep makes them, memory aside."""
     *_, data = setup.make_data(images)
     way = candidates(setting)[0]
-    rows = []
-    for runs in sizes:
-        ours = Ours(setting, runs, data, [way], most_side_by_side)
-        seconds = epochs_of(setting, ours, data, repeats)
-        rows.append(
-            {'runs': runs, 'groups': ours.groups, 'seconds': seconds, 'each': seconds / runs}
+    contenders = [Ours(setting, runs, data, [way], most_side_by_side) for runs in sizes]
+    steps = [_steps(setting, images)] * len(sizes)
+    return [
+        {'runs': runs, 'groups': ours.groups, 'seconds': seconds, 'each': seconds / runs}
+        for runs, ours, seconds in zip(
+            sizes, contenders, epochs_of(steps, contenders, repeats), strict=True
         )
-    return rows
+    ]
 
 
 def by_data(setting, runs: int, images: int, repeats: int) -> list[dict]:
-    """Seconds an image for 1, 2 and 4 times the data."""
-    rows = []
-    for factor in (1, 2, 4):
-        *_, data = setup.make_data(images * factor)
-        ours = Ours(setting, runs, data, [candidates(setting)[0]])
-        seconds = epochs_of(setting, ours, data, repeats)
-        rows.append({'factor': factor, 'seconds': seconds, 'each': seconds / factor})
-    return rows
+    """Seconds an epoch, and that for each image, with 1, 2 and 4 times the data."""
+    factors = (1, 2, 4)
+    way = candidates(setting)[0]
+    contenders = [
+        Ours(setting, runs, setup.make_data(images * factor)[-1], [way], most_side_by_side)
+        for factor in factors
+    ]
+    steps = [_steps(setting, images * factor) for factor in factors]
+    return [
+        {'factor': factor, 'seconds': seconds, 'each': seconds / factor}
+        for factor, seconds in zip(factors, epochs_of(steps, contenders, repeats), strict=True)
+    ]
+
+
+def _steps(setting, images: int) -> int:
+    return -(-images // setting.train.batch_size)
 
 
 def measure_memory(setting, runs: int, images: int) -> dict:
@@ -97,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--network', choices=list(settings()), default='cnn_quick')
     parser.add_argument('--runs', type=int, nargs='+', default=(1, 2, 4, 8, 16, 32, 64))
     parser.add_argument('--images', type=int, default=2_000)
-    parser.add_argument('--repeats', type=int, default=3)
+    parser.add_argument('--repeats', type=int, default=5)
     parser.add_argument('--one', type=int, help=argparse.SUPPRESS)
     parser.add_argument('--out', help='a JSON file')
     flags = parser.parse_args(argv)

@@ -2,8 +2,6 @@
 
 import dataclasses
 import functools
-import hashlib
-import weakref
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,17 +14,10 @@ from jaxtweaks import provenance
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import conv
-from jaxtweaks.sweep import devices, native
+from jaxtweaks.sweep import devices, executables, native
 from jaxtweaks.sweep.plan import Run
 from jaxtweaks.train import precision
 from jaxtweaks.train.program import DeviceData, Program, State
-
-# The CPU backend's faster matrix library: it makes VALID convolutions and the gradients of kernels
-# several times faster.
-_FAST_CPU = {'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_DOT'}
-# Drawing the initial weights takes longer to optimise than to do.
-_QUICK_COMPILE = {'xla_backend_optimization_level': 0}
-
 
 # Up to so many channels a convolution is too small for all cores of a CPU.
 _FEW_CHANNELS = 16
@@ -92,7 +83,7 @@ class _Function:
     name: str
     f: Callable
     donate: tuple[int, ...] = ()
-    options: dict[str, Any] = dataclasses.field(default_factory=lambda: _FAST_CPU)
+    options: dict[str, Any] = dataclasses.field(default_factory=lambda: executables.FAST_CPU)
 
 
 class GroupProgram:
@@ -131,7 +122,9 @@ class GroupProgram:
     def init(self, hyper: trace.Hyper, seeds: np.ndarray, data: DeviceData) -> State:
         """The states before the first step."""
         f = _over_runs(self.program.init, 2, 'map')
-        return self._call(_Function('init', f, (), _QUICK_COMPILE), (hyper, seeds), (data,))
+        return self._call(
+            _Function('init', f, (), executables.QUICK_COMPILE), (hyper, seeds), (data,)
+        )
 
     def train(
         self,
@@ -217,7 +210,7 @@ class GroupProgram:
                 precision.products(self.program.static.train.precision),
             ):
                 lowered = jitted.lower(*args)
-            self._executables[key] = _compile(lowered, function.options, device)
+            self._executables[key] = executables.compiled(lowered, function.options, device)
         return self._executables[key](*args)
 
 
@@ -277,36 +270,3 @@ def _over_runs(f: Callable, mapped: int, sharing: str) -> Callable:
         return jax.vmap(f, (0,) * mapped + (None,) * len(shared))(*args)
 
     return over_runs
-
-
-# Weak: an executable maps memory, and a process that kept them all would run out of mappings.
-_compiled: weakref.WeakValueDictionary[str, jax.stages.Compiled] = weakref.WeakValueDictionary()
-
-
-def _compile(
-    lowered: jax.stages.Lowered, options: dict[str, Any], device: int
-) -> jax.stages.Compiled:
-    """Compiles; programs that are the same to the letter (as often for init) only once a device.
-
-    For the other devices of a GPU machine JAX's cache on disk has what was compiled for the first.
-    """
-    options = {key: value for key, value in options.items() if _option_exists(key, value)}
-    # The text does not show the shapes of arguments that the program does not read.
-    key = f'{device} {options} {lowered.in_avals} {lowered.as_text()}'
-    key = hashlib.sha256(key.encode()).hexdigest()
-    found = _compiled.get(key)
-    if found is None:
-        found = _compiled[key] = lowered.compile(compiler_options=options)
-    return found
-
-
-@functools.cache
-def _option_exists(key: str, value: Any) -> bool:
-    """Whether the installed XLA knows this option; all of ours are for the CPU."""
-    if jax.default_backend() != 'cpu':
-        return False
-    try:
-        jax.jit(jnp.negative).lower(0.0).compile(compiler_options={key: value})
-    except Exception:
-        return False
-    return True

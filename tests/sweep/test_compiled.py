@@ -6,7 +6,7 @@ import numpy as np
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Data, Model, Setting, Train
 from jaxtweaks.data import load
-from jaxtweaks.sweep import compiled
+from jaxtweaks.sweep import executables
 from jaxtweaks.sweep.compiled import GroupProgram, stack_runs
 from jaxtweaks.sweep.machine import Machine
 from jaxtweaks.sweep.plan import all_runs
@@ -30,8 +30,8 @@ def test_the_memory_of_the_state_is_used_again():
 
 
 def test_options_that_the_compiler_does_not_know_are_left_out():
-    assert compiled._option_exists('xla_backend_optimization_level', 0)
-    assert not compiled._option_exists('xla_there_is_no_such_option', 0)
+    assert executables._exists('xla_backend_optimization_level', 0)
+    assert not executables._exists('xla_there_is_no_such_option', 0)
     unknown = {'xla_there_is_no_such_option': 0}
     lowered = jax.jit(lambda x: x + 1).lower(1.0)
-    assert compiled._compile(lowered, unknown, 0)(1.0) == 2.0
+    assert executables.compiled(lowered, unknown)(1.0) == 2.0

@@ -13,7 +13,7 @@ from benchmarks.faults import disk
 from jaxtweaks import data as data_lib
 from jaxtweaks import replay
 from jaxtweaks.config import trace
-from jaxtweaks.sweep import compiled, files
+from jaxtweaks.sweep import executables, files
 from jaxtweaks.sweep.compiled import stack_runs
 from jaxtweaks.sweep.expand import expand, grid
 from jaxtweaks.sweep.group import Execution, Interrupted, train_group
@@ -272,7 +272,7 @@ def test_programs_for_data_of_other_sizes_are_not_mixed_up(machine, tmp_path):
 def test_programs_that_no_group_needs_any_more_are_dropped_with_their_executables():
     """A process has only so many memory mappings, and every executable takes some."""
     machine = Machine(lambda config: data_lib.load(config, print))
-    others = set(compiled._compiled)
+    others = set(executables._made)
     base = trace.replace(BASE, {'model.hidden': (9,)})  # like no other program here
     done, coming = group_of(base, 'map'), group_of(base, 'vmap_loop')
     for group in (done, coming):
@@ -284,8 +284,8 @@ def test_programs_that_no_group_needs_any_more_are_dropped_with_their_executable
     gc.collect()
     assert dropped() is None
     assert machine.compiled(coming) is kept
-    assert set(compiled._compiled) > others
+    assert set(executables._made) > others
     del kept
     machine.keep_only([])
     gc.collect()
-    assert set(compiled._compiled) <= others
+    assert set(executables._made) <= others
