@@ -15,9 +15,10 @@ Choices of this project: radii 1 and 0.5 and noise of deviation 0.1 (the best cl
 its Kaiming `he`.
 
 Expected (quick, 6 seeds, 4.5 minutes on two CPU cores): raw 53 to 63%, standardised 98.3 to 98.9%,
-× 0.01 70 to 82%; that standardising helps and scaling down harms is supported; the first loss (mean
-0.73 without Kaiming's) and that Kaiming normal is worse (−0.3 points at the end, though it starts
-higher and is slower) are inconclusive.
+× 0.01 70 to 82%; that standardising helps and scaling down harms is supported; of the first losses
+that of σ = 0.1 is 0.69 (supported), while 0.70, 0.75 and 0.78 of the heuristic and Xavier's two
+scatter too much; that Kaiming normal is worse (−0.3 points at the end, though it starts higher and
+is slower) is inconclusive.
 Expected (paper, 6 seeds, 16 minutes while other programs used both cores): raw 54 to 64%,
 standardised 98.6 to 98.8%, × 0.01 87 to 98%; docs/results has the published figures beside them.
 """
