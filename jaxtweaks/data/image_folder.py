@@ -26,7 +26,8 @@ def from_folder(
     """A data set of the images in `path`/CLASS/, or in `path`/train/CLASS/ and `path`/test/CLASS/.
 
     Without a folder test/ a fifth of the images, always the same ones, is held out. Images are RGB,
-    or grey if all of them are. Decoded once, they are kept in the cache until a file changes.
+    or grey if all of them are, of 8 bits a channel. Decoded once, they are kept in the cache until
+    a file changes. What is hidden (names that begin with '.', and __MACOSX) is passed over.
 
     Args:
       path: the folder.
@@ -82,8 +83,8 @@ def _files(folder: Path) -> list[_File]:
             f'{folder}: holds no images; they must be in {folder}/CLASS/, such as '
             f'{folder}/cat/1.png'
         )
-    for path, _ in found:
-        _check_utf8(path.parent)
+    for place in dict.fromkeys(path.parent for path, _ in found):
+        _check_utf8(place.absolute())
     return found
 
 
