@@ -113,7 +113,7 @@ class Answer:
         lines = verdict_lines([verdict.to_dict() for verdict in self.verdicts])
         # A terminal is better wrapped between words; a log has lines as long as they are.
         console.print(lines, soft_wrap=not console.is_terminal)
-        console.print(f'report: {self.report}', highlight=False, soft_wrap=True)
+        console.print(f'report: {self.report}', highlight=False, markup=False, soft_wrap=True)
 
     def __repr__(self) -> str:
         asked = self.experiment

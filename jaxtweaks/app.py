@@ -150,6 +150,9 @@ def _help(values: flags.FlagValues) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (default: this process's) and returns the exit code."""
     argv = list(sys.argv if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, 'reconfigure'):  # a terminal without our letters shows a ? for them
+            stream.reconfigure(errors='replace')
     console = Console(stderr=False)
     try:
         return _main(argv, console)
@@ -191,7 +194,7 @@ def _main(argv: list[str], console: Console) -> int:
         compile_cache.enable(_complain)
         listing.show(Path('configs'), console, estimate=values.dry_run)
         return 0
-    if values.overview:
+    if values.overview is not None:
         return _overview(values, console)
     if values.replay is not None:
         return _replay(values, argv, console)
@@ -258,6 +261,11 @@ def _overview(values: flags.FlagValues, console: Console) -> int:
     """Writes an overview of finished experiments and returns the exit code."""
     from jaxtweaks import collection
 
+    if not all(values.overview or ['']):
+        raise UserError(
+            '--overview: a folder has no name; it must be folders with commas between, as '
+            '--overview=runs'
+        )
     folders = [Path(folder) for folder in values.overview]
     for folder in folders:
         if not folder.is_dir():

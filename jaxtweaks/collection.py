@@ -141,7 +141,7 @@ def collect(
     page, _ = overview.write(target, entries, failed)
     finished = sum(entry.record is not None for entry in entries)
     console.print(overview.tally(overview.lines(entries, target), finished), highlight=False)
-    console.print(f'overview: {page}', highlight=False, soft_wrap=True)
+    console.print(f'overview: {page}', highlight=False, markup=False, soft_wrap=True)
 
 
 def _load(path: str, size: str) -> Experiment:
@@ -164,7 +164,7 @@ def _run_one(
 ) -> None:
     if is_finished(experiment, folder) and not options.exports:
         if not options.quiet:
-            console.print(f'{heading}: finished before', highlight=False)
+            console.print(f'{heading}: finished before', highlight=False, markup=False)
         return
     if not options.quiet and not options.dry_run:
         console.print(Text(heading, style='bold'))

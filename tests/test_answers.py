@@ -1,5 +1,6 @@
 """What an answer leaves behind, from group results that were made up."""
 
+import io
 import json
 import types
 
@@ -8,6 +9,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 import pytest
 from matplotlib.figure import Figure as Sheet
+from rich.console import Console
 
 from jaxtweaks import answers, experiment
 from jaxtweaks.data import Dataset
@@ -150,6 +152,13 @@ def test_an_answer_has_arrays_tables_and_figures(tmp_path):
     assert 'made up' in repr(answer)
     with pytest.raises(UserError, match="'test_accuracy'"):
         answer['test_acuracy']
+
+
+def test_an_answer_says_where_its_report_is(tmp_path):
+    folder = tmp_path / 'a[/b]'  # rich takes brackets for markup
+    console = Console(file=io.StringIO())
+    answer_of(folder).show(console)
+    assert f'report: {folder}/report.html' in console.file.getvalue()
 
 
 def test_an_answer_draws_the_figures_of_the_config_and_others(tmp_path):

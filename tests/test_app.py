@@ -274,6 +274,20 @@ def test_help_says_how(capsys):
     assert call(capsys, '-h', SMOKE) == call(capsys, '--helpfull') == (0, out, '')
 
 
+def test_a_terminal_without_our_letters_shows_others():
+    done = subprocess.run(
+        [sys.executable, '-m', 'jaxtweaks', '--help'],
+        cwd=ROOT,
+        env=os.environ | {'PYTHONIOENCODING': 'ascii'},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, '')
+    assert '--overview=FOLDER,?' in done.stdout
+
+
 def test_the_files_left_behind_agree_with_each_other(finished, given):
     workdir, out = finished
     config = json.loads((workdir / 'config.json').read_text())

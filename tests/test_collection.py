@@ -1,10 +1,12 @@
 """Several experiments by one command: resumed, one of them broken, and looked over."""
 
+import io
 import json
 import pathlib
 import re
 
 import pytest
+from rich.console import Console
 
 from jaxtweaks import answers, app, collection, provenance
 from jaxtweaks.experiment import build
@@ -198,6 +200,14 @@ def test_an_error_of_ours_does_not_stop_the_rest(capsys, configs, tmp_path, monk
     assert page.count('<tr class=') == 1
 
 
+def test_brackets_in_the_name_of_a_config_are_brackets(monkeypatch, tmp_path):
+    monkeypatch.setattr(collection, 'is_finished', lambda *_: True)
+    console = Console(file=io.StringIO())
+    options = collection.Options()
+    collection._run_one(None, '', tmp_path, '[1/1] a[/b]', console, options, None)
+    assert console.file.getvalue() == '[1/1] a[/b]: finished before\n'
+
+
 def test_any_folders_can_be_looked_over(capsys, configs, tmp_path):
     for name in ('one', 'two'):
         code, *_ = call(
@@ -211,9 +221,10 @@ def test_any_folders_can_be_looked_over(capsys, configs, tmp_path):
         'href="../two/report.html"'
         in (tmp_path / 'there' / 'overview' / 'overview.html').read_text()
     )
-    target = tmp_path / 'elsewhere'
-    code, *_ = call(capsys, f'--overview={tmp_path / "there" / "one"}', f'--workdir={target}')
+    target = tmp_path / 'else[/b]where'  # rich takes brackets for markup
+    code, out, _ = call(capsys, f'--overview={tmp_path / "there" / "one"}', f'--workdir={target}')
     assert code == 0
+    assert f'overview: {target}' in out
     assert 'there/one/report.html' in (target / 'overview.html').read_text()
     (tmp_path / 'there' / 'two' / 'claims.json').write_text('[]')
     call(capsys, f'--overview={tmp_path / "there"}')
@@ -226,6 +237,8 @@ def test_any_folders_can_be_looked_over(capsys, configs, tmp_path):
     ('args', 'words'),
     [
         (['--overview=nowhere'], 'no folder nowhere'),
+        (['--overview=configs,'], '--overview: a folder has no name'),
+        (['--overview='], '--overview: a folder has no name'),
         (['--overview=configs'], 'no finished experiment found in configs'),
         (['--config={}/several.py', '--config.seeds=3'], 'seeds'),
         (['--config={}/several.py', '--config.experiments=()'], 'experiments: there are none'),

@@ -26,6 +26,7 @@ _TYPE_NAMES = {
     tuple: 'a tuple',
     dict: 'a dict',
 }
+_BEYOND = 2**63  # an integer in the tables that are written (Parquet) is less
 
 
 def from_dict(cls: type[T], values: Mapping[str, Any], where: str = '') -> T:
@@ -83,6 +84,8 @@ def convert(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
         elif rule.allowed():
             hint = f'; it must be {rule.allowed()}'
         raise UserError(f'{path}: {value!r} is not allowed{hint} ({rule.doc})')
+    if kind is int and not -_BEYOND <= converted < _BEYOND:
+        raise UserError(f'{path}: {value!r} is not allowed; it must be an integer of 64 bits')
     return converted
 
 

@@ -104,6 +104,12 @@ def _check_one(setting: Setting) -> None:
             f'schedule.minimum: {schedule.minimum!r} is above optim.learning_rate ({peak!r}); '
             'it must be at most that'
         )
+    train = setting.train
+    if train.snapshots > train.epochs:
+        raise UserError(
+            f'train.snapshots: {train.snapshots} is above train.epochs ({train.epochs}); it must '
+            'be at most that'
+        )
     if list(schedule.boundaries) != sorted(set(schedule.boundaries)):
         raise UserError(
             f'schedule.boundaries: {schedule.boundaries!r} must rise from one to the next'

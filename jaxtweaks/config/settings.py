@@ -64,7 +64,7 @@ class Data:
     train_size: int = static(40_000, 'training images', low=1)
     validation_size: int = static(10_000, 'validation images', low=1)
     test_size: int = static(0, 'test images; 0 means all', low=0)
-    split_seed: int = static(0, 'seed of the split, the same for every run', low=0)
+    split_seed: int = static(0, 'seed of the split, the same for every run', low=0, high=4e9)
     standardise: str = static(
         'channel',
         'mean and deviation of the training set by channel or by pixel; only divide by 255 (unit); '

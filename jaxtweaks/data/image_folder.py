@@ -26,7 +26,8 @@ def from_folder(
     """A data set of the images in `path`/CLASS/, or in `path`/train/CLASS/ and `path`/test/CLASS/.
 
     Without a folder test/ a fifth of the images, always the same ones, is held out. Images are RGB,
-    or grey if all of them are. Decoded once, they are kept in the cache until a file changes.
+    or grey if all of them are, of 8 bits a channel. Decoded once, they are kept in the cache until
+    a file changes. What is hidden (names that begin with '.', and __MACOSX) is passed over.
 
     Args:
       path: the folder.
@@ -35,7 +36,8 @@ def from_folder(
       notify: is told when images are decoded.
 
     Raises:
-      UserError: no folder, no images, an image that cannot be read, or of another size.
+      UserError: no folder, no images, an image that cannot be read, of more than 8 bits, or of
+        another size.
     """
     folder = Path(os.path.expanduser(path))
     if not folder.is_dir():
@@ -67,18 +69,36 @@ _File = tuple[Path, str]
 
 
 def _files(folder: Path) -> list[_File]:
-    """The images of every class, in the order of their names."""
+    """The images of every class, in the order of their names; nothing that is hidden."""
     found = [
         (path, path.parent.name)
         for path in sorted(folder.glob('*/*'))
-        if path.suffix.lower() in _ENDINGS and path.is_file()
+        if path.suffix.lower() in _ENDINGS
+        and not _is_hidden(path)
+        and not _is_hidden(path.parent)
+        and path.is_file()
     ]
     if not found:
         raise UserError(
             f'{folder}: holds no images; they must be in {folder}/CLASS/, such as '
             f'{folder}/cat/1.png'
         )
+    for place in dict.fromkeys(path.parent for path, _ in found):
+        _check_utf8(place.absolute())
     return found
+
+
+def _is_hidden(path: Path) -> bool:
+    """Whether it is none of the user's images, but left by notebooks, macOS and the like."""
+    return path.name.startswith('.') or path.name == '__MACOSX'
+
+
+def _check_utf8(folder: Path) -> None:
+    """Whether reports can name a folder. Raises UserError."""
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError:
+        raise UserError(f'{str(folder)!r}: the name is not valid UTF-8; rename it') from None
 
 
 def _decoded(
@@ -92,7 +112,8 @@ def _decoded(
     place = hashlib.sha256(f'{folder.resolve()} {size}'.encode()).hexdigest()[:12]
     stats = [(str(path), path.stat()) for files in parts.values() for path, _ in files]
     listing = [[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats]
-    key = hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+    # What was decoded before images of more than 8 bits were refused may be clipped.
+    key = hashlib.sha256(json.dumps(['8 bits', *listing]).encode()).hexdigest()
     name = f'folder-{place}.arrays'
     if found := cache.read(name, key, notify):
         return found[0]
@@ -114,12 +135,24 @@ def _image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
 
     try:
         with Image.open(path) as opened:
+            _check_depth(path, opened.mode)
             upright = ImageOps.exif_transpose(opened).convert('RGB')
             if size is not None:
                 upright = upright.resize(size[::-1], Image.Resampling.BILINEAR)
             return np.asarray(upright)
+    except UserError:
+        raise
     except Exception as error:  # Pillow raises many kinds on damaged images
         raise UserError(f'{path}: cannot be decoded ({error})') from error
+
+
+def _check_depth(path: Path, mode: str) -> None:
+    """Whether Pillow's mode has 8 bits a channel: it clips others. Raises UserError."""
+    if mode.startswith(('I', 'F')):
+        raise UserError(
+            f"{path}: has more than 8 bits a channel (Pillow's mode {mode}); convert it to 8 bits, "
+            'or give the numbers as arrays by jaxtweaks.dataset'
+        )
 
 
 def _stacked(files: list[_File], images: list[np.ndarray], grey: bool) -> np.ndarray:

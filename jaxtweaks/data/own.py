@@ -83,13 +83,16 @@ def from_arrays(
         images [N, 1, 1, D]. uint8 (0 … 255) stays uint8; other numbers become float32.
       labels: [N], integers from 0, or words, which become numbers in the order of the alphabet.
       test: images and labels of the test set; if None, a fifth of the images, always the same ones.
-      classes: the name of each label; None for the words, or the numbers.
+      classes: the name of each label, at least two; None for the words, or the numbers.
       title: what figures and tables call it.
       source: where it came from, for the report.
 
     Raises:
-      UserError: shapes that do not fit, numbers that are not finite, or labels beyond `classes`.
+      UserError: shapes that do not fit, numbers that are not finite, labels beyond `classes`, or a
+        test set of other labels or images than the training set.
     """
+    if test is not None:
+        _check_labels_alike(labels, test[1], title)
     names = _names(labels if test is None else [*labels, *test[1]], classes, title)
     whole = _split(images, labels, names, title)
     if test is None:
@@ -101,19 +104,47 @@ def from_arrays(
                 f'{title}: training images are {list(whole.images.shape[1:])}, test images '
                 f'{list(test_split.images.shape[1:])}; they must be of one size'
             )
+        if whole.images.dtype != test_split.images.dtype:
+            raise UserError(
+                f'{title}: training images are {whole.images.dtype}, test images '
+                f'{test_split.images.dtype}; both must be uint8 (0 … 255), or neither'
+            )
+    if len(names) < 2:
+        raise UserError(f'{title}: there is 1 class, {names[0]!r}; there must be at least 2')
     return Source(title, training, test_split, names, source)
+
+
+def _check_labels_alike(training: Any, test: Any, title: str) -> None:
+    """Whether words are not mixed with numbers, which would become words. Raises UserError."""
+    words = [np.asarray(labels).dtype.kind == 'U' for labels in (training, test)]
+    if words[0] != words[1]:
+        one, other = ('words' if are_words else 'numbers' for are_words in words)
+        raise UserError(
+            f'{title}: training labels are {one}, test labels {other}; both must be words, or both '
+            'integers from 0'
+        )
 
 
 def _names(labels: Any, classes: Sequence[str] | None, title: str) -> tuple[str, ...]:
     """The name of each class."""
     if classes is not None:
-        return tuple(map(str, classes))
+        return _given_names(classes, title)
     labels = np.asarray(labels)
     if labels.dtype.kind == 'U':
         return tuple(sorted(set(labels.tolist())))
     if labels.dtype.kind not in 'iu' or labels.size == 0 or labels.min() < 0:
         raise UserError(f'{title}: labels must be integers from 0 or words, one for each image')
     return tuple(str(i) for i in range(int(labels.max()) + 1))
+
+
+def _given_names(classes: Sequence[str], title: str) -> tuple[str, ...]:
+    if isinstance(classes, str):
+        raise UserError(f'{title}: classes is the word {classes!r}; it must be a list of names')
+    names = tuple(map(str, classes))
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UserError(f'{title}: classes has {twice[0]!r} twice; each must have its own name')
+    return names
 
 
 def _split(images: Any, labels: Any, classes: tuple[str, ...], title: str) -> Split:

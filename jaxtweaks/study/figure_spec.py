@@ -26,6 +26,20 @@ _ARRAYS = {
     'boundary': ('grid_probabilities',),
     'histogram': ('weight_histogram', 'weight_edges'),
 }
+# What each kind reads, besides name, kind, title, caption and names.
+_READS = {
+    'curves': ('metrics', 'hue', 'panels', 'where', 'log_y', 'marks', 'published'),
+    'paths': ('metrics', 'hue', 'panels', 'x', 'where', 'log_y'),
+    'effect': ('metrics', 'hue', 'panels', 'x', 'where', 'log_x', 'log_y', 'published'),
+    'confusion': ('hue', 'where', 'published'),
+    'labels': (),
+    'fit': ('panels', 'where'),
+    'reliability': ('hue', 'panels', 'where'),
+    'boundary': ('hue', 'panels', 'where'),
+    'histogram': ('hue', 'panels', 'where', 'log_y'),
+}
+_OPTIONS = ('metrics', 'hue', 'panels', 'x', 'where', 'log_x', 'log_y', 'marks', 'published')
+_LONGEST = 100  # letters of a name, so that its files have one that every system takes
 _ANYTHING = Recorded(tuple(LABELS), tuple(LABELS), tuple(n for a in _ARRAYS.values() for n in a))
 
 
@@ -83,7 +97,8 @@ def check(
 
     Raises:
       UserError: a figure names a field that is not swept or a metric that is not measured,
-        selects nothing, would average settings that differ, or has a name twice.
+        selects nothing, would average settings that differ, gives what its kind does not read, has
+        no title, or has a name twice.
     """
     results = without_runs(settings)
     seen: set[str] = set()
@@ -92,14 +107,26 @@ def check(
             raise UserError(
                 f'figure {figure.name!r}: the name of a file may have letters, digits, - and _'
             )
+        if len(figure.name) > _LONGEST:
+            raise UserError(
+                f"figure '{figure.name}': the name has {len(figure.name)} letters; it may have at "
+                f'most {_LONGEST}'
+            )
+        if not figure.title.strip():
+            raise UserError(f"figure '{figure.name}': title is empty; it must say what is shown")
         if figure.name in seen:
             raise UserError(f"figure '{figure.name}': two figures have this name")
         seen.add(figure.name)
-        try:
-            _check_one(figure, results, recorded)
-        except UserError as error:
-            where = f"figure '{figure.name}': "
-            raise UserError(where + str(error).removeprefix(where)) from None
+        check_one(figure, results, recorded)
+
+
+def check_one(figure: Figure, results: Results, recorded: Recorded = _ANYTHING) -> None:
+    """Whether a figure can be drawn; see `check`. `results` may be without runs."""
+    try:
+        _check_one(figure, results, recorded)
+    except UserError as error:
+        where = f"figure '{figure.name}': "
+        raise UserError(where + str(error).removeprefix(where)) from None
 
 
 def fields_of(figure: Figure) -> tuple[str, ...]:
@@ -114,6 +141,7 @@ def fields_of(figure: Figure) -> tuple[str, ...]:
 
 
 def _check_one(figure: Figure, results: Results, recorded: Recorded) -> None:
+    _check_read(figure)
     curves = figure.kind in ('curves', 'paths')
     metrics = recorded.all_curves if curves else recorded.all_finals
     against = (figure.x,) if figure.kind == 'paths' and figure.x else ()
@@ -141,9 +169,21 @@ def _check_one(figure: Figure, results: Results, recorded: Recorded) -> None:
     arrange(results, fields_of(figure), figure.where, figure.name)
     if figure.kind == 'effect' and figure.log_x:
         chosen = [column(results, figure.x)[k] for k in results.select(figure.where)]
+        chosen += [item[0] for item in figure.published if len(item) == 3]
         wrong = [value for value in chosen if not is_number(value) or value < 0]
         if wrong:
             raise UserError(f'log_x needs numbers ≥ 0 on the x axis, not {wrong[0]!r}')
+
+
+def _check_read(figure: Figure) -> None:
+    """Whether its kind reads all that a figure gives. Raises UserError."""
+    read = _READS[figure.kind]
+    if figure.published and 'published' not in read:
+        raise UserError(f"published: kind '{figure.kind}' does not show published values")
+    for name in _OPTIONS:
+        if getattr(figure, name) and name not in read:
+            reads = ', '.join(read) or 'title and caption'
+            raise UserError(f"kind '{figure.kind}' does not read {name}; it reads {reads}")
 
 
 def _check_marks(figure: Figure, results: Results, recorded: Recorded) -> None:
@@ -165,6 +205,4 @@ def _check_marks(figure: Figure, results: Results, recorded: Recorded) -> None:
                 'effect': '(value, label) or (x, value, label)',
                 'confusion': '(x, value, label)',
             }
-            if figure.kind not in forms:
-                raise UserError(f"published: kind '{figure.kind}' does not show published values")
             raise UserError(f'published: {item!r} is not {forms[figure.kind]}')

@@ -23,7 +23,7 @@ from jaxtweaks.study import (
 )
 from jaxtweaks.study.figure_data import arrange
 from jaxtweaks.study.figure_page import Page
-from jaxtweaks.study.figure_spec import Figure, check, fields_of
+from jaxtweaks.study.figure_spec import Figure, check, check_one, fields_of
 from jaxtweaks.study.recorded import Recorded
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.words import count, together
@@ -54,7 +54,7 @@ def draw(figure: Figure, results: Results) -> Sheet:
     Raises:
       UserError: the results do not have what the figure asks for (see `check`).
     """
-    check([figure], results.settings, _recorded(results))
+    check_one(figure, results, _recorded(results))
 
     def finish(page: Page, handles: Sequence[Any], legend_title: str) -> Sheet:
         return page.finish(
@@ -173,7 +173,7 @@ def _notes(figure: Figure, results: Results) -> list[str]:
         notes.append(f'Lines: {means.format("the band")}; weight matrices and kernels only.')
     elif figure.kind == 'boundary':
         notes += _boundary_notes(figure, results)
-    if figure.kind in ('curves', 'effect') and figure.log_x and 0 in _xs(figure, results):
+    if figure.kind == 'effect' and figure.log_x and 0 in _xs(figure, results):
         notes.append('0 has no place on a logarithmic axis and stands apart at its left.')
     return notes
 
@@ -193,8 +193,6 @@ def _boundary_notes(figure: Figure, results: Results) -> list[str]:
 
 def _xs(figure: Figure, results: Results) -> list[Any]:
     """The values on the x axis of the settings that are shown."""
-    if not figure.x:
-        return []
     values = results.values(figure.x)
     return [values[k] for k in results.select(figure.where)]
 

@@ -78,16 +78,18 @@ class Entry:
 def gather(folders: Iterable[Path]) -> list[Entry]:
     """The answers in work folders, or in the folders inside; by experiment, as given.
 
-    A folder without a claims.json is looked into one level deep, in the order of the names.
+    A folder without a claims.json is looked into one level deep, in the order of the names. One
+    that is named several times counts once.
     """
-    entries = []
+    found: dict[Path, Path] = {}
     for folder in folders:
         if (folder / 'claims.json').is_file():
-            entries.append(_read(folder))
+            found.setdefault(folder.resolve(), folder)
         elif folder.is_dir():
-            inside = sorted(path for path in folder.iterdir() if path.is_dir())
-            entries += [_read(path) for path in inside if (path / 'claims.json').is_file()]
-    return entries
+            for path in sorted(path for path in folder.iterdir() if path.is_dir()):
+                if (path / 'claims.json').is_file():
+                    found.setdefault(path.resolve(), path)
+    return [_read(path) for path in found.values()]
 
 
 def lines(entries: Sequence[Entry], folder: Path) -> list[Line]:

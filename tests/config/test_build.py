@@ -45,6 +45,12 @@ WRONG = {
     'negative seeds': ({'seeds': -3}, ('seeds', '-3', '≥ 1')),
     'huge seeds': ({'seeds': 10**30}, ('seeds', '≤ 10000')),
     'seed beyond 32 bits': ({'first_seed': 2**32}, ('first_seed', '4294967296')),
+    'split beyond 32 bits': ({'data': {'split_seed': 2**64}}, ('data.split_seed', '≤ 4e')),
+    'beyond 64 bits': ({'train': {'train_eval_size': 2**63}}, ('train.train_eval_size', '64 bits')),
+    'more snapshots than epochs': (
+        {'train': {'epochs': 3, 'snapshots': 10**9}},
+        ('train.snapshots', '1000000000', 'train.epochs (3)'),
+    ),
     'large batch': (
         {'data': {'train_size': 100}, 'train': {'batch_size': 101}},
         ('train.batch_size', '101', '≤ 100'),

@@ -90,6 +90,12 @@ def test_words_for_labels():
         ((np.full((10, 3), np.nan), labels()), ['not finite']),
         ((images(2), labels(2)), ['2 images are too few']),
         ((images(), labels(), (images(shape=(4, 4, 3)), labels())), ['[4, 5, 3]', '[4, 4, 3]']),
+        ((images(), labels(), (images() / 255, labels())), ['uint8', 'float32', 'or neither']),
+        (
+            (images(2), ['a', 'b'], (images(), labels())),
+            ['labels are words', 'test labels numbers'],
+        ),
+        ((images(), labels(classes=1)), ["1 class, '0'", 'at least 2']),
     ],
 )
 def test_what_does_not_fit_is_named(arguments, words):
@@ -103,6 +109,19 @@ def test_labels_beyond_the_classes_are_named():
         from_arrays(images(), labels(), classes=['only'])
     with pytest.raises(UserError, match="'cat' is a label but not among the classes"):
         from_arrays(images(2), ['cat', 'dog'], classes=['dog', 'elk'])
+
+
+@pytest.mark.parametrize(
+    ('classes', 'words'),
+    [
+        ('ab', "the word 'ab'"),
+        (['cat', 'cat'], "'cat' twice"),
+        (['only'], "1 class, 'only'"),
+    ],
+)
+def test_classes_are_two_names_or_more(classes, words):
+    with pytest.raises(UserError, match=words):
+        from_arrays(images(), labels(classes=1), classes=classes)
 
 
 def test_a_registered_name_is_a_data_set():
@@ -200,6 +219,28 @@ def test_mistakes_in_an_image_folder_are_named(tmp_path):
     shutil.rmtree(tmp_path / 'cat')
     with pytest.raises(UserError, match='1 folders with images'):
         from_folder(tmp_path)
+    (tmp_path / 'dog').rename(tmp_path / 'd\udcff')
+    with pytest.raises(UserError, match=r"/d\\udcff': the name is not valid UTF-8"):
+        from_folder(tmp_path)
+
+
+@pytest.mark.parametrize(('dtype', 'ending'), [('uint16', 'png'), ('int32', 'tif'), ('f4', 'tif')])
+def test_images_of_more_than_8_bits_are_refused_not_clipped(tmp_path, dtype, ending):
+    write_images(tmp_path)
+    deep = Image.fromarray(np.full((4, 5), 300, dtype))
+    deep.save(tmp_path / 'cat' / f'9.{ending}')
+    with pytest.raises(UserError, match=rf'cat/9\.{ending}: .*mode {deep.mode}\).*convert it'):
+        from_folder(tmp_path)
+
+
+def test_what_is_hidden_in_an_image_folder_is_no_class(tmp_path):
+    write_images(tmp_path)
+    for name in ('.ipynb_checkpoints', '__MACOSX'):
+        shutil.copytree(tmp_path / 'dog', tmp_path / name)
+    (tmp_path / 'cat' / '._1.png').write_bytes(b'no image')
+    source = from_folder(tmp_path)
+    assert source.classes == ('cat', 'dog')
+    assert len(source.training) + len(source.test) == 10
 
 
 def write_fashion(root, names=None, splits=('train', 'test')):

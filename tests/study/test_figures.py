@@ -10,6 +10,7 @@ from scipy import stats
 
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.errors import UserError
+from jaxtweaks.study import figure_spec
 from jaxtweaks.study.figure_counts import confusion_shares, ink_on
 from jaxtweaks.study.figure_style import styles
 from jaxtweaks.study.figures import Figure, caption, check, draw, save, svg
@@ -297,11 +298,35 @@ def test_drawing_again_gives_the_same_bytes(tmp_path):
         ({'kind': 'paths'}, 'needs x'),
         ({'kind': 'paths', 'x': 'train.batch_size'}, 'no metric by epoch'),
         ({'name': '../it'}, 'the name of a file'),
+        ({'name': 'a' * 101}, 'has 101 letters; it may have at most 100'),
+        ({'title': ''}, 'title is empty'),
+        ({'kind': 'effect', 'x': 'train.batch_size', 'hue': 'model.batch_norm', 'log_x': True,
+          'published': ((-8, 0.5, 'report'),)}, 'needs numbers ≥ 0 on the x axis, not -8'),
+        ({'kind': 'labels'}, "'labels' does not read metrics; it reads title and caption"),
+        *(({'kind': kind, 'metrics': (), key: value}, f"'{kind}' does not read {key}; it reads")
+          for kind, key, value in (
+              ('labels', 'hue', 'train.batch_size'),
+              ('labels', 'where', {'train.batch_size': 8}),
+              ('confusion', 'panels', 'train.batch_size'),
+              ('confusion', 'log_x', True),
+              ('fit', 'hue', 'train.batch_size'),
+              ('effect', 'marks', ((1, 'stop'),)),
+              ('curves', 'x', 'train.batch_size'),
+              ('curves', 'log_x', True),
+              ('histogram', 'x', 'train.batch_size'),
+          )),
     ],
 )  # fmt: skip
 def test_what_cannot_be_drawn_is_refused_before_training(changes, message):
     with pytest.raises(UserError, match=message):
         check([figure(**{'metrics': ('test_accuracy',), **changes})], batch_sizes().settings)
+
+
+def test_every_kind_says_what_it_reads():
+    assert set(figure_spec._READS) == set(figure_spec.KINDS)
+    assert {name for read in figure_spec._READS.values() for name in read} == set(
+        figure_spec._OPTIONS
+    )
 
 
 def test_two_figures_may_not_share_a_name():

@@ -77,6 +77,11 @@ def test_the_page_can_be_filtered_and_loads_nothing(runs):
     assert 'Stand-in data: digits (stand-in for CIFAR-10)' in page
 
 
+def test_a_folder_named_twice_counts_once(runs):
+    twice = [runs / 'c', runs / 'd' / '..' / 'c', runs]
+    assert [entry.path.name for entry in overview.gather(twice)] == ['c', 'a b', 'd']
+
+
 def test_what_came_to_nothing_is_named(runs):
     (runs / 'c' / 'claims.json').write_text('{')
     page, text = written(runs, broken='<i>because</i>')
