@@ -19,6 +19,7 @@ import pytest
 from tfds_folder import write_tfds_folder
 
 from jaxtweaks import app
+from jaxtweaks.sweep.workdir import Workdir
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SMOKE = '--config=configs/clr_mlp3.py:smoke'
@@ -393,6 +394,16 @@ def test_a_finished_sweep_is_only_drawn_again(capsys, workdir, given):
         assert after[name][0] == before[name][0]
     assert set(after) == set(before)
     assert len(json.loads((workdir / 'manifest.json').read_text())['launches']) == 2
+
+
+def test_a_record_that_says_less_than_ours_is_read_all_the_same(capsys, workdir, given):
+    content = json.loads((workdir / 'manifest.json').read_text()) | {'launches': [{}]}
+    del content['sha256']
+    (workdir / 'manifest.json').write_text(json.dumps(content))
+    Workdir(workdir).save_summary({'x': np.zeros(1)})
+    for more in (['--plan_seeds'], []):
+        code, _, err = call(capsys, *given, *more, f'--workdir={workdir}')
+        assert code == 0, err
 
 
 def test_more_seeds_train_only_what_is_missing_or_damaged(capsys, workdir, given):

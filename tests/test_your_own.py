@@ -133,6 +133,7 @@ def test_a_new_tweak(folder, capsys):
 @pytest.mark.parametrize(
     ('line', 'words'),
     [
+        ('raise SystemExit(3)', r'broken\.py:13: SystemExit: 3'),
         ('return x * strangth', r'broken\.py:13: NameError: .*strangth'),
         ('return x.sum()', r'it must give an array like the one it is given'),
         ('return x if strength > 0 else 2 * x', r'broken\.py:13: TracerBoolConversionError'),
