@@ -2,7 +2,9 @@
 
 import sys
 
-from jaxtweaks.app import main
-
 if __name__ == '__main__':
+    try:
+        from jaxtweaks.app import main
+    except KeyboardInterrupt:  # these imports take seconds
+        sys.exit(130)
     sys.exit(main())

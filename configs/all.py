@@ -17,6 +17,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from configs import common
+from jaxtweaks import config_file
 from jaxtweaks.config_time import measured
 
 HERE = Path(__file__).parent
@@ -25,7 +26,7 @@ NOT_EXPERIMENTS = ('all', 'common')
 
 def get_config(size=None):
     """See the module's docstring."""
-    names = {path.stem for path in HERE.glob('*.py')} - set(NOT_EXPERIMENTS)
+    names = {path.stem for path in config_file.in_folder(HERE)} - set(NOT_EXPERIMENTS)
     ordered = sorted(names, key=lambda name: (_seconds(name), name))
     paths = tuple(os.path.relpath(HERE / f'{name}.py') for name in ordered)
     return ConfigDict({'name': 'all', 'size': common.size_of(size), 'experiments': paths})

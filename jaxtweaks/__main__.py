@@ -2,6 +2,9 @@
 
 import sys
 
-from jaxtweaks.app import main
+try:
+    from jaxtweaks.app import main
+except KeyboardInterrupt:  # these imports take seconds
+    sys.exit(130)
 
 sys.exit(main())

@@ -17,7 +17,7 @@ from jaxtweaks.experiment import Experiment
 from jaxtweaks.sweep import compile_cache, export
 from jaxtweaks.sweep.group import Interrupted
 
-Config = str | Path | ConfigDict | Mapping[str, Any] | Experiment
+Config = str | Path | ConfigDict | Mapping | Experiment
 
 
 def run(
@@ -81,6 +81,11 @@ def load(workdir: str | Path) -> Answer:
 
 def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:
     """The experiment that is meant. Raises UserError."""
+    if not isinstance(config, Config):
+        raise UserError(f'config: is {config!r}; it must be a config file, a config or a dict')
+    names = changes if isinstance(changes, Mapping | ConfigDict) else [None]
+    if not all(isinstance(name, str) for name in names):
+        raise UserError(f"changes: is {changes!r}; it must be a dict, as {{'train.epochs': 3}}")
     if isinstance(config, Experiment):
         if changes:
             raise UserError('changes: an Experiment is what it is; give a config to change')
@@ -102,6 +107,8 @@ def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:
 
 def _changed(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
     first, *rest = path
+    if not isinstance(values, Mapping | ConfigDict):
+        raise UserError(f'changes: {first} cannot be set in {values!r}; it must be a set of keys')
     return {**values, first: _changed(values.get(first, {}), rest, value) if rest else value}
 
 

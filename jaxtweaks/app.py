@@ -17,13 +17,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 from rich.console import Console
 
+from jaxtweaks import config_file
 from jaxtweaks import experiment as experiment_lib
 from jaxtweaks.config_file import complaint, one_line
-from jaxtweaks.errors import UserError
+from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.experiment import Experiment
 
 _USAGE = """Answers a question about training neural networks, given as a config file.
@@ -186,7 +188,11 @@ def _main(argv: list[str], console: Console) -> int:
     if {'-h', '--help', '-help', '--helpshort', '--helpfull'} & set(argv[1:]):
         print(_help(_define_flags(argv)))
         return 0
+    _check_platforms()
     values = _parse(argv)
+    if values.dry_run and (values.overview or values.replay is not None):
+        what = '--overview' if values.overview else '--replay'
+        raise UserError(f'--dry_run: {what} does not read it; leave out one of the two')
     if values.list:
         from jaxtweaks import listing
         from jaxtweaks.sweep import compile_cache
@@ -233,6 +239,18 @@ def _main(argv: list[str], console: Console) -> int:
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')
         return 128 + interrupted.signal
     return 0
+
+
+def _check_platforms() -> None:
+    """Whether JAX has what JAX_PLATFORMS asks for. Raises UserError."""
+    wanted = os.environ.get('JAX_PLATFORMS')
+    if wanted:
+        try:
+            jax.default_backend()
+        except RuntimeError as error:
+            raise UserError(
+                f'JAX_PLATFORMS={wanted}: {one_line(error)}; unset it or name others, as cpu'
+            ) from None
 
 
 def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console) -> int:
@@ -365,11 +383,13 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
             )
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         wrong_flag = isinstance(error, flags.Error) and 'whilst parsing config' not in str(error)
         if wrong_flag:
             _check_override(str(error), argv)
             raise UserError(f'{one_line(error)} (see --help)') from None
+        if isinstance(error, AttributeError | KeyError) and path is not None:
+            _check_there(argv, path)
         raise UserError(complaint(error, path)) from error
     if len(rest) > 1:
         raise UserError(f'{rest[1]!r} is not a flag; flags begin with -- (see --help)')
@@ -382,6 +402,20 @@ def _check_override(complaint: str, argv: Sequence[str]) -> None:
         if f'--config.{override}:' in complaint:
             key, _, value = override.partition('=')
             experiment_lib.check_value(key, value)
+
+
+def _check_there(argv: Sequence[str], path: Path) -> None:
+    """Complains of the first override whose key the config of a file does not have."""
+    config = config_file.load(path, None)
+    for key in (override.partition('=')[0] for override in _overrides(argv)):
+        section = config
+        for part in key.split('.'):
+            if not isinstance(section, Mapping | ConfigDict):
+                return
+            if part not in section:
+                hint = did_you_mean(part, section) if section else 'there are none of its kind'
+                raise UserError(f"config.{key}: {path} has no key '{part}'; {hint}")
+            section = section[part]
 
 
 def _config_file(argv: Sequence[str]) -> Path | None:

@@ -6,6 +6,7 @@ rest.
 """
 
 import dataclasses
+import errno
 import gc
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -132,12 +133,20 @@ def collect(
       failed: paths of configs that came to nothing, and why.
 
     Raises:
-      UserError: there is nothing to show.
+      UserError: there is nothing to show, or the target cannot be.
     """
     entries = overview.gather(folders)
     if not entries and not failed:
         looked = ', '.join(map(str, folders)) or 'no folder'
         raise UserError(f'no finished experiment found in {looked}')
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise
+        raise UserError(
+            f'{target}: cannot be made a folder ({error.strerror}); choose another --workdir'
+        ) from None
     page, _ = overview.write(target, entries, failed)
     finished = sum(entry.record is not None for entry in entries)
     console.print(overview.tally(overview.lines(entries, target), finished), highlight=False)

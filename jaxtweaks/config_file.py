@@ -1,5 +1,6 @@
 """Config files of the user: loaded, and what is wrong in them, with the line."""
 
+import ast
 import contextlib
 import importlib.util
 import os
@@ -27,8 +28,23 @@ def load(path: Path, size: str | None) -> Any:
         return module.get_config(size)
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(complaint(error, path)) from error
+
+
+def in_folder(folder: Path) -> list[Path]:
+    """The files of a folder that have a `get_config`, by name; nothing is imported for it."""
+    # What begins with a dot is an editor's, as the locks of Emacs.
+    paths = [path for path in sorted(folder.glob('*.py')) if not path.name.startswith('.')]
+    return [path for path in paths if _has_get_config(path)]
+
+
+def _has_get_config(path: Path) -> bool:
+    try:
+        body = ast.parse(path.read_text(encoding='utf-8')).body
+    except (OSError, ValueError, SyntaxError):
+        return True  # loading it says what is wrong
+    return any(isinstance(node, ast.FunctionDef) and node.name == 'get_config' for node in body)
 
 
 @contextlib.contextmanager
@@ -38,7 +54,7 @@ def blaming(what: str) -> Iterator[None]:
         yield
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f'{what}: {complaint(error, Path("its function"))}') from error
 
 

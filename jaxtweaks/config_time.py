@@ -29,7 +29,10 @@ class Measured:
 
 def measured(path: Path) -> Measured | None:
     """What a config's docstring says under 'Expected (size, …, time …)', None if it does not."""
-    doc = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or ''
+    try:
+        doc = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or ''
+    except (OSError, ValueError, SyntaxError):
+        return None  # loading it says what is wrong
     found = _EXPECTED.search(' '.join(doc.split()))
     if not found:
         return None

@@ -215,7 +215,7 @@ def _freeze(
 ) -> None:
     """Writes what this sweep is, before the first step."""
     launches = manifest['launches'] if manifest else []
-    if all(one['started'] != launch['started'] for one in launches):  # not a round of this one
+    if all(one.get('started') != launch['started'] for one in launches):  # not a round of this one
         launches = [*launches, launch | {'batchings_that_failed': method.failed}]
     workdir.write_json('config.json', to_dict(experiment.asked))
     manifest_lib.write(

@@ -43,7 +43,7 @@ def entries(folder: Path, console: Console, estimate: bool = False) -> Iterator[
     if not folder.is_dir():
         raise UserError(f'--list: there is no folder {folder} here; go to where main.py is')
     collections = []
-    for path in _configs(folder):
+    for path in config_file.in_folder(folder):
         values = config_file.load(path, None)
         if not isinstance(values, Mapping | ConfigDict):
             raise UserError(f'{path}: get_config() returned {values!r}; it must return a config')
@@ -70,19 +70,6 @@ def show(folder: Path, console: Console, estimate: bool = False) -> None:
             highlight=False,
             soft_wrap=True,
         )
-
-
-def _configs(folder: Path) -> list[Path]:
-    """The files of a folder that have a `get_config`, by name."""
-    return [path for path in sorted(folder.glob('*.py')) if _has_get_config(path)]
-
-
-def _has_get_config(path: Path) -> bool:
-    try:
-        body = ast.parse(path.read_text(encoding='utf-8')).body
-    except SyntaxError:
-        return True  # loading it says what is wrong
-    return any(isinstance(node, ast.FunctionDef) and node.name == 'get_config' for node in body)
 
 
 def _time(path: Path, values: ConfigDict, console: Console, estimate: bool) -> str:

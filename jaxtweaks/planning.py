@@ -13,6 +13,7 @@ from jaxtweaks.experiment import Experiment
 from jaxtweaks.study import claims, tables
 from jaxtweaks.study.power import MOST, Need
 from jaxtweaks.study.words import count
+from jaxtweaks.sweep import manifest as manifest_lib
 from jaxtweaks.sweep.progress import duration
 from jaxtweaks.sweep.workdir import Workdir
 
@@ -52,11 +53,11 @@ def run(
     if not experiment.claims:
         raise UserError('--plan_seeds: the config has no claims to settle')
     workdir, notify = Workdir(path), lambda text: console.print(Text(text, style='yellow'))
-    frozen = workdir.read_json('config.json')
-    known = {key: frozen[key] for key in ('seeds', 'first_seed')} if frozen else {'seeds': PILOT}
-    pilot = dataclasses.replace(experiment, **known)
+    pilot = dataclasses.replace(experiment, **_asked_for(workdir))
     there = stored.read(pilot, workdir, notify)
     if there is None or there.missing:
+        if pilot.seeds > experiment.seeds:
+            console.print(Text(_too_many(pilot.seeds, experiment.seeds, more)), soft_wrap=True)
         laboratory.run(pilot, path, console, command=command, dry_run=dry_run, quiet=quiet)
         if dry_run:
             return []
@@ -73,6 +74,26 @@ def run(
     for line in _advice(unsettled, pilot.seeds, there.seconds, more):
         console.print(Text(line), soft_wrap=True)
     return needs
+
+
+def _asked_for(workdir: Workdir) -> dict[str, int]:
+    """The seeds that a folder was last asked for, those of a pilot if it holds nothing.
+
+    None are said of a folder whose config.json is lost: then they are the experiment's own.
+    """
+    frozen = workdir.read_json('config.json') or {}
+    known = {key: frozen.get(key) for key in ('seeds', 'first_seed')}
+    if all(type(value) is int and value >= 0 for value in known.values()) and known['seeds']:
+        return known
+    return {} if (workdir.path / manifest_lib.NAME).exists() else {'seeds': PILOT}
+
+
+def _too_many(pilot: int, asked: int, more: Callable[[int], str]) -> str:
+    """What to say beforehand, since a folder with more seeds than asked for is refused later."""
+    return (
+        f'the folder gets {count(pilot, "seed")}, where the config has {asked}; to go on in it, '
+        f'ask for as many: {more(pilot)}'
+    )
 
 
 def _advice(

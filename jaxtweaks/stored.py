@@ -96,7 +96,7 @@ def answer(path: Path, stored: Stored, notify: Notify) -> Answer:
     """
     workdir, experiment = Workdir(path), stored.experiment
     summary = workdir.load_summary()
-    if summary is not None and summary['fingerprint'] == stored.manifest['data']['fingerprint']:
+    if summary is not None and summary.get('fingerprint') == stored.manifest['data']['fingerprint']:
         dataset = without_images(summary)
     else:  # of a version that kept none
         dataset = method_of(experiment, notify).dataset

@@ -4,12 +4,14 @@ import json
 import os
 import pathlib
 import re
+import runpy
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import types
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,6 +19,7 @@ import pytest
 from tfds_folder import write_tfds_folder
 
 from jaxtweaks import app
+from jaxtweaks.sweep.workdir import Workdir
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SMOKE = '--config=configs/clr_mlp3.py:smoke'
@@ -178,6 +181,7 @@ BROKEN = {
         'epochs',
     ),
     'none': ('def get_config(size=None):\n    pass', None, 'returned None'),
+    'exit': ('def get_config(size=None):\n    raise SystemExit(0)', 2, 'SystemExit: 0'),
     'no size': ('def get_config():\n    pass', None, 'get_config()'),
 }
 
@@ -212,6 +216,38 @@ def test_a_mistake_in_a_process_of_its_own(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_platform_that_is_not_there_is_named_when_it_is_asked_for(tmp_path):
+    code = (
+        'import sys; from jax._src import xla_bridge; from jaxtweaks import app; '
+        "assert app.main(['main.py', '--help']) == 0 and not xla_bridge._backends; "
+        f"sys.exit(app.main(['main.py', {SMOKE!r}, '--workdir={tmp_path}/w']))"
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=ROOT,
+        env=os.environ | {'JAX_PLATFORMS': 'nosuch'},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert re.fullmatch("error: JAX_PLATFORMS=nosuch: .*'nosuch'.*\n", done.stderr), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('started', ['main.py', 'jaxtweaks/__main__.py'])
+def test_an_interrupt_while_all_is_imported_is_no_traceback(monkeypatch, started):
+    class Slow(types.ModuleType):
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, 'jaxtweaks.app', Slow('jaxtweaks.app'))
+    with pytest.raises(SystemExit) as exit:
+        runpy.run_path(str(ROOT / started), run_name='__main__')
+    assert exit.value.code == 130
+
+
 def test_overrides_reach_the_experiment():
     found = app.load_experiment(
         ['main.py', SMOKE, '--config.seeds=7', '--config.model.hidden=(3,)', '--config.claims=()']
@@ -242,6 +278,9 @@ def test_seeds_are_planned_from_a_pilot_that_a_later_run_builds_on(capsys, given
     short = [*given, '--config.train.epochs=2', f'--workdir={tmp_path / "w"}']
     code, out, _ = call(capsys, *short, '--plan_seeds', '--dry_run')
     assert (code, list(tmp_path.iterdir())) == (0, [])
+    whole = shlex.join(['python', 'main.py', *short])
+    assert f'3 seeds, where the config has 2; to go on in it, ask for as many: {whole}' in out
+    assert f'{whole} --config.seeds=3\n' in out
     assert '2 settings × 3 seeds' in out
     code, out, _ = call(capsys, *short, '--plan_seeds', '--quiet')
     assert code == 0
@@ -251,9 +290,24 @@ def test_seeds_are_planned_from_a_pilot_that_a_later_run_builds_on(capsys, given
     assert '2 of 2 groups finished before' in out
 
 
+@pytest.mark.parametrize('config', [None, {}, {'seeds': 'x', 'first_seed': 0}])
+def test_seeds_are_planned_without_more_runs_where_the_config_is_lost(
+    capsys, workdir, given, config
+):
+    (workdir / 'config.json').unlink()
+    if config is not None:
+        (workdir / 'config.json').write_text(json.dumps(config))
+    before = snapshot(workdir)
+    code, out, err = call(capsys, *given, '--plan_seeds', f'--workdir={workdir}')
+    assert (code, 'Batch norm helps.' in out) == (0, True), err
+    assert snapshot(workdir) == before
+
+
 def test_what_cannot_be_planned_is_refused(capsys, given):
     code, _, err = call(capsys, *given, '--config.claims=()', '--plan_seeds')
     assert (code, 'no claims' in err) == (2, True)
+    code, _, err = call(capsys, '--replay=x', '--workdir=x', '--dry_run')
+    assert (code, '--dry_run: --replay does not read it' in err) == (2, True)
     code, _, err = call(capsys, '--config=configs/all.py:smoke', '--plan_seeds')
     assert (code, 'for one experiment' in err) == (2, True)
     for unread in ('--export=csv', '--processes=2'):
@@ -354,6 +408,16 @@ def test_a_finished_sweep_is_only_drawn_again(capsys, workdir, given):
         assert after[name][0] == before[name][0]
     assert set(after) == set(before)
     assert len(json.loads((workdir / 'manifest.json').read_text())['launches']) == 2
+
+
+def test_a_record_that_says_less_than_ours_is_read_all_the_same(capsys, workdir, given):
+    content = json.loads((workdir / 'manifest.json').read_text()) | {'launches': [{}]}
+    del content['sha256']
+    (workdir / 'manifest.json').write_text(json.dumps(content))
+    Workdir(workdir).save_summary({'x': np.zeros(1)})
+    for more in (['--plan_seeds'], []):
+        code, _, err = call(capsys, *given, *more, f'--workdir={workdir}')
+        assert code == 0, err
 
 
 def test_more_seeds_train_only_what_is_missing_or_damaged(capsys, workdir, given):

@@ -4,6 +4,7 @@ import io
 import json
 import pathlib
 import re
+import shutil
 
 import pytest
 from rich.console import Console
@@ -226,6 +227,11 @@ def test_any_folders_can_be_looked_over(capsys, configs, tmp_path):
     assert code == 0
     assert f'overview: {target}' in out
     assert 'there/one/report.html' in (target / 'overview.html').read_text()
+    (tmp_path / 'file').touch()
+    for taken in ('file', 'file/below'):
+        found = [f'--overview={tmp_path / "there"}', f'--workdir={tmp_path / taken}']
+        code, _, err = call(capsys, *found)
+        assert (code, 'cannot be made a folder' in err) == (2, True)
     (tmp_path / 'there' / 'two' / 'claims.json').write_text('[]')
     call(capsys, f'--overview={tmp_path / "there"}')
     page = (tmp_path / 'there' / 'overview' / 'overview.html').read_text()
@@ -247,6 +253,12 @@ def test_any_folders_can_be_looked_over(capsys, configs, tmp_path):
             "'a.py' is named twice",
         ),
         (['--config={}/one.py', "--config.experiments=('a.py',)"], 'experiments'),
+        (
+            ['--config=configs/all.py:smoke', '--config.seeds=5'],
+            "config.seeds: configs/all.py has no key 'seeds'; valid: experiments, name, size",
+        ),
+        (['--config={}/one.py', '--config.tweaks.foo=1'], "has no key 'foo'"),
+        (['--overview=configs', '--dry_run'], '--dry_run: --overview does not read it'),
     ],
 )
 def test_a_mistake_is_one_line(capsys, configs, tmp_path, args, words):
@@ -256,6 +268,16 @@ def test_a_mistake_is_one_line(capsys, configs, tmp_path, args, words):
     assert err.count('\n') == 1
     assert words in err
     assert not (tmp_path / 'w').exists()
+
+
+def test_all_takes_a_broken_config_along_and_passes_over_what_is_none(configs, monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    (configs / 'broken.py').write_text('x = = 3')
+    (configs / 'helper.py').write_text('x = 3')
+    (configs / '.#one.py').symlink_to('somebody@somewhere')
+    shutil.copy(ROOT / 'configs' / 'all.py', configs)
+    found = collection.config_file.load(configs / 'all.py', 'smoke')['experiments']
+    assert [pathlib.Path(path).stem for path in found] == ['broken', 'one', 'several', 'two']
 
 
 def test_all_has_every_config(monkeypatch):

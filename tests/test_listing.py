@@ -7,7 +7,7 @@ import re
 import pytest
 from rich.console import Console
 
-from jaxtweaks import app, config_time, listing
+from jaxtweaks import app, config_file, config_time, listing
 from jaxtweaks.errors import UserError
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[1] / 'configs'
@@ -85,6 +85,19 @@ def test_a_config_may_be_silent_about_its_question_and_its_size(tmp_path):
     bare, known = listing.entries(tmp_path, Console(file=io.StringIO()))
     assert (bare.question, bare.time) == ('—', '—')
     assert known.time == '7 seconds'
+
+
+def test_what_is_no_config_is_passed_over_and_what_cannot_be_read_is_named(tmp_path):
+    (tmp_path / '.#lock.py').symlink_to('somebody@somewhere')
+    (tmp_path / 'helper.py').write_text('x = 1')
+    (tmp_path / 'broken.py').write_text('x = = 3')
+    (tmp_path / 'gone.py').symlink_to('nowhere.py')
+    broken, gone = config_file.in_folder(tmp_path)
+    assert (config_time.measured(broken), config_time.measured(gone)) == (None, None)
+    with pytest.raises(UserError, match=r'broken\.py:1: SyntaxError'):
+        config_file.load(broken, None)
+    with pytest.raises(UserError, match=r'no file .*gone\.py'):
+        config_file.load(gone, None)
 
 
 def test_a_missing_folder_is_said(tmp_path):

@@ -133,6 +133,7 @@ def test_a_new_tweak(folder, capsys):
 @pytest.mark.parametrize(
     ('line', 'words'),
     [
+        ('raise SystemExit(3)', r'broken\.py:13: SystemExit: 3'),
         ('return x * strangth', r'broken\.py:13: NameError: .*strangth'),
         ('return x.sum()', r'it must give an array like the one it is given'),
         ('return x if strength > 0 else 2 * x', r'broken\.py:13: TracerBoolConversionError'),
@@ -239,6 +240,11 @@ def test_a_config_is_taken_as_an_object_a_dict_or_an_experiment():
         ({'name': 'x', 'experiments': ('a.py',)}, {}, 'is a collection'),
         ({'name': 'x'}, {'changes': {'trian.epochs': 3}}, "'trian'.*'train'"),
         ({'name': 'x'}, {'changes': {'train.epochs': 'many'}}, "'many' is not an integer"),
+        ({'name': 'x', 'train': 5}, {'changes': {'train.epochs': 3}}, 'cannot be set in 5'),
+        ({'name': 'x'}, {'changes': {1: 2}}, 'changes: is {1: 2}; it must be a dict'),
+        ({'name': 'x'}, {'changes': ['seeds']}, r"changes: is \['seeds'\]; it must be a dict"),
+        (None, {}, 'config: is None; it must be a config file'),
+        (5, {}, 'config: is 5; it must be a config file'),
         ({'name': 'x'}, {'exports': ['cvs']}, "did you mean 'csv'"),
     ],
 )

@@ -57,8 +57,8 @@ def registered(name: str) -> Source:
     """The data of a registered data set. Raises UserError if its function gives something else."""
     with blaming(f"data set '{name}'"):
         found = REGISTRY[name]()
-    if isinstance(found, tuple) and len(found) == 2:
-        found = from_arrays(*found, title=name)
+        if isinstance(found, tuple) and len(found) == 2:
+            found = from_arrays(*found, title=name)
     if not isinstance(found, Source):
         raise UserError(
             f"data set '{name}': its function gave {type(found).__name__}; it must give (images, "

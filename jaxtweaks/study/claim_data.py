@@ -23,11 +23,9 @@ def group(results: Results, *conditions: dict[str, Any]) -> list[int]:
     chosen = list(range(len(results.settings)))
     for condition in conditions:
         for name, wanted in condition.items():
+            if wrong := results.unmet({name: wanted}):
+                raise UserError(wrong)
             accepted = results.select({name: wanted})
-            if not accepted:
-                known = dict.fromkeys(results.values(name))
-                listed = ', '.join(repr(value) for value in known)
-                raise UserError(f'no setting has {name} = {wanted!r}; valid: {listed}')
             chosen = [k for k in chosen if k in accepted]
     if not chosen:
         wanted = in_words({k: v for condition in conditions for k, v in condition.items()})
@@ -140,8 +138,9 @@ def complete(
 
 
 def known_field(name: str, swept: Sequence[str]) -> None:
-    """Raises UserError unless `name` is swept: a field, '1-field', or fields joined by ' + '."""
-    for field in name.removeprefix('1-').split(' + '):
+    """Raises UserError unless `name` is swept: a field, '1-field', or those joined by ' + '."""
+    for part in name.split(' + '):
+        field = part.removeprefix('1-')
         if field not in swept:
             raise UserError(f"'{field}' is not swept; {did_you_mean(field, swept)}")
 

@@ -97,7 +97,7 @@ def arrange(
     """
     chosen = results.select(where)
     if not chosen:
-        raise UserError(f"figure '{title}': no setting of the sweep has {where}")
+        raise UserError(f"figure '{title}': {results.unmet(where)}")
     columns = [column(results, name) for name in fields]
     found: dict[tuple[Any, ...], int] = {}
     for k in chosen:

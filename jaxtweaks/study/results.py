@@ -201,6 +201,20 @@ class Results:
             chosen = [k for k in chosen if column[k] in accepted]
         return chosen
 
+    def unmet(self, where: dict[str, Any]) -> str:
+        """Why no setting has the values in `where`, see `select`; '' if one has."""
+        if self.select(where):
+            return ''
+        for name, wanted in where.items():
+            if self.select({name: wanted}):
+                continue
+            known = list(dict.fromkeys(self.values(name)))
+            if isinstance(wanted, tuple | list) and tuple(wanted) in known:
+                one = tuple(wanted)
+                return f'{name} = {one!r} means any of its items; for the value write ({one!r},)'
+            return f'no setting has {name} = {wanted!r}; valid: {", ".join(map(repr, known))}'
+        return f'no setting has all of {where}'
+
     def curve(self, metric: str) -> np.ndarray:
         """Values by epoch, [K, S, E]; `derived_metrics` are worked out here."""
         return _derive(self.curves, metric, 'metric by epoch')

@@ -118,7 +118,7 @@ def _expand_log_uniform(parts: list, where: str) -> list[Point]:
     usage = (
         "('log_uniform', field, low, high, count, seed) with 0 < low < high and 1 ≤ count ≤ 100000"
     )
-    numbers = [part for part in parts[1:] if isinstance(part, int | float)]
+    numbers = [p for p in parts[1:] if isinstance(p, int | float) and not isinstance(p, bool)]
     if len(parts) != 5 or len(numbers) != 4 or not all(isinstance(n, int) for n in parts[3:]):
         raise UserError(f'{where}: a random sample is {usage}, not {parts!r}')
     name, low, high, count, seed = parts

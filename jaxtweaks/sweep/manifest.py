@@ -14,12 +14,21 @@ from jaxtweaks.sweep.workdir import Workdir, as_given, describe_groups
 NAME = 'manifest.json'
 COPY = 'manifest.json.copy'
 
-# What is read of it: a dict by its keys, a list by what all its items are.
-_GROUP = {'id': str, 'size': int, 'batching': str, 'off': [str], 'runs': [str]}
+# What is read of it: a dict by its keys, a list by what all its items are. Keys with ? may lack.
+_GROUP = {
+    'id': str,
+    'size': int,
+    'shares?': int,
+    'batching': str,
+    'off': [str],
+    'runs': [str],
+    'stage?': int,
+}
 _SHAPE = {
     'launches': [{}],
     'data': {'label': str, 'source': str, 'fingerprint': str},
     'groups': [_GROUP],
+    'rounds?': [list],
 }
 
 
@@ -121,8 +130,11 @@ def _complaint(found: Any, shape: Any, where: str) -> str:
     if isinstance(shape, list):
         inside = [(item, shape[0], f'{where}[{i}]') for i, item in enumerate(found)]
     else:
-        missing = [key for key in shape if key not in found]
-        if missing:
-            return f'{where + "." if where else ""}{missing[0]} is missing'
-        inside = [(found[key], shape[key], f'{where + "." if where else ""}{key}') for key in shape]
+        prefix, inside = f'{where}.' if where else '', []
+        for key, kind in shape.items():
+            name = key.removesuffix('?')
+            if name in found:
+                inside.append((found[name], kind, f'{prefix}{name}'))
+            elif name == key:
+                return f'{prefix}{key} is missing'
     return next(filter(None, (_complaint(*one) for one in inside)), '')

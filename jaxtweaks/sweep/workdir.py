@@ -177,7 +177,10 @@ def parse_json(data: bytes) -> Any:
     Raises:
       ValueError: it is no JSON, or its checksum is wrong.
     """
-    content = json.loads(data)
+    try:
+        content = json.loads(data)
+    except RecursionError:
+        raise ValueError('it is nested too deeply') from None
     if isinstance(content, dict) and _CHECKSUM in content:
         found = content.pop(_CHECKSUM)
         if found != _digest(content):

@@ -139,6 +139,9 @@ def test_mistakes_of_registering_are_named():
         own.dataset('mnist')
     with pytest.raises(UserError, match='letters'):
         own.dataset('a/b')
+    own.dataset('mine')(lambda: ([[1, 2], [3]], [0, 1]))
+    with pytest.raises(UserError, match=r"'mine': its function: ValueError: .*inhomogeneous"):
+        data.load(dataclasses.replace(SMALL, name='mine'))
     own.dataset('mine')(lambda: 1 / 0)
     with pytest.raises(UserError, match=r"'mine': .*test_own\.py:\d+: ZeroDivisionError"):
         data.load(dataclasses.replace(SMALL, name='mine'))

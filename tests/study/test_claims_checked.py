@@ -19,6 +19,11 @@ CURVES = (*LABELS, *derived_metrics(LABELS))
         ('greater', {'a': {'x + y': ((0, 9),)}, 'b': {'x': 1}}, "'y' is not swept"),
         ('greater', {**ARMS, 'along': 'x'}, 'does not read along'),
         ('greater', {'a': {'x': 9}, 'b': {'x': 1}}, 'no setting has x = 9; valid: 0, 1, 2'),
+        (
+            'greater',
+            {'a': {'x + name': (1, 'n1')}, 'b': {'x': 0}},
+            "x + name = (1, 'n1') means any of its items; for the value write ((1, 'n1'),)",
+        ),
         ('greater', {'a': {'y': 9}, 'b': {'x': 1}}, "'y' is not swept"),
         ('greater', {'a': {'x': [0, 1]}, 'b': {'x': 1}}, 'both select the setting x = 1'),
         ('greater', {**ARMS, 'where': {'x': 2}}, 'no setting has all of'),
@@ -77,4 +82,6 @@ def test_good_claims_pass_the_check():
     settings = [{'x': k} for k in range(5)]
     claims.check([claim(kind, **SMALLEST[kind]) for kind in KINDS], settings, epochs=10)
     claims.check([claim('level', **DIVERGED, level=0.5)], settings)
+    pairs = {'a': {'x + 1-y': ((2, -1),)}, 'b': {'1-y + x': ((1, 0),)}}
+    claims.check([claim('greater', **pairs)], [{'x': k, 'y': k} for k in range(3)])
     claims.check([claim('level', **DIVERGED, **ARMS, level=0.0)], settings)

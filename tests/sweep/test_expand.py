@@ -108,6 +108,7 @@ WRONG = {
     'a range to infinity': (log_uniform(RATE, 0.1, float('inf'), 3), '0 < low < high'),
     'a range beyond floats': (log_uniform(RATE, 1, 10**400, 3), '0 < low < high'),
     'a sample of none': (log_uniform(RATE, 0.1, 1.0, 0), 'count'),
+    'a truth for a count': (log_uniform(RATE, 0.1, 1.0, count=True), 'a random sample is'),
     'a sample of a field of choices': (log_uniform('optim.name', 0.1, 1.0, 3), 'optim.name'),
     'a sample too short': (('log_uniform', RATE, 0.1), 'a random sample is'),
     'a fault deep inside': (product(grid(BATCH, 1), union(grid(RATE, -1.0))), r'product\[1\]'),

@@ -98,6 +98,8 @@ WRONG = {
     'small size': (['groups', 0, 'size'], 1, 'more than its size'),
     'no run': (['groups', 0, 'runs'], [], 'no runs'),
     'a run': (['groups', 0, 'runs', 0], 7, r'groups\[0\]\.runs\[0\] is not of type str'),
+    'shares': (['groups', 0, 'shares'], 'a', r'groups\[0\]\.shares is not of type int'),
+    'rounds': (['rounds'], 5, 'rounds is not a list'),
     'off': (['groups', 0, 'off'], 'x', r'groups\[0\]\.off is not a list'),
 }
 
@@ -117,7 +119,10 @@ def test_a_manifest_that_is_none_is_refused_by_name(workdir, case):
         manifest.read(workdir, print)
 
 
-@pytest.mark.parametrize('content', ['[]', '3', 'null', '"x"', '', '\x00', '{"a": NaN}'])
+@pytest.mark.parametrize(
+    'content',
+    ['[]', '3', 'null', '"x"', '', '\x00', '{"a": NaN}', pytest.param('[' * 100_000, id='deep')],
+)
 def test_json_that_is_no_manifest(workdir, content):
     (workdir.path / manifest.COPY).unlink()
     (workdir.path / manifest.NAME).write_text(content)

@@ -26,7 +26,6 @@ Shapes = dict[str, tuple[int, ...]]
 
 _IMAGES = (3, 7, 6, 2)
 _VECTORS = (5, 8)
-_MASK = stream_key(0, 'dropout')  # one mask for all calls
 _INIT = trace.as_numbers(Setting()).init  # read by nothing: the weights are given
 _EPSILON = 1e-5
 _LABELS = (0, 2, 1, 2, 0)
@@ -44,6 +43,11 @@ def _module(module: Any) -> Layer:
 
 def _norm(at: dict[str, jax.Array]) -> jax.Array:
     return norm.batch_norm(at['x'], at['scale'], at['shift'], _EPSILON)[0]
+
+
+def _dropout(kind: str) -> Layer:
+    # The key within: importing this must not start JAX. It is one mask for all calls.
+    return lambda at: dropout.dropout(stream_key(0, 'dropout'), at['x'], 0.4, kind)
 
 
 def _penalty(**config: Any) -> Layer:
@@ -78,11 +82,8 @@ LAYERS: dict[str, tuple[Layer, Shapes]] = {
     'max_pool': (lambda at: pool.max_pool(at['x'], 2), {'x': _IMAGES}),
     'batch_norm': (_norm, {'x': _VECTORS, 'scale': (8,), 'shift': (8,)}),
     'batch_norm_images': (_norm, {'x': _IMAGES, 'scale': (2,), 'shift': (2,)}),
-    'dropout_inverted': (lambda at: dropout.dropout(_MASK, at['x'], 0.4), {'x': _VECTORS}),
-    'dropout_vanilla': (
-        lambda at: dropout.dropout(_MASK, at['x'], 0.4, 'vanilla'),
-        {'x': _VECTORS},
-    ),
+    'dropout_inverted': (_dropout('inverted'), {'x': _VECTORS}),
+    'dropout_vanilla': (_dropout('vanilla'), {'x': _VECTORS}),
     **{
         name: (lambda at, f=activation: f(at['x']), {'x': _VECTORS})
         for name, activation in ACTIVATIONS.items()
