@@ -14,7 +14,7 @@ from jaxtweaks.study import claim_data, statistics
 from jaxtweaks.study.claim import Claim
 from jaxtweaks.study.results import Results
 from jaxtweaks.study.statistics import Test
-from jaxtweaks.study.words import field_label, number
+from jaxtweaks.study.words import amount, field_label, number
 
 # Of a run 0 or 1: Student's t has no business there, and sign flips only where the two mirror
 # each other (`claims.check` sees to it).
@@ -164,7 +164,7 @@ def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
         if 2 * len(steps) * test.greater(-steps[worst]) <= alpha:
             notes.append(
                 f'it goes the other way from {number(xs[worst])} to {number(xs[worst + 1])}'
-                f' (by {abs(steps[worst].mean()):.3g})'
+                f' (by {amount(claim.metric, steps[worst].mean())})'
             )
     field = field_label(claim.along, results.names)
     what = (

@@ -221,6 +221,13 @@ def number(value: float) -> str:
     return text.replace('-', '−')
 
 
+def amount(metric: str, size: float) -> str:
+    """How large a difference of a metric is, in points if it is a share."""
+    if is_share(metric) or metric == 'diverged':
+        return f'{100 * abs(size):.2f} points'
+    return f'{abs(size):.3g}'
+
+
 def metric_value(metric: str, value: float) -> str:
     """A value of a metric: a share as a percentage with 2 decimals, a loss with 4 digits."""
     if not math.isfinite(value):

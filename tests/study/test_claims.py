@@ -314,6 +314,15 @@ def test_too_few_seeds_are_inconclusive(kind, left):
     json.dumps(verdict.to_dict(), allow_nan=False)
 
 
+@pytest.mark.parametrize(
+    ('metric', 'by'), [('test_accuracy', '5.00 points'), ('weight_norm', '0.05')]
+)
+def test_a_step_the_other_way_is_told_in_the_unit_of_the_metric(metric, by):
+    results = final_of(metric, [[0.1] * 8, [0.3] * 8, [0.25] * 8])
+    verdict = verdict_on(claim('increasing', along='x', metric=metric), results)
+    assert f'it goes the other way from 1 to 2 (by {by})' in verdict.note
+
+
 def test_divergence_itself_can_be_claimed():
     diverged = [(2, s) for s in range(6)]
     results = results_of([0.1, 0.2, 0.3], diverged=diverged)
