@@ -4,14 +4,12 @@ import json
 import os
 import pathlib
 import re
-import runpy
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import time
-import types
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -200,54 +198,6 @@ def test_a_broken_config_file_is_named_with_its_line(capsys, tmp_path, case):
     assert not (tmp_path / 'w').exists()
 
 
-def test_a_mistake_in_a_process_of_its_own(tmp_path):
-    done = subprocess.run(
-        [sys.executable, '-m', 'jaxtweaks', SMOKE, '--config.seed=3', f'--workdir={tmp_path}/w'],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stdout) == (2, '')
-    assert re.fullmatch(
-        r"error: config\.seed: unknown key 'seed'; did you mean 'seeds'.*\n", done.stderr
-    )
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_platform_that_is_not_there_is_named_when_it_is_asked_for(tmp_path):
-    code = (
-        'import sys; from jax._src import xla_bridge; from jaxtweaks import app; '
-        "assert app.main(['main.py', '--help']) == 0 and not xla_bridge._backends; "
-        f"sys.exit(app.main(['main.py', {SMOKE!r}, '--workdir={tmp_path}/w']))"
-    )
-    done = subprocess.run(
-        [sys.executable, '-c', code],
-        cwd=ROOT,
-        env=os.environ | {'JAX_PLATFORMS': 'nosuch'},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert re.fullmatch("error: JAX_PLATFORMS=nosuch: .*'nosuch'.*\n", done.stderr), done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize('started', ['main.py', 'jaxtweaks/__main__.py'])
-def test_an_interrupt_while_all_is_imported_is_no_traceback(monkeypatch, started):
-    class Slow(types.ModuleType):
-        def __getattr__(self, name):
-            raise KeyboardInterrupt
-
-    monkeypatch.setitem(sys.modules, 'jaxtweaks.app', Slow('jaxtweaks.app'))
-    with pytest.raises(SystemExit) as exit:
-        runpy.run_path(str(ROOT / started), run_name='__main__')
-    assert exit.value.code == 130
-
-
 def test_overrides_reach_the_experiment():
     found = app.load_experiment(
         ['main.py', SMOKE, '--config.seeds=7', '--config.model.hidden=(3,)', '--config.claims=()']
@@ -326,20 +276,6 @@ def test_help_says_how(capsys):
     assert 'flagfile' not in out  # absl's own
     assert all(len(line) <= 100 for line in out.splitlines())
     assert call(capsys, '-h', SMOKE) == call(capsys, '--helpfull') == (0, out, '')
-
-
-def test_a_terminal_without_our_letters_shows_others():
-    done = subprocess.run(
-        [sys.executable, '-m', 'jaxtweaks', '--help'],
-        cwd=ROOT,
-        env=os.environ | {'PYTHONIOENCODING': 'ascii'},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, done.stderr) == (0, '')
-    assert '--overview=FOLDER,?' in done.stdout
 
 
 def test_the_files_left_behind_agree_with_each_other(finished, given):

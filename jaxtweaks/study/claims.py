@@ -270,7 +270,7 @@ def _check_two_valued(claim: Claim) -> None:
     if claim.margin:
         raise UserError(
             f"'{claim.metric}' is 0 or 1 of a run, for which there is no test within or beyond a"
-            f" margin; compare two shares with 'greater' or 'less' and no margin"
+            " margin; compare two shares with 'greater' or 'less' and no margin"
         )
     half = 0.0 if claim.b else 0.5
     if claim.kind == 'level' and claim.level != half:

@@ -39,9 +39,9 @@ def candidates(static: Setting) -> tuple[str, ...]:
         # operation was never worth the ten seconds of measuring it. Threads gain where there are
         # few channels; with more the operations keep all cores busy (performance.md).
         if convolutional:
-            without_native = static.train.precision != 'float32' or native.why_not()
             sharing = 'threads' if max(static.model.channels) <= _FEW_CHANNELS else 'map'
-            return (sharing if without_native else f'{sharing}_native',)
+            takes = _takes_native(static) and not native.why_not()
+            return (f'{sharing}_native' if takes else sharing,)
         return 'map', 'threads', 'vmap_loop'
     if not convolutional:
         return ('vmap_matmul',)
@@ -50,8 +50,13 @@ def candidates(static: Setting) -> tuple[str, ...]:
 
 def lacks_native(static: Setting) -> str:
     """Why a program does without the native convolutions it could have had; '' if it does not."""
+    return native.why_not() if _takes_native(static) else ''
+
+
+def _takes_native(static: Setting) -> bool:
+    """Whether native convolutions can do what a program asks of them; see `conv_native`."""
     wanted = _is_convolutional(static) and static.train.precision == 'float32'
-    return native.why_not() if wanted and jax.default_backend() == 'cpu' else ''
+    return wanted and jax.default_backend() == 'cpu'
 
 
 def _is_convolutional(static: Setting) -> bool:

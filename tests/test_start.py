@@ -1,0 +1,66 @@
+"""What the program meets before it does anything: its terminal, its platform, an impatient user."""
+
+import os
+import pathlib
+import re
+import runpy
+import subprocess
+import sys
+import types
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+SMOKE = '--config=configs/clr_mlp3.py:smoke'
+
+
+def python(*args, **environment):
+    """Python in a process of its own, as started in the project's folder."""
+    return subprocess.run(
+        [sys.executable, *args],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_a_mistake_in_a_process_of_its_own(tmp_path):
+    done = python('-m', 'jaxtweaks', SMOKE, '--config.seed=3', f'--workdir={tmp_path}/w')
+    assert (done.returncode, done.stdout) == (2, '')
+    assert re.fullmatch(
+        r"error: config\.seed: unknown key 'seed'; did you mean 'seeds'.*\n", done.stderr
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_platform_that_is_not_there_is_named_when_it_is_asked_for(tmp_path):
+    code = (
+        'import sys; from jax._src import xla_bridge; from jaxtweaks import app; '
+        "assert app.main(['main.py', '--help']) == 0 and not xla_bridge._backends; "
+        f"sys.exit(app.main(['main.py', {SMOKE!r}, '--workdir={tmp_path}/w']))"
+    )
+    done = python('-c', code, JAX_PLATFORMS='nosuch')
+    assert done.returncode == 2
+    assert re.fullmatch("error: JAX_PLATFORMS=nosuch: .*'nosuch'.*\n", done.stderr), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('started', ['main.py', 'jaxtweaks/__main__.py'])
+def test_an_interrupt_while_all_is_imported_is_no_traceback(monkeypatch, started):
+    class Slow(types.ModuleType):
+        def __getattr__(self, name):
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, 'jaxtweaks.app', Slow('jaxtweaks.app'))
+    with pytest.raises(SystemExit) as exit:
+        runpy.run_path(str(ROOT / started), run_name='__main__')
+    assert exit.value.code == 130
+
+
+def test_a_terminal_without_our_letters_shows_others():
+    done = python('-m', 'jaxtweaks', '--help', PYTHONIOENCODING='ascii')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert '--overview=FOLDER,?' in done.stdout
