@@ -51,6 +51,10 @@ NULL = {
         ('supported',),
     ),
     'equivalent, no difference': (claim('equivalent', margin=0.5, **ARMS), ('contradicted',)),
+    'different at its margin': (
+        claim('different', metric='test_loss', margin=MARGIN, **ARMS),
+        ('supported',),
+    ),
     'increasing': (claim('increasing', along='x'), BOTH),
     'optimum in 1 of 5': (claim('optimum', along='x', within=(2.0, 2.0)), BOTH),
     'optimum in 3 of 5': (claim('optimum', along='x', within=(1.0, 3.0)), BOTH),

@@ -2,11 +2,12 @@
 
     python -m benchmarks.gpu_table [--budget 480] [--out DIR] [--smoke]
 
-For ROLE's CNN with R runs at batch B, in each precision: images a second of jaxtweaks' ways of
-batching, of plain Flax under `jax.vmap` and `lax.map`, and of PyTorch if it is installed; the share
-of what this very GPU could do, from products and copies measured in the same process; and an
-experiment's worth of training from start to end. What matters most comes first, nothing begins that
-the budget has no time for, and the file is complete after every case.
+For ROLE's CNN and MLP-BN's smaller network with R runs at batch B, in each precision: images a
+second of jaxtweaks' ways of batching, of plain Flax under `jax.vmap` and `lax.map`, and of PyTorch
+if it is installed, which take turns (medians of three); of the CNN the share of what this very GPU
+could do, from products and copies measured in the same process; and an experiment's worth of
+training from start to end. What matters most comes first, nothing begins that the budget has no
+time for, and the file is complete after every case.
 
 It needs jax, flax, optax and numpy; `--smoke` runs all of it at tiny sizes, on a CPU too.
 """
@@ -15,20 +16,20 @@ import argparse
 import contextlib
 import dataclasses
 import os
-import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from benchmarks import setup
+from benchmarks import networks, setup
+from benchmarks.networks import Network
 from benchmarks.peers import flax_plain
 from benchmarks.setup import Ours
+from benchmarks.timing import interleaved
 from jaxtweaks.config import trace
-from jaxtweaks.config.settings import PRECISIONS, Model, Setting, Train
+from jaxtweaks.config.settings import PRECISIONS, Model
 from jaxtweaks.sweep.compiled import GroupProgram, stack_runs
 from jaxtweaks.sweep.plan import all_runs
 from jaxtweaks.train import precision as precision_lib
@@ -50,7 +51,8 @@ WAYS = ('vmap_pallas', 'vmap_matmul', 'vmap_grouped', 'map')
 class Size:
     """How large everything is."""
 
-    shapes: tuple[tuple[int, int], ...]  # (runs, batch), the most important first
+    shapes: tuple[tuple[int, int], ...]  # (runs, batch) of the CNN, the most important first
+    mlps: tuple[tuple[int, int], ...]  # of the MLP, after all of these
     model: Model
     images: int
     seconds: float  # of a turn
@@ -62,9 +64,10 @@ class Size:
 
 FULL = Size(
     shapes=((64, 32), (8, 32), (256, 32), (1, 32), (64, 128), (8, 128), (256, 128), (1, 128)),
+    mlps=((64, 100), (256, 100), (8, 100), (1, 100)),
     model=Model(),
     images=40_000,
-    seconds=0.5,
+    seconds=0.3,
     matrix=8192,
     copied=2**30,
     whole=(50, 10, 32),
@@ -72,6 +75,7 @@ FULL = Size(
 )
 SMOKE = Size(
     shapes=((2, 4),),
+    mlps=((2, 4),),
     model=Model(channels=(4,), hidden=(8,)),
     images=24,
     seconds=0.02,
@@ -140,102 +144,135 @@ def roofline(peak: dict[str, float], batch: int, name: str) -> float:
     return 1 / max(FLOP / peak[name], moved / peak['copy'])
 
 
-def time_of(train: Callable[[int], None], seconds: float) -> float:
-    """Median seconds a step of three turns."""
-    train(1)
-    started = time.perf_counter()
-    train(2)
-    steps = max(1, round(seconds * 2 / (time.perf_counter() - started)))
-    times = []
-    for _ in range(3):
-        started = time.perf_counter()
-        train(steps)
-        times.append((time.perf_counter() - started) / steps)
-    return statistics.median(times)
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """A row of the table: a network, how many runs, and the ways of batching to try."""
+
+    name: str
+    network: Network
+    runs: int
+    ways: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """For the terminal."""
+        train = self.network.setting.train
+        return f'{self.name} {train.precision} R={self.runs} B={train.batch_size}'
 
 
 def contenders(
-    size: Size, runs: int, batch: int, name: str, images, labels, data
+    case: Case, images, labels, data: DeviceData
 ) -> Iterator[tuple[str, int, float, Callable[[], Callable[[int], None]]]]:
     """Who, how many runs of them, the seconds they may need, and how to make their `train`."""
-    setting = Setting(model=size.model, train=Train(batch_size=batch, precision=name))
-    for way in size.ways:
+    setting, runs = case.network.setting, case.runs
+    for way in case.ways:
         yield f'ours, {way}', runs, 45, lambda way=way: Ours(setting, runs, data, [way]).train
     # Plain Flax would have to be written anew for bfloat16.
-    flax_peers = (('flax, vmap', True), ('flax, lax.map', False)) if name != 'bf16' else ()
+    float32 = setting.train.precision != 'bf16'
+    flax_peers = (('flax, vmap', True), ('flax, lax.map', False)) if float32 else ()
     for peer, naive in flax_peers:
-        make = lambda naive=naive: _flax(name, images, labels, runs, batch, naive)
+        make = lambda naive=naive: _flax(case, images, labels, naive)
         yield peer, runs, 40, make
     for peer, count in (('eager', min(runs, 8)), ('torch.compile', 1), ('func.vmap', runs)):
-        make = lambda peer=peer, count=count: _torch(peer, name, images, labels, count, batch)
+        make = lambda peer=peer, count=count: _torch(case.network, peer, count, images, labels)
         yield f'pytorch, {peer}', count, 40, make
 
 
-def _flax(name, images, labels, runs, batch, naive) -> Callable[[int], None]:
-    network, optimiser = flax_plain.PlainCNN(), optax.adam(1e-3)
-    with precision_lib.products(name):
+def _flax(case: Case, images, labels, naive: bool) -> Callable[[int], None]:
+    train = case.network.setting.train
+    with precision_lib.products(train.precision):
         peer = flax_plain.Flax(
-            network, optimiser, images, labels, runs, batch, naive, mapped=not naive
-        )
-        peer.train(1)  # traced with this precision
-    return peer.train
+            *case.network.flax(), images, labels, case.runs, train.batch_size, naive,
+            mapped=not naive,
+        )  # fmt: skip
+
+    def steps(count: int) -> None:
+        # In every call: the precision is part of what a jitted function is looked up by.
+        with precision_lib.products(train.precision):
+            peer.train(count)
+
+    return steps
 
 
-def _torch(peer, name, images, labels, runs, batch) -> Callable[[int], None]:
+def _torch(network: Network, peer: str, runs: int, images, labels) -> Callable[[int], None]:
     import torch
 
     from benchmarks.peers import pytorch
 
+    setting = network.setting
+    name = setting.train.precision
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == 'tf32'
     torch.backends.cudnn.benchmark = True
     if device == 'cpu' and (peer == 'torch.compile' or name == 'bf16'):
         raise RuntimeError('only on a GPU: it takes minutes here')
-    common = ('adam', images, labels, runs, batch, device)
+    common = (setting.optim.name, images, labels, runs, setting.train.batch_size, device)
     if peer == 'func.vmap':
-        made = pytorch.Ensemble(pytorch.cnn, *common)
+        made = pytorch.Ensemble(network.pytorch(running=False), *common)
     else:
-        made = pytorch.Sequential(pytorch.cnn, *common, compiled=peer == 'torch.compile')
+        compiled = peer == 'torch.compile'
+        made = pytorch.Sequential(network.pytorch(), *common, compiled=compiled)
 
     def train(steps: int) -> None:
         half = torch.autocast(device, torch.bfloat16)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = name == 'tf32'
         with half if name == 'bf16' else contextlib.nullcontext():
             made.train(steps)
 
     return train
 
 
-def case(size: Size, runs: int, batch: int, name: str, arrays, peak, budget: Budget, ways) -> dict:
-    """A row of the table; what fails or is not installed is noted with its reason."""
-    found, notes = {}, {}
-    size = dataclasses.replace(size, ways=ways)
-    for who, count, needed, make in contenders(size, runs, batch, name, *arrays):
-        label = f'{name} R={runs} B={batch}: {who}'
-        if not budget.allows(label, needed if size.seconds > 0.1 else 1):
-            continue
+def _guarded(
+    who: str, make: Callable[[], Callable[[int], None]], notes: dict[str, str]
+) -> Callable[[int], None]:
+    """`make()`, made at the first call; after a failure, noted with its reason, it does nothing."""
+    made = []
+
+    def train(steps: int) -> None:
+        if who in notes:
+            return
         try:
-            found[who] = count * batch / time_of(make(), size.seconds)
-            print(f'{label}: {found[who]:,.0f} img/s', flush=True)
-        except Exception as error:
+            if not made:
+                made.append(make())
+            made[0](steps)
+        except Exception as error:  # whatever a compiler or a driver may raise
+            made.clear()
             notes[who] = f'{type(error).__name__}: {str(error)[:200]}'
-            print(f'{label}: {notes[who]}', flush=True)
-        jax.clear_caches()
+
+    return train
+
+
+def measured(case: Case, size: Size, arrays, peak: dict[str, float], budget: Budget) -> dict:
+    """A row of the table; what fails or is not installed is noted with its reason."""
+    trainers, counts, notes = {}, {}, {}
+    for who, count, needed, make in contenders(case, *arrays):
+        if not budget.allows(f'{case.label}: {who}', needed if size is FULL else 1):
+            continue
+        trainers[who], counts[who] = _guarded(who, make, notes), count
+        trainers[who](1)
+    batch, precision = case.network.setting.train.batch_size, case.network.setting.train.precision
+    working = {who: train for who, train in trainers.items() if who not in notes}
+    seconds = interleaved(working, size.seconds, rounds=3)
+    found = {who: counts[who] * batch / seconds[who] for who in seconds if who not in notes}
+    for who in trainers:
+        words = notes[who] if who in notes else f'{found[who]:,.0f} img/s'
+        print(f'{case.label}: {who}: {words}', flush=True)
+    jax.clear_caches()
     mine = {who: speed for who, speed in found.items() if who.startswith('ours')}
-    row = {'runs': runs, 'batch': batch, 'precision': name, 'images_per_second': found}
-    row |= {'notes': notes}
+    row = {'network': case.name, 'runs': case.runs, 'batch': batch, 'precision': precision}
+    row |= {'images_per_second': found, 'notes': notes}
     if mine:
         best = max(mine, key=mine.get)
-        row |= {'chosen': best, 'share_of_roofline': mine[best] / roofline(peak, batch, name)}
+        row['chosen'] = best
         row['ratios'] = {who: mine[best] / speed for who, speed in found.items() if who != best}
+        if case.name == 'cnn':
+            row['share_of_roofline'] = mine[best] / roofline(peak, batch, precision)
     return row
 
 
 def whole(size: Size, name: str, way: str, data: DeviceData, budget: Budget) -> dict:
     """An experiment's training from start to end: compilation, all epochs, all evaluations."""
     runs, epochs, batch = size.whole
-    setting = Setting(
-        model=size.model, train=Train(batch_size=batch, epochs=epochs, precision=name)
-    )
+    setting = trace.replace(networks.cnn(batch, name, size.model).setting, {'train.epochs': epochs})
     members = all_runs(setting, [{}], range(runs))
     off = trace.off_everywhere([setting])
     program = Program(trace.split(setting, off)[0], len(data.training.labels), 10)
@@ -287,6 +324,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     flags = parser.parse_args(argv)
     size, budget = SMOKE if flags.smoke else FULL, Budget(flags.budget)
     path = Path(flags.out) / 'gpu_table.json'
+    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = setup.make_data(size.images)
     found = {'peaks': peaks(size), 'rows': [], 'whole': [], 'not_done': budget.skipped}
     print({name: f'{value / 1e12:.2f} T/s' for name, value in found['peaks'].items()}, flush=True)
@@ -297,11 +335,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     def save() -> None:
         setup.write(str(path), **found)
 
-    for name in here:  # first the shape in the middle, with every way; then the whole training
-        (runs, batch), *_ = size.shapes
-        row = case(size, runs, batch, name, arrays, found['peaks'], budget, size.ways)
+    def add(case: Case) -> dict:
+        row = measured(case, size, arrays, found['peaks'], budget)
         found['rows'].append(row)
         save()
+        return row
+
+    for name in here:  # first the shape in the middle, with every way; then the whole training
+        (runs, batch), *_ = size.shapes
+        first = Case('cnn', networks.cnn(batch, name, size.model), runs, size.ways)
+        row = add(first)
         mine = {who: v for who, v in row['images_per_second'].items() if who.startswith('ours')}
         ordered = sorted(mine, key=mine.get, reverse=True)
         chosen[name] = tuple(who.removeprefix('ours, ') for who in ordered[:2]) or size.ways[:1]
@@ -312,10 +355,11 @@ def main(argv: Sequence[str] | None = None) -> None:
             save()
     for runs, batch in size.shapes[1:]:  # then the other shapes, with the two fastest ways
         for name in here:
-            found['rows'].append(
-                case(size, runs, batch, name, arrays, found['peaks'], budget, chosen[name])
-            )
-            save()
+            add(Case('cnn', networks.cnn(batch, name, size.model), runs, chosen[name]))
+    for runs, batch in size.mlps:
+        for name in here:
+            network = networks.mlp(50, 50, batch_norm=True, batch=batch, precision=name)
+            add(Case('mlp_50-50', network, runs, ('vmap_matmul', 'map')))
     print(f'{len(budget.skipped)} measurements not done for want of time')
 
 

@@ -109,9 +109,15 @@ def write(path: str | None, **content: Any) -> None:
         'device': provenance.device(),
         'versions': provenance.versions() | _torch(),
         'commit': provenance.commit(),
-        'command': ' '.join(['python -m', f'benchmarks.{Path(sys.argv[0]).stem}', *sys.argv[1:]]),
+        'command': ' '.join(['python -m', _module(), *sys.argv[1:]]),
     }
     Path(path).write_text(json.dumps(record | content, indent=2) + '\n')
+
+
+def _module() -> str:
+    """The module that was started, as in benchmarks.faults.kill."""
+    path, root = Path(sys.argv[0]).resolve().with_suffix(''), Path(__file__).parents[1]
+    return '.'.join(path.relative_to(root).parts) if root in path.parents else path.stem
 
 
 def _torch() -> dict[str, str]:

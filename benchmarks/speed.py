@@ -12,21 +12,16 @@ the peer's, so more than 1 means faster.
 
 import argparse
 import itertools
-import sys
 import time
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import optax
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from benchmarks import setup
+from benchmarks import networks, setup
+from benchmarks.networks import Network
 from benchmarks.peers import flax_plain
 from benchmarks.setup import Ours
 from benchmarks.timing import interleaved
-from jaxtweaks.config.settings import Model, Optim, Setting, Train
 from jaxtweaks.sweep import executables
 from jaxtweaks.sweep.layout import most_side_by_side
 from jaxtweaks.train.program import DeviceData
@@ -35,53 +30,34 @@ from jaxtweaks.train.program import DeviceData
 CNN_FLOP = 122.7e6
 
 
-def cases() -> dict[str, dict]:
-    """By name: the setting, the number of runs, and the peers' networks."""
-    found = {}
-    for runs in (1, 16):
-        for batch in (32, 128):
-            found[f'cnn_R{runs}_B{batch}'] = {
-                'setting': Setting(train=Train(batch_size=batch)),
-                'runs': runs,
-            }
+def cases() -> dict[str, tuple[Network, int]]:
+    """By name: the network, and how many runs of it."""
+    found = {
+        f'cnn_R{runs}_B{batch}': (networks.cnn(batch), runs)
+        for runs in (1, 16)
+        for batch in (32, 128)
+    }
     for runs, hidden, norm in ((8, (50, 50), True), (32, (50, 50), True), (8, (800, 800), False)):
-        model = Model('mlp', hidden=hidden, batch_norm='before' if norm else 'none')
-        found[f'mlp_{"-".join(map(str, hidden))}_R{runs}'] = {
-            'setting': Setting(
-                model=model,
-                optim=Optim('sgd', 0.01),
-                train=Train(batch_size=100),
-            ),
-            'runs': runs,
-        }
+        name = f'mlp_{"-".join(map(str, hidden))}_R{runs}'
+        found[name] = networks.mlp(*hidden, batch_norm=norm), runs
     return found
 
 
-def contenders(setting: Setting, runs: int, images, labels, data: DeviceData) -> dict:
+def contenders(network: Network, runs: int, images, labels, data: DeviceData) -> dict:
     """By name, something with `train(steps)`."""
-    batch, model = setting.train.batch_size, setting.model
-    optimiser = optax.adam(1e-3) if setting.optim.name == 'adam' else optax.sgd(0.01)
-    norm = model.batch_norm != 'none'
-    if model.name == 'cnn':
-        network = flax_plain.PlainCNN()
-    else:
-        network = flax_plain.PlainMLP(model.hidden, norm)
+    setting = network.setting
+    batch = setting.train.batch_size
     found = {'jaxtweaks': Ours(setting, runs, data, side_by_side=most_side_by_side)}
     for name, naive in (('flax, loop over runs', False), ('flax, naive vmap', True)):
-        found[name] = flax_plain.Flax(network, optimiser, images, labels, runs, batch, naive)
+        found[name] = flax_plain.Flax(*network.flax(), images, labels, runs, batch, naive)
     try:
         from benchmarks.peers import pytorch
     except ImportError:
         print('PyTorch is not installed; its rows are left out')
         return found
-    if model.name == 'cnn':
-        single = stacked = pytorch.cnn
-    else:
-        single = lambda: pytorch.mlp(model.hidden, norm)
-        stacked = lambda: pytorch.mlp(model.hidden, norm, running=False)
     common = (setting.optim.name, images, labels, runs, batch)
-    found['pytorch, eager'] = pytorch.Sequential(single, *common)
-    found['pytorch, func.vmap'] = pytorch.Ensemble(stacked, *common)
+    found['pytorch, eager'] = pytorch.Sequential(network.pytorch(), *common)
+    found['pytorch, func.vmap'] = pytorch.Ensemble(network.pytorch(running=False), *common)
     return found
 
 
@@ -111,11 +87,11 @@ def main() -> None:
     flags = parser.parse_args()
     images, labels, data = setup.make_data()
     rows = []
-    for name, case in cases().items():
+    for name, (network, runs) in cases().items():
         if flags.only and not name.startswith(flags.only):
             continue
-        setting, runs = case['setting'], case['runs']
-        found = contenders(setting, runs, images, labels, data)
+        setting = network.setting
+        found = contenders(network, runs, images, labels, data)
         trainers = {
             peer: contender.train
             for peer, contender in found.items()

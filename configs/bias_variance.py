@@ -62,7 +62,6 @@ def get_config(size=None):
             'source': 'GENERAL, bias-variance trade-off',
             'kind': kind,
             'metric': metric,
-            'goal': 'min',
             'along': field,
             'where': where,
         }

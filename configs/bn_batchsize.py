@@ -11,9 +11,11 @@ with and without the control subtracted.
 Choices of this project: see `common.role_cnn`; batch norm before the ReLU; the same learning rate
 at every batch size.
 
-Expected (quick, CIFAR-10 (JPEG q75), 4 seeds, 3.5 minutes on two CPU cores): test accuracy falls
-with the batch size (contradicted, −6.1 points from 8 to 256), the other claims are inconclusive or
-contradicted: at equal epochs a larger batch takes fewer steps.
+Expected (quick, CIFAR-10 (JPEG q75), 5 seeds, 2.5 minutes on two CPU cores): test accuracy falls
+with the batch size (contradicted, −6.0 points from 8 to 256: at equal epochs a larger batch takes
+fewer steps). Batch norm widens the gap, and more so the larger the batch (contradicted, by 6.2
+points); what it adds to test accuracy grows by 3.2 points, and that the gap narrows with the batch
+is no sooner settled (both inconclusive).
 """
 
 from configs import common
@@ -28,7 +30,6 @@ def get_config(size=None):
     sizes = {'smoke': (8, 64), 'quick': (8, 32, 128, 256), 'paper': (8, 16, 32, 64, 128, 256)}
     if config.size == 'quick':
         config.data.train_size, config.train.epochs = 2_000, 5
-        config.seeds = 4
     config.sweep = product(
         grid('train.batch_size', *sizes[config.size]), grid('model.batch_norm', 'before', 'none')
     )

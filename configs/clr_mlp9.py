@@ -29,8 +29,6 @@ PUBLISHED = {'none': 0.5032, 'before': 0.5297}
 def get_config(size=None):
     """See the module's docstring."""
     config = common.mlp_bn('clr_mlp9', size, hidden=DEEP)
-    if config.size == 'quick':
-        config.seeds = 5  # three settle little, and there is time for more
     config.question = 'Does batch norm help a 9-layer MLP trained with cyclical learning rates?'
     config.document = 'MLP-BN §4.2, Figures 6-9'
     config.sweep = product(grid(WIDTHS, DEEP, SHALLOW), grid(BN, 'none', 'before'))

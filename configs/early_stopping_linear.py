@@ -13,9 +13,9 @@ Choices of this project: CIFAR-10, 2,000 images to train on (`quick`: 1,000), to
 test on, since all are looked at after each of many epochs; rate 1e-3, batch 50, 100 epochs; "acts
 like" is read as a validation loss within 0.05.
 
-Expected (quick, CIFAR-10 (JPEG q75), 6 seeds, 4 minutes on two CPU cores that others used too):
-the path of training leads past where every penalty ends; stopped after 2, 5, 10 and 25 epochs, the
-validation loss is within 0.02 of that of λ = 25, 10, 5 and 2 (all supported).
+Expected (quick, CIFAR-10 (JPEG q75), 6 seeds, 2 minutes on two CPU cores): the path of training
+leads past where every penalty ends; stopped after 2, 5, 10 and 25 epochs, the validation loss is
+within 0.02 of that of λ = 25, 10, 5 and 2 (all supported).
 Expected (paper, 6 seeds, 2 minutes): the same for λ = 12.5, 5, 2.5 and 1.
 """
 

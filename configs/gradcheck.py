@@ -7,8 +7,9 @@ float64, for every parameter: 2, 3 and 4 layers without batch norm, 2 and 3 with
 dimensions of the first 5 training images, without a penalty, at the initial weights.
 
 Choices of this project: the step of the differences, 1e-6, which the document does not give; a seed
-is one draw of the initial weights, where the document has one; `quick` and `paper` differ in the
-number of seeds alone.
+is one draw of the initial weights, where the document has one; a published share is met within 0.1
+points, for 100% cannot be exceeded, and is asked of the parameter that has it, W1; `quick` and
+`paper` differ in the number of seeds alone.
 
 Expected (quick, CIFAR-10 (JPEG q75), 10 seeds, 2 minutes on two CPU cores): all errors of all
 parameters below 1e-6; the largest of a network 0.6e-9 (2 layers with batch norm) to 1.6e-9 (4
@@ -122,21 +123,21 @@ def _marks(hidden, bn):
 
 def _claims(hidden, bn, share, largest):
     words = f'{len(hidden) + 1} layers {"with" if bn == "before" else "without"} batch norm'
-    where = {
-        'source': 'MLP-BN §3' if bn == 'before' else 'MLP-BN §2',
-        'a': {HIDDEN: (hidden,), BN: bn, PARAMETER: ''},
-    }
+    source = {'source': 'MLP-BN §3' if bn == 'before' else 'MLP-BN §2'}
+    network = {HIDDEN: (hidden,), BN: bn}
+    first, errors = ('Dense_0/kernel', ' of W1') if share < 1 else ('', '')
     # 100% cannot be exceeded: it is met if less than one entry in a thousand is beyond 1e-6.
     margin = 0.001
     return (
         {
-            'sentence': f'{words}: at least {share:.1%} of the errors are below 1e-6.',
+            'sentence': f'{words}: at least {share:.1%} of the errors{errors} are below 1e-6.',
             'kind': 'level',
             'metric': 'share_within',
             'level': share - margin,
             'direction': 'above',
             'published': {'least of a parameter': share},
-            **where,
+            'a': network | {PARAMETER: first},
+            **source,
         },
         {
             'sentence': f'{words}: no error is larger than the published {largest:.3g}.',
@@ -145,6 +146,7 @@ def _claims(hidden, bn, share, largest):
             'level': largest,
             'direction': 'below',
             'published': {'largest': largest},
-            **where,
+            'a': network | {PARAMETER: ''},
+            **source,
         },
     )

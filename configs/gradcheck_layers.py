@@ -10,9 +10,9 @@ pooling, batch norm and bias are written out by hand here, and so can be wrong. 
 Choices of this project: everything; the yardstick is the largest error that the document found for
 its own gradients, without batch norm.
 
-Expected (quick, 12 seeds, 1 minute on two CPU cores): every layer supported; the largest errors
-are those of the locally connected layer and the convolutions (about 5e-8), whose gradients are
-sums over most entries, down to 1e-10 for the penalties. `paper` (20 draws) says the same.
+Expected (quick, 12 seeds, 40 seconds on two CPU cores): every layer supported; the largest errors
+are those of the locally connected layer and the convolutions (about 5e-8), whose gradients are sums
+over most entries, down to 1e-10 for the penalties. `paper` (20 draws) says the same.
 """
 
 from configs import common

@@ -14,10 +14,10 @@ and 0.2, annealing after half of 16,000 steps (`paper`: 60,000). They were chose
 network can fit Q at all, and does not fit P without error.
 The paper adds noise to the gradients; here that of the batches is all there is.
 
-Expected (quick, 10 seeds, 4 minutes on two CPU cores that others used too): before the annealing S
-is 19 points more accurate on Q alone than the large rate, and in the end LS 25 points more than L
-(both supported), though less than S. LS fits P long before Q (supported); that S fits P less well
-in the end (99.1% against 99.9%) is inconclusive.
+Expected (quick, 10 seeds, 1 minute on two CPU cores): before the annealing S is 19 points more
+accurate on Q alone than the large rate, and in the end LS 25 points more than L (both supported),
+though less than S. LS fits P long before Q (supported); that S fits P less well in the end (99.1%
+against 99.9%) is inconclusive.
 Expected (paper, 10 seeds, 2 minutes): all supported. Before the annealing LS is right on 99.8% of P
 alone and half of Q alone, S on 91% of Q; in the end LS is 39.8 points better on Q than L, and 1.5
 points better on P than S.

@@ -94,9 +94,7 @@ def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:
         name, _, size = str(config).partition(':')
         with _beside(Path(name)):
             config = config_file.load(Path(name), size or None)
-        if not isinstance(config, Mapping | ConfigDict):
-            raise UserError(f'{name}: get_config() returned {config!r}; it must return a config')
-    if 'experiments' in config:
+    if config_file.COLLECTION in config:
         raise UserError('config: is a collection; run its experiments one by one')
     values = config.to_dict() if isinstance(config, ConfigDict) else config
     for name, value in changes.items():

@@ -46,10 +46,15 @@ _KEYS = (
     'Set a key of the config, as in --config.train.epochs=5. The keys, what they are for and which '
     'values they take: jaxtweaks/config/settings.py.',
 )
+# What is done in place of carrying out an experiment, and which options it reads.
+_ACTIONS = {'list': ('dry_run',), 'overview': (), 'replay': (), 'plan_seeds': ('dry_run',)}
+_OPTIONS = ('dry_run', 'export', 'processes')
 _SURROUNDINGS = """
 The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
-XDG_CACHE_HOME where decoded data and compiled programs are kept; NO_COLOR turns colours off; JAX's
-own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
+XDG_CACHE_HOME where decoded data and compiled programs are kept; JAXTWEAKS_MIRROR a server with
+CIFAR-10's archive; JAXTWEAKS_COMPILE_CACHE=0 and JAXTWEAKS_NATIVE=0 do without the cache of
+compiled programs and without convolutions of our own, which CXX compiles; NO_COLOR turns colours
+off; JAX's own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
 
 Exit codes: 0 done; 1 no mistake of yours (a full disk, a bug); 2 a mistake in command or config;
 130 and 143 interrupted by Ctrl-C or SIGTERM, with the state saved: the same command goes on.
@@ -125,7 +130,6 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         lower_bound=1,
         flag_values=values,
     )
-    flags.DEFINE_bool('tensorboard', False, 'As --export=tensorboard.', flag_values=values)
     flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
     return values
 
@@ -190,9 +194,7 @@ def _main(argv: list[str], console: Console) -> int:
         return 0
     _check_platforms()
     values = _parse(argv)
-    if values.dry_run and (values.overview or values.replay is not None):
-        what = '--overview' if values.overview else '--replay'
-        raise UserError(f'--dry_run: {what} does not read it; leave out one of the two')
+    _check_read(values)
     if values.list:
         from jaxtweaks import listing
         from jaxtweaks.sweep import compile_cache
@@ -217,9 +219,6 @@ def _main(argv: list[str], console: Console) -> int:
     path = Path(values.workdir or f'runs/{experiment.name}-{experiment.size}')
     command = _command(argv)
     exports = _exports(values)
-    if values.plan_seeds and (exports or values.processes > 1):
-        unread = '--export' if exports else '--processes'
-        raise UserError(f'--plan_seeds: does not read {unread}; give it with the run that follows')
     try:
         if values.plan_seeds:
             more = lambda seeds: _command(_with_seeds(argv, seeds))
@@ -239,6 +238,18 @@ def _main(argv: list[str], console: Console) -> int:
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')
         return 128 + interrupted.signal
     return 0
+
+
+def _check_read(values: flags.FlagValues) -> None:
+    """Whether what is asked for reads all that is given. Raises UserError."""
+    known = (*_ACTIONS, *_OPTIONS)
+    given = [name for name in known if values[name].value != values[name].default]
+    if not given or given[0] not in _ACTIONS:
+        return
+    action, *others = given
+    unread = [name for name in others if name not in _ACTIONS[action]]
+    if unread:
+        raise UserError(f'--{unread[0]}: --{action} does not read it; leave out one of the two')
 
 
 def _check_platforms() -> None:
@@ -308,21 +319,15 @@ def _replay(values: flags.FlagValues, argv: Sequence[str], console: Console) -> 
 
 
 def _is_collection(config: Any) -> bool:
-    return isinstance(config, Mapping | ConfigDict) and 'experiments' in config
+    return isinstance(config, Mapping | ConfigDict) and config_file.COLLECTION in config
 
 
 def _exports(values: flags.FlagValues) -> tuple[str, ...]:
     """What else is to be written. Raises UserError if it cannot be."""
     from jaxtweaks.sweep import export
 
-    wanted = [*values.export, *(['tensorboard'] if values.tensorboard else [])]
-    export.check(wanted)
-    return tuple(dict.fromkeys(wanted))
-
-
-def load_experiment(argv: Sequence[str]) -> Experiment:
-    """The experiment that a command line names, with its overrides. Raises UserError."""
-    return _experiment(_parse(argv).config, argv)
+    export.check(values.export)
+    return tuple(dict.fromkeys(values.export))
 
 
 def _experiment(config: Any, argv: Sequence[str]) -> Experiment:
@@ -367,7 +372,7 @@ def _with_seeds(argv: Sequence[str], seeds: int) -> list[str]:
 def _parse(argv: Sequence[str]) -> flags.FlagValues:
     for override in _overrides(argv):
         key = override.split('=')[0]
-        if key != 'experiments':  # of a collection
+        if key != config_file.COLLECTION:
             experiment_lib.check_key(key)
     path = _config_file(argv)
     values = _define_flags(argv)
@@ -377,10 +382,7 @@ def _parse(argv: Sequence[str]) -> flags.FlagValues:
         if path is not None and not isinstance(loaded, Mapping | ConfigDict):
             # Also brings up an OSError of the config file, which config_flags keeps back.
             getattr(loaded, 'seeds', None)
-            raise UserError(
-                f'--config={path}: get_config() returned {loaded!r}; it must return a config, as '
-                'those in configs/ do'
-            )
+            config_file.checked(loaded, f'--config={path}')
     except UserError:
         raise
     except (Exception, SystemExit) as error:

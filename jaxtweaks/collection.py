@@ -29,8 +29,6 @@ from jaxtweaks.study import overview
 from jaxtweaks.sweep.group import Interrupted
 from jaxtweaks.sweep.workdir import Workdir
 
-KEY = 'experiments'
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Collection:
@@ -155,9 +153,7 @@ def collect(
 
 def _load(path: str, size: str) -> Experiment:
     values = config_file.load(Path(path), size or None)
-    if not isinstance(values, Mapping | ConfigDict):
-        raise UserError(f'{path}: get_config() returned {values!r}; it must return a config')
-    if KEY in values:
+    if config_file.COLLECTION in values:
         raise UserError(f'{path}: is a collection itself; name the experiments in it')
     return experiment_lib.build(values)
 

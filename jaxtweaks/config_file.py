@@ -6,18 +6,23 @@ import importlib.util
 import os
 import sysconfig
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ml_collections import ConfigDict
+
 from jaxtweaks.errors import UserError
 
+# The key that makes a config a collection of others.
+COLLECTION = 'experiments'
 
-def load(path: Path, size: str | None) -> Any:
-    """What `get_config(size)` of a config file returns.
+
+def load(path: Path, size: str | None) -> Mapping[str, Any] | ConfigDict:
+    """The config that `get_config(size)` of a config file returns.
 
     Raises:
-      UserError: there is no such file, or something in it fails.
+      UserError: there is no such file, something in it fails, or it returns something else.
     """
     if not path.is_file():
         raise UserError(f'there is no file {path}')
@@ -25,11 +30,26 @@ def load(path: Path, size: str | None) -> Any:
         spec = importlib.util.spec_from_file_location(path.stem, path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        return module.get_config(size)
+        found = module.get_config(size)
     except UserError:
         raise
     except (Exception, SystemExit) as error:
         raise UserError(complaint(error, path)) from error
+    return checked(found, str(path))
+
+
+def checked(found: Any, where: str) -> Mapping[str, Any] | ConfigDict:
+    """What a `get_config` returned.
+
+    Raises:
+      UserError: it is no config; `where` is what the complaint begins with.
+    """
+    if not isinstance(found, Mapping | ConfigDict):
+        raise UserError(
+            f'{where}: get_config() returned {found!r}; it must return a config, as those in '
+            'configs/ do'
+        )
+    return found
 
 
 def in_folder(folder: Path) -> list[Path]:

@@ -1,5 +1,6 @@
 """From an experiment to its answer: plan, run what is missing, test, draw, report."""
 
+import functools
 import platform
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from jaxtweaks.sweep import manifest as manifest_lib
 from jaxtweaks.sweep.leases import turn
 from jaxtweaks.sweep.method import Method
 from jaxtweaks.sweep.plan import Group
-from jaxtweaks.sweep.progress import for_console
+from jaxtweaks.sweep.progress import for_console, notice
 from jaxtweaks.sweep.search import closer, possible
 from jaxtweaks.sweep.workdir import Workdir, describe_groups, restore_groups
 
@@ -58,7 +59,7 @@ def run(
       UserError: the folder is another experiment's or in use, or the data do not fit.
       Interrupted: by a signal, after the state was saved.
     """
-    notify = lambda text: console.print(Text(text, style='yellow'))
+    notify = functools.partial(notice, console)
     method = method_of(experiment, notify)
     dataset = method.dataset
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
@@ -91,6 +92,8 @@ def run(
                 _freeze(experiment, workdir, manifest, groups, method, launch)
             groups = method.carry_out(groups, workdir, reporter)
             found = [workdir.load_result(group, reporter.note) for group in groups]
+            if None in found:  # damaged since it was written: it is trained again
+                continue
             if not _goes_on(experiment, workdir, found, method, reporter.note):
                 break
         with turn(workdir.leases, 'report'):
@@ -109,7 +112,7 @@ def run(
 
 def estimate(experiment: Experiment, console: Console) -> str:
     """What an experiment costs on this machine, in words; '' if that is not known beforehand."""
-    method = method_of(experiment, lambda text: console.print(Text(text, style='yellow')))
+    method = method_of(experiment, functools.partial(notice, console))
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
     return method.plan(experiment.runs, experiment.runs)[1]
 
@@ -216,7 +219,8 @@ def _freeze(
     """Writes what this sweep is, before the first step."""
     launches = manifest['launches'] if manifest else []
     if all(one.get('started') != launch['started'] for one in launches):  # not a round of this one
-        launches = [*launches, launch | {'batchings_that_failed': method.failed}]
+        ways = {'batchings_measured': method.measured, 'batchings_that_failed': method.failed}
+        launches = [*launches, launch | ways]
     workdir.write_json('config.json', to_dict(experiment.asked))
     manifest_lib.write(
         workdir,

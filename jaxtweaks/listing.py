@@ -3,7 +3,7 @@
 import ast
 import dataclasses
 import gc
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -45,9 +45,7 @@ def entries(folder: Path, console: Console, estimate: bool = False) -> Iterator[
     collections = []
     for path in config_file.in_folder(folder):
         values = config_file.load(path, None)
-        if not isinstance(values, Mapping | ConfigDict):
-            raise UserError(f'{path}: get_config() returned {values!r}; it must return a config')
-        if 'experiments' in values:
+        if config_file.COLLECTION in values:
             doc = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or path.stem
             collections.append(Entry(path, doc.splitlines()[0], ABSENT))
         else:

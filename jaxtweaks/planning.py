@@ -1,6 +1,7 @@
 """How many seeds an experiment needs: from what its work folder holds, or from a pilot."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from jaxtweaks.study import claims, tables
 from jaxtweaks.study.power import MOST, Need
 from jaxtweaks.study.words import count
 from jaxtweaks.sweep import manifest as manifest_lib
-from jaxtweaks.sweep.progress import duration
+from jaxtweaks.sweep.progress import duration, notice
 from jaxtweaks.sweep.workdir import Workdir
 
 PILOT = 3  # seeds: with two, the scatter is hardly known at all
@@ -52,7 +53,7 @@ def run(
     """
     if not experiment.claims:
         raise UserError('--plan_seeds: the config has no claims to settle')
-    workdir, notify = Workdir(path), lambda text: console.print(Text(text, style='yellow'))
+    workdir, notify = Workdir(path), functools.partial(notice, console)
     pilot = dataclasses.replace(experiment, **_asked_for(workdir))
     there = stored.read(pilot, workdir, notify)
     if there is None or there.missing:

@@ -6,6 +6,7 @@ or something else is not: the code, the versions, the machine, or the record.
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from jaxtweaks import provenance, stored
 from jaxtweaks.errors import UserError, did_you_mean
 from jaxtweaks.methods import method_of
 from jaxtweaks.sweep.plan import Group
-from jaxtweaks.sweep.progress import for_console
+from jaxtweaks.sweep.progress import for_console, notice
 from jaxtweaks.sweep.workdir import Workdir
 
 _LISTED = 12
@@ -39,7 +40,7 @@ def run(
     Raises:
       UserError: there is no such run, it is not finished, or its record or data cannot be had.
     """
-    notify = lambda text: console.print(Text(text, style='yellow'))
+    notify = functools.partial(notice, console)
     workdir = Workdir(path)
     experiment = stored.frozen(workdir)
     if data_dir:

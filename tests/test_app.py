@@ -16,7 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 from tfds_folder import write_tfds_folder
 
-from jaxtweaks import app
+from jaxtweaks import app, laboratory
+from jaxtweaks.sweep.training import Training
 from jaxtweaks.sweep.workdir import Workdir
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -198,10 +199,12 @@ def test_a_broken_config_file_is_named_with_its_line(capsys, tmp_path, case):
     assert not (tmp_path / 'w').exists()
 
 
-def test_overrides_reach_the_experiment():
-    found = app.load_experiment(
-        ['main.py', SMOKE, '--config.seeds=7', '--config.model.hidden=(3,)', '--config.claims=()']
-    )
+def test_overrides_reach_the_experiment(monkeypatch, capsys):
+    runs = []
+    monkeypatch.setattr(laboratory, 'run', lambda experiment, *_, **__: runs.append(experiment))
+    overrides = '--config.seeds=7', '--config.model.hidden=(3,)', '--config.claims=()'
+    assert call(capsys, SMOKE, *overrides)[0] == 0
+    (found,) = runs
     assert (found.seeds, found.model.hidden, found.claims) == (7, (3,), ())
 
 
@@ -262,7 +265,11 @@ def test_what_cannot_be_planned_is_refused(capsys, given):
     assert (code, 'for one experiment' in err) == (2, True)
     for unread in ('--export=csv', '--processes=2'):
         code, _, err = call(capsys, *given, '--plan_seeds', '--dry_run', unread)
-        assert (code, f'does not read {unread.partition("=")[0]};' in err) == (2, True)
+        assert (code, f'{unread.partition("=")[0]}: --plan_seeds does not' in err) == (2, True)
+    code, _, err = call(capsys, '--overview=runs', '--export=csv')
+    assert (code, '--export: --overview does not read it' in err) == (2, True)
+    code, _, err = call(capsys, '--list', '--plan_seeds')
+    assert (code, '--plan_seeds: --list does not read it' in err) == (2, True)
 
 
 def test_help_says_how(capsys):
@@ -272,7 +279,7 @@ def test_help_says_how(capsys):
     described = re.findall(r'^  (--[\w.]+)(?:=\S+)?(?:\n? +)(\w.*)$', out, re.MULTILINE)
     names = {name for name, words in described if len(words) > 8}
     assert {'--config', '--config.KEY', '--workdir', '--dry_run', '--list', '--plan_seeds'} <= names
-    assert {'--overview', '--quiet', '--tensorboard', '--help'} <= names
+    assert {'--overview', '--quiet', '--export', '--help'} <= names
     assert 'flagfile' not in out  # absl's own
     assert all(len(line) <= 100 for line in out.splitlines())
     assert call(capsys, '-h', SMOKE) == call(capsys, '--helpfull') == (0, out, '')
@@ -356,6 +363,24 @@ def test_a_record_that_says_less_than_ours_is_read_all_the_same(capsys, workdir,
         assert code == 0, err
 
 
+def test_a_result_damaged_before_it_is_read_is_trained_again(capsys, workdir, given, monkeypatch):
+    old, carry_out, calls = rows(workdir / 'runs.parquet'), Training.carry_out, []
+
+    def damaging(self, groups, workdir, reporter):
+        done = carry_out(self, groups, workdir, reporter)
+        if not calls:
+            path = min((workdir.path / 'results').iterdir())
+            path.write_bytes(path.read_bytes()[:-1])
+        calls.append(groups)
+        return done
+
+    monkeypatch.setattr(Training, 'carry_out', damaging)
+    code, out, _ = call(capsys, *given, f'--workdir={workdir}')
+    assert (code, len(calls)) == (0, 2)
+    assert 'its runs are trained again' in out
+    assert rows(workdir / 'runs.parquet') == old
+
+
 def test_more_seeds_train_only_what_is_missing_or_damaged(capsys, workdir, given):
     damaged = min((workdir / 'results').iterdir())
     before, old = snapshot(workdir), rows(workdir / 'runs.parquet')
@@ -364,7 +389,7 @@ def test_more_seeds_train_only_what_is_missing_or_damaged(capsys, workdir, given
     damaged.write_bytes(content)
     code, out, _ = call(capsys, *given, '--config.seeds=3', f'--workdir={workdir}')
     assert code == 0
-    assert f'{damaged} is damaged' in out.replace('\n', '')
+    assert f'{damaged} is damaged' in out
     after = snapshot(workdir)
     results = {name for name in after if name.startswith('results/')}
     kept = {name for name in before if name.startswith('results/')} - {f'results/{damaged.name}'}

@@ -71,7 +71,7 @@ def call(capsys, *args):
     capsys.readouterr()
     code = app.main(['main.py', *map(str, args)])
     out, err = capsys.readouterr()
-    return code, out.replace('\n', ' '), err
+    return code, out, err
 
 
 def carry_out(capsys, configs, root, *more):
@@ -178,7 +178,7 @@ def test_a_dry_run_lists_everything_and_writes_nothing(capsys, configs, tmp_path
     root = tmp_path / 'runs'
     code, out, _ = carry_out(capsys, configs, root, '--dry_run')
     assert code == 2
-    assert re.search(r'one:smoke: .*about \d+ s.*two:smoke: .*about \d+ s', out)
+    assert re.search(r'one:smoke: .*about \d+ s(.|\n)*two:smoke: .*about \d+ s', out)
     assert 'broken: failed' in out
     assert not root.exists()
 

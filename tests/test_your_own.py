@@ -115,7 +115,7 @@ def test_a_new_tweak(folder, capsys):
     )
     losses = answer['test_loss'].values
     assert len(np.unique(losses)) == 5
-    assert '1 programs × 5 runs' in out
+    assert '1 program × 5 runs' in out
     # Rewritten, it is another tweak: what was found with the old one is not taken for its answer.
     (folder / 'configs' / 'gaussian_dropout.py').write_text(TWEAK.replace('(1 +', '(1 -'))
     code, _, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')

@@ -16,14 +16,14 @@ import random
 import shutil
 import signal
 import tempfile
-import threading
-import time
 from collections.abc import Sequence
 from pathlib import Path
+from unittest import mock
 
 from benchmarks import setup
 from benchmarks.faults import launches
 from jaxtweaks import app
+from jaxtweaks.sweep import checkpoint
 
 # Of the damage, what is done to files that are only written, never read: they are drawn again.
 _OUTPUTS = 0.1
@@ -97,25 +97,29 @@ def after(workdir: Path, path: Path, reference: Path) -> str:
 
 
 def _launch(workdir: Path, check: bool = True) -> tuple[int, str]:
-    """Exit code of a launch in this process, and what it printed, on one line."""
+    """Exit code of a launch in this process, and what it printed."""
     out = io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
         code = app.main(launches.arguments(workdir, '--quiet'))
     if check and code:
         raise SystemExit(out.getvalue())
-    return code, out.getvalue().replace('\n', '')
+    return code, out.getvalue()
 
 
 def _interrupt(workdir: Path) -> None:
     """Leaves a folder with a finished group and one under way, saved twice."""
 
-    def watch() -> None:
-        while not (list(workdir.glob('results/*.result')) and list(workdir.glob('*/*.previous'))):
-            time.sleep(0.002)
-        os.kill(os.getpid(), signal.SIGTERM)
+    save, done = checkpoint.save, []
 
-    threading.Thread(target=watch, daemon=True).start()
-    code, said = _launch(workdir, check=False)
+    def interrupting(*args) -> None:
+        save(*args)
+        if list(workdir.glob('results/*.result')) and list(workdir.glob('*/*.previous')):
+            if not done:  # a second signal would end this process at once
+                os.kill(os.getpid(), signal.SIGTERM)
+            done.append(args)
+
+    with mock.patch.object(checkpoint, 'save', interrupting):
+        code, said = _launch(workdir, check=False)
     if code != 128 + signal.SIGTERM:
         raise SystemExit(f'was not interrupted: {code} {said}')
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from jaxtweaks.config import trace
-from jaxtweaks.config.layers import SMALLEST, hidden_widths
+from jaxtweaks.config.layers import SMALLEST, channels, hidden_widths
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.errors import UserError
 from jaxtweaks.train import precision
@@ -16,11 +16,12 @@ def check_settings(settings: Sequence[Setting]) -> None:
 
     Raises:
       UserError: a batch larger than the training set, a lowest learning rate above the highest,
-        or a field set that no run reads.
+        a fold that there is not, or a field set that no run reads.
     """
     for setting in settings:
         _check_one(setting)
     _check_by_layer(settings)
+    _check_folds(settings)
     elastic = [s.penalty.elastic for s in settings if s.penalty.elastic]
     if elastic and not any(setting.penalty.l1 for setting in settings):
         raise UserError(
@@ -41,13 +42,18 @@ def check_settings(settings: Sequence[Setting]) -> None:
             )
 
 
-def check_batches(settings: Sequence[Setting], train_size: int, data_label: str) -> None:
-    """Whether every batch fits in the training set that there really is. Raises UserError."""
+def check_training_size(settings: Sequence[Setting], train_size: int, data_label: str) -> None:
+    """Whether batches and folds fit in the training set that there really is. Raises UserError."""
     for setting in settings:
         if setting.train.batch_size > train_size:
             raise UserError(
                 f'train.batch_size: {setting.train.batch_size} is larger than the training set '
                 f'({train_size} images of {data_label}); it must be ≤ {train_size}'
+            )
+        if setting.data.folds > train_size:
+            raise UserError(
+                f'data.folds: {setting.data.folds} is more than the {train_size} training images '
+                f'of {data_label}; it must be ≤ {train_size}'
             )
 
 
@@ -87,6 +93,35 @@ def _check_by_layer(settings: Sequence[Setting]) -> None:
             )
 
 
+def _check_folds(settings: Sequence[Setting]) -> None:
+    """Whether folds are held out where there are some. Raises UserError."""
+    folds = max(setting.data.folds for setting in settings)
+    if folds and not any(setting.data.fold for setting in settings):
+        raise UserError(
+            f'data.folds: {folds} is read by nothing, since data.fold is 0 in every setting; '
+            f'sweep data.fold over 1 … {folds}'
+        )
+
+
+def _check_fold(setting: Setting) -> None:
+    folds, fold = setting.data.folds, setting.data.fold
+    if folds == 1:
+        raise UserError('data.folds: 1 leaves nothing to train on; it must be 0 or ≥ 2')
+    if fold > folds:
+        must = f'at most data.folds ({folds})' if folds else '0, or data.folds ≥ 2'
+        raise UserError(f'data.fold: {fold} is a fold that there is not; it must be {must}')
+    if fold and setting.train.train_eval_size < 2:
+        raise UserError(
+            'train.train_eval_size: 1 with data.fold may be an image that is held out; it must be '
+            '≥ 2'
+        )
+    if fold and setting.data.share < 1:
+        raise UserError(
+            f'data.share: {setting.data.share!r} cannot be had with data.fold, which holds out '
+            'some of all training images; leave out one of the two'
+        )
+
+
 def check_precision(settings: Sequence[Setting]) -> None:
     """Whether this machine's device has the precision asked for. Raises UserError."""
     for wanted in sorted({setting.train.precision for setting in settings}):
@@ -97,7 +132,8 @@ def check_precision(settings: Sequence[Setting]) -> None:
 
 
 def _check_one(setting: Setting) -> None:
-    check_batches([setting], setting.data.train_size, 'data.train_size')
+    check_training_size([setting], setting.data.train_size, 'data.train_size')
+    _check_fold(setting)
     schedule, peak = setting.schedule, setting.optim.learning_rate
     if schedule.name in ('triangular', 'cosine') and schedule.minimum > peak:
         raise UserError(
@@ -109,6 +145,15 @@ def _check_one(setting: Setting) -> None:
         raise UserError(
             f'train.snapshots: {train.snapshots} is above train.epochs ({train.epochs}); it must '
             'be at most that'
+        )
+    if train.linearity and not setting.model.hidden and not channels(setting.model):
+        raise UserError(
+            'train.linearity: this network has no hidden units to measure; give it some '
+            '(model.hidden), or leave it out'
+        )
+    if train.gradient_batches == 1:
+        raise UserError(
+            'train.gradient_batches: 1 has no variance; it must be ≥ 2, or 0 to measure none'
         )
     if list(schedule.boundaries) != sorted(set(schedule.boundaries)):
         raise UserError(

@@ -93,6 +93,17 @@ class Data:
         high=1.0,
         off=0.0,
     )
+    folds: int = static(
+        0, 'equal parts of the training images, for cross-validation; 0 makes none', low=0
+    )
+    fold: int = traced(
+        0,
+        'the part (1 … data.folds) that is not trained on, but measured at the end; 0: none; an '
+        'epoch keeps its number of steps, and images are standardised by all',
+        low=0,
+        high=65_535,
+        off=0,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,6 +42,23 @@ class Source:
     source: str
 
 
+def arrays_of(training: Split, test: Split) -> dict[str, np.ndarray]:
+    """The two parts of a source as the arrays that the cache keeps."""
+    parts = {'training': training, 'test': test}
+    return {
+        f'{name}_{field}': getattr(split, field)
+        for name, split in parts.items()
+        for field in ('images', 'labels')
+    }
+
+
+def splits_of(arrays: Mapping[str, np.ndarray]) -> tuple[Split, Split]:
+    """The inverse of `arrays_of`."""
+    return tuple(
+        Split(arrays[f'{name}_images'], arrays[f'{name}_labels']) for name in ('training', 'test')
+    )
+
+
 @dataclasses.dataclass(frozen=True)
 class Dataset:
     """A data set as a run uses it.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from jaxtweaks.data import archives, cache
 from jaxtweaks.data.catalogue import Archive, Known
-from jaxtweaks.data.dataset import Source, Split
+from jaxtweaks.data.dataset import Source, arrays_of, splits_of
 from jaxtweaks.errors import UserError
 
 # Seconds to connect, and seconds without a byte. Short, so that a machine without a network falls
@@ -28,13 +28,7 @@ def cached(known: Known, notify: Callable[[str], None]) -> Source | None:
     if found is None:
         return None
     arrays, facts = found
-    return Source(
-        label=known.title,
-        training=Split(arrays['training_images'], arrays['training_labels']),
-        test=Split(arrays['test_images'], arrays['test_labels']),
-        classes=known.classes,
-        source=facts['source'],
-    )
+    return Source(known.title, *splits_of(arrays), known.classes, facts['source'])
 
 
 def load(
@@ -66,12 +60,7 @@ def load(
     training, test = archives.parse(known, files)
     names = ', '.join(archive.name for archive in known.archives)
     source = f'downloaded from {base} ({names})'
-    arrays = {
-        'training_images': training.images,
-        'training_labels': training.labels,
-        'test_images': test.images,
-        'test_labels': test.labels,
-    }
+    arrays = arrays_of(training, test)
     cache.write(_cache_name(known), _key(known), arrays, {'source': source}, notify)
     return Source(known.title, training, test, known.classes, source)
 

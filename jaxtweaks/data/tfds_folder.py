@@ -19,7 +19,7 @@ import numpy as np
 
 from jaxtweaks.data import cache
 from jaxtweaks.data.catalogue import Known
-from jaxtweaks.data.dataset import Source, Split, checked
+from jaxtweaks.data.dataset import Source, Split, arrays_of, checked, splits_of
 from jaxtweaks.data.split import held_out
 from jaxtweaks.errors import UserError
 
@@ -46,18 +46,10 @@ def load(known: Known, data_dir: pathlib.Path, notify: Callable[[str], None]) ->
     found = cache.read(name, key, notify)
     if found is not None:
         arrays, facts = found
-        training = Split(arrays['training_images'], arrays['training_labels'])
-        test = Split(arrays['test_images'], arrays['test_labels'])
-        return Source(facts['label'], training, test, known.classes, source)
+        return Source(facts['label'], *splits_of(arrays), known.classes, source)
 
     label, training, test = _decode(known, folder, notify)
-    arrays = {
-        'training_images': training.images,
-        'training_labels': training.labels,
-        'test_images': test.images,
-        'test_labels': test.labels,
-    }
-    cache.write(name, key, arrays, {'label': label}, notify)
+    cache.write(name, key, arrays_of(training, test), {'label': label}, notify)
     return Source(label, training, test, known.classes, source)
 
 

@@ -76,9 +76,9 @@ def tells_of_test(table: Iterable[str], figures: Iterable[Figure], claims: Itera
     figures = tuple(figures)
     metrics = [*table, *(claim.metric for claim in claims)]
     metrics += [metric for figure in figures for metric in (*figure.metrics, figure.x)]
-    return any(figure.kind in ('confusion', 'reliability') for figure in figures) or any(
-        'test' in metric.removeprefix('1-').split('_') for metric in metrics
-    )
+    # A figure of boundaries names the test accuracy of each panel.
+    shown = {figure.kind for figure in figures} & {'confusion', 'reliability', 'boundary'}
+    return bool(shown) or any('test' in metric.removeprefix('1-').split('_') for metric in metrics)
 
 
 def choose(results: Results, select: str) -> Choice | None:

@@ -11,6 +11,7 @@ KINDS = (
     'greater',
     'less',
     'equivalent',
+    'different',
     'identical',
     'increasing',
     'decreasing',

@@ -19,7 +19,7 @@ from jaxtweaks.study.words import amount, field_label, number
 # Of a run 0 or 1: Student's t has no business there, and sign flips only where the two mirror
 # each other (`claims.check` sees to it).
 TWO_VALUED = ('diverged', 'stopped')
-_WHOLE_EPOCHS = ('stop_epoch', 'dropped_after')
+_WHOLE_EPOCHS = ('stop_epoch',)
 
 # From numbers by seed, [A, ..., n], to p that it is so and p that the opposite is, both [...].
 Ways = Callable[[np.ndarray, Test], tuple[np.ndarray, np.ndarray]]
@@ -60,7 +60,7 @@ class Finding:
 
 def find(claim: Claim, results: Results, alpha: float = 0.05) -> Finding:
     """Tests a claim that has passed `claims.check`."""
-    if claim.kind in ('greater', 'less', 'equivalent'):
+    if claim.kind in ('greater', 'less', 'equivalent', 'different'):
         return _difference(claim, results)
     if claim.kind in ('increasing', 'decreasing'):
         return _trend(claim, results, alpha)
@@ -109,8 +109,10 @@ def _difference(claim: Claim, results: Results) -> Finding:
     d = rows[0] - rows[1]
     test = _test(claim, rows)
     what = _compared(claim, sides, results)
-    if claim.kind == 'equivalent':
+    if claim.kind in ('equivalent', 'different'):
         toward, ways = _room(d, claim.margin), _within(claim.margin)
+        if claim.kind == 'different':
+            toward, ways = -toward, _beyond(claim.margin)
         found = _finding(d, toward, d[None], test, ways, what, dropped, notes)
     else:
         toward = (d if claim.kind == 'greater' else -d) - (claim.margin or 0.0)
@@ -343,6 +345,12 @@ def _within(margin: float) -> Ways:
         statistics.tost_p(rows[0], margin, test),
         statistics.outside_p(rows[0], margin, test),
     )
+
+
+def _beyond(margin: float) -> Ways:
+    """The opposite of `_within`."""
+    within = _within(margin)
+    return lambda rows, test: within(rows, test)[::-1]
 
 
 def _room(d: np.ndarray, margin: float) -> np.ndarray:

@@ -19,6 +19,9 @@ from jaxtweaks.study.results import LABELS, Results, derived_metrics, without_ru
 
 __all__ = ['KINDS', 'Claim', 'Verdict', 'check', 'evaluate', 'seeds_needed']
 
+# Where the difference that matters is two-sided.
+_WITH_GOAL = ('optimum', 'peak', 'sooner')
+_WITH_MARGIN = ('equivalent', 'different', 'published')
 _CURVE = ('increasing', 'decreasing', 'optimum', 'peak')
 
 # What each kind needs and what else it reads, besides sentence, source, metric, where, published.
@@ -26,6 +29,7 @@ _NEEDS = {
     'greater': ('a', 'b'),
     'less': ('a', 'b'),
     'equivalent': ('a', 'b', 'margin'),
+    'different': ('a', 'b', 'margin'),
     'identical': ('a', 'b'),
     'increasing': ('along',),
     'decreasing': ('along',),
@@ -39,6 +43,7 @@ _READS = {
     'greater': ('at', 'goal', 'margin'),
     'less': ('at', 'goal', 'margin'),
     'equivalent': ('at', 'goal'),
+    'different': ('at', 'goal'),
     'identical': ('at',),
     'increasing': ('at', 'goal', 'a', 'b'),
     'decreasing': ('at', 'goal', 'a', 'b'),
@@ -227,7 +232,9 @@ def _check_options(claim: Claim) -> None:
         read = _NEEDS[claim.kind] + _READS[claim.kind]
         if name not in read:
             raise UserError(f"kind '{claim.kind}' does not read {name}; it reads {_listed(read)}")
-    equal = claim.kind in ('equivalent', 'published') or claim.direction == 'equal'
+    if claim.goal and claim.kind not in _WITH_GOAL and claim.at != 'best_epoch':
+        raise UserError(f"kind '{claim.kind}' reads goal only with at='best_epoch'; leave goal out")
+    equal = claim.kind in _WITH_MARGIN or claim.direction == 'equal'
     if equal and (claim.margin is None or not claim.margin > 0):
         raise UserError(f'margin must be a number > 0, not {claim.margin}')
     if claim.kind == 'level' and not equal and claim.margin is not None:

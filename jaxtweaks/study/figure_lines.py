@@ -118,7 +118,8 @@ def _curves_panel(panel: Panel) -> None:
     axes, figure, results = panel.axes, panel.figure, panel.results
     epochs = results.epochs
     values = results.curve(panel.metric)
-    every = max(1, len(epochs) // 10)
+    reached = epochs[: _last_epoch(figure, results) + 1]
+    every = max(1, len(reached) // 10)
     for i, (hue, look) in enumerate(panel.looks.items()):
         if (hue, '') not in panel.settings:
             continue
@@ -147,8 +148,15 @@ def _curves_panel(panel: Panel) -> None:
                 axes.plot(epochs[end], run[end], **_cross(look['color']))
     for j, (place, _) in enumerate(figure.marks):
         axes.axvline(_epoch_of(place, results), **_vertical(j))
-    figure_axes.set_epochs(axes, epochs, results.axis)
+    figure_axes.set_epochs(axes, reached, results.axis)
     _published(panel, None)
+
+
+def _last_epoch(figure: Figure, results: Results) -> int:
+    """The last epoch, from 0, in which a run of the figure has a value; settings may train less."""
+    shown = results.select(figure.where)
+    known = [np.isfinite(results.curve(metric)[shown]).any((0, 1)) for metric in figure.metrics]
+    return int(np.flatnonzero(np.any(known, axis=0)).max(initial=0))
 
 
 def _epoch_of(place: Any, results: Results) -> float:

@@ -224,8 +224,6 @@ def _warnings(figure: Figure, results: Results) -> list[str]:
 
 
 def _setting(figure: Figure, results: Results, k: int) -> str:
-    swept = [name for name in results.swept if len({str(v) for v in results.values(name)}) > 1]
-    return (
-        together({name: results.settings[k].get(name) for name in swept}, figure.names)
-        or 'the one setting'
-    )
+    setting = results.settings[k]
+    words = together({name: setting.get(name) for name in results.varied}, figure.names)
+    return words or 'the one setting'

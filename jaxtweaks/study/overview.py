@@ -22,8 +22,8 @@ _COLUMNS = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'measured', '
 DOCUMENTS = {
     'ROLE': 'Role of Tweaks in Deep Learning',
     'DEEPREG': 'Deep Regularization',
-    'MLP-BN': 'MLP with batch norm and cyclical learning rates',
-    'GENERAL': 'Generalization',
+    'MLP-BN': 'DD2424 Assignment 3',
+    'GENERAL': 'Training Neural Networks: Generalization',
     'INITREG': 'Initialization and Regularization',
 }
 

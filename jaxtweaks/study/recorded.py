@@ -85,6 +85,8 @@ def _of_training(setting: Setting) -> Recorded:
         finals += _loss_and_accuracy(['snapshots_test'])
     if train.gradient_batches:
         finals += ['gradient_variance', 'gradient_norm']
+    if setting.data.fold:
+        finals += _loss_and_accuracy(['fold'])
     if train.linearity:
         finals += ['linearity']
     if train.patience:

@@ -72,7 +72,7 @@ def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
         'icon': verdict_words.ICONS[verdict['verdict']],
         'sentence': verdict['claim']['sentence'],
         'source': verdict['claim']['source'],
-        'what': verdict.get('what') or verdict.get('unit') or '',
+        'what': verdict.get('what') or '',
         'numbers': [
             ('effect', effect),
             ('95% interval', interval),

@@ -49,9 +49,8 @@ def of(results: Results) -> dict[str, Any] | None:
 
 def _settings(results: Results) -> list[str]:
     """Each setting by the fields that differ, in the config's words."""
-    varied = [f for f in results.swept if len({str(s.get(f)) for s in results.settings}) > 1]
     return [
-        together({field: setting.get(field) for field in varied}, results.names)
+        together({field: setting.get(field) for field in results.varied}, results.names)
         or 'the one setting'
         for setting in results.settings
     ]

@@ -169,6 +169,15 @@ class Results:
         names = dict.fromkeys(name for setting in self.settings for name in setting)
         return tuple(names)
 
+    @property
+    def varied(self) -> tuple[str, ...]:
+        """Those of the swept fields that differ between the settings there are."""
+        return tuple(
+            name
+            for name in self.swept
+            if len({str(setting.get(name)) for setting in self.settings}) > 1
+        )
+
     def values(self, name: str) -> list[Any]:
         """The value of a swept field for each setting, [K].
 

@@ -62,7 +62,10 @@ def _in_words(table: 'Table') -> 'Table':
 
 
 def _heading(table: 'Table', i: int) -> str:
-    return table.columns[i].partition(' (t')[0]  # a gap's definition is too long here
+    heading = table.columns[i]
+    if heading.startswith('generalisation gap'):  # its definition is too long here
+        return heading.partition(' (')[0]
+    return heading
 
 
 def _least_width(table: 'Table', i: int) -> int:

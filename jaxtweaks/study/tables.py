@@ -41,7 +41,6 @@ _BRIEF = ('test_accuracy', 'validation_loss')
 def settings_table(
     results: Results,
     metrics: Sequence[str] | None = None,
-    title: str = 'Results by setting',
     names: Mapping[str, str] | None = None,
 ) -> Table:
     """One row for each setting: its swept values, its runs, and the final metrics.
@@ -49,7 +48,6 @@ def settings_table(
     Args:
       results: K settings, S seeds.
       metrics: final metrics; None for those of `METRICS` that were measured.
-      title: what the table shows.
       names: words for fields and values, as in a figure.
 
     Raises:
@@ -95,11 +93,21 @@ def settings_table(
     every = chosen or not results.trained
     brief = columns if every else tuple(name for name in columns if name not in left_out)
     words = [
-        together({name: setting[name] for name in _varied(results) if name in setting}, names)
+        together(
+            {name: setting[name] for name in results.varied or results.swept if name in setting},
+            names,
+        )
         for setting in results.settings
     ]
     return Table(
-        title, columns, tuple(rows), tuple(raw), note, tuple(brief), tuple(words), len(swept)
+        'Results by setting',
+        columns,
+        tuple(rows),
+        tuple(raw),
+        note,
+        tuple(brief),
+        tuple(words),
+        len(swept),
     )
 
 
@@ -117,7 +125,6 @@ def from_sheet(sheet: Sheet) -> Table:
 def runs_table(
     results: Results,
     metrics: Sequence[str] | None = None,
-    title: str = 'All runs',
     names: Mapping[str, str] | None = None,
 ) -> Table:
     """One row for each setting and seed, with the final metrics. Arguments: `settings_table`."""
@@ -158,10 +165,10 @@ def runs_table(
     note = f'Data: {results.data_label}.'
     if results.ids is not None and results.trained:
         note += ' A run is trained again alone, and compared bit by bit, by --replay=RUN.'
-    return Table(title, columns, tuple(rows), tuple(raw), note)
+    return Table('All runs', columns, tuple(rows), tuple(raw), note)
 
 
-def verdict_table(verdicts: Sequence[Mapping[str, Any]], title: str = 'Verdicts') -> Table:
+def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
     """One row for each claim. verdicts: what `Verdict.to_dict` gives."""
     columns = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'p (Holm)', 'p (sign flips)')
     columns += ('published', 'source')
@@ -197,20 +204,18 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]], title: str = 'Verdicts'
         )
     note = 'Intervals are not adjusted for the number of claims; p (Holm) is, and decides.'
     brief = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'p (Holm)')
-    return Table(title, columns, tuple(rows), tuple(raw), note, brief)
+    return Table('Verdicts', columns, tuple(rows), tuple(raw), note, brief)
 
 
 def seeds_table(
     verdicts: Sequence[Mapping[str, Any]],
     needs: Sequence[Need | None],
-    title: str = 'Seeds that would settle each claim',
 ) -> Table:
     """One row for each claim: what is known, and how many seeds would settle it.
 
     Args:
       verdicts: what `Verdict.to_dict` gives.
       needs: for each claim, as `power.need` gives; None where nothing is known.
-      title: what the table shows.
     """
     columns = ('claim', 'effect', '95% interval', 'so far', 'seeds', 'to settle', 'it would be')
     rows, raw = [], []
@@ -230,7 +235,14 @@ def seeds_table(
         keys = _key(verdict['effect']), _key(verdict['low'])
         raw.append((sentence, *keys, kind, verdict['n'], seeds, then))
     brief = (columns[0], *columns[3:])
-    return Table(title, columns, tuple(rows), tuple(raw), _planning_note(verdicts), brief)
+    return Table(
+        'Seeds that would settle each claim',
+        columns,
+        tuple(rows),
+        tuple(raw),
+        _planning_note(verdicts),
+        brief,
+    )
 
 
 def _planning_note(verdicts: Sequence[Mapping[str, Any]]) -> str:
@@ -257,19 +269,9 @@ def _measured(results: Results, metrics: Sequence[str] | None) -> list[str]:
     return [m for m in METRICS if m in results.finals or (m == 'gap_accuracy' and gaps)]
 
 
-def _varied(results: Results) -> list[str]:
-    """The fields that differ between settings; all of them if none does."""
-    varied = [
-        name
-        for name in results.swept
-        if len({str(setting.get(name)) for setting in results.settings}) > 1
-    ]
-    return varied or list(results.swept)
-
-
 def _told(results: Results, names: Mapping[str, str] | None) -> list[str]:
     """The fields that differ; those that `names` has one word for are one, as 'a + b'."""
-    told = _varied(results)
+    told = list(results.varied or results.swept)
     for key in names or ():
         fields = key.split(' + ')
         if len(fields) > 1 and '=' not in key and set(fields) <= set(told):

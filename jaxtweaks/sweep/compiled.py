@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtweaks import provenance
-from jaxtweaks.config import trace
+from jaxtweaks.config import layers, trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import conv
 from jaxtweaks.sweep import devices, executables, native
@@ -39,7 +39,8 @@ def candidates(static: Setting) -> tuple[str, ...]:
         # operation was never worth the ten seconds of measuring it. Threads gain where there are
         # few channels; with more the operations keep all cores busy (performance.md).
         if convolutional:
-            sharing = 'threads' if max(static.model.channels) <= _FEW_CHANNELS else 'map'
+            most = max(layers.channels(static.model), default=0)
+            sharing = 'threads' if most <= _FEW_CHANNELS else 'map'
             takes = _takes_native(static) and not native.why_not()
             return (f'{sharing}_native' if takes else sharing,)
         return 'map', 'threads', 'vmap_loop'

@@ -15,11 +15,11 @@ from jaxtweaks.sweep.group import training_work
 from jaxtweaks.sweep.plan import Group
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
-# What loading does not read: traced fields, and how images are standardised on the device.
+# What loading does not read: traced fields, folds, and how images are standardised on the device.
 _AFTER_LOADING = {
     field.name: field.default
     for field in dataclasses.fields(settings.Data)
-    if rule_of(field).kind == 'traced' or field.name in ('standardise', 'scale')
+    if rule_of(field).kind == 'traced' or field.name in ('folds', 'standardise', 'scale')
 }
 
 

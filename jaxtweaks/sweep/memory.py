@@ -21,12 +21,14 @@ class Probe:
       bytes_per_run: memory of its device that one run needs while it is trained, beside the data.
       seconds_per_image: of training, one run's image.
       compile_seconds: from nothing to the first step.
+      measured: seconds an image of each way of batching it was chosen from, if it was chosen.
       failed: the ways of batching that could not be measured, and why.
     """
 
     bytes_per_run: float
     seconds_per_image: float
     compile_seconds: float
+    measured: Mapping[str, float] = dataclasses.field(default_factory=dict)
     failed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 

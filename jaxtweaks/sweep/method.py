@@ -14,9 +14,10 @@ class Method(Protocol):
     """What turns runs into results in a work folder."""
 
     dataset: Dataset
-    axis: str  # what curves run over
-    exact: bool  # whether no seed changes a result
-    failed: dict[str, str]  # ways of carrying it out that do not work here, and why; for the record
+    # For the record: the ways of carrying it out that do not work here, and why; and of each family
+    # of programs with several ways the seconds an image of each.
+    failed: dict[str, str]
+    measured: list[dict[str, float]]
 
     def check(self, settings: Sequence[Setting]) -> None:
         """Whether the data there really are suit the settings. Raises UserError."""

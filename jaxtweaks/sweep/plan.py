@@ -14,6 +14,10 @@ from jaxtweaks.sweep.expand import Point
 
 # Fields that say where data lie, not what they are.
 _NOT_IDENTITY = (('data', 'dir'), ('data', 'download'))
+# Fields that there were not always. At their defaults they have no part in a run's id, so that
+# work folders from before can be gone on with.
+_LATER = (('data', 'folds'), ('data', 'fold'))
+_DEFAULTS = to_dict(Setting())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +40,9 @@ class Run:
         values = to_dict(self.setting)
         for section, field in _NOT_IDENTITY:
             del values[section][field]
+        for section, field in _LATER:
+            if values[section][field] == _DEFAULTS[section][field]:
+                del values[section][field]
         # A registered tweak that is off is none, and one that is rewritten is another.
         del values['tweaks']
         if on := self.setting.tweaks.identity():

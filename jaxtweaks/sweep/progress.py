@@ -60,6 +60,11 @@ class Reporter(Protocol):
         """The sweep is over or interrupted."""
 
 
+def notice(console: Console, text: str) -> None:
+    """Prints what the user should know, wrapped on a terminal and one line long in a log."""
+    console.print(Text(text, style='yellow'), soft_wrap=not console.is_terminal)
+
+
 class Silent:
     """Shows nothing but notes."""
 
@@ -86,7 +91,7 @@ class Silent:
 
     def note(self, text):
         """See `Reporter`."""
-        self._console.print(Text(text, style='yellow'))
+        notice(self._console, text)
 
     def end(self):
         """See `Reporter`."""

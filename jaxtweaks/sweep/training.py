@@ -13,7 +13,7 @@ import numpy as np
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import settings as settings_lib
 from jaxtweaks.config import trace
-from jaxtweaks.config.check import check_batches, check_image, check_precision
+from jaxtweaks.config.check import check_image, check_precision, check_training_size
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models, tweak
 from jaxtweaks.sweep import compaction, devices, layout, runner
@@ -29,9 +29,6 @@ from jaxtweaks.sweep.workdir import Workdir
 class Training:
     """See `method.Method`."""
 
-    axis = 'epoch'
-    exact = False
-
     def __init__(
         self,
         data: settings_lib.Data,
@@ -45,13 +42,14 @@ class Training:
         self._search = search
         self._notify = notify
         self.failed: dict[str, str] = {}
+        self.measured: list[dict[str, float]] = []
         self.dataset = self._machine.dataset(data)
 
     def check(self, settings: Sequence[Setting]) -> None:
         """See `Method`."""
         for setting in settings:
             images = self._machine.dataset(setting.data).training.images
-            check_batches([setting], len(images), self.dataset.label)
+            check_training_size([setting], len(images), self.dataset.label)
             check_image([setting], images.shape[1:3])
         check_precision(settings)
         tweaked = next((setting for setting in settings if setting.tweaks), None)
@@ -80,6 +78,7 @@ class Training:
             missing, self._execution, self._machine, off, self._notify, processes
         )
         self.failed = {way: reason for probe in probes for way, reason in probe.failed.items()}
+        self.measured = [dict(probe.measured) for probe in probes if probe.measured]
         for way, reason in self.failed.items():
             self._notify(f'batching {way} does not work here and is left out ({reason})')
         lacking = {lacks_native(group.static) for group in groups} - {''}
@@ -102,7 +101,8 @@ class Training:
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
         """See `Method`."""
         programs = len({group.program for group in groups})
-        return f'{programs} programs × {len(runs) / programs:g} runs'
+        words = '1 program' if programs == 1 else f'{programs} programs'
+        return f'{words} × {len(runs) / programs:g} runs'
 
     def carry_out(
         self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter

@@ -41,27 +41,27 @@ def fastest(groups: Mapping[str, Group], probe: Callable[[Group], Probe]) -> tup
     usable = seconds.keys() & groups.keys()
     if usable and seconds.keys() | failed.keys() >= groups.keys():
         best = min(usable, key=lambda way: seconds[way])
-        return best, dataclasses.replace(probe(groups[best]), failed=failed)
-    measured, failed, last = {}, {}, None
+        return best, dataclasses.replace(probe(groups[best]), measured=seconds, failed=failed)
+    measured, failed, last, lasting = {}, {}, None, True
     for way, group in groups.items():
         try:
             measured[way] = probe(group)
         except Exception as error:  # whatever a compiler or a driver may raise
             failed[way] = memory.first_line(error)
+            # What failed for lack of memory may not fail next time: it is measured again then.
+            lasting = lasting and not memory.is_exhausted(error)
             # A lack of memory is what smaller groups can mend.
             last = last if last is not None and memory.is_exhausted(last) else error
     if not measured:
         raise last
     best = min(measured, key=lambda way: measured[way].seconds_per_image)
     seconds = {way: cost.seconds_per_image for way, cost in measured.items()}
-    # What failed for lack of memory may not fail next time: it is measured again then.
-    lasting = not any('RESOURCE_EXHAUSTED' in reason for reason in failed.values())
     with contextlib.suppress(OSError):  # not remembered, it is measured again
         if lasting:
             content = {'seconds_per_image': seconds, 'failed': failed}
             content['sha256'] = _digest(seconds, failed)
             atomic.write(path, json.dumps(content, indent=2).encode())
-    return best, dataclasses.replace(measured[best], failed=failed)
+    return best, dataclasses.replace(measured[best], measured=seconds, failed=failed)
 
 
 def _key(group: Group) -> str:

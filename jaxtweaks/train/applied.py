@@ -1,17 +1,20 @@
 """A network of a program, applied without noise and measured."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models
+from jaxtweaks.nn.dense import turned
 from jaxtweaks.train import evaluate, precision
-from jaxtweaks.train.data import DeviceData, DeviceSplit, is_full, training_labels, used
+from jaxtweaks.train.data import DeviceData, DeviceSplit, first_ones, in_use, training_labels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +49,16 @@ class Applied:
 
     def at_rest(self, hyper: trace.Hyper, variables: dict[str, Any]) -> evaluate.Network:
         """Images to logits, as at test."""
-        network = self.network(hyper)
-        return lambda x: network.apply(self.in_use(variables), x, train=False)
+        network, found = self.network(hyper), self.ready(variables)
+        return lambda x: network.apply(found(), x, train=False)
+
+    def ready(self, variables: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+        """`in_use`, to be called where the network is applied again and again, in a loop.
+
+        Outside the loop narrow kernels are turned as its products find them (`nn.dense`).
+        """
+        standing = lax.optimization_barrier(turned(variables['params']))
+        return lambda: self.in_use(variables | {'params': turned(standing)})
 
     def in_use(self, variables: dict[str, Any]) -> dict[str, Any]:
         """'params' and 'batch_stats' as a network is applied to them."""
@@ -75,11 +86,12 @@ class Applied:
         count = min(self.static.train.train_eval_size, self.train_size)
         shown = jax.tree.map(lambda leaf: leaf[:count], self.training(hyper, seed, data))
         config = self.setting(hyper).data
-        times = None
-        if not is_full(config.share):
-            # A small share again and again. Counted, not gathered: the images stay those of all
+        used, times = in_use(config, self.train_size), None
+        if used is not None:
+            # Those in use again and again. Counted, not gathered: the images stay those of all
             # runs, so the network's products and their last bits do.
-            index = jnp.mod(jnp.arange(count), used(config, self.train_size))
+            first, inside = first_ones(used[:count], count)
+            index = first[jnp.mod(jnp.arange(count), inside)]
             times = jnp.zeros(count, jnp.int32).at[index].add(1)
         network = self.at_rest(hyper, variables)
         return evaluate.evaluate(

@@ -55,14 +55,40 @@ for _cls in (DeviceSplit, DeviceData):
     )
 
 
-def used(config: settings.Data, count: int) -> jax.Array | int:
-    """How many of `count` training images a run uses: its share of them, at least one."""
-    if is_full(config.share):
-        return count
-    return jnp.clip(jnp.round(config.share * count).astype(jnp.int32), 1, count)
+def in_use(config: settings.Data, count: int) -> jax.Array | None:
+    """Which of `count` training images a run trains on, bool [count].
+
+    The first ones, as many as its share, at least one; or all but a fold. None if before
+    compilation it is known to be all of them.
+    """
+    used = None
+    if not _is_full(config.share):
+        first = jnp.clip(jnp.round(config.share * count).astype(jnp.int32), 1, count)
+        used = jnp.arange(count) < first
+    if config.folds and not is_off(config.fold):
+        # Every folds-th image, so that the first ones, which are evaluated, are not one fold.
+        place = jnp.arange(count)
+        held = (place % config.folds == config.fold - 1) & (place < count - count % config.folds)
+        used = ~held if used is None else used & ~held
+    return used
 
 
-def is_full(share: jax.Array | float) -> bool:
+def fold(config: settings.Data, count: int) -> jax.Array:
+    """The images that `fold` holds out, int32 [count // folds]; those of the first if it is 0.
+
+    If the folds do not divide the images, up to folds − 1 images at the end are in none.
+    """
+    return jnp.maximum(config.fold - 1, 0) + config.folds * jnp.arange(count // config.folds)
+
+
+def first_ones(used: jax.Array | None, count: int) -> tuple[jax.Array, jax.Array | int]:
+    """Indices int32 [count], those in use first, in their order; and how many these are."""
+    if used is None:
+        return jnp.arange(count), count
+    return jnp.argsort(~used, stable=True), jnp.sum(used)
+
+
+def _is_full(share: jax.Array | float) -> bool:
     """Whether a share is a Python 1: known before compilation to be the whole."""
     return isinstance(share, int | float) and share == 1
 
@@ -83,21 +109,21 @@ def epoch_order(
     """The images of an epoch, int32 [count], as indices into the training set.
 
     A permutation of the images that the run uses; if these are fewer than `count`, the permutation
-    repeats itself, so that an epoch has the same number of steps whatever the share. A bootstrap
-    sample (Breiman 1996) stands in for the images it was drawn from.
+    repeats itself, so that an epoch has the same number of steps whatever the share or the fold. A
+    bootstrap sample (Breiman 1996) stands in for the images it was drawn from.
 
     Args:
-      config: `share` and `bootstrap`, may be traced.
+      config: `share`, `fold` and `bootstrap`, may be traced.
       seed: of the run (of its member of an ensemble).
       epoch: from 0.
       count: training images.
     """
     order = jax.random.permutation(stream_key(seed, 'order', epoch), count)
-    if not is_full(config.share):
-        inside = used(config, count)
+    used = in_use(config, count)
+    if used is not None:
         # Those in use first, in the order they have; all of them, this changes nothing.
-        first = order[jnp.argsort(order >= inside, stable=True)]
-        order = first[jnp.mod(jnp.arange(count), inside)]
+        first, inside = first_ones(used[order], count)
+        order = order[first[jnp.mod(jnp.arange(count), inside)]]
     if not is_off(config.bootstrap):
         order = _bootstrap(config, seed, count)[order]
     return order
@@ -106,6 +132,7 @@ def epoch_order(
 def _bootstrap(config: settings.Data, seed: jax.Array, count: int) -> jax.Array:
     """For each place in the training set the image that stands there, int32 [count]."""
     replaced, drawn = jax.random.split(stream_key(seed, 'sample'))
-    anew = jax.random.randint(drawn, (count,), 0, used(config, count))
+    places, inside = first_ones(in_use(config, count), count)
+    anew = places[jax.random.randint(drawn, (count,), 0, inside)]
     hit = jax.random.bernoulli(replaced, config.bootstrap, (count,))
     return jnp.where(hit, anew, jnp.arange(count))

@@ -13,7 +13,7 @@ from jaxtweaks.nn.network import LINEARITY
 from jaxtweaks.rng import member_seed, stream_key
 from jaxtweaks.train import evaluate, measure
 from jaxtweaks.train.applied import Applied, named, variables_of
-from jaxtweaks.train.data import DeviceData
+from jaxtweaks.train.data import DeviceData, first_ones, fold, in_use
 from jaxtweaks.train.losses import cross_entropy
 
 # Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
@@ -86,7 +86,8 @@ def _also(
     Returns:
       Scalars: 'stop_epoch' (patience), the epoch after which training stopped, or the last;
       'ema_test_…'; 'snapshots_test_…' of the snapshots' averaged probabilities; 'mc_n_test_…';
-      'gradient_variance' and 'gradient_norm' of the unpenalised loss at the chosen parameters.
+      'gradient_variance' and 'gradient_norm' of the unpenalised loss at the chosen parameters;
+      'fold_…' of the fold that was held out.
       Arrays: 'ema_test_logits', 'snapshot_test_logits' [k, N, classes], 'grid_probabilities'
       [G, classes], 'weight_histogram' and 'weight_edges'.
     """
@@ -119,6 +120,8 @@ def _also(
             finals |= named(f'mc_{n}_test', measured)
     if train.gradient_batches:
         finals |= _gradients(program, hyper, seed, chosen, data)
+    if setting.data.folds and not is_off(setting.data.fold):
+        finals |= named('fold', _of_fold(program, hyper, seed, chosen, data))
     if train.linearity:
         finals['linearity'] = _linearity(program, hyper, chosen, data)
     if data.grid is not None:
@@ -128,6 +131,19 @@ def _also(
         counts, edges = measure.weight_histogram(chosen['params'], train.weight_bins)
         arrays |= {'weight_histogram': counts, 'weight_edges': edges}
     return finals, arrays
+
+
+def _of_fold(
+    program: Applied, hyper: trace.Hyper, seed: jax.Array, chosen: dict[str, Any], data: DeviceData
+) -> dict[str, jax.Array]:
+    """Loss and accuracy on the fold that was not trained on, with the labels that the training set
+    has (wrong ones included); NaN if there is none.
+    """
+    config = program.setting(hyper).data
+    index = fold(config, program.train_size)
+    part = jax.tree.map(lambda leaf: leaf[index], program.training(hyper, seed, data))
+    found = program.evaluate(hyper, chosen, data, part)
+    return {key: jnp.where(config.fold > 0, found[key], jnp.nan) for key in ('loss', 'accuracy')}
 
 
 def _linearity(
@@ -144,12 +160,14 @@ def _linearity(
 def _gradients(
     program: Applied, hyper: trace.Hyper, seed: jax.Array, chosen: dict[str, Any], data: DeviceData
 ) -> dict[str, jax.Array]:
-    """Agreement of the gradients of the first batches of the training set, without noise."""
+    """Agreement of the gradients of the first batches of the images in use, without noise."""
     labels = program.training(hyper, seed, data).labels
     size = min(GRADIENT_BATCH, program.train_size)
+    used = in_use(program.setting(hyper).data, program.train_size)
+    places, inside = first_ones(used, program.train_size)
 
     def gradient(i):
-        index = jnp.mod(i * size + jnp.arange(size), program.train_size)
+        index = places[jnp.mod(i * size + jnp.arange(size), inside)]
         x, y = data.standardised(data.training.images[index]), labels[index]
 
         def loss_of(params):
@@ -164,12 +182,12 @@ def _gradients(
 
 def _sampled(program: Applied, hyper: trace.Hyper, seed: jax.Array, variables: dict[str, Any]):
     """(mask number, batch number, images) to logits, as at test but with dropout."""
-    network = program.network(hyper)
+    network, found = program.network(hyper), program.ready(variables)
     member = member_seed(seed, program.setting(hyper).train.member)
 
     def sampled(mask, batch, x):
         key = jax.random.fold_in(stream_key(member, 'masks', mask), batch)
-        return network.apply(program.in_use(variables), x, train=False, rngs={'dropout': key})
+        return network.apply(found(), x, train=False, rngs={'dropout': key})
 
     return sampled
 

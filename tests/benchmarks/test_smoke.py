@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import compile_time, gpu_table, group_size, scaling, sweep
+from benchmarks import compile_time, evaluation, gpu_table, group_size, scaling, sweep
+from jaxtweaks import app
 
 pytestmark = pytest.mark.filterwarnings('ignore')  # those of PyTorch
 
@@ -15,11 +16,12 @@ def test_gpu_table(tmp_path):
     found = json.loads((tmp_path / 'gpu_table.json').read_text())
     assert set(found['peaks']) == {'float32', 'bf16', 'copy'}  # a CPU has no TF32
     assert {row['precision'] for row in found['rows']} == {'float32', 'bf16'}
-    shapes = [(row['runs'], row['batch']) for row in found['rows']]
-    assert shapes == [(2, 4), (2, 4)]
+    rows = [(row['network'], row['runs'], row['batch']) for row in found['rows']]
+    assert rows == [('cnn', 2, 4)] * 2 + [('mlp_50-50', 2, 4)] * 2
     assert not found['not_done']
-    for row in found['rows'][:2]:
-        assert {'ours, vmap_pallas', 'ours, vmap_matmul'} <= row['images_per_second'].keys()
+    for row in found['rows']:
+        ways = ('vmap_pallas', 'vmap_matmul') if row['network'] == 'cnn' else ('vmap_matmul', 'map')
+        assert {f'ours, {way}' for way in ways} <= row['images_per_second'].keys()
         assert all(speed > 0 for speed in row['images_per_second'].values())
         assert row['chosen'] in row['images_per_second']
     assert 'flax, lax.map' in found['rows'][1]['ratios']
@@ -87,6 +89,17 @@ def test_compile_time(tmp_path):
     assert 0 < seconds[0] < 60
 
 
+def test_evaluation(tmp_path):
+    out = tmp_path / 'e.json'
+    evaluation.main(
+        ['--only', 'gradcheck', 'lr_size', '--size', 'smoke', '--turns', '1', '--out', str(out)]
+    )
+    ((name, (row,)),) = json.loads(out.read_text())['programs'].items()
+    assert name == 'lr_size'
+    assert row['share'] == pytest.approx(1 - row['steps'] / row['epoch'])
+    assert 0 < row['final_share'] < 1
+
+
 def test_the_sweep_gives_both_sides_the_same_work(tmp_path):
     experiment = sweep.experiment_of('smoke', seeds=1, epochs=1)
     data = tmp_path / 'data.npz'
@@ -103,3 +116,9 @@ def test_the_sweep_gives_both_sides_the_same_work(tmp_path):
     found = json.loads((tmp_path / 'found.json').read_text())
     assert len(found) == len(experiment.runs)
     assert all(len(run['history']) == 1 for run in found.values())
+
+
+def test_precision_is_a_question_like_any_other(tmp_path):
+    """Its settings, and whether its claims can be tested: a dry run checks both."""
+    args = ['main.py', '--config=benchmarks/precision.py:smoke', f'--workdir={tmp_path / "w"}']
+    assert app.main([*args, '--dry_run']) == 0

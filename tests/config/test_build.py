@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from jaxtweaks import experiment
 from jaxtweaks.config import trace
 from jaxtweaks.config.build import to_dict
-from jaxtweaks.config.check import check_batches, check_image
+from jaxtweaks.config.check import check_image, check_settings, check_training_size
 from jaxtweaks.config.settings import Model, Setting
 from jaxtweaks.errors import UserError
 from jaxtweaks.nn import models
@@ -54,6 +54,23 @@ WRONG = {
     'large batch': (
         {'data': {'train_size': 100}, 'train': {'batch_size': 101}},
         ('train.batch_size', '101', '≤ 100'),
+    ),
+    'one batch has no variance': (
+        {'train': {'gradient_batches': 1}}, ('train.gradient_batches', '1', '≥ 2')
+    ),
+    'one fold': ({'data': {'folds': 1}}, ('data.folds', '1', '≥ 2')),
+    'fold of none': ({'data': {'fold': 1}}, ('data.fold', '1', 'data.folds ≥ 2')),
+    'fold beyond the last': (
+        {'data': {'folds': 3}, 'sweep': ('grid', 'data.fold', (3, 4))},
+        ('data.fold', '4', 'at most data.folds (3)'),
+    ),
+    'folds that nothing holds out': ({'data': {'folds': 3}}, ('data.folds', '3', '1 … 3')),
+    'fold of a share': (
+        {'data': {'folds': 3, 'fold': 1, 'share': 0.5}}, ('data.share', '0.5', 'data.fold')
+    ),
+    'evaluation on what may be the fold': (
+        {'data': {'folds': 3, 'fold': 1}, 'train': {'train_eval_size': 1}},
+        ('train.train_eval_size', '1', '≥ 2'),
     ),
     'initialiser': ({'init': {'scheme': 'glorott'}}, ('init.scheme', "'glorott'", "'glorot'")),
     'optimiser': ({'optim': {'name': 'addam'}}, ('optim.name', "'addam'", "'adam'")),
@@ -201,8 +218,15 @@ def test_values_of_numpy_in_a_claim_become_plain():
 
 def test_the_batch_must_fit_the_real_training_set():
     with pytest.raises(UserError, match=r'train\.batch_size: 32 .*20 images of digits.*≤ 20'):
-        check_batches([Setting()], 20, 'digits')
-    check_batches([Setting()], 32, 'digits')
+        check_training_size([Setting()], 20, 'digits')
+    check_training_size([Setting()], 32, 'digits')
+
+
+def test_the_folds_must_fit_the_real_training_set():
+    setting = trace.replace(Setting(), {'data.folds': 33, 'data.fold': 1})
+    with pytest.raises(UserError, match=r'data\.folds: 33 .*32 training images of digits'):
+        check_training_size([setting], 32, 'digits')
+    check_training_size([setting], 33, 'digits')
 
 
 def test_images_must_survive_the_pools():
@@ -211,6 +235,13 @@ def test_images_must_survive_the_pools():
         one = Setting(model=Model(name))
         with pytest.raises(UserError, match=r'model\.channels: block 2 of 2 .* 8 × 32'):
             check_image([one], (8, 32))
+
+
+def test_linearity_is_that_of_hidden_units():
+    asked = {'train.linearity': True, 'model.name': 'mlp'}
+    check_settings([trace.replace(Setting(), asked)])
+    with pytest.raises(UserError, match=r'train\.linearity: .*no hidden units'):
+        check_settings([trace.replace(Setting(), {**asked, 'model.hidden': ()})])
 
 
 @pytest.mark.parametrize(('name', 'least'), [('vgg16', (32, 32)), ('convnet1d', (262, 1))])

@@ -62,6 +62,7 @@ SMALLEST = {
     'greater': ARMS,
     'less': ARMS,
     'equivalent': {**ARMS, 'margin': 0.1},
+    'different': {**ARMS, 'margin': 0.1},
     'identical': ARMS,
     'increasing': {'along': 'x'},
     'decreasing': {'along': 'x'},

@@ -5,6 +5,7 @@ from fake_results import batch_sizes
 
 from jaxtweaks import experiment
 from jaxtweaks.study.choice import choose, tells_of_test
+from jaxtweaks.study.figure_spec import Figure
 from jaxtweaks.sweep.expand import grid
 
 SHOWN = {'name': 'it', 'kind': 'effect', 'title': 'It', 'x': 'train.batch_size'}
@@ -37,6 +38,11 @@ def test_only_the_chosen_setting_is_tested_unless_the_config_asks_for_more(asked
         }
     )
     assert tells_of_test(found.table, found.figures, found.claims) == told
+
+
+def test_a_figure_of_boundaries_names_the_test_accuracy():
+    boundary = Figure(name='it', kind='boundary', title='It')
+    assert tells_of_test((), (boundary,), ())
 
 
 def test_the_note_says_what_is_told_of_the_test_set():

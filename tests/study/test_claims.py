@@ -21,9 +21,8 @@ from claim_cases import (
     verdict_on,
 )
 
-from jaxtweaks.config import build
 from jaxtweaks.study import claims, statistics
-from jaxtweaks.study.claim import KINDS, Claim
+from jaxtweaks.study.claim import KINDS
 
 HUMP = [0.1, 0.3, 0.5, 0.3, 0.1]
 SLOPE = [0.1, 0.2, 0.3, 0.4, 0.5]
@@ -46,6 +45,10 @@ DIP = [0.1, 0.3, 0.2, 0.5, 0.6]  # rises on the whole, falls once
         ('equivalent', {**ARMS, 'margin': 0.05}, [0.51, 0.5], 'supported'),
         ('equivalent', {**ARMS, 'margin': 0.05}, [0.6, 0.5], 'contradicted'),
         ('equivalent', {**ARMS, 'margin': 0.05}, [0.55, 0.5], 'inconclusive'),
+        ('different', {**ARMS, 'margin': 0.05}, [0.6, 0.5], 'supported'),
+        ('different', {**ARMS, 'margin': 0.05}, [0.4, 0.5], 'supported'),
+        ('different', {**ARMS, 'margin': 0.05}, [0.51, 0.5], 'contradicted'),
+        ('different', {**ARMS, 'margin': 0.05}, [0.55, 0.5], 'inconclusive'),
         ('increasing', {'along': 'x'}, SLOPE, 'supported'),
         ('increasing', {'along': 'x'}, SLOPE[::-1], 'contradicted'),
         ('increasing', {'along': 'x'}, DIP, 'contradicted'),
@@ -209,9 +212,9 @@ def test_sooner_for_a_loss_is_downwards():
 )
 def test_moments(at, expected):
     results = curve_results([0.1, 0.0])
-    one = claim('level', a={'x': 0}, level=0, direction='above', at=at, metric='running')
+    best = {'goal': 'max'} if at == 'best_epoch' else {}
+    one = claim('level', a={'x': 0}, level=0, direction='above', at=at, metric='running', **best)
     results.curves['running'] = np.broadcast_to(0.1 * np.arange(1, 11), (2, 6, 10))
-    one = build.from_dict(Claim, {**build.to_dict(one), 'goal': 'max'})
     assert verdict_on(one, results).effect == pytest.approx(expected)
 
 

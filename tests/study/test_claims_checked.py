@@ -35,8 +35,12 @@ CURVES = (*LABELS, *derived_metrics(LABELS))
             ('greater', {**ARMS, 'at': 'best_epoch', 'metric': metric}, 'choose on the test set')
             for metric in ('1-test_accuracy', 'log_test_loss')
         ),
+        ('greater', {**ARMS, 'goal': 'max'}, "reads goal only with at='best_epoch'"),
+        ('increasing', {'along': 'x', 'goal': 'min'}, 'leave goal out'),
         ('equivalent', ARMS, 'needs margin'),
         ('equivalent', {**ARMS, 'margin': 0.0}, 'margin must be a number > 0'),
+        ('different', ARMS, 'needs margin'),
+        ('different', {**ARMS, 'margin': 0.0}, 'margin must be a number > 0'),
         ('increasing', {}, 'needs along'),
         ('increasing', {'along': 'z'}, "'z' is not swept"),
         ('increasing', {'along': 'name'}, "its value 'n0' is not a number"),

@@ -47,6 +47,16 @@ def test_curves_show_the_mean_and_the_t_interval_of_the_seeds():
         assert ys.max() == pytest.approx(high[epoch])
 
 
+def test_curves_end_where_the_runs_shown_end():
+    results = sweep(ON_OFF)
+    results.curves['test_accuracy'][0, :, 3:] = np.nan  # trained for three epochs, the other for 8
+    for where, last in (({'model.batch_norm': 'none'}, 3), ({}, 8)):
+        shown = figure(metrics=('test_accuracy',), hue='model.batch_norm', where=where)
+        low, high = draw(shown, results).axes[0].get_xlim()
+        assert low < 1
+        assert last < high < last + 0.5
+
+
 def test_paths_follow_one_metric_against_another():
     results = sweep(ON_OFF, diverged=[(1, 2, 3)])
     shown = figure(kind='paths', x='train_loss', metrics=('test_accuracy',), hue='model.batch_norm')

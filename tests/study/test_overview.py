@@ -109,7 +109,7 @@ def test_the_markdown_has_a_row_for_each_claim(runs):
     assert len(rows) == 4
     assert '[a b:quick](<../a%20b/report.html>)' in rows[0]
     assert rows[3].endswith('(stand-in data) |')
-    assert '## GENERAL: Generalization' in text
+    assert '## GENERAL: Training Neural Networks: Generalization' in text
 
 
 def test_nothing_at_all_is_a_page_too(tmp_path):

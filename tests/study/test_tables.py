@@ -168,6 +168,14 @@ def test_fields_with_one_word_are_one_column():
     assert tables.runs_table(results, names=names).rows[2][:2] == ('usual', '0')
 
 
+def test_only_the_definition_of_a_gap_is_left_out_on_a_terminal():
+    columns = ('error (training points)', 'generalisation gap (training − validation accuracy)')
+    text = printed(Table('It', columns, (('1', '2'),), ((1.0, 2.0),)))
+    assert 'error (training points)' in text
+    assert 'generalisation gap' in text
+    assert 'validation' not in text
+
+
 def test_latex_leaves_nothing_to_be_taken_for_a_command():
     cells = ('50% & more', r'a_b^c {x} \d ~ #1 $2', 'λ² = 1 ± 0.5 − 2·10⁻³ ≤ σ₁')
     table = Table('A <b>', ('one', 'two', 'three'), (cells,), (cells,), note='100 %')

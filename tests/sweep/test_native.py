@@ -120,6 +120,8 @@ def test_the_way_of_batching_follows(monkeypatch):
     monkeypatch.setattr(native, 'why_not', lambda: '')
     assert candidates(SMALL) == ('threads_native',)
     assert candidates(Setting()) == ('map_native',)
+    assert candidates(Setting(model=Model('lenet5'))) == ('threads_native',)
+    assert candidates(Setting(model=Model(channels=()))) == ('threads_native',)
     assert candidates(Setting(train=Train(precision='bf16'))) == ('map',)
     monkeypatch.setattr(native, 'why_not', lambda: 'no compiler')
     assert candidates(SMALL) == ('threads',)

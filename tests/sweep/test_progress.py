@@ -32,6 +32,14 @@ def carry_out(reporter, to_the_end=True):
     reporter.end()
 
 
+def test_a_note_is_one_line_of_a_log_however_narrow_and_is_wrapped_on_a_terminal():
+    text = ' '.join(['/a/long/path/to/what/is/damaged', 'is damaged; its runs are trained again'])
+    for options, lines in (({}, 1), ({'force_terminal': True}, 2)):
+        console = Console(file=io.StringIO(), width=40, **options)
+        Silent(console).note(text)
+        assert console.file.getvalue().count('\n') == lines
+
+
 def test_a_log_has_a_line_for_each_sign_of_life_and_nothing_else():
     console = log()
     carry_out(Lines(console, interval=0))

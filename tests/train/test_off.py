@@ -19,8 +19,8 @@ ALL = frozenset(name for name, (_, rule) in trace.FIELDS.items() if rule.off is 
 TWEAKS = [name for name in trace.FIELDS if name in ALL and name != 'dropout.by_layer']
 # These watch, and change nothing of the training itself.
 WATCHING = ('train.patience', 'train.ema_decay')
-# Where half a pixel is no pixel.
-STRENGTHS = {'augment.shift': [1.0, 2.0], 'augment.cutout': [2.0, 3.0]}
+# Where half a pixel is no pixel, and half a fold is none.
+STRENGTHS = {'augment.shift': [1.0, 2.0], 'augment.cutout': [2.0, 3.0], 'data.fold': [1, 2]}
 SEEDS = (0, 1)
 
 
@@ -36,6 +36,8 @@ def base(name):
     """
     rule = trace.FIELDS[name][1]
     values = {'optim__name': 'momentum'}
+    if name == 'data.fold':
+        values['data__folds'] = 4  # which it is one of
     if name == 'penalty.elastic':
         values['penalty__l1'] = 0.01  # what β multiplies
     if rule.when is not None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxtweaks.config.settings import Data
-from jaxtweaks.train.data import epoch_order, training_labels, used
+from jaxtweaks.train.data import epoch_order, fold, in_use, training_labels
 
 COUNT = 1000
 
@@ -21,7 +21,7 @@ def test_the_whole_set_once():
 @pytest.mark.parametrize(('share', 'inside'), [(0.3, 300), (0.0001, 1), (0.9996, 1000)])
 def test_a_share_is_the_first_images_again_and_again(share, inside):
     found = order(share=share)
-    assert used(Data(share=share), COUNT) == inside
+    assert np.flatnonzero(in_use(Data(share=share), COUNT)).tolist() == list(range(inside))
     assert sorted(found[:inside]) == list(range(inside))
     assert np.array_equal(found, np.resize(found[:inside], COUNT))
 
@@ -46,6 +46,33 @@ def test_a_bootstrap_sample():
 
 def test_a_bootstrap_sample_of_a_share_stays_inside_it():
     assert order(bootstrap=1.0, share=0.1).max() < 100
+
+
+@pytest.mark.parametrize('folds', [2, 3, 7, COUNT])
+def test_folds_are_equal_parts_of_which_no_two_share_an_image(folds):
+    held = [np.asarray(fold(Data(folds=folds, fold=f + 1), COUNT)) for f in range(folds)]
+    assert {len(one) for one in held} == {COUNT // folds}
+    assert sorted(np.concatenate(held)) == list(range(folds * (COUNT // folds)))
+
+
+@pytest.mark.parametrize(('folds', 'one'), [(2, 1), (3, 3), (7, 4)])
+def test_a_fold_is_not_trained_on_and_all_else_is(folds, one):
+    config = {'folds': folds, 'fold': one}
+    held = set(fold(Data(**config), COUNT).tolist())
+    kept = COUNT - len(held)
+    found = order(**config)
+    assert set(found) == set(range(COUNT)) - held
+    assert len(set(found[:kept])) == kept
+    assert np.array_equal(found, np.resize(found[:kept], COUNT))
+    drawn = order(bootstrap=1.0, **config)
+    assert not held & set(drawn)
+    # Of those that are drawn from, about 1 − 1/e are in the sample; 5 standard deviations.
+    assert len(set(drawn)) / kept == pytest.approx(1 - np.exp(-1), abs=5 * 0.31 / np.sqrt(kept))
+
+
+def test_traced_without_a_fold_nothing_changes():
+    traced = jax.jit(lambda one: epoch_order(Data(folds=3, fold=one, bootstrap=1.0), 0, 0, COUNT))
+    assert np.array_equal(traced(0), order(bootstrap=1.0))
 
 
 def test_noisy_labels_are_the_same_for_good():

@@ -1,20 +1,23 @@
 """`ensemble`: networks that predict together, as settings of their own.
 
-The field `train.member` goes; 'ensemble.kind', 'ensemble.size' (M) and 'ensemble.combine' come.
-The seed stays the unit: the members of one seed are its runs with `train.member` = 0, 1, ….
+The fields `train.member` and `data.fold` go; 'ensemble.kind', 'ensemble.size' (M) and
+'ensemble.combine' come. The seed stays the unit: the members of one seed are its runs with
+`train.member` = 0, 1, ….
 
 members    the first M members; M = 1 is the mean over all members, each alone
-top        the M settings with the highest validation accuracy of the seed, among those that take
-           snapshots if and only if the config's own does; what else was swept has no value then
+top        the M best settings of the seed, among those that take snapshots if and only if the
+           config's own does; what else was swept has no value then. The best are those with the
+           highest validation accuracy; or, by k-fold cross-validation, with the highest mean
+           accuracy on the folds, if each is also trained with `data.fold` = 1 … k
 snapshots  the last M snapshots of one run, and
 ema        the running average of its parameters: both as a mean over the members' runs
 
 `test_accuracy_gain` is by how much the test accuracy of an ensemble is above the mean of its
-members', each alone.
+members', each alone. Runs that lack a fold only judge settings; they are part of no ensemble.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -30,7 +33,7 @@ from jaxtweaks.sweep.expand import Point
 if TYPE_CHECKING:
     from jaxtweaks.experiment import Experiment
 
-MEMBER = 'train.member'
+MEMBER, FOLD = 'train.member', 'data.fold'
 KINDS = ('members', 'top', 'snapshots', 'ema')
 _SCORES = ('loss', 'accuracy')
 GAIN = 'test_accuracy_gain'
@@ -56,14 +59,27 @@ class Ensemble:
     combine: tuple[str, ...] = plain(HOW, 'how predictions become one', choices=HOW)
 
 
+# By the fields of a setting but for member and fold, the settings there are.
+_Groups = dict[tuple, list[int]]
+
+
 class _Plan(NamedTuple):
-    """One setting to come: what it is called, and the settings there are that it is made of."""
+    """One setting to come.
+
+    Attributes:
+      point: what it is called.
+      kind, size, combine: its fields.
+      among: the settings there are that it is made of.
+      folds: of each of these the settings that judge it, each lacking another fold; none for
+        the other kinds, and where there are no folds.
+    """
 
     point: Point
     kind: str
     size: int
     combine: str
     among: list[int]
+    folds: list[list[int]]
 
 
 def points(points: Sequence[Point], experiment: 'Experiment') -> list[Point]:
@@ -107,16 +123,13 @@ def results(results: Results, experiment: 'Experiment') -> Results:
 
 
 def _plan(points: Sequence[Point], experiment: 'Experiment') -> list[_Plan]:
-    groups: dict[tuple, list[int]] = {}
-    for k, point in enumerate(points):
-        key = tuple((name, value) for name, value in point.items() if name != MEMBER)
-        groups.setdefault(key, []).append(k)
-    for ks in groups.values():
-        ks.sort(key=lambda k: points[k].get(MEMBER, 0))
+    groups, judges = _grouped(points)
     plans = []
     for kind in experiment.ensemble.kinds:
+        folds = []
         if kind == 'top':
             rivals = _rivals(points, groups, experiment)
+            folds = _judging(points, rivals, groups, judges, experiment)
             made = [({name: None for name, _ in next(iter(groups))}, rivals, len(rivals))]
         else:
             made = [
@@ -131,7 +144,7 @@ def _plan(points: Sequence[Point], experiment: 'Experiment') -> list[_Plan]:
                 for how in experiment.ensemble.combine:
                     fields = {'kind': kind, 'size': size, 'combine': how}
                     named = {f'ensemble.{name}': value for name, value in fields.items()}
-                    plans.append(_Plan(rest | named, kind, size, how, among))
+                    plans.append(_Plan(rest | named, kind, size, how, among, folds))
     if not plans:
         raise UserError(
             f'ensemble.sizes: {experiment.ensemble.sizes!r} are all more than there are to combine'
@@ -139,9 +152,42 @@ def _plan(points: Sequence[Point], experiment: 'Experiment') -> list[_Plan]:
     return plans
 
 
-def _rivals(
-    points: Sequence[Point], groups: Mapping[tuple, list[int]], experiment: 'Experiment'
-) -> list[int]:
+def _grouped(points: Sequence[Point]) -> tuple[_Groups, _Groups]:
+    """The members of each setting in their order, and those of its runs that lack a fold."""
+    groups, judges = {}, {}
+    for k, point in enumerate(points):
+        key = tuple((name, value) for name, value in point.items() if name not in (MEMBER, FOLD))
+        (judges if point.get(FOLD) else groups).setdefault(key, []).append(k)
+    for ks in groups.values():
+        ks.sort(key=lambda k: points[k].get(MEMBER, 0))
+    if not groups:
+        raise UserError(f"derive: 'ensemble' needs settings with {FOLD} = 0 to combine")
+    return groups, judges
+
+
+def _judging(
+    points: Sequence[Point],
+    rivals: Sequence[int],
+    groups: _Groups,
+    judges: _Groups,
+    experiment: 'Experiment',
+) -> list[list[int]]:
+    """Of each rival the settings that judge it; [] if validation does. Raises UserError."""
+    keys = {ks[0]: key for key, ks in groups.items()}
+    found = [judges.get(keys[k], []) for k in rivals]
+    if not any(found):
+        return []
+    for k, ks in zip(rivals, found, strict=True):
+        folds = setting_of(points[k], experiment).data.folds
+        if sorted(points[judge][FOLD] for judge in ks) != list(range(1, folds + 1)):
+            raise UserError(
+                f"derive: 'ensemble' of kind 'top' chooses by cross-validation, so it needs every "
+                f'setting once with each {FOLD} = 1 … {folds}'
+            )
+    return found
+
+
+def _rivals(points: Sequence[Point], groups: _Groups, experiment: 'Experiment') -> list[int]:
     """One run of every setting that the best are chosen from."""
     takes = lambda point: bool(setting_of(point, experiment).train.snapshots)
     usual = bool(experiment.base.train.snapshots)
@@ -176,7 +222,10 @@ def _sizes(asked: Sequence[int], available: int) -> list[int]:
 def _runs(one: _Plan, results: Results, seed: int) -> list[int]:
     """The settings whose run of this seed takes part."""
     if one.kind == 'top':
-        accuracy = results.finals['validation_accuracy'][one.among, seed]
+        if one.folds:
+            accuracy = results.finals['fold_accuracy'][one.folds, seed].mean(-1)
+        else:
+            accuracy = results.finals['validation_accuracy'][one.among, seed]
         order = np.argsort(-accuracy, kind='stable')  # what has no value comes last
         return [one.among[i] for i in order[: one.size]]
     together = one.kind == 'members' and one.size > 1

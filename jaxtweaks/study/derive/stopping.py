@@ -182,7 +182,7 @@ def _check(rule: Rule) -> None:
     for name in {'epochs': ('epochs',), 'threshold': ('level',), 'patience': ('patience',)}.get(
         rule.kind, ()
     ):
-        if not getattr(rule, name):
+        if getattr(rule, name) == getattr(plain_rule, name):
             raise UserError(f"{where}: kind '{rule.kind}' needs {name}")
     if rule.watched and lower_is_better(rule.watched) is not True:
         raise UserError(

@@ -26,13 +26,15 @@ class Calls:
         """`data`: for a study that reads a data set; `notify`: is told what happens meanwhile."""
         self._study = study
         self.failed: dict[str, str] = {}
-        self.axis, self.exact = study.axis, study.exact
+        self.measured: list[dict[str, float]] = []
         self.dataset = (
             data_lib.nothing(study.generated) if study.generated else data_lib.load(data, notify)
         )
 
     def check(self, settings: Sequence[Setting]) -> None:
         """See `Method`."""
+        for setting in settings:
+            self._study.check_data(setting, self.dataset)
 
     def plan(
         self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1

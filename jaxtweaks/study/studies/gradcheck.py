@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import trace
+from jaxtweaks.config.check import check_image
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
 from jaxtweaks.errors import UserError, did_you_mean
@@ -44,21 +46,38 @@ def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
     """
     with gradients.float64():
         x, y = _inputs(setting, data)
-        network = _Network(trace.as_numbers(setting), len(data.classes))
-        params = jax.eval_shape(network.variables, x, seed)['params']
-        places = gradients.places(params)
-        if setting.study.parameter not in places:
-            raise UserError(
-                f"study.parameter: this network has no '{setting.study.parameter}'; "
-                f'{did_you_mean(setting.study.parameter, places)}'
-            )
-        place = places[setting.study.parameter]
-        # Whichever parameter is checked, the network is compiled once.
-        network = dataclasses.replace(
-            network, setting=trace.replace(network.setting, {'study.parameter': ''})
-        )
+        network = _network(setting, data)
+        place = _places(network, x.shape)[setting.study.parameter]
         found = _both(network, seed, x, y, place.start, place.stop)
         return gradients.compared(*(values[place] for values in found), setting.study)
+
+
+def check_data(setting: Setting, data: Dataset) -> None:
+    """Whether the images survive the layers, and there is such a parameter. Raises UserError."""
+    check_image([setting], data.training.images.shape[1:3])
+    count, *image = data.training.images.shape
+    flat = [1, 1, min(math.prod(image), setting.study.inputs)]
+    shape = (min(count, setting.study.images), *(flat if setting.model.name == 'mlp' else image))
+    places = _places(_network(setting, data), shape)
+    if setting.study.parameter not in places:
+        raise UserError(
+            f"study.parameter: this network has no '{setting.study.parameter}'; "
+            f'{did_you_mean(setting.study.parameter, places)}'
+        )
+
+
+@functools.cache
+def _places(network: '_Network', shape: tuple[int, ...]) -> dict[str, slice]:
+    """Where each parameter lies among all of them, for inputs of this shape."""
+    with gradients.float64():
+        x = jax.ShapeDtypeStruct(shape, jnp.float64)
+        return gradients.places(jax.eval_shape(network.variables, x, 0)['params'])
+
+
+def _network(setting: Setting, data: Dataset) -> '_Network':
+    """The same whichever parameter is checked, so that it is compiled once."""
+    setting = trace.replace(trace.as_numbers(setting), {'study.parameter': ''})
+    return _Network(setting, len(data.classes))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,5 +134,6 @@ def _inputs(setting: Setting, data: Dataset) -> tuple[jax.Array, jax.Array]:
 STUDY = Study(
     measure=measure,
     finals=gradients.FINALS,
+    check_data=check_data,
     reads=(*_DATA, 'model', 'init', 'dropout', 'penalty', 'noise.smoothing'),
 )

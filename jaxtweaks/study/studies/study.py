@@ -63,6 +63,7 @@ class Study:
       generated: what the study works on, in words, if it generates it; '' if it reads the data set.
       exact: whether no seed changes the result, so that a claim is true or false and not likely.
       check: complains (UserError) about settings the study cannot take.
+      check_data: the same about a setting and the data it is measured on.
       sheets: tables of the study's own, from all settings with the words that tell them apart.
       arrays: names of what else it keeps for figures.
     """
@@ -76,6 +77,7 @@ class Study:
     generated: str = ''
     exact: bool = False
     check: Callable[[Setting], None] = lambda setting: None
+    check_data: Callable[[Setting, Dataset], None] = lambda setting, data: None
     sheets: Callable[[Mapping[str, Setting]], Sequence[Sheet]] = lambda settings: ()
     arrays: tuple[str, ...] = ()
 

@@ -142,4 +142,10 @@ def test_the_loss_is_that_of_the_first_images(data):
 def test_an_unknown_parameter_is_named(data):
     setting = setting_of(**MLP, study__parameter='Dense_2/kernel')
     with pytest.raises(UserError, match=r"no 'Dense_2/kernel'.*Dense_1/kernel"):
-        gradcheck.measure(setting, 0, data)
+        gradcheck.check_data(setting, data)
+    gradcheck.check_data(setting_of(**MLP, study__parameter='Dense_1/kernel'), data)
+
+
+def test_images_that_do_not_survive_the_layers_are_refused(data):
+    with pytest.raises(UserError, match=r'model\.channels: block 1 of 2 has no pixels left'):
+        gradcheck.check_data(setting_of(study__name='gradcheck'), data)

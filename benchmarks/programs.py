@@ -1,0 +1,54 @@
+"""The programs of the configs as a sweep compiles them, for the benchmarks that go through them."""
+
+import argparse
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from jaxtweaks.config import trace
+from jaxtweaks.experiment import build
+from jaxtweaks.sweep.compiled import GroupProgram, candidates, stack_runs
+from jaxtweaks.sweep.layout import most_side_by_side
+from jaxtweaks.sweep.machine import Machine
+from jaxtweaks.sweep.plan import by_program, into_groups
+from jaxtweaks.train.program import DeviceData
+
+# Such modules in configs/ are no experiments.
+NOT_EXPERIMENTS = ('__init__', 'common', 'all')
+
+
+def configs() -> list[str]:
+    """Names of all experiments."""
+    folder = Path(__file__).parents[1] / 'configs'
+    return sorted(path.stem for path in folder.glob('*.py') if path.stem not in NOT_EXPERIMENTS)
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """Flags that name the configs, their size, how many programs of each, and the JSON file."""
+    found = argparse.ArgumentParser(description=description)
+    found.add_argument('--only', nargs='+', choices=configs(), default=configs())
+    found.add_argument('--size', choices=('smoke', 'quick', 'paper'), default='quick')
+    found.add_argument('--first', type=int, help='only so many programs of each config')
+    found.add_argument('--out', help='a JSON file')
+    return found
+
+
+def first_groups(
+    name: str, size: str, machine: Machine, first: int | None
+) -> Iterator[tuple[GroupProgram, tuple, DeviceData]]:
+    """The first group of each program of a config, or of the first so many of its programs.
+
+    Yields:
+      The compiled program, the traced numbers and seeds of the group's runs, and the data. Nothing
+      of a config that trains nothing.
+    """
+    experiment = build(importlib.import_module(f'configs.{name}').get_config(size))
+    if experiment.plain is not None:
+        return
+    runs = experiment.runs
+    off = trace.off_everywhere(run.setting for run in runs)
+    for static, members in list(by_program(runs, off).items())[:first]:
+        way = candidates(static)[0]
+        group = into_groups(members, most_side_by_side(way), way, off)[0]
+        data = machine.data(group.static.data)
+        yield machine.compiled(group), stack_runs(group.padded(), off), data
