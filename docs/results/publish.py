@@ -3,10 +3,13 @@
     python docs/results/publish.py runs
 
 Everything comes from the work folders as they are; by which command and of which data, stands in
-each report. Figures are reduced to 256 colours, which these hardly exceed.
+each report. What was published of experiments that are not among them stays as it is. Figures are
+reduced to 256 colours, which these hardly exceed.
 """
 
 import argparse
+import collections
+import dataclasses
 import json
 import re
 import shutil
@@ -14,8 +17,13 @@ from pathlib import Path
 
 from PIL import Image
 
+from jaxtweaks.study import verdict_words
+
 HERE = Path(__file__).parent
 FIGURE = re.compile(r'!\[[^\n]*\]\(figures/([^)\n]+)\.png\)\n\n\*[^\n]*\*\n')
+# The folder of the report that a row of a table links to.
+REPORT = re.compile(r'([\w.-]+)/report\.md>?\)')
+TALLY = re.compile(r'^\d+ claims? of \d+ experiments?.*$', re.MULTILINE)
 
 
 def main() -> None:
@@ -24,13 +32,15 @@ def main() -> None:
     parser.add_argument('runs', type=Path, help='a folder of work folders and of their overview')
     runs = parser.parse_args().runs
     for overview in sorted(runs.glob('overview*/overview.md')):
-        put(overview.read_text(), HERE / overview.parent.name / overview.name)
+        target = HERE / overview.parent.name / overview.name
+        put(counted(merged(target, overview.read_text())), target)
     works = sorted(report.parent for report in runs.glob('*/report.md'))
     for work in works:
         publish(work, HERE / work.name)
     lines = ['| experiment | seeds | data | training took | ✓ | ✗ | ? |']
     lines += ['| --- | --- | --- | --- | ---: | ---: | ---: |', *map(line, works)]
-    put('# Experiments\n\n' + '\n'.join(lines) + '\n', HERE / 'experiments.md')
+    table = HERE / 'experiments.md'
+    put(merged(table, '# Experiments\n\n' + '\n'.join(lines) + '\n'), table)
 
 
 def publish(work: Path, target: Path) -> None:
@@ -63,6 +73,55 @@ def line(work: Path) -> str:
     cells = [f'[{work.name}]({work.name}/report.md)', seeds, data, took]
     cells += [str(verdicts.count(kind)) for kind in ('supported', 'contradicted', 'inconclusive')]
     return f'| {" | ".join(cells)} |'
+
+
+@dataclasses.dataclass
+class Section:
+    """A heading, what stands below it, and the rows about experiments, each with its folder."""
+
+    words: list[str] = dataclasses.field(default_factory=list)
+    rows: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+
+
+def merged(path: Path, text: str) -> str:
+    """The text, with the rows of the published file about experiments that it does not name."""
+    old, new = sections(path.read_text() if path.is_file() else ''), sections(text)
+    named = {name for section in new.values() for name, _ in section.rows}
+    lines = []
+    for heading in dict.fromkeys([*old, *new]):
+        kept = [row for row in old.get(heading, Section()).rows if row[0] not in named]
+        if kept or heading in new:
+            section = new.get(heading) or old[heading]
+            rows = kept + (section.rows if heading in new else [])
+            rows = sorted(rows, key=lambda row: row[0])  # in an experiment they stay in order
+            lines += [heading, '', *section.words, *(row for _, row in rows), '']
+    return '\n'.join(lines[:-1]) + '\n'
+
+
+def sections(text: str) -> dict[str, Section]:
+    """What a page has below each of its headings."""
+    found: dict[str, Section] = {}
+    for line in text.splitlines():
+        if line.startswith('#'):
+            section = found[line] = Section()
+        elif report := REPORT.search(line):
+            section.rows.append((report[1], line))
+        elif line or section.words:
+            section.words.append(line)
+    for section in found.values():
+        while section.words and not section.words[-1]:
+            section.words.pop()
+    return found
+
+
+def counted(overview: str) -> str:
+    """The overview with the number of its claims, experiments and verdicts."""
+    rows = [row for section in sections(overview).values() for row in section.rows]
+    experiments = {name for name, _ in rows}
+    kinds = collections.Counter(row.split('|')[1].split()[1] for _, row in rows)
+    parts = [f'{kinds[kind]} {kind}' for kind in verdict_words.ICONS if kinds[kind]]
+    tally = f'{len(rows)} claims of {len(experiments)} experiments: {", ".join(parts)}.'
+    return TALLY.sub(tally, overview, count=1)
 
 
 def put(text: str, path: Path) -> None:
