@@ -15,7 +15,7 @@ are spread widely.
 Expected (quick, 30 seeds, 2 minutes on two CPU cores): all six claims supported. The test error is
 lowest at degree 3, at 300 steps, and at λ = 0.1; a drop rate of 0.1 takes 0.045 off the network's
 test error (95% 0.027 to 0.070), and 0.8 puts 0.031 on it. With 10 seeds most of this was
-inconclusive. `paper` (100 seeds, 12 minutes on cores used by others too) says the same.
+inconclusive. `paper` (100 seeds, 10 minutes on two CPU cores) says the same.
 """
 
 from configs import common

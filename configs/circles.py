@@ -19,7 +19,7 @@ Expected (quick, 6 seeds, 2.5 minutes on two CPU cores): raw 53 to 63%, standard
 that of σ = 0.1 is 0.69 (supported), while 0.70 of the heuristic and 0.75 to 1.1 of Xavier's and
 Kaiming's scatter too much; that Kaiming normal is worse (−0.3 points at the end, though it starts
 higher and is slower) is inconclusive.
-Expected (paper, 6 seeds, 16 minutes while other programs used both cores): raw 54 to 64%,
+Expected (paper, 6 seeds, 8 minutes on two CPU cores): raw 54 to 64%,
 standardised 98.6 to 98.8%, × 0.01 87 to 98%; docs/results has the published figures beside them.
 """
 

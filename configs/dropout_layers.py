@@ -16,7 +16,7 @@ Expected (quick, MNIST, 5 seeds, 2 minutes on two CPU cores): dropout does not h
 worse than none (86.8 ± 1.2%, contradicted) and better than 0.5 for all (79.4%, supported); the rest
 is inconclusive.
 
-Expected (paper, 6 seeds, 8 minutes on two CPU cores): 95.0 ± 0.2% without dropout is the best of
+Expected (paper, 6 seeds, 9 minutes on two CPU cores): 95.0 ± 0.2% without dropout is the best of
 all. Different rates are worse than none (by 7.2 points), than 0.2 for all (6.5) and than the small
 network without (3.7; all contradicted), and better than 0.5 for all (by 19 points, supported).
 """
