@@ -1,6 +1,6 @@
-"""The share of training that evaluation takes, for each config, at the size `quick`.
+"""The share of training that evaluation takes, in the first program of each config.
 
-    python -m benchmarks.evaluation [--only dropout_rate] [--size quick] [--out evaluation.json]
+    python -m benchmarks.evaluation [--only dropout_rate] [--first 1] [--out evaluation.json]
 
 An epoch with what is measured at its end (validation, the first images of the training set, the
 test set where its curve is asked for) and as many steps without it take turns; medians are

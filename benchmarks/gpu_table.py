@@ -4,10 +4,11 @@
 
 For ROLE's CNN and MLP-BN's smaller network with R runs at batch B, in each precision: images a
 second of jaxtweaks' ways of batching, of plain Flax under `jax.vmap` and `lax.map`, and of PyTorch
-if it is installed, which take turns (medians of three); of the CNN the share of what this very GPU
-could do, from products and copies measured in the same process; and an experiment's worth of
-training from start to end. What matters most comes first, nothing begins that the budget has no
-time for, and the file is complete after every case.
+if it is installed, which take turns (medians of three; two turns of one step where a step is longer
+than a turn); of the CNN the share of what this very GPU could do, from products and copies measured
+in the same process; and an experiment's worth of training from start to end. What matters most
+comes first, nothing begins that the budget has no time for, and the file is complete after every
+case.
 
 It needs jax, flax, optax and numpy; `--smoke` runs all of it at tiny sizes, on a CPU too.
 """
@@ -205,7 +206,7 @@ def _torch(network: Network, peer: str, runs: int, images, labels) -> Callable[[
     torch.backends.cudnn.benchmark = True
     if device == 'cpu' and (peer == 'torch.compile' or name == 'bf16'):
         raise RuntimeError('only on a GPU: it takes minutes here')
-    common = (setting.optim.name, images, labels, runs, setting.train.batch_size, device)
+    common = (setting.optim, images, labels, runs, setting.train.batch_size, device)
     if peer == 'func.vmap':
         made = pytorch.Ensemble(network.pytorch(running=False), *common)
     else:

@@ -7,10 +7,10 @@ margin is half a point of test accuracy: less than any effect that the configs a
 paired: only the precision differs. What it found is in docs/performance.md.
 """
 
-import jax
-
 from configs import common
+from jaxtweaks.config.settings import PRECISIONS
 from jaxtweaks.sweep.expand import grid, product
+from jaxtweaks.train import precision
 
 PRECISION, NORM = 'train.precision', 'model.batch_norm'
 
@@ -19,7 +19,8 @@ def get_config(size=None):
     """See the module's docstring."""
     config = common.role_cnn('precision', size)
     config.question = 'Do fewer bits change what a network learns?'
-    fewer = ('bf16',) if jax.default_backend() == 'cpu' else ('tf32', 'bf16')
+    here = [name for name in PRECISIONS if not precision.unavailable(name)]
+    fewer = [name for name in here if name != 'float32']
     config.seeds = {'smoke': 2, 'quick': 10, 'paper': 10}[config.size]
     config.sweep = product(grid(NORM, 'none', 'before'), grid(PRECISION, 'float32', *fewer))
     config.names = ((PRECISION, 'precision'), *common.BATCH_NORM_WORDS)

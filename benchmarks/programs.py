@@ -28,7 +28,9 @@ def parser(description: str) -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(description=description)
     found.add_argument('--only', nargs='+', choices=configs(), default=configs())
     found.add_argument('--size', choices=('smoke', 'quick', 'paper'), default='quick')
-    found.add_argument('--first', type=int, help='only so many programs of each config')
+    found.add_argument(
+        '--first', type=int, help='only so many programs of each config (default: %(default)s)'
+    )
     found.add_argument('--out', help='a JSON file')
     return found
 

@@ -55,7 +55,7 @@ def contenders(network: Network, runs: int, images, labels, data: DeviceData) ->
     except ImportError:
         print('PyTorch is not installed; its rows are left out')
         return found
-    common = (setting.optim.name, images, labels, runs, batch)
+    common = (setting.optim, images, labels, runs, batch)
     found['pytorch, eager'] = pytorch.Sequential(network.pytorch(), *common)
     found['pytorch, func.vmap'] = pytorch.Ensemble(network.pytorch(running=False), *common)
     return found

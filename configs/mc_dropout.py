@@ -21,11 +21,11 @@ any number of passes, to the bit (supported); p = 0.2: 93.6% in one deterministi
 masks, 93.9% with 50; p = 0.5: 88.3%, 77.5% and 87.8%. So 50 masks are not better than one pass
 (inconclusive); the loss is much lower, 0.93 instead of 15.9.
 
-Expected (paper, 6 seeds, two hours by two processes on cores used by others too): a thousand masks beat one pass for
-p = 0.5 (92.1 against 91.1%, supported), for p = 0.2 it is not settled (95.7 against 95.4%). Without
-dropout 88.3 ± 2.4%, the same in every column. Of the levels of Table I all of p = 0.2 and
-four of five of p = 0.5 are contradicted and those of p = 0 not settled; docs/results/README.md has
-a reason.
+Expected (paper, 6 seeds, two hours by two processes on cores used by others too): a thousand masks
+beat one pass for p = 0.5 (92.1 against 91.1%, supported), for p = 0.2 it is not settled (95.7
+against 95.4%). Without dropout 88.3 ± 2.4%, the same in every column. Of the levels of Table I all
+of p = 0.2 and four of five of p = 0.5 are contradicted and those of p = 0 not settled;
+docs/results/README.md has a reason.
 """
 
 from configs import common

@@ -47,8 +47,13 @@ _KEYS = (
     'values they take: jaxtweaks/config/settings.py.',
 )
 # What is done in place of carrying out an experiment, and which options it reads.
-_ACTIONS = {'list': ('dry_run',), 'overview': (), 'replay': (), 'plan_seeds': ('dry_run',)}
-_OPTIONS = ('dry_run', 'export', 'processes')
+_ACTIONS = {
+    'list': ('dry_run',),
+    'overview': ('workdir',),
+    'replay': ('config', 'workdir', 'quiet'),
+    'plan_seeds': ('config', 'workdir', 'dry_run', 'quiet'),
+}
+_OPTIONS = ('config', 'workdir', 'dry_run', 'quiet', 'export', 'processes')
 _SURROUNDINGS = """
 The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
 XDG_CACHE_HOME where decoded data and compiled programs are kept; JAXTWEAKS_MIRROR a server with

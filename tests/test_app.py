@@ -266,10 +266,16 @@ def test_what_cannot_be_planned_is_refused(capsys, given):
     for unread in ('--export=csv', '--processes=2'):
         code, _, err = call(capsys, *given, '--plan_seeds', '--dry_run', unread)
         assert (code, f'{unread.partition("=")[0]}: --plan_seeds does not' in err) == (2, True)
-    code, _, err = call(capsys, '--overview=runs', '--export=csv')
-    assert (code, '--export: --overview does not read it' in err) == (2, True)
-    code, _, err = call(capsys, '--list', '--plan_seeds')
-    assert (code, '--plan_seeds: --list does not read it' in err) == (2, True)
+    for action, unread in (
+        ('--overview=runs', '--export=csv'),
+        ('--overview=runs', SMOKE),
+        ('--list', '--plan_seeds'),
+        ('--list', '--workdir=x'),
+        ('--list', '--quiet'),
+    ):
+        code, _, err = call(capsys, action, unread)
+        words = f'{unread.partition("=")[0]}: {action.partition("=")[0]} does not read it'
+        assert (code, words in err) == (2, True)
 
 
 def test_help_says_how(capsys):

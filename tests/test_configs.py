@@ -84,5 +84,7 @@ def test_it_runs_at_smoke(name, tmp_path):
     page = answer.report.read_text()
     assert all(figure.title in page for figure in found.figures)
     assert results.data_label in page
-    assert found.plain is not None or 'digits' in page
+    # Its data cannot be had otherwise: with CIFAR-10 on disk they are not embedded.
+    if found.plain is None and name != 'lr_patterns_cifar':
+        assert results.data_label.startswith(('digits', 'generated'))
     assert str(answer.report) in out.getvalue()

@@ -10,14 +10,19 @@ import optax
 class PlainCNN(nn.Module):
     """ROLE's CNN as a Flax tutorial would write it."""
 
+    channels: tuple[int, ...]
+    hidden: tuple[int, ...]
+
     @nn.compact
     def __call__(self, x):
         """Images to logits."""
-        for channels in (32, 64):
+        for channels in self.channels:
             x = nn.relu(nn.Conv(channels, (3, 3), padding='SAME')(x))
             x = nn.relu(nn.Conv(channels, (3, 3), padding='VALID')(x))
             x = nn.max_pool(x, (2, 2), (2, 2))
-        x = nn.relu(nn.Dense(512)(x.reshape(x.shape[0], -1)))
+        x = x.reshape(x.shape[0], -1)
+        for width in self.hidden:
+            x = nn.relu(nn.Dense(width)(x))
         return nn.Dense(10)(x)
 
 

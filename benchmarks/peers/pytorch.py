@@ -7,15 +7,20 @@ from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 
-def cnn():
-    """ROLE's CNN."""
+def cnn(blocks, hidden):
+    """ROLE's CNN, with so many channels in each block and units in each hidden layer."""
     layers = []
-    width = 3
-    for channels in (32, 64):
+    width, side = 3, 32
+    for channels in blocks:
         layers += [nn.Conv2d(width, channels, 3, padding=1), nn.ReLU()]
         layers += [nn.Conv2d(channels, channels, 3), nn.ReLU(), nn.MaxPool2d(2)]
-        width = channels
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(2304, 512), nn.ReLU(), nn.Linear(512, 10))
+        width, side = channels, (side - 2) // 2
+    layers.append(nn.Flatten())
+    width *= side**2
+    for units in hidden:
+        layers += [nn.Linear(width, units), nn.ReLU()]
+        width = units
+    return nn.Sequential(*layers, nn.Linear(width, 10))
 
 
 def mlp(hidden, batch_norm, running=True):
@@ -30,10 +35,10 @@ def mlp(hidden, batch_norm, running=True):
     return nn.Sequential(*layers, nn.Linear(width, 10))
 
 
-def _optimiser(name, parameters):
-    if name == 'adam':
-        return torch.optim.Adam(parameters, lr=1e-3)
-    return torch.optim.SGD(parameters, lr=0.01)
+def _optimiser(optim, parameters):
+    return {'adam': torch.optim.Adam, 'sgd': torch.optim.SGD}[optim.name](
+        parameters, lr=optim.learning_rate
+    )
 
 
 class _Data:

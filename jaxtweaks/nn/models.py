@@ -7,8 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxtweaks.config import settings
-from jaxtweaks.config.layers import hidden_widths
+from jaxtweaks.config import layers, settings
 from jaxtweaks.nn.layers import Conv, Dense, Local
 from jaxtweaks.nn.network import Network
 from jaxtweaks.nn.pool import max_pool, max_pool_rows
@@ -63,7 +62,7 @@ class LeNet5(Network):
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Images to logits."""
         x = self.drop(_at_least(x, 32), 'input', train)
-        for channels in (6, 16):
+        for channels in layers.channels(self.setting.model):
             x = Conv(channels, 'VALID', self.setting.init, (5, 5))(x)
             x = self.drop(max_pool(self.finish(x, train), 2), 'conv', train)
         return self.head(x, train)
@@ -77,15 +76,16 @@ class VGG16(Network):
     138,344,128 weights. Images must have at least 32 × 32 pixels.
     """
 
-    blocks = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+    blocks = (2, 2, 3, 3, 3)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Images to logits."""
         x = self.drop(x, 'input', train)
-        for channels, convolutions in self.blocks:
+        channels = iter(layers.channels(self.setting.model))
+        for convolutions in self.blocks:
             for _ in range(convolutions):
-                x = self.finish(Conv(channels, 'SAME', self.setting.init)(x), train)
+                x = self.finish(Conv(next(channels), 'SAME', self.setting.init)(x), train)
             x = self.drop(max_pool(x, 2), 'conv', train)
         return self.head(x, train)
 
@@ -99,17 +99,17 @@ class ConvNet1D(Network):
     3, so that signals of 262 leave 3 places; with the length 5 of its description 264 do.
     """
 
-    convolutions = ((80, 251), (60, 5), (60, 5))
+    lengths = (251, 5, 5)
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:
         """Signals [batch, T, 1, channels] to logits."""
-        init = self.setting.init
+        model, init = self.setting.model, self.setting.init
         x = self.drop(x, 'input', train)
-        for channels, length in self.convolutions:
+        for channels, length in zip(layers.channels(model), self.lengths, strict=True):
             x = self.finish(Conv(channels, 'VALID', init, (length, 1))(x), train)
             x = self.drop(max_pool_rows(x), 'conv', train)
-        (width,) = hidden_widths(self.setting.model)
+        (width,) = layers.hidden_widths(model)
         x = Dense(width, init)(x.reshape(x.shape[0], -1))
         return self.logits(self.drop_hidden(x, 0, train), train)
 

@@ -19,8 +19,9 @@ from jaxtweaks.study.results import LABELS, Results, derived_metrics, without_ru
 
 __all__ = ['KINDS', 'Claim', 'Verdict', 'check', 'evaluate', 'seeds_needed']
 
-# Where the difference that matters is two-sided.
+# Which read the goal at any epoch, the others only at='best_epoch'.
 _WITH_GOAL = ('optimum', 'peak', 'sooner')
+# Where the difference that matters is two-sided.
 _WITH_MARGIN = ('equivalent', 'different', 'published')
 _CURVE = ('increasing', 'decreasing', 'optimum', 'peak')
 

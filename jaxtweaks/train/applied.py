@@ -14,7 +14,7 @@ from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.train import evaluate, precision
-from jaxtweaks.train.data import DeviceData, DeviceSplit, first_ones, in_use, training_labels
+from jaxtweaks.train.data import DeviceData, DeviceSplit, first_ones, images_in_use, training_labels
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +86,7 @@ class Applied:
         count = min(self.static.train.train_eval_size, self.train_size)
         shown = jax.tree.map(lambda leaf: leaf[:count], self.training(hyper, seed, data))
         config = self.setting(hyper).data
-        used, times = in_use(config, self.train_size), None
+        used, times = images_in_use(config, self.train_size), None
         if used is not None:
             # Those in use again and again. Counted, not gathered: the images stay those of all
             # runs, so the network's products and their last bits do.

@@ -55,7 +55,7 @@ for _cls in (DeviceSplit, DeviceData):
     )
 
 
-def in_use(config: settings.Data, count: int) -> jax.Array | None:
+def images_in_use(config: settings.Data, count: int) -> jax.Array | None:
     """Which of `count` training images a run trains on, bool [count].
 
     The first ones, as many as its share, at least one; or all but a fold. None if before
@@ -66,9 +66,7 @@ def in_use(config: settings.Data, count: int) -> jax.Array | None:
         first = jnp.clip(jnp.round(config.share * count).astype(jnp.int32), 1, count)
         used = jnp.arange(count) < first
     if config.folds and not is_off(config.fold):
-        # Every folds-th image, so that the first ones, which are evaluated, are not one fold.
-        place = jnp.arange(count)
-        held = (place % config.folds == config.fold - 1) & (place < count - count % config.folds)
+        held = jnp.zeros(count, bool).at[fold(config, count)].set(config.fold > 0)
         used = ~held if used is None else used & ~held
     return used
 
@@ -78,6 +76,7 @@ def fold(config: settings.Data, count: int) -> jax.Array:
 
     If the folds do not divide the images, up to folds − 1 images at the end are in none.
     """
+    # Every folds-th image, so that the first ones, which are evaluated, are not one fold.
     return jnp.maximum(config.fold - 1, 0) + config.folds * jnp.arange(count // config.folds)
 
 
@@ -119,7 +118,7 @@ def epoch_order(
       count: training images.
     """
     order = jax.random.permutation(stream_key(seed, 'order', epoch), count)
-    used = in_use(config, count)
+    used = images_in_use(config, count)
     if used is not None:
         # Those in use first, in the order they have; all of them, this changes nothing.
         first, inside = first_ones(used[order], count)
@@ -132,7 +131,7 @@ def epoch_order(
 def _bootstrap(config: settings.Data, seed: jax.Array, count: int) -> jax.Array:
     """For each place in the training set the image that stands there, int32 [count]."""
     replaced, drawn = jax.random.split(stream_key(seed, 'sample'))
-    places, inside = first_ones(in_use(config, count), count)
+    places, inside = first_ones(images_in_use(config, count), count)
     anew = places[jax.random.randint(drawn, (count,), 0, inside)]
     hit = jax.random.bernoulli(replaced, config.bootstrap, (count,))
     return jnp.where(hit, anew, jnp.arange(count))

@@ -13,7 +13,7 @@ from jaxtweaks.nn.network import LINEARITY
 from jaxtweaks.rng import member_seed, stream_key
 from jaxtweaks.train import evaluate, measure
 from jaxtweaks.train.applied import Applied, named, variables_of
-from jaxtweaks.train.data import DeviceData, first_ones, fold, in_use
+from jaxtweaks.train.data import DeviceData, first_ones, fold, images_in_use
 from jaxtweaks.train.losses import cross_entropy
 
 # Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
@@ -163,7 +163,7 @@ def _gradients(
     """Agreement of the gradients of the first batches of the images in use, without noise."""
     labels = program.training(hyper, seed, data).labels
     size = min(GRADIENT_BATCH, program.train_size)
-    used = in_use(program.setting(hyper).data, program.train_size)
+    used = images_in_use(program.setting(hyper).data, program.train_size)
     places, inside = first_ones(used, program.train_size)
 
     def gradient(i):

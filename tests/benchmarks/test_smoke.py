@@ -1,6 +1,7 @@
 """The benchmarks run, at tiny sizes, and record what they should; speed itself is not tested."""
 
 import json
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -96,8 +97,38 @@ def test_evaluation(tmp_path):
     )
     ((name, (row,)),) = json.loads(out.read_text())['programs'].items()
     assert name == 'lr_size'
-    assert row['share'] == pytest.approx(1 - row['steps'] / row['epoch'])
-    assert 0 < row['final_share'] < 1
+    assert min(row['steps'], row['epoch'], row['final']) > 0
+
+
+def test_shares_of_evaluation(monkeypatch):
+    """Of a program whose steps take 6 s an epoch, evaluation 2 and the final test 4."""
+    now = 0.0
+    monkeypatch.setattr(evaluation.time, 'perf_counter', lambda: now)
+
+    def lasting(seconds, result, *expected):
+        def call(*args):
+            nonlocal now
+            assert args[-len(expected) :] == expected
+            now += seconds
+            return result
+
+        return call
+
+    state = {'weights': 0}
+    compiled = mock.Mock()
+    compiled.program.steps_per_epoch, compiled.program.static.train.epochs = 3, 5
+    compiled.init.return_value = state
+    compiled.train = lasting(8.0, (state, None), state, 'data', 0, 0, 0, 3)
+    compiled.steps_alone = lasting(6.0, state, state, 'data', 3)
+    compiled.finish = lasting(4.0, None, state, 'data')
+    found = evaluation.measure(compiled, ('numbers', 'seeds'), 'data', turns=3)
+    assert found == {
+        'epoch': 8.0,
+        'steps': 6.0,
+        'final': 4.0,
+        'share': pytest.approx(2 / 8),
+        'final_share': pytest.approx(4 / 44),
+    }
 
 
 def test_the_sweep_gives_both_sides_the_same_work(tmp_path):

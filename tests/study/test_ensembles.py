@@ -235,11 +235,24 @@ RATE = 'optim.learning_rate'
             '1 … 3',
         ),
         (product(RATES, grid('data.fold', 1, 2)), 'data.fold = 0'),
+        (union(RATES, product(grid(RATE, 0.1), grid('data.fold', 1, 2, 3))), '0.1.*judge'),
+        (
+            union(
+                product(RATES, grid('data.folds', 0)),
+                product(RATES, grid('data.folds', 3), grid('data.fold', 1, 2, 3)),
+            ),
+            "'data.folds': 3.*judge",
+        ),
     ],
 )
 def test_settings_that_lack_other_folds_cannot_be_compared(folds, message):
     with pytest.raises(UserError, match=message):
         fold_case(folds, 'top')
+
+
+def test_folds_that_nothing_reads_are_refused():
+    with pytest.raises(UserError, match="only for the kind 'top'"):
+        fold_case(product(RATES, grid('data.fold', 0, 1, 2, 3)), 'snapshots')
 
 
 def test_a_setting_that_takes_snapshots_is_no_rival_of_those_that_do_not():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from jaxtweaks.config.settings import Data
-from jaxtweaks.train.data import epoch_order, fold, in_use, training_labels
+from jaxtweaks.train.data import epoch_order, fold, images_in_use, training_labels
 
 COUNT = 1000
 
@@ -21,7 +21,7 @@ def test_the_whole_set_once():
 @pytest.mark.parametrize(('share', 'inside'), [(0.3, 300), (0.0001, 1), (0.9996, 1000)])
 def test_a_share_is_the_first_images_again_and_again(share, inside):
     found = order(share=share)
-    assert np.flatnonzero(in_use(Data(share=share), COUNT)).tolist() == list(range(inside))
+    assert np.flatnonzero(images_in_use(Data(share=share), COUNT)).tolist() == list(range(inside))
     assert sorted(found[:inside]) == list(range(inside))
     assert np.array_equal(found, np.resize(found[:inside], COUNT))
 

@@ -124,6 +124,11 @@ def results(results: Results, experiment: 'Experiment') -> Results:
 
 def _plan(points: Sequence[Point], experiment: 'Experiment') -> list[_Plan]:
     groups, judges = _grouped(points)
+    if judges and 'top' not in experiment.ensemble.kinds:
+        raise UserError(
+            f"derive: 'ensemble' reads {FOLD} only for the kind 'top'; leave it out of the sweep, "
+            "or add 'top' to ensemble.kinds"
+        )
     plans = []
     for kind in experiment.ensemble.kinds:
         folds = []
@@ -174,9 +179,16 @@ def _judging(
 ) -> list[list[int]]:
     """Of each rival the settings that judge it; [] if validation does. Raises UserError."""
     keys = {ks[0]: key for key, ks in groups.items()}
-    found = [judges.get(keys[k], []) for k in rivals]
-    if not any(found):
+    judged = {keys[k] for k in rivals}
+    for key, ks in judges.items():
+        if key not in judged:
+            raise UserError(
+                f"derive: 'ensemble' of kind 'top' has nothing to choose that {points[ks[0]]!r} "
+                f'would judge; it needs the same setting with {FOLD} = 0'
+            )
+    if not judges:
         return []
+    found = [judges.get(keys[k], []) for k in rivals]
     for k, ks in zip(rivals, found, strict=True):
         folds = setting_of(points[k], experiment).data.folds
         if sorted(points[judge][FOLD] for judge in ks) != list(range(1, folds + 1)):
