@@ -14,6 +14,10 @@ Expected (quick, MNIST, 5 seeds, 3 minutes on two CPU cores): label smoothing lo
 loss (supported); of the other kinds the lowest loss is at a low level above 0 (0.1 on inputs, 0.01
 on weights, 5% of labels), which 5 seeds cannot tell from 0. Replaced and smoothed labels lower
 overconfidence by over 40 points from none to the most (supported): they overshoot.
+
+Expected (paper, 6 seeds, 16 minutes on one of two CPU cores): the same verdicts. Smoothing by 0.05
+lowers the validation loss from 0.35 to 0.23, 5% replaced labels to 0.29, which 6 seeds do not
+settle; noise on inputs and weights gains nothing.
 """
 
 from configs import common
