@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from jaxtweaks import experiment, laboratory
+from jaxtweaks.data.catalogue import CATALOGUE
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p.stem for p in (ROOT / 'configs').glob('*.py') if p.stem not in ('all', 'common'))
@@ -84,7 +85,9 @@ def test_it_runs_at_smoke(name, tmp_path):
     page = answer.report.read_text()
     assert all(figure.title in page for figure in found.figures)
     assert results.data_label in page
-    # Its data cannot be had otherwise: with CIFAR-10 on disk they are not embedded.
+    # All but this one have data that are embedded or generated, whatever is on disk.
+    known = CATALOGUE[found.base.data.name]
     if found.plain is None and name != 'lr_patterns_cifar':
-        assert results.data_label.startswith(('digits', 'generated'))
+        assert (known.archives, known.made_of, results.fallback) == ((), '', False)
+        assert results.data_label == known.title
     assert str(answer.report) in out.getvalue()
