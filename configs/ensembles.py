@@ -14,12 +14,12 @@ nearly 0; decay 0.999 of the running average a step (`quick`: 0.98, for its fewe
 M of a sweep are those with the highest mean accuracy in k-fold cross-validation (k = 5; `quick`:
 3), then trained on all images; a network that lacks a fold takes as many steps as one that has all.
 
-Expected (quick, CIFAR-10 (JPEG q75), 5 seeds, 5 minutes on two CPU cores): 45.7 ± 0.4% for one network, 52.3 ± 0.2% for eight by their
-mean probabilities, 52.4% by logits, 51.2% by votes; the running average of the parameters 47.5%;
-all supported. The best two of the five rates are 1.7 points above their mean, five snapshots of one
-run 2 to 3 points above theirs (inconclusive among twelve claims); the snapshots together are worse
-than the last alone (42.7%, 44.5%, contradicted), and four help less than four other networks
-(supported).
+Expected (quick, CIFAR-10 (JPEG q75), 5 seeds, 5 minutes on two CPU cores): 45.7 ± 0.4% for one
+network, 52.3 ± 0.2% for eight by their mean probabilities, 52.4% by logits, 51.2% by votes; the
+running average of the parameters 47.5%; all supported. The best two of the five rates are 1.7
+points above their mean, five snapshots of one run 2 to 3 points above theirs (inconclusive among
+twelve claims); the snapshots together are worse than the last alone (42.7%, 44.5%, contradicted),
+and four help less than four other networks (supported).
 """
 
 from configs import common
