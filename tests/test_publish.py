@@ -1,0 +1,66 @@
+"""Publishing some experiments keeps what was published of the others."""
+
+import importlib.util
+import pathlib
+
+import pytest
+
+SCRIPT = pathlib.Path(__file__).resolve().parents[1] / 'docs' / 'results' / 'publish.py'
+
+
+@pytest.fixture(scope='module')
+def publish():
+    spec = importlib.util.spec_from_file_location('publish', SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def overview(tally, **documents):
+    """A page with a table for each document; rows are (verdict, claim, experiment)."""
+    parts = [f'# Overview\n\n{tally}\n']
+    for document, rows in documents.items():
+        lines = [f'| ? {v} | {claim} | [{e}](<../{e}/report.md>) |' for v, claim, e in rows]
+        parts.append('\n'.join([f'## {document}\n', '| verdict | claim | from |', *lines]) + '\n')
+    return '\n'.join(parts)
+
+
+OLD = overview(
+    '3 claims of 2 experiments: 2 supported, 1 inconclusive.',
+    A=[('supported', 'one', 'bags-quick'), ('inconclusive', 'two', 'noise-quick')],
+    B=[('supported', 'three', 'bags-quick')],
+)
+NEW = overview(
+    '2 claims of 2 experiments: 2 contradicted.',
+    A=[('contradicted', 'two', 'noise-quick')],
+    C=[('contradicted', 'four', 'ants-quick')],
+)
+
+
+def test_rows_of_others_stay_and_are_counted(publish, tmp_path):
+    path = tmp_path / 'overview.md'
+    path.write_text(OLD)
+    assert publish.counted(publish.merged(path, NEW)) == overview(
+        '4 claims of 3 experiments: 2 supported, 2 contradicted.',
+        A=[('supported', 'one', 'bags-quick'), ('contradicted', 'two', 'noise-quick')],
+        B=[('supported', 'three', 'bags-quick')],
+        C=[('contradicted', 'four', 'ants-quick')],
+    )
+
+
+def test_with_nothing_before_or_nothing_new_the_page_stays_as_it_is(publish, tmp_path):
+    path = tmp_path / 'overview.md'
+    assert publish.counted(publish.merged(path, OLD)) == OLD
+    path.write_text(OLD)
+    assert publish.counted(publish.merged(path, OLD)) == OLD
+
+
+@pytest.mark.parametrize(
+    'page', sorted(SCRIPT.parent.glob('overview-*/overview.md')), ids=lambda p: p.parent.name
+)
+def test_the_published_overviews_are_of_what_is_published(publish, page):
+    text = page.read_text()
+    assert publish.counted(text) == text
+    for section in publish.sections(text).values():
+        for name, _ in section.rows:
+            assert (SCRIPT.parent / name / 'report.md').is_file()
