@@ -89,12 +89,12 @@ def merged(path: Path, text: str) -> str:
     named = {name for section in new.values() for name, _ in section.rows}
     lines = []
     for heading in dict.fromkeys([*old, *new]):
-        kept = [row for row in old.get(heading, Section()).rows if row[0] not in named]
-        if kept or heading in new:
-            section = new.get(heading) or old[heading]
-            rows = kept + (section.rows if heading in new else [])
+        before, after = old.get(heading, Section()), new.get(heading, Section())
+        rows = [row for row in before.rows if row[0] not in named] + after.rows
+        if rows or heading in new:
             rows = sorted(rows, key=lambda row: row[0])  # in an experiment they stay in order
-            lines += [heading, '', *section.words, *(row for _, row in rows), '']
+            words = after.words or before.words
+            lines += [heading, '', *words, *(row for _, row in rows), '']
     return '\n'.join(lines[:-1]) + '\n'
 
 

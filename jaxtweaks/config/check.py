@@ -21,7 +21,7 @@ def check_settings(settings: Sequence[Setting]) -> None:
     for setting in settings:
         _check_one(setting)
     _check_by_layer(settings)
-    _check_folds(settings)
+    _check_a_fold_is_held_out(settings)
     elastic = [s.penalty.elastic for s in settings if s.penalty.elastic]
     if elastic and not any(setting.penalty.l1 for setting in settings):
         raise UserError(
@@ -93,7 +93,7 @@ def _check_by_layer(settings: Sequence[Setting]) -> None:
             )
 
 
-def _check_folds(settings: Sequence[Setting]) -> None:
+def _check_a_fold_is_held_out(settings: Sequence[Setting]) -> None:
     """Whether folds are held out where there are some. Raises UserError."""
     folds = max(setting.data.folds for setting in settings)
     if folds and not any(setting.data.fold for setting in settings):

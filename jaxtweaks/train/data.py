@@ -63,8 +63,8 @@ def images_in_use(config: settings.Data, count: int) -> jax.Array | None:
     """
     used = None
     if not _is_full(config.share):
-        first = jnp.clip(jnp.round(config.share * count).astype(jnp.int32), 1, count)
-        used = jnp.arange(count) < first
+        inside = jnp.clip(jnp.round(config.share * count).astype(jnp.int32), 1, count)
+        used = jnp.arange(count) < inside
     if config.folds and not is_off(config.fold):
         held = jnp.zeros(count, bool).at[fold(config, count)].set(config.fold > 0)
         used = ~held if used is None else used & ~held
