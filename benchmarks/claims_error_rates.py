@@ -14,10 +14,10 @@ from unittest import mock
 
 import numpy as np
 
-from jaxtweaks.study import claims, statistics
-from jaxtweaks.study import power as power_lib
-from jaxtweaks.study.claim import Claim
-from jaxtweaks.study.results import Results
+from jaxtweaks.claims import claims, statistics
+from jaxtweaks.claims import power as power_lib
+from jaxtweaks.claims.claim import Claim
+from jaxtweaks.results.results import Results
 
 SHAPES = {
     'normal': lambda rng, size: rng.standard_normal(size),

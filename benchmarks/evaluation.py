@@ -17,8 +17,8 @@ import jax
 
 from benchmarks import programs, setup
 from jaxtweaks import data as data_lib
-from jaxtweaks.sweep.compiled import GroupProgram
-from jaxtweaks.sweep.machine import Machine
+from jaxtweaks.run.compiled import GroupProgram
+from jaxtweaks.run.machine import Machine
 from jaxtweaks.train.program import DeviceData
 
 # A call of an epoch shorter than this is mostly the call itself.

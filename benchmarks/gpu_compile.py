@@ -25,8 +25,8 @@ from benchmarks import setup
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import PRECISIONS, Setting, Train
 from jaxtweaks.nn import conv
-from jaxtweaks.sweep.compiled import stack_runs
-from jaxtweaks.sweep.plan import all_runs
+from jaxtweaks.run.compiled import stack_runs
+from jaxtweaks.run.plan import all_runs
 from jaxtweaks.train import precision as precision_lib
 from jaxtweaks.train.program import Program
 

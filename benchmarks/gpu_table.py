@@ -31,8 +31,8 @@ from benchmarks.setup import Ours
 from benchmarks.timing import interleaved
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import PRECISIONS, Model
-from jaxtweaks.sweep.compiled import GroupProgram, stack_runs
-from jaxtweaks.sweep.plan import all_runs
+from jaxtweaks.run.compiled import GroupProgram, stack_runs
+from jaxtweaks.run.plan import all_runs
 from jaxtweaks.train import precision as precision_lib
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 

@@ -8,8 +8,8 @@ paired: only the precision differs. What it found is in docs/performance.md.
 """
 
 from configs import common
+from jaxtweaks.config.expand import grid, product
 from jaxtweaks.config.settings import PRECISIONS
-from jaxtweaks.sweep.expand import grid, product
 from jaxtweaks.train import precision
 
 PRECISION, NORM = 'train.precision', 'model.batch_norm'

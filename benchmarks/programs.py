@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jaxtweaks.config import trace
-from jaxtweaks.experiment import build
-from jaxtweaks.sweep.compiled import GroupProgram, candidates, stack_runs
-from jaxtweaks.sweep.layout import most_side_by_side
-from jaxtweaks.sweep.machine import Machine
-from jaxtweaks.sweep.plan import by_program, into_groups
+from jaxtweaks.lab.experiment import build
+from jaxtweaks.run.compiled import GroupProgram, candidates, stack_runs
+from jaxtweaks.run.layout import most_side_by_side
+from jaxtweaks.run.machine import Machine
+from jaxtweaks.run.plan import by_program, into_groups
 from jaxtweaks.train.program import DeviceData
 
 # Such modules in configs/ are no experiments.

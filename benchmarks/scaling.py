@@ -23,8 +23,8 @@ import psutil
 from benchmarks import setup
 from benchmarks.group_size import settings
 from benchmarks.setup import Ours
-from jaxtweaks.sweep.compiled import candidates
-from jaxtweaks.sweep.layout import most_side_by_side
+from jaxtweaks.run.compiled import candidates
+from jaxtweaks.run.layout import most_side_by_side
 
 LINEAR = 0.10
 

@@ -11,12 +11,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtweaks import provenance
+from jaxtweaks.base import provenance
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.sweep import memory
-from jaxtweaks.sweep.compiled import GroupProgram, candidates, stack_runs
-from jaxtweaks.sweep.plan import all_runs, into_groups
+from jaxtweaks.run import memory
+from jaxtweaks.run.compiled import GroupProgram, candidates, stack_runs
+from jaxtweaks.run.plan import all_runs, into_groups
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
 IMAGES = 8_000

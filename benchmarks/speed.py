@@ -22,8 +22,8 @@ from benchmarks.networks import Network
 from benchmarks.peers import flax_plain
 from benchmarks.setup import Ours
 from benchmarks.timing import interleaved
-from jaxtweaks.sweep import executables
-from jaxtweaks.sweep.layout import most_side_by_side
+from jaxtweaks.run import executables
+from jaxtweaks.run.layout import most_side_by_side
 from jaxtweaks.train.program import DeviceData
 
 # Floating-point operations of one image of the CNN: forward, and both gradients.

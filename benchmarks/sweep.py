@@ -26,7 +26,7 @@ import numpy as np
 from benchmarks import setup
 from configs import dropout_rate
 from jaxtweaks import data as data_lib
-from jaxtweaks.experiment import Experiment, build
+from jaxtweaks.lab.experiment import Experiment, build
 
 _ROOT = Path(__file__).parents[1]
 

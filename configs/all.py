@@ -17,8 +17,8 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from configs import common
-from jaxtweaks import config_file
-from jaxtweaks.config_time import measured
+from jaxtweaks.config import config_file
+from jaxtweaks.config.config_time import measured
 
 HERE = Path(__file__).parent
 NOT_EXPERIMENTS = ('all', 'common')

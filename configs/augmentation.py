@@ -17,7 +17,7 @@ three training-set sizes flips add 3.0 ± 0.7 points of test accuracy, shifts 4.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, points, product
+from jaxtweaks.config.expand import grid, points, product
 
 SHARE, ARM = 'data.share', 'tweaks.on'
 STRENGTHS = {

@@ -14,7 +14,7 @@ less than eight on all the data (inconclusive): it is the averaging that helps, 
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, product
+from jaxtweaks.config.expand import grid, product
 
 MEMBER, BOOTSTRAP = 'train.member', 'data.bootstrap'
 SIZE, COMBINE = 'ensemble.size', 'ensemble.combine'

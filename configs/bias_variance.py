@@ -19,7 +19,7 @@ samples) says the same.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, union
+from jaxtweaks.config.expand import grid, union
 
 DEGREE, STEPS, L2 = 'study.degree', 'study.steps', 'penalty.l2'
 

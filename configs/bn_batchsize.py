@@ -19,7 +19,7 @@ is no sooner settled (both inconclusive).
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, product
+from jaxtweaks.config.expand import grid, product
 
 
 def get_config(size=None):

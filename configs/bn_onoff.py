@@ -14,7 +14,7 @@ all three claims are inconclusive.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.config.expand import grid
 
 
 def get_config(size=None):

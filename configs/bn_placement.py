@@ -13,7 +13,7 @@ batch norm.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.config.expand import grid
 
 BN = 'model.batch_norm'
 

@@ -19,7 +19,7 @@ inconclusive. `paper` (100 seeds, 10 minutes on two CPU cores) says the same.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, points, product, union
+from jaxtweaks.config.expand import grid, points, product, union
 
 DEGREE, STEPS, L2 = 'study.degree', 'study.steps', 'penalty.l2'
 REGRESSOR, RATE = 'study.regressor', 'dropout.hidden'

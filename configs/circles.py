@@ -26,7 +26,7 @@ standardised 98.6 to 98.8%, × 0.01 87 to 98%; docs/results has the published fi
 import math
 
 from configs import common
-from jaxtweaks.sweep.expand import points, product
+from jaxtweaks.config.expand import points, product
 
 SCHEME, LAW = 'init.scheme', 'init.distribution'
 INIT = f'{SCHEME} + {LAW}'

@@ -17,7 +17,7 @@ without, 53.43 ± 0.15% with; all three claims supported.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.config.expand import grid
 
 PUBLISHED = {'none': 0.5311, 'before': 0.5364}
 

@@ -19,7 +19,7 @@ contradicted (docs/results has a likely reason).
 """
 
 from configs import clr_mlp3, common
-from jaxtweaks.sweep.expand import grid, product
+from jaxtweaks.config.expand import grid, product
 
 DEEP, SHALLOW = (50, 30, 20, 20, 10, 10, 10, 10), (50, 50)
 BN, WIDTHS = 'model.batch_norm', 'model.hidden'

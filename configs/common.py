@@ -3,9 +3,9 @@
 import jax
 from ml_collections import ConfigDict
 
-from jaxtweaks.errors import UserError, did_you_mean
-from jaxtweaks.experiment import SIZES, default_config
-from jaxtweaks.sweep.expand import points
+from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.config.expand import points
+from jaxtweaks.lab.experiment import SIZES, default_config
 
 BATCH_NORM_WORDS = (
     ('model.batch_norm', 'batch norm'),

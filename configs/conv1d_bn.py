@@ -25,7 +25,7 @@ made, the network without it is better, by 88.3 against 84.8%.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, product
+from jaxtweaks.config.expand import grid, product
 
 BN, RATE = 'model.batch_norm', 'optim.learning_rate'
 

@@ -22,7 +22,7 @@ threshold, where the training error first comes near 0 (1.6, 2.3, 3.1, 1.9 at 8,
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.config.expand import grid
 
 WIDTH = 'model.width'
 PIXELS, CLASSES = 28 * 28, 10

@@ -21,7 +21,7 @@ networks with dropout; their test loss is lower by 0.03 to 0.08 already.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, points, product
+from jaxtweaks.config.expand import grid, points, product
 
 WIDTHS, INPUT, RATE = 'model.hidden', 'dropout.input', 'dropout.hidden'
 LAYERS = (2, 3, 4)

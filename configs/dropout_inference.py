@@ -21,7 +21,7 @@ all four claims supported.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.config.expand import grid
 
 FORM, SAMPLES = 'dropout.form', 'mc.samples'
 

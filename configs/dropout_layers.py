@@ -22,7 +22,7 @@ network without (3.7; all contradicted), and better than 0.5 for all (by 19 poin
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, points, product, union
+from jaxtweaks.config.expand import grid, points, product, union
 
 INPUT, HIDDEN, WIDTH = 'dropout.input', 'dropout.by_layer', 'model.width'
 RATES = (0.0, 0.2, 0.5)

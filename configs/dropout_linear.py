@@ -20,7 +20,7 @@ standard errors at every layer, for both forms; all eight claims supported. `pap
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, product
+from jaxtweaks.config.expand import grid, product
 
 RATE, FORM = 'dropout.hidden', 'dropout.form'
 LAYERS = 4

@@ -25,7 +25,7 @@ of the document, the networks come out as in its Table I: see docs/results/READM
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, points, product, zipped
+from jaxtweaks.config.expand import grid, points, product, zipped
 
 INPUT, RATE, SIZE = 'dropout.input', 'dropout.hidden', 'data.train_size'
 RATES = (0.0, 0.2, 0.5)

@@ -17,7 +17,7 @@ and that it rises from there, is inconclusive.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.config.expand import grid
 
 KEEP = '1-dropout.hidden'
 

@@ -28,7 +28,7 @@ inconclusive), patience 3 on its loss 3.9 points above the best.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.config.expand import grid
 
 PATIENCE = (1, 3, 5, 10)
 L2, RULE = 'penalty.l2', 'stopping.rule'

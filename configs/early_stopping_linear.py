@@ -20,7 +20,7 @@ Expected (paper, 6 seeds, 2 minutes): the same for λ = 12.5, 5, 2.5 and 1.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.config.expand import grid
 
 L2, RULE = 'penalty.l2', 'stopping.rule'
 END = 'last epoch'

@@ -23,7 +23,7 @@ and four help less than four other networks (supported).
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, points, product, union
+from jaxtweaks.config.expand import grid, points, product, union
 
 MEMBER, RATE, CYCLE = 'train.member', 'optim.learning_rate', 'schedule.name'
 FOLD = 'data.fold'

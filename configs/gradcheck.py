@@ -18,7 +18,7 @@ minutes) says the same.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import points
+from jaxtweaks.config.expand import points
 
 HIDDEN, BN, PARAMETER = 'model.hidden', 'model.batch_norm', 'study.parameter'
 # (hidden, batch norm): share of errors below 1e-6 over all parameters' worst, and the largest.

@@ -5,7 +5,7 @@
 Each layer, penalty and loss alone, differentiated by its inputs and parameters at random places, by
 automatic differentiation and by central differences in float64. The gradients of convolution,
 pooling, batch norm and bias are written out by hand here, and so can be wrong. New layers go into
-`LAYERS` of jaxtweaks/study/studies/gradcheck_layers.py.
+`LAYERS` of jaxtweaks/studies/gradcheck_layers.py.
 
 Choices of this project: everything; the yardstick is the largest error that the document found for
 its own gradients, without batch norm.
@@ -16,8 +16,8 @@ over most entries, down to 1e-10 for the penalties. `paper` (20 draws) says the 
 """
 
 from configs import common
-from jaxtweaks.study.studies.gradcheck_layers import LAYERS
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.config.expand import grid
+from jaxtweaks.studies.gradcheck_layers import LAYERS
 
 LAYER = 'study.layer'
 PUBLISHED = 1.0063e-6

@@ -19,7 +19,7 @@ supported). The best σ is 0.1 for every seed (40.4% on test), outside the docum
 import math
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, product, union
+from jaxtweaks.config.expand import grid, product, union
 
 LAW, SIGMA = 'init.distribution', 'init.sigma'
 

@@ -17,7 +17,7 @@ way round: LeCun 48.3%, Glorot 47.7%, He 45.8%, σ = 0.05 44.4%.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, product
+from jaxtweaks.config.expand import grid, product
 
 SCHEME, LAW = 'init.scheme', 'init.distribution'
 SCALED = {'lecun': 'LeCun', 'glorot': 'Glorot', 'he': 'He'}

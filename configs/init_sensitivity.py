@@ -18,7 +18,7 @@ to 50%: the document's 10% is one draw of many (docs/results).
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, product
+from jaxtweaks.config.expand import grid, product
 
 BN, SIGMA = 'model.batch_norm', 'init.sigma'
 TABLE = {

@@ -25,7 +25,7 @@ seed gives 52.9 ± 0.4%, which is no better (supported) and near the published 5
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import expand, grid, log_uniform, union
+from jaxtweaks.config.expand import expand, grid, log_uniform, union
 
 LAMBDA, ROLE = 'penalty.l2', 'best.setting'
 DEFAULT, BEST = 0.005, 0.0015

@@ -16,7 +16,7 @@ diverges.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.config.expand import grid
 
 RATE = 'optim.learning_rate'
 

@@ -30,7 +30,7 @@ docs/results/README.md has a reason.
 
 from configs import common
 from configs.dropout_mnist import INPUT, RATE, RATES, TRAIN_SIZE
-from jaxtweaks.sweep.expand import grid, zipped
+from jaxtweaks.config.expand import grid, zipped
 
 SAMPLES = 'mc.samples'
 PUBLISHED = {

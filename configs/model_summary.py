@@ -18,7 +18,7 @@ layers.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import points
+from jaxtweaks.config.expand import points
 
 NAME, BN = 'model.name', 'model.batch_norm'
 SHAPE, CLASSES = 'study.input_shape', 'study.classes'

@@ -21,7 +21,7 @@ settle; noise on inputs and weights gains nothing.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, union
+from jaxtweaks.config.expand import grid, union
 
 KINDS = {
     'noise.input': ('noise on the inputs (σ)', (0.1, 0.3, 0.6, 1.0)),

@@ -27,7 +27,7 @@ a little (by 0.8 and 0.4 points, supported), with L1 nothing is settled; all els
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, product, union
+from jaxtweaks.config.expand import grid, product, union
 
 L1, L2, BETA, UNIT = 'penalty.l1', 'penalty.l2', 'penalty.elastic', 'model.activation'
 UNITS = ('relu', 'tanh', 'sigmoid')

@@ -23,7 +23,7 @@ Expected (paper, 6 seeds, 1.8 hours on cores used by others too): the same four 
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, product, union, zipped
+from jaxtweaks.config.expand import grid, product, union, zipped
 
 BATCH, EPOCHS = 'train.batch_size', 'train.epochs'
 # The epochs for equal steps, of the smallest batch; those for equal epochs must not be among their

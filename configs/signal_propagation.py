@@ -25,7 +25,7 @@ verdicts, with 0.098, 0.78 and 0.56 for activations.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, points, product
+from jaxtweaks.config.expand import grid, points, product
 
 SCHEME, LAW, ACTIVATION = 'init.scheme', 'init.distribution', 'model.activation'
 INITS = (

@@ -23,7 +23,7 @@ than early stopping (contradicted); all else is inconclusive.
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid, product
+from jaxtweaks.config.expand import grid, product
 
 NOISE, FACTOR, RULE = 'data.label_noise', 'schedule.factor', 'stopping.rule'
 PROBLEMS = {0.0: 'true labels', 0.3: '30% wrong labels'}

@@ -14,7 +14,7 @@ points of test accuracy (supported); below that no λ can be told from none (inc
 """
 
 from configs import common
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.config.expand import grid
 
 LAMBDA = 'penalty.l2'
 

@@ -19,7 +19,7 @@ training accuracies are 53, 86, 43 and 90%.
 import itertools
 
 from configs import common
-from jaxtweaks.sweep.expand import points
+from jaxtweaks.config.expand import points
 
 NET, HIDDEN = 'model.name', 'model.hidden'
 WHICH = f'{NET} + {HIDDEN}'

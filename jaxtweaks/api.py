@@ -10,12 +10,14 @@ from typing import Any
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from jaxtweaks import config_file, experiment, laboratory, stored
-from jaxtweaks.answer import Answer
-from jaxtweaks.errors import UserError
-from jaxtweaks.experiment import Experiment
-from jaxtweaks.sweep import compile_cache, export
-from jaxtweaks.sweep.group import Interrupted
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import config_file
+from jaxtweaks.lab import experiment, laboratory, stored
+from jaxtweaks.lab.answer import Answer
+from jaxtweaks.lab.experiment import Experiment
+from jaxtweaks.report import export
+from jaxtweaks.run import compile_cache
+from jaxtweaks.run.group import Interrupted
 
 Config = str | Path | ConfigDict | Mapping | Experiment
 

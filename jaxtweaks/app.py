@@ -22,11 +22,11 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 from rich.console import Console
 
-from jaxtweaks import config_file
-from jaxtweaks import experiment as experiment_lib
-from jaxtweaks.config_file import complaint, one_line
-from jaxtweaks.errors import UserError, did_you_mean
-from jaxtweaks.experiment import Experiment
+from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.config import config_file
+from jaxtweaks.config.config_file import complaint, one_line
+from jaxtweaks.lab import experiment as experiment_lib
+from jaxtweaks.lab.experiment import Experiment
 
 _USAGE = """Answers a question about training neural networks, given as a config file.
 
@@ -201,8 +201,8 @@ def _main(argv: list[str], console: Console) -> int:
     values = _parse(argv)
     _check_read(values)
     if values.list:
-        from jaxtweaks import listing
-        from jaxtweaks.sweep import compile_cache
+        from jaxtweaks.lab import listing
+        from jaxtweaks.run import compile_cache
 
         compile_cache.enable(_complain)
         listing.show(Path('configs'), console, estimate=values.dry_run)
@@ -215,9 +215,9 @@ def _main(argv: list[str], console: Console) -> int:
         return _collection(values, argv, console)
     experiment = _experiment(values.config, argv)
     # Only a valid config is worth the seconds it takes to load the rest.
-    from jaxtweaks import laboratory, planning
-    from jaxtweaks.sweep import compile_cache
-    from jaxtweaks.sweep.group import Interrupted
+    from jaxtweaks.lab import laboratory, planning
+    from jaxtweaks.run import compile_cache
+    from jaxtweaks.run.group import Interrupted
 
     compile_cache.enable(_complain)
 
@@ -271,9 +271,9 @@ def _check_platforms() -> None:
 
 def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console) -> int:
     """Carries out the experiments of a collection and returns the exit code."""
-    from jaxtweaks import collection
-    from jaxtweaks.sweep import compile_cache
-    from jaxtweaks.sweep.group import Interrupted
+    from jaxtweaks.lab import collection
+    from jaxtweaks.run import compile_cache
+    from jaxtweaks.run.group import Interrupted
 
     if values.plan_seeds:
         raise UserError('--plan_seeds is for one experiment; give it with one of the collection')
@@ -293,7 +293,7 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
 
 def _overview(values: flags.FlagValues, console: Console) -> int:
     """Writes an overview of finished experiments and returns the exit code."""
-    from jaxtweaks import collection
+    from jaxtweaks.lab import collection
 
     if not all(values.overview or ['']):
         raise UserError(
@@ -314,8 +314,8 @@ def _replay(values: flags.FlagValues, argv: Sequence[str], console: Console) -> 
     if not values.workdir:
         raise UserError('--replay: of which sweep? --workdir must name its work folder')
     data_dir = '' if values.config is None else _experiment(values.config, argv).data.dir
-    from jaxtweaks import replay
-    from jaxtweaks.sweep import compile_cache
+    from jaxtweaks.lab import replay
+    from jaxtweaks.run import compile_cache
 
     compile_cache.enable(_complain)
     path = Path(values.workdir)
@@ -329,7 +329,7 @@ def _is_collection(config: Any) -> bool:
 
 def _exports(values: flags.FlagValues) -> tuple[str, ...]:
     """What else is to be written. Raises UserError if it cannot be."""
-    from jaxtweaks.sweep import export
+    from jaxtweaks.report import export
 
     export.check(values.export)
     return tuple(dict.fromkeys(values.export))

@@ -11,12 +11,12 @@ import pytest
 from matplotlib.figure import Figure as Sheet
 from rich.console import Console
 
-from jaxtweaks import answers, experiment
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.expand import grid
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.dataset import Split
-from jaxtweaks.errors import UserError
-from jaxtweaks.sweep.expand import grid
-from jaxtweaks.sweep.workdir import Workdir
+from jaxtweaks.lab import answers, experiment
+from jaxtweaks.run.workdir import Workdir
 
 EPOCHS = 3
 

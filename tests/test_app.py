@@ -16,9 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 from tfds_folder import write_tfds_folder
 
-from jaxtweaks import app, laboratory
-from jaxtweaks.sweep.training import Training
-from jaxtweaks.sweep.workdir import Workdir
+from jaxtweaks import app
+from jaxtweaks.lab import laboratory
+from jaxtweaks.run.training import Training
+from jaxtweaks.run.workdir import Workdir
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SMOKE = '--config=configs/clr_mlp3.py:smoke'
@@ -26,8 +27,8 @@ EPOCHS = 40
 CONFIG = f'''
 """A tiny question, saved after every step."""
 
-from jaxtweaks.experiment import default_config
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.lab.experiment import default_config
+from jaxtweaks.config.expand import grid
 
 
 def get_config(size=None):
@@ -168,13 +169,13 @@ BROKEN = {
     ),
     'file': ('def get_config(size=None):\n    open("/no/such")', 2, '/no/such'),
     'key': (
-        'from jaxtweaks.experiment import default_config\n'
+        'from jaxtweaks.lab.experiment import default_config\n'
         'def get_config(size=None):\n    default_config("x").trian.epochs = 3',
         3,
         'train',
     ),
     'type': (
-        'from jaxtweaks.experiment import default_config\n'
+        'from jaxtweaks.lab.experiment import default_config\n'
         'def get_config(size=None):\n    default_config("x").train.epochs = "many"',
         3,
         'epochs',

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from jaxtweaks import atomic
+from jaxtweaks.base import atomic
 
 
 def test_parts_follow_each_other_and_the_folder_is_made(tmp_path):

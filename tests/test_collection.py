@@ -9,13 +9,15 @@ import shutil
 import pytest
 from rich.console import Console
 
-from jaxtweaks import answers, app, collection, provenance
-from jaxtweaks.experiment import build
+from jaxtweaks import app
+from jaxtweaks.base import provenance
+from jaxtweaks.lab import answers, collection
+from jaxtweaks.lab.experiment import build
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TINY = """
-from jaxtweaks.experiment import default_config
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.lab.experiment import default_config
+from jaxtweaks.config.expand import grid
 
 
 def get_config(size=None):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from jaxtweaks import experiment, laboratory
 from jaxtweaks.data.catalogue import CATALOGUE
+from jaxtweaks.lab import experiment, laboratory
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIGS = sorted(p.stem for p in (ROOT / 'configs').glob('*.py') if p.stem not in ('all', 'common'))

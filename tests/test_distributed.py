@@ -11,15 +11,15 @@ import time
 import psutil
 import pytest
 
-from jaxtweaks.sweep.leases import Shared
+from jaxtweaks.run.leases import Shared
 
 pytestmark = pytest.mark.usefixtures('compiled_anew')
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 CONFIG = '''
 """Eight groups of one run, saved after every step."""
 
-from jaxtweaks.experiment import default_config
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.lab.experiment import default_config
+from jaxtweaks.config.expand import grid
 
 
 def get_config(size=None):
@@ -51,7 +51,7 @@ import time
 import jax
 
 from jaxtweaks import app
-from jaxtweaks.sweep.compiled import GroupProgram
+from jaxtweaks.run.compiled import GroupProgram
 
 train = GroupProgram.train
 (workdir,) = (arg.partition('=')[2] for arg in sys.argv if arg.startswith('--workdir='))

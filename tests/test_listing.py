@@ -7,15 +7,17 @@ import re
 import pytest
 from rich.console import Console
 
-from jaxtweaks import app, config_file, config_time, listing
-from jaxtweaks.errors import UserError
+from jaxtweaks import app
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import config_file, config_time
+from jaxtweaks.lab import listing
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[1] / 'configs'
 TINY = '''"""Is this listed?
 {expected}
 """
 
-from jaxtweaks.experiment import default_config
+from jaxtweaks.lab.experiment import default_config
 
 
 def get_config(size=None):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jaxtweaks import experiment
+from jaxtweaks.lab import experiment
 
 README = (Path(__file__).parents[1] / 'README.md').read_text()
 

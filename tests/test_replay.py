@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.faults import tiny
 from jaxtweaks import app
-from jaxtweaks.sweep import files
+from jaxtweaks.run import files
 
 pytestmark = pytest.mark.usefixtures('compiled_anew')
 ROOT = pathlib.Path(__file__).resolve().parents[1]

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtweaks.rng import STREAMS, stream_key
+from jaxtweaks.base.rng import STREAMS, stream_key
 
 
 def threefry(key, counter):

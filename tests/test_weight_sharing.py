@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import pytest
 
 from configs import weight_sharing
-from jaxtweaks import experiment
 from jaxtweaks.config import trace
+from jaxtweaks.lab import experiment
 from jaxtweaks.nn import models
 
 

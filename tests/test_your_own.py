@@ -16,7 +16,7 @@ import jaxtweaks as jt
 from jaxtweaks import api, app
 from jaxtweaks.config import settings, tweaks
 from jaxtweaks.data import own
-from jaxtweaks.sweep import search
+from jaxtweaks.run import search
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()

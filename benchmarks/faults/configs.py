@@ -24,12 +24,13 @@ from typing import Any
 import hypothesis
 from hypothesis import strategies as st
 
-from jaxtweaks import app, experiment
+from jaxtweaks import app
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.claims.claim import KINDS
 from jaxtweaks.config import trace
 from jaxtweaks.config.build import to_dict
-from jaxtweaks.config_file import one_line
-from jaxtweaks.errors import UserError
-from jaxtweaks.study.claim import KINDS
+from jaxtweaks.config.config_file import one_line
+from jaxtweaks.lab import experiment
 
 _FILE = """from benchmarks.faults import configs
 

@@ -23,7 +23,7 @@ from unittest import mock
 from benchmarks import setup
 from benchmarks.faults import launches
 from jaxtweaks import app
-from jaxtweaks.sweep import checkpoint
+from jaxtweaks.run import checkpoint
 
 # Of the damage, what is done to files that are only written, never read: they are drawn again.
 _OUTPUTS = 0.1

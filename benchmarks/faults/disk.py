@@ -22,7 +22,8 @@ from pathlib import Path
 
 from benchmarks import setup
 from benchmarks.faults import launches
-from jaxtweaks import app, atomic
+from jaxtweaks import app
+from jaxtweaks.base import atomic
 
 
 class Killed(BaseException):
@@ -50,7 +51,7 @@ class Disk:
 
     @contextlib.contextmanager
     def mounted(self) -> Iterator[None]:
-        """Everything `jaxtweaks.atomic` writes meanwhile goes to this disk."""
+        """Everything `jaxtweaks.base.atomic` writes meanwhile goes to this disk."""
         fsync, replace, unlink = os.fsync, os.replace, os.unlink
 
         def replaced(old, new):

@@ -19,7 +19,7 @@ import psutil
 from benchmarks import setup
 from benchmarks.faults import launches
 from jaxtweaks import app
-from jaxtweaks.sweep import runner
+from jaxtweaks.run import runner
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.faults import tiny
-from jaxtweaks.sweep import files
+from jaxtweaks.run import files
 
 _ROOT = Path(__file__).parents[2]
 _CONFIG = f'--config={tiny.__file__}'

@@ -1,7 +1,7 @@
 """A question so small that it can be asked hundreds of times, of everything that has a state."""
 
-from jaxtweaks.experiment import default_config
-from jaxtweaks.sweep.expand import grid
+from jaxtweaks.config.expand import grid
+from jaxtweaks.lab.experiment import default_config
 
 EPOCHS = 8
 

@@ -15,9 +15,8 @@ import re
 import shutil
 from pathlib import Path
 
-from PIL import Image
-
 from jaxtweaks.study import verdict_words
+from PIL import Image
 
 HERE = Path(__file__).parent
 FIGURE = re.compile(r'!\[[^\n]*\]\(figures/([^)\n]+)\.png\)\n\n\*[^\n]*\*\n')

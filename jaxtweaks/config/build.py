@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.fields import Rule
-from jaxtweaks.errors import UserError, did_you_mean
 
 T = TypeVar('T')
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.layers import SMALLEST, channels, hidden_widths
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.errors import UserError
 from jaxtweaks.train import precision
 
 _DEFAULTS = Setting()

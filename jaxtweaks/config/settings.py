@@ -357,7 +357,7 @@ class Study:
     """What is done with a setting, if not training."""
 
     name: str = static(
-        'training', 'training, or the name of a plain function (study/studies)', choices=STUDIES
+        'training', 'training, or the name of a plain function (studies)', choices=STUDIES
     )
     images: int = static(
         5, 'training images in the loss', low=1, when=('study.name', ('gradcheck',))

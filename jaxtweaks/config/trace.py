@@ -6,11 +6,11 @@ from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import tweaks
 from jaxtweaks.config.build import convert, rule_of
 from jaxtweaks.config.fields import Rule
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.errors import UserError, did_you_mean
 
 
 def _fields() -> dict[str, tuple[Any, Rule]]:

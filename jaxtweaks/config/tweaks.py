@@ -19,9 +19,9 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.build import convert
 from jaxtweaks.config.fields import Rule
-from jaxtweaks.errors import UserError, did_you_mean
 
 SECTION = 'tweaks'
 _TAKEN = 'on'  # `tweaks.on` is what the derivation `tweaks` gives

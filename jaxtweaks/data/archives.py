@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.data.catalogue import Known
 from jaxtweaks.data.dataset import Split, checked
-from jaxtweaks.errors import UserError
 
 _BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error)
 

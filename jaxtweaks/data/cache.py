@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from jaxtweaks import atomic
+from jaxtweaks.base import atomic
 
 _MAGIC = b'jaxtweaks arrays 1\n'
 _DTYPES = {'uint8': '|u1', 'int32': '<i4'}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from jaxtweaks.errors import UserError
+from jaxtweaks.base.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

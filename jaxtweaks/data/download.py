@@ -10,10 +10,10 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import archives, cache
 from jaxtweaks.data.catalogue import Archive, Known
 from jaxtweaks.data.dataset import Source, arrays_of, splits_of
-from jaxtweaks.errors import UserError
 
 # Seconds to connect, and seconds without a byte. Short, so that a machine without a network falls
 # back soon.

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache
 from jaxtweaks.data.dataset import Source, Split
 from jaxtweaks.data.own import from_arrays
-from jaxtweaks.errors import UserError
 
 _ENDINGS = ('.png', '.jpg', '.jpeg', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
 

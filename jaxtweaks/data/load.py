@@ -8,6 +8,7 @@ import os
 import pathlib
 from collections.abc import Callable, Mapping
 
+from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import settings
 from jaxtweaks.data import digits, download, own, patch, tfds_folder
 from jaxtweaks.data.catalogue import CATALOGUE, Known
@@ -15,7 +16,6 @@ from jaxtweaks.data.dataset import Dataset, Source
 from jaxtweaks.data.generated import WORLDS, generate
 from jaxtweaks.data.image_folder import from_folder
 from jaxtweaks.data.split import scaled_down, split
-from jaxtweaks.errors import UserError, did_you_mean
 
 
 def load(

@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.settings import DATASETS
-from jaxtweaks.config_file import blaming
 from jaxtweaks.data.catalogue import CATALOGUE
 from jaxtweaks.data.dataset import Source, Split, frozen
 from jaxtweaks.data.split import held_out
-from jaxtweaks.errors import UserError
 
 F = TypeVar('F', bound=Callable[[], Any])
 

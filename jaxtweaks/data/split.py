@@ -7,9 +7,9 @@ order of the batches, not which images are held out.
 
 import numpy as np
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import settings
 from jaxtweaks.data.dataset import Dataset, Source, Split, fingerprint
-from jaxtweaks.errors import UserError
 
 TEST_SHARE = 0.2
 

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from jaxtweaks.errors import UserError
+from jaxtweaks.base.errors import UserError
 
 # Images summed at once: squares of a chunk are held as uint32, so this bounds the memory.
 _CHUNK = 2_048

@@ -17,11 +17,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache
 from jaxtweaks.data.catalogue import Known
 from jaxtweaks.data.dataset import Source, Split, arrays_of, checked, splits_of
 from jaxtweaks.data.split import held_out
-from jaxtweaks.errors import UserError
 
 _BATCH = 1_000  # records read at once
 _JSON = ('dataset_info.json', 'features.json')

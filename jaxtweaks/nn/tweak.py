@@ -10,9 +10,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.tweaks import Tweak, Tweaks
-from jaxtweaks.config_file import blaming
-from jaxtweaks.errors import UserError
 
 
 def stream(tweak: Tweak) -> str:

@@ -5,9 +5,9 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 
+from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import settings
 from jaxtweaks.nn.dropout import is_off
-from jaxtweaks.rng import stream_key
 from jaxtweaks.train.noise import noisy_labels
 
 

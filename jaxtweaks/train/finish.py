@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxtweaks.base.rng import member_seed, stream_key
 from jaxtweaks.config import trace
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.nn.network import LINEARITY
-from jaxtweaks.rng import member_seed, stream_key
 from jaxtweaks.train import evaluate, measure
 from jaxtweaks.train.applied import Applied, named, variables_of
 from jaxtweaks.train.data import DeviceData, first_ones, fold, images_in_use

@@ -13,11 +13,11 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from jaxtweaks.base.rng import member_seed, stream_key
 from jaxtweaks.config import trace
 from jaxtweaks.nn import tweak
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.dropout import is_off
-from jaxtweaks.rng import member_seed, stream_key
 from jaxtweaks.train import keep, measure, optimisers
 from jaxtweaks.train.applied import Applied, named, variables_of
 from jaxtweaks.train.augment import augment

@@ -9,12 +9,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
-from jaxtweaks import experiment
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.config.check import check_image, check_settings, check_training_size
 from jaxtweaks.config.settings import Model, Setting
-from jaxtweaks.errors import UserError
+from jaxtweaks.lab import experiment
 from jaxtweaks.nn import models
 
 

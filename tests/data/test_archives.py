@@ -14,9 +14,9 @@ from tiny_archives import (
     tar_gz,
 )
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import archives
 from jaxtweaks.data.catalogue import CATALOGUE
-from jaxtweaks.errors import UserError
 
 NAME = 'cifar-10-binary.tar.gz'
 FOLDER = 'cifar-10-batches-bin'

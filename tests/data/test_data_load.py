@@ -8,8 +8,8 @@ from tfds_folder import write_tfds_folder
 from tiny_archives import cifar10_files, known_for, random_part, tar_gz
 
 from jaxtweaks import data
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import settings
-from jaxtweaks.errors import UserError
 
 SMALL = settings.Data(train_size=60, validation_size=20)
 NO_WEB = dataclasses.replace(SMALL, download=False)

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import settings
 from jaxtweaks.data.dataset import Source, Split, checked, fingerprint
 from jaxtweaks.data.split import scaled_down, split
-from jaxtweaks.errors import UserError
 
 CONFIG = settings.Data(train_size=70, validation_size=20)
 

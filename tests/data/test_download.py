@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tiny_archives import cifar10_files, known_for, mnist_files, random_part, tar_gz
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache, download
 from jaxtweaks.data.catalogue import CATALOGUE, Archive
-from jaxtweaks.errors import UserError
 
 NAME = 'cifar-10-binary.tar.gz'
 

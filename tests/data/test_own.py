@@ -10,13 +10,13 @@ from PIL import Image
 from tfds_folder import write_tfds_folder
 
 from jaxtweaks import data
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import settings
 from jaxtweaks.data import own
 from jaxtweaks.data.image_folder import from_folder
 from jaxtweaks.data.load import from_tfds
 from jaxtweaks.data.own import from_arrays
-from jaxtweaks.errors import UserError
-from jaxtweaks.experiment import build
+from jaxtweaks.lab.experiment import build
 
 SMALL = settings.Data(train_size=6, validation_size=2)
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import standardiser
-from jaxtweaks.errors import UserError
 
 
 def random_images(n=5_000, shape=(4, 3, 2)):

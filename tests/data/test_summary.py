@@ -6,8 +6,8 @@ import pytest
 from jaxtweaks import data
 from jaxtweaks.config import settings
 from jaxtweaks.data.summary import summary, without_images
-from jaxtweaks.study.collect import collect
-from jaxtweaks.sweep import files
+from jaxtweaks.results.collect import collect
+from jaxtweaks.run import files
 
 
 @pytest.mark.parametrize('name', ['circles', 'digits'])

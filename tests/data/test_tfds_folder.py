@@ -13,9 +13,9 @@ from PIL import Image
 from tensorflow_datasets.proto import tf_example_pb2
 from tfds_folder import encode, example, features, write_shard, write_tfds_folder
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache, tfds_folder
 from jaxtweaks.data.catalogue import CATALOGUE
-from jaxtweaks.errors import UserError
 
 CIFAR10, MNIST = CATALOGUE['cifar10'], CATALOGUE['mnist']
 SHARD = 'cifar10-train.array_record-00000-of-00001'

@@ -9,7 +9,7 @@ import pytest
 from jax import lax
 
 from jaxtweaks.nn.conv import LOWERINGS, conv, lowering
-from jaxtweaks.sweep import native
+from jaxtweaks.run import native
 
 # Image size, kernel size, channels in and out, padding, stride.
 MANY_CHANNELS = ((7, 6), (3, 3), (9, 10), 'SAME', 1)

@@ -9,7 +9,7 @@ import pytest
 
 from jaxtweaks.nn import conv as conv_lib
 from jaxtweaks.nn.conv import conv, lowering
-from jaxtweaks.sweep import native
+from jaxtweaks.run import native
 
 
 @pytest.fixture(autouse=True)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tiny_training import Trained, data, differing, group_of, numbers, program, setting
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.check import check_precision
-from jaxtweaks.errors import UserError
 from jaxtweaks.nn.dropout import dropout
 from jaxtweaks.train import precision
 

@@ -20,8 +20,8 @@ from tiny_training import (
     setting,
 )
 
+from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config.settings import SCHEMES
-from jaxtweaks.rng import stream_key
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
 DATA = data()

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from tiny_training import Trained, data, differing, group_of, numbers, program, setting
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace, tweaks
+from jaxtweaks.config.expand import grid, product
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.errors import UserError
-from jaxtweaks.experiment import build, default_config
+from jaxtweaks.lab.experiment import build, default_config
 from jaxtweaks.nn import tweak as tweak_lib
-from jaxtweaks.sweep.expand import grid, product
-from jaxtweaks.sweep.plan import Run
+from jaxtweaks.run.plan import Run
 
 SEEDS = (0, 1)
 

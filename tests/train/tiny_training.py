@@ -7,8 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtweaks.config import settings, trace
-from jaxtweaks.sweep.compiled import GroupProgram, stack_runs
-from jaxtweaks.sweep.plan import Run
+from jaxtweaks.run.compiled import GroupProgram, stack_runs
+from jaxtweaks.run.plan import Run
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
 TRAIN, VALIDATION, TEST, CLASSES = 22, 13, 11, 3

@@ -1,0 +1,421 @@
+"""How each kind of claim is tested: from a claim and results to p values both ways.
+
+Every function gives `p_support` and `p_contradict` such that, under no effect, the chance that
+either is at most α is at most α. docs/statistics.md says why for each.
+"""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from jaxtweaks.base.words import amount, field_label, number
+from jaxtweaks.claims import claim_data, statistics
+from jaxtweaks.claims.claim import Claim
+from jaxtweaks.claims.statistics import Test
+from jaxtweaks.results.results import Results
+
+# Of a run 0 or 1: Student's t has no business there, and sign flips only where the two mirror
+# each other (`claims.check` sees to it).
+TWO_VALUED = ('diverged', 'stopped')
+_WHOLE_EPOCHS = ('stop_epoch',)
+
+# From numbers by seed, [A, ..., n], to p that it is so and p that the opposite is, both [...].
+Ways = Callable[[np.ndarray, Test], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """The test of one claim, before the other claims of the experiment are considered.
+
+    Attributes:
+      effect, low, high, what, n, dropped: as in `Verdict`.
+      p_support, p_contradict: p of the claim and of its opposite.
+      p_permutation: the smaller of the two by sign flips.
+      notes: what else to know.
+      measured: words and mean of each thing compared.
+      deciding: per-seed numbers [n], positive where the claim is so of exact results; None if
+        its kind is not for them.
+      rows, test, ways: the numbers by seed [A, n] that were tested, and how: `ways(rows, test)`
+        are the two p values. For samples that might have been, `rows` may be [A, ..., n].
+    """
+
+    effect: float
+    low: float
+    high: float
+    what: str
+    n: int
+    dropped: int
+    p_support: float
+    p_contradict: float
+    p_permutation: float
+    notes: tuple[str, ...] = ()
+    measured: tuple[tuple[str, float], ...] = ()
+    deciding: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    test: Test | None = None
+    ways: Ways | None = None
+
+
+def find(claim: Claim, results: Results, alpha: float = 0.05) -> Finding:
+    """Tests a claim that has passed `claims.check`."""
+    if claim.kind in ('greater', 'less', 'equivalent', 'different'):
+        return _difference(claim, results)
+    if claim.kind in ('increasing', 'decreasing'):
+        return _trend(claim, results, alpha)
+    if claim.kind in ('level', 'published'):
+        return _constant(claim, results)
+    others = {
+        'identical': _identical,
+        'optimum': _optimum,
+        'peak': _peak,
+        'sooner': _sooner,
+    }
+    return others[claim.kind](claim, results)
+
+
+def _identical(claim: Claim, results: Results) -> Finding:
+    """Every setting of a and of b has the same number, seed by seed, to the last bit."""
+    settings = [
+        k for side in (claim.a, claim.b) for k in claim_data.group(results, claim.where, side)
+    ]
+    values = claim_data.measured(claim, results)[settings]
+    rows, dropped, notes = claim_data.complete(values, settings, results)
+    apart = np.ptp(rows, axis=0)
+    sides = [claim_data.spoken(side, results) for side in (claim.a, claim.b)]
+    what = (
+        f'{claim_data.label(claim, results)}: largest difference of a seed between {sides[0]} and '
+        f'{sides[1]}'
+    )
+    return Finding(
+        effect=float(apart.max()) if apart.size else math.nan,
+        low=math.nan,
+        high=math.nan,
+        what=what,
+        n=len(apart),
+        dropped=dropped,
+        p_support=math.nan,
+        p_contradict=math.nan,
+        p_permutation=math.nan,
+        notes=tuple(notes),
+        deciding=np.where(apart == 0, 1.0, -1.0),
+    )
+
+
+def _difference(claim: Claim, results: Results) -> Finding:
+    rows, settings, sides = _arms(claim, results)
+    rows, dropped, notes = claim_data.complete(rows, settings, results)
+    d = rows[0] - rows[1]
+    test = _test(claim, rows)
+    what = _compared(claim, sides, results)
+    if claim.kind in ('equivalent', 'different'):
+        toward, ways = _room(d, claim.margin), _within(claim.margin)
+        if claim.kind == 'different':
+            toward, ways = -toward, _beyond(claim.margin)
+        found = _finding(d, toward, d[None], test, ways, what, dropped, notes)
+    else:
+        toward = (d if claim.kind == 'greater' else -d) - (claim.margin or 0.0)
+        found = _finding(d, toward, toward[None], test, _directional, what, dropped, notes)
+    return _with_means(found, sides, rows)
+
+
+def _constant(claim: Claim, results: Results) -> Finding:
+    """The mean of `a` (or of a minus b) beside a number."""
+    single = not claim.b
+    rows, settings, sides = _arms(claim, results)
+    rows, dropped, notes = claim_data.complete(rows, settings, results)
+    x = rows[0] if single else rows[0] - rows[1]
+    level = claim.level
+    if level is None:
+        (level,) = claim.published.values()
+    test = _test(claim, rows, 'single' if single else 'paired', abs(level))
+    what = _compared(claim, sides, results)
+    if claim.kind == 'published' or claim.direction == 'equal':
+        beyond = x - level
+        ways, toward = _within(claim.margin), _room(beyond, claim.margin)
+        found = _finding(x, toward, beyond[None], test, ways, what, dropped, notes)
+    else:
+        toward = x - level if claim.direction == 'above' else level - x
+        found = _finding(x, toward, toward[None], test, _directional, what, dropped, notes)
+    return _with_means(found, sides, rows)
+
+
+def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
+    """Least-squares slope of each seed's curve over the rank of x, and no step against it."""
+    xs, rows, dropped, notes = _curve(claim, results)
+    test = _test(claim, rows)
+    ranks = np.arange(len(xs)) - (len(xs) - 1) / 2
+    sign = 1.0 if claim.kind == 'increasing' else -1.0
+    changes = lambda rows: (len(xs) - 1) * np.tensordot(ranks, rows, 1) / (ranks @ ranks)
+    change, steps = changes(rows), sign * np.diff(rows, axis=0)
+
+    def ways(rows: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
+        support, opposite = _directional(sign * changes(rows)[None], test)
+        if len(xs) == 2:
+            return support, opposite
+        # Holm's first step over the steps; twice more for two ways to contradict.
+        steps = sign * np.diff(rows, axis=0)
+        against = np.min([test.greater(-step) for step in steps], axis=0)
+        reversal = np.minimum(1.0, 2 * len(steps) * against)
+        contradicted = np.minimum(1.0, 2 * np.minimum(opposite, reversal))
+        return np.where(reversal <= alpha, 1.0, support), contradicted
+
+    if len(rows[0]) > 1 and len(xs) > 2:
+        worst = int(np.argmin([test.greater(-step) for step in steps]))
+        if 2 * len(steps) * test.greater(-steps[worst]) <= alpha:
+            notes.append(
+                f'it goes the other way from {number(xs[worst])} to {number(xs[worst + 1])}'
+                f' (by {amount(claim.metric, steps[worst].mean())})'
+            )
+    field = field_label(claim.along, results.names)
+    what = (
+        f'{_subject(claim, results)}: fitted change from {field} {number(xs[0])} to'
+        f' {number(xs[-1])} (least squares over ranks)'
+    )
+    # Where nothing is left to chance, a step the other way is enough.
+    toward = np.where((steps < 0).any(axis=0), steps.min(axis=0), sign * change)
+    found = _finding(change, toward, rows, test, ways, what, dropped, notes)
+    ends = [f'{field} {number(x)}' for x in xs[[0, -1]]]
+    return _with_means(found, ends, rows[[0, -1]])
+
+
+def _optimum(claim: Claim, results: Results) -> Finding:
+    """Some setting in the range beats every setting outside it (intersection-union test)."""
+    xs, rows, dropped, notes = _curve(claim, results)
+    test = _test(claim, rows)
+    lower = claim_data.falls(claim)
+    better = -rows if lower else rows
+    low, high = claim.within
+    inside = (xs >= low) & (xs <= high)
+
+    def ways(better: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
+        return (
+            _one_beats_all(better[inside], better[~inside], test),
+            _one_beats_all(better[~inside], better[inside], test),
+        )
+
+    n = rows.shape[1]
+    location, ends = math.nan, (math.nan, math.nan)
+    if n:
+        location = float(xs[better.mean(axis=1).argmax()])
+    if n > 1:
+        drawn = xs[(better @ statistics.bootstrap_counts(n).T).argmax(axis=0)]
+        ends = tuple(float(x) for x in np.quantile(drawn, [0.025, 0.975], method='inverted_cdf'))
+        share = np.mean((drawn >= low) & (drawn <= high))
+        notes.append(
+            f'in {share:.0%} of resamples of the seeds the optimum lies within [{low:g}, {high:g}]'
+        )
+    field = field_label(claim.along, results.names)
+    what = f'{field} with the {"lowest" if lower else "highest"} {_subject(claim, results)}'
+    return _tested(location, ends, what, better, test, ways, dropped, notes)
+
+
+def _peak(claim: Claim, results: Results) -> Finding:
+    """Some setting between the ends beats both of them (intersection-union test)."""
+    xs, rows, dropped, notes = _curve(claim, results)
+    test = _test(claim, rows)
+    lower = claim_data.falls(claim)
+    better = -rows if lower else rows
+    ends, interior = better[[0, -1]], better[1:-1]
+
+    def ways(better: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
+        return (
+            _one_beats_all(better[1:-1], better[[0, -1]], test),
+            _one_beats_all(better[[0, -1]], better[1:-1], test),
+        )
+
+    n = rows.shape[1]
+    effect, interval, where = math.nan, (math.nan, math.nan), ''
+    if n:
+        top = int(interior.mean(axis=1).argmax())
+        d = interior[top] - ends[int(ends.mean(axis=1).argmax())]
+        effect = float(d.mean())
+        # The top is the best of several: its interval is widened for the choice.
+        interval = test.interval(d, 1 - 0.05 / len(interior))
+        where = f' (at {field_label(claim.along, results.names)} {number(xs[1 + top])})'
+    what = (
+        f'{_subject(claim, results)}: how much the {"lowest" if lower else "highest"} point between'
+        f' the ends{where} is {"below" if lower else "above"} the better end'
+    )
+    return _tested(effect, interval, what, better, test, ways, dropped, notes)
+
+
+def _sooner(claim: Claim, results: Results) -> Finding:
+    """Restricted mean epochs to a level (Royston and Parmar 2013): b's minus a's."""
+    settings = [claim_data.group(results, claim.where, side) for side in (claim.a, claim.b)]
+    both = [*settings[0], *settings[1]]
+    curve = np.asarray(results.curve(claim.metric), dtype=float)
+    sign = -1.0 if claim_data.falls(claim) else 1.0
+    risen = sign * np.where(np.isfinite(curve), curve, np.nan)
+    never = float(results.epochs[-1] + 1)
+    if claim.level is None:
+        # The worse of the best values of a seed's runs: every one of them reaches it.
+        reached = claim_data.best(risen, lower=False)
+        reached = np.where(results.diverged, np.nan, reached)
+        target = reached[both].min(axis=0)[None, :, None]
+        words = 'the best value that both reach'
+    else:
+        target = np.array(sign * claim.level)
+        words = f'{claim.level:g}'
+    hit = risen >= target
+    epochs = np.where(hit.any(axis=2), results.epochs[hit.argmax(axis=2)], never)
+    if claim.level is None:
+        epochs = np.where(np.isnan(target[:, :, 0]), np.nan, epochs)
+    missing = np.isnan(risen).all(axis=2) & ~results.diverged
+    epochs = np.where(missing, np.nan, epochs)
+    rows = np.stack([epochs[ks].mean(axis=0) for ks in settings])
+    rows, dropped, notes = claim_data.complete(rows, both, results)
+    counts = [int((epochs[ks] == never).sum()) for ks in settings]
+    if any(counts):
+        totals = [int(np.isfinite(epochs[ks]).sum()) for ks in settings]
+        notes.append(
+            f'censored: {counts[0]} of {totals[0]} runs of a and {counts[1]} of {totals[1]} of b'
+            f' never reach {words} and count as epoch {never:g}, a lower bound'
+        )
+    d = rows[1] - rows[0]
+    sides = [claim_data.spoken(side, results) for side in (claim.a, claim.b)]
+    what = (
+        f'{results.axis}s until {claim_data.label(claim, results)} reaches {words}:'
+        f' {sides[1]} minus {sides[0]}'
+    )
+    found = _finding(d, d, d[None], Test(grain=1.0), _directional, what, dropped, notes)
+    return _with_means(found, sides, rows)
+
+
+def _arms(claim: Claim, results: Results) -> tuple[np.ndarray, list[int], list[str]]:
+    """Seeds' values of `a` and, if there is one, `b`, [1 or 2, S]; settings used; each in words."""
+    values = claim_data.measured(claim, results)
+    sides = [claim.a, claim.b] if claim.b else [claim.a]
+    settings = [claim_data.group(results, claim.where, side) for side in sides]
+    rows = np.stack([values[ks].mean(axis=0) for ks in settings])
+    words = [claim_data.spoken(side, results) or 'all settings' for side in sides]
+    return rows, [k for ks in settings for k in ks], words
+
+
+def _compared(claim: Claim, sides: Sequence[str], results: Results) -> str:
+    """What the effect of a difference is, from the sides in words."""
+    return f'{claim_data.label(claim, results)}: {" minus ".join(sides)}'
+
+
+def _with_means(found: Finding, words: Sequence[str], rows: np.ndarray) -> Finding:
+    """The finding with the means of the rows, [A, n], by their words, [A]."""
+    if not rows.size:
+        return found
+    means = tuple((name, float(row.mean())) for name, row in zip(words, rows, strict=True))
+    return dataclasses.replace(found, measured=means)
+
+
+def _curve(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray, int, list[str]]:
+    """x ascending [X], the metric (of a, or of a minus b) at each [X, n]; dropped; notes."""
+    values = claim_data.measured(claim, results)
+    xs, rows, used = [], [], []
+    for x, a, b in claim_data.curve_points(claim, results):
+        xs.append(x)
+        rows.append(values[a].mean(axis=0) - (values[b].mean(axis=0) if b else 0.0))
+        used += [*a, *b]
+    kept, dropped, notes = claim_data.complete(np.stack(rows), used, results)
+    return np.array(xs), kept, dropped, notes
+
+
+def _test(claim: Claim, rows: np.ndarray, design: str = 'paired', scale: float = 0.0) -> Test:
+    design = 'permutation' if claim.metric in TWO_VALUED else design
+    grain = 1.0 if claim.metric in _WHOLE_EPOCHS else 0.0
+    return Test(design, grain, scale=max(scale, float(np.abs(rows).max(initial=0.0))))
+
+
+def _subject(claim: Claim, results: Results) -> str:
+    name = claim_data.label(claim, results)
+    if claim.b:
+        a, b = (claim_data.spoken(side, results) or 'all settings' for side in (claim.a, claim.b))
+        return f'{name} ({a} minus {b})'
+    return name
+
+
+def _directional(rows: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
+    """`Ways`: the mean of the one row is positive (the claim) or negative (its opposite)."""
+    (d,) = rows
+    p, positive = test.differs(d), d.mean(axis=-1) > 0
+    return np.where(positive, p, 1.0), np.where(positive, 1.0, p)
+
+
+def _within(margin: float) -> Ways:
+    """The mean of the one row is within ±margin (the claim) or beyond it (its opposite)."""
+    return lambda rows, test: (
+        statistics.tost_p(rows[0], margin, test),
+        statistics.outside_p(rows[0], margin, test),
+    )
+
+
+def _beyond(margin: float) -> Ways:
+    """The opposite of `_within`."""
+    within = _within(margin)
+    return lambda rows, test: within(rows, test)[::-1]
+
+
+def _room(d: np.ndarray, margin: float) -> np.ndarray:
+    """Distance of each seed's `d` [n] from the end of ±margin that is nearer to their mean."""
+    return margin - d if len(d) and d.mean() > 0 else margin + d
+
+
+def _one_beats_all(winners: np.ndarray, losers: np.ndarray, test: Test) -> np.ndarray:
+    """p that a row of `winners` [I, ..., n] has a higher mean than all of `losers` [J, ..., n].
+
+    An intersection-union test for each winner (Berger 1982, Technometrics 24:295), Bonferroni
+    over the winners, and twice that because the opposite is tested as well.
+    """
+    weakest = [np.max([test.greater(w - other) for other in losers], axis=0) for w in winners]
+    return np.minimum(1.0, 2 * len(winners) * np.min(weakest, axis=0))
+
+
+def _finding(
+    d: np.ndarray,
+    toward: np.ndarray,
+    rows: np.ndarray,
+    test: Test,
+    ways: Ways,
+    what: str,
+    dropped: int,
+    notes: list[str],
+) -> Finding:
+    """The finding of a claim on the mean of `d` [n]; `toward` is what decides exact results."""
+    effect = float(d.mean()) if len(d) else math.nan
+    found = _tested(effect, test.interval(d), what, rows, test, ways, dropped, notes, d[None])
+    return dataclasses.replace(found, deciding=toward)
+
+
+def _tested(
+    effect: float,
+    interval: tuple[float, float],
+    what: str,
+    rows: np.ndarray,
+    test: Test,
+    ways: Ways,
+    dropped: int,
+    notes: list[str],
+    compared: np.ndarray | None = None,
+) -> Finding:
+    """`compared`: the numbers [A, n] whose spread t rests on, if they are not `rows`."""
+    n = rows.shape[1]
+    if n < 2:
+        support = contradict = flips = math.nan
+    else:
+        support, contradict = map(float, ways(rows, test))
+        flips = float(min(ways(rows, Test('permutation'))))
+        compared = rows if compared is None else compared
+        if all(statistics.is_constant(row, test.scale) for row in compared):
+            notes = [*notes, 'the seeds do not differ, so the sign-flip p decides']
+    return Finding(
+        effect,
+        *interval,
+        what,
+        n,
+        dropped,
+        support,
+        contradict,
+        flips,
+        tuple(notes),
+        rows=rows,
+        test=test,
+        ways=ways,
+    )

@@ -1,0 +1,325 @@
+"""Claims: checked before a run, tested after it.
+
+`check` finds every mistake of a claim that can be found without results, so that it is found
+before training; `evaluate` gives the verdicts. What is tested how: docs/statistics.md.
+"""
+
+import dataclasses
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.claims import claim_data, claim_kinds, power, statistics
+from jaxtweaks.claims.claim import KINDS, Claim, Verdict
+from jaxtweaks.claims.claim_kinds import Finding
+from jaxtweaks.results.results import LABELS, Results, derived_metrics, without_runs
+
+__all__ = ['KINDS', 'Claim', 'Verdict', 'check', 'evaluate', 'seeds_needed']
+
+# Which read the goal at any epoch, the others only at='best_epoch'.
+_WITH_GOAL = ('optimum', 'peak', 'sooner')
+# Where the difference that matters is two-sided.
+_WITH_MARGIN = ('equivalent', 'different', 'published')
+_CURVE = ('increasing', 'decreasing', 'optimum', 'peak')
+
+# What each kind needs and what else it reads, besides sentence, source, metric, where, published.
+_NEEDS = {
+    'greater': ('a', 'b'),
+    'less': ('a', 'b'),
+    'equivalent': ('a', 'b', 'margin'),
+    'different': ('a', 'b', 'margin'),
+    'identical': ('a', 'b'),
+    'increasing': ('along',),
+    'decreasing': ('along',),
+    'optimum': ('along', 'within'),
+    'peak': ('along',),
+    'sooner': ('a', 'b'),
+    'level': ('level', 'direction'),
+    'published': ('margin',),
+}
+_READS = {
+    'greater': ('at', 'goal', 'margin'),
+    'less': ('at', 'goal', 'margin'),
+    'equivalent': ('at', 'goal'),
+    'different': ('at', 'goal'),
+    'identical': ('at',),
+    'increasing': ('at', 'goal', 'a', 'b'),
+    'decreasing': ('at', 'goal', 'a', 'b'),
+    'optimum': ('at', 'goal', 'a', 'b'),
+    'peak': ('at', 'goal', 'a', 'b'),
+    'sooner': ('goal', 'level'),
+    'level': ('at', 'goal', 'a', 'b', 'margin'),
+    'published': ('at', 'goal', 'a', 'b', 'level'),
+}
+_OPTIONS = ('at', 'a', 'b', 'along', 'within', 'goal', 'margin', 'level', 'direction')
+
+
+def check(
+    claims: Sequence[Claim],
+    settings: Sequence[dict[str, Any]],
+    *,
+    curves: Iterable[str] = tuple(LABELS),
+    finals: Iterable[str] = tuple(LABELS),
+    epochs: int | None = None,
+) -> None:
+    """Complains about the first claim that cannot be tested on these settings.
+
+    Args:
+      claims: the experiment's claims.
+      settings: for each setting of the sweep the values of the swept fields.
+      curves, finals: the metrics there will be by epoch and of the chosen parameters.
+      epochs: the number of epochs, if known.
+
+    Raises:
+      UserError: naming the claim, what is wrong, and what would be right.
+    """
+    sweep = without_runs(settings)
+    for claim in claims:
+        try:
+            _check_options(claim)
+            _check_metric(claim, tuple(curves), tuple(finals), epochs)
+            _check_conditions(claim, sweep)
+        except UserError as error:
+            raise UserError(f"claim '{claim.sentence}' ({claim.source}): {error}") from None
+
+
+def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> list[Verdict]:
+    """The verdict on every claim of an experiment.
+
+    Holm's adjustment runs over the p values that decide the claims given here, so give all
+    claims of the experiment at once.
+
+    Raises:
+      UserError: as `check`.
+    """
+    check(
+        claims,
+        results.settings,
+        curves=(*results.curves, *derived_metrics(results.curves)),
+        finals=(*results.finals, *derived_metrics(results.finals)),
+        epochs=len(results.epochs),
+    )
+    findings = [claim_kinds.find(claim, results, alpha) for claim in claims]
+    tested = [] if results.exact else [i for i, claim in enumerate(claims) if _is_tested(claim)]
+    deciding = [min(findings[i].p_support, findings[i].p_contradict) for i in tested]
+    adjusted = statistics.holm(np.array(deciding))
+    verdicts = [_exact(claim, found) for claim, found in zip(claims, findings, strict=True)]
+    for i, p, p_adjusted in zip(tested, deciding, adjusted, strict=True):
+        verdicts[i] = _verdict(
+            claims[i], findings[i], float(p), float(p_adjusted), alpha, len(tested)
+        )
+    return verdicts
+
+
+def _is_tested(claim: Claim) -> bool:
+    """Whether chance has a say in it."""
+    return claim.kind != 'identical'
+
+
+def _verdict(
+    claim: Claim, found: Finding, p: float, p_adjusted: float, alpha: float, claims: int
+) -> Verdict:
+    verdict = 'inconclusive'
+    if p_adjusted <= alpha:
+        verdict = 'supported' if found.p_support < found.p_contradict else 'contradicted'
+    enough = statistics.seeds_for_permutation(alpha)
+    notes = list(found.notes)
+    if found.n < 2:
+        notes.append(f'{found.n or "no"} seed is left: at least two are needed')
+    elif found.n < enough:
+        notes.append(
+            f'with {found.n} seeds no permutation test can reach {alpha:g}; {enough} would'
+        )
+    if verdict == 'inconclusive' and found.n >= 2:
+        if p <= alpha:
+            notes.append(f'p = {p:.2g} alone, but not among {claims} claims (Holm)')
+        notes += _settling(found, alpha / claims)
+    return dataclasses.replace(
+        _untested(claim, found, verdict, '; '.join(notes)),
+        low=found.low,
+        high=found.high,
+        p=p,
+        p_adjusted=p_adjusted,
+        p_permutation=found.p_permutation,
+        smallest_permutation_p=statistics.smallest_permutation_p(found.n),
+        seeds_for_permutation=enough,
+    )
+
+
+def _exact(claim: Claim, found: Finding) -> Verdict:
+    """The verdict where chance has no say: a claim is so, for every seed, or it is not."""
+    if found.deciding is None:
+        verdict, note = 'inconclusive', f"kind '{claim.kind}' is not for exact results"
+    elif not len(found.deciding):
+        verdict, note = 'inconclusive', 'no seed is left'
+    else:
+        verdict = 'supported' if (found.deciding > 0).all() else 'contradicted'
+        note = 'exact: nothing here is left to chance'
+    if not _is_tested(claim):  # else the notes are of tests
+        note = '; '.join([*found.notes, note])
+    return _untested(claim, found, verdict, note)
+
+
+def _untested(claim: Claim, found: Finding, verdict: str, note: str) -> Verdict:
+    """A verdict with what was measured, and nothing of intervals and tests."""
+    return Verdict(
+        claim=claim,
+        verdict=verdict,
+        effect=found.effect,
+        low=math.nan,
+        high=math.nan,
+        what=found.what,
+        n=found.n,
+        dropped=found.dropped,
+        p=math.nan,
+        p_adjusted=math.nan,
+        p_permutation=math.nan,
+        smallest_permutation_p=math.nan,
+        seeds_for_permutation=0,
+        measured=dict(found.measured),
+        published=dict(claim.published),
+        note=note,
+    )
+
+
+def seeds_needed(
+    claims: Sequence[Claim], results: Results, alpha: float = 0.05
+) -> list[power.Need | None]:
+    """How many seeds would settle each claim of an experiment; None where nothing is known.
+
+    Arguments as of `evaluate`; the claims have passed `check`. Each is held to α/m, which is what
+    Holm's adjustment of m claims asks of the smallest p value.
+    """
+    if results.exact:
+        return [None] * len(claims)
+    tested = sum(map(_is_tested, claims))
+    return [
+        power.need(claim_kinds.find(claim, results, alpha), alpha / tested)
+        if _is_tested(claim)
+        else None
+        for claim in claims
+    ]
+
+
+def _settling(found: Finding, alpha: float) -> list[str]:
+    needed = power.need(found, alpha)
+    if needed is None:
+        return []
+    if needed.seeds is None:
+        return [f'inconclusive: not even {power.MOST:,} seeds would settle it at the effect seen']
+    if needed.seeds <= found.n:
+        return []
+    return [f'inconclusive: about {needed.seeds} seeds would settle it at the effect seen']
+
+
+def _check_options(claim: Claim) -> None:
+    if claim.kind not in KINDS:
+        raise UserError(f"unknown kind '{claim.kind}'; {did_you_mean(claim.kind, KINDS)}")
+    defaults = {
+        field.name: field.default_factory()
+        if field.default is dataclasses.MISSING
+        else field.default
+        for field in dataclasses.fields(claim)
+        if field.name in _OPTIONS
+    }
+    given = [name for name, default in defaults.items() if getattr(claim, name) != default]
+    for name in _NEEDS[claim.kind]:
+        if name not in given:
+            raise UserError(f"kind '{claim.kind}' needs {name}")
+    for name in given:
+        read = _NEEDS[claim.kind] + _READS[claim.kind]
+        if name not in read:
+            raise UserError(f"kind '{claim.kind}' does not read {name}; it reads {_listed(read)}")
+    if claim.goal and claim.kind not in _WITH_GOAL and claim.at != 'best_epoch':
+        raise UserError(f"kind '{claim.kind}' reads goal only with at='best_epoch'; leave goal out")
+    equal = claim.kind in _WITH_MARGIN or claim.direction == 'equal'
+    if equal and (claim.margin is None or not claim.margin > 0):
+        raise UserError(f'margin must be a number > 0, not {claim.margin}')
+    if claim.kind == 'level' and not equal and claim.margin is not None:
+        raise UserError("margin goes with direction 'equal'; otherwise move the level")
+    if claim.kind == 'published' and claim.level is None and len(claim.published) != 1:
+        raise UserError('published must be one figure, or level must say which is tested')
+    for name, value in claim.published.items():
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise UserError(f"published['{name}'] is {value!r}; it must be a number")
+    if claim.within is not None and claim.within[0] > claim.within[1]:
+        raise UserError(f'within is {claim.within}; the lower end comes first')
+
+
+def _check_metric(
+    claim: Claim, curves: tuple[str, ...], finals: tuple[str, ...], epochs: int | None
+) -> None:
+    if claim.metric in claim_kinds.TWO_VALUED:
+        _check_two_valued(claim)
+    if isinstance(claim.at, str) and claim.at not in claim_data.MOMENTS:
+        raise UserError(f"at is '{claim.at}'; {did_you_mean(claim.at, claim_data.MOMENTS)}")
+    if isinstance(claim.at, int) and not 1 <= claim.at <= (epochs or claim.at):
+        raise UserError(f'at is {claim.at}; the epochs are 1 to {epochs or "the last"}')
+    by_epoch = claim.kind == 'sooner' or claim.at != 'final'
+    if claim.metric == 'diverged' and not by_epoch:
+        return
+    known = curves if by_epoch else (*finals, 'diverged')
+    if claim.metric not in known:
+        which = 'metric by epoch' if by_epoch else 'final metric'
+        raise UserError(f"no {which} '{claim.metric}'; {did_you_mean(claim.metric, known)}")
+    if claim.at == 'best_epoch' and _is_of_test(claim.metric):
+        raise UserError(
+            "at 'best_epoch' would choose on the test set; 'chosen_epoch' is chosen on validation"
+        )
+    if claim.kind in ('optimum', 'peak', 'sooner') or claim.at == 'best_epoch':
+        claim_data.falls(claim)
+
+
+def _check_two_valued(claim: Claim) -> None:
+    """Sign flips compare a share of runs with another, or with one half, and with nothing else."""
+    if claim.margin:
+        raise UserError(
+            f"'{claim.metric}' is 0 or 1 of a run, for which there is no test within or beyond a"
+            " margin; compare two shares with 'greater' or 'less' and no margin"
+        )
+    half = 0.0 if claim.b else 0.5
+    if claim.kind == 'level' and claim.level != half:
+        raise UserError(
+            f"'{claim.metric}' is 0 or 1 of a run, which is tested against {half:g} only, not"
+            f' {claim.level}; give level={half:g}, or compare with another setting'
+        )
+
+
+def _is_of_test(metric: str) -> bool:
+    """Whether the test set is in it, also by way of '1-…' and 'log_…' (`Results.curve`)."""
+    return metric.removeprefix('1-').removeprefix('log_').startswith('test')
+
+
+def _check_conditions(claim: Claim, sweep: Results) -> None:
+    names = [*claim.where, *claim.a, *claim.b, *([claim.along] if claim.along else [])]
+    for name in names:
+        claim_data.known_field(name, sweep.swept)
+    ours = claim_data.group(sweep, claim.where, claim.a)
+    if claim.b:
+        theirs = claim_data.group(sweep, claim.where, claim.b)
+        shared = set(ours) & set(theirs)
+        if shared:
+            words = claim_data.in_words(sweep.settings[min(shared)])
+            raise UserError(f'a and b both select the setting {words}; they must not overlap')
+    if claim.kind not in _CURVE:
+        return
+    xs = [x for x, _, _ in claim_data.curve_points(claim, sweep)]
+    least = 3 if claim.kind == 'peak' else 2
+    if len(xs) < least:
+        raise UserError(f"along '{claim.along}' has {len(xs)} values here; it needs {least}")
+    if claim.kind == 'optimum':
+        low, high = claim.within
+        inside = [x for x in xs if low <= x <= high]
+        if not inside or len(inside) == len(xs):
+            values = ', '.join(f'{x:g}' for x in xs)
+            where = 'no value' if not inside else 'every value'
+            raise UserError(
+                f"within [{low:g}, {high:g}] lies {where} of '{claim.along}' ({values})"
+            )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ', '.join(sorted(dict.fromkeys(names)))

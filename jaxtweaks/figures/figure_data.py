@@ -1,0 +1,115 @@
+"""The numbers behind a figure: which runs belong together, their mean and its interval."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.results.results import Results
+
+CONFIDENCE = 0.95
+
+
+def mean_interval(values: np.ndarray, axis: int = -1) -> tuple[np.ndarray, np.ndarray]:
+    """The mean over seeds and the half width of its 95% Student-t interval.
+
+    Args:
+      values: measurements of n seeds along `axis`; one that is not finite makes both NaN.
+      axis: the axis of the seeds.
+
+    Returns:
+      mean and half width, without `axis`; the half width is NaN for fewer than 2 seeds.
+    """
+    values = np.asarray(values, float)
+    n = values.shape[axis]
+    empty = np.full(np.delete(values.shape, axis), np.nan)
+    if n == 0:
+        return empty, empty
+    with np.errstate(invalid='ignore', over='ignore'):
+        mean = values.mean(axis)
+        if n == 1:
+            return mean, empty
+        error = values.std(axis, ddof=1) / np.sqrt(n)
+    return mean, stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * error
+
+
+@dataclasses.dataclass(frozen=True)
+class Seeds:
+    """The runs of one setting of one metric, split by what became of them.
+
+    Attributes:
+      whole: values of the runs that did not diverge and have a value, [n] or [n, E].
+      broken: values of the diverged runs (NaN from some epoch on), [d] or [d, E].
+      missing: how many runs have no value and are not known to have diverged.
+    """
+
+    whole: np.ndarray
+    broken: np.ndarray
+    missing: int
+
+    @property
+    def total(self) -> int:
+        return len(self.whole) + len(self.broken) + self.missing
+
+    def tally(self) -> str:
+        """What the mean leaves out, in words; '' when it leaves out nothing."""
+        parts = [f'{len(self.broken)} of {self.total} diverged'] if len(self.broken) else []
+        parts += [f'{self.missing} of {self.total} missing'] if self.missing else []
+        return ', '.join(parts)
+
+
+def seeds_of(results: Results, values: np.ndarray, setting: int) -> Seeds:
+    """The runs of a setting. `values`: a metric of all runs, [K, S] or [K, S, E]."""
+    diverged = results.diverged[setting]
+    rows = values[setting]
+    finite = np.isfinite(rows) if rows.ndim == 1 else np.isfinite(rows).any(-1)
+    return Seeds(
+        whole=rows[~diverged & finite],
+        broken=rows[diverged],
+        missing=int((~diverged & ~finite).sum()),
+    )
+
+
+def ordered(values: list[Any]) -> list[Any]:
+    """The distinct values: numbers by size, anything else in the order of the sweep."""
+    distinct = list(dict.fromkeys(values))
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in distinct)
+    return sorted(distinct) if numbers else distinct
+
+
+def column(results: Results, name: str) -> list[Any]:
+    """The values of a swept field, [K]; of '' one and the same value for every setting."""
+    if not name:
+        return [''] * len(results.settings)
+    return [tuple(v) if isinstance(v, list) else v for v in results.values(name)]
+
+
+def arrange(
+    results: Results, fields: tuple[str, ...], where: dict[str, Any], title: str
+) -> dict[tuple[Any, ...], int]:
+    """One setting for each combination of values of `fields` ('' for none), by those values.
+
+    Raises:
+      UserError: no setting has the values in `where`, or two settings that differ elsewhere
+        have the same values of `fields`: their mean would mix what the sweep keeps apart.
+    """
+    chosen = results.select(where)
+    if not chosen:
+        raise UserError(f"figure '{title}': {results.unmet(where)}")
+    columns = [column(results, name) for name in fields]
+    found: dict[tuple[Any, ...], int] = {}
+    for k in chosen:
+        key = tuple(values[k] for values in columns)
+        if key in found:
+            other = results.settings[found[key]]
+            differ = [
+                name for name in results.swept if other.get(name) != results.settings[k].get(name)
+            ]
+            raise UserError(
+                f"figure '{title}': settings that differ in {', '.join(differ) or 'nothing'} "
+                'would be drawn as one; give that field to hue or panels, or choose with where'
+            )
+        found[key] = k
+    return found

@@ -1,0 +1,336 @@
+"""Figures with a metric on the y axis: by epoch, against another one, against a swept field."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Sheet
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+from matplotlib.transforms import ScaledTranslation
+
+from jaxtweaks.base.words import field_label, named, value_label
+from jaxtweaks.figures import figure_axes, figure_style
+from jaxtweaks.figures.figure_data import Seeds, arrange, mean_interval, ordered, seeds_of
+from jaxtweaks.figures.figure_page import Page
+from jaxtweaks.figures.figure_spec import Figure, fields_of
+from jaxtweaks.figures.figure_style import INK, MUTED, is_number
+from jaxtweaks.results.results import Results
+from jaxtweaks.results.results import label as metric_label
+
+
+@dataclasses.dataclass(frozen=True)
+class Panel:
+    """What one panel shows.
+
+    Attributes:
+      axes: where it is drawn.
+      figure, results, metric: what is drawn.
+      settings: the setting for each pair of hue and x ('' for none).
+      looks: hue to colour, line and marker.
+      inches: the length of the x axis, about.
+    """
+
+    axes: Axes
+    figure: Figure
+    results: Results
+    metric: str
+    settings: dict[tuple[Any, ...], int]
+    looks: dict[Any, dict[str, Any]]
+    inches: float
+
+
+_PANEL = (3.7, 2.9)
+_ALONE = (5.2, 3.5)
+_CROSS_ROW = 0.055  # of the height of the axes, for the diverged runs of one hue
+
+
+def draw_curves(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
+    """Metrics by epoch: mean over seeds, band, and the runs the mean leaves out."""
+    return _draw(figure, results, finish, _curves_panel)
+
+
+def draw_paths(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
+    """Metrics against another one: the mean over seeds at each epoch, and where it ends."""
+    return _draw(figure, results, finish, _paths_panel)
+
+
+def draw_effect(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
+    """Final metrics against a swept field: mean, error bar, a dot for each seed."""
+    return _draw(figure, results, finish, _effect_panel)
+
+
+def _draw(
+    figure: Figure, results: Results, finish: Callable[..., Sheet], paint: Callable[[Panel], None]
+) -> Sheet:
+    cells = arrange(results, fields_of(figure), figure.where, figure.name)
+    if figure.log_y and not _any_positive(figure, results, list(cells.values())):
+        figure = dataclasses.replace(figure, log_y=False)  # nothing has a place on such an axis
+    panels = ordered([key[0] for key in cells])
+    hues = ordered([key[1] for key in cells])
+    looks = dict(zip(hues, figure_style.styles(hues), strict=True))
+    metrics = figure.metrics
+    many = len(panels) * len(metrics)
+    page = Page(
+        many,
+        _ALONE if many == 1 else _PANEL,
+        columns=len(metrics) if len(panels) > 1 and len(metrics) > 1 else 0,
+    )
+    for i, panel in enumerate(panels):
+        inside = {key[1:]: k for key, k in cells.items() if key[0] == panel}
+        for j, metric in enumerate(metrics):
+            axes = page.axes[i * len(metrics) + j]
+            figure_axes.set_metric(axes, metric, figure.log_y)
+            paint(Panel(axes, figure, results, metric, inside, looks, page.panel_size[0] - 0.9))
+            if figure.panels:
+                axes.set_title(named(figure.panels, panel, figure.names), loc='left')
+    for j, metric in enumerate(metrics):
+        lowest = _lowest(figure, results, metric, list(cells.values()))
+        figure_axes.set_limits(page.axes[j :: len(metrics)], metric, figure.log_y, lowest)
+    if figure.kind == 'effect' and results.diverged[list(cells.values())].any():
+        for axes in page.axes:
+            figure_axes.make_room(axes, 0.04 + _CROSS_ROW * len(hues), figure.log_y)
+    handles = _handles(figure, results, cells, looks) if figure.hue else []
+    handles += _extra_handles(figure, results, list(cells.values()))
+    return finish(page, handles, field_label(figure.hue, figure.names) if figure.hue else '')
+
+
+def _any_positive(figure: Figure, results: Results, settings: Sequence[int]) -> bool:
+    """Whether each metric of the figure has a value above 0."""
+    return all(
+        (_measured(figure, results, metric)[settings] > 0).any() for metric in figure.metrics
+    )
+
+
+def _lowest(figure: Figure, results: Results, metric: str, settings: Sequence[int]) -> float:
+    """The lowest value of the metric in the figure; ∞ if there is none."""
+    values = _measured(figure, results, metric)[settings]
+    return float(values[np.isfinite(values)].min(initial=np.inf))
+
+
+def _measured(figure: Figure, results: Results, metric: str) -> np.ndarray:
+    return results.final(metric) if figure.kind == 'effect' else results.curve(metric)
+
+
+def _curves_panel(panel: Panel) -> None:
+    axes, figure, results = panel.axes, panel.figure, panel.results
+    epochs = results.epochs
+    values = results.curve(panel.metric)
+    reached = epochs[: _last_epoch(figure, results) + 1]
+    every = max(1, len(reached) // 10)
+    for i, (hue, look) in enumerate(panel.looks.items()):
+        if (hue, '') not in panel.settings:
+            continue
+        seeds = seeds_of(results, values, panel.settings[hue, ''])
+        mean, half = mean_interval(seeds.whole, axis=0)
+        label = _label(figure, hue)
+        # Where some of the runs have ended, the mean of the rest would mislead: it ends too.
+        if np.isfinite(mean).any():
+            axes.plot(epochs, mean, label=label, markevery=(i % every, every), **look)
+        if np.isfinite(half).any():
+            axes.fill_between(
+                epochs,
+                _lower(figure, mean, half),
+                mean + half,
+                color=look['color'],
+                alpha=0.16,
+                linewidth=0,
+            )
+        ended = [run for run in seeds.whole if (np.isfinite(run) & ~np.isfinite(mean)).any()]
+        for run in [*ended, *seeds.broken]:
+            axes.plot(epochs, run, color=look['color'], linewidth=0.7, alpha=0.8)
+        for run in seeds.broken:
+            known = np.flatnonzero(np.isfinite(run))
+            if known.size:
+                end = known[-1]
+                axes.plot(epochs[end], run[end], **_cross(look['color']))
+    for j, (place, _) in enumerate(figure.marks):
+        axes.axvline(_epoch_of(place, results), **_vertical(j))
+    figure_axes.set_epochs(axes, reached, results.axis)
+    _published(panel, None)
+
+
+def _last_epoch(figure: Figure, results: Results) -> int:
+    """The last epoch, from 0, in which a run of the figure has a value; settings may train less."""
+    shown = results.select(figure.where)
+    known = [np.isfinite(results.curve(metric)[shown]).any((0, 1)) for metric in figure.metrics]
+    return int(np.flatnonzero(np.any(known, axis=0)).max(initial=0))
+
+
+def _epoch_of(place: Any, results: Results) -> float:
+    """Where a mark stands: at an epoch, or where the settings it names stop on average."""
+    if not isinstance(place, Mapping):
+        return place
+    stops = results.final('stop_epoch')[results.select(place)]
+    stops = stops[np.isfinite(stops)]
+    return float(stops.mean()) if stops.size else np.nan
+
+
+def _paths_panel(panel: Panel) -> None:
+    axes, figure, results = panel.axes, panel.figure, panel.results
+    for hue, look in panel.looks.items():
+        if (hue, '') not in panel.settings:
+            continue
+        setting = panel.settings[hue, '']
+        x, y = (
+            mean_interval(seeds_of(results, results.curve(name), setting).whole, axis=0)[0]
+            for name in (figure.x, panel.metric)
+        )
+        known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+        if known.size:
+            axes.plot(x[known], y[known], markevery=[-1], **look)
+    axes.set_xlabel(metric_label(figure.x))
+
+
+def _effect_panel(panel: Panel) -> None:
+    axes, figure, settings = panel.axes, panel.figure, panel.settings
+    values = panel.results.final(panel.metric)
+    xs = [x for _, x in settings]
+    known = [item[0] for item in figure.published if len(item) == 3 and is_number(item[0])]
+    on_axis = [*xs, *known] if all(is_number(x) for x in xs) else xs
+    scale = figure_axes.scale(figure.x, on_axis, figure.log_x, figure.names, panel.inches)
+    widest = (0.06, 0.3) if scale.numeric else (0.14, 0.7)
+    dodge = min(widest[0], widest[1] / len(panel.looks)) * scale.gap
+    for i, (hue, look) in enumerate(panel.looks.items()):
+        shift = dodge * (i - (len(panel.looks) - 1) / 2)
+        places, means, lows, highs = [], [], [], []
+        for x in ordered([x for h, x in settings if h == hue]):
+            seeds = seeds_of(panel.results, values, settings[hue, x])
+            place = scale.position[x] + shift
+            mean, half = mean_interval(seeds.whole)
+            places.append(place)
+            means.append(float(mean))
+            lows.append(float(mean - _lower(figure, mean, half)))
+            highs.append(float(half))
+            _dots(axes, place, seeds, look, i)
+        line = look if scale.numeric else {**look, 'linestyle': 'none'}
+        axes.errorbar(
+            places, means, yerr=(lows, highs), label=_label(figure, hue), capsize=3, elinewidth=1.3,
+            zorder=3, **line,
+        )  # fmt: skip
+    figure_axes.set_scale(axes, scale)
+    axes.set_xlabel(field_label(figure.x, figure.names))
+    _published(panel, scale)
+
+
+def _lower(figure: Figure, mean: np.ndarray, half: np.ndarray) -> np.ndarray:
+    """The lower end of an interval, on a logarithmic axis kept above 0."""
+    lower = mean - half
+    if not figure.log_y:
+        return lower
+    # A mean that is not positive itself has no place on the axis, and no bar.
+    return np.where(lower <= 0, np.minimum(mean / 10, mean), lower)
+
+
+def _dots(axes: Axes, place: float, seeds: Seeds, look: dict[str, Any], row: int) -> None:
+    """Every seed as a faint dot beside the bar; a diverged one, without a value, as a × below."""
+    beside = axes.transData + ScaledTranslation(5.5 / 72, 0, axes.get_figure().dpi_scale_trans)
+    axes.plot(
+        [place] * len(seeds.whole),
+        seeds.whole,
+        linestyle='none',
+        marker='o',
+        markersize=3,
+        markeredgewidth=0,
+        color=look['color'],
+        alpha=0.45,
+        transform=beside,
+    )
+    # What is not in data coordinates alone does not count for the limits by itself.
+    whole = seeds.whole[np.isfinite(seeds.whole)]
+    axes.update_datalim([(place, value) for value in whole], updatex=False)
+    if len(seeds.broken):
+        bottom = axes.get_xaxis_transform()
+        axes.plot([place], [0.03 + _CROSS_ROW * row], transform=bottom, **_cross(look['color']))
+
+
+def _published(panel: Panel, scale: figure_axes.Scale | None) -> None:
+    if panel.metric != panel.figure.metrics[0]:
+        return
+    axes = panel.axes
+    for item in panel.figure.published:
+        j = _source(panel.figure, item)
+        if len(item) == 2:
+            axes.axhline(item[0], **_line_mark(j))
+        elif scale is not None and item[0] in scale.position:
+            axes.plot([scale.position[item[0]]], [item[1]], **_point_mark(j))
+
+
+def _handles(
+    figure: Figure, results: Results, cells: dict[tuple[Any, ...], int], looks: dict[Any, Any]
+) -> list[Line2D]:
+    """An entry for each hue, with what its mean leaves out if it is about one setting."""
+    handles = []
+    for hue, look in looks.items():
+        settings = [k for key, k in cells.items() if key[1] == hue]
+        label = _label(figure, hue)
+        lost = int(results.diverged[settings].sum())
+        if lost:
+            label += f'\n({lost} of {len(settings) * len(results.seeds)} diverged)'
+        handles.append(Line2D([], [], label=label, **look))
+    return handles
+
+
+def _extra_handles(figure: Figure, results: Results, settings: Sequence[int]) -> list[Line2D]:
+    handles = []
+    if results.diverged[list(settings)].any():
+        handles.append(Line2D([], [], label='a run that diverged', **_cross(MUTED)))
+    if figure.kind == 'curves':
+        handles += [
+            Line2D([], [], label=label, **_vertical(j)) for j, (_, label) in enumerate(figure.marks)
+        ]
+    by_source = {_source(figure, item): item for item in figure.published}
+    for j, item in by_source.items():
+        mark = _line_mark(j) if len(item) == 2 else _point_mark(j)
+        words = f'published: {item[-1]}' if item[-1] not in ('', 'published') else 'published'
+        handles.append(Line2D([], [], label=words, **mark))
+    return handles
+
+
+def _source(figure: Figure, item: tuple[Any, ...]) -> int:
+    """Which look a published value has: one for each label and kind of mark."""
+    kinds = dict.fromkeys((len(other), other[-1]) for other in figure.published)
+    return list(kinds).index((len(item), item[-1]))
+
+
+def _label(figure: Figure, hue: Any) -> str:
+    return value_label(figure.hue, hue, figure.names) if figure.hue else 'mean over seeds'
+
+
+# A × on its own line would not be seen.
+_HALO = (withStroke(linewidth=4, foreground='white'),)
+
+
+def _cross(color: str) -> dict[str, Any]:
+    return {
+        'color': color,
+        'marker': 'x',
+        'markersize': 7,
+        'markeredgewidth': 1.8,
+        'path_effects': _HALO,
+        'linestyle': 'none',
+        'zorder': 5,
+        'clip_on': False,
+    }
+
+
+def _vertical(j: int) -> dict[str, Any]:
+    return {'color': MUTED, 'linewidth': 1.1, 'linestyle': figure_style.PUBLISHED_LINES[j % 3]}
+
+
+def _line_mark(j: int) -> dict[str, Any]:
+    return {'color': INK, 'linewidth': 1.3, 'linestyle': figure_style.PUBLISHED_LINES[j % 3]}
+
+
+def _point_mark(j: int) -> dict[str, Any]:
+    return {
+        'color': INK,
+        'marker': figure_style.PUBLISHED_MARKERS[j % 4],
+        'markerfacecolor': 'white',
+        'markersize': 10,
+        'markeredgewidth': 1.3,
+        'linestyle': 'none',
+        'zorder': 4,
+    }

@@ -1,0 +1,134 @@
+"""What an experiment found, as an object to look at: arrays, tables, verdicts and figures."""
+
+import dataclasses
+import html
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from matplotlib.figure import Figure as Sheet
+from rich.console import Console
+
+from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.words import count
+from jaxtweaks.claims.claim import Verdict
+from jaxtweaks.config.build import from_dict
+from jaxtweaks.figures import figures
+from jaxtweaks.lab.experiment import Experiment
+from jaxtweaks.report import tables
+from jaxtweaks.report.table import Table
+from jaxtweaks.report.verdict_words import verdict_lines
+from jaxtweaks.results.choice import Choice, tells_of_test
+from jaxtweaks.results.labelled import Labelled, labelled
+from jaxtweaks.results.results import Results
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Answer:
+    """What an experiment found.
+
+    Attributes:
+      experiment: what was asked.
+      measured: the measurements on named axes, as they were taken.
+      results: the same after the experiment's derivations.
+      verdicts: one for each claim.
+      choice: what a search chose; None if there was no search, or all runs diverged.
+      table: a row for each setting.
+      sheets: the tables of a study's own.
+      rows: 'runs', one row a run; 'epochs' (or what else the curves run over), one row a run and
+        epoch; 'derived', if there are derivations. As they are in the Parquet files.
+      folder: the work folder.
+    """
+
+    experiment: Experiment
+    measured: Results
+    results: Results
+    verdicts: list[Verdict]
+    choice: Choice | None
+    table: Table
+    sheets: list[Table]
+    rows: dict[str, pa.Table]
+    folder: Path
+
+    @property
+    def report(self) -> Path:
+        """The page that says it all."""
+        return self.folder / 'report.html'
+
+    @property
+    def metrics(self) -> dict[str, tuple[str, ...]]:
+        """The names that `answer[…]` ('final') and `curve` take, beside gaps and complements."""
+        return {'final': tuple(self.results.finals), 'curve': tuple(self.results.curves)}
+
+    @property
+    def tables(self) -> list[Table]:
+        """All but the verdicts: the study's own, what was chosen, and each setting's."""
+        asked, chosen = self.experiment, []
+        if self.choice:
+            told = tells_of_test(asked.table, asked.figures, asked.claims)
+            chosen = [self.choice.table(self.results, told)]
+        return [*self.sheets, *chosen, self.table]
+
+    @property
+    def verdict_table(self) -> Table:
+        """A row for each claim."""
+        return tables.verdict_table([verdict.to_dict() for verdict in self.verdicts])
+
+    def __getitem__(self, metric: str) -> Labelled:
+        """A final metric on the axes (swept fields, seed). Raises UserError if there is none."""
+        return labelled(metric, self.results.final(metric), self.results, curve=False)
+
+    def curve(self, metric: str) -> Labelled:
+        """A metric on the axes (swept fields, seed, epoch). Raises UserError if there is none.
+
+        NaN where a run has no value: from the epoch on in which it diverged, or after it stopped.
+        """
+        return labelled(metric, self.results.curve(metric), self.results, curve=True)
+
+    def plot(self, name: str = '', /, **figure: Any) -> Sheet:
+        """One of the experiment's figures by its name, or one that is described here.
+
+            answer.plot('accuracy')
+            answer.plot(kind='effect', metrics=('test_loss',), x='optim.learning_rate')
+
+        Args:
+          name: of a figure in the config; '' for a figure of one's own.
+          figure: the fields of `study.figure_spec.Figure`; given with a name, they replace those of
+            the figure in the config.
+
+        Raises:
+          UserError: there is no such figure, or the results do not have what it asks for.
+        """
+        known = {one.name: one for one in self.experiment.figures}
+        if name and name not in known:
+            raise UserError(f"no figure '{name}'; {did_you_mean(name, known)}")
+        given: dict[str, Any] = {'name': 'own', 'title': '', 'names': self.results.names}
+        if name:
+            given = {f.name: getattr(known[name], f.name) for f in dataclasses.fields(known[name])}
+        return figures.draw(from_dict(figures.Figure, given | figure, 'plot'), self.results)
+
+    def show(self, console: Console) -> None:
+        """Prints the table, the verdicts, and where the report is."""
+        for table in self.tables:
+            console.print(table.to_rich(console.width))
+        lines = verdict_lines([verdict.to_dict() for verdict in self.verdicts])
+        # A terminal is better wrapped between words; a log has lines as long as they are.
+        console.print(lines, soft_wrap=not console.is_terminal)
+        console.print(f'report: {self.report}', highlight=False, markup=False, soft_wrap=True)
+
+    def __repr__(self) -> str:
+        asked = self.experiment
+        settings, seeds = len(self.results.settings), len(self.results.seeds)
+        tally = ', '.join(f'{v.verdict}: {v.claim.sentence}' for v in self.verdicts)
+        swept = f'{count(settings, "setting")} × {count(seeds, "seed")}'
+        return (
+            f'Answer({asked.name}:{asked.size}, {swept}, data: '
+            f'{self.results.data_label}{"; " if tally else ""}{tally})'
+        )
+
+    def _repr_html_(self) -> str:
+        asked = self.experiment
+        parts = [f'<p><b>{html.escape(asked.question or asked.name)}</b></p>']
+        parts += [table.to_html() for table in self.tables]
+        parts += [self.verdict_table.to_html()] if self.verdicts else []
+        return ''.join(parts)

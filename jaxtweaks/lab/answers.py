@@ -1,0 +1,214 @@
+"""The answer of an experiment: rows, verdicts, figures, tables and the report."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxtweaks.base import atomic, provenance
+from jaxtweaks.base.words import together, tweaks_of
+from jaxtweaks.claims import claims
+from jaxtweaks.config.build import to_dict
+from jaxtweaks.data import Dataset
+from jaxtweaks.data.summary import summary
+from jaxtweaks.figures import figures
+from jaxtweaks.lab.answer import Answer
+from jaxtweaks.lab.experiment import Experiment
+from jaxtweaks.report import export, report, report_markdown, tables
+from jaxtweaks.report.contents import Contents, Drawn
+from jaxtweaks.report.table import latex_document
+from jaxtweaks.results import derive
+from jaxtweaks.results.choice import Choice, choose
+from jaxtweaks.results.collect import collect
+from jaxtweaks.results.results import Results
+from jaxtweaks.run import search
+from jaxtweaks.run.method import Method
+from jaxtweaks.run.workdir import Workdir
+from jaxtweaks.studies.study import Sheet
+
+_KINDS = ('png', 'svg')  # of files of a figure that there always are
+
+
+def gather(
+    experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Dataset, folder: Path
+) -> Answer:
+    """Puts together what was found, and tests the claims; writes nothing.
+
+    Args:
+      experiment: what was asked.
+      found: the results of all groups.
+      dataset: the data that was used; its images may be left out, see `data.summary`.
+      folder: the work folder.
+    """
+    runs = experiment.runs
+    measured = measure(experiment, found, dataset)
+    rows = {}
+    if axis := measured.axis:
+        rows[f'{axis}s'] = export.epoch_rows(runs, measured.curves, axis)
+    rows['runs'] = export.run_rows(
+        runs, measured.finals, measured.chosen_epoch, measured.diverged_at
+    )
+    results = derive.derived(measured, experiment)
+    if experiment.derive:
+        rows['derived'] = export.setting_rows(results.settings, results.seeds, results.finals)
+    return Answer(
+        experiment,
+        measured,
+        results,
+        claims.evaluate(experiment.claims, results),
+        choice_of(experiment, measured) if experiment.search.rounds else None,
+        tables.settings_table(results, _listed(experiment), names=dict(experiment.names)),
+        [tables.from_sheet(sheet) for sheet in _sheets(experiment)],
+        rows,
+        folder,
+    )
+
+
+def write(
+    experiment: Experiment,
+    workdir: Workdir,
+    found: Sequence[dict[str, Any]],
+    method: Method,
+    exports: Collection[str] = (),
+) -> Answer:
+    """Tests the claims, draws the figures, and writes everything into the work folder.
+
+    Args:
+      experiment: what was asked.
+      workdir: with its manifest.
+      found: the results of all groups.
+      method: how they came about, with the data that was used.
+      exports: what else to write, some of `export.KINDS`.
+    """
+    answer = gather(experiment, found, method.dataset, workdir.path)
+    workdir.save_summary(summary(method.dataset))
+    for name, rows in answer.rows.items():
+        export.write_parquet(workdir.path / f'{name}.parquet', rows)
+        if 'csv' in exports:
+            export.write_csv(workdir.path / f'{name}.csv', rows)
+    measured = answer.measured
+    if 'tensorboard' in exports:
+        export.write_tensorboard(workdir.path / 'tensorboard', experiment.runs, measured.curves)
+    described = [verdict.to_dict() for verdict in answer.verdicts]
+    shown = answer.tables
+    if 'latex' in exports:
+        written = latex_document((*shown, answer.verdict_table))
+        atomic.write(workdir.path / 'tables.tex', written.encode())
+    kinds = (*_KINDS, 'pdf') if 'pdf' in exports else _KINDS
+    drawn = _draw(experiment, answer.results, workdir.figures, kinds)
+    contents = Contents(measured, described, drawn, shown, _meta(experiment, workdir, found))
+    atomic.write(workdir.path / 'report.md', report_markdown.render(contents).encode())
+    metrics = _listed(experiment) if experiment.search.rounds else None
+    report.write(answer.report, contents, metrics)
+    # Last: a collection takes an experiment for finished by it.
+    fields = [*measured.swept, *answer.results.swept]
+    workdir.write_json('claims.json', _record(experiment, measured, fields, described))
+    return answer
+
+
+def files(experiment: Experiment) -> list[str]:
+    """What `write` leaves behind in any case, by its place in the work folder."""
+    figures = [f'figures/{figure.name}.{kind}' for figure in experiment.figures for kind in _KINDS]
+    return ['runs.parquet', *figures, 'report.md', 'report.html', 'claims.json']
+
+
+def measure(experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Dataset) -> Results:
+    """The measurements on named axes, before the experiment's derivations. See `gather`."""
+    study = experiment.plain
+    if experiment.search.rungs:
+        left = lambda group: {search.DROPPED: np.float32(group['left_at'])}
+        found = [group | {'finals': group['finals'] | left(group)} for group in found]
+    measured = collect(experiment.runs, found, dataset, study.axis if study else 'epoch')
+    exact = study is not None and study.exact
+    return dataclasses.replace(measured, names=dict(experiment.names), exact=exact)
+
+
+def choice_of(experiment: Experiment, measured: Results) -> Choice | None:
+    """What its search has chosen so far; None if every run has diverged."""
+    return choose(measured, experiment.runs[0].setting.train.select)
+
+
+def _listed(experiment: Experiment) -> tuple[str, ...] | None:
+    """The metrics of the table of settings; None for the usual ones."""
+    if experiment.table or experiment.plain:
+        return experiment.table or tuple(experiment.plain.finals)
+    if not experiment.search.rounds:
+        return None
+    # Of the test set a search tells only what it gives for the chosen setting.
+    dropped = (search.DROPPED,) if experiment.search.rungs else ()
+    return ('validation_accuracy', 'validation_loss', *dropped)
+
+
+def _record(
+    experiment: Experiment,
+    results: Results,
+    fields: Sequence[str],
+    verdicts: Sequence[dict[str, Any]],
+) -> dict[str, Any]:
+    """What claims.json holds: the verdicts, and all that an overview says of the experiment."""
+    return {
+        'experiment': experiment.name,
+        'size': experiment.size,
+        'question': experiment.question,
+        'document': experiment.document,
+        'tweaks': tweaks_of(fields),
+        'data': results.data_label,
+        'stand_in': results.fallback,
+        'seeds': len(results.seeds),
+        'diverged': int(results.diverged.sum()),
+        'config': config_digest(experiment),
+        'commit': provenance.commit(),
+        'verdicts': list(verdicts),
+    }
+
+
+def config_digest(experiment: Experiment) -> str:
+    """SHA-256, in hex, of all that a config says."""
+    text = json.dumps(to_dict(experiment.asked), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _sheets(experiment: Experiment) -> Sequence[Sheet]:
+    """The tables of the study's own, for the settings in the words of the experiment."""
+    if experiment.plain is None:
+        return ()
+    names = dict(experiment.names)
+    settings = {
+        together(run.point, names): run.setting for run in experiment.runs[:: experiment.seeds]
+    }
+    return experiment.plain.sheets(settings)
+
+
+def _draw(
+    experiment: Experiment, results: Results, folder: Path, kinds: Sequence[str]
+) -> list[Drawn]:
+    drawn = []
+    for figure in experiment.figures:
+        sheet = figures.draw(figure, results)
+        figures.save(sheet, folder, figure.name, kinds)
+        words = figure.title, figures.caption(figure, results)
+        drawn.append(Drawn(figure.name, *words, figures.svg(sheet)))
+    return drawn
+
+
+def _meta(
+    experiment: Experiment, workdir: Workdir, found: Sequence[dict[str, Any]]
+) -> dict[str, Any]:
+    manifest = workdir.read_json('manifest.json')
+    launches = manifest['launches']
+    commits = dict.fromkeys(launch.get('commit', 'unknown') for launch in launches)
+    return {
+        'title': experiment.name,
+        'question': experiment.question,
+        'document': experiment.document,
+        'size': experiment.size,
+        'config': to_dict(experiment),
+        'data': manifest['data'],
+        'seconds': sum(float(group['seconds']) for group in found),
+        **launches[-1],
+        'commit': ', then '.join(commits),
+    }

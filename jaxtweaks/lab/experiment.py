@@ -1,0 +1,269 @@
+"""An experiment: a base setting, a sweep, seeds, and what to make of the results."""
+
+import dataclasses
+import re
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from jaxtweaks import studies
+from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.claims import claims as claims_lib
+from jaxtweaks.claims.claim import Claim
+from jaxtweaks.config import trace, tweaks
+from jaxtweaks.config.build import convert, from_dict, rule_of
+from jaxtweaks.config.check import check_settings
+from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round, rounds
+from jaxtweaks.config.fields import Rule, plain, required
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.figures import figures as figures_lib
+from jaxtweaks.figures.figures import Figure
+from jaxtweaks.results import derive as derive_lib
+from jaxtweaks.results.derive.ensemble import Ensemble
+from jaxtweaks.results.derive.stopping import Stopping
+from jaxtweaks.results.recorded import Recorded, metrics_of
+from jaxtweaks.run import search as search_lib
+from jaxtweaks.run.group import Execution
+from jaxtweaks.run.plan import Run, all_runs
+from jaxtweaks.run.search import Search
+from jaxtweaks.studies.study import Study
+
+SIZES = ('smoke', 'quick', 'paper')
+_ONE_FOR_ALL = tuple(f'data.{field}' for field in ('name', 'dir', 'download', 'fallback'))
+
+# Which images are in which split. Of one split only results know the labels and the points.
+_SPLIT = tuple(
+    f'data.{field}' for field in ('split_seed', 'train_size', 'validation_size', 'test_size')
+)
+_OF_ONE_SPLIT = ('labels', 'boundary')  # kinds of figures
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment(Setting):
+    """One question. The sections of `Setting` hold what the sweep does not vary."""
+
+    name: str = required("the experiment's name; letters, digits, - and _")
+    size: str = plain('quick', 'how large', choices=SIZES)
+    question: str = plain('', 'the question, in a sentence')
+    document: str = plain('', 'the document it comes from, with the section')
+    sweep: tuple = plain((), 'what varies; see jaxtweaks/config/expand.py')
+    seeds: int = plain(3, 'runs of each setting', low=1, high=10_000)
+    first_seed: int = plain(0, 'the seeds are this one and those after it', low=0, high=4e9)
+    table: tuple[str, ...] = plain((), 'final metrics of the table; () for the usual ones')
+    names: tuple[tuple[str, str], ...] = plain(
+        (), "words for 'field', 'field=value' or 'value' in tables and figures, as pairs"
+    )
+    derive: tuple[str, ...] = plain(
+        (),
+        'what to make of the results before they are shown and tested, in this order',
+        choices=tuple(derive_lib.DERIVATIONS),
+    )
+    ensemble: Ensemble = dataclasses.field(default_factory=Ensemble)
+    stopping: Stopping = dataclasses.field(default_factory=Stopping)
+    search: Search = dataclasses.field(default_factory=Search)
+    figures: tuple[Figure, ...] = plain((), 'what to draw')
+    claims: tuple[Claim, ...] = plain((), 'what to test')
+    execution: Execution = dataclasses.field(default_factory=Execution)
+
+    @property
+    def base(self) -> Setting:
+        """What the sweep starts from."""
+        return Setting(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Setting)})
+
+    @property
+    def plain(self) -> Study | None:
+        """The plain function that is called for each run; None if networks are trained."""
+        return studies.of(self.base)
+
+    @property
+    def points(self) -> list[Point]:
+        """The settings of the sweep, each by all the fields that are swept, none twice."""
+        found = [point for points in self.points_by_round for point in points]
+        return list({tuple(point.items()): point for point in found}.values())
+
+    @property
+    def points_by_round(self) -> list[list[Point]]:
+        """The same, of each round of a search; all in one if there is none."""
+        parts = [expand(part) for part in parts_by_round(self.sweep)]
+        swept = dict.fromkeys(name for part in parts for point in part for name in point)
+        base = {name: trace.get(self.base, name) for name in swept}
+        return [[base | point for point in part] for part in parts]
+
+    @property
+    def rounds_to_come(self) -> int:
+        """How many rounds of its search there are still to be."""
+        return max(0, self.search.rounds - len(self.points_by_round))
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every setting with every seed."""
+        return self.runs_of(self.points)
+
+    def runs_of(self, points: Sequence[Point]) -> list[Run]:
+        """Every one of these settings with every seed."""
+        seeds = range(self.first_seed, self.first_seed + self.seeds)
+        return all_runs(self.base, points, seeds)
+
+    @property
+    def asked(self) -> 'Experiment':
+        """The experiment as it was asked, without the rounds that a search has come to."""
+        return dataclasses.replace(self, sweep=parts_by_round(self.sweep)[0])
+
+    def grown(self, later: Sequence[Sweep]) -> 'Experiment':
+        """With the further rounds that its search has come to."""
+        return dataclasses.replace(self, sweep=rounds(self.sweep, *later)) if later else self
+
+
+def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
+    """The experiment of a config, checked as far as it can be without data.
+
+    Raises:
+      UserError: see `config.build.from_dict`; or the fields do not go together, nothing reads one
+        of them, or a figure or claim asks for what the sweep does not have.
+    """
+    values = values.to_dict() if isinstance(values, ConfigDict) else values
+    experiment = from_dict(Experiment, values)
+    if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9_-]*', experiment.name):
+        raise UserError(
+            f'name: {experiment.name!r} is not allowed; it must be letters, digits, - and _'
+        )
+    experiment = dataclasses.replace(experiment, figures=_named(experiment))
+    points = experiment.points
+    for name in points[0]:
+        if name in _ONE_FOR_ALL:
+            raise UserError(f'sweep: {name} cannot be swept; an experiment has one data set')
+        if name == 'study.name':
+            raise UserError(f'sweep: {name} cannot be swept; an experiment is one study')
+    settings = [run.setting for run in experiment.runs[:: experiment.seeds]]
+    check_settings(settings)
+    _check_splits(experiment, settings)
+    _check_read(experiment)
+    if study := experiment.plain:
+        study.check_settings(settings)
+    _check_search(experiment, settings)
+    recorded = metrics_of(settings)
+    if experiment.search.rungs:
+        recorded |= Recorded(finals=(search_lib.DROPPED,))
+    points, recorded = derive_lib.plan(points, recorded, experiment)
+    figures_lib.check(experiment.figures, points, recorded)
+    for metric in experiment.table:
+        if metric not in recorded.all_finals:
+            hint = did_you_mean(metric, recorded.all_finals)
+            raise UserError(f"table: no final metric '{metric}'; {hint}")
+    claims_lib.check(
+        experiment.claims,
+        points,
+        curves=recorded.all_curves,
+        finals=recorded.all_finals,
+        epochs=recorded.epochs,
+    )
+    return experiment
+
+
+def _check_read(experiment: Experiment) -> None:
+    """Whether something reads what is set beside the settings themselves. Raises UserError."""
+    for name, why in _unread(experiment).items():
+        section, field = name.split('.')
+        given = getattr(experiment, section)
+        if getattr(given, field) != getattr(type(given)(), field):
+            raise UserError(f'{name}: {getattr(given, field)!r} is read by nothing, since {why}')
+
+
+def _unread(experiment: Experiment) -> dict[str, str]:
+    """The dotted names of keys that nothing reads, and why."""
+    found = {}
+    for derivation in ('ensemble', 'stopping'):
+        if derivation not in experiment.derive:
+            why = f"derive does not have '{derivation}'"
+            found |= dict.fromkeys(_keys(experiment, derivation), why)
+    if experiment.search.rounds < 2:
+        why = f'search.rounds is {experiment.search.rounds}; further rounds read it'
+        found |= dict.fromkeys(('search.samples', 'search.zoom'), why)
+    if not experiment.search.rungs:
+        found['search.keep'] = 'search.rungs is ()'
+    if experiment.plain:
+        why = f"the study '{experiment.study.name}' trains nothing in groups"
+        found |= dict.fromkeys(_keys(experiment, 'execution'), why)
+        del found['execution.patience_seconds']  # of --processes
+    return found
+
+
+def _keys(experiment: Experiment, section: str) -> list[str]:
+    return [f'{section}.{field.name}' for field in dataclasses.fields(getattr(experiment, section))]
+
+
+def _check_splits(experiment: Experiment, settings: Sequence[Setting]) -> None:
+    """Whether all that needs one split of the data has one. Raises UserError."""
+    swept = [name for name in _SPLIT if len({trace.get(s, name) for s in settings}) > 1]
+    needs = [f'a figure of kind {f.kind!r}' for f in experiment.figures if f.kind in _OF_ONE_SPLIT]
+    needs += ['train.keep_logits'] * any(setting.train.keep_logits for setting in settings)
+    needs += [f"the study '{experiment.study.name}'"] * (experiment.plain is not None)
+    if swept and needs:
+        raise UserError(
+            f'sweep: {swept[0]} cannot be swept with {needs[0]}, which is of one split of the '
+            'data; leave out one of the two'
+        )
+
+
+def _check_search(experiment: Experiment, settings: Sequence[Setting]) -> None:
+    """Whether what an experiment says of a search goes together. Raises UserError."""
+    search = experiment.search
+    search_lib.check(search, settings, experiment.points)
+    if search.rounds and experiment.plain:
+        raise UserError('search: chooses among networks that are trained; leave search.rounds at 0')
+    if search.rungs and (experiment.derive or experiment.claims):
+        what = 'derive' if experiment.derive else 'claims'
+        raise UserError(
+            f'search.rungs: the settings are trained unequally long, so {what} cannot compare '
+            'them; leave out one of the two'
+        )
+
+
+def _named(experiment: Experiment) -> tuple[Figure, ...]:
+    """The figures, with the experiment's words where they have none of their own."""
+    names = dict(experiment.names)
+    return tuple(
+        dataclasses.replace(figure, names=names | figure.names) for figure in experiment.figures
+    )
+
+
+def check_key(path: str) -> None:
+    """Whether configs have a key of this dotted name. Raises UserError, naming the nearest."""
+    if not path.startswith(f'{tweaks.SECTION}.'):  # what a config file registers is not known yet
+        _declared(path)
+
+
+def check_value(path: str, value: Any) -> None:
+    """Whether the key of this dotted name takes the value. Raises UserError."""
+    kind, rule = _declared(path)
+    if dataclasses.is_dataclass(kind):
+        raise UserError(f'config.{path}: is a set of keys; set one of them, as config.{path}.x=…')
+    convert(value, kind, rule, f'config.{path}')
+
+
+def _declared(path: str) -> tuple[Any, Rule | None]:
+    """The type and the rule of the key with this dotted name. Raises UserError."""
+    if path in tweaks.FIELDS:
+        return tweaks.FIELDS[path]
+    cls, rule, parts = Experiment, None, path.split('.')
+    for i, part in enumerate(parts):
+        hints = typing.get_type_hints(cls) if dataclasses.is_dataclass(cls) else {}
+        if part not in hints:
+            valid = list(hints) or [*typing.get_type_hints(Experiment), *trace.FIELDS]
+            prefix = '.'.join(parts[:i])
+            name = part if hints else path
+            raise UserError(
+                f"config.{path}: unknown key '{name}'"
+                f'{f" in config.{prefix}" if prefix else ""}; {did_you_mean(name, valid)}'
+            )
+        rule = next(rule_of(field) for field in dataclasses.fields(cls) if field.name == part)
+        cls = hints[part]
+    return cls, rule
+
+
+def default_config(name: str) -> ConfigDict:
+    """A config with every key at its default, for a config file to fill in."""
+    values = dataclasses.asdict(Experiment(name=name))
+    return ConfigDict(values | {tweaks.SECTION: tweaks.off_strengths()})

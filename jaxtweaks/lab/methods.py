@@ -1,0 +1,20 @@
+"""Which method carries out the runs of an experiment."""
+
+from collections.abc import Callable
+
+from jaxtweaks.lab.experiment import Experiment
+from jaxtweaks.run.method import Method
+from jaxtweaks.run.training import Training
+from jaxtweaks.studies.calls import Calls
+
+
+def method_of(experiment: Experiment, notify: Callable[[str], None]) -> Method:
+    """Training, or calls of a plain function; with the data loaded.
+
+    Args:
+      experiment: what is asked.
+      notify: is told of everything unexpected that is not an error.
+    """
+    if experiment.plain is None:
+        return Training(experiment.data, experiment.execution, experiment.search, notify)
+    return Calls(experiment.plain, experiment.data, notify)

@@ -1,0 +1,159 @@
+"""One run of a sweep trained again, alone, and held against what the sweep recorded of it.
+
+The setting is that of the frozen config; the group has the size, the way of batching and the left
+out tweaks of the group the run was in, filled up with copies of it. So every bit must be the same,
+or something else is not: the code, the versions, the machine, or the record.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from jaxtweaks.base import provenance
+from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.lab import stored
+from jaxtweaks.lab.methods import method_of
+from jaxtweaks.run.plan import Group
+from jaxtweaks.run.progress import for_console, notice
+from jaxtweaks.run.workdir import Workdir
+
+_LISTED = 12
+
+
+def run(
+    path: Path, run_id: str, console: Console, *, data_dir: str = '', quiet: bool = False
+) -> bool:
+    """Trains a run again and says whether it is bitwise what is on record; writes nothing.
+
+    Args:
+      path: the work folder of its sweep.
+      run_id: as in the column 'run' of runs.parquet; its beginning is enough.
+      console: where to say what happens.
+      data_dir: where the data lie, if not where they did.
+      quiet: show no progress.
+
+    Raises:
+      UserError: there is no such run, it is not finished, or its record or data cannot be had.
+    """
+    notify = functools.partial(notice, console)
+    workdir = Workdir(path)
+    experiment = stored.frozen(workdir)
+    if data_dir:
+        data = dataclasses.replace(experiment.data, dir=data_dir)
+        experiment = dataclasses.replace(experiment, data=data)
+    there = stored.read(experiment, workdir, notify)
+    if there is None:
+        raise UserError(f'{path}: has no manifest.json; --workdir must be that of a sweep')
+    experiment = there.experiment
+    number, column = _find(there.groups, run_id)
+    group, result = there.groups[number], there.found[number]
+    if result is None:
+        raise UserError(f'{path}: there is no result of {run_id} yet; finish the sweep first')
+    method = method_of(experiment, notify)
+    stored.check_same_data(workdir, there.manifest, method.dataset)
+    run = group.runs[column]
+    alone = dataclasses.replace(group, runs=(run,), shares=1)
+    if not quiet:
+        fields = ', '.join(f'{name}={value}' for name, value in run.point.items())
+        console.print(
+            f'run {run.id}: {fields or "the only setting"}, seed {run.seed}; group of '
+            f'{group.size}, batching {group.batching}',
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+    again = method.measure_again(alone, for_console(console, quiet))
+    found = list(differences(result, column, again))
+    _say(run.id, found, _moved(there.manifest), console)
+    return not found
+
+
+def differences(
+    recorded: Mapping[str, Any], column: int, again: Mapping[str, Any]
+) -> Iterator[str]:
+    """In what the result of a group of one run differs from a column of another, a line each.
+
+    Args:
+      recorded: as `sweep.group.train_group` gives it.
+      column: which of its runs.
+      again: the same, of one run.
+    """
+    old, new = arrays_of(recorded, column), arrays_of(again, 0)
+    for name in dict.fromkeys([*old, *new]):
+        if name not in new or name not in old:
+            yield f'{name}: only {"on record" if name in old else "found now"}'
+            continue
+        a, b = old[name], new[name]
+        if (a.dtype, a.shape) != (b.dtype, b.shape):
+            yield f'{name}: {a.dtype} {list(a.shape)} on record, {b.dtype} {list(b.shape)} now'
+        elif a.tobytes() != b.tobytes():
+            bits = [np.ascontiguousarray(x).reshape(-1).view(np.uint8) for x in (a, b)]
+            wrong = (bits[0] != bits[1]).reshape(a.size, -1).any(1)
+            first = int(wrong.argmax())
+            where = f' ({wrong.sum()} of {a.size} values, the first at {first})' if a.ndim else ''
+            yield f'{name}: {a.flat[first]!s} on record, {b.flat[first]!s} now{where}'
+
+
+def arrays_of(result: Mapping[str, Any], column: int) -> dict[str, np.ndarray]:
+    """The arrays of one run of a group's result, by name."""
+    found = {}
+    for name, values in result['history'].items():
+        found[f'history of {name}'] = np.asarray(values)[:, column]
+    for part in ('finals', 'arrays'):
+        for name, values in result.get(part, {}).items():
+            found[name] = np.asarray(values)[column]
+    for name in ('confusion', 'chosen_epoch', 'diverged_at'):
+        found[name] = np.asarray(result[name])[column]
+    return found
+
+
+def _find(groups: list[Group], run_id: str) -> tuple[int, int]:
+    """Which group a run is in, and its place in it."""
+    places = {
+        run.id: (number, i)
+        for number, group in enumerate(groups)
+        for i, run in enumerate(group.runs)
+    }
+    found = [name for name in places if name.startswith(run_id)]
+    if run_id in places:
+        return places[run_id]
+    if len(found) == 1 and run_id:
+        return places[found[0]]
+    what = 'begins the ids of several runs' if found and run_id else 'is no run of this sweep'
+    shown = sorted(found or places)
+    listed = did_you_mean(run_id, shown[:_LISTED]) + (', …' if len(shown) > _LISTED else '')
+    raise UserError(f"--replay: '{run_id}' {what} (see the column run of runs.parquet); {listed}")
+
+
+def _moved(manifest: Mapping[str, Any]) -> list[str]:
+    """What is not as it was at any launch of the sweep: versions, device, commit."""
+    now = {'device': provenance.device(), 'commit': provenance.commit(), **provenance.versions()}
+    changes = []
+    for launch in manifest['launches']:
+        then = {name: launch.get(name) for name in ('device', 'commit')}
+        then |= launch.get('versions') or {}
+        changes.append(
+            [f'{name}: {then.get(name)} then, {now[name]} now' for name in now
+             if then.get(name) != now[name]]
+        )  # fmt: skip
+    return min(changes, key=len)
+
+
+def _say(run_id: str, found: list[str], moved: list[str], console: Console) -> None:
+    if not found:
+        text = f'{run_id}: the same to the last bit'
+        console.print(Text(text, style='green'), soft_wrap=True)
+        return
+    console.print(Text(f'{run_id}: NOT the same', style='bold red'), soft_wrap=True)
+    for line in found[:_LISTED]:
+        console.print(f'  {line}', highlight=False, markup=False, soft_wrap=True)
+    if len(found) > _LISTED:
+        console.print(f'  … and {len(found) - _LISTED} more')
+    why = '; '.join(moved) or 'versions, device and commit are those of then'
+    console.print(f'  {why}', highlight=False, markup=False, soft_wrap=True)

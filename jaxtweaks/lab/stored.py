@@ -1,0 +1,156 @@
+"""What a work folder holds of an experiment. Nothing is trained here, and nothing is written."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.build import to_dict
+from jaxtweaks.data import Dataset
+from jaxtweaks.data.summary import without_images
+from jaxtweaks.lab import answers
+from jaxtweaks.lab.answer import Answer
+from jaxtweaks.lab.experiment import Experiment, build
+from jaxtweaks.lab.methods import method_of
+from jaxtweaks.run import manifest as manifest_lib
+from jaxtweaks.run.plan import Group
+from jaxtweaks.run.workdir import Workdir, as_given, differences, restore_groups
+
+Notify = Callable[[str], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """The record of a sweep, as far as it has come.
+
+    Attributes:
+      experiment: what was asked, with all rounds that its search has come to.
+      manifest: see `sweep.manifest`.
+      groups: in the order of the manifest.
+      found: the result of each group, None where there is none yet.
+      missing: runs of the experiment without a result.
+    """
+
+    experiment: Experiment
+    manifest: dict[str, Any]
+    groups: list[Group]
+    found: list[dict[str, Any] | None]
+    missing: int
+
+    @property
+    def seconds(self) -> float:
+        """What the results took."""
+        return sum(float(result['seconds']) for result in self.found if result)
+
+
+def frozen(workdir: Workdir) -> Experiment:
+    """The experiment whose config a work folder keeps.
+
+    Raises:
+      UserError: it keeps none, or one that this version does not take.
+    """
+    values = workdir.read_json('config.json')
+    if values is None:
+        raise UserError(f'{workdir.path}: holds no experiment (it has no config.json)')
+    try:
+        return build(as_given(values))
+    except UserError as error:
+        raise UserError(
+            f'{workdir.path / "config.json"}: {error} (is it of another version of jaxtweaks?)'
+        ) from None
+
+
+def read(experiment: Experiment, workdir: Workdir, notify: Notify) -> Stored | None:
+    """The record of an experiment, None if its folder has no manifest.
+
+    Args:
+      experiment: whose runs are looked for.
+      workdir: the folder.
+      notify: is told of everything unexpected that is not an error.
+
+    Raises:
+      UserError: the folder is another experiment's.
+    """
+    manifest = manifest_lib.read(workdir, notify)
+    if manifest is None:
+        return None
+    experiment = experiment.grown(manifest_lib.rounds(manifest))
+    runs = experiment.runs
+    groups = restore_groups(manifest['groups'], runs)
+    if groups is None:
+        refuse(experiment, workdir)
+    found = [workdir.load_result(group, notify) for group in groups]
+    pairs = zip(groups, found, strict=True)
+    finished = {run.id for group, result in pairs if result for run in group.runs}
+    missing = sum(run.id not in finished for run in runs)
+    return Stored(experiment, manifest, groups, found, missing)
+
+
+def answer(path: Path, stored: Stored, notify: Notify) -> Answer:
+    """The answer in a folder whose runs are all there.
+
+    Raises:
+      UserError: the folder keeps no summary of its data, and they are not found or not the same.
+    """
+    workdir, experiment = Workdir(path), stored.experiment
+    summary = workdir.load_summary()
+    if summary is not None and summary.get('fingerprint') == stored.manifest['data']['fingerprint']:
+        dataset = without_images(summary)
+    else:  # of a version that kept none
+        dataset = method_of(experiment, notify).dataset
+    check_same_data(workdir, stored.manifest, dataset)
+    return answers.gather(experiment, stored.found, dataset, path)
+
+
+def load(path: Path, notify: Notify) -> Answer:
+    """The answer in a work folder.
+
+    Args:
+      path: the work folder.
+      notify: is told of everything unexpected that is not an error.
+
+    Raises:
+      UserError: there is no experiment in it, or it is not finished.
+    """
+    workdir = Workdir(path)
+    experiment = frozen(workdir)
+    stored = read(experiment, workdir, notify)
+    if stored is None:
+        raise UserError(f'{path}: holds no experiment (it has no {manifest_lib.NAME})')
+    if stored.missing:
+        runs = len(stored.experiment.runs)
+        raise UserError(f'{path}: {stored.missing} of {runs} runs are not finished')
+    return answer(path, stored, notify)
+
+
+def check_same_data(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset) -> None:
+    """Whether the data are those that a work folder's results are of. Raises UserError."""
+    if manifest['data']['fingerprint'] != dataset.fingerprint:
+        raise UserError(
+            f'{workdir.path}: was made with other data ({manifest["data"]["label"]}, from '
+            f'{manifest["data"]["source"]}) than are found now ({dataset.label}, from '
+            f'{dataset.source}); give the same data or choose another --workdir'
+        )
+
+
+def refuse(experiment: Experiment, workdir: Workdir) -> NoReturn:
+    """Says in what the experiment of a folder is another one. Raises UserError."""
+    kept = workdir.read_json('config.json')
+    changed = differences(kept, to_dict(experiment.asked)) if kept else ['config.json is missing']
+    changed = changed or ['the function of a registered tweak is another one now']
+    listed = '; '.join(changed[:8]) + (' …' if len(changed) > 8 else '')
+    raise UserError(
+        f'{workdir.path}: holds runs of another config ({listed}); choose another --workdir, as '
+        f'--workdir={_free(workdir.path)}'
+    )
+
+
+def _free(path: Path) -> Path:
+    """A folder beside one that is taken."""
+    return next(
+        free
+        for number in itertools.count(2)
+        if not (free := path.with_name(f'{path.name}-{number}')).exists()
+    )

@@ -1,0 +1,142 @@
+"""The rows of a sweep, one per run and epoch and one per run: Parquet, CSV, TensorBoard."""
+
+import importlib.util
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from jaxtweaks.base import atomic
+from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.run.plan import Run
+
+# What is written beside Parquet, PNG, SVG and Markdown if it is asked for: rows, figures, tables,
+# event files.
+KINDS = ('csv', 'pdf', 'latex', 'tensorboard')
+
+
+def check(kinds: Iterable[str]) -> None:
+    """Whether all of this can be written here. Raises UserError."""
+    for kind in kinds:
+        if kind not in KINDS:
+            raise UserError(f"--export: unknown kind '{kind}'; {did_you_mean(kind, KINDS)}")
+        if kind == 'tensorboard' and importlib.util.find_spec('tensorboardX') is None:
+            raise UserError(
+                '--export=tensorboard: tensorboardX is not installed; pip install -e '
+                "'.[tensorboard]'"
+            )
+
+
+def epoch_rows(runs: list[Run], curves: dict[str, np.ndarray], axis: str = 'epoch') -> pa.Table:
+    """One row per run and epoch: 'run', the swept fields, 'seed', 'epoch', the metrics.
+
+    Args:
+      runs: settings first, then seeds; K × S of them.
+      curves: metric to [K, S, E]; NaN where a run has no value, which becomes a null.
+      axis: what the curves run over, if not epochs.
+    """
+    count = next(iter(curves.values())).shape[-1] if curves else 0
+    columns = {
+        name: np.repeat(np.asarray(values, object), count)
+        for name, values in _identity(runs).items()
+    }
+    columns[axis] = np.tile(np.arange(1, count + 1), len(runs))
+    columns |= {name: values.reshape(-1) for name, values in curves.items()}
+    return _table(columns)
+
+
+def run_rows(
+    runs: list[Run],
+    finals: dict[str, np.ndarray],
+    chosen_epoch: np.ndarray,
+    diverged_at: np.ndarray,
+) -> pa.Table:
+    """One row per run: 'run', the swept fields, 'seed', the final metrics, how it ended.
+
+    Args:
+      runs: settings first, then seeds; K × S of them.
+      finals: metric to [K, S]; NaN becomes a null.
+      chosen_epoch, diverged_at: [K, S].
+    """
+    columns = _identity(runs) | {name: values.reshape(-1) for name, values in finals.items()}
+    columns |= {'chosen_epoch': chosen_epoch.reshape(-1), 'diverged_at': diverged_at.reshape(-1)}
+    return _table(columns)
+
+
+def setting_rows(
+    settings: Sequence[Mapping[str, Any]], seeds: np.ndarray, finals: dict[str, np.ndarray]
+) -> pa.Table:
+    """One row per setting and seed of derived results: the fields, 'seed', the metrics.
+
+    Args:
+      settings: K of them, by field; a field may be missing from some.
+      seeds: [S].
+      finals: metric to [K, S]; NaN becomes a null.
+    """
+    fields = dict.fromkeys(name for setting in settings for name in setting)
+    columns: dict[str, Any] = {
+        name: [_cell(setting.get(name)) for setting in settings for _ in seeds] for name in fields
+    }
+    columns['seed'] = np.tile(seeds, len(settings))
+    return _table(columns | {name: values.reshape(-1) for name, values in finals.items()})
+
+
+def write_parquet(path: Path, table: pa.Table) -> None:
+    """Writes a table, whole or not at all, with checksums on its pages."""
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, write_page_checksum=True)
+    atomic.write(path, buffer.getvalue())
+
+
+def write_csv(path: Path, table: pa.Table) -> None:
+    """Writes a table, whole or not at all; a null is an empty cell."""
+    buffer = io.BytesIO()
+    pyarrow.csv.write_csv(table, buffer)
+    atomic.write(path, buffer.getvalue())
+
+
+def write_tensorboard(folder: Path, runs: list[Run], curves: dict[str, np.ndarray]) -> None:
+    """Writes an event file for each run, with every metric by epoch, all or none.
+
+    Args:
+      folder: gets a folder for each run, named by its swept fields and seed.
+      runs, curves: as for `epoch_rows`.
+
+    Raises:
+      ImportError: tensorboardX, an extra, is not installed.
+    """
+    from tensorboardX import SummaryWriter
+
+    # One folder a run, the same name at each drawing: what was there is of the same run.
+    with atomic.folders(folder) as new:
+        for i, run in enumerate(runs):
+            words = [f'{name}={value}' for name, value in run.point.items()] + [f'seed={run.seed}']
+            name = re.sub(r'[^\w.=,-]+', '-', ','.join(words))
+            with SummaryWriter(str(new / f'{name}-{run.id}')) as writer:
+                for metric, values in curves.items():
+                    for epoch, value in enumerate(values.reshape(len(runs), -1)[i], 1):
+                        if np.isfinite(value):
+                            writer.add_scalar(metric, float(value), epoch)
+
+
+def _identity(runs: list[Run]) -> dict[str, Any]:
+    swept = dict.fromkeys(name for run in runs for name in run.point)
+    columns: dict[str, Any] = {'run': [run.id for run in runs]}
+    for name in swept:
+        columns[name] = [_cell(run.point.get(name)) for run in runs]
+    return columns | {'seed': [run.seed for run in runs]}
+
+
+def _cell(value: Any) -> Any:
+    return str(value) if isinstance(value, tuple) else value
+
+
+def _table(columns: dict[str, Any]) -> pa.Table:
+    arrays = {name: pa.array(values, from_pandas=True) for name, values in columns.items()}
+    return pa.table(arrays)

@@ -1,0 +1,254 @@
+"""Many experiments on one page: every claim of every document, its verdict, and where it is from.
+
+It is made of the `claims.json` of work folders and of nothing else, so that any set of folders
+can be looked over, whenever they were made.
+"""
+
+import dataclasses
+import os
+import re
+import urllib.parse
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxtweaks.base import atomic
+from jaxtweaks.base.words import ABSENT, count
+from jaxtweaks.report import page, verdict_words
+from jaxtweaks.report.markdown import escaped
+from jaxtweaks.run.workdir import parse_json
+
+_COLUMNS = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'measured', 'published', 'from')
+DOCUMENTS = {
+    'ROLE': 'Role of Tweaks in Deep Learning',
+    'DEEPREG': 'Deep Regularization',
+    'MLP-BN': 'DD2424 Assignment 3',
+    'GENERAL': 'Training Neural Networks: Generalization',
+    'INITREG': 'Initialization and Regularization',
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """One claim of the overview, in words.
+
+    Attributes:
+      document: the short name of the document.
+      tweaks: what the experiment is about.
+      kind, icon: the verdict.
+      sentence, source: the claim.
+      effect, interval, p, seeds, what: the evidence.
+      measured, published: figures beside each other; '' for none.
+      note: what else to know.
+      experiment, size, data: of what; `data` only if it stands in for other data.
+      link: the report, relative to the overview; '' if there is none.
+      text: the same, of the report as Markdown.
+    """
+
+    document: str
+    tweaks: tuple[str, ...]
+    kind: str
+    icon: str
+    sentence: str
+    source: str
+    effect: str
+    interval: str
+    p: str
+    seeds: str
+    what: str
+    measured: str
+    published: str
+    note: str
+    experiment: str
+    size: str
+    data: str
+    link: str
+    text: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One work folder: what its claims.json holds, or why there is nothing to show of it."""
+
+    path: Path
+    record: Mapping[str, Any] | None
+    reason: str = ''
+
+
+def gather(folders: Iterable[Path]) -> list[Entry]:
+    """The answers in work folders, or in the folders inside; by experiment, as given.
+
+    A folder without a claims.json is looked into one level deep, in the order of the names. One
+    that is named several times counts once.
+    """
+    found: dict[Path, Path] = {}
+    for folder in folders:
+        if (folder / 'claims.json').is_file():
+            found.setdefault(folder.resolve(), folder)
+        elif folder.is_dir():
+            for path in sorted(path for path in folder.iterdir() if path.is_dir()):
+                if (path / 'claims.json').is_file():
+                    found.setdefault(path.resolve(), path)
+    return [_read(path) for path in found.values()]
+
+
+def lines(entries: Sequence[Entry], folder: Path) -> list[Line]:
+    """Every claim of the entries that have an answer; `folder`: where the overview will lie."""
+    found = []
+    for entry in entries:
+        if entry.record is not None:
+            found += [_line(verdict, entry, folder) for verdict in entry.record['verdicts']]
+    order = [*DOCUMENTS, *sorted({line.document for line in found} - set(DOCUMENTS))]
+    return sorted(found, key=lambda line: order.index(line.document))
+
+
+def write(
+    folder: Path, entries: Sequence[Entry], failed: Mapping[str, str] | None = None
+) -> tuple[Path, Path]:
+    """Writes overview.html and overview.md into `folder`.
+
+    Args:
+      folder: is made if need be.
+      entries: what there is to show.
+      failed: experiments without an answer, and why.
+
+    Returns:
+      The paths of the two files.
+    """
+    failed = {str(entry.path): entry.reason for entry in entries if entry.record is None} | {
+        **(failed or {})
+    }
+    shown = lines(entries, folder)
+    paths = folder / 'overview.html', folder / 'overview.md'
+    atomic.write(paths[0], render(shown, failed, _finished(entries)).encode())
+    atomic.write(paths[1], markdown(shown, failed, _finished(entries)).encode())
+    return paths
+
+
+def render(shown: Sequence[Line], failed: Mapping[str, str], experiments: int) -> str:
+    """The page as text; the same arguments give the same text."""
+    documents = list(dict.fromkeys(line.document for line in shown))
+    return page.render(
+        'overview.html',
+        tally=tally(shown, experiments),
+        sections=[
+            (name, DOCUMENTS.get(name, ''), [line for line in shown if line.document == name])
+            for name in documents
+        ],
+        filters=[
+            ('document', documents),
+            ('experiment', sorted({line.experiment for line in shown})),
+            ('tweak', sorted({tweak for line in shown for tweak in line.tweaks})),
+            ('verdict', [kind for kind in verdict_words.ICONS if _has(shown, kind)]),
+            ('size', list(dict.fromkeys(line.size for line in shown))),
+        ],
+        stand_ins=sorted({line.data for line in shown if line.data}),
+        failed=failed,
+        absent=ABSENT,
+        several_sizes=len({line.size for line in shown}) > 1,
+    )
+
+
+def markdown(shown: Sequence[Line], failed: Mapping[str, str], experiments: int) -> str:
+    """The same as GitHub Markdown, ending in a newline."""
+    text = ['# Overview', '', tally(shown, experiments)]
+    for data in sorted({line.data for line in shown if line.data}):
+        text += ['', f'**Stand-in data: {escaped(data)}.** What rests on them says so.']
+    if failed:
+        text += ['', '## Not finished', '']
+        text += [f'- {escaped(name)}: {escaped(reason)}' for name, reason in failed.items()]
+    for document in dict.fromkeys(line.document for line in shown):
+        title = DOCUMENTS.get(document)
+        text += ['', f'## {escaped(document)}{f": {title}" if title else ""}', '']
+        text += [
+            '| verdict | claim | effect | 95% interval | seeds | measured | published | from |'
+        ]
+        text += ['| --- | --- | ---: | --- | ---: | --- | --- | --- |']
+        for line in shown:
+            if line.document != document:
+                continue
+            name = escaped(f'{line.experiment}:{line.size}')
+            cells = [
+                f'{line.icon} {line.kind}',
+                escaped(f'{line.sentence} ({line.source})'),
+                *map(escaped, (line.effect, line.interval, line.seeds)),
+                *(escaped(words) or ABSENT for words in (line.measured, line.published)),
+                f'[{name}](<{line.text or line.link}>)' if line.text or line.link else name,
+            ]
+            text.append(f'| {" | ".join(cells)}{" (stand-in data)" if line.data else ""} |')
+    return '\n'.join(text) + '\n'
+
+
+def tally(shown: Sequence[Line], experiments: int) -> str:
+    """How many claims there are of each verdict, in a sentence."""
+    kinds = [line.kind for line in shown]
+    parts = [f'{kinds.count(kind)} {kind}' for kind in verdict_words.ICONS if kind in kinds]
+    listed = f': {", ".join(parts)}' if parts else ''
+    return f'{count(len(kinds), "claim")} of {count(experiments, "experiment")}{listed}.'
+
+
+def _line(verdict: Mapping[str, Any], entry: Entry, folder: Path) -> Line:
+    record, claim = entry.record, verdict['claim']
+    effect, interval = verdict_words.effect_words(verdict)
+    report, text = entry.path / 'report.html', entry.path / 'report.md'
+    exact = verdict['smallest_permutation_p'] is None
+    left_out = f' ({verdict["dropped"]} left out)' if verdict['dropped'] else ''
+    return Line(
+        document=_document(claim['source'], record['document']),
+        tweaks=tuple(record['tweaks']),
+        kind=verdict['verdict'],
+        icon=verdict_words.ICONS[verdict['verdict']],
+        sentence=claim['sentence'],
+        source=claim['source'],
+        effect=effect,
+        interval=interval,
+        p=verdict_words.p_words(verdict['p_adjusted']),
+        seeds='exact' if exact else count(verdict['n'], 'seed') + left_out,
+        what=verdict['what'],
+        measured=verdict_words.measured_words(verdict),
+        published=verdict_words.published_words(verdict),
+        note=verdict['note'],
+        experiment=record['experiment'],
+        size=record['size'],
+        data=record['data'] if record['stand_in'] else '',
+        link=_link(report, folder) if report.is_file() else '',
+        text=_link(text, folder) if text.is_file() else '',
+    )
+
+
+def _document(source: str, otherwise: str) -> str:
+    """The short name of the document, from where a claim stands: 'MLP-BN §4.1' is 'MLP-BN'."""
+    for text in (source, otherwise):
+        found = re.match(r'[A-Z][A-Z-]+\b', text)
+        if found:
+            return found[0]
+    return otherwise or source or 'other'
+
+
+def _read(path: Path) -> Entry:
+    try:
+        record = parse_json((path / 'claims.json').read_bytes())
+    except (OSError, ValueError) as error:
+        return Entry(path, None, f'claims.json cannot be read ({error})')
+    entry = Entry(path, record)
+    needed = {'experiment', 'size', 'document', 'tweaks', 'data', 'stand_in', 'verdicts'}
+    try:
+        if not needed <= set(record):
+            raise KeyError(*needed)
+        lines([entry], path)
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError):
+        return Entry(path, None, 'claims.json is of an earlier version; run the experiment again')
+    return entry
+
+
+def _finished(entries: Sequence[Entry]) -> int:
+    return sum(entry.record is not None for entry in entries)
+
+
+def _link(target: Path, folder: Path) -> str:
+    relative = os.path.relpath(target.resolve(), folder.resolve())
+    return urllib.parse.quote(Path(relative).as_posix())
+
+
+def _has(shown: Sequence[Line], kind: str) -> bool:
+    return any(line.kind == kind for line in shown)

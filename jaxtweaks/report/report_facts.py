@@ -1,0 +1,75 @@
+"""What a report says of its runs beside their results: warnings, and the record."""
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from jaxtweaks.base.words import count
+from jaxtweaks.results.results import Results
+
+FEW_SEEDS = 6  # below it no two-sided sign-flip p can reach 0.05
+
+
+def stand_in(results: Results) -> str:
+    """What stands in for the data that were asked for; '' if they are those."""
+    return results.data_label.removeprefix('stand-in data: ') if results.fallback else ''
+
+
+def warnings(results: Results) -> list[str]:
+    """What to know before believing the results, in sentences."""
+    found = []
+    n = len(results.seeds)
+    if n < FEW_SEEDS and not results.exact:
+        found.append(
+            f'Few seeds: {n}. Intervals are wide, and by sign flips alone no claim can reach '
+            f'p < 0.05 with fewer than {FEW_SEEDS}.'
+        )
+    diverged = int(results.diverged.sum())
+    if diverged:
+        all_of = int(results.diverged.all(1).sum())
+        every = f' In {count(all_of, "setting")} every run diverged.' if all_of else ''
+        found.append(
+            f'{count(diverged, "run")} of {results.diverged.size} diverged: counted and shown, '
+            f'and left out of the means.{every}'
+        )
+    return found
+
+
+def facts(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Name and value of everything else to know about the run."""
+    found = [
+        (name, str(meta[name]))
+        for name in ('document', 'size', 'commit', 'device')
+        if meta.get(name)
+    ]
+    data = meta.get('data') or {}
+    found += [(f'data: {name}', _words(value)) for name, value in data.items()]
+    if meta.get('started') not in (None, ''):
+        found.append(('started', _time(meta['started'])))
+    if meta.get('seconds') is not None:
+        found.append(('took', _duration(float(meta['seconds']))))
+    versions = meta.get('versions') or {}
+    return found + [(name, str(version)) for name, version in versions.items()]
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ', '.join(f'{name} {_words(item)}' for name, item in value.items())
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f'{value:,}'
+    return str(value)
+
+
+def _time(started: Any) -> str:
+    if isinstance(started, int | float):
+        moment = datetime.datetime.fromtimestamp(started, datetime.UTC)
+        return f'{moment:%Y-%m-%d %H:%M:%S} UTC'
+    return str(started)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f'{seconds:.1f} s'
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f'{hours} h {minutes} min' if hours else f'{minutes} min {rest} s'

@@ -1,0 +1,29 @@
+"""The report of a study as Markdown, for a repository or a pull request; figures lie beside it."""
+
+import urllib.parse
+
+from jaxtweaks.report import report_facts, tables
+from jaxtweaks.report.contents import Contents
+from jaxtweaks.report.markdown import escaped
+
+
+def render(contents: Contents) -> str:
+    """GitHub Markdown, ending in a newline. Figures are looked for as `figures/<name>.png`."""
+    results, verdicts, meta = contents.results, contents.verdicts, contents.meta
+    text = [f'# {escaped(meta.get("title", "Study"))}', '']
+    text += [escaped(meta[key]) + '\n' for key in ('question',) if meta.get(key)]
+    if stand_in := report_facts.stand_in(results):
+        text += [f'> **Stand-in data: {escaped(stand_in)}.** Nothing here is a result on the data']
+        text += ['> that were asked for.', '']
+    text += [f'> {escaped(warning)}\n' for warning in report_facts.warnings(results)]
+    if verdicts:
+        text += [tables.verdict_table(verdicts).to_markdown()]
+    for drawn in contents.figures:
+        path = urllib.parse.quote(f'figures/{drawn.name}.png')
+        text += [f'![{escaped(drawn.title)}]({path})', '', f'*{escaped(drawn.caption)}*', '']
+    text += [table.to_markdown() for table in contents.tables]
+    record = [('command', meta['command'])] if meta.get('command') else []
+    seeds = 'exact' if results.exact else ', '.join(map(str, results.seeds))
+    record += [('seeds', seeds), *report_facts.facts(meta)]
+    text += [f'- {escaped(name)}: {escaped(value)}' for name, value in record]
+    return '\n'.join(text) + '\n'

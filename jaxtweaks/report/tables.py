@@ -1,0 +1,302 @@
+"""What the tables of a study say: what each setting gave, what each run gave, the verdicts."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxtweaks.base.words import (
+    ABSENT,
+    count,
+    field_label,
+    metric_interval,
+    metric_value,
+    number,
+    together,
+    value_label,
+)
+from jaxtweaks.claims import power
+from jaxtweaks.claims.power import Need
+from jaxtweaks.figures.figure_data import mean_interval, seeds_of
+from jaxtweaks.figures.figure_style import is_number
+from jaxtweaks.report.table import Table
+from jaxtweaks.report.verdict_words import (
+    ICONS,
+    effect_words,
+    p_words,
+    published_words,
+    seeds_words,
+)
+from jaxtweaks.results.results import Results
+from jaxtweaks.results.results import label as metric_label
+from jaxtweaks.studies.study import Sheet
+
+METRICS = (
+    'test_accuracy', 'test_loss', 'validation_accuracy', 'validation_loss', 'gap_accuracy',
+)  # fmt: skip
+_BRIEF = ('test_accuracy', 'validation_loss')
+
+
+def settings_table(
+    results: Results,
+    metrics: Sequence[str] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> Table:
+    """One row for each setting: its swept values, its runs, and the final metrics.
+
+    Args:
+      results: K settings, S seeds.
+      metrics: final metrics; None for those of `METRICS` that were measured.
+      names: words for fields and values, as in a figure.
+
+    Raises:
+      UserError: a metric was not measured.
+    """
+    chosen = metrics
+    metrics = _measured(results, metrics)
+    swept = _told(results, names)
+    columns = (
+        *(field_label(name, names) for name in swept),
+        *([] if results.exact else ['seeds']),
+        *(['diverged'] if results.trained else []),
+        *(metric_label(metric) for metric in metrics),
+    )
+    values = {metric: results.final(metric) for metric in metrics}
+    rows, raw = [], []
+    for k, setting in enumerate(results.settings):
+        diverged = int(results.diverged[k].sum())
+        cells: list[str] = [value_label(name, _value(setting, name), names) for name in swept]
+        keys: list[Any] = [_key(_value(setting, name)) for name in swept]
+        counts = [len(results.seeds)] * (not results.exact) + [diverged] * results.trained
+        cells += map(str, counts)
+        keys += counts
+        for metric in metrics:
+            seeds = seeds_of(results, values[metric], k)
+            mean, half = (float(x) for x in mean_interval(seeds.whole))
+            cell = metric_interval(metric, mean, half)
+            if seeds.missing:
+                cell += f' (n = {len(seeds.whole)})'
+            cells.append(cell)
+            keys.append(_key(mean))
+        rows.append(tuple(cells))
+        raw.append(tuple(keys))
+    several = len(results.seeds) > 1
+    note = f'Data: {results.data_label}. ' + (
+        'Mean over seeds ± half the width of its 95% Student-t interval.'
+        if several
+        else ('Exact: no seed changes it.' if results.exact else 'One seed: no interval.')
+    )
+    if results.diverged.any():
+        note += ' Diverged runs are counted, and left out of the means.'
+    left_out = [metric_label(metric) for metric in metrics if metric not in _BRIEF]
+    every = chosen or not results.trained
+    brief = columns if every else tuple(name for name in columns if name not in left_out)
+    words = [
+        together(
+            {name: setting[name] for name in results.varied or results.swept if name in setting},
+            names,
+        )
+        for setting in results.settings
+    ]
+    return Table(
+        'Results by setting',
+        columns,
+        tuple(rows),
+        tuple(raw),
+        note,
+        tuple(brief),
+        tuple(words),
+        len(swept),
+    )
+
+
+def from_sheet(sheet: Sheet) -> Table:
+    """A table of a study's own: numbers with all their digits, and sorted as numbers."""
+    return Table(
+        sheet.title,
+        sheet.columns,
+        tuple(tuple(_cell(value) for value in row) for row in sheet.rows),
+        tuple(tuple(_key(value) for value in row) for row in sheet.rows),
+        sheet.note,
+    )
+
+
+def runs_table(
+    results: Results,
+    metrics: Sequence[str] | None = None,
+    names: Mapping[str, str] | None = None,
+) -> Table:
+    """One row for each setting and seed, with the final metrics. Arguments: `settings_table`."""
+    metrics = _measured(results, metrics)
+    swept = _told(results, names)
+    columns = (
+        *(field_label(name, names) for name in swept),
+        'seed',
+        'state',
+        *(['epoch chosen'] if results.trained else []),
+        *(metric_label(metric) for metric in metrics),
+        *(['run'] if results.ids is not None else []),
+    )
+    values = {metric: results.final(metric) for metric in metrics}
+    rows, raw = [], []
+    for k, s in np.ndindex(len(results.settings), len(results.seeds)):
+        setting = results.settings[k]
+        finals = [float(values[metric][k, s]) for metric in metrics]
+        step = int(results.diverged_at[k, s])
+        state = 'finished' if any(map(math.isfinite, finals)) or not finals else 'missing'
+        state = f'diverged at step {step}' if step >= 0 else state
+        epoch = int(results.chosen_epoch[k, s]) if state == 'finished' else None
+        seed = int(results.seeds[s])
+        named = [] if results.ids is None else [str(results.ids[k, s])]
+        rows.append(
+            (
+                *(value_label(name, _value(setting, name), names) for name in swept),
+                str(seed),
+                state,
+                *([ABSENT if epoch is None else str(epoch)] if results.trained else []),
+                *(metric_value(m, v) for m, v in zip(metrics, finals, strict=True)),
+                *named,
+            )
+        )
+        keys = [_key(_value(setting, name)) for name in swept]
+        keys += [seed, state] + [epoch] * results.trained
+        raw.append((*keys, *map(_key, finals), *named))
+    note = f'Data: {results.data_label}.'
+    if results.ids is not None and results.trained:
+        note += ' A run is trained again alone, and compared bit by bit, by --replay=RUN.'
+    return Table('All runs', columns, tuple(rows), tuple(raw), note)
+
+
+def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
+    """One row for each claim. verdicts: what `Verdict.to_dict` gives."""
+    columns = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'p (Holm)', 'p (sign flips)')
+    columns += ('published', 'source')
+    rows, raw = [], []
+    for verdict in verdicts:
+        claim = verdict['claim']
+        effect, interval = effect_words(verdict)
+        rows.append(
+            (
+                f'{ICONS[verdict["verdict"]]} {verdict["verdict"]}',
+                claim['sentence'],
+                effect,
+                interval,
+                seeds_words(verdict),
+                p_words(verdict['p_adjusted']),
+                p_words(verdict['p_permutation']),
+                published_words(verdict) or ABSENT,
+                claim['source'],
+            )
+        )
+        raw.append(
+            (
+                verdict['verdict'],
+                claim['sentence'],
+                _key(verdict['effect']),
+                _key(verdict['low']),
+                verdict['n'],
+                _key(verdict['p_adjusted']),
+                _key(verdict['p_permutation']),
+                published_words(verdict),
+                claim['source'],
+            )
+        )
+    note = 'Intervals are not adjusted for the number of claims; p (Holm) is, and decides.'
+    brief = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'p (Holm)')
+    return Table('Verdicts', columns, tuple(rows), tuple(raw), note, brief)
+
+
+def seeds_table(
+    verdicts: Sequence[Mapping[str, Any]],
+    needs: Sequence[Need | None],
+) -> Table:
+    """One row for each claim: what is known, and how many seeds would settle it.
+
+    Args:
+      verdicts: what `Verdict.to_dict` gives.
+      needs: for each claim, as `power.need` gives; None where nothing is known.
+    """
+    columns = ('claim', 'effect', '95% interval', 'so far', 'seeds', 'to settle', 'it would be')
+    rows, raw = [], []
+    for verdict, needed in zip(verdicts, needs, strict=True):
+        effect, interval = effect_words(verdict)
+        kind = verdict['verdict']
+        seeds = None if needed is None else needed.seeds
+        if needed is None:
+            words = 'exact' if verdict['smallest_permutation_p'] is None else ABSENT
+        else:
+            words = f'more than {power.MOST:,}' if seeds is None else f'{seeds:,}'
+        then = needed.verdict if needed else ''
+        shown = f'{ICONS[then]} {then}' if then else ABSENT
+        sentence = verdict['claim']['sentence']
+        now = f'{ICONS[kind]} {kind}'
+        rows.append((sentence, effect, interval, now, seeds_words(verdict), words, shown))
+        keys = _key(verdict['effect']), _key(verdict['low'])
+        raw.append((sentence, *keys, kind, verdict['n'], seeds, then))
+    brief = (columns[0], *columns[3:])
+    return Table(
+        'Seeds that would settle each claim',
+        columns,
+        tuple(rows),
+        tuple(raw),
+        _planning_note(verdicts),
+        brief,
+    )
+
+
+def _planning_note(verdicts: Sequence[Mapping[str, Any]]) -> str:
+    tested = [verdict for verdict in verdicts if verdict['smallest_permutation_p'] is not None]
+    seen = [verdict['n'] for verdict in tested if verdict['n'] > 1]
+    if not seen:
+        return 'Nothing to plan: fewer than two seeds are known, or no seed changes a number.'
+    n = min(seen)
+    low, high = power.spread_known(n)
+    return (
+        f'For a chance of {power.POWER:.0%} at 5% over all {count(len(tested), "claim")} (Holm), '
+        f'if effect and scatter are as seen. In {n} seeds the scatter is seen only roughly: the '
+        f'true deviation is {low:.2g} to {high:.2g} times as large (95%), and the seeds needed '
+        'grow with its square.'
+    )
+
+
+def _measured(results: Results, metrics: Sequence[str] | None) -> list[str]:
+    if metrics is not None:
+        return list(metrics)
+    if not results.trained:
+        return list(results.finals)
+    gaps = {'train_accuracy', 'validation_accuracy'} <= set(results.finals)
+    return [m for m in METRICS if m in results.finals or (m == 'gap_accuracy' and gaps)]
+
+
+def _told(results: Results, names: Mapping[str, str] | None) -> list[str]:
+    """The fields that differ; those that `names` has one word for are one, as 'a + b'."""
+    told = list(results.varied or results.swept)
+    for key in names or ():
+        fields = key.split(' + ')
+        if len(fields) > 1 and '=' not in key and set(fields) <= set(told):
+            values = [_value(setting, key) for setting in results.settings]
+            if all(f'{key}={value}' in names for value in values):
+                first = min(told.index(field) for field in fields)
+                told = [*told[:first], key, *(f for f in told[first:] if f not in fields)]
+    return told
+
+
+def _value(setting: Mapping[str, Any], name: str) -> Any:
+    """The value of a field, or of several joined by ' + ' the tuple of theirs."""
+    if ' + ' in name:
+        return tuple(setting.get(field) for field in name.split(' + '))
+    return setting.get(name)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f'{value:,}'.replace('-', '−')
+    return number(value) if is_number(value) else str(value)
+
+
+def _key(value: Any) -> Any:
+    """What a cell sorts by."""
+    if is_number(value):
+        return value if math.isfinite(value) else None
+    return None if value is None else str(value)

@@ -1,0 +1,126 @@
+"""What a search chose on validation, tested once, and what being chosen adds to a figure."""
+
+import dataclasses
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from jaxtweaks.base.words import count, metric_interval, together
+from jaxtweaks.claims.claim import Claim
+from jaxtweaks.config.expand import Point
+from jaxtweaks.figures.figure_data import mean_interval
+from jaxtweaks.figures.figure_spec import Figure
+from jaxtweaks.report.table import Table
+from jaxtweaks.results.results import Results, label
+from jaxtweaks.run.search import DROPPED, score_of
+
+_ONLY_TOLD = 'of the test set only what it gives for this setting is told'
+_OTHERS_TOLD = 'the test set, also where it is told for other settings, played no part'
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """What a search chose.
+
+    Attributes:
+      setting: the values of its swept fields.
+      metric: on validation, by which it was chosen.
+      tried, dropped: how many settings there were, and how many of them were not trained to the
+        end.
+      validation: the metric of the setting, [seeds].
+      test: the same on the test set, [seeds].
+      better: by how much validation is better than test, [seeds].
+      luck: by how much validation is better than that of the setting that is chosen without this
+        seed, [seeds]; NaN for a single seed.
+    """
+
+    setting: Point
+    metric: str
+    tried: int
+    dropped: int
+    validation: np.ndarray
+    test: np.ndarray
+    better: np.ndarray
+    luck: np.ndarray
+
+    def table(self, results: Results, test_is_told: bool) -> Table:
+        """A row that says it all.
+
+        Args:
+          results: of the search.
+          test_is_told: whether the config has more told of the test set, see `tells_of_test`.
+        """
+        test = self.metric.replace('validation', 'test')
+        words = together(self.setting, results.names)
+        cells, keys = [words], [words]
+        for values in (self.validation, self.test, self.better, self.luck):
+            mean, half = map(float, mean_interval(values))
+            cells.append(metric_interval(self.metric, mean, half))
+            keys.append(mean if math.isfinite(mean) else None)
+        columns = ('setting', label(self.metric), label(test), 'flattered by', 'luck of its seeds')
+        dropped = f' ({self.dropped} of them dropped on the way)' if self.dropped else ''
+        note = (
+            f'Chosen among {count(self.tried, "setting")}{dropped} by the mean of the seeds on '
+            f'validation; {_OTHERS_TOLD if test_is_told else _ONLY_TOLD}. Being chosen '
+            'adds to a figure. Flattered by: how much better validation is than test, because the '
+            'choice was made on those images (or because they are of another kind). Luck of its '
+            'seeds: how much better validation is, seed by seed, than that of the setting chosen '
+            'without this seed; the test figure has this luck too.'
+        )
+        return Table('The setting chosen', columns, (tuple(cells),), (tuple(keys),), note)
+
+
+def tells_of_test(table: Iterable[str], figures: Iterable[Figure], claims: Iterable[Claim]) -> bool:
+    """Whether a config's table, figures or claims tell of the test set."""
+    figures = tuple(figures)
+    metrics = [*table, *(claim.metric for claim in claims)]
+    metrics += [metric for figure in figures for metric in (*figure.metrics, figure.x)]
+    # A figure of boundaries names the test accuracy of each panel.
+    shown = {figure.kind for figure in figures} & {'confusion', 'reliability', 'boundary'}
+    return bool(shown) or any('test' in metric.removeprefix('1-').split('_') for metric in metrics)
+
+
+def choose(results: Results, select: str) -> Choice | None:
+    """The best setting of a search; None if every one has diverged.
+
+    Args:
+      results: K settings, S seeds.
+      select: `train.select` of all of them.
+    """
+    metric, sign = score_of(select)
+    test = metric.replace('validation', 'test')
+    validation, tested = results.final(metric), results.final(test)
+    dropped = np.zeros(len(results.settings), bool)
+    if DROPPED in results.finals:
+        dropped = np.nan_to_num(results.final(DROPPED)).any(1)
+    scores = np.where(dropped[:, None], np.nan, sign * validation)  # NaN for a diverged run too
+    best = _best(scores)
+    if best is None:
+        return None
+    return Choice(
+        dict(results.settings[best]),
+        metric,
+        len(results.settings),
+        int(dropped.sum()),
+        validation[best],
+        tested[best],
+        sign * (validation - tested)[best],
+        np.array([_luck(scores, best, seed) for seed in range(scores.shape[1])]),
+    )
+
+
+def _best(scores: np.ndarray) -> int | None:
+    """The setting with the highest mean of scores [K, S]; None if each has a NaN, or S = 0."""
+    means = scores.sum(1) / scores.shape[1] if scores.shape[1] else np.full(len(scores), np.nan)
+    return None if np.isnan(means).all() else int(np.nanargmax(means))
+
+
+def _luck(scores: np.ndarray, best: int, seed: int) -> float:
+    """How much better the best setting is at a seed than the one chosen by the other seeds.
+
+    Settings of which this seed diverged are no choice.
+    """
+    possible = np.where(np.isnan(scores[:, [seed]]), np.nan, scores)
+    other = _best(np.delete(possible, seed, 1))
+    return math.nan if other is None else float(scores[best, seed] - scores[other, seed])

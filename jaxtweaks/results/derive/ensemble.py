@@ -1,0 +1,273 @@
+"""`ensemble`: networks that predict together, as settings of their own.
+
+The fields `train.member` and `data.fold` go; 'ensemble.kind', 'ensemble.size' (M) and
+'ensemble.combine' come. The seed stays the unit: the members of one seed are its runs with
+`train.member` = 0, 1, ….
+
+members    the first M members; M = 1 is the mean over all members, each alone
+top        the M best settings of the seed, among those that take snapshots if and only if the
+           config's own does; what else was swept has no value then. The best are those with the
+           highest validation accuracy; or, by k-fold cross-validation, with the highest mean
+           accuracy on the folds, if each is also trained with `data.fold` = 1 … k
+snapshots  the last M snapshots of one run, and
+ema        the running average of its parameters: both as a mean over the members' runs
+
+`test_accuracy_gain` is by how much the test accuracy of an ensemble is above the mean of its
+members', each alone. Runs that lack a fold only judge settings; they are part of no ensemble.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.expand import Point
+from jaxtweaks.config.fields import plain
+from jaxtweaks.results.derive.combine import HOW, score
+from jaxtweaks.results.derive.settings import setting_of
+from jaxtweaks.results.recorded import Recorded
+from jaxtweaks.results.results import Results
+
+if TYPE_CHECKING:
+    from jaxtweaks.lab.experiment import Experiment
+
+MEMBER, FOLD = 'train.member', 'data.fold'
+KINDS = ('members', 'top', 'snapshots', 'ema')
+_SCORES = ('loss', 'accuracy')
+GAIN = 'test_accuracy_gain'
+_FINALS = (
+    *(f'{split}_{score}' for split in ('test', 'validation') for score in _SCORES),
+    GAIN,
+)
+# Where the logits of a kind are; validation is known of whole runs only.
+_LOGITS = {
+    'members': ('test_logits', 'validation_logits'),
+    'top': ('test_logits', 'validation_logits'),
+    'snapshots': ('snapshot_test_logits',),
+    'ema': ('ema_test_logits',),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Ensemble:
+    """What the derivation `ensemble` puts together."""
+
+    kinds: tuple[str, ...] = plain(('members',), 'of what', choices=KINDS)
+    sizes: tuple[int, ...] = plain((), 'numbers of members; () for 1, 2, 4, … and all', low=1)
+    combine: tuple[str, ...] = plain(HOW, 'how predictions become one', choices=HOW)
+
+
+# By the fields of a setting but for member and fold, the settings there are.
+_Groups = dict[tuple, list[int]]
+
+
+class _Plan(NamedTuple):
+    """One setting to come.
+
+    Attributes:
+      point: what it is called.
+      kind, size, combine: its fields.
+      among: the settings there are that it is made of.
+      folds: of each of these the settings that judge it, each lacking another fold; none for
+        the other kinds, and where there are no folds.
+    """
+
+    point: Point
+    kind: str
+    size: int
+    combine: str
+    among: list[int]
+    folds: list[list[int]]
+
+
+def points(points: Sequence[Point], experiment: 'Experiment') -> list[Point]:
+    """What the settings become. Raises UserError if there is nothing to put together."""
+    return [one.point for one in _plan(points, experiment)]
+
+
+def recorded(recorded: Recorded, experiment: 'Experiment') -> Recorded:
+    """What is known of an ensemble: its curves are the mean of its members'."""
+    for kind in experiment.ensemble.kinds:
+        missing = [name for name in _LOGITS[kind] if name not in recorded.arrays]
+        if missing:
+            raise UserError(f"derive: 'ensemble' of kind '{kind}' needs train.keep_logits")
+    return dataclasses.replace(recorded, finals=_FINALS, arrays=('confusion',))
+
+
+def results(results: Results, experiment: 'Experiment') -> Results:
+    """The ensembles. One with a diverged member counts as diverged."""
+    plans = _plan(results.settings, experiment)
+    seeds = range(len(results.seeds))
+    scored = [[_score(one, results, s, experiment) for s in seeds] for one in plans]
+    runs = [[_runs(one, results, s) for s in seeds] for one in plans]
+
+    def over_runs(values: np.ndarray, reduce: np.ufunc) -> np.ndarray:
+        """A number of each run [K, S, …] for each ensemble [J, S, …], by its runs."""
+        rows = [[reduce(values[ks, s], 0) for s, ks in enumerate(row)] for row in runs]
+        return np.array(rows).reshape(len(plans), *values.shape[1:])
+
+    return dataclasses.replace(
+        results,
+        settings=tuple(one.point for one in plans),
+        curves={name: over_runs(values, np.mean) for name, values in results.curves.items()},
+        finals={
+            name: np.array([[found[name] for found in row] for row in scored]) for name in _FINALS
+        },
+        confusion=np.array([[found['confusion'] for found in row] for row in scored]),
+        chosen_epoch=over_runs(results.chosen_epoch, np.max),
+        diverged_at=over_runs(results.diverged_at, np.max),
+        arrays={},
+    )
+
+
+def _plan(points: Sequence[Point], experiment: 'Experiment') -> list[_Plan]:
+    groups, judges = _grouped(points)
+    if judges and 'top' not in experiment.ensemble.kinds:
+        raise UserError(
+            f"derive: 'ensemble' reads {FOLD} only for the kind 'top'; leave it out of the sweep, "
+            "or add 'top' to ensemble.kinds"
+        )
+    plans = []
+    for kind in experiment.ensemble.kinds:
+        folds = []
+        if kind == 'top':
+            rivals = _rivals(points, groups, experiment)
+            folds = _judging(points, rivals, groups, judges, experiment)
+            made = [({name: None for name, _ in next(iter(groups))}, rivals, len(rivals))]
+        else:
+            made = [
+                (dict(key), ks, _available(kind, points[ks[0]], ks, experiment))
+                for key, ks in groups.items()
+            ]
+        if max(available for *_, available in made) < (1 if kind == 'ema' else 2):
+            raise UserError(f"derive: 'ensemble' of kind '{kind}' needs {_NEEDS[kind]}")
+        for rest, among, available in made:
+            asked = (1,) if kind == 'ema' else experiment.ensemble.sizes
+            for size in _sizes(asked, available):
+                for how in experiment.ensemble.combine:
+                    fields = {'kind': kind, 'size': size, 'combine': how}
+                    named = {f'ensemble.{name}': value for name, value in fields.items()}
+                    plans.append(_Plan(rest | named, kind, size, how, among, folds))
+    if not plans:
+        raise UserError(
+            f'ensemble.sizes: {experiment.ensemble.sizes!r} are all more than there are to combine'
+        )
+    return plans
+
+
+def _grouped(points: Sequence[Point]) -> tuple[_Groups, _Groups]:
+    """The members of each setting in their order, and those of its runs that lack a fold."""
+    groups, judges = {}, {}
+    for k, point in enumerate(points):
+        key = tuple((name, value) for name, value in point.items() if name not in (MEMBER, FOLD))
+        (judges if point.get(FOLD) else groups).setdefault(key, []).append(k)
+    for ks in groups.values():
+        ks.sort(key=lambda k: points[k].get(MEMBER, 0))
+    if not groups:
+        raise UserError(f"derive: 'ensemble' needs settings with {FOLD} = 0 to combine")
+    return groups, judges
+
+
+def _judging(
+    points: Sequence[Point],
+    rivals: Sequence[int],
+    groups: _Groups,
+    judges: _Groups,
+    experiment: 'Experiment',
+) -> list[list[int]]:
+    """Of each rival the settings that judge it; [] if validation does. Raises UserError."""
+    keys = {ks[0]: key for key, ks in groups.items()}
+    judged = {keys[k] for k in rivals}
+    for key, ks in judges.items():
+        if key not in judged:
+            raise UserError(
+                f"derive: 'ensemble' of kind 'top' has nothing to choose that {points[ks[0]]!r} "
+                f'would judge; it needs the same setting with {FOLD} = 0'
+            )
+    if not judges:
+        return []
+    found = [judges.get(keys[k], []) for k in rivals]
+    for k, ks in zip(rivals, found, strict=True):
+        folds = setting_of(points[k], experiment).data.folds
+        if sorted(points[judge][FOLD] for judge in ks) != list(range(1, folds + 1)):
+            raise UserError(
+                f"derive: 'ensemble' of kind 'top' chooses by cross-validation, so it needs every "
+                f'setting once with each {FOLD} = 1 … {folds}'
+            )
+    return found
+
+
+def _rivals(points: Sequence[Point], groups: _Groups, experiment: 'Experiment') -> list[int]:
+    """One run of every setting that the best are chosen from."""
+    takes = lambda point: bool(setting_of(point, experiment).train.snapshots)
+    usual = bool(experiment.base.train.snapshots)
+    return [ks[0] for ks in groups.values() if takes(points[ks[0]]) == usual]
+
+
+_NEEDS = {
+    'members': 'train.member in the sweep, with several values',
+    'top': 'a sweep with several settings to choose from',
+    'snapshots': 'train.snapshots ≥ 2',
+    'ema': 'train.ema_decay > 0',
+}
+
+
+def _available(kind: str, point: Point, ks: list[int], experiment: 'Experiment') -> int:
+    """How many predictions a setting has for an ensemble of this kind."""
+    train = setting_of(point, experiment).train
+    return {
+        'members': len(ks),
+        'snapshots': train.snapshots,
+        'ema': 1 if train.ema_decay else 0,
+    }[kind]
+
+
+def _sizes(asked: Sequence[int], available: int) -> list[int]:
+    """The sizes asked for that can be had; of its own accord 1, 2, 4, … and all."""
+    powers = [2**i for i in range(available.bit_length()) if 2**i <= available]
+    sizes = asked or [*powers, *([available] if available else [])]
+    return sorted({size for size in sizes if size <= available})
+
+
+def _runs(one: _Plan, results: Results, seed: int) -> list[int]:
+    """The settings whose run of this seed takes part."""
+    if one.kind == 'top':
+        if one.folds:
+            accuracy = results.finals['fold_accuracy'][one.folds, seed].mean(-1)
+        else:
+            accuracy = results.finals['validation_accuracy'][one.among, seed]
+        order = np.argsort(-accuracy, kind='stable')  # what has no value comes last
+        return [one.among[i] for i in order[: one.size]]
+    together = one.kind == 'members' and one.size > 1
+    return one.among[: one.size] if together else one.among
+
+
+def _score(
+    one: _Plan, results: Results, seed: int, experiment: 'Experiment'
+) -> dict[str, float | np.ndarray]:
+    """Loss and accuracy on test (and, of whole runs, validation), and the test confusion."""
+    runs = _runs(one, results, seed)
+    together = one.kind == 'top' or (one.kind == 'members' and one.size > 1)
+    found = dict.fromkeys(_FINALS, np.nan)
+    for name in _LOGITS[one.kind]:
+        split = 'validation' if name.startswith('validation') else 'test'
+        logits = [results.arrays[name][k, seed] for k in runs]
+        if one.kind == 'snapshots':
+            kept = [setting_of(results.settings[k], experiment).train.snapshots for k in runs]
+            teams = [z[n - one.size : n] for z, n in zip(logits, kept, strict=True)]
+        else:
+            teams = [np.stack(logits)] if together else [z[None] for z in logits]
+        scores = [score(team, results.labels[split], one.combine) for team in teams]
+        for metric in _SCORES:
+            found[f'{split}_{metric}'] = float(np.mean([each[metric] for each in scores]))
+        if split == 'test':
+            found['confusion'] = np.sum([each['confusion'] for each in scores], axis=0)
+            alone = [
+                score(member[None], results.labels[split], one.combine)['accuracy']
+                for team in teams
+                for member in team
+            ]
+            found[GAIN] = found['test_accuracy'] - float(np.mean(alone))
+    return found

@@ -1,0 +1,54 @@
+"""`roughness`: how much the cost rises on its way down, as a final metric.
+
+The sum of all rises of the cost from one epoch to the next, in the unit of the loss: 0 for a curve
+that only falls, however steeply. The cost is J = L + λΣw² or L + ½λΣw² (`penalty.l2_form`), the
+training loss as it was trained and the penalty of the weights at the end of the epoch. Of Σ|w| no
+curve is kept, nor of the biases' share: a run whose penalty has them has no roughness.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.expand import Point
+from jaxtweaks.config.settings import Penalty
+from jaxtweaks.results.derive.settings import setting_of
+from jaxtweaks.results.recorded import Recorded
+from jaxtweaks.results.results import Results
+
+if TYPE_CHECKING:
+    from jaxtweaks.lab.experiment import Experiment
+
+METRIC = 'roughness'
+
+
+def points(points: Sequence[Point], experiment: 'Experiment') -> list[Point]:
+    """The same as before."""
+    return list(points)
+
+
+def recorded(recorded: Recorded, experiment: 'Experiment') -> Recorded:
+    """With the new metric. Raises UserError if there are too few epochs for it."""
+    if recorded.epochs is not None and recorded.epochs < 2:
+        raise UserError(
+            f"derive: 'roughness' needs 2 epochs or more, train.epochs is {recorded.epochs}"
+        )
+    return dataclasses.replace(recorded, finals=(*recorded.finals, METRIC))
+
+
+def results(results: Results, experiment: 'Experiment') -> Results:
+    """With the new metric; NaN for a run without all its epochs."""
+    penalties = [setting_of(point, experiment).penalty for point in results.settings]
+    weight = np.array([_weight(penalty) for penalty in penalties])[:, None, None]
+    cost = results.curve('running_loss') + weight * np.square(results.curve('weight_norm'))
+    rises = np.maximum(np.diff(cost, axis=2), 0).sum(axis=2)
+    return dataclasses.replace(results, finals={**results.finals, METRIC: rises})
+
+
+def _weight(penalty: Penalty) -> float:
+    """What Σw² of the kernels is multiplied with in the cost; NaN if there is more to it."""
+    l2 = penalty.l2 * (0.5 if penalty.l2_form == 'half' else 1.0)
+    return np.nan if penalty.l1 or (l2 and penalty.scope == 'all') else l2

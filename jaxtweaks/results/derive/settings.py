@@ -1,0 +1,51 @@
+"""What the derivations share: the setting behind a point, and results with other settings."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxtweaks.config import trace
+from jaxtweaks.config.expand import Point
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.results.results import Results
+
+if TYPE_CHECKING:
+    from jaxtweaks.lab.experiment import Experiment
+
+
+def setting_of(point: Point, experiment: 'Experiment') -> Setting:
+    """All fields of a setting, whatever fields of derivations its point has besides."""
+    own = {name: value for name, value in point.items() if name in trace.FIELDS}
+    return trace.replace(experiment.base, own)
+
+
+def picked(
+    results: Results,
+    parents: Sequence[int],
+    settings: Sequence[Point],
+    finals: Mapping[str, np.ndarray],
+) -> Results:
+    """Results of other settings, each made of one that there is.
+
+    Args:
+      results: K settings.
+      parents: for each new setting the index of the old one that it has its curves from, [J].
+      settings: the new settings, [J].
+      finals: metric to [J, S].
+
+    Returns:
+      J settings; without arrays and confusion, which are of the runs as they ended.
+    """
+    parents = list(parents)
+    return dataclasses.replace(
+        results,
+        settings=tuple(settings),
+        curves={name: values[parents] for name, values in results.curves.items()},
+        finals=dict(finals),
+        confusion=np.zeros_like(results.confusion[parents]),
+        chosen_epoch=results.chosen_epoch[parents],
+        diverged_at=results.diverged_at[parents],
+        arrays={},
+    )

@@ -1,0 +1,82 @@
+"""`tested`: the several sets of parameters that one run leaves, as settings of their own.
+
+The field 'tested' is 'last' (or 'chosen', where `train.select` chooses an epoch), 'ema' (the
+running average of the parameters) or 'snapshots' (the mean prediction of those kept on the way).
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.expand import Point
+from jaxtweaks.results.derive.settings import picked, setting_of
+from jaxtweaks.results.recorded import Recorded
+from jaxtweaks.results.results import Results
+
+if TYPE_CHECKING:
+    from jaxtweaks.lab.experiment import Experiment
+
+FIELD = 'tested'
+_OTHERS = ('ema', 'snapshots')
+
+
+def points(points: Sequence[Point], experiment: 'Experiment') -> list[Point]:
+    """Each setting with each set of parameters that it tests."""
+    found = [point | {FIELD: which} for point in points for which in _sets(point, experiment)]
+    if len(found) == len(points):
+        raise UserError("derive: 'tested' needs train.ema_decay or train.snapshots")
+    return found
+
+
+def recorded(recorded: Recorded, experiment: 'Experiment') -> Recorded:
+    """The metrics without those that have become settings."""
+    return dataclasses.replace(
+        recorded,
+        curves=tuple(name for name in recorded.curves if not _of(name)),
+        finals=tuple(name for name in recorded.finals if not _of(name)),
+        arrays=(),
+    )
+
+
+def results(results: Results, experiment: 'Experiment') -> Results:
+    """Each setting once for each set of parameters; NaN for what was not measured of it."""
+    pairs = [
+        (k, which) for k, point in enumerate(results.settings) for which in _sets(point, experiment)
+    ]
+    chosen = [(k, which if which in _OTHERS else '') for k, which in pairs]
+    new = points(results.settings, experiment)
+    found = picked(results, [k for k, _ in pairs], new, _pick(results.finals, chosen))
+    return dataclasses.replace(found, curves=_pick(results.curves, chosen))
+
+
+def _pick(
+    measured: dict[str, np.ndarray], chosen: Sequence[tuple[int, str]]
+) -> dict[str, np.ndarray]:
+    """Each metric of the parameters chosen, [J, …]; `chosen`: setting and family ('': plain)."""
+    found = {}
+    for name, values in measured.items():
+        if _of(name):
+            continue
+        absent = np.full_like(values, np.nan)
+        found[name] = np.stack(
+            [
+                measured.get(f'{family}_{name}' if family else name, absent)[k]
+                for k, family in chosen
+            ]
+        )
+    return found
+
+
+def _sets(point: Point, experiment: 'Experiment') -> list[str]:
+    train = setting_of(point, experiment).train
+    first = 'last' if train.select == 'last' else 'chosen'
+    kept = {'ema': train.ema_decay, 'snapshots': train.snapshots}
+    return [first, *(name for name in _OTHERS if kept[name])]
+
+
+def _of(metric: str) -> bool:
+    """Whether a metric is of another set of parameters than the plain one."""
+    return metric.startswith(tuple(f'{name}_' for name in _OTHERS))

@@ -1,0 +1,59 @@
+"""`tweaks`: a setting called by the tweaks that are on in it.
+
+The swept fields of dropout, penalty, augmentation, noise and registered tweaks go; 'tweaks.on'
+comes: the names of those that are on, as 'flip + shift', or 'none'. For sweeps over which tweak,
+not over how much.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import trace
+from jaxtweaks.config.expand import Point
+from jaxtweaks.results.recorded import Recorded
+from jaxtweaks.results.results import Results
+
+if TYPE_CHECKING:
+    from jaxtweaks.lab.experiment import Experiment
+
+FIELD = 'tweaks.on'
+_SECTIONS = ('dropout', 'penalty', 'augment', 'noise', 'tweaks')
+
+
+def points(points: Sequence[Point], experiment: 'Experiment') -> list[Point]:
+    """Each setting by its tweaks. Raises UserError if two would have the same name."""
+    found = [_renamed(point) for point in points]
+    for i, point in enumerate(found):
+        if point in found[:i]:
+            raise UserError(
+                f"derive: 'tweaks' would call two settings {point[FIELD]!r}; each tweak may have "
+                'one value besides off'
+            )
+    return found
+
+
+def recorded(recorded: Recorded, experiment: 'Experiment') -> Recorded:
+    """The same as before."""
+    return recorded
+
+
+def results(results: Results, experiment: 'Experiment') -> Results:
+    """The same results under new names."""
+    return dataclasses.replace(results, settings=tuple(points(results.settings, experiment)))
+
+
+def _renamed(point: Point) -> Point:
+    tweaks = [name for name in point if _is_tweak(name)]
+    on = [name for name in tweaks if point[name] != trace.FIELDS[name][1].off]
+    rest = {name: value for name, value in point.items() if name not in tweaks}
+    return rest | {FIELD: ' + '.join(name.partition('.')[2] for name in on) or 'none'}
+
+
+def _is_tweak(name: str) -> bool:
+    return (
+        name in trace.FIELDS
+        and name.partition('.')[0] in _SECTIONS
+        and trace.FIELDS[name][1].off is not None
+    )

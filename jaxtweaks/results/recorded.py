@@ -1,0 +1,106 @@
+"""What the runs of a setting will record, known before any of them is trained."""
+
+import dataclasses
+from collections.abc import Iterable
+
+from jaxtweaks import studies
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.data.catalogue import GRIDS, PROBES
+from jaxtweaks.results.results import derived_metrics
+from jaxtweaks.studies.study import Study
+
+_BOTH = ('loss', 'accuracy')
+
+
+@dataclasses.dataclass(frozen=True)
+class Recorded:
+    """Names of what `Results` will hold, beside the gaps and complements it derives.
+
+    Attributes:
+      curves: metrics by epoch.
+      finals: metrics of the chosen parameters.
+      arrays: what else, 'confusion' among it.
+      epochs: how many at most, None if not known.
+    """
+
+    curves: tuple[str, ...] = ()
+    finals: tuple[str, ...] = ()
+    arrays: tuple[str, ...] = ()
+    epochs: int | None = None
+
+    def __or__(self, other: 'Recorded') -> 'Recorded':
+        """What either has."""
+        known = [epochs for epochs in (self.epochs, other.epochs) if epochs is not None]
+        return Recorded(
+            *(
+                tuple(dict.fromkeys([*getattr(self, name), *getattr(other, name)]))
+                for name in ('curves', 'finals', 'arrays')
+            ),
+            max(known, default=None),
+        )
+
+    @property
+    def all_curves(self) -> tuple[str, ...]:
+        """With what is derived."""
+        return (*self.curves, *derived_metrics(self.curves))
+
+    @property
+    def all_finals(self) -> tuple[str, ...]:
+        """With what is derived."""
+        return (*self.finals, *derived_metrics(self.finals))
+
+
+def metrics_of(settings: Iterable[Setting]) -> Recorded:
+    """What at least one of the settings will record."""
+    found = Recorded()
+    for setting in dict.fromkeys(settings):
+        study = studies.of(setting)
+        found |= _of_training(setting) if study is None else _of_study(study)
+    return found
+
+
+def _of_study(study: Study) -> Recorded:
+    return Recorded(tuple(study.curves), tuple(study.finals), study.arrays)
+
+
+def _of_training(setting: Setting) -> Recorded:
+    train = setting.train
+    splits = ('running', 'train', 'validation', *(['test'] if train.test_curve else []))
+    curves = [*_loss_and_accuracy(splits), 'weight_norm', 'small_weights']
+    curves += _loss_and_accuracy(PROBES.get(setting.data.name, ()))
+    finals = _loss_and_accuracy(('running', 'train', 'validation', 'test'))
+    finals += [
+        'test_calibration_error',
+        'test_overconfidence',
+        'weight_norm',
+        'small_weights',
+        'parameters',
+    ]
+    finals += _loss_and_accuracy(f'mc_{n}_test' for n in train.mc_samples)
+    arrays = ['confusion', 'calibration']
+    if train.ema_decay:
+        curves += _loss_and_accuracy(['ema_validation'])
+        finals += _loss_and_accuracy(['ema_test'])
+    if train.snapshots:
+        finals += _loss_and_accuracy(['snapshots_test'])
+    if train.gradient_batches:
+        finals += ['gradient_variance', 'gradient_norm']
+    if setting.data.fold:
+        finals += _loss_and_accuracy(['fold'])
+    if train.linearity:
+        finals += ['linearity']
+    if train.patience:
+        finals += ['stop_epoch']
+    if train.keep_logits:
+        arrays += ['validation_logits', 'test_logits']
+        arrays += ['snapshot_test_logits'] if train.snapshots else []
+        arrays += ['ema_test_logits'] if train.ema_decay else []
+    if setting.data.name in GRIDS:
+        arrays += ['grid_probabilities']
+    if train.weight_bins:
+        arrays += ['weight_histogram', 'weight_edges']
+    return Recorded(tuple(curves), tuple(finals), tuple(arrays), train.epochs)
+
+
+def _loss_and_accuracy(prefixes: Iterable[str]) -> list[str]:
+    return [f'{prefix}_{metric}' for prefix in prefixes for metric in _BOTH]

@@ -1,0 +1,278 @@
+"""The runs axis: the functions of one network, mapped over the runs of a group and compiled."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtweaks.base import provenance
+from jaxtweaks.config import layers, trace
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.nn import conv
+from jaxtweaks.run import devices, executables, native
+from jaxtweaks.run.plan import Run
+from jaxtweaks.train import precision
+from jaxtweaks.train.program import DeviceData, Program, State
+
+# Up to so many channels a convolution is too small for all cores of a CPU.
+_FEW_CHANNELS = 16
+
+# How the runs of a group share a program: they take turns in it ('map'), the same in as many
+# threads as there are cores ('threads'), or each operation has all runs ('vmap'); and after a _
+# what becomes of convolutions, one of `nn.conv.LOWERINGS` ('loop' if it is not said).
+BATCHINGS = (
+    'map', 'threads', 'map_native', 'threads_native',
+    *(f'vmap_{lowering}' for lowering in conv.LOWERINGS if lowering != 'native'),
+)  # fmt: skip
+
+
+def candidates(static: Setting) -> tuple[str, ...]:
+    """The ways of batching worth measuring for a program on this machine; some may fail on it."""
+    convolutional = _is_convolutional(static)
+    if jax.default_backend() == 'cpu':
+        # For convolutions patches and a matrix product never came near, and a loop in each
+        # operation was never worth the ten seconds of measuring it. Threads gain where there are
+        # few channels; with more the operations keep all cores busy (performance.md).
+        if convolutional:
+            most = max(layers.channels(static.model), default=0)
+            sharing = 'threads' if most <= _FEW_CHANNELS else 'map'
+            takes = _takes_native(static) and not native.why_not()
+            return (f'{sharing}_native' if takes else sharing,)
+        return 'map', 'threads', 'vmap_loop'
+    if not convolutional:
+        return ('vmap_matmul',)
+    return 'vmap_matmul', 'vmap_pallas', 'vmap_grouped', 'map'
+
+
+def lacks_native(static: Setting) -> str:
+    """Why a program does without the native convolutions it could have had; '' if it does not."""
+    return native.why_not() if _takes_native(static) else ''
+
+
+def _takes_native(static: Setting) -> bool:
+    """Whether native convolutions can do what a program asks of them; see `conv_native`."""
+    wanted = _is_convolutional(static) and static.train.precision == 'float32'
+    return wanted and jax.default_backend() == 'cpu'
+
+
+def _is_convolutional(static: Setting) -> bool:
+    return static.model.name not in ('mlp', 'local')
+
+
+def stack_runs(runs: Sequence[Run], off: frozenset[str]) -> tuple[trace.Hyper, np.ndarray]:
+    """The traced numbers of the runs by name, [runs] each, and their seeds, [runs]."""
+    hypers = [trace.split(run.setting, off)[1] for run in runs]
+    columns = {name: np.asarray([hyper[name] for hyper in hypers]) for name in hypers[0]}
+    columns = {
+        name: column.astype(np.int32 if column.dtype.kind == 'i' else np.float32)
+        for name, column in columns.items()
+    }
+    return columns, np.asarray([run.seed for run in runs], np.uint32)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Function:
+    """What is compiled of a program: a function over the runs, and how.
+
+    Attributes:
+      name: of the method.
+      f: the function.
+      donate: arguments whose memory is used again.
+      options: of the compiler; those it does not know are left out.
+    """
+
+    name: str
+    f: Callable
+    donate: tuple[int, ...] = ()
+    options: dict[str, Any] = dataclasses.field(default_factory=lambda: executables.FAST_CPU)
+
+
+class GroupProgram:
+    """Trains a fixed number of runs side by side; each method compiles at its first call.
+
+    In every state, in the traced numbers `hyper` and in the `seeds` the first axis is the runs.
+
+    On several devices this axis is sharded (`NamedSharding`), and each device trains its shares
+    with the program that a single device would train them with. Not one program for all devices
+    (`shard_map`): XLA compiles that in another way, and where runs are vmapped it has other last
+    bits.
+    """
+
+    def __init__(self, program: Program, batching: str, share: int | None = None):
+        """
+        Args:
+          program: of one network.
+          batching: one of `BATCHINGS`.
+          share: runs that a device trains side by side, None for all: then one device does.
+
+        Raises:
+          UserError: the way of batching has native convolutions, and they cannot be built here.
+        """
+        self.program = program
+        self._sharing, _, lowering = batching.partition('_')
+        self._lowering = lowering or 'loop'
+        if self._lowering == 'native':
+            native.load()
+        self._share = share
+        alone = devices.count() == 1
+        self._threads = provenance.cores() if self._sharing == 'threads' and alone else 1
+        self._most_parts = 1  # that have been trained at once
+        self._jitted: dict[str, Callable] = {}
+        self._executables: dict[tuple[str, int, int], jax.stages.Compiled] = {}
+
+    def init(self, hyper: trace.Hyper, seeds: np.ndarray, data: DeviceData) -> State:
+        """The states before the first step."""
+        f = _over_runs(self.program.init, 2, 'map')
+        return self._call(
+            _Function('init', f, (), executables.QUICK_COMPILE), (hyper, seeds), (data,)
+        )
+
+    def train(
+        self,
+        hyper: trace.Hyper,
+        seeds: np.ndarray,
+        state: State,
+        data: DeviceData,
+        epoch: int,
+        start: int,
+        last: int,
+        stop: int,
+    ) -> tuple[State, dict[str, jax.Array]]:
+        """See `Program.train`; the metrics are [runs, epochs]. The memory of `state` is reused."""
+        f = _over_runs(self.program.train, 3, self._sharing)
+        numbers = tuple(map(np.int32, (epoch, start, last, stop)))
+        return self._call(_Function('train', f, (2,)), (hyper, seeds, state), (data, *numbers))
+
+    def steps_alone(
+        self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData, steps: int
+    ) -> State:
+        """So many steps and no evaluation, for measuring: past the end of the epoch if need be."""
+        start = 2 if 1 + steps == self.program.steps_per_epoch else 1
+        return self.train(hyper, seeds, state, data, 0, start, 0, start + steps)[0]
+
+    def finish(
+        self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
+    ) -> dict[str, Any]:
+        """The final figures of the chosen parameters, see `Program.finish`; [runs, …] each."""
+        f = _over_runs(self.program.finish, 3, self._sharing)
+        return self._call(_Function('finish', f), (hyper, seeds, state), (data,))
+
+    def memory(self) -> int:
+        """Bytes that a device needs for the most demanding method so far, beside the data."""
+        state = scratch = 0
+        for (name, _, _), found in self._executables.items():
+            at_once = 1 if name == 'init' else self._most_parts
+            analysis = found.memory_analysis()
+            state = max(state, analysis.output_size_in_bytes * at_once)
+            scratch = max(scratch, analysis.temp_size_in_bytes * at_once)
+        # Cutting the states into parts and joining them needs them twice.
+        return scratch + (state if self._most_parts == 1 else 2 * state)
+
+    def _call(self, function: _Function, own: tuple, shared: tuple) -> Any:
+        """f(*own, *shared) on all devices; `own` has the runs as first axis."""
+        runs = _runs(own)
+        shares = runs // (self._share or runs)
+        if devices.count() == 1 and shares == 1:
+            return self._threaded(function, own, shared)
+        over = devices.spread(shares)
+        own = jax.device_put(own, over)
+        numbers = range(over.num_devices)
+        # All at once: what is donated on one device is gone for all.
+        shards = [(_on_device(own, number), _on_device(shared, number)) for number in numbers]
+        done = []
+        for number, (mine, copies) in enumerate(shards):
+            parts = _cut(mine, shares // len(shards))
+            parts = [self._run(function, part, copies, number) for part in parts]
+            done.append(_joined(parts, runs // len(shards)))
+        return jax.tree.map(lambda *parts: _whole(parts, over), *done)
+
+    def _threaded(self, function: _Function, own: tuple, shared: tuple) -> Any:
+        """f(*own, *shared) on one device, in threads if so chosen."""
+        if self._threads == 1 or function.name == 'init':
+            return self._run(function, own, shared)
+        runs = _runs(own)
+        parts = _cut(own, min(self._threads, runs))
+        self._most_parts = max(self._most_parts, len(parts))
+        call = lambda part: jax.block_until_ready(self._run(function, part, shared))
+        compiled = (function.name, _runs(parts[0]), 0) in self._executables
+        done = [] if compiled else [call(parts[0])]
+        with ThreadPoolExecutor(len(parts)) as pool:
+            done += pool.map(call, parts[len(done) :])
+        return _joined(done, runs)
+
+    def _run(self, function: _Function, own: tuple, shared: tuple, device: int = 0) -> Any:
+        """f(*own, *shared) on the device of this number, on which the arrays lie."""
+        args, key = (*own, *shared), (function.name, _runs(own), device)
+        if key not in self._executables:
+            jitted = jax.jit(function.f, donate_argnums=function.donate)
+            jitted = self._jitted.setdefault(function.name, jitted)
+            with (
+                conv.lowering(self._lowering),
+                precision.products(self.program.static.train.precision),
+            ):
+                lowered = jitted.lower(*args)
+            self._executables[key] = executables.compiled(lowered, function.options, device)
+        return self._executables[key](*args)
+
+
+def _runs(own: Any) -> int:
+    """The length of the first axis of all these arrays."""
+    return jax.tree.leaves(own)[0].shape[0]
+
+
+def _on_device(tree: Any, device: int) -> Any:
+    """What lies on the device of this number; numbers that lie on none as they are."""
+
+    def on_device(leaf):
+        # Not `addressable_data`: of an array that all devices have it always gives the first copy.
+        return leaf.addressable_shards[device].data if isinstance(leaf, jax.Array) else leaf
+
+    return jax.tree.map(on_device, tree)
+
+
+def _whole(parts: Sequence[jax.Array], over: jax.sharding.NamedSharding) -> jax.Array:
+    """The array whose equal parts lie on the devices; nothing is moved."""
+    shape = len(parts) * parts[0].shape[0], *parts[0].shape[1:]
+    return jax.make_array_from_single_device_arrays(shape, over, list(parts))
+
+
+def _cut(own: Any, parts: int) -> list[Any]:
+    """`parts` parts of the runs, all of one size: the last run fills the last ones up."""
+    return [own] if parts == 1 else _cut_copies(own, parts)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _cut_copies(own: Any, parts: int) -> list[Any]:
+    """`_cut` into more than one part."""
+    runs = _runs(own)
+    size = -(-runs // parts)
+    chosen = np.minimum(np.arange(parts * size), runs - 1).reshape(parts, size)
+    return [jax.tree.map(lambda leaf, i=index: leaf[i], own) for index in chosen]
+
+
+def _joined(parts: list[Any], runs: int) -> Any:
+    """The first `runs` runs of the parts; the inverse of `_cut`."""
+    return parts[0] if len(parts) == 1 else _joined_copies(parts, runs)
+
+
+@functools.partial(jax.jit, static_argnums=1)
+def _joined_copies(parts: list[Any], runs: int) -> Any:
+    """`_joined` of more than one part."""
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves)[:runs], *parts)
+
+
+def _over_runs(f: Callable, mapped: int, sharing: str) -> Callable:
+    """`f` with its first `mapped` arguments given for each run and the others shared."""
+
+    def over_runs(*args):
+        own, shared = args[:mapped], args[mapped:]
+        if sharing in ('map', 'threads'):
+            return jax.lax.map(lambda one: f(*one, *shared), own)
+        return jax.vmap(f, (0,) * mapped + (None,) * len(shared))(*args)
+
+    return over_runs

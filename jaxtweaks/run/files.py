@@ -1,0 +1,77 @@
+"""Trees of arrays in files that are believed only if their checksum is right."""
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+import flax.serialization
+
+from jaxtweaks.base import atomic
+
+_MAGIC = b'jaxtweaks1\n'
+
+
+class DamagedFile(Exception):
+    """A file is not what was written; the message names it."""
+
+
+def save_tree(path: Path, tree: Any) -> None:
+    """Writes nested dicts of arrays, numbers and strings with a SHA-256 of their bytes."""
+    content = flax.serialization.msgpack_serialize(tree)
+    atomic.write(path, _MAGIC, hashlib.sha256(content).digest(), content)
+
+
+def load_tree(path: Path) -> Any:
+    """What `save_tree` wrote.
+
+    Raises:
+      FileNotFoundError: there is no such file.
+      DamagedFile: its bytes are not those that were written, or hold what is never written.
+    """
+    data = path.read_bytes()
+    start = len(_MAGIC) + 32
+    content = data[start:]
+    if not data.startswith(_MAGIC) or hashlib.sha256(content).digest() != data[len(_MAGIC) : start]:
+        raise DamagedFile(f'{path} is damaged (its checksum is wrong)')
+    try:
+        return flax.serialization.msgpack_restore(content)
+    except Exception as error:  # arrays of objects and whatever else was planted, not written
+        raise DamagedFile(f'{path} is damaged ({type(error).__name__}: {error})') from None
+
+
+def save_generation(path: Path, tree: Any) -> None:
+    """`save_tree`, keeping the file that was there before as `path` + '.previous'."""
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(path, _previous(path))
+    save_tree(path, tree)
+
+
+def load_generation(path: Path, notify: Any) -> Any | None:
+    """The newest undamaged generation, or None; says by `notify(text)` what was damaged."""
+    for candidate in (path, _previous(path)):
+        try:
+            return load_tree(candidate)
+        except FileNotFoundError:
+            continue
+        except DamagedFile as damage:
+            notify(f'{damage}; going back to an earlier state')
+            # Out of the way: the next save must not push out the good one in its place.
+            os.replace(candidate, _damaged(candidate))
+    return None
+
+
+def remove_generations(path: Path) -> None:
+    """Deletes what `save_generation` wrote."""
+    for old in (path, _previous(path)):
+        old.unlink(missing_ok=True)
+        _damaged(old).unlink(missing_ok=True)
+
+
+def _damaged(path: Path) -> Path:
+    return path.with_name(path.name + '.damaged')
+
+
+def _previous(path: Path) -> Path:
+    return path.with_name(path.name + '.previous')

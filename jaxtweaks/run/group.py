@@ -1,0 +1,288 @@
+"""Trains the runs of one group from where they stand to the end."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from jaxtweaks.config import trace
+from jaxtweaks.config.fields import plain
+from jaxtweaks.run import checkpoint
+from jaxtweaks.run.compiled import BATCHINGS, GroupProgram, stack_runs
+from jaxtweaks.run.plan import Group
+from jaxtweaks.run.progress import Now, Reporter
+from jaxtweaks.train.program import DeviceData, Program, State
+
+
+@dataclasses.dataclass(frozen=True)
+class Execution:
+    """How a sweep is carried out. Group size and batching decide the last bits of a result."""
+
+    group_size: int = plain(0, 'runs side by side on a device; 0 lets the memory decide', low=0)
+    batching: str = plain(
+        'auto',
+        'how runs share a program: they take turns (map), the same in several threads (threads), '
+        'or each operation has all runs, with convolutions as a loop, matrix product, grouped '
+        'convolution or kernel of our own; with native at the end: convolutions on a CPU by kernels'
+        ' of our own, which a C++ compiler builds; auto: what is fastest',
+        choices=('auto', *BATCHINGS),
+    )
+    memory_share: float = plain(
+        0.7, "share of the device's free memory to use", above=0.0, high=1.0
+    )
+    chunk_seconds: float = plain(2.0, 'time between two signs of life', above=0.0)
+    checkpoint_seconds: float = plain(60.0, 'time between two checkpoints', low=0.0)
+    patience_seconds: float = plain(
+        60.0,
+        'with --processes: one without a sign of life for so long has died, and others '
+        'take its groups',
+        above=0.0,
+    )
+
+
+class Interrupted(Exception):
+    """Training was asked to stop by a signal, and has saved its state."""
+
+    def __init__(self, signal: int):
+        super().__init__(f'signal {signal}')
+        self.signal = signal
+
+
+def train_group(
+    group: Group,
+    compiled: GroupProgram,
+    data: DeviceData,
+    path: Path,
+    execution: Execution,
+    asked_to_stop: Callable[[], int],
+    reporter: Reporter,
+    until: int | None = None,
+    counted: bool = False,
+) -> dict[str, Any] | None:
+    """The results of the group's runs.
+
+    Goes on from the checkpoint at `path` if there is one. The results do not depend on where a
+    checkpoint was taken or how the epochs were cut into chunks, to the bit.
+
+    Args:
+      group: the runs.
+      compiled: their program.
+      data: on the device.
+      path: of the checkpoint.
+      execution: how often to look up and to save.
+      asked_to_stop: called after every chunk; the number of a signal, or 0 to go on.
+      reporter: is told of progress.
+      until: the epoch after which the group waits for others; None for none.
+      counted: whether the reporter knows of what is done already.
+
+    Returns:
+      None if the group waits for others, with its state saved; or a dict:
+      'history' (metric to float32 [epochs, runs]), 'finals' (metric to float32 [runs]),
+      'confusion' int32 [runs, classes, classes], 'chosen_epoch', 'diverged_at' and 'left_at' (the
+      stage at which the group's runs left the others, 0 if they did not) int32 [runs],
+      'arrays' (name to [runs, …]), 'seconds' spent.
+
+    Raises:
+      Interrupted: `asked_to_stop` said so; the state is saved.
+    """
+    hyper, seeds = stack_runs(group.padded(), group.off)
+    program = compiled.program
+    shapes = jax.eval_shape(jax.vmap(program.init, (0, 0, None)), hyper, seeds, data)
+    at = checkpoint.load(path, shapes, reporter.note)
+    runs, epochs = len(group.runs), program.static.train.epochs
+    if at is None:
+        at = checkpoint.Progress(compiled.init(hyper, seeds, data))
+    elif not counted:
+        reporter.resumed(_work_done(at, program, data) * runs)
+    pace = _Pace(execution.chunk_seconds)
+    clock = _Clock(at.seconds)
+    last = group.stage if group.leaves else epochs
+    target = last if until is None else min(until, last)
+    moved = False
+    while at.epoch < target:
+        moved = True
+        before = _work_done(at, program, data)
+        begun, steps = _train_chunk(at, compiled, hyper, seeds, data, pace, target)
+        now = _now(at, begun, steps, epochs, runs)
+        if at.done == 0 and _all_done(at.state):
+            at.skip_to(epochs)
+        reporter.advance((_work_done(at, program, data) - before) * runs, now)
+        stopping = asked_to_stop()
+        at.seconds = clock.seconds()
+        if stopping or clock.since_save() > execution.checkpoint_seconds:
+            checkpoint.save(path, at)
+            clock.saved()
+        if stopping:
+            raise Interrupted(stopping)
+    if at.epoch < last:
+        if moved:
+            checkpoint.save(path, at)
+        return None
+    if at.epoch < epochs:
+        reporter.finished(_work_left(at, program, data) * runs)
+        at.skip_to(epochs)
+    found = jax.tree.map(np.asarray, compiled.finish(hyper, seeds, at.state, data))
+    if program.static.train.select == 'last':
+        found['chosen_epoch'] = np.full_like(found['chosen_epoch'], last)
+    found['left_at'] = np.full(len(group.padded()), group.stage if group.leaves else 0, np.int32)
+    return _without_padding(group, at.history, found) | {'seconds': clock.seconds()}
+
+
+def evaluation_work(program: Program, data: DeviceData) -> float:
+    """Work of the evaluations after an epoch, in images trained: a forward pass is a third."""
+    train = program.static.train
+    splits = [data.validation, *data.probes.values(), *([data.test] if train.test_curve else [])]
+    shown = min(train.train_eval_size, program.train_size)
+    return (shown + sum(split.labels.shape[0] for split in splits)) / 3
+
+
+def training_work(program: Program, data: DeviceData) -> float:
+    """Work of one run, in images trained."""
+    images = program.steps * program.static.train.batch_size
+    return images + program.static.train.epochs * evaluation_work(program, data)
+
+
+def _work_done(at: checkpoint.Progress, program: Program, data: DeviceData) -> float:
+    """Work of one run up to a checkpoint, in images trained."""
+    steps = at.epoch * program.steps_per_epoch + at.done
+    return steps * program.static.train.batch_size + at.epoch * evaluation_work(program, data)
+
+
+def _work_left(at: checkpoint.Progress, program: Program, data: DeviceData) -> float:
+    """Work of one run from a checkpoint to the end, in images trained."""
+    return training_work(program, data) - _work_done(at, program, data)
+
+
+def _train_chunk(
+    at: checkpoint.Progress,
+    compiled: GroupProgram,
+    hyper: trace.Hyper,
+    seeds: np.ndarray,
+    data: DeviceData,
+    pace: '_Pace',
+    target: int,
+) -> tuple[int, int]:
+    """Trains as far as one chunk goes; the epoch last begun, from 1, and the steps done of it."""
+    program = compiled.program
+    before = _work_done(at, program, data)
+    last, stop = _end_of_chunk(at, pace.work(), target, program, data)
+    started = time.monotonic()
+    args = hyper, seeds, at.state, data, at.epoch, at.done, last, stop
+    state, metrics = jax.block_until_ready(compiled.train(*args))
+    complete = stop == program.steps_per_epoch
+    at.reached(last + complete, 0 if complete else stop, state, metrics)
+    pace.took(time.monotonic() - started, _work_done(at, program, data) - before)
+    return last + 1, stop
+
+
+def _end_of_chunk(
+    at: checkpoint.Progress, work: float, target: int, program: Program, data: DeviceData
+) -> tuple[int, int]:
+    """An epoch, and the step of it before which a chunk of about so much work ends.
+
+    It is within the epoch under way, or at the end of an epoch before `target`.
+    """
+    batch, steps = program.static.train.batch_size, program.steps_per_epoch
+    left = (steps - at.done) * batch
+    if work < left:
+        return at.epoch, at.done + max(1, int(work / batch))
+    more = int((work - left) / (steps * batch + evaluation_work(program, data)))
+    return at.epoch + min(more, program.epochs_at_once - 1, target - 1 - at.epoch), steps
+
+
+def _now(at: checkpoint.Progress, epoch: int, steps: int, epochs: int, runs: int) -> Now:
+    """How a group stands after so many steps of the epoch, which counts from 1."""
+    loss, accuracy = _live(at.state, steps, runs)
+    return Now(
+        epoch, epochs, loss, accuracy, _best(at.history, runs), runs, *_ended(at.state, runs)
+    )
+
+
+def _all_done(state: State) -> bool:
+    """Whether every run of a group has been stopped early."""
+    return 'best' in state and bool(np.all(np.asarray(state['best']['stopped_at']) > 0))
+
+
+def _live(state: State, steps: int, runs: int) -> tuple[float, float]:
+    """Mean loss and accuracy of the epoch so far over the runs that have not diverged."""
+    alive = np.asarray(state['diverged_at'])[:runs] < 0
+    if not alive.any():
+        return float('nan'), float('nan')
+    return tuple(
+        float(np.asarray(state[name])[:runs][alive].mean()) / steps
+        for name in ('loss_sum', 'correct_sum')
+    )
+
+
+def _ended(state: State, runs: int) -> tuple[int, int]:
+    """How many of the runs have diverged, and how many of the others have been stopped early."""
+    diverged = np.asarray(state['diverged_at'])[:runs] >= 0
+    if 'best' not in state:
+        return int(diverged.sum()), 0
+    stopped = np.asarray(state['best']['stopped_at'])[:runs] > 0
+    return int(diverged.sum()), int((stopped & ~diverged).sum())
+
+
+def _best(history: dict[str, list[np.ndarray]], runs: int) -> float:
+    """The best validation accuracy of a run after an epoch so far; NaN if there is none."""
+    seen = np.asarray(history.get('validation_accuracy', []), float)[..., :runs]
+    return float(np.fmax.reduce(seen, axis=None, initial=-np.inf)) if seen.size else np.nan
+
+
+def _without_padding(
+    group: Group, history: dict[str, list[np.ndarray]], found: dict[str, Any]
+) -> dict[str, Any]:
+    count = len(group.runs)
+    found = jax.tree.map(lambda value: value[:count], found)
+    history = {name: np.asarray(values)[:, :count] for name, values in history.items()}
+    last = {name: _last(values) for name, values in history.items() if 'running' in name}
+    return found | {'history': history, 'finals': found['finals'] | last}
+
+
+def _last(curves: np.ndarray) -> np.ndarray:
+    """The last finite value of each run, [epochs, runs] to [runs]; one stopped early has no more.
+
+    Of a run that has none, the first value.
+    """
+    epochs = np.arange(len(curves))[:, None]
+    index = np.where(np.isfinite(curves), epochs, 0).max(axis=0, keepdims=True)
+    return np.take_along_axis(curves, index, axis=0)[0]
+
+
+class _Clock:
+    """Time spent on a group, over all launches, and time since its state was saved."""
+
+    def __init__(self, before: float):
+        self._started = time.monotonic() - before
+        self.saved()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self._started
+
+    def saved(self) -> None:
+        self._saved = time.monotonic()
+
+    def since_save(self) -> float:
+        return time.monotonic() - self._saved
+
+
+class _Pace:
+    """How much work fits in a chunk, from how long the last one took."""
+
+    def __init__(self, seconds: float):
+        self._seconds = seconds
+        self._speed: float | None = None
+        self._warm = False
+
+    def work(self) -> float:
+        """In images trained; 0 as long as nothing is known."""
+        return 0.0 if self._speed is None else self._seconds * self._speed
+
+    def took(self, seconds: float, work: float) -> None:
+        if self._warm:  # the first chunk compiles
+            self._speed = work / max(seconds, 1e-9)
+        self._warm = True

@@ -1,0 +1,156 @@
+"""Which runs are trained side by side, how many, and how: by what was measured here."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+
+import jax
+
+from jaxtweaks.config import trace
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.run import devices, memory, tuning
+from jaxtweaks.run.compiled import candidates
+from jaxtweaks.run.group import Execution
+from jaxtweaks.run.machine import Machine
+from jaxtweaks.run.plan import Group, Run, by_program, into_groups
+
+# More runs side by side than this gain nothing, and less often finish a group. On a CPU one run
+# keeps all cores busy, and with few runs more of a chunk is steps and less what each run's chunk
+# begins with; four is the most that stays near the best of every network (docs/performance.md).
+# The others are for accelerators, and wait for a measurement there.
+_MOST_ON_A_CPU = 4
+_MOST_TAKING_TURNS = 32
+_MOST_IN_ONE_OPERATION = 128
+
+
+@dataclasses.dataclass(frozen=True)
+class Estimate:
+    """What a plan costs: memory of each device for its largest group, and time."""
+
+    gibibytes: float
+    seconds: float
+
+
+def make_groups(
+    runs: Sequence[Run],
+    execution: Execution,
+    machine: Machine,
+    off: frozenset[str],
+    notify: Callable[[str], None],
+    processes: int = 1,
+) -> tuple[list[Group], list[memory.Probe]]:
+    """Groups of runs, as large as the measured memory allows, and what was measured.
+
+    A group that turns out not to fit, while it is measured, is halved until it does; `notify` is
+    told.
+
+    Programs that differ only in the batch size or the length of training are a family: they share
+    the way of batching, and are measured at their largest and smallest batch. If several processes
+    share the work, there are at least as many groups, unless the user has set their size, or there
+    are not enough runs for all devices of each process.
+    """
+    budget = memory.free_bytes() * execution.memory_share
+    families: dict[Setting, list[list[Run]]] = {}
+    sharing = by_program(runs, off)
+    fewest = _fewest([len(members) for members in sharing.values()], processes)
+    for static, members in sharing.items():
+        train = dataclasses.replace(static.train, batch_size=1, epochs=1)
+        families.setdefault(dataclasses.replace(static, train=train), []).append(members)
+    groups, probes = [], []
+    for programs in families.values():
+        ordered = sorted(programs, key=lambda members: members[0].setting.train.batch_size)
+        smallest, biggest = ordered[0], ordered[-1]
+        batching, probe, fits = _batching(biggest, execution, machine, off, fewest, notify)
+        measured = [probe]
+        if smallest is not biggest:
+            group = _cut(smallest, execution, batching, off, fewest, fits=fits)[0]
+            measured.append(machine.probe(group))
+        probes += measured
+        largest = max(1, int(budget // max(probe.bytes_per_run for probe in measured)))
+        for members in programs:
+            groups += _cut(members, execution, batching, off, fewest, largest, fits)
+    return groups, probes
+
+
+def estimate(groups: Sequence[Group], probes: Sequence[memory.Probe], machine: Machine) -> Estimate:
+    """Memory and time of the groups, from what was measured of some of their programs."""
+    if not groups:
+        return Estimate(0.0, 0.0)
+    programs = len({group.program for group in groups})
+    per_run = max(probe.bytes_per_run for probe in probes)
+    speed = sum(probe.seconds_per_image for probe in probes) / len(probes)
+    compiling = sum(probe.compile_seconds for probe in probes) / len(probes)
+    seconds = speed * sum(machine.work(group) for group in groups) + 1.5 * compiling * programs
+    return Estimate(per_run * max(group.size for group in groups) / 2**30, seconds)
+
+
+def most_side_by_side(batching: str) -> int:
+    """The most runs of a group on one device, whatever memory there is."""
+    if jax.default_backend() == 'cpu':
+        return _MOST_ON_A_CPU
+    return _MOST_TAKING_TURNS if batching.startswith('map') else _MOST_IN_ONE_OPERATION
+
+
+def _batching(
+    runs: Sequence[Run],
+    execution: Execution,
+    machine: Machine,
+    off: frozenset[str],
+    fewest: int,
+    notify: Callable[[str], None],
+) -> tuple[str, memory.Probe, int | None]:
+    """How the runs of a program are batched, what it costs, and how many fit if not all did."""
+    static = trace.split(runs[0].setting, off)[0]
+    ways = (execution.batching,) if execution.batching != 'auto' else candidates(static)
+    fits = None
+    while True:
+        groups = {way: _cut(runs, execution, way, off, fewest, fits=fits)[0] for way in ways}
+        try:
+            return *tuning.fastest(groups, machine.probe), fits
+        except Exception as error:  # see `memory.is_exhausted`
+            size = max(group.size for group in groups.values())
+            if not memory.is_exhausted(error):
+                raise
+            if size == 1:
+                raise memory.one_run_too_large(error) from error
+            reason = memory.first_line(error)
+        # Not in the handler: the error holds on to the arrays there was no room for.
+        fits = math.ceil(size / 2)
+        notify(f'{size} runs side by side do not fit in the memory ({reason}); {fits} are tried')
+
+
+def _cut(
+    runs: Sequence[Run],
+    execution: Execution,
+    batching: str,
+    off: frozenset[str],
+    fewest: int = 1,
+    largest: int | None = None,
+    fits: int | None = None,
+) -> list[Group]:
+    """Groups as large as the user says; or `largest`, what should fit; but never above `fits`."""
+    count = devices.count()
+    if execution.group_size:  # by the user's choice, the same on any number of devices
+        size = min(execution.group_size, fits or execution.group_size)
+        return into_groups(runs, size, batching, off, count)
+    most = most_side_by_side(batching)
+    most = min(most, largest or most, fits or most)
+    groups = max(fewest, math.ceil(len(runs) / (most * count)))
+    # As many shares as devices, or twice as many, and so on: none is left over.
+    size = math.ceil(len(runs) / (groups * count))
+    if math.ceil(len(runs) / (size * count)) < fewest:  # five runs in four groups
+        size = max(1, len(runs) // (fewest * count))
+    return into_groups(runs, size, batching, off, count)
+
+
+def _fewest(runs: Sequence[int], processes: int) -> int:
+    """How many groups each program must have at least, as far as it can, for so many processes.
+
+    Args:
+      runs: of each program.
+      processes: each is to have a group.
+    """
+    possible = [math.ceil(count / devices.count()) for count in runs]
+    wanted = min(processes, sum(possible))
+    enough = lambda fewest: sum(min(most, fewest) for most in possible) >= wanted
+    return next(filter(enough, range(1, processes + 1)), 1)

@@ -1,0 +1,86 @@
+"""Data on the device and compiled programs, shared by all groups of a sweep."""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+import jax
+import numpy as np
+
+from jaxtweaks import data as data_lib
+from jaxtweaks.config import settings
+from jaxtweaks.config.build import rule_of
+from jaxtweaks.run import devices, memory
+from jaxtweaks.run.compiled import GroupProgram
+from jaxtweaks.run.group import training_work
+from jaxtweaks.run.plan import Group
+from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
+
+# What loading does not read: traced fields, folds, and how images are standardised on the device.
+_AFTER_LOADING = {
+    field.name: field.default
+    for field in dataclasses.fields(settings.Data)
+    if rule_of(field).kind == 'traced' or field.name in ('folds', 'standardise', 'scale')
+}
+
+
+class Machine:
+    """Data on the device and compiled programs, made once and used by all groups of a sweep."""
+
+    def __init__(self, load: Callable[[settings.Data], data_lib.Dataset]):
+        """`load`: how to get the data set of a setting."""
+        self._load = load
+        self._data: tuple[settings.Data, DeviceData] | None = None
+        self._datasets: dict[settings.Data, data_lib.Dataset] = {}
+        self._programs: dict[tuple, GroupProgram] = {}
+
+    def dataset(self, config: settings.Data) -> data_lib.Dataset:
+        """The data set of a setting; the same for all that differ only in what is done with it."""
+        config = dataclasses.replace(config, **_AFTER_LOADING)
+        if config not in self._datasets:
+            self._datasets[config] = self._load(config)
+        return self._datasets[config]
+
+    def data(self, config: settings.Data) -> DeviceData:
+        """The data set of a setting, on the device; one at a time."""
+        if self._data is None or self._data[0] != config:
+            self._data = None
+            self._data = config, _to_device(self.dataset(config), config)
+        return self._data[1]
+
+    def compiled(self, group: Group) -> GroupProgram:
+        """The program of a group."""
+        key = group.program
+        if key not in self._programs:
+            dataset = self.dataset(group.static.data)
+            program = Program(group.static, len(dataset.training), len(dataset.classes))
+            self._programs[key] = GroupProgram(program, group.batching, group.size)
+        return self._programs[key]
+
+    def keep_only(self, groups: Iterable[Group]) -> None:
+        """Drops the programs that none of the groups needs."""
+        needed = {group.program for group in groups}
+        self._programs = {key: self._programs[key] for key in self._programs.keys() & needed}
+
+    def probe(self, group: Group) -> memory.Probe:
+        """Measures the program of a group."""
+        return memory.probe(group, self.compiled(group), self.data(group.static.data))
+
+    def work(self, group: Group) -> float:
+        """Images to be trained in the whole group, evaluation included."""
+        data = self.data(group.static.data)
+        return training_work(self.compiled(group).program, data) * len(group.runs)
+
+
+def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:
+    mean, inverse = data_lib.standardiser(dataset.training.images, config.standardise)
+    put = lambda array: jax.device_put(array, devices.copied())
+    on_device = lambda split: DeviceSplit(put(split.images), put(split.labels))
+    return DeviceData(
+        training=on_device(dataset.training),
+        validation=on_device(dataset.validation),
+        test=on_device(dataset.test),
+        mean=put(mean),
+        inverse_deviation=put(inverse * np.float32(config.scale)),
+        probes={name: on_device(probe) for name, probe in dataset.probes.items()},
+        grid=None if dataset.grid is None else put(dataset.grid),
+    )

@@ -1,0 +1,101 @@
+"""How much memory there is, and how fast and large a program is, by measurement."""
+
+import dataclasses
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import jax
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.run.compiled import GroupProgram, stack_runs
+from jaxtweaks.run.plan import Group
+from jaxtweaks.train.program import DeviceData
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """What a program costs.
+
+    Attributes:
+      bytes_per_run: memory of its device that one run needs while it is trained, beside the data.
+      seconds_per_image: of training, one run's image.
+      compile_seconds: from nothing to the first step.
+      measured: seconds an image of each way of batching it was chosen from, if it was chosen.
+      failed: the ways of batching that could not be measured, and why.
+    """
+
+    bytes_per_run: float
+    seconds_per_image: float
+    compile_seconds: float
+    measured: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    failed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def free_bytes() -> int:
+    """Free memory of every device, that of the fullest.
+
+    CPU devices share the memory of the host, within the limit of its control group.
+    """
+    devices = jax.local_devices()
+    stats = [None if one.platform == 'cpu' else one.memory_stats() for one in devices]
+    if all(stats):
+        return min(one['bytes_limit'] - one['bytes_in_use'] for one in stats)
+    import psutil  # the benchmarks also run on accelerators whose machine lacks it
+
+    return min(psutil.virtual_memory().available, _control_group_free()) // len(devices)
+
+
+def is_exhausted(error: BaseException) -> bool:
+    """Whether an error says that the memory of the device, or of the host, is used up."""
+    by_device = isinstance(error, RuntimeError) and 'RESOURCE_EXHAUSTED' in str(error)
+    return by_device or isinstance(error, MemoryError)
+
+
+def first_line(error: BaseException) -> str:
+    """The type of an error and the first line of what it says, and not all of a long one."""
+    first = (str(error).splitlines() or [''])[0]
+    return f'{type(error).__name__}: {first[:300]}'
+
+
+def one_run_too_large(error: BaseException) -> UserError:
+    """What to raise when there is nothing left to halve."""
+    return UserError(
+        f'one run alone needs more memory than there is ({first_line(error)}); use smaller '
+        'batches, a smaller network or fewer images, or end what else uses the memory'
+    )
+
+
+def _control_group_free() -> float:
+    """What is left of the memory limit of a container; infinite without one."""
+    folder = Path('/sys/fs/cgroup')
+    try:
+        limit = (folder / 'memory.max').read_text().strip()
+        used = int((folder / 'memory.current').read_text())
+    except (OSError, ValueError):
+        return float('inf')
+    return float('inf') if limit == 'max' else max(int(limit) - used, 0)
+
+
+def probe(group: Group, compiled: GroupProgram, data: DeviceData, seconds: float = 0.5) -> Probe:
+    """Compiles the group's program, trains it for about `seconds`, and forgets what it learned.
+
+    The executable stays in `compiled` for the real training.
+    """
+    started = time.monotonic()
+    hyper, seeds = stack_runs(group.padded(), group.off)
+    state = compiled.init(hyper, seeds, data)
+    state, _ = jax.block_until_ready(compiled.train(hyper, seeds, state, data, 0, 0, 0, 1))
+    compile_seconds = time.monotonic() - started
+    steps, done = 1, 0
+    started = time.monotonic()
+    while time.monotonic() - started < seconds:
+        state = jax.block_until_ready(compiled.steps_alone(hyper, seeds, state, data, steps))
+        done += steps
+        steps *= 2
+    images = done * len(seeds) * compiled.program.static.train.batch_size
+    return Probe(
+        bytes_per_run=compiled.memory() / group.size,
+        seconds_per_image=(time.monotonic() - started) / images,
+        compile_seconds=compile_seconds,
+    )

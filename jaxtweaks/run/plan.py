@@ -1,0 +1,142 @@
+"""Which runs there are, which of them share a program, and which are trained side by side."""
+
+import dataclasses
+import functools
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from jaxtweaks.config import trace
+from jaxtweaks.config.build import to_dict
+from jaxtweaks.config.expand import Point
+from jaxtweaks.config.settings import Setting
+
+# Fields that say where data lie, not what they are.
+_NOT_IDENTITY = (('data', 'dir'), ('data', 'download'))
+# Fields that there were not always. At their defaults they have no part in a run's id, so that
+# work folders from before can be gone on with.
+_LATER = (('data', 'folds'), ('data', 'fold'))
+_DEFAULTS = to_dict(Setting())
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One network: a setting and a seed.
+
+    Attributes:
+      point: the swept fields of the setting, by dotted name.
+      setting: all fields.
+      seed: of its random keys.
+    """
+
+    point: Point
+    setting: Setting
+    seed: int
+
+    @functools.cached_property
+    def id(self) -> str:
+        """Names the run in every file: a hash of the setting, and the seed."""
+        values = to_dict(self.setting)
+        for section, field in _NOT_IDENTITY:
+            del values[section][field]
+        for section, field in _LATER:
+            if values[section][field] == _DEFAULTS[section][field]:
+                del values[section][field]
+        # A registered tweak that is off is none, and one that is rewritten is another.
+        del values['tweaks']
+        if on := self.setting.tweaks.identity():
+            values['tweaks'] = on
+        text = json.dumps(values, sort_keys=True)
+        return f'{hashlib.sha256(text.encode()).hexdigest()[:12]}-s{self.seed}'
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Runs trained side by side by one call of a compiled program.
+
+    Attributes:
+      runs: at most `size` · `shares`, all with the same static part.
+      size: the number of runs compiled for, which a device trains side by side. It decides the
+        last bits of a result, so it is part of the record, and a smaller group is padded to it.
+      batching: how the runs share a program, one of `compiled.BATCHINGS`.
+      off: the traced tweaks left out of the program, see `config.trace.off_everywhere`.
+      shares: parts of `size` runs, for as many devices. With fewer devices each trains several,
+        one after the other, to the same bits.
+      stage: the epoch after which its runs were put together anew, see `compaction`; 0 for never.
+      leaves: whether its runs end there, while others go on.
+    """
+
+    runs: tuple[Run, ...]
+    size: int
+    batching: str
+    off: frozenset[str]
+    shares: int = 1
+    stage: int = 0
+    leaves: bool = False
+
+    @functools.cached_property
+    def static(self) -> Setting:
+        """What is compiled in."""
+        return trace.split(self.runs[0].setting, self.off)[0]
+
+    @property
+    def program(self) -> tuple[Setting, int, str]:
+        """What groups that are trained by the same executables have in common."""
+        return self.static, self.size, self.batching
+
+    @functools.cached_property
+    def id(self) -> str:
+        """Names the group's files."""
+        parts = [run.id for run in self.runs] + [str(self.size), self.batching, *sorted(self.off)]
+        parts += [f'{self.shares} shares'] if self.shares > 1 else []
+        parts += [f'{"leave" if self.leaves else "go on"} at {self.stage}'] if self.stage else []
+        return hashlib.sha256(' '.join(parts).encode()).hexdigest()[:12]
+
+    def padded(self) -> tuple[Run, ...]:
+        """The runs, the last one repeated until there are `size` · `shares`."""
+        return self.runs + (self.runs[-1],) * (self.size * self.shares - len(self.runs))
+
+
+def halved(group: Group) -> list[Group]:
+    """The runs of a group of two or more in groups of half its size."""
+    size = math.ceil(group.size / 2)
+    halves = into_groups(group.runs, size, group.batching, group.off, group.shares)
+    return [dataclasses.replace(one, stage=group.stage, leaves=group.leaves) for one in halves]
+
+
+def replaced(groups: Iterable[Group], new: Mapping[str, Sequence[Group]]) -> list[Group]:
+    """The groups, with others in the place of those whose ids `new` has."""
+    return [one for group in groups for one in new.get(group.id, [group])]
+
+
+def all_runs(base: Setting, points: Sequence[Point], seeds: Iterable[int]) -> list[Run]:
+    """Every setting with every seed, settings first."""
+    settings = [(point, trace.replace(base, point)) for point in points]
+    return [Run(point, setting, seed) for point, setting in settings for seed in seeds]
+
+
+def by_program(runs: Sequence[Run], off: frozenset[str]) -> dict[Setting, list[Run]]:
+    """The runs that share each program, by its static part, in order of first appearance."""
+    programs: dict[Setting, list[Run]] = {}
+    for run in runs:
+        programs.setdefault(trace.split(run.setting, off)[0], []).append(run)
+    return programs
+
+
+def into_groups(
+    runs: Sequence[Run], largest: int, batching: str, off: frozenset[str], devices: int = 1
+) -> list[Group]:
+    """Cuts the runs of one program into as few groups as allowed, of sizes as equal as can be.
+
+    Args:
+      runs: with the same static part.
+      largest: the most runs that a device may train side by side.
+      batching, off: see `Group`.
+      devices: how many there are; a group has up to a share for each.
+    """
+    shares = math.ceil(len(runs) / largest)
+    size = math.ceil(len(runs) / shares)
+    cuts = range(0, len(runs), size * devices)
+    parts = [tuple(runs[i : i + size * devices]) for i in cuts]
+    return [Group(part, size, batching, off, math.ceil(len(part) / size)) for part in parts]

@@ -1,0 +1,219 @@
+"""Carries a plan out: trains every group that has no result yet."""
+
+import math
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import NamedTuple
+
+from jaxtweaks.run import compaction, files, manifest, memory
+from jaxtweaks.run.compaction import Stages
+from jaxtweaks.run.group import Execution, train_group
+from jaxtweaks.run.leases import turn
+from jaxtweaks.run.machine import Machine
+from jaxtweaks.run.plan import Group, halved, replaced
+from jaxtweaks.run.progress import Reporter
+from jaxtweaks.run.waiting import hand_out, unfinished
+from jaxtweaks.run.workdir import Workdir
+
+
+def run_groups(
+    groups: Sequence[Group],
+    workdir: Workdir,
+    machine: Machine,
+    execution: Execution,
+    reporter: Reporter,
+    stages: Stages,
+) -> list[Group]:
+    """Trains every group that has no result yet; results and checkpoints go to the workdir.
+
+    A group that does not fit in the memory is halved, and so are the others of its program that
+    are not finished; the manifest says so before they begin. At a stage the groups wait for one
+    another, and those whose runs go on become fewer, see `compaction`; several processes that share
+    the work pass over stages at which nothing is compared.
+
+    Returns:
+      The groups as they were trained.
+
+    Raises:
+      UserError: one run alone does not fit in the memory.
+      Interrupted: by SIGINT (Ctrl-C) or SIGTERM, after the state was saved.
+    """
+    waiting = unfinished(groups, workdir, reporter.note)
+    work = sum(machine.work(group) for group in groups)
+    left = sum(machine.work(group) for group in waiting)
+    with stop_on_signal() as asked_to_stop:
+        reporter.begin(work, work - left)
+        try:
+            for part in _to_come(stages, waiting, workdir):
+                while too_large := _train(
+                    waiting, groups, workdir, machine, execution, asked_to_stop, reporter, part
+                ):
+                    group, waiting, lacking = too_large
+                    reporter.note(
+                        f'{group.size} runs side by side do not fit in the memory ({lacking}); '
+                        'their groups are halved'
+                    )
+                    groups, waiting = _halve(group, groups, waiting, lacking, workdir)
+                if part.until is not None:
+                    waiting = [one for one in waiting if not workdir.has_result(one)]
+                    groups, waiting = compaction.compact(
+                        groups, waiting, part.until, stages, workdir
+                    )
+                    reporter.regrouped()
+        finally:
+            reporter.end()
+    return list(groups)
+
+
+class _Part(NamedTuple):
+    """A part of the training of all groups: each is trained until it waits for others.
+
+    Attributes:
+      until: the epoch of the stage at its end; None for the last part.
+      first: of this launch.
+      stages: all of them.
+    """
+
+    until: int | None
+    first: bool
+    stages: Stages
+
+    def until_of(self, group: Group) -> int | None:
+        """The epoch at which a group waits; None if it does not."""
+        if self.until is None:
+            return None
+        return compaction.next_stage(group, self.stages, self.until)
+
+
+def _to_come(stages: Stages, waiting: Sequence[Group], workdir: Workdir) -> list[_Part]:
+    """What is left to do, cut at the stages at which groups wait for one another."""
+    programs = [group.program for group in waiting]
+    fewer = not workdir.shared and len(set(programs)) < len(programs)
+    ahead = [compaction.next_stage(group, stages) for group in waiting]
+    first = min((epoch for epoch in ahead if epoch), default=math.inf)
+    wait = [epoch for epoch in stages.epochs if epoch >= first and (stages.compared or fewer)]
+    return [_Part(until, i == 0, stages) for i, until in enumerate([*wait, None])]
+
+
+def _train(
+    waiting: Sequence[Group],
+    groups: Sequence[Group],
+    workdir: Workdir,
+    machine: Machine,
+    execution: Execution,
+    asked_to_stop: Callable[[], int],
+    reporter: Reporter,
+    part: _Part,
+) -> tuple[Group, list[Group], str] | None:
+    """Carries out a part of the groups that wait, or until one does not fit in the memory.
+
+    Returns:
+      That one, all that are still without a result, and what the device said; None if all have one.
+    """
+    work = {group.id: machine.work(group) for group in waiting}
+    elsewhere = lambda group: reporter.finished(work[group.id])
+    if part.until is None:
+        handed = hand_out(waiting, workdir, asked_to_stop, elsewhere)
+    else:
+        handed = ((one, waiting) for one in waiting if not workdir.has_result(one))
+    places, loaded = _places(groups), None
+    with closing(handed):
+        for group, left_over in handed:
+            if group.program != loaded:  # not for each group: there may be thousands
+                machine.keep_only(left_over)
+                loaded = group.program
+            reporter.group(places[group.id])
+            try:
+                _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part)
+            except Exception as error:  # see `memory.is_exhausted`
+                if not memory.is_exhausted(error):
+                    raise
+                if group.size == 1:
+                    raise memory.one_run_too_large(error) from error
+                left = [one for one in left_over if not workdir.has_result(one)]
+                return group, left, memory.first_line(error)
+    return None
+
+
+def _halve(
+    group: Group,
+    groups: Sequence[Group],
+    waiting: Sequence[Group],
+    lacking: str,
+    workdir: Workdir,
+) -> tuple[list[Group], list[Group]]:
+    """All groups and those that wait, with halves in the place of one that is too large.
+
+    The others of its program that wait would not fit either, and are halved too. Several processes
+    that share the work each find out for themselves, and make the same halves.
+    """
+    too_large = [one for one in waiting if one.program == group.program]
+    new = {one.id: halved(one) for one in too_large}
+    event = {'too_large': list(new), 'reason': lacking}
+    with turn(workdir.leases, 'plan'):
+        manifest.regroup(workdir, new, event)
+    for one in too_large:  # a state of so many runs is of no use to fewer
+        files.remove_generations(workdir.checkpoint_path(one))
+    return replaced(groups, new), replaced(waiting, new)
+
+
+def _places(groups: Sequence[Group]) -> dict[str, str]:
+    """By id, which group of how many, and if there is more than one program, of which."""
+    programs: dict[tuple, int] = {}
+    for group in groups:
+        programs.setdefault(group.program, len(programs) + 1)
+    words = {one.id: f'group {i}/{len(groups)}' for i, one in enumerate(groups, 1)}
+    if len(programs) in (1, len(groups)):
+        return words
+    program = lambda group: f'program {programs[group.program]}/{len(programs)}'
+    return {group.id: f'{program(group)}, {words[group.id]}' for group in groups}
+
+
+def _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part) -> None:
+    path = workdir.checkpoint_path(group)
+    result = train_group(
+        group,
+        machine.compiled(group),
+        machine.data(group.static.data),
+        path,
+        execution,
+        asked_to_stop,
+        reporter,
+        part.until_of(group),
+        counted=not part.first,
+    )
+    if result is None:  # it waits for the others
+        return
+    workdir.save_result(group, result)
+    files.remove_generations(path)
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[Callable[[], int]]:
+    """Turns the first SIGINT or SIGTERM into a request; a second one acts as usual.
+
+    Only the main thread is told of signals; in others nothing ever comes.
+
+    Yields:
+      A function that gives the number of the signal that came, 0 for none.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: 0
+        return
+    came = 0
+
+    def handler(number, frame):
+        nonlocal came
+        came = number
+        signal.signal(number, before[number])
+
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        for number in before:
+            signal.signal(number, handler)
+        yield lambda: came
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

@@ -1,0 +1,192 @@
+"""A search for the best setting: rounds from coarse to fine, and an early end for the worst.
+
+    config.sweep = log_uniform('optim.learning_rate', 1e-5, 1e-1, count=9)
+    config.search.rounds = 2           # 9 settings over the whole range, then 8 around the best
+    config.search.rungs = (3, 9)       # after 3 and 9 epochs only the best third goes on
+
+A setting is judged by the mean of its seeds on validation, by what `train.select` keeps: the best
+accuracy or the best loss of an epoch, or the accuracy after the last one. Dropping the worst at
+rungs is successive halving (Jamieson and Talwalkar 2016, AISTATS, §3; with a third kept as in
+Hyperband, Li et al. 2018, JMLR 18:185).
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import trace
+from jaxtweaks.config.check import check_settings
+from jaxtweaks.config.expand import Point, expand, points
+from jaxtweaks.config.fields import plain
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.run.compaction import Standing
+
+DROPPED = 'dropped_after'  # the final metric: the epoch after which a run was dropped, or 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Search:
+    """How the best setting of a sweep is looked for."""
+
+    rounds: int = plain(0, 'rounds, the first being the sweep; 0: no search', low=0, high=20)
+    samples: int = plain(8, 'settings of each further round', low=1, high=10_000)
+    zoom: float = plain(
+        0.3,
+        "width of a round's ranges as a share of those of the round before, in decades",
+        above=0.0,
+        high=1.0,
+    )
+    rungs: tuple[int, ...] = plain(
+        (), 'epochs after which only the best settings of the round go on', low=1
+    )
+    keep: float = plain(1 / 3, 'share of the settings that go on', above=0.0, high=0.99)
+
+
+def score_of(select: str) -> tuple[str, int]:
+    """The metric a search goes by, and 1 if it should be high, −1 if low."""
+    return ('validation_loss', -1) if select == 'best_loss' else ('validation_accuracy', 1)
+
+
+def check(search: Search, settings: Sequence[Setting], swept: Sequence[Point]) -> None:
+    """Whether a search is possible among these settings. Raises UserError."""
+    if not search.rounds:
+        if search.rungs:
+            raise UserError('search.rungs: are read by a search; set search.rounds (1 is enough)')
+        return
+    if len(settings) < 2:
+        raise UserError('search: the sweep must have two settings at least to choose from')
+    if len({setting.train.select for setting in settings}) > 1:
+        raise UserError('search: chooses by what train.select keeps, so that cannot be swept')
+    if search.rounds > 1 and not _ranges(swept):
+        raise UserError(
+            'search.rounds: there is nothing to look at more closely; the sweep must give a field '
+            'two positive numbers that are not whole'
+        )
+    if search.rungs:
+        _check_rungs(search.rungs, settings)
+
+
+def _check_rungs(rungs: Sequence[int], settings: Sequence[Setting]) -> None:
+    epochs = min(setting.train.epochs for setting in settings)
+    if list(rungs) != sorted(set(rungs)) or rungs[-1] >= epochs:
+        raise UserError(
+            f'search.rungs: {tuple(rungs)} must rise and end before the last epoch ({epochs})'
+        )
+    if len({setting.train.epochs for setting in settings}) > 1:
+        raise UserError('search.rungs: compare runs of one length, so train.epochs cannot be swept')
+    for field, value in (('patience', 0.0), ('snapshots', 0)):
+        if any(getattr(setting.train, field) != value for setting in settings):
+            raise UserError(f'search.rungs: say when runs end, so train.{field} must be {value:g}')
+
+
+@dataclasses.dataclass(frozen=True)
+class Rungs:
+    """The worst settings leave at each rung. See `compaction.Stages`."""
+
+    epochs: tuple[int, ...]
+    keep: float
+    compared = True
+
+    def leaving(self, standing: Sequence[Standing]) -> set[str]:
+        """The ids of the runs of the worst settings; at least one setting stays."""
+        by_setting: dict[tuple, list[Standing]] = {}
+        for one in standing:
+            by_setting.setdefault(tuple(one.run.point.items()), []).append(one)
+        settings = list(by_setting.values())
+        scores = [np.mean([_score_so_far(one) for one in members]) for members in settings]
+        # A stable sort: of equals, the first in the sweep go on.
+        ranked = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind='stable')
+        worst = ranked[max(1, math.floor(len(settings) * self.keep)) :]
+        return {one.run.id for i in worst for one in settings[i]}
+
+
+def _score_so_far(one: Standing) -> float:
+    """What a run would be chosen by if it ended here; −∞ if it has diverged."""
+    select = one.run.setting.train.select
+    metric, sign = score_of(select)
+    values = sign * one.history[metric]
+    score = values[-1] if select == 'last' else np.max(values)
+    return float(score) if np.isfinite(values).all() and not one.done else -math.inf
+
+
+def share_of_epochs(search: Search, settings: int, epochs: int) -> float:
+    """The share of all epochs of a round that are trained with its rungs."""
+    total, left, before = 0.0, settings, 0
+    for epoch in (*search.rungs, epochs):
+        total += left * (epoch - before)
+        left, before = max(1, math.floor(left * search.keep)), epoch
+    return total / (settings * epochs)
+
+
+def closer(search: Search, swept: Sequence[Point], best: Point, number: int) -> list[Point]:
+    """The next round: settings around the best one.
+
+    Positive numbers that are not whole are drawn anew, their logarithms uniform in a range around
+    the best of `search.zoom` of the width there was, cut off where the field ends; all else is as
+    in the best setting.
+
+    Args:
+      search: how many, and how near.
+      swept: the settings of the round before.
+      best: the best setting of all rounds so far.
+      number: of the new round, 2 for the one after the first; it is the seed of the drawing.
+    """
+    rng = np.random.default_rng(number)
+    found = [dict(best) for _ in range(search.samples)]
+    for name, (low, high) in _ranges(swept).items():
+        half = search.zoom * math.log(high / low) / 2
+        drawn = best[name] * np.exp(rng.uniform(-half, half, search.samples))
+        for point, value in zip(found, drawn, strict=True):
+            point[name] = _within(name, float(f'{value:.4g}'))  # 0 stays 0
+    return found
+
+
+def possible(base: Setting, known: Sequence[Point], drawn: Sequence[Point]) -> list[Point]:
+    """Those of the settings drawn for a round that are new and can be trained.
+
+    Args:
+      base: what the sweep starts from.
+      known: the settings of all rounds before.
+      drawn: see `closer`.
+    """
+    there = {frozenset(point.items()) for point in known}
+    new = [point for point in drawn if frozenset(point.items()) not in there]
+    before = [trace.replace(base, point) for point in known]
+    allowed = lambda some: _are_allowed(base, before, some)
+    return new if allowed(new) else [point for point in new if allowed([point])]
+
+
+def _are_allowed(base: Setting, before: Sequence[Setting], new: Sequence[Point]) -> bool:
+    """Whether all fields have values they allow, and go together with those there were."""
+    try:
+        checked = [expand(points(point))[0] for point in new]
+        check_settings([*before, *(trace.replace(base, point) for point in checked)])
+    except UserError:
+        return False
+    return True
+
+
+def _within(name: str, value: float) -> float:
+    """The value, or the bound of the field that it is beyond."""
+    rule = trace.FIELDS[name][1]
+    value = value if rule.low is None else max(value, rule.low)
+    return value if rule.high is None else min(value, rule.high)
+
+
+def _ranges(swept: Sequence[Point]) -> dict[str, tuple[float, float]]:
+    """The least and the greatest positive value of each field that is no whole number."""
+    columns: dict[str, list[Any]] = {}
+    for point in swept:
+        for name, value in point.items():
+            columns.setdefault(name, []).append(value)
+    found = {}
+    for name, values in columns.items():
+        if trace.FIELDS[name][0] is float:
+            positive = [value for value in values if value > 0]
+            if positive and min(positive) < max(positive):
+                found[name] = min(positive), max(positive)
+    return found

@@ -1,0 +1,100 @@
+"""Which way of batching is fastest here: measured once, remembered in the cache."""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import jax
+import jaxlib
+
+from jaxtweaks import nn
+from jaxtweaks.base import atomic, provenance
+from jaxtweaks.config.build import to_dict
+from jaxtweaks.data import cache
+from jaxtweaks.run import memory
+from jaxtweaks.run.memory import Probe
+from jaxtweaks.run.plan import Group
+
+
+def fastest(groups: Mapping[str, Group], probe: Callable[[Group], Probe]) -> tuple[str, Probe]:
+    """The fastest way of batching, and what it costs.
+
+    Args:
+      groups: by way of batching, the same runs.
+      probe: measures a group.
+
+    Returns:
+      The way with the fewest seconds an image. What earlier measurements of the same program on
+      the same machine found is believed; then only the fastest is measured again, for its memory.
+      A way that fails to compile or to run here is no candidate, and the result says why.
+
+    Raises:
+      Exception: of one of the ways, if all of them fail: one that lacks memory, or the last.
+    """
+    if len(groups) == 1:
+        return next((way, probe(group)) for way, group in groups.items())
+    path = cache.folder() / 'tuning' / f'{_key(next(iter(groups.values())))}.json'
+    seconds, failed = _read(path)
+    usable = seconds.keys() & groups.keys()
+    if usable and seconds.keys() | failed.keys() >= groups.keys():
+        best = min(usable, key=lambda way: seconds[way])
+        return best, dataclasses.replace(probe(groups[best]), measured=seconds, failed=failed)
+    measured, failed, last, lasting = {}, {}, None, True
+    for way, group in groups.items():
+        try:
+            measured[way] = probe(group)
+        except Exception as error:  # whatever a compiler or a driver may raise
+            failed[way] = memory.first_line(error)
+            # What failed for lack of memory may not fail next time: it is measured again then.
+            lasting = lasting and not memory.is_exhausted(error)
+            # A lack of memory is what smaller groups can mend.
+            last = last if last is not None and memory.is_exhausted(last) else error
+    if not measured:
+        raise last
+    best = min(measured, key=lambda way: measured[way].seconds_per_image)
+    seconds = {way: cost.seconds_per_image for way, cost in measured.items()}
+    with contextlib.suppress(OSError):  # not remembered, it is measured again
+        if lasting:
+            content = {'seconds_per_image': seconds, 'failed': failed}
+            content['sha256'] = _digest(seconds, failed)
+            atomic.write(path, json.dumps(content, indent=2).encode())
+    return best, dataclasses.replace(measured[best], measured=seconds, failed=failed)
+
+
+def _key(group: Group) -> str:
+    parts = {
+        'static': to_dict(group.static),
+        'size': group.size,
+        'off': sorted(group.off),
+        'device': provenance.device(),
+        'versions': [jax.__version__, jaxlib.__version__],
+        'code': _code(),
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]
+
+
+@functools.cache
+def _code() -> str:
+    """What the layers are made of: a faster kernel makes old measurements void."""
+    files = sorted(path for path in Path(nn.__file__).parent.iterdir() if path.is_file())
+    return hashlib.sha256(b''.join(path.read_bytes() for path in files)).hexdigest()
+
+
+def _digest(seconds: Mapping[str, float], failed: Mapping[str, str]) -> str:
+    text = json.dumps([dict(seconds), dict(failed)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _read(path: Path) -> tuple[dict[str, float], dict[str, str]]:
+    """Seconds an image by way of batching, and why others failed; nothing if it cannot be read."""
+    try:
+        found = json.loads(path.read_text())
+        seconds = {str(way): float(value) for way, value in found['seconds_per_image'].items()}
+        failed = {str(way): str(reason) for way, reason in found['failed'].items()}
+        return (seconds, failed) if found['sha256'] == _digest(seconds, failed) else ({}, {})
+    except (OSError, ValueError, AttributeError, TypeError, KeyError):
+        return {}, {}

@@ -1,0 +1,250 @@
+"""The folder a sweep leaves behind: what it is of, what is done, and who is at work in it."""
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxtweaks.base import atomic
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.run import files, leases
+from jaxtweaks.run.plan import Group, Run
+
+
+class Workdir:
+    """Paths and records of one sweep; see README for what each file holds."""
+
+    def __init__(self, path: Path):
+        """`path` need not exist; nothing is written before `lock`."""
+        self.path = path
+        self.started = time.time()  # by which the manifest tells the launches apart
+        self.leases: leases.Leases = leases.Alone()
+        self._lock: int | None = None
+
+    @property
+    def figures(self) -> Path:
+        """The folder of the figures."""
+        return self.path / 'figures'
+
+    @property
+    def shared(self) -> bool:
+        """Whether other processes may be at work in it."""
+        return not isinstance(self.leases, leases.Alone)
+
+    def checkpoint_path(self, group: Group) -> Path:
+        """The state of a group under way."""
+        return self.path / 'checkpoints' / f'{group.id}.ckpt'
+
+    def lock(self, patience: float | None = None) -> None:
+        """Makes the folder and takes it for this process, until the process ends.
+
+        Args:
+          patience: if given, the folder is shared with others that give it too, and `leases` says
+            who is at work on what; see `leases.Shared`.
+
+        Raises:
+          UserError: another process is at work in it, or it cannot be written or locked.
+        """
+        shared = patience is not None
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self.path / '.lock', os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise UserError(
+                f'{self.path}: cannot be written ({error.strerror}); choose another --workdir'
+            ) from None
+        try:
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno == errno.EWOULDBLOCK:
+                os.close(handle)
+                raise UserError(
+                    f'{self.path}: another process is at work here; wait for it, give --processes '
+                    'to all that shall share the work, or choose another --workdir'
+                ) from None
+            # Some file systems that hosts share have no such locks, and leases do without.
+            if not shared:
+                os.close(handle)
+                raise UserError(
+                    f'{self.path}: cannot be locked ({error.strerror}), so another process could '
+                    'be at work here unnoticed; choose a --workdir on another file system, or give '
+                    '--processes=2, which needs no locks (one process may come alone)'
+                ) from None
+        self._lock = handle
+        if shared:
+            self.leases = leases.Shared(self.path / 'leases', patience)
+            return  # another process may be writing
+        for folder in (self.path, self.figures, self.path / 'results', self.path / 'checkpoints'):
+            atomic.remove_leftovers(folder)
+
+    def unlock(self) -> None:
+        """Gives the folder back."""
+        self.leases.close()
+        self.leases = leases.Alone()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """The content of a JSON file in the folder, None if there is none.
+
+        Raises:
+          UserError: it cannot be read as JSON, or is not what `write_json` wrote.
+        """
+        path = self.path / name
+        try:
+            content = parse_json(path.read_bytes())
+            if not isinstance(content, dict):
+                raise ValueError('it is not a set of keys')
+            return content
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f'{path}: cannot be read ({error}); restore it or choose another --workdir'
+            ) from None
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Writes a JSON file with its checksum; what is not finite is refused: JSON has no word."""
+        content = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
+        sealed = content | {_CHECKSUM: _digest(content)}
+        text = json.dumps(sealed, indent=2, ensure_ascii=False, allow_nan=False)
+        atomic.write(self.path / name, (text + '\n').encode())
+
+    def save_result(self, group: Group, result: dict[str, Any]) -> None:
+        """Writes what a finished group found."""
+        tree = {'runs': {str(i): run.id for i, run in enumerate(group.runs)}, **result}
+        files.save_tree(self._result_path(group), tree)
+
+    def has_result(self, group: Group) -> bool:
+        """Whether there is a file of what a group found; it may be damaged."""
+        return self._result_path(group).exists()
+
+    def with_results(self) -> set[str]:
+        """The ids of all groups that have a file of what they found."""
+        return {path.stem for path in (self.path / 'results').glob('*.result')}
+
+    def load_result(
+        self, group: Group, notify: Any, *, discard: bool = False
+    ) -> dict[str, Any] | None:
+        """What a group found; None if it is not finished or the file is damaged.
+
+        Args:
+          group: whose result.
+          notify: is told in a sentence if the file is damaged.
+          discard: delete it then. At once: later it may be a good one, of another process.
+        """
+        path = self._result_path(group)
+        try:
+            return files.load_tree(path)
+        except FileNotFoundError:
+            return None
+        except files.DamagedFile as damage:
+            if discard:
+                path.unlink(missing_ok=True)
+            notify(f'{damage}; its runs are trained again')
+            return None
+
+    def save_summary(self, tree: dict[str, Any]) -> None:
+        """Writes what results say of their data, see `data.summary`."""
+        files.save_tree(self.path / 'data.summary', tree)
+
+    def load_summary(self) -> dict[str, Any] | None:
+        """What `save_summary` wrote; None if there is none or it is damaged."""
+        try:
+            return files.load_tree(self.path / 'data.summary')
+        except (FileNotFoundError, files.DamagedFile):
+            return None
+
+    def _result_path(self, group: Group) -> Path:
+        return self.path / 'results' / f'{group.id}.result'
+
+
+# The key of a JSON file that holds the SHA-256 of all the others.
+_CHECKSUM = 'sha256'
+
+
+def parse_json(data: bytes) -> Any:
+    """What `Workdir.write_json` wrote, without the checksum.
+
+    A file without one is of an earlier version, and believed.
+
+    Raises:
+      ValueError: it is no JSON, or its checksum is wrong.
+    """
+    try:
+        content = json.loads(data)
+    except RecursionError:
+        raise ValueError('it is nested too deeply') from None
+    if isinstance(content, dict) and _CHECKSUM in content:
+        found = content.pop(_CHECKSUM)
+        if found != _digest(content):
+            raise ValueError('its checksum is wrong: it was damaged, or changed by hand')
+    return content
+
+
+def as_given(value: Any) -> Any:
+    """What was read from JSON, with its lists as the tuples they were."""
+    if isinstance(value, dict):
+        return {key: as_given(item) for key, item in value.items()}
+    return tuple(map(as_given, value)) if isinstance(value, list) else value
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
+    """The groups as plain data for the manifest."""
+    return [
+        {
+            'id': group.id,
+            'size': group.size,
+            'shares': group.shares,
+            'batching': group.batching,
+            'off': sorted(group.off),
+            'runs': [run.id for run in group.runs],
+            **({'stage': group.stage, 'leaves': group.leaves} if group.stage else {}),
+        }
+        for group in groups
+    ]
+
+
+def restore_groups(described: Sequence[dict[str, Any]], runs: Sequence[Run]) -> list[Group] | None:
+    """The groups of a manifest, None if it has runs that are not among `runs`.
+
+    Raises:
+      UserError: a group is not what its id says.
+    """
+    by_id = {run.id: run for run in runs}
+    if any(run not in by_id for group in described for run in group['runs']):
+        return None
+    groups = []
+    for group in described:
+        members = tuple(by_id[run] for run in group['runs'])
+        also = {key: group[key] for key in ('shares', 'stage', 'leaves') if key in group}
+        off = frozenset(group['off'])
+        groups.append(Group(members, group['size'], group['batching'], off, **also))
+        if groups[-1].id != group['id']:
+            raise UserError(
+                f'manifest.json: group {group["id"]} is not what its id says; restore the file or '
+                'choose another --workdir'
+            )
+    return groups
+
+
+def differences(old: Any, new: Any, where: str = '') -> list[str]:
+    """The leaves in which two nested dicts differ, a line each."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        found = []
+        for key in dict.fromkeys([*old, *new]):
+            path = f'{where}.{key}' if where else key
+            found += differences(old.get(key), new.get(key), path)
+        return found
+    return [] if old == new else [f'{where}: {old!r} there, {new!r} now']

@@ -1,0 +1,99 @@
+"""Runs carried out by calling the function of a study, one run after the other."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxtweaks import data as data_lib
+from jaxtweaks.base.words import count
+from jaxtweaks.config import settings as settings_lib
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.data import Dataset
+from jaxtweaks.run.plan import Group, Run
+from jaxtweaks.run.progress import Reporter
+from jaxtweaks.run.runner import stop_on_signal
+from jaxtweaks.run.waiting import hand_out, unfinished
+from jaxtweaks.run.workdir import Workdir
+from jaxtweaks.studies.study import Measured, Study
+
+
+class Calls:
+    """See `sweep.method.Method`. Each run is a group of its own, so a finished one is kept."""
+
+    def __init__(self, study: Study, data: settings_lib.Data, notify: Callable[[str], None]):
+        """`data`: for a study that reads a data set; `notify`: is told what happens meanwhile."""
+        self._study = study
+        self.failed: dict[str, str] = {}
+        self.measured: list[dict[str, float]] = []
+        self.dataset = (
+            data_lib.nothing(study.generated) if study.generated else data_lib.load(data, notify)
+        )
+
+    def check(self, settings: Sequence[Setting]) -> None:
+        """See `Method`."""
+        for setting in settings:
+            self._study.check_data(setting, self.dataset)
+
+    def plan(
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+    ) -> tuple[list[Group], str]:
+        """See `Method`; what a function costs is not known before it is called."""
+        return [Group((run,), 1, 'call', frozenset()) for run in missing], ''
+
+    def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
+        """See `Method`."""
+        return count(len(runs), 'run')
+
+    def carry_out(
+        self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter
+    ) -> list[Group]:
+        """See `Method`. A signal is obeyed when the run under way is finished."""
+        waiting = unfinished(groups, workdir, reporter.note)
+        with stop_on_signal() as asked_to_stop:
+            reporter.begin(len(groups), len(groups) - len(waiting))
+            try:
+                elsewhere = lambda group: reporter.finished(1)
+                for group, _ in hand_out(waiting, workdir, asked_to_stop, elsewhere):
+                    reporter.group(f'run {groups.index(group) + 1}/{len(groups)}')
+                    (run,) = group.runs
+                    workdir.save_result(group, _result(self._study, run, self.dataset))
+                    reporter.finished(1)
+            finally:
+                reporter.end()
+        return list(groups)
+
+    def measure_again(self, group: Group, reporter: Reporter) -> dict[str, Any]:
+        """See `Method`."""
+        (run,) = group.runs
+        return _result(self._study, run, self.dataset)
+
+
+def _result(study: Study, run: Run, dataset: Dataset) -> dict[str, Any]:
+    """What `sweep.group.train_group` gives, of a group of this one run."""
+    started = time.monotonic()
+    # A Python integer would be traced as int32, which half of the seeds do not fit in.
+    found = study.measure(run.setting, np.uint32(run.seed), dataset)
+    _check_metrics(study, found)
+    classes = len(dataset.classes)
+    return {
+        'history': {name: np.asarray(curve)[:, None] for name, curve in found.curves.items()},
+        'finals': {name: np.asarray([value], float) for name, value in found.finals.items()},
+        'arrays': {name: np.asarray(values)[None] for name, values in found.arrays.items()},
+        'confusion': np.zeros((1, classes, classes), np.int32),
+        'chosen_epoch': np.zeros(1, np.int32),
+        'diverged_at': np.full(1, -1, np.int32),
+        'seconds': time.monotonic() - started,
+    }
+
+
+def _check_metrics(study: Study, found: Measured) -> None:
+    """A study measures what it says, no more and no less: claims were checked by that."""
+    for said, measured in (
+        (study.curves, found.curves),
+        (study.finals, found.finals),
+        (study.arrays, found.arrays),
+    ):
+        if set(said) != set(measured):
+            raise ValueError(f'a study said it measures {sorted(said)}: {sorted(measured)}')

@@ -1,0 +1,139 @@
+"""Are the gradients of a whole network right? (MLP-BN §2 and §3)"""
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtweaks import data as data_lib
+from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.rng import stream_key
+from jaxtweaks.config import trace
+from jaxtweaks.config.check import check_image
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.data import Dataset
+from jaxtweaks.nn import models
+from jaxtweaks.studies import gradients
+from jaxtweaks.studies.study import Measured, Study
+from jaxtweaks.train.losses import cross_entropy, penalty
+
+_DATA = tuple(
+    f'data.{field}'
+    for field in (
+        'name',
+        'dir',
+        'download',
+        'fallback',
+        'train_size',
+        'validation_size',
+        'test_size',
+        'split_seed',
+        'standardise',
+    )
+)
+
+
+def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
+    """Compares the gradient of the training loss, at the initial weights of this seed.
+
+    The loss is the mean cross entropy, label smoothing included, of the first images of the
+    training set, standardised by the whole of it, plus the penalty; batch norm has the moments of
+    these images and dropout one fixed mask.
+    """
+    with gradients.float64():
+        x, y = _inputs(setting, data)
+        network = _network(setting, data)
+        place = _places(network, x.shape)[setting.study.parameter]
+        found = _both(network, seed, x, y, place.start, place.stop)
+        return gradients.compared(*(values[place] for values in found), setting.study)
+
+
+def check_data(setting: Setting, data: Dataset) -> None:
+    """Whether the images survive the layers, and there is such a parameter. Raises UserError."""
+    check_image([setting], data.training.images.shape[1:3])
+    count, *image = data.training.images.shape
+    flat = [1, 1, min(math.prod(image), setting.study.inputs)]
+    shape = (min(count, setting.study.images), *(flat if setting.model.name == 'mlp' else image))
+    places = _places(_network(setting, data), shape)
+    if setting.study.parameter not in places:
+        raise UserError(
+            f"study.parameter: this network has no '{setting.study.parameter}'; "
+            f'{did_you_mean(setting.study.parameter, places)}'
+        )
+
+
+@functools.cache
+def _places(network: '_Network', shape: tuple[int, ...]) -> dict[str, slice]:
+    """Where each parameter lies among all of them, for inputs of this shape."""
+    with gradients.float64():
+        x = jax.ShapeDtypeStruct(shape, jnp.float64)
+        return gradients.places(jax.eval_shape(network.variables, x, 0)['params'])
+
+
+def _network(setting: Setting, data: Dataset) -> '_Network':
+    """The same whichever parameter is checked, so that it is compiled once."""
+    setting = trace.replace(trace.as_numbers(setting), {'study.parameter': ''})
+    return _Network(setting, len(data.classes))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Network:
+    """What is compiled in."""
+
+    setting: Setting
+    classes: int
+
+    def variables(self, x: jax.Array, seed: jax.Array) -> dict[str, Any]:
+        """Initial parameters and batch statistics, float64."""
+        module = models.build(self.setting, self.classes)
+        # Initialised on float32, as in training.
+        found = module.init(stream_key(seed, 'init'), x.astype(jnp.float32), train=False)
+        return gradients.wide(found)
+
+    def loss(
+        self, params: Any, stats: Any, seed: jax.Array, x: jax.Array, y: jax.Array
+    ) -> jax.Array:
+        """The training loss, scalar."""
+        logits, _ = models.build(self.setting, self.classes).apply(
+            {'params': params, 'batch_stats': stats},
+            x,
+            train=True,
+            rngs={'dropout': stream_key(seed, 'dropout')},
+            mutable=['batch_stats'],
+        )
+        losses = cross_entropy(logits, y, self.setting.noise.smoothing)
+        return jnp.mean(losses) + penalty(params, self.setting.penalty)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _both(
+    network: _Network, seed: int, x: jax.Array, y: jax.Array, start: int, stop: int
+) -> tuple[jax.Array, jax.Array]:
+    """See `gradients.both`."""
+    variables = network.variables(x, seed)
+    stats = variables.get('batch_stats', {})
+    loss = lambda params: network.loss(params, stats, seed, x, y)
+    return gradients.both(loss, variables['params'], network.setting.study.step, start, stop)
+
+
+def _inputs(setting: Setting, data: Dataset) -> tuple[jax.Array, jax.Array]:
+    """Images float64 [N, height, width, channels] and labels [N]; for an MLP [N, 1, 1, inputs]."""
+    mean, inverse = data_lib.standardiser(data.training.images, setting.data.standardise)
+    count = setting.study.images
+    x = data.training.images[:count].astype(np.float64)
+    x = (x - mean) * inverse
+    if setting.model.name == 'mlp':
+        x = x.reshape(len(x), 1, 1, -1)[..., : setting.study.inputs]
+    return jnp.asarray(x, jnp.float64), jnp.asarray(data.training.labels[:count])
+
+
+STUDY = Study(
+    measure=measure,
+    finals=gradients.FINALS,
+    check_data=check_data,
+    reads=(*_DATA, 'model', 'init', 'dropout', 'penalty', 'noise.smoothing'),
+)

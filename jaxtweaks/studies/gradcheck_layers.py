@@ -1,0 +1,142 @@
+"""Is the gradient of every layer right? Each alone, with respect to inputs and parameters.
+
+A new layer, penalty or loss is one more entry of `LAYERS`.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.rng import stream_key
+from jaxtweaks.config import trace
+from jaxtweaks.config.settings import Penalty, Setting
+from jaxtweaks.data import Dataset
+from jaxtweaks.nn import conv, dropout, layers, norm, pool
+from jaxtweaks.nn.network import ACTIVATIONS
+from jaxtweaks.studies import gradients
+from jaxtweaks.studies.study import Measured, Study
+from jaxtweaks.train.losses import cross_entropy, penalty
+
+Layer = Callable[[dict[str, jax.Array]], jax.Array]
+Shapes = dict[str, tuple[int, ...]]
+
+_IMAGES = (3, 7, 6, 2)
+_VECTORS = (5, 8)
+_INIT = trace.as_numbers(Setting()).init  # read by nothing: the weights are given
+_EPSILON = 1e-5
+_LABELS = (0, 2, 1, 2, 0)
+
+
+def _module(module: Any) -> Layer:
+    """A Flax module of the project applied to 'x' with the other arrays as its parameters."""
+
+    def apply(at):
+        params = {name: values for name, values in at.items() if name != 'x'}
+        return module.apply({'params': params}, at['x'])
+
+    return apply
+
+
+def _norm(at: dict[str, jax.Array]) -> jax.Array:
+    return norm.batch_norm(at['x'], at['scale'], at['shift'], _EPSILON)[0]
+
+
+def _dropout(kind: str) -> Layer:
+    # The key within: importing this must not start JAX. It is one mask for all calls.
+    return lambda at: dropout.dropout(stream_key(0, 'dropout'), at['x'], 0.4, kind)
+
+
+def _penalty(**config: Any) -> Layer:
+    return lambda at: penalty({'Dense_0': at}, Penalty(**config))
+
+
+_CONV_PARAMS: Shapes = {'kernel': (3, 3, 2, 4), 'bias': (4,)}
+_WEIGHTS: Shapes = {'kernel': (6, 4), 'bias': (4,)}
+
+# What is computed, and the shapes of what it is differentiated by, drawn from N(0, 1).
+LAYERS: dict[str, tuple[Layer, Shapes]] = {
+    'dense': (_module(layers.Dense(4, _INIT)), {'x': _VECTORS, 'kernel': (8, 4), 'bias': (4,)}),
+    'conv_same': (_module(layers.Conv(4, 'SAME', _INIT)), {'x': _IMAGES, **_CONV_PARAMS}),
+    'conv_valid': (_module(layers.Conv(4, 'VALID', _INIT)), {'x': _IMAGES, **_CONV_PARAMS}),
+    'conv_stride_2': (
+        lambda at: conv.conv(at['x'], at['kernel'], 'SAME', 2),
+        {'x': _IMAGES, 'kernel': (3, 3, 2, 4)},
+    ),
+    'conv_many_features': (  # its kernel has another gradient, see nn/conv.py
+        lambda at: conv.conv(at['x'], at['kernel'], 'SAME'),
+        {'x': (2, 5, 4, 1), 'kernel': (2, 2, 1, 9)},
+    ),
+    'conv_1d': (
+        lambda at: conv.conv(at['x'], at['kernel'], 'VALID'),
+        {'x': (3, 12, 1, 2), 'kernel': (5, 1, 2, 3)},
+    ),
+    'locally_connected': (
+        _module(layers.Local(4, 'SAME', _INIT)),
+        {'x': _IMAGES, 'kernel': (7, 6, 3, 3, 2, 4), 'bias': (7, 6, 4)},
+    ),
+    'max_pool_rows': (lambda at: pool.max_pool_rows(at['x']), {'x': _IMAGES}),
+    'max_pool': (lambda at: pool.max_pool(at['x'], 2), {'x': _IMAGES}),
+    'batch_norm': (_norm, {'x': _VECTORS, 'scale': (8,), 'shift': (8,)}),
+    'batch_norm_images': (_norm, {'x': _IMAGES, 'scale': (2,), 'shift': (2,)}),
+    'dropout_inverted': (_dropout('inverted'), {'x': _VECTORS}),
+    'dropout_vanilla': (_dropout('vanilla'), {'x': _VECTORS}),
+    **{
+        name: (lambda at, f=activation: f(at['x']), {'x': _VECTORS})
+        for name, activation in ACTIVATIONS.items()
+    },
+    'cross_entropy': (lambda at: cross_entropy(at['x'], jnp.asarray(_LABELS)), {'x': (5, 3)}),
+    'label_smoothing': (
+        lambda at: cross_entropy(at['x'], jnp.asarray(_LABELS), 0.1),
+        {'x': (5, 3)},
+    ),
+    'l1': (_penalty(l1=0.1), _WEIGHTS),
+    'elastic_net': (_penalty(l1=0.1, elastic=0.7), _WEIGHTS),
+    'l2_half': (_penalty(l2=0.1), _WEIGHTS),
+    'l2_full': (_penalty(l2=0.1, l2_form='full'), _WEIGHTS),
+    'l2_biases_too': (_penalty(l2=0.1, scope='all'), _WEIGHTS),
+}
+
+
+def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
+    """Compares the gradient of a weighted sum of what the layer gives, at random arrays.
+
+    Arrays and weights are drawn from N(0, 1) by the seed; no entry is on a kink but by a chance of
+    about the step of the differences.
+    """
+    with gradients.float64():
+        found = _both(setting.study.layer, seed, setting.study.step)
+        return gradients.compared(*found, setting.study)
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _both(name: str, seed: int, step: float) -> tuple[jax.Array, jax.Array]:
+    """See `gradients.both`."""
+    layer, shapes = LAYERS[name]
+    key, *keys = jax.random.split(stream_key(seed, 'init'), 1 + len(shapes))
+    at = {
+        name: jax.random.normal(one, shape, jnp.float64)
+        for one, (name, shape) in zip(keys, shapes.items(), strict=True)
+    }
+    weights = jax.random.normal(key, jax.eval_shape(layer, at).shape, jnp.float64)
+    return gradients.both(lambda at: jnp.sum(weights * layer(at)), at, step)
+
+
+def check(setting: Setting) -> None:
+    """Whether there is such a layer. Raises UserError."""
+    if setting.study.layer not in LAYERS:
+        raise UserError(
+            f"study.layer: unknown layer '{setting.study.layer}'; "
+            f'{did_you_mean(setting.study.layer, LAYERS)}'
+        )
+
+
+STUDY = Study(
+    measure=measure,
+    finals=gradients.FINALS,
+    generated='generated: random arrays',
+    check=check,
+)

@@ -1,0 +1,175 @@
+"""How large are the layers of a network? Counted on shapes alone: nothing is computed."""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.rng import stream_key
+from jaxtweaks.config import trace
+from jaxtweaks.config.check import check_image
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.data import Dataset
+from jaxtweaks.nn import models
+from jaxtweaks.studies.study import Measured, Sheet, Study
+
+_FLOAT32 = 4  # bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One line of the summary of a network.
+
+    Attributes:
+      name: of the layer; 'input', or 'pool' for whatever changes the shape between layers.
+      shape: of its output, without the batch.
+      kernel: shape of its weights, () for none.
+      others: parameters that are not weights: biases, scales and shifts.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    kernel: tuple[int, ...] = ()
+    others: int = 0
+
+    @property
+    def activations(self) -> int:
+        """Numbers it puts out for one image; 0 if it works in place, as batch norm."""
+        return 0 if self.others and not self.kernel else math.prod(self.shape)
+
+    @property
+    def weights(self) -> int:
+        """Entries of its kernel."""
+        return math.prod(self.kernel) if self.kernel else 0
+
+
+def summarise(setting: Setting) -> list[Row]:
+    """The layers of a network in the order of the forward pass.
+
+    Modules with parameters, the input before them, and, where what a layer receives has another
+    number of entries than what the last one gave, a pool in between. Activation functions work in
+    place and have no row, as in the lecture's table.
+    """
+    network = models.build(trace.as_numbers(setting), setting.study.classes)
+    x = jax.ShapeDtypeStruct((1, *setting.study.input_shape), jnp.float32)
+    rows = [Row('input', tuple(setting.study.input_shape))]
+
+    def record(call: Any, args: tuple, kwargs: dict, context: Any) -> Any:
+        out = call(*args, **kwargs)
+        module = context.module
+        if context.method_name == '__call__' and module.has_variable('params', 'bias'):
+            received = args[0].shape[1:]
+            if math.prod(received) != math.prod(rows[-1].shape):
+                rows.append(Row('pool', _before_flattening(received, rows)))
+            rows.append(_row(module, out.shape[1:]))
+        return out
+
+    with nn.intercept_methods(record):
+        jax.eval_shape(lambda x: network.init(stream_key(0, 'init'), x, train=False), x)
+    return rows
+
+
+def _row(module: nn.Module, shape: tuple[int, ...]) -> Row:
+    shapes = {name: leaf.shape for name, leaf in module.variables['params'].items()}
+    kernel = shapes.pop('kernel', ())
+    return Row(module.name, shape, kernel, sum(map(math.prod, shapes.values())))
+
+
+def _before_flattening(received: tuple[int, ...], rows: Sequence[Row]) -> tuple[int, ...]:
+    """The shape of what a pool gave, if a dense layer received it in a line."""
+    last = rows[-1].shape
+    if len(received) == len(last) or received[0] % last[-1]:
+        return received
+    places = received[0] // last[-1]
+    side = math.isqrt(places)
+    square = side * side == places and len(last) == 3 and last[1] > 1
+    return (side, side, last[-1]) if square else (places, 1, last[-1])
+
+
+def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
+    """Counts of the network and of each layer with weights."""
+    rows = summarise(setting)
+    layers = [row for row in rows if row.weights]
+    weights = sum(row.weights for row in rows)
+    parameters = weights + sum(row.others for row in rows)
+    activations = sum(row.activations for row in rows)
+    dense = sum(row.weights for row in layers if len(row.kernel) == 2)
+    return Measured(
+        curves={
+            'layer_weights': np.array([row.weights for row in layers], float),
+            'layer_activations': np.array([row.activations for row in layers], float),
+        },
+        finals={
+            'weights': weights,
+            'parameters': parameters,
+            'parameter_megabytes': parameters * _FLOAT32 / 1e6,
+            'activations': activations,
+            'activation_megabytes': activations * _FLOAT32 / 1e6,
+            'share_dense': dense / weights,
+        },
+    )
+
+
+def sheets(settings: Mapping[str, Setting]) -> list[Sheet]:
+    """The table of layers of each network."""
+    return [_sheet(name, summarise(setting)) for name, setting in settings.items()]
+
+
+def _sheet(name: str, rows: Sequence[Row]) -> Sheet:
+    lines = [
+        (
+            row.name,
+            ' × '.join(map(str, row.shape)),
+            row.activations,
+            ' × '.join(map(str, row.kernel)),
+            row.weights,
+            row.weights + row.others,
+        )
+        for row in rows
+    ]
+    activations, weights, parameters = (sum(line[i] for line in lines) for i in (2, 4, 5))
+    megabytes = [f'{count * _FLOAT32 / 1e6:.4g} MB' for count in (activations, parameters)]
+    return Sheet(
+        title=f'Layers of {name}',
+        columns=('layer', 'output', 'activations', 'kernel', 'weights', 'with biases'),
+        rows=(*lines, ('total', '', activations, '', weights, parameters)),
+        note=f'In float32 {megabytes[0]} of activations an image and {megabytes[1]} of parameters.',
+    )
+
+
+def check(setting: Setting) -> None:
+    """Whether the network can be built for this input. Raises UserError."""
+    if len(setting.study.input_shape) != 3:
+        raise UserError(
+            f'study.input_shape: {setting.study.input_shape!r} must be (height, width, channels)'
+        )
+    check_image([setting], setting.study.input_shape[:2])
+
+
+STUDY = Study(
+    measure=measure,
+    curves={
+        'layer_weights': 'weights of the layer',
+        'layer_activations': 'activations of the layer',
+    },
+    finals={
+        'weights': 'weights (without biases)',
+        'parameters': 'parameters',
+        'parameter_megabytes': 'parameters in float32 (MB)',
+        'activations': 'activations of an image',
+        'activation_megabytes': 'activations in float32 (MB)',
+        'share_dense': 'share of the weights in dense layers',
+    },
+    reads=('model',),
+    axis='layer',
+    generated='none: layers are counted',
+    exact=True,
+    check=check,
+    sheets=sheets,
+)

@@ -1,0 +1,136 @@
+"""What becomes of a signal and of its gradient in an untrained deep network? (INITREG §I)"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.rng import stream_key
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.data import Dataset
+from jaxtweaks.nn.network import ACTIVATIONS
+from jaxtweaks.studies.kernels import random_kernels
+from jaxtweaks.studies.study import Measured, Study
+from jaxtweaks.train.losses import cross_entropy
+
+_AT_ONCE = 500  # vectors whose activations are kept for the way back
+_NORMAL = float(np.finfo(np.float32).tiny)  # the smallest float32 with all its digits
+
+
+def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
+    """Mean and deviation of activations and gradients, by layer.
+
+    Vectors of independent N(0, 1) entries, as wide as the first layer, go through dense layers
+    with zero biases, each with the activation. The loss is the mean cross entropy of the last
+    layer's activations with random classes; the gradients are those of the loss with respect to
+    the activations of each layer.
+    """
+    kernels = random_kernels(setting, seed)
+    count = setting.study.vectors
+    pieces = [
+        _piece(kernels, seed, start, min(_AT_ONCE, count - start), count, setting.model.activation)
+        for start in range(0, count, _AT_ONCE)
+    ]
+    sizes = np.array([min(_AT_ONCE, count - start) for start in range(0, count, _AT_ONCE)])
+    moments = _combined(np.asarray(pieces, np.float64), sizes)  # [2, 2, layers]
+    (activation_mean, activation_std), (gradient_mean, gradient_std) = moments
+    return Measured(
+        curves={
+            'activation_mean': np.abs(activation_mean),
+            'activation_std': activation_std,
+            'gradient_mean': np.abs(gradient_mean),
+            'gradient_std': gradient_std,
+        },
+        finals={
+            'last_activation_std': activation_std[-1],
+            'first_gradient_std': gradient_std[0],
+            'living_activations': int((activation_std >= _NORMAL).sum()),
+            'living_gradients': int((gradient_std >= _NORMAL).sum()),
+        },
+    )
+
+
+@functools.partial(jax.jit, static_argnums=(3, 4, 5))
+def _piece(
+    kernels: list[jax.Array], seed: int, start: int, count: int, total: int, activation: str
+) -> jax.Array:
+    """Moments of activations and of gradients over some of the vectors, [2, 2, layers].
+
+    Args:
+      kernels: [in, out] of each layer.
+      seed: of the run.
+      start: the number of the first vector, which names its random numbers.
+      count: vectors.
+      total: vectors of the whole loss.
+      activation: the nonlinearity.
+    """
+    key = stream_key(seed, 'noise', start)
+    x = jax.random.normal(key, (count, kernels[0].shape[0]), jnp.float32)
+    classes = kernels[-1].shape[1]
+    labels = jax.random.randint(jax.random.fold_in(key, 1), (count,), 0, classes)
+
+    def loss(offsets):
+        """Offsets of zero, added to each layer's activations, have their gradients."""
+        at, activations = x, []
+        for kernel, offset in zip(kernels, offsets, strict=True):
+            at = ACTIVATIONS[activation](at @ kernel) + offset
+            activations.append(at)
+        return jnp.sum(cross_entropy(at, labels)) / total, activations
+
+    zeros = [jnp.zeros((count, kernel.shape[1]), jnp.float32) for kernel in kernels]
+    gradients, activations = jax.grad(loss, has_aux=True)(zeros)
+    return jnp.stack(
+        [jnp.stack([_moments(values) for values in found], 1) for found in (activations, gradients)]
+    )
+
+
+def _moments(values: jax.Array) -> jax.Array:
+    """Mean and deviation of all entries, [2], whose squares need not be float32."""
+    size = jnp.max(jnp.abs(values))
+    unit = jnp.where(size > 0, size, 1)
+    return jnp.stack([jnp.mean(values / unit), jnp.std(values / unit)]) * unit
+
+
+def _combined(pieces: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Mean and deviation of all from those of parts.
+
+    Args:
+      pieces: float64 [parts, 2, 2, layers], the third axis being mean and deviation.
+      sizes: entries of each part, up to a factor, [parts].
+
+    Returns:
+      [2, 2, layers].
+    """
+    share = (sizes / sizes.sum())[:, None, None]
+    mean = (share * pieces[:, :, 0]).sum(0)
+    square = (share * (pieces[:, :, 1] ** 2 + (pieces[:, :, 0] - mean) ** 2)).sum(0)
+    return np.stack([mean, np.sqrt(square)], 1)
+
+
+def check(setting: Setting) -> None:
+    """Whether there are layers. Raises UserError."""
+    if not setting.model.hidden:
+        raise UserError('model.hidden: is empty; it must have the width of every layer')
+
+
+STUDY = Study(
+    measure=measure,
+    curves={
+        'activation_mean': '|mean| of the activations',
+        'activation_std': 'deviation of the activations',
+        'gradient_mean': '|mean| of the gradients',
+        'gradient_std': 'deviation of the gradients',
+    },
+    finals={
+        'last_activation_std': 'deviation of the last activations',
+        'first_gradient_std': "deviation of the first layer's gradients",
+        'living_activations': 'layers whose activations have not vanished',
+        'living_gradients': 'layers whose gradients have not vanished',
+    },
+    reads=('model.hidden', 'model.activation', 'init'),
+    axis='layer',
+    generated='generated: random vectors',
+    check=check,
+)

@@ -1,0 +1,167 @@
+"""Statistics against numbers computed by hand, by brute force, and by SciPy."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from jaxtweaks.claims import statistics
+from jaxtweaks.claims.statistics import Test
+
+D = np.array([1.0, 2.0, 3.0])
+
+
+def test_student_interval_by_hand():
+    # mean 2, sd 1, t(0.975, 2) = 4.302653: 2 ± 4.302653 / √3
+    low, high = statistics.paired_interval(D)
+    assert (low, high) == pytest.approx((2 - 2.484138, 2 + 2.484138), abs=1e-5)
+
+
+def test_student_p_by_hand():
+    # t = 2√3 with 2 degrees of freedom: the tail is ½(1 − t/√(t² + 2)).
+    t = 2 * math.sqrt(3)
+    tail = 0.5 * (1 - t / math.sqrt(t**2 + 2))
+    assert Test().greater(D) == pytest.approx(tail)
+    assert Test().differs(D) == pytest.approx(2 * tail)
+    assert Test().greater(-D) == pytest.approx(1 - tail)
+
+
+def test_permutation_p_equals_brute_force():
+    d = np.array([0.3, -0.1, 0.7, 0.2, 0.4])
+    flips = np.array([np.dot(s, d) for s in itertools.product([1, -1], repeat=5)])
+    greater = np.mean(flips >= d.sum() - 1e-12)
+    both = np.mean(np.abs(flips) >= abs(d.sum()) - 1e-12)
+    assert statistics.permutation_p(d, 'greater') == greater == 2 / 32
+    assert statistics.permutation_p(d) == both == 4 / 32
+
+
+def test_permutation_p_counts_ties():
+    assert statistics.permutation_p(np.zeros(4)) == 1.0
+    assert statistics.permutation_p(np.full(4, 0.1)) == 2 / 16
+
+
+def test_drawn_permutation_p_is_near_the_exact_one_and_never_zero():
+    d = np.random.default_rng(0).normal(0.4, 1.0, 17)
+    all_flips = statistics._all_flips(d)
+    exact = np.mean(np.abs(all_flips) >= abs(d.sum()) - 1e-9)
+    assert statistics.permutation_p(d) == pytest.approx(exact, abs=0.01)
+    assert statistics.permutation_p(np.arange(1.0, 41)) == pytest.approx(1 / 20_000)
+    assert statistics.permutation_p(d) == statistics.permutation_p(d)
+
+
+@pytest.mark.parametrize(('n', 'p'), [(0, 1.0), (1, 1.0), (3, 0.25), (5, 0.0625), (6, 0.03125)])
+def test_smallest_permutation_p(n, p):
+    assert statistics.smallest_permutation_p(n) == p
+
+
+def test_seeds_for_permutation():
+    assert statistics.seeds_for_permutation(0.05) == 6
+    assert statistics.seeds_for_permutation(0.01) == 8
+    assert statistics.smallest_permutation_p(5) > 0.05 >= statistics.smallest_permutation_p(6)
+
+
+def test_holm_by_hand():
+    # sorted 0.01 0.02 0.03 0.04: ×4 ×3 ×2 ×1 = 0.04 0.06 0.06 0.04, made monotone
+    adjusted = statistics.holm(np.array([0.03, 0.01, 0.04, 0.02]))
+    assert adjusted == pytest.approx([0.06, 0.04, 0.06, 0.06])
+
+
+def test_holm_counts_what_could_not_be_tested():
+    adjusted = statistics.holm(np.array([0.02, math.nan, 0.9]))
+    assert adjusted[0] == pytest.approx(0.06)
+    assert math.isnan(adjusted[1])
+    assert adjusted[2] == 1.0
+    assert statistics.holm(np.array([])).size == 0
+
+
+def test_equivalence_equals_two_scipy_tests():
+    d = np.random.default_rng(1).normal(0.1, 0.3, 8)
+    above = stats.ttest_1samp(d, -0.5, alternative='greater').pvalue
+    below = stats.ttest_1samp(d, 0.5, alternative='less').pvalue
+    assert statistics.tost_p(d, 0.5, Test()) == pytest.approx(max(above, below))
+
+
+def test_outside_the_margin_equals_scipy():
+    d = np.random.default_rng(1).normal(-2, 0.3, 8)
+    expected = stats.ttest_1samp(d, -0.5).pvalue
+    assert statistics.outside_p(d, 0.5, Test()) == pytest.approx(expected)
+    assert statistics.outside_p(d, 5.0, Test()) == 1.0
+
+
+def test_bootstrap_interval_from_15_seeds_on_is_repeatable():
+    d = np.random.default_rng(2).exponential(size=15)
+    assert statistics.paired_interval(d) == statistics.paired_interval(d)
+    assert statistics.paired_interval(d) == statistics.bca_interval(d)
+    assert statistics.paired_interval(d[:14]) != statistics.bca_interval(d[:14])
+    low, high = statistics.paired_interval(d)
+    assert low < d.mean() < high
+
+
+@pytest.mark.parametrize('n', [2, 5, 20])
+def test_no_variance_gives_a_point_and_the_permutation_p(n):
+    d = np.full(n, 0.25)
+    assert statistics.paired_interval(d) == (0.25, 0.25)
+    assert Test().differs(d) == statistics.permutation_p(d) > 0
+    assert Test('single').differs(d) == statistics.permutation_p(d) > 0
+
+
+def test_rounding_is_no_variance():
+    d = 0.25 + np.array([0.0, 1e-9, -1e-9])
+    assert Test().differs(d) == 0.25
+    # Differences of float32 losses near 2.3 that are nothing but rounding.
+    assert Test(scale=2.3).differs(np.array([1e-7, 2e-7, 1.1e-7])) == 0.25
+    assert Test().differs(np.array([1.0, 1.01, 0.99])) < 0.001
+
+
+def test_whole_epochs_carry_the_variance_of_their_rounding():
+    d = np.array([1.0, 1, 1, 1, 0, 0])
+    assert Test().differs(d) == pytest.approx(stats.ttest_1samp(d, 0).pvalue)
+    assert Test().differs(d) < 0.03
+    t = d.mean() / math.sqrt((d.var(ddof=1) + 1 / 6) / 6)
+    assert Test(grain=1.0).differs(d) == pytest.approx(2 * stats.t.sf(t, 5))
+    assert Test(grain=1.0).differs(d) > 0.05
+    low, high = Test(grain=1.0).interval(d)
+    assert low < 0 < high
+
+
+def test_many_seeds_rest_on_sign_flips():
+    d = np.random.default_rng(3).normal(0.5, 1, 15)
+    assert Test().differs(d) == statistics.permutation_p(d)
+    assert Test().differs(d[:14]) == pytest.approx(stats.ttest_1samp(d[:14], 0).pvalue)
+
+
+@pytest.mark.parametrize('d', [np.zeros(0), np.ones(1)])
+def test_fewer_than_two_seeds_say_nothing(d):
+    for design in ('paired', 'single'):
+        assert math.isnan(Test(design).differs(d))
+        assert math.isnan(Test(design).greater(d))
+        assert all(math.isnan(end) for end in Test(design).interval(d))
+
+
+@pytest.mark.parametrize('n', [3, 10, 20])
+def test_one_arm_is_never_surer_than_student(n):
+    x = np.random.default_rng(n).normal(1.0, 1.0, n)
+    assert Test('single').differs(x) >= stats.ttest_1samp(x, 0).pvalue
+    low, high = statistics.single_interval(x)
+    half = stats.t.ppf(0.975, n - 1) * stats.sem(x)
+    assert low < x.mean() - half < x.mean() + half < high
+    # The interval and the test say the same.
+    assert (low > 0) == (Test('single').differs(x) <= 0.05)
+
+
+def test_one_arm_errs_in_five_percent_under_the_skewed_reference():
+    rng = np.random.default_rng(4)
+    noise = np.exp(rng.standard_normal((2000, 6))) - math.exp(0.5)
+    wrong = np.mean([Test('single').differs(x) <= 0.05 for x in noise])
+    student = np.mean(stats.ttest_1samp(noise, 0, axis=1).pvalue <= 0.05)
+    assert wrong <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 2000)
+    assert student > 0.15
+
+
+def test_bootstrap_counts_draw_n_seeds():
+    counts = statistics.bootstrap_counts(4)
+    assert counts.shape == (2000, 4)
+    assert (counts.sum(axis=1) == 4).all()
+    assert counts.mean() == 1

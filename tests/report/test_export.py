@@ -1,0 +1,81 @@
+"""Rows and event files hold what was measured."""
+
+import numpy as np
+import pytest
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.expand import expand, grid
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.report import export
+from jaxtweaks.run.plan import all_runs
+
+RUNS = all_runs(Setting(), expand(grid('dropout.hidden', 0.1, 0.5)), range(2))
+CURVES = {'validation_loss': np.array([[[3.0, 2.0], [4.0, np.nan]], [[5.0, 1.0], [6.0, 0.5]]])}
+
+
+def test_a_row_for_each_run_and_epoch():
+    rows = export.epoch_rows(RUNS, CURVES).to_pylist()
+    assert len(rows) == 8
+    assert rows[3] == {
+        'run': RUNS[1].id,
+        'dropout.hidden': 0.1,
+        'seed': 1,
+        'epoch': 2,
+        'validation_loss': None,
+    }
+    assert [row['validation_loss'] for row in rows[4:6]] == [5.0, 1.0]
+
+
+def test_a_csv_has_every_digit_and_empty_cells(tmp_path):
+    export.write_csv(
+        tmp_path / 'epochs.csv', export.epoch_rows(RUNS, {'x': CURVES['validation_loss'] / 3})
+    )
+    lines = (tmp_path / 'epochs.csv').read_text().splitlines()
+    assert lines[0] == '"run","dropout.hidden","seed","epoch","x"'
+    assert lines[1] == f'"{RUNS[0].id}",0.1,0,1,1'
+    assert float(lines[2].rpartition(',')[2]) == 2 / 3
+    assert lines[4].endswith(',2,')
+
+
+def test_what_cannot_be_written_is_refused(monkeypatch):
+    export.check(['csv', 'pdf', 'latex'])
+    with pytest.raises(UserError, match=r"--export: unknown kind 'cvs'; did you mean 'csv'"):
+        export.check(['cvs'])
+    monkeypatch.setattr(export.importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(UserError, match='tensorboardX is not installed'):
+        export.check(['tensorboard'])
+
+
+def test_event_files_hold_the_curves(tmp_path):
+    pytest.importorskip('tensorboardX', reason='the extra tensorboard is not installed')
+    for _ in range(2):  # drawn again, nothing is there twice
+        export.write_tensorboard(tmp_path, RUNS, CURVES)
+    folders = sorted(path.name for path in tmp_path.iterdir())
+    assert len(folders) == 4
+    assert folders[0].startswith('dropout.hidden=0.1,seed=0-')
+    for folder in folders:
+        (file,) = (tmp_path / folder).iterdir()
+        assert b'validation_loss' in file.read_bytes()
+
+
+def test_event_files_stay_as_they_were_if_new_ones_cannot_be_written(tmp_path, monkeypatch):
+    tensorboardX = pytest.importorskip('tensorboardX')
+    folder = tmp_path / 'tensorboard'
+    export.write_tensorboard(folder, RUNS, CURVES)
+    (folder / 'mine').mkdir()
+    content = lambda: {path: path.read_bytes() for path in tmp_path.rglob('*') if path.is_file()}
+    before, written = content(), []
+    add_scalar = tensorboardX.SummaryWriter.add_scalar
+
+    def full(*args):
+        written.append(args)
+        if len(written) == 5:  # in the third of four runs
+            raise OSError(28, 'No space left on device')
+        return add_scalar(*args)
+
+    monkeypatch.setattr(tensorboardX.SummaryWriter, 'add_scalar', full)
+    with pytest.raises(OSError, match='No space'):
+        export.write_tensorboard(folder, RUNS, CURVES)
+    assert content() == before
+    assert [path.name for path in tmp_path.iterdir()] == ['tensorboard']
+    assert (folder / 'mine').is_dir()

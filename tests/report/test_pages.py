@@ -1,0 +1,284 @@
+"""The pages in a browser: no complaint in the console, clicks do what they say, all can be read."""
+
+import json
+import pathlib
+
+import pytest
+from browser import Browser, find
+from fake_results import batch_sizes
+from fake_verdicts import verdict
+
+from jaxtweaks.figures import figures
+from jaxtweaks.figures.figures import Figure
+from jaxtweaks.report import overview, report, tables
+from jaxtweaks.report.contents import Contents, Drawn
+
+TABLES = 'section[aria-labelledby=tables]'
+SCHEMES = [(1200, False), (1200, True), (390, False), (390, True)]
+
+# The elements that show text of their own, with the contrast of the text to what lies behind it.
+CONTRASTS = """
+(() => {
+  const luminance = ([r, g, b]) => [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const numbers = color => color.match(/[\\d.]+/g).map(Number);
+  const behind = node => {
+    for (; node; node = node.parentElement) {
+      const color = numbers(getComputedStyle(node).backgroundColor);
+      if (color.length === 3 || color[3] === 1) return color;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const node of document.body.querySelectorAll('*')) {
+    const own = [...node.childNodes].some(part => part.nodeType === 3 && part.data.trim());
+    if (!own || !node.checkVisibility() || node.closest('script, noscript, option')) continue;
+    const style = getComputedStyle(node);
+    const color = node.namespaceURI.endsWith('svg') ? style.fill : style.color;
+    const pair = [luminance(numbers(color)), luminance(behind(node))].sort((a, b) => b - a);
+    found.push([(pair[0] + 0.05) / (pair[1] + 0.05), node.tagName, node.textContent.slice(0, 40)]);
+  }
+  return found;
+})()
+"""
+
+
+@pytest.fixture(scope='module')
+def chromium():
+    executable = find()
+    if executable is None:
+        pytest.skip(
+            'no Chromium: install one (Debian: apt-get install chromium), or name one in CHROMIUM'
+        )
+    with Browser(executable) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium):
+    """The browser with a wide, light window; a complaint of the page fails the test."""
+    chromium.complaints.clear()
+    chromium.screen(1200, 900)
+    yield chromium
+    assert chromium.complaints == []
+
+
+@pytest.fixture(scope='module')
+def report_page(tmp_path_factory):
+    results = batch_sizes(seeds=3, diverged=[(1, 2, 3)])
+    figure = Figure(
+        name='accuracy', kind='effect', title='Test accuracy', metrics=('test_accuracy',),
+        x='train.batch_size', hue='model.batch_norm', log_x=True,
+    )  # fmt: skip
+    picture = figures.svg(figures.draw(figure, results))
+    verdicts = [verdict(kind) for kind in ('supported', 'contradicted', 'inconclusive')]
+    meta = {
+        'title': 'batch sizes',
+        'question': 'Does it help?',
+        'command': 'python main.py ' * 9,
+        'config': {'a': 1},
+        'versions': {'jax': '1'},
+        'data': {'fingerprint': 'f' * 64},
+    }
+    drawn = Drawn(figure.name, figure.title, figures.caption(figure, results), picture)
+    shown = [tables.settings_table(results)]
+    path = tmp_path_factory.mktemp('report') / 'report.html'
+    return report.write(path, Contents(results, verdicts, [drawn], shown, meta))
+
+
+@pytest.fixture(scope='module')
+def overview_page(tmp_path_factory):
+    root = tmp_path_factory.mktemp('runs')
+    for name, kind, tweak in (('one', 'supported', 'dropout'), ('two', 'contradicted', 'noise')):
+        folder = root / name
+        folder.mkdir()
+        verdicts = [verdict(kind), verdict('inconclusive', note='why not')]
+        record = {'experiment': name, 'size': 'quick', 'document': 'ROLE §1', 'tweaks': [tweak],
+                  'data': 'CIFAR-10', 'stand_in': False, 'verdicts': verdicts}  # fmt: skip
+        (folder / 'claims.json').write_text(json.dumps(record))
+        (folder / 'report.html').write_text('<title>' + name)
+    return overview.write(root / 'overview', overview.gather([root]))[0]
+
+
+@pytest.fixture(params=['report', 'overview'])
+def page(request):
+    return request.getfixturevalue(f'{request.param}_page')
+
+
+def texts(browser, selector):
+    return browser.evaluate(
+        f'[...document.querySelectorAll({json.dumps(selector)})]'
+        '.filter(node => node.checkVisibility()).map(node => node.textContent.trim())'
+    )
+
+
+def choose(browser, selector, words):
+    """Chooses an option of a list by its words, as a user does."""
+    browser.evaluate(
+        f"""(() => {{
+          const list = document.querySelector({json.dumps(selector)});
+          const option = [...list.options].find(option => option.text === {json.dumps(words)});
+          list.value = option.value;
+          list.dispatchEvent(new Event('change', {{bubbles: true}}));
+        }})()"""
+    )
+
+
+def test_a_complaint_is_noticed(chromium, tmp_path):
+    path = tmp_path / 'bad.html'
+    path.write_text("<script>console.error('so bad'); setTimeout(() => nothing.at.all)</script>")
+    chromium.complaints.clear()
+    chromium.open(path)
+    chromium.evaluate('new Promise(done => setTimeout(done, 50))')
+    assert chromium.complaints[0] == 'so bad'
+    assert 'nothing is not defined' in chromium.complaints[1]
+    refused = "<meta http-equiv='Content-Security-Policy' content=\"script-src 'none'\"><script>"
+    path.write_text(f'{refused}1</script>')
+    chromium.open(path)
+    chromium.evaluate('new Promise(done => setTimeout(done, 50))')
+    assert 'Content Security Policy' in chromium.complaints[2]
+
+
+@pytest.mark.parametrize(('width', 'dark'), SCHEMES)
+def test_all_text_can_be_read_at_any_width(browser, page, width, dark):
+    browser.screen(width, 800, dark)
+    browser.open(page)
+    browser.evaluate("document.querySelectorAll('details').forEach(part => part.open = true)")
+    inside, window = browser.evaluate('[document.scrollingElement.scrollWidth, innerWidth]')
+    assert inside <= window == width
+    contrasts = browser.evaluate(CONTRASTS)
+    assert len(contrasts) > 20
+    assert [found for found in contrasts if found[0] < 4.5] == []  # WCAG 2, level AA
+
+
+def test_every_control_and_picture_has_a_name(browser, page):
+    browser.open(page)
+    unnamed = browser.evaluate(
+        """[...document.querySelectorAll('button, select, img, svg[tabindex]')].filter(node =>
+          !(node.textContent.trim() && node.tagName === 'BUTTON') && !node.ariaLabel && !node.alt
+          && !(node.labels && node.labels.length)).map(node => node.outerHTML)"""
+    )
+    assert unnamed == []
+    assert browser.evaluate("document.querySelectorAll('h1').length") == 1
+
+
+def test_the_theme_is_the_readers(browser, page):
+    browser.open(page)
+    color = 'getComputedStyle(document.body).backgroundColor'
+    light = browser.evaluate(color)
+    assert texts(browser, '#theme') == ['Dark theme']
+    browser.click('#theme')
+    dark = browser.evaluate(color)
+    assert dark != light
+    assert texts(browser, '#theme') == ['Light theme']
+    browser.open(page)
+    assert browser.evaluate(color) == dark  # remembered
+    browser.click('#theme')
+    assert browser.evaluate(color) == light
+    browser.screen(1200, 900, dark=True, media='print')
+    assert browser.evaluate(color) == 'rgb(255, 255, 255)'
+    browser.evaluate('localStorage.clear()')
+
+
+def test_a_heading_sorts_its_table(browser, report_page):
+    browser.open(report_page)
+    column = lambda: texts(browser, f'{TABLES} > .scroll td:first-child')
+    heading = f'{TABLES} > .scroll th:first-child button'
+    given = column()
+    assert given == ['8', '8', '16', '16', '32', '32', '64', '64', '128', '128', '256', '256']
+    browser.click(heading)
+    assert column() == given
+    browser.click(heading)
+    assert column() == given[::-1]  # by size: as words, 8 would come before 64
+    assert browser.evaluate("document.querySelector('th').ariaSort") == 'descending'
+    assert texts(browser, f'{TABLES} details tbody tr') == []
+    browser.click(f'{TABLES} summary')
+    assert len(texts(browser, f'{TABLES} details tbody tr')) == 36
+
+
+def strong_and_pale(browser):
+    """How many runs are drawn thick, and how many are drawn pale."""
+    return [
+        browser.evaluate(f"document.querySelectorAll('path.run.{kind}').length")
+        for kind in ('strong', 'pale')
+    ]
+
+
+def test_a_setting_and_a_seed_can_be_picked(browser, report_page):
+    browser.open(report_page)
+    assert len(texts(browser, '.settings button')) == 12
+    assert '36 of 36 runs' in texts(browser, '#curves output')[0]
+    browser.click('.settings button:nth-child(3)')
+    assert strong_and_pale(browser) == [0, 33]
+    assert '3 of 36 runs' in texts(browser, '#curves output')[0]
+    choose(browser, '#curves-seed', '1')
+    assert strong_and_pale(browser) == [0, 35]
+    browser.click('button.all')
+    assert strong_and_pale(browser) == [0, 0]
+    # A run that ends early has the axis for itself: its last epoch, 3, lies at the right.
+    labels = lambda: texts(browser, '.plot > text')
+    assert '8' in labels()
+    browser.click('.settings button:nth-child(2)')
+    choose(browser, '#curves-seed', '2')
+    assert '3' in labels()
+    assert '8' not in labels()
+    browser.click('button.all')
+    before = browser.evaluate("document.querySelector('path.run').getAttribute('d')")
+    choose(browser, '#curves-metric', 'training loss')
+    assert browser.evaluate("document.querySelector('path.run').getAttribute('d')") != before
+
+
+def test_the_run_that_is_pointed_at_is_named_and_picked_by_a_click(browser, report_page):
+    browser.open(report_page)
+    browser.evaluate("document.querySelector('.plot').scrollIntoView({block: 'center'})")
+    # The end of the last curve drawn.
+    x, y = browser.evaluate(
+        """(() => {
+          const run = [...document.querySelectorAll('path.run')].pop();
+          const end = run.getPointAtLength(run.getTotalLength());
+          const at = new DOMPoint(end.x, end.y).matrixTransform(run.getScreenCTM());
+          return [at.x, at.y];
+        })()"""
+    )
+    browser.point(x, y)
+    assert strong_and_pale(browser) == [1, 0]
+    said = texts(browser, '#curves output')[0]
+    assert 'batch size 256, batch norm before the activation, seed 2, epoch 8: ' in said
+    assert said.endswith(' %')
+    for kind in ('mousePressed', 'mouseReleased'):
+        browser.call('Input.dispatchMouseEvent', type=kind, x=x, y=y, button='left', clickCount=1)
+    browser.point(1, 1)
+    assert strong_and_pale(browser) == [0, 35]
+
+
+def test_the_curves_obey_the_keyboard(browser, report_page):
+    browser.open(report_page)
+    browser.evaluate("document.querySelector('.plot').focus()")
+    output = lambda: texts(browser, '#curves output')[0]
+    browser.press('ArrowRight', 39)
+    assert 'batch size 8, without batch norm, seed 0, epoch 1:' in output()
+    browser.press('ArrowRight', 39)
+    browser.press('ArrowDown', 40)
+    assert 'seed 1, epoch 2:' in output()
+    browser.press('Enter', 13)
+    assert strong_and_pale(browser) == [1, 35]
+    browser.press('Escape', 27)
+    assert strong_and_pale(browser) == [0, 0]
+
+
+def test_the_overview_can_be_filtered(browser, overview_page):
+    browser.open(overview_page)
+    shown = lambda: texts(browser, 'tbody tr .badge')
+    assert len(shown()) == 4
+    choose(browser, '#by-verdict', 'inconclusive')
+    assert shown() == ['? inconclusive'] * 2
+    choose(browser, '#by-experiment', 'two')
+    assert shown() == ['? inconclusive']
+    assert texts(browser, '#shown') == ['1 of 4 claims shown']
+    browser.click('.controls button')
+    assert len(shown()) == 4
+    choose(browser, '#by-tweak', 'noise')
+    assert shown() == ['✗ contradicted', '? inconclusive']
+    browser.follow('tbody tr:not([hidden]) a')
+    assert pathlib.Path(browser.evaluate('location.pathname')).parts[-2:] == ('two', 'report.html')

@@ -1,0 +1,264 @@
+"""Cells say what was measured; nothing in them is taken for markup."""
+
+import dataclasses
+import io
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+import rich.console
+from fake_results import sweep
+from fake_verdicts import verdict
+from scipy import stats
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.words import metric_interval, named, number
+from jaxtweaks.report import tables
+from jaxtweaks.report.table import Table, latex_document
+from jaxtweaks.report.verdict_words import verdict_lines
+
+FIELDS = {'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')}
+
+
+def printed(table, width=100, fitted=False) -> str:
+    console = rich.console.Console(file=io.StringIO(), width=width)
+    console.print(table.to_rich(width if fitted else 0))
+    return console.file.getvalue()
+
+
+def test_a_row_has_the_mean_and_half_width_of_the_runs_that_did_not_diverge():
+    results = sweep(FIELDS, diverged=[(1, 0, 2)])
+    table = tables.settings_table(results, ['test_accuracy'])
+    assert table.columns == ('batch size', 'batch norm', 'seeds', 'diverged', 'test accuracy')
+    values = 100 * results.finals['test_accuracy'][1, 1:]
+    half = stats.t.ppf(0.975, 3) * values.std(ddof=1) / 2
+    cell = f'{values.mean():.2f} ± {half:.2f} %'
+    assert table.rows[1] == ('8', 'batch norm before the activation', '5', '1', cell)
+    assert table.raw[1][:4] == (8, 'before', 5, 1)
+    assert table.raw[1][4] == pytest.approx(values.mean() / 100)
+    assert table.numeric == (True, False, True, True, True)
+
+
+def test_no_runs_no_mean_and_one_run_no_interval():
+    results = sweep(FIELDS, seeds=1, diverged=[(0, 0, 0)])
+    table = tables.settings_table(results, ['test_accuracy'])
+    assert table.rows[0][-1] == '—'
+    assert table.raw[0][-1] is None
+    assert '±' not in table.rows[1][-1]
+
+
+def test_the_gap_is_derived_and_an_unknown_metric_refused():
+    results = sweep(FIELDS)
+    gap = results.finals['train_accuracy'] - results.finals['validation_accuracy']
+    table = tables.settings_table(results)
+    assert table.raw[2][-1] == pytest.approx(gap[2].mean())
+    with pytest.raises(UserError, match='test_accuracy'):
+        tables.settings_table(results, ['test_acuracy'])
+
+
+def test_every_run_is_listed_with_its_state():
+    results = sweep(FIELDS, seeds=2, diverged=[(3, 1, 2)])
+    table = tables.runs_table(results, ['train_loss'])
+    assert len(table.rows) == 8
+    assert table.rows[7][2:] == ('1', 'diverged at step 201', '—', '—')
+    assert table.rows[0][2:5] == ('0', 'finished', '8')
+    results.finals['train_loss'][0, 0] = np.nan
+    assert tables.runs_table(results, ['train_loss']).rows[0][3] == 'missing'
+    ids = np.array([f'a{i}-s{s}' for i in range(4) for s in range(2)]).reshape(4, 2)
+    table = tables.runs_table(dataclasses.replace(results, ids=ids), ['train_loss'])
+    assert [row[-1] for row in table.rows[:3]] == ['a0-s0', 'a0-s1', 'a1-s0']
+    assert '--replay=RUN' in table.note
+
+
+def test_verdicts_read_in_the_unit_of_the_claim():
+    rows = tables.verdict_table(
+        [
+            verdict(),
+            verdict('inconclusive', claim={'kind': 'optimum', 'metric': 'validation_accuracy'},
+                    effect=0.4, low=0.3, high=0.7, published={'p': 0.4}, p_adjusted=None,
+                    dropped=0),
+            verdict('contradicted', claim={'kind': 'sooner', 'metric': 'train_loss'},
+                    effect=-3.0, low=None, high=None, p_adjusted=1e-6, published={}),
+        ]
+    ).rows  # fmt: skip
+    assert rows[0] == (
+        '✓ supported', 'Batch norm raises test accuracy.', '+2.14 points',
+        '+1.01 to +3.27 points', '5 (1 left out)', '0.012', '0.0625',
+        'with batch norm: 53.64 %; without: 53.11 %', 'ROLE §5.3',
+    )  # fmt: skip
+    assert rows[1][2:6] == ('0.4', '0.3 to 0.7', '5', '—')
+    assert rows[1][7] == 'p: 0.4'
+    assert rows[2][2:6] == ('−3 epochs', '—', '5 (1 left out)', '< 0.001')
+
+
+def test_the_terminal_shows_brackets_as_text_and_loses_no_letter():
+    odd = verdict(claim={'sentence': 'a [red]b[/red]'})
+    text = printed(tables.verdict_table([odd]))
+    assert 'a [red]b[/red]' in text
+    narrow = printed(tables.verdict_table([odd]), width=60)
+    assert '…' not in narrow
+
+
+def test_seeds_are_planned_for_the_claims_that_are_tested():
+    untested = dict.fromkeys(('p', 'p_adjusted', 'p_permutation', 'smallest_permutation_p'))
+    same = verdict(claim={'kind': 'identical'}, n=9, **untested)
+    table = tables.seeds_table([verdict(), same, verdict()], [None] * 3)
+    assert 'at 5% over all 2 claims (Holm)' in table.note
+    assert 'In 5 seeds' in table.note
+    assert 'Nothing to plan' in tables.seeds_table([same], [None]).note
+
+
+def test_columns_that_have_no_room_are_left_out_and_counted():
+    results = sweep({'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')})
+    metrics = ['test_accuracy', 'train_loss', 'train_accuracy', 'gap_loss', 'validation_loss']
+    table = tables.settings_table(results, metrics)
+    wide = printed(table, width=200)
+    assert 'more column' not in wide
+    assert all(cell in wide for row in table.rows for cell in row)
+    console = rich.console.Console(file=io.StringIO(), width=80)
+    console.print(table.to_rich(80))
+    narrow = console.file.getvalue()
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert '3 more columns in the report.' in ' '.join(narrow.split())
+    assert all(cell in narrow for row in table.rows for cell in row[4:6])  # none torn apart
+
+
+def test_markdown_escapes_what_would_break_a_row():
+    table = tables.verdict_table([verdict(claim={'sentence': 'a | b\n<script>'})])
+    lines = table.to_markdown().splitlines()
+    assert '| ✓ supported | a \\| b \\<script\\> |' in lines[4]
+    assert lines[3].startswith('| --- | --- | ---: |')
+    assert len(lines) == 7
+
+
+@pytest.mark.parametrize(
+    ('value', 'words'), [(8, '8'), (1e-6, '1e−6'), (0.1 + 0.2, '0.3'), (-2.5, '−2.5')]
+)
+def test_numbers_are_short(value, words):
+    assert number(value) == words
+
+
+def test_intervals_show_two_digits_of_the_half_width():
+    assert metric_interval('train_loss', 1.23456, 0.0123) == '1.235 ± 0.012'
+    assert metric_interval('train_loss', 1.23456, np.nan) == '1.235'
+    assert metric_interval('train_loss', 88_818_866.67, 38_510_459.73) == '8.88e7 ± 3.85e7'
+    assert metric_interval('parameters', 1_250_858.0, 0.0) == '1,250,858'
+
+
+def test_a_number_alone_takes_the_name_of_its_field():
+    assert named('train.batch_size', 8) == 'batch size 8'
+    assert named('model.batch_norm', 'none') == 'without batch norm'
+    assert named('init.scheme', 'he', {'init.scheme=he': 'He 2015'}) == 'He 2015'
+
+
+def test_fields_with_one_word_are_one_column():
+    results = sweep({'data.scale': (1.0, 0.1), 'data.standardise': ('none', 'channel')}, seeds=2)
+    both = 'data.scale + data.standardise'
+    names = {both: 'data', f"{both}=(1.0, 'none')": 'raw', f"{both}=(1.0, 'channel')": 'usual'}
+    # Not every setting has a word: the fields stay apart.
+    assert tables.settings_table(results, names=names).columns[:2] == (
+        'scale of the inputs', 'inputs standardised',
+    )  # fmt: skip
+    names |= {f"{both}=(0.1, 'none')": 'small', f"{both}=(0.1, 'channel')": 'small, usual'}
+    table = tables.settings_table(results, names=names)
+    assert table.columns[:2] == ('data', 'seeds')
+    assert [row[0] for row in table.rows] == ['raw', 'usual', 'small', 'small, usual']
+    assert tables.runs_table(results, names=names).rows[2][:2] == ('usual', '0')
+
+
+def test_only_the_definition_of_a_gap_is_left_out_on_a_terminal():
+    columns = ('error (training points)', 'generalisation gap (training − validation accuracy)')
+    text = printed(Table('It', columns, (('1', '2'),), ((1.0, 2.0),)))
+    assert 'error (training points)' in text
+    assert 'generalisation gap' in text
+    assert 'validation' not in text
+
+
+def test_latex_leaves_nothing_to_be_taken_for_a_command():
+    cells = ('50% & more', r'a_b^c {x} \d ~ #1 $2', 'λ² = 1 ± 0.5 − 2·10⁻³ ≤ σ₁')
+    table = Table('A <b>', ('one', 'two', 'three'), (cells,), (cells,), note='100 %')
+    text = table.to_latex()
+    assert r'50\% \& more' in text
+    assert r'a\_b\textasciicircum{}c \{x\} \textbackslash{}d \textasciitilde{} \#1 \$2' in text
+    assert r'$\lambda$$^{2}$ = 1 $\pm$ 0.5 $-$ 2$\cdot$10$^{-}$$^{3}$ $\leq$ $\sigma$$_{1}$' in text
+    assert r'\caption{A \textless{}b\textgreater{}}' in text
+    assert text.isascii()
+    body = text.partition(r'\midrule')[2].partition(r'\bottomrule')[0].strip()
+    assert body.endswith(r'\\')
+    assert len(re.findall(r'(?<!\\)&', body)) == 2
+
+
+def test_settings_of_many_fields_are_told_in_words_where_there_is_no_room():
+    fields = {
+        'optim.learning_rate': (0.001, 0.01), 'schedule.name': ('constant', 'triangular'),
+        'ensemble.kind': ('members', 'snapshots'), 'ensemble.combine': ('logits', 'votes'),
+        'train.batch_size': (8, 16), 'model.activation': ('relu', 'sigmoid'),
+    }  # fmt: skip
+    table = tables.settings_table(sweep(fields, seeds=2), ['test_accuracy'])
+    wide, narrow = printed(table, 200, fitted=True), printed(table, 80, fitted=True)
+    assert re.search('┃ learning rate +┃', wide)
+    assert re.search('┃ setting +┃', narrow)
+    assert max(map(len, narrow.splitlines())) <= 80
+    # No word is torn apart.
+    words = set(re.findall(r'[a-z]+', narrow))
+    assert {'snapshots', 'logits', 'sigmoid', 'constant', 'triangular'} <= words
+
+
+@pytest.mark.skipif(not shutil.which('pdflatex'), reason='there is no pdflatex')
+def test_latex_takes_the_tables(tmp_path):
+    results = sweep(FIELDS, seeds=3)
+    verdicts = [verdict(kind) for kind in ('supported', 'contradicted', 'inconclusive')]
+    shown = tables.settings_table(results), tables.verdict_table(verdicts)
+    (tmp_path / 'tables.tex').write_text(latex_document(shown))
+    (tmp_path / 'whole.tex').write_text(
+        r'\documentclass{article}\usepackage{booktabs,textcomp}'
+        r'\usepackage[landscape,margin=5mm]{geometry}'
+        r'\begin{document}\tiny\input{tables}\end{document}'
+    )
+    command = ['pdflatex', '-interaction=nonstopmode', '-halt-on-error', 'whole']
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
+    assert done.returncode == 0, done.stdout.decode()[-2000:]
+
+
+def test_every_table_of_a_sweep_is_plain_latex():
+    shown = [tables.settings_table(sweep(FIELDS)), tables.verdict_table([verdict()])]
+    text = latex_document(shown)
+    assert text.isascii()
+    assert text.count(r'\begin{table}') == text.count(r'\end{table}') == 2
+
+
+def test_html_shows_cells_as_they_are():
+    cells = ('<b>&', '1')
+    table = Table('t', ('a', 'b'), (cells,), (('<b>&', 1.0),))
+    assert '<td style="text-align:left">&lt;b&gt;&amp;</td>' in table.to_html()
+    assert '<td style="text-align:right">1</td>' in table._repr_html_()
+    assert table.to_dict() == {'a': ['<b>&'], 'b': [1.0]}
+
+
+def coloured(**environ):
+    environ = {'TERM': 'xterm-256color', **environ}
+    console = rich.console.Console(
+        file=io.StringIO(), force_terminal=True, width=200, _environ=environ
+    )
+    verdicts = [verdict(kind) for kind in ('supported', 'contradicted', 'inconclusive')]
+    console.print(tables.verdict_table(verdicts).to_rich())
+    console.print(verdict_lines(verdicts))
+    return re.findall(r'\x1b\[(?:[\d;]*;)?(?:3[0-8]|9[0-7])[;m]', console.file.getvalue())
+
+
+def test_what_is_noted_of_all_verdicts_is_said_once():
+    few = 'with 3 seeds no permutation test can reach 0.05; 6 would'
+    notes = [few, f'one thing; {few}; another', 'something else']
+    lines = str(verdict_lines([verdict(note=note) for note in notes])).splitlines()
+    assert [line.strip() for line in lines if few in line] == [few]
+    assert lines[-1] == few
+    assert '    one thing; another' in lines
+    assert '    something else' in lines
+    assert few in str(verdict_lines([verdict(note=few)]))
+
+
+def test_colours_are_off_with_no_color():
+    assert len(coloured()) >= 6
+    assert coloured(NO_COLOR='1') == []

@@ -1,0 +1,52 @@
+"""What is said of a search is so."""
+
+import pytest
+from fake_results import batch_sizes
+
+from jaxtweaks.config.expand import grid
+from jaxtweaks.figures.figure_spec import Figure
+from jaxtweaks.lab import experiment
+from jaxtweaks.results.choice import choose, tells_of_test
+
+SHOWN = {'name': 'it', 'kind': 'effect', 'title': 'It', 'x': 'train.batch_size'}
+CLAIM = {
+    'sentence': 'S.', 'source': '§', 'kind': 'peak', 'along': 'train.batch_size', 'goal': 'max',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('asked', 'told'),
+    [
+        ({}, False),
+        ({'table': ('validation_accuracy', 'gap_loss')}, False),
+        ({'figures': ({**SHOWN, 'metrics': ('validation_loss',)},)}, False),
+        ({'claims': ({**CLAIM, 'metric': 'validation_accuracy'},)}, False),
+        ({'table': ('validation_accuracy', '1-test_accuracy')}, True),
+        ({'figures': ({**SHOWN, 'metrics': ('test_loss',)},)}, True),
+        ({'figures': ({'name': 'it', 'kind': 'confusion', 'title': 'It',
+                       'where': {'train.batch_size': 8}},)}, True),
+        ({'claims': ({**CLAIM, 'metric': 'log_test_loss'},)}, True),
+    ],
+)  # fmt: skip
+def test_only_the_chosen_setting_is_tested_unless_the_config_asks_for_more(asked, told):
+    found = experiment.build(
+        {
+            'name': 'x',
+            'sweep': grid('train.batch_size', 8, 16, 32),
+            'search': {'rounds': 1},
+            **asked,
+        }
+    )
+    assert tells_of_test(found.table, found.figures, found.claims) == told
+
+
+def test_a_figure_of_boundaries_names_the_test_accuracy():
+    boundary = Figure(name='it', kind='boundary', title='It')
+    assert tells_of_test((), (boundary,), ())
+
+
+def test_the_note_says_what_is_told_of_the_test_set():
+    results = batch_sizes()
+    choice = choose(results, 'last')
+    assert 'of the test set only what it gives' in choice.table(results, False).note
+    assert 'only what it gives' not in choice.table(results, True).note

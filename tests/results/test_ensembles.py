@@ -1,0 +1,296 @@
+"""The derivation `ensemble`: networks that predict together."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from derive_cases import config, recorded_of, row_of
+from fake_results import sweep
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.expand import grid, points, product, union
+from jaxtweaks.results import derive
+from jaxtweaks.results.derive.combine import combine, score
+
+LOG = np.log
+
+
+def test_probabilities_are_averaged():
+    # Two networks that give class 1 the probabilities 0.2 and 0.6: together 0.4.
+    logits = LOG([[[0.8, 0.2]], [[0.4, 0.6]]])
+    predicted, together = combine(logits, 'probabilities')
+    assert predicted.tolist() == [0]
+    np.testing.assert_allclose(np.exp(together), [[0.6, 0.4]])
+    found = score(logits, np.array([1]), 'probabilities')
+    assert found['loss'] == pytest.approx(-LOG(0.4))
+    assert found['accuracy'] == 0
+    assert found['confusion'].tolist() == [[0, 0], [1, 0]]
+
+
+def test_logits_are_averaged():
+    # The mean of the logits (4, 0) and (0, 2) is (2, 1): class 0 with 1 / (1 + e⁻¹).
+    logits = np.array([[[4.0, 0.0]], [[0.0, 2.0]]])
+    predicted, together = combine(logits, 'logits')
+    assert predicted.tolist() == [0]
+    np.testing.assert_allclose(np.exp(together[0, 0]), 1 / (1 + np.exp(-1)))
+
+
+def test_the_two_means_differ_where_one_network_is_very_sure():
+    logits = np.array([[[9.0, 0.0]], [[0.0, 3.0]], [[0.0, 3.0]]])
+    assert combine(logits, 'logits')[0].tolist() == [0]
+    assert combine(logits, 'probabilities')[0].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ('votes', 'wins'),
+    [
+        ([0, 1, 1], 1),
+        ([2, 2, 0], 2),
+        ([1, 0], 1),  # a tie: the first network decides
+        ([2, 0, 1], 2),
+        ([2, 0, 1, 0, 1], 0),  # tied are 0 and 1; the first who voted for one of them chose 0
+    ],
+)
+def test_the_majority_wins_and_ties_go_to_the_first(votes, wins):
+    logits = np.eye(3)[np.array(votes)][:, None, :]
+    predicted, together = combine(logits, 'votes')
+    assert predicted.tolist() == [wins]
+    assert together is None
+    assert np.isnan(score(logits, np.array([0]), 'votes')['loss'])
+
+
+@pytest.mark.parametrize('how', ['probabilities', 'logits', 'votes'])
+def test_an_ensemble_of_one_is_the_member(how):
+    logits = np.random.default_rng(0).normal(size=(1, 50, 4))
+    labels = np.random.default_rng(1).integers(4, size=50)
+    found = score(logits, labels, how)
+    shares = np.exp(logits[0]) / np.exp(logits[0]).sum(-1, keepdims=True)
+    assert found['accuracy'] == (shares.argmax(-1) == labels).mean()
+    if how != 'votes':
+        assert found['loss'] == pytest.approx(-LOG(shares[np.arange(50), labels]).mean())
+    assert found['confusion'].sum() == 50
+
+
+def test_a_member_that_diverged_spoils_the_ensemble():
+    logits = np.zeros((2, 3, 2))
+    logits[1, 0, 0] = np.nan
+    found = score(logits, np.zeros(3, int), 'probabilities')
+    assert np.isnan(found['accuracy'])
+    assert found['confusion'].sum() == 0
+
+
+MEMBERS, IMAGES, CLASSES = 5, 40, 3
+
+
+def ensemble_case(**options):
+    """Results with two drop rates × 5 members × 2 seeds, and the experiment they are of."""
+    asked = config(
+        seeds=2,
+        sweep=product(grid('dropout.hidden', 0.0, 0.5), grid('train.member', *range(MEMBERS))),
+        model={'name': 'mlp'},
+        train={'keep_logits': True, 'snapshots': 3, 'ema_decay': 0.9},
+        derive=('ensemble',),
+        ensemble=options,
+    )
+    results = sweep({'dropout.hidden': (0.0, 0.5), 'train.member': tuple(range(MEMBERS))}, seeds=2)
+    random = np.random.default_rng(0)
+    logits = lambda *more: random.normal(size=(10, 2, *more, IMAGES, CLASSES)).astype(np.float32)
+    arrays = {
+        'test_logits': logits(),
+        'validation_logits': logits(),
+        'snapshot_test_logits': logits(3),
+        'ema_test_logits': logits(),
+    }
+    labels = {name: random.integers(CLASSES, size=IMAGES) for name in ('validation', 'test')}
+    return asked, dataclasses.replace(results, arrays=arrays, labels=labels)
+
+
+def accuracy(logits, labels):
+    return np.mean(logits.argmax(-1) == labels)
+
+
+def test_members_of_a_seed_are_put_together():
+    asked, results = ensemble_case()
+    found = derive.derived(results, asked)
+    assert found.settings == tuple(derive.plan(asked.points, recorded_of(asked), asked)[0])
+    assert len(found.settings) == 2 * 4 * 3  # M = 1, 2, 4, 5
+    assert 'train.member' not in found.swept
+    labels = results.labels['test']
+    k = row_of(found, dropout__hidden=0.5, ensemble__size=4, ensemble__combine='logits')
+    for seed in range(2):
+        mean = results.arrays['test_logits'][5:9, seed].astype(float).mean(0)
+        assert found.finals['test_accuracy'][k, seed] == accuracy(mean, labels)
+        mean = results.arrays['validation_logits'][5:9, seed].astype(float).mean(0)
+        expected = accuracy(mean, results.labels['validation'])
+        assert found.finals['validation_accuracy'][k, seed] == expected
+        expected = results.curves['train_loss'][5:9, seed].mean(0)
+        np.testing.assert_allclose(found.curves['train_loss'][k, seed], expected)
+
+
+def test_size_one_is_the_mean_of_all_members():
+    asked, results = ensemble_case(combine=('probabilities', 'votes'))
+    found = derive.derived(results, asked)
+    logits, labels = results.arrays['test_logits'], results.labels['test']
+    for how in ('probabilities', 'votes'):
+        k = row_of(found, dropout__hidden=0.0, ensemble__size=1, ensemble__combine=how)
+        expected = np.mean([accuracy(logits[member, 1], labels) for member in range(MEMBERS)])
+        assert found.finals['test_accuracy'][k, 1] == pytest.approx(expected)
+    assert found.confusion[k, 1].sum() == MEMBERS * IMAGES
+
+
+def test_snapshots_and_the_running_average_are_means_over_the_runs():
+    asked, results = ensemble_case(kinds=('snapshots', 'ema'), combine=('probabilities',))
+    found = derive.derived(results, asked)
+    assert [point['ensemble.size'] for point in found.settings] == [1, 2, 3, 1, 2, 3, 1, 1]
+    labels = results.labels['test']
+    k = row_of(found, dropout__hidden=0.5, ensemble__kind='snapshots', ensemble__size=2)
+    shares = np.exp(results.arrays['snapshot_test_logits'][5:, 0].astype(float))
+    shares /= shares.sum(-1, keepdims=True)
+    last_two = shares[:, 1:].mean(1)
+    expected = np.mean([accuracy(last_two[member], labels) for member in range(MEMBERS)])
+    assert found.finals['test_accuracy'][k, 0] == pytest.approx(expected)
+    picked = last_two[:, np.arange(IMAGES), labels]
+    assert found.finals['test_loss'][k, 0] == pytest.approx(-LOG(picked).mean(), rel=1e-6)
+    assert np.isnan(found.finals['validation_loss'][k, 0])
+    k = row_of(found, dropout__hidden=0.0, ensemble__kind='ema')
+    ema = results.arrays['ema_test_logits'][:5, 1]
+    expected = np.mean([accuracy(ema[member], labels) for member in range(MEMBERS)])
+    assert found.finals['test_accuracy'][k, 1] == pytest.approx(expected)
+
+
+def test_the_top_settings_are_chosen_on_validation_for_each_seed():
+    asked, results = ensemble_case(kinds=('top',), combine=('logits',))
+    results.finals['validation_accuracy'][[0, 5]] = [[0.9, 0.1], [0.2, 0.3]]
+    found = derive.derived(results, asked)
+    assert [point['ensemble.size'] for point in found.settings] == [1, 2]
+    assert found.settings[0]['dropout.hidden'] is None
+    logits, labels = results.arrays['test_logits'], results.labels['test']
+    assert found.finals['test_accuracy'][0, 0] == accuracy(logits[0, 0], labels)
+    assert found.finals['test_accuracy'][0, 1] == accuracy(logits[5, 1], labels)
+    both = logits[[0, 5], 0].astype(float).mean(0)
+    assert found.finals['test_accuracy'][1, 0] == accuracy(both, labels)
+
+
+def fold_case(sweep_of_folds, *kinds):
+    """Results of two rates, each whole and lacking some folds, one seed."""
+    asked = config(
+        seeds=1,
+        sweep=sweep_of_folds,
+        data={'folds': 3},
+        train={'keep_logits': True},
+        derive=('ensemble',),
+        ensemble={'kinds': kinds, 'combine': ('logits',)},
+    )
+    points = tuple(run.point for run in asked.runs)
+    few = sweep({'train.member': tuple(range(len(points)))}, seeds=1)
+    random = np.random.default_rng(0)
+    arrays = {
+        name: random.normal(size=(len(points), 1, IMAGES, CLASSES)).astype(np.float32)
+        for name in ('test_logits', 'validation_logits')
+    }
+    labels = {name: random.integers(CLASSES, size=IMAGES) for name in ('validation', 'test')}
+    finals = {name: random.uniform(size=(len(points), 1)) for name in few.finals}
+    changed = {'settings': points, 'arrays': arrays, 'labels': labels, 'finals': finals}
+    return asked, dataclasses.replace(few, **changed)
+
+
+RATES = grid('optim.learning_rate', 1e-3, 1e-2)
+
+
+def test_the_top_settings_are_chosen_by_cross_validation_where_there_are_folds():
+    members = product(RATES, grid('train.member', 0, 1))
+    lacking = product(RATES, grid('data.fold', 1, 2, 3))
+    asked, results = fold_case(union(members, lacking), 'members', 'top')
+    assert [point['data.fold'] for point in results.settings] == [0] * 4 + [1, 2, 3] * 2
+    results.finals['validation_accuracy'][:4, 0] = 0.9, 0.9, 0.1, 0.1
+    results.finals['fold_accuracy'] = np.full((10, 1), np.nan)
+    results.finals['fold_accuracy'][4:, 0] = 0.1, 0.1, 0.9, 0.4, 0.4, 0.4
+    found = derive.derived(results, asked)
+    assert not any('data.fold' in point for point in found.settings)
+    # Two rates by M = 1, 2 members, and the best 1 and 2 rates.
+    assert len(found.settings) == 6
+    logits, labels = results.arrays['test_logits'][:, 0], results.labels['test']
+    best = row_of(found, ensemble__kind='top', ensemble__size=1)
+    assert found.finals['test_accuracy'][best, 0] == accuracy(logits[2], labels)
+    one = row_of(found, ensemble__kind='members', ensemble__size=1, optim__learning_rate=1e-3)
+    alone = np.mean([accuracy(logits[member], labels) for member in (0, 1)])
+    assert found.finals['test_accuracy'][one, 0] == pytest.approx(alone)
+    # A run that diverged without a fold puts its setting last.
+    results.finals['fold_accuracy'][9, 0] = np.nan
+    found = derive.derived(results, asked)
+    assert found.finals['test_accuracy'][best, 0] == accuracy(logits[0], labels)
+
+
+RATE = 'optim.learning_rate'
+
+
+@pytest.mark.parametrize(
+    ('folds', 'message'),
+    [
+        (union(RATES, points({RATE: 1e-3, 'data.fold': 1})), '1 … 3'),
+        (union(RATES, points({RATE: 1e-3, 'data.fold': 1}, {RATE: 1e-2, 'data.fold': 2})), '1 … 3'),
+        (product(RATES, grid('data.fold', 0, 1, 2)), '1 … 3'),
+        (
+            product(RATES, grid('data.fold', 0, 1, 2, 3), grid('train.member', 0, 1)),
+            '1 … 3',
+        ),
+        (product(RATES, grid('data.fold', 1, 2)), 'data.fold = 0'),
+        (union(RATES, product(grid(RATE, 0.1), grid('data.fold', 1, 2, 3))), '0.1.*judge'),
+        (
+            union(
+                product(RATES, grid('data.folds', 0)),
+                product(RATES, grid('data.folds', 3), grid('data.fold', 1, 2, 3)),
+            ),
+            "'data.folds': 3.*judge",
+        ),
+    ],
+)
+def test_settings_that_lack_other_folds_cannot_be_compared(folds, message):
+    with pytest.raises(UserError, match=message):
+        fold_case(folds, 'top')
+
+
+def test_folds_that_nothing_reads_are_refused():
+    with pytest.raises(UserError, match="only for the kind 'top'"):
+        fold_case(product(RATES, grid('data.fold', 0, 1, 2, 3)), 'snapshots')
+
+
+def test_a_setting_that_takes_snapshots_is_no_rival_of_those_that_do_not():
+    asked = config(
+        seeds=1,
+        sweep=union(grid('optim.learning_rate', 1e-3, 1e-2), grid('train.snapshots', 2)),
+        train={'keep_logits': True},
+        derive=('ensemble',),
+        ensemble={'kinds': ('top', 'snapshots'), 'combine': ('logits',)},
+    )
+    recorded = recorded_of(asked)
+    points, _ = derive.plan([run.point for run in asked.runs], recorded, asked)
+    sizes = [(point['ensemble.kind'], point['ensemble.size']) for point in points]
+    assert sizes == [('top', 1), ('top', 2), ('snapshots', 1), ('snapshots', 2)]
+
+
+def test_the_gain_is_over_the_mean_of_the_members_alone():
+    asked, results = ensemble_case(kinds=('members', 'top', 'ema'), combine=('votes',))
+    results.finals['validation_accuracy'][[0, 5]] = [[0.9, 0.1], [0.2, 0.3]]
+    found = derive.derived(results, asked)
+    logits, labels = results.arrays['test_logits'], results.labels['test']
+    fields = {'ensemble__kind': 'members', 'dropout__hidden': 0.5, 'ensemble__size': 4}
+    k = row_of(found, **fields)
+    alone = np.mean([accuracy(logits[member, 1], labels) for member in range(5, 9)])
+    expected = found.finals['test_accuracy'][k, 1] - alone
+    assert found.finals['test_accuracy_gain'][k, 1] == pytest.approx(expected)
+    k = row_of(found, ensemble__kind='top', ensemble__size=2)
+    alone = np.mean([accuracy(logits[member, 0], labels) for member in (0, 5)])
+    expected = found.finals['test_accuracy'][k, 0] - alone
+    assert found.finals['test_accuracy_gain'][k, 0] == pytest.approx(expected)
+    ema = found.select({'ensemble.kind': 'ema'})
+    np.testing.assert_allclose(found.finals['test_accuracy_gain'][ema], 0, atol=1e-12)
+
+
+def test_an_ensemble_with_a_diverged_member_has_diverged():
+    asked, results = ensemble_case(sizes=(2, 5), combine=('votes',))
+    results.diverged_at[3, 0] = 7
+    results.arrays['test_logits'][3, 0] = np.nan
+    found = derive.derived(results, asked)
+    assert found.diverged.tolist() == [[False, False], [True, False], [False] * 2, [False] * 2]
+    assert np.isnan(found.finals['test_accuracy'][1, 0])

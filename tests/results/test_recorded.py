@@ -1,0 +1,165 @@
+"""What a run will record is known before it is trained, and every metric has words."""
+
+import dataclasses
+import io
+
+import numpy as np
+import pytest
+from fake_results import sweep
+from rich.console import Console
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.words import is_share, metric_value
+from jaxtweaks.config import trace
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.lab import experiment, laboratory
+from jaxtweaks.results.recorded import metrics_of
+from jaxtweaks.results.results import derived_metrics, label, lower_is_better
+
+
+def recorded(**fields):
+    values = {name.replace('__', '.'): value for name, value in fields.items()}
+    return metrics_of([trace.replace(Setting(), values)])
+
+
+def test_a_plain_run():
+    plain = recorded()
+    assert 'test_accuracy' in plain.finals
+    assert 'test_accuracy' not in plain.curves
+    assert 'gap_loss' in plain.all_curves
+    assert '1-test_accuracy' in plain.all_finals
+    assert plain.epochs == Setting().train.epochs
+    assert not any(name.startswith(('mc_', 'ema_', 'snap')) for name in plain.finals)
+
+
+@pytest.mark.parametrize(
+    ('fields', 'kind', 'names'),
+    [
+        ({'train__test_curve': True}, 'curves', ['test_loss', 'test_accuracy']),
+        ({'train__mc_samples': (5, 50)}, 'finals', ['mc_5_test_loss', 'mc_50_test_accuracy']),
+        ({'train__ema_decay': 0.9}, 'finals', ['ema_test_loss', 'ema_test_accuracy']),
+        ({'train__ema_decay': 0.9}, 'curves', ['ema_validation_loss']),
+        ({'train__snapshots': 3}, 'finals', ['snapshots_test_accuracy']),
+        ({'train__gradient_batches': 3}, 'finals', ['gradient_variance', 'gradient_norm']),
+        ({'train__keep_logits': True}, 'arrays', ['test_logits', 'validation_logits']),
+        ({'train__weight_bins': 9}, 'arrays', ['weight_histogram', 'weight_edges']),
+        ({'data__name': 'circles'}, 'arrays', ['grid_probabilities']),
+        ({'data__name': 'patterns'}, 'curves', ['p_only_loss', 'q_only_accuracy']),
+    ],
+)
+def test_what_a_field_adds(fields, kind, names):
+    assert set(names) <= set(getattr(recorded(**fields), kind))
+    assert not set(names) & set(getattr(recorded(), kind))
+
+
+def test_one_setting_that_has_it_is_enough_and_the_longest_counts():
+    settings = [
+        trace.replace(Setting(), {'train.epochs': epochs, 'train.snapshots': snapshots})
+        for epochs, snapshots in ((3, 0), (7, 2))
+    ]
+    both = metrics_of(settings)
+    assert both.epochs == 7
+    assert 'snapshots_test_loss' in both.finals
+
+
+@pytest.mark.parametrize('everything', [False, True])
+def test_it_is_what_runs_record(tmp_path, everything):
+    asked = {
+        'name': 'it',
+        'seeds': 2,
+        'data': {'name': 'digits', 'train_size': 60, 'validation_size': 20, 'test_size': 30},
+        'model': {'name': 'mlp', 'hidden': (8,)},
+        'train': {'batch_size': 20, 'epochs': 2},
+        'execution': {'batching': 'map'},
+    }
+    if everything:
+        asked['dropout'] = {'hidden': 0.1}
+        asked['train'] |= {
+            'select': 'best_loss',
+            'patience': 1,
+            'ema_decay': 0.9,
+            'snapshots': 2,
+            'mc_samples': (2, 3),
+            'test_curve': True,
+            'keep_logits': True,
+            'gradient_batches': 2,
+            'weight_bins': 5,
+        }
+    asked = experiment.build(asked)
+    console = Console(file=io.StringIO())
+    found = laboratory.run(asked, tmp_path, console, command='test').results
+    expected = metrics_of([asked.base])
+    assert sorted(found.curves) == sorted(expected.curves)
+    assert sorted(found.finals) == sorted(expected.finals)
+    assert sorted([*found.arrays, 'confusion']) == sorted(expected.arrays)
+    assert len(found.epochs) == expected.epochs
+
+
+@pytest.mark.parametrize(
+    ('metric', 'words'),
+    [
+        ('test_accuracy', 'test accuracy'),
+        ('1-test_accuracy', 'test error'),
+        ('1-running_accuracy', 'training error (as trained, mean over the epoch)'),
+        ('1-test_loss', '1 − test loss'),
+        ('mc_50_test_accuracy', 'test accuracy (mean over 50 dropout masks)'),
+        ('1-mc_50_test_accuracy', 'test error (mean over 50 dropout masks)'),
+        ('ema_validation_loss', 'validation loss (running average of the parameters)'),
+        ('snapshots_test_loss', 'test loss (mean over the snapshots)'),
+        ('p_only_accuracy', 'accuracy on p only'),
+        ('1-p_only_accuracy', 'error on p only'),
+        ('log_train_loss', 'log₁₀ of the training loss'),
+        ('some_thing', 'some thing'),
+    ],
+)
+def test_every_metric_has_words(metric, words):
+    assert label(metric) == words
+
+
+def test_shares_are_told_apart_from_numbers():
+    assert is_share('1-test_accuracy')
+    assert is_share('small_weights')
+    assert not is_share('gradient_variance')
+    assert not is_share('log_test_accuracy')
+    assert metric_value('test_calibration_error', 0.0312) == '3.12 %'
+
+
+def test_the_complement_is_derived():
+    results = sweep({'x': (1, 2)})
+    np.testing.assert_allclose(
+        results.curve('1-test_accuracy'), 1 - results.curves['test_accuracy']
+    )
+    np.testing.assert_allclose(results.final('1-gap_accuracy'), 1 - results.final('gap_accuracy'))
+    with pytest.raises(UserError, match="did you mean 'test_accuracy'"):
+        results.final('1-test_acuracy')
+
+
+def test_the_logarithm_is_derived():
+    results = sweep({'x': (1, 2)})
+    assert derived_metrics(('test_loss', 'test_accuracy')) == ['1-test_accuracy', 'log_test_loss']
+    losses = np.array([[1e3, 1e-2], [0.0, np.inf]])
+    results = dataclasses.replace(results, finals={'test_loss': losses})
+    np.testing.assert_allclose(results.final('log_test_loss'), [[3, -2], [np.nan, np.inf]])
+    assert lower_is_better('log_test_loss')
+
+
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ({'table': ('mc_5_test_loss',)}, "table: no final metric 'mc_5_test_loss'"),
+        ({'figures': ({'metrics': ('test_accuracy',)},)}, "no metric by epoch 'test_accuracy'"),
+        ({'claims': ({'metric': 'ema_test_loss'},)}, "no final metric 'ema_test_loss'"),
+        ({'claims': ({'metric': 'test_loss', 'at': 11},)}, 'the epochs are 1 to 10'),
+    ],
+)
+def test_what_no_run_will_record_is_refused_before_training(values, message):
+    figure = {'name': 'f', 'kind': 'curves', 'title': 'F'}
+    claim = {'sentence': 'S', 'source': 'T', 'kind': 'level', 'level': 1.0, 'direction': 'above'}
+    values = {
+        'name': 'it',
+        'table': values.get('table', ()),
+        'figures': tuple(figure | given for given in values.get('figures', ())),
+        'claims': tuple(claim | given for given in values.get('claims', ())),
+    }
+    with pytest.raises(UserError, match=message):
+        experiment.build(values)

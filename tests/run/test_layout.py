@@ -1,0 +1,87 @@
+"""How many runs are trained side by side."""
+
+import jax
+import pytest
+
+from jaxtweaks.config import trace
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.run import layout, memory
+from jaxtweaks.run.compiled import candidates
+from jaxtweaks.run.group import Execution
+from jaxtweaks.run.plan import all_runs
+
+
+class Machine:
+    """Finds that every run needs so many bytes."""
+
+    def __init__(self, bytes_per_run):
+        self.bytes_per_run = bytes_per_run
+
+    def probe(self, group):
+        return memory.Probe(self.bytes_per_run, 1.0, 1.0)
+
+
+def sizes(count, bytes_per_run=1.0, **execution):
+    runs = all_runs(Setting(), [{}], range(count))
+    execution = Execution(batching='map', **execution)
+    groups, _ = layout.make_groups(runs, execution, Machine(bytes_per_run), frozenset(), print)
+    assert [run for group in groups for run in group.runs] == runs
+    return [group.size for group in groups]
+
+
+def test_a_cpu_trains_few_runs_at_a_time():
+    assert jax.default_backend() == 'cpu'
+    most = layout.most_side_by_side('map')
+    mlp = trace.replace(Setting(), {'model.name': 'mlp'})
+    for setting in (Setting(), mlp):
+        assert {layout.most_side_by_side(way) for way in candidates(setting)} == {most}
+    assert sizes(3 * most) == [most] * 3
+    assert sizes(2) == [2]
+
+
+def test_the_user_and_the_memory_have_the_last_word(monkeypatch):
+    most = layout.most_side_by_side('map')
+    assert sizes(20, group_size=10) == [10, 10]
+    monkeypatch.setattr(memory, 'free_bytes', lambda: 300)
+    assert sizes(most, bytes_per_run=100.0, memory_share=1.0) == [2, 2]
+
+
+def test_every_process_has_a_group_unless_the_user_sets_the_size():
+    runs = all_runs(Setting(), [{}], range(6))
+
+    def cut(processes, size=0):
+        execution = Execution(batching='map', group_size=size)
+        groups, _ = layout.make_groups(runs, execution, Machine(1.0), frozenset(), print, processes)
+        return [(group.size, len(group.runs)) for group in groups]
+
+    assert cut(1) == [(3, 3), (3, 3)]
+    assert cut(3) == [(2, 2)] * 3
+    assert cut(100) == [(1, 1)] * 6
+    assert cut(100, size=4) == [(3, 3), (3, 3)]
+
+
+@pytest.mark.parametrize('devices', [1, 2])
+def test_there_are_as_many_groups_as_processes_if_there_are_as_many_runs(devices, monkeypatch):
+    monkeypatch.setattr(layout.devices, 'count', lambda: devices)
+    for counts in ([5], [9, 1], [1, 1, 9], [12, 7]):
+        rates = [{'train.batch_size': 8 + k} for k in range(len(counts))]
+        runs = [
+            run
+            for point, count in zip(rates, counts, strict=True)
+            for run in all_runs(Setting(), [point], range(count))
+        ]
+        for processes in range(1, sum(counts) + 3):
+            groups, _ = layout.make_groups(
+                runs, Execution(batching='map'), Machine(1.0), frozenset(), print, processes
+            )
+            most = sum(-(-count // devices) for count in counts)
+            assert len(groups) >= min(processes, most), (counts, processes)
+            assert sorted(run.id for group in groups for run in group.runs) == sorted(
+                run.id for run in runs
+            )
+
+
+@pytest.mark.parametrize(('way', 'most'), [('map', 32), ('vmap_pallas', 128), ('vmap_matmul', 128)])
+def test_an_accelerator_trains_many(way, most, monkeypatch):
+    monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+    assert layout.most_side_by_side(way) == most

@@ -1,0 +1,193 @@
+"""A group too large for the memory is halved; what was finished stays, and the record says so."""
+
+import json
+import os
+import shutil
+
+import jax
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from small_setting import SMALL
+
+from benchmarks.faults import tiny
+from jaxtweaks import app
+from jaxtweaks import data as data_lib
+from jaxtweaks.base import provenance
+from jaxtweaks.config import trace
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.run import compiled, layout, memory
+from jaxtweaks.run.compiled import GroupProgram
+from jaxtweaks.run.group import Execution
+from jaxtweaks.run.machine import Machine
+from jaxtweaks.run.plan import Group, all_runs, halved
+
+FULL = 'RESOURCE_EXHAUSTED: Out of memory allocating 123456 bytes.\nand a table of them'
+
+
+def lack(runs_at_once, after_epoch=0, calls=None):
+    """A GroupProgram.train for which there is only room for so many runs."""
+    train = GroupProgram.train
+
+    def limited(self, hyper, seeds, state, data, epoch, *to):
+        if calls is not None:
+            calls.append((len(seeds), epoch))
+        if len(seeds) > runs_at_once and epoch >= after_epoch:
+            raise jax.errors.JaxRuntimeError(FULL)
+        return train(self, hyper, seeds, state, data, epoch, *to)
+
+    return limited
+
+
+def launch(capsys, workdir, *args):
+    capsys.readouterr()
+    given = [f'--config={tiny.__file__}', f'--workdir={workdir}', '--config.train.epochs=3']
+    code = app.main(['main.py', *given, *args])
+    out, err = capsys.readouterr()
+    return code, ' '.join(out.split()), err
+
+
+def rows(workdir):
+    return pq.read_table(workdir / 'runs.parquet').to_pydict()
+
+
+def test_what_lacks_memory():
+    assert memory.is_exhausted(MemoryError())
+    assert memory.is_exhausted(jax.errors.JaxRuntimeError(FULL))
+    assert not memory.is_exhausted(jax.errors.JaxRuntimeError('INTERNAL: RESOURCES'))
+    assert not memory.is_exhausted(ValueError('RESOURCE_EXHAUSTED'))
+
+
+@pytest.fixture
+def needs():
+    """Bytes of a group of so many runs, and how many are trained at once."""
+
+    plain = {'model.batch_norm': 'none', 'dropout.hidden': 0.0, 'optim.name': 'sgd'}
+    setting, kept = trace.replace(SMALL, plain), []  # kept: nothing is compiled twice
+
+    def measure(runs, batching='threads'):
+        at_once, run = [], GroupProgram._run
+
+        def counted(self, function, own, *others):
+            at_once.append(runs // compiled._runs(own))
+            return run(self, function, own, *others)
+
+        all_of_them = tuple(all_runs(setting, [{}], range(runs)))
+        group = Group(all_of_them, runs, batching, trace.off_everywhere([setting]))
+        machine = Machine(lambda config: data_lib.load(config, print))
+        kept.append(machine)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(GroupProgram, '_run', counted)
+            memory.probe(group, machine.compiled(group), machine.data(setting.data), 0.01)
+        return machine.compiled(group).memory(), max(at_once)
+
+    return measure
+
+
+def test_threads_are_counted_that_have_something_to_do(needs, monkeypatch):
+    cores = lambda count: monkeypatch.setattr(provenance, 'cores', lambda: count)
+    cores(2)
+    two, at_once = needs(2)
+    assert at_once == 2
+    cores(64)
+    assert needs(2) == (two, 2)
+    # Twice the states, and what a step needs beside them for each.
+    together, _ = needs(2, 'map')
+    assert together < two < 3 * together
+
+
+def test_as_many_threads_as_there_are_cores_for_this_process(monkeypatch):
+    monkeypatch.setattr(os, 'sched_getaffinity', lambda pid: {3, 5, 7}, raising=False)
+    monkeypatch.setattr(os, 'cpu_count', lambda: 64)
+    assert GroupProgram(None, 'threads')._threads == 3
+    assert 'CPU, 3 cores' in provenance.device()
+
+
+@pytest.mark.parametrize(
+    ('count', 'size', 'sizes'), [(4, 4, [2, 2]), (3, 4, [2, 2]), (5, 5, [3, 3])]
+)
+def test_halves(count, size, sizes):
+    runs = tuple(all_runs(Setting(), [{}], range(count)))
+    found = halved(Group(runs, size, 'map', frozenset({'noise.input'})))
+    assert [group.size for group in found] == sizes
+    assert sum((group.runs for group in found), ()) == runs
+    assert {(group.batching, group.off) for group in found} == {('map', frozenset({'noise.input'}))}
+
+
+def test_a_group_that_does_not_fit_is_halved_and_the_finished_ones_stay(
+    capsys, tmp_path, monkeypatch
+):
+    """The first group is finished when the memory becomes scarce; a launch later all is said."""
+    workdir, three = tmp_path / 'w', '--config.execution.group_size=3'
+
+    class Stop(Exception):
+        pass
+
+    def stop(*args):
+        raise Stop
+
+    with monkeypatch.context() as patch:
+        save = patch.setattr  # the second group is not begun
+        from jaxtweaks.run import runner
+
+        run_one = runner._run_group
+        save(runner, '_run_group', lambda *a: (run_one(*a), save(runner, '_run_group', stop)))
+        assert launch(capsys, workdir, three)[0] == 1
+    (finished,) = (workdir / 'results').iterdir()
+    before = finished.read_bytes(), finished.stat().st_mtime_ns
+
+    monkeypatch.setattr(GroupProgram, 'train', lack(2, after_epoch=1))
+    code, out, err = launch(capsys, workdir, three)
+    assert code == 0, err
+    assert '3 runs side by side do not fit in the memory (JaxRuntimeError: RESOURCE_EXHA' in out
+    assert (finished.read_bytes(), finished.stat().st_mtime_ns) == before
+    manifest = json.loads((workdir / 'manifest.json').read_text())
+    assert [group['size'] for group in manifest['groups']] == [3, 2, 2]
+    (event,) = manifest['launches'][-1]['regrouped']
+    assert 'Out of memory allocating 123456 bytes.' in event['reason']
+    assert 'table' not in event['reason']
+    assert not list((workdir / 'checkpoints').iterdir())
+
+    code, out, _ = launch(capsys, workdir, three)
+    assert (code, '3 of 3 groups finished before' in out) == (0, True)
+    monkeypatch.undo()
+    assert launch(capsys, tmp_path / 'by two')[0] == 0
+    assert rows(workdir) == rows(tmp_path / 'by two')
+
+
+def test_what_does_not_fit_while_it_is_measured_is_not_planned(capsys, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(GroupProgram, 'train', lack(1, calls=calls))
+    code, out, _ = launch(capsys, tmp_path / 'w', '--config.execution.group_size=4', '--dry_run')
+    assert code == 0
+    assert '3 runs side by side do not fit in the memory' in out
+    assert '2 runs side by side do not fit in the memory' in out
+    assert [runs for runs, _ in calls[:3]] == [3, 2, 1]
+
+
+def test_one_run_that_does_not_fit_is_an_error_that_says_so(capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(GroupProgram, 'train', lack(0))
+    code, _, err = launch(capsys, tmp_path / 'w')
+    assert (code, err.count('\n')) == (2, 1)
+    assert 'one run alone needs more memory than there is' in err
+    assert not (tmp_path / 'w' / 'manifest.json').exists()
+    shutil.rmtree(tmp_path / 'w')
+    monkeypatch.setattr(GroupProgram, 'train', lack(0, after_epoch=1))
+    code, _, err = launch(capsys, tmp_path / 'w')
+    assert (code, 'one run alone' in err) == (2, True)
+
+
+def test_the_planned_groups_are_those_that_fit():
+    class Machine:
+        def probe(self, group):
+            if group.size > 3:
+                raise MemoryError
+            return memory.Probe(1.0, 1.0, 1.0)
+
+    told = []
+    runs = all_runs(Setting(), [{}], range(20))
+    execution = Execution(batching='map', group_size=10)
+    groups, _ = layout.make_groups(runs, execution, Machine(), frozenset(), told.append)
+    assert {group.size for group in groups} == {3}
+    assert [text.split()[0] for text in told] == ['10', '5']
+    assert np.array_equal([run.seed for group in groups for run in group.runs], range(20))

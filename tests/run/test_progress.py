@@ -1,0 +1,137 @@
+"""What a sweep shows while it works: lines in a log, one display on a terminal, little if quiet."""
+
+import io
+import math
+import re
+
+import pytest
+from rich.console import Console
+
+from jaxtweaks.run import progress
+from jaxtweaks.run.progress import Lines, Live, Now, Silent
+
+START = Now(1, 9, 2.3, 0.1, math.nan, 4, 0, 0)
+LATER = Now(4, 9, 1.5, 0.42, 0.4, 4, 1, 2)
+
+
+def log(**options):
+    return Console(file=io.StringIO(), **{'width': 40, **options})
+
+
+def carry_out(reporter, to_the_end=True):
+    """Two groups: of the first a run diverges and two are stopped, of the second one diverges."""
+    reporter.begin(100, 20)
+    reporter.group('group 1/2')
+    reporter.advance(10, START)
+    reporter.advance(30, LATER)
+    reporter.note('look out')
+    reporter.group('group 2/2')
+    reporter.advance(20, Now(9, 9, 1.0, 0.5, 0.31, 4, 1, 0))
+    if to_the_end:
+        reporter.finished(20)
+    reporter.end()
+
+
+def test_a_note_is_one_line_of_a_log_however_narrow_and_is_wrapped_on_a_terminal():
+    text = ' '.join(['/a/long/path/to/what/is/damaged', 'is damaged; its runs are trained again'])
+    for options, lines in (({}, 1), ({'force_terminal': True}, 2)):
+        console = Console(file=io.StringIO(), width=40, **options)
+        Silent(console).note(text)
+        assert console.file.getvalue().count('\n') == lines
+
+
+def test_a_log_has_a_line_for_each_sign_of_life_and_nothing_else():
+    console = log()
+    carry_out(Lines(console, interval=0))
+    lines = re.sub(r'\d+ s left', '', console.file.getvalue()).splitlines()
+    assert [line.rstrip() for line in lines] == [
+        ' 30%  group 1/2  epoch 1/9  loss 2.300  accuracy 10.0%',
+        ' 60%  group 1/2  epoch 4/9  loss 1.500  accuracy 42.0%  best validation 40.0%  '
+        '1 diverged  2 stopped early',
+        'look out',
+        ' 80%  group 2/2  epoch 9/9  loss 1.000  accuracy 50.0%  best validation 40.0%  '
+        '2 diverged  2 stopped early',
+        '100%  group 2/2',
+    ]
+
+
+def test_the_time_left_is_counted_from_the_first_sign_of_life(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: clock[0])
+    console = log()
+    reporter = Lines(console, interval=0)
+    reporter.begin(200, 20)
+    reporter.group('group 1/2')
+    for seconds, work in ((300, 10), (10, 20), (10, 20)):  # it compiled for five minutes
+        clock[0] += seconds
+        reporter.advance(work, START)
+    reporter.resumed(30)  # what an earlier launch did took no time of this one
+    clock[0] += 10
+    reporter.advance(20, START)
+    found = [line.rpartition('%')[2].strip() for line in console.file.getvalue().splitlines()]
+    # 2 images a second, 150, 130 and 80 of them left.
+    assert found == ['', '75 s left', '65 s left', '40 s left']
+
+
+def test_a_log_is_not_flooded():
+    console = log()
+    carry_out(Lines(console))
+    assert console.file.getvalue() == 'look out\n'
+
+
+def test_what_has_diverged_altogether_has_no_loss():
+    console = log()
+    reporter = Lines(console, interval=0)
+    reporter.begin(1, 0)
+    reporter.advance(1, Now(2, 9, math.nan, math.nan, math.nan, 3, 3, 0))
+    assert 'epoch 2/9  3 diverged' in console.file.getvalue()
+
+
+def test_quiet_says_only_what_must_not_be_missed():
+    console = log()
+    carry_out(Silent(console))
+    assert console.file.getvalue() == 'look out\n'
+
+
+def terminal(monkeypatch, **environment):
+    """What a terminal is sent; `environment`: its variables."""
+    for name in ('NO_COLOR', 'FORCE_COLOR', 'TERM'):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {'TERM': 'xterm', **environment}.items():
+        monkeypatch.setenv(name, value)
+    console = log(force_terminal=True, width=100)
+    reporter = progress.for_console(console, quiet=False)
+    assert isinstance(reporter, Live)
+    carry_out(reporter, to_the_end=False)
+    return console.file.getvalue()
+
+
+def colours(text):
+    """The control sequences that set a foreground colour."""
+    return re.findall(r'\x1b\[(?:[\d;]*;)?(?:3[0-7]|38;[\d;]+|9[0-7])m', text)
+
+
+def test_a_terminal_has_one_display_that_is_gone_at_the_end(monkeypatch):
+    text = terminal(monkeypatch)
+    assert 'epoch 9/9  loss 1.000  accuracy 50.0%  best validation 40.0%  2 diverged' in text
+    assert 'look out' in text
+    assert colours(text)
+    # What is left after the last erasure is nothing.
+    assert re.sub(r'\x1b\[[\d;?]*[A-Za-z]|[\r\n]', '', text.rpartition('\x1b[2K')[2]) == ''
+
+
+def test_colours_are_off_with_no_color(monkeypatch):
+    text = terminal(monkeypatch, NO_COLOR='1')
+    assert 'look out' in text
+    assert colours(text) == []
+
+
+@pytest.mark.parametrize(('quiet', 'terminal', 'kind'), [
+    (True, True, Silent), (True, False, Silent), (False, True, Live), (False, False, Lines),
+])  # fmt: skip
+def test_the_reporter_suits_where_the_output_goes(quiet, terminal, kind):
+    assert type(progress.for_console(log(force_terminal=terminal), quiet)) is kind
+
+
+def test_durations_are_in_words():
+    assert [progress.duration(s) for s in (0, 89, 180, 9000)] == ['0 s', '89 s', '3 min', '2.5 h']
