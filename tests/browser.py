@@ -113,6 +113,19 @@ class Browser:
         self.call('Page.navigate', url=path.resolve().as_uri())
         self._wait_until_loaded()
 
+    def open_until(self, path: pathlib.Path, expression: str, value: Any) -> Any:
+        """Opens a file again and again until an expression has a value; returns its last value.
+
+        For what a page leaves behind, as in `localStorage`: the browser's processes tell one
+        another of it in their own time, and a page opened at once may be too early.
+        """
+        deadline = time.monotonic() + self._seconds
+        while True:
+            self.open(path)
+            found = self.evaluate(expression)
+            if found == value or time.monotonic() > deadline:
+                return found
+
     def follow(self, selector: str) -> None:
         """Clicks a link and waits until the page it leads to is loaded."""
         self._events.clear()

@@ -172,8 +172,7 @@ def test_the_theme_is_the_readers(browser, page):
     dark = browser.evaluate(color)
     assert dark != light
     assert texts(browser, '#theme') == ['Light theme']
-    browser.open(page)
-    assert browser.evaluate(color) == dark  # remembered
+    assert browser.open_until(page, color, dark) == dark  # remembered
     browser.click('#theme')
     assert browser.evaluate(color) == light
     browser.screen(1200, 900, dark=True, media='print')
