@@ -16,9 +16,9 @@ from jaxtweaks.config.build import from_dict
 from jaxtweaks.figures import figures
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import tables
+from jaxtweaks.report.choice import Choice, tells_of_test
 from jaxtweaks.report.table import Table
 from jaxtweaks.report.verdict_words import verdict_lines
-from jaxtweaks.results.choice import Choice, tells_of_test
 from jaxtweaks.results.labelled import Labelled, labelled
 from jaxtweaks.results.results import Results
 

@@ -19,10 +19,10 @@ from jaxtweaks.figures import figures
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import export, report, report_markdown, tables
+from jaxtweaks.report.choice import Choice, choose
 from jaxtweaks.report.contents import Contents, Drawn
 from jaxtweaks.report.table import latex_document
 from jaxtweaks.results import derive
-from jaxtweaks.results.choice import Choice, choose
 from jaxtweaks.results.collect import collect
 from jaxtweaks.results.results import Results
 from jaxtweaks.run import search
