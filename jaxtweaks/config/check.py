@@ -6,7 +6,6 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.layers import SMALLEST, channels, hidden_widths
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.train import precision
 
 _DEFAULTS = Setting()
 
@@ -120,15 +119,6 @@ def _check_fold(setting: Setting) -> None:
             f'data.share: {setting.data.share!r} cannot be had with data.fold, which holds out '
             'some of all training images; leave out one of the two'
         )
-
-
-def check_precision(settings: Sequence[Setting]) -> None:
-    """Whether this machine's device has the precision asked for. Raises UserError."""
-    for wanted in sorted({setting.train.precision for setting in settings}):
-        if reason := precision.unavailable(wanted):
-            raise UserError(
-                f"train.precision: '{wanted}' cannot be had here: {reason}; use 'float32' or 'bf16'"
-            )
 
 
 def _check_one(setting: Setting) -> None:

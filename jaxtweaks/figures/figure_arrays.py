@@ -11,10 +11,11 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from jaxtweaks.base.words import field_label, metric_interval, named, number, value_label
 from jaxtweaks.figures import figure_axes, figure_style
-from jaxtweaks.figures.figure_data import arrange, mean_interval, ordered
+from jaxtweaks.figures.figure_data import arrange, ordered
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure, fields_of
 from jaxtweaks.figures.figure_style import MUTED, SMALL_SIZE
+from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 from jaxtweaks.train.evaluate import calibration_error
 

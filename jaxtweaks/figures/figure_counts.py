@@ -10,10 +10,11 @@ from matplotlib.ticker import FuncFormatter
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import metric_interval, metric_value, named
 from jaxtweaks.figures.figure_axes import percent
-from jaxtweaks.figures.figure_data import arrange, mean_interval, ordered, seeds_of
+from jaxtweaks.figures.figure_data import arrange, ordered, seeds_of
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure, fields_of
 from jaxtweaks.figures.figure_style import HATCHES, OKABE_ITO
+from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 
 _COLORS = 'Blues'

@@ -13,10 +13,11 @@ from matplotlib.transforms import ScaledTranslation
 
 from jaxtweaks.base.words import field_label, named, value_label
 from jaxtweaks.figures import figure_axes, figure_style
-from jaxtweaks.figures.figure_data import Seeds, arrange, mean_interval, ordered, seeds_of
+from jaxtweaks.figures.figure_data import Seeds, arrange, ordered, seeds_of
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure, fields_of
 from jaxtweaks.figures.figure_style import INK, MUTED, is_number
+from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 from jaxtweaks.results.results import label as metric_label
 

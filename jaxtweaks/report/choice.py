@@ -9,9 +9,9 @@ import numpy as np
 from jaxtweaks.base.words import count, metric_interval, together
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config.expand import Point
-from jaxtweaks.figures.figure_data import mean_interval
 from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.report.table import Table
+from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results, label
 from jaxtweaks.run.search import DROPPED, score_of
 

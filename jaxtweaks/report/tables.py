@@ -18,7 +18,7 @@ from jaxtweaks.base.words import (
 )
 from jaxtweaks.claims import power
 from jaxtweaks.claims.power import Need
-from jaxtweaks.figures.figure_data import mean_interval, seeds_of
+from jaxtweaks.figures.figure_data import seeds_of
 from jaxtweaks.figures.figure_style import is_number
 from jaxtweaks.report.table import Table
 from jaxtweaks.report.verdict_words import (
@@ -28,6 +28,7 @@ from jaxtweaks.report.verdict_words import (
     published_words,
     seeds_words,
 )
+from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 from jaxtweaks.results.results import label as metric_label
 from jaxtweaks.studies.study import Sheet

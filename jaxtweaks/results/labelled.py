@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.base.errors import UserError, did_you_mean
-from jaxtweaks.figures.figure_data import mean_interval
+from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 
 SETTING, SEED = 'setting', 'seed'
