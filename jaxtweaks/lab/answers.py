@@ -52,7 +52,7 @@ def gather(
     rows['runs'] = export.run_rows(
         runs, measured.finals, measured.chosen_epoch, measured.diverged_at
     )
-    results = derive.derived(measured, experiment)
+    results = derive.derived(measured, experiment.derivations, experiment.base)
     if experiment.derive:
         rows['derived'] = export.setting_rows(results.settings, results.seeds, results.finals)
     return Answer(

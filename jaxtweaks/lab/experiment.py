@@ -21,6 +21,7 @@ from jaxtweaks.config.settings import Setting
 from jaxtweaks.figures import figures as figures_lib
 from jaxtweaks.figures.figures import Figure
 from jaxtweaks.results import derive as derive_lib
+from jaxtweaks.results.derive.derivation import Derivation
 from jaxtweaks.results.derive.ensemble import Ensemble
 from jaxtweaks.results.derive.stopping import Stopping
 from jaxtweaks.results.recorded import Recorded, metrics_of
@@ -76,6 +77,16 @@ class Experiment(Setting):
     def plain(self) -> Study | None:
         """The plain function that is called for each run; None if networks are trained."""
         return studies.of(self.base)
+
+    @property
+    def derivations(self) -> tuple[Derivation, ...]:
+        """What is made of the results, in this order, each with its options."""
+        return tuple(
+            getattr(self, name)
+            if name in derive_lib.WITH_OPTIONS
+            else derive_lib.DERIVATIONS[name]()
+            for name in self.derive
+        )
 
     @property
     def points(self) -> list[Point]:
@@ -146,7 +157,7 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
     recorded = metrics_of(settings)
     if experiment.search.rungs:
         recorded |= Recorded(finals=(search_lib.DROPPED,))
-    points, recorded = derive_lib.plan(points, recorded, experiment)
+    points, recorded = derive_lib.plan(points, recorded, experiment.derivations, experiment.base)
     figures_lib.check(experiment.figures, points, recorded)
     for metric in experiment.table:
         if metric not in recorded.all_finals:
@@ -174,7 +185,7 @@ def _check_read(experiment: Experiment) -> None:
 def _unread(experiment: Experiment) -> dict[str, str]:
     """The dotted names of keys that nothing reads, and why."""
     found = {}
-    for derivation in ('ensemble', 'stopping'):
+    for derivation in derive_lib.WITH_OPTIONS:
         if derivation not in experiment.derive:
             why = f"derive does not have '{derivation}'"
             found |= dict.fromkeys(_keys(experiment, derivation), why)
