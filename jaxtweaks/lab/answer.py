@@ -93,7 +93,7 @@ class Answer:
 
         Args:
           name: of a figure in the config; '' for a figure of one's own.
-          figure: the fields of `study.figure_spec.Figure`; given with a name, they replace those of
+          figure: the fields of `figures.figure_spec.Figure`; given with a name, they replace those of
             the figure in the config.
 
         Raises:
