@@ -15,8 +15,9 @@ import re
 import shutil
 from pathlib import Path
 
-from jaxtweaks.study import verdict_words
 from PIL import Image
+
+from jaxtweaks.report import verdict_words
 
 HERE = Path(__file__).parent
 FIGURE = re.compile(r'!\[[^\n]*\]\(figures/([^)\n]+)\.png\)\n\n\*[^\n]*\*\n')

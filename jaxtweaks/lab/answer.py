@@ -93,8 +93,8 @@ class Answer:
 
         Args:
           name: of a figure in the config; '' for a figure of one's own.
-          figure: the fields of `figures.figure_spec.Figure`; given with a name, they replace those of
-            the figure in the config.
+          figure: the fields of `figures.figure_spec.Figure`; given with a name, they replace those
+            of the figure in the config.
 
         Raises:
           UserError: there is no such figure, or the results do not have what it asks for.

@@ -1,6 +1,6 @@
 """Training of one network as pure functions: one seed, one setting, no other runs in sight.
 
-The runner maps these functions over runs and compiles them; see `jaxtweaks/sweep`.
+The runner maps these functions over runs and compiles them; see `jaxtweaks/run`.
 """
 
 import dataclasses
