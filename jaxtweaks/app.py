@@ -38,9 +38,10 @@ _USAGE = """Answers a question about training neural networks, given as a config
   srun -N 4 python main.py --config=... --processes=4        on four hosts of a cluster
   python main.py --replay=RUN --workdir=runs/x-quick         one run again: is it the same?
   python main.py --list                                      the configs there are
+  python main.py --new=NAME                                  a config to start from
 """
 # What stands after the = of a flag in the help.
-_VALUES = {'config': 'FILE[:SIZE]', 'workdir': 'FOLDER', 'overview': 'FOLDER,…'}
+_VALUES = {'config': 'FILE[:SIZE]', 'workdir': 'FOLDER', 'overview': 'FOLDER,…', 'new': 'NAME'}
 _KEYS = (
     '--config.KEY=VALUE',
     'Set a key of the config, as in --config.train.epochs=5. The keys, what they are for and which '
@@ -48,6 +49,7 @@ _KEYS = (
 )
 # What is done in place of carrying out an experiment, and which options it reads.
 _ACTIONS = {
+    'new': (),
     'list': ('dry_run',),
     'overview': ('workdir',),
     'replay': ('config', 'workdir', 'quiet'),
@@ -96,6 +98,12 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         None,
         'Only train one run of the sweep in --workdir again, alone, and say whether it is bitwise '
         'what is on record; its id is in the column run of runs.parquet. Writes nothing.',
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        'new',
+        None,
+        'Only write configs/NAME.py, a config that runs as it stands, to be changed.',
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -200,6 +208,13 @@ def _main(argv: list[str], console: Console) -> int:
     _check_platforms()
     values = _parse(argv)
     _check_read(values)
+    if values.new is not None:
+        from jaxtweaks.lab import new_config
+
+        path = new_config.write(values.new, Path('configs'))
+        tried = _command([argv[0], f'--config={path}:smoke'])
+        print(f'wrote {path}; try it: {tried}')
+        return 0
     if values.list:
         from jaxtweaks.lab import listing
         from jaxtweaks.run import compile_cache

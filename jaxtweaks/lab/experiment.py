@@ -32,6 +32,7 @@ from jaxtweaks.run.search import Search
 from jaxtweaks.studies.study import Study
 
 SIZES = ('smoke', 'quick', 'paper')
+NAME = r'[A-Za-z0-9][A-Za-z0-9_-]*'  # of an experiment
 _ONE_FOR_ALL = tuple(f'data.{field}' for field in ('name', 'dir', 'download', 'fallback'))
 
 # Which images are in which split. Of one split only results know the labels and the points.
@@ -136,7 +137,7 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
     """
     values = values.to_dict() if isinstance(values, ConfigDict) else values
     experiment = from_dict(Experiment, values)
-    if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9_-]*', experiment.name):
+    if not re.fullmatch(NAME, experiment.name):
         raise UserError(
             f'name: {experiment.name!r} is not allowed; it must be letters, digits, - and _'
         )
