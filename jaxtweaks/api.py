@@ -102,7 +102,17 @@ def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:
     for name, value in changes.items():
         experiment.check_key(name)
         values = _changed(values, name.split('.'), value)
-    return experiment.build(values)
+    sections = [name for name, value in changes.items() if isinstance(value, Mapping | ConfigDict)]
+    parts = [part for name in sections for part in _leaves(name, changes[name])]
+    overrides = [name for name in changes if name not in sections]
+    return experiment.build(values, overrides=overrides, sections=parts)
+
+
+def _leaves(name: str, values: Any) -> list[str]:
+    """The dotted names of all keys in a section."""
+    if not isinstance(values, Mapping | ConfigDict):
+        return [name]
+    return [leaf for key, value in values.items() for leaf in _leaves(f'{name}.{key}', value)]
 
 
 def _changed(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:

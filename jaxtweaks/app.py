@@ -361,7 +361,8 @@ def _experiment(config: Any, argv: Sequence[str]) -> Experiment:
         if value.replace(' ', '') == '()':
             *sections, field = key.split('.')
             functools.reduce(operator.getitem, sections, config)[field] = ()
-    return experiment_lib.build(config)
+    names = [arg.partition('=')[0] for arg in _overrides(argv)]
+    return experiment_lib.build(config, overrides=names)
 
 
 def _overrides(argv: Sequence[str]) -> list[str]:

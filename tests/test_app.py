@@ -140,6 +140,19 @@ MISTAKES = {
     'a batch': ([SMOKE, '--config.train.batch_size=513'], ['train.batch_size', '513', '≤ 512']),
     'an initialiser': ([SMOKE, '--config.init.scheme=hee'], ["'hee'", "'he'"]),
     'unread': ([SMOKE, '--config.dropout.conv=0.5'], ['dropout.conv', '0.5', 'model.name']),
+    'a swept field': (
+        [SMOKE, '--config.model.batch_norm=before'],
+        ['config.model.batch_norm: is swept', 'change the sweep', "--config.sweep=\"('grid'"],
+    ),
+    'unread, at its default': (
+        [SMOKE, '--config.optim.weight_decay=0.0'],
+        ['optim.weight_decay: 0.0 has no effect', "'sgd'", "'adamw'"],
+    ),
+    'a cycle longer than the run': (
+        [SMOKE, '--config.schedule.half_cycle_epochs=3.0'],
+        ['schedule.half_cycle_epochs: 3.0', 'train.epochs (2)'],
+    ),
+    'one image a step': ([SMOKE, '--config.train.batch_size=1'], ['train.batch_size: 1', '≥ 2']),
     'two lines': ([SMOKE, '--config.init.scheme=h\nee'], ['init.scheme', 'lecun']),
     'more data than there are': ([SMOKE, '--config.data.train_size=5000'], ['data.train_size']),
 }

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -12,14 +12,16 @@ from jaxtweaks import studies
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.claims import claims as claims_lib
 from jaxtweaks.claims.claim import Claim
-from jaxtweaks.config import trace, tweaks
+from jaxtweaks.config import effect, trace, tweaks
 from jaxtweaks.config.build import convert, from_dict, rule_of
 from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round, rounds
 from jaxtweaks.config.fields import Rule, plain, required
+from jaxtweaks.config.reach import check_reach
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.figures import figures as figures_lib
 from jaxtweaks.figures.figures import Figure
+from jaxtweaks.lab import matched
 from jaxtweaks.results import derive as derive_lib
 from jaxtweaks.results.derive.derivation import Derivation
 from jaxtweaks.results.derive.ensemble import Ensemble
@@ -128,15 +130,28 @@ class Experiment(Setting):
         return dataclasses.replace(self, sweep=rounds(self.sweep, *later)) if later else self
 
 
-def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
+def build(
+    values: Mapping[str, Any] | ConfigDict,
+    *,
+    overrides: Iterable[str] = (),
+    sections: Iterable[str] = (),
+    on_record: bool = False,
+) -> Experiment:
     """The experiment of a config, checked as far as it can be without data.
 
+    Args:
+      values: the config.
+      overrides: dotted names of the keys that were set beside the config's own.
+      sections: of the keys in sections that were set as a whole.
+      on_record: whether its runs are there already. Then it is only read, and what has no effect in
+        it does no harm any more.
+
     Raises:
-      UserError: see `config.build.from_dict`; or the fields do not go together, nothing reads one
-        of them, or a figure or claim asks for what the sweep does not have.
+      UserError: see `config.build.from_dict`; or the fields do not go together, one of them has no
+        effect, or a figure or claim asks for what the sweep does not have.
     """
     values = values.to_dict() if isinstance(values, ConfigDict) else values
-    experiment = from_dict(Experiment, values)
+    experiment, overrides = from_dict(Experiment, values), list(overrides)
     if not re.fullmatch(NAME, experiment.name):
         raise UserError(
             f'name: {experiment.name!r} is not allowed; it must be letters, digits, - and _'
@@ -150,10 +165,13 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
             raise UserError(f'sweep: {name} cannot be swept; an experiment is one study')
     settings = [run.setting for run in experiment.runs[:: experiment.seeds]]
     check_settings(settings)
+    if not on_record:
+        _check_effect(experiment, settings, overrides, sections)
     _check_splits(experiment, settings)
     _check_read(experiment)
     if study := experiment.plain:
-        study.check_settings(settings)
+        for setting in settings:
+            study.check(setting)
     _check_search(experiment, settings)
     recorded = metrics_of(settings)
     if experiment.search.rungs:
@@ -171,7 +189,40 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
         finals=recorded.all_finals,
         epochs=recorded.epochs,
     )
+    if not on_record:
+        _check_matched(experiment, points, recorded, named='sweep' not in overrides)
     return experiment
+
+
+def _check_effect(
+    experiment: Experiment,
+    settings: Sequence[Setting],
+    overrides: Iterable[str],
+    sections: Iterable[str],
+) -> None:
+    """Whether all that is set, swept and overridden has an effect. Raises UserError."""
+    study = experiment.plain
+    why = study.reason if study else effect.reason
+    effect.check_overrides(overrides, sections, experiment.base, experiment.sweep, why)
+    effect.check_swept(experiment.base, experiment.sweep, why)
+    effect.check_given(settings, why)
+    if not study:
+        check_reach(settings)
+
+
+def _check_matched(
+    experiment: Experiment, points: Sequence[Point], recorded: Recorded, named: bool
+) -> None:
+    """Whether names (if `named`) and conditions are of settings there are. Raises UserError."""
+    every, names = [*experiment.points, *points], dict(experiment.names)
+    matched.check_names(names if named else (), every, 'names')
+    for figure in experiment.figures:
+        own = [key for key in figure.names if key not in names]
+        matched.check_names(own if named else (), every, f"figure '{figure.name}': names")
+        if figure.kind != 'labels':
+            matched.check_figure(figure, points, recorded.epochs)
+    for claim in experiment.claims:
+        matched.check_claim(claim, points)
 
 
 def _check_read(experiment: Experiment) -> None:
@@ -180,7 +231,7 @@ def _check_read(experiment: Experiment) -> None:
         section, field = name.split('.')
         given = getattr(experiment, section)
         if getattr(given, field) != getattr(type(given)(), field):
-            raise UserError(f'{name}: {getattr(given, field)!r} is read by nothing, since {why}')
+            raise UserError(f'{name}: {getattr(given, field)!r} has no effect because {why}')
 
 
 def _unread(experiment: Experiment) -> dict[str, str]:

@@ -182,7 +182,7 @@ def _goes_on(
         notify('every run of the search has diverged, so there is nothing to look at more closely')
         return False
     number = len(rounds) + 1
-    drawn = closer(experiment.search, rounds[-1], choice.setting, number)
+    drawn = closer(experiment.search, experiment.base, rounds[-1], choice.setting, number)
     new = possible(experiment.base, experiment.points, drawn)
     if len(new) < len(drawn):
         notify(

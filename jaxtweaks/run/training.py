@@ -14,6 +14,7 @@ from jaxtweaks import data as data_lib
 from jaxtweaks.config import settings as settings_lib
 from jaxtweaks.config import trace
 from jaxtweaks.config.check import check_image, check_training_size
+from jaxtweaks.config.reach import check_reach_on_data
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models, tweak
 from jaxtweaks.run import compaction, devices, layout, runner
@@ -52,6 +53,7 @@ class Training:
             images = self._machine.dataset(setting.data).training.images
             check_training_size([setting], len(images), self.dataset.label)
             check_image([setting], images.shape[1:3])
+            check_reach_on_data([setting], len(images), images.shape[1:3], self.dataset.label)
         precision.check(settings)
         tweaked = next((setting for setting in settings if setting.tweaks), None)
         if tweaked is not None:

@@ -201,6 +201,7 @@ def test_parameter_sets_become_settings():
 def test_one_derivation_follows_another():
     asked = config(
         seeds=2,
+        dropout={'hidden': 0.5},
         train={'mc_samples': (5,), 'test_curve': True, 'epochs': 8},
         derive=('mc', 'stopping'),
         stopping={'rules': ({'name': 'early', 'kind': 'epochs', 'epochs': 2},)},
