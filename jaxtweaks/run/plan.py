@@ -7,17 +7,13 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from jaxtweaks.config import trace
+from jaxtweaks.config import older, trace
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
 
 # Fields that say where data lie, not what they are.
 _NOT_IDENTITY = (('data', 'dir'), ('data', 'download'))
-# Fields that there were not always. At their defaults they have no part in a run's id, so that
-# work folders from before can be gone on with.
-_LATER = (('data', 'folds'), ('data', 'fold'))
-_DEFAULTS = to_dict(Setting())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,8 +36,10 @@ class Run:
         values = to_dict(self.setting)
         for section, field in _NOT_IDENTITY:
             del values[section][field]
-        for section, field in _LATER:
-            if values[section][field] == _DEFAULTS[section][field]:
+        # Where a field that there was not always says what was done before, a run keeps its name.
+        for name, before in older.LATER.items():
+            section, field = name.split('.')
+            if values[section][field] == before:
                 del values[section][field]
         # A registered tweak that is off is none, and one that is rewritten is another.
         del values['tweaks']
