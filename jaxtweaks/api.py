@@ -49,7 +49,8 @@ def run(
 
     Raises:
       UserError: the config is wrong, the folder is another experiment's, or the data do not fit.
-      KeyboardInterrupt: by Ctrl-C (or SIGTERM), after the state was saved; the same call goes on.
+      KeyboardInterrupt: by Ctrl-C (or SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2), after the state was
+        saved; the same call goes on.
     """
     export.check(exports)
     asked = _experiment(config, changes or {})

@@ -1,7 +1,7 @@
 """The command line: flags in, an exit code out.
 
-Exit codes: 0 done; 1 an error of ours; 2 a mistake of the user's; 130 and 143 interrupted by
-Ctrl-C or SIGTERM, with the state saved.
+Exit codes: 0 done; 1 an error of ours; 2 a mistake of the user's; 128 + n interrupted by signal n,
+with the state saved.
 """
 
 import difflib
@@ -62,7 +62,8 @@ compiled programs and without convolutions of our own, which CXX compiles; NO_CO
 off; JAX's own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
 
 Exit codes: 0 done; 1 no mistake of yours (a full disk, a bug); 2 a mistake in command or config;
-130 and 143 interrupted by Ctrl-C or SIGTERM, with the state saved: the same command goes on.
+128 + n interrupted by signal n, with the state saved: the same command goes on (130 Ctrl-C, 143
+SIGTERM, 129 SIGHUP, 138 and 140 SIGUSR1 and SIGUSR2). With --list, 2 if a config has a mistake.
 """
 
 
