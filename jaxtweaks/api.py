@@ -10,6 +10,7 @@ from typing import Any
 from ml_collections import ConfigDict
 from rich.console import Console
 
+from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import config_file
 from jaxtweaks.lab import experiment, laboratory, stored
@@ -54,7 +55,7 @@ def run(
     """
     export.check(exports)
     asked = _experiment(config, changes or {})
-    path = Path(workdir or f'runs/{asked.name}-{asked.size}')
+    path = home.expanded(workdir or f'runs/{asked.name}-{asked.size}')
     compile_cache.enable(warnings.warn)
     try:
         return laboratory.run(
@@ -79,7 +80,7 @@ def load(workdir: str | Path) -> Answer:
     Raises:
       UserError: there is none, or it is not finished.
     """
-    return stored.load(Path(workdir), warnings.warn)
+    return stored.load(home.expanded(workdir), warnings.warn)
 
 
 def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:

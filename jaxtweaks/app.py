@@ -22,6 +22,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 from rich.console import Console
 
+from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import config_file
 from jaxtweaks.config.config_file import complaint, one_line
@@ -222,7 +223,7 @@ def _main(argv: list[str], console: Console) -> int:
 
     compile_cache.enable(_complain)
 
-    path = Path(values.workdir or f'runs/{experiment.name}-{experiment.size}')
+    path = home.expanded(values.workdir or f'runs/{experiment.name}-{experiment.size}')
     command = _command(argv)
     exports = _exports(values)
     try:
@@ -281,7 +282,7 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
     found = collection.build(values.config)
     compile_cache.enable(_complain)
     exports = _exports(values)
-    root = Path(values.workdir or 'runs')
+    root = home.expanded(values.workdir or 'runs')
     options = collection.Options(values.dry_run, values.quiet, exports, values.processes)
     try:
         return collection.run(
@@ -301,12 +302,12 @@ def _overview(values: flags.FlagValues, console: Console) -> int:
             '--overview: a folder has no name; it must be folders with commas between, as '
             '--overview=runs'
         )
-    folders = [Path(folder) for folder in values.overview]
+    folders = [home.expanded(folder) for folder in values.overview]
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f'--overview: there is no folder {folder}')
     first = folders[0].parent if (folders[0] / 'claims.json').is_file() else folders[0]
-    collection.collect(folders, Path(values.workdir or first / 'overview'), console)
+    collection.collect(folders, home.expanded(values.workdir or first / 'overview'), console)
     return 0
 
 
@@ -319,7 +320,7 @@ def _replay(values: flags.FlagValues, argv: Sequence[str], console: Console) -> 
     from jaxtweaks.run import compile_cache
 
     compile_cache.enable(_complain)
-    path = Path(values.workdir)
+    path = home.expanded(values.workdir)
     same = replay.run(path, values.replay, console, data_dir=data_dir, quiet=values.quiet)
     return 0 if same else 1
 

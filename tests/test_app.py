@@ -1,7 +1,6 @@
 """From the command line to the files left behind, as a user meets it."""
 
 import contextlib
-import fcntl
 import json
 import os
 import pathlib
@@ -12,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import termios
 import threading
 import time
 
@@ -495,17 +493,14 @@ def start(command):
 def terminal(command):
     """A process in a terminal of its own, which is closed at the end."""
     ours, its = os.openpty()
+    # The first terminal that the first process of a session opens is that of the session.
     process = subprocess.Popen(
-        command,
+        ['sh', '-c', 'exec "$@" <>"$0" >&0', os.ttyname(its), *command],
         cwd=ROOT,
-        stdin=its,
-        stdout=its,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(its, termios.TIOCSCTTY, 0),
     )
-    os.close(its)
 
     closed = threading.Event()
 
@@ -521,6 +516,7 @@ def terminal(command):
     finally:
         closed.set()
         thread.join()
+        os.close(its)
         os.close(ours)
 
 
