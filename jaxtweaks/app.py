@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 an error of ours; 2 a mistake of the user's; 128 + n inter
 with the state saved.
 """
 
+import contextlib
 import difflib
 import functools
 import operator
@@ -79,6 +80,7 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         flag_values=values,
         sys_argv=list(argv),
     )
+    values['config'].parser = _ConfigParser()
     flags.DEFINE_string(
         'workdir',
         None,
@@ -200,7 +202,18 @@ def _main(argv: list[str], console: Console) -> int:
         print(_help(_define_flags(argv)))
         return 0
     _check_platforms()
-    values = _parse(argv)
+    for override in _overrides(argv):
+        key = override.split('=')[0]
+        if key != config_file.COLLECTION:
+            experiment_lib.check_key(key)
+    path = _config_file(argv)
+    # Functions of the config may import what lies beside it when they are called.
+    with contextlib.nullcontext() if path is None else config_file.neighbours(path):
+        return _carry_out(argv, _parse(argv, path), console)
+
+
+def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> int:
+    """Does what the flags say and returns the exit code."""
     _check_read(values)
     if values.list:
         from jaxtweaks.lab import listing
@@ -376,25 +389,27 @@ def _with_seeds(argv: Sequence[str], seeds: int) -> list[str]:
     return [argv[0], *kept, f'--config.seeds={seeds}']
 
 
-def _parse(argv: Sequence[str]) -> flags.FlagValues:
-    for override in _overrides(argv):
-        key = override.split('=')[0]
-        if key != config_file.COLLECTION:
-            experiment_lib.check_key(key)
-    path = _config_file(argv)
+class _ConfigParser(flags.ArgumentParser):
+    """Loads the config of a flag as everything here does, see `config_file.load`."""
+
+    def parse(self, argument: str) -> Mapping[str, Any] | ConfigDict:
+        """The config of 'FILE:SIZE'. Raises UserError."""
+        path, _, size = argument.partition(':')
+        config = config_file.load(Path(path), size or None)
+        if isinstance(config, ConfigDict):
+            config.lock()
+        return config
+
+
+def _parse(argv: Sequence[str], path: Path | None) -> flags.FlagValues:
+    """The flags' values; `path`: of the config file, None if there is none. Raises UserError."""
     values = _define_flags(argv)
     try:
         rest = values(list(argv))
-        loaded = values.config
-        if path is not None and not isinstance(loaded, Mapping | ConfigDict):
-            # Also brings up an OSError of the config file, which config_flags keeps back.
-            getattr(loaded, 'seeds', None)
-            config_file.checked(loaded, f'--config={path}')
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        wrong_flag = isinstance(error, flags.Error) and 'whilst parsing config' not in str(error)
-        if wrong_flag:
+        if isinstance(error, flags.Error):
             _check_override(str(error), argv)
             raise UserError(f'{one_line(error)} (see --help)') from None
         if isinstance(error, AttributeError | KeyError) and path is not None:
