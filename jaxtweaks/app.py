@@ -1,9 +1,10 @@
 """The command line: flags in, an exit code out.
 
-Exit codes: 0 done; 1 an error of ours; 2 a mistake of the user's; 130 and 143 interrupted by
-Ctrl-C or SIGTERM, with the state saved.
+Exit codes: 0 done; 1 an error of ours; 2 a mistake of the user's; 128 + n interrupted by signal n,
+with the state saved.
 """
 
+import contextlib
 import difflib
 import functools
 import operator
@@ -22,6 +23,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 from rich.console import Console
 
+from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import config_file
 from jaxtweaks.config.config_file import complaint, one_line
@@ -64,7 +66,8 @@ compiled programs and without convolutions of our own, which CXX compiles; NO_CO
 off; JAX's own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
 
 Exit codes: 0 done; 1 no mistake of yours (a full disk, a bug); 2 a mistake in command or config;
-130 and 143 interrupted by Ctrl-C or SIGTERM, with the state saved: the same command goes on.
+128 + n interrupted by signal n, with the state saved: the same command goes on (130 Ctrl-C, 143
+SIGTERM, 129 SIGHUP, 138 and 140 SIGUSR1 and SIGUSR2). With --list, 2 if a config has a mistake.
 """
 
 
@@ -79,6 +82,7 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         flag_values=values,
         sys_argv=list(argv),
     )
+    values['config'].parser = _ConfigParser()
     flags.DEFINE_string(
         'workdir',
         None,
@@ -206,7 +210,18 @@ def _main(argv: list[str], console: Console) -> int:
         print(_help(_define_flags(argv)))
         return 0
     _check_platforms()
-    values = _parse(argv)
+    for override in _overrides(argv):
+        key = override.split('=')[0]
+        if key != config_file.COLLECTION:
+            experiment_lib.check_key(key)
+    path = _config_file(argv)
+    # Functions of the config may import what lies beside it when they are called.
+    with contextlib.nullcontext() if path is None else config_file.neighbours(path):
+        return _carry_out(argv, _parse(argv, path), console)
+
+
+def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> int:
+    """Does what the flags say and returns the exit code."""
     _check_read(values)
     if values.new is not None:
         from jaxtweaks.lab import new_config
@@ -236,7 +251,7 @@ def _main(argv: list[str], console: Console) -> int:
 
     compile_cache.enable(_complain)
 
-    path = Path(values.workdir or f'runs/{experiment.name}-{experiment.size}')
+    path = home.expanded(values.workdir or f'runs/{experiment.name}-{experiment.size}')
     command = _command(argv)
     exports = _exports(values)
     try:
@@ -295,7 +310,7 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
     found = collection.build(values.config)
     compile_cache.enable(_complain)
     exports = _exports(values)
-    root = Path(values.workdir or 'runs')
+    root = home.expanded(values.workdir or 'runs')
     options = collection.Options(values.dry_run, values.quiet, exports, values.processes)
     try:
         return collection.run(
@@ -315,12 +330,12 @@ def _overview(values: flags.FlagValues, console: Console) -> int:
             '--overview: a folder has no name; it must be folders with commas between, as '
             '--overview=runs'
         )
-    folders = [Path(folder) for folder in values.overview]
+    folders = [home.expanded(folder) for folder in values.overview]
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f'--overview: there is no folder {folder}')
     first = folders[0].parent if (folders[0] / 'claims.json').is_file() else folders[0]
-    collection.collect(folders, Path(values.workdir or first / 'overview'), console)
+    collection.collect(folders, home.expanded(values.workdir or first / 'overview'), console)
     return 0
 
 
@@ -333,7 +348,7 @@ def _replay(values: flags.FlagValues, argv: Sequence[str], console: Console) -> 
     from jaxtweaks.run import compile_cache
 
     compile_cache.enable(_complain)
-    path = Path(values.workdir)
+    path = home.expanded(values.workdir)
     same = replay.run(path, values.replay, console, data_dir=data_dir, quiet=values.quiet)
     return 0 if same else 1
 
@@ -390,25 +405,27 @@ def _with_seeds(argv: Sequence[str], seeds: int) -> list[str]:
     return [argv[0], *kept, f'--config.seeds={seeds}']
 
 
-def _parse(argv: Sequence[str]) -> flags.FlagValues:
-    for override in _overrides(argv):
-        key = override.split('=')[0]
-        if key != config_file.COLLECTION:
-            experiment_lib.check_key(key)
-    path = _config_file(argv)
+class _ConfigParser(flags.ArgumentParser):
+    """Loads the config of a flag as everything here does, see `config_file.load`."""
+
+    def parse(self, argument: str) -> Mapping[str, Any] | ConfigDict:
+        """The config of 'FILE:SIZE'. Raises UserError."""
+        path, _, size = argument.partition(':')
+        config = config_file.load(Path(path), size or None)
+        if isinstance(config, ConfigDict):
+            config.lock()
+        return config
+
+
+def _parse(argv: Sequence[str], path: Path | None) -> flags.FlagValues:
+    """The flags' values; `path`: of the config file, None if there is none. Raises UserError."""
     values = _define_flags(argv)
     try:
         rest = values(list(argv))
-        loaded = values.config
-        if path is not None and not isinstance(loaded, Mapping | ConfigDict):
-            # Also brings up an OSError of the config file, which config_flags keeps back.
-            getattr(loaded, 'seeds', None)
-            config_file.checked(loaded, f'--config={path}')
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        wrong_flag = isinstance(error, flags.Error) and 'whilst parsing config' not in str(error)
-        if wrong_flag:
+        if isinstance(error, flags.Error):
             _check_override(str(error), argv)
             raise UserError(f'{one_line(error)} (see --help)') from None
         if isinstance(error, AttributeError | KeyError) and path is not None:

@@ -1,14 +1,17 @@
 """From the command line to the files left behind, as a user meets it."""
 
+import contextlib
 import json
 import os
 import pathlib
 import re
+import select
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -499,6 +502,37 @@ def start(command):
     )
 
 
+@contextlib.contextmanager
+def terminal(command):
+    """A process in a terminal of its own, which is closed at the end."""
+    ours, its = os.openpty()
+    # The first terminal that the first process of a session opens is that of the session.
+    process = subprocess.Popen(
+        ['sh', '-c', 'exec "$@" <>"$0" >&0', os.ttyname(its), *command],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+    closed = threading.Event()
+
+    def show():  # a terminal that shows nothing makes the process wait
+        while not closed.is_set():
+            if select.select([ours], [], [], 0.01)[0]:
+                os.read(ours, 4096)
+
+    thread = threading.Thread(target=show)
+    thread.start()
+    try:
+        yield process
+    finally:
+        closed.set()
+        thread.join()
+        os.close(its)
+        os.close(ours)
+
+
 def wait_for(process, happened):
     """Until `happened()`; the process must not end before."""
     deadline = time.monotonic() + 60
@@ -525,7 +559,7 @@ def writes_of(workdir):
 def test_killed_and_interrupted_it_ends_as_if_nothing_had_happened(
     capsys, finished, given, tmp_path
 ):
-    """A machine that dies, then SIGTERM, then Ctrl-C; every launch goes on from the last."""
+    """A machine that dies, then a closed terminal, then Ctrl-C; each goes on from the last."""
     workdir = tmp_path / 'w'
     whole = [*given, f'--workdir={workdir}']
 
@@ -540,10 +574,15 @@ def test_killed_and_interrupted_it_ends_as_if_nothing_had_happened(
     command = manifest['launches'][0]['command']
     assert command == shlex.join(['python', '-m', 'jaxtweaks', *whole])
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        process = start([sys.executable, *shlex.split(command)[1:]])
-        wait_for(process, writes_of(workdir))
-        process.send_signal(number)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        whole_command = [sys.executable, *shlex.split(command)[1:]]
+        if number == signal.SIGHUP:
+            with terminal(whole_command) as process:
+                wait_for(process, writes_of(workdir))
+        else:
+            process = start(whole_command)
+            wait_for(process, writes_of(workdir))
+            process.send_signal(number)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 128 + number, err
         assert 'Traceback' not in err

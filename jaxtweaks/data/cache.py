@@ -4,29 +4,57 @@ A file is `_MAGIC`, the SHA-256 of all that follows it, the length of a JSON hea
 endian), the header, and the bytes of the arrays it lists. Nothing in it is ever executed.
 """
 
+import atexit
+import functools
 import hashlib
 import json
 import math
 import os
 import pathlib
+import shutil
+import tempfile
 from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from jaxtweaks.base import atomic
+from jaxtweaks.base import atomic, home
 
 _MAGIC = b'jaxtweaks arrays 1\n'
 _DTYPES = {'uint8': '|u1', 'int32': '<i4'}
 
 
 def folder() -> pathlib.Path:
-    """Where the cache lies: JAXTWEAKS_CACHE_DIR, or jaxtweaks/ in the user's XDG cache folder."""
+    """Where the cache lies: JAXTWEAKS_CACHE_DIR, or jaxtweaks/ in the user's XDG cache folder.
+
+    Where no home folder is known, a temporary folder that is deleted when the process ends.
+
+    Raises:
+      UserError: JAXTWEAKS_CACHE_DIR begins with a ~ that stands for nothing.
+    """
+    return _lasting() or _temporary()
+
+
+def lasts() -> bool:
+    """Whether the cache is there for the next process."""
+    return _lasting() is not None
+
+
+def _lasting() -> pathlib.Path | None:
     if own := os.environ.get('JAXTWEAKS_CACHE_DIR'):
-        return pathlib.Path(os.path.expanduser(own))
+        return home.expanded(own)
     xdg = os.environ.get('XDG_CACHE_HOME', '')
-    if not os.path.isabs(xdg):  # the XDG standard ignores relative paths
-        xdg = os.path.expanduser('~/.cache')
-    return pathlib.Path(xdg) / 'jaxtweaks'
+    if os.path.isabs(xdg):  # the XDG standard ignores relative paths
+        return pathlib.Path(xdg) / 'jaxtweaks'
+    known = home.folder()
+    return None if known is None else known / '.cache' / 'jaxtweaks'
+
+
+@functools.cache
+def _temporary() -> pathlib.Path:
+    """A folder of this process alone: a name known beforehand could be taken by another user."""
+    made = tempfile.mkdtemp(prefix='jaxtweaks-')
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return pathlib.Path(made)
 
 
 def read(

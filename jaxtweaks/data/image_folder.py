@@ -2,12 +2,12 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache
 from jaxtweaks.data.dataset import Source, Split
@@ -39,7 +39,7 @@ def from_folder(
       UserError: no folder, no images, an image that cannot be read, of more than 8 bits, or of
         another size.
     """
-    folder = Path(os.path.expanduser(path))
+    folder = home.expanded(path)
     if not folder.is_dir():
         raise UserError(f'{folder}: there is no such folder')
     title = title or folder.resolve().name

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.pinned import as_the_user_has_them
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.settings import DATASETS
 from jaxtweaks.data.catalogue import CATALOGUE
@@ -55,7 +56,7 @@ def dataset(name: str) -> Callable[[F], F]:
 
 def registered(name: str) -> Source:
     """The data of a registered data set. Raises UserError if its function gives something else."""
-    with blaming(f"data set '{name}'"):
+    with blaming(f"data set '{name}'"), as_the_user_has_them():
         found = REGISTRY[name]()
         if isinstance(found, tuple) and len(found) == 2:
             found = from_arrays(*found, title=name)
