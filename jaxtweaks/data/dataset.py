@@ -33,6 +33,8 @@ class Source:
       training, test: its two parts, in a fixed order.
       classes: the name of each label.
       source: in words, where it came from; no secrets.
+      places: of data without a test part of their own, where each image of `training`, and then of
+        `test`, was before the test part was held out, int [N]; None for others.
     """
 
     label: str
@@ -40,11 +42,11 @@ class Source:
     test: Split
     classes: tuple[str, ...]
     source: str
+    places: np.ndarray | None = None
 
 
-def arrays_of(training: Split, test: Split) -> dict[str, np.ndarray]:
-    """The two parts of a source as the arrays that the cache keeps."""
-    parts = {'training': training, 'test': test}
+def arrays_of(parts: Mapping[str, Split]) -> dict[str, np.ndarray]:
+    """The parts of a source, by name, as the arrays that the cache keeps."""
     return {
         f'{name}_{field}': getattr(split, field)
         for name, split in parts.items()
@@ -52,11 +54,10 @@ def arrays_of(training: Split, test: Split) -> dict[str, np.ndarray]:
     }
 
 
-def splits_of(arrays: Mapping[str, np.ndarray]) -> tuple[Split, Split]:
+def parts_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Split]:
     """The inverse of `arrays_of`."""
-    return tuple(
-        Split(arrays[f'{name}_images'], arrays[f'{name}_labels']) for name in ('training', 'test')
-    )
+    names = [name.removesuffix('_labels') for name in arrays if name.endswith('_labels')]
+    return {name: Split(arrays[f'{name}_images'], arrays[f'{name}_labels']) for name in names}
 
 
 @dataclasses.dataclass(frozen=True)
