@@ -22,24 +22,22 @@ def split(source: Source, config: settings.Data, *, fallback: bool = False) -> D
     validation images what they were. `test_size` 0 keeps the whole test part in its own order;
     otherwise the first `test_size` of a fixed permutation of it are kept.
 
+    A source with a validation part of its own gives the first `validation_size` of a fixed
+    permutation of that, and its training part is all for training.
+
     Raises:
       UserError: if there are fewer images than asked for.
     """
+    _check_sizes(source, config)
     train, validation = config.train_size, config.validation_size
-    available = len(source.training)
-    if train + validation > available:
-        raise UserError(
-            f'data.train_size {train} + data.validation_size {validation} = {train + validation} '
-            f'is more than the {available} training images of {source.label}'
-        )
-    if config.test_size > len(source.test):
-        raise UserError(
-            f'data.test_size {config.test_size} is more than the {len(source.test)} test images '
-            f'of {source.label} (0 means all)'
-        )
-    order = _permutation(available, config.split_seed)
-    validation_split = source.training.take(order[:validation])
-    training_split = source.training.take(order[validation : validation + train])
+    order = _permutation(len(source.training), config.split_seed)
+    if source.validation is None:
+        validation_split = source.training.take(order[:validation])
+        order = order[validation:]
+    else:
+        own = _permutation(len(source.validation), config.split_seed)
+        validation_split = source.validation.take(own[:validation])
+    training_split = source.training.take(order[:train])
     test_split = _test(source.test, config)
     return Dataset(
         label=source.label,
@@ -50,7 +48,33 @@ def split(source: Source, config: settings.Data, *, fallback: bool = False) -> D
         source=source.source,
         fingerprint=fingerprint((training_split, validation_split, test_split)),
         fallback=fallback,
+        notices=source.notices,
     )
+
+
+def _check_sizes(source: Source, config: settings.Data) -> None:
+    """Whether there are as many images as asked for. Raises UserError."""
+    train, validation, available = config.train_size, config.validation_size, len(source.training)
+    if source.validation is None and train + validation > available:
+        raise UserError(
+            f'data.train_size {train} + data.validation_size {validation} = {train + validation} '
+            f'is more than the {available} training images of {source.label}'
+        )
+    if source.validation is not None and train > available:
+        raise UserError(
+            f'data.train_size {train} is more than the {available} training images of '
+            f'{source.label}'
+        )
+    if source.validation is not None and validation > len(source.validation):
+        raise UserError(
+            f'data.validation_size {validation} is more than the {len(source.validation)} '
+            f'validation images of {source.label}, which has a validation set of its own'
+        )
+    if config.test_size > len(source.test):
+        raise UserError(
+            f'data.test_size {config.test_size} is more than the {len(source.test)} test images '
+            f'of {source.label} (0 means all)'
+        )
 
 
 def held_out(whole: Split, title: str) -> tuple[Split, Split]:
