@@ -36,6 +36,8 @@ class Source:
       validation: its own validation part, in a fixed order; None if it has none, and validation
         images are taken from the training part.
       notices: what a reader of results must know of how it was read, in sentences.
+      places: of data without a test part of their own, where each image of `training`, and then of
+        `test`, was before the test part was held out, int [N]; None for others.
     """
 
     label: str
@@ -45,11 +47,11 @@ class Source:
     source: str
     validation: Split | None = None
     notices: tuple[str, ...] = ()
+    places: np.ndarray | None = None
 
 
-def arrays_of(training: Split, test: Split) -> dict[str, np.ndarray]:
-    """The two parts of a source as the arrays that the cache keeps."""
-    parts = {'training': training, 'test': test}
+def arrays_of(parts: Mapping[str, Split]) -> dict[str, np.ndarray]:
+    """The parts of a source, by name, as the arrays that the cache keeps."""
     return {
         f'{name}_{field}': getattr(split, field)
         for name, split in parts.items()
@@ -57,11 +59,10 @@ def arrays_of(training: Split, test: Split) -> dict[str, np.ndarray]:
     }
 
 
-def splits_of(arrays: Mapping[str, np.ndarray]) -> tuple[Split, Split]:
+def parts_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Split]:
     """The inverse of `arrays_of`."""
-    return tuple(
-        Split(arrays[f'{name}_images'], arrays[f'{name}_labels']) for name in ('training', 'test')
-    )
+    names = [name.removesuffix('_labels') for name in arrays if name.endswith('_labels')]
+    return {name: Split(arrays[f'{name}_images'], arrays[f'{name}_labels']) for name in names}
 
 
 @dataclasses.dataclass(frozen=True)
