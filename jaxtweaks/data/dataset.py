@@ -33,6 +33,9 @@ class Source:
       training, test: its two parts, in a fixed order.
       classes: the name of each label.
       source: in words, where it came from; no secrets.
+      validation: its own validation part, in a fixed order; None if it has none, and validation
+        images are taken from the training part.
+      notices: what a reader of results must know of how it was read, in sentences.
       places: of data without a test part of their own, where each image of `training`, and then of
         `test`, was before the test part was held out, int [N]; None for others.
     """
@@ -42,6 +45,8 @@ class Source:
     test: Split
     classes: tuple[str, ...]
     source: str
+    validation: Split | None = None
+    notices: tuple[str, ...] = ()
     places: np.ndarray | None = None
 
 
@@ -76,6 +81,7 @@ class Dataset:
         and _, which become the beginning of a metric's name); nothing is chosen by them.
       grid: inputs [N, H, W, C] whose class probabilities are kept at the end (decision
         boundaries), or None.
+      notices: see `Source`.
     """
 
     label: str
@@ -88,6 +94,7 @@ class Dataset:
     fallback: bool
     probes: Mapping[str, Split] = dataclasses.field(default_factory=dict)
     grid: np.ndarray | None = None
+    notices: tuple[str, ...] = ()
 
 
 def nothing(label: str) -> Dataset:

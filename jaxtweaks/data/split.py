@@ -12,6 +12,7 @@ images, or a share of them, are still of all classes. 'random' holds out what co
 permutation, whatever its class.
 """
 
+import dataclasses
 import heapq
 
 import numpy as np
@@ -31,27 +32,23 @@ def split(source: Source, config: settings.Data, *, fallback: bool = False) -> D
     they were, and more training images are the same ones and others. `test_size` 0 keeps the
     whole test part in its own order; otherwise a fixed choice of it is kept.
 
+    Of a source with a validation part of its own that is the validation split, or a fixed choice of
+    `validation_size` of it, and nothing is held out of the training part.
+
     Raises:
       UserError: if there are fewer images than asked for.
     """
+    _check_sizes(source, config)
     if config.split != 'stratified':  # which is how the source has held its test part out
         source = _held_out_again(source, config.split)
-    train, validation = config.train_size, config.validation_size
-    available = len(source.training)
-    if train + validation > available:
-        raise UserError(
-            f'data.train_size {train} + data.validation_size {validation} = {train + validation} '
-            f'is more than the {available} training images of {source.label}'
-        )
-    if config.test_size > len(source.test):
-        raise UserError(
-            f'data.test_size {config.test_size} is more than the {len(source.test)} test images '
-            f'of {source.label} (0 means all)'
-        )
+    validation = 0 if source.validation is not None else config.validation_size
     held, rest = _parted(source.training.labels, validation, config.split, config.split_seed)
-    validation_split = source.training.take(held)
-    training_split = source.training.take(rest[:train])
-    test_split = _test(source.test, config)
+    if source.validation is None:
+        validation_split = source.training.take(held)
+    else:
+        validation_split = _some(source.validation, config.validation_size, config)
+    training_split = source.training.take(rest[: config.train_size])
+    test_split = _some(source.test, config.test_size, config) if config.test_size else source.test
     return Dataset(
         label=source.label,
         training=training_split,
@@ -61,7 +58,33 @@ def split(source: Source, config: settings.Data, *, fallback: bool = False) -> D
         source=source.source,
         fingerprint=fingerprint((training_split, validation_split, test_split)),
         fallback=fallback,
+        notices=source.notices,
     )
+
+
+def _check_sizes(source: Source, config: settings.Data) -> None:
+    """Whether there are as many images as asked for. Raises UserError."""
+    train, validation, available = config.train_size, config.validation_size, len(source.training)
+    if source.validation is None and train + validation > available:
+        raise UserError(
+            f'data.train_size {train} + data.validation_size {validation} = {train + validation} '
+            f'is more than the {available} training images of {source.label}'
+        )
+    if source.validation is not None and train > available:
+        raise UserError(
+            f'data.train_size {train} is more than the {available} training images of '
+            f'{source.label}'
+        )
+    if source.validation is not None and validation > len(source.validation):
+        raise UserError(
+            f'data.validation_size {validation} is more than the {len(source.validation)} '
+            f'validation images of {source.label}, which has a validation set of its own'
+        )
+    if config.test_size > len(source.test):
+        raise UserError(
+            f'data.test_size {config.test_size} is more than the {len(source.test)} test images '
+            f'of {source.label} (0 means all)'
+        )
 
 
 def held_out(
@@ -84,7 +107,7 @@ def held_out(
         raise UserError(f'{title}: {len(whole)} images are too few to hold a test set out')
     held, rest = map(np.sort, _parted(whole.labels, count, how, 0))
     places = frozen(np.concatenate([rest, held]))
-    return Source(title, whole.take(rest), whole.take(held), classes, source, places)
+    return Source(title, whole.take(rest), whole.take(held), classes, source, places=places)
 
 
 def _held_out_again(source: Source, how: str) -> Source:
@@ -97,7 +120,8 @@ def _held_out_again(source: Source, how: str) -> Source:
         frozen(np.concatenate([getattr(part, field) for part in both])[back])
         for field in ('images', 'labels')
     )
-    return held_out(Split(images, labels), source.classes, source.label, source.source, how)
+    again = held_out(Split(images, labels), source.classes, source.label, source.source, how)
+    return dataclasses.replace(again, validation=source.validation, notices=source.notices)
 
 
 def scaled_down(train: int, validation: int, available: int) -> tuple[int, int]:
@@ -223,13 +247,12 @@ def _parted(labels: np.ndarray, size: int, how: str, seed: int) -> tuple[np.ndar
     return tuple(part[spread(labels[part])] for part in parts)
 
 
-def _test(test: Split, config: settings.Data) -> Split:
-    if config.test_size == 0:
-        return test
-    order = _permutation(len(test), config.split_seed)
+def _some(part: Split, size: int, config: settings.Data) -> Split:
+    """`size` images of a part, a fixed choice in a fixed order."""
+    order = _permutation(len(part), config.split_seed)
     if config.split == 'stratified':
-        order = order[spread(test.labels[order])]
-    return test.take(order[: config.test_size])
+        order = order[spread(part.labels[order])]
+    return part.take(order[:size])
 
 
 def _ranks(label: np.ndarray) -> np.ndarray:

@@ -155,6 +155,18 @@ def test_checked_refuses(images, labels, message):
         checked(images, np.array(labels, np.int64), (2, 2, 1), 10, 'here')
 
 
+def test_a_validation_part_of_its_own_is_the_validation_set():
+    source = dataclasses.replace(SOURCE, validation=numbered(30, 400), notices=('as it was',))
+    dataset = split(source, dataclasses.replace(CONFIG, train_size=100))
+    assert len(dataset.training) == 100  # the whole training part, and nothing of it held out
+    assert set(numbers_of(dataset.validation)) < set(range(400, 430))
+    assert (len(dataset.validation), dataset.notices) == (20, ('as it was',))
+    for sizes, words in (
+        ({'train_size': 101}, 'train_size 101 is more than the 100 training images of numbers'),
+        ({'validation_size': 31}, 'validation_size 31 is more than the 30 validation .* its own'),
+    ):
+        with pytest.raises(UserError, match=words):
+            split(source, dataclasses.replace(CONFIG, **sizes))
 # Images of each class: even, uneven, with rare classes and single images, of two classes, floats.
 COUNTS = {
     'even': [10] * 10,
