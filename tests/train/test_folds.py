@@ -42,7 +42,7 @@ def test_what_is_measured_is_the_fold_and_nothing_but_the_fold():
             assert np.isnan(loss)
             assert np.isnan(accuracy)
             continue
-        index = np.flatnonzero(FOLD == one.data.fold)
+        index = np.flatnonzero(one.data.fold == FOLD)
         assert len(index) == TRAIN // FOLDS
         chosen = {name: found.final[name] for name in ('params', 'batch_stats')}
         chosen = jax.tree.map(lambda leaf, run=run: leaf[run], chosen)
