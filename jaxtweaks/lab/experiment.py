@@ -39,7 +39,8 @@ _ONE_FOR_ALL = tuple(f'data.{field}' for field in ('name', 'dir', 'download', 'f
 
 # Which images are in which split. Of one split only results know the labels and the points.
 _SPLIT = tuple(
-    f'data.{field}' for field in ('split_seed', 'train_size', 'validation_size', 'test_size')
+    f'data.{field}'
+    for field in ('split', 'split_seed', 'train_size', 'validation_size', 'test_size')
 )
 _OF_ONE_SPLIT = ('labels', 'boundary')  # kinds of figures
 

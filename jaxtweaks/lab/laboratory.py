@@ -297,4 +297,5 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
         'source': dataset.source,
         'sizes': {name: len(split) for name, split in splits.items()},
         'fingerprint': dataset.fingerprint,
+        **({'notices': list(dataset.notices)} if dataset.notices else {}),
     }

@@ -32,6 +32,7 @@ _DATA = tuple(
         'train_size',
         'validation_size',
         'test_size',
+        'split',
         'split_seed',
         'standardise',
     )
