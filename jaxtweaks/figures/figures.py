@@ -4,6 +4,7 @@ Every figure says which data it shows, over how many seeds, what its bands are, 
 diverged. The same results give the same bytes.
 """
 
+import dataclasses
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import matplotlib
 from matplotlib.figure import Figure as Sheet
 
 from jaxtweaks.base import atomic
-from jaxtweaks.base.words import count, together
+from jaxtweaks.base.words import Names, count, together
 from jaxtweaks.figures import (
     figure_arrays,
     figure_counts,
@@ -55,6 +56,7 @@ def draw(figure: Figure, results: Results) -> Sheet:
       UserError: the results do not have what the figure asks for (see `check`).
     """
     check_one(figure, results, _recorded(results))
+    figure = _with_words(figure, results)
 
     def finish(page: Page, handles: Sequence[Any], legend_title: str) -> Sheet:
         return page.finish(
@@ -71,6 +73,11 @@ def draw(figure: Figure, results: Results) -> Sheet:
         return _KINDS[figure.kind](figure, results, finish)
 
 
+def _with_words(figure: Figure, results: Results) -> Figure:
+    """A figure whose words keep the values of a field apart."""
+    return dataclasses.replace(figure, names=Names(figure.names, results.settings))
+
+
 def _recorded(results: Results) -> Recorded:
     confusion = ('confusion',) if results.confusion.any() else ()
     return Recorded(tuple(results.curves), tuple(results.finals), (*results.arrays, *confusion))
@@ -78,6 +85,7 @@ def _recorded(results: Results) -> Recorded:
 
 def caption(figure: Figure, results: Results) -> str:
     """The title and what stands around the panels, as text (for a page or a screen reader)."""
+    figure = _with_words(figure, results)
     parts = [_data(figure, results), *_warnings(figure, results), *_notes(figure, results)]
     parts = [part[0].upper() + part[1:].rstrip('. ') for part in (figure.title, *parts)]
     return '. '.join(parts) + '.'

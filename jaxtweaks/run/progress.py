@@ -3,6 +3,8 @@
 import dataclasses
 import math
 import time
+
+from jaxtweaks.base.numbers import fixed, percent
 from collections.abc import Iterable
 from typing import Protocol
 
@@ -243,9 +245,9 @@ class _Sweep:
         self._now = now.diverged, now.stopped
         parts = [f'epoch {now.epoch}/{now.epochs}']
         if now.diverged < now.runs:
-            parts += [f'loss {now.loss:.3f}', f'accuracy {now.accuracy:.1%}']
+            parts += [f'loss {fixed(now.loss, 3)}', f'accuracy {percent(now.accuracy, 1)}%']
         if math.isfinite(self._best):
-            parts.append(f'best validation {self._best:.1%}')
+            parts.append(f'best validation {percent(self._best, 1)}%')
         counts = [before + here for before, here in zip(self._before, self._now, strict=True)]
         names = 'diverged', 'stopped early'
         parts += [f'{n} {name}' for n, name in zip(counts, names, strict=True) if n]
