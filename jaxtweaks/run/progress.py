@@ -3,14 +3,14 @@
 import dataclasses
 import math
 import time
-
-from jaxtweaks.base.numbers import fixed, percent
 from collections.abc import Iterable
 from typing import Protocol
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
+
+from jaxtweaks.base.numbers import fixed, percent
 
 
 @dataclasses.dataclass(frozen=True)
