@@ -337,6 +337,21 @@ def _with_half(mean: float, half: float, decimals: int, one: float) -> str:
     return f'{words} ± {half_words}'
 
 
+def shortened(texts: Sequence[str], most: int) -> list[str]:
+    """Texts of at most about `most` letters, shortened in the middle; different ones stay so."""
+    head = (most - 1) * 3 // 5
+    tail = most - 1 - head
+    short = [t if len(t) <= most else f'{t[:head].rstrip()}…{t[-tail:].lstrip()}' for t in texts]
+    owners: dict[str, dict[str, None]] = {}
+    for text, words in zip(texts, short, strict=True):
+        owners.setdefault(words, {})[text] = None
+    numbers_of = {words: {t: i for i, t in enumerate(own, 1)} for words, own in owners.items()}
+    return [
+        words if len(owners[words]) == 1 else f'{words} ({numbers_of[words][text]})'
+        for text, words in zip(texts, short, strict=True)
+    ]
+
+
 def count(n: int, noun: str) -> str:
     """'1 seed', '5 seeds'."""
-    return f'{n} {noun}' if n == 1 else f'{n} {noun}s'
+    return f'{n} {noun}' if n == 1 else f'{n:,} {noun}s'

@@ -256,8 +256,8 @@ def _planning_note(verdicts: Sequence[Mapping[str, Any]]) -> str:
     return (
         f'For a chance of {power.POWER:.0%} at 5% over all {count(len(tested), "claim")} (Holm), '
         f'if effect and scatter are as seen. In {n} seeds the scatter is seen only roughly: the '
-        f'true deviation is {number(low, 2)} to {number(high, 2)} times as large (95%), and the seeds needed '
-        'grow with its square.'
+        f'true deviation is {number(low, 2)} to {number(high, 2)} times as large (95%), and the '
+        'seeds needed grow with its square.'
     )
 
 
