@@ -5,12 +5,14 @@ either is at most α is at most α. docs/statistics.md says why for each.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jaxtweaks.base.words import amount, field_label, number
+from jaxtweaks.base.numbers import percent
+from jaxtweaks.base.words import amount, field_label, value_label
 from jaxtweaks.claims import claim_data, statistics
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.claims.statistics import Test
@@ -144,6 +146,7 @@ def _constant(claim: Claim, results: Results) -> Finding:
 def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
     """Least-squares slope of each seed's curve over the rank of x, and no step against it."""
     xs, rows, dropped, notes = _curve(claim, results)
+    says = functools.partial(results.words.number, claim.along)
     test = _test(claim, rows)
     ranks = np.arange(len(xs)) - (len(xs) - 1) / 2
     sign = 1.0 if claim.kind == 'increasing' else -1.0
@@ -165,18 +168,18 @@ def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
         worst = int(np.argmin([test.greater(-step) for step in steps]))
         if 2 * len(steps) * test.greater(-steps[worst]) <= alpha:
             notes.append(
-                f'it goes the other way from {number(xs[worst])} to {number(xs[worst + 1])}'
+                f'it goes the other way from {says(xs[worst])} to {says(xs[worst + 1])}'
                 f' (by {amount(claim.metric, steps[worst].mean())})'
             )
-    field = field_label(claim.along, results.names)
+    field = field_label(claim.along, results.words)
     what = (
-        f'{_subject(claim, results)}: fitted change from {field} {number(xs[0])} to'
-        f' {number(xs[-1])} (least squares over ranks)'
+        f'{_subject(claim, results)}: fitted change from {field} {says(xs[0])} to'
+        f' {says(xs[-1])} (least squares over ranks)'
     )
     # Where nothing is left to chance, a step the other way is enough.
     toward = np.where((steps < 0).any(axis=0), steps.min(axis=0), sign * change)
     found = _finding(change, toward, rows, test, ways, what, dropped, notes)
-    ends = [f'{field} {number(x)}' for x in xs[[0, -1]]]
+    ends = [f'{field} {says(x)}' for x in xs[[0, -1]]]
     return _with_means(found, ends, rows[[0, -1]])
 
 
@@ -187,6 +190,7 @@ def _optimum(claim: Claim, results: Results) -> Finding:
     lower = claim_data.falls(claim)
     better = -rows if lower else rows
     low, high = claim.within
+    says = functools.partial(results.words.number, claim.along)
     inside = (xs >= low) & (xs <= high)
 
     def ways(better: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
@@ -204,7 +208,8 @@ def _optimum(claim: Claim, results: Results) -> Finding:
         ends = tuple(float(x) for x in np.quantile(drawn, [0.025, 0.975], method='inverted_cdf'))
         share = np.mean((drawn >= low) & (drawn <= high))
         notes.append(
-            f'in {share:.0%} of resamples of the seeds the optimum lies within [{low:g}, {high:g}]'
+            f'in {percent(share, 0)}% of resamples of the seeds the optimum lies within '
+            f'[{says(low)}, {says(high)}]'
         )
     field = field_label(claim.along, results.names)
     what = f'{field} with the {"lowest" if lower else "highest"} {_subject(claim, results)}'
@@ -233,7 +238,8 @@ def _peak(claim: Claim, results: Results) -> Finding:
         effect = float(d.mean())
         # The top is the best of several: its interval is widened for the choice.
         interval = test.interval(d, 1 - 0.05 / len(interior))
-        where = f' (at {field_label(claim.along, results.names)} {number(xs[1 + top])})'
+        place = results.words.number(claim.along, xs[1 + top])
+        where = f' (at {field_label(claim.along, results.words)} {place})'
     what = (
         f'{_subject(claim, results)}: how much the {"lowest" if lower else "highest"} point between'
         f' the ends{where} is {"below" if lower else "above"} the better end'
@@ -257,7 +263,7 @@ def _sooner(claim: Claim, results: Results) -> Finding:
         words = 'the best value that both reach'
     else:
         target = np.array(sign * claim.level)
-        words = f'{claim.level:g}'
+        words = value_label('', claim.level)
     hit = risen >= target
     epochs = np.where(hit.any(axis=2), results.epochs[hit.argmax(axis=2)], never)
     if claim.level is None:

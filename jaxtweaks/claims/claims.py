@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.numbers import p_value
 from jaxtweaks.claims import claim_data, claim_kinds, power, statistics
 from jaxtweaks.claims.claim import KINDS, Claim, Verdict
 from jaxtweaks.claims.claim_kinds import Finding
@@ -135,7 +136,9 @@ def _verdict(
         )
     if verdict == 'inconclusive' and found.n >= 2:
         if p <= alpha:
-            notes.append(f'p = {p:.2g} alone, but not among {claims} claims (Holm)')
+            words = p_value(p)
+            words = words if words.startswith('<') else f'= {words}'
+            notes.append(f'p {words} alone, but not among {claims} claims (Holm)')
         notes += _settling(found, alpha / claims)
     return dataclasses.replace(
         _untested(claim, found, verdict, '; '.join(notes)),
@@ -314,11 +317,9 @@ def _check_conditions(claim: Claim, sweep: Results) -> None:
         low, high = claim.within
         inside = [x for x in xs if low <= x <= high]
         if not inside or len(inside) == len(xs):
-            values = ', '.join(f'{x:g}' for x in xs)
+            values = ', '.join(repr(x).removesuffix('.0') for x in xs)
             where = 'no value' if not inside else 'every value'
-            raise UserError(
-                f"within [{low:g}, {high:g}] lies {where} of '{claim.along}' ({values})"
-            )
+            raise UserError(f"within [{low}, {high}] lies {where} of '{claim.along}' ({values})")
 
 
 def _listed(names: Sequence[str]) -> str:

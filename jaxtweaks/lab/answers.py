@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.base import atomic, provenance
-from jaxtweaks.base.words import together, tweaks_of
+from jaxtweaks.base.words import Names, together, tweaks_of
 from jaxtweaks.claims import claims
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
@@ -176,10 +176,9 @@ def _sheets(experiment: Experiment) -> Sequence[Sheet]:
     """The tables of the study's own, for the settings in the words of the experiment."""
     if experiment.plain is None:
         return ()
-    names = dict(experiment.names)
-    settings = {
-        together(run.point, names): run.setting for run in experiment.runs[:: experiment.seeds]
-    }
+    runs = experiment.runs[:: experiment.seeds]
+    names = Names(dict(experiment.names), [run.point for run in runs])
+    settings = {together(run.point, names): run.setting for run in runs}
     return experiment.plain.sheets(settings)
 
 

@@ -52,7 +52,7 @@ class Choice:
           test_is_told: whether the config has more told of the test set, see `tells_of_test`.
         """
         test = self.metric.replace('validation', 'test')
-        words = together(self.setting, results.names)
+        words = together(self.setting, results.words)
         cells, keys = [words], [words]
         for values in (self.validation, self.test, self.better, self.luck):
             mean, half = map(float, mean_interval(values))

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxtweaks.base.words import (
     ABSENT,
+    Names,
     count,
     field_label,
     metric_interval,
@@ -54,7 +55,7 @@ def settings_table(
     Raises:
       UserError: a metric was not measured.
     """
-    chosen = metrics
+    chosen, names = metrics, Names(names or {}, results.settings)
     metrics = _measured(results, metrics)
     swept = _told(results, names)
     columns = (
@@ -129,7 +130,7 @@ def runs_table(
     names: Mapping[str, str] | None = None,
 ) -> Table:
     """One row for each setting and seed, with the final metrics. Arguments: `settings_table`."""
-    metrics = _measured(results, metrics)
+    metrics, names = _measured(results, metrics), Names(names or {}, results.settings)
     swept = _told(results, names)
     columns = (
         *(field_label(name, names) for name in swept),
@@ -256,8 +257,8 @@ def _planning_note(verdicts: Sequence[Mapping[str, Any]]) -> str:
     return (
         f'For a chance of {power.POWER:.0%} at 5% over all {count(len(tested), "claim")} (Holm), '
         f'if effect and scatter are as seen. In {n} seeds the scatter is seen only roughly: the '
-        f'true deviation is {low:.2g} to {high:.2g} times as large (95%), and the seeds needed '
-        'grow with its square.'
+        f'true deviation is {number(low, 2)} to {number(high, 2)} times as large (95%), and the '
+        'seeds needed grow with its square.'
     )
 
 

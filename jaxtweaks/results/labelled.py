@@ -7,6 +7,7 @@ what is paired. `np.asarray` gives the plain numbers, `to_dict` columns for any 
 import dataclasses
 import html
 import itertools
+import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.numbers import apart, number
 from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 
@@ -120,11 +122,18 @@ class Labelled:
     def _repr_html_(self) -> str:
         columns = self.to_dict()
         rows = list(zip(*columns.values(), strict=True))
-        cell = lambda value: f'{value:.6g}' if isinstance(value, float) else str(value)
-        line = lambda tag, row: (
-            '<tr>' + ''.join(f'<{tag}>{html.escape(cell(v))}</{tag}>' for v in row) + '</tr>'
+        words = {name: apart(filter(_is_float, column)) for name, column in columns.items()}
+        words[self.name] = {}  # measured, not chosen
+
+        def cell(name: str, value: Any) -> str:
+            if not _is_float(value):
+                return str(value)
+            return words[name][value] if value in words[name] else number(value, 6)
+
+        line = lambda tag, cells: (
+            '<tr>' + ''.join(f'<{tag}>{html.escape(text)}</{tag}>' for text in cells) + '</tr>'
         )
-        body = ''.join(line('td', row) for row in rows[:_SHOWN])
+        body = ''.join(line('td', map(cell, columns, row)) for row in rows[:_SHOWN])
         more = f'<p>… and {len(rows) - _SHOWN} more</p>' if len(rows) > _SHOWN else ''
         return f'<table>{line("th", columns)}{body}</table>{more}'
 
@@ -190,7 +199,8 @@ def labelled(name: str, values: np.ndarray, results: Results, curve: bool) -> La
     else:
         grid = itertools.product(*axes.values())
         points = [dict(zip(axes, values, strict=True)) for values in grid]
-        order = [list(results.settings).index(point) for point in points]
+        places = {_key(point): k for k, point in enumerate(results.settings)}
+        order = [places[_key(point)] for point in points]
     values = values[order].reshape(*map(len, axes.values()), *values.shape[1:])
     axes = {**axes, SEED: tuple(results.seeds.tolist())}
     if curve:
@@ -202,11 +212,24 @@ def _of_fields(results: Results) -> dict[str, tuple[Any, ...]] | None:
     """The values of each swept field, None if the settings are not all of their combinations."""
     try:
         axes = {name: tuple(dict.fromkeys(results.values(name))) for name in results.swept}
-        grid = [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
+        there = set(map(_key, results.settings))
     except TypeError:  # a value that cannot be a label
         return None
-    full = len(grid) == len(results.settings) and all(point in results.settings for point in grid)
+    # Counted before it is made: that of settings drawn at random would have no end.
+    if math.prod(map(len, axes.values())) != len(results.settings):
+        return None
+    grid = itertools.product(*axes.values())
+    full = all(_key(dict(zip(axes, point, strict=True))) in there for point in grid)
     return axes if full else None
+
+
+def _key(point: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
+    """A setting, to be looked up."""
+    return frozenset(point.items())
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, float)
 
 
 def _fields(axes: Mapping[str, Sequence[Any]]) -> list[str]:
