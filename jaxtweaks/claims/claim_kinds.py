@@ -319,9 +319,11 @@ def _curve(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray, int,
 
 
 def _test(claim: Claim, rows: np.ndarray, design: str = 'paired', scale: float = 0.0) -> Test:
-    design = 'permutation' if claim.metric in TWO_VALUED else design
     grain = 1.0 if claim.metric in _WHOLE_EPOCHS else 0.0
-    return Test(design, grain, scale=max(scale, float(np.abs(rows).max(initial=0.0))))
+    scale = max(scale, float(np.abs(rows).max(initial=0.0)))
+    if claim.metric in TWO_VALUED:
+        return Test('permutation', scale=scale, span=(0.0 if design == 'single' else -1.0, 1.0))
+    return Test(design, grain, scale)
 
 
 def _subject(claim: Claim, results: Results) -> str:
@@ -384,6 +386,11 @@ def _finding(
     return dataclasses.replace(found, deciding=toward)
 
 
+def by_sign_flips(rows: np.ndarray, ways: Ways) -> float:
+    """The smaller of the two p values by sign flips: stands beside the one that decides."""
+    return float(min(ways(rows, Test('permutation'))))
+
+
 def _tested(
     effect: float,
     interval: tuple[float, float],
@@ -401,7 +408,7 @@ def _tested(
         support = contradict = flips = math.nan
     else:
         support, contradict = map(float, ways(rows, test))
-        flips = float(min(ways(rows, Test('permutation'))))
+        flips = by_sign_flips(rows, ways)
         compared = rows if compared is None else compared
         if all(statistics.is_constant(row, test.scale) for row in compared):
             notes = [*notes, 'the seeds do not differ, so the sign-flip p decides']

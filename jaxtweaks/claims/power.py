@@ -38,8 +38,7 @@ class Need:
 def need(found: Finding, alpha: float, power: float = POWER) -> Need | None:
     """How many seeds would settle a claim at the level `alpha`.
 
-    The noise of the seeds is taken to be normal. From 15 seeds on, where a verdict goes by sign
-    flips, Student's t stands in for them.
+    The noise of the seeds is taken to be normal.
 
     Args:
       found: the claim's finding, on the seeds there are.
@@ -103,7 +102,10 @@ def _samples(rows: np.ndarray, n: int) -> np.ndarray:
 
 
 class _Many(Test):
-    """The tests of `Test` on many samples at once, [..., n] to [...], by Student's t at every n."""
+    """The tests of `Test` on many samples at once, [..., n] to [...].
+
+    Where sign flips decide, Student's t stands in for them, and never says less than they can.
+    """
 
     @classmethod
     def like(cls, test: Test) -> '_Many':
