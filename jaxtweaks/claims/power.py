@@ -126,7 +126,7 @@ class _Many(Test):
         n, t = d.shape[-1], np.abs(self._t(d))
         p = 2 * special.stdtr(n - 1, -t)
         if self.design == 'single':
-            reference = np.sort(np.abs(statistics.skewed_t(n, _REFERENCE)))
+            reference = statistics.skewed_size(n, _REFERENCE)
             beyond = _REFERENCE - np.searchsorted(reference, t, side='left')
             p = np.maximum(p, (1 + beyond) / (1 + _REFERENCE))
         return np.minimum(1.0, np.maximum(p, 2 * self._least(d)))

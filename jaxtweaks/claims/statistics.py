@@ -9,7 +9,7 @@ import functools
 import math
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 _ENUMERATED = 16  # sign flips of up to this many seeds are all enumerated
 _RESAMPLES = 19_999
@@ -50,10 +50,11 @@ class Test:
         if self._by_sign_flips(d):
             return permutation_p(d, 'greater')
         t = self._t(d)
-        p = float(stats.t.sf(t, len(d) - 1))
+        p = float(special.stdtr(len(d) - 1, -t))
         if self.design == 'single':
             # Skewed to the left, the mirror image of the reference, is the worse case here.
-            p = max(p, _share(skewed_t(len(d)) <= -t))
+            reference = skewed_t(len(d))
+            p = max(p, _share(np.searchsorted(reference, -t, 'right'), len(reference)))
         return p
 
     def differs(self, d: np.ndarray) -> float:
@@ -63,9 +64,11 @@ class Test:
         if self._by_sign_flips(d):
             return permutation_p(d)
         t = abs(self._t(d))
-        p = float(2 * stats.t.sf(t, len(d) - 1))
+        p = float(2 * special.stdtr(len(d) - 1, -t))
         if self.design == 'single':
-            p = max(p, _share(np.abs(skewed_t(len(d))) >= t))
+            reference = skewed_size(len(d))
+            extreme = len(reference) - np.searchsorted(reference, t, 'left')
+            p = max(p, _share(extreme, len(reference)))
         return min(1.0, p)
 
     def interval(self, d: np.ndarray, level: float = 0.95) -> tuple[float, float]:
@@ -102,7 +105,7 @@ def is_constant(d: np.ndarray, scale: float = 0.0) -> bool:
 def paired_interval(d: np.ndarray, level: float = 0.95, grain: float = 0.0) -> tuple[float, float]:
     """Student's t interval of the mean of paired differences [n ≥ 2]; `grain`: as in `Test`."""
     error = math.sqrt((d.var(ddof=1) + grain**2 / 6) / len(d))
-    half = stats.t.ppf((1 + level) / 2, len(d) - 1) * error
+    half = special.stdtrit(len(d) - 1, (1 + level) / 2) * error
     return float(d.mean() - half), float(d.mean() + half)
 
 
@@ -112,9 +115,12 @@ def single_interval(x: np.ndarray, level: float = 0.95, grain: float = 0.0) -> t
     Student's t with the critical value that holds for `skewed_t` too; see docs/statistics.md.
     `grain`: as in `Test`.
     """
+    reference = skewed_size(len(x))
+    # The smallest value that `Test.differs` calls significant, the observed one counted too.
+    rank = math.ceil(level * (len(reference) + 1)) - 1
     critical = max(
-        stats.t.ppf((1 + level) / 2, len(x) - 1),
-        np.quantile(np.abs(skewed_t(len(x))), level),
+        special.stdtrit(len(x) - 1, (1 + level) / 2),
+        reference[rank] if rank < len(reference) else math.inf,
     )
     half = critical * math.sqrt((x.var(ddof=1) + grain**2 / 12) / len(x))
     return float(x.mean() - half), float(x.mean() + half)
@@ -133,6 +139,12 @@ def skewed_t(n: int, samples: int = 99_999) -> np.ndarray:
         noise = np.exp(rng.standard_normal((size, n))) - math.exp(0.5)
         parts.append(noise.mean(axis=1) / (noise.std(axis=1, ddof=1) / math.sqrt(n)))
     return np.sort(np.concatenate(parts))
+
+
+@functools.lru_cache(maxsize=64)
+def skewed_size(n: int, samples: int = 99_999) -> np.ndarray:
+    """The sizes of `skewed_t`, ascending, [samples]."""
+    return np.sort(np.abs(skewed_t(n, samples)))
 
 
 def permutation_p(d: np.ndarray, alternative: str = 'two-sided') -> float:
@@ -154,7 +166,7 @@ def permutation_p(d: np.ndarray, alternative: str = 'two-sided') -> float:
     if alternative == 'two-sided':
         flipped, observed = np.abs(flipped), abs(observed)
     extreme = flipped >= observed - tolerance
-    return float(extreme.mean()) if exact else _share(extreme)
+    return float(extreme.mean()) if exact else _share(extreme.sum(), len(extreme))
 
 
 def permutation_interval(
@@ -244,6 +256,6 @@ def drawn_signs(n: int) -> np.ndarray:
     return np.random.default_rng(_SEED).choice([-1.0, 1.0], (_RESAMPLES, n))
 
 
-def _share(extreme: np.ndarray) -> float:
+def _share(extreme: int, drawn: int) -> float:
     """The share of drawn statistics that are extreme, the observed one counted among them."""
-    return float((1 + extreme.sum()) / (1 + len(extreme)))
+    return float((1 + extreme) / (1 + drawn))
