@@ -137,6 +137,26 @@ def test_what_is_asked_for_is_written_too(tmp_path):
     assert r'Larger is 100\% better\_' in text
 
 
+def test_a_difference_smaller_than_matters_is_said_everywhere(tmp_path):
+    small = {'smallest': {'test_accuracy': 0.5}, 'seeds': 6}
+    answer = answer_of(tmp_path, ('latex',), claims=(CLAIM,), **small)
+    (verdict,) = answer.verdicts
+    assert (verdict.verdict, verdict.claim.smallest) == ('negligible', 0.5)
+    record = json.loads((tmp_path / 'claims.json').read_text())
+    assert record['verdicts'][0]['verdict'] == 'negligible'
+    assert 'less than 50.00 points either way' in record['verdicts'][0]['note']
+    assert '≈ negligible' in (tmp_path / 'report.md').read_text()
+    page = answer.report.read_text()
+    assert '1 claim: 1 negligible.' in page
+    assert 'class="card verdict negligible"' in page
+    assert r'$\approx$ negligible' in (tmp_path / 'tables.tex').read_text()
+    console = Console(file=io.StringIO())
+    answer.show(console)
+    assert '≈ negligible  Larger is 100% better_' in console.file.getvalue()
+    with pytest.raises(UserError, match=r"smallest.*'test_los'"):
+        answer_of(tmp_path / 'other', claims=(CLAIM,), smallest={'test_los': 0.5})
+
+
 def test_an_answer_has_arrays_tables_and_figures(tmp_path):
     answer = answer_of(tmp_path, figures=(FIGURE,), claims=(CLAIM,))
     accuracy = answer['test_accuracy']

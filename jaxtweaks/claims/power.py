@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special, stats
 
 from jaxtweaks.claims import statistics
-from jaxtweaks.claims.claim_kinds import Finding
+from jaxtweaks.claims.claim_kinds import VERDICTS, Finding
 from jaxtweaks.claims.statistics import Test
 
 POWER = 0.8
@@ -28,7 +28,7 @@ class Need:
 
     Attributes:
       seeds: the fewest that settle it with the power asked for; None if `MOST` do not.
-      verdict: 'supported' or 'contradicted', whichever they would say; '' if `seeds` is None.
+      verdict: what they would say; '' if `seeds` is None.
     """
 
     seeds: int | None
@@ -61,8 +61,8 @@ def need(found: Finding, alpha: float, power: float = POWER) -> Need | None:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     n = int(sizes[high])
-    supported, contradicted = _powers(found, n, alpha)
-    return Need(n, 'supported' if supported > contradicted else 'contradicted')
+    powers = _powers(found, n, alpha)
+    return Need(n, VERDICTS[int(np.argmax(powers))])
 
 
 def spread_known(n: int, level: float = 0.95) -> tuple[float, float]:
@@ -81,10 +81,10 @@ def _sizes() -> np.ndarray:
     return np.unique(np.concatenate([np.arange(3, 25), steps]))
 
 
-def _powers(found: Finding, n: int, alpha: float) -> tuple[float, float]:
-    """The chances that n seeds support the claim and that they contradict it."""
-    support, contradict = found.ways(_samples(found.rows, n), _Many.like(found.test))
-    return float(np.mean(support <= alpha)), float(np.mean(contradict <= alpha))
+def _powers(found: Finding, n: int, alpha: float) -> list[float]:
+    """The chances that n seeds come to each of `VERDICTS`, as far as the claim knows them."""
+    ways = found.ways(_samples(found.rows, n), _Many.like(found.test))
+    return [float(np.mean(p <= alpha)) for p in ways]
 
 
 def _samples(rows: np.ndarray, n: int) -> np.ndarray:
