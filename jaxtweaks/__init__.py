@@ -28,6 +28,7 @@ _HOME = {
     'from_arrays': 'data.own',
     'from_folder': 'data.image_folder',
     'from_tfds': 'data.load',
+    'interval': 'results.labelled',
     'Answer': 'lab.answer',
     'UserError': 'base.errors',
 }

@@ -1,11 +1,12 @@
-"""How each kind of claim is tested: from a claim and results to p values both ways.
+"""How each kind of claim is tested: from a claim and results to p values of each verdict.
 
-Every function gives `p_support` and `p_contradict` such that, under no effect, the chance that
-either is at most α is at most α. docs/statistics.md says why for each.
+Every function gives `p_support`, `p_contradict` and perhaps `p_negligible` such that, whatever the
+truth is, the chance that one that is wrong is at most α is at most α. docs/statistics.md says why.
 """
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
@@ -23,8 +24,11 @@ from jaxtweaks.results.results import Results
 TWO_VALUED = ('diverged', 'stopped')
 _WHOLE_EPOCHS = ('stop_epoch',)
 
-# From numbers by seed, [A, ..., n], to p that it is so and p that the opposite is, both [...].
-Ways = Callable[[np.ndarray, Test], tuple[np.ndarray, np.ndarray]]
+# The verdicts that a test can come to, in the order of the p values that it gives.
+VERDICTS = ('supported', 'contradicted', 'negligible')
+# From numbers by seed, [A, ..., n], to p that it is so, p that the opposite is, and, if the claim
+# says what the smallest difference is that matters, p that there is less than that; each [...].
+Ways = Callable[[np.ndarray, Test], tuple[np.ndarray, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,13 +38,15 @@ class Finding:
     Attributes:
       effect, low, high, what, n, dropped: as in `Verdict`.
       p_support, p_contradict: p of the claim and of its opposite.
-      p_permutation: the smaller of the two by sign flips.
+      p_negligible: p that the effect is smaller than what matters; NaN where none is named.
+      p_permutation: the smallest of them by sign flips.
       notes: what else to know.
       measured: words and mean of each thing compared.
       deciding: per-seed numbers [n], positive where the claim is so of exact results; None if
         its kind is not for them.
+      small: whether all seeds lie within what does not matter, of exact results.
       rows, test, ways: the numbers by seed [A, n] that were tested, and how: `ways(rows, test)`
-        are the two p values. For samples that might have been, `rows` may be [A, ..., n].
+        are the p values. For samples that might have been, `rows` may be [A, ..., n].
     """
 
     effect: float
@@ -52,12 +58,27 @@ class Finding:
     p_support: float
     p_contradict: float
     p_permutation: float
+    p_negligible: float = math.nan
+    small: bool = False
     notes: tuple[str, ...] = ()
     measured: tuple[tuple[str, float], ...] = ()
     deciding: np.ndarray | None = None
     rows: np.ndarray | None = None
     test: Test | None = None
     ways: Ways | None = None
+
+    @property
+    def p(self) -> float:
+        """Of the test that decides: the smallest; NaN if nothing could be tested."""
+        return float(np.fmin.reduce([self.p_support, self.p_contradict, self.p_negligible]))
+
+    def verdict(self, level: float) -> str:
+        """What is said at a level. Below what matters is negligible, be it significant or not."""
+        if self.p_negligible <= level:
+            return 'negligible'
+        if min(self.p_support, self.p_contradict) <= level:
+            return 'supported' if self.p_support < self.p_contradict else 'contradicted'
+        return 'inconclusive'
 
 
 def find(claim: Claim, results: Results, alpha: float = 0.05) -> Finding:
@@ -118,7 +139,9 @@ def _difference(claim: Claim, results: Results) -> Finding:
         found = _finding(d, toward, d[None], test, ways, what, dropped, notes)
     else:
         toward = (d if claim.kind == 'greater' else -d) - (claim.margin or 0.0)
-        found = _finding(d, toward, toward[None], test, _directional, what, dropped, notes)
+        ways = _directional(claim.smallest)
+        found = _finding(d, toward, toward[None], test, ways, what, dropped, notes)
+        found = _small(found, claim, toward[None])
     return _with_means(found, sides, rows)
 
 
@@ -139,7 +162,9 @@ def _constant(claim: Claim, results: Results) -> Finding:
         found = _finding(x, toward, beyond[None], test, ways, what, dropped, notes)
     else:
         toward = x - level if claim.direction == 'above' else level - x
-        found = _finding(x, toward, toward[None], test, _directional, what, dropped, notes)
+        ways = _directional(claim.smallest)
+        found = _finding(x, toward, toward[None], test, ways, what, dropped, notes)
+        found = _small(found, claim, toward[None])
     return _with_means(found, sides, rows)
 
 
@@ -153,8 +178,13 @@ def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
     changes = lambda rows: (len(xs) - 1) * np.tensordot(ranks, rows, 1) / (ranks @ ranks)
     change, steps = changes(rows), sign * np.diff(rows, axis=0)
 
-    def ways(rows: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
-        support, opposite = _directional(sign * changes(rows)[None], test)
+    def apart(rows: np.ndarray) -> np.ndarray:
+        """All that is small of a flat curve: the change, and every two of its points."""
+        pairs = [rows[j] - rows[i] for i, j in itertools.combinations(range(len(xs)), 2)]
+        return np.stack([changes(rows), *pairs])
+
+    def both(rows: np.ndarray, test: Test) -> tuple[np.ndarray, ...]:
+        support, opposite = _directional()(sign * changes(rows)[None], test)
         if len(xs) == 2:
             return support, opposite
         # Holm's first step over the steps; twice more for two ways to contradict.
@@ -163,6 +193,12 @@ def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
         reversal = np.minimum(1.0, 2 * len(steps) * against)
         contradicted = np.minimum(1.0, 2 * np.minimum(opposite, reversal))
         return np.where(reversal <= alpha, 1.0, support), contradicted
+
+    def ways(rows: np.ndarray, test: Test) -> tuple[np.ndarray, ...]:
+        if claim.smallest is None:
+            return both(rows, test)
+        flat = [statistics.tost_p(d, claim.smallest, test) for d in apart(rows)]
+        return *both(rows, test), np.max(flat, axis=0)
 
     if len(rows[0]) > 1 and len(xs) > 2:
         worst = int(np.argmin([test.greater(-step) for step in steps]))
@@ -179,6 +215,7 @@ def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
     # Where nothing is left to chance, a step the other way is enough.
     toward = np.where((steps < 0).any(axis=0), steps.min(axis=0), sign * change)
     found = _finding(change, toward, rows, test, ways, what, dropped, notes)
+    found = _small(found, claim, apart(rows))
     ends = [f'{field} {says(x)}' for x in xs[[0, -1]]]
     return _with_means(found, ends, rows[[0, -1]])
 
@@ -285,8 +322,9 @@ def _sooner(claim: Claim, results: Results) -> Finding:
         f'{results.axis}s until {claim_data.label(claim, results)} reaches {words}:'
         f' {sides[1]} minus {sides[0]}'
     )
-    found = _finding(d, d, d[None], Test(grain=1.0), _directional, what, dropped, notes)
-    return _with_means(found, sides, rows)
+    ways = _directional(claim.smallest)
+    found = _finding(d, d, d[None], Test(grain=1.0), ways, what, dropped, notes)
+    return _with_means(_small(found, claim, d[None]), sides, rows)
 
 
 def _arms(claim: Claim, results: Results) -> tuple[np.ndarray, list[int], list[str]]:
@@ -325,9 +363,11 @@ def _curve(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray, int,
 
 
 def _test(claim: Claim, rows: np.ndarray, design: str = 'paired', scale: float = 0.0) -> Test:
-    design = 'permutation' if claim.metric in TWO_VALUED else design
     grain = 1.0 if claim.metric in _WHOLE_EPOCHS else 0.0
-    return Test(design, grain, scale=max(scale, float(np.abs(rows).max(initial=0.0))))
+    scale = max(scale, float(np.abs(rows).max(initial=0.0)))
+    if claim.metric in TWO_VALUED:
+        return Test('permutation', scale=scale, span=(0.0 if design == 'single' else -1.0, 1.0))
+    return Test(design, grain, scale)
 
 
 def _subject(claim: Claim, results: Results) -> str:
@@ -338,11 +378,26 @@ def _subject(claim: Claim, results: Results) -> str:
     return name
 
 
-def _directional(rows: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
-    """`Ways`: the mean of the one row is positive (the claim) or negative (its opposite)."""
-    (d,) = rows
-    p, positive = test.differs(d), d.mean(axis=-1) > 0
-    return np.where(positive, p, 1.0), np.where(positive, 1.0, p)
+def _directional(smallest: float | None = None) -> Ways:
+    """The mean of the row is positive (the claim), negative (its opposite) or within ±`smallest`.
+
+    No correction is needed for the three: of a mean beyond ±`smallest` the wrong ones are that it
+    is within and that it lies on the other side, and who says either says that it is nearer.
+    """
+
+    def ways(rows: np.ndarray, test: Test) -> tuple[np.ndarray, ...]:
+        (d,) = rows
+        p, positive = test.differs(d), d.mean(axis=-1) > 0
+        both = np.where(positive, p, 1.0), np.where(positive, 1.0, p)
+        return both if smallest is None else (*both, statistics.tost_p(d, smallest, test))
+
+    return ways
+
+
+def _small(found: Finding, claim: Claim, rows: np.ndarray) -> Finding:
+    """Whether all of `rows` [A, n] lie within what does not matter, seed by seed."""
+    small = claim.smallest is not None and rows.size > 0
+    return dataclasses.replace(found, small=small and bool((abs(rows) < claim.smallest).all()))
 
 
 def _within(margin: float) -> Ways:
@@ -390,6 +445,11 @@ def _finding(
     return dataclasses.replace(found, deciding=toward)
 
 
+def by_sign_flips(rows: np.ndarray, ways: Ways) -> float:
+    """The smallest of the p values by sign flips: stands beside the one that decides."""
+    return float(min(ways(rows, Test('permutation'))))
+
+
 def _tested(
     effect: float,
     interval: tuple[float, float],
@@ -404,10 +464,10 @@ def _tested(
     """`compared`: the numbers [A, n] whose spread t rests on, if they are not `rows`."""
     n = rows.shape[1]
     if n < 2:
-        support = contradict = flips = math.nan
+        support = contradict = negligible = flips = math.nan
     else:
-        support, contradict = map(float, ways(rows, test))
-        flips = float(min(ways(rows, Test('permutation'))))
+        support, contradict, negligible = (*map(float, ways(rows, test)), math.nan)[:3]
+        flips = by_sign_flips(rows, ways)
         compared = rows if compared is None else compared
         if all(statistics.is_constant(row, test.scale) for row in compared):
             notes = [*notes, 'the seeds do not differ, so the sign-flip p decides']
@@ -420,7 +480,8 @@ def _tested(
         support,
         contradict,
         flips,
-        tuple(notes),
+        negligible,
+        notes=tuple(notes),
         rows=rows,
         test=test,
         ways=ways,

@@ -70,6 +70,12 @@ class Experiment(Setting):
     search: Search = dataclasses.field(default_factory=Search)
     figures: tuple[Figure, ...] = plain((), 'what to draw')
     claims: tuple[Claim, ...] = plain((), 'what to test')
+    smallest: dict[str, float] = dataclasses.field(
+        default_factory=dict,
+        metadata={
+            'rule': Rule('plain', 'by metric, the smallest difference that matters to claims on it')
+        },
+    )
     execution: Execution = dataclasses.field(default_factory=Execution)
 
     @property
@@ -157,7 +163,11 @@ def build(
         raise UserError(
             f'name: {experiment.name!r} is not allowed; it must be letters, digits, - and _'
         )
-    experiment = dataclasses.replace(experiment, figures=_named(experiment))
+    experiment = dataclasses.replace(
+        experiment,
+        figures=_named(experiment),
+        claims=claims_lib.with_smallest(experiment.claims, experiment.smallest),
+    )
     points = experiment.points
     for name in points[0]:
         if name in _ONE_FOR_ALL:

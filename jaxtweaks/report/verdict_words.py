@@ -12,8 +12,10 @@ from jaxtweaks.base.numbers import number
 from jaxtweaks.base.words import ABSENT, is_share, metric_value
 from jaxtweaks.figures.figure_style import is_number
 
-COLORS = {'supported': 'green', 'contradicted': 'red', 'inconclusive': 'yellow'}
-ICONS = {'supported': '✓', 'contradicted': '✗', 'inconclusive': '?'}
+COLORS = {
+    'supported': 'green', 'contradicted': 'red', 'negligible': 'cyan', 'inconclusive': 'yellow'
+}  # fmt: skip
+ICONS = {'supported': '✓', 'contradicted': '✗', 'negligible': '≈', 'inconclusive': '?'}
 
 
 def effect_words(verdict: Mapping[str, Any]) -> tuple[str, str]:
