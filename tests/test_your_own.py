@@ -14,24 +14,11 @@ from PIL import Image
 
 import jaxtweaks as jt
 from jaxtweaks import api, app
-from jaxtweaks.config import settings, tweaks
-from jaxtweaks.data import own
 from jaxtweaks.run import search
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
 SWEEP, SEARCH, TWEAK, DATA, FOLDER, NOTEBOOK = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_stays_registered(monkeypatch):
-    before = dict(tweaks.FIELDS)
-    monkeypatch.setattr(tweaks, '_REGISTRY', {})
-    monkeypatch.setattr(own, 'REGISTRY', {})
-    monkeypatch.setattr(settings.DATASETS, '_names', list(settings.DATASETS._names))
-    yield
-    tweaks.FIELDS.clear()
-    tweaks.FIELDS.update(before)
 
 
 @pytest.fixture

@@ -21,12 +21,6 @@ from jaxtweaks.lab.experiment import build
 SMALL = settings.Data(train_size=6, validation_size=2)
 
 
-@pytest.fixture(autouse=True)
-def _nothing_stays_registered(monkeypatch):
-    monkeypatch.setattr(own, 'REGISTRY', {})
-    monkeypatch.setattr(settings.DATASETS, '_names', list(settings.DATASETS._names))
-
-
 def images(count=10, shape=(4, 5, 3), seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
 
