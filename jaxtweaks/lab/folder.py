@@ -77,7 +77,7 @@ def check_version(
       manifest: what it says so far.
       experiment: what is carried out in it.
       trained: see `codes`.
-      left: how many groups are to be trained.
+      left: how many runs are to be trained.
       mix: whether the user wants numbers of several versions in one table.
       notify: is told if there are.
 
@@ -98,13 +98,16 @@ def check_version(
             f'{by}, and its tweak {min(experiment.digests)!r} is known by {how}, so that nothing '
             f'can be added to it; {elsewhere}'
         )
-    part = f'{count(left, "group")} of {len(trained)}'
+    part = count(left, 'run')
     if not mix:
         raise UserError(
-            f'{by}, and {part} would be trained by it; numbers of two versions are not mixed: '
+            f'{by}, and {part} would be trained by that; numbers of two versions are not mixed: '
             f'{elsewhere}, or give --mix_versions (mix_versions=True in Python), which is on record'
         )
-    notify(f'{by}; {part} are trained by it, as --mix_versions asks; the report says so')
+    notify(
+        f'{by}; {part} {"is" if left == 1 else "are"} trained by that, as --mix_versions asks; the '
+        'report says so'
+    )
 
 
 def check_file(

@@ -23,7 +23,7 @@ from jaxtweaks.run import devices
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.leases import turn
 from jaxtweaks.run.method import Method
-from jaxtweaks.run.plan import Group
+from jaxtweaks.run.plan import Group, Run
 from jaxtweaks.run.progress import for_console, notice
 from jaxtweaks.run.search import closer, possible
 from jaxtweaks.run.workdir import Workdir, describe_groups, restore_groups
@@ -147,7 +147,7 @@ class _Plan(NamedTuple):
       manifest: of the folder so far; None if it has none.
       groups: those of an earlier launch first.
       code: by the id of a group the versions of the code that train it, see `folder.codes`.
-      may_train: raises UserError if so many further groups must not be trained in the folder.
+      may_train: raises UserError if so many further runs must not be trained in the folder.
       words: the plan for the user.
     """
 
@@ -174,21 +174,24 @@ def _plan(
         grown = experiment.asked.grown(manifest_lib.rounds(manifest))
         experiment = stored.as_recorded(grown, manifest, notify)
     folder.forget_traces(experiment.digests)
-    old, new, cost = _groups(experiment, workdir, manifest, method, processes)
+    runs = experiment.runs
+    old, missing = _known(experiment, workdir, manifest, method)
     load = lambda group: workdir.load_result(group, lambda text: None)
     finished = {group.id for group in old if load(group) is not None}
-    groups = old + new
-    code = folder.codes(workdir, manifest, groups, finished, launch.record['code'])
+    now = launch.record['code']
     may_train = functools.partial(
         folder.check_version,
         workdir,
         manifest,
         experiment,
-        code,
+        folder.codes(workdir, manifest, old, finished, now),
         mix=launch.record.get('mix_versions', False),
     )
-    may_train(len(groups) - len(finished), notify=notify)
-    runs = experiment.runs
+    left = len(missing) + sum(len(group.runs) for group in old if group.id not in finished)
+    may_train(left, notify=notify)  # before anything is measured
+    new, cost = method.plan(missing, runs, processes)
+    groups = old + new
+    code = folder.codes(workdir, manifest, groups, finished, now)
     settings = len(runs) // experiment.seeds
     plan = (
         f'{experiment.name}:{experiment.size}: {method.count(groups, runs)} '
@@ -204,14 +207,10 @@ def _plan(
     return _Plan(experiment, manifest, groups, code, may_train, plan)
 
 
-def _groups(
-    experiment: Experiment,
-    workdir: Workdir,
-    manifest: dict[str, Any] | None,
-    method: Method,
-    processes: int,
-) -> tuple[list[Group], list[Group], str]:
-    """The groups of an earlier launch, those that come to them, and what these cost in words."""
+def _known(
+    experiment: Experiment, workdir: Workdir, manifest: dict[str, Any] | None, method: Method
+) -> tuple[list[Group], list[Run]]:
+    """The groups of an earlier launch, and the runs that are in none. Raises UserError."""
     runs = experiment.runs
     old: list[Group] = []
     if manifest is not None:
@@ -221,8 +220,7 @@ def _groups(
         stored.check_same_data(workdir, manifest, method.dataset)
     planned = {run.id for group in old for run in group.runs}
     _check_growth(experiment, planned)
-    missing = [run for run in runs if run.id not in planned]
-    return old, *method.plan(missing, runs, processes)
+    return old, [run for run in runs if run.id not in planned]
 
 
 def _check_growth(experiment: Experiment, planned: Collection[str]) -> None:
@@ -246,7 +244,7 @@ def _goes_on(
 ) -> bool:
     """Whether a search has a further round to come; it is then in the manifest.
 
-    `may_train`: raises UserError if so many groups must not be trained in the folder.
+    `may_train`: raises UserError if so many further runs must not be trained in the folder.
     """
     if not experiment.rounds_to_come:
         return False
