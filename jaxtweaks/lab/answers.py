@@ -3,7 +3,8 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from jaxtweaks.report.table import latex_document
 from jaxtweaks.results import derive
 from jaxtweaks.results.collect import collect
 from jaxtweaks.results.results import Results
+from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run import search
 from jaxtweaks.run.method import Method
 from jaxtweaks.run.workdir import Workdir
@@ -210,4 +212,11 @@ def _meta(
         'seconds': sum(float(group['seconds']) for group in found),
         **launches[-1],
         'commit': ', then '.join(commits),
+        'training_code': _trained_by(manifest),
     }
+
+
+def _trained_by(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """How many groups each version of the training code trained, or went on with."""
+    codes = manifest_lib.codes(manifest).values()
+    return dict(Counter(code for group in codes for code in dict.fromkeys(group)))

@@ -40,7 +40,7 @@ def render(contents: Contents, metrics: Sequence[str] | None = None) -> str:
         facts=report_facts.facts(meta),
         config=json.dumps(_plain(meta.get('config', {})), indent=2, ensure_ascii=False),
         banner=report_facts.stand_in(results),
-        warnings=report_facts.warnings(results),
+        warnings=report_facts.warnings(results, meta),
         verdicts=[_verdict(verdict) for verdict in verdicts],
         tally=_tally(verdicts),
         figures=[_figure(i, figure) for i, figure in enumerate(contents.figures, 1)],

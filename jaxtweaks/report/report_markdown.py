@@ -15,7 +15,7 @@ def render(contents: Contents) -> str:
     if stand_in := report_facts.stand_in(results):
         text += [f'> **Stand-in data: {escaped(stand_in)}.** Nothing here is a result on the data']
         text += ['> that were asked for.', '']
-    text += [f'> {escaped(warning)}\n' for warning in report_facts.warnings(results)]
+    text += [f'> {escaped(warning)}\n' for warning in report_facts.warnings(results, meta)]
     if verdicts:
         text += [tables.verdict_table(verdicts).to_markdown()]
     for drawn in contents.figures:
