@@ -242,8 +242,8 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
         from jaxtweaks.run import compile_cache
 
         compile_cache.enable(_complain)
-        listing.show(Path('configs'), console, estimate=values.dry_run)
-        return 0
+        mistakes = listing.show(Path('configs'), console, estimate=values.dry_run)
+        return 2 if mistakes else 0
     if values.overview is not None:
         return _overview(values, console)
     if values.replay is not None:
