@@ -372,7 +372,7 @@ def _too_few(given: Given, rng: random.Random) -> None:
     given.test = None
     part = given.training
     part.images, part.labels = part.images[:2], part.labels[:2]
-    given.faults.append('too few|1 class')
+    given.faults.append('too few|1 class|label')
 
 
 _FAULTS: Sequence[Callable[[Given, random.Random], None]] = (

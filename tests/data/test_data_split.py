@@ -167,6 +167,8 @@ def test_a_validation_part_of_its_own_is_the_validation_set():
     ):
         with pytest.raises(UserError, match=words):
             split(source, dataclasses.replace(CONFIG, **sizes))
+
+
 # Images of each class: even, uneven, with rare classes and single images, of two classes, floats.
 COUNTS = {
     'even': [10] * 10,

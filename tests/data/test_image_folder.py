@@ -340,6 +340,8 @@ def test_what_is_no_folder_is_named(tmp_path):
     (tmp_path / 'pets.zip').write_bytes(b'')
     with pytest.raises(UserError, match=r'pets\.zip: is a file; it must be a folder'):
         from_folder(tmp_path / 'pets.zip')
+    with pytest.raises(UserError, match=r'xxx: cannot be read \(File name too long'):
+        from_folder(tmp_path / ('x' * 300))
     with pytest.raises(UserError, match='path is None; it must be the name'):
         from_folder(None)
 
