@@ -14,7 +14,7 @@ from jaxtweaks.data import cache, folder_layout, folder_listing, image_file
 from jaxtweaks.data.dataset import Source, Split
 from jaxtweaks.data.folder_layout import Layout, lay_out
 from jaxtweaks.data.folder_listing import Listing, Place, shown, such_as
-from jaxtweaks.data.own import from_arrays
+from jaxtweaks.data.own import assembled
 
 
 def from_folder(
@@ -55,13 +55,14 @@ def from_folder(
         if f'{name}_images' in arrays
     }
     test = parts.get('test')
-    source = from_arrays(
+    source = assembled(
         parts['train'].images,
         parts['train'].labels,
         None if test is None else (test.images, test.labels),
-        classes=tuple(facts['classes']),
-        title=title or folder.resolve().name,
-        source=f'image folder {folder}',
+        tuple(facts['classes']),
+        title or folder.resolve().name,
+        f'image folder {folder}',
+        channels_last=True,
     )
     notices = (*source.notices, *facts['notices'])
     return dataclasses.replace(source, validation=parts.get('validation'), notices=notices)
