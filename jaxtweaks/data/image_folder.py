@@ -74,10 +74,13 @@ def _folder(path: str | Path) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise UserError(f'from_folder: the path is {path!r}; it must be the name of a folder')
     folder = home.expanded(path)
-    if folder.is_file():
-        raise UserError(f'{folder}: is a file; it must be a folder (unpack an archive first)')
-    if not folder.is_dir():
-        raise UserError(f'{folder}: there is no such folder')
+    try:
+        if folder.is_file():
+            raise UserError(f'{folder}: is a file; it must be a folder (unpack an archive first)')
+        if not folder.is_dir():
+            raise UserError(f'{folder}: there is no such folder')
+    except OSError as error:  # of a name that is too long, or a folder above that is not ours
+        raise UserError(f'{folder}: cannot be read ({error.strerror})') from error
     return folder
 
 
