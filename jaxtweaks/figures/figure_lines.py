@@ -48,9 +48,16 @@ class Panel:
 _PANEL = (3.7, 2.9)
 _ALONE = (5.2, 3.5)
 _MARK = {'curves': '', 'paths': '.', 'effect': 'o'}  # of each of the lines of a colour bar
+_STRIDE = 17  # in which the lines of a crowd are drawn
+_BARS = 150  # places on an x axis that can each have a bar
 _CAPS = 60  # bars that have caps
 _RASTER = 1000  # dots or lines from which on they are pixels in an SVG too
 _CROSS_ROW = 0.055  # of the height of the axes, for the diverged runs of one hue
+
+
+def is_crowded(hues: int, xs: int) -> bool:
+    """Whether bands, bars and single runs of so many would hide one another."""
+    return hues > MANY or xs > _BARS
 
 
 def draw_curves(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
@@ -210,6 +217,7 @@ def _effect_panel(panel: Panel) -> None:
     known = [item[0] for item in figure.published if len(item) == 3 and is_number(item[0])]
     on_axis = [*xs, *known] if all(is_number(x) for x in xs) else xs
     scale = figure_axes.scale(figure.x, on_axis, figure.log_x, figure.names, panel.inches)
+    crowded = is_crowded(len(panel.looks), len(set(xs)))
     widest = (0.06, 0.3) if scale.numeric else (0.14, 0.7)
     dodge = min(widest[0], widest[1] / len(panel.looks)) * scale.gap
     crowd = []
@@ -225,8 +233,8 @@ def _effect_panel(panel: Panel) -> None:
             lows.append(float(mean - _lower(figure, mean, half)))
             highs.append(float(half))
             found.append(seeds)
-        if len(panel.looks) > MANY:
-            crowd.append((np.array(places) - shift, np.array(means), look))
+        if crowded:
+            crowd.append((np.array(places) - shift * scale.numeric, np.array(means), look))
             continue
         _dots(axes, places, found, look, i)
         line = look if scale.numeric else {**look, 'linestyle': 'none'}
@@ -234,7 +242,7 @@ def _effect_panel(panel: Panel) -> None:
             places, means, yerr=(lows, highs), label=_label(figure, hue), zorder=3,
             elinewidth=1.3, capsize=3 if len(places) <= _CAPS else 0, **line,
         )  # fmt: skip
-    _draw_crowd(axes, crowd, joined=scale.numeric and len(xs) > len(panel.looks))
+    _draw_crowd(axes, crowd, joined=scale.numeric and len(panel.looks) > MANY and len(set(xs)) > 1)
     figure_axes.set_scale(axes, scale)
     axes.set_xlabel(field_label(figure.x, figure.names))
     _published(panel, scale)
@@ -289,13 +297,16 @@ def _draw_crowd(
     lines = [(x[np.isfinite(y)], y[np.isfinite(y)], look) for x, y, look in lines]
     lines = [line for line in lines if len(line[0])]
     raster = {'rasterized': len(lines) > _RASTER}
+    # The last ones would hide the others if they came in the order of their colours.
+    lines = [line for i in range(_STRIDE) for line in lines[i::_STRIDE]]
+    opaque = max(0.2, min(0.75, 150 / max(1, len(lines))))
     if lines and joined:
         axes.add_collection(
             LineCollection(
                 [np.column_stack(line[:2]) for line in lines],
                 colors=[look['color'] for *_, look in lines],
                 linewidths=0.9,
-                alpha=0.7,
+                alpha=opaque,
                 **raster,
             )
         )
@@ -303,7 +314,8 @@ def _draw_crowd(
     elif lines:
         x, y = (np.concatenate([line[i] for line in lines]) for i in (0, 1))
         colors = [look['color'] for xs, _, look in lines for _ in xs]
-        axes.scatter(x, y, s=12, c=colors, alpha=0.8, linewidths=0, **raster)
+        size = 12 if len(x) < _RASTER else 6
+        axes.scatter(x, y, s=size, c=colors, alpha=0.6, linewidths=0, rasterized=len(x) > _RASTER)
 
 
 def _published(panel: Panel, scale: figure_axes.Scale | None) -> None:

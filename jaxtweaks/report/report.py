@@ -44,12 +44,15 @@ def render(contents: Contents, metrics: Sequence[str] | None = None) -> str:
         verdicts=[_verdict(verdict) for verdict in verdicts],
         tally=_tally(verdicts),
         figures=[_figure(i, figure) for i, figure in enumerate(contents.figures, 1)],
-        tables=list(contents.tables),
+        tables=[table.first(_ROWS, 'runs.parquet') for table in contents.tables],
         curves=report_curves.of(results),
-        runs=tables.runs_table(results, metrics, names=results.names),
+        ends=report_curves.SIGNS,
+        runs=tables.runs_table(results, metrics, names=results.names, most=_ROWS),
+        total=results.diverged.size,
     )
 
 
+_ROWS = 2_500  # of a table on the page, about 1 MB
 _NO_META = {'title': 'Study', 'question': '', 'document': '', 'command': ''}
 
 

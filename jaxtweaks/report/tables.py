@@ -1,5 +1,6 @@
 """What the tables of a study say: what each setting gave, what each run gave, the verdicts."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -127,8 +128,12 @@ def runs_table(
     results: Results,
     metrics: Sequence[str] | None = None,
     names: Mapping[str, str] | None = None,
+    most: int | None = None,
 ) -> Table:
-    """One row for each setting and seed, with the final metrics. Arguments: `settings_table`."""
+    """One row for each setting and seed, with the final metrics.
+
+    Arguments: `settings_table`; `most`: rows that it may have, the first ones.
+    """
     metrics, names = _measured(results, metrics), Names(names or {}, results.settings)
     swept = _told(results, names)
     columns = (
@@ -141,7 +146,8 @@ def runs_table(
     )
     values = {metric: results.final(metric) for metric in metrics}
     rows, raw = [], []
-    for k, s in np.ndindex(len(results.settings), len(results.seeds)):
+    total = results.diverged.size
+    for k, s in itertools.islice(np.ndindex(*results.diverged.shape), most):
         setting = results.settings[k]
         finals = [float(values[metric][k, s]) for metric in metrics]
         step = int(results.diverged_at[k, s])
@@ -164,6 +170,8 @@ def runs_table(
         keys += [seed, state] + [epoch] * results.trained
         raw.append((*keys, *map(_key, finals), *named))
     note = f'Data: {results.data_label}.'
+    if len(rows) < total:
+        note += f' Shown are the first {len(rows):,} of {total:,} runs; runs.parquet has all.'
     if results.ids is not None and results.trained:
         note += ' A run is trained again alone, and compared bit by bit, by --replay=RUN.'
     return Table('All runs', columns, tuple(rows), tuple(raw), note)
