@@ -52,7 +52,7 @@ _STRIDE = 17  # in which the lines of a crowd are drawn
 _BARS = 150  # places on an x axis that can each have a bar
 _CAPS = 60  # bars that have caps
 _RASTER = 1000  # dots or lines from which on they are pixels in an SVG too
-_CROSS_ROW = 0.055  # of the height of the axes, for the diverged runs of one hue
+_CROSS_ROW, _CROSS_ROOM = 0.055, 0.3  # of the height of the axes, for diverged runs: a hue, all
 
 
 def is_crowded(hues: int, xs: int) -> bool:
@@ -105,11 +105,12 @@ def _draw(
     for j, metric in enumerate(metrics):
         lowest = _lowest(figure, results, metric, list(cells.values()))
         figure_axes.set_limits(page.axes[j :: len(metrics)], metric, figure.log_y, lowest)
-    if figure.kind == 'effect' and results.diverged[list(cells.values())].any():
+    crowded = is_crowded(len(hues), len({key[2] for key in cells}))
+    lost = results.diverged[list(cells.values())].any()
+    if figure.kind == 'effect' and lost and not crowded:
         for axes in page.axes:
-            rows = min(len(hues), MANY)
-            figure_axes.make_room(axes, 0.04 + _CROSS_ROW * rows, figure.log_y)
-    further = _extra_handles(figure, results, list(cells.values()), len(hues) > MANY)
+            figure_axes.make_room(axes, 0.04 + _cross_row(len(hues)) * len(hues), figure.log_y)
+    further = _extra_handles(figure, results, list(cells.values()), crowded)
     label = functools.partial(_entry, results, cells)
     return finish(page, figure_legend.key(figure, looks, label, further))
 
@@ -236,7 +237,7 @@ def _effect_panel(panel: Panel) -> None:
         if crowded:
             crowd.append((np.array(places) - shift * scale.numeric, np.array(means), look))
             continue
-        _dots(axes, places, found, look, i)
+        _dots(axes, places, found, look, 0.03 + _cross_row(len(panel.looks)) * i)
         line = look if scale.numeric else {**look, 'linestyle': 'none'}
         axes.errorbar(
             places, means, yerr=(lows, highs), label=_label(figure, hue), zorder=3,
@@ -258,7 +259,7 @@ def _lower(figure: Figure, mean: np.ndarray, half: np.ndarray) -> np.ndarray:
 
 
 def _dots(
-    axes: Axes, places: Sequence[float], found: Sequence[Seeds], look: dict[str, Any], row: int
+    axes: Axes, places: Sequence[float], found: Sequence[Seeds], look: dict[str, Any], low: float
 ) -> None:
     """Every seed as a faint dot beside its bar; a diverged one, without a value, as a × below."""
     beside = axes.transData + ScaledTranslation(5.5 / 72, 0, axes.get_figure().dpi_scale_trans)
@@ -284,8 +285,12 @@ def _dots(
     broken = [place for place, seeds in zip(places, found, strict=True) if len(seeds.broken)]
     if broken:
         bottom = axes.get_xaxis_transform()
-        height = [0.03 + _CROSS_ROW * row] * len(broken)
-        axes.plot(broken, height, transform=bottom, **_cross(look['color']))
+        axes.plot(broken, [low] * len(broken), transform=bottom, **_cross(look['color']))
+
+
+def _cross_row(hues: int) -> float:
+    """The height of the row of each hue's diverged runs, as a share of that of the axes."""
+    return min(_CROSS_ROW, _CROSS_ROOM / hues)
 
 
 def _draw_crowd(

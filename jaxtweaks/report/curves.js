@@ -63,7 +63,7 @@ if (curves) {
 
   const draw = () => {
     const width = Math.max(280, plot.clientWidth), height = plot.clientHeight;
-    const edge = { left: 58, right: 12, top: 12, bottom: 44 };
+    const edge = { left: 58, right: 12, top: 12, bottom: 44 };  // left: as its longest tick needs
     const values = metric().values;
     const points = [];
     values.forEach((seeds, setting) => seeds.forEach((run, seed) => run.forEach((value, at) => {
@@ -73,17 +73,19 @@ if (curves) {
     let [low, high] = span(points.map(point => point.y), shown.map(point => point.y));
     const margin = 0.04 * (high - low);
     [low, high] = [low - margin, high + margin];
+    const levels = ticks(low, high, Math.max(3, (height - edge.top - edge.bottom) / 50));
+    const levelWords = levels.map(value => tickWords(value, levels.length > 1 ? levels[1] - levels[0] : high - low));
+    edge.left = Math.max(edge.left, 16 + 7.8 * Math.max(...levelWords.map(text => text.length)));
     const [first, last] = span(points.map(point => point.x), shown.map(point => point.x));
     const inner = { width: width - edge.left - edge.right, height: height - edge.top - edge.bottom };
     const x = value => edge.left + (value - first) / (last - first) * inner.width;
     const y = value => edge.top + (1 - (value - low) / (high - low)) * inner.height;
     plot.setAttribute('viewBox', `0 0 ${width} ${height}`);
     plot.replaceChildren();
-    const levels = ticks(low, high, Math.max(3, inner.height / 50));
-    for (const value of levels) {
+    levels.forEach((value, i) => {
       plot.append(element('line', { class: 'grid', x1: edge.left, x2: width - edge.right, y1: y(value), y2: y(value) }));
-      plot.append(element('text', { x: edge.left - 8, y: y(value) + 4, 'text-anchor': 'end' }, tickWords(value, levels.length > 1 ? levels[1] - levels[0] : high - low)));
-    }
+      plot.append(element('text', { x: edge.left - 8, y: y(value) + 4, 'text-anchor': 'end' }, levelWords[i]));
+    });
     const whole = ticks(first, last, Math.max(2, inner.width / 70)).filter(Number.isInteger);
     for (const value of whole) {
       plot.append(element('text', { x: x(value), y: height - edge.bottom + 18, 'text-anchor': 'middle' }, value));

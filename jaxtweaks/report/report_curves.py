@@ -25,8 +25,8 @@ def of(results: Results) -> dict[str, Any] | None:
     Returns:
       axis: what x counts; x: [X]; settings: words, [K]; seeds: [S]; diverged: [K][S];
       metrics: for each its `label`, whether it is a `share`, and its `values`, [K][S][X], rounded
-      to 5 digits, null where there is none; looks: of each setting, see `look`; note: what was
-      left out.
+      to 5 digits of their range, null where there is none; looks: of each setting, see `look`;
+      note: what was left out.
     """
     known = list(results.curves)
     metrics = [*_FIRST, *known, *(m for m in derived_metrics(known) if m.startswith('gap'))]
@@ -50,7 +50,11 @@ def of(results: Results) -> dict[str, Any] | None:
         'seeds': [int(seed) for seed in results.seeds[seeds]],
         'diverged': results.diverged[np.ix_(settings, seeds)].tolist(),
         'metrics': [
-            {'label': label(metric), 'share': is_share(metric), 'values': _plain(curve[..., kept])}
+            {
+                'label': label(metric),
+                'share': is_share(metric),
+                'values': _plain(curve[..., kept], _digits(curve)),
+            }
             for metric, curve in values.items()
         ],
         'note': ' '.join(_notes(results, settings, seeds, every)),
@@ -93,12 +97,21 @@ def _words(results: Results, setting: int) -> str:
     return together(values, results.words) or 'the one setting'
 
 
-def _plain(values: np.ndarray) -> Any:
+def _digits(curve: np.ndarray) -> int:
+    """Significant digits that leave the curves smooth, also where they take a narrow range."""
+    known = curve[np.isfinite(curve)]
+    largest, spread = float(np.abs(known).max()), float(np.ptp(known))
+    return min(15, _DIGITS + math.floor(math.log10(largest / spread))) if spread else _DIGITS
+
+
+def _plain(values: np.ndarray, digits: int) -> Any:
     """Nested lists with numbers of few digits, and null for what there is not."""
-    return [_rounded(value) if np.ndim(value) == 0 else _plain(value) for value in values]
+    return [
+        _plain(value, digits) if np.ndim(value) else _rounded(value, digits) for value in values
+    ]
 
 
-def _rounded(value: float) -> float | None:
+def _rounded(value: float, digits: int) -> float | None:
     if not math.isfinite(value):
         return None
-    return float(number(value, _DIGITS).replace('−', '-'))
+    return float(number(value, digits).replace('−', '-'))

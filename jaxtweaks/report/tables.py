@@ -15,11 +15,13 @@ from jaxtweaks.base.words import (
     metric_interval,
     metric_value,
     number,
+    shortened,
     together,
     value_label,
 )
 from jaxtweaks.claims import power
 from jaxtweaks.claims.power import Need
+from jaxtweaks.figures.figure_counts import LETTERS, MOST_NUMBERED
 from jaxtweaks.figures.figure_data import mean_interval, seeds_of
 from jaxtweaks.figures.figure_style import is_number
 from jaxtweaks.report.table import Table
@@ -175,6 +177,27 @@ def runs_table(
     if results.ids is not None and results.trained:
         note += ' A run is trained again alone, and compared bit by bit, by --replay=RUN.'
     return Table('All runs', columns, tuple(rows), tuple(raw), note)
+
+
+def classes_table(results: Results) -> Table | None:
+    """The whole names of the classes; None if the figures have them all."""
+    names = results.classes
+    shown = shortened(names, LETTERS)
+    if list(names) == shown and len(names) <= MOST_NUMBERED:
+        return None
+    counts = results.label_counts
+    raw = tuple(
+        (i, short, name, *(int(split[i - 1]) for split in counts.values()))
+        for i, (short, name) in enumerate(zip(shown, names, strict=True), 1)
+    )
+    return Table(
+        'Classes',
+        ('number', 'in the figures', 'class', *counts),
+        tuple(tuple(_cell(value) for value in row) for row in raw),
+        raw,
+        'In the figures long names are shortened in the middle, and of many classes not all are '
+        'named. The last columns count the images of each split.',
+    )
 
 
 def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
