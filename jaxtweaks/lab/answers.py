@@ -190,9 +190,9 @@ def _draw(
     drawn = []
     for figure in experiment.figures:
         sheet = figures.draw(figure, results)
-        figures.save(sheet, folder, figure.name, kinds)
+        paths = dict(zip(kinds, figures.save(sheet, folder, figure.name, kinds), strict=True))
         words = figure.title, figures.caption(figure, results)
-        drawn.append(Drawn(figure.name, *words, figures.svg(sheet)))
+        drawn.append(Drawn(figure.name, *words, paths['svg'].read_bytes()))
     return drawn
 
 

@@ -21,7 +21,8 @@ def render(contents: Contents) -> str:
     for drawn in contents.figures:
         path = urllib.parse.quote(f'figures/{drawn.name}.png')
         text += [f'![{escaped(drawn.title)}]({path})', '', f'*{escaped(drawn.caption)}*', '']
-    text += [table.to_markdown() for table in contents.tables]
+    shown = [*contents.tables, tables.classes_table(results)]
+    text += [table.to_markdown() for table in shown if table]
     record = [('command', meta['command'])] if meta.get('command') else []
     seeds = 'exact' if results.exact else ', '.join(map(str, results.seeds))
     record += [('seeds', seeds), *report_facts.facts(meta)]
