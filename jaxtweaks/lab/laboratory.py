@@ -93,8 +93,9 @@ def run(
                     return None
                 _freeze(experiment, workdir, manifest, groups, method, launch)
             groups = method.carry_out(groups, workdir, reporter)
-            found = [workdir.load_result(group, reporter.note) for group in groups]
-            if None in found:  # damaged since it was written: it is trained again
+            loaded = [workdir.load_result(group, reporter.note) for group in groups]
+            found = [one for one in loaded if one is not None]
+            if len(found) < len(groups):  # damaged since it was written: it is trained again
                 continue
             if not _goes_on(experiment, workdir, found, method, reporter.note):
                 break

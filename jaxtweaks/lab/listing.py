@@ -3,7 +3,7 @@
 import ast
 import dataclasses
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import jax
@@ -51,7 +51,9 @@ def entries(folder: Path, console: Console, estimate: bool = False) -> Iterator[
             collections.append(Entry(path, doc.splitlines()[0], ABSENT))
         else:
             document = values.get('document')
-            question = (values.get('question') or ABSENT) + (f' ({document})' if document else '')
+            question = str(values.get('question') or ABSENT) + (
+                f' ({document})' if document else ''
+            )
             yield Entry(path, question, _time(path, values, console, estimate))
     yield from collections
 
@@ -71,7 +73,7 @@ def show(folder: Path, console: Console, estimate: bool = False) -> None:
         )
 
 
-def _time(path: Path, values: ConfigDict, console: Console, estimate: bool) -> str:
+def _time(path: Path, values: Mapping | ConfigDict, console: Console, estimate: bool) -> str:
     known, size = measured(path), values.get('size', experiment_lib.Experiment.size)
     if known and (known.size in (size, 'any') or not estimate):
         return f'{known.words} ({known.size})'.replace(' (any)', '')
