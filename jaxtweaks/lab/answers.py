@@ -136,8 +136,10 @@ def choice_of(experiment: Experiment, measured: Results) -> Choice | None:
 
 def _listed(experiment: Experiment) -> tuple[str, ...] | None:
     """The metrics of the table of settings; None for the usual ones."""
-    if experiment.table or experiment.plain:
-        return experiment.table or tuple(experiment.plain.finals)
+    if experiment.table:
+        return experiment.table
+    if study := experiment.plain:
+        return tuple(study.finals)
     if not experiment.search.rounds:
         return None
     # Of the test set a search tells only what it gives for the chosen setting.

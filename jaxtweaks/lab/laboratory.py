@@ -108,8 +108,9 @@ def run(
                     return None
                 _freeze(plan, workdir, method, launch)
             groups = method.carry_out(plan.groups, workdir, reporter)
-            found = [workdir.load_result(group, reporter.note) for group in groups]
-            if None in found:  # damaged since it was written: it is trained again
+            loaded = [workdir.load_result(group, reporter.note) for group in groups]
+            found = [one for one in loaded if one is not None]
+            if len(found) < len(groups):  # damaged since it was written: it is trained again
                 continue
             if not _goes_on(experiment, workdir, found, method, reporter.note, plan.may_train):
                 break

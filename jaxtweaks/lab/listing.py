@@ -98,7 +98,7 @@ def show(folder: Path, console: Console, estimate: bool = False) -> int:
     return mistakes
 
 
-def _time(path: Path, values: Mapping, console: Console, estimate: bool) -> str:
+def _time(path: Path, values: Mapping | ConfigDict, console: Console, estimate: bool) -> str:
     known, size = measured(path), values.get('size', experiment_lib.Experiment.size)
     if known and (known.size in (size, 'any') or not estimate):
         return f'{known.words} ({known.size})'.replace(' (any)', '')

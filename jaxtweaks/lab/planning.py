@@ -64,6 +64,7 @@ def run(
         if dry_run:
             return []
         there = stored.read(pilot, workdir, notify)
+        assert there is not None  # it was just written
     answer = stored.answer(path, there, notify)
     verdicts, needs = answer.verdicts, claims.seeds_needed(experiment.claims, answer.results)
     table = tables.seeds_table([verdict.to_dict() for verdict in verdicts], needs)
@@ -84,7 +85,7 @@ def _asked_for(workdir: Workdir) -> dict[str, int]:
     None are said of a folder whose config.json is lost: then they are the experiment's own.
     """
     frozen = workdir.read_json('config.json') or {}
-    known = {key: frozen.get(key) for key in ('seeds', 'first_seed')}
+    known: dict[str, Any] = {key: frozen.get(key) for key in ('seeds', 'first_seed')}
     if all(type(value) is int and value >= 0 for value in known.values()) and known['seeds']:
         return known
     return {} if (workdir.path / manifest_lib.NAME).exists() else {'seeds': PILOT}

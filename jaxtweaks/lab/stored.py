@@ -105,7 +105,8 @@ def answer(path: Path, stored: Stored, notify: Notify) -> Answer:
     else:  # of a version that kept none
         dataset = method_of(experiment, notify).dataset
     check_same_data(workdir, stored.manifest, dataset)
-    return answers.gather(experiment, stored.found, dataset, path)
+    found = [one for one in stored.found if one is not None]
+    return answers.gather(experiment, found, dataset, path)
 
 
 def load(path: Path, notify: Notify) -> Answer:

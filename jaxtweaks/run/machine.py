@@ -21,7 +21,8 @@ from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 _AFTER_LOADING = {
     field.name: field.default
     for field in dataclasses.fields(settings.Data)
-    if rule_of(field).kind == 'traced' or field.name in ('folds', 'standardise', 'scale')
+    if ((rule := rule_of(field)) and rule.kind == 'traced')
+    or field.name in ('folds', 'standardise', 'scale')
 }
 
 

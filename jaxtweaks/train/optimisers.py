@@ -1,22 +1,20 @@
 """The optimisers: Optax transformations built from traced numbers, inside the mapped function."""
 
 from collections.abc import Callable
+from typing import Any
 
-import jax
 import optax
 
 from jaxtweaks.config.settings import Optim
 from jaxtweaks.nn.dropout import is_off
 
 
-def build(
-    config: Optim, schedule: Callable[[jax.Array], jax.Array]
-) -> optax.GradientTransformation:
+def build(config: Optim, schedule: Callable[[Any], Any]) -> optax.GradientTransformation:
     """The update rule of a run.
 
     Args:
       config: its numbers may be traced.
-      schedule: step to learning rate.
+      schedule: step to learning rate, scalars that may be traced.
 
     Returns:
       sgd — −η g;
