@@ -223,6 +223,25 @@ def test_a_config_is_taken_as_an_object_a_dict_or_an_experiment():
 
 
 @pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'optim.learning_rate': 0.3}, r'config\.optim\.learning_rate: is swept \(0\.1, 0\.2\)'),
+        ({'optim': {'learning_rate': 0.3}}, r'config\.optim\.learning_rate: is swept'),
+        ({'optim.weight_decay': 0.0}, r'config\.optim\.weight_decay: 0\.0 has no effect'),
+    ],
+)
+def test_a_change_without_effect_is_an_error(changes, words):
+    config = tiny(sweep=jt.grid('optim.learning_rate', 0.1, 0.2))
+    with pytest.raises(jt.UserError, match=words):
+        api._experiment(config, changes)
+    free = {'optim.learning_rate': 0.3, 'sweep': ()}
+    assert api._experiment(config, free).optim.learning_rate == 0.3
+    # A section says all of its fields, read or not.
+    whole = tiny().optim.to_dict()
+    assert api._experiment(tiny(sweep=jt.grid('train.epochs', 1, 2)), {'optim': whole})
+
+
+@pytest.mark.parametrize(
     ('config', 'options', 'words'),
     [
         ('no/such.py', {}, 'no file no/such.py'),
