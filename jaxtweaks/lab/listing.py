@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import jax
+from ml_collections import ConfigDict
 from rich.console import Console
 from rich.text import Text
 
