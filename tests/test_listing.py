@@ -109,7 +109,7 @@ def test_a_missing_folder_is_said(tmp_path):
 
 BROKEN = {
     'fails': ('def get_config(size=None):\n    1 / 0', 'fails.py:2: ZeroDivisionError'),
-    'leaves': ('raise SystemExit', 'SystemExit'),
+    'leaves': ('raise SystemExit\ndef get_config(size=None): pass', 'SystemExit'),
     'no_config': ('def get_config(size=None):\n    return 5', 'returned 5'),
     'syntax': ('x = = 3', 'SyntaxError'),
     'too_deep': ('[' * 10_000 + ']' * 10_000, 'too_deep.py'),
