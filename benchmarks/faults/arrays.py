@@ -17,6 +17,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.config_file import one_line
 from jaxtweaks.data.dataset import Source, Split
 from jaxtweaks.data.own import from_arrays
+from jaxtweaks.data.standardise import standardised, standardiser
 
 _TITLE = 'mine'
 _WORDS = ('ant', 'Bee', 'café', 'dog 2', 'ÿ', '0x', '猫', '10', '9')
@@ -73,10 +74,13 @@ def outcome(rng: random.Random, table: bool) -> str:
     """
     given = make(rng, table)
     pairs = [(part.images, part.labels) for part in given.parts()]
+    told: list[str] = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('error')  # what NumPy warns of would be a number that is wrong
-            source = from_arrays(*pairs[0], *pairs[1:], classes=given.classes, title=_TITLE)
+            source = from_arrays(
+                *pairs[0], *pairs[1:], classes=given.classes, title=_TITLE, notify=told.append
+            )
     except UserError as error:
         said = one_line(error)
         assert _TITLE in said, said
@@ -85,6 +89,7 @@ def outcome(rng: random.Random, table: bool) -> str:
         return 'refused'
     assert not given.faults, (given.faults, source.classes)
     assert source.notices or not given.say, 'read without a notice'
+    assert told == [f'notice: {_TITLE}: {text}' for text in source.notices], told
     _check(given, source)
     return 'read with a notice' if source.notices else 'read'
 
@@ -104,8 +109,8 @@ def make(rng: random.Random, table: bool) -> Given:
     rng.choice(_NUMBERS)(given, rng)
     for part in given.parts():
         part.images = _laid_out(part.images, rng)
-    if rng.random() < 0.5:
-        rng.choice(_FAULTS)(given, rng)
+    if rng.random() < 0.65:
+        rng.choice((*_FAULTS, *_ODDITIES))(given, rng)
     return given
 
 
@@ -225,11 +230,12 @@ def _not_finite(given: Given, rng: random.Random) -> None:
 
 
 def _too_large(given: Given, rng: random.Random) -> None:
+    """A number beyond float32."""
     part = _some(given, rng)
     for other in given.parts():
         other.images = np.array(other.values, np.float64)
     part.images.flat[rng.randrange(part.images.size)] = 1e300
-    given.faults.append('finite|float32|large')
+    part.values, given.may = part.images, True
 
 
 def _one_less(given: Given, rng: random.Random) -> None:
@@ -368,6 +374,17 @@ def _names_wrong(given: Given, rng: random.Random) -> None:
     given.faults.append('class')
 
 
+def _untrained(given: Given, rng: random.Random) -> None:
+    """A class that only the test part has."""
+    if given.test is None:
+        return
+    given.classes = None
+    for part in given.parts():
+        part.labels = [f'word {i}' for i in part.index]
+    given.test.labels[0] = 'wrod 1'
+    given.faults.append("'wrod 1'")
+
+
 def _too_few(given: Given, rng: random.Random) -> None:
     given.test = None
     part = given.training
@@ -379,8 +396,50 @@ _FAULTS: Sequence[Callable[[Given, random.Random], None]] = (
     *(_not_finite, _too_large, _one_less, _numbered_from, _numbered_from, _missing, _missing),
     *(_masked, _fractions, _one_hot, _whole_floats, _mixed, _one_class, _shape, _no_numbers),
     *(_test_of_other_size, _test_of_other_kind, _channels_first, _channels_first, _names_wrong),
-    _too_few,
+    *(_too_few, _untrained),
 )
+
+# What is to be said.
+
+
+def _constant(given: Given, rng: random.Random) -> None:
+    if given.training.values.ndim == 2 and given.training.values.shape[1] > 1:
+        for part in given.parts():
+            part.values = np.array(part.values)
+            part.values[:, 0] = 3
+            part.images = part.values.astype(np.float64)
+        given.say = True
+
+
+def _other_unit(given: Given, rng: random.Random) -> None:
+    if given.test is None:
+        return
+    for part, factor in zip(given.parts(), rng.choice([(1, 255), (255, 1)]), strict=True):
+        shares = np.random.default_rng(rng.getrandbits(64)).random(part.values.shape)
+        part.images = (shares * factor).astype(np.float32)
+        part.values = part.images.astype(np.float64)
+    given.precise, given.say = False, True
+
+
+def _names_alike(given: Given, rng: random.Random) -> None:
+    given.names[:2] = 'Cat', 'cat'
+    given.classes = given.names
+    for part in given.parts():
+        part.labels = part.index
+    given.say = True
+
+
+def _copied(given: Given, rng: random.Random) -> None:
+    """A test image that is a training image."""
+    if given.test is None or given.test.values.ndim == 2:
+        return
+    given.test.values[0] = given.training.values[0]
+    for part in given.parts():
+        part.images = part.values.astype(np.float64)
+    given.say = True
+
+
+_ODDITIES = (_constant, _other_unit, _names_alike, _copied) * 2
 
 # What must have been read.
 
@@ -389,7 +448,9 @@ def _check(given: Given, source: Source) -> None:
     assert list(source.classes) == given.names, (source.classes, given.names)
     wanted = [(part.values, part.index) for part in given.parts()]
     found = [source.training, source.test]
-    if given.test is None:
+    if given.test is not None:
+        _check_standardised(given.training, source.training.images)
+    else:
         count = len(given.training.index)
         assert len(source.test) == round(count / 5), (len(source.test), count)
         found = [_together(found)]
@@ -403,11 +464,27 @@ def _check(given: Given, source: Source) -> None:
         assert read.shape == values.shape, (read.shape, values.shape)
         if given.precise:  # a feature may have been moved, the same way in both parts
             values, read = values - moved[0], read - moved[1]
-        scale = np.abs(values).max() or 1.0
+        scale = np.maximum(np.abs(values).max(0), 1e-300)  # of each pixel or feature
         for row in values:  # several may be alike
-            alike, there = (np.abs(a - row).max(1) < 1e-5 * scale for a in (values, read))
+            alike, there = ((np.abs(a - row) <= 1e-5 * scale).all(1) for a in (values, read))
             labels = np.sort(split.labels[there]).tolist()
             assert labels == np.sort(index[alike]).tolist(), (labels, index[alike])
+
+
+def _check_standardised(part: Part, images: np.ndarray) -> None:
+    """Whether images, in the order of `part`, are standardised as numbers without rounding are."""
+    mean, inverse = standardiser(images, 'channel')
+    if images.dtype == np.float64:
+        found = standardised(images, mean, inverse)
+    else:
+        found = (images.astype(np.float32) - mean) * inverse
+    exact = part.values.astype(np.longdouble)
+    axes = tuple(range(exact.ndim - 1)) if exact.ndim in (2, 4) else None  # all but the channels
+    moved = exact - exact.mean(axes)
+    right = moved / np.maximum(np.sqrt((moved**2).mean(axes)), np.longdouble(1e-300))
+    assert np.allclose(found.reshape(right.shape), right.astype(float), atol=1e-3), (
+        'standardised wrongly'
+    )
 
 
 def _together(splits: Sequence[Split]) -> Split:

@@ -62,7 +62,8 @@ def check(count: int, seed: int, only: int | None = None) -> collections.Counter
         with tempfile.TemporaryDirectory() as place:
             cache = {'JAXTWEAKS_CACHE_DIR': str(Path(place, 'cache'))}
             try:
-                with mock.patch.dict(os.environ, cache):
+                # Nothing here is about a loss of power, and waiting for the disk takes longest.
+                with mock.patch.dict(os.environ, cache), mock.patch('os.fsync'):
                     if kind == 'folder':
                         outcome = folder(rng, Path(place, 'data'))
                     else:

@@ -365,11 +365,11 @@ def _linked(made: Made, names: Sequence[str]) -> None:
 
 
 def _like_a_part(made: Made, names: Sequence[str]) -> None:
-    if not made.tops['train']:
-        name = made.rng.choice(['test', 'Val', 'train'])
-        if not made.root.joinpath(name).exists():
-            made.add('train', name)
-            made.omit(f'{name}/ is taken for a class', (name,))
+    name = made.rng.choice(['test', 'Val', 'train'])
+    if made.tops['train'] or any('is taken for a class' in words for words in made.odd):
+        return
+    made.add('train', name)
+    made.omit(f'{name}/ is taken for a class', (name,))
 
 
 def _copy(made: Made, names: Sequence[str]) -> None:
@@ -509,11 +509,8 @@ def expected(made: Made) -> list[Notice]:
         ]
         found.append(Notice('pixel for pixel copies', copies, again))
     classes = {known.name for known in made.images}
-    for part, top in made.tops.items():
+    for part in made.tops:
         here = [known for known in made.images if known.part == part]
-        missing = classes - {known.name for known in here}
-        if missing:
-            found.append(Notice(f'{path(top)}/ has no images of', len(missing), sorted(missing)))
         for name in {known.name for known in here}:
             folders = {known.place[depth] for known in here if known.name == name}
             if len(folders) > 1:

@@ -70,7 +70,7 @@ def lay_out(listing: Listing, images: Sequence[Place]) -> Layout:
     notices = [
         *_of_omitted(listing, images, tops),
         *_of_folders(listing, tops, parts),
-        *_of_classes(tops, parts, classes),
+        *_of_classes(tops, classes),
     ]
     return Layout(parts, classes, tuple(notices))
 
@@ -280,19 +280,9 @@ def _of_folders(
     ]
 
 
-def _of_classes(
-    tops: Mapping[str, Place], parts: Mapping[str, _Files], classes: Sequence[str]
-) -> list[str]:
+def _of_classes(tops: Mapping[str, Place], classes: Sequence[str]) -> list[str]:
     """What may surprise about the classes, in sentences."""
     notices = []
-    for part, files in parts.items():
-        there = {name for _, name in files}
-        missing = [name for name in classes if name not in there]
-        if missing:
-            notices.append(
-                f'{shown(tops[part])}/ has no images of {len(missing)} of {len(classes)} classes, '
-                f'such as {missing[0]}'
-            )
     if not tops['train']:
         notices += [
             f'{name}/ is taken for a class, not for a part: there is no train/ with classes in it'

@@ -65,7 +65,7 @@ def from_folder(
         f'image folder {folder}',
         channels_last=True,
     )
-    notices = (*source.notices, *facts['notices'])
+    notices = tuple(facts['notices'])
     return dataclasses.replace(source, validation=parts.get('validation'), notices=notices)
 
 

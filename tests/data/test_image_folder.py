@@ -176,10 +176,10 @@ def test_what_lies_beside_the_parts_is_said(tmp_path):
     fill(tmp_path, 'unlabelled')
     source, notices = read(tmp_path)
     assert len(source.training) + len(source.test) == 25
-    assert notices == [
-        '5 files beside train/, test/ are omitted, such as unlabelled/0.png',
-        'test/ has no images of 1 of 3 classes, such as elk',
-    ]
+    assert notices == ['5 files beside train/, test/ are omitted, such as unlabelled/0.png']
+    config = settings.Data(name=f'folder:{tmp_path}', train_size=9, validation_size=6)
+    found = data.load(config, lambda text: None)
+    assert found.notices == (*notices, "class 'elk' has no test images")
 
 
 @pytest.mark.parametrize(
