@@ -8,6 +8,7 @@ from fake_results import sweep
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.results.labelled import labelled
+from jaxtweaks.results.results import without_runs
 
 FIELDS = {'train.batch_size': (8, 16, 32), 'model.batch_norm': ('none', 'before')}
 RESULTS = sweep(FIELDS, seeds=4, diverged=[(1, 2, 3)])
@@ -127,3 +128,13 @@ def test_a_notebook_shows_a_table():
     shown = final()._repr_html_()
     assert '<th>model.batch_norm</th>' in shown
     assert '… and 12 more' in shown
+
+
+def test_settings_drawn_at_random_have_one_axis():
+    """The grid of all their values would have 200⁵ points."""
+    fields = ['a.b', 'a.c', 'a.d', 'a.e', 'a.f']
+    settings = tuple({name: k + i / 10 for i, name in enumerate(fields)} for k in range(200))
+    results = dataclasses.replace(without_runs(settings), seeds=np.arange(2))
+    found = labelled('x', np.arange(400.0).reshape(200, 2), results, curve=False)
+    assert list(found.axes) == ['setting', 'seed']
+    assert found.sel({'a.b': 7}).sel(seed=1).values.item() == 15
