@@ -64,7 +64,7 @@ def from_folder(
         f'image folder {folder}',
         channels_last=True,
     )
-    notices = (*source.notices, *facts['notices'])
+    notices = tuple(facts['notices'])
     return dataclasses.replace(source, validation=parts.get('validation'), notices=notices)
 
 
@@ -73,10 +73,13 @@ def _folder(path: str | Path) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise UserError(f'from_folder: the path is {path!r}; it must be the name of a folder')
     folder = Path(os.path.expanduser(path))
-    if folder.is_file():
-        raise UserError(f'{folder}: is a file; it must be a folder (unpack an archive first)')
-    if not folder.is_dir():
-        raise UserError(f'{folder}: there is no such folder')
+    try:
+        if folder.is_file():
+            raise UserError(f'{folder}: is a file; it must be a folder (unpack an archive first)')
+        if not folder.is_dir():
+            raise UserError(f'{folder}: there is no such folder')
+    except OSError as error:  # of a name that is too long, or a folder above that is not ours
+        raise UserError(f'{folder}: cannot be read ({error.strerror})') from error
     return folder
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.data import cache
+from jaxtweaks.data import cache, image_file
 from jaxtweaks.data.catalogue import Known
 from jaxtweaks.data.dataset import Source, Split, arrays_of, check_trained, checked, parts_of
 from jaxtweaks.data.split import held_out
@@ -55,7 +55,7 @@ def load(
     asked = dict(asked or {})
     # One cache file a folder: when the folder changes, the file is replaced, not added to.
     place = hashlib.sha256(f'{folder.resolve()} {asked or ""}'.encode()).hexdigest()[:12]
-    name, key = f'{known.name.replace("/", "-")}-tfds-{place}.arrays', _key(folder)
+    name, key = f'{known.name.replace("/", "-")}-tfds-{place}.arrays', _key(known, folder)
     found = cache.read(name, key, notify)
     if found is not None:
         arrays, facts = found
@@ -150,13 +150,14 @@ def described(name: str, data_dir: pathlib.Path) -> Known:
     return dataclasses.replace(known, shape=shape, classes=names)
 
 
-def _key(folder: pathlib.Path) -> str:
-    """Changes when a file of the folder is added, removed, replaced or edited."""
+def _key(known: Known, folder: pathlib.Path) -> str:
+    """Changes when a file of the folder does, or what else decides the arrays made of them."""
     try:
         files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
     except OSError as error:
         raise UserError(f'{error.filename}: cannot be read ({error.strerror})') from error
-    return cache.key(files, None, code=(__name__,))
+    options = [known.name, known.title, known.shape, known.classes, image_file.versions()]
+    return cache.key(files, options, code=[__name__])
 
 
 def _decode(
