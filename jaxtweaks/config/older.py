@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from jaxtweaks.config import trace
-from jaxtweaks.config.build import rule_of, to_dict
+from jaxtweaks.config.build import keys, rule_of, to_dict
 from jaxtweaks.config.fields import Rule
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.tweaks import SECTION
@@ -70,9 +70,8 @@ def completed(cls: type, values: Mapping[str, Any], *, defaults: bool = False) -
       values: field name to value, as read from JSON.
       defaults: whether to add those too whose default is what was done before.
     """
-    hints, found = typing.get_type_hints(cls), dict(values)
-    for field in dataclasses.fields(cls):
-        name, kind = field.name, hints[field.name]
+    found = dict(values)
+    for name, (kind, field) in keys(cls).items():
         rule, inside = rule_of(field), _of_items(kind)
         if name in found:
             if dataclasses.is_dataclass(kind) and isinstance(found[name], Mapping):

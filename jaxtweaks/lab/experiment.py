@@ -125,7 +125,8 @@ class Experiment:
 
     def as_now(self, known: Callable[[tweaks.Tweak], str] = lambda tweak: '') -> 'Experiment':
         """With its registered tweaks as they are now; see `Tweaks.as_now`."""
-        return dataclasses.replace(self, tweaks=self.tweaks.as_now(known))
+        base = dataclasses.replace(self.base, tweaks=self.base.tweaks.as_now(known))
+        return dataclasses.replace(self, base=base)
 
     @property
     def digests(self) -> dict[str, str]:
