@@ -62,7 +62,7 @@ def test_a_new_sweep_and_its_answer_in_a_notebook(folder, capsys):
     answer, again = space['answer'], space['again']
     accuracy = space['accuracy']
     assert accuracy.axes == {
-        'optim.momentum': (0.0, 0.9),
+        'momentum.decay': (0.0, 0.9),
         'optim.learning_rate': (0.01, 0.1),
         'seed': (0, 1, 2),
     }
@@ -95,7 +95,7 @@ def test_a_search(folder, capsys):
     assert '15 settings × 1 seed)' in out
     choice = jt.load('runs/tuned-smoke').choice
     assert (choice.tried, choice.dropped) == (15, 6 + 4)
-    assert set(choice.setting) == {'optim.learning_rate', 'optim.weight_decay'}
+    assert set(choice.setting) == {'optim.learning_rate', 'adamw.weight_decay'}
     assert 0 <= choice.test[0] <= 1
     assert search.share_of_epochs(search.Search(rungs=(4, 12)), 9, 40) == 88 / 360
 

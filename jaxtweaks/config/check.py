@@ -134,12 +134,7 @@ def check_precision(settings: Sequence[Setting]) -> None:
 def _check_one(setting: Setting) -> None:
     check_training_size([setting], setting.data.train_size, 'data.train_size')
     _check_fold(setting)
-    schedule, peak = setting.schedule, setting.optim.learning_rate
-    if schedule.name in ('triangular', 'cosine') and schedule.minimum > peak:
-        raise UserError(
-            f'schedule.minimum: {schedule.minimum!r} is above optim.learning_rate ({peak!r}); '
-            'it must be at most that'
-        )
+    _check_schedule(setting)
     train = setting.train
     if train.snapshots > train.epochs:
         raise UserError(
@@ -155,7 +150,16 @@ def _check_one(setting: Setting) -> None:
         raise UserError(
             'train.gradient_batches: 1 has no variance; it must be ≥ 2, or 0 to measure none'
         )
-    if list(schedule.boundaries) != sorted(set(schedule.boundaries)):
+
+
+def _check_schedule(setting: Setting) -> None:
+    shape, peak = trace.part(setting, 'schedule'), setting.optim.learning_rate
+    given = trace.arguments(setting, shape)
+    if given.get('minimum', 0.0) > peak:
         raise UserError(
-            f'schedule.boundaries: {schedule.boundaries!r} must rise from one to the next'
+            f'{shape.name}.minimum: {given["minimum"]!r} is above optim.learning_rate ({peak!r}); '
+            'it must be at most that'
         )
+    boundaries = given.get('boundaries', ())
+    if list(boundaries) != sorted(set(boundaries)):
+        raise UserError(f'{shape.name}.boundaries: {boundaries!r} must rise from one to the next')

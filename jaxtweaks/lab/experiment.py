@@ -12,7 +12,7 @@ from jaxtweaks import studies
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.claims import claims as claims_lib
 from jaxtweaks.claims.claim import Claim
-from jaxtweaks.config import trace, tweaks
+from jaxtweaks.config import parts, trace, tweaks
 from jaxtweaks.config.build import convert, from_dict, rule_of
 from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round, rounds
@@ -124,7 +124,7 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
         of them, or a figure or claim asks for what the sweep does not have.
     """
     values = values.to_dict() if isinstance(values, ConfigDict) else values
-    experiment = from_dict(Experiment, values)
+    experiment = from_dict(Experiment, _with_parts(values))
     if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9_-]*', experiment.name):
         raise UserError(
             f'name: {experiment.name!r} is not allowed; it must be letters, digits, - and _'
@@ -160,6 +160,16 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
         epochs=recorded.epochs,
     )
     return experiment
+
+
+def _with_parts(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A config with its sections of parts in one, as a setting has them."""
+    if not isinstance(values, Mapping):
+        return values
+    sections = {name.partition('.')[0] for name in parts.FIELDS}
+    of_parts = {name: values[name] for name in values if name in sections}
+    rest = {name: value for name, value in values.items() if name not in sections}
+    return rest | {parts.SECTION: {**values.get(parts.SECTION, {}), **of_parts}}
 
 
 def _check_read(experiment: Experiment) -> None:
@@ -245,14 +255,15 @@ def check_value(path: str, value: Any) -> None:
 
 def _declared(path: str) -> tuple[Any, Rule | None]:
     """The type and the rule of the key with this dotted name. Raises UserError."""
-    if path in tweaks.FIELDS:
-        return tweaks.FIELDS[path]
-    cls, rule, parts = Experiment, None, path.split('.')
-    for i, part in enumerate(parts):
+    for registered in (tweaks.FIELDS, parts.FIELDS):
+        if path in registered:
+            return registered[path]
+    cls, rule, keys = Experiment, None, path.split('.')
+    for i, part in enumerate(keys):
         hints = typing.get_type_hints(cls) if dataclasses.is_dataclass(cls) else {}
         if part not in hints:
             valid = list(hints) or [*typing.get_type_hints(Experiment), *trace.FIELDS]
-            prefix = '.'.join(parts[:i])
+            prefix = '.'.join(keys[:i])
             name = part if hints else path
             raise UserError(
                 f"config.{path}: unknown key '{name}'"
@@ -266,4 +277,5 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
 def default_config(name: str) -> ConfigDict:
     """A config with every key at its default, for a config file to fill in."""
     values = dataclasses.asdict(Experiment(name=name))
-    return ConfigDict(values | {tweaks.SECTION: tweaks.off_strengths()})
+    del values[parts.SECTION]
+    return ConfigDict(values | {tweaks.SECTION: tweaks.off_strengths()} | parts.defaults())

@@ -36,14 +36,16 @@ def test_the_id_does_not_depend_on_how_the_sweep_says_it():
 )
 def test_the_id_depends_on_every_other_field(name):
     rule = trace.FIELDS[name][1]
-    old = trace.get(Setting(), name)
+    read = {} if rule.when is None else {rule.when[0]: rule.when[1][0]}
+    base = trace.replace(Setting(), read)
+    old = trace.get(base, name)
     if rule.choices:
         new = next(choice for choice in rule.choices if choice != old)
     else:
         kinds = {tuple: lambda: (*old, 7), str: lambda: old + 'x'}
         new = kinds.get(type(old), lambda: old / 2 + 1)()
-    changed = Run({}, trace.replace(Setting(), {name: new}), 0)
-    assert changed.id != Run({}, Setting(), 0).id
+    changed = Run({}, trace.replace(base, {name: new}), 0)
+    assert changed.id != Run({}, base, 0).id
 
 
 def test_the_id_is_that_of_earlier_versions():

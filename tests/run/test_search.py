@@ -120,7 +120,7 @@ def test_bounds_hold_after_rounding(monkeypatch):
 
 
 def test_only_settings_that_are_new_and_go_together_make_a_round():
-    schedule = {'schedule.name': 'triangular', 'schedule.minimum': 0.01}
+    schedule = {'schedule.name': 'triangular', 'triangular.minimum': 0.01}
     base = trace.replace(Setting(), schedule)
     known = [{RATE: rate, 'optim.name': name} for rate in (0.1, 0.02) for name in ('sgd', 'adam')]
     low, there, new = ({RATE: rate, 'optim.name': 'sgd'} for rate in (0.005, 0.1, 0.05))
@@ -128,7 +128,7 @@ def test_only_settings_that_are_new_and_go_together_make_a_round():
     assert possible(base, known, [there, new]) == [new]
     assert possible(base, known, [there]) == []
     # Nothing reads β₂ in the new setting, but others do.
-    base = trace.replace(base, {'optim.beta2': 0.9})
+    base = trace.replace(base, {'adam.b2': 0.9})
     assert possible(base, known, [low, new]) == [new]
     assert possible(base, known, [{RATE: -1.0, 'optim.name': 'sgd'}]) == []
 
