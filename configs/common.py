@@ -121,7 +121,7 @@ def mlp_bn(name: str, size: str | None, hidden: tuple[int, ...]) -> ConfigDict:
     N(0, (2/√d)²), which is what the document writes (`he` would be He et al.'s √2/√d). Batch norm
     divides by √(σ² + ε) and keeps the unbiased variance for the test, as is usual; the document has
     σ + ε (equation 7) and 1/n (9). `quick` has 20,000 training images; the schedule counts in
-    epochs and stays the same.
+    epochs and stays the same. `smoke` has one cycle in its two epochs.
     """
     config = start(name, size)
     config.model.name, config.model.hidden = 'mlp', hidden
@@ -139,6 +139,7 @@ def mlp_bn(name: str, size: str | None, hidden: tuple[int, ...]) -> ConfigDict:
         config.data.train_size = 20_000
     else:
         smoke(config)
+        config.schedule.half_cycle_epochs = 1.0  # of two epochs
     return config
 
 

@@ -72,7 +72,11 @@ def get_config(size=None):
         (f'{BN}=before', 'with BN'),
         (PARAMETER, 'parameter'),
         (f'{PARAMETER}=', 'all'),
-        *((f'{PARAMETER}={name}', words) for name, words in _words(4).items()),
+        *(
+            (f'{PARAMETER}={name}', words)
+            for name, words in _words(4).items()
+            if any(name in _parameters(hidden, bn) for hidden, bn in networks)
+        ),
     )
     shown = networks[0][0] if config.size == 'smoke' else (50, 50)
     config.figures = tuple(

@@ -44,13 +44,15 @@ def get_config(size=None):
     config.study.name = 'model_summary'
     config.seeds = 1
     networks = list(INPUTS) if config.size != 'smoke' else ['lenet5', 'cnn']
+    shapes = [shape for name, (shape, _) in INPUTS.items() if name in networks]
+    with_bn = [name for name in networks if name == 'convnet1d']
     config.sweep = points(
         *(
             {
                 NAME: name,
                 SHAPE: shape,
                 CLASSES: classes,
-                BN: 'before' if name == 'convnet1d' else 'none',
+                BN: 'before' if name in with_bn else 'none',
             }
             for name, (shape, classes) in INPUTS.items()
             if name in networks
@@ -58,13 +60,10 @@ def get_config(size=None):
     )
     config.table = ('weights', 'activations', 'share_dense')
     config.names = (
-        (f'{NAME}=lenet5', 'LeNet-5'),
-        (f'{NAME}=vgg16', 'VGG-16'),
-        (f'{NAME}=convnet1d', 'ConvNet1D'),
         (SHAPE, 'input'),
         (f'{BN}=none', 'without BN'),
-        (f'{BN}=before', 'with BN'),
-        *((f'{SHAPE}={shape}', ' × '.join(map(str, shape))) for shape, _ in INPUTS.values()),
+        *((f'{BN}=before', 'with BN') for _ in with_bn),
+        *((f'{SHAPE}={shape}', ' × '.join(map(str, shape))) for shape in shapes),
         (CLASSES, 'classes'),
     )
     config.figures = (

@@ -8,6 +8,8 @@ Names are looked up when they are used, so that importing the package costs noth
 """
 
 import importlib
+import sys
+import types
 from typing import Any
 
 # Public name to the module that has it.
@@ -26,6 +28,7 @@ _HOME = {
     'from_arrays': 'data.own',
     'from_folder': 'data.image_folder',
     'from_tfds': 'data.load',
+    'interval': 'results.labelled',
     'Answer': 'lab.answer',
     'UserError': 'base.errors',
 }
@@ -41,3 +44,22 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+class _Package(types.ModuleType):
+    """Keeps the function `run` when the folder of that name is imported.
+
+    Importing `jaxtweaks.run.…` makes the subpackage an attribute of this one, which would hide the
+    function. It is found as ever by `from jaxtweaks.run import …`.
+    """
+
+    @property
+    def run(self) -> Any:
+        return __getattr__('run')
+
+    @run.setter
+    def run(self, subpackage: types.ModuleType) -> None:
+        pass
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,15 +1,15 @@
 """The package from Python and notebooks: `import jaxtweaks as jt`, then `jt.run` and `jt.load`."""
 
 import contextlib
-import sys
 import warnings
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
 from rich.console import Console
 
+from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import config_file
 from jaxtweaks.lab import experiment, laboratory, stored
@@ -49,11 +49,24 @@ def run(
 
     Raises:
       UserError: the config is wrong, the folder is another experiment's, or the data do not fit.
-      KeyboardInterrupt: by Ctrl-C (or SIGTERM), after the state was saved; the same call goes on.
+      KeyboardInterrupt: by Ctrl-C (or SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2), after the state was
+        saved; the same call goes on.
     """
     export.check(exports)
+    with _beside(config):
+        return _run(config, workdir, changes, exports, quiet, dry_run)
+
+
+def _run(
+    config: Config,
+    workdir: str | Path | None,
+    changes: Mapping[str, Any] | None,
+    exports: Collection[str],
+    quiet: bool,
+    dry_run: bool,
+) -> Answer | None:
     asked = _experiment(config, changes or {})
-    path = Path(workdir or f'runs/{asked.name}-{asked.size}')
+    path = home.expanded(workdir or f'runs/{asked.name}-{asked.size}')
     compile_cache.enable(warnings.warn)
     try:
         return laboratory.run(
@@ -78,7 +91,7 @@ def load(workdir: str | Path) -> Answer:
     Raises:
       UserError: there is none, or it is not finished.
     """
-    return stored.load(Path(workdir), warnings.warn)
+    return stored.load(home.expanded(workdir), warnings.warn)
 
 
 def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:
@@ -93,16 +106,25 @@ def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:
             raise UserError('changes: an Experiment is what it is; give a config to change')
         return config
     if isinstance(config, str | Path):
-        name, _, size = str(config).partition(':')
-        with _beside(Path(name)):
-            config = config_file.load(Path(name), size or None)
+        path, size = _path_and_size(config)
+        config = config_file.load(path, size)
     if config_file.COLLECTION in config:
         raise UserError('config: is a collection; run its experiments one by one')
     values = config.to_dict() if isinstance(config, ConfigDict) else config
     for name, value in changes.items():
         experiment.check_key(name)
         values = _changed(values, name.split('.'), value)
-    return experiment.build(values)
+    sections = [name for name, value in changes.items() if isinstance(value, Mapping | ConfigDict)]
+    parts = [part for name in sections for part in _leaves(name, changes[name])]
+    overrides = [name for name in changes if name not in sections]
+    return experiment.build(values, overrides=overrides, sections=parts)
+
+
+def _leaves(name: str, values: Any) -> list[str]:
+    """The dotted names of all keys in a section."""
+    if not isinstance(values, Mapping | ConfigDict):
+        return [name]
+    return [leaf for key, value in values.items() for leaf in _leaves(f'{name}.{key}', value)]
 
 
 def _changed(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
@@ -112,18 +134,17 @@ def _changed(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str
     return {**values, first: _changed(values.get(first, {}), rest, value) if rest else value}
 
 
-@contextlib.contextmanager
-def _beside(path: Path) -> Iterator[None]:
-    """Lets a file in a folder configs/ import its neighbours as `configs.…`, from anywhere."""
-    root = str(path.resolve().parents[1])
-    if path.resolve().parent.name != 'configs' or root in sys.path:
-        yield
-        return
-    sys.path.append(root)
-    try:
-        yield
-    finally:
-        sys.path.remove(root)
+def _path_and_size(config: str | Path) -> tuple[Path, str | None]:
+    """The file and the size of 'FILE:SIZE', None if it names no size."""
+    name, _, size = str(config).partition(':')
+    return home.expanded(name), size or None
+
+
+def _beside(config: Config) -> contextlib.AbstractContextManager:
+    """Lets functions of a config file import what lies beside it, for as long as they are used."""
+    if isinstance(config, str | Path):
+        return config_file.neighbours(_path_and_size(config)[0])
+    return contextlib.nullcontext()
 
 
 def _call(config: Config, workdir: Any, changes: Mapping[str, Any] | None) -> str:

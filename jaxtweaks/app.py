@@ -1,9 +1,10 @@
 """The command line: flags in, an exit code out.
 
-Exit codes: 0 done; 1 an error of ours; 2 a mistake of the user's; 130 and 143 interrupted by
-Ctrl-C or SIGTERM, with the state saved.
+Exit codes: 0 done; 1 an error of ours; 2 a mistake of the user's; 128 + n interrupted by signal n,
+with the state saved.
 """
 
+import contextlib
 import difflib
 import functools
 import operator
@@ -22,6 +23,7 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 from rich.console import Console
 
+from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import config_file
 from jaxtweaks.config.config_file import complaint, one_line
@@ -38,9 +40,10 @@ _USAGE = """Answers a question about training neural networks, given as a config
   srun -N 4 python main.py --config=... --processes=4        on four hosts of a cluster
   python main.py --replay=RUN --workdir=runs/x-quick         one run again: is it the same?
   python main.py --list                                      the configs there are
+  python main.py --new=NAME                                  a config to start from
 """
 # What stands after the = of a flag in the help.
-_VALUES = {'config': 'FILE[:SIZE]', 'workdir': 'FOLDER', 'overview': 'FOLDER,…'}
+_VALUES = {'config': 'FILE[:SIZE]', 'workdir': 'FOLDER', 'overview': 'FOLDER,…', 'new': 'NAME'}
 _KEYS = (
     '--config.KEY=VALUE',
     'Set a key of the config, as in --config.train.epochs=5. The keys, what they are for and which '
@@ -48,6 +51,7 @@ _KEYS = (
 )
 # What is done in place of carrying out an experiment, and which options it reads.
 _ACTIONS = {
+    'new': (),
     'list': ('dry_run',),
     'overview': ('workdir',),
     'replay': ('config', 'workdir', 'quiet'),
@@ -62,7 +66,8 @@ compiled programs and without convolutions of our own, which CXX compiles; NO_CO
 off; JAX's own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
 
 Exit codes: 0 done; 1 no mistake of yours (a full disk, a bug); 2 a mistake in command or config;
-130 and 143 interrupted by Ctrl-C or SIGTERM, with the state saved: the same command goes on.
+128 + n interrupted by signal n, with the state saved: the same command goes on (130 Ctrl-C, 143
+SIGTERM, 129 SIGHUP, 138 and 140 SIGUSR1 and SIGUSR2). With --list, 2 if a config has a mistake.
 """
 
 
@@ -77,6 +82,7 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         flag_values=values,
         sys_argv=list(argv),
     )
+    values['config'].parser = _ConfigParser()
     flags.DEFINE_string(
         'workdir',
         None,
@@ -96,6 +102,12 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         None,
         'Only train one run of the sweep in --workdir again, alone, and say whether it is bitwise '
         'what is on record; its id is in the column run of runs.parquet. Writes nothing.',
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        'new',
+        None,
+        'Only write configs/NAME.py, a config that runs as it stands, to be changed.',
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -198,8 +210,26 @@ def _main(argv: list[str], console: Console) -> int:
         print(_help(_define_flags(argv)))
         return 0
     _check_platforms()
-    values = _parse(argv)
+    for override in _overrides(argv):
+        key = override.split('=')[0]
+        if key != config_file.COLLECTION:
+            experiment_lib.check_key(key)
+    path = _config_file(argv)
+    # Functions of the config may import what lies beside it when they are called.
+    with contextlib.nullcontext() if path is None else config_file.neighbours(path):
+        return _carry_out(argv, _parse(argv, path), console)
+
+
+def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> int:
+    """Does what the flags say and returns the exit code."""
     _check_read(values)
+    if values.new is not None:
+        from jaxtweaks.lab import new_config
+
+        path = new_config.write(values.new, Path('configs'))
+        tried = _command([argv[0], f'--config={path}:smoke'])
+        print(f'wrote {path}; try it: {tried}')
+        return 0
     if values.list:
         from jaxtweaks.lab import listing
         from jaxtweaks.run import compile_cache
@@ -221,7 +251,7 @@ def _main(argv: list[str], console: Console) -> int:
 
     compile_cache.enable(_complain)
 
-    path = Path(values.workdir or f'runs/{experiment.name}-{experiment.size}')
+    path = home.expanded(values.workdir or f'runs/{experiment.name}-{experiment.size}')
     command = _command(argv)
     exports = _exports(values)
     try:
@@ -280,7 +310,7 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
     found = collection.build(values.config)
     compile_cache.enable(_complain)
     exports = _exports(values)
-    root = Path(values.workdir or 'runs')
+    root = home.expanded(values.workdir or 'runs')
     options = collection.Options(values.dry_run, values.quiet, exports, values.processes)
     try:
         return collection.run(
@@ -300,12 +330,12 @@ def _overview(values: flags.FlagValues, console: Console) -> int:
             '--overview: a folder has no name; it must be folders with commas between, as '
             '--overview=runs'
         )
-    folders = [Path(folder) for folder in values.overview]
+    folders = [home.expanded(folder) for folder in values.overview]
     for folder in folders:
         if not folder.is_dir():
             raise UserError(f'--overview: there is no folder {folder}')
     first = folders[0].parent if (folders[0] / 'claims.json').is_file() else folders[0]
-    collection.collect(folders, Path(values.workdir or first / 'overview'), console)
+    collection.collect(folders, home.expanded(values.workdir or first / 'overview'), console)
     return 0
 
 
@@ -318,7 +348,7 @@ def _replay(values: flags.FlagValues, argv: Sequence[str], console: Console) -> 
     from jaxtweaks.run import compile_cache
 
     compile_cache.enable(_complain)
-    path = Path(values.workdir)
+    path = home.expanded(values.workdir)
     same = replay.run(path, values.replay, console, data_dir=data_dir, quiet=values.quiet)
     return 0 if same else 1
 
@@ -346,7 +376,8 @@ def _experiment(config: Any, argv: Sequence[str]) -> Experiment:
         if value.replace(' ', '') == '()':
             *sections, field = key.split('.')
             functools.reduce(operator.getitem, sections, config)[field] = ()
-    return experiment_lib.build(config)
+    names = [arg.partition('=')[0] for arg in _overrides(argv)]
+    return experiment_lib.build(config, overrides=names)
 
 
 def _overrides(argv: Sequence[str]) -> list[str]:
@@ -374,25 +405,27 @@ def _with_seeds(argv: Sequence[str], seeds: int) -> list[str]:
     return [argv[0], *kept, f'--config.seeds={seeds}']
 
 
-def _parse(argv: Sequence[str]) -> flags.FlagValues:
-    for override in _overrides(argv):
-        key = override.split('=')[0]
-        if key != config_file.COLLECTION:
-            experiment_lib.check_key(key)
-    path = _config_file(argv)
+class _ConfigParser(flags.ArgumentParser):
+    """Loads the config of a flag as everything here does, see `config_file.load`."""
+
+    def parse(self, argument: str) -> Mapping[str, Any] | ConfigDict:
+        """The config of 'FILE:SIZE'. Raises UserError."""
+        path, _, size = argument.partition(':')
+        config = config_file.load(Path(path), size or None)
+        if isinstance(config, ConfigDict):
+            config.lock()
+        return config
+
+
+def _parse(argv: Sequence[str], path: Path | None) -> flags.FlagValues:
+    """The flags' values; `path`: of the config file, None if there is none. Raises UserError."""
     values = _define_flags(argv)
     try:
         rest = values(list(argv))
-        loaded = values.config
-        if path is not None and not isinstance(loaded, Mapping | ConfigDict):
-            # Also brings up an OSError of the config file, which config_flags keeps back.
-            getattr(loaded, 'seeds', None)
-            config_file.checked(loaded, f'--config={path}')
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        wrong_flag = isinstance(error, flags.Error) and 'whilst parsing config' not in str(error)
-        if wrong_flag:
+        if isinstance(error, flags.Error):
             _check_override(str(error), argv)
             raise UserError(f'{one_line(error)} (see --help)') from None
         if isinstance(error, AttributeError | KeyError) and path is not None:

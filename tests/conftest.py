@@ -5,8 +5,16 @@ import os
 import pathlib
 import sys
 
+import hypothesis
 import jax
 import pytest
+
+from jaxtweaks.config import settings, tweaks
+from jaxtweaks.data import own
+
+# How long an example takes depends on what else the machine is doing: no test fails by that.
+hypothesis.settings.register_profile('jaxtweaks', deadline=None)
+hypothesis.settings.load_profile('jaxtweaks')
 
 os.environ['MPLBACKEND'] = 'Agg'
 
@@ -58,6 +66,18 @@ def _executables_are_dropped():
     yield
     jax.clear_caches()
     gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def _registries_are_restored(monkeypatch):
+    """What a test registers is gone after it: no other test sees it, in whatever order they run."""
+    monkeypatch.setattr(tweaks, '_REGISTRY', dict(tweaks._REGISTRY))
+    monkeypatch.setattr(own, 'REGISTRY', dict(own.REGISTRY))
+    monkeypatch.setattr(settings.DATASETS, '_names', list(settings.DATASETS._names))
+    fields = dict(tweaks.FIELDS)
+    yield
+    tweaks.FIELDS.clear()
+    tweaks.FIELDS.update(fields)
 
 
 @pytest.fixture(scope='session')

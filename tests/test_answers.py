@@ -2,6 +2,7 @@
 
 import io
 import json
+import sys
 import types
 
 import numpy as np
@@ -136,15 +137,38 @@ def test_what_is_asked_for_is_written_too(tmp_path):
     assert r'Larger is 100\% better\_' in text
 
 
+def test_a_difference_smaller_than_matters_is_said_everywhere(tmp_path):
+    small = {'smallest': {'test_accuracy': 0.5}, 'seeds': 6}
+    answer = answer_of(tmp_path, ('latex',), claims=(CLAIM,), **small)
+    (verdict,) = answer.verdicts
+    assert (verdict.verdict, verdict.claim.smallest) == ('negligible', 0.5)
+    record = json.loads((tmp_path / 'claims.json').read_text())
+    assert record['verdicts'][0]['verdict'] == 'negligible'
+    assert 'less than 50.00 points either way' in record['verdicts'][0]['note']
+    assert '≈ negligible' in (tmp_path / 'report.md').read_text()
+    page = answer.report.read_text()
+    assert '1 claim: 1 negligible.' in page
+    assert 'class="card verdict negligible"' in page
+    assert r'$\approx$ negligible' in (tmp_path / 'tables.tex').read_text()
+    console = Console(file=io.StringIO())
+    answer.show(console)
+    assert '≈ negligible  Larger is 100% better_' in console.file.getvalue()
+    with pytest.raises(UserError, match=r"smallest.*'test_los'"):
+        answer_of(tmp_path / 'other', claims=(CLAIM,), smallest={'test_los': 0.5})
+
+
 def test_an_answer_has_arrays_tables_and_figures(tmp_path):
     answer = answer_of(tmp_path, figures=(FIGURE,), claims=(CLAIM,))
     accuracy = answer['test_accuracy']
-    assert accuracy.axes == {'train.batch_size': (8, 16), 'seed': (0, 1)}
+    assert accuracy.dims == ('batch_size', 'seed')
+    assert accuracy.batch_size.values.tolist() == [8, 16]
     rows = pq.read_table(tmp_path / 'runs.parquet').to_pydict()
-    assert accuracy.to_dict()['test_accuracy'] == rows['test_accuracy']
+    assert accuracy.values.reshape(-1).tolist() == rows['test_accuracy']
+    assert answer.to_pandas()['test_accuracy'].tolist() == rows['test_accuracy']
+    assert answer.to_dataset()['test_accuracy'].identical(accuracy)
     assert answer.rows['runs'].to_pydict() == rows
     curve = answer.curve('1-validation_accuracy')
-    assert list(curve.axes) == ['train.batch_size', 'seed', 'epoch']
+    assert curve.dims == ('batch_size', 'seed', 'epoch')
     np.testing.assert_allclose(curve.sel(batch_size=8, seed=0), [0.6, 0.5, 0.55])
     assert answer.table.to_dict()['batch size'] == [8, 16]
     assert answer.verdict_table.rows[0][1] == CLAIM['sentence']
@@ -152,6 +176,17 @@ def test_an_answer_has_arrays_tables_and_figures(tmp_path):
     assert 'made up' in repr(answer)
     with pytest.raises(UserError, match="'test_accuracy'"):
         answer['test_acuracy']
+
+
+def test_only_who_asks_for_an_array_waits_for_xarray(tmp_path, monkeypatch):
+    for name in ('xarray', 'pandas'):
+        monkeypatch.setitem(sys.modules, name, None)  # importing it would fail
+    kinds = ('csv', 'pdf', 'latex')
+    answer = answer_of(tmp_path, kinds, figures=(FIGURE,), claims=(CLAIM,))
+    answer.show(Console(file=io.StringIO()))
+    assert answer._repr_html_()
+    with pytest.raises(ImportError):
+        answer['test_accuracy']
 
 
 def test_an_answer_says_where_its_report_is(tmp_path):

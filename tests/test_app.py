@@ -1,14 +1,17 @@
 """From the command line to the files left behind, as a user meets it."""
 
+import contextlib
 import json
 import os
 import pathlib
 import re
+import select
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
@@ -140,6 +143,19 @@ MISTAKES = {
     'a batch': ([SMOKE, '--config.train.batch_size=513'], ['train.batch_size', '513', '≤ 512']),
     'an initialiser': ([SMOKE, '--config.init.scheme=hee'], ["'hee'", "'he'"]),
     'unread': ([SMOKE, '--config.dropout.conv=0.5'], ['dropout.conv', '0.5', 'model.name']),
+    'a swept field': (
+        [SMOKE, '--config.model.batch_norm=before'],
+        ['config.model.batch_norm: is swept', 'change the sweep', "--config.sweep=\"('grid'"],
+    ),
+    'unread, at its default': (
+        [SMOKE, '--config.optim.weight_decay=0.0'],
+        ['optim.weight_decay: 0.0 has no effect', "'sgd'", "'adamw'"],
+    ),
+    'a cycle longer than the run': (
+        [SMOKE, '--config.schedule.half_cycle_epochs=3.0'],
+        ['schedule.half_cycle_epochs: 3.0', 'train.epochs (2)'],
+    ),
+    'one image a step': ([SMOKE, '--config.train.batch_size=1'], ['train.batch_size: 1', '≥ 2']),
     'two lines': ([SMOKE, '--config.init.scheme=h\nee'], ['init.scheme', 'lecun']),
     'more data than there are': ([SMOKE, '--config.data.train_size=5000'], ['data.train_size']),
 }
@@ -486,6 +502,37 @@ def start(command):
     )
 
 
+@contextlib.contextmanager
+def terminal(command):
+    """A process in a terminal of its own, which is closed at the end."""
+    ours, its = os.openpty()
+    # The first terminal that the first process of a session opens is that of the session.
+    process = subprocess.Popen(
+        ['sh', '-c', 'exec "$@" <>"$0" >&0', os.ttyname(its), *command],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+    closed = threading.Event()
+
+    def show():  # a terminal that shows nothing makes the process wait
+        while not closed.is_set():
+            if select.select([ours], [], [], 0.01)[0]:
+                os.read(ours, 4096)
+
+    thread = threading.Thread(target=show)
+    thread.start()
+    try:
+        yield process
+    finally:
+        closed.set()
+        thread.join()
+        os.close(its)
+        os.close(ours)
+
+
 def wait_for(process, happened):
     """Until `happened()`; the process must not end before."""
     deadline = time.monotonic() + 60
@@ -512,7 +559,7 @@ def writes_of(workdir):
 def test_killed_and_interrupted_it_ends_as_if_nothing_had_happened(
     capsys, finished, given, tmp_path
 ):
-    """A machine that dies, then SIGTERM, then Ctrl-C; every launch goes on from the last."""
+    """A machine that dies, then a closed terminal, then Ctrl-C; each goes on from the last."""
     workdir = tmp_path / 'w'
     whole = [*given, f'--workdir={workdir}']
 
@@ -527,10 +574,15 @@ def test_killed_and_interrupted_it_ends_as_if_nothing_had_happened(
     command = manifest['launches'][0]['command']
     assert command == shlex.join(['python', '-m', 'jaxtweaks', *whole])
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        process = start([sys.executable, *shlex.split(command)[1:]])
-        wait_for(process, writes_of(workdir))
-        process.send_signal(number)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        whole_command = [sys.executable, *shlex.split(command)[1:]]
+        if number == signal.SIGHUP:
+            with terminal(whole_command) as process:
+                wait_for(process, writes_of(workdir))
+        else:
+            process = start(whole_command)
+            wait_for(process, writes_of(workdir))
+            process.send_signal(number)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 128 + number, err
         assert 'Traceback' not in err

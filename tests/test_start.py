@@ -10,6 +10,9 @@ import types
 
 import pytest
 
+import jaxtweaks
+from jaxtweaks import api
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SMOKE = '--config=configs/clr_mlp3.py:smoke'
 
@@ -64,3 +67,12 @@ def test_a_terminal_without_our_letters_shows_others():
     done = python('-m', 'jaxtweaks', '--help', PYTHONIOENCODING='ascii')
     assert (done.returncode, done.stderr) == (0, '')
     assert '--overview=FOLDER,?' in done.stdout
+
+
+def test_a_public_name_is_not_hidden_by_a_folder_that_was_imported():
+    from jaxtweaks.run import plan
+
+    assert plan.__name__ == 'jaxtweaks.run.plan'
+    assert jaxtweaks.run is api.run
+    hidden = [n for n in jaxtweaks.__all__ if isinstance(getattr(jaxtweaks, n), types.ModuleType)]
+    assert not hidden

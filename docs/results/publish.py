@@ -15,8 +15,9 @@ import re
 import shutil
 from pathlib import Path
 
-from jaxtweaks.study import verdict_words
 from PIL import Image
+
+from jaxtweaks.report import verdict_words
 
 HERE = Path(__file__).parent
 FIGURE = re.compile(r'!\[[^\n]*\]\(figures/([^)\n]+)\.png\)\n\n\*[^\n]*\*\n')
@@ -36,8 +37,9 @@ def main() -> None:
     works = sorted(report.parent for report in runs.glob('*/report.md'))
     for work in works:
         publish(work, HERE / work.name)
-    lines = ['| experiment | seeds | data | training took | ✓ | ✗ | ? |']
-    lines += ['| --- | --- | --- | --- | ---: | ---: | ---: |', *map(line, works)]
+    icons = verdict_words.ICONS.values()
+    lines = [f'| experiment | seeds | data | training took | {" | ".join(icons)} |']
+    lines += ['| --- | --- | --- | --- |' + ' ---: |' * len(icons), *map(line, works)]
     table = HERE / 'experiments.md'
     put(merged(table, '# Experiments\n\n' + '\n'.join(lines) + '\n'), table)
 
@@ -70,7 +72,7 @@ def line(work: Path) -> str:
     ]
     seeds = seeds if seeds == 'exact' else str(1 + seeds.count(','))
     cells = [f'[{work.name}]({work.name}/report.md)', seeds, data, took]
-    cells += [str(verdicts.count(kind)) for kind in ('supported', 'contradicted', 'inconclusive')]
+    cells += [str(verdicts.count(kind)) for kind in verdict_words.ICONS]
     return f'| {" | ".join(cells)} |'
 
 

@@ -1,8 +1,13 @@
 """How fields, values and numbers of a study read in figures and tables."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+from jaxtweaks.base import numbers
+from jaxtweaks.base.numbers import ABSENT, number, p_value, percent
+
+__all__ = ['ABSENT', 'number', 'p_value', 'percent']
 
 FIELDS = {
     'data.name': 'data set',
@@ -93,7 +98,6 @@ VALUES = {
 # What the fields of a part are about, by the part's name; parts come to it, and to the two above,
 # when they are registered (`config/parts.py`).
 ABOUT: dict[str, str] = {}
-ABSENT = '—'
 _SHARES = ('test_error', 'regret', 'test_calibration_error', 'small_weights', 'stopped')
 
 
@@ -140,11 +144,78 @@ def field_label(name: str, names: Mapping[str, str] | None = None) -> str:
     return name.rpartition('.')[2].replace('_', ' ')
 
 
+class Names(Mapping[str, str]):
+    """A config's words, and for each swept field as many digits as keep its values apart.
+
+    Goes wherever `names` does below. A value that would read as another one of its field is
+    followed by itself as Python writes it.
+    """
+
+    def __init__(self, words: Mapping[str, str], settings: Sequence[Mapping[str, Any]]):
+        """`words`: for 'field', 'field=value' or 'value'; `settings`: all of a sweep, by field."""
+        self._words = dict(words)
+        self._settings = settings
+        self._numbers: dict[str, dict[float, str]] = {}
+        self._said: dict[str, dict[str, list[Any]]] = {}
+
+    def __getitem__(self, key: str) -> str:
+        return self._words[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._words)
+
+    def __len__(self) -> int:
+        return len(self._words)
+
+    def number(self, name: str, value: float) -> str:
+        """A number that is a value of the field `name`, or lies among its values."""
+        if name not in self._numbers:
+            self._numbers[name] = numbers.apart(filter(_is_number, self._values(name)))
+        found = self._numbers[name].get(value)
+        return found or numbers.apart([*self._numbers[name], value])[value]
+
+    def alone(self, name: str, value: Any, words: str) -> str:
+        """The words of a value, with the value itself if another one has the same."""
+        if name not in self._said:
+            self._said[name] = {}
+            for other in self._values(name):
+                self._said[name].setdefault(_value_words(name, other, self), []).append(other)
+        others = self._said[name].get(words, ())
+        return (
+            words
+            if all(other is value or other == value for other in others)
+            else f'{words} ({value!r})'
+        )
+
+    def _values(self, name: str) -> list[Any]:
+        """The distinct values of a field; of '1-field' the complements; [] if it is not swept."""
+        if ' + ' in name:
+            parts = name.split(' + ')
+            return [tuple(setting.get(part) for part in parts) for setting in self._settings]
+        field = name.removeprefix('1-')
+        values = [setting[field] for setting in self._settings if field in setting]
+        values = list(dict.fromkeys(tuple(v) if isinstance(v, list) else v for v in values))
+        if field == name:
+            return values
+        return list(numbers.complements([value for value in values if _is_number(value)]))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def value_label(name: str, value: Any, names: Mapping[str, str] | None = None) -> str:
     """A value of the field `name` in words, to be read beside the field's own name.
 
-    `names` is asked for 'field=value', then for the value alone.
+    `names` is asked for 'field=value', then for the value alone; `Names` keeps the values of a
+    sweep apart.
     """
+    words = _value_words(name, value, names)
+    return names.alone(name, value, words) if isinstance(names, Names) else words
+
+
+def _value_words(name: str, value: Any, names: Mapping[str, str] | None) -> str:
+    """`value_label`, whatever the other values of the field are called."""
     for key in (f'{name}={value}', str(value)):
         if names and key in names:
             return names[key]
@@ -160,8 +231,14 @@ def value_label(name: str, value: Any, names: Mapping[str, str] | None = None) -
     if isinstance(value, tuple | list):
         return ', '.join(value_label(name, item) for item in value) or 'none'
     if isinstance(value, int | float):
-        return number(value)
+        number_of = names.number if isinstance(names, Names) else _number_alone
+        return number_of(name, value)
     return str(value).replace('_', ' ')
+
+
+def _number_alone(name: str, value: float) -> str:
+    """A value of a field of which no other value is known."""
+    return numbers.apart([value])[value]
 
 
 def named(name: str, value: Any, names: Mapping[str, str] | None = None) -> str:
@@ -207,24 +284,11 @@ def is_share(metric: str) -> bool:
     return 'accuracy' in metric or metric.startswith('share_') or metric in _SHARES
 
 
-def number(value: float) -> str:
-    """A number as short as it can be told, at most 3 digits where it is not whole."""
-    if not math.isfinite(value):
-        return ABSENT
-    if float(value).is_integer() and abs(value) < 1e5:
-        return f'{int(value)}'.replace('-', '−')
-    text = f'{value:.3g}'
-    if 'e' in text:
-        mantissa, exponent = text.split('e')
-        text = f'{mantissa}e{int(exponent)}'
-    return text.replace('-', '−')
-
-
 def amount(metric: str, size: float) -> str:
     """How large a difference of a metric is, in points if it is a share."""
     if is_share(metric) or metric == 'diverged':
-        return f'{100 * abs(size):.2f} points'
-    return f'{abs(size):.3g}'
+        return f'{percent(abs(size))} points'
+    return number(abs(size))
 
 
 def metric_value(metric: str, value: float) -> str:
@@ -232,10 +296,10 @@ def metric_value(metric: str, value: float) -> str:
     if not math.isfinite(value):
         return ABSENT
     if is_share(metric):
-        return f'{100 * value:.2f} %'.replace('-', '−')
+        return f'{percent(value)} %'
     if _is_count(value):
         return f'{value:,.0f}'.replace('-', '−')
-    return f'{value:.4g}'.replace('-', '−')
+    return number(value, 4)
 
 
 def _is_count(value: float) -> bool:
@@ -248,7 +312,7 @@ def metric_interval(metric: str, mean: float, half: float) -> str:
     if not math.isfinite(mean) or not math.isfinite(half):
         return metric_value(metric, mean)
     if is_share(metric):
-        return f'{100 * mean:.2f} ± {100 * half:.2f} %'.replace('-', '−')
+        return f'{_with_half(100 * mean, 100 * half, 2, 100.0)} %'
     if half == 0 and float(mean).is_integer():
         return metric_value(metric, mean)
     if 0 < abs(mean) < 1e-3:
@@ -257,9 +321,35 @@ def metric_interval(metric: str, mean: float, half: float) -> str:
         return f'{number(mean)} ± {number(half)}'
     # As many decimals as show two digits of the half width; never less than 2.
     decimals = 2 if half <= 0 else max(2, min(6, 1 - math.floor(math.log10(half))))
-    return f'{mean:.{decimals}f} ± {half:.{decimals}f}'.replace('-', '−')
+    return _with_half(mean, half, decimals, 1.0)
+
+
+def _with_half(mean: float, half: float, decimals: int, one: float) -> str:
+    """'mean ± half width' to the same decimals; of a half width too small for them, less than."""
+    words = numbers.fixed(mean, decimals, one)
+    decimals = len(words.partition('.')[2])
+    least = 10.0**-decimals
+    half_words = f'{half:.{decimals}f}'
+    if float(half_words) == 0 and half > 1e-12 * max(abs(mean), one):
+        half_words = f'< {least:.{decimals}f}'
+    return f'{words} ± {half_words}'
+
+
+def shortened(texts: Sequence[str], most: int) -> list[str]:
+    """Texts of at most about `most` letters, shortened in the middle; different ones stay so."""
+    head = (most - 1) * 3 // 5
+    tail = most - 1 - head
+    short = [t if len(t) <= most else f'{t[:head].rstrip()}…{t[-tail:].lstrip()}' for t in texts]
+    owners: dict[str, dict[str, None]] = {}
+    for text, words in zip(texts, short, strict=True):
+        owners.setdefault(words, {})[text] = None
+    numbers_of = {words: {t: i for i, t in enumerate(own, 1)} for words, own in owners.items()}
+    return [
+        words if len(owners[words]) == 1 else f'{words} ({numbers_of[words][text]})'
+        for text, words in zip(texts, short, strict=True)
+    ]
 
 
 def count(n: int, noun: str) -> str:
     """'1 seed', '5 seeds'."""
-    return f'{n} {noun}' if n == 1 else f'{n} {noun}s'
+    return f'{n} {noun}' if n == 1 else f'{n:,} {noun}s'

@@ -63,6 +63,9 @@ class Claim:
     margin: float | None = plain(
         None, "in the metric's unit: the difference that does not matter (or must be exceeded)"
     )
+    smallest: float | None = plain(
+        None, "in the metric's unit: the smallest difference that matters; less is 'negligible'"
+    )
     level: float | None = plain(None, "the value to reach or compare with, in the metric's unit")
     direction: str = plain(
         '', 'how the metric lies to the level', choices=('', 'above', 'below', 'equal')
@@ -78,13 +81,13 @@ class Verdict:
     """What the runs say about a claim.
 
     Attributes:
-      verdict: 'supported', 'contradicted' or 'inconclusive'.
+      verdict: 'supported', 'contradicted', 'negligible' or 'inconclusive'.
       effect: its size, in the unit `what` names; NaN if there is none.
       low, high: the 95% confidence interval of the effect (not adjusted for other claims).
       what: what the effect is, in words.
       n: seeds used.
       dropped: seeds left out because a run they need diverged or has no value.
-      p: of the test that decides, two-sided or of equivalence.
+      p: of the test that decides, two-sided or of equivalence (two one-sided).
       p_adjusted: p after Holm over the experiment's claims; the verdict goes by it.
       p_permutation: the same by sign flips.
       smallest_permutation_p: the least that n seeds can give.

@@ -126,7 +126,7 @@ def complete(
     notes = []
     if diverged:
         places = [
-            f'{together(results.settings[k], results.names) or "the only setting"}: {count}'
+            f'{together(results.settings[k], results.words) or "the only setting"}: {count}'
             for k, count in zip(settings, lost.sum(axis=1), strict=True)
             if count
         ]
@@ -165,7 +165,7 @@ def label(claim: Claim, results: Results) -> str:
 
 def spoken(conditions: dict[str, Any], results: Results) -> str:
     """`{'train.batch_size': (8, 16)}` as 'batch size 8 or 16', or by the config's own words."""
-    return together(conditions, results.names, _alternatives)
+    return together(conditions, results.words, _alternatives)
 
 
 def _alternatives(name: str, value: Any, names: Mapping[str, str] | None) -> str:
@@ -180,12 +180,8 @@ def in_words(conditions: dict[str, Any]) -> str:
     parts = []
     for name, value in conditions.items():
         items = value if isinstance(value, tuple | list) else (value,)
-        parts.append(f'{name} = {" or ".join(_short(item) for item in items)}')
+        parts.append(f'{name} = {" or ".join(map(str, items))}')
     return ', '.join(parts)
-
-
-def _short(value: Any) -> str:
-    return f'{value:g}' if isinstance(value, float) else str(value)
 
 
 def _seeds(count: int) -> str:

@@ -1,16 +1,19 @@
-"""How each kind of claim is tested: from a claim and results to p values both ways.
+"""How each kind of claim is tested: from a claim and results to p values of each verdict.
 
-Every function gives `p_support` and `p_contradict` such that, under no effect, the chance that
-either is at most α is at most α. docs/statistics.md says why for each.
+Every function gives `p_support`, `p_contradict` and perhaps `p_negligible` such that, whatever the
+truth is, the chance that one that is wrong is at most α is at most α. docs/statistics.md says why.
 """
 
 import dataclasses
+import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from jaxtweaks.base.words import amount, field_label, number
+from jaxtweaks.base.numbers import percent
+from jaxtweaks.base.words import amount, field_label, value_label
 from jaxtweaks.claims import claim_data, statistics
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.claims.statistics import Test
@@ -21,8 +24,11 @@ from jaxtweaks.results.results import Results
 TWO_VALUED = ('diverged', 'stopped')
 _WHOLE_EPOCHS = ('stop_epoch',)
 
-# From numbers by seed, [A, ..., n], to p that it is so and p that the opposite is, both [...].
-Ways = Callable[[np.ndarray, Test], tuple[np.ndarray, np.ndarray]]
+# The verdicts that a test can come to, in the order of the p values that it gives.
+VERDICTS = ('supported', 'contradicted', 'negligible')
+# From numbers by seed, [A, ..., n], to p that it is so, p that the opposite is, and, if the claim
+# says what the smallest difference is that matters, p that there is less than that; each [...].
+Ways = Callable[[np.ndarray, Test], tuple[np.ndarray, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,13 +38,15 @@ class Finding:
     Attributes:
       effect, low, high, what, n, dropped: as in `Verdict`.
       p_support, p_contradict: p of the claim and of its opposite.
-      p_permutation: the smaller of the two by sign flips.
+      p_negligible: p that the effect is smaller than what matters; NaN where none is named.
+      p_permutation: the smallest of them by sign flips.
       notes: what else to know.
       measured: words and mean of each thing compared.
       deciding: per-seed numbers [n], positive where the claim is so of exact results; None if
         its kind is not for them.
+      small: whether all seeds lie within what does not matter, of exact results.
       rows, test, ways: the numbers by seed [A, n] that were tested, and how: `ways(rows, test)`
-        are the two p values. For samples that might have been, `rows` may be [A, ..., n].
+        are the p values. For samples that might have been, `rows` may be [A, ..., n].
     """
 
     effect: float
@@ -50,12 +58,27 @@ class Finding:
     p_support: float
     p_contradict: float
     p_permutation: float
+    p_negligible: float = math.nan
+    small: bool = False
     notes: tuple[str, ...] = ()
     measured: tuple[tuple[str, float], ...] = ()
     deciding: np.ndarray | None = None
     rows: np.ndarray | None = None
     test: Test | None = None
     ways: Ways | None = None
+
+    @property
+    def p(self) -> float:
+        """Of the test that decides: the smallest; NaN if nothing could be tested."""
+        return float(np.fmin.reduce([self.p_support, self.p_contradict, self.p_negligible]))
+
+    def verdict(self, level: float) -> str:
+        """What is said at a level. Below what matters is negligible, be it significant or not."""
+        if self.p_negligible <= level:
+            return 'negligible'
+        if min(self.p_support, self.p_contradict) <= level:
+            return 'supported' if self.p_support < self.p_contradict else 'contradicted'
+        return 'inconclusive'
 
 
 def find(claim: Claim, results: Results, alpha: float = 0.05) -> Finding:
@@ -116,7 +139,9 @@ def _difference(claim: Claim, results: Results) -> Finding:
         found = _finding(d, toward, d[None], test, ways, what, dropped, notes)
     else:
         toward = (d if claim.kind == 'greater' else -d) - (claim.margin or 0.0)
-        found = _finding(d, toward, toward[None], test, _directional, what, dropped, notes)
+        ways = _directional(claim.smallest)
+        found = _finding(d, toward, toward[None], test, ways, what, dropped, notes)
+        found = _small(found, claim, toward[None])
     return _with_means(found, sides, rows)
 
 
@@ -137,21 +162,29 @@ def _constant(claim: Claim, results: Results) -> Finding:
         found = _finding(x, toward, beyond[None], test, ways, what, dropped, notes)
     else:
         toward = x - level if claim.direction == 'above' else level - x
-        found = _finding(x, toward, toward[None], test, _directional, what, dropped, notes)
+        ways = _directional(claim.smallest)
+        found = _finding(x, toward, toward[None], test, ways, what, dropped, notes)
+        found = _small(found, claim, toward[None])
     return _with_means(found, sides, rows)
 
 
 def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
     """Least-squares slope of each seed's curve over the rank of x, and no step against it."""
     xs, rows, dropped, notes = _curve(claim, results)
+    says = functools.partial(results.words.number, claim.along)
     test = _test(claim, rows)
     ranks = np.arange(len(xs)) - (len(xs) - 1) / 2
     sign = 1.0 if claim.kind == 'increasing' else -1.0
     changes = lambda rows: (len(xs) - 1) * np.tensordot(ranks, rows, 1) / (ranks @ ranks)
     change, steps = changes(rows), sign * np.diff(rows, axis=0)
 
-    def ways(rows: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
-        support, opposite = _directional(sign * changes(rows)[None], test)
+    def apart(rows: np.ndarray) -> np.ndarray:
+        """All that is small of a flat curve: the change, and every two of its points."""
+        pairs = [rows[j] - rows[i] for i, j in itertools.combinations(range(len(xs)), 2)]
+        return np.stack([changes(rows), *pairs])
+
+    def both(rows: np.ndarray, test: Test) -> tuple[np.ndarray, ...]:
+        support, opposite = _directional()(sign * changes(rows)[None], test)
         if len(xs) == 2:
             return support, opposite
         # Holm's first step over the steps; twice more for two ways to contradict.
@@ -161,22 +194,29 @@ def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
         contradicted = np.minimum(1.0, 2 * np.minimum(opposite, reversal))
         return np.where(reversal <= alpha, 1.0, support), contradicted
 
+    def ways(rows: np.ndarray, test: Test) -> tuple[np.ndarray, ...]:
+        if claim.smallest is None:
+            return both(rows, test)
+        flat = [statistics.tost_p(d, claim.smallest, test) for d in apart(rows)]
+        return *both(rows, test), np.max(flat, axis=0)
+
     if len(rows[0]) > 1 and len(xs) > 2:
         worst = int(np.argmin([test.greater(-step) for step in steps]))
         if 2 * len(steps) * test.greater(-steps[worst]) <= alpha:
             notes.append(
-                f'it goes the other way from {number(xs[worst])} to {number(xs[worst + 1])}'
+                f'it goes the other way from {says(xs[worst])} to {says(xs[worst + 1])}'
                 f' (by {amount(claim.metric, steps[worst].mean())})'
             )
-    field = field_label(claim.along, results.names)
+    field = field_label(claim.along, results.words)
     what = (
-        f'{_subject(claim, results)}: fitted change from {field} {number(xs[0])} to'
-        f' {number(xs[-1])} (least squares over ranks)'
+        f'{_subject(claim, results)}: fitted change from {field} {says(xs[0])} to'
+        f' {says(xs[-1])} (least squares over ranks)'
     )
     # Where nothing is left to chance, a step the other way is enough.
     toward = np.where((steps < 0).any(axis=0), steps.min(axis=0), sign * change)
     found = _finding(change, toward, rows, test, ways, what, dropped, notes)
-    ends = [f'{field} {number(x)}' for x in xs[[0, -1]]]
+    found = _small(found, claim, apart(rows))
+    ends = [f'{field} {says(x)}' for x in xs[[0, -1]]]
     return _with_means(found, ends, rows[[0, -1]])
 
 
@@ -187,6 +227,7 @@ def _optimum(claim: Claim, results: Results) -> Finding:
     lower = claim_data.falls(claim)
     better = -rows if lower else rows
     low, high = claim.within
+    says = functools.partial(results.words.number, claim.along)
     inside = (xs >= low) & (xs <= high)
 
     def ways(better: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
@@ -204,7 +245,8 @@ def _optimum(claim: Claim, results: Results) -> Finding:
         ends = tuple(float(x) for x in np.quantile(drawn, [0.025, 0.975], method='inverted_cdf'))
         share = np.mean((drawn >= low) & (drawn <= high))
         notes.append(
-            f'in {share:.0%} of resamples of the seeds the optimum lies within [{low:g}, {high:g}]'
+            f'in {percent(share, 0)}% of resamples of the seeds the optimum lies within '
+            f'[{says(low)}, {says(high)}]'
         )
     field = field_label(claim.along, results.names)
     what = f'{field} with the {"lowest" if lower else "highest"} {_subject(claim, results)}'
@@ -233,7 +275,8 @@ def _peak(claim: Claim, results: Results) -> Finding:
         effect = float(d.mean())
         # The top is the best of several: its interval is widened for the choice.
         interval = test.interval(d, 1 - 0.05 / len(interior))
-        where = f' (at {field_label(claim.along, results.names)} {number(xs[1 + top])})'
+        place = results.words.number(claim.along, xs[1 + top])
+        where = f' (at {field_label(claim.along, results.words)} {place})'
     what = (
         f'{_subject(claim, results)}: how much the {"lowest" if lower else "highest"} point between'
         f' the ends{where} is {"below" if lower else "above"} the better end'
@@ -257,7 +300,7 @@ def _sooner(claim: Claim, results: Results) -> Finding:
         words = 'the best value that both reach'
     else:
         target = np.array(sign * claim.level)
-        words = f'{claim.level:g}'
+        words = value_label('', claim.level)
     hit = risen >= target
     epochs = np.where(hit.any(axis=2), results.epochs[hit.argmax(axis=2)], never)
     if claim.level is None:
@@ -279,8 +322,9 @@ def _sooner(claim: Claim, results: Results) -> Finding:
         f'{results.axis}s until {claim_data.label(claim, results)} reaches {words}:'
         f' {sides[1]} minus {sides[0]}'
     )
-    found = _finding(d, d, d[None], Test(grain=1.0), _directional, what, dropped, notes)
-    return _with_means(found, sides, rows)
+    ways = _directional(claim.smallest)
+    found = _finding(d, d, d[None], Test(grain=1.0), ways, what, dropped, notes)
+    return _with_means(_small(found, claim, d[None]), sides, rows)
 
 
 def _arms(claim: Claim, results: Results) -> tuple[np.ndarray, list[int], list[str]]:
@@ -319,9 +363,11 @@ def _curve(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray, int,
 
 
 def _test(claim: Claim, rows: np.ndarray, design: str = 'paired', scale: float = 0.0) -> Test:
-    design = 'permutation' if claim.metric in TWO_VALUED else design
     grain = 1.0 if claim.metric in _WHOLE_EPOCHS else 0.0
-    return Test(design, grain, scale=max(scale, float(np.abs(rows).max(initial=0.0))))
+    scale = max(scale, float(np.abs(rows).max(initial=0.0)))
+    if claim.metric in TWO_VALUED:
+        return Test('permutation', scale=scale, span=(0.0 if design == 'single' else -1.0, 1.0))
+    return Test(design, grain, scale)
 
 
 def _subject(claim: Claim, results: Results) -> str:
@@ -332,11 +378,26 @@ def _subject(claim: Claim, results: Results) -> str:
     return name
 
 
-def _directional(rows: np.ndarray, test: Test) -> tuple[np.ndarray, np.ndarray]:
-    """`Ways`: the mean of the one row is positive (the claim) or negative (its opposite)."""
-    (d,) = rows
-    p, positive = test.differs(d), d.mean(axis=-1) > 0
-    return np.where(positive, p, 1.0), np.where(positive, 1.0, p)
+def _directional(smallest: float | None = None) -> Ways:
+    """The mean of the row is positive (the claim), negative (its opposite) or within ±`smallest`.
+
+    No correction is needed for the three: of a mean beyond ±`smallest` the wrong ones are that it
+    is within and that it lies on the other side, and who says either says that it is nearer.
+    """
+
+    def ways(rows: np.ndarray, test: Test) -> tuple[np.ndarray, ...]:
+        (d,) = rows
+        p, positive = test.differs(d), d.mean(axis=-1) > 0
+        both = np.where(positive, p, 1.0), np.where(positive, 1.0, p)
+        return both if smallest is None else (*both, statistics.tost_p(d, smallest, test))
+
+    return ways
+
+
+def _small(found: Finding, claim: Claim, rows: np.ndarray) -> Finding:
+    """Whether all of `rows` [A, n] lie within what does not matter, seed by seed."""
+    small = claim.smallest is not None and rows.size > 0
+    return dataclasses.replace(found, small=small and bool((abs(rows) < claim.smallest).all()))
 
 
 def _within(margin: float) -> Ways:
@@ -384,6 +445,11 @@ def _finding(
     return dataclasses.replace(found, deciding=toward)
 
 
+def by_sign_flips(rows: np.ndarray, ways: Ways) -> float:
+    """The smallest of the p values by sign flips: stands beside the one that decides."""
+    return float(min(ways(rows, Test('permutation'))))
+
+
 def _tested(
     effect: float,
     interval: tuple[float, float],
@@ -398,10 +464,10 @@ def _tested(
     """`compared`: the numbers [A, n] whose spread t rests on, if they are not `rows`."""
     n = rows.shape[1]
     if n < 2:
-        support = contradict = flips = math.nan
+        support = contradict = negligible = flips = math.nan
     else:
-        support, contradict = map(float, ways(rows, test))
-        flips = float(min(ways(rows, Test('permutation'))))
+        support, contradict, negligible = (*map(float, ways(rows, test)), math.nan)[:3]
+        flips = by_sign_flips(rows, ways)
         compared = rows if compared is None else compared
         if all(statistics.is_constant(row, test.scale) for row in compared):
             notes = [*notes, 'the seeds do not differ, so the sign-flip p decides']
@@ -414,7 +480,8 @@ def _tested(
         support,
         contradict,
         flips,
-        tuple(notes),
+        negligible,
+        notes=tuple(notes),
         rows=rows,
         test=test,
         ways=ways,

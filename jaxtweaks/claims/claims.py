@@ -6,12 +6,14 @@ before training; `evaluate` gives the verdicts. What is tested how: docs/statist
 
 import dataclasses
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.numbers import p_value
+from jaxtweaks.base.words import amount, number
 from jaxtweaks.claims import claim_data, claim_kinds, power, statistics
 from jaxtweaks.claims.claim import KINDS, Claim, Verdict
 from jaxtweaks.claims.claim_kinds import Finding
@@ -23,6 +25,8 @@ __all__ = ['KINDS', 'Claim', 'Verdict', 'check', 'evaluate', 'seeds_needed']
 _WITH_GOAL = ('optimum', 'peak', 'sooner')
 # Where the difference that matters is two-sided.
 _WITH_MARGIN = ('equivalent', 'different', 'published')
+# Which may be neither so nor the opposite, but too small to matter.
+_WITH_SMALLEST = ('greater', 'less', 'increasing', 'decreasing', 'sooner', 'level')
 _CURVE = ('increasing', 'decreasing', 'optimum', 'peak')
 
 # What each kind needs and what else it reads, besides sentence, source, metric, where, published.
@@ -41,20 +45,20 @@ _NEEDS = {
     'published': ('margin',),
 }
 _READS = {
-    'greater': ('at', 'goal', 'margin'),
-    'less': ('at', 'goal', 'margin'),
+    'greater': ('at', 'goal', 'margin', 'smallest'),
+    'less': ('at', 'goal', 'margin', 'smallest'),
     'equivalent': ('at', 'goal'),
     'different': ('at', 'goal'),
     'identical': ('at',),
-    'increasing': ('at', 'goal', 'a', 'b'),
-    'decreasing': ('at', 'goal', 'a', 'b'),
+    'increasing': ('at', 'goal', 'a', 'b', 'smallest'),
+    'decreasing': ('at', 'goal', 'a', 'b', 'smallest'),
     'optimum': ('at', 'goal', 'a', 'b'),
     'peak': ('at', 'goal', 'a', 'b'),
-    'sooner': ('goal', 'level'),
-    'level': ('at', 'goal', 'a', 'b', 'margin'),
+    'sooner': ('goal', 'level', 'smallest'),
+    'level': ('at', 'goal', 'a', 'b', 'margin', 'smallest'),
     'published': ('at', 'goal', 'a', 'b', 'level'),
 }
-_OPTIONS = ('at', 'a', 'b', 'along', 'within', 'goal', 'margin', 'level', 'direction')
+_OPTIONS = ('at', 'a', 'b', 'along', 'within', 'goal', 'margin', 'smallest', 'level', 'direction')
 
 
 def check(
@@ -86,6 +90,36 @@ def check(
             raise UserError(f"claim '{claim.sentence}' ({claim.source}): {error}") from None
 
 
+def with_smallest(claims: Sequence[Claim], smallest: Mapping[str, float]) -> tuple[Claim, ...]:
+    """The claims, with the smallest difference that matters of their metrics.
+
+    One that names its own keeps it; one that cannot be negligible (see `docs/statistics.md`) has
+    none.
+
+    Raises:
+      UserError: there is a metric of which no claim can be negligible.
+    """
+    known = [claim.metric for claim in claims if _may_be_negligible(claim)]
+    for metric in smallest:
+        if metric not in known:
+            raise UserError(
+                f"smallest: no claim that may be negligible has the metric '{metric}'; "
+                f'{did_you_mean(metric, dict.fromkeys(known))}'
+            )
+    return tuple(
+        dataclasses.replace(claim, smallest=smallest[claim.metric])
+        if claim.metric in smallest and claim.smallest is None and _may_be_negligible(claim)
+        else claim
+        for claim in claims
+    )
+
+
+def _may_be_negligible(claim: Claim) -> bool:
+    """Whether `smallest` means something: a margin says already what does not matter."""
+    told = claim.margin is not None or claim.direction == 'equal'
+    return claim.kind in _WITH_SMALLEST and not told and claim.metric not in claim_kinds.TWO_VALUED
+
+
 def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> list[Verdict]:
     """The verdict on every claim of an experiment.
 
@@ -104,7 +138,7 @@ def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> 
     )
     findings = [claim_kinds.find(claim, results, alpha) for claim in claims]
     tested = [] if results.exact else [i for i, claim in enumerate(claims) if _is_tested(claim)]
-    deciding = [min(findings[i].p_support, findings[i].p_contradict) for i in tested]
+    deciding = [findings[i].p for i in tested]
     adjusted = statistics.holm(np.array(deciding))
     verdicts = [_exact(claim, found) for claim, found in zip(claims, findings, strict=True)]
     for i, p, p_adjusted in zip(tested, deciding, adjusted, strict=True):
@@ -122,11 +156,13 @@ def _is_tested(claim: Claim) -> bool:
 def _verdict(
     claim: Claim, found: Finding, p: float, p_adjusted: float, alpha: float, claims: int
 ) -> Verdict:
-    verdict = 'inconclusive'
-    if p_adjusted <= alpha:
-        verdict = 'supported' if found.p_support < found.p_contradict else 'contradicted'
+    # Holm multiplies by as much as it does the p that decides.
+    level = alpha / claims if not p else alpha / p_adjusted * p
+    verdict = found.verdict(level)
     enough = statistics.seeds_for_permutation(alpha)
     notes = list(found.notes)
+    if verdict == 'negligible':
+        notes.append(_negligible(claim, found, level))
     if found.n < 2:
         notes.append(f'{found.n or "no"} seed is left: at least two are needed')
     elif found.n < enough:
@@ -135,7 +171,9 @@ def _verdict(
         )
     if verdict == 'inconclusive' and found.n >= 2:
         if p <= alpha:
-            notes.append(f'p = {p:.2g} alone, but not among {claims} claims (Holm)')
+            words = p_value(p)
+            words = words if words.startswith('<') else f'= {words}'
+            notes.append(f'p {words} alone, but not among {claims} claims (Holm)')
         notes += _settling(found, alpha / claims)
     return dataclasses.replace(
         _untested(claim, found, verdict, '; '.join(notes)),
@@ -149,6 +187,19 @@ def _verdict(
     )
 
 
+def _negligible(claim: Claim, found: Finding, level: float) -> str:
+    """What a negligible effect is smaller than, and by which test."""
+    size = amount(claim.metric, claim.smallest)
+    if claim.kind == 'sooner':
+        size = f'{number(claim.smallest)} epochs'
+    what = 'the difference of every two points' if claim.along else 'the difference'
+    note = f'by two one-sided tests {what} is less than {size} either way'
+    if min(found.p_support, found.p_contradict) <= level:
+        side = 'as claimed' if found.p_support < found.p_contradict else 'the other way'
+        note += f', though significantly {side}'
+    return note
+
+
 def _exact(claim: Claim, found: Finding) -> Verdict:
     """The verdict where chance has no say: a claim is so, for every seed, or it is not."""
     if found.deciding is None:
@@ -157,6 +208,7 @@ def _exact(claim: Claim, found: Finding) -> Verdict:
         verdict, note = 'inconclusive', 'no seed is left'
     else:
         verdict = 'supported' if (found.deciding > 0).all() else 'contradicted'
+        verdict = 'negligible' if found.small else verdict
         note = 'exact: nothing here is left to chance'
     if not _is_tested(claim):  # else the notes are of tests
         note = '; '.join([*found.notes, note])
@@ -240,6 +292,8 @@ def _check_options(claim: Claim) -> None:
         raise UserError(f'margin must be a number > 0, not {claim.margin}')
     if claim.kind == 'level' and not equal and claim.margin is not None:
         raise UserError("margin goes with direction 'equal'; otherwise move the level")
+    if claim.smallest is not None:
+        _check_smallest(claim)
     if claim.kind == 'published' and claim.level is None and len(claim.published) != 1:
         raise UserError('published must be one figure, or level must say which is tested')
     for name, value in claim.published.items():
@@ -247,6 +301,13 @@ def _check_options(claim: Claim) -> None:
             raise UserError(f"published['{name}'] is {value!r}; it must be a number")
     if claim.within is not None and claim.within[0] > claim.within[1]:
         raise UserError(f'within is {claim.within}; the lower end comes first')
+
+
+def _check_smallest(claim: Claim) -> None:
+    if not claim.smallest > 0:
+        raise UserError(f'smallest must be a number > 0, not {claim.smallest}')
+    if claim.margin is not None:
+        raise UserError('smallest does not go with margin, which says itself what matters')
 
 
 def _check_metric(
@@ -275,7 +336,7 @@ def _check_metric(
 
 def _check_two_valued(claim: Claim) -> None:
     """Sign flips compare a share of runs with another, or with one half, and with nothing else."""
-    if claim.margin:
+    if claim.margin or claim.smallest:
         raise UserError(
             f"'{claim.metric}' is 0 or 1 of a run, for which there is no test within or beyond a"
             " margin; compare two shares with 'greater' or 'less' and no margin"
@@ -314,11 +375,9 @@ def _check_conditions(claim: Claim, sweep: Results) -> None:
         low, high = claim.within
         inside = [x for x in xs if low <= x <= high]
         if not inside or len(inside) == len(xs):
-            values = ', '.join(f'{x:g}' for x in xs)
+            values = ', '.join(repr(x).removesuffix('.0') for x in xs)
             where = 'no value' if not inside else 'every value'
-            raise UserError(
-                f"within [{low:g}, {high:g}] lies {where} of '{claim.along}' ({values})"
-            )
+            raise UserError(f"within [{low}, {high}] lies {where} of '{claim.along}' ({values})")
 
 
 def _listed(names: Sequence[str]) -> str:

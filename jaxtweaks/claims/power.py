@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special, stats
 
 from jaxtweaks.claims import statistics
-from jaxtweaks.claims.claim_kinds import Finding
+from jaxtweaks.claims.claim_kinds import VERDICTS, Finding
 from jaxtweaks.claims.statistics import Test
 
 POWER = 0.8
@@ -28,7 +28,7 @@ class Need:
 
     Attributes:
       seeds: the fewest that settle it with the power asked for; None if `MOST` do not.
-      verdict: 'supported' or 'contradicted', whichever they would say; '' if `seeds` is None.
+      verdict: what they would say; '' if `seeds` is None.
     """
 
     seeds: int | None
@@ -38,8 +38,7 @@ class Need:
 def need(found: Finding, alpha: float, power: float = POWER) -> Need | None:
     """How many seeds would settle a claim at the level `alpha`.
 
-    The noise of the seeds is taken to be normal. From 15 seeds on, where a verdict goes by sign
-    flips, Student's t stands in for them.
+    The noise of the seeds is taken to be normal.
 
     Args:
       found: the claim's finding, on the seeds there are.
@@ -62,8 +61,8 @@ def need(found: Finding, alpha: float, power: float = POWER) -> Need | None:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
     n = int(sizes[high])
-    supported, contradicted = _powers(found, n, alpha)
-    return Need(n, 'supported' if supported > contradicted else 'contradicted')
+    powers = _powers(found, n, alpha)
+    return Need(n, VERDICTS[int(np.argmax(powers))])
 
 
 def spread_known(n: int, level: float = 0.95) -> tuple[float, float]:
@@ -82,10 +81,10 @@ def _sizes() -> np.ndarray:
     return np.unique(np.concatenate([np.arange(3, 25), steps]))
 
 
-def _powers(found: Finding, n: int, alpha: float) -> tuple[float, float]:
-    """The chances that n seeds support the claim and that they contradict it."""
-    support, contradict = found.ways(_samples(found.rows, n), _Many.like(found.test))
-    return float(np.mean(support <= alpha)), float(np.mean(contradict <= alpha))
+def _powers(found: Finding, n: int, alpha: float) -> list[float]:
+    """The chances that n seeds come to each of `VERDICTS`, as far as the claim knows them."""
+    ways = found.ways(_samples(found.rows, n), _Many.like(found.test))
+    return [float(np.mean(p <= alpha)) for p in ways]
 
 
 def _samples(rows: np.ndarray, n: int) -> np.ndarray:
@@ -103,7 +102,10 @@ def _samples(rows: np.ndarray, n: int) -> np.ndarray:
 
 
 class _Many(Test):
-    """The tests of `Test` on many samples at once, [..., n] to [...], by Student's t at every n."""
+    """The tests of `Test` on many samples at once, [..., n] to [...].
+
+    Where sign flips decide, Student's t stands in for them, and never says less than they can.
+    """
 
     @classmethod
     def like(cls, test: Test) -> '_Many':
@@ -124,7 +126,7 @@ class _Many(Test):
         n, t = d.shape[-1], np.abs(self._t(d))
         p = 2 * special.stdtr(n - 1, -t)
         if self.design == 'single':
-            reference = np.sort(np.abs(statistics.skewed_t(n, _REFERENCE)))
+            reference = statistics.skewed_size(n, _REFERENCE)
             beyond = _REFERENCE - np.searchsorted(reference, t, side='left')
             p = np.maximum(p, (1 + beyond) / (1 + _REFERENCE))
         return np.minimum(1.0, np.maximum(p, 2 * self._least(d)))

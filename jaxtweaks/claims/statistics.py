@@ -9,10 +9,8 @@ import functools
 import math
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
-# From this many seeds on the bootstrap interval is wide enough and sign flips are fine enough.
-MANY_SEEDS = 15
 _ENUMERATED = 16  # sign flips of up to this many seeds are all enumerated
 _RESAMPLES = 19_999
 _SEED = 20_251  # of every resampling here: the same data give the same answer
@@ -25,12 +23,12 @@ class Test:
 
     Attributes:
       design: 'paired' for differences between runs of the same seed, whose noise is symmetric
-        when both runs are alike: Student's t below `MANY_SEEDS` seeds, sign flips from there on.
-        'single' for the values of one arm, whose noise may be skewed: the worse of Student's t
-        and `skewed_t`. 'permutation' for sign flips at every n.
+        when both runs are alike: Student's t. 'single' for the values of one arm, whose noise may
+        be skewed: the worse of Student's t and `skewed_t`. 'permutation' for sign flips.
       grain: the step of the measurement where it is coarse (1 for whole epochs); the variance
         of its rounding is added to that of the numbers.
       scale: magnitude of what was subtracted, to tell a deviation from rounding.
+      span: the least and the largest that the mean can be; of 'permutation' only.
     """
 
     __test__ = False  # not a test case of pytest
@@ -38,6 +36,7 @@ class Test:
     design: str = 'paired'
     grain: float = 0.0
     scale: float = 0.0
+    span: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def rounding(self) -> float:
@@ -51,10 +50,11 @@ class Test:
         if self._by_sign_flips(d):
             return permutation_p(d, 'greater')
         t = self._t(d)
-        p = float(stats.t.sf(t, len(d) - 1))
+        p = float(special.stdtr(len(d) - 1, -t))
         if self.design == 'single':
             # Skewed to the left, the mirror image of the reference, is the worse case here.
-            p = max(p, _share(skewed_t(len(d)) <= -t))
+            reference = skewed_t(len(d))
+            p = max(p, _share(np.searchsorted(reference, -t, 'right'), len(reference)))
         return p
 
     def differs(self, d: np.ndarray) -> float:
@@ -64,20 +64,32 @@ class Test:
         if self._by_sign_flips(d):
             return permutation_p(d)
         t = abs(self._t(d))
-        p = float(2 * stats.t.sf(t, len(d) - 1))
+        p = float(2 * special.stdtr(len(d) - 1, -t))
         if self.design == 'single':
-            p = max(p, _share(np.abs(skewed_t(len(d))) >= t))
+            reference = skewed_size(len(d))
+            extreme = len(reference) - np.searchsorted(reference, t, 'left')
+            p = max(p, _share(extreme, len(reference)))
         return min(1.0, p)
 
     def interval(self, d: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-        """The interval that goes with the test: `paired_interval`, or wider for one arm."""
+        """The means that the test does not reject at 1 − `level`.
+
+        NaN where there is no such interval: fewer than two seeds, or seeds that do not differ and
+        are too few for sign flips.
+        """
+        if len(d) < 2:
+            return math.nan, math.nan
+        if self.design == 'permutation':
+            return permutation_interval(d, level, self.span)
+        if is_constant(d, self.scale):
+            enough = len(d) >= seeds_for_permutation(1 - level)
+            return (float(d.min()), float(d.max())) if enough else (math.nan, math.nan)
         if self.design == 'single':
             return single_interval(d, level, self.grain)
         return paired_interval(d, level, self.grain)
 
     def _by_sign_flips(self, d: np.ndarray) -> bool:
-        many = self.design == 'paired' and len(d) >= MANY_SEEDS
-        return self.design == 'permutation' or many or is_constant(d, self.scale)
+        return self.design == 'permutation' or is_constant(d, self.scale)
 
     def _t(self, d: np.ndarray) -> float:
         variance = d.var(ddof=1) + self.rounding
@@ -91,51 +103,24 @@ def is_constant(d: np.ndarray, scale: float = 0.0) -> bool:
 
 
 def paired_interval(d: np.ndarray, level: float = 0.95, grain: float = 0.0) -> tuple[float, float]:
-    """Confidence interval of the mean of paired differences [n].
-
-    Student's t below 15 seeds; from 15 on the bias-corrected accelerated (BCa) bootstrap
-    (Efron 1987, J. Am. Stat. Assoc. 82:171), with a fixed seed. The point itself if all are
-    equal; NaN for fewer than two seeds. `grain`: as in `Test`, for Student's t.
-    """
-    if len(d) < 2:
-        return math.nan, math.nan
-    if np.ptp(d) == 0:
-        return float(d[0]), float(d[0])
-    if len(d) >= MANY_SEEDS:
-        low, high = bca_interval(d, level)
-        if math.isfinite(low) and math.isfinite(high):
-            return low, high
-    deviation = math.sqrt((d.var(ddof=1) + grain**2 / 6) / len(d))
-    half = stats.t.ppf((1 + level) / 2, len(d) - 1) * deviation
+    """Student's t interval of the mean of paired differences [n ≥ 2]; `grain`: as in `Test`."""
+    error = math.sqrt((d.var(ddof=1) + grain**2 / 6) / len(d))
+    half = special.stdtrit(len(d) - 1, (1 + level) / 2) * error
     return float(d.mean() - half), float(d.mean() + half)
 
 
-def bca_interval(d: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """BCa bootstrap interval of the mean of `d` [n]; NaN where it does not exist."""
-    found = stats.bootstrap(
-        (d,),
-        np.mean,
-        confidence_level=level,
-        n_resamples=9_999,
-        method='BCa',
-        rng=np.random.default_rng(_SEED),
-    ).confidence_interval
-    return float(found.low), float(found.high)
-
-
 def single_interval(x: np.ndarray, level: float = 0.95, grain: float = 0.0) -> tuple[float, float]:
-    """Confidence interval of the mean of one arm `x` [n], whose noise may be skewed.
+    """Confidence interval of the mean of one arm `x` [n ≥ 2], whose noise may be skewed.
 
     Student's t with the critical value that holds for `skewed_t` too; see docs/statistics.md.
-    The point itself if all are equal. `grain`: as in `Test`.
+    `grain`: as in `Test`.
     """
-    if len(x) < 2:
-        return math.nan, math.nan
-    if np.ptp(x) == 0:
-        return float(x[0]), float(x[0])
+    reference = skewed_size(len(x))
+    # The smallest value that `Test.differs` calls significant, the observed one counted too.
+    rank = math.ceil(level * (len(reference) + 1)) - 1
     critical = max(
-        stats.t.ppf((1 + level) / 2, len(x) - 1),
-        np.quantile(np.abs(skewed_t(len(x))), level),
+        special.stdtrit(len(x) - 1, (1 + level) / 2),
+        reference[rank] if rank < len(reference) else math.inf,
     )
     half = critical * math.sqrt((x.var(ddof=1) + grain**2 / 12) / len(x))
     return float(x.mean() - half), float(x.mean() + half)
@@ -156,6 +141,12 @@ def skewed_t(n: int, samples: int = 99_999) -> np.ndarray:
     return np.sort(np.concatenate(parts))
 
 
+@functools.lru_cache(maxsize=64)
+def skewed_size(n: int, samples: int = 99_999) -> np.ndarray:
+    """The sizes of `skewed_t`, ascending, [samples]."""
+    return np.sort(np.abs(skewed_t(n, samples)))
+
+
 def permutation_p(d: np.ndarray, alternative: str = 'two-sided') -> float:
     """Sign-flip permutation p of the mean of `d` [n] against zero.
 
@@ -171,11 +162,36 @@ def permutation_p(d: np.ndarray, alternative: str = 'two-sided') -> float:
     tolerance = 1e-9 * np.abs(d).sum()
     observed = d.sum()
     exact = len(d) <= _ENUMERATED
-    flipped = _all_flips(d) if exact else _signs(len(d)) @ d
+    flipped = _all_flips(d) if exact else drawn_signs(len(d)) @ d
     if alternative == 'two-sided':
         flipped, observed = np.abs(flipped), abs(observed)
     extreme = flipped >= observed - tolerance
-    return float(extreme.mean()) if exact else _share(extreme)
+    return float(extreme.mean()) if exact else _share(extreme.sum(), len(extreme))
+
+
+def permutation_interval(
+    d: np.ndarray, level: float = 0.95, span: tuple[float, float] = (-math.inf, math.inf)
+) -> tuple[float, float]:
+    """The means from which `d` [n] does not differ by sign flips at 1 − `level`.
+
+    All of `span` where sign flips reject nothing: fewer than 6 seeds at 95%.
+    """
+    if len(d) < seeds_for_permutation(1 - level):
+        return min(span[0], float(d.min())), max(span[1], float(d.max()))
+    return _furthest_kept(d, level, -1), _furthest_kept(d, level, 1)
+
+
+def _furthest_kept(d: np.ndarray, level: float, sign: int) -> float:
+    """The furthest value below (−1) or above (+1) the mean of `d` that sign flips do not reject."""
+    # Beyond all of the numbers they have one sign, which is rejected; p only falls on the way.
+    kept, rejected = float(d.mean()), float(d.mean()) + sign * 1.001 * float(np.ptp(d))
+    for _ in range(40):
+        middle = (kept + rejected) / 2
+        if permutation_p(d - middle) > 1 - level:
+            kept = middle
+        else:
+            rejected = middle
+    return round(kept, 6)
 
 
 def smallest_permutation_p(n: int) -> float:
@@ -235,10 +251,11 @@ def _all_flips(d: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=16)
-def _signs(n: int) -> np.ndarray:
+def drawn_signs(n: int) -> np.ndarray:
+    """The sign flips of n seeds that are drawn where not all are enumerated, [19,999, n]."""
     return np.random.default_rng(_SEED).choice([-1.0, 1.0], (_RESAMPLES, n))
 
 
-def _share(extreme: np.ndarray) -> float:
+def _share(extreme: int, drawn: int) -> float:
     """The share of drawn statistics that are extreme, the observed one counted among them."""
-    return float((1 + extreme.sum()) / (1 + len(extreme)))
+    return float((1 + extreme) / (1 + drawn))

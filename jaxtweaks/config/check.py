@@ -1,45 +1,25 @@
-"""What no single field can say: whether the fields of the settings go together."""
+"""What no single field can say: whether the fields of the settings go together.
+
+Whether something reads a field at all is said by `effect.py`.
+"""
 
 from collections.abc import Sequence
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import trace
 from jaxtweaks.config.layers import SMALLEST, channels, hidden_widths
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.train import precision
-
-_DEFAULTS = Setting()
 
 
 def check_settings(settings: Sequence[Setting]) -> None:
-    """Whether each setting makes sense, and whether something reads what they set.
+    """Whether each setting makes sense.
 
     Raises:
       UserError: a batch larger than the training set, a lowest learning rate above the highest,
-        a fold that there is not, or a field set that no run reads.
+        or a fold that there is not.
     """
     for setting in settings:
         _check_one(setting)
     _check_by_layer(settings)
-    _check_a_fold_is_held_out(settings)
-    elastic = [s.penalty.elastic for s in settings if s.penalty.elastic]
-    if elastic and not any(setting.penalty.l1 for setting in settings):
-        raise UserError(
-            f'penalty.elastic: {elastic[0]!r} multiplies penalty.l1, which is 0 in every setting; '
-            'set penalty.l1 too'
-        )
-    for name, (_, rule) in trace.FIELDS.items():
-        if rule.when is None:
-            continue
-        other, accepted = rule.when
-        default = trace.get(_DEFAULTS, name)
-        given = [s for s in settings if trace.get(s, name) != default]
-        if given and not any(trace.get(s, other) in accepted for s in given):
-            raise UserError(
-                f'{name}: {trace.get(given[0], name)!r} is read by nothing, since {other} is '
-                f'{trace.get(given[0], other)!r}; it is read when {other} is '
-                f'{" or ".join(map(repr, accepted))}'
-            )
 
 
 def check_training_size(settings: Sequence[Setting], train_size: int, data_label: str) -> None:
@@ -87,20 +67,6 @@ def _check_by_layer(settings: Sequence[Setting]) -> None:
                 f'dropout.by_layer: {rates!r} has {len(rates)} rates; it must have one for each of '
                 f'the {layers} hidden layers, in every setting of the sweep'
             )
-        if setting.dropout.hidden != _DEFAULTS.dropout.hidden:
-            raise UserError(
-                'dropout.hidden: nothing reads it where dropout.by_layer is given; set one of them'
-            )
-
-
-def _check_a_fold_is_held_out(settings: Sequence[Setting]) -> None:
-    """Whether folds are held out where there are some. Raises UserError."""
-    folds = max(setting.data.folds for setting in settings)
-    if folds and not any(setting.data.fold for setting in settings):
-        raise UserError(
-            f'data.folds: {folds} is read by nothing, since data.fold is 0 in every setting; '
-            f'sweep data.fold over 1 … {folds}'
-        )
 
 
 def _check_fold(setting: Setting) -> None:
@@ -120,15 +86,6 @@ def _check_fold(setting: Setting) -> None:
             f'data.share: {setting.data.share!r} cannot be had with data.fold, which holds out '
             'some of all training images; leave out one of the two'
         )
-
-
-def check_precision(settings: Sequence[Setting]) -> None:
-    """Whether this machine's device has the precision asked for. Raises UserError."""
-    for wanted in sorted({setting.train.precision for setting in settings}):
-        if reason := precision.unavailable(wanted):
-            raise UserError(
-                f"train.precision: '{wanted}' cannot be had here: {reason}; use 'float32' or 'bf16'"
-            )
 
 
 def _check_one(setting: Setting) -> None:

@@ -2,10 +2,14 @@
 
 import ast
 import contextlib
+import hashlib
+import importlib.machinery
 import importlib.util
 import os
+import sys
 import sysconfig
 import traceback
+import types
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,7 +23,9 @@ COLLECTION = 'experiments'
 
 
 def load(path: Path, size: str | None) -> Mapping[str, Any] | ConfigDict:
-    """The config that `get_config(size)` of a config file returns.
+    """The config that `get_config(size)` of a config file returns, or `get_config()` for None.
+
+    The command line, `jaxtweaks.run` and collections all load a config in this way.
 
     Raises:
       UserError: there is no such file, something in it fails, or it returns something else.
@@ -27,15 +33,101 @@ def load(path: Path, size: str | None) -> Mapping[str, Any] | ConfigDict:
     if not path.is_file():
         raise UserError(f'there is no file {path}')
     try:
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        found = module.get_config(size)
+        with neighbours(path):
+            module = _module(path)
+            found = module.get_config() if size is None else module.get_config(size)
     except UserError:
         raise
     except (Exception, SystemExit) as error:
         raise UserError(complaint(error, path)) from error
     return checked(found, str(path))
+
+
+@contextlib.contextmanager
+def neighbours(path: Path) -> Iterator[None]:
+    """Meanwhile a config file can import what lies beside it, from wherever it is loaded.
+
+    As `import x`; and from a folder configs/ also as `from configs import x`. Functions of the
+    config may import when they are called, so this should last as long as they are of use. What an
+    earlier config has imported from beside it is imported again: it may have changed since, or be a
+    file of this name in another folder.
+    """
+    folder = path.resolve().parent
+    if folder in _folders:
+        yield
+        return
+    _forget_neighbours(folder)
+    known, before = set(sys.modules), list(sys.path)
+    # What lies beside a config hides no library. But a folder configs/ there may be in many places.
+    added = [str(folder.parent)] if folder.name == _CONFIGS else []
+    sys.path[:] = [*added, *before, str(folder)]
+    _folders.append(folder)
+    try:
+        yield
+    finally:
+        _folders.remove(folder)
+        for entry in (*added, str(folder)):
+            with contextlib.suppress(ValueError):
+                sys.path.remove(entry)
+        new = {name: module for name, module in sys.modules.items() if name not in known}
+        _neighbours.update(name for name, module in new.items() if _lies_in(folder, name, module))
+
+
+# The folders whose files can be imported now, and the modules that were.
+_folders: list[Path] = []
+_neighbours: set[str] = set()
+_CONFIGS = 'configs'
+
+
+def _forget_neighbours(folder: Path) -> None:
+    """Has what earlier configs imported from beside them imported again by one in this folder."""
+    importlib.invalidate_caches()
+    if folder.name == _CONFIGS:
+        inside = [name for name in sys.modules if name.startswith(f'{_CONFIGS}.')]
+        elsewhere = [name for name in inside if not _lies_in(folder, name, sys.modules[name])]
+        _neighbours.update(elsewhere)
+    if any(name.startswith(f'{_CONFIGS}.') for name in _neighbours):
+        _neighbours.add(_CONFIGS)  # it has them as attributes
+    for name in _neighbours:
+        sys.modules.pop(name, None)
+    _neighbours.clear()
+
+
+def _lies_in(folder: Path, name: str, module: Any) -> bool:
+    """Whether a module is the file of its name in a folder."""
+    package, _, last = name.rpartition('.')
+    file = getattr(module, '__file__', None)
+    return package in ('', _CONFIGS) and bool(file) and Path(file) == folder / f'{last}.py'
+
+
+def _module(path: Path) -> types.ModuleType:
+    """The module of a config file.
+
+    It is found in `sys.modules`, as dataclasses, `typing.get_type_hints` and pickle need it, under
+    a name of its own for each file, that is neither '__main__' nor a library's.
+    """
+    path = path.resolve()
+    name = f'config_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}'
+    spec = importlib.util.spec_from_file_location(name, path, loader=_Source(name, str(path)))
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        if before is None:
+            del sys.modules[name]
+        else:
+            sys.modules[name] = before
+        raise
+    return module
+
+
+class _Source(importlib.machinery.SourceFileLoader):
+    """Reads the source: Python's cache takes a file of the same second and size for the same."""
+
+    def get_code(self, fullname: str) -> types.CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def checked(found: Any, where: str) -> Mapping[str, Any] | ConfigDict:
@@ -62,9 +154,19 @@ def in_folder(folder: Path) -> list[Path]:
 def _has_get_config(path: Path) -> bool:
     try:
         body = ast.parse(path.read_text(encoding='utf-8')).body
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
         return True  # loading it says what is wrong
-    return any(isinstance(node, ast.FunctionDef) and node.name == 'get_config' for node in body)
+    return any('get_config' in _names(node) for node in body)
+
+
+def _names(node: ast.stmt) -> list[str]:
+    """What a statement of a module defines, if it is a function, an import or an assignment."""
+    if isinstance(node, ast.FunctionDef):
+        return [node.name]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [alias.asname or alias.name for alias in node.names]
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 @contextlib.contextmanager

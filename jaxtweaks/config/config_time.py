@@ -31,7 +31,7 @@ def measured(path: Path) -> Measured | None:
     """What a config's docstring says under 'Expected (size, …, time …)', None if it does not."""
     try:
         doc = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or ''
-    except (OSError, ValueError, SyntaxError):
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
         return None  # loading it says what is wrong
     found = _EXPECTED.search(' '.join(doc.split()))
     if not found:

@@ -55,6 +55,8 @@ class Rule:
       words: how the field reads in tables and figures, where it belongs to a part.
       former: the dotted name that the field had in older work folders, where it is another one:
         runs keep their ids, and folders stay readable.
+      older: what was done before there was this field, where that is not its default: the value it
+        has in work folders that lack it; see `older.py`. `...` for the default.
     """
 
     kind: str
@@ -67,6 +69,7 @@ class Rule:
     when: tuple[str, tuple[str, ...]] | None = None
     words: str = ''
     former: str = ''
+    older: Any = ...
 
     def allowed(self) -> str:
         """The allowed values in words, '' when every value of the type is allowed."""

@@ -16,7 +16,6 @@ first parameter that declares an `off` value, has another one.
 
 import dataclasses
 import functools
-import hashlib
 import importlib
 import inspect
 import re
@@ -25,6 +24,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from jaxtweaks.base import identity
 from jaxtweaks.base import words as words_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.build import convert
@@ -117,8 +117,12 @@ class Part:
 
     @functools.cached_property
     def digest(self) -> str:
-        """What tells it apart from another part of its name, in hex."""
-        return digest(self.build)
+        """SHA-256, in hex, of what it does, so that another one is another run.
+
+        Raises:
+          UserError: that cannot be known, see `identity.digest`.
+        """
+        return identity.digest(self.build, f"{self.slot} '{self.name}'")
 
     @property
     def strength(self) -> str:
@@ -407,7 +411,3 @@ def _load() -> None:
         _loaded = True
         for module in _BUILT_IN:
             importlib.import_module(module)
-
-
-def digest(build):  # replaced by config.identity
-    return hashlib.sha256(inspect.getsource(build).encode()).hexdigest()[:12]

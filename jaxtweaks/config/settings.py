@@ -61,6 +61,13 @@ class Data:
     train_size: int = static(40_000, 'training images', low=1)
     validation_size: int = static(10_000, 'validation images', low=1)
     test_size: int = static(0, 'test images; 0 means all', low=0)
+    split: str = static(
+        'stratified',
+        'how images are held out, and folds and parts of them are chosen: with the shares of the '
+        'classes kept, or at random',
+        choices=('stratified', 'random'),
+        older='random',
+    )
     split_seed: int = static(0, 'seed of the split, the same for every run', low=0, high=4e9)
     standardise: str = static(
         'channel',

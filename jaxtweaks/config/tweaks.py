@@ -19,6 +19,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
+from jaxtweaks.base import identity
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.build import convert
 from jaxtweaks.config.fields import Rule
@@ -30,32 +31,54 @@ PLACES = ('input', 'conv', 'hidden', 'logits')
 F = TypeVar('F', bound=Callable[..., Any])
 
 
-@dataclasses.dataclass(frozen=True, repr=False)
+@dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class Tweak:
-    """A registered tweak.
+    """A registered tweak. Two are equal if they are of the very same function.
 
     Attributes:
       name: its field is `tweaks.<name>`.
       function: (key, x, strength, train) → x, see `tweak`.
       where: one of `PLACES`.
       rule: of its strength.
+      known_as: the digest under which a work folder knows it, if that is not ours.
     """
 
     name: str
     function: Callable[..., Any]
     where: str
     rule: Rule
+    known_as: str = ''
 
     @functools.cached_property
     def digest(self) -> str:
-        """SHA-256, in hex, of how the function is written, so that another one is another run.
+        """In hex, what the tweak does at the time of asking, so that another one is another run.
 
-        What the function calls is not in it.
+        Raises:
+          UserError: that cannot be known, see `identity.digest`.
         """
+        if self.known_as:
+            return self.known_as
+        does = identity.digest(self.function, f"tweak '{self.name}'")
+        text = f'{does} {self.where} {float(self.rule.off).hex()}'
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @functools.cached_property
+    def by_source(self) -> str:
+        """The digest in work folders of format 1: how the function is written."""
         return hashlib.sha256(_written(self.function).encode()).hexdigest()[:12]
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tweak) and self._parts == other._parts
+
+    def __hash__(self) -> int:
+        return hash(self._parts)
+
+    @property
+    def _parts(self) -> tuple[Any, ...]:
+        return self.name, id(self.function), self.where, self.rule, self.known_as
+
     def __repr__(self) -> str:
-        return f'Tweak({self.name!r}, where={self.where!r}, digest={self.digest!r})'
+        return f'Tweak({self.name!r}, where={self.where!r})'
 
 
 class Tweaks(Mapping[str, Any]):
@@ -66,6 +89,8 @@ class Tweaks(Mapping[str, Any]):
         ordered = sorted(strengths.items(), key=lambda item: item[0].name)
         self._tweaks = {tweak.name: tweak for tweak, _ in ordered}
         self._strengths = {tweak.name: strength for tweak, strength in ordered}
+        self._known: Callable[[Tweak], str] = lambda tweak: ''
+        self._others: dict[str, Tweak] = {}  # those it does not name, as they were looked up
 
     @classmethod
     def of_config(cls, values: Any, path: str) -> 'Tweaks':
@@ -80,9 +105,24 @@ class Tweaks(Mapping[str, Any]):
 
     def replaced(self, strengths: Mapping[str, Any]) -> 'Tweaks':
         """With these strengths, by name; a tweak it does not know yet is looked up."""
-        new = {self._tweaks.get(name) or _registered(name, SECTION): strengths[name]
-               for name in strengths}  # fmt: skip
+        new = {self._tweaks.get(name) or self._other(name): strengths[name] for name in strengths}
         return Tweaks(dict(self.items_at()) | new)
+
+    def as_now(self, known: Callable[[Tweak], str] = lambda tweak: '') -> 'Tweaks':
+        """The same, with all that their functions name as it is now.
+
+        Args:
+          known: gives the digest under which a work folder knows a tweak, '' for that of now.
+        """
+        found = {_anew(tweak, known): strength for tweak, strength in self.items_at()}
+        tweaks = Tweaks(found)
+        tweaks._known = known
+        return tweaks
+
+    def _other(self, name: str) -> Tweak:
+        if name not in self._others:
+            self._others[name] = _anew(_registered(name, SECTION), self._known)
+        return self._others[name]
 
     def without(self, names: frozenset[str]) -> 'Tweaks':
         """Those that are not among `names`."""
@@ -184,6 +224,11 @@ def tweak(
     return register
 
 
+def _anew(tweak: Tweak, known: Callable[[Tweak], str]) -> Tweak:
+    """The tweak with no digest worked out yet."""
+    return dataclasses.replace(tweak, known_as=known(tweak))
+
+
 def off_strengths() -> dict[str, float]:
     """Every registered tweak, off."""
     return {name: tweak.rule.off for name, tweak in _REGISTRY.items()}
@@ -200,7 +245,7 @@ def _registered(name: str, path: str) -> Tweak:
 
 
 def _written(function: Callable[..., Any]) -> str:
-    """How a function is written: its source, or where that is lost its code."""
+    """How a function is written: its source, or where that is lost its code. See `by_source`."""
     function = inspect.unwrap(function)
     try:
         return textwrap.dedent(inspect.getsource(function))

@@ -4,29 +4,94 @@ A file is `_MAGIC`, the SHA-256 of all that follows it, the length of a JSON hea
 endian), the header, and the bytes of the arrays it lists. Nothing in it is ever executed.
 """
 
+import atexit
+import functools
 import hashlib
 import json
 import math
 import os
 import pathlib
-from collections.abc import Callable, Mapping
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from jaxtweaks.base import atomic
+from jaxtweaks.base import atomic, home
+from jaxtweaks.base.errors import UserError
 
 _MAGIC = b'jaxtweaks arrays 1\n'
+_SMALL = 128 * 2**20  # bytes; they are read in a fraction of a second
 _DTYPES = {'uint8': '|u1', 'int32': '<i4'}
 
 
 def folder() -> pathlib.Path:
-    """Where the cache lies: JAXTWEAKS_CACHE_DIR, or jaxtweaks/ in the user's XDG cache folder."""
+    """Where the cache lies: JAXTWEAKS_CACHE_DIR, or jaxtweaks/ in the user's XDG cache folder.
+
+    Where no home folder is known, a temporary folder that is deleted when the process ends.
+
+    Raises:
+      UserError: JAXTWEAKS_CACHE_DIR begins with a ~ that stands for nothing.
+    """
+    return _lasting() or _temporary()
+
+
+def lasts() -> bool:
+    """Whether the cache is there for the next process."""
+    return _lasting() is not None
+
+
+def _lasting() -> pathlib.Path | None:
     if own := os.environ.get('JAXTWEAKS_CACHE_DIR'):
-        return pathlib.Path(os.path.expanduser(own))
+        return home.expanded(own)
     xdg = os.environ.get('XDG_CACHE_HOME', '')
-    if not os.path.isabs(xdg):  # the XDG standard ignores relative paths
-        xdg = os.path.expanduser('~/.cache')
-    return pathlib.Path(xdg) / 'jaxtweaks'
+    if os.path.isabs(xdg):  # the XDG standard ignores relative paths
+        return pathlib.Path(xdg) / 'jaxtweaks'
+    known = home.folder()
+    return None if known is None else known / '.cache' / 'jaxtweaks'
+
+
+@functools.cache
+def _temporary() -> pathlib.Path:
+    """A folder of this process alone: a name known beforehand could be taken by another user."""
+    made = tempfile.mkdtemp(prefix='jaxtweaks-')
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return pathlib.Path(made)
+
+
+def key(files: Mapping[str, pathlib.Path], options: object, code: Sequence[str]) -> str:
+    """What decides the arrays made of `files`: it changes when any of that does.
+
+    Files are known by their content if they are small together, otherwise by size, the times of
+    the last change of content and of the entry (which cannot be set back), and inode.
+
+    Args:
+      files: by their names relative to the folder they are of; renamed, they are others.
+      options: whatever else decides the arrays, for JSON.
+      code: the names of the modules that make the arrays.
+
+    Raises:
+      UserError: a file cannot be read.
+    """
+    try:
+        stats = [(name, path, path.stat()) for name, path in files.items()]
+        if sum(stat.st_size for _, _, stat in stats) <= _SMALL:
+            listed = [[name, _digest(path)] for name, path, _ in stats]
+        else:
+            listed = [
+                [name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+                for name, _, stat in stats
+            ]
+        makers = [_digest(pathlib.Path(sys.modules[name].__file__)) for name in code]
+    except OSError as error:
+        raise UserError(f'{error.filename}: cannot be read ({error.strerror})') from error
+    return hashlib.sha256(json.dumps([listed, options, makers]).encode()).hexdigest()
+
+
+def _digest(path: pathlib.Path) -> str:
+    with path.open('rb') as file:
+        return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
 def read(

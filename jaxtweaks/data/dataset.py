@@ -33,6 +33,11 @@ class Source:
       training, test: its two parts, in a fixed order.
       classes: the name of each label.
       source: in words, where it came from; no secrets.
+      validation: its own validation part, in a fixed order; None if it has none, and validation
+        images are taken from the training part.
+      notices: what a reader of results must know of how it was read, in sentences.
+      places: of data without a test part of their own, where each image of `training`, and then of
+        `test`, was before the test part was held out, int [N]; None for others.
     """
 
     label: str
@@ -40,11 +45,13 @@ class Source:
     test: Split
     classes: tuple[str, ...]
     source: str
+    validation: Split | None = None
+    notices: tuple[str, ...] = ()
+    places: np.ndarray | None = None
 
 
-def arrays_of(training: Split, test: Split) -> dict[str, np.ndarray]:
-    """The two parts of a source as the arrays that the cache keeps."""
-    parts = {'training': training, 'test': test}
+def arrays_of(parts: Mapping[str, Split]) -> dict[str, np.ndarray]:
+    """The parts of a source, by name, as the arrays that the cache keeps."""
     return {
         f'{name}_{field}': getattr(split, field)
         for name, split in parts.items()
@@ -52,11 +59,10 @@ def arrays_of(training: Split, test: Split) -> dict[str, np.ndarray]:
     }
 
 
-def splits_of(arrays: Mapping[str, np.ndarray]) -> tuple[Split, Split]:
+def parts_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Split]:
     """The inverse of `arrays_of`."""
-    return tuple(
-        Split(arrays[f'{name}_images'], arrays[f'{name}_labels']) for name in ('training', 'test')
-    )
+    names = [name.removesuffix('_labels') for name in arrays if name.endswith('_labels')]
+    return {name: Split(arrays[f'{name}_images'], arrays[f'{name}_labels']) for name in names}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,6 +81,7 @@ class Dataset:
         and _, which become the beginning of a metric's name); nothing is chosen by them.
       grid: inputs [N, H, W, C] whose class probabilities are kept at the end (decision
         boundaries), or None.
+      notices: see `Source`.
     """
 
     label: str
@@ -87,6 +94,7 @@ class Dataset:
     fallback: bool
     probes: Mapping[str, Split] = dataclasses.field(default_factory=dict)
     grid: np.ndarray | None = None
+    notices: tuple[str, ...] = ()
 
 
 def nothing(label: str) -> Dataset:

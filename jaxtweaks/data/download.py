@@ -13,7 +13,7 @@ from collections.abc import Callable
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import archives, cache
 from jaxtweaks.data.catalogue import Archive, Known
-from jaxtweaks.data.dataset import Source, arrays_of, splits_of
+from jaxtweaks.data.dataset import Source, arrays_of, parts_of
 
 # Seconds to connect, and seconds without a byte. Short, so that a machine without a network falls
 # back soon.
@@ -28,7 +28,8 @@ def cached(known: Known, notify: Callable[[str], None]) -> Source | None:
     if found is None:
         return None
     arrays, facts = found
-    return Source(known.title, *splits_of(arrays), known.classes, facts['source'])
+    parts = parts_of(arrays)
+    return Source(known.title, **parts, classes=known.classes, source=facts['source'])
 
 
 def load(
@@ -60,7 +61,7 @@ def load(
     training, test = archives.parse(known, files)
     names = ', '.join(archive.name for archive in known.archives)
     source = f'downloaded from {base} ({names})'
-    arrays = arrays_of(training, test)
+    arrays = arrays_of({'training': training, 'test': test})
     cache.write(_cache_name(known), _key(known), arrays, {'source': source}, notify)
     return Source(known.title, training, test, known.classes, source)
 

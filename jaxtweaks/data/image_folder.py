@@ -1,19 +1,21 @@
-"""Images in folders: one folder for each class, in it the images, of any format Pillow reads."""
+"""Images in folders: one folder for each class, in it, at any depth, images that Pillow reads."""
 
+import collections
+import dataclasses
 import hashlib
-import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.data import cache
+from jaxtweaks.data import cache, folder_layout, folder_listing, image_file
 from jaxtweaks.data.dataset import Source, Split
+from jaxtweaks.data.folder_layout import Layout, lay_out
+from jaxtweaks.data.folder_listing import Listing, Place, shown, such_as
 from jaxtweaks.data.own import from_arrays
-
-_ENDINGS = ('.png', '.jpg', '.jpeg', '.bmp', '.gif', '.webp', '.tif', '.tiff', '.ppm', '.pgm')
 
 
 def from_folder(
@@ -23,146 +25,171 @@ def from_folder(
     title: str = '',
     notify: Callable[[str], None] = print,
 ) -> Source:
-    """A data set of the images in `path`/CLASS/, or in `path`/train/CLASS/ and `path`/test/CLASS/.
+    """A data set of the images in `path`/CLASS/, or in `path`/train/CLASS/ and so on.
 
-    Without a folder test/ a fifth of the images, always the same ones, is held out. Images are RGB,
-    or grey if all of them are, of 8 bits a channel. Decoded once, they are kept in the cache until
-    a file changes. What is hidden (names that begin with '.', and __MACOSX) is passed over.
+    The parts are train/, and validation/ (or val/, valid/) or test/ or both, in upper or lower
+    case. Without test/ a fifth of the training images, always the same ones, is held out. A class
+    is the first folder below that; folders in it only group its images.
+
+    What Pillow reads is an image, whatever its ending. Images become RGB, or grey if all of them
+    are, of 8 bits a channel, upright, on white where they are transparent. Decoded once, they are
+    kept in the cache until a file changes. What is omitted or altered is said by `notify` and kept
+    in the source's `notices`; system files of macOS and Windows are passed over.
 
     Args:
       path: the folder.
       size: height and width to which every image is scaled; None if they have one size already.
       title: what figures and tables call it; '' for the folder's name.
-      notify: is told when images are decoded.
+      notify: is told when images are decoded, and what to know of them.
 
     Raises:
       UserError: no folder, no images, an image that cannot be read, of more than 8 bits, or of
-        another size.
+        another size; or classes and parts that do not fit, see `folder_layout.lay_out`.
     """
-    folder = Path(os.path.expanduser(path))
-    if not folder.is_dir():
-        raise UserError(f'{folder}: there is no such folder')
-    title = title or folder.resolve().name
-    parted = (folder / 'train').is_dir() and (folder / 'test').is_dir()
-    parts = {name: _files(folder / name) for name in ('train', 'test')} if parted else {}
-    parts = parts or {'train': _files(folder)}
-    classes = tuple(sorted({name for files in parts.values() for _, name in files}))
-    if len(classes) < 2:
-        raise UserError(
-            f'{folder}: {len(classes)} folders with images; there must be one for each class'
-        )
-    arrays = _decoded(folder, parts, classes, size, notify)
-    splits = {name: Split(arrays[f'{name}_images'], arrays[f'{name}_labels']) for name in parts}
-    test = splits.get('test')
-    return from_arrays(
-        splits['train'].images,
-        splits['train'].labels,
+    folder, size = _folder(path), _size(size)
+    arrays, facts = _read(folder_listing.listing(folder, cache.folder()), size, notify)
+    for text in facts['notices']:
+        notify(f'notice: {text}')
+    parts = {
+        name: Split(arrays[f'{name}_images'], arrays[f'{name}_labels'])
+        for name in ('train', 'validation', 'test')
+        if f'{name}_images' in arrays
+    }
+    test = parts.get('test')
+    source = from_arrays(
+        parts['train'].images,
+        parts['train'].labels,
         None if test is None else (test.images, test.labels),
-        classes=classes,
-        title=title,
+        classes=tuple(facts['classes']),
+        title=title or folder.resolve().name,
         source=f'image folder {folder}',
     )
+    notices = (*source.notices, *facts['notices'])
+    return dataclasses.replace(source, validation=parts.get('validation'), notices=notices)
 
 
-# Path and class of an image.
-_File = tuple[Path, str]
+def _folder(path: str | Path) -> Path:
+    """The folder. Raises UserError if there is none."""
+    if not isinstance(path, str | os.PathLike):
+        raise UserError(f'from_folder: the path is {path!r}; it must be the name of a folder')
+    folder = home.expanded(path)
+    if folder.is_file():
+        raise UserError(f'{folder}: is a file; it must be a folder (unpack an archive first)')
+    if not folder.is_dir():
+        raise UserError(f'{folder}: there is no such folder')
+    return folder
 
 
-def _files(folder: Path) -> list[_File]:
-    """The images of every class, in the order of their names; nothing that is hidden."""
-    found = [
-        (path, path.parent.name)
-        for path in sorted(folder.glob('*/*'))
-        if path.suffix.lower() in _ENDINGS
-        and not _is_hidden(path)
-        and not _is_hidden(path.parent)
-        and path.is_file()
-    ]
-    if not found:
-        raise UserError(
-            f'{folder}: holds no images; they must be in {folder}/CLASS/, such as '
-            f'{folder}/cat/1.png'
-        )
-    for place in dict.fromkeys(path.parent for path, _ in found):
-        _check_utf8(place.absolute())
-    return found
-
-
-def _is_hidden(path: Path) -> bool:
-    """Whether it is none of the user's images, but left by notebooks, macOS and the like."""
-    return path.name.startswith('.') or path.name == '__MACOSX'
-
-
-def _check_utf8(folder: Path) -> None:
-    """Whether reports can name a folder. Raises UserError."""
+def _size(size: tuple[int, int] | None) -> tuple[int, int] | None:
+    """The size to scale to. Raises UserError if it is none."""
+    if size is None:
+        return None
     try:
-        str(folder).encode()
-    except UnicodeEncodeError:
-        raise UserError(f'{str(folder)!r}: the name is not valid UTF-8; rename it') from None
+        height, width = (int(n) for n in size if n == int(n) and n >= 1)
+    except (TypeError, ValueError, OverflowError):
+        raise UserError(
+            f'from_folder: size is {size!r}; it must be height and width, as (32, 32)'
+        ) from None
+    return height, width
+
+
+def _read(
+    listing: Listing, size: tuple[int, int] | None, notify: Callable[[str], None]
+) -> tuple[dict[str, np.ndarray], dict]:
+    """'train_images', 'train_labels' and so on, and the facts 'classes' and 'notices'.
+
+    From the cache if nothing that decides them has changed.
+    """
+    place = hashlib.sha256(f'{listing.folder.resolve()} {size}'.encode(errors='surrogateescape'))
+    name = f'folder-{place.hexdigest()[:12]}.arrays'
+    others = {
+        field.name: getattr(listing, field.name)
+        for field in dataclasses.fields(listing)
+        if field.name not in ('folder', 'files')
+    }
+    key = cache.key(
+        {'/'.join(file): listing.path(file) for file in listing.files},
+        [size, others, image_file.versions()],
+        code=(__name__, folder_layout.__name__, folder_listing.__name__, image_file.__name__),
+    )
+    if found := cache.read(name, key, notify):
+        return found
+    images = [file for file in listing.files if image_file.is_image(listing.path(file))]
+    layout = lay_out(listing, images)
+    total = sum(map(len, layout.parts.values()))
+    notify(f'decoding {total:,} images from {listing.folder} (once)')
+    arrays, notices = _decoded(listing, layout, size)
+    facts = {'classes': list(layout.classes), 'notices': [*layout.notices, *notices]}
+    cache.write(name, key, arrays, facts, notify)
+    return arrays, facts
 
 
 def _decoded(
-    folder: Path,
-    parts: dict[str, list[_File]],
-    classes: tuple[str, ...],
-    size: tuple[int, int] | None,
-    notify: Callable[[str], None],
-) -> dict[str, np.ndarray]:
-    """'train_images', 'train_labels' and so on, from the cache if no file has changed."""
-    place = hashlib.sha256(f'{folder.resolve()} {size}'.encode()).hexdigest()[:12]
-    stats = [(str(path), path.stat()) for files in parts.values() for path, _ in files]
-    listing = [[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats]
-    # What was decoded before images of more than 8 bits were refused may be clipped.
-    key = hashlib.sha256(json.dumps(['8 bits', *listing]).encode()).hexdigest()
-    name = f'folder-{place}.arrays'
-    if found := cache.read(name, key, notify):
-        return found[0]
-    notify(f'decoding {len(stats):,} images from {folder} (once)')
-    images = {name: [_image(path, size) for path, _ in files] for name, files in parts.items()}
-    grey = all((image[..., :1] == image).all() for part in images.values() for image in part)
-    arrays = {}
-    for name_of_part, files in parts.items():
-        arrays[f'{name_of_part}_images'] = _stacked(files, images[name_of_part], grey)
-        labels = [classes.index(name) for _, name in files]
-        arrays[f'{name_of_part}_labels'] = np.array(labels, np.int32)
-    cache.write(name, key, arrays, {}, notify)
-    return arrays
+    listing: Listing, layout: Layout, size: tuple[int, int] | None
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The arrays of all parts, and what was done to images, in sentences."""
+    files = [place for part in layout.parts.values() for place, _ in part]
+    images, unreadable = [], []
+    altered: dict[str, list[Place]] = {remark: [] for remark in image_file.REMARKS}
+    for place in files:
+        try:
+            one = image_file.decode(listing.path(place), size)
+        except image_file.Unreadable as error:
+            unreadable.append(f'{listing.folder}/{shown(place)}: {error}')
+            continue
+        images.append(one.pixels)
+        for remark in one.remarks:
+            altered[remark].append(place)
+    if unreadable:
+        more = f' (and {len(unreadable) - 1} more of {len(files)})' if len(unreadable) > 1 else ''
+        raise UserError(unreadable[0] + more)
+    _check_one_size(listing, files, images)
+    grey = all((image[..., :1] == image).all() for image in images)
+    notices = []
+    for remark, places in altered.items():
+        notices += such_as(places, f'image{{s}} {image_file.REMARKS[remark]}')
+    notices += _copies(layout, images)
+    arrays, start = {}, 0
+    for part, members in layout.parts.items():
+        stacked = np.stack(images[start : start + len(members)])
+        labels = [layout.classes.index(name) for _, name in members]
+        arrays[f'{part}_images'] = stacked[..., : 1 if grey else 3]
+        arrays[f'{part}_labels'] = np.array(labels, np.int32)
+        start += len(members)
+    return arrays, notices
 
 
-def _image(path: Path, size: tuple[int, int] | None) -> np.ndarray:
-    """An image as uint8 [height, width, 3]."""
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as opened:
-            _check_depth(path, opened.mode)
-            upright = ImageOps.exif_transpose(opened).convert('RGB')
-            if size is not None:
-                upright = upright.resize(size[::-1], Image.Resampling.BILINEAR)
-            return np.asarray(upright)
-    except UserError:
-        raise
-    except Exception as error:  # Pillow raises many kinds on damaged images
-        raise UserError(f'{path}: cannot be decoded ({error})') from error
-
-
-def _check_depth(path: Path, mode: str) -> None:
-    """Whether Pillow's mode has 8 bits a channel: it clips others. Raises UserError."""
-    if mode.startswith(('I', 'F')):
-        raise UserError(
-            f"{path}: has more than 8 bits a channel (Pillow's mode {mode}); convert it to 8 bits, "
-            'or give the numbers as arrays by jaxtweaks.dataset'
-        )
-
-
-def _stacked(files: list[_File], images: list[np.ndarray], grey: bool) -> np.ndarray:
-    """[N, height, width, 3 or 1]."""
-    for (path, _), image in zip(files, images, strict=True):
+def _check_one_size(listing: Listing, files: Sequence[Place], images: Sequence[np.ndarray]) -> None:
+    """Whether all images have one size. Raises UserError."""
+    for place, image in zip(files, images, strict=True):
         if image.shape != images[0].shape:
             one, other = (f'{a.shape[0]} × {a.shape[1]}' for a in (images[0], image))
             raise UserError(
-                f'{path}: is {other}, {files[0][0].name} is {one}; to scale all images, register '
-                "the folder with a size: jaxtweaks.dataset('mine')(lambda: "
-                'jaxtweaks.from_folder(path, size=(32, 32)))'
+                f'{listing.folder}/{shown(place)}: is {other}, {shown(files[0])} is {one}; to '
+                "scale all images, register the folder with a size: jaxtweaks.dataset('mine')"
+                '(lambda: jaxtweaks.from_folder(path, size=(32, 32)))'
             )
-    return np.stack(images)[..., : 1 if grey else 3]
+
+
+def _copies(layout: Layout, images: Sequence[np.ndarray]) -> list[str]:
+    """Which images are there more than once, in a sentence."""
+    members = [(part, *file) for part, files in layout.parts.items() for file in files]
+    seen: dict[bytes, tuple[str, Place, str]] = {}
+    copies: list[tuple[Place, Place]] = []
+    counts: Mapping[str, int] = collections.Counter()
+    for member, image in zip(members, images, strict=True):
+        first = seen.setdefault(hashlib.sha256(image.tobytes()).digest(), member)
+        if first is member:
+            continue
+        (part, place, name), (first_part, first_place, first_name) = member, first
+        copies.append((place, first_place))
+        counts['of another class'] += name != first_name
+        counts['in another part'] += part != first_part
+    if not copies:
+        return []
+    detail = ', '.join(f'{n:,} {words}' for words, n in counts.items() if n)
+    one, other = (shown(place) for place in copies[0])
+    return [
+        f'{len(copies):,} of {len(images):,} images are pixel for pixel copies of others'
+        f'{f" ({detail})" if detail else ""}, such as {one} of {other}'
+    ]

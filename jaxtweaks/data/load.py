@@ -5,9 +5,9 @@ Or generating them, or changing those that were found.
 
 import dataclasses
 import os
-import pathlib
 from collections.abc import Callable, Mapping
 
+from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import settings
 from jaxtweaks.data import digits, download, own, patch, tfds_folder
@@ -91,8 +91,7 @@ def from_tfds(name: str, folder: str = '', notify: Callable[[str], None] = print
     Raises:
       UserError: it is not there, cannot be read, or has no images of a fixed size with labels.
     """
-    folder = folder or os.environ.get('TFDS_DATA_DIR', '') or _TFDS_DEFAULT
-    data_dir = pathlib.Path(os.path.expanduser(folder))
+    data_dir = home.expanded(folder or os.environ.get('TFDS_DATA_DIR', '') or _TFDS_DEFAULT)
     known = CATALOGUE.get(name)
     known = known if known and known.archives else tfds_folder.described(name, data_dir)
     return tfds_folder.load(known, data_dir, notify)
@@ -125,7 +124,7 @@ _HOW_TO_GIVE = (
 def _given(known: Known, folder: str, notify: Callable[[str], None]) -> Source:
     """The data in the folder the user named; every fault of it is an error."""
     try:
-        return tfds_folder.load(known, pathlib.Path(os.path.expanduser(folder)), notify)
+        return tfds_folder.load(known, home.expanded(folder), notify)
     except UserError as error:
         raise UserError(f"data.dir '{folder}' cannot be used: {error}") from error
 
@@ -142,9 +141,8 @@ def _anywhere(
     download.base_address(known, mirror)  # a bad address is an error even when it is not needed
     variable = os.environ.get('TFDS_DATA_DIR', '')
     called = 'TFDS_DATA_DIR' if variable else "TFDS's default folder"
-    folder = pathlib.Path(os.path.expanduser(variable or _TFDS_DEFAULT))
     try:
-        return tfds_folder.load(known, folder, notify)
+        return tfds_folder.load(known, home.expanded(variable or _TFDS_DEFAULT), notify)
     except tfds_folder.NotThere as error:
         failures.append(f'{called}: {error}')
     except UserError as error:

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.pinned import as_the_user_has_them
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.settings import DATASETS
 from jaxtweaks.data.catalogue import CATALOGUE
@@ -55,7 +56,7 @@ def dataset(name: str) -> Callable[[F], F]:
 
 def registered(name: str) -> Source:
     """The data of a registered data set. Raises UserError if its function gives something else."""
-    with blaming(f"data set '{name}'"):
+    with blaming(f"data set '{name}'"), as_the_user_has_them():
         found = REGISTRY[name]()
         if isinstance(found, tuple) and len(found) == 2:
             found = from_arrays(*found, title=name)
@@ -96,22 +97,22 @@ def from_arrays(
     names = _names(labels if test is None else [*labels, *test[1]], classes, title)
     whole = _split(images, labels, names, title)
     if test is None:
-        training, test_split = held_out(whole, title)
+        found = held_out(whole, names, title, source)
     else:
-        training, test_split = whole, _split(*test, names, f'{title}, test')
-        if whole.images.shape[1:] != test_split.images.shape[1:]:
+        found = Source(title, whole, _split(*test, names, f'{title}, test'), names, source)
+        if whole.images.shape[1:] != found.test.images.shape[1:]:
             raise UserError(
                 f'{title}: training images are {list(whole.images.shape[1:])}, test images '
-                f'{list(test_split.images.shape[1:])}; they must be of one size'
+                f'{list(found.test.images.shape[1:])}; they must be of one size'
             )
-        if whole.images.dtype != test_split.images.dtype:
+        if whole.images.dtype != found.test.images.dtype:
             raise UserError(
                 f'{title}: training images are {whole.images.dtype}, test images '
-                f'{test_split.images.dtype}; both must be uint8 (0 … 255), or neither'
+                f'{found.test.images.dtype}; both must be uint8 (0 … 255), or neither'
             )
     if len(names) < 2:
         raise UserError(f'{title}: there is 1 class, {names[0]!r}; there must be at least 2')
-    return Source(title, training, test_split, names, source)
+    return found
 
 
 def _check_labels_alike(training: Any, test: Any, title: str) -> None:

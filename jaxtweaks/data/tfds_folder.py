@@ -20,7 +20,7 @@ import numpy as np
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache
 from jaxtweaks.data.catalogue import Known
-from jaxtweaks.data.dataset import Source, Split, arrays_of, checked, splits_of
+from jaxtweaks.data.dataset import Source, Split, arrays_of, checked, parts_of
 from jaxtweaks.data.split import held_out
 
 _BATCH = 1_000  # records read at once
@@ -46,11 +46,13 @@ def load(known: Known, data_dir: pathlib.Path, notify: Callable[[str], None]) ->
     found = cache.read(name, key, notify)
     if found is not None:
         arrays, facts = found
-        return Source(facts['label'], *splits_of(arrays), known.classes, source)
-
-    label, training, test = _decode(known, folder, notify)
-    cache.write(name, key, arrays_of(training, test), {'label': label}, notify)
-    return Source(label, training, test, known.classes, source)
+        parts, label = parts_of(arrays), facts['label']
+    else:
+        label, parts = _decode(known, folder, notify)
+        cache.write(name, key, arrays_of(parts), {'label': label}, notify)
+    if 'test' not in parts:
+        return held_out(parts['training'], known.classes, label, source)
+    return Source(label, parts['training'], parts['test'], known.classes, source)
 
 
 def find(known: Known, data_dir: pathlib.Path) -> pathlib.Path:
@@ -118,13 +120,15 @@ def _key(folder: pathlib.Path) -> str:
     except OSError as error:
         raise UserError(f'{error.filename}: cannot be read ({error.strerror})') from error
     listing = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
+    # Before, what was kept of data without a test part had one held out at random.
+    listing.insert(0, 'parts as they are')
     return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
 
 
 def _decode(
     known: Known, folder: pathlib.Path, notify: Callable[[str], None]
-) -> tuple[str, Split, Split]:
-    """Label, training part and test part, from the folder's files."""
+) -> tuple[str, dict[str, Split]]:
+    """Label and parts ('training' and, if there is one, 'test'), from the folder's files."""
     facts = [_json(known, folder / name) for name in _JSON]
     _check_classes(known, folder)
 
@@ -170,12 +174,11 @@ def _decode(
     parts, is_jpeg = {}, False
     for name in names:
         part, some_jpeg = _part(known, records(builder, name, shards[name]), progress)
-        parts[name], is_jpeg = part, is_jpeg or some_jpeg
-    if only_train:
-        return known.title, *held_out(parts['train'], known.title)
+        parts['training' if name == 'train' else name] = part
+        is_jpeg = is_jpeg or some_jpeg
     # Of data that are not in the catalogue it is not known how they were published.
     altered = _altered(*facts, is_jpeg) if known.archives else ''
-    return known.title + altered, parts['train'], parts['test']
+    return known.title + altered, parts
 
 
 def _json(known: Known, path: pathlib.Path) -> dict:

@@ -9,12 +9,14 @@ from matplotlib.figure import Figure as Sheet
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from jaxtweaks.base.words import field_label, metric_interval, named, number, value_label
-from jaxtweaks.figures import figure_axes, figure_style
-from jaxtweaks.figures.figure_data import arrange, mean_interval, ordered
+from jaxtweaks.base.words import metric_interval, number, shortened, value_label
+from jaxtweaks.figures import figure_axes, figure_legend, figure_style
+from jaxtweaks.figures.figure_data import arrange, ordered
+from jaxtweaks.figures.figure_legend import titles
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure, fields_of
 from jaxtweaks.figures.figure_style import MUTED, SMALL_SIZE
+from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 from jaxtweaks.train.evaluate import calibration_error
 
@@ -25,6 +27,7 @@ _ALONE = (4.8, 4.1)
 _WIDE = (4.0, 3.0)
 _WIDE_ALONE = (5.6, 3.6)
 _DIAGONAL = {'color': MUTED, 'linewidth': 1.1, 'linestyle': (0, (4, 3))}
+_ERRORS = 8  # hues whose calibration error stands in their panel
 FEWEST = 10  # images in a range of confidence that has a mark
 _RANGE = 0.9995  # of the weights, what the x axis of a histogram shows
 
@@ -53,6 +56,7 @@ def draw_reliability(figure: Figure, results: Results, finish: Callable[..., She
     panels, hues = (ordered([key[i] for key in cells]) for i in (0, 1))
     looks = dict(zip(hues, figure_style.styles(hues), strict=True))
     page = Page(len(panels), _ALONE if len(panels) == 1 else _PANEL)
+    headings = titles(figure, figure.panels, panels, page.panel_size[0]) if figure.panels else {}
     kept = {key: _finite(results.arrays['calibration'][k]) for key, k in cells.items()}
     for axes, panel in zip(page.axes, panels, strict=True):
         axes.plot([0, 1], [0, 1], **_DIAGONAL)
@@ -61,22 +65,23 @@ def draw_reliability(figure: Figure, results: Results, finish: Callable[..., She
             _reliability_line(axes, inside[hue], looks[hue])
         _square(axes)
         if figure.panels:
-            axes.set_title(named(figure.panels, panel, figure.names), loc='left')
-            errors = [
-                f'{value_label(figure.hue, hue, figure.names) + ": " if figure.hue else ""}'
-                f'{_error(values)}'
-                for hue, values in inside.items()
-            ]
+            axes.set_title(headings[panel], loc='left')
+            some = list(inside)[:_ERRORS]
+            words = [value_label(figure.hue, hue, figure.names) for hue in some]
+            words = [f'{text}: ' if figure.hue else '' for text in shortened(words, 20)]
+            errors = [text + _error(inside[hue]) for text, hue in zip(words, some, strict=True)]
+            errors += [f'… and {len(inside) - len(some):,} more'] * (len(inside) > len(some))
             text = '\n'.join(['calibration error', *errors])
             axes.text(0.03, 0.97, text, transform=axes.transAxes, va='top', size=SMALL_SIZE)
-    handles = []
-    for hue in hues:
-        label = value_label(figure.hue, hue, figure.names) if figure.hue else 'the network'
-        if not figure.panels:
-            label += f'\n(calibration error {_error(kept["", hue, ""])})'
-        handles.append(Line2D([], [], label=label, **looks[hue]))
-    handles.append(Line2D([], [], label='perfectly calibrated', **_DIAGONAL))
-    return finish(page, handles, field_label(figure.hue, figure.names) if figure.hue else '')
+
+    def label(hue: Any, words: str) -> str:
+        if figure.panels:
+            return words
+        return f'{words}\n(calibration error {_error(kept["", hue, ""])})'
+
+    further = [] if figure.hue else [Line2D([], [], label=label('', 'the network'), **looks[''])]
+    further.append(Line2D([], [], label='perfectly calibrated', **_DIAGONAL))
+    return finish(page, figure_legend.key(figure, looks, label, further))
 
 
 def draw_histogram(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
@@ -85,6 +90,7 @@ def draw_histogram(figure: Figure, results: Results, finish: Callable[..., Sheet
     panels, hues = (ordered([key[i] for key in cells]) for i in (0, 1))
     looks = dict(zip(hues, figure_style.styles(hues), strict=True))
     page = Page(len(panels), _WIDE_ALONE if len(panels) == 1 else _WIDE)
+    headings = titles(figure, figure.panels, panels, page.panel_size[0]) if figure.panels else {}
     counts, edges = (results.arrays[f'weight_{name}'] for name in ('histogram', 'edges'))
     whole = {
         key: [s for s in range(len(results.seeds)) if _usable(counts[k, s], edges[k, s])]
@@ -108,19 +114,15 @@ def draw_histogram(figure: Figure, results: Results, finish: Callable[..., Sheet
         axes.set_xlabel('weight')
         _shares_axis(axes, figure.log_y)
         if figure.panels:
-            axes.set_title(named(figure.panels, panel, figure.names), loc='left')
+            axes.set_title(headings[panel], loc='left')
     shown = [line.get_ydata() for axes in page.axes for line in axes.get_lines()]
     finite = np.concatenate([np.ones(1) if not shown else np.zeros(0), *shown])
     finite = finite[np.isfinite(finite)]
     low, high = finite.min(), finite.max()
     for axes in page.axes:
         axes.set_ylim(*((low / 2, 2 * high) if figure.log_y else (0, 1.05 * high)))
-    handles = [
-        Line2D([], [], label=value_label(figure.hue, hue, figure.names), **_plain(look))
-        for hue, look in looks.items()
-        if figure.hue
-    ]
-    return finish(page, handles, field_label(figure.hue, figure.names) if figure.hue else '')
+    plain = {hue: _plain(look) for hue, look in looks.items()}
+    return finish(page, figure_legend.key(figure, plain))
 
 
 def _reliability_line(axes: Axes, calibration: np.ndarray, look: dict[str, Any]) -> None:

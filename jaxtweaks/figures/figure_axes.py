@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from jaxtweaks.base.words import is_share, number, value_label
+from jaxtweaks.base.words import is_share, number, shortened, value_label
 from jaxtweaks.figures.figure_data import ordered
 from jaxtweaks.figures.figure_style import is_number
 from jaxtweaks.results.results import label as metric_label
@@ -16,6 +16,8 @@ from jaxtweaks.results.results import label as metric_label
 _MANY = 12  # tick labels that would lie upon each other if they were turned only a little
 _DECADES = 3  # of a logarithmic axis on which 2 and 5 have ticks
 _LINE = 34  # letters of a label beside a y axis that is as low as they come
+_LETTERS = 28  # of a tick label
+_ROOM = 0.17  # inches, of a tick label that stands upright
 _LETTER = 0.075  # inches: the mean width of a letter of a tick label
 
 
@@ -43,11 +45,14 @@ class Scale(NamedTuple):
 def scale(name: str, values: Sequence[Any], log: bool, names: dict, inches: float) -> Scale:
     """The x axis for the values of the field `name`, `inches` long."""
     values = ordered(list(values))
-    words = [value_label(name, value, names) for value in values]
+    words = shortened([value_label(name, value, names) for value in values], _LETTERS)
     if not all(is_number(value) for value in values):
         position = {value: float(i) for i, value in enumerate(values)}
+        every = -(-len(words) // max(1, int(inches / _ROOM)))
+        words = words[::every]
         slanted = max(map(len, words)) * _LETTER > 0.95 * inches / len(words)
-        return Scale(position, list(position.values()), words, 1.0, False, None, slanted)
+        places = list(position.values())[::every]
+        return Scale(position, places, words, 1.0, False, None, slanted)
     if not log:
         position = {value: float(value) for value in values}
         zero = None
@@ -127,8 +132,8 @@ def set_metric(axes: Axes, metric: str, log: bool) -> None:
 
 
 def percent(share: float, _: int = 0) -> str:
-    """A share as a tick: '70%', '0.5%'."""
-    return f'{100 * share:.4g}%'.replace('-', '−')
+    """A share as a tick: '70%', '0.5%', '99.9925%'."""
+    return f'{100 * share:.10g}%'.replace('-', '−')
 
 
 def set_limits(same: Sequence[Axes], metric: str, log: bool, lowest: float) -> None:

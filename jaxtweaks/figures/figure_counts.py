@@ -1,22 +1,31 @@
 """The two kinds of figure that count images: confusion of classes, and labels by split."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure as Sheet
 from matplotlib.ticker import FuncFormatter
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.base.words import metric_interval, metric_value, named
+from jaxtweaks.base.words import metric_interval, metric_value, shortened
 from jaxtweaks.figures.figure_axes import percent
-from jaxtweaks.figures.figure_data import arrange, mean_interval, ordered, seeds_of
+from jaxtweaks.figures.figure_data import arrange, ordered, seeds_of
+from jaxtweaks.figures.figure_legend import Key, titles
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure, fields_of
 from jaxtweaks.figures.figure_style import HATCHES, OKABE_ITO
+from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 
 _COLORS = 'Blues'
+MOST_NUMBERED = 20  # classes whose shares are written into their cells
+LETTERS = 22  # of a class beside an axis
+_LARGE = 6.0  # inches: the side of a matrix of more classes
+_WIDEST = 13.0  # inches, of the bars of all classes
+_ROOM = 0.125  # inches, of a line of words
 
 
 def confusion_shares(results: Results, setting: int) -> np.ndarray:
@@ -35,40 +44,30 @@ def draw_confusion(figure: Figure, results: Results, finish: Callable[..., Sheet
     cells = arrange(results, fields_of(figure), figure.where, figure.name)
     hues = ordered([key[1] for key in cells])
     classes = results.classes
-    side = 1.5 + 0.32 * max(len(classes), 5)
-    page = Page(len(hues), (side, side + 0.35))
+    numbered = len(classes) <= MOST_NUMBERED
+    side = 1.5 + (0.32 * max(len(classes), 5) if numbered else _LARGE)
+    page = Page(len(hues), (side + 0.7 * (not numbered), side + 0.35))
+    headings = titles(figure, figure.hue, hues, side) if figure.hue else {}
     for i, hue in enumerate(hues):
         k = cells['', hue, '']
         axes = page.axes[i]
         shares = confusion_shares(results, k)
-        axes.imshow(shares, cmap=_COLORS, vmin=0, vmax=1, aspect='equal')
-        for row, column in np.ndindex(shares.shape):
-            share = shares[row, column]
-            if np.isfinite(share):
-                axes.text(
-                    column,
-                    row,
-                    f'{100 * share:.0f}',
-                    ha='center',
-                    va='center',
-                    size=8,
-                    color=ink_on(colormaps[_COLORS](share)),
-                )
-        long = max(map(len, classes)) > 2
-        axes.set_xticks(range(len(classes)), classes, rotation=45 if long else 0)
-        if long:
-            for label in axes.get_xticklabels():
-                label.set(ha='right', rotation_mode='anchor')
-        axes.set_yticks(range(len(classes)), classes)
-        axes.tick_params(length=0)
+        if numbered:
+            axes.imshow(shares, cmap=_COLORS, vmin=0, vmax=1, aspect='equal')
+            _write_shares(axes, shares)
+        else:
+            _paint_shares(axes, shares)
+        _name_classes(axes, classes, side - 1.5)
         axes.grid(False)
         axes.spines[:].set_visible(False)
         if i >= len(hues) - page.columns:
             axes.set_xlabel('predicted class')
         if i % page.columns == 0:
             axes.set_ylabel('true class')
-        axes.set_title('\n'.join(_heading(figure, results, hue, k)), loc='left', size=9)
-    return finish(page, [], '')
+        heading = [headings[hue]] if headings else []
+        heading += _accuracy(figure, results, hue, k)
+        axes.set_title('\n'.join(heading), loc='left', size=9)
+    return finish(page, Key())
 
 
 def draw_labels(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
@@ -76,7 +75,9 @@ def draw_labels(figure: Figure, results: Results, finish: Callable[..., Sheet]) 
     if not results.label_counts:
         raise UserError(f"figure '{figure.name}': the labels were not counted")
     classes = results.classes
-    page = Page(1, (max(5.2, 0.62 * len(classes) + 1.2), 3.3))
+    inches = min(max(5.2, 0.62 * len(classes) + 1.2), _WIDEST)
+    page = Page(1, (inches, 3.3))
+    few = len(classes) <= MOST_NUMBERED
     axes = page.axes[0]
     width = 0.8 / len(results.label_counts)
     places = np.arange(len(classes))
@@ -90,13 +91,17 @@ def draw_labels(figure: Figure, results: Results, finish: Callable[..., Sheet]) 
             width,
             label=f'{split}\n({total:,} images)'.replace(',', ' '),
             color=OKABE_ITO[i % len(OKABE_ITO)],
-            edgecolor='white',
-            linewidth=0.5,
-            hatch=HATCHES[i % len(HATCHES)],
+            edgecolor='white' if few else 'none',
+            linewidth=0.5 if few else 0,
+            hatch=HATCHES[i % len(HATCHES)] if few else '',
         )
         handles.append(bars)
-    long = max(map(len, classes)) > 5
-    axes.set_xticks(places, classes, rotation=30 if long else 0)
+    every = -(-len(classes) // int(inches / (2 * _ROOM)))
+    words = shortened(classes, LETTERS)[::every]
+    long = max(map(len, words)) > 5
+    steep = 60 if every > 1 or len(classes) > MOST_NUMBERED else 30
+    axes.set_xticks(places[::every], words, rotation=steep if long else 0)
+    axes.set_xlim(-0.7, len(classes) - 0.3)
     if long:
         for label in axes.get_xticklabels():
             label.set(ha='right', rotation_mode='anchor')
@@ -105,7 +110,7 @@ def draw_labels(figure: Figure, results: Results, finish: Callable[..., Sheet]) 
     axes.yaxis.set_major_formatter(FuncFormatter(percent))
     axes.set_ylabel('share of the split')
     axes.set_xlabel('class')
-    return finish(page, handles, 'split')
+    return finish(page, Key(handles, 'split'))
 
 
 def ink_on(background: tuple[float, ...]) -> str:
@@ -115,10 +120,44 @@ def ink_on(background: tuple[float, ...]) -> str:
     return 'white' if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else 'black'
 
 
-def _heading(figure: Figure, results: Results, hue: object, setting: int) -> list[str]:
+def _write_shares(axes: Axes, shares: np.ndarray) -> None:
+    """Whole percents; what is not none or all does not read so."""
+    for row, column in np.ndindex(shares.shape):
+        share = shares[row, column]
+        if np.isfinite(share):
+            words = f'{100 * share:.0f}'
+            words = '<1' if words == '0' and share > 0 else words
+            words = '>99' if words == '100' and share < 1 else words
+            ink = ink_on(colormaps[_COLORS](share))
+            axes.text(column, row, words, ha='center', va='center', size=8, color=ink)
+
+
+def _paint_shares(axes: Axes, shares: np.ndarray) -> None:
+    """Colours alone, of the root of the share, so that rare confusions are seen."""
+    image = axes.imshow(shares, cmap=_COLORS, norm=PowerNorm(0.5, 0, 1), aspect='equal')
+    bar = axes.get_figure().colorbar(image, ax=axes, shrink=0.6, aspect=30, pad=0.02)
+    bar.set_ticks([0, 0.01, 0.1, 0.25, 0.5, 1], labels=['0%', '1%', '10%', '25%', '50%', '100%'])
+    bar.ax.tick_params(length=2, labelsize=7.5)
+    bar.outline.set_visible(False)
+
+
+def _name_classes(axes: Axes, classes: Sequence[str], inches: float) -> None:
+    """Every class that has room along axes so long, from the first on."""
+    every = -(-len(classes) // int(inches / _ROOM))
+    places = range(0, len(classes), every)
+    words = shortened(classes, LETTERS)[::every]
+    long = max(map(len, words)) > 2
+    size = {'fontsize': 7} if len(classes) > MOST_NUMBERED else {}
+    axes.set_xticks(places, words, rotation=45 if long and every == 1 else 90 * long, **size)
+    if long:
+        for label in axes.get_xticklabels():
+            label.set(ha='right', rotation_mode='anchor', va='center' if every > 1 else 'baseline')
+    axes.set_yticks(places, words, **size)
+    axes.tick_params(length=0 if every == 1 else 2)
+
+
+def _accuracy(figure: Figure, results: Results, hue: object, setting: int) -> list[str]:
     lines = []
-    if figure.hue:
-        lines = [named(figure.hue, hue, figure.names)]
     seeds = seeds_of(results, results.final('test_accuracy'), setting)
     mean, half = mean_interval(seeds.whole)
     accuracy = metric_interval('test_accuracy', float(mean), float(half))

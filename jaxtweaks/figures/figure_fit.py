@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure as Sheet
 from matplotlib.lines import Line2D
 
-from jaxtweaks.base.words import named
 from jaxtweaks.figures.figure_data import arrange, ordered
+from jaxtweaks.figures.figure_legend import Key, titles
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure, fields_of
 from jaxtweaks.figures.figure_style import INK, MUTED, OKABE_ITO
@@ -26,6 +26,7 @@ def draw_fit(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> 
     panels = ordered([key[0] for key in cells])
     page = Page(len(panels), _PANEL, columns=min(len(panels), 3))
     arrays = results.arrays
+    headings = titles(figure, figure.panels, panels, _PANEL[0]) if figure.panels else {}
     for axes, panel in zip(page.axes, panels, strict=True):
         k = cells[panel, '', '']
         x = arrays['fit_x'][k, 0]
@@ -38,7 +39,7 @@ def draw_fit(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> 
         axes.set_xlabel('x')
         axes.set_ylabel('y')
         if figure.panels:
-            axes.set_title(named(figure.panels, panel, figure.names), loc='left')
+            axes.set_title(headings[panel], loc='left')
     handles = [
         Line2D([], [], label='the curve without noise', **_TRUTH),
         Line2D([], [], label='training points (first seed)', **_POINTS),
@@ -46,7 +47,7 @@ def draw_fit(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> 
     ]
     if len(results.seeds) > 1:
         handles.append(Line2D([], [], label='fits of the other seeds', **_OTHERS))
-    return finish(page, handles, '')
+    return finish(page, Key(handles))
 
 
 def _limits(truth: np.ndarray, points: np.ndarray) -> tuple[float, float]:

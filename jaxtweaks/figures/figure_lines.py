@@ -1,22 +1,26 @@
 """Figures with a metric on the y axis: by epoch, against another one, against a swept field."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure as Sheet
 from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
-from jaxtweaks.base.words import field_label, named, value_label
-from jaxtweaks.figures import figure_axes, figure_style
-from jaxtweaks.figures.figure_data import Seeds, arrange, mean_interval, ordered, seeds_of
+from jaxtweaks.base.words import field_label, value_label
+from jaxtweaks.figures import figure_axes, figure_legend, figure_style
+from jaxtweaks.figures.figure_data import Seeds, arrange, ordered, seeds_of
+from jaxtweaks.figures.figure_legend import MANY, titles
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure, fields_of
 from jaxtweaks.figures.figure_style import INK, MUTED, is_number
+from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 from jaxtweaks.results.results import label as metric_label
 
@@ -44,6 +48,9 @@ class Panel:
 
 _PANEL = (3.7, 2.9)
 _ALONE = (5.2, 3.5)
+_MARK = {'curves': '', 'paths': '.', 'effect': 'o'}  # of each of the lines of a colour bar
+_CAPS = 60  # bars that have caps
+_RASTER = 1000  # dots or lines from which on they are pixels in an SVG too
 _CROSS_ROW = 0.055  # of the height of the axes, for the diverged runs of one hue
 
 
@@ -72,12 +79,15 @@ def _draw(
     hues = ordered([key[1] for key in cells])
     looks = dict(zip(hues, figure_style.styles(hues), strict=True))
     metrics = figure.metrics
+    if figure_legend.is_bar(hues):  # too many for a mark each
+        looks = {hue: {**look, 'marker': _MARK[figure.kind]} for hue, look in looks.items()}
     many = len(panels) * len(metrics)
     page = Page(
         many,
         _ALONE if many == 1 else _PANEL,
         columns=len(metrics) if len(panels) > 1 and len(metrics) > 1 else 0,
     )
+    headings = titles(figure, figure.panels, panels, page.panel_size[0]) if figure.panels else {}
     for i, panel in enumerate(panels):
         inside = {key[1:]: k for key, k in cells.items() if key[0] == panel}
         for j, metric in enumerate(metrics):
@@ -85,16 +95,17 @@ def _draw(
             figure_axes.set_metric(axes, metric, figure.log_y)
             paint(Panel(axes, figure, results, metric, inside, looks, page.panel_size[0] - 0.9))
             if figure.panels:
-                axes.set_title(named(figure.panels, panel, figure.names), loc='left')
+                axes.set_title(headings[panel], loc='left')
     for j, metric in enumerate(metrics):
         lowest = _lowest(figure, results, metric, list(cells.values()))
         figure_axes.set_limits(page.axes[j :: len(metrics)], metric, figure.log_y, lowest)
     if figure.kind == 'effect' and results.diverged[list(cells.values())].any():
         for axes in page.axes:
-            figure_axes.make_room(axes, 0.04 + _CROSS_ROW * len(hues), figure.log_y)
-    handles = _handles(figure, results, cells, looks) if figure.hue else []
-    handles += _extra_handles(figure, results, list(cells.values()))
-    return finish(page, handles, field_label(figure.hue, figure.names) if figure.hue else '')
+            rows = min(len(hues), MANY)
+            figure_axes.make_room(axes, 0.04 + _CROSS_ROW * rows, figure.log_y)
+    further = _extra_handles(figure, results, list(cells.values()), len(hues) > MANY)
+    label = functools.partial(_entry, results, cells)
+    return finish(page, figure_legend.key(figure, looks, label, further))
 
 
 def _any_positive(figure: Figure, results: Results, settings: Sequence[int]) -> bool:
@@ -120,11 +131,15 @@ def _curves_panel(panel: Panel) -> None:
     values = results.curve(panel.metric)
     reached = epochs[: _last_epoch(figure, results) + 1]
     every = max(1, len(reached) // 10)
+    crowd = []
     for i, (hue, look) in enumerate(panel.looks.items()):
         if (hue, '') not in panel.settings:
             continue
         seeds = seeds_of(results, values, panel.settings[hue, ''])
         mean, half = mean_interval(seeds.whole, axis=0)
+        if len(panel.looks) > MANY:
+            crowd.append((epochs, mean, look))
+            continue
         label = _label(figure, hue)
         # Where some of the runs have ended, the mean of the rest would mislead: it ends too.
         if np.isfinite(mean).any():
@@ -146,6 +161,7 @@ def _curves_panel(panel: Panel) -> None:
             if known.size:
                 end = known[-1]
                 axes.plot(epochs[end], run[end], **_cross(look['color']))
+    _draw_crowd(axes, crowd)
     for j, (place, _) in enumerate(figure.marks):
         axes.axvline(_epoch_of(place, results), **_vertical(j))
     figure_axes.set_epochs(axes, reached, results.axis)
@@ -170,6 +186,7 @@ def _epoch_of(place: Any, results: Results) -> float:
 
 def _paths_panel(panel: Panel) -> None:
     axes, figure, results = panel.axes, panel.figure, panel.results
+    crowd = []
     for hue, look in panel.looks.items():
         if (hue, '') not in panel.settings:
             continue
@@ -179,8 +196,11 @@ def _paths_panel(panel: Panel) -> None:
             for name in (figure.x, panel.metric)
         )
         known = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-        if known.size:
+        if known.size and len(panel.looks) > MANY:
+            crowd.append((x[known], y[known], look))
+        elif known.size:
             axes.plot(x[known], y[known], markevery=[-1], **look)
+    _draw_crowd(axes, crowd)
     axes.set_xlabel(metric_label(figure.x))
 
 
@@ -193,9 +213,10 @@ def _effect_panel(panel: Panel) -> None:
     scale = figure_axes.scale(figure.x, on_axis, figure.log_x, figure.names, panel.inches)
     widest = (0.06, 0.3) if scale.numeric else (0.14, 0.7)
     dodge = min(widest[0], widest[1] / len(panel.looks)) * scale.gap
+    crowd = []
     for i, (hue, look) in enumerate(panel.looks.items()):
         shift = dodge * (i - (len(panel.looks) - 1) / 2)
-        places, means, lows, highs = [], [], [], []
+        places, means, lows, highs, found = [], [], [], [], []
         for x in ordered([x for h, x in settings if h == hue]):
             seeds = seeds_of(panel.results, values, settings[hue, x])
             place = scale.position[x] + shift
@@ -204,12 +225,17 @@ def _effect_panel(panel: Panel) -> None:
             means.append(float(mean))
             lows.append(float(mean - _lower(figure, mean, half)))
             highs.append(float(half))
-            _dots(axes, place, seeds, look, i)
+            found.append(seeds)
+        if len(panel.looks) > MANY:
+            crowd.append((np.array(places) - shift, np.array(means), look))
+            continue
+        _dots(axes, places, found, look, i)
         line = look if scale.numeric else {**look, 'linestyle': 'none'}
         axes.errorbar(
-            places, means, yerr=(lows, highs), label=_label(figure, hue), capsize=3, elinewidth=1.3,
-            zorder=3, **line,
+            places, means, yerr=(lows, highs), label=_label(figure, hue), zorder=3,
+            elinewidth=1.3, capsize=3 if len(places) <= _CAPS else 0, **line,
         )  # fmt: skip
+    _draw_crowd(axes, crowd, joined=scale.numeric and len(xs) > len(panel.looks))
     figure_axes.set_scale(axes, scale)
     axes.set_xlabel(field_label(figure.x, figure.names))
     _published(panel, scale)
@@ -224,26 +250,61 @@ def _lower(figure: Figure, mean: np.ndarray, half: np.ndarray) -> np.ndarray:
     return np.where(lower <= 0, np.minimum(mean / 10, mean), lower)
 
 
-def _dots(axes: Axes, place: float, seeds: Seeds, look: dict[str, Any], row: int) -> None:
-    """Every seed as a faint dot beside the bar; a diverged one, without a value, as a × below."""
+def _dots(
+    axes: Axes, places: Sequence[float], found: Sequence[Seeds], look: dict[str, Any], row: int
+) -> None:
+    """Every seed as a faint dot beside its bar; a diverged one, without a value, as a × below."""
     beside = axes.transData + ScaledTranslation(5.5 / 72, 0, axes.get_figure().dpi_scale_trans)
-    axes.plot(
-        [place] * len(seeds.whole),
-        seeds.whole,
-        linestyle='none',
-        marker='o',
-        markersize=3,
-        markeredgewidth=0,
-        color=look['color'],
-        alpha=0.45,
-        transform=beside,
-    )
-    # What is not in data coordinates alone does not count for the limits by itself.
-    whole = seeds.whole[np.isfinite(seeds.whole)]
-    axes.update_datalim([(place, value) for value in whole], updatex=False)
-    if len(seeds.broken):
+    dots = [
+        (place, value)
+        for place, seeds in zip(places, found, strict=True)
+        for value in seeds.whole[np.isfinite(seeds.whole)]
+    ]
+    if dots:
+        axes.plot(
+            *zip(*dots, strict=True),
+            linestyle='none',
+            marker='o',
+            markersize=3,
+            markeredgewidth=0,
+            color=look['color'],
+            alpha=0.45,
+            transform=beside,
+            rasterized=len(dots) > _RASTER,
+        )
+        # What is not in data coordinates alone does not count for the limits by itself.
+        axes.update_datalim(dots, updatex=False)
+    broken = [place for place, seeds in zip(places, found, strict=True) if len(seeds.broken)]
+    if broken:
         bottom = axes.get_xaxis_transform()
-        axes.plot([place], [0.03 + _CROSS_ROW * row], transform=bottom, **_cross(look['color']))
+        height = [0.03 + _CROSS_ROW * row] * len(broken)
+        axes.plot(broken, height, transform=bottom, **_cross(look['color']))
+
+
+def _draw_crowd(
+    axes: Axes,
+    lines: Sequence[tuple[np.ndarray, np.ndarray, dict[str, Any]]],
+    joined: bool = True,
+) -> None:
+    """Means of more hues than can each have a band: thin lines, or points, and nothing else."""
+    lines = [(x[np.isfinite(y)], y[np.isfinite(y)], look) for x, y, look in lines]
+    lines = [line for line in lines if len(line[0])]
+    raster = {'rasterized': len(lines) > _RASTER}
+    if lines and joined:
+        axes.add_collection(
+            LineCollection(
+                [np.column_stack(line[:2]) for line in lines],
+                colors=[look['color'] for *_, look in lines],
+                linewidths=0.9,
+                alpha=0.7,
+                **raster,
+            )
+        )
+        axes.autoscale_view()
+    elif lines:
+        x, y = (np.concatenate([line[i] for line in lines]) for i in (0, 1))
+        colors = [look['color'] for xs, _, look in lines for _ in xs]
+        axes.scatter(x, y, s=12, c=colors, alpha=0.8, linewidths=0, **raster)
 
 
 def _published(panel: Panel, scale: figure_axes.Scale | None) -> None:
@@ -258,24 +319,19 @@ def _published(panel: Panel, scale: figure_axes.Scale | None) -> None:
             axes.plot([scale.position[item[0]]], [item[1]], **_point_mark(j))
 
 
-def _handles(
-    figure: Figure, results: Results, cells: dict[tuple[Any, ...], int], looks: dict[Any, Any]
+def _entry(results: Results, cells: dict[tuple[Any, ...], int], hue: Any, words: str) -> str:
+    """The label of a hue, with what its means leave out."""
+    settings = [k for key, k in cells.items() if key[1] == hue]
+    lost = int(results.diverged[settings].sum())
+    total = len(settings) * len(results.seeds)
+    return f'{words}\n({lost} of {total} diverged)' if lost else words
+
+
+def _extra_handles(
+    figure: Figure, results: Results, settings: Sequence[int], crowded: bool
 ) -> list[Line2D]:
-    """An entry for each hue, with what its mean leaves out if it is about one setting."""
     handles = []
-    for hue, look in looks.items():
-        settings = [k for key, k in cells.items() if key[1] == hue]
-        label = _label(figure, hue)
-        lost = int(results.diverged[settings].sum())
-        if lost:
-            label += f'\n({lost} of {len(settings) * len(results.seeds)} diverged)'
-        handles.append(Line2D([], [], label=label, **look))
-    return handles
-
-
-def _extra_handles(figure: Figure, results: Results, settings: Sequence[int]) -> list[Line2D]:
-    handles = []
-    if results.diverged[list(settings)].any():
+    if results.diverged[list(settings)].any() and not crowded:
         handles.append(Line2D([], [], label='a run that diverged', **_cross(MUTED)))
     if figure.kind == 'curves':
         handles += [

@@ -9,11 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Sheet
 
+from jaxtweaks.figures.figure_legend import Key
 from jaxtweaks.figures.figure_style import MUTED, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, WARNING, look
 
 _COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2}
 _MARGIN = 0.14  # inches
 _NARROWEST = 5.4
+_BAR_HEIGHT, _BAR_ROOM, _BAR_LETTERS = 2.0, 1.75, 22  # a colour bar: inches, and of its title
+NO_KEY = Key()
 
 
 class _Picture(Sheet):
@@ -50,8 +53,7 @@ class Page:
         stand_in: bool,
         notes: Sequence[str],
         warnings: Sequence[str],
-        handles: Sequence[Any] = (),
-        legend_title: str = '',
+        key: Key = NO_KEY,
     ) -> Sheet:
         """Writes what stands around the panels and gives everything its place.
 
@@ -60,18 +62,24 @@ class Page:
           data: the data used and the number of seeds.
           stand_in: whether the data stand in for others: `data` is marked by a box.
           notes, warnings: what stands under the panels, a line each; warnings in colour.
-          handles: the entries of the legend.
-          legend_title: what the entries are values of.
+          key: the legend, and what its entries are values of.
         """
         sheet = self.sheet
         sheet.set_dpi(100)
-        legend = self._legend(handles, legend_title) if handles else None
+        heading = '' if key.bar else key.title
+        legend = self._legend(key.handles, heading) if key.handles else None
         beside, legend_height = _size(legend)
         beside += 0.12 if legend else 0
+        bar_height = 0.0
+        if key.bar:
+            bar_title = textwrap.wrap(key.title, _BAR_LETTERS)
+            bar_top = 0.08 + len(bar_title) * _line(SMALL_SIZE + 0.5)
+            beside = max(beside, _BAR_ROOM)
+            bar_height = bar_top + _BAR_HEIGHT + 0.25
         panels = self.columns * self.panel_size[0]
         width = max(_NARROWEST, panels + beside + 2 * _MARGIN)
         words = _Words(title, data, stand_in, notes, warnings, width - 2 * _MARGIN)
-        middle = max(self.rows * self.panel_size[1], legend_height)
+        middle = max(self.rows * self.panel_size[1], legend_height + bar_height)
         height = words.above + middle + words.below + 2 * _MARGIN
         sheet.set_size_inches(width, height)
         bottom = (words.below + _MARGIN) / height
@@ -83,7 +91,15 @@ class Page:
             wspace=0.03, hspace=0.04,
         )  # fmt: skip
         if legend:
-            legend.set_bbox_to_anchor((right + 0.12 / width, top - 0.02), sheet.transFigure)
+            place = (right + 0.12 / width, top - 0.02 - bar_height / height)
+            legend.set_bbox_to_anchor(place, sheet.transFigure)
+        if key.bar:
+            x = right + 0.2 / width
+            sheet.text(x, top - 0.02, '\n'.join(bar_title), size=SMALL_SIZE + 0.5, va='top')
+            y = top - 0.02 - (bar_top + _BAR_HEIGHT) / height
+            bar = sheet.add_axes((x, y, 0.16 / width, _BAR_HEIGHT / height))
+            bar.set_in_layout(False)
+            key.bar.draw(bar)
         words.write(sheet)
         # Laid out once: each rendering would move the panels a little, by what was rendered before.
         sheet.draw_without_rendering()

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure as Sheet
 from matplotlib.lines import Line2D
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.base.words import metric_value, named
+from jaxtweaks.base.words import metric_value, shortened
 from jaxtweaks.figures.figure_data import arrange, ordered
+from jaxtweaks.figures.figure_legend import Key, cut, titles
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure, fields_of
 from jaxtweaks.figures.figure_style import INK, MARKERS, MUTED, OKABE_ITO
@@ -19,6 +20,7 @@ from jaxtweaks.results.results import Plane, Results
 _SIDE = 2.55
 _ALONE = 4.0
 _MOST_POINTS = 300
+_LETTERS = 30  # of a class in the legend
 _TINT = 0.55  # how far a background goes from white to its class's colour
 
 
@@ -44,6 +46,10 @@ def draw_boundary(figure: Figure, results: Results, finish: Callable[..., Sheet]
     else:
         page = Page(len(cells), (side, side + 0.35))
         places = [key[:2] for key in cells]
+    headings = [
+        titles(figure, field, values, side) if field else {}
+        for field, values in ((figure.panels, rows), (figure.hue, columns))
+    ]
     for axes, place in zip(page.axes, places, strict=True):
         if (*place, '') not in cells:
             axes.set_visible(False)
@@ -51,9 +57,7 @@ def draw_boundary(figure: Figure, results: Results, finish: Callable[..., Sheet]
         k = cells[(*place, '')]
         seed = shown_seed(results, k)
         heading = [
-            named(field, value, figure.names)
-            for field, value in zip((figure.panels, figure.hue), place, strict=True)
-            if field
+            words[value] for words, value in zip(headings, place, strict=True) if value in words
         ]
         if seed is None:
             axes.text(0.5, 0.5, 'every run diverged', ha='center', transform=axes.transAxes)
@@ -63,10 +67,10 @@ def draw_boundary(figure: Figure, results: Results, finish: Callable[..., Sheet]
             heading.append(f'test accuracy {metric_value("test_accuracy", float(accuracy))}')
         _frame(axes, plane)
         axes.set_title('\n'.join(heading), loc='left', size=9)
-    classes = enumerate(results.classes)
-    handles = [Line2D([], [], label=name, **_point(c, 5.5)) for c, name in classes]
+    classes = enumerate(shortened(results.classes, _LETTERS))
+    handles = cut([Line2D([], [], label=name, **_point(c, 5.5)) for c, name in classes])
     handles.append(Line2D([], [], label='decision boundary', color=INK, linewidth=1.3))
-    return finish(page, handles, 'class')
+    return finish(page, Key(handles, 'class'))
 
 
 def _paint(axes: Axes, plane: Plane, probabilities: np.ndarray) -> None:

@@ -62,6 +62,11 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def is_order(values: Sequence[Any]) -> bool:
+    """Whether these are numbers, three or more, so that colours run from dark to light."""
+    return len(values) >= 3 and all(is_number(value) for value in values)
+
+
 def styles(values: Sequence[Any]) -> list[dict[str, Any]]:
     """Colour, line and marker for each value of a hue, [len(values)].
 
@@ -69,7 +74,7 @@ def styles(values: Sequence[Any]) -> list[dict[str, Any]]:
     colours that differ. Markers (and, for categories, lines) differ as well, for grey prints.
     """
     n = len(values)
-    ordered = n >= 3 and all(is_number(value) for value in values)
+    ordered = is_order(values)
     chosen = []
     for i in range(n):
         if ordered:

@@ -4,6 +4,7 @@ Every figure says which data it shows, over how many seeds, what its bands are, 
 diverged. The same results give the same bytes.
 """
 
+import dataclasses
 import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ import matplotlib
 from matplotlib.figure import Figure as Sheet
 
 from jaxtweaks.base import atomic
-from jaxtweaks.base.words import count, together
+from jaxtweaks.base.words import Names, count, field_label, together
 from jaxtweaks.figures import (
     figure_arrays,
     figure_counts,
@@ -22,7 +23,8 @@ from jaxtweaks.figures import (
     figure_plane,
     figure_style,
 )
-from jaxtweaks.figures.figure_data import arrange
+from jaxtweaks.figures.figure_data import arrange, ordered
+from jaxtweaks.figures.figure_legend import MANY, Key
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure, check, check_one, fields_of
 from jaxtweaks.results.recorded import Recorded
@@ -41,6 +43,8 @@ _KINDS: dict[str, Callable[[Figure, Results, Callable[..., Sheet]], Sheet]] = {
     'boundary': figure_plane.draw_boundary,
     'histogram': figure_arrays.draw_histogram,
 }
+_DPI, _PIXELS = 150, 4000  # of a PNG: per inch, and at most along a side
+_PANELS = 24  # of a figure; of more, as many are chosen
 _LISTED = 6  # settings with diverged runs that are named, before '… and 3 more'
 
 
@@ -55,20 +59,67 @@ def draw(figure: Figure, results: Results) -> Sheet:
       UserError: the results do not have what the figure asks for (see `check`).
     """
     check_one(figure, results, _recorded(results))
+    figure = _bounded(_with_words(figure, results), results)
 
-    def finish(page: Page, handles: Sequence[Any], legend_title: str) -> Sheet:
+    def finish(page: Page, key: Key) -> Sheet:
         return page.finish(
             title=figure.title,
             data=_data(figure, results),
             stand_in=results.fallback,
             notes=_notes(figure, results),
             warnings=_warnings(figure, results),
-            handles=handles,
-            legend_title=legend_title,
+            key=key,
         )
 
     with figure_style.look():
         return _KINDS[figure.kind](figure, results, finish)
+
+
+def _with_words(figure: Figure, results: Results) -> Figure:
+    """A figure whose words keep the values of a field apart."""
+    return dataclasses.replace(figure, names=Names(figure.names, results.settings))
+
+
+def _bounded(figure: Figure, results: Results) -> Figure:
+    """A figure of as many panels as can be looked at, evenly spread over those there are."""
+    cells = _cells(figure, results)
+    kept, notes = {}, []
+    for i, most in _most_panels(figure, results).items():
+        values = ordered([key[i] for key in cells])
+        if len(values) > most:
+            ranks = [round(j * (len(values) - 1) / max(1, most - 1)) for j in range(most)]
+            field = fields_of(figure)[i]
+            kept[field] = tuple(values[rank] for rank in ranks)
+            label = field_label(field, figure.names)
+            notes.append(f'Of {len(values):,} values of {label} {most} are shown, evenly spread.')
+    if not kept:
+        return figure
+    words = ' '.join([*([figure.caption] if figure.caption else []), *notes])
+    return dataclasses.replace(figure, where=figure.where | kept, caption=words)
+
+
+def _most_panels(figure: Figure, results: Results) -> dict[int, int]:
+    """How many values there may be of each of `fields_of` that has panels, by its place there."""
+    if figure.kind == 'labels':
+        return {}
+    if figure.kind == 'confusion':
+        return {1: _PANELS // 2 if len(results.classes) <= figure_counts.MOST_NUMBERED else 6}
+    if figure.kind == 'boundary':
+        return {0: 8, 1: 6} if figure.hue and figure.panels else {0: _PANELS, 1: _PANELS}
+    return {0: max(1, _PANELS // max(1, len(figure.metrics)))}
+
+
+def _cells(figure: Figure, results: Results) -> dict[tuple[Any, ...], int]:
+    if figure.kind == 'labels':
+        return {}
+    return arrange(results, fields_of(figure), figure.where, figure.name)
+
+
+def _is_crowded(figure: Figure, results: Results) -> bool:
+    """Whether its lines are too many to have bands, bars or single runs."""
+    if figure.kind not in ('curves', 'paths', 'effect'):
+        return False
+    return len({key[1] for key in _cells(figure, results)}) > MANY
 
 
 def _recorded(results: Results) -> Recorded:
@@ -78,6 +129,7 @@ def _recorded(results: Results) -> Recorded:
 
 def caption(figure: Figure, results: Results) -> str:
     """The title and what stands around the panels, as text (for a page or a screen reader)."""
+    figure = _bounded(_with_words(figure, results), results)
     parts = [_data(figure, results), *_warnings(figure, results), *_notes(figure, results)]
     parts = [part[0].upper() + part[1:].rstrip('. ') for part in (figure.title, *parts)]
     return '. '.join(parts) + '.'
@@ -122,9 +174,10 @@ _METADATA = {
 
 def _render(sheet: Sheet, kind: str) -> bytes:
     buffer = io.BytesIO()
+    dpi = min(_DPI, _PIXELS / max(sheet.get_size_inches()))
     # Type 42: letters of a PDF stay letters, as journals ask.
     with figure_style.look(), matplotlib.rc_context({'pdf.fonttype': 42}):
-        sheet.savefig(buffer, format=kind, metadata=_METADATA[kind])
+        sheet.savefig(buffer, format=kind, metadata=_METADATA[kind], dpi=dpi)
     return buffer.getvalue()
 
 
@@ -148,7 +201,13 @@ def _notes(figure: Figure, results: Results) -> list[str]:
         if several
         else 'the one seed; with one seed there is no interval'
     )
-    if figure.kind == 'curves':
+    if _is_crowded(figure, results):
+        which = 'the means over seeds' if several else 'the one seed'
+        notes.append(
+            f'Lines or points: {which}, without {"intervals and " * several}single runs, which '
+            'would hide one another.'
+        )
+    elif figure.kind == 'curves':
         notes.append(f'Lines: {means.format("the band")}.')
     elif figure.kind == 'paths':
         which = 'the mean over seeds' if several else 'the one seed'
@@ -213,10 +272,14 @@ def _warnings(figure: Figure, results: Results) -> list[str]:
     more = f', and {len(lost) - _LISTED} more' if len(lost) > _LISTED else ''
     runs = count(sum(diverged.values()), 'run')
     total = len(cells) * len(results.seeds)
-    how = {
-        'curves': ', drawn alone as thin lines up to a ×',
-        'effect': ', marked by a × on the x axis',
-    }
+    how = (
+        {}
+        if _is_crowded(figure, results)
+        else {
+            'curves': ', drawn alone as thin lines up to a ×',
+            'effect': ', marked by a × on the x axis',
+        }
+    )
     return [
         f'{runs} of {total} diverged and left the means{how.get(figure.kind, "")}: '
         f'{"; ".join(lost[:_LISTED])}{more}.'

@@ -3,7 +3,7 @@
 import dataclasses
 import html
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 from matplotlib.figure import Figure as Sheet
@@ -16,11 +16,15 @@ from jaxtweaks.config.build import from_dict
 from jaxtweaks.figures import figures
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import tables
+from jaxtweaks.report.choice import Choice, tells_of_test
 from jaxtweaks.report.table import Table
 from jaxtweaks.report.verdict_words import verdict_lines
-from jaxtweaks.results.choice import Choice, tells_of_test
-from jaxtweaks.results.labelled import Labelled, labelled
+from jaxtweaks.results import labelled
 from jaxtweaks.results.results import Results
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -74,16 +78,30 @@ class Answer:
         """A row for each claim."""
         return tables.verdict_table([verdict.to_dict() for verdict in self.verdicts])
 
-    def __getitem__(self, metric: str) -> Labelled:
-        """A final metric on the axes (swept fields, seed). Raises UserError if there is none."""
-        return labelled(metric, self.results.final(metric), self.results, curve=False)
+    def __getitem__(self, metric: str) -> 'xr.DataArray':
+        """A final metric on the axes (swept fields, seed). Raises UserError if there is none.
 
-    def curve(self, metric: str) -> Labelled:
+            answer['test_accuracy'].sel(batch_norm='before').mean('seed')
+
+        An axis has the end of its field's name. Where the settings are no full grid there is one
+        axis 'setting', and `sel` takes the fields all the same.
+        """
+        return labelled.final(metric, self.results)
+
+    def curve(self, metric: str) -> 'xr.DataArray':
         """A metric on the axes (swept fields, seed, epoch). Raises UserError if there is none.
 
         NaN where a run has no value: from the epoch on in which it diverged, or after it stopped.
         """
-        return labelled(metric, self.results.curve(metric), self.results, curve=True)
+        return labelled.curve(metric, self.results)
+
+    def to_dataset(self) -> 'xr.Dataset':
+        """All metrics: the final ones by name, and as '<metric>_by_epoch' those by epoch."""
+        return labelled.dataset(self.results)
+
+    def to_pandas(self) -> 'pd.DataFrame':
+        """A row for each run: the swept fields, the seed, and the final metrics."""
+        return labelled.frame(self.results)
 
     def plot(self, name: str = '', /, **figure: Any) -> Sheet:
         """One of the experiment's figures by its name, or one that is described here.
@@ -93,8 +111,8 @@ class Answer:
 
         Args:
           name: of a figure in the config; '' for a figure of one's own.
-          figure: the fields of `study.figure_spec.Figure`; given with a name, they replace those of
-            the figure in the config.
+          figure: the fields of `figures.figure_spec.Figure`; given with a name, they replace those
+            of the figure in the config.
 
         Raises:
           UserError: there is no such figure, or the results do not have what it asks for.

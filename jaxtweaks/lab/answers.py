@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.base import atomic, provenance
-from jaxtweaks.base.words import together, tweaks_of
+from jaxtweaks.base.words import Names, together, tweaks_of
 from jaxtweaks.claims import claims
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
@@ -19,10 +19,10 @@ from jaxtweaks.figures import figures
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import export, report, report_markdown, tables
+from jaxtweaks.report.choice import Choice, choose
 from jaxtweaks.report.contents import Contents, Drawn
 from jaxtweaks.report.table import latex_document
 from jaxtweaks.results import derive
-from jaxtweaks.results.choice import Choice, choose
 from jaxtweaks.results.collect import collect
 from jaxtweaks.results.results import Results
 from jaxtweaks.run import search
@@ -52,7 +52,7 @@ def gather(
     rows['runs'] = export.run_rows(
         runs, measured.finals, measured.chosen_epoch, measured.diverged_at
     )
-    results = derive.derived(measured, experiment)
+    results = derive.derived(measured, experiment.derivations, experiment.base)
     if experiment.derive:
         rows['derived'] = export.setting_rows(results.settings, results.seeds, results.finals)
     return Answer(
@@ -176,10 +176,9 @@ def _sheets(experiment: Experiment) -> Sequence[Sheet]:
     """The tables of the study's own, for the settings in the words of the experiment."""
     if experiment.plain is None:
         return ()
-    names = dict(experiment.names)
-    settings = {
-        together(run.point, names): run.setting for run in experiment.runs[:: experiment.seeds]
-    }
+    runs = experiment.runs[:: experiment.seeds]
+    names = Names(dict(experiment.names), [run.point for run in runs])
+    settings = {together(run.point, names): run.setting for run in runs}
     return experiment.plain.sheets(settings)
 
 

@@ -92,11 +92,12 @@ def run(
     for number, path in enumerate(collection.experiments, 1):
         heading = f'[{number}/{len(collection.experiments)}] {Path(path).stem}'
         try:
-            experiment = _load(path, size)
-            size = experiment.size
-            folder = root / f'{experiment.name}-{experiment.size}'
-            folders.append(folder)
-            _run_one(experiment, path, folder, heading, console, options, command)
+            with config_file.neighbours(Path(path)):
+                experiment = _load(path, size)
+                size = experiment.size
+                folder = root / f'{experiment.name}-{experiment.size}'
+                folders.append(folder)
+                _run_one(experiment, path, folder, heading, console, options, command)
         except Interrupted:
             raise
         except UserError as error:

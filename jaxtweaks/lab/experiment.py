@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -12,15 +12,18 @@ from jaxtweaks import studies
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.claims import claims as claims_lib
 from jaxtweaks.claims.claim import Claim
-from jaxtweaks.config import parts, trace, tweaks
+from jaxtweaks.config import effect, parts, trace, tweaks
 from jaxtweaks.config.build import convert, from_dict, rule_of
 from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round, rounds
 from jaxtweaks.config.fields import Rule, plain, required
+from jaxtweaks.config.reach import check_reach
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.figures import figures as figures_lib
 from jaxtweaks.figures.figures import Figure
+from jaxtweaks.lab import matched
 from jaxtweaks.results import derive as derive_lib
+from jaxtweaks.results.derive.derivation import Derivation
 from jaxtweaks.results.derive.ensemble import Ensemble
 from jaxtweaks.results.derive.stopping import Stopping
 from jaxtweaks.results.recorded import Recorded, metrics_of
@@ -31,11 +34,13 @@ from jaxtweaks.run.search import Search
 from jaxtweaks.studies.study import Study
 
 SIZES = ('smoke', 'quick', 'paper')
+NAME = r'[A-Za-z0-9][A-Za-z0-9_-]*'  # of an experiment
 _ONE_FOR_ALL = tuple(f'data.{field}' for field in ('name', 'dir', 'download', 'fallback'))
 
 # Which images are in which split. Of one split only results know the labels and the points.
 _SPLIT = tuple(
-    f'data.{field}' for field in ('split_seed', 'train_size', 'validation_size', 'test_size')
+    f'data.{field}'
+    for field in ('split', 'split_seed', 'train_size', 'validation_size', 'test_size')
 )
 _OF_ONE_SPLIT = ('labels', 'boundary')  # kinds of figures
 
@@ -65,6 +70,12 @@ class Experiment(Setting):
     search: Search = dataclasses.field(default_factory=Search)
     figures: tuple[Figure, ...] = plain((), 'what to draw')
     claims: tuple[Claim, ...] = plain((), 'what to test')
+    smallest: dict[str, float] = dataclasses.field(
+        default_factory=dict,
+        metadata={
+            'rule': Rule('plain', 'by metric, the smallest difference that matters to claims on it')
+        },
+    )
     execution: Execution = dataclasses.field(default_factory=Execution)
 
     @property
@@ -76,6 +87,16 @@ class Experiment(Setting):
     def plain(self) -> Study | None:
         """The plain function that is called for each run; None if networks are trained."""
         return studies.of(self.base)
+
+    @property
+    def derivations(self) -> tuple[Derivation, ...]:
+        """What is made of the results, in this order, each with its options."""
+        return tuple(
+            getattr(self, name)
+            if name in derive_lib.WITH_OPTIONS
+            else derive_lib.DERIVATIONS[name]()
+            for name in self.derive
+        )
 
     @property
     def points(self) -> list[Point]:
@@ -116,20 +137,37 @@ class Experiment(Setting):
         return dataclasses.replace(self, sweep=rounds(self.sweep, *later)) if later else self
 
 
-def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
+def build(
+    values: Mapping[str, Any] | ConfigDict,
+    *,
+    overrides: Iterable[str] = (),
+    sections: Iterable[str] = (),
+    on_record: bool = False,
+) -> Experiment:
     """The experiment of a config, checked as far as it can be without data.
 
+    Args:
+      values: the config.
+      overrides: dotted names of the keys that were set beside the config's own.
+      sections: of the keys in sections that were set as a whole.
+      on_record: whether its runs are there already. Then it is only read, and what has no effect in
+        it does no harm any more.
+
     Raises:
-      UserError: see `config.build.from_dict`; or the fields do not go together, nothing reads one
-        of them, or a figure or claim asks for what the sweep does not have.
+      UserError: see `config.build.from_dict`; or the fields do not go together, one of them has no
+        effect, or a figure or claim asks for what the sweep does not have.
     """
     values = values.to_dict() if isinstance(values, ConfigDict) else values
-    experiment = from_dict(Experiment, _with_parts(values))
-    if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9_-]*', experiment.name):
+    experiment, overrides = from_dict(Experiment, _with_parts(values)), list(overrides)
+    if not re.fullmatch(NAME, experiment.name):
         raise UserError(
             f'name: {experiment.name!r} is not allowed; it must be letters, digits, - and _'
         )
-    experiment = dataclasses.replace(experiment, figures=_named(experiment))
+    experiment = dataclasses.replace(
+        experiment,
+        figures=_named(experiment),
+        claims=claims_lib.with_smallest(experiment.claims, experiment.smallest),
+    )
     points = experiment.points
     for name in points[0]:
         if name in _ONE_FOR_ALL:
@@ -138,15 +176,18 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
             raise UserError(f'sweep: {name} cannot be swept; an experiment is one study')
     settings = [run.setting for run in experiment.runs[:: experiment.seeds]]
     check_settings(settings)
+    if not on_record:
+        _check_effect(experiment, settings, overrides, sections)
     _check_splits(experiment, settings)
     _check_read(experiment)
     if study := experiment.plain:
-        study.check_settings(settings)
+        for setting in settings:
+            study.check(setting)
     _check_search(experiment, settings)
     recorded = metrics_of(settings)
     if experiment.search.rungs:
         recorded |= Recorded(finals=(search_lib.DROPPED,))
-    points, recorded = derive_lib.plan(points, recorded, experiment)
+    points, recorded = derive_lib.plan(points, recorded, experiment.derivations, experiment.base)
     figures_lib.check(experiment.figures, points, recorded)
     for metric in experiment.table:
         if metric not in recorded.all_finals:
@@ -159,6 +200,8 @@ def build(values: Mapping[str, Any] | ConfigDict) -> Experiment:
         finals=recorded.all_finals,
         epochs=recorded.epochs,
     )
+    if not on_record:
+        _check_matched(experiment, points, recorded, named='sweep' not in overrides)
     return experiment
 
 
@@ -172,19 +215,50 @@ def _with_parts(values: Mapping[str, Any]) -> Mapping[str, Any]:
     return rest | {parts.SECTION: {**values.get(parts.SECTION, {}), **of_parts}}
 
 
+def _check_effect(
+    experiment: Experiment,
+    settings: Sequence[Setting],
+    overrides: Iterable[str],
+    sections: Iterable[str],
+) -> None:
+    """Whether all that is set, swept and overridden has an effect. Raises UserError."""
+    study = experiment.plain
+    why = study.reason if study else effect.reason
+    effect.check_overrides(overrides, sections, experiment.base, experiment.sweep, why)
+    effect.check_swept(experiment.base, experiment.sweep, why)
+    effect.check_given(settings, why)
+    if not study:
+        check_reach(settings)
+
+
+def _check_matched(
+    experiment: Experiment, points: Sequence[Point], recorded: Recorded, named: bool
+) -> None:
+    """Whether names (if `named`) and conditions are of settings there are. Raises UserError."""
+    every, names = [*experiment.points, *points], dict(experiment.names)
+    matched.check_names(names if named else (), every, 'names')
+    for figure in experiment.figures:
+        own = [key for key in figure.names if key not in names]
+        matched.check_names(own if named else (), every, f"figure '{figure.name}': names")
+        if figure.kind != 'labels':
+            matched.check_figure(figure, points, recorded.epochs)
+    for claim in experiment.claims:
+        matched.check_claim(claim, points)
+
+
 def _check_read(experiment: Experiment) -> None:
     """Whether something reads what is set beside the settings themselves. Raises UserError."""
     for name, why in _unread(experiment).items():
         section, field = name.split('.')
         given = getattr(experiment, section)
         if getattr(given, field) != getattr(type(given)(), field):
-            raise UserError(f'{name}: {getattr(given, field)!r} is read by nothing, since {why}')
+            raise UserError(f'{name}: {getattr(given, field)!r} has no effect because {why}')
 
 
 def _unread(experiment: Experiment) -> dict[str, str]:
     """The dotted names of keys that nothing reads, and why."""
     found = {}
-    for derivation in ('ensemble', 'stopping'):
+    for derivation in derive_lib.WITH_OPTIONS:
         if derivation not in experiment.derive:
             why = f"derive does not have '{derivation}'"
             found |= dict.fromkeys(_keys(experiment, derivation), why)

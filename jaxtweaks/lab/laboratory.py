@@ -9,8 +9,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from jaxtweaks.base import provenance
+from jaxtweaks.base import provenance, surroundings
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.pinned import pinned
 from jaxtweaks.base.words import count
 from jaxtweaks.config import expand
 from jaxtweaks.config.build import to_dict
@@ -29,6 +30,7 @@ from jaxtweaks.run.search import closer, possible
 from jaxtweaks.run.workdir import Workdir, describe_groups, restore_groups
 
 
+@pinned()
 def run(
     experiment: Experiment,
     path: Path,
@@ -87,6 +89,7 @@ def run(
                 if manifest is not None:
                     experiment = experiment.asked.grown(manifest_lib.rounds(manifest))
                 groups, plan = _plan(experiment, workdir, manifest, method, processes)
+                _check_surroundings(workdir, manifest, groups, notify)
                 if not quiet or dry_run:
                     console.print(plan, highlight=False, markup=False, soft_wrap=True)
                 if dry_run:
@@ -112,6 +115,7 @@ def run(
         workdir.unlock()
 
 
+@pinned()
 def estimate(experiment: Experiment, console: Console) -> str:
     """What an experiment costs on this machine, in words; '' if that is not known beforehand."""
     method = method_of(experiment, functools.partial(notice, console))
@@ -154,6 +158,45 @@ def _plan(
     return groups, f'{plan}, data: {method.dataset.label}, workdir: {workdir.path}'
 
 
+def _check_surroundings(
+    workdir: Workdir,
+    manifest: dict[str, Any] | None,
+    groups: Sequence[Group],
+    notify: Callable[[str], None],
+) -> None:
+    """Whether what is still to be computed has the flags of XLA that the results there have.
+
+    Args:
+      workdir: the folder.
+      manifest: of earlier launches, None if this is the first.
+      groups: all of them.
+      notify: is told of flags that are set.
+
+    Raises:
+      UserError: it has others.
+    """
+    now = surroundings.current()
+    if all(workdir.has_result(group) for group in groups):
+        return
+    if manifest is None:
+        if now:
+            notify(
+                f'{surroundings.in_words(now)}: can change results, so it is recorded, and '
+                f'{workdir.path} can only go on with it'
+            )
+    elif (then := manifest.get('surroundings')) is None:
+        if now:
+            notify(
+                f'{surroundings.in_words(now)}: can change results, and {workdir.path} is of a '
+                'version that did not record whether its results were made with it'
+            )
+    elif changed := surroundings.differences(then, now):
+        raise UserError(
+            f'{workdir.path}: its results were made in other surroundings ({"; ".join(changed)}), '
+            'which can change numbers; set them as they were or choose another --workdir'
+        )
+
+
 def _check_growth(experiment: Experiment, planned: Collection[str]) -> None:
     """Whether runs are missing that a search has left no room for. Raises UserError."""
     for points in experiment.points_by_round if experiment.search.rungs else ():
@@ -182,7 +225,7 @@ def _goes_on(
         notify('every run of the search has diverged, so there is nothing to look at more closely')
         return False
     number = len(rounds) + 1
-    drawn = closer(experiment.search, rounds[-1], choice.setting, number)
+    drawn = closer(experiment.search, experiment.base, rounds[-1], choice.setting, number)
     new = possible(experiment.base, experiment.points, drawn)
     if len(new) < len(drawn):
         notify(
@@ -231,8 +274,16 @@ def _freeze(
             'data': _describe(method.dataset),
             'groups': describe_groups(groups),
             'rounds': expand.parts_by_round(experiment.sweep)[1:],
+            **_surroundings(manifest),
         },
     )
+
+
+def _surroundings(manifest: dict[str, Any] | None) -> dict[str, Any]:
+    """What the manifest says of the surroundings of the results, which the first launch settles."""
+    if manifest is None:
+        return {'surroundings': surroundings.current()}
+    return {name: manifest[name] for name in ('surroundings',) if name in manifest}
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:
@@ -246,4 +297,5 @@ def _describe(dataset: Dataset) -> dict[str, Any]:
         'source': dataset.source,
         'sizes': {name: len(split) for name, split in splits.items()},
         'fingerprint': dataset.fingerprint,
+        **({'notices': list(dataset.notices)} if dataset.notices else {}),
     }

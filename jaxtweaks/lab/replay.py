@@ -15,8 +15,9 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from jaxtweaks.base import provenance
+from jaxtweaks.base import provenance, surroundings
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.pinned import pinned
 from jaxtweaks.lab import stored
 from jaxtweaks.lab.methods import method_of
 from jaxtweaks.run.plan import Group
@@ -26,6 +27,7 @@ from jaxtweaks.run.workdir import Workdir
 _LISTED = 12
 
 
+@pinned()
 def run(
     path: Path, run_id: str, console: Console, *, data_dir: str = '', quiet: bool = False
 ) -> bool:
@@ -132,7 +134,7 @@ def _find(groups: list[Group], run_id: str) -> tuple[int, int]:
 
 
 def _moved(manifest: Mapping[str, Any]) -> list[str]:
-    """What is not as it was at any launch of the sweep: versions, device, commit."""
+    """What is not as it was at any launch of the sweep: versions, device, commit, flags of XLA."""
     now = {'device': provenance.device(), 'commit': provenance.commit(), **provenance.versions()}
     changes = []
     for launch in manifest['launches']:
@@ -142,7 +144,9 @@ def _moved(manifest: Mapping[str, Any]) -> list[str]:
             [f'{name}: {then.get(name)} then, {now[name]} now' for name in now
              if then.get(name) != now[name]]
         )  # fmt: skip
-    return min(changes, key=len)
+    around = manifest.get('surroundings')  # a folder of an earlier version does not say
+    other = [] if around is None else surroundings.differences(around, surroundings.current())
+    return other + min(changes, key=len)
 
 
 def _say(run_id: str, found: list[str], moved: list[str], console: Console) -> None:
@@ -155,5 +159,5 @@ def _say(run_id: str, found: list[str], moved: list[str], console: Console) -> N
         console.print(f'  {line}', highlight=False, markup=False, soft_wrap=True)
     if len(found) > _LISTED:
         console.print(f'  … and {len(found) - _LISTED} more')
-    why = '; '.join(moved) or 'versions, device and commit are those of then'
+    why = '; '.join(moved) or 'versions, device, commit and flags of XLA are those of then'
     console.print(f'  {why}', highlight=False, markup=False, soft_wrap=True)

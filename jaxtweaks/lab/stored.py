@@ -55,7 +55,7 @@ def frozen(workdir: Workdir) -> Experiment:
     if values is None:
         raise UserError(f'{workdir.path}: holds no experiment (it has no config.json)')
     try:
-        return build(as_given(values))
+        return build(as_given(values), on_record=True)
     except UserError as error:
         raise UserError(
             f'{workdir.path / "config.json"}: {error} (is it of another version of jaxtweaks?)'

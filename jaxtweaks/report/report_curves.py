@@ -50,7 +50,7 @@ def of(results: Results) -> dict[str, Any] | None:
 def _settings(results: Results) -> list[str]:
     """Each setting by the fields that differ, in the config's words."""
     return [
-        together({field: setting.get(field) for field in results.varied}, results.names)
+        together({field: setting.get(field) for field in results.varied}, results.words)
         or 'the one setting'
         for setting in results.settings
     ]

@@ -55,6 +55,8 @@ def facts(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _words(value: Any) -> str:
     if isinstance(value, Mapping):
         return ', '.join(f'{name} {_words(item)}' for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return '; '.join(map(_words, value))
     if isinstance(value, int) and not isinstance(value, bool):
         return f'{value:,}'
     return str(value)

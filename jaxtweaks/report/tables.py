@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxtweaks.base.words import (
     ABSENT,
+    Names,
     count,
     field_label,
     metric_interval,
@@ -18,7 +19,7 @@ from jaxtweaks.base.words import (
 )
 from jaxtweaks.claims import power
 from jaxtweaks.claims.power import Need
-from jaxtweaks.figures.figure_data import mean_interval, seeds_of
+from jaxtweaks.figures.figure_data import seeds_of
 from jaxtweaks.figures.figure_style import is_number
 from jaxtweaks.report.table import Table
 from jaxtweaks.report.verdict_words import (
@@ -28,6 +29,7 @@ from jaxtweaks.report.verdict_words import (
     published_words,
     seeds_words,
 )
+from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 from jaxtweaks.results.results import label as metric_label
 from jaxtweaks.studies.study import Sheet
@@ -53,7 +55,7 @@ def settings_table(
     Raises:
       UserError: a metric was not measured.
     """
-    chosen = metrics
+    chosen, names = metrics, Names(names or {}, results.settings)
     metrics = _measured(results, metrics)
     swept = _told(results, names)
     columns = (
@@ -128,7 +130,7 @@ def runs_table(
     names: Mapping[str, str] | None = None,
 ) -> Table:
     """One row for each setting and seed, with the final metrics. Arguments: `settings_table`."""
-    metrics = _measured(results, metrics)
+    metrics, names = _measured(results, metrics), Names(names or {}, results.settings)
     swept = _told(results, names)
     columns = (
         *(field_label(name, names) for name in swept),
@@ -255,8 +257,8 @@ def _planning_note(verdicts: Sequence[Mapping[str, Any]]) -> str:
     return (
         f'For a chance of {power.POWER:.0%} at 5% over all {count(len(tested), "claim")} (Holm), '
         f'if effect and scatter are as seen. In {n} seeds the scatter is seen only roughly: the '
-        f'true deviation is {low:.2g} to {high:.2g} times as large (95%), and the seeds needed '
-        'grow with its square.'
+        f'true deviation is {number(low, 2)} to {number(high, 2)} times as large (95%), and the '
+        'seeds needed grow with its square.'
     )
 
 

@@ -7,11 +7,15 @@ from typing import Any
 
 import rich.text
 
-from jaxtweaks.base.words import ABSENT, is_share, metric_value, number
+from jaxtweaks.base import numbers
+from jaxtweaks.base.numbers import number
+from jaxtweaks.base.words import ABSENT, is_share, metric_value
 from jaxtweaks.figures.figure_style import is_number
 
-COLORS = {'supported': 'green', 'contradicted': 'red', 'inconclusive': 'yellow'}
-ICONS = {'supported': '✓', 'contradicted': '✗', 'inconclusive': '?'}
+COLORS = {
+    'supported': 'green', 'contradicted': 'red', 'negligible': 'cyan', 'inconclusive': 'yellow'
+}  # fmt: skip
+ICONS = {'supported': '✓', 'contradicted': '✗', 'negligible': '≈', 'inconclusive': '?'}
 
 
 def effect_words(verdict: Mapping[str, Any]) -> tuple[str, str]:
@@ -20,24 +24,31 @@ def effect_words(verdict: Mapping[str, Any]) -> tuple[str, str]:
     kind, metric = claim.get('kind', ''), claim.get('metric', '')
     share = is_share(metric) or metric == 'diverged'
     if kind == 'optimum':
-        show, unit = number, ''
+        show, unit = _places(verdict).__getitem__, ''
     elif kind == 'sooner':
-        show, unit = (lambda value: f'{value:+.3g}'), ' epochs'
+        show, unit = (lambda value: number(value, 3, '+')), ' epochs'
     elif kind in ('level', 'published'):  # a mean, not a difference
         show, unit = (lambda value: metric_value(metric, value)), ''
     elif share:
-        show, unit = (lambda value: f'{100 * value:+.2f}'), ' points'
+        show, unit = (lambda value: numbers.percent(value, sign='+')), ' points'
     else:
-        show, unit = (lambda value: f'{value:+.4g}'), ''
+        show, unit = (lambda value: number(value, 4, '+')), ''
 
     def words(value: float | None) -> str:
         if value is None or not math.isfinite(value):
             return ABSENT
-        return show(value).replace('-', '−')
+        return show(value)
 
     effect, low, high = (words(verdict[name]) for name in ('effect', 'low', 'high'))
     interval = ABSENT if low == high == ABSENT else f'{low} to {high}{unit}'
     return (effect if effect == ABSENT else effect + unit), interval
+
+
+def _places(verdict: Mapping[str, Any]) -> dict[float, str]:
+    """Places on the axis of the swept field, all that a verdict on an optimum tells of."""
+    published = verdict.get('published') or {}
+    found = [verdict['effect'], verdict['low'], verdict['high'], *dict(published).values()]
+    return numbers.apart(value for value in found if is_number(value))
 
 
 _FEW_SEEDS = re.compile(r'with \d+ seeds no permutation test can reach [\d.]+; \d+ would')
@@ -78,7 +89,7 @@ def p_words(p: float | None) -> str:
     """A p value with as many digits as mean something."""
     if p is None or not math.isfinite(p):
         return ABSENT
-    return '< 0.001' if p < 0.001 else f'{p:.3g}'
+    return numbers.p_value(p)
 
 
 def seeds_words(verdict: Mapping[str, Any]) -> str:
@@ -93,7 +104,7 @@ def measured_words(verdict: Mapping[str, Any]) -> str:
     if verdict['claim'].get('kind') == 'sooner':
         words = number
     elif metric == 'diverged':
-        words = lambda value: f'{100 * value:.3g} %'
+        words = lambda value: f'{number(100 * value)} %'
     else:
         words = lambda value: metric_value(metric, value)
     measured = (verdict.get('measured') or {}).items()
@@ -110,7 +121,7 @@ def published_words(verdict: Mapping[str, Any]) -> str:
     metric = verdict['claim'].get('metric', '')
     # An optimum is a place on the swept field's axis, in that field's unit.
     place = verdict['claim'].get('kind') == 'optimum'
-    words = number if place else lambda value: metric_value(metric, value)
+    words = _places(verdict).__getitem__ if place else lambda value: metric_value(metric, value)
     return '; '.join(
         f'{label}: {words(value) if is_number(value) else value}' for label, value in pairs
     )

@@ -1,236 +1,181 @@
-"""An array with names for its axes and labels along them.
+"""Results as xarray's arrays, whose axes are named and labelled by what was swept.
 
-As much of it as reading results in a notebook needs: select by label, average over seeds, subtract
-what is paired. `np.asarray` gives the plain numbers, `to_dict` columns for any data frame.
+xarray (and pandas below it) takes most of a second to import, so only who asks for an array pays.
 """
 
-import dataclasses
-import html
 import itertools
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import stats
 
-from jaxtweaks.base.errors import UserError, did_you_mean
-from jaxtweaks.figures.figure_data import mean_interval
+from jaxtweaks.base.words import field_label, value_label
+from jaxtweaks.results import results as results_lib
 from jaxtweaks.results.results import Results
 
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
 SETTING, SEED = 'setting', 'seed'
-_SHOWN = 12  # rows of a picture in a notebook
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Labelled:
-    """Numbers on named axes.
+def final(metric: str, results: Results) -> 'xr.DataArray':
+    """A metric of the chosen parameters, with the axes of `Labels` and then 'seed'.
 
-    Attributes:
-      name: what was measured.
-      values: float64.
-      axes: for each axis of `values`, in order, its name and the labels along it. The labels of the
-        axis 'setting' are the settings themselves, dicts by field.
+    Raises:
+      UserError: there is no such metric.
+    """
+    return Labels(results).array(metric, results.final(metric))
+
+
+def curve(metric: str, results: Results) -> 'xr.DataArray':
+    """As `final`, and then the axis that curves run over ('epoch', 'layer').
+
+    NaN where a run has no value: from the epoch on in which it diverged, or after it stopped.
+    """
+    return Labels(results).array(metric, results.curve(metric))
+
+
+def dataset(results: Results) -> 'xr.Dataset':
+    """Every metric: the final ones by their names, and by epoch (say) as '<metric>_by_epoch'."""
+    import xarray as xr
+
+    labels = Labels(results)
+    arrays = {name: labels.array(name, values) for name, values in results.finals.items()}
+    for name, values in results.curves.items():
+        arrays[f'{name}_by_{results.axis}'] = labels.array(name, values)
+    return xr.Dataset(arrays, attrs={'data_label': results.data_label})
+
+
+def frame(results: Results) -> 'pd.DataFrame':
+    """A row for each setting and seed: the fields by their whole names, 'seed', final metrics."""
+    fields = Labels(results).names
+    finals = dataset(results)[list(results.finals)]
+    rows = finals.to_dataframe().reset_index()
+    return rows.rename(columns={dim: field for field, dim in fields.items()})
+
+
+def interval(array: 'xr.DataArray', dim: str = SEED) -> tuple['xr.DataArray', 'xr.DataArray']:
+    """The mean and half the width of its 95% Student-t interval over an axis, by default seeds.
+
+    What is missing (NaN: a run that diverged) is omitted; the half width is NaN where there are
+    fewer than two values.
+    """
+    n = array.notnull().sum(dim)
+    critical = stats.t.ppf(0.975, np.maximum(n - 1, 1))
+    # Of a single value ddof=1 leaves nothing to divide by: not asked for, so not warned of.
+    squares = ((array - array.mean(dim)) ** 2).sum(dim)
+    error = np.sqrt(squares / (np.maximum(n - 1, 1) * np.maximum(n, 1)))
+    half = (critical * error).where(n > 1)
+    return array.mean(dim), half.rename(array.name)
+
+
+class Labels:
+    """What the axes of an experiment's arrays are called, and what stands along them.
+
+    With an axis for each swept field, if the settings are a full grid of their values, in the order
+    of the sweep. Otherwise with one axis 'setting', along which the fields are levels of an index:
+    `sel` takes them all the same. An axis has the end of its field's name ('batch_size' for
+    'train.batch_size'), or all of it where the end means something else too.
     """
 
-    name: str
-    values: np.ndarray
-    axes: Mapping[str, tuple[Any, ...]]
+    def __init__(self, results: Results):
+        self.results = results
+        settings = results.settings
+        taken = {SETTING, SEED, results.axis, *results.finals, *results.curves}
+        self.names = _short(results.swept, taken)
+        self.points = [tuple(_label(one.get(field)) for field in self.names) for one in settings]
+        columns = list(zip(*self.points, strict=True)) if self.names else []
+        values = [list(dict.fromkeys(column)) for column in columns]
+        # As many as a full grid has, and none twice. The grid of settings drawn is endless.
+        count = math.prod(map(len, values))
+        self.full = count == len(settings) == len(set(self.points))
+        self.values = values if self.full else columns
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """The number of labels along each axis."""
-        return self.values.shape
+    def array(self, metric: str, values: np.ndarray) -> 'xr.DataArray':
+        """Measurements [K, S], or [K, S, E] of a curve, on their axes."""
+        import xarray as xr
 
-    def sel(self, where: Mapping[str, Any] | None = None, /, **more: Any) -> 'Labelled':
-        """The part with these labels: `sel(batch_norm='before', seed=0)`.
+        results = self.results
+        rest = [SEED, results.axis][: values.ndim - 1]
+        if self.full:
+            place = {point: k for k, point in enumerate(self.points)}
+            order = [place[point] for point in itertools.product(*self.values)]
+            shape = [len(column) for column in self.values]
+            values = values[order].reshape(*shape, *values.shape[1:])
+            dims = list(self.names.values())
+        else:
+            dims = [SETTING]
+        along = zip(rest, (results.seeds, results.epochs), strict=False)
+        coords = self._coordinates().assign(dict(along))
+        array = xr.DataArray(np.asarray(values, float), coords, [*dims, *rest], metric)
+        array.attrs = {'long_name': results_lib.label(metric), 'data_label': results.data_label}
+        for field, dim in self.names.items():
+            array[dim].attrs.update(self._words(field))
+        return array
 
-        A field goes by its dotted name (in `where`) or the end of it, if no other ends so. An axis
-        of which one label is asked for is gone from the result; with a list or tuple of labels it
-        stays.
+    def _coordinates(self) -> 'xr.Coordinates':
+        import pandas as pd
+        import xarray as xr
 
-        Raises:
-          UserError: there is no such axis, field or label.
+        indices = [_index(column) for column in self.values]
+        if self.full:
+            coords = xr.Coordinates({})
+            for dim, index in zip(self.names.values(), indices, strict=True):
+                # An index made here keeps None and tuples as they are; xarray's own would not.
+                made = xr.indexes.PandasIndex(index.rename(dim), dim, coord_dtype=index.dtype)
+                coords = coords.assign(xr.Coordinates.from_xindex(made))
+            return coords
+        if not self.names:
+            return xr.Coordinates({})
+        levels = pd.MultiIndex.from_arrays(indices, names=list(self.names.values()))
+        return xr.Coordinates.from_pandas_multiindex(levels, SETTING)
+
+    def _words(self, field: str) -> dict[str, str]:
+        """The field's whole name, and it and its values in the words of the config.
+
+        Texts, because attributes are to be written to files.
         """
-        found = self
-        for name, wanted in {**(where or {}), **more}.items():
-            found = found._one(name, wanted)
-        return found
-
-    def mean(self, axis: str = SEED) -> 'Labelled':
-        """The mean over an axis; what is missing there (NaN: a run that diverged) is left out."""
-        place = self._place(axis)
-        valid = np.isfinite(self.values)
-        count = valid.sum(place)
-        total = np.where(valid, self.values, 0).sum(place)
-        mean = np.where(count > 0, total / np.maximum(count, 1), np.nan)
-        return Labelled(self.name, mean, _without(self.axes, axis))
-
-    def interval(self, axis: str = SEED) -> tuple['Labelled', 'Labelled']:
-        """The mean and half the width of its 95% Student-t interval over an axis, by default seeds.
-
-        The half width is NaN where there are fewer than two values.
-        """
-        moved = np.moveaxis(self.values, self._place(axis), -1)
-        pairs = [
-            mean_interval(moved[index][np.isfinite(moved[index])])
-            for index in np.ndindex(moved.shape[:-1])
-        ]
-        rest = _without(self.axes, axis)
-        shape = moved.shape[:-1]
-        mean, half = (
-            Labelled(self.name, np.array([float(pair[i]) for pair in pairs]).reshape(shape), rest)
-            for i in (0, 1)
-        )
-        return mean, half
-
-    def to_dict(self) -> dict[str, list[Any]]:
-        """Columns: a field or axis each, and the values, for `pandas.DataFrame` and the like."""
-        rows = list(itertools.product(*self.axes.values()))
-        columns: dict[str, list[Any]] = {}
-        for place, (axis, labels) in enumerate(self.axes.items()):
-            if axis == SETTING:
-                for field in dict.fromkeys(field for setting in labels for field in setting):
-                    columns[field] = [row[place].get(field) for row in rows]
-            else:
-                columns[axis] = [row[place] for row in rows]
-        return columns | {self.name: self.values.reshape(-1).tolist()}
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.values, dtype=dtype)
-
-    def __float__(self) -> float:
-        return float(self.values)
-
-    def __add__(self, other: Any) -> 'Labelled':
-        return self._with(other, operator.add, '+')
-
-    def __sub__(self, other: Any) -> 'Labelled':
-        return self._with(other, operator.sub, '−')
-
-    def __mul__(self, other: Any) -> 'Labelled':
-        return self._with(other, operator.mul, '×')
-
-    def __truediv__(self, other: Any) -> 'Labelled':
-        return self._with(other, operator.truediv, '/')
-
-    def __repr__(self) -> str:
-        axes = ', '.join(f'{name}: {len(labels)}' for name, labels in self.axes.items())
-        return f'{self.name} ({axes})\n{self.values}'
-
-    def _repr_html_(self) -> str:
-        columns = self.to_dict()
-        rows = list(zip(*columns.values(), strict=True))
-        cell = lambda value: f'{value:.6g}' if isinstance(value, float) else str(value)
-        line = lambda tag, row: (
-            '<tr>' + ''.join(f'<{tag}>{html.escape(cell(v))}</{tag}>' for v in row) + '</tr>'
-        )
-        body = ''.join(line('td', row) for row in rows[:_SHOWN])
-        more = f'<p>… and {len(rows) - _SHOWN} more</p>' if len(rows) > _SHOWN else ''
-        return f'<table>{line("th", columns)}{body}</table>{more}'
-
-    def _with(self, other: Any, how: Callable[[Any, Any], Any], sign: str) -> 'Labelled':
-        if not isinstance(other, Labelled):
-            return Labelled(self.name, how(self.values, other), self.axes)
-        if dict(self.axes) != dict(other.axes) or list(self.axes) != list(other.axes):
-            raise UserError(
-                f'{self.name} {sign} {other.name}: the axes are not the same: '
-                f'{_described(self.axes)} and {_described(other.axes)}'
-            )
-        name = self.name if self.name == other.name else f'{self.name} {sign} {other.name}'
-        return Labelled(name, how(self.values, other.values), self.axes)
-
-    def _one(self, name: str, wanted: Any) -> 'Labelled':
-        """The part with one label, or some, along an axis or of a field of the settings."""
-        several = isinstance(wanted, list | tuple)
-        accepted = list(wanted) if several else [wanted]
-        fields = _fields(self.axes)
-        name = _resolved(name, [*self.axes, *fields])
-        axis = name if name in self.axes else SETTING
-        labels = self.axes[axis]
-        given = [label[name] for label in labels] if axis != name else list(labels)
-        # A value that is a tuple itself, as widths of layers, is one label.
-        if several and tuple(wanted) in given:
-            several, accepted = False, [tuple(wanted)]
-        missing = [value for value in accepted if value not in given]
-        if missing:
-            known = ', '.join(map(repr, dict.fromkeys(given)))
-            raise UserError(f'{name}: nothing at {missing[0]!r}; there is {known}')
-        chosen = [i for i, label in enumerate(given) if label in accepted]
-        place = list(self.axes).index(axis)
-        if not several and len(chosen) == 1:
-            values = np.take(self.values, chosen[0], place)
-            return Labelled(self.name, values, _without(self.axes, axis))
-        kept = tuple(labels[i] for i in chosen)
-        if axis != name and not several:
-            kept = tuple(_without(label, name) for label in kept)
-        axes = {key: kept if key == axis else old for key, old in self.axes.items()}
-        return Labelled(self.name, np.take(self.values, chosen, place), axes)
-
-    def _place(self, axis: str) -> int:
-        return list(self.axes).index(_resolved(axis, list(self.axes)))
+        names = self.results.names
+        words = {'field': field, 'long_name': field_label(field, names)}
+        values = dict.fromkeys(point[list(self.names).index(field)] for point in self.points)
+        spoken = [(_plain(value), value_label(field, value, names)) for value in values]
+        told = '; '.join(f'{value}: {word}' for value, word in spoken if value != word)
+        return words | ({'values': told} if told else {})
 
 
-def labelled(name: str, values: np.ndarray, results: Results, curve: bool) -> Labelled:
-    """Measurements with the axes of results.
+def _index(values: Sequence[Any]) -> Any:
+    """A pandas index of labels of one type, or of objects: None, tuples, or of several types."""
+    import pandas as pd
 
-    Args:
-      name: the metric.
-      values: [K, S], or [K, S, E] if `curve`.
-      results: K settings, S seeds, E epochs.
-      curve: whether there is an axis of epochs.
-
-    Returns:
-      With an axis for each field, if the settings are a full grid of their values, in the order of
-      the sweep; otherwise with one axis 'setting'. Then 'seed', then what curves run over.
-    """
-    axes = _of_fields(results)
-    if axes is None:
-        axes = {SETTING: tuple(results.settings)}
-        order = list(range(len(results.settings)))
-    else:
-        grid = itertools.product(*axes.values())
-        points = [dict(zip(axes, values, strict=True)) for values in grid]
-        order = [list(results.settings).index(point) for point in points]
-    values = values[order].reshape(*map(len, axes.values()), *values.shape[1:])
-    axes = {**axes, SEED: tuple(results.seeds.tolist())}
-    if curve:
-        axes[results.axis] = tuple(results.epochs.tolist())
-    return Labelled(name, values, axes)
+    kinds = {type(value) for value in values}
+    if kinds in ({bool}, {str}) or kinds <= {int, float}:
+        return pd.Index(np.array(values))
+    objects = np.empty(len(values), object)
+    objects[:] = [*values]
+    return pd.Index(objects, dtype=object, tupleize_cols=False)
 
 
-def _of_fields(results: Results) -> dict[str, tuple[Any, ...]] | None:
-    """The values of each swept field, None if the settings are not all of their combinations."""
-    try:
-        axes = {name: tuple(dict.fromkeys(results.values(name))) for name in results.swept}
-        grid = [dict(zip(axes, point, strict=True)) for point in itertools.product(*axes.values())]
-    except TypeError:  # a value that cannot be a label
-        return None
-    full = len(grid) == len(results.settings) and all(point in results.settings for point in grid)
-    return axes if full else None
+def _short(fields: Iterable[str], taken: Collection[str]) -> dict[str, str]:
+    """Each field's name to that of its axis: the end of it, if nothing else is called so."""
+    fields = list(fields)
+    ends = [field.rpartition('.')[2] for field in fields]
+    alone = lambda end: ends.count(end) == 1 and end not in taken
+    return {field: end if alone(end) else field for field, end in zip(fields, ends, strict=True)}
 
 
-def _fields(axes: Mapping[str, Sequence[Any]]) -> list[str]:
-    """The fields that every label of the axis 'setting' has."""
-    settings = axes.get(SETTING, ())
-    found = dict.fromkeys(field for setting in settings for field in setting)
-    return [field for field in found if all(field in setting for setting in settings)]
+def _label(value: Any) -> Any:
+    """A value of a field as a label, which can be looked up."""
+    if isinstance(value, list | tuple):
+        return tuple(_label(item) for item in value)
+    if isinstance(value, Mapping | set | np.ndarray):
+        return str(value)
+    return value
 
 
-def _resolved(name: str, known: list[str]) -> str:
-    """The axis or field that is meant: by its whole name, or by the end of it."""
-    if name in known:
-        return name
-    ends = [other for other in known if other.rpartition('.')[2] == name]
-    if len(ends) == 1:
-        return ends[0]
-    if ends:
-        raise UserError(f"'{name}' may be {' or '.join(ends)}; give the whole name")
-    raise UserError(f"no axis '{name}'; {did_you_mean(name, known)}")
-
-
-def _without(items: Mapping[str, Any], name: str) -> dict[str, Any]:
-    return {key: value for key, value in items.items() if key != name}
-
-
-def _described(axes: Mapping[str, Sequence[Any]]) -> str:
-    return ' × '.join(f'{name} ({len(labels)})' for name, labels in axes.items())
+def _plain(value: Any) -> str:
+    """A value as it stands in a config, but for a number without needless digits."""
+    return f'{value:g}' if type(value) is float else str(value)

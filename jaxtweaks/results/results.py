@@ -1,6 +1,7 @@
 """What a sweep found, on named axes (setting, seed, epoch)."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -9,6 +10,8 @@ import numpy as np
 
 from jaxtweaks import studies
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.numbers import complements
+from jaxtweaks.base.words import Names
 
 # How a metric reads on an axis or in a sentence; `label` knows the families as well.
 LABELS = {
@@ -163,13 +166,18 @@ class Results:
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ids: np.ndarray | None = None
 
-    @property
+    @functools.cached_property
+    def words(self) -> Names:
+        """The same words, by which no two values of a field read alike."""
+        return Names(self.names, self.settings)
+
+    @functools.cached_property
     def swept(self) -> tuple[str, ...]:
         """The dotted names of the fields that differ between settings, in order."""
         names = dict.fromkeys(name for setting in self.settings for name in setting)
         return tuple(names)
 
-    @property
+    @functools.cached_property
     def varied(self) -> tuple[str, ...]:
         """Those of the swept fields that differ between the settings there are."""
         return tuple(
@@ -196,7 +204,7 @@ class Results:
             return values
         if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
             raise UserError(f"'{name}': {field} is not a number; write '{field}'")
-        return [round(1 - value, 10) for value in values]
+        return complements(values)
 
     def select(self, where: dict[str, Any]) -> list[int]:
         """The indices of the settings whose swept fields have the values in `where`.

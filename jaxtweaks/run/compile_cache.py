@@ -19,7 +19,7 @@ from jaxtweaks.data import cache
 def enable(notify: Callable[[str], None]) -> Path | None:
     """Switches the cache on, unless JAX has been told by its own settings what to do.
 
-    JAXTWEAKS_COMPILE_CACHE=0 leaves it off.
+    JAXTWEAKS_COMPILE_CACHE=0 leaves it off. So does a user without a home folder.
 
     Args:
       notify: is told if the folder cannot be used.
@@ -27,6 +27,12 @@ def enable(notify: Callable[[str], None]) -> Path | None:
     Returns:
       The folder, or None if the cache was left alone.
     """
+    if not cache.lasts():
+        notify(
+            'no home folder is known (HOME does not name one), so decoded data and compiled '
+            'programs are not kept; JAXTWEAKS_CACHE_DIR can name a folder for them'
+        )
+        return None
     chosen_by_user = jax.config.jax_compilation_cache_dir is not None
     unwanted = os.environ.get('JAXTWEAKS_COMPILE_CACHE') == '0'
     if chosen_by_user or unwanted or not jax.config.jax_enable_compilation_cache:

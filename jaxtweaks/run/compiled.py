@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtweaks.base import provenance
+from jaxtweaks.base import pinned, provenance
 from jaxtweaks.config import layers, trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import conv
@@ -201,7 +201,7 @@ class GroupProgram:
         call = lambda part: jax.block_until_ready(self._run(function, part, shared))
         compiled = (function.name, _runs(parts[0]), 0) in self._executables
         done = [] if compiled else [call(parts[0])]
-        with ThreadPoolExecutor(len(parts)) as pool:
+        with ThreadPoolExecutor(len(parts), initializer=pinned.pin_thread) as pool:
             done += pool.map(call, parts[len(done) :])
         return _joined(done, runs)
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import settings
 from jaxtweaks.config.build import rule_of
+from jaxtweaks.data.split import folds_of
 from jaxtweaks.run import devices, memory
 from jaxtweaks.run.compiled import GroupProgram
 from jaxtweaks.run.group import training_work
@@ -83,4 +84,7 @@ def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:
         inverse_deviation=put(inverse * np.float32(config.scale)),
         probes={name: on_device(probe) for name, probe in dataset.probes.items()},
         grid=None if dataset.grid is None else put(dataset.grid),
+        folds=put(folds_of(dataset.training.labels, config.folds, config.split))
+        if config.folds
+        else None,
     )

@@ -29,6 +29,7 @@ _SHAPE = {
     'data': {'label': str, 'source': str, 'fingerprint': str},
     'groups': [_GROUP],
     'rounds?': [list],
+    'surroundings?': {},
 }
 
 

@@ -6,26 +6,14 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
-from jaxtweaks.config import trace
+from jaxtweaks.config import older, trace
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.config.expand import Point
-from jaxtweaks.config.parts import Part
 from jaxtweaks.config.settings import Setting
 
 # Fields that say where data lie, not what they are.
 _NOT_IDENTITY = (('data', 'dir'), ('data', 'download'))
-# Fields that there were not always. At their defaults they have no part in a run's id, so that
-# work folders from before can be gone on with.
-_LATER = (('data', 'folds'), ('data', 'fold'))
-_DEFAULTS = to_dict(Setting())
-# Fields that belong to parts now, as they were in every setting: with them a run has the id that
-# it had then.
-_FORMER = {
-    'optim': {'momentum': 0.9, 'beta2': 0.999, 'epsilon': 1e-8, 'weight_decay': 0.0},
-    'schedule': {'boundaries': [], 'factor': 0.1, 'minimum': 0.0, 'half_cycle_epochs': 5.0},
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,34 +36,22 @@ class Run:
         values = to_dict(self.setting)
         for section, field in _NOT_IDENTITY:
             del values[section][field]
-        for section, field in _LATER:
-            if values[section][field] == _DEFAULTS[section][field]:
+        # Where a field that there was not always says what was done before, a run keeps its name.
+        for name, before in older.LATER.items():
+            section, field = name.split('.')
+            if values[section][field] == before:
                 del values[section][field]
         del values['parts']
-        for section, fields in _FORMER.items():
-            values[section] = fields | values[section]
-        for part in trace.parts_of(self.setting):
-            _put_part(values, part, trace.arguments(self.setting, part))
+        used = [
+            (part, trace.arguments(self.setting, part)) for part in trace.parts_of(self.setting)
+        ]
+        older.put_former(values, [one for one in used if not trace.is_off(*one)])
         # A registered tweak that is off is none, and one that is rewritten is another.
         del values['tweaks']
         if on := self.setting.tweaks.identity():
             values['tweaks'] = on
         text = json.dumps(values, sort_keys=True)
         return f'{hashlib.sha256(text.encode()).hexdigest()[:12]}-s{self.seed}'
-
-
-def _put_part(values: dict[str, Any], part: Part, given: Mapping[str, Any]) -> None:
-    """Puts what a part is given into the dict that makes the id of a run."""
-    if trace.is_off(part, given):
-        return
-    for name, parameter in part.parameters.items():
-        section, _, field = parameter.rule.former.rpartition('.')
-        if section:
-            values[section][field] = given[name]
-        elif given[name] != parameter.default:
-            values.setdefault(part.name, {})[name] = given[name]
-    if not part.built_in:
-        values.setdefault('parts', {})[f'{part.slot} {part.name}'] = part.digest
 
 
 @dataclasses.dataclass(frozen=True)

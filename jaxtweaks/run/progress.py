@@ -10,6 +10,8 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from jaxtweaks.base.numbers import fixed, percent
+
 
 @dataclasses.dataclass(frozen=True)
 class Now:
@@ -243,9 +245,9 @@ class _Sweep:
         self._now = now.diverged, now.stopped
         parts = [f'epoch {now.epoch}/{now.epochs}']
         if now.diverged < now.runs:
-            parts += [f'loss {now.loss:.3f}', f'accuracy {now.accuracy:.1%}']
+            parts += [f'loss {fixed(now.loss, 3)}', f'accuracy {percent(now.accuracy, 1)}%']
         if math.isfinite(self._best):
-            parts.append(f'best validation {self._best:.1%}')
+            parts.append(f'best validation {percent(self._best, 1)}%')
         counts = [before + here for before, here in zip(self._before, self._now, strict=True)]
         names = 'diverged', 'stopped early'
         parts += [f'{n} {name}' for n, name in zip(counts, names, strict=True) if n]

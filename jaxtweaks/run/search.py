@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import trace
+from jaxtweaks.config import effect, trace
 from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.expand import Point, expand, points
 from jaxtweaks.config.fields import plain
+from jaxtweaks.config.reach import check_reach
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.run.compaction import Standing
 
@@ -122,22 +123,28 @@ def share_of_epochs(search: Search, settings: int, epochs: int) -> float:
     return total / (settings * epochs)
 
 
-def closer(search: Search, swept: Sequence[Point], best: Point, number: int) -> list[Point]:
+def closer(
+    search: Search, base: Setting, swept: Sequence[Point], best: Point, number: int
+) -> list[Point]:
     """The next round: settings around the best one.
 
-    Positive numbers that are not whole are drawn anew, their logarithms uniform in a range around
-    the best of `search.zoom` of the width there was, cut off where the field ends; all else is as
-    in the best setting.
+    Positive numbers that are not whole, and that the best setting reads, are drawn anew, their
+    logarithms uniform in a range around the best of `search.zoom` of the width there was, cut off
+    where the field ends; all else is as in the best setting.
 
     Args:
       search: how many, and how near.
+      base: what the sweep starts from.
       swept: the settings of the round before.
       best: the best setting of all rounds so far.
       number: of the new round, 2 for the one after the first; it is the seed of the drawing.
     """
     rng = np.random.default_rng(number)
     found = [dict(best) for _ in range(search.samples)]
+    setting = trace.replace(base, best)
     for name, (low, high) in _ranges(swept).items():
+        if effect.reason(setting, name):
+            continue
         half = search.zoom * math.log(high / low) / 2
         drawn = best[name] * np.exp(rng.uniform(-half, half, search.samples))
         for point, value in zip(found, drawn, strict=True):
@@ -164,7 +171,9 @@ def _are_allowed(base: Setting, before: Sequence[Setting], new: Sequence[Point])
     """Whether all fields have values they allow, and go together with those there were."""
     try:
         checked = [expand(points(point))[0] for point in new]
-        check_settings([*before, *(trace.replace(base, point) for point in checked)])
+        settings = [trace.replace(base, point) for point in checked]
+        check_settings([*before, *settings])
+        check_reach(settings)
     except UserError:
         return False
     return True

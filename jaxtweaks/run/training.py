@@ -13,7 +13,8 @@ import numpy as np
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import settings as settings_lib
 from jaxtweaks.config import trace
-from jaxtweaks.config.check import check_image, check_precision, check_training_size
+from jaxtweaks.config.check import check_image, check_training_size
+from jaxtweaks.config.reach import check_reach_on_data
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models, tweak
 from jaxtweaks.run import compaction, devices, layout, runner
@@ -24,6 +25,7 @@ from jaxtweaks.run.plan import Group, Run
 from jaxtweaks.run.progress import Reporter, duration
 from jaxtweaks.run.search import Rungs, Search, share_of_epochs
 from jaxtweaks.run.workdir import Workdir
+from jaxtweaks.train import precision
 
 
 class Training:
@@ -51,7 +53,8 @@ class Training:
             images = self._machine.dataset(setting.data).training.images
             check_training_size([setting], len(images), self.dataset.label)
             check_image([setting], images.shape[1:3])
-        check_precision(settings)
+            check_reach_on_data([setting], len(images), images.shape[1:3], self.dataset.label)
+        precision.check(settings)
         tweaked = next((setting for setting in settings if setting.tweaks), None)
         if tweaked is not None:
             self._check_tweaks(tweaked)

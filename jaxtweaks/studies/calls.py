@@ -20,7 +20,7 @@ from jaxtweaks.studies.study import Measured, Study
 
 
 class Calls:
-    """See `sweep.method.Method`. Each run is a group of its own, so a finished one is kept."""
+    """See `run.method.Method`. Each run is a group of its own, so a finished one is kept."""
 
     def __init__(self, study: Study, data: settings_lib.Data, notify: Callable[[str], None]):
         """`data`: for a study that reads a data set; `notify`: is told what happens meanwhile."""

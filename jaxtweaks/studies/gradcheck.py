@@ -14,6 +14,7 @@ from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import trace
 from jaxtweaks.config.check import check_image
+from jaxtweaks.config.reach import check_batch_norm
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
 from jaxtweaks.nn import models
@@ -31,6 +32,7 @@ _DATA = tuple(
         'train_size',
         'validation_size',
         'test_size',
+        'split',
         'split_seed',
         'standardise',
     )
@@ -131,9 +133,15 @@ def _inputs(setting: Setting, data: Dataset) -> tuple[jax.Array, jax.Array]:
     return jnp.asarray(x, jnp.float64), jnp.asarray(data.training.labels[:count])
 
 
+def check(setting: Setting) -> None:
+    """Whether batch norm has a variance. Raises UserError."""
+    check_batch_norm(setting.model, 'study.images', setting.study.images)
+
+
 STUDY = Study(
     measure=measure,
     finals=gradients.FINALS,
+    check=check,
     check_data=check_data,
     reads=(*_DATA, 'model', 'init', 'dropout', 'penalty', 'noise.smoothing'),
 )

@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import trace
+from jaxtweaks.config import effect
+from jaxtweaks.config.effect import Reason
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
-
-_DEFAULTS = Setting()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,25 +84,13 @@ class Study:
         """Every metric in words."""
         return {**self.curves, **self.finals}
 
-    def check_settings(self, settings: Sequence[Setting]) -> None:
-        """Whether the study reads everything that is set. Raises UserError."""
-        for setting in settings:
-            self.check(setting)
-        for field in trace.FIELDS:
-            default = trace.get(_DEFAULTS, field)
-            given = [setting for setting in settings if trace.get(setting, field) != default]
-            if given and not any(_among(field, self._read(setting)) for setting in given):
-                first = given[0]
-                raise UserError(
-                    f'{field}: {trace.get(first, field)!r} is read by nothing in the study '
-                    f"'{first.study.name}'; it reads {', '.join(('study', *self._read(first)))}"
-                )
+    def reason(self, setting: Setting, name: str) -> Reason | None:
+        """Why a field has no effect on a run of this study, see `effect.reason`."""
+        read = ('study', *self._read(setting))
+        if name in read or name.partition('.')[0] in read:
+            return effect.reason(setting, name)
+        study = setting.study.name
+        return Reason(f"the study '{study}' does not read it; it reads {', '.join(read)}")
 
     def _read(self, setting: Setting) -> tuple[str, ...]:
         return self.reads_of(setting) if self.reads_of else self.reads
-
-
-def _among(field: str, names: Sequence[str]) -> bool:
-    """Whether a field or its section is named; the section `study` always is."""
-    section = field.partition('.')[0]
-    return section == 'study' or section in names or field in names

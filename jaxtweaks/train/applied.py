@@ -86,7 +86,7 @@ class Applied:
         count = min(self.static.train.train_eval_size, self.train_size)
         shown = jax.tree.map(lambda leaf: leaf[:count], self.training(hyper, seed, data))
         config = self.setting(hyper).data
-        used, times = images_in_use(config, self.train_size), None
+        used, times = images_in_use(config, self.train_size, data.folds), None
         if used is not None:
             # Those in use again and again. Counted, not gathered: the images stay those of all
             # runs, so the network's products and their last bits do.

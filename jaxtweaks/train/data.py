@@ -33,6 +33,8 @@ class DeviceData:
       mean, inverse_deviation: float32 [height, width, channels], of the training images.
       probes: further images on which networks are evaluated after each epoch, by name.
       grid: inputs [G, height, width, channels] whose class probabilities are kept, or None.
+      folds: the fold of each training image, int32 [N], from 1, 0 for none (`data.split.folds_of`);
+        or None where `data.folds` makes none.
     """
 
     training: DeviceSplit
@@ -42,6 +44,7 @@ class DeviceData:
     inverse_deviation: jax.Array
     probes: dict[str, DeviceSplit] = dataclasses.field(default_factory=dict)
     grid: jax.Array | None = None
+    folds: jax.Array | None = None
 
     def standardised(self, images: jax.Array) -> jax.Array:
         """Images [..., height, width, channels] as the networks see them, float32."""
@@ -55,29 +58,26 @@ for _cls in (DeviceSplit, DeviceData):
     )
 
 
-def images_in_use(config: settings.Data, count: int) -> jax.Array | None:
+def images_in_use(config: settings.Data, count: int, folds: jax.Array | None) -> jax.Array | None:
     """Which of `count` training images a run trains on, bool [count].
 
-    The first ones, as many as its share, at least one; or all but a fold. None if before
-    compilation it is known to be all of them.
+    The first ones, as many as its share, at least one; or all but a fold, by the `folds` of
+    `DeviceData`. None if before compilation it is known to be all of them.
     """
     used = None
     if not _is_full(config.share):
         inside = jnp.clip(jnp.round(config.share * count).astype(jnp.int32), 1, count)
         used = jnp.arange(count) < inside
     if config.folds and not is_off(config.fold):
-        held = jnp.zeros(count, bool).at[fold(config, count)].set(config.fold > 0)
-        used = ~held if used is None else used & ~held
+        kept = (folds != config.fold) | (config.fold == 0)
+        used = kept if used is None else used & kept
     return used
 
 
-def fold(config: settings.Data, count: int) -> jax.Array:
-    """The images that `fold` holds out, int32 [count // folds]; those of the first if it is 0.
-
-    If the folds do not divide the images, up to folds − 1 images at the end are in none.
-    """
-    # Every folds-th image, so that the first ones, which are evaluated, are not one fold.
-    return jnp.maximum(config.fold - 1, 0) + config.folds * jnp.arange(count // config.folds)
+def fold(config: settings.Data, folds: jax.Array) -> jax.Array:
+    """The images that `fold` holds out, int32 [N // folds]; those of the first if it is 0."""
+    size = folds.shape[0] // config.folds
+    return jnp.flatnonzero(folds == jnp.maximum(config.fold, 1), size=size)
 
 
 def first_ones(used: jax.Array | None, count: int) -> tuple[jax.Array, jax.Array | int]:
@@ -104,6 +104,7 @@ def epoch_order(
     seed: jax.Array,
     epoch: jax.Array,
     count: int,
+    folds: jax.Array | None = None,
 ) -> jax.Array:
     """The images of an epoch, int32 [count], as indices into the training set.
 
@@ -116,22 +117,25 @@ def epoch_order(
       seed: of the run (of its member of an ensemble).
       epoch: from 0.
       count: training images.
+      folds: of `DeviceData`.
     """
     order = jax.random.permutation(stream_key(seed, 'order', epoch), count)
-    used = images_in_use(config, count)
+    used = images_in_use(config, count, folds)
     if used is not None:
         # Those in use first, in the order they have; all of them, this changes nothing.
         first, inside = first_ones(used[order], count)
         order = order[first[jnp.mod(jnp.arange(count), inside)]]
     if not is_off(config.bootstrap):
-        order = _bootstrap(config, seed, count)[order]
+        order = _bootstrap(config, seed, count, folds)[order]
     return order
 
 
-def _bootstrap(config: settings.Data, seed: jax.Array, count: int) -> jax.Array:
+def _bootstrap(
+    config: settings.Data, seed: jax.Array, count: int, folds: jax.Array | None
+) -> jax.Array:
     """For each place in the training set the image that stands there, int32 [count]."""
     replaced, drawn = jax.random.split(stream_key(seed, 'sample'))
-    places, inside = first_ones(images_in_use(config, count), count)
+    places, inside = first_ones(images_in_use(config, count, folds), count)
     anew = places[jax.random.randint(drawn, (count,), 0, inside)]
     hit = jax.random.bernoulli(replaced, config.bootstrap, (count,))
     return jnp.where(hit, anew, jnp.arange(count))

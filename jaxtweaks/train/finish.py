@@ -140,7 +140,7 @@ def _of_fold(
     has (wrong ones included); NaN if there is none.
     """
     config = program.setting(hyper).data
-    index = fold(config, program.train_size)
+    index = fold(config, data.folds)
     part = jax.tree.map(lambda leaf: leaf[index], program.training(hyper, seed, data))
     found = program.evaluate(hyper, chosen, data, part)
     return {key: jnp.where(config.fold > 0, found[key], jnp.nan) for key in ('loss', 'accuracy')}
@@ -163,7 +163,7 @@ def _gradients(
     """Agreement of the gradients of the first batches of the images in use, without noise."""
     labels = program.training(hyper, seed, data).labels
     size = min(GRADIENT_BATCH, program.train_size)
-    used = images_in_use(program.setting(hyper).data, program.train_size)
+    used = images_in_use(program.setting(hyper).data, program.train_size, data.folds)
     places, inside = first_ones(used, program.train_size)
 
     def gradient(i):

@@ -35,15 +35,19 @@ def sgd(learning_rate: Schedule) -> optax.GradientTransformation:
 
 
 @optimiser('momentum', words='SGD with momentum')
-def momentum(learning_rate: Schedule, *, decay: Number = _MOMENTUM) -> optax.GradientTransformation:
+def momentum(
+    learning_rate: Schedule, *, momentum: Number = _MOMENTUM
+) -> optax.GradientTransformation:
     """v ← μ v + g, then −η v (Polyak 1964)."""
-    return optax.chain(optax.trace(decay), optax.scale_by_learning_rate(learning_rate))
+    return optax.chain(optax.trace(momentum), optax.scale_by_learning_rate(learning_rate))
 
 
 @optimiser('nesterov', words='Nesterov momentum')
-def nesterov(learning_rate: Schedule, *, decay: Number = _MOMENTUM) -> optax.GradientTransformation:
+def nesterov(
+    learning_rate: Schedule, *, momentum: Number = _MOMENTUM
+) -> optax.GradientTransformation:
     """v ← μ v + g, then −η (g + μ v) (Nesterov 1983, as in Sutskever et al. 2013)."""
-    direction = optax.trace(decay, nesterov=True)
+    direction = optax.trace(momentum, nesterov=True)
     return optax.chain(direction, optax.scale_by_learning_rate(learning_rate))
 
 

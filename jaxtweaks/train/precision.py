@@ -4,11 +4,15 @@ Parameters, batch norm's moments, the loss, and the optimiser are float32 always
 of products and what lies between the layers change (Micikevicius et al. 2017, arXiv 1710.03740).
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.settings import Setting
 
 # JAX's own default lets a GPU round the operands of float32 products to TF32. The products that
 # stay float32 under bf16 (the gradients of the logits) lose nothing by TF32: it holds a bfloat16.
@@ -52,3 +56,12 @@ def unavailable(precision: str) -> str:
             return ''
         return f'{device.device_kind} has no TF32 (compute capability {capability}, not ≥ 8.0)'
     return f'TF32 is found in NVIDIA GPUs; this is {device.device_kind or device.platform}'
+
+
+def check(settings: Sequence[Setting]) -> None:
+    """Whether this machine's device has the precision asked for. Raises UserError."""
+    for wanted in sorted({setting.train.precision for setting in settings}):
+        if reason := unavailable(wanted):
+            raise UserError(
+                f"train.precision: '{wanted}' cannot be had here: {reason}; use 'float32' or 'bf16'"
+            )

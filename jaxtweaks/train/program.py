@@ -1,6 +1,6 @@
 """Training of one network as pure functions: one seed, one setting, no other runs in sight.
 
-The runner maps these functions over runs and compiles them; see `jaxtweaks/sweep`.
+The runner maps these functions over runs and compiles them; see `jaxtweaks/run`.
 """
 
 import dataclasses
@@ -149,7 +149,7 @@ class Program(Applied):
         setting = self.setting(hyper)
         before = state
         member = member_seed(seed, setting.train.member)
-        order = epoch_order(setting.data, member, epoch, self.train_size)
+        order = epoch_order(setting.data, member, epoch, self.train_size, data.folds)
         labels = training_labels(setting.data, seed, data.training.labels, self.classes)
         fresh = start == 0
         state = state | {

@@ -117,7 +117,6 @@ def test_verdicts_on_a_curve_come_as_often_as_planned(case):
     said = claim(kind, **given)
     needed = power.need(claim_kinds.find(said, results_of(pilot(means, 0.8, seeds=8))), 0.05)
     assert needed.verdict == 'supported'
-    assert needed.seeds <= 15  # where verdicts go by Student's t, as planning does
     rng = np.random.default_rng(3)
 
     def share(n):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from benchmarks import sign_flips
 from jaxtweaks.claims import statistics
 from jaxtweaks.claims.statistics import Test
 
@@ -51,6 +52,13 @@ def test_drawn_permutation_p_is_near_the_exact_one_and_never_zero():
     assert statistics.permutation_p(d) == statistics.permutation_p(d)
 
 
+@pytest.mark.parametrize('alternative', ['two-sided', 'greater'])
+def test_sign_flips_of_many_samples_are_those_of_each(alternative):
+    d = np.random.default_rng(1).normal(0.3, 1, (3, 20))
+    each = [statistics.permutation_p(one, alternative) for one in d]
+    assert sign_flips.flips_p(d, alternative) == pytest.approx(each)
+
+
 @pytest.mark.parametrize(('n', 'p'), [(0, 1.0), (1, 1.0), (3, 0.25), (5, 0.0625), (6, 0.03125)])
 def test_smallest_permutation_p(n, p):
     assert statistics.smallest_permutation_p(n) == p
@@ -90,21 +98,54 @@ def test_outside_the_margin_equals_scipy():
     assert statistics.outside_p(d, 5.0, Test()) == 1.0
 
 
-def test_bootstrap_interval_from_15_seeds_on_is_repeatable():
-    d = np.random.default_rng(2).exponential(size=15)
-    assert statistics.paired_interval(d) == statistics.paired_interval(d)
-    assert statistics.paired_interval(d) == statistics.bca_interval(d)
-    assert statistics.paired_interval(d[:14]) != statistics.bca_interval(d[:14])
-    low, high = statistics.paired_interval(d)
-    assert low < d.mean() < high
+@pytest.mark.parametrize('n', [3, 14, 15, 40])
+@pytest.mark.parametrize('level', [0.9, 0.95, 0.999])
+def test_differences_go_by_students_t_at_every_n(n, level):
+    d = np.random.default_rng(n).exponential(size=n) - 0.5
+    exact = stats.ttest_1samp(d, 0)
+    assert Test().interval(d, level) == pytest.approx(tuple(exact.confidence_interval(level)))
+    assert Test().differs(d) == pytest.approx(exact.pvalue)
+    above = stats.ttest_1samp(d, 0, alternative='greater')
+    assert Test().greater(d) == pytest.approx(above.pvalue)
+
+
+@pytest.mark.parametrize('design', ['paired', 'permutation'])
+@pytest.mark.parametrize('n', [3, 6, 12, 20])
+def test_an_interval_excludes_zero_where_its_test_is_significant(design, n):
+    rng = np.random.default_rng(n)
+    verdicts = set()
+    for shift in (0.02, 0.25, 0.4, 0.6, 0.99):
+        # Differences of 0 or 1 of a run, or any number.
+        arms = rng.random((2, n)) < np.array([[shift], [0.02]])
+        d = arms[0] * 1.0 - arms[1] if design == 'permutation' else rng.normal(2 * shift, 1, n)
+        test = Test(design, span=(-1, 1))
+        low, high = test.interval(d)
+        significant = test.differs(d) <= 0.05
+        verdicts.add(bool(significant))
+        assert significant == (not low <= 0 <= high)
+    assert verdicts == ({False} if (design, n) == ('permutation', 3) else {False, True})
+
+
+def test_the_interval_of_a_share_by_hand():
+    # By sign flips 1 1 1 1 0 0 is no more than 0: 8 of 64 (p of 1 1 1 1 alone, with two ties).
+    d = np.array([1.0, 1, 1, 1, 0, 0])
+    low, high = Test('permutation', span=(-1, 1)).interval(d)
+    assert low <= 0 < d.mean() < high <= 1
+    # Student's t says 0.12 to 1.21, against its own test and beyond what a share can be.
+    assert statistics.paired_interval(d)[0] > 0.1
+    assert Test('permutation', span=(0, 1)).interval(d[:5]) == (0, 1)
+    assert Test('permutation', span=(0, 1)).interval(np.ones(6)) == (1, 1)
 
 
 @pytest.mark.parametrize('n', [2, 5, 20])
-def test_no_variance_gives_a_point_and_the_permutation_p(n):
+def test_no_variance_gives_the_permutation_p_and_a_point_where_it_can_be_significant(n):
     d = np.full(n, 0.25)
-    assert statistics.paired_interval(d) == (0.25, 0.25)
-    assert Test().differs(d) == statistics.permutation_p(d) > 0
-    assert Test('single').differs(d) == statistics.permutation_p(d) > 0
+    for test in (Test(), Test('single')):
+        assert test.differs(d) == statistics.permutation_p(d) > 0
+        if n < 6:
+            assert all(math.isnan(end) for end in test.interval(d))
+        else:
+            assert test.interval(d) == (0.25, 0.25)
 
 
 def test_rounding_is_no_variance():
@@ -124,12 +165,6 @@ def test_whole_epochs_carry_the_variance_of_their_rounding():
     assert Test(grain=1.0).differs(d) > 0.05
     low, high = Test(grain=1.0).interval(d)
     assert low < 0 < high
-
-
-def test_many_seeds_rest_on_sign_flips():
-    d = np.random.default_rng(3).normal(0.5, 1, 15)
-    assert Test().differs(d) == statistics.permutation_p(d)
-    assert Test().differs(d[:14]) == pytest.approx(stats.ttest_1samp(d[:14], 0).pvalue)
 
 
 @pytest.mark.parametrize('d', [np.zeros(0), np.ones(1)])

@@ -124,7 +124,7 @@ WRONG = {
     **{
         f'unread of a polynomial: {section}.{field}': (
             {'study': {'name': 'capacity'}, section: {field: value}},
-            (f'{section}.{field}', 'read by nothing', 'penalty.l2'),
+            (f'{section}.{field}', 'has no effect', 'penalty.l2'),
         )
         for section, field, value in (
             ('penalty', 'l1', 0.1),
@@ -136,7 +136,7 @@ WRONG = {
     **{
         f'unread of a gradient check: data.{field}': (
             {'study': {'name': 'gradcheck'}, 'data': {field: 0.5}},
-            (f'data.{field}', 'read by nothing', 'data.standardise'),
+            (f'data.{field}', 'has no effect', 'data.standardise'),
         )
         for field in ('scale', 'share', 'bootstrap', 'label_noise')
     },

@@ -21,12 +21,6 @@ from jaxtweaks.lab.experiment import build
 SMALL = settings.Data(train_size=6, validation_size=2)
 
 
-@pytest.fixture(autouse=True)
-def _nothing_stays_registered(monkeypatch):
-    monkeypatch.setattr(own, 'REGISTRY', {})
-    monkeypatch.setattr(settings.DATASETS, '_names', list(settings.DATASETS._names))
-
-
 def images(count=10, shape=(4, 5, 3), seed=0):
     return np.random.default_rng(seed).integers(0, 256, (count, *shape), np.uint8)
 
@@ -205,7 +199,7 @@ def test_grey_images_and_parts(tmp_path):
 def test_images_of_several_sizes_are_scaled_if_asked(tmp_path):
     write_images(tmp_path)
     Image.fromarray(images(1, (9, 7, 3))[0]).save(tmp_path / 'cat' / '9.png')
-    with pytest.raises(UserError, match=r'9\.png: is 9 × 7, 0\.png is 4 × 5.*size='):
+    with pytest.raises(UserError, match=r'9\.png: is 9 × 7, cat/0\.png is 4 × 5.*size='):
         from_folder(tmp_path)
     assert from_folder(tmp_path, size=(8, 6)).training.images.shape[1:] == (8, 6, 3)
 
@@ -220,7 +214,7 @@ def test_mistakes_in_an_image_folder_are_named(tmp_path):
     with pytest.raises(UserError, match=r'7\.png: cannot be decoded'):
         from_folder(tmp_path)
     shutil.rmtree(tmp_path / 'cat')
-    with pytest.raises(UserError, match='1 folders with images'):
+    with pytest.raises(UserError, match='1 folder with images, dog/'):
         from_folder(tmp_path)
     (tmp_path / 'dog').rename(tmp_path / 'd\udcff')
     with pytest.raises(UserError, match=r"/d\\udcff': the name is not valid UTF-8"):

@@ -12,6 +12,7 @@ from jaxtweaks.figures import figures
 from jaxtweaks.figures.figures import Figure
 from jaxtweaks.report import overview, report, tables
 from jaxtweaks.report.contents import Contents, Drawn
+from jaxtweaks.report.verdict_words import ICONS
 
 TABLES = 'section[aria-labelledby=tables]'
 SCHEMES = [(1200, False), (1200, True), (390, False), (390, True)]
@@ -72,7 +73,7 @@ def report_page(tmp_path_factory):
         x='train.batch_size', hue='model.batch_norm', log_x=True,
     )  # fmt: skip
     picture = figures.svg(figures.draw(figure, results))
-    verdicts = [verdict(kind) for kind in ('supported', 'contradicted', 'inconclusive')]
+    verdicts = [verdict(kind) for kind in ICONS]
     meta = {
         'title': 'batch sizes',
         'question': 'Does it help?',

@@ -59,6 +59,13 @@ class Parsed(HTMLParser):
         return [attrs for name, attrs in self.tags if name == tag]
 
 
+def test_what_was_said_of_the_data_is_in_the_record():
+    said = ['2 images are omitted', '1 link leads nowhere']
+    text = page(meta={**META, 'data': {'label': 'pets', 'notices': said}})
+    assert 'data: notices' in text
+    assert '2 images are omitted; 1 link leads nowhere' in text
+
+
 def test_the_page_is_well_formed_and_loads_nothing():
     text = page(verdicts=[verdict(), verdict('contradicted')])
     parsed = Parsed(text)

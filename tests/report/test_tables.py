@@ -17,7 +17,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import metric_interval, named, number
 from jaxtweaks.report import tables
 from jaxtweaks.report.table import Table, latex_document
-from jaxtweaks.report.verdict_words import verdict_lines
+from jaxtweaks.report.verdict_words import ICONS, verdict_lines
 
 FIELDS = {'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')}
 
@@ -209,7 +209,7 @@ def test_settings_of_many_fields_are_told_in_words_where_there_is_no_room():
 @pytest.mark.skipif(not shutil.which('pdflatex'), reason='there is no pdflatex')
 def test_latex_takes_the_tables(tmp_path):
     results = sweep(FIELDS, seeds=3)
-    verdicts = [verdict(kind) for kind in ('supported', 'contradicted', 'inconclusive')]
+    verdicts = [verdict(kind) for kind in ICONS]
     shown = tables.settings_table(results), tables.verdict_table(verdicts)
     (tmp_path / 'tables.tex').write_text(latex_document(shown))
     (tmp_path / 'whole.tex').write_text(
@@ -242,7 +242,7 @@ def coloured(**environ):
     console = rich.console.Console(
         file=io.StringIO(), force_terminal=True, width=200, _environ=environ
     )
-    verdicts = [verdict(kind) for kind in ('supported', 'contradicted', 'inconclusive')]
+    verdicts = [verdict(kind) for kind in ICONS]
     console.print(tables.verdict_table(verdicts).to_rich())
     console.print(verdict_lines(verdicts))
     return re.findall(r'\x1b\[(?:[\d;]*;)?(?:3[0-8]|9[0-7])[;m]', console.file.getvalue())

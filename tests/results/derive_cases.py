@@ -1,6 +1,7 @@
-"""What tests of derivations share: an experiment, what is recorded of it, a row by its fields."""
+"""What tests of derivations share: an experiment, what becomes of it, a row by its fields."""
 
 from jaxtweaks.lab import experiment
+from jaxtweaks.results import derive
 from jaxtweaks.results.recorded import metrics_of
 
 
@@ -9,8 +10,13 @@ def config(**values):
     return experiment.build(values)
 
 
-def recorded_of(asked):
-    return metrics_of([run.setting for run in asked.runs])
+def planned(asked):
+    recorded = metrics_of([run.setting for run in asked.runs])
+    return derive.plan(asked.points, recorded, asked.derivations, asked.base)
+
+
+def derived(results, asked):
+    return derive.derived(results, asked.derivations, asked.base)
 
 
 def row_of(found, **fields):

@@ -4,12 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from derive_cases import config, recorded_of, row_of
+from derive_cases import config, derived, planned, row_of
 from fake_results import sweep
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import grid, product
-from jaxtweaks.results import derive
 from jaxtweaks.results.derive.stopping import Rule, stop_of
 
 LOG = np.log
@@ -127,9 +126,9 @@ def test_stopping_gives_the_error_there_and_the_regret():
     results = sweep({'train.batch_size': (8, 16)}, seeds=2, epochs=5, diverged=[(1, 1, 3)])
     results.curves['validation_loss'][0, 0] = [1.0, 0.8, 0.7, 0.75, 0.72]
     results.curves['test_accuracy'][0, 0] = [0.3, 0.4, 0.5, 0.6, 0.55]
-    found = derive.derived(results, asked)
-    planned, recorded = derive.plan(asked.points, recorded_of(asked), asked)
-    assert found.settings == tuple(planned)
+    found = derived(results, asked)
+    points, recorded = planned(asked)
+    assert found.settings == tuple(points)
     assert {'regret', 'stop_epoch', 'validation_loss'} <= set(recorded.finals)
     k = row_of(found, train__batch_size=8, stopping__rule='patient')
     assert found.finals['stop_epoch'][k, 0] == 5
@@ -157,7 +156,7 @@ def test_masks_become_settings():
     results.finals['test_calibration_error'] = np.full((2, 2), 0.05)
     for n in (5, 50):
         results.finals[f'mc_{n}_test_accuracy'] = np.array([[n, n + 1], [n + 2, n + 3]]) / 100
-    found = derive.derived(results, asked)
+    found = derived(results, asked)
     assert [point['mc.samples'] for point in found.settings] == [0, 5, 50, 0, 5, 50]
     plain = results.finals['test_accuracy']
     np.testing.assert_allclose(
@@ -184,7 +183,7 @@ def test_parameter_sets_become_settings():
     for name, value in (('ema', 0.7), ('snapshots', 0.8)):
         results.finals[f'{name}_test_accuracy'] = np.full((2, 2), value)
     results.curves['ema_validation_loss'] = results.curves['validation_loss'] / 2
-    found = derive.derived(results, asked)
+    found = derived(results, asked)
     assert [point['tested'] for point in found.settings] == [
         'chosen', 'snapshots', 'chosen', 'ema', 'snapshots',
     ]  # fmt: skip
@@ -202,6 +201,7 @@ def test_parameter_sets_become_settings():
 def test_one_derivation_follows_another():
     asked = config(
         seeds=2,
+        dropout={'hidden': 0.5},
         train={'mc_samples': (5,), 'test_curve': True, 'epochs': 8},
         derive=('mc', 'stopping'),
         stopping={'rules': ({'name': 'early', 'kind': 'epochs', 'epochs': 2},)},
@@ -216,6 +216,6 @@ def test_one_derivation_follows_another():
     )  # fmt: skip
     results = dataclasses.replace(sweep({'x': (1,)}, seeds=2), settings=({},))
     results.finals['mc_5_test_accuracy'] = results.finals['test_accuracy']
-    found = derive.derived(results, asked)
+    found = derived(results, asked)
     assert [point['mc.samples'] for point in found.settings] == [0, 5]
     assert {point['stopping.rule'] for point in found.settings} == {'early'}

@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
-from jaxtweaks.results.derive import best, roughness, tweaks
+from jaxtweaks.results.derive import (
+    WITH_OPTIONS,
+    Best,
+    NamedByTweaks,
+    Roughness,
+    Stopping,
+    derived,
+    plan,
+)
+from jaxtweaks.results.derive.stopping import Rule
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import without_runs
 
@@ -19,12 +29,55 @@ POINTS = [
 NAMES = ['none', 'flip', 'flip + shift', 'input']
 
 
+def test_an_experiment_has_the_options_of_its_derivations():
+    sections = {field.name for field in dataclasses.fields(experiment.Experiment)}
+    assert set(WITH_OPTIONS) == {'ensemble', 'stopping'} <= sections
+    rule = {'name': 'it', 'kind': 'epochs', 'epochs': 2}
+    asked = experiment.build(
+        {
+            'name': 'it',
+            'train': {'test_curve': True},
+            'derive': ('roughness', 'stopping'),
+            'stopping': {'rules': (rule,)},
+        }
+    )
+    assert asked.derivations == (Roughness(), Stopping((Rule(**rule),)))
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaled:
+    """A derivation that reads an option and a field that was not swept."""
+
+    factor: float
+
+    def points(self, points, base):
+        return [point | {'scaled': self.factor} for point in points]
+
+    def recorded(self, recorded, base):
+        return recorded
+
+    def results(self, results, base):
+        loss = results.final('test_loss') * self.factor * base.train.batch_size
+        points = tuple(self.points(results.settings, base))
+        return dataclasses.replace(results, settings=points, finals={'test_loss': loss})
+
+
+def test_a_derivation_needs_its_options_and_the_base_setting_and_no_experiment():
+    base = dataclasses.replace(Setting(), train=dataclasses.replace(Setting().train, batch_size=5))
+    results = dataclasses.replace(without_runs([{}]), finals={'test_loss': np.ones((1, 2))})
+    found = derived(results, (Scaled(2.0), Scaled(3.0)), base)
+    assert found.settings == ({'scaled': 3.0},)
+    assert found.finals['test_loss'].tolist() == [[150.0, 150.0]]
+    points, _ = plan([{}], Recorded(), (Scaled(2.0),), base)
+    assert points == [{'scaled': 2.0}]
+
+
 def test_settings_are_called_by_what_is_on():
-    found = tweaks.points(POINTS, None)
+    found = NamedByTweaks().points(POINTS, Setting())
     expected = [{'data.share': s, 'tweaks.on': name} for s in (0.5, 1.0) for name in NAMES]
     assert found == expected
     results = dataclasses.replace(without_runs(POINTS), finals={'test_loss': np.ones((8, 3))})
-    after = tweaks.results(results, None)
+    after = NamedByTweaks().results(results, Setting())
     assert list(after.settings) == expected
     assert after.finals is results.finals
     assert after.select({'tweaks.on': ('flip', 'none'), 'data.share': 1.0}) == [4, 5]
@@ -33,7 +86,7 @@ def test_settings_are_called_by_what_is_on():
 def test_two_settings_of_one_name_are_refused():
     points = [{'noise.input': 0.1}, {'noise.input': 0.2}]
     with pytest.raises(UserError, match="two settings 'input'"):
-        tweaks.points(points, None)
+        NamedByTweaks().points(points, Setting())
 
 
 def test_roughness_is_how_much_the_cost_rises():
@@ -46,7 +99,7 @@ def test_roughness_is_how_much_the_cost_rises():
         without_runs(points),
         curves={'running_loss': np.stack([losses] * 3), 'weight_norm': np.tile(norms, (3, 3, 1))},
     )
-    found = roughness.results(results, asked).final('roughness')
+    found = Roughness().results(results, asked.base).final('roughness')
     # With λ = ½ the penalty is 0.5, 2, 2, 0.5: costs 3.5, 4, 3, 0.5 and 1.5, 5, 3.5, 3.5.
     unknown = [np.nan] * 3
     np.testing.assert_array_equal(found, [[0.0, 3.5, np.nan], [0.5, 3.5, np.nan], unknown])
@@ -62,15 +115,15 @@ def test_the_cost_has_the_penalty_that_was_trained_with(options, weight):
         without_runs([{}]),
         curves={'running_loss': np.zeros((1, 1, 2)), 'weight_norm': np.array([[[0.0, 1.0]]])},
     )
-    assert roughness.results(results, asked).final('roughness') == pytest.approx(
+    assert Roughness().results(results, asked.base).final('roughness') == pytest.approx(
         weight, nan_ok=True
     )
 
 
 def test_roughness_is_known_beforehand_and_needs_two_epochs():
-    assert 'roughness' in roughness.recorded(Recorded(epochs=2), None).finals
+    assert 'roughness' in Roughness().recorded(Recorded(epochs=2), Setting()).finals
     with pytest.raises(UserError, match='2 epochs'):
-        roughness.recorded(Recorded(epochs=1), None)
+        Roughness().recorded(Recorded(epochs=1), Setting())
 
 
 def test_the_best_is_chosen_on_validation_seed_by_seed():
@@ -88,9 +141,9 @@ def test_the_best_is_chosen_on_validation_seed_by_seed():
         diverged_at=diverged,
         arrays={'calibration': number[:, :, None]},
     )
-    found = best.results(results, None)
+    found = Best().results(results, Setting())
     expected = [3.0, 1.0, 5.0]
-    assert list(found.settings) == best.points(points, None)
+    assert list(found.settings) == Best().points(points, Setting())
     assert found.settings[-1] == {'penalty.l2': None, 'best.setting': 'best'}
     assert found.select({'best.setting': 'each'}) == [0, 1, 2]
     assert list(found.finals['test_accuracy'][3]) == expected

@@ -4,12 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from derive_cases import config, recorded_of, row_of
+from derive_cases import config, derived, planned, row_of
 from fake_results import sweep
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import grid, points, product, union
-from jaxtweaks.results import derive
 from jaxtweaks.results.derive.combine import combine, score
 
 LOG = np.log
@@ -111,8 +110,8 @@ def accuracy(logits, labels):
 
 def test_members_of_a_seed_are_put_together():
     asked, results = ensemble_case()
-    found = derive.derived(results, asked)
-    assert found.settings == tuple(derive.plan(asked.points, recorded_of(asked), asked)[0])
+    found = derived(results, asked)
+    assert found.settings == tuple(planned(asked)[0])
     assert len(found.settings) == 2 * 4 * 3  # M = 1, 2, 4, 5
     assert 'train.member' not in found.swept
     labels = results.labels['test']
@@ -129,7 +128,7 @@ def test_members_of_a_seed_are_put_together():
 
 def test_size_one_is_the_mean_of_all_members():
     asked, results = ensemble_case(combine=('probabilities', 'votes'))
-    found = derive.derived(results, asked)
+    found = derived(results, asked)
     logits, labels = results.arrays['test_logits'], results.labels['test']
     for how in ('probabilities', 'votes'):
         k = row_of(found, dropout__hidden=0.0, ensemble__size=1, ensemble__combine=how)
@@ -140,7 +139,7 @@ def test_size_one_is_the_mean_of_all_members():
 
 def test_snapshots_and_the_running_average_are_means_over_the_runs():
     asked, results = ensemble_case(kinds=('snapshots', 'ema'), combine=('probabilities',))
-    found = derive.derived(results, asked)
+    found = derived(results, asked)
     assert [point['ensemble.size'] for point in found.settings] == [1, 2, 3, 1, 2, 3, 1, 1]
     labels = results.labels['test']
     k = row_of(found, dropout__hidden=0.5, ensemble__kind='snapshots', ensemble__size=2)
@@ -161,7 +160,7 @@ def test_snapshots_and_the_running_average_are_means_over_the_runs():
 def test_the_top_settings_are_chosen_on_validation_for_each_seed():
     asked, results = ensemble_case(kinds=('top',), combine=('logits',))
     results.finals['validation_accuracy'][[0, 5]] = [[0.9, 0.1], [0.2, 0.3]]
-    found = derive.derived(results, asked)
+    found = derived(results, asked)
     assert [point['ensemble.size'] for point in found.settings] == [1, 2]
     assert found.settings[0]['dropout.hidden'] is None
     logits, labels = results.arrays['test_logits'], results.labels['test']
@@ -205,7 +204,7 @@ def test_the_top_settings_are_chosen_by_cross_validation_where_there_are_folds()
     results.finals['validation_accuracy'][:4, 0] = 0.9, 0.9, 0.1, 0.1
     results.finals['fold_accuracy'] = np.full((10, 1), np.nan)
     results.finals['fold_accuracy'][4:, 0] = 0.1, 0.1, 0.9, 0.4, 0.4, 0.4
-    found = derive.derived(results, asked)
+    found = derived(results, asked)
     assert not any('data.fold' in point for point in found.settings)
     # Two rates by M = 1, 2 members, and the best 1 and 2 rates.
     assert len(found.settings) == 6
@@ -217,7 +216,7 @@ def test_the_top_settings_are_chosen_by_cross_validation_where_there_are_folds()
     assert found.finals['test_accuracy'][one, 0] == pytest.approx(alone)
     # A run that diverged without a fold puts its setting last.
     results.finals['fold_accuracy'][9, 0] = np.nan
-    found = derive.derived(results, asked)
+    found = derived(results, asked)
     assert found.finals['test_accuracy'][best, 0] == accuracy(logits[0], labels)
 
 
@@ -263,8 +262,7 @@ def test_a_setting_that_takes_snapshots_is_no_rival_of_those_that_do_not():
         derive=('ensemble',),
         ensemble={'kinds': ('top', 'snapshots'), 'combine': ('logits',)},
     )
-    recorded = recorded_of(asked)
-    points, _ = derive.plan([run.point for run in asked.runs], recorded, asked)
+    points, _ = planned(asked)
     sizes = [(point['ensemble.kind'], point['ensemble.size']) for point in points]
     assert sizes == [('top', 1), ('top', 2), ('snapshots', 1), ('snapshots', 2)]
 
@@ -272,7 +270,7 @@ def test_a_setting_that_takes_snapshots_is_no_rival_of_those_that_do_not():
 def test_the_gain_is_over_the_mean_of_the_members_alone():
     asked, results = ensemble_case(kinds=('members', 'top', 'ema'), combine=('votes',))
     results.finals['validation_accuracy'][[0, 5]] = [[0.9, 0.1], [0.2, 0.3]]
-    found = derive.derived(results, asked)
+    found = derived(results, asked)
     logits, labels = results.arrays['test_logits'], results.labels['test']
     fields = {'ensemble__kind': 'members', 'dropout__hidden': 0.5, 'ensemble__size': 4}
     k = row_of(found, **fields)
@@ -291,6 +289,6 @@ def test_an_ensemble_with_a_diverged_member_has_diverged():
     asked, results = ensemble_case(sizes=(2, 5), combine=('votes',))
     results.diverged_at[3, 0] = 7
     results.arrays['test_logits'][3, 0] = np.nan
-    found = derive.derived(results, asked)
+    found = derived(results, asked)
     assert found.diverged.tolist() == [[False, False], [True, False], [False] * 2, [False] * 2]
     assert np.isnan(found.finals['test_accuracy'][1, 0])

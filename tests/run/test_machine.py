@@ -69,7 +69,7 @@ def test_a_data_set_is_loaded_once_for_all_that_is_done_with_it():
     assert len(loaded) == 1
     before = {
         'name': 'circles', 'dir': 'x', 'download': False, 'fallback': 'none', 'train_size': 51,
-        'validation_size': 21, 'test_size': 31, 'split_seed': 1,
+        'validation_size': 21, 'test_size': 31, 'split': 'random', 'split_seed': 1,
     }  # fmt: skip
     for number, (name, value) in enumerate(before.items(), 2):
         machine.dataset(dataclasses.replace(config, **{name: value}))

@@ -16,7 +16,7 @@ from jaxtweaks.run.compiled import GroupProgram, candidates, lacks_native
 from jaxtweaks.train.program import Program
 
 SMALL = Setting(model=Model(channels=(4,), hidden=(8,)), train=Train(epochs=1))
-ASK = 'from jaxtweaks.sweep import native; print(native.why_not())'
+ASK = 'from jaxtweaks.run import native; print(native.why_not())'
 
 
 @pytest.fixture

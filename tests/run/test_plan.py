@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtweaks.config import trace
+from jaxtweaks.config import older, trace
 from jaxtweaks.config.expand import expand, grid, product
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.run import plan
@@ -49,11 +49,23 @@ def test_the_id_depends_on_every_other_field(name):
 
 
 def test_the_id_is_that_of_earlier_versions():
-    """Work folders from before `data.folds` and `data.fold` are gone on with: noted at 042f8fc.
+    """Work folders from before `data.folds` and `data.fold` are gone on with: noted at 042f8fc."""
+    before = trace.replace(Setting(), {name: older.value(name) for name in older.LATER})
+    assert Run({}, before, 3).id == '26d4ab799936-s3'
 
-    If this fails for a new field, it belongs into `plan._LATER`.
-    """
-    assert Run({}, Setting(), 3).id == '26d4ab799936-s3'
+
+def test_a_later_field_is_part_of_the_id_only_if_it_does_not_say_what_was_done_before(monkeypatch):
+    settings = [trace.replace(Setting(), {'train.epochs': epochs}) for epochs in (7, 8, 9)]
+    ids = {}
+    for done_before in (7, 8):
+        monkeypatch.setitem(older.LATER, 'train.epochs', done_before)
+        ids[done_before] = [Run({}, setting, 0).id for setting in settings]
+    assert len(set(ids[7])) == len(set(ids[8])) == 3
+    assert ids[7][0] == ids[8][1]
+    assert ids[7][2] == ids[8][2]
+    fields = {name for name in trace.FIELDS if not name.startswith('tweaks.')}
+    first = {f'{section}.{field}' for section in older.FIRST for field in older.FIRST[section]}
+    assert first | set(older.LATER) == fields
 
 
 def test_a_name_is_worked_out_once(monkeypatch):

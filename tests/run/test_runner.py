@@ -1,4 +1,9 @@
-"""The bookkeeping of a sweep: what is said of its groups, and what is worked out for each."""
+"""The bookkeeping of a sweep: what is said and worked out of its groups, and what ends it."""
+
+import os
+import signal
+
+import pytest
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.expand import expand, grid
@@ -71,3 +76,59 @@ def test_programs_are_not_counted_where_there_is_one_or_one_for_each_group(tmp_p
     assert said == ['group 1/2', 'group 2/2']
     said, _, _ = run(tmp_path / 'each', monkeypatch, grid('train.batch_size', 8, 16), seeds=1)
     assert said == ['group 1/2', 'group 2/2']
+
+
+SIGNALS = [getattr(signal, f'SIG{name}') for name in ('INT', 'TERM', 'HUP', 'USR1', 'USR2')]
+
+
+@pytest.fixture
+def handlers():
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, old in before.items():
+        signal.signal(number, old)
+
+
+@pytest.mark.parametrize('number', SIGNALS)
+def test_a_signal_is_a_request_to_stop_and_handlers_are_given_back(handlers, number):
+    before = {each: signal.getsignal(each) for each in SIGNALS}
+    with runner.stop_on_signal() as asked_to_stop:
+        assert asked_to_stop() == 0
+        os.kill(os.getpid(), number)
+        assert asked_to_stop() == number
+        # A shell and its terminal both send SIGHUP; whoever presses Ctrl-C twice means it.
+        again = signal.getsignal(number)
+        assert (again == before[number]) == (number in (signal.SIGINT, signal.SIGTERM))
+        other = signal.SIGUSR2 if number == signal.SIGUSR1 else signal.SIGUSR1
+        os.kill(os.getpid(), other)
+        assert asked_to_stop() == number
+    assert {each: signal.getsignal(each) for each in SIGNALS} == before
+
+
+@pytest.mark.parametrize('number', SIGNALS)
+def test_a_signal_that_is_ignored_stays_ignored(handlers, number):
+    """`nohup` ignores SIGHUP, and a script what it starts with & SIGINT."""
+    signal.signal(number, signal.SIG_IGN)
+    with runner.stop_on_signal() as asked_to_stop:
+        os.kill(os.getpid(), number)
+        assert asked_to_stop() == 0
+
+
+def test_a_signal_that_the_user_handles_is_theirs(handlers):
+    came = []
+    signal.signal(signal.SIGUSR1, lambda number, frame: came.append(number))
+    with runner.stop_on_signal() as asked_to_stop:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        assert (asked_to_stop(), came) == (0, [signal.SIGUSR1])
+
+
+def test_what_is_written_to_a_closed_terminal_is_lost_and_no_error():
+    ours, its = os.openpty()
+    runner._leave_terminal(its)
+    assert os.isatty(its)  # it was not closed
+    os.close(ours)
+    with pytest.raises(OSError, match=r'\[Errno 5\]'):
+        os.write(its, b'x')
+    runner._leave_terminal(its)
+    assert os.write(its, b'x') == 1
+    os.close(its)

@@ -82,9 +82,9 @@ def drawn(found, field):
 def test_the_next_round_is_drawn_around_the_best():
     swept = [{RATE: rate, 'model.activation': 'tanh'} for rate in (1e-5, 1e-3, 1e-1)]
     search = Search(samples=400, zoom=0.25)
-    found = closer(search, swept, swept[1], 2)
-    assert found == closer(search, swept, swept[1], 2)
-    assert found != closer(search, swept, swept[1], 3)
+    found = closer(search, Setting(), swept, swept[1], 2)
+    assert found == closer(search, Setting(), swept, swept[1], 2)
+    assert found != closer(search, Setting(), swept, swept[1], 3)
     exponents = np.log10(drawn(found, RATE))
     # A quarter of four decades, around 10^-3, filled evenly.
     assert exponents.min() == pytest.approx(-3.5, abs=0.01)
@@ -97,7 +97,7 @@ def test_what_is_0_whole_or_a_word_in_the_best_setting_stays():
     best = {RATE: 0.1, 'penalty.l2': 0.0, 'train.batch_size': 16}
     swept = [best, {RATE: 0.001, 'penalty.l2': 0.1, 'train.batch_size': 64}]
     swept.append({RATE: 0.01, 'penalty.l2': 0.01, 'train.batch_size': 32})
-    found = closer(Search(samples=20), swept, best, 2)
+    found = closer(Search(samples=20), Setting(), swept, best, 2)
     assert set(drawn(found, 'penalty.l2')) == {0.0}
     assert set(drawn(found, 'train.batch_size')) == {16}
     assert len(set(drawn(found, RATE))) > 10
@@ -105,7 +105,7 @@ def test_what_is_0_whole_or_a_word_in_the_best_setting_stays():
 
 def test_the_next_round_stays_within_what_a_field_allows():
     swept = [{'dropout.hidden': rate} for rate in (0.1, 0.9)]
-    found = closer(Search(samples=50, zoom=1.0), swept, swept[1], 2)
+    found = closer(Search(samples=50, zoom=1.0), Setting(), swept, swept[1], 2)
     assert drawn(found, 'dropout.hidden').max() == 1.0
 
 
@@ -114,7 +114,9 @@ def test_bounds_hold_after_rounding(monkeypatch):
     monkeypatch.setitem(trace.FIELDS.maps[-1], 'dropout.hidden', (float, rule))
     swept = [{'dropout.hidden': rate} for rate in (0.2, 0.8)]
     for best, bound in zip(swept, (rule.low, rule.high), strict=True):
-        found = drawn(closer(Search(samples=50, zoom=1.0), swept, best, 2), 'dropout.hidden')
+        found = drawn(
+            closer(Search(samples=50, zoom=1.0), Setting(), swept, best, 2), 'dropout.hidden'
+        )
         assert bound in found
         assert all(map(rule.admits, found))
 

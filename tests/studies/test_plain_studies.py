@@ -182,10 +182,10 @@ def test_a_dry_run_computes_and_writes_nothing(put, tmp_path):
 @pytest.mark.parametrize(
     ('values', 'words'),
     [
-        ({'train__epochs': 3}, "train.epochs: 3 is read by nothing in the study 'dropout_linear'"),
-        ({'data__name': 'mnist'}, "data.name: 'mnist' is read by nothing"),
-        ({'optim__learning_rate': 0.5}, 'optim.learning_rate: 0.5 is read by nothing'),
-        ({'study__degree': 2}, 'study.degree: 2 is read by nothing'),
+        ({'train__epochs': 3}, "train.epochs: 3 has no effect because the study 'dropout_linear'"),
+        ({'data__name': 'mnist'}, "data.name: 'mnist' has no effect"),
+        ({'optim__learning_rate': 0.5}, 'optim.learning_rate: 0.5 has no effect'),
+        ({'study__degree': 2}, 'study.degree: 2 has no effect'),
         ({'table': ('test_accuracy',)}, "no final metric 'test_accuracy'"),
         ({'table': ('height',)}, "no final metric 'height'"),
         ({'sweep': ('grid', 'study.name', ('training', 'gradcheck'))}, 'study.name cannot be'),

@@ -9,10 +9,12 @@ import pytest
 from tiny_training import CLASSES, TRAIN, Trained, data, differing, group_of, program, setting
 
 from jaxtweaks.config import trace
+from jaxtweaks.data.split import folds_of
 from jaxtweaks.train.program import DeviceSplit
 
 FOLDS, SEEDS = 4, (0, 1)
-DATA = data()
+FOLD = folds_of(np.asarray(data().training.labels), FOLDS, 'stratified')
+DATA = dataclasses.replace(data(), folds=jnp.asarray(FOLD))
 
 
 def trained(batch_data=DATA, folds=(0, 1, 3), **values):
@@ -40,7 +42,7 @@ def test_what_is_measured_is_the_fold_and_nothing_but_the_fold():
             assert np.isnan(loss)
             assert np.isnan(accuracy)
             continue
-        index = np.arange(one.data.fold - 1, TRAIN - TRAIN % FOLDS, FOLDS)
+        index = np.flatnonzero(one.data.fold == FOLD)
         assert len(index) == TRAIN // FOLDS
         chosen = {name: found.final[name] for name in ('params', 'batch_stats')}
         chosen = jax.tree.map(lambda leaf, run=run: leaf[run], chosen)
@@ -56,11 +58,11 @@ def test_what_is_measured_is_the_fold_and_nothing_but_the_fold():
 def test_nothing_of_a_fold_is_learned():
     """Other images and labels there change what is measured on it, and no bit of the network."""
     _, before = trained(folds=(2,), train__train_eval_size=TRAIN)
-    _, after = trained(with_other(np.arange(1, 20, FOLDS)), (2,), train__train_eval_size=TRAIN)
+    _, after = trained(with_other(np.flatnonzero(FOLD == 2)), (2,), train__train_eval_size=TRAIN)
     assert differing(before.final, after.final) == []
     assert differing(before.metrics, after.metrics) == []
     assert np.all(before.found['finals']['fold_loss'] != after.found['finals']['fold_loss'])
-    _, other = trained(with_other(np.arange(2, 20, FOLDS)), (2,))
+    _, other = trained(with_other(np.flatnonzero(FOLD == 3)), (2,))
     assert differing(before.final, other.final)
 
 

@@ -11,7 +11,6 @@ from tiny_training import Trained, data, differing, group_of, numbers, program, 
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
-from jaxtweaks.config.check import check_precision
 from jaxtweaks.nn.dropout import dropout
 from jaxtweaks.train import precision
 
@@ -140,9 +139,9 @@ def test_every_product_of_a_gpu_program_names_its_precision(name, words):
 
 
 def test_tf32_is_refused_on_a_cpu():
-    check_precision([network('cnn'), in_bf16(network('cnn'))])
+    precision.check([network('cnn'), in_bf16(network('cnn'))])
     with pytest.raises(UserError, match=r"train\.precision: 'tf32'.*NVIDIA.*'float32' or 'bf16'"):
-        check_precision([network('cnn', train__precision='tf32')])
+        precision.check([network('cnn', train__precision='tf32')])
 
 
 class _Device:

@@ -5,13 +5,22 @@ import numpy as np
 import pytest
 
 from jaxtweaks.config.settings import Data
+from jaxtweaks.data.split import folds_of
 from jaxtweaks.train.data import epoch_order, fold, images_in_use, training_labels
 
 COUNT = 1000
+LABELS = np.arange(COUNT) % 7
 
 
 def order(seed=0, epoch=0, **config):
-    return np.asarray(epoch_order(Data(**config), np.uint32(seed), np.int32(epoch), COUNT))
+    config = Data(**config)
+    folds = folds_of(LABELS, config.folds, config.split) if config.folds else None
+    return np.asarray(epoch_order(config, np.uint32(seed), np.int32(epoch), COUNT, folds))
+
+
+def fold_of(**config):
+    config = Data(**config)
+    return np.asarray(fold(config, folds_of(LABELS, config.folds, config.split)))
 
 
 def test_the_whole_set_once():
@@ -21,7 +30,8 @@ def test_the_whole_set_once():
 @pytest.mark.parametrize(('share', 'inside'), [(0.3, 300), (0.0001, 1), (0.9996, 1000)])
 def test_a_share_is_the_first_images_again_and_again(share, inside):
     found = order(share=share)
-    assert np.flatnonzero(images_in_use(Data(share=share), COUNT)).tolist() == list(range(inside))
+    used = images_in_use(Data(share=share), COUNT, None)
+    assert np.flatnonzero(used).tolist() == list(range(inside))
     assert sorted(found[:inside]) == list(range(inside))
     assert np.array_equal(found, np.resize(found[:inside], COUNT))
 
@@ -50,15 +60,17 @@ def test_a_bootstrap_sample_of_a_share_stays_inside_it():
 
 @pytest.mark.parametrize('folds', [2, 3, 7, COUNT])
 def test_folds_are_equal_parts_of_which_no_two_share_an_image(folds):
-    held = [np.asarray(fold(Data(folds=folds, fold=f + 1), COUNT)) for f in range(folds)]
+    held = [fold_of(folds=folds, fold=f + 1) for f in range(folds)]
     assert {len(one) for one in held} == {COUNT // folds}
-    assert sorted(np.concatenate(held)) == list(range(folds * (COUNT // folds)))
+    assert len(set(np.concatenate(held))) == folds * (COUNT // folds)
+    at_random = fold_of(folds=folds, fold=2, split='random')
+    assert at_random.tolist() == list(range(1, folds * (COUNT // folds), folds))
 
 
 @pytest.mark.parametrize(('folds', 'one'), [(2, 1), (3, 3), (7, 4)])
 def test_a_fold_is_not_trained_on_and_all_else_is(folds, one):
     config = {'folds': folds, 'fold': one}
-    held = set(fold(Data(**config), COUNT).tolist())
+    held = set(fold_of(**config).tolist())
     kept = COUNT - len(held)
     found = order(**config)
     assert set(found) == set(range(COUNT)) - held
@@ -71,7 +83,10 @@ def test_a_fold_is_not_trained_on_and_all_else_is(folds, one):
 
 
 def test_traced_without_a_fold_nothing_changes():
-    traced = jax.jit(lambda one: epoch_order(Data(folds=3, fold=one, bootstrap=1.0), 0, 0, COUNT))
+    folds = folds_of(LABELS, 3, 'stratified')
+    traced = jax.jit(
+        lambda one: epoch_order(Data(folds=3, fold=one, bootstrap=1.0), 0, 0, COUNT, folds)
+    )
     assert np.array_equal(traced(0), order(bootstrap=1.0))
 
 

@@ -49,16 +49,12 @@ KINDS = {
 
 
 @pytest.fixture(autouse=True)
-def registered(monkeypatch):
-    """The kinds above, and nothing after the test."""
-    monkeypatch.setattr(tweaks, '_REGISTRY', {})
-    before = dict(tweaks.FIELDS)
+def registered():
+    """The kinds above alone."""
+    tweaks._REGISTRY.clear()
     tweaks.FIELDS.clear()
     for name, (function, how, _) in KINDS.items():
         tweaks.tweak(name, **how)(function)
-    yield
-    tweaks.FIELDS.clear()
-    tweaks.FIELDS.update(before)
 
 
 @functools.cache

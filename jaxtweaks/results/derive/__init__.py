@@ -1,59 +1,57 @@
-"""Derivations: plain functions that turn results into results with further fields.
+"""Derivations: what turns results into results with further fields; see `derivation.Derivation`.
 
-A derivation is a module with three functions, each in the order of the settings it is given:
-
-    points(points, experiment)        what the settings become, known before training
-    recorded(recorded, experiment)    what there will be of each of them
-    results(results, experiment)      the results themselves
-
-Its fields have names like those of a setting ('ensemble.size'), so that figures, tables and
+Their fields have names like those of a setting ('ensemble.size'), so that figures, tables and
 claims take them as they take a field that was swept. Several derivations follow one another.
 """
 
 import dataclasses
 from collections.abc import Sequence
-from types import ModuleType
-from typing import TYPE_CHECKING
 
 from jaxtweaks.config.expand import Point
-from jaxtweaks.results.derive import best, ensemble, mc, roughness, stopping, tested, tweaks
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.results.derive.best import Best
+from jaxtweaks.results.derive.derivation import Derivation
+from jaxtweaks.results.derive.ensemble import Ensemble
+from jaxtweaks.results.derive.mc import MeanOverMasks
+from jaxtweaks.results.derive.roughness import Roughness
+from jaxtweaks.results.derive.stopping import Stopping
+from jaxtweaks.results.derive.tested import Tested
+from jaxtweaks.results.derive.tweaks import NamedByTweaks
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
-if TYPE_CHECKING:
-    from jaxtweaks.lab.experiment import Experiment
-
-DERIVATIONS: dict[str, ModuleType] = {
-    'mc': mc,
-    'ensemble': ensemble,
-    'stopping': stopping,
-    'tested': tested,
-    'best': best,
-    'tweaks': tweaks,
-    'roughness': roughness,
+# By their names in `derive`. A config has a section of that name for one that has options.
+DERIVATIONS: dict[str, type[Derivation]] = {
+    'mc': MeanOverMasks,
+    'ensemble': Ensemble,
+    'stopping': Stopping,
+    'tested': Tested,
+    'best': Best,
+    'tweaks': NamedByTweaks,
+    'roughness': Roughness,
 }
+WITH_OPTIONS = tuple(name for name, cls in DERIVATIONS.items() if dataclasses.fields(cls))
 
 
 def plan(
-    points: Sequence[Point], recorded: Recorded, experiment: 'Experiment'
+    points: Sequence[Point],
+    recorded: Recorded,
+    derivations: Sequence[Derivation],
+    base: Setting,
 ) -> tuple[list[Point], Recorded]:
-    """What the settings and what is recorded of them become by `experiment.derive`.
+    """What the settings and what is recorded of them become by derivations, one after another.
 
     Raises:
       UserError: a derivation needs what these runs will not record.
     """
     points = list(points)
-    for name in experiment.derive:
-        derivation = DERIVATIONS[name]
-        points, recorded = (
-            derivation.points(points, experiment),
-            derivation.recorded(recorded, experiment),
-        )
+    for one in derivations:
+        points, recorded = one.points(points, base), one.recorded(recorded, base)
     return points, recorded
 
 
-def derived(results: Results, experiment: 'Experiment') -> Results:
-    """What the results become by `experiment.derive`; the results themselves if that is empty."""
-    for name in experiment.derive:
-        results = DERIVATIONS[name].results(dataclasses.replace(results, ids=None), experiment)
+def derived(results: Results, derivations: Sequence[Derivation], base: Setting) -> Results:
+    """What the results become by derivations; the results themselves if there are none."""
+    for one in derivations:
+        results = one.results(dataclasses.replace(results, ids=None), base)
     return results

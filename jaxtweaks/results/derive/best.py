@@ -6,52 +6,51 @@ swept fields have no value, since each seed chooses its own.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxtweaks.config.expand import Point
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
-
-if TYPE_CHECKING:
-    from jaxtweaks.lab.experiment import Experiment
 
 FIELD = 'best.setting'
 
 
-def points(points: Sequence[Point], experiment: 'Experiment') -> list[Point]:
-    """Each setting, and the best."""
-    return [
-        *(point | {FIELD: 'each'} for point in points),
-        dict.fromkeys(points[0]) | {FIELD: 'best'},
-    ]
+@dataclasses.dataclass(frozen=True)
+class Best:
+    """Adds what each seed would have chosen."""
 
+    def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
+        """Each setting, and the best."""
+        return [
+            *(point | {FIELD: 'each'} for point in points),
+            dict.fromkeys(points[0]) | {FIELD: 'best'},
+        ]
 
-def recorded(recorded: Recorded, experiment: 'Experiment') -> Recorded:
-    """The same as before."""
-    return recorded
+    def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
+        """The same as before."""
+        return recorded
 
+    def results(self, results: Results, base: Setting) -> Results:
+        """With each seed's run of the highest validation accuracy; the first of equals.
 
-def results(results: Results, experiment: 'Experiment') -> Results:
-    """With each seed's run of the highest validation accuracy; the first of equals.
+        If all runs of a seed diverged, the best did as well.
+        """
+        accuracy = np.where(results.diverged, np.nan, results.final('validation_accuracy'))
+        chosen = np.where(np.isfinite(accuracy), accuracy, -np.inf).argmax(axis=0)
+        seeds = np.arange(len(results.seeds))
 
-    If all runs of a seed diverged, the best did as well.
-    """
-    accuracy = np.where(results.diverged, np.nan, results.final('validation_accuracy'))
-    chosen = np.where(np.isfinite(accuracy), accuracy, -np.inf).argmax(axis=0)
-    seeds = np.arange(len(results.seeds))
+        def with_best(values: np.ndarray) -> np.ndarray:
+            return np.concatenate([values, values[chosen, seeds][None]])
 
-    def with_best(values: np.ndarray) -> np.ndarray:
-        return np.concatenate([values, values[chosen, seeds][None]])
-
-    return dataclasses.replace(
-        results,
-        settings=tuple(points(results.settings, experiment)),
-        curves={name: with_best(values) for name, values in results.curves.items()},
-        finals={name: with_best(values) for name, values in results.finals.items()},
-        confusion=with_best(results.confusion),
-        chosen_epoch=with_best(results.chosen_epoch),
-        diverged_at=with_best(results.diverged_at),
-        arrays={name: with_best(values) for name, values in results.arrays.items()},
-    )
+        return dataclasses.replace(
+            results,
+            settings=tuple(self.points(results.settings, base)),
+            curves={name: with_best(values) for name, values in results.curves.items()},
+            finals={name: with_best(values) for name, values in results.finals.items()},
+            confusion=with_best(results.confusion),
+            chosen_epoch=with_best(results.chosen_epoch),
+            diverged_at=with_best(results.diverged_at),
+            arrays={name: with_best(values) for name, values in results.arrays.items()},
+        )

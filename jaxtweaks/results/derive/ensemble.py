@@ -18,20 +18,18 @@ members', each alone. Runs that lack a fold only judge settings; they are part o
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.fields import plain
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.results.derive.combine import HOW, score
 from jaxtweaks.results.derive.settings import setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
-
-if TYPE_CHECKING:
-    from jaxtweaks.lab.experiment import Experiment
 
 MEMBER, FOLD = 'train.member', 'data.fold'
 KINDS = ('members', 'top', 'snapshots', 'ema')
@@ -52,11 +50,49 @@ _LOGITS = {
 
 @dataclasses.dataclass(frozen=True)
 class Ensemble:
-    """What the derivation `ensemble` puts together."""
+    """Puts together what networks predict; the kinds are told above."""
 
     kinds: tuple[str, ...] = plain(('members',), 'of what', choices=KINDS)
     sizes: tuple[int, ...] = plain((), 'numbers of members; () for 1, 2, 4, … and all', low=1)
     combine: tuple[str, ...] = plain(HOW, 'how predictions become one', choices=HOW)
+
+    def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
+        """What the settings become. Raises UserError if there is nothing to put together."""
+        return [one.point for one in _plan(points, self, base)]
+
+    def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
+        """What is known of an ensemble: its curves are the mean of its members'."""
+        for kind in self.kinds:
+            missing = [name for name in _LOGITS[kind] if name not in recorded.arrays]
+            if missing:
+                raise UserError(f"derive: 'ensemble' of kind '{kind}' needs train.keep_logits")
+        return dataclasses.replace(recorded, finals=_FINALS, arrays=('confusion',))
+
+    def results(self, results: Results, base: Setting) -> Results:
+        """The ensembles. One with a diverged member counts as diverged."""
+        plans = _plan(results.settings, self, base)
+        seeds = range(len(results.seeds))
+        scored = [[_score(one, results, s, base) for s in seeds] for one in plans]
+        runs = [[_runs(one, results, s) for s in seeds] for one in plans]
+
+        def of_scores(name: str) -> np.ndarray:
+            return np.array([[found[name] for found in row] for row in scored])
+
+        def over_runs(values: np.ndarray, reduce: np.ufunc) -> np.ndarray:
+            """A number of each run [K, S, …] for each ensemble [J, S, …], by its runs."""
+            rows = [[reduce(values[ks, s], 0) for s, ks in enumerate(row)] for row in runs]
+            return np.array(rows).reshape(len(plans), *values.shape[1:])
+
+        return dataclasses.replace(
+            results,
+            settings=tuple(one.point for one in plans),
+            curves={name: over_runs(values, np.mean) for name, values in results.curves.items()},
+            finals={name: of_scores(name) for name in _FINALS},
+            confusion=of_scores('confusion'),
+            chosen_epoch=over_runs(results.chosen_epoch, np.max),
+            diverged_at=over_runs(results.diverged_at, np.max),
+            arrays={},
+        )
 
 
 # By the fields of a setting but for member and fold, the settings there are.
@@ -82,78 +118,36 @@ class _Plan(NamedTuple):
     folds: list[list[int]]
 
 
-def points(points: Sequence[Point], experiment: 'Experiment') -> list[Point]:
-    """What the settings become. Raises UserError if there is nothing to put together."""
-    return [one.point for one in _plan(points, experiment)]
-
-
-def recorded(recorded: Recorded, experiment: 'Experiment') -> Recorded:
-    """What is known of an ensemble: its curves are the mean of its members'."""
-    for kind in experiment.ensemble.kinds:
-        missing = [name for name in _LOGITS[kind] if name not in recorded.arrays]
-        if missing:
-            raise UserError(f"derive: 'ensemble' of kind '{kind}' needs train.keep_logits")
-    return dataclasses.replace(recorded, finals=_FINALS, arrays=('confusion',))
-
-
-def results(results: Results, experiment: 'Experiment') -> Results:
-    """The ensembles. One with a diverged member counts as diverged."""
-    plans = _plan(results.settings, experiment)
-    seeds = range(len(results.seeds))
-    scored = [[_score(one, results, s, experiment) for s in seeds] for one in plans]
-    runs = [[_runs(one, results, s) for s in seeds] for one in plans]
-
-    def over_runs(values: np.ndarray, reduce: np.ufunc) -> np.ndarray:
-        """A number of each run [K, S, …] for each ensemble [J, S, …], by its runs."""
-        rows = [[reduce(values[ks, s], 0) for s, ks in enumerate(row)] for row in runs]
-        return np.array(rows).reshape(len(plans), *values.shape[1:])
-
-    return dataclasses.replace(
-        results,
-        settings=tuple(one.point for one in plans),
-        curves={name: over_runs(values, np.mean) for name, values in results.curves.items()},
-        finals={
-            name: np.array([[found[name] for found in row] for row in scored]) for name in _FINALS
-        },
-        confusion=np.array([[found['confusion'] for found in row] for row in scored]),
-        chosen_epoch=over_runs(results.chosen_epoch, np.max),
-        diverged_at=over_runs(results.diverged_at, np.max),
-        arrays={},
-    )
-
-
-def _plan(points: Sequence[Point], experiment: 'Experiment') -> list[_Plan]:
+def _plan(points: Sequence[Point], asked: Ensemble, base: Setting) -> list[_Plan]:
     groups, judges = _grouped(points)
-    if judges and 'top' not in experiment.ensemble.kinds:
+    if judges and 'top' not in asked.kinds:
         raise UserError(
             f"derive: 'ensemble' reads {FOLD} only for the kind 'top'; leave it out of the sweep, "
             "or add 'top' to ensemble.kinds"
         )
     plans = []
-    for kind in experiment.ensemble.kinds:
+    for kind in asked.kinds:
         folds = []
         if kind == 'top':
-            rivals = _rivals(points, groups, experiment)
-            folds = _judging(points, rivals, groups, judges, experiment)
+            rivals = _rivals(points, groups, base)
+            folds = _judging(points, rivals, groups, judges, base)
             made = [({name: None for name, _ in next(iter(groups))}, rivals, len(rivals))]
         else:
             made = [
-                (dict(key), ks, _available(kind, points[ks[0]], ks, experiment))
+                (dict(key), ks, _available(kind, points[ks[0]], ks, base))
                 for key, ks in groups.items()
             ]
         if max(available for *_, available in made) < (1 if kind == 'ema' else 2):
             raise UserError(f"derive: 'ensemble' of kind '{kind}' needs {_NEEDS[kind]}")
         for rest, among, available in made:
-            asked = (1,) if kind == 'ema' else experiment.ensemble.sizes
-            for size in _sizes(asked, available):
-                for how in experiment.ensemble.combine:
+            sizes = (1,) if kind == 'ema' else asked.sizes
+            for size in _sizes(sizes, available):
+                for how in asked.combine:
                     fields = {'kind': kind, 'size': size, 'combine': how}
                     named = {f'ensemble.{name}': value for name, value in fields.items()}
                     plans.append(_Plan(rest | named, kind, size, how, among, folds))
     if not plans:
-        raise UserError(
-            f'ensemble.sizes: {experiment.ensemble.sizes!r} are all more than there are to combine'
-        )
+        raise UserError(f'ensemble.sizes: {asked.sizes!r} are all more than there are to combine')
     return plans
 
 
@@ -175,7 +169,7 @@ def _judging(
     rivals: Sequence[int],
     groups: _Groups,
     judges: _Groups,
-    experiment: 'Experiment',
+    base: Setting,
 ) -> list[list[int]]:
     """Of each rival the settings that judge it; [] if validation does. Raises UserError."""
     keys = {ks[0]: key for key, ks in groups.items()}
@@ -190,7 +184,7 @@ def _judging(
         return []
     found = [judges.get(keys[k], []) for k in rivals]
     for k, ks in zip(rivals, found, strict=True):
-        folds = setting_of(points[k], experiment).data.folds
+        folds = setting_of(points[k], base).data.folds
         if sorted(points[judge][FOLD] for judge in ks) != list(range(1, folds + 1)):
             raise UserError(
                 f"derive: 'ensemble' of kind 'top' chooses by cross-validation, so it needs every "
@@ -199,10 +193,10 @@ def _judging(
     return found
 
 
-def _rivals(points: Sequence[Point], groups: _Groups, experiment: 'Experiment') -> list[int]:
+def _rivals(points: Sequence[Point], groups: _Groups, base: Setting) -> list[int]:
     """One run of every setting that the best are chosen from."""
-    takes = lambda point: bool(setting_of(point, experiment).train.snapshots)
-    usual = bool(experiment.base.train.snapshots)
+    takes = lambda point: bool(setting_of(point, base).train.snapshots)
+    usual = bool(base.train.snapshots)
     return [ks[0] for ks in groups.values() if takes(points[ks[0]]) == usual]
 
 
@@ -214,9 +208,9 @@ _NEEDS = {
 }
 
 
-def _available(kind: str, point: Point, ks: list[int], experiment: 'Experiment') -> int:
+def _available(kind: str, point: Point, ks: list[int], base: Setting) -> int:
     """How many predictions a setting has for an ensemble of this kind."""
-    train = setting_of(point, experiment).train
+    train = setting_of(point, base).train
     return {
         'members': len(ks),
         'snapshots': train.snapshots,
@@ -244,9 +238,7 @@ def _runs(one: _Plan, results: Results, seed: int) -> list[int]:
     return one.among[: one.size] if together else one.among
 
 
-def _score(
-    one: _Plan, results: Results, seed: int, experiment: 'Experiment'
-) -> dict[str, float | np.ndarray]:
+def _score(one: _Plan, results: Results, seed: int, base: Setting) -> dict[str, float | np.ndarray]:
     """Loss and accuracy on test (and, of whole runs, validation), and the test confusion."""
     runs = _runs(one, results, seed)
     together = one.kind == 'top' or (one.kind == 'members' and one.size > 1)
@@ -255,7 +247,7 @@ def _score(
         split = 'validation' if name.startswith('validation') else 'test'
         logits = [results.arrays[name][k, seed] for k in runs]
         if one.kind == 'snapshots':
-            kept = [setting_of(results.settings[k], experiment).train.snapshots for k in runs]
+            kept = [setting_of(results.settings[k], base).train.snapshots for k in runs]
             teams = [z[n - one.size : n] for z, n in zip(logits, kept, strict=True)]
         else:
             teams = [np.stack(logits)] if together else [z[None] for z in logits]

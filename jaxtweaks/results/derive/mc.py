@@ -6,56 +6,55 @@ The field 'mc.samples' is the number of masks; 0 is the one deterministic pass. 
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import Point
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.results.derive.settings import picked, setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
-if TYPE_CHECKING:
-    from jaxtweaks.lab.experiment import Experiment
-
 FIELD = 'mc.samples'
 
 
-def points(points: Sequence[Point], experiment: 'Experiment') -> list[Point]:
-    """Each setting with 0 and with each number of `train.mc_samples`."""
-    found = [point | {FIELD: n} for point in points for n in _samples(point, experiment)]
-    if len(found) == len(points):
-        raise UserError("derive: 'mc' needs train.mc_samples, the numbers of dropout masks")
-    return found
+@dataclasses.dataclass(frozen=True)
+class MeanOverMasks:
+    """Makes settings of the numbers of dropout masks."""
+
+    def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
+        """Each setting with 0 and with each number of `train.mc_samples`."""
+        found = [point | {FIELD: n} for point in points for n in _samples(point, base)]
+        if len(found) == len(points):
+            raise UserError("derive: 'mc' needs train.mc_samples, the numbers of dropout masks")
+        return found
+
+    def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
+        """The metrics without those that have become settings."""
+        finals = tuple(name for name in recorded.finals if not name.startswith('mc_'))
+        return dataclasses.replace(recorded, finals=finals, arrays=())
+
+    def results(self, results: Results, base: Setting) -> Results:
+        """Each setting once for 0 and once for each number of masks."""
+        new = self.points(results.settings, base)
+        parents = [
+            k
+            for k, point in enumerate(results.settings)
+            for _ in _samples(point, base)
+        ]  # fmt: skip
+        finals = {}
+        for name, values in results.finals.items():
+            if name.startswith('mc_'):
+                continue
+            finals[name] = values[parents]
+            if name.startswith('test_'):
+                for j, point in enumerate(new):
+                    if n := point[FIELD]:
+                        absent = np.full_like(results.finals[name], np.nan)
+                        finals[name][j] = results.finals.get(f'mc_{n}_{name}', absent)[parents[j]]
+        return picked(results, parents, new, finals)
 
 
-def recorded(recorded: Recorded, experiment: 'Experiment') -> Recorded:
-    """The metrics without those that have become settings."""
-    finals = tuple(name for name in recorded.finals if not name.startswith('mc_'))
-    return dataclasses.replace(recorded, finals=finals, arrays=())
-
-
-def results(results: Results, experiment: 'Experiment') -> Results:
-    """Each setting once for 0 and once for each number of masks."""
-    new = points(results.settings, experiment)
-    parents = [
-        k
-        for k, point in enumerate(results.settings)
-        for _ in _samples(point, experiment)
-    ]  # fmt: skip
-    finals = {}
-    for name, values in results.finals.items():
-        if name.startswith('mc_'):
-            continue
-        finals[name] = values[parents]
-        if name.startswith('test_'):
-            for j, point in enumerate(new):
-                if n := point[FIELD]:
-                    absent = np.full_like(results.finals[name], np.nan)
-                    finals[name][j] = results.finals.get(f'mc_{n}_{name}', absent)[parents[j]]
-    return picked(results, parents, new, finals)
-
-
-def _samples(point: Point, experiment: 'Experiment') -> tuple[int, ...]:
-    return 0, *setting_of(point, experiment).train.mc_samples
+def _samples(point: Point, base: Setting) -> tuple[int, ...]:
+    return 0, *setting_of(point, base).train.mc_samples

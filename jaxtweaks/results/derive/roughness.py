@@ -8,44 +8,42 @@ curve is kept, nor of the biases' share: a run whose penalty has them has no rou
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import Point
-from jaxtweaks.config.settings import Penalty
+from jaxtweaks.config.settings import Penalty, Setting
 from jaxtweaks.results.derive.settings import setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
-if TYPE_CHECKING:
-    from jaxtweaks.lab.experiment import Experiment
-
 METRIC = 'roughness'
 
 
-def points(points: Sequence[Point], experiment: 'Experiment') -> list[Point]:
-    """The same as before."""
-    return list(points)
+@dataclasses.dataclass(frozen=True)
+class Roughness:
+    """Adds the metric `roughness`."""
 
+    def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
+        """The same as before."""
+        return list(points)
 
-def recorded(recorded: Recorded, experiment: 'Experiment') -> Recorded:
-    """With the new metric. Raises UserError if there are too few epochs for it."""
-    if recorded.epochs is not None and recorded.epochs < 2:
-        raise UserError(
-            f"derive: 'roughness' needs 2 epochs or more, train.epochs is {recorded.epochs}"
-        )
-    return dataclasses.replace(recorded, finals=(*recorded.finals, METRIC))
+    def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
+        """With the new metric. Raises UserError if there are too few epochs for it."""
+        if recorded.epochs is not None and recorded.epochs < 2:
+            raise UserError(
+                f"derive: 'roughness' needs 2 epochs or more, train.epochs is {recorded.epochs}"
+            )
+        return dataclasses.replace(recorded, finals=(*recorded.finals, METRIC))
 
-
-def results(results: Results, experiment: 'Experiment') -> Results:
-    """With the new metric; NaN for a run without all its epochs."""
-    penalties = [setting_of(point, experiment).penalty for point in results.settings]
-    weight = np.array([_weight(penalty) for penalty in penalties])[:, None, None]
-    cost = results.curve('running_loss') + weight * np.square(results.curve('weight_norm'))
-    rises = np.maximum(np.diff(cost, axis=2), 0).sum(axis=2)
-    return dataclasses.replace(results, finals={**results.finals, METRIC: rises})
+    def results(self, results: Results, base: Setting) -> Results:
+        """With the new metric; NaN for a run without all its epochs."""
+        penalties = [setting_of(point, base).penalty for point in results.settings]
+        weight = np.array([_weight(penalty) for penalty in penalties])[:, None, None]
+        cost = results.curve('running_loss') + weight * np.square(results.curve('weight_norm'))
+        rises = np.maximum(np.diff(cost, axis=2), 0).sum(axis=2)
+        return dataclasses.replace(results, finals={**results.finals, METRIC: rises})
 
 
 def _weight(penalty: Penalty) -> float:

@@ -2,7 +2,6 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,14 +10,11 @@ from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.results.results import Results
 
-if TYPE_CHECKING:
-    from jaxtweaks.lab.experiment import Experiment
 
-
-def setting_of(point: Point, experiment: 'Experiment') -> Setting:
+def setting_of(point: Point, base: Setting) -> Setting:
     """All fields of a setting, whatever fields of derivations its point has besides."""
     own = {name: value for name, value in point.items() if name in trace.FIELDS}
-    return trace.replace(experiment.base, own)
+    return trace.replace(base, own)
 
 
 def picked(

@@ -12,19 +12,17 @@ regret       by how much that error is above the least of all epochs
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.fields import plain, required
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.results.derive.settings import picked, setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results, lower_is_better
-
-if TYPE_CHECKING:
-    from jaxtweaks.lab.experiment import Experiment
 
 FIELD = 'stopping.rule'
 KINDS = ('epochs', 'threshold', 'drop', 'patience')
@@ -62,9 +60,61 @@ class Rule:
 
 @dataclasses.dataclass(frozen=True)
 class Stopping:
-    """What the derivation `stopping` tries."""
+    """Tries rules that stop training on the recorded curves."""
 
     rules: tuple[Rule, ...] = plain((), 'the rules')
+
+    def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
+        """Each setting with each rule. Raises UserError if a rule cannot be carried out."""
+        if not self.rules:
+            raise UserError("derive: 'stopping' needs stopping.rules")
+        if len({rule.name for rule in self.rules}) < len(self.rules):
+            raise UserError('stopping.rules: two rules have the same name')
+        for point in points:
+            if not setting_of(point, base).train.test_curve:
+                raise UserError("derive: 'stopping' needs train.test_curve, the test set by epoch")
+        for rule in self.rules:
+            _check(rule)
+        return [point | {FIELD: rule.name} for point in points for rule in self.rules]
+
+    def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
+        """The metrics by epoch, also as they were at the stop, and what the rules cost."""
+        for rule in self.rules:
+            if rule.watched and rule.watched not in recorded.all_curves:
+                hint = did_you_mean(rule.watched, recorded.all_curves)
+                raise UserError(
+                    f"stopping rule '{rule.name}': no metric by epoch '{rule.watched}'; {hint}"
+                )
+        return dataclasses.replace(recorded, finals=(*recorded.curves, *_FINALS), arrays=())
+
+    def results(self, results: Results, base: Setting) -> Results:
+        """Each setting once for each rule; `chosen_epoch` is the one whose parameters are kept."""
+        new = self.points(results.settings, base)
+        shape = (len(results.settings), len(self.rules), len(results.seeds))
+        stop, kept, fired = (np.full(shape, np.nan) for _ in range(3))
+        error = 1 - results.curve('test_accuracy')
+        for r, rule in enumerate(self.rules):
+            watched = results.curve(rule.watched) if rule.watched else error
+            for k, s in np.ndindex(*error.shape[:2]):
+                # A run ends where its curves do; one that diverged is stopped by no rule.
+                ended = int((np.isfinite(watched[k, s]) & np.isfinite(error[k, s])).sum())
+                if ended and not results.diverged[k, s]:
+                    found = stop_of(rule, watched[k, s, :ended])
+                    stop[k, r, s], kept[k, r, s], fired[k, r, s] = found
+        index = np.nan_to_num(kept).astype(int)[..., None]
+
+        def at_kept(curve: np.ndarray) -> np.ndarray:
+            values = np.take_along_axis(curve[:, None], index, axis=-1)[..., 0]
+            return np.where(np.isfinite(kept), values, np.nan)
+
+        finals = {name: at_kept(curve) for name, curve in results.curves.items()}
+        finals |= {'stop_epoch': stop + 1, 'stopped': fired, 'test_error': at_kept(error)}
+        least = np.fmin.reduce(error, axis=-1, initial=np.inf)
+        finals['regret'] = finals['test_error'] - least[:, None]
+        parents = np.repeat(np.arange(shape[0]), len(self.rules))
+        flat = {name: values.reshape(-1, shape[-1]) for name, values in finals.items()}
+        found = picked(results, parents, new, flat)
+        return dataclasses.replace(found, chosen_epoch=index.reshape(-1, shape[-1]) + 1)
 
 
 class Stop(NamedTuple):
@@ -98,63 +148,6 @@ def stop_of(rule: Rule, curve: np.ndarray) -> Stop:
         elif epoch - best >= rule.patience:
             return Stop(epoch, best, True)
     return Stop(last, best, False)
-
-
-def points(points: Sequence[Point], experiment: 'Experiment') -> list[Point]:
-    """Each setting with each rule. Raises UserError if a rule cannot be carried out."""
-    rules = experiment.stopping.rules
-    if not rules:
-        raise UserError("derive: 'stopping' needs stopping.rules")
-    if len({rule.name for rule in rules}) < len(rules):
-        raise UserError('stopping.rules: two rules have the same name')
-    for point in points:
-        if not setting_of(point, experiment).train.test_curve:
-            raise UserError("derive: 'stopping' needs train.test_curve, the test set by epoch")
-    for rule in rules:
-        _check(rule)
-    return [point | {FIELD: rule.name} for point in points for rule in rules]
-
-
-def recorded(recorded: Recorded, experiment: 'Experiment') -> Recorded:
-    """The metrics by epoch, also as they were at the stop, and what the rules cost."""
-    for rule in experiment.stopping.rules:
-        if rule.watched and rule.watched not in recorded.all_curves:
-            hint = did_you_mean(rule.watched, recorded.all_curves)
-            raise UserError(
-                f"stopping rule '{rule.name}': no metric by epoch '{rule.watched}'; {hint}"
-            )
-    return dataclasses.replace(recorded, finals=(*recorded.curves, *_FINALS), arrays=())
-
-
-def results(results: Results, experiment: 'Experiment') -> Results:
-    """Each setting once for each rule; `chosen_epoch` is the epoch whose parameters are kept."""
-    rules = experiment.stopping.rules
-    new = points(results.settings, experiment)
-    shape = (len(results.settings), len(rules), len(results.seeds))
-    stop, kept, fired = (np.full(shape, np.nan) for _ in range(3))
-    error = 1 - results.curve('test_accuracy')
-    for r, rule in enumerate(rules):
-        watched = results.curve(rule.watched) if rule.watched else error
-        for k, s in np.ndindex(*error.shape[:2]):
-            # A run ends where its curves do; one that diverged is stopped by no rule.
-            ended = int((np.isfinite(watched[k, s]) & np.isfinite(error[k, s])).sum())
-            if ended and not results.diverged[k, s]:
-                found = stop_of(rule, watched[k, s, :ended])
-                stop[k, r, s], kept[k, r, s], fired[k, r, s] = found
-    index = np.nan_to_num(kept).astype(int)[..., None]
-
-    def at_kept(curve: np.ndarray) -> np.ndarray:
-        values = np.take_along_axis(curve[:, None], index, axis=-1)[..., 0]
-        return np.where(np.isfinite(kept), values, np.nan)
-
-    finals = {name: at_kept(curve) for name, curve in results.curves.items()}
-    finals |= {'stop_epoch': stop + 1, 'stopped': fired, 'test_error': at_kept(error)}
-    least = np.fmin.reduce(error, axis=-1, initial=np.inf)
-    finals['regret'] = finals['test_error'] - least[:, None]
-    parents = np.repeat(np.arange(shape[0]), len(rules))
-    flat = {name: values.reshape(-1, shape[-1]) for name, values in finals.items()}
-    found = picked(results, parents, new, flat)
-    return dataclasses.replace(found, chosen_epoch=index.reshape(-1, shape[-1]) + 1)
 
 
 def _first(fires: np.ndarray, offset: int, last: int | None = None) -> Stop:

@@ -6,50 +6,49 @@ running average of the parameters) or 'snapshots' (the mean prediction of those 
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import Point
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.results.derive.settings import picked, setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
-
-if TYPE_CHECKING:
-    from jaxtweaks.lab.experiment import Experiment
 
 FIELD = 'tested'
 _OTHERS = ('ema', 'snapshots')
 
 
-def points(points: Sequence[Point], experiment: 'Experiment') -> list[Point]:
-    """Each setting with each set of parameters that it tests."""
-    found = [point | {FIELD: which} for point in points for which in _sets(point, experiment)]
-    if len(found) == len(points):
-        raise UserError("derive: 'tested' needs train.ema_decay or train.snapshots")
-    return found
+@dataclasses.dataclass(frozen=True)
+class Tested:
+    """Makes settings of the sets of parameters that each run leaves."""
 
+    def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
+        """Each setting with each set of parameters that it tests."""
+        found = [point | {FIELD: which} for point in points for which in _sets(point, base)]
+        if len(found) == len(points):
+            raise UserError("derive: 'tested' needs train.ema_decay or train.snapshots")
+        return found
 
-def recorded(recorded: Recorded, experiment: 'Experiment') -> Recorded:
-    """The metrics without those that have become settings."""
-    return dataclasses.replace(
-        recorded,
-        curves=tuple(name for name in recorded.curves if not _of(name)),
-        finals=tuple(name for name in recorded.finals if not _of(name)),
-        arrays=(),
-    )
+    def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
+        """The metrics without those that have become settings."""
+        return dataclasses.replace(
+            recorded,
+            curves=tuple(name for name in recorded.curves if not _of(name)),
+            finals=tuple(name for name in recorded.finals if not _of(name)),
+            arrays=(),
+        )
 
-
-def results(results: Results, experiment: 'Experiment') -> Results:
-    """Each setting once for each set of parameters; NaN for what was not measured of it."""
-    pairs = [
-        (k, which) for k, point in enumerate(results.settings) for which in _sets(point, experiment)
-    ]
-    chosen = [(k, which if which in _OTHERS else '') for k, which in pairs]
-    new = points(results.settings, experiment)
-    found = picked(results, [k for k, _ in pairs], new, _pick(results.finals, chosen))
-    return dataclasses.replace(found, curves=_pick(results.curves, chosen))
+    def results(self, results: Results, base: Setting) -> Results:
+        """Each setting once for each set of parameters; NaN for what was not measured of it."""
+        pairs = [
+            (k, which) for k, point in enumerate(results.settings) for which in _sets(point, base)
+        ]
+        chosen = [(k, which if which in _OTHERS else '') for k, which in pairs]
+        new = self.points(results.settings, base)
+        found = picked(results, [k for k, _ in pairs], new, _pick(results.finals, chosen))
+        return dataclasses.replace(found, curves=_pick(results.curves, chosen))
 
 
 def _pick(
@@ -70,8 +69,8 @@ def _pick(
     return found
 
 
-def _sets(point: Point, experiment: 'Experiment') -> list[str]:
-    train = setting_of(point, experiment).train
+def _sets(point: Point, base: Setting) -> list[str]:
+    train = setting_of(point, base).train
     first = 'last' if train.select == 'last' else 'chosen'
     kept = {'ema': train.ema_decay, 'snapshots': train.snapshots}
     return [first, *(name for name in _OTHERS if kept[name])]

@@ -7,41 +7,40 @@ not over how much.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.expand import Point
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
-
-if TYPE_CHECKING:
-    from jaxtweaks.lab.experiment import Experiment
 
 FIELD = 'tweaks.on'
 _SECTIONS = ('dropout', 'penalty', 'augment', 'noise', 'tweaks')
 
 
-def points(points: Sequence[Point], experiment: 'Experiment') -> list[Point]:
-    """Each setting by its tweaks. Raises UserError if two would have the same name."""
-    found = [_renamed(point) for point in points]
-    for i, point in enumerate(found):
-        if point in found[:i]:
-            raise UserError(
-                f"derive: 'tweaks' would call two settings {point[FIELD]!r}; each tweak may have "
-                'one value besides off'
-            )
-    return found
+@dataclasses.dataclass(frozen=True)
+class NamedByTweaks:
+    """Calls each setting by the tweaks that are on in it."""
 
+    def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
+        """Each setting by its tweaks. Raises UserError if two would have the same name."""
+        found = [_renamed(point) for point in points]
+        for i, point in enumerate(found):
+            if point in found[:i]:
+                raise UserError(
+                    f"derive: 'tweaks' would call two settings {point[FIELD]!r}; each tweak may "
+                    'have one value besides off'
+                )
+        return found
 
-def recorded(recorded: Recorded, experiment: 'Experiment') -> Recorded:
-    """The same as before."""
-    return recorded
+    def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
+        """The same as before."""
+        return recorded
 
-
-def results(results: Results, experiment: 'Experiment') -> Results:
-    """The same results under new names."""
-    return dataclasses.replace(results, settings=tuple(points(results.settings, experiment)))
+    def results(self, results: Results, base: Setting) -> Results:
+        """The same results under new names."""
+        return dataclasses.replace(results, settings=tuple(self.points(results.settings, base)))
 
 
 def _renamed(point: Point) -> Point:

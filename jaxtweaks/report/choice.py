@@ -9,9 +9,9 @@ import numpy as np
 from jaxtweaks.base.words import count, metric_interval, together
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config.expand import Point
-from jaxtweaks.figures.figure_data import mean_interval
 from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.report.table import Table
+from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results, label
 from jaxtweaks.run.search import DROPPED, score_of
 
@@ -52,7 +52,7 @@ class Choice:
           test_is_told: whether the config has more told of the test set, see `tells_of_test`.
         """
         test = self.metric.replace('validation', 'test')
-        words = together(self.setting, results.names)
+        words = together(self.setting, results.words)
         cells, keys = [words], [words]
         for values in (self.validation, self.test, self.better, self.luck):
             mean, half = map(float, mean_interval(values))

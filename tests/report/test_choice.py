@@ -6,7 +6,7 @@ from fake_results import batch_sizes
 from jaxtweaks.config.expand import grid
 from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.lab import experiment
-from jaxtweaks.results.choice import choose, tells_of_test
+from jaxtweaks.report.choice import choose, tells_of_test
 
 SHOWN = {'name': 'it', 'kind': 'effect', 'title': 'It', 'x': 'train.batch_size'}
 CLAIM = {

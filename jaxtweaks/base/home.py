@@ -1,0 +1,36 @@
+"""The user's home folder, and paths that begin with ~.
+
+Where no home folder is known (HOME is not set, and the system has no such user, as in many
+containers), Python leaves the ~ as it is, and a folder of that name would appear in the current
+one.
+"""
+
+import os
+from pathlib import Path
+
+from jaxtweaks.base.errors import UserError
+
+
+def folder() -> Path | None:
+    """The home folder of the user; None if it is not known."""
+    named = os.environ.get('HOME', os.path.expanduser('~'))
+    return Path(named) if os.path.isabs(named) else None
+
+
+def expanded(path: str | Path) -> Path:
+    """A path of the user's, with ~ and ~name as the home folders they stand for.
+
+    Raises:
+      UserError: that home folder is not known.
+    """
+    first, *rest = os.fspath(path).split('/', 1)
+    if not first.startswith('~'):
+        return Path(path)
+    home = folder() if first == '~' else os.path.expanduser(first)
+    if home is None or str(home) == first:
+        why = 'HOME does not name one' if first == '~' else f'there is no user {first[1:]!r}'
+        raise UserError(
+            f'{path}: the home folder {first} is not known ({why}); give the path in full, or as '
+            f'./{path} if it is called so'
+        )
+    return Path(home, *rest)

@@ -1,0 +1,277 @@
+"""Which fields of a setting have an effect on its run, and why others have none.
+
+`reason` says it of one field of one setting. By it a sweep, an override and a whole config are
+checked: what somebody wrote and nothing reads would be a finding ("weight decay does nothing for
+SGD") that is none.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import spell, trace, tweaks
+from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round
+from jaxtweaks.config.layers import channels, hidden_widths
+from jaxtweaks.config.settings import Setting
+
+_DEFAULTS = Setting()
+
+
+class Reason(NamedTuple):
+    """Why a field has no effect.
+
+    Attributes:
+      words: as they follow 'because'.
+      at_off: whether it acts through another one that does nothing at its value here, as the form
+        of a penalty whose weight is 0. Such a setting is a point that the curves of a sweep have in
+        common, so that it is enough if others read the field.
+    """
+
+    words: str
+    at_off: bool = False
+
+
+# Of a setting and a field by dotted name: why it has no effect, None if it has one.
+Why = Callable[[Setting, str], Reason | None]
+
+
+def reason(setting: Setting, name: str) -> Reason | None:
+    """Why a field has no effect on this setting's run; None if it has one.
+
+    Args:
+      setting: of one run.
+      name: the field's dotted name.
+    """
+    words = _unread_by_choice(setting, name) or _unread_by_network(setting, name)
+    if words:
+        return Reason(words)
+    at_off = _AT_OFF.get(name, lambda setting: '')(setting)
+    return Reason(at_off, at_off=True) if at_off else None
+
+
+def check_given(settings: Sequence[Setting], why: Why = reason) -> None:
+    """Whether some setting reads each field that is not at its default. Raises UserError."""
+    for name in trace.FIELDS:
+        default = _default(name)
+        given = [s for s in settings if trace.get(s, name) != default]
+        found = [why(setting, name) for setting in given]
+        if found and all(one and (not one.at_off or name in _ASKED) for one in found):
+            value = trace.get(given[0], name)
+            raise UserError(f'{name}: {value!r} has no effect because {found[0].words}')
+
+
+def check_swept(base: Setting, sweep: Sweep, why: Why = reason) -> None:
+    """Whether each setting of a sweep reads the fields that the sweep gives it.
+
+    Rounds that a search has added are not looked at.
+
+    Raises:
+      UserError: one does not, or two settings are the same run; with the sweep that was meant.
+    """
+    points = expand(parts_by_round(sweep)[0])
+    settings = [trace.replace(base, point) for point in points]
+    reasons = [
+        {name: why(s, name) for name in point} for point, s in zip(points, settings, strict=True)
+    ]
+    read = {
+        (name, point[name])
+        for point, found in zip(points, reasons, strict=True)
+        for name in point
+        if found[name] is None
+    }
+    for point, found in zip(points, reasons, strict=True):
+        for name, one in found.items():
+            if one and not (one.at_off and (name, point[name]) in read):
+                raise UserError(
+                    f'sweep: {name} = {point[name]!r} has no effect{_beside(point, name)} because '
+                    f'{one.words}; {_better(points, reasons, name)}'
+                )
+    _check_same_run(points, settings)
+
+
+def check_overrides(
+    names: Iterable[str],
+    parts: Iterable[str],
+    base: Setting,
+    sweep: Sweep,
+    why: Why = reason,
+) -> None:
+    """Whether what was set beside the config has an effect.
+
+    Args:
+      names: dotted names of the keys that were set, those of no setting too.
+      parts: of the keys in the sections that were set as a whole.
+      base: what the sweep starts from.
+      sweep: see `expand`.
+      why: see `reason`.
+
+    Raises:
+      UserError: one of them is swept, or no setting reads it.
+    """
+    points = expand(parts_by_round(sweep)[0])
+    names, parts = list(names), list(parts)
+    for name in [*names, *parts]:
+        values = list(dict.fromkeys(point[name] for point in points if name in point))
+        if values:
+            some = 'nothing' if all(name in point for point in points) else 'only some settings'
+            raise UserError(
+                f'config.{name}: is swept ({spell.listed(values)}), so that to set it would change '
+                f'{some}; change the sweep in its place, in the config or by '
+                f'--config.sweep="{spell.grid(name, values[:1])}"'
+            )
+    for name in names:
+        if name in trace.FIELDS:
+            settings = [trace.replace(base, point) for point in points]
+            found = [why(setting, name) for setting in settings]
+            if all(found):
+                value = trace.get(settings[0], name)
+                raise UserError(f'config.{name}: {value!r} has no effect because {found[0].words}')
+
+
+def _default(name: str) -> Any:
+    return trace.get(_DEFAULTS, name)
+
+
+def _beside(point: Point, name: str) -> str:
+    """Which of the settings is meant."""
+    others = [f'{other} = {value!r}' for other, value in point.items() if other != name]
+    return f' with {", ".join(others[:4])}{" …" if len(others) > 4 else ""}' if others else ''
+
+
+def _better(
+    points: Sequence[Point], reasons: Sequence[Mapping[str, Reason | None]], name: str
+) -> str:
+    """How to write the sweep in which each setting has the fields that it reads."""
+    if not any(name in found and found[name] is None for found in reasons):
+        return f'no setting reads {name}, so leave it out of the sweep'
+    meant = [
+        {field: value for field, value in point.items() if not found[field] or found[field].at_off}
+        for point, found in zip(points, reasons, strict=True)
+    ]
+    return f'give each setting the fields it reads: config.sweep = {spell.union(meant)}'
+
+
+def _check_same_run(points: Sequence[Point], settings: Sequence[Setting]) -> None:
+    """Whether two settings are one, since a width stands in the place of others."""
+    swept = {name for point in points for name in point}
+    if not swept & {'model.hidden', 'model.width'}:
+        return
+    rest = sorted(swept - {'model.hidden', 'model.width'})
+    seen: dict[tuple, Point] = {}
+    for point, setting in zip(points, settings, strict=True):
+        values = (hidden_widths(setting.model), *(trace.get(setting, name) for name in rest))
+        first = seen.setdefault(values, point)
+        if first is not point and first != point:
+            raise UserError(
+                f'sweep: {first} and {point} are the same run, because model.width stands in the '
+                'place of the widths of model.hidden; leave out one of the two'
+            )
+
+
+def _unread_by_choice(setting: Setting, name: str) -> str:
+    """Why, if the field is declared to be read with another choice only."""
+    when = trace.FIELDS[name][1].when
+    if when is None or trace.get(setting, when[0]) in when[1]:
+        return ''
+    other, accepted = when
+    choices = ' or '.join(map(repr, accepted))
+    return f'{other} is {trace.get(setting, other)!r}; it has one where {other} is {choices}'
+
+
+def _unread_by_network(setting: Setting, name: str) -> str:
+    """Why, if the network has no place for it."""
+    if name.startswith(f'{tweaks.SECTION}.'):
+        places = {tweak.name: tweak.where for tweak, _ in setting.tweaks.items_at()}
+        name = {'conv': 'dropout.conv', 'hidden': _DENSE}.get(places.get(name.split('.')[1]), '')
+    return _BY_NETWORK.get(name, lambda setting: '')(setting)
+
+
+def _no_layers(setting: Setting) -> str:
+    some = channels(setting.model) or hidden_widths(setting.model)
+    return '' if some else 'the network has no hidden layers'
+
+
+def _no_dense(setting: Setting) -> str:
+    return '' if hidden_widths(setting.model) else 'the network has no hidden dense layers'
+
+
+def _no_pools(setting: Setting) -> str:
+    if setting.model.name == 'mlp':
+        return 'an MLP has no max-pools'
+    return '' if channels(setting.model) else 'the network has no max-pools'
+
+
+def _no_rate_for_all(setting: Setting) -> str:
+    by_layer = setting.dropout.by_layer
+    stands = f'dropout.by_layer is {by_layer!r} and stands in its place' if by_layer else ''
+    return _no_dense(setting) or stands
+
+
+def _no_inputs(setting: Setting) -> str:
+    name = setting.model.name
+    return '' if name == 'mlp' else f"model.name is {name!r}; it has one where that is 'mlp'"
+
+
+def _no_degree(setting: Setting) -> str:
+    return "study.regressor is 'network'" if setting.study.regressor == 'network' else ''
+
+
+_DENSE = 'model.width'
+_BY_NETWORK: dict[str, Callable[[Setting], str]] = {
+    'model.activation': _no_layers,
+    'model.batch_norm': _no_layers,
+    'model.bn_momentum': _no_layers,
+    'model.bn_epsilon': _no_layers,
+    'model.bn_running_variance': _no_layers,
+    _DENSE: _no_dense,
+    'dropout.conv': _no_pools,
+    'dropout.hidden': _no_rate_for_all,
+    'study.degree': _no_degree,
+    'study.inputs': _no_inputs,
+}
+
+
+def _no_dropout(setting: Setting) -> str:
+    rates = setting.dropout
+    some = any((rates.input, rates.conv, rates.hidden, *rates.by_layer))
+    return '' if some else 'no unit is dropped: all drop rates are 0'
+
+
+def _no_folds(setting: Setting) -> str:
+    if setting.data.fold:
+        return ''
+    return f'data.fold is 0; sweep data.fold over 1 … {max(setting.data.folds, 2)}'
+
+
+def _zero(name: str) -> Callable[[Setting], str]:
+    return lambda setting: '' if trace.get(setting, name) else f'{name} is 0'
+
+
+def _no_penalty(setting: Setting) -> str:
+    some = setting.penalty.l1 or setting.penalty.l2
+    return '' if some else 'penalty.l1 and penalty.l2 are 0'
+
+
+def _no_boundaries(setting: Setting) -> str:
+    return '' if trace.get(setting, 'step.boundaries') else 'step.boundaries is ()'
+
+
+def _no_change(setting: Setting) -> str:
+    return 'step.factor is 1' if trace.get(setting, 'step.factor') == 1 else ''
+
+
+_AT_OFF: dict[str, Callable[[Setting], str]] = {
+    'dropout.form': _no_dropout,
+    'train.mc_samples': _no_dropout,
+    'data.folds': _no_folds,
+    'penalty.elastic': lambda setting: (
+        '' if setting.penalty.l1 else 'it multiplies penalty.l1, which is 0; set penalty.l1 too'
+    ),
+    'penalty.l2_form': _zero('penalty.l2'),
+    'penalty.scope': _no_penalty,
+    'step.factor': _no_boundaries,
+    'step.boundaries': _no_change,
+}
+# Those of them that ask for something themselves, so that they are complained of wherever nothing
+# comes of them; the others say how something is done that a config may well have turned off.
+_ASKED = ('penalty.elastic', 'data.folds', 'train.mc_samples')

@@ -1,0 +1,173 @@
+"""Work folders of older versions: what the fields say there that they do not have yet.
+
+A field that a folder lacks has there the value by which the code acted before there was the field:
+what it is declared with as `older`, else its default. So a new field needs nothing if its default
+is what was done before; if the default is another one, `older` says what was done:
+
+    split: str = static('stratified', 'how …', choices=(…), older='random')
+
+When a default changes later, `older` is to be declared too, with what was the default.
+"""
+
+import dataclasses
+import functools
+import re
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from jaxtweaks.config import parts, trace
+from jaxtweaks.config.build import rule_of, to_dict
+from jaxtweaks.config.fields import Rule
+from jaxtweaks.config.parts import Part
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.config.tweaks import SECTION
+
+# The fields of the first work folders, which every run's name is made of. Those that came later are
+# part of it where they say something else than what was done before. Nothing is to be added here.
+FIRST = {
+    section: names.split()
+    for section, names in {
+        'data': 'name dir download fallback train_size validation_size test_size split_seed '
+        'standardise scale share bootstrap label_noise',
+        'model': 'name channels hidden width activation batch_norm bn_momentum bn_epsilon '
+        'bn_running_variance',
+        'init': 'scheme distribution sigma',
+        'dropout': 'form input conv hidden by_layer',
+        'optim': 'name learning_rate momentum beta2 epsilon weight_decay',
+        'schedule': 'name warmup_epochs boundaries factor minimum half_cycle_epochs',
+        'penalty': 'l1 elastic l2 l2_form scope',
+        'augment': 'flip shift rotate brightness contrast cutout',
+        'noise': 'input weights labels smoothing',
+        'train': 'batch_size epochs select train_eval_size precision member patience '
+        'min_improvement ema_decay snapshots mc_samples test_curve keep_logits gradient_batches '
+        'weight_bins linearity',
+        'study': 'name images inputs parameter layer vectors masks input_shape classes regressor '
+        'degree steps points noise samples step tolerance',
+    }.items()
+}
+
+
+def value(name: str) -> Any:
+    """What was done before there was the field with this dotted name."""
+    rule: Rule = trace.FIELDS[name][1]
+    return trace.get(_DEFAULTS, name) if rule.older is ... else rule.older
+
+
+_DEFAULTS = Setting()
+# By dotted name, as JSON has it, what those say that came later where a folder does not have them.
+LATER: dict[str, Any] = {
+    f'{section.name}.{field.name}': to_dict(value(f'{section.name}.{field.name}'))
+    for section in dataclasses.fields(Setting)
+    if section.name not in (SECTION, parts.SECTION)  # of what is registered
+    for field in dataclasses.fields(getattr(_DEFAULTS, section.name))
+    if field.name not in FIRST.get(section.name, ())
+}
+
+
+@functools.cache
+def _former() -> dict[str, dict[str, Any]]:
+    """Section to field to default, as JSON has it, of fields that belong to parts now."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, (_, rule) in parts.FIELDS.items():
+        section, _, field = rule.former.partition('.')
+        if field:
+            found.setdefault(section, {})[field] = to_dict(parts.default(name))
+    return found
+
+
+def put_former(values: dict[str, dict[str, Any]], used: Iterable[tuple[Part, Mapping]]) -> None:
+    """Puts what the parts of a setting are given where its fields stood before they were parts'.
+
+    So a run keeps its name. What was no field then is added where it is not at its default.
+
+    Args:
+      values: section to field to value, changed in place.
+      used: the parts of the setting, with their arguments.
+    """
+    for section, fields in _former().items():
+        values[section] = fields | values[section]
+    for part, given in used:
+        for name, parameter in part.parameters.items():
+            section, _, field = parameter.rule.former.partition('.')
+            if field:
+                values[section][field] = given[name]
+            elif given[name] != parameter.default:
+                values.setdefault(part.name, {})[name] = given[name]
+        if not part.built_in:
+            values.setdefault(parts.SECTION, {})[f'{part.slot} {part.name}'] = part.digest
+
+
+def renamed(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A folder's config with the fields that belong to parts now under the names they have now.
+
+    A field that several parts have taken over (β₁ and μ were one) is that of the part chosen.
+    """
+    known = {name.partition('.')[0] for name in values.get(parts.SECTION, {})}
+    values, given, words = dict(values), dict(values.get(parts.SECTION, {})), {}
+    for part in (part for slot in parts.SLOTS for part in parts.of_slot(slot).values()):
+        slot = parts.SLOTS[part.slot]
+        section, _, chooser = slot.field.partition('.')
+        chosen = values.get(section, {}).get(chooser) == part.name
+        for name, parameter in part.fields.items():
+            former = parameter.rule.former
+            section, _, field = former.partition('.')
+            if part.name in known or field not in values.get(section, {}):
+                continue
+            given[name] = values[section][field]
+            if chosen or former not in words:
+                words[former] = name
+    for former in words:
+        section, _, field = former.partition('.')
+        values[section] = {key: item for key, item in values[section].items() if key != field}
+    found = _in_words(values, words)
+    return {**found, parts.SECTION: given} if given else found
+
+
+def _in_words(value: Any, words: Mapping[str, str]) -> Any:
+    """A value with other names of fields in all its strings, in keys as well."""
+    if isinstance(value, Mapping):
+        return {_in_words(key, words): _in_words(item, words) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_in_words(item, words) for item in value)
+    if isinstance(value, str):
+        for former, name in words.items():
+            value = re.sub(rf'(?<![\w.]){re.escape(former)}(?![\w.])', name, value)
+    return value
+
+
+def completed(cls: type, values: Mapping[str, Any], *, defaults: bool = False) -> dict[str, Any]:
+    """The values of a folder's config, with the fields it does not have.
+
+    Args:
+      cls: the dataclass they are of.
+      values: field name to value, as read from JSON.
+      defaults: whether to add those too whose default is what was done before.
+    """
+    hints, found = typing.get_type_hints(cls), dict(values)
+    for field in dataclasses.fields(cls):
+        name, kind = field.name, hints[field.name]
+        rule, inside = rule_of(field), _of_items(kind)
+        if name in found:
+            if dataclasses.is_dataclass(kind) and isinstance(found[name], Mapping):
+                found[name] = completed(kind, found[name], defaults=defaults)
+            elif inside and isinstance(found[name], list | tuple):
+                found[name] = type(found[name])(
+                    completed(inside, item, defaults=defaults)
+                    if isinstance(item, Mapping)
+                    else item
+                    for item in found[name]
+                )
+        elif rule is not None and rule.older is not ...:
+            found[name] = to_dict(rule.older)
+        elif dataclasses.is_dataclass(kind):
+            found[name] = completed(kind, {}, defaults=defaults)
+        elif defaults and field.default is not dataclasses.MISSING:
+            found[name] = to_dict(field.default)
+    return found
+
+
+def _of_items(kind: Any) -> type | None:
+    """The dataclass that the items of a tuple are; None if it is no such type."""
+    items = typing.get_args(kind)
+    return items[0] if items and dataclasses.is_dataclass(items[0]) else None

@@ -1,0 +1,156 @@
+"""Values that cannot act: beyond the end of the run, or on data on which they do nothing.
+
+Each is allowed by itself, and the run would be as good as without it, so that what somebody meant
+to try would not have been tried.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import trace
+from jaxtweaks.config.layers import hidden_widths
+from jaxtweaks.config.settings import Model, Setting
+
+
+def check_reach(settings: Sequence[Setting]) -> None:
+    """Whether what the settings ask for comes to act before their runs are over.
+
+    Raises:
+      UserError: a time beyond the end of training, an average that never moves, or batch norm with
+        one value a feature.
+    """
+    for setting in settings:
+        for complaint in (*_times(setting), *_scores(setting), *_averages(setting)):
+            raise UserError(complaint)
+        check_batch_norm(setting.model, 'train.batch_size', setting.train.batch_size)
+
+
+def check_reach_on_data(
+    settings: Sequence[Setting], train_size: int, size: tuple[int, int], data_label: str
+) -> None:
+    """The same, as far as it takes the training images that there really are.
+
+    Args:
+      settings: of runs on these data.
+      train_size: training images.
+      size: their height and width.
+      data_label: the data in words.
+
+    Raises:
+      UserError: a part of a step, of an image or of the training set that is nothing.
+    """
+    for setting in settings:
+        for complaint in (*_parts(setting, train_size), *_pixels(setting, size)):
+            raise UserError(f'{complaint} ({data_label})')
+
+
+def check_batch_norm(model: Model, field: str, count: int) -> None:
+    """Whether batch norm has more than one value of each feature.
+
+    Dense layers alone can lack them: where pools follow, maps have two pixels at least.
+
+    Args:
+      model: the network.
+      field: the dotted name of the field that says how many images there are at once.
+      count: its value.
+
+    Raises:
+      UserError: it has one.
+    """
+    dense = hidden_widths(model) and model.name != 'convnet1d'  # which has none in its dense layer
+    if model.batch_norm != 'none' and dense and count == 1:
+        raise UserError(
+            f'{field}: 1 gives batch norm one value of each feature, which it makes 0 whatever the '
+            "image; it must be ≥ 2, or model.batch_norm 'none'"
+        )
+
+
+def _times(setting: Setting) -> Iterator[str]:
+    """What is wrong with the times of a setting, in epochs."""
+    schedule, train = setting.schedule, setting.train
+    shape = trace.arguments(setting, trace.part(setting, 'schedule'))
+    end = f'the run ends after train.epochs ({train.epochs})'
+    if schedule.warmup_epochs > train.epochs:
+        yield (
+            f'schedule.warmup_epochs: {schedule.warmup_epochs!r} never reaches '
+            f'optim.learning_rate, because {end}; it must be ≤ {train.epochs}'
+        )
+    if schedule.name == 'step' and not shape['boundaries']:
+        yield (
+            "schedule.name: 'step' has no effect because step.boundaries is (); give it "
+            "boundaries, or take 'constant'"
+        )
+    late = [epoch for epoch in shape.get('boundaries', ()) if epoch >= train.epochs]
+    if late:
+        yield (
+            f'{schedule.name}.boundaries: {late[0]!r} has no effect because {end}; each must be < '
+            f'{train.epochs}'
+        )
+    half_cycle = shape.get('half_cycle_epochs', 0)
+    if half_cycle > train.epochs:
+        yield (
+            f'{schedule.name}.half_cycle_epochs: {half_cycle!r} never reaches '
+            f'optim.learning_rate, because {end}; it must be ≤ {train.epochs}'
+        )
+    if train.select != 'last' and train.patience >= train.epochs:
+        yield (
+            f'train.patience: {train.patience!r} has no effect because {end}; it must be < '
+            f'{train.epochs}, or 0 for none'
+        )
+
+
+def _scores(setting: Setting) -> Iterator[str]:
+    train = setting.train
+    if train.select == 'best_accuracy' and train.min_improvement >= 1:
+        yield (
+            f'train.min_improvement: {train.min_improvement!r} keeps the first epoch, because no '
+            'accuracy improves by as much; it must be < 1, as 0.001 for a tenth of a point'
+        )
+
+
+def _averages(setting: Setting) -> Iterator[str]:
+    model, train = setting.model, setting.train
+    if train.ema_decay == 1:
+        yield 'train.ema_decay: 1.0 keeps the initial parameters for ever; it must be < 1'
+    if model.batch_norm != 'none' and model.bn_momentum == 1:
+        yield (
+            'model.bn_momentum: 1.0 keeps the initial running statistics for ever, which the '
+            'network is tested with; it must be < 1'
+        )
+
+
+def _parts(setting: Setting, train_size: int) -> Iterator[str]:
+    """What is wrong with parts of the training set and of its epochs."""
+    data, schedule = setting.data, setting.schedule
+    steps = math.ceil(train_size / setting.train.batch_size)
+    if 0 < schedule.warmup_epochs * steps <= 1:
+        yield (
+            f'schedule.warmup_epochs: {schedule.warmup_epochs!r} has no effect because an epoch '
+            f'has {steps} steps; it must be > {1 / steps:.3g}, or 0 for none'
+        )
+    if data.share < 1 and round(data.share * train_size) in (0, train_size):
+        which = 'none' if data.share * train_size < 1 else 'all'
+        yield (
+            f'data.share: {data.share!r} of {train_size} training images is {which} of them; it '
+            f'must be between {1 / train_size:.3g} and {1 - 1 / train_size:.3g}, or 1.0'
+        )
+
+
+def _pixels(setting: Setting, size: tuple[int, int]) -> Iterator[str]:
+    """What augmentation asks for that images of this height and width do not have."""
+    height, width = size
+    augment = setting.augment
+    least = {'flip': width, 'shift': max(size), 'rotate': max(size)}
+    for field, pixels in least.items():
+        value = getattr(augment, field)
+        if value and pixels < 2:
+            yield (
+                f'augment.{field}: {value!r} has no effect because the inputs are {height} × '
+                f'{width}; leave it at 0'
+            )
+    if augment.shift and augment.shift >= max(size):
+        yield (
+            f'augment.shift: {augment.shift!r} leaves nothing of images of {height} × {width} '
+            f'pixels; it must be < {max(size)}'
+        )

@@ -1,0 +1,108 @@
+"""What tells the lines of a figure apart, in a room that does not grow with their number."""
+
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.lines import Line2D
+
+from jaxtweaks.base.words import field_label, named, shortened, value_label
+from jaxtweaks.figures.figure_spec import Figure
+from jaxtweaks.figures.figure_style import MUTED, is_order
+
+MANY = 24  # entries of a legend; of more lines bands, bars and dots would hide one another
+MOST_NUMBERS = 12  # numbers that have an entry each; more are a colour bar
+_TICKS = 7  # of a colour bar
+_LETTERS = 44  # of an entry
+_LETTER = 0.085  # inches: the mean width of a letter of a panel's title
+_LINES = 3  # of a panel's title
+
+
+class Bar(NamedTuple):
+    """A colour bar: its colours from below, and the ticks, in 0 … 1, with their words."""
+
+    colors: list[str]
+    ticks: list[float]
+    words: list[str]
+
+    def draw(self, axes: Axes) -> None:
+        """Draws it from the bottom to the top of axes of its own."""
+        colors = ListedColormap(self.colors)
+        values = [[i] for i in range(len(self.colors))]
+        axes.imshow(values, cmap=colors, origin='lower', extent=(0, 1, 0, 1), aspect='auto')
+        axes.set_xticks([])
+        axes.yaxis.tick_right()
+        axes.set_yticks(self.ticks, self.words)
+        axes.tick_params(length=3, color=MUTED)
+        axes.grid(False)
+        axes.spines[:].set_visible(False)
+
+
+class Key(NamedTuple):
+    """The entries of a legend under a title, and a colour bar that stands for more of them."""
+
+    handles: Sequence[Any] = ()
+    title: str = ''
+    bar: Bar | None = None
+
+
+def key(
+    figure: Figure,
+    looks: Mapping[Any, dict[str, Any]],
+    label: Callable[[Any, str], str] = lambda hue, words: words,
+    further: Sequence[Any] = (),
+) -> Key:
+    """The legend of a figure's hues.
+
+    Args:
+      figure: its names are the words.
+      looks: the colour, line and marker of each hue, in order.
+      label: an entry's label from the hue and its words.
+      further: entries after those of the hues.
+    """
+    if not figure.hue:
+        return Key(further)
+    title, hues = field_label(figure.hue, figure.names), list(looks)
+    if is_bar(hues):
+        return Key(further, title, _bar(figure, looks))
+    words = shortened([value_label(figure.hue, hue, figure.names) for hue in hues], _LETTERS)
+    handles = [
+        Line2D([], [], label=label(hue, text), **looks[hue])
+        for hue, text in zip(hues, words, strict=True)
+    ]
+    return Key([*cut(handles), *further], title)
+
+
+def is_bar(hues: Sequence[Any]) -> bool:
+    """Whether these are so many numbers that a colour bar tells them better than entries."""
+    return len(hues) > MOST_NUMBERS and is_order(hues)
+
+
+def cut(handles: Sequence[Any]) -> list[Any]:
+    """The first entries, and how many more there are."""
+    if len(handles) <= MANY:
+        return list(handles)
+    more = f'… and {len(handles) - MANY + 1:,} more'
+    return [*handles[: MANY - 1], Line2D([], [], linestyle='none', label=more)]
+
+
+def titles(figure: Figure, field: str, values: Sequence[Any], inches: float) -> dict[Any, str]:
+    """A heading for the panel of each value, that keeps within a panel so wide."""
+    letters = max(16, int(inches / _LETTER))
+    words = [named(field, value, figure.names) for value in values]
+    words = shortened(words, (_LINES - 1) * letters)
+    return {v: textwrap.fill(text, letters) for v, text in zip(values, words, strict=True)}
+
+
+def _bar(figure: Figure, looks: Mapping[Any, dict[str, Any]]) -> Bar:
+    """Colours by rank, as the lines have them; ticks at even ranks."""
+    hues, n = list(looks), len(looks)
+    ranks = [round(i * (n - 1) / (_TICKS - 1)) for i in range(_TICKS)]
+    words = [value_label(figure.hue, hues[rank], figure.names) for rank in ranks]
+    return Bar(
+        [looks[hue]['color'] for hue in hues],
+        [(rank + 0.5) / n for rank in ranks],
+        shortened(words, _LETTERS // 2),
+    )

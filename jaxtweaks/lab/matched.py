@@ -1,0 +1,104 @@
+"""Whether what a config says of the settings of its sweep is said of settings that there are."""
+
+import difflib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.claims.claim import Claim
+from jaxtweaks.config import spell, trace
+from jaxtweaks.config.expand import Point
+from jaxtweaks.figures.figures import Figure
+from jaxtweaks.results.results import Results, without_runs
+
+
+def check_names(names: Iterable[str], points: Sequence[Point], where: str) -> None:
+    """Whether each key of `names` is a field, a value that is swept, or both.
+
+    A field that is not swept may have a name all the same: a config may sweep it at another size.
+
+    Args:
+      names: 'field', 'field=value', 'value', or the same of fields joined by ' + '.
+      points: the settings, before and after derivations.
+      where: what the complaint begins with.
+
+    Raises:
+      UserError: one stands for nothing; with the nearest that does.
+    """
+    for key in names:
+        field, equals, value = key.partition('=')
+        if any(key == str(one) for point in points for one in point.values()):
+            continue
+        swept = _values(field, points)
+        if swept and (not equals or value in map(str, swept)):
+            continue
+        if not swept and all(part.removeprefix('1-') in trace.FIELDS for part in _parts(field)):
+            continue
+        valid = [f'{field}={one}' for one in swept] if equals and swept else _known(points)
+        near = difflib.get_close_matches(key, valid, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ''
+        raise UserError(
+            f'{where}: {key!r} names nothing in this sweep; {hint}valid: {spell.listed(valid)}'
+        )
+
+
+def check_figure(figure: Figure, points: Sequence[Point], epochs: int | None) -> None:
+    """Whether the conditions and marks of a figure meet what there is. Raises UserError."""
+    sweep = without_runs(points)
+    where = f"figure '{figure.name}'"
+    marks = [mark[0] for mark in figure.marks]
+    for condition in (figure.where, *(mark for mark in marks if isinstance(mark, Mapping))):
+        _check_conditions(condition, sweep, where)
+    for mark in marks:
+        if epochs is not None and not isinstance(mark, Mapping) and not 0 <= mark <= epochs:
+            raise UserError(f'{where}: marks: {mark!r} is no epoch; they are 0 to {epochs}')
+    if figure.kind == 'confusion' and figure.hue:
+        hues = [sweep.values(figure.hue)[k] for k in sweep.select(figure.where)]
+        for x, *_ in figure.published:
+            if x not in hues:
+                raise UserError(
+                    f'{where}: published: no panel has {figure.hue} = {x!r}; valid: '
+                    f'{spell.listed(list(dict.fromkeys(hues)))}'
+                )
+
+
+def check_claim(claim: Claim, points: Sequence[Point]) -> None:
+    """Whether every alternative in the conditions of a claim is one. Raises UserError."""
+    sweep = without_runs(points)
+    for condition in (claim.where, claim.a, claim.b):
+        _check_conditions(condition, sweep, f"claim '{claim.sentence}' ({claim.source})")
+
+
+def _check_conditions(condition: Mapping[str, Any], sweep: Results, where: str) -> None:
+    for name, wanted in condition.items():
+        values = list(dict.fromkeys(sweep.values(name)))
+        for value in wanted if isinstance(wanted, tuple | list) else (wanted,):
+            if value not in values:
+                raise UserError(
+                    f'{where}: no setting has {name} = {value!r}; valid: {spell.listed(values)}'
+                )
+
+
+def _known(points: Sequence[Point]) -> list[str]:
+    """The swept fields, and their values that are words."""
+    fields = dict.fromkeys(field for point in points for field in point)
+    words = (value for point in points for value in point.values() if isinstance(value, str))
+    return list(dict.fromkeys([*fields, *words]))
+
+
+def _parts(field: str) -> list[str]:
+    return field.split(' + ')
+
+
+def _values(field: str, points: Sequence[Point]) -> list[Any]:
+    """What a field, '1-field' or fields joined by ' + ' are in the settings that have them."""
+    parts = _parts(field)
+    having = [p for p in points if all(part.removeprefix('1-') in p for part in parts)]
+    rows = [tuple(_value(point, part) for part in parts) for point in having]
+    return list(dict.fromkeys(row[0] if len(parts) == 1 else row for row in rows))
+
+
+def _value(point: Point, name: str) -> Any:
+    value = point[name.removeprefix('1-')]
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return round(1 - value, 10) if name.startswith('1-') and is_number else value

@@ -1,0 +1,108 @@
+"""The version of the code that decides numbers, as a digest of its sources.
+
+What a result is made by: the networks, the training, how data are split and put on the device, and
+how runs are compiled, batched, stopped and put together. Comments, docstrings, layout and the words
+of error messages have no part in it; the versions of Python and of packages neither: every launch
+records them. What fetches data is not in it: the data have a fingerprint.
+"""
+
+import ast
+import functools
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+# Folders with all that is in them, and single files.
+TRAINING = (
+    *('nn', 'train', 'data', 'base/rng.py', 'config/layers.py', 'config/trace.py'),
+    *('run/checkpoint.py', 'run/compaction.py', 'run/compiled.py', 'run/executables.py'),
+    *('run/group.py', 'run/machine.py', 'run/native.py', 'run/search.py'),
+)
+STUDIES = (*TRAINING, 'studies')
+# How data get here, and what is said of them; what they are then is in their fingerprint.
+_NOT = tuple(
+    f'data/{name}.py'
+    for name in (
+        *('archives', 'cache', 'catalogue', 'download', 'image_folder', 'own', 'summary'),
+        *('tfds_folder', 'world'),
+    )
+)
+_LENGTH = 12
+UNRECORDED = 'unrecorded'  # in place of a digest, of what was trained before there was one
+
+
+@functools.cache
+def training() -> str:
+    """Of what trains networks, in hex."""
+    return digest(files(TRAINING))
+
+
+@functools.cache
+def studies() -> str:
+    """Of what the studies compute that are plain functions, in hex; networks are a part of it."""
+    return digest(files(STUDIES))
+
+
+def files(places: Iterable[str]) -> list[Path]:
+    """The sources in folders of the package, and single ones, without those that only fetch."""
+    found: set[Path] = set()
+    for place in places:
+        path = _PACKAGE / place
+        inside = path.rglob('*') if path.is_dir() else [path]
+        found |= {file for file in inside if file.suffix in ('.py', '.cc')}
+    return sorted(found - {_PACKAGE / name for name in _NOT})
+
+
+def digest(sources: Iterable[Path]) -> str:
+    """Of these files, in hex: their names in the package and what they do."""
+    whole = hashlib.sha256()
+    for path in sources:
+        content = path.read_text(encoding='utf-8')
+        written = python(content) if path.suffix == '.py' else cplusplus(content)
+        name = path.relative_to(_PACKAGE).as_posix() if path.is_relative_to(_PACKAGE) else path.name
+        whole.update(f'{name} {hashlib.sha256(written.encode()).hexdigest()}\n'.encode())
+    return whole.hexdigest()[:_LENGTH]
+
+
+def python(source: str) -> str:
+    """Python without what changes nothing: comments, docstrings, layout, what an error says."""
+    return '\n'.join(_parts(ast.parse(source)))
+
+
+def cplusplus(source: str) -> str:
+    """C++ without comments and layout; lines of the preprocessor stay lines."""
+    pieces = re.findall(
+        r'"(?:\\.|[^"\\])*"|//[^\n]*|/\*.*?\*/|\n[ \t]*#|\w+|\s+|.', source, re.DOTALL
+    )
+    kept = [one for one in pieces if not one.startswith(('//', '/*')) and not one.isspace()]
+    return '\n'.join(one.strip() if one.endswith('#') else one for one in kept)
+
+
+def _parts(node: Any) -> Iterator[str]:
+    """A syntax tree in words that are the same in every version of Python that has it."""
+    if isinstance(node, list):
+        yield f'{len(node)} items'
+        for item in node:
+            yield from _parts(item)
+    elif isinstance(node, ast.Raise):
+        error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+        yield 'Raise'
+        yield from _parts(error)
+    elif isinstance(node, ast.AST):
+        yield type(node).__name__
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, list) and name in ('body', 'orelse', 'finalbody'):
+                value = [one for one in value if not _says_nothing(one)]
+            if value not in (None, []):  # a later version of Python may have further fields
+                yield name
+                yield from _parts(value)
+    else:
+        yield f'{type(node).__name__} {node!r}'
+
+
+def _says_nothing(node: Any) -> bool:
+    """Whether a statement is a docstring or another constant that nothing reads."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)

@@ -1,0 +1,56 @@
+"""A folder that lacks a field has in it what was done before there was the field."""
+
+import dataclasses
+
+import pytest
+
+from jaxtweaks.config import older, trace
+from jaxtweaks.config.fields import plain, static, traced
+from jaxtweaks.config.settings import Setting
+
+
+@dataclasses.dataclass(frozen=True)
+class Section:
+    size: int = static(1, 'there always')
+    split: str = static('stratified', 'came later', older='random')
+    rate: float = traced(0.5, 'came later, with what was done before')
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    name: str = plain('', 'there always')
+    width: tuple = plain((3,), 'came later', older=(1, 2))
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    name: str = plain('', 'there always')
+    section: Section = Section()
+    items: tuple[Item, ...] = plain((), 'there always')
+
+
+def test_what_lacks_has_what_was_done_before():
+    given = {'name': 'x', 'section': {'size': 2}, 'items': [{'name': 'a'}, {'width': [5]}]}
+    found = older.completed(Whole, given)
+    assert found == {
+        'name': 'x',
+        'section': {'size': 2, 'split': 'random'},
+        'items': [{'name': 'a', 'width': [1, 2]}, {'width': [5]}],
+    }
+    assert given['section'] == {'size': 2}
+    full = older.completed(Whole, given, defaults=True)
+    assert full['section'] == {'size': 2, 'split': 'random', 'rate': 0.5}
+
+
+def test_a_section_that_lacks_has_it_too_and_what_is_there_stays():
+    assert older.completed(Whole, {})['section'] == {'split': 'random'}
+    there = {'section': {'split': 'stratified'}, 'unknown': 1}
+    assert older.completed(Whole, there)['section'] == {'split': 'stratified'}
+    assert older.completed(Whole, there)['unknown'] == 1
+
+
+@pytest.mark.parametrize('name', older.LATER)
+def test_what_a_later_field_says_of_older_folders_is_allowed(name):
+    kept = older.value(name)
+    assert trace.checked(name, kept, 'older') == kept
+    assert trace.get(trace.replace(Setting(), {name: kept}), name) == kept

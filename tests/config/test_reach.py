@@ -1,0 +1,107 @@
+"""Values that cannot act in a run are one line of complaint, and those that just can are taken."""
+
+import pytest
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import trace
+from jaxtweaks.config.reach import check_reach, check_reach_on_data
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.lab import experiment
+
+EPOCHS = 4
+STEP = {'schedule.name': 'step'}
+BEST = {'train.select': 'best_accuracy'}
+MLP_BN = {'model.name': 'mlp', 'model.batch_norm': 'before'}
+
+
+def setting(**values):
+    return trace.replace(Setting(), {'train.epochs': EPOCHS} | values)
+
+
+# What else is set, the field, a value that cannot act, the nearest that can, and the complaint.
+BEYOND = {
+    'warm-up': ({}, 'schedule.warmup_epochs', 4.5, 4.0, 'never reaches optim.learning_rate'),
+    'boundary': (STEP, 'schedule.boundaries', (2.0, 4.0), (2.0, 3.9), '4.0 has no effect'),
+    'no boundary': (STEP, 'schedule.boundaries', (), (0.0,), 'schedule.boundaries is ()'),
+    'half cycle': (
+        {'schedule.name': 'triangular'},
+        'schedule.half_cycle_epochs',
+        5.0,
+        4.0,
+        'never reaches optim.learning_rate',
+    ),
+    'patience': (BEST, 'train.patience', 4.0, 3.0, 'must be < 4'),
+    'improvement': (BEST, 'train.min_improvement', 1.0, 0.5, 'no accuracy improves by as much'),
+    'average': ({}, 'train.ema_decay', 1.0, 0.9999, 'keeps the initial parameters'),
+    'statistics': (MLP_BN, 'model.bn_momentum', 1.0, 0.999, 'running statistics'),
+    'batch norm of one image': (MLP_BN, 'train.batch_size', 1, 2, 'one value of each feature'),
+    'batch norm of one image, by pixels too': (
+        {'model.batch_norm': 'after'},
+        'train.batch_size',
+        1,
+        2,
+        'one value of each feature',
+    ),
+}
+
+
+@pytest.mark.parametrize('case', BEYOND)
+def test_what_cannot_act_is_refused_and_what_just_can_is_taken(case):
+    others, field, wrong, right, words = BEYOND[case]
+    with pytest.raises(UserError) as caught:
+        check_reach([setting(**others), setting(**others, **{field: wrong})][1:])
+    assert words in str(caught.value)
+    assert '\n' not in str(caught.value)
+    check_reach([setting(**others, **{field: right})])
+
+
+def test_it_is_asked_of_every_setting_of_a_sweep():
+    sweep = ('grid', 'train.epochs', (2, 20))
+    with pytest.raises(UserError, match=r'schedule\.warmup_epochs: 5\.0 .*train\.epochs \(2\)'):
+        experiment.build({'name': 'x', 'sweep': sweep, 'schedule': {'warmup_epochs': 5.0}})
+
+
+@pytest.mark.parametrize(
+    'values',
+    [
+        {'model.batch_norm': 'before', 'model.hidden': ()},  # maps of many pixels
+        {'model.batch_norm': 'before', 'model.name': 'convnet1d'},
+        {'model.name': 'mlp'},
+    ],
+)
+def test_one_image_at_a_time_is_taken_where_nothing_is_lost(values):
+    check_reach([setting(**values, **{'train.batch_size': 1})])
+
+
+def test_the_images_of_a_gradient_check_have_a_variance():
+    values = {'name': 'x', 'study': {'name': 'gradcheck', 'images': 1}, 'model': {'name': 'mlp'}}
+    assert experiment.build(values)
+    values['model']['batch_norm'] = 'before'
+    with pytest.raises(UserError, match=r'study\.images: 1 gives batch norm one value'):
+        experiment.build(values)
+
+
+# A field, what cannot act on 100 images of 8 × 1 in batches of 32, what can, and the complaint.
+ON_DATA = {
+    'warm-up of a step': ('schedule.warmup_epochs', 0.25, 0.26, '4 steps; it must be > 0.25'),
+    'no image': ('data.share', 0.004, 0.006, '0.004 of 100 training images is none'),
+    'all images': ('data.share', 0.999, 0.99, '0.999 of 100 training images is all'),
+    'mirror': ('augment.flip', 0.5, 0.0, 'the inputs are 8 × 1'),
+    'shift': ('augment.shift', 8.0, 7.0, 'it must be < 8'),
+}
+
+
+@pytest.mark.parametrize('case', ON_DATA)
+def test_what_cannot_act_on_the_data_is_refused(case):
+    field, wrong, right, words = ON_DATA[case]
+    with pytest.raises(UserError) as caught:
+        check_reach_on_data([setting(**{field: wrong})], 100, (8, 1), 'waves')
+    assert words in str(caught.value)
+    assert str(caught.value).endswith('(waves)')
+    check_reach_on_data([setting(**{field: right})], 100, (8, 1), 'waves')
+
+
+@pytest.mark.parametrize('field', ['flip', 'shift', 'rotate'])
+def test_points_have_no_pixels_to_move(field):
+    with pytest.raises(UserError, match=rf'augment\.{field}: 0\.5 has no effect .* 1 × 1'):
+        check_reach_on_data([setting(**{f'augment.{field}': 0.5})], 100, (1, 1), 'points')
