@@ -74,6 +74,26 @@ NULL = {
         claim('published', level=-MARGIN, margin=MARGIN, a={'x': 0}),
         ('supported',),
     ),
+    # The truth lies on the end of what does not matter, so that two verdicts of three are wrong.
+    'greater at its smallest': (
+        claim('greater', metric='test_loss', smallest=MARGIN, **ARMS),
+        ('contradicted', 'negligible'),
+    ),
+    'greater, no difference, smallest 2': (claim('greater', smallest=MARGIN, **ARMS), BOTH),
+    'decreasing at its smallest': (
+        claim('decreasing', metric='test_loss', along='x', smallest=MARGIN),
+        ('contradicted', 'negligible'),
+    ),
+    'sooner, no difference, smallest 2': (
+        claim('sooner', metric='validation_accuracy', level=5.0, smallest=2.0, **ARMS),
+        BOTH,
+    ),
+    'level at its smallest (one arm)': (
+        claim(
+            'level', metric='test_loss', level=0.0, direction='above', smallest=MARGIN, a={'x': 0}
+        ),
+        ('contradicted', 'negligible'),
+    ),
 }
 EXPERIMENTS = {
     'four claims, paired': ['greater', 'increasing', 'optimum in 3 of 5', 'sooner to a level'],
@@ -82,6 +102,12 @@ EXPERIMENTS = {
         'peak',
         'less, 2 against 3 settings',
         'level (one arm)',
+    ],
+    'four claims with a smallest': [
+        'greater at its smallest',
+        'greater, no difference, smallest 2',
+        'decreasing at its smallest',
+        'sooner, no difference, smallest 2',
     ],
 }
 
@@ -127,7 +153,7 @@ def error_rate(names: list[str], shape: str, n: int, count: int, seed: int = 0) 
     tested = [NULL[name][0] for name in names]
     wrong = [NULL[name][1] for name in names]
     errors = 0
-    with _verdicts_only():
+    with verdicts_only():
         for _ in range(count):
             verdicts = claims.evaluate(tested, simulate(shape, n, rng))
             errors += any(v.verdict in w for v, w in zip(verdicts, wrong, strict=True))
@@ -163,7 +189,7 @@ def power(kind: str, size: float, n: int, count: int, seed: int = 0) -> float:
     rng = np.random.default_rng(seed)
     given, effect = POWER[kind]
     tested = [claim(kind, **given)]
-    with _verdicts_only():
+    with verdicts_only():
         supported = [
             claims.evaluate(tested, simulate('normal', n, rng, effect(size)))[0].verdict
             == 'supported'
@@ -173,7 +199,7 @@ def power(kind: str, size: float, n: int, count: int, seed: int = 0) -> float:
 
 
 @contextlib.contextmanager
-def _verdicts_only():
+def verdicts_only():
     """Skips what takes much time and decides no verdict: seeds needed, sign flips beside t."""
     with (
         mock.patch.object(power_lib, 'need', return_value=None),
@@ -204,7 +230,7 @@ def unequal_noise(shape: str, n: int, count: int) -> float:
     rng = np.random.default_rng(2)
     tested, wrong = NULL['greater']
     errors = 0
-    with _verdicts_only():
+    with verdicts_only():
         for _ in range(count):
             results = simulate(shape, n, rng)
             results.finals['test_accuracy'][1] *= 1e-3
@@ -212,7 +238,7 @@ def unequal_noise(shape: str, n: int, count: int) -> float:
     return errors / count
 
 
-def _table(head: list[str], rows: list[list[str]]) -> None:
+def table(head: list[str], rows: list[list[str]]) -> None:
     print('| ' + ' | '.join(head) + ' |')
     print('|---' * len(head) + '|')
     for row in rows:
@@ -231,14 +257,14 @@ def main(count: int) -> None:
             rates = [error_rate(members, shape, n, count) for shape in SHAPES]
             rows.append([name, str(n), *[f'{100 * rate:.1f}%' for rate in rates]])
             print('…', *rows[-1], file=sys.stderr, flush=True)
-    _table(head, rows)
+    table(head, rows)
 
     print('The same for a difference where one arm has no noise (a limit of the engine):\n')
     rows = [
         [str(n), *[f'{100 * unequal_noise(shape, n, count):.1f}%' for shape in SHAPES]]
         for n in SEEDS
     ]
-    _table(['n', *SHAPES], rows)
+    table(['n', *SHAPES], rows)
 
     print('Share of true claims supported, normal noise, effect in deviations of a run:\n')
     rows = []
@@ -247,7 +273,7 @@ def main(count: int) -> None:
         for size in sizes:
             shares = [power(kind, size, n, max(50, count // 4)) for n in SEEDS]
             rows.append([kind, f'{size:g}', *[f'{share:.0%}' for share in shares]])
-    _table(['claim', 'effect', *[f'n = {n}' for n in SEEDS]], rows)
+    table(['claim', 'effect', *[f'n = {n}' for n in SEEDS]], rows)
 
     print('Share of 95% intervals that hold the mean:\n')
     rows = []
@@ -257,7 +283,7 @@ def main(count: int) -> None:
                 held = coverage(n, shape, paired, max(50, count // 4))
                 cells = [f'{share:.0%}' for share in held.values()]
                 rows.append(['paired' if paired else 'one arm', shape, str(n), *cells])
-    _table(['numbers', 'noise', 'n', "Student's t", 'used here'], rows)
+    table(['numbers', 'noise', 'n', "Student's t", 'used here'], rows)
 
 
 if __name__ == '__main__':

@@ -30,6 +30,7 @@ def run(
     exports: Collection[str] = (),
     quiet: bool = False,
     dry_run: bool = False,
+    mix_versions: bool = False,
 ) -> Answer | None:
     """Answers a question; what is there of the answer already is not trained again.
 
@@ -43,6 +44,8 @@ def run(
       exports: what else to write: 'csv', 'pdf', 'latex', 'tensorboard'.
       quiet: say only what must not be missed.
       dry_run: only say what would be done.
+      mix_versions: go on in a folder though another version of the training code trained what is
+        there; the numbers of both are then in one table, and the report says so.
 
     Returns:
       The answer, None after a dry run.
@@ -54,7 +57,7 @@ def run(
     """
     export.check(exports)
     with _beside(config):
-        return _run(config, workdir, changes, exports, quiet, dry_run)
+        return _run(config, workdir, changes, exports, quiet, dry_run, mix_versions)
 
 
 def _run(
@@ -64,6 +67,7 @@ def _run(
     exports: Collection[str],
     quiet: bool,
     dry_run: bool,
+    mix_versions: bool,
 ) -> Answer | None:
     asked = _experiment(config, changes or {})
     path = home.expanded(workdir or f'runs/{asked.name}-{asked.size}')
@@ -77,6 +81,9 @@ def _run(
             dry_run=dry_run,
             quiet=quiet,
             exports=tuple(exports),
+            mix_versions=mix_versions,
+            file=_file_of(config),
+            named=workdir is not None,
         )
     except Interrupted:
         raise KeyboardInterrupt(f'everything is saved in {path}; the same call goes on') from None
@@ -125,6 +132,11 @@ def _leaves(name: str, values: Any) -> list[str]:
     if not isinstance(values, Mapping | ConfigDict):
         return [name]
     return [leaf for key, value in values.items() for leaf in _leaves(f'{name}.{key}', value)]
+
+
+def _file_of(config: Config) -> Path | None:
+    """The file that a config is of; None if it is of none."""
+    return Path(str(config).partition(':')[0]) if isinstance(config, str | Path) else None
 
 
 def _changed(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:

@@ -55,9 +55,9 @@ _ACTIONS = {
     'list': ('dry_run',),
     'overview': ('workdir',),
     'replay': ('config', 'workdir', 'quiet'),
-    'plan_seeds': ('config', 'workdir', 'dry_run', 'quiet'),
+    'plan_seeds': ('config', 'workdir', 'dry_run', 'quiet', 'mix_versions'),
 }
-_OPTIONS = ('config', 'workdir', 'dry_run', 'quiet', 'export', 'processes')
+_OPTIONS = ('config', 'workdir', 'dry_run', 'quiet', 'export', 'processes', 'mix_versions')
 _SURROUNDINGS = """
 The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
 XDG_CACHE_HOME where decoded data and compiled programs are kept; JAXTWEAKS_MIRROR a server with
@@ -145,6 +145,13 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         'How many processes are given this same command, on this host or on others with the same '
         'file system, to share the work.',
         lower_bound=1,
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        'mix_versions',
+        False,
+        'Go on in a work folder though another version of the training code trained what is there; '
+        'the numbers of both are then in one table, and the report says so.',
         flag_values=values,
     )
     flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
@@ -235,8 +242,8 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
         from jaxtweaks.run import compile_cache
 
         compile_cache.enable(_complain)
-        listing.show(Path('configs'), console, estimate=values.dry_run)
-        return 0
+        mistakes = listing.show(Path('configs'), console, estimate=values.dry_run)
+        return 2 if mistakes else 0
     if values.overview is not None:
         return _overview(values, console)
     if values.replay is not None:
@@ -254,20 +261,21 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
     path = home.expanded(values.workdir or f'runs/{experiment.name}-{experiment.size}')
     command = _command(argv)
     exports = _exports(values)
+    how = {
+        'command': command,
+        'dry_run': values.dry_run,
+        'quiet': values.quiet,
+        'mix_versions': values.mix_versions,
+        'file': _config_file(argv),
+        'named': values.workdir is not None,
+    }
     try:
         if values.plan_seeds:
             more = lambda seeds: _command(_with_seeds(argv, seeds))
-            planning.run(experiment, path, console, command, more, values.dry_run, values.quiet)
+            planning.run(experiment, path, console, more, **how)
             return 0
         laboratory.run(
-            experiment,
-            path,
-            console,
-            command=command,
-            dry_run=values.dry_run,
-            quiet=values.quiet,
-            exports=exports,
-            processes=values.processes,
+            experiment, path, console, exports=exports, processes=values.processes, **how
         )
     except Interrupted as interrupted:
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')
@@ -311,7 +319,9 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
     compile_cache.enable(_complain)
     exports = _exports(values)
     root = home.expanded(values.workdir or 'runs')
-    options = collection.Options(values.dry_run, values.quiet, exports, values.processes)
+    options = collection.Options(
+        values.dry_run, values.quiet, exports, values.processes, values.mix_versions
+    )
     try:
         return collection.run(
             found, root, console, options, lambda arguments: _command([argv[0], *arguments])

@@ -10,7 +10,7 @@ from rich.console import Console
 from jaxtweaks import app
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import config_file, config_time
-from jaxtweaks.lab import listing
+from jaxtweaks.lab import collection, listing
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[1] / 'configs'
 TINY = '''"""Is this listed?
@@ -105,3 +105,57 @@ def test_what_is_no_config_is_passed_over_and_what_cannot_be_read_is_named(tmp_p
 def test_a_missing_folder_is_said(tmp_path):
     with pytest.raises(UserError, match='no folder'):
         list(listing.entries(tmp_path / 'configs', Console()))
+
+
+BROKEN = {
+    'fails': ('def get_config(size=None):\n    1 / 0', 'fails.py:2: ZeroDivisionError'),
+    'leaves': ('raise SystemExit\ndef get_config(size=None): pass', 'SystemExit'),
+    'no_config': ('def get_config(size=None):\n    return 5', 'returned 5'),
+    'syntax': ('x = = 3', 'SyntaxError'),
+    'too_deep': ('[' * 10_000 + ']' * 10_000, 'too_deep.py'),
+    'encoding': (b'x = "\xff"', 'encoding.py'),
+}
+
+
+def test_a_broken_config_does_not_end_the_list(tmp_path, capsys, monkeypatch):
+    (tmp_path / 'configs').mkdir()
+    for name, (text, _) in BROKEN.items():
+        content = text if isinstance(text, bytes) else text.encode()
+        (tmp_path / 'configs' / f'{name}.py').write_bytes(content)
+    for name in ('a_good_one', 'zoo'):
+        (tmp_path / 'configs' / f'{name}.py').write_text(TINY.format(expected=''))
+    monkeypatch.chdir(tmp_path)
+    assert app.main(['main.py', '--list']) == 2
+    out, err = capsys.readouterr()
+    lines = {pathlib.Path(line.split()[0]).stem: line for line in out.splitlines()[:-1]}
+    assert set(lines) == {*BROKEN, 'a_good_one', 'zoo'}
+    for name, (_, words) in BROKEN.items():
+        assert re.match(rf'configs/{name}\.py +mistake +.*{re.escape(words)}', lines[name])
+    assert 'Is this listed? (TEST §1)' in lines['zoo']
+    assert err == ''
+
+
+def test_what_cannot_be_estimated_does_not_end_the_list(tmp_path):
+    wrong = TINY.replace("'digits', 64", "'digits', 64_000").format(expected='')
+    (tmp_path / 'big.py').write_text(wrong)
+    (tmp_path / 'known.py').write_text(TINY.format(expected='Expected (smoke, 7 seconds): x'))
+    out = io.StringIO()
+    assert listing.show(tmp_path, Console(file=out, width=300), estimate=True) == 1
+    big, known = out.getvalue().splitlines()
+    assert re.search(r'big\.py +mistake +data\.train_size', big)
+    assert '7 seconds (smoke)' in known
+
+
+def test_the_collection_of_all_goes_on_past_a_broken_config(tmp_path):
+    """`configs/all.py` names what `in_folder` finds."""
+    (tmp_path / 'broken.py').write_text('x = = 3')
+    (tmp_path / 'good.py').write_text(TINY.format(expected=''))
+    found = collection.Collection(
+        name='all', experiments=tuple(map(str, config_file.in_folder(tmp_path)))
+    )
+    out = io.StringIO()
+    options = collection.Options(dry_run=True, quiet=True)
+    console = Console(file=out, width=300)
+    assert collection.run(found, tmp_path / 'runs', console, options, ' '.join) == 2
+    assert re.search(r'\[1/2\] broken: failed: .*broken\.py:1: SyntaxError', out.getvalue())
+    assert 'tiny:smoke: 1 program' in out.getvalue()

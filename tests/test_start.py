@@ -51,16 +51,36 @@ def test_a_platform_that_is_not_there_is_named_when_it_is_asked_for(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize('started', ['main.py', 'jaxtweaks/__main__.py'])
-def test_an_interrupt_while_all_is_imported_is_no_traceback(monkeypatch, started):
+def started_with(monkeypatch, started, error):
+    """The exit code of the program if importing its parts raises an error."""
+
     class Slow(types.ModuleType):
         def __getattr__(self, name):
-            raise KeyboardInterrupt
+            raise error
 
     monkeypatch.setitem(sys.modules, 'jaxtweaks.app', Slow('jaxtweaks.app'))
     with pytest.raises(SystemExit) as exit:
         runpy.run_path(str(ROOT / started), run_name='__main__')
-    assert exit.value.code == 130
+    return exit.value.code
+
+
+STARTED = pytest.mark.parametrize('started', ['main.py', 'jaxtweaks/__main__.py'])
+
+
+@STARTED
+def test_an_interrupt_while_all_is_imported_is_no_traceback(monkeypatch, started):
+    assert started_with(monkeypatch, started, KeyboardInterrupt) == 130
+
+
+@STARTED
+def test_a_variable_that_jax_does_not_take_is_named(monkeypatch, started, capsys):
+    for wrong in ("invalid truth value 'maybe' for environment 'JAX_ENABLE_X64'",
+                  'Invalid value "x" for JAX flag jax_random_seed_offset'):  # fmt: skip
+        assert started_with(monkeypatch, started, ValueError(wrong)) == 2
+        said = f'error: {wrong}; correct or unset the variable of this name\n'
+        assert capsys.readouterr().err == said
+    with pytest.raises(ValueError, match='a bug'):
+        started_with(monkeypatch, started, ValueError('a bug'))
 
 
 def test_a_terminal_without_our_letters_shows_others():

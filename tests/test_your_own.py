@@ -91,13 +91,8 @@ def test_a_new_tweak(folder, capsys):
     code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
     assert (code, err) == (0, ''), err
     answer = jt.load('runs/gaussian_dropout-smoke')
-    assert answer['test_loss'].axes['setting'] == (
-        {'tweaks.gaussian_dropout': 0.0, 'dropout.hidden': 0.0},
-        {'tweaks.gaussian_dropout': 0.5, 'dropout.hidden': 0.0},
-        {'tweaks.gaussian_dropout': 1.0, 'dropout.hidden': 0.0},
-        {'tweaks.gaussian_dropout': 0.0, 'dropout.hidden': 0.2},
-        {'tweaks.gaussian_dropout': 0.0, 'dropout.hidden': 0.5},
-    )
+    settings = answer['test_loss'].setting.values.tolist()
+    assert settings == [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 0.2), (0.0, 0.5)]
     losses = answer['test_loss'].values
     assert len(np.unique(losses)) == 5
     assert '1 program × 5 runs' in out
@@ -142,7 +137,8 @@ def test_a_new_data_set(folder):
     one = {'sweep': jt.grid('model.width', 4), 'execution.batching': 'map'}
     answer = jt.run('configs/spirals.py:smoke', changes=one, quiet=True)
     assert answer.results.data_label == 'arrays'
-    assert answer['test_accuracy'].axes == {'model.width': (4,), 'seed': (0, 1)}
+    accuracy = answer['test_accuracy']
+    assert (accuracy.dims, accuracy.width.values.tolist()) == (('width', 'seed'), [4])
     assert len(np.unique(answer['test_loss'].values)) == 2
     # To read what was found the data are not needed.
     jt.dataset('spirals')(lambda: pytest.fail('not needed'))
@@ -220,6 +216,25 @@ def test_a_config_is_taken_as_an_object_a_dict_or_an_experiment():
     assert api._experiment(tiny(), {'train.epochs': 2}).train.epochs == 2
     with pytest.raises(jt.UserError, match='give a config to change'):
         api._experiment(asked, {'seeds': 2})
+
+
+@pytest.mark.parametrize(
+    ('changes', 'words'),
+    [
+        ({'optim.learning_rate': 0.3}, r'config\.optim\.learning_rate: is swept \(0\.1, 0\.2\)'),
+        ({'optim': {'learning_rate': 0.3}}, r'config\.optim\.learning_rate: is swept'),
+        ({'optim.weight_decay': 0.0}, r'config\.optim\.weight_decay: 0\.0 has no effect'),
+    ],
+)
+def test_a_change_without_effect_is_an_error(changes, words):
+    config = tiny(sweep=jt.grid('optim.learning_rate', 0.1, 0.2))
+    with pytest.raises(jt.UserError, match=words):
+        api._experiment(config, changes)
+    free = {'optim.learning_rate': 0.3, 'sweep': ()}
+    assert api._experiment(config, free).optim.learning_rate == 0.3
+    # A section says all of its fields, read or not.
+    whole = tiny().optim.to_dict()
+    assert api._experiment(tiny(sweep=jt.grid('train.epochs', 1, 2)), {'optim': whole})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ What was chosen (the values of a field) keeps all its digits if they are few, an
 from the other values. What was measured has a fixed number of digits, and more only near 0 and 1.
 """
 
+import collections
 import decimal
 import math
 from collections.abc import Iterable, Sequence
@@ -25,10 +26,13 @@ def apart(values: Iterable[float]) -> dict[float, str]:
       The words of each distinct value. Whole numbers and those of up to 6 significant digits are
       told as they are, others to 3 digits or as many as keep them apart.
     """
-    distinct = list(dict.fromkeys(values))
+    words: dict[float, str] = dict.fromkeys(values, '')
+    left = list(words)
     for digits in range(3, _MOST + 1):
-        words = {value: _chosen(value, digits) for value in distinct}
-        if len(set(words.values())) == len(words):
+        words |= {value: _chosen(value, digits) for value in left}
+        alike = collections.Counter(words.values())
+        left = [value for value, text in words.items() if alike[text] > 1]
+        if not left:
             break
     return words
 

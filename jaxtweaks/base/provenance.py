@@ -22,6 +22,11 @@ def versions() -> dict[str, str]:
     return found
 
 
+def python() -> str:
+    """The version of Python as far as it decides how code is compiled: '3.11'."""
+    return '.'.join(platform.python_version_tuple()[:2])
+
+
 def commit() -> str:
     """The commit of the code, '+' for uncommitted changes; 'unknown' outside a checkout."""
     folder = Path(__file__).resolve().parents[2]

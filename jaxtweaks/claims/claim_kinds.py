@@ -139,7 +139,7 @@ def _difference(claim: Claim, results: Results) -> Finding:
         found = _finding(d, toward, d[None], test, ways, what, dropped, notes)
     else:
         toward = (d if claim.kind == 'greater' else -d) - (claim.margin or 0.0)
-        ways = _directional(claim.smallest)
+        ways = directional(claim.smallest)
         found = _finding(d, toward, toward[None], test, ways, what, dropped, notes)
         found = _small(found, claim, toward[None])
     return _with_means(found, sides, rows)
@@ -162,7 +162,7 @@ def _constant(claim: Claim, results: Results) -> Finding:
         found = _finding(x, toward, beyond[None], test, ways, what, dropped, notes)
     else:
         toward = x - level if claim.direction == 'above' else level - x
-        ways = _directional(claim.smallest)
+        ways = directional(claim.smallest)
         found = _finding(x, toward, toward[None], test, ways, what, dropped, notes)
         found = _small(found, claim, toward[None])
     return _with_means(found, sides, rows)
@@ -184,7 +184,7 @@ def _trend(claim: Claim, results: Results, alpha: float) -> Finding:
         return np.stack([changes(rows), *pairs])
 
     def both(rows: np.ndarray, test: Test) -> tuple[np.ndarray, ...]:
-        support, opposite = _directional()(sign * changes(rows)[None], test)
+        support, opposite = directional()(sign * changes(rows)[None], test)
         if len(xs) == 2:
             return support, opposite
         # Holm's first step over the steps; twice more for two ways to contradict.
@@ -322,7 +322,7 @@ def _sooner(claim: Claim, results: Results) -> Finding:
         f'{results.axis}s until {claim_data.label(claim, results)} reaches {words}:'
         f' {sides[1]} minus {sides[0]}'
     )
-    ways = _directional(claim.smallest)
+    ways = directional(claim.smallest)
     found = _finding(d, d, d[None], Test(grain=1.0), ways, what, dropped, notes)
     return _with_means(_small(found, claim, d[None]), sides, rows)
 
@@ -378,7 +378,7 @@ def _subject(claim: Claim, results: Results) -> str:
     return name
 
 
-def _directional(smallest: float | None = None) -> Ways:
+def directional(smallest: float | None = None) -> Ways:
     """The mean of the row is positive (the claim), negative (its opposite) or within ±`smallest`.
 
     No correction is needed for the three: of a mean beyond ±`smallest` the wrong ones are that it

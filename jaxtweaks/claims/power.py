@@ -65,6 +65,21 @@ def need(found: Finding, alpha: float, power: float = POWER) -> Need | None:
     return Need(n, VERDICTS[int(np.argmax(powers))])
 
 
+def forecast(found: Finding, n: int, alpha: float) -> float:
+    """The chance that a claim is settled at level `alpha` once there are n seeds, those seen kept.
+
+    Unlike `need` it allows for what the seeds seen do not know: the mean and the scatter of those
+    to come are drawn from what the seen say of them (the predictive distribution of normal noise
+    under the usual flat prior).
+
+    Args:
+      found: the claim's finding, on at least two seeds.
+    """
+    ways = found.ways(_continued(found.rows, max(n, found.n)), _Many.like(found.test))
+    settled = np.min(ways, axis=0) <= alpha
+    return float(np.mean(settled))
+
+
 def spread_known(n: int, level: float = 0.95) -> tuple[float, float]:
     """From and to how many times the deviation seen in n ≥ 2 seeds the true one is.
 
@@ -93,12 +108,35 @@ def _samples(rows: np.ndarray, n: int) -> np.ndarray:
     Returns:
       [A, _EXPERIMENTS, n].
     """
+    mean, mixing = _moments(rows)
+    noise = np.random.default_rng(_SEED).standard_normal((mixing.shape[1], _EXPERIMENTS, n))
+    return mean[:, None, None] + np.tensordot(mixing, noise, 1)
+
+
+def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of `rows` [A, seen] and what gives noise their covariance, [A] and [A, rank]."""
     mean = rows.mean(axis=1)
     axes, lengths, _ = np.linalg.svd(rows - mean[:, None], full_matrices=False)
     rank = max(1, min(len(lengths), rows.shape[1] - 1))
-    mixing = axes[:, :rank] * lengths[:rank] / math.sqrt(rows.shape[1] - 1)
-    noise = np.random.default_rng(_SEED).standard_normal((rank, _EXPERIMENTS, n))
-    return mean[:, None, None] + np.tensordot(mixing, noise, 1)
+    return mean, axes[:, :rank] * lengths[:rank] / math.sqrt(rows.shape[1] - 1)
+
+
+def _continued(rows: np.ndarray, n: int) -> np.ndarray:
+    """Experiments that begin with the seeds seen, `rows` [A, seen], and go on to n of them.
+
+    Returns:
+      [A, _EXPERIMENTS, n].
+    """
+    seen = rows.shape[1]
+    mean, mixing = _moments(rows)
+    rng = np.random.default_rng(_SEED)
+    # The true spread, the true mean, and then the seeds to come.
+    spread = np.sqrt((seen - 1) / rng.chisquare(seen - 1, (1, _EXPERIMENTS, 1)))
+    off = rng.standard_normal((mixing.shape[1], _EXPERIMENTS, 1)) / math.sqrt(seen)
+    noise = rng.standard_normal((mixing.shape[1], _EXPERIMENTS, n - seen)) + off
+    later = mean[:, None, None] + spread * np.tensordot(mixing, noise, 1)
+    before = np.broadcast_to(rows[:, None, :], (len(rows), _EXPERIMENTS, seen))
+    return np.concatenate([before, later], axis=2)
 
 
 class _Many(Test):

@@ -256,6 +256,6 @@ def drawn_signs(n: int) -> np.ndarray:
     return np.random.default_rng(_SEED).choice([-1.0, 1.0], (_RESAMPLES, n))
 
 
-def _share(extreme: int, drawn: int) -> float:
+def _share(extreme: int | np.integer, drawn: int) -> float:
     """The share of drawn statistics that are extreme, the observed one counted among them."""
-    return float((1 + extreme) / (1 + drawn))
+    return (1 + int(extreme)) / (1 + drawn)

@@ -6,6 +6,7 @@ Whether something reads a field at all is said by `effect.py`.
 from collections.abc import Sequence
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import trace
 from jaxtweaks.config.layers import SMALLEST, channels, hidden_widths
 from jaxtweaks.config.settings import Setting
 

@@ -85,6 +85,12 @@ def is_off(part: Part, given: Mapping[str, Any]) -> bool:
     return given[part.strength] == part.parameters[part.strength].rule.off
 
 
+def acting(setting: Setting) -> list[tuple[Part, dict[str, Any]]]:
+    """The parts of a setting that do something in it, with their arguments."""
+    used = [(part, arguments(setting, part)) for part in parts_of(setting)]
+    return [one for one in used if not is_off(*one)]
+
+
 def made(setting: Setting, slot: str, *given: Any) -> Any:
     """What the chosen part of a slot makes of what the slot gives it."""
     chosen = part(setting, slot)

@@ -11,7 +11,10 @@ from jaxtweaks.base.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images [N, H, W, C], uint8 or (generated) float32, and labels, int32 [N]; both read-only."""
+    """Images [N, H, W, C] and labels, int32 [N]; both read-only.
+
+    Images are uint8 or float32, or float64 if that tells apart what float32 does not.
+    """
 
     images: np.ndarray
     labels: np.ndarray
@@ -48,6 +51,20 @@ class Source:
     validation: Split | None = None
     notices: tuple[str, ...] = ()
     places: np.ndarray | None = None
+
+
+def check_trained(source: Source) -> None:
+    """Whether all classes that are evaluated are trained on. Raises UserError."""
+    trained = set(source.training.labels.tolist())
+    for name, part in (('validation', source.validation), ('test', source.test)):
+        labels = np.zeros(0, int) if part is None else part.labels
+        for label in np.unique(labels).tolist():
+            if label not in trained:
+                count = int((labels == label).sum())
+                raise UserError(
+                    f'{source.label}: class {source.classes[label]!r} has {count:,} {name} images '
+                    'but no training images; leave it out, or add some'
+                )
 
 
 def arrays_of(parts: Mapping[str, Split]) -> dict[str, np.ndarray]:

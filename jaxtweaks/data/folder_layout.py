@@ -70,7 +70,7 @@ def lay_out(listing: Listing, images: Sequence[Place]) -> Layout:
     notices = [
         *_of_omitted(listing, images, tops),
         *_of_folders(listing, tops, parts),
-        *_of_classes(tops, parts, classes),
+        *_of_classes(tops, classes),
     ]
     return Layout(parts, classes, tuple(notices))
 
@@ -85,14 +85,14 @@ def _part_folders(listing: Listing, images: Sequence[Place]) -> dict[str, Place]
         if part := _PARTS.get(name.casefold()):
             named[part].append(name)
     where, train = listing.folder, named.get('train', [''])[0]
-    if set(named) == {'train'} and train in holding and train not in direct:
-        if others:
-            raise UserError(
-                f'{where}: {train}/ holds folders of images, as the training part does, but '
-                f'{others[0]}/ beside it is no part; name the parts {_NAMES}, or give the class '
-                'another name'
-            )
-    elif set(named) <= {'train'} or (not train and others):
+    nested = [name for name in holding if name.casefold() in _PARTS and name not in direct]
+    if nested and others and (not train or set(named) == {'train'}):
+        raise UserError(
+            f'{where}: {nested[0]}/ holds folders of images, as a part of the data does, but '
+            f'{others[0]}/ beside it is no part; name the parts {_NAMES}, or give the class '
+            'another name'
+        )
+    if (set(named) <= {'train'} and not nested) or (not train and others):
         _check_no_hidden_parts(where, set(holding) - direct, images)
         return {'train': ()}
     if not train:
@@ -112,8 +112,8 @@ def _check_no_hidden_parts(folder: Path, deep: set[str], images: Sequence[Place]
     `deep`: the folders whose images all lie in folders in them.
     """
     like = {name: words for name in sorted(deep) if (words := _part_words(name))}
-    if len(set().union(*like.values())) > 1:
-        first, second = list(like)[:2] if len(like) > 1 else [*like, *like]
+    if len(like) > 1 and len(set().union(*like.values())) > 1:
+        first, second = list(like)[:2]
         raise UserError(
             f'{folder}: {first}/ and {second}/ seem to be parts of the data, not classes; name the '
             f'parts {_NAMES}, or give the classes other names'
@@ -280,19 +280,15 @@ def _of_folders(
     ]
 
 
-def _of_classes(
-    tops: Mapping[str, Place], parts: Mapping[str, _Files], classes: Sequence[str]
-) -> list[str]:
+def _of_classes(tops: Mapping[str, Place], classes: Sequence[str]) -> list[str]:
     """What may surprise about the classes, in sentences."""
     notices = []
-    for part, files in parts.items():
-        there = {name for _, name in files}
-        missing = [name for name in classes if name not in there]
-        if missing:
-            notices.append(
-                f'{shown(tops[part])}/ has no images of {len(missing)} of {len(classes)} classes, '
-                f'such as {missing[0]}'
-            )
+    if not tops['train']:
+        notices += [
+            f'{name}/ is taken for a class, not for a part: there is no train/ with classes in it'
+            for name in classes
+            if name.casefold() in _PARTS
+        ]
     numbers = all(name.isascii() and name.isdigit() for name in classes)
     if numbers and list(classes) != sorted(classes, key=int):
         notices.append(

@@ -15,7 +15,7 @@ from jaxtweaks.data import cache, folder_layout, folder_listing, image_file
 from jaxtweaks.data.dataset import Source, Split
 from jaxtweaks.data.folder_layout import Layout, lay_out
 from jaxtweaks.data.folder_listing import Listing, Place, shown, such_as
-from jaxtweaks.data.own import from_arrays
+from jaxtweaks.data.own import assembled
 
 
 def from_folder(
@@ -56,15 +56,16 @@ def from_folder(
         if f'{name}_images' in arrays
     }
     test = parts.get('test')
-    source = from_arrays(
+    source = assembled(
         parts['train'].images,
         parts['train'].labels,
         None if test is None else (test.images, test.labels),
-        classes=tuple(facts['classes']),
-        title=title or folder.resolve().name,
-        source=f'image folder {folder}',
+        tuple(facts['classes']),
+        title or folder.resolve().name,
+        f'image folder {folder}',
+        channels_last=True,
     )
-    notices = (*source.notices, *facts['notices'])
+    notices = tuple(facts['notices'])
     return dataclasses.replace(source, validation=parts.get('validation'), notices=notices)
 
 
@@ -73,10 +74,13 @@ def _folder(path: str | Path) -> Path:
     if not isinstance(path, str | os.PathLike):
         raise UserError(f'from_folder: the path is {path!r}; it must be the name of a folder')
     folder = home.expanded(path)
-    if folder.is_file():
-        raise UserError(f'{folder}: is a file; it must be a folder (unpack an archive first)')
-    if not folder.is_dir():
-        raise UserError(f'{folder}: there is no such folder')
+    try:
+        if folder.is_file():
+            raise UserError(f'{folder}: is a file; it must be a folder (unpack an archive first)')
+        if not folder.is_dir():
+            raise UserError(f'{folder}: there is no such folder')
+    except OSError as error:  # of a name that is too long, or a folder above that is not ours
+        raise UserError(f'{folder}: cannot be read ({error.strerror})') from error
     return folder
 
 

@@ -46,7 +46,7 @@ def load(
       UserError: if the data cannot be had, or `config` asks for more images than there are.
     """
     if source := _own(config, notify):
-        return split(source, config)
+        return _told(source, config, notify)
     if config.name not in catalogue:
         raise UserError(f"data.name is '{config.name}': {did_you_mean(config.name, catalogue)}")
     known = catalogue[config.name]
@@ -64,20 +64,32 @@ def load(
         if config.dir:
             how = 'generated' if generated else 'embedded'
             notify(f'notice: data.dir is not used: {known.title} is {how}')
-        return generate(known, config) if generated else split(digits.source(), config)
+        if generated:
+            return generate(known, config)
+        return _told(digits.source(), config, notify)
     if config.dir:
-        return split(_given(known, config.dir, notify), config)
+        return _told(_given(known, config.dir, notify), config, notify)
 
     failures: list[str] = []
     source = _anywhere(known, config, notify, failures, mirror, timeout)
     if source is not None:
-        return split(source, config)
+        return _told(source, config, notify)
     if config.fallback != 'digits':
         raise UserError(
             f'{known.title} was not found, and data.fallback is {config.fallback!r}: '
             f'{"; ".join(failures)}. {_HOW_TO_GIVE.format(name=known.name)}'
         )
     return _stand_in(known, config, notify, failures)
+
+
+def _told(
+    source: Source, config: settings.Data, notify: Callable[[str], None], fallback: bool = False
+) -> Dataset:
+    """The source split; `notify` is told what is to be known of the split."""
+    found = split(source, config, fallback=fallback)
+    for text in found.notices[len(source.notices) :]:
+        notify(f'notice: {source.label}: {text}')
+    return found
 
 
 def from_tfds(name: str, folder: str = '', notify: Callable[[str], None] = print) -> Source:
@@ -192,4 +204,4 @@ def _stand_in(
     fitting = dataclasses.replace(
         config, train_size=train, validation_size=validation, test_size=test
     )
-    return split(source, fitting, fallback=True)
+    return _told(source, fitting, notify, fallback=True)

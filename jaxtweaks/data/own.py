@@ -7,6 +7,7 @@
 From then on `data.name = 'spirals'` is a data set like those that are known.
 """
 
+import dataclasses
 import re
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -17,8 +18,10 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.pinned import as_the_user_has_them
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.settings import DATASETS
+from jaxtweaks.data import inputs
+from jaxtweaks.data import labels as labels_lib
 from jaxtweaks.data.catalogue import CATALOGUE
-from jaxtweaks.data.dataset import Source, Split, frozen
+from jaxtweaks.data.dataset import Source, Split, check_trained, frozen
 from jaxtweaks.data.split import held_out
 
 F = TypeVar('F', bound=Callable[[], Any])
@@ -76,108 +79,113 @@ def from_arrays(
     classes: Sequence[str] | None = None,
     title: str = 'arrays',
     source: str = 'arrays',
+    channels_last: bool = False,
+    notify: Callable[[str], None] = print,
 ) -> Source:
     """A data set of images, or of anything that has a label.
 
     Args:
       images: [N, height, width, channels], [N, height, width], or features [N, D], which become
-        images [N, 1, 1, D]. uint8 (0 … 255) stays uint8; other numbers become float32.
-      labels: [N], integers from 0, or words, which become numbers in the order of the alphabet.
+        images [N, 1, 1, D]. uint8 (0 … 255) stays uint8; other numbers become float32, or, where
+        that would lose what tells them apart, float64 until they are standardised.
+      labels: [N], integers from 0 without gaps, or words of any type, which become numbers in the
+        order of the alphabet.
       test: images and labels of the test set; if None, a fifth of the images, always the same ones.
       classes: the name of each label, at least two; None for the words, or the numbers.
       title: what figures and tables call it.
       source: where it came from, for the report.
+      channels_last: that the last axis is the channels, of images whose sizes look otherwise.
+      notify: is told what to know of the data; that is also kept in the source's `notices`.
 
     Raises:
-      UserError: shapes that do not fit, numbers that are not finite, labels beyond `classes`, or a
-        test set of other labels or images than the training set.
+      UserError: shapes that do not fit, numbers that are not finite, labels that are missing, have
+        gaps or are beyond `classes`, or a test set of other labels or images than the training set.
     """
+    found = assembled(images, labels, test, classes, title, source, channels_last)
+    notices = _notices(found)
+    for text in notices:
+        notify(f'notice: {title}: {text}')
+    return dataclasses.replace(found, notices=tuple(notices))
+
+
+def assembled(
+    images: Any,
+    labels: Any,
+    test: tuple[Any, Any] | None,
+    classes: Sequence[str] | None,
+    title: str,
+    source: str,
+    channels_last: bool = False,
+) -> Source:
+    """`from_arrays` without its notices."""
+    training = labels_lib.read(labels, f'{title}: labels')
+    names = labels_lib.names_of(training, classes, title, test is not None)
+    given = [_read(images, training, f'{title}: images', channels_last)]
     if test is not None:
-        _check_labels_alike(labels, test[1], title)
-    names = _names(labels if test is None else [*labels, *test[1]], classes, title)
-    whole = _split(images, labels, names, title)
+        if not isinstance(test, tuple | list) or len(test) != 2:
+            raise UserError(f'{title}: test must be the test images and their labels, as (x, y)')
+        tested = labels_lib.read(test[1], f'{title}: test labels')
+        labels_lib.check_test(training, tested, classes, title)
+        given.append(_read(test[0], tested, f'{title}: test images', channels_last))
+        _check_alike(*given, title)
+    numbers = inputs.narrowed(given)
+    whole = _split(numbers[0], labels_lib.numbered(training, names, f'{title}: labels'))
+    if len(names) < 2:
+        raise UserError(f'{title}: there is 1 class, {names[0]!r}; there must be at least 2')
+    _check_some_alike(whole, title)
     if test is None:
         found = held_out(whole, names, title, source)
     else:
-        found = Source(title, whole, _split(*test, names, f'{title}, test'), names, source)
-        if whole.images.shape[1:] != found.test.images.shape[1:]:
-            raise UserError(
-                f'{title}: training images are {list(whole.images.shape[1:])}, test images '
-                f'{list(found.test.images.shape[1:])}; they must be of one size'
-            )
-        if whole.images.dtype != found.test.images.dtype:
-            raise UserError(
-                f'{title}: training images are {whole.images.dtype}, test images '
-                f'{found.test.images.dtype}; both must be uint8 (0 … 255), or neither'
-            )
-    if len(names) < 2:
-        raise UserError(f'{title}: there is 1 class, {names[0]!r}; there must be at least 2')
+        tested = labels_lib.numbered(tested, names, f'{title}: test labels')
+        found = Source(title, whole, _split(numbers[1], tested), names, source)
+        check_trained(found)
     return found
 
 
-def _check_labels_alike(training: Any, test: Any, title: str) -> None:
-    """Whether words are not mixed with numbers, which would become words. Raises UserError."""
-    words = [np.asarray(labels).dtype.kind == 'U' for labels in (training, test)]
-    if words[0] != words[1]:
-        one, other = ('words' if are_words else 'numbers' for are_words in words)
-        raise UserError(
-            f'{title}: training labels are {one}, test labels {other}; both must be words, or both '
-            'integers from 0'
-        )
+def _read(images: Any, labels: np.ndarray, what: str, channels_last: bool) -> np.ndarray:
+    """The images, as many as labels."""
+    array = inputs.read(images, what, channels_last)
+    if len(array) != len(labels):
+        raise UserError(f'{what}: {len(array)} images but labels [{len(labels)}]')
+    return array
 
 
-def _names(labels: Any, classes: Sequence[str] | None, title: str) -> tuple[str, ...]:
-    """The name of each class."""
-    if classes is not None:
-        return _given_names(classes, title)
-    labels = np.asarray(labels)
-    if labels.dtype.kind == 'U':
-        return tuple(sorted(set(labels.tolist())))
-    if labels.dtype.kind not in 'iu' or labels.size == 0 or labels.min() < 0:
-        raise UserError(f'{title}: labels must be integers from 0 or words, one for each image')
-    return tuple(str(i) for i in range(int(labels.max()) + 1))
-
-
-def _given_names(classes: Sequence[str], title: str) -> tuple[str, ...]:
-    if isinstance(classes, str):
-        raise UserError(f'{title}: classes is the word {classes!r}; it must be a list of names')
-    names = tuple(map(str, classes))
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise UserError(f'{title}: classes has {twice[0]!r} twice; each must have its own name')
-    return names
-
-
-def _split(images: Any, labels: Any, classes: tuple[str, ...], title: str) -> Split:
-    images, labels = np.asarray(images), np.asarray(labels)
-    shape = images.shape
-    if images.ndim not in (2, 3, 4) or images.dtype.kind not in 'uif' or not images.size:
-        raise UserError(
-            f'{title}: images are {images.dtype} {list(shape)}; they must be numbers [N, height, '
-            'width, channels], [N, height, width] or [N, features]'
-        )
-    if images.ndim == 2:
-        images = images[:, None, None, :]
-    elif images.ndim == 3:
-        images = images[..., None]
-    if images.dtype != np.uint8:
-        images = images.astype(np.float32)
-        if not np.isfinite(images).all():
-            raise UserError(f'{title}: some numbers in the images are not finite')
-    if labels.dtype.kind == 'U':
-        unknown = set(labels.tolist()) - set(classes)
-        if unknown:
-            raise UserError(f'{title}: {min(unknown)!r} is a label but not among the classes')
-        labels = np.searchsorted(sorted(classes), labels)
-        labels = np.argsort(classes, kind='stable')[labels]
-    if labels.shape != (len(images),) or labels.dtype.kind not in 'iu':
-        raise UserError(
-            f'{title}: {len(images)} images but labels {labels.dtype} {list(labels.shape)}'
-        )
-    if labels.min() < 0 or labels.max() >= len(classes):
-        raise UserError(
-            f'{title}: labels go from {labels.min()} to {labels.max()}; with {len(classes)} '
-            f'classes they must go from 0 to {len(classes) - 1}'
-        )
+def _split(images: np.ndarray, labels: np.ndarray) -> Split:
     # Copies: what the caller does to its arrays later does not change the data.
-    return Split(frozen(np.array(images)), frozen(labels.astype(np.int32)))
+    return Split(frozen(np.array(images)), frozen(np.array(labels)))
+
+
+def _check_alike(training: np.ndarray, test: np.ndarray, title: str) -> None:
+    """Whether training and test images are of one kind. Raises UserError."""
+    if training.shape[1:] != test.shape[1:]:
+        raise UserError(
+            f'{title}: training images are {list(training.shape[1:])}, test images '
+            f'{list(test.shape[1:])}; they must be of one size'
+        )
+    if (training.dtype == np.uint8) != (test.dtype == np.uint8):
+        raise UserError(
+            f'{title}: training images are {training.dtype}, test images {test.dtype}; both must '
+            'be uint8 (0 … 255), or neither'
+        )
+
+
+def _check_some_alike(whole: Split, title: str) -> None:
+    """Whether labels say what images have in common, and images differ. Raises UserError."""
+    if len(np.unique(whole.labels)) == len(whole) > 1:
+        raise UserError(
+            f'{title}: no two of the {len(whole):,} images have the same label; labels must be '
+            'classes, not identifiers'
+        )
+    if len(whole) > 1 and (whole.images == whole.images[0]).all():
+        raise UserError(
+            f'{title}: all {len(whole):,} images are equal, so there is nothing to learn'
+        )
+
+
+def _notices(source: Source) -> list[str]:
+    """What may be wrong with valid data, in sentences."""
+    training, test = source.training.images, source.test.images
+    found = [*labels_lib.odd_names(source.classes), *inputs.remarks(training, test)]
+    if training.shape[1:3] != (1, 1) and (copies := inputs.copies(training, test)):
+        found.append(f'{copies:,} of {len(test):,} test images are also training images')
+    return found

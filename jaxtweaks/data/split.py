@@ -14,6 +14,7 @@ permutation, whatever its class.
 
 import dataclasses
 import heapq
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -49,17 +50,28 @@ def split(source: Source, config: settings.Data, *, fallback: bool = False) -> D
         validation_split = _some(source.validation, config.validation_size, config)
     training_split = source.training.take(rest[: config.train_size])
     test_split = _some(source.test, config.test_size, config) if config.test_size else source.test
+    parts = {'training': training_split, 'validation': validation_split, 'test': test_split}
     return Dataset(
         label=source.label,
-        training=training_split,
-        validation=validation_split,
-        test=test_split,
+        **parts,
         classes=source.classes,
         source=source.source,
-        fingerprint=fingerprint((training_split, validation_split, test_split)),
+        fingerprint=fingerprint(parts.values()),
         fallback=fallback,
-        notices=source.notices,
+        notices=(*source.notices, *_lacking(parts, source.classes)),
     )
+
+
+def _lacking(parts: Mapping[str, Split], classes: tuple[str, ...]) -> list[str]:
+    """Which classes have no images in which part, in sentences."""
+    there = {name: set(part.labels.tolist()) for name, part in parts.items()}
+    found = []
+    for name, labels in there.items():
+        absent = [one for label, one in enumerate(classes) if label not in labels]
+        if absent:
+            more = f' (and {len(absent) - 1:,} more of {len(classes):,})' if absent[1:] else ''
+            found.append(f'class {absent[0]!r}{more} has no {name} images')
+    return found
 
 
 def _check_sizes(source: Source, config: settings.Data) -> None:

@@ -18,33 +18,42 @@ def standardiser(training_images: np.ndarray, how: str) -> tuple[np.ndarray, np.
 
     A channel or pixel that is the same in all training images has no deviation. Its inverse
     deviation is 1/255 for uint8, as with 'unit', so that x stays finite, and small, whatever value
-    the pixel takes in other images; and 1 for float32.
+    the pixel takes in other images; and 1 for others.
+
+    Images are float64 where float32 cannot tell them apart (`data.inputs.narrowed`): then the
+    result is float64 too, and x must be computed with it, by `standardised`, before it is rounded.
 
     Args:
-      training_images: uint8 or float32 [N, H, W, C], the training split and nothing else.
+      training_images: uint8, float32 or float64 [N, H, W, C], the training split and nothing else.
       how: 'channel' (one mean and deviation for each channel), 'pixel' (for each pixel of each
         channel), 'unit' (mean 0 and inverse deviation 1/255, for uint8), or 'none' (0 and 1).
 
     Returns:
-      Two float32 arrays [H, W, C], in the unit of the images (uint8: 0 … 255) and its inverse.
+      Two float32 (of float64 images: float64) arrays [H, W, C], in the unit of the images (uint8:
+      0 … 255) and its inverse.
 
     Raises:
-      UserError: if `how` is none of the four, the images are not uint8 or float32
-        [N ≥ 1, H, W, C], or 'unit' is asked of float32.
+      UserError: if `how` is none of the four, the images are not uint8, float32 or float64
+        [N ≥ 1, H, W, C], 'unit' is asked of other than uint8, or 'none' of float64.
     """
     if how not in ('channel', 'pixel', 'unit', 'none'):
         raise UserError(f"data.standardise is '{how}', it should be channel, pixel, unit or none")
     exact = training_images.dtype == np.uint8
-    known = exact or training_images.dtype == np.float32
+    known = exact or training_images.dtype in (np.float32, np.float64)
     if not known or training_images.ndim != 4 or not training_images.size:
         raise UserError(
             f'images to standardise are {training_images.dtype} {list(training_images.shape)}, '
-            f'they should be uint8 or float32 [N, H, W, C] with N ≥ 1'
+            f'they should be uint8, float32 or float64 [N, H, W, C] with N ≥ 1'
         )
     if how == 'unit' and not exact:
         raise UserError(
             "data.standardise is 'unit', but these images have no largest value to divide by; it "
             'should be channel, pixel or none'
+        )
+    if how == 'none' and training_images.dtype == np.float64:
+        raise UserError(
+            "data.standardise is 'none', but float32, in which networks compute, cannot tell these "
+            'numbers apart or hold them; it should be channel or pixel'
         )
     n, height, width, channels = training_images.shape
     shape = (height, width, channels)
@@ -65,11 +74,50 @@ def standardiser(training_images: np.ndarray, how: str) -> tuple[np.ndarray, np.
 
 def _of_floats(images: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Mean and inverse deviation over `axes`, in two passes."""
-    mean = images.mean(axes, dtype=np.float64)
-    deviation = np.sqrt(np.square(images - mean).mean(axes, dtype=np.float64))
-    constant = images.max(axes) == images.min(axes)  # where rounding may leave a deviation
-    inverse = 1 / np.where(constant, 1, deviation)
-    return tuple(np.broadcast_to(a, images.shape[1:]).astype(np.float32) for a in (mean, inverse))
+    low, high = images.min(axes), images.max(axes)
+    constant = low == high  # where rounding may leave a deviation
+    if images.dtype == np.float64:
+        mean, inverse = _of_wide(images, axes, low, high)
+    else:
+        mean = images.mean(axes, dtype=np.float64)
+        inverse = 1 / np.where(
+            constant, 1, np.sqrt(np.square(images - mean).mean(axes, dtype=np.float64))
+        )
+    inverse = np.where(constant, 1, inverse)
+    return tuple(np.broadcast_to(a, images.shape[1:]).astype(images.dtype) for a in (mean, inverse))
+
+
+def _of_wide(
+    images: np.ndarray, axes: tuple[int, ...], low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and inverse deviation of numbers far from zero, huge or tiny: of their places between
+    the lowest and the highest, 0 … 1, whose sums and squares cannot overflow.
+    """
+    width = high / 2 - low / 2  # of half the range, which may be beyond float64 as a whole
+    width = np.where(width > 0, width, 1)
+    places = (images / 2 - low / 2) / width
+    middle = places.mean(axes)
+    deviation = np.sqrt(np.square(places - middle).mean(axes))
+    with np.errstate(over='ignore'):
+        inverse = 0.5 / np.where(deviation > 0, deviation, 1) / width
+    if not np.isfinite(inverse).all():
+        raise UserError(
+            'the training images have numbers that differ by less than 10⁻³⁰⁷, which cannot be '
+            'standardised; multiply them by a constant'
+        )
+    return 2 * (low / 2 + middle * width), inverse
+
+
+def standardised(images: np.ndarray, mean: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+    """Float64 images as networks see them, float32; mean and inverse are the standardiser's."""
+    with np.errstate(over='ignore'):
+        found = ((images - mean) * inverse).astype(np.float32)
+    if not np.isfinite(found).all():
+        raise UserError(
+            'some images lie more than 10³⁸ standard deviations from the mean of the training '
+            'images; their numbers must be of one unit'
+        )
+    return found
 
 
 def _sums(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

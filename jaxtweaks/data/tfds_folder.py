@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.data import cache
+from jaxtweaks.data import cache, image_file
 from jaxtweaks.data.catalogue import Known
 from jaxtweaks.data.dataset import Source, Split, arrays_of, checked, parts_of
 from jaxtweaks.data.split import held_out
@@ -41,7 +41,7 @@ def load(known: Known, data_dir: pathlib.Path, notify: Callable[[str], None]) ->
     folder = find(known, data_dir)
     # One cache file a folder: when the folder changes, the file is replaced, not added to.
     place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
-    name, key = f'{known.name.replace("/", "-")}-tfds-{place}.arrays', _key(folder)
+    name, key = f'{known.name.replace("/", "-")}-tfds-{place}.arrays', _key(known, folder)
     source = f'TFDS folder {folder}'
     found = cache.read(name, key, notify)
     if found is not None:
@@ -113,16 +113,14 @@ def described(name: str, data_dir: pathlib.Path) -> Known:
     return dataclasses.replace(known, shape=shape, classes=names)
 
 
-def _key(folder: pathlib.Path) -> str:
-    """Changes when a file of the folder is added, removed, replaced or edited."""
+def _key(known: Known, folder: pathlib.Path) -> str:
+    """Changes when a file of the folder does, or what else decides the arrays made of them."""
     try:
-        stats = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+        files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
     except OSError as error:
         raise UserError(f'{error.filename}: cannot be read ({error.strerror})') from error
-    listing = [[name, stat.st_size, stat.st_mtime_ns] for name, stat in stats]
-    # Before, what was kept of data without a test part had one held out at random.
-    listing.insert(0, 'parts as they are')
-    return hashlib.sha256(json.dumps(listing).encode()).hexdigest()
+    options = [known.name, known.title, known.shape, known.classes, image_file.versions()]
+    return cache.key(files, options, code=[__name__])
 
 
 def _decode(

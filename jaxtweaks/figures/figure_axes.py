@@ -16,7 +16,7 @@ from jaxtweaks.results.results import label as metric_label
 _MANY = 12  # tick labels that would lie upon each other if they were turned only a little
 _DECADES = 3  # of a logarithmic axis on which 2 and 5 have ticks
 _LINE = 34  # letters of a label beside a y axis that is as low as they come
-_LETTERS = 28  # of a tick label
+_LETTERS = 36  # of a tick label
 _ROOM = 0.17  # inches, of a tick label that stands upright
 _LETTER = 0.075  # inches: the mean width of a letter of a tick label
 

@@ -76,8 +76,12 @@ def draw_labels(figure: Figure, results: Results, finish: Callable[..., Sheet]) 
         raise UserError(f"figure '{figure.name}': the labels were not counted")
     classes = results.classes
     inches = min(max(5.2, 0.62 * len(classes) + 1.2), _WIDEST)
-    page = Page(1, (inches, 3.3))
     few = len(classes) <= MOST_NUMBERED
+    every = -(-len(classes) // int(inches / (2 * _ROOM)))
+    words = shortened(classes, LETTERS)[::every]
+    long = max(map(len, words))
+    steep = 60 if not few else 30
+    page = Page(1, (inches, 3.3 + max(0, long - 10) * (0.07 if steep > 30 else 0.04)))
     axes = page.axes[0]
     width = 0.8 / len(results.label_counts)
     places = np.arange(len(classes))
@@ -96,13 +100,9 @@ def draw_labels(figure: Figure, results: Results, finish: Callable[..., Sheet]) 
             hatch=HATCHES[i % len(HATCHES)] if few else '',
         )
         handles.append(bars)
-    every = -(-len(classes) // int(inches / (2 * _ROOM)))
-    words = shortened(classes, LETTERS)[::every]
-    long = max(map(len, words)) > 5
-    steep = 60 if every > 1 or len(classes) > MOST_NUMBERED else 30
-    axes.set_xticks(places[::every], words, rotation=steep if long else 0)
+    axes.set_xticks(places[::every], words, rotation=steep if long > 5 else 0)
     axes.set_xlim(-0.7, len(classes) - 0.3)
-    if long:
+    if long > 5:
         for label in axes.get_xticklabels():
             label.set(ha='right', rotation_mode='anchor')
     axes.tick_params(axis='x', length=0)

@@ -17,6 +17,7 @@ MOST_NUMBERS = 12  # numbers that have an entry each; more are a colour bar
 _TICKS = 7  # of a colour bar
 _LETTERS = 44  # of an entry
 _LETTER = 0.085  # inches: the mean width of a letter of a panel's title
+_BESIDE = 0.8  # inches of a panel that are beside its axes
 _LINES = 3  # of a panel's title
 
 
@@ -90,7 +91,7 @@ def cut(handles: Sequence[Any]) -> list[Any]:
 
 def titles(figure: Figure, field: str, values: Sequence[Any], inches: float) -> dict[Any, str]:
     """A heading for the panel of each value, that keeps within a panel so wide."""
-    letters = max(16, int(inches / _LETTER))
+    letters = max(16, int((inches - _BESIDE) / _LETTER))
     words = [named(field, value, figure.names) for value in values]
     words = shortened(words, (_LINES - 1) * letters)
     return {v: textwrap.fill(text, letters) for v, text in zip(values, words, strict=True)}

@@ -49,9 +49,16 @@ class Panel:
 _PANEL = (3.7, 2.9)
 _ALONE = (5.2, 3.5)
 _MARK = {'curves': '', 'paths': '.', 'effect': 'o'}  # of each of the lines of a colour bar
+_STRIDE = 17  # in which the lines of a crowd are drawn
+_BARS = 150  # places on an x axis that can each have a bar
 _CAPS = 60  # bars that have caps
 _RASTER = 1000  # dots or lines from which on they are pixels in an SVG too
-_CROSS_ROW = 0.055  # of the height of the axes, for the diverged runs of one hue
+_CROSS_ROW, _CROSS_ROOM = 0.055, 0.3  # of the height of the axes, for diverged runs: a hue, all
+
+
+def is_crowded(hues: int, xs: int) -> bool:
+    """Whether bands, bars and single runs of so many would hide one another."""
+    return hues > MANY or xs > _BARS
 
 
 def draw_curves(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
@@ -99,11 +106,12 @@ def _draw(
     for j, metric in enumerate(metrics):
         lowest = _lowest(figure, results, metric, list(cells.values()))
         figure_axes.set_limits(page.axes[j :: len(metrics)], metric, figure.log_y, lowest)
-    if figure.kind == 'effect' and results.diverged[list(cells.values())].any():
+    crowded = is_crowded(len(hues), len({key[2] for key in cells}))
+    lost = results.diverged[list(cells.values())].any()
+    if figure.kind == 'effect' and lost and not crowded:
         for axes in page.axes:
-            rows = min(len(hues), MANY)
-            figure_axes.make_room(axes, 0.04 + _CROSS_ROW * rows, figure.log_y)
-    further = _extra_handles(figure, results, list(cells.values()), len(hues) > MANY)
+            figure_axes.make_room(axes, 0.04 + _cross_row(len(hues)) * len(hues), figure.log_y)
+    further = _extra_handles(figure, results, list(cells.values()), crowded)
     label = functools.partial(_entry, results, cells)
     return finish(page, figure_legend.key(figure, looks, label, further))
 
@@ -211,6 +219,7 @@ def _effect_panel(panel: Panel) -> None:
     known = [item[0] for item in figure.published if len(item) == 3 and is_number(item[0])]
     on_axis = [*xs, *known] if all(is_number(x) for x in xs) else xs
     scale = figure_axes.scale(figure.x, on_axis, figure.log_x, figure.names, panel.inches)
+    crowded = is_crowded(len(panel.looks), len(set(xs)))
     widest = (0.06, 0.3) if scale.numeric else (0.14, 0.7)
     dodge = min(widest[0], widest[1] / len(panel.looks)) * scale.gap
     crowd = []
@@ -226,16 +235,16 @@ def _effect_panel(panel: Panel) -> None:
             lows.append(float(mean - _lower(figure, mean, half)))
             highs.append(float(half))
             found.append(seeds)
-        if len(panel.looks) > MANY:
-            crowd.append((np.array(places) - shift, np.array(means), look))
+        if crowded:
+            crowd.append((np.array(places) - shift * scale.numeric, np.array(means), look))
             continue
-        _dots(axes, places, found, look, i)
+        _dots(axes, places, found, look, 0.03 + _cross_row(len(panel.looks)) * i)
         line = look if scale.numeric else {**look, 'linestyle': 'none'}
         axes.errorbar(
             places, means, yerr=(lows, highs), label=_label(figure, hue), zorder=3,
             elinewidth=1.3, capsize=3 if len(places) <= _CAPS else 0, **line,
         )  # fmt: skip
-    _draw_crowd(axes, crowd, joined=scale.numeric and len(xs) > len(panel.looks))
+    _draw_crowd(axes, crowd, joined=scale.numeric and len(panel.looks) > MANY and len(set(xs)) > 1)
     figure_axes.set_scale(axes, scale)
     axes.set_xlabel(field_label(figure.x, figure.names))
     _published(panel, scale)
@@ -251,7 +260,7 @@ def _lower(figure: Figure, mean: np.ndarray, half: np.ndarray) -> np.ndarray:
 
 
 def _dots(
-    axes: Axes, places: Sequence[float], found: Sequence[Seeds], look: dict[str, Any], row: int
+    axes: Axes, places: Sequence[float], found: Sequence[Seeds], look: dict[str, Any], low: float
 ) -> None:
     """Every seed as a faint dot beside its bar; a diverged one, without a value, as a × below."""
     beside = axes.transData + ScaledTranslation(5.5 / 72, 0, axes.get_figure().dpi_scale_trans)
@@ -277,8 +286,12 @@ def _dots(
     broken = [place for place, seeds in zip(places, found, strict=True) if len(seeds.broken)]
     if broken:
         bottom = axes.get_xaxis_transform()
-        height = [0.03 + _CROSS_ROW * row] * len(broken)
-        axes.plot(broken, height, transform=bottom, **_cross(look['color']))
+        axes.plot(broken, [low] * len(broken), transform=bottom, **_cross(look['color']))
+
+
+def _cross_row(hues: int) -> float:
+    """The height of the row of each hue's diverged runs, as a share of that of the axes."""
+    return min(_CROSS_ROW, _CROSS_ROOM / hues)
 
 
 def _draw_crowd(
@@ -290,13 +303,16 @@ def _draw_crowd(
     lines = [(x[np.isfinite(y)], y[np.isfinite(y)], look) for x, y, look in lines]
     lines = [line for line in lines if len(line[0])]
     raster = {'rasterized': len(lines) > _RASTER}
+    # The last ones would hide the others if they came in the order of their colours.
+    lines = [line for i in range(_STRIDE) for line in lines[i::_STRIDE]]
+    opaque = max(0.2, min(0.75, 150 / max(1, len(lines))))
     if lines and joined:
         axes.add_collection(
             LineCollection(
                 [np.column_stack(line[:2]) for line in lines],
                 colors=[look['color'] for *_, look in lines],
                 linewidths=0.9,
-                alpha=0.7,
+                alpha=opaque,
                 **raster,
             )
         )
@@ -304,7 +320,8 @@ def _draw_crowd(
     elif lines:
         x, y = (np.concatenate([line[i] for line in lines]) for i in (0, 1))
         colors = [look['color'] for xs, _, look in lines for _ in xs]
-        axes.scatter(x, y, s=12, c=colors, alpha=0.8, linewidths=0, **raster)
+        size = 12 if len(x) < _RASTER else 6
+        axes.scatter(x, y, s=size, c=colors, alpha=0.6, linewidths=0, rasterized=len(x) > _RASTER)
 
 
 def _published(panel: Panel, scale: figure_axes.Scale | None) -> None:

@@ -24,7 +24,7 @@ from jaxtweaks.figures import (
     figure_style,
 )
 from jaxtweaks.figures.figure_data import arrange, ordered
-from jaxtweaks.figures.figure_legend import MANY, Key
+from jaxtweaks.figures.figure_legend import Key
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure, check, check_one, fields_of
 from jaxtweaks.results.recorded import Recorded
@@ -119,7 +119,8 @@ def _is_crowded(figure: Figure, results: Results) -> bool:
     """Whether its lines are too many to have bands, bars or single runs."""
     if figure.kind not in ('curves', 'paths', 'effect'):
         return False
-    return len({key[1] for key in _cells(figure, results)}) > MANY
+    hues, xs = ({key[i] for key in _cells(figure, results)} for i in (1, 2))
+    return figure_lines.is_crowded(len(hues), len(xs))
 
 
 def _recorded(results: Results) -> Recorded:
@@ -216,8 +217,10 @@ def _notes(figure: Figure, results: Results) -> list[str]:
         notes.append(f'Marks: {means.format("the bar")}; faint dots: single seeds.')
     elif figure.kind == 'confusion':
         over = f'summed over {len(results.seeds)} seeds' if several else 'of one seed'
+        numbered = len(results.classes) <= figure_counts.MOST_NUMBERED
         notes.append(
-            f'Cells: % of the test images of the true class (rows add up to 100), {over}. '
+            f'{"Cells: %" if numbered else "Colour: the share"} of the test images of the true '
+            f'class (rows add up to 100{"%" * (not numbered)}), {over}. '
             + ('± is the 95% Student-t interval of the mean over seeds.' if several else '')
         )
     elif figure.kind == 'reliability':

@@ -3,7 +3,8 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from jaxtweaks.report.table import latex_document
 from jaxtweaks.results import derive
 from jaxtweaks.results.collect import collect
 from jaxtweaks.results.results import Results
+from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run import search
 from jaxtweaks.run.method import Method
 from jaxtweaks.run.workdir import Workdir
@@ -134,8 +136,10 @@ def choice_of(experiment: Experiment, measured: Results) -> Choice | None:
 
 def _listed(experiment: Experiment) -> tuple[str, ...] | None:
     """The metrics of the table of settings; None for the usual ones."""
-    if experiment.table or experiment.plain:
-        return experiment.table or tuple(experiment.plain.finals)
+    if experiment.table:
+        return experiment.table
+    if study := experiment.plain:
+        return tuple(study.finals)
     if not experiment.search.rounds:
         return None
     # Of the test set a search tells only what it gives for the chosen setting.
@@ -188,9 +192,9 @@ def _draw(
     drawn = []
     for figure in experiment.figures:
         sheet = figures.draw(figure, results)
-        figures.save(sheet, folder, figure.name, kinds)
+        paths = dict(zip(kinds, figures.save(sheet, folder, figure.name, kinds), strict=True))
         words = figure.title, figures.caption(figure, results)
-        drawn.append(Drawn(figure.name, *words, figures.svg(sheet)))
+        drawn.append(Drawn(figure.name, *words, paths['svg'].read_bytes()))
     return drawn
 
 
@@ -210,4 +214,11 @@ def _meta(
         'seconds': sum(float(group['seconds']) for group in found),
         **launches[-1],
         'commit': ', then '.join(commits),
+        'training_code': _trained_by(manifest),
     }
+
+
+def _trained_by(manifest: Mapping[str, Any]) -> dict[str, int]:
+    """How many groups each version of the training code trained, or went on with."""
+    codes = manifest_lib.codes(manifest).values()
+    return dict(Counter(code for group in codes for code in dict.fromkeys(group)))

@@ -49,6 +49,7 @@ class Options:
     quiet: bool = False
     exports: tuple[str, ...] = ()
     processes: int = 1
+    mix_versions: bool = False
 
 
 def build(values: Mapping[str, Any] | ConfigDict) -> Collection:
@@ -185,6 +186,9 @@ def _run_one(
         quiet=options.quiet,
         exports=options.exports,
         processes=options.processes,
+        mix_versions=options.mix_versions,
+        file=Path(path),
+        named=False,
     )
 
 

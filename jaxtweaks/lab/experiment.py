@@ -3,7 +3,7 @@
 import dataclasses
 import re
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -126,6 +126,18 @@ class Experiment(Setting):
         """Every one of these settings with every seed."""
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         return all_runs(self.base, points, seeds)
+
+    def as_now(self, known: Callable[[tweaks.Tweak], str] = lambda tweak: '') -> 'Experiment':
+        """With its registered tweaks as they are now; see `Tweaks.as_now`."""
+        return dataclasses.replace(self, tweaks=self.tweaks.as_now(known))
+
+    @property
+    def digests(self) -> dict[str, str]:
+        """Of the registered tweaks that are on in some run, by name. Raises UserError."""
+        found = {}
+        for run in self.runs[:: self.seeds]:
+            found |= {name: digest for name, (_, digest) in run.setting.tweaks.identity().items()}
+        return found
 
     @property
     def asked(self) -> 'Experiment':

@@ -4,7 +4,7 @@ import functools
 import platform
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -16,7 +16,7 @@ from jaxtweaks.base.words import count
 from jaxtweaks.config import expand
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
-from jaxtweaks.lab import answers, stored
+from jaxtweaks.lab import answers, folder, stored
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
@@ -24,7 +24,7 @@ from jaxtweaks.run import devices
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.leases import turn
 from jaxtweaks.run.method import Method
-from jaxtweaks.run.plan import Group
+from jaxtweaks.run.plan import Group, Run
 from jaxtweaks.run.progress import for_console, notice
 from jaxtweaks.run.search import closer, possible
 from jaxtweaks.run.workdir import Workdir, describe_groups, restore_groups
@@ -41,6 +41,9 @@ def run(
     quiet: bool = False,
     exports: Collection[str] = (),
     processes: int = 1,
+    mix_versions: bool = False,
+    file: Path | None = None,
+    named: bool = True,
 ) -> Answer | None:
     """Carries out an experiment in the folder `path`, going on from what is there.
 
@@ -55,15 +58,22 @@ def run(
       processes: if more than 1, the folder is shared with other processes that are called in the
         same way, here or on other hosts: about so many in all. Each trains what no other is at
         work on, and one of them writes the answer.
+      mix_versions: whether groups may be trained by another version of the training code than those
+        that are there; see `folder.check_version`.
+      file: the config file, if it is of one.
+      named: whether the user named the folder; see `folder.check_file`.
 
     Returns:
       The answer, or None after a dry run or if another process wrote it.
 
     Raises:
-      UserError: the folder is another experiment's or in use, or the data do not fit.
+      UserError: the folder is another experiment's, another config file's or another version's, or
+        in use, or the data do not fit.
       Interrupted: by a signal, after the state was saved.
     """
     notify = functools.partial(notice, console)
+    once = functools.cache(notify)  # though a search comes back for each round
+    experiment = experiment.as_now()
     method = method_of(experiment, notify)
     dataset = method.dataset
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
@@ -75,8 +85,12 @@ def run(
             'leave it out, or search.rungs'
         )
     workdir = Workdir(path)
-    launch = _launch(command, workdir.started)
+    code = stored.code_of(experiment)
+    record = _record(command, workdir.started, code, file, mix_versions)
+    launch = _Launch(record, file, named)
     if not dry_run:
+        if not path.exists():  # what cannot be known of a tweak is said before there is a folder
+            folder.forget_traces(experiment.digests)
         workdir.lock(experiment.execution.patience_seconds if processes > 1 else None)
     try:
         reporter = for_console(console, quiet)
@@ -85,21 +99,20 @@ def run(
             # The first to come measures, and the others believe it.
             waits = lambda: quiet or notify('another process is making the plan; it is waited for')
             with turn(workdir.leases, 'plan', waits):
-                manifest = manifest_lib.read(workdir, notify)
-                if manifest is not None:
-                    experiment = experiment.asked.grown(manifest_lib.rounds(manifest))
-                groups, plan = _plan(experiment, workdir, manifest, method, processes)
-                _check_surroundings(workdir, manifest, groups, notify)
+                plan = _plan(experiment, workdir, method, processes, launch, once)
+                experiment = plan.experiment
+                _check_surroundings(workdir, plan.manifest, plan.groups, notify)
                 if not quiet or dry_run:
-                    console.print(plan, highlight=False, markup=False, soft_wrap=True)
+                    console.print(plan.words, highlight=False, markup=False, soft_wrap=True)
                 if dry_run:
                     return None
-                _freeze(experiment, workdir, manifest, groups, method, launch)
-            groups = method.carry_out(groups, workdir, reporter)
-            found = [workdir.load_result(group, reporter.note) for group in groups]
-            if None in found:  # damaged since it was written: it is trained again
+                _freeze(plan, workdir, method, launch)
+            groups = method.carry_out(plan.groups, workdir, reporter)
+            loaded = [workdir.load_result(group, reporter.note) for group in groups]
+            found = [one for one in loaded if one is not None]
+            if len(found) < len(groups):  # damaged since it was written: it is trained again
                 continue
-            if not _goes_on(experiment, workdir, found, method, reporter.note):
+            if not _goes_on(experiment, workdir, found, method, reporter.note, plan.may_train):
                 break
         with turn(workdir.leases, 'report'):
             digest = answers.config_digest(experiment)
@@ -123,26 +136,67 @@ def estimate(experiment: Experiment, console: Console) -> str:
     return method.plan(experiment.runs, experiment.runs)[1]
 
 
+class _Launch(NamedTuple):
+    """A launch: what is recorded of it, and which config file named which folder, see `run`."""
+
+    record: dict[str, Any]
+    file: Path | None
+    named: bool
+
+
+class _Plan(NamedTuple):
+    """What is to be done.
+
+    Attributes:
+      experiment: with the rounds there are of a search, and the tweaks as the folder knows them.
+      manifest: of the folder so far; None if it has none.
+      groups: those of an earlier launch first.
+      code: by the id of a group the versions of the code that train it, see `folder.codes`.
+      may_train: raises UserError if so many further runs must not be trained in the folder.
+      words: the plan for the user.
+    """
+
+    experiment: Experiment
+    manifest: dict[str, Any] | None
+    groups: list[Group]
+    code: folder.Codes
+    may_train: Callable[..., None]
+    words: str
+
+
 def _plan(
     experiment: Experiment,
     workdir: Workdir,
-    manifest: dict[str, Any] | None,
     method: Method,
     processes: int,
-) -> tuple[list[Group], str]:
-    """The groups, those of an earlier launch first, and the plan in words."""
-    runs = experiment.runs
-    old: list[Group] = []
+    launch: _Launch,
+    notify: Callable[[str], None],
+) -> _Plan:
+    """What is to be done in a folder. Raises UserError if that is not to be done there."""
+    manifest = manifest_lib.read(workdir, notify)
     if manifest is not None:
-        old = restore_groups(manifest['groups'], runs) or []
-        if not old:
-            stored.refuse(experiment, workdir)
-        stored.check_same_data(workdir, manifest, method.dataset)
-    planned = {run.id for group in old for run in group.runs}
-    _check_growth(experiment, planned)
-    missing = [run for run in runs if run.id not in planned]
+        folder.check_file(workdir, manifest, experiment.name, launch.file, launch.named, notify)
+        grown = experiment.asked.grown(manifest_lib.rounds(manifest))
+        experiment = stored.as_recorded(grown, manifest, notify)
+    folder.forget_traces(experiment.digests)
+    runs = experiment.runs
+    old, missing = _known(experiment, workdir, manifest, method)
+    load = lambda group: workdir.load_result(group, lambda text: None)
+    finished = {group.id for group in old if load(group) is not None}
+    now = launch.record['code']
+    may_train = functools.partial(
+        folder.check_version,
+        workdir,
+        manifest,
+        experiment,
+        folder.codes(workdir, manifest, old, finished, now),
+        mix=launch.record.get('mix_versions', False),
+    )
+    left = len(missing) + sum(len(group.runs) for group in old if group.id not in finished)
+    may_train(left, notify=notify)  # before anything is measured
     new, cost = method.plan(missing, runs, processes)
     groups = old + new
+    code = folder.codes(workdir, manifest, groups, finished, now)
     settings = len(runs) // experiment.seeds
     plan = (
         f'{experiment.name}:{experiment.size}: {method.count(groups, runs)} '
@@ -153,9 +207,25 @@ def _plan(
     if more := experiment.rounds_to_come:
         plan += f', then {count(more, "round")} of {experiment.search.samples} settings'
     if old:
-        finished = sum(workdir.load_result(group, lambda text: None) is not None for group in old)
-        plan += f', {finished} of {len(old)} groups finished before'
-    return groups, f'{plan}, data: {method.dataset.label}, workdir: {workdir.path}'
+        plan += f', {len(finished)} of {len(old)} groups finished before'
+    plan += f', data: {method.dataset.label}, workdir: {workdir.path}'
+    return _Plan(experiment, manifest, groups, code, may_train, plan)
+
+
+def _known(
+    experiment: Experiment, workdir: Workdir, manifest: dict[str, Any] | None, method: Method
+) -> tuple[list[Group], list[Run]]:
+    """The groups of an earlier launch, and the runs that are in none. Raises UserError."""
+    runs = experiment.runs
+    old: list[Group] = []
+    if manifest is not None:
+        old = restore_groups(manifest['groups'], runs) or []
+        if not old:
+            stored.refuse(experiment, workdir, manifest)
+        stored.check_same_data(workdir, manifest, method.dataset)
+    planned = {run.id for group in old for run in group.runs}
+    _check_growth(experiment, planned)
+    return old, [run for run in runs if run.id not in planned]
 
 
 def _check_surroundings(
@@ -214,8 +284,12 @@ def _goes_on(
     found: Sequence[dict[str, Any]],
     method: Method,
     notify: Callable[[str], None],
+    may_train: Callable[..., None] = lambda left, notify: None,
 ) -> bool:
-    """Whether a search has a further round to come; it is then in the manifest."""
+    """Whether a search has a further round to come; it is then in the manifest.
+
+    `may_train`: raises UserError if so many further runs must not be trained in the folder.
+    """
     if not experiment.rounds_to_come:
         return False
     rounds = experiment.points_by_round
@@ -235,44 +309,46 @@ def _goes_on(
         )
     if not new:
         return False
+    may_train(1, notify=lambda text: None)
     with turn(workdir.leases, 'plan'):
         manifest_lib.add_round(workdir, number, expand.points(*new))
     return True
 
 
-def _launch(command: str, started: float) -> dict[str, Any]:
+def _record(
+    command: str, started: float, code: str, file: Path | None, mix_versions: bool
+) -> dict[str, Any]:
     """What there is to know of this launch, for the record."""
     return {
         'command': command,
         'started': started,
+        'code': code,
         'commit': provenance.commit(),
         'versions': provenance.versions(),
         'device': provenance.device(),
         'devices': devices.count(),
         'host': platform.node(),
+        **({'config': str(file.resolve())} if file else {}),
+        **({'mix_versions': True} if mix_versions else {}),
     }
 
 
-def _freeze(
-    experiment: Experiment,
-    workdir: Workdir,
-    manifest: dict[str, Any] | None,
-    groups: Sequence[Group],
-    method: Method,
-    launch: dict[str, Any],
-) -> None:
+def _freeze(plan: _Plan, workdir: Workdir, method: Method, launch: _Launch) -> None:
     """Writes what this sweep is, before the first step."""
+    experiment, manifest, record = plan.experiment, plan.manifest, launch.record
     launches = manifest['launches'] if manifest else []
-    if all(one.get('started') != launch['started'] for one in launches):  # not a round of this one
+    if all(one.get('started') != record['started'] for one in launches):  # not a round of this one
         ways = {'batchings_measured': method.measured, 'batchings_that_failed': method.failed}
-        launches = [*launches, launch | ways]
+        launches = [*launches, record | ways]
     workdir.write_json('config.json', to_dict(experiment.asked))
     manifest_lib.write(
         workdir,
         {
+            'format': manifest_lib.format_of(manifest) if manifest else manifest_lib.FORMAT,
             'launches': launches,
+            **_tweaks(experiment, manifest),
             'data': _describe(method.dataset),
-            'groups': describe_groups(groups),
+            'groups': describe_groups(plan.groups, plan.code),
             'rounds': expand.parts_by_round(experiment.sweep)[1:],
             **_surroundings(manifest),
         },
@@ -284,6 +360,16 @@ def _surroundings(manifest: dict[str, Any] | None) -> dict[str, Any]:
     if manifest is None:
         return {'surroundings': surroundings.current()}
     return {name: manifest[name] for name in ('surroundings',) if name in manifest}
+
+
+def _tweaks(experiment: Experiment, manifest: dict[str, Any] | None) -> dict[str, Any]:
+    """What the registered tweaks do, as the folder knows it."""
+    if manifest is not None and stored.known_by(manifest):
+        return {'tweaks': manifest['tweaks']} if 'tweaks' in manifest else {}
+    before = (manifest or {}).get('tweaks', {}).get('digests', {})
+    return {
+        'tweaks': {'python': provenance.python(), 'digests': before | experiment.digests},
+    }
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import ast
 import dataclasses
 import gc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import jax
@@ -23,15 +23,25 @@ _WIDTH = 24  # of the times: "1 to 2 minutes (quick)" and a little more
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """A config in a line: its file, its question with the document, and its time in words."""
+    """A config in a line.
+
+    Attributes:
+      path: its file.
+      question: what it asks, with the document.
+      time: how long it takes, in words.
+      mistake: what is wrong with it, '' if nothing is; then the others say nothing.
+    """
 
     path: Path
-    question: str
-    time: str
+    question: str = ABSENT
+    time: str = ABSENT
+    mistake: str = ''
 
 
 def entries(folder: Path, console: Console, estimate: bool = False) -> Iterator[Entry]:
     """Every config of a folder, at the size that suits the machine; collections come last.
+
+    One with a mistake, or whose data cannot be had, has an entry that says so.
 
     Args:
       folder: of config files.
@@ -39,29 +49,46 @@ def entries(folder: Path, console: Console, estimate: bool = False) -> Iterator[
       estimate: whether to estimate, by a dry run, what was not measured at this size.
 
     Raises:
-      UserError: there is no such folder, or a config has a mistake.
+      UserError: there is no such folder.
     """
     if not folder.is_dir():
         raise UserError(f'--list: there is no folder {folder} here; go to where main.py is')
     collections = []
     for path in config_file.in_folder(folder):
-        values = config_file.load(path, None)
-        if config_file.COLLECTION in values:
-            doc = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or path.stem
-            collections.append(Entry(path, doc.splitlines()[0], ABSENT))
-        else:
-            document = values.get('document')
-            question = (values.get('question') or ABSENT) + (f' ({document})' if document else '')
-            yield Entry(path, question, _time(path, values, console, estimate))
+        try:
+            with config_file.neighbours(path):
+                values = config_file.load(path, None)
+                is_collection = config_file.COLLECTION in values
+                entry = None if is_collection else _entry(path, values, console, estimate)
+        except UserError as error:
+            entry = Entry(path, mistake=config_file.one_line(error))
+        if entry is not None:
+            yield entry
+            continue
+        doc = ast.get_docstring(ast.parse(path.read_text(encoding='utf-8'))) or path.stem
+        collections.append(Entry(path, doc.splitlines()[0]))
     yield from collections
 
 
-def show(folder: Path, console: Console, estimate: bool = False) -> None:
-    """Prints every config of a folder in a line. Arguments as of `entries`."""
+def _entry(path: Path, values: Mapping, console: Console, estimate: bool) -> Entry:
+    document, question = values.get('document'), values.get('question') or ABSENT
+    asked = f'{question} ({document})' if document else str(question)
+    return Entry(path, config_file.one_line(asked), _time(path, values, console, estimate))
+
+
+def show(folder: Path, console: Console, estimate: bool = False) -> int:
+    """Prints every config of a folder in a line. Arguments as of `entries`.
+
+    Returns:
+      How many of them have a mistake.
+    """
     width = max((len(str(path)) for path in folder.glob('*.py')), default=0)
+    mistakes = 0
     for entry in entries(folder, console, estimate):
-        line = f'{entry.path!s:{width}}  {entry.time:{_WIDTH}} {entry.question}'
-        console.print(Text(line), soft_wrap=True)
+        mistakes += bool(entry.mistake)
+        time, rest = ('mistake', entry.mistake) if entry.mistake else (entry.time, entry.question)
+        line = f'{entry.path!s:{width}}  {time:{_WIDTH}} {rest}'
+        console.print(Text(line, style='red' if entry.mistake else ''), soft_wrap=True)
     if not estimate:
         console.print(
             f'Times as measured on two CPU cores, at the size named. {ABSENT}: not measured; '
@@ -69,9 +96,10 @@ def show(folder: Path, console: Console, estimate: bool = False) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    return mistakes
 
 
-def _time(path: Path, values: ConfigDict, console: Console, estimate: bool) -> str:
+def _time(path: Path, values: Mapping | ConfigDict, console: Console, estimate: bool) -> str:
     known, size = measured(path), values.get('size', experiment_lib.Experiment.size)
     if known and (known.size in (size, 'any') or not estimate):
         return f'{known.words} ({known.size})'.replace(' (any)', '')

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -26,10 +27,10 @@ def run(
     experiment: Experiment,
     path: Path,
     console: Console,
-    command: str,
     more: Callable[[int], str],
+    *,
     dry_run: bool = False,
-    quiet: bool = False,
+    **how: Any,
 ) -> list[Need | None]:
     """Says how many seeds would settle each claim of an experiment.
 
@@ -40,10 +41,9 @@ def run(
       experiment: what is planned; its own number of seeds does not matter.
       path: the work folder.
       console: where to say it.
-      command: how the user called it, for the record of a pilot.
       more: what to type to carry the experiment out with a number of seeds.
       dry_run: stop after the plan of the pilot, if one is needed.
-      quiet: say nothing of the pilot.
+      how: what else `laboratory.run` takes, for the pilot.
 
     Returns:
       What each claim needs; nothing after a dry run that found no results.
@@ -60,10 +60,11 @@ def run(
     if there is None or there.missing:
         if pilot.seeds > experiment.seeds:
             console.print(Text(_too_many(pilot.seeds, experiment.seeds, more)), soft_wrap=True)
-        laboratory.run(pilot, path, console, command=command, dry_run=dry_run, quiet=quiet)
+        laboratory.run(pilot, path, console, dry_run=dry_run, **how)
         if dry_run:
             return []
         there = stored.read(pilot, workdir, notify)
+        assert there is not None  # it was just written
     answer = stored.answer(path, there, notify)
     verdicts, needs = answer.verdicts, claims.seeds_needed(experiment.claims, answer.results)
     table = tables.seeds_table([verdict.to_dict() for verdict in verdicts], needs)
@@ -84,7 +85,7 @@ def _asked_for(workdir: Workdir) -> dict[str, int]:
     None are said of a folder whose config.json is lost: then they are the experiment's own.
     """
     frozen = workdir.read_json('config.json') or {}
-    known = {key: frozen.get(key) for key in ('seeds', 'first_seed')}
+    known: dict[str, Any] = {key: frozen.get(key) for key in ('seeds', 'first_seed')}
     if all(type(value) is int and value >= 0 for value in known.values()) and known['seeds']:
         return known
     return {} if (workdir.path / manifest_lib.NAME).exists() else {'seeds': PILOT}

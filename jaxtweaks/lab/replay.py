@@ -2,7 +2,8 @@
 
 The setting is that of the frozen config; the group has the size, the way of batching and the left
 out tweaks of the group the run was in, filled up with copies of it. So every bit must be the same,
-or something else is not: the code, the versions, the machine, or the record.
+or something else is not: the code, the versions, the machine, or the record. If another version of
+the training code trained it, that is said.
 """
 
 import dataclasses
@@ -19,7 +20,9 @@ from jaxtweaks.base import provenance, surroundings
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.pinned import pinned
 from jaxtweaks.lab import stored
+from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
+from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.progress import for_console, notice
 from jaxtweaks.run.workdir import Workdir
@@ -70,9 +73,12 @@ def run(
             markup=False,
             soft_wrap=True,
         )
+    code = _other_code(experiment, there.manifest, group)
+    for line in code:
+        notify(f'{line}; bits that differ may be due to that')
     again = method.measure_again(alone, for_console(console, quiet))
     found = list(differences(result, column, again))
-    _say(run.id, found, _moved(there.manifest), console)
+    _say(run.id, found, [*code, *_moved(there.manifest)], console)
     return not found
 
 
@@ -133,6 +139,12 @@ def _find(groups: list[Group], run_id: str) -> tuple[int, int]:
     raise UserError(f"--replay: '{run_id}' {what} (see the column run of runs.parquet); {listed}")
 
 
+def _other_code(experiment: Experiment, manifest: Mapping[str, Any], group: Group) -> list[str]:
+    """In a line, if another version of the training code than that of now trained a group."""
+    then, now = manifest_lib.codes(manifest)[group.id], stored.code_of(experiment)
+    return [] if then == [now] else [f'{stored.trained_by(then, manifest)}, now it is {now}']
+
+
 def _moved(manifest: Mapping[str, Any]) -> list[str]:
     """What is not as it was at any launch of the sweep: versions, device, commit, flags of XLA."""
     now = {'device': provenance.device(), 'commit': provenance.commit(), **provenance.versions()}
@@ -159,5 +171,5 @@ def _say(run_id: str, found: list[str], moved: list[str], console: Console) -> N
         console.print(f'  {line}', highlight=False, markup=False, soft_wrap=True)
     if len(found) > _LISTED:
         console.print(f'  … and {len(found) - _LISTED} more')
-    why = '; '.join(moved) or 'versions, device, commit and flags of XLA are those of then'
+    why = '; '.join(moved) or 'code, versions, device, commit and flags of XLA are those of then'
     console.print(f'  {why}', highlight=False, markup=False, soft_wrap=True)

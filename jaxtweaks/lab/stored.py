@@ -2,11 +2,13 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
+from jaxtweaks.base import provenance
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import older
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import without_images
@@ -15,6 +17,7 @@ from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment, build
 from jaxtweaks.lab.methods import method_of
 from jaxtweaks.run import manifest as manifest_lib
+from jaxtweaks.run import version
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.workdir import Workdir, as_given, differences, restore_groups
 
@@ -55,7 +58,7 @@ def frozen(workdir: Workdir) -> Experiment:
     if values is None:
         raise UserError(f'{workdir.path}: holds no experiment (it has no config.json)')
     try:
-        return build(as_given(values), on_record=True)
+        return build(as_given(older.completed(Experiment, values)), on_record=True)
     except UserError as error:
         raise UserError(
             f'{workdir.path / "config.json"}: {error} (is it of another version of jaxtweaks?)'
@@ -76,11 +79,12 @@ def read(experiment: Experiment, workdir: Workdir, notify: Notify) -> Stored | N
     manifest = manifest_lib.read(workdir, notify)
     if manifest is None:
         return None
-    experiment = experiment.grown(manifest_lib.rounds(manifest))
+    grown = experiment.grown(manifest_lib.rounds(manifest))
+    experiment = as_recorded(grown.as_now(), manifest, notify)
     runs = experiment.runs
     groups = restore_groups(manifest['groups'], runs)
     if groups is None:
-        refuse(experiment, workdir)
+        refuse(experiment, workdir, manifest)
     found = [workdir.load_result(group, notify) for group in groups]
     pairs = zip(groups, found, strict=True)
     finished = {run.id for group, result in pairs if result for run in group.runs}
@@ -101,7 +105,8 @@ def answer(path: Path, stored: Stored, notify: Notify) -> Answer:
     else:  # of a version that kept none
         dataset = method_of(experiment, notify).dataset
     check_same_data(workdir, stored.manifest, dataset)
-    return answers.gather(experiment, stored.found, dataset, path)
+    found = [one for one in stored.found if one is not None]
+    return answers.gather(experiment, found, dataset, path)
 
 
 def load(path: Path, notify: Notify) -> Answer:
@@ -122,7 +127,59 @@ def load(path: Path, notify: Notify) -> Answer:
     if stored.missing:
         runs = len(stored.experiment.runs)
         raise UserError(f'{path}: {stored.missing} of {runs} runs are not finished')
+    codes = manifest_lib.codes(stored.manifest).values()
+    trained = list(dict.fromkeys(code for group in codes for code in group))
+    if trained != [now := code_of(stored.experiment)]:
+        notify(f'{path}: {trained_by(trained, stored.manifest)}, now it is {now}')
     return answer(path, stored, notify)
+
+
+def as_recorded(experiment: Experiment, manifest: Mapping[str, Any], notify: Notify) -> Experiment:
+    """The experiment, with its registered tweaks as a folder knows them.
+
+    Args:
+      experiment: what is asked.
+      manifest: of the folder.
+      notify: is told if the folder knows them by something that cannot be checked now.
+    """
+    how = known_by(manifest)
+    if not how:
+        return experiment
+    digests = manifest.get('tweaks', {}).get('digests')
+    known = lambda tweak: tweak.by_source if digests is None else digests.get(tweak.name, '')
+    found = experiment.as_now(known)
+    if names := ', '.join(map(repr, found.digests)):
+        notify(f'the tweak {names} is known here by {how}; that it does the same now is believed')
+    return found
+
+
+def known_by(manifest: Mapping[str, Any]) -> str:
+    """By what a folder knows its tweaks, if that is not what they do here; else ''."""
+    if manifest_lib.format_of(manifest) < 2:
+        return 'the text of its source alone'
+    then, now = manifest.get('tweaks', {}).get('python'), provenance.python()
+    return f'what Python {then} made of it' if then not in (None, now) else ''
+
+
+def code_of(experiment: Experiment) -> str:
+    """The version of the code that carries out an experiment, see `version`."""
+    return version.training() if experiment.plain is None else version.studies()
+
+
+def trained_by(codes: Iterable[str], manifest: Mapping[str, Any]) -> str:
+    """Versions of the training code in words, with the commits they are of."""
+    commits = {
+        launch['code']: launch.get('commit', '')
+        for launch in manifest['launches']
+        if 'code' in launch
+    }
+    words = []
+    for code in codes:
+        commit = commits.get(code, '')
+        of = f' of commit {commit[:12]}' if commit not in ('', 'unknown') else ''
+        words.append('one not recorded' if code == version.UNRECORDED else f'{code}{of}')
+    plural = 's' if len(words) > 1 else ''
+    return f'trained by version{plural} {" and ".join(words)} of the training code'
 
 
 def check_same_data(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset) -> None:
@@ -135,19 +192,28 @@ def check_same_data(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset
         )
 
 
-def refuse(experiment: Experiment, workdir: Workdir) -> NoReturn:
+def refuse(experiment: Experiment, workdir: Workdir, manifest: Mapping[str, Any]) -> NoReturn:
     """Says in what the experiment of a folder is another one. Raises UserError."""
     kept = workdir.read_json('config.json')
-    changed = differences(kept, to_dict(experiment.asked)) if kept else ['config.json is missing']
+    changed = ['config.json is missing']
+    if kept is not None:
+        kept = older.completed(Experiment, kept, defaults=True)
+        changed = differences(kept, to_dict(experiment.asked))
+    then = manifest.get('tweaks', {}).get('digests', {})
+    changed = [
+        f'the function of the registered tweak {name!r} is another one now'
+        for name, digest in experiment.digests.items()
+        if then.get(name, digest) != digest
+    ] + changed
     changed = changed or ['the function of a registered tweak is another one now']
     listed = '; '.join(changed[:8]) + (' …' if len(changed) > 8 else '')
     raise UserError(
         f'{workdir.path}: holds runs of another config ({listed}); choose another --workdir, as '
-        f'--workdir={_free(workdir.path)}'
+        f'--workdir={free(workdir.path)}'
     )
 
 
-def _free(path: Path) -> Path:
+def free(path: Path) -> Path:
     """A folder beside one that is taken."""
     return next(
         free

@@ -20,6 +20,7 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 
 from jaxtweaks.nn import conv_native, conv_pallas
+from jaxtweaks.nn.reduce import total
 
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 Pads = tuple[tuple[int, int], tuple[int, int]]
@@ -157,7 +158,9 @@ def _forward_by_rows(x: jax.Array, kernel: jax.Array, *, pads: Pads) -> jax.Arra
         jnp.pad(kernel, ((0, 0), (t, _BESIDE - 1 - t), (0, 0), (0, 0))) for t in range(_BESIDE)
     ]
     kernels = jnp.stack(moved, 3).reshape(rows, seen.shape[-1], _BESIDE * features)
-    out = sum(seen[:, i : i + height].reshape(-1, seen.shape[-1]) @ kernels[i] for i in range(rows))
+    out = total(
+        seen[:, i : i + height].reshape(-1, seen.shape[-1]) @ kernels[i] for i in range(rows)
+    )
     return out.reshape(x.shape[0], height, blocks * _BESIDE, features)[:, :, :width]
 
 
@@ -193,10 +196,11 @@ def _flipped(kernel: jax.Array) -> jax.Array:
 
 
 def _input_gradient_pads(size, window, out, pads: Pads, stride: int) -> Pads:
-    return tuple(
+    rows, columns = (
         (k - 1 - low, n - 1 + low - (m - 1) * stride)
         for k, n, m, (low, _) in zip(window, size, out, pads, strict=True)
     )
+    return rows, columns
 
 
 def _kernel_gradient(
@@ -306,8 +310,9 @@ def _patches(
 
 def _forward_by_matmul(x: jax.Array, kernel: jax.Array, *, pads: Pads, stride: int) -> jax.Array:
     """`_forward` of all runs, first axis, as one batched matrix product."""
-    runs, *window, _, features = kernel.shape
-    patches = _patches(x, tuple(window), pads, stride)
+    runs, rows, columns, _, features = kernel.shape
+    window = rows, columns
+    patches = _patches(x, window, pads, stride)
     out = patches @ kernel.reshape(runs, -1, features)
     size = [
         (n + low + high - k) // stride + 1

@@ -43,8 +43,8 @@ def forward(x: jax.Array, kernel: jax.Array, *, pads: Pads) -> jax.Array:
     Returns:
       [batch, height', width', out].
     """
-    if _is_signal(x, kernel.shape[:2]):
-        lying = forward(_lie(x), kernel.swapaxes(0, 1), pads=pads[::-1])
+    if _is_signal(x, (kernel.shape[0], kernel.shape[1])):
+        lying = forward(_lie(x), kernel.swapaxes(0, 1), pads=(pads[1], pads[0]))
         return lying.swapaxes(1, 2)
     rows, columns = (
         n + low + high - k + 1
@@ -68,7 +68,8 @@ def kernel_gradient(
       [kernel height, kernel width, in, out].
     """
     if _is_signal(x, window):
-        lying = kernel_gradient(_lie(x), _lie(g), window=window[::-1], pads=pads[::-1])
+        turned = {'window': (window[1], window[0]), 'pads': (pads[1], pads[0])}
+        lying = kernel_gradient(_lie(x), _lie(g), **turned)
         return lying.swapaxes(0, 1)
     return _call(_KERNEL_GRADIENT, (*window, x.shape[3], g.shape[3]), x, g, pads)
 

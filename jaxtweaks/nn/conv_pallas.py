@@ -90,11 +90,11 @@ def input_gradient(
     Returns:
       [runs, batch, height, width, in].
     """
-    back = tuple(
+    rows, columns = (
         (k - 1 - low, n + low - m)
         for k, n, m, (low, _) in zip(kernel.shape[1:3], size, g.shape[2:4], pads, strict=True)
     )
-    return forward(g, jnp.flip(kernel, (1, 2)).transpose(0, 1, 2, 4, 3), pads=back)
+    return forward(g, jnp.flip(kernel, (1, 2)).transpose(0, 1, 2, 4, 3), pads=(rows, columns))
 
 
 def kernel_gradient(

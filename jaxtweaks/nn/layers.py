@@ -5,6 +5,7 @@ of batch norm) are attributes too, and may hold tracers.
 """
 
 import math
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -21,8 +22,9 @@ from jaxtweaks.nn.reduce import add_bias
 
 def _kernel(module: nn.Module, shape: tuple[int, ...], init: settings.Init) -> jax.Array:
     """A kernel [..., in, out], as a parameter of `module`."""
+    numbers: Any = init  # its choices are indices here, see `trace.as_numbers`
     draw = lambda key, shape: initial_weights(
-        key, shape, init.scheme, init.distribution, init.sigma
+        key, shape, numbers.scheme, numbers.distribution, numbers.sigma
     )
     return module.param('kernel', draw, shape)
 
@@ -76,7 +78,7 @@ class Local(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[batch, height, width, in] to [batch, height', width', features]."""
-        places = local_lib.places(x.shape[1:3], self.window, self.padding)
+        places = local_lib.places((x.shape[1], x.shape[2]), self.window, self.padding)
         shape = (*places, *self.window, x.shape[-1], self.features)
         bias = _bias(self, (*places, self.features))
         kernel = _kernel(self, shape, self.init)
@@ -103,7 +105,8 @@ class BatchNorm(nn.Module):
             return norm.normalise(
                 x, mean.value, variance.value, scale, shift, self.model.bn_epsilon
             )
-        y, batch_mean, batch_variance = norm.batch_norm(x, scale, shift, self.model.bn_epsilon)
+        found: Any = norm.batch_norm(x, scale, shift, self.model.bn_epsilon)
+        y, batch_mean, batch_variance = found
         if not self.is_initializing():
             if self.model.bn_running_variance == 'unbiased':
                 batch_variance = norm.unbiased(batch_variance, math.prod(x.shape[:-1]))

@@ -1,6 +1,8 @@
 """Sums over a batch, and what needs them."""
 
 import math
+from collections.abc import Iterable
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -30,3 +32,8 @@ def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
 
 
 add_bias.defvjp(lambda x, bias: (add_bias(x, bias), None), lambda _, g: (g, feature_sum(g)))
+
+
+def total(terms: Iterable[jax.Array]) -> jax.Array:
+    """The sum of one or more arrays, from the first to the last."""
+    return cast(jax.Array, sum(terms))

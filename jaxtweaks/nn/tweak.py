@@ -66,7 +66,8 @@ def apply(
 
     def backward(residuals, g):
         pullback, strength = residuals
-        return jnp.where(strength != off, *pullback(g), g), None, None
+        (back,) = pullback(g)
+        return jnp.where(strength != off, back, g), None, None
 
     switched.defvjp(forward, backward)
     return switched(x, key, jnp.asarray(strength, jnp.float32))

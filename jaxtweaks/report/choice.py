@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -53,7 +54,8 @@ class Choice:
         """
         test = self.metric.replace('validation', 'test')
         words = together(self.setting, results.words)
-        cells, keys = [words], [words]
+        cells = [words]
+        keys: list[Any] = [words]
         for values in (self.validation, self.test, self.better, self.luck):
             mean, half = map(float, mean_interval(values))
             cells.append(metric_interval(self.metric, mean, half))
@@ -93,7 +95,7 @@ def choose(results: Results, select: str) -> Choice | None:
     validation, tested = results.final(metric), results.final(test)
     dropped = np.zeros(len(results.settings), bool)
     if DROPPED in results.finals:
-        dropped = np.nan_to_num(results.final(DROPPED)).any(1)
+        dropped = np.asarray(np.nan_to_num(results.final(DROPPED)).any(1))
     scores = np.where(dropped[:, None], np.nan, sign * validation)  # NaN for a diverged run too
     best = _best(scores)
     if best is None:

@@ -6,6 +6,7 @@ if (curves) {
   const said = curves.querySelector('output');
   const [metricChoice, seedChoice] = curves.querySelectorAll('select');
   const settingButtons = [...curves.querySelectorAll('.settings button')];
+  const signs = ['', '■', '▲', '●'];  // as in report_curves.py
   const picked = { metric: 0, setting: null, seed: null };
   let pointed = null;  // { setting, seed, at }: a run, and an index of x
   let frame = null;  // how values lie on the plot, and the lines drawn
@@ -17,8 +18,25 @@ if (curves) {
     return made;
   };
   const metric = () => data.metrics[picked.metric];
-  const words = (value, digits = 4) => metric().share
-    ? (100 * value).toFixed(digits > 3 ? 2 : 0) + ' %' : String(Number(value.toPrecision(digits)));
+  // To so many decimals or digits, or more where a number would read as 0 or 1 (100 %) and is not.
+  const tell = (value, write, digits, one) => {
+    let text = write(value, digits);
+    for (; digits < 15 && value !== Number(text) && [0, one, -one].includes(Number(text)); digits++) {
+      text = write(value, digits + 1);
+    }
+    return text;
+  };
+  const fixed = (value, digits) => value.toFixed(digits);
+  const precise = (value, digits) => String(Number(value.toPrecision(digits)));
+  const words = value => metric().share
+    ? tell(Number((100 * value).toPrecision(12)), fixed, 2, 100) + ' %' : tell(value, precise, 4, 1);
+  // A tick has the digits of its distance to the next one.
+  const tickWords = (value, step) => {
+    const scale = metric().share ? 100 : 1;
+    const digits = Math.max(0, Math.min(15, -Math.floor(Math.log10(scale * step) + 1e-9)));
+    const text = Math.abs(value) >= 1e6 || step < 1e-6 ? precise(scale * value, 6) : (scale * value).toFixed(digits);
+    return metric().share ? text + ' %' : text;
+  };
   const isShown = (setting, seed) => (picked.setting === null || picked.setting === setting)
     && (picked.seed === null || picked.seed === seed);
 
@@ -45,7 +63,7 @@ if (curves) {
 
   const draw = () => {
     const width = Math.max(280, plot.clientWidth), height = plot.clientHeight;
-    const edge = { left: 58, right: 12, top: 12, bottom: 44 };
+    const edge = { left: 58, right: 12, top: 12, bottom: 44 };  // left: as its longest tick needs
     const values = metric().values;
     const points = [];
     values.forEach((seeds, setting) => seeds.forEach((run, seed) => run.forEach((value, at) => {
@@ -55,16 +73,19 @@ if (curves) {
     let [low, high] = span(points.map(point => point.y), shown.map(point => point.y));
     const margin = 0.04 * (high - low);
     [low, high] = [low - margin, high + margin];
+    const levels = ticks(low, high, Math.max(3, (height - edge.top - edge.bottom) / 50));
+    const levelWords = levels.map(value => tickWords(value, levels.length > 1 ? levels[1] - levels[0] : high - low));
+    edge.left = Math.max(edge.left, 16 + 7.8 * Math.max(...levelWords.map(text => text.length)));
     const [first, last] = span(points.map(point => point.x), shown.map(point => point.x));
     const inner = { width: width - edge.left - edge.right, height: height - edge.top - edge.bottom };
     const x = value => edge.left + (value - first) / (last - first) * inner.width;
     const y = value => edge.top + (1 - (value - low) / (high - low)) * inner.height;
     plot.setAttribute('viewBox', `0 0 ${width} ${height}`);
     plot.replaceChildren();
-    for (const value of ticks(low, high, Math.max(3, inner.height / 50))) {
+    levels.forEach((value, i) => {
       plot.append(element('line', { class: 'grid', x1: edge.left, x2: width - edge.right, y1: y(value), y2: y(value) }));
-      plot.append(element('text', { x: edge.left - 8, y: y(value) + 4, 'text-anchor': 'end' }, words(value, 3)));
-    }
+      plot.append(element('text', { x: edge.left - 8, y: y(value) + 4, 'text-anchor': 'end' }, levelWords[i]));
+    });
     const whole = ticks(first, last, Math.max(2, inner.width / 70)).filter(Number.isInteger);
     for (const value of whole) {
       plot.append(element('text', { x: x(value), y: height - edge.bottom + 18, 'text-anchor': 'middle' }, value));
@@ -80,19 +101,21 @@ if (curves) {
     plot.append(cut);
     const lines = [];
     values.forEach((seeds, setting) => seeds.forEach((run, seed) => {
+      const [colour, dash, sign] = data.looks[setting];
       let path = '', open = false;
       run.forEach((value, at) => {
         if (value !== null) path += `${open ? 'L' : 'M'}${x(data.x[at]).toFixed(1)} ${y(value).toFixed(1)}`;
         open = value !== null;
       });
-      const line = element('path', { class: `run look-${setting % data.looks}`, d: path });
+      const line = element('path', { class: `run look-${colour} dash-${dash}`, d: path });
       const end = lastOf(run);
       const parts = [line];
-      if (end >= 0 && (data.diverged[setting][seed] || data.x.length === 1)) {
-        const sign = data.diverged[setting][seed] ? '×' : '•';
+      const mark = data.diverged[setting][seed] ? '×' : signs[sign] || (data.x.length === 1 ? '•' : '');
+      if (end >= 0 && mark) {
         parts.push(element('text', {
-          class: `end look-${setting % data.looks}`, x: x(data.x[end]), y: y(run[end]) + 6, 'text-anchor': 'middle',
-        }, sign));
+          class: `end${mark === signs[sign] ? ' small' : ''} look-${colour}`,
+          x: x(data.x[end]), y: y(run[end]) + (mark === signs[sign] ? 4 : 6), 'text-anchor': 'middle',
+        }, mark));
       }
       inside.append(...parts);
       lines.push({ setting, seed, parts });

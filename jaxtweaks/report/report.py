@@ -10,6 +10,7 @@ from jaxtweaks.base import atomic
 from jaxtweaks.base.words import count
 from jaxtweaks.report import page, report_curves, report_facts, tables, verdict_words
 from jaxtweaks.report.contents import Contents, Drawn
+from jaxtweaks.report.table import Table
 
 
 def write(path: str | Path, contents: Contents, metrics: Sequence[str] | None = None) -> Path:
@@ -40,14 +41,25 @@ def render(contents: Contents, metrics: Sequence[str] | None = None) -> str:
         facts=report_facts.facts(meta),
         config=json.dumps(_plain(meta.get('config', {})), indent=2, ensure_ascii=False),
         banner=report_facts.stand_in(results),
-        warnings=report_facts.warnings(results),
+        warnings=report_facts.warnings(results, meta),
         verdicts=[_verdict(verdict) for verdict in verdicts],
         tally=_tally(verdicts),
         figures=[_figure(i, figure) for i, figure in enumerate(contents.figures, 1)],
-        tables=list(contents.tables),
+        tables=[table.first(_ROWS, 'runs.parquet') for table in contents.tables],
         curves=report_curves.of(results),
-        runs=tables.runs_table(results, metrics, names=results.names),
+        ends=report_curves.SIGNS,
+        runs=tables.runs_table(results, metrics, names=results.names, most=_ROWS),
+        classes=_classes(contents),
+        total=results.diverged.size,
     )
+
+
+_ROWS = 2_500  # of a table on the page, about 1 MB
+
+
+def _classes(contents: Contents) -> Table | None:
+    table = tables.classes_table(contents.results)
+    return table.first(_ROWS, 'the data') if table else None
 
 
 _NO_META = {'title': 'Study', 'question': '', 'document': '', 'command': ''}

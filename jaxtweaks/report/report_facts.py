@@ -15,9 +15,15 @@ def stand_in(results: Results) -> str:
     return results.data_label.removeprefix('stand-in data: ') if results.fallback else ''
 
 
-def warnings(results: Results) -> list[str]:
-    """What to know before believing the results, in sentences."""
+def warnings(results: Results, meta: Mapping[str, Any]) -> list[str]:
+    """What to know before believing the results, in sentences; `meta`: see `Contents`."""
     found = []
+    codes = meta.get('training_code') or {}
+    if len(codes) > 1:
+        found.append(
+            f'Numbers of {len(codes)} versions of the training code are mixed here: '
+            f'{_by_version(codes)}.'
+        )
     n = len(results.seeds)
     if n < FEW_SEEDS and not results.exact:
         found.append(
@@ -42,6 +48,8 @@ def facts(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
         for name in ('document', 'size', 'commit', 'device')
         if meta.get(name)
     ]
+    if codes := meta.get('training_code'):
+        found.append(('training code', _by_version(codes)))
     data = meta.get('data') or {}
     found += [(f'data: {name}', _words(value)) for name, value in data.items()]
     if meta.get('started') not in (None, ''):
@@ -50,6 +58,10 @@ def facts(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append(('took', _duration(float(meta['seconds']))))
     versions = meta.get('versions') or {}
     return found + [(name, str(version)) for name, version in versions.items()]
+
+
+def _by_version(codes: Mapping[str, int]) -> str:
+    return ', '.join(f'{code} ({count(groups, "group")})' for code, groups in codes.items())
 
 
 def _words(value: Any) -> str:

@@ -15,13 +15,14 @@ def render(contents: Contents) -> str:
     if stand_in := report_facts.stand_in(results):
         text += [f'> **Stand-in data: {escaped(stand_in)}.** Nothing here is a result on the data']
         text += ['> that were asked for.', '']
-    text += [f'> {escaped(warning)}\n' for warning in report_facts.warnings(results)]
+    text += [f'> {escaped(warning)}\n' for warning in report_facts.warnings(results, meta)]
     if verdicts:
         text += [tables.verdict_table(verdicts).to_markdown()]
     for drawn in contents.figures:
         path = urllib.parse.quote(f'figures/{drawn.name}.png')
         text += [f'![{escaped(drawn.title)}]({path})', '', f'*{escaped(drawn.caption)}*', '']
-    text += [table.to_markdown() for table in contents.tables]
+    shown = [*contents.tables, tables.classes_table(results)]
+    text += [table.to_markdown() for table in shown if table]
     record = [('command', meta['command'])] if meta.get('command') else []
     seeds = 'exact' if results.exact else ', '.join(map(str, results.seeds))
     record += [('seeds', seeds), *report_facts.facts(meta)]

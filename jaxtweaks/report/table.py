@@ -12,6 +12,7 @@ from jaxtweaks.figures.figure_style import is_number
 from jaxtweaks.report import latex, table_terminal
 from jaxtweaks.report.markdown import escaped
 
+_ROWS = {'terminal': 100, 'markdown': 500, 'notebook': 200}  # that are shown at most
 _SENTENCE = 30  # letters; a longer cell may be broken into lines
 
 
@@ -48,12 +49,28 @@ class Table:
             for i in range(len(self.columns))
         )
 
+    def first(self, most: int, whole: str) -> 'Table':
+        """The first rows; if there are more, the note says so, and that `whole` has them all."""
+        if len(self.rows) <= most:
+            return self
+        note = f'Shown are the first {most:,} of {len(self.rows):,} rows; {whole} has all of them.'
+        return dataclasses.replace(
+            self,
+            rows=self.rows[:most],
+            raw=self.raw[:most],
+            settings=self.settings[:most],
+            note=f'{self.note} {note}'.strip(),
+        )
+
     def to_rich(self, width: int = 0) -> rich.table.Table:
         """For a terminal of so many characters in a line; 0: everything is shown."""
-        return table_terminal.fitted(self, width)
+        shown = self.first(_ROWS['terminal'], 'the report') if width else self
+        return table_terminal.fitted(shown, width)
 
     def to_markdown(self) -> str:
         """A GitHub table under its title, ending in a newline."""
+        if len(self.rows) > _ROWS['markdown']:
+            return self.first(_ROWS['markdown'], 'report.html').to_markdown()
         align = ['---:' if numeric else '---' for numeric in self.numeric]
         lines = [f'**{escaped(self.title)}**', '']
         lines += [_row(self.columns), f'| {" | ".join(align)} |', *map(_row, self.rows)]
@@ -81,6 +98,8 @@ class Table:
 
     def to_html(self) -> str:
         """A plain HTML table, for a notebook."""
+        if len(self.rows) > _ROWS['notebook']:
+            return self.first(_ROWS['notebook'], 'the report').to_html()
         style = ['text-align:right' if numeric else 'text-align:left' for numeric in self.numeric]
 
         def line(tag: str, cells: Sequence[str]) -> str:

@@ -1,5 +1,6 @@
 """What the tables of a study say: what each setting gave, what each run gave, the verdicts."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,11 +15,13 @@ from jaxtweaks.base.words import (
     metric_interval,
     metric_value,
     number,
+    shortened,
     together,
     value_label,
 )
 from jaxtweaks.claims import power
 from jaxtweaks.claims.power import Need
+from jaxtweaks.figures.figure_counts import LETTERS, MOST_NUMBERED
 from jaxtweaks.figures.figure_data import seeds_of
 from jaxtweaks.figures.figure_style import is_number
 from jaxtweaks.report.table import Table
@@ -128,8 +131,12 @@ def runs_table(
     results: Results,
     metrics: Sequence[str] | None = None,
     names: Mapping[str, str] | None = None,
+    most: int | None = None,
 ) -> Table:
-    """One row for each setting and seed, with the final metrics. Arguments: `settings_table`."""
+    """One row for each setting and seed, with the final metrics.
+
+    Arguments: `settings_table`; `most`: rows that it may have, the first ones.
+    """
     metrics, names = _measured(results, metrics), Names(names or {}, results.settings)
     swept = _told(results, names)
     columns = (
@@ -142,7 +149,8 @@ def runs_table(
     )
     values = {metric: results.final(metric) for metric in metrics}
     rows, raw = [], []
-    for k, s in np.ndindex(len(results.settings), len(results.seeds)):
+    total = results.diverged.size
+    for k, s in itertools.islice(np.ndindex(*results.diverged.shape), most):
         setting = results.settings[k]
         finals = [float(values[metric][k, s]) for metric in metrics]
         step = int(results.diverged_at[k, s])
@@ -165,9 +173,32 @@ def runs_table(
         keys += [seed, state] + [epoch] * results.trained
         raw.append((*keys, *map(_key, finals), *named))
     note = f'Data: {results.data_label}.'
+    if len(rows) < total:
+        note += f' Shown are the first {len(rows):,} of {total:,} runs; runs.parquet has all.'
     if results.ids is not None and results.trained:
         note += ' A run is trained again alone, and compared bit by bit, by --replay=RUN.'
     return Table('All runs', columns, tuple(rows), tuple(raw), note)
+
+
+def classes_table(results: Results) -> Table | None:
+    """The whole names of the classes; None if the figures have them all."""
+    names = results.classes
+    shown = shortened(names, LETTERS)
+    if list(names) == shown and len(names) <= MOST_NUMBERED:
+        return None
+    counts = results.label_counts
+    raw = tuple(
+        (i, short, name, *(int(split[i - 1]) for split in counts.values()))
+        for i, (short, name) in enumerate(zip(shown, names, strict=True), 1)
+    )
+    return Table(
+        'Classes',
+        ('number', 'in the figures', 'class', *counts),
+        tuple(tuple(_cell(value) for value in row) for row in raw),
+        raw,
+        'In the figures long names are shortened in the middle, and of many classes not all are '
+        'named. The last columns count the images of each split.',
+    )
 
 
 def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:

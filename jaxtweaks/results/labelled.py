@@ -68,8 +68,8 @@ def interval(array: 'xr.DataArray', dim: str = SEED) -> tuple['xr.DataArray', 'x
     critical = stats.t.ppf(0.975, np.maximum(n - 1, 1))
     # Of a single value ddof=1 leaves nothing to divide by: not asked for, so not warned of.
     squares = ((array - array.mean(dim)) ** 2).sum(dim)
-    error = np.sqrt(squares / (np.maximum(n - 1, 1) * np.maximum(n, 1)))
-    half = (critical * error).where(n > 1)
+    error = (squares / (np.maximum(n - 1, 1) * np.maximum(n, 1))) ** 0.5
+    half = (error * critical).where(n > 1)
     return array.mean(dim), half.rename(array.name)
 
 

@@ -31,13 +31,11 @@ class Recorded:
     def __or__(self, other: 'Recorded') -> 'Recorded':
         """What either has."""
         known = [epochs for epochs in (self.epochs, other.epochs) if epochs is not None]
-        return Recorded(
-            *(
-                tuple(dict.fromkeys([*getattr(self, name), *getattr(other, name)]))
-                for name in ('curves', 'finals', 'arrays')
-            ),
-            max(known, default=None),
+        curves, finals, arrays = (
+            tuple(dict.fromkeys([*getattr(self, name), *getattr(other, name)]))
+            for name in ('curves', 'finals', 'arrays')
         )
+        return Recorded(curves, finals, arrays, max(known, default=None))
 
     @property
     def all_curves(self) -> tuple[str, ...]:

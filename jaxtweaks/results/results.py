@@ -199,7 +199,7 @@ class Results:
         field = name.removeprefix('1-')
         if field not in self.swept:
             raise UserError(f"'{field}' is not swept; {did_you_mean(field, self.swept)}")
-        values = [setting.get(field) for setting in self.settings]
+        values: list[Any] = [setting.get(field) for setting in self.settings]
         if not complement:
             return values
         if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):

@@ -11,7 +11,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
@@ -48,11 +48,15 @@ class Stages(Protocol):
       compared: whether who leaves depends on all runs, so that all of them must be there.
     """
 
-    epochs: tuple[int, ...]
-    compared: bool
+    @property
+    def epochs(self) -> tuple[int, ...]: ...
+
+    @property
+    def compared(self) -> bool: ...
 
     def leaving(self, standing: Sequence[Standing]) -> set[str]:
         """The ids of the runs that leave."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +126,8 @@ def compact(
             f'{workdir.checkpoint_path(lost)}: was damaged after it was written; give the same '
             'command again, which trains these runs anew'
         )
-    standing = [one for group in here for one in _standing(group, read(group))]
+    state = lambda group: cast(Tree, read(group))  # of a group at the stage
+    standing = [one for group in here for one in _standing(group, state(group))]
     gone = stages.leaving(standing)
     new: dict[str, list[Group]] = {}
     old: list[Group] = []
@@ -134,7 +139,7 @@ def compact(
             new |= {group.id: [] for group in members} | {members[0].id: parts}
             old += members
             for group in parts:
-                files.save_tree(workdir.checkpoint_path(group), _gathered(group, members, read))
+                files.save_tree(workdir.checkpoint_path(group), _gathered(group, members, state))
     if not old:
         return list(groups), list(waiting)
     event = {'stage': epoch, 'left': sorted(gone & {r.id for group in old for r in group.runs})}

@@ -9,9 +9,10 @@ import hashlib
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import jax
-import jaxlib
+import jaxlib.version
 
 from jaxtweaks.data import cache
 
@@ -33,9 +34,10 @@ def enable(notify: Callable[[str], None]) -> Path | None:
             'programs are not kept; JAXTWEAKS_CACHE_DIR can name a folder for them'
         )
         return None
-    chosen_by_user = jax.config.jax_compilation_cache_dir is not None
+    config: Any = jax.config  # its options are no attributes to a type checker
+    chosen_by_user = config.jax_compilation_cache_dir is not None
     unwanted = os.environ.get('JAXTWEAKS_COMPILE_CACHE') == '0'
-    if chosen_by_user or unwanted or not jax.config.jax_enable_compilation_cache:
+    if chosen_by_user or unwanted or not config.jax_enable_compilation_cache:
         return None
     folder = cache.folder() / 'compiled' / name_of_machine()
     if reason := make_private(folder):
@@ -59,7 +61,7 @@ def make_private(folder: Path) -> str:
 
 def name_of_machine() -> str:
     """A name for what is compiled with these versions for this processor."""
-    parts = [jax.__version__, jaxlib.__version__, jax.default_backend(), _processor()]
+    parts = [jax.__version__, jaxlib.version.__version__, jax.default_backend(), _processor()]
     digest = hashlib.sha256('\n'.join(parts).encode()).hexdigest()[:12]
     return f'jax{jax.__version__}-{jax.default_backend()}-{digest}'
 

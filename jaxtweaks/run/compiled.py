@@ -167,7 +167,7 @@ class GroupProgram:
         state = scratch = 0
         for (name, _, _), found in self._executables.items():
             at_once = 1 if name == 'init' else self._most_parts
-            analysis = found.memory_analysis()
+            analysis: Any = found.memory_analysis()
             state = max(state, analysis.output_size_in_bytes * at_once)
             scratch = max(scratch, analysis.temp_size_in_bytes * at_once)
         # Cutting the states into parts and joining them needs them twice.

@@ -62,6 +62,11 @@ def load_generation(path: Path, notify: Any) -> Any | None:
     return None
 
 
+def has_generation(path: Path) -> bool:
+    """Whether there is a file that `save_generation` wrote."""
+    return path.exists() or _previous(path).exists()
+
+
 def remove_generations(path: Path) -> None:
     """Deletes what `save_generation` wrote."""
     for old in (path, _previous(path)):

@@ -212,10 +212,11 @@ def _live(state: State, steps: int, runs: int) -> tuple[float, float]:
     alive = np.asarray(state['diverged_at'])[:runs] < 0
     if not alive.any():
         return float('nan'), float('nan')
-    return tuple(
+    loss, correct = (
         float(np.asarray(state[name])[:runs][alive].mean()) / steps
         for name in ('loss_sum', 'correct_sum')
     )
+    return loss, correct
 
 
 def _ended(state: State, runs: int) -> tuple[int, int]:
@@ -238,9 +239,9 @@ def _without_padding(
 ) -> dict[str, Any]:
     count = len(group.runs)
     found = jax.tree.map(lambda value: value[:count], found)
-    history = {name: np.asarray(values)[:, :count] for name, values in history.items()}
-    last = {name: _last(values) for name, values in history.items() if 'running' in name}
-    return found | {'history': history, 'finals': found['finals'] | last}
+    curves = {name: np.asarray(values)[:, :count] for name, values in history.items()}
+    last = {name: _last(values) for name, values in curves.items() if 'running' in name}
+    return found | {'history': curves, 'finals': found['finals'] | last}
 
 
 def _last(curves: np.ndarray) -> np.ndarray:

@@ -26,21 +26,27 @@ class Leases(Protocol):
 
     def take(self, names: Sequence[str]) -> str | None:
         """Takes the first of these that is free; None if all are the work of others."""
+        ...
 
     def release(self, name: str) -> None:
         """Gives back what was taken."""
+        ...
 
     def taken(self, name: str) -> int:
         """How often a thing was taken up to now, by anyone."""
+        ...
 
     def note(self, name: str, text: str) -> None:
         """Leaves a line with a thing that was taken, for those who take it later."""
+        ...
 
     def notes(self, name: str, since: int) -> list[str]:
         """What was left with a thing after it had been taken `since` times."""
+        ...
 
     def close(self) -> None:
         """Gives back everything."""
+        ...
 
 
 class Alone:
@@ -166,7 +172,7 @@ class Shared:
 
 
 @contextlib.contextmanager
-def turn(leases: Leases, name: str, told: Callable[[], None] = lambda: None) -> Iterator[None]:
+def turn(leases: Leases, name: str, told: Callable[[], object] = lambda: None) -> Iterator[None]:
     """Waits until nobody else has `name`, and has it inside; calls `told` if there is a wait."""
     waited = False
     while leases.take([name]) is None:

@@ -10,6 +10,7 @@ from jaxtweaks import data as data_lib
 from jaxtweaks.config import settings
 from jaxtweaks.config.build import rule_of
 from jaxtweaks.data.split import folds_of
+from jaxtweaks.data.standardise import standardised
 from jaxtweaks.run import devices, memory
 from jaxtweaks.run.compiled import GroupProgram
 from jaxtweaks.run.group import training_work
@@ -20,7 +21,8 @@ from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 _AFTER_LOADING = {
     field.name: field.default
     for field in dataclasses.fields(settings.Data)
-    if rule_of(field).kind == 'traced' or field.name in ('folds', 'standardise', 'scale')
+    if ((rule := rule_of(field)) and rule.kind == 'traced')
+    or field.name in ('folds', 'standardise', 'scale')
 }
 
 
@@ -74,8 +76,12 @@ class Machine:
 
 def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:
     mean, inverse = data_lib.standardiser(dataset.training.images, config.standardise)
+    prepared = lambda images: images
+    if dataset.training.images.dtype == np.float64:  # standardised before they are rounded
+        prepared = lambda images, mean=mean, inverse=inverse: standardised(images, mean, inverse)
+        mean, inverse = np.zeros(mean.shape, np.float32), np.ones(mean.shape, np.float32)
     put = lambda array: jax.device_put(array, devices.copied())
-    on_device = lambda split: DeviceSplit(put(split.images), put(split.labels))
+    on_device = lambda split: DeviceSplit(put(prepared(split.images)), put(split.labels))
     return DeviceData(
         training=on_device(dataset.training),
         validation=on_device(dataset.validation),

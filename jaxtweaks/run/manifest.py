@@ -8,10 +8,14 @@ from typing import Any
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import Sweep
+from jaxtweaks.run import version
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.workdir import Workdir, as_given, describe_groups
 
 NAME = 'manifest.json'
+# Of work folders. A folder keeps the one it was made with; one without a number is of format 1,
+# where a tweak is known by its source text and nothing says which version of the code trained what.
+FORMAT = 2
 COPY = 'manifest.json.copy'
 
 # What is read of it: a dict by its keys, a list by what all its items are. Keys with ? may lack.
@@ -23,6 +27,7 @@ _GROUP = {
     'off': [str],
     'runs': [str],
     'stage?': int,
+    'code?': [str],  # versions of the training code that trained it, the latest last
 }
 _SHAPE = {
     'launches': [{}],
@@ -30,6 +35,7 @@ _SHAPE = {
     'groups': [_GROUP],
     'rounds?': [list],
     'surroundings?': {},
+    'tweaks?': {'python': str, 'digests': {}},
 }
 
 
@@ -60,6 +66,16 @@ def read(workdir: Workdir, notify: Callable[[str], None]) -> dict[str, Any] | No
     elif not lost.endswith('is missing'):
         raise UserError(lost)
     return found
+
+
+def format_of(content: dict[str, Any]) -> int:
+    """The format of the folder."""
+    return content.get('format', 1)
+
+
+def codes(content: dict[str, Any]) -> dict[str, list[str]]:
+    """By the id of a group the versions of the training code that trained it, the latest last."""
+    return {one['id']: one.get('code', [version.UNRECORDED]) for one in content['groups']}
 
 
 def write(workdir: Workdir, content: dict[str, Any]) -> None:
@@ -96,10 +112,16 @@ def regroup(
     launches = content['launches']
     launch = next((one for one in launches if one.get('started') == workdir.started), launches[-1])
     launch['regrouped'] = [*launch.get('regrouped', []), event]
-    groups = []
+    groups, before = [], codes(content)
+    # What runs of several groups are put together was trained by all that trained one of them.
+    code = list(dict.fromkeys(one for name in replaced for one in before.get(name, ())))
     for one in content['groups']:
         new = replaced.get(one['id'])
-        groups += [one] if new is None else describe_groups(new)
+        groups += (
+            [one]
+            if new is None
+            else describe_groups(new, dict.fromkeys((part.id for part in new), code))
+        )
     write(workdir, content | {'groups': groups})
 
 
@@ -107,6 +129,12 @@ def _checked(workdir: Workdir, name: str) -> dict[str, Any] | None:
     found = workdir.read_json(name)
     if found is None:
         return None
+    made = found.get('format', 1)
+    if not isinstance(made, int) or made > FORMAT:
+        raise UserError(
+            f'{workdir.path}: is of format {made!r}, made by a newer version of jaxtweaks; this '
+            f'one knows formats up to {FORMAT}; install a newer one or choose another --workdir'
+        )
     wrong = _complaint(found, _SHAPE, '')
     if not wrong and not found['launches']:
         wrong = 'launches is empty'

@@ -40,10 +40,10 @@ def free_bytes() -> int:
     devices = jax.local_devices()
     stats = [None if one.platform == 'cpu' else one.memory_stats() for one in devices]
     if all(stats):
-        return min(one['bytes_limit'] - one['bytes_in_use'] for one in stats)
+        return min(one['bytes_limit'] - one['bytes_in_use'] for one in stats if one)
     import psutil  # the benchmarks also run on accelerators whose machine lacks it
 
-    return min(psutil.virtual_memory().available, _control_group_free()) // len(devices)
+    return int(min(psutil.virtual_memory().available, _control_group_free())) // len(devices)
 
 
 def is_exhausted(error: BaseException) -> bool:

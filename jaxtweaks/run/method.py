@@ -21,6 +21,7 @@ class Method(Protocol):
 
     def check(self, settings: Sequence[Setting]) -> None:
         """Whether the data there really are suit the settings. Raises UserError."""
+        ...
 
     def plan(
         self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
@@ -32,16 +33,18 @@ class Method(Protocol):
           runs: all runs of the experiment.
           processes: that share the work; each should have a group.
         """
+        ...
 
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
         """How many runs there are, in words; `groups`: those of all runs."""
+        ...
 
     def carry_out(
         self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter
     ) -> list[Group]:
         """Sees to it that every group has its result in the work folder.
 
-        A result is a dict as `sweep.group.train_group` gives.
+        A result is a dict as `run.group.train_group` returns.
 
         Returns:
           The groups as they were carried out: one too large for the memory is halved.
@@ -49,6 +52,8 @@ class Method(Protocol):
         Raises:
           Interrupted: by a signal, with everything saved that a later launch needs.
         """
+        ...
 
     def measure_again(self, group: Group, reporter: Reporter) -> dict[str, Any]:
         """The result of a group, computed from the start and written nowhere."""
+        ...

@@ -232,7 +232,8 @@ class _Sweep:
 
     def group(self) -> None:
         """The next group starts."""
-        self._before = tuple(map(sum, zip(self._before, self._now, strict=True)))
+        (diverged, stopped), now = self._before, self._now
+        self._before = diverged + now[0], stopped + now[1]
         self._now = (0, 0)
 
     def regrouped(self) -> None:

@@ -130,8 +130,10 @@ class Training:
         try:
             with tempfile.TemporaryDirectory() as empty:
                 checkpoint = Path(empty) / 'none'
-                return train_group(
+                found = train_group(
                     group, machine.compiled(group), data, checkpoint, execution, lambda: 0, reporter
                 )
+                assert found is not None  # it is never asked to stop
+                return found
         finally:
             reporter.end()

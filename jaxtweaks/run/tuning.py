@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import jax
-import jaxlib
+import jaxlib.version
 
 from jaxtweaks import nn
 from jaxtweaks.base import atomic, provenance
@@ -43,7 +43,10 @@ def fastest(groups: Mapping[str, Group], probe: Callable[[Group], Probe]) -> tup
     if usable and seconds.keys() | failed.keys() >= groups.keys():
         best = min(usable, key=lambda way: seconds[way])
         return best, dataclasses.replace(probe(groups[best]), measured=seconds, failed=failed)
-    measured, failed, last, lasting = {}, {}, None, True
+    measured: dict[str, Probe] = {}
+    failed: dict[str, str] = {}
+    last: Exception | None = None
+    lasting = True
     for way, group in groups.items():
         try:
             measured[way] = probe(group)
@@ -53,14 +56,14 @@ def fastest(groups: Mapping[str, Group], probe: Callable[[Group], Probe]) -> tup
             lasting = lasting and not memory.is_exhausted(error)
             # A lack of memory is what smaller groups can mend.
             last = last if last is not None and memory.is_exhausted(last) else error
-    if not measured:
+    if last is not None and not measured:
         raise last
     best = min(measured, key=lambda way: measured[way].seconds_per_image)
     seconds = {way: cost.seconds_per_image for way, cost in measured.items()}
     with contextlib.suppress(OSError):  # not remembered, it is measured again
         if lasting:
-            content = {'seconds_per_image': seconds, 'failed': failed}
-            content['sha256'] = _digest(seconds, failed)
+            digest = _digest(seconds, failed)
+            content = {'seconds_per_image': seconds, 'failed': failed, 'sha256': digest}
             atomic.write(path, json.dumps(content, indent=2).encode())
     return best, dataclasses.replace(measured[best], measured=seconds, failed=failed)
 
@@ -71,7 +74,7 @@ def _key(group: Group) -> str:
         'size': group.size,
         'off': sorted(group.off),
         'device': provenance.device(),
-        'versions': [jax.__version__, jaxlib.__version__],
+        'versions': [jax.__version__, jaxlib.version.__version__],
         'code': _code(),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:24]

@@ -1,7 +1,7 @@
 """Which group comes next, in a work folder that several processes may share."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.leases import POLL_SECONDS
@@ -25,7 +25,7 @@ def hand_out(
     workdir: Workdir,
     asked_to_stop: Callable[[], int],
     finished_elsewhere: Callable[[Group], None],
-) -> Iterator[tuple[Group, list[Group]]]:
+) -> Generator[tuple[Group, list[Group]], None, None]:
     """Hands out groups until all have a result.
 
     A group is handed out to one of the processes that share the folder, and must have its result
@@ -47,7 +47,7 @@ def hand_out(
     while waiting:
         name = workdir.leases.take([group.id for group in waiting])
         group = next((one for one in waiting if one.id == name), None)
-        if group is None:
+        if name is None or group is None:
             time.sleep(POLL_SECONDS)
         else:
             try:

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Sequence
+import types
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ class Workdir:
     def checkpoint_path(self, group: Group) -> Path:
         """The state of a group under way."""
         return self.path / 'checkpoints' / f'{group.id}.ckpt'
+
+    def has_checkpoint(self, group: Group) -> bool:
+        """Whether there is a state of a group under way; it may be damaged."""
+        return files.has_generation(self.checkpoint_path(group))
 
     def lock(self, patience: float | None = None) -> None:
         """Makes the folder and takes it for this process, until the process ends.
@@ -200,8 +205,15 @@ def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """The groups as plain data for the manifest."""
+def describe_groups(
+    groups: Sequence[Group], codes: Mapping[str, Sequence[str]] = types.MappingProxyType({})
+) -> list[dict[str, Any]]:
+    """The groups as plain data for the manifest.
+
+    Args:
+      groups: the groups.
+      codes: by id the versions of the training code that trained them; see `version`.
+    """
     return [
         {
             'id': group.id,
@@ -210,6 +222,7 @@ def describe_groups(groups: Sequence[Group]) -> list[dict[str, Any]]:
             'batching': group.batching,
             'off': sorted(group.off),
             'runs': [run.id for run in group.runs],
+            **({'code': list(codes[group.id])} if group.id in codes else {}),
             **({'stage': group.stage, 'leaves': group.leaves} if group.stage else {}),
         }
         for group in groups

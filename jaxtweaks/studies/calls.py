@@ -71,10 +71,11 @@ class Calls:
 
 
 def _result(study: Study, run: Run, dataset: Dataset) -> dict[str, Any]:
-    """What `sweep.group.train_group` gives, of a group of this one run."""
+    """What `run.group.train_group` gives, of a group of this one run."""
     started = time.monotonic()
     # A Python integer would be traced as int32, which half of the seeds do not fit in.
-    found = study.measure(run.setting, np.uint32(run.seed), dataset)
+    seed: Any = np.uint32(run.seed)
+    found = study.measure(run.setting, seed, dataset)
     _check_metrics(study, found)
     classes = len(dataset.classes)
     return {

@@ -50,8 +50,8 @@ def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
         x, y = _inputs(setting, data)
         network = _network(setting, data)
         place = _places(network, x.shape)[setting.study.parameter]
-        found = _both(network, seed, x, y, place.start, place.stop)
-        return gradients.compared(*(values[place] for values in found), setting.study)
+        gradient, differences = _both(network, seed, x, y, place.start, place.stop)
+        return gradients.compared(gradient[place], differences[place], setting.study)
 
 
 def check_data(setting: Setting, data: Dataset) -> None:
@@ -89,7 +89,7 @@ class _Network:
     setting: Setting
     classes: int
 
-    def variables(self, x: jax.Array, seed: jax.Array) -> dict[str, Any]:
+    def variables(self, x: jax.Array, seed: jax.Array | int) -> dict[str, Any]:
         """Initial parameters and batch statistics, float64."""
         module = models.build(self.setting, self.classes)
         # Initialised on float32, as in training.
@@ -97,7 +97,7 @@ class _Network:
         return gradients.wide(found)
 
     def loss(
-        self, params: Any, stats: Any, seed: jax.Array, x: jax.Array, y: jax.Array
+        self, params: Any, stats: Any, seed: jax.Array | int, x: jax.Array, y: jax.Array
     ) -> jax.Array:
         """The training loss, scalar."""
         logits, _ = models.build(self.setting, self.classes).apply(

@@ -42,7 +42,8 @@ def _module(module: Any) -> Layer:
 
 
 def _norm(at: dict[str, jax.Array]) -> jax.Array:
-    return norm.batch_norm(at['x'], at['scale'], at['shift'], _EPSILON)[0]
+    found: Any = norm.batch_norm(at['x'], at['scale'], at['shift'], _EPSILON)
+    return found[0]
 
 
 def _dropout(kind: str) -> Layer:
@@ -51,7 +52,7 @@ def _dropout(kind: str) -> Layer:
 
 
 def _penalty(**config: Any) -> Layer:
-    return lambda at: penalty({'Dense_0': at}, Penalty(**config))
+    return lambda at: jnp.asarray(penalty({'Dense_0': at}, Penalty(**config)))
 
 
 _CONV_PARAMS: Shapes = {'kernel': (3, 3, 2, 4), 'bias': (4,)}
@@ -108,8 +109,8 @@ def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
     about the step of the differences.
     """
     with gradients.float64():
-        found = _both(setting.study.layer, seed, setting.study.step)
-        return gradients.compared(*found, setting.study)
+        gradient, differences = _both(setting.study.layer, seed, setting.study.step)
+        return gradients.compared(gradient, differences, setting.study)
 
 
 @functools.partial(jax.jit, static_argnums=0)

@@ -82,13 +82,13 @@ def places(tree: Any) -> dict[str, slice]:
 
 def compared(gradient: jax.Array, differences: jax.Array, config: Study) -> Measured:
     """The metrics `FINALS` of gradient and central differences [P]."""
-    gradient = np.asarray(gradient)
-    error = np.abs(gradient - np.asarray(differences))
+    found = np.asarray(gradient)
+    error = np.abs(found - np.asarray(differences))
     return Measured(
         finals={
             'share_within': float(np.mean(error < config.tolerance)),
             'max_difference': float(error.max()),
-            'largest_gradient': float(np.abs(gradient).max()),
+            'largest_gradient': float(np.abs(found).max()),
             'entries': error.size,
         }
     )

@@ -78,7 +78,7 @@ def summarise(setting: Setting) -> list[Row]:
 def _row(module: nn.Module, shape: tuple[int, ...]) -> Row:
     shapes = {name: leaf.shape for name, leaf in module.variables['params'].items()}
     kernel = shapes.pop('kernel', ())
-    return Row(module.name, shape, kernel, sum(map(math.prod, shapes.values())))
+    return Row(module.name or '', shape, kernel, sum(map(math.prod, shapes.values())))
 
 
 def _before_flattening(received: tuple[int, ...], rows: Sequence[Row]) -> tuple[int, ...]:
@@ -122,7 +122,7 @@ def sheets(settings: Mapping[str, Setting]) -> list[Sheet]:
 
 
 def _sheet(name: str, rows: Sequence[Row]) -> Sheet:
-    lines = [
+    lines: list[tuple[Any, ...]] = [
         (
             row.name,
             ' × '.join(map(str, row.shape)),

@@ -5,6 +5,7 @@ The curve is sin(πx) on [−1, 1]; x is uniform, the noise normal.
 
 import dataclasses
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,8 +54,8 @@ def draw(seed: int, stream: str, samples: int, count: int, noise: float) -> Poin
     """
     place, error = jax.random.split(stream_key(seed, stream))
     x = np.asarray(jax.random.uniform(place, (samples, count), minval=-1, maxval=1), np.float64)
-    noise = noise * np.asarray(jax.random.normal(error, (samples, count)), np.float64)
-    return Points(x, truth(x) + noise)
+    errors = noise * np.asarray(jax.random.normal(error, (samples, count)), np.float64)
+    return Points(x, truth(x) + errors)
 
 
 def fit(setting: Setting, seed: int, points: Points, at: np.ndarray) -> np.ndarray:
@@ -139,7 +140,7 @@ def _network(
         params, opt_state = state
 
         def loss(params):
-            out = network.apply(
+            out: Any = network.apply(
                 {'params': params},
                 image(x),
                 train=True,
@@ -152,7 +153,8 @@ def _network(
 
     start = variables['params'], optimiser.init(variables['params'])
     params, _ = jax.lax.fori_loop(0, steps, step, start)
-    return network.apply({'params': params}, image(at), train=False)[:, 0]
+    out: Any = network.apply({'params': params}, image(at), train=False)
+    return out[:, 0]
 
 
 def check(setting: Setting) -> None:

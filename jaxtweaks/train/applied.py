@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -50,7 +50,7 @@ class Applied:
     def at_rest(self, hyper: trace.Hyper, variables: dict[str, Any]) -> evaluate.Network:
         """Images to logits, as at test."""
         network, found = self.network(hyper), self.ready(variables)
-        return lambda x: network.apply(found(), x, train=False)
+        return lambda x: cast(jax.Array, network.apply(found(), x, train=False))
 
     def ready(self, variables: dict[str, Any]) -> Callable[[], dict[str, Any]]:
         """`in_use`, to be called where the network is applied again and again, in a loop.

@@ -1,7 +1,7 @@
 """What is found of a run at its end: its chosen parameters are tested, once."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
@@ -187,7 +187,7 @@ def _sampled(program: Applied, hyper: trace.Hyper, seed: jax.Array, variables: d
 
     def sampled(mask, batch, x):
         key = jax.random.fold_in(stream_key(member, 'masks', mask), batch)
-        return network.apply(found(), x, train=False, rngs={'dropout': key})
+        return cast(jax.Array, network.apply(found(), x, train=False, rngs={'dropout': key}))
 
     return sampled
 

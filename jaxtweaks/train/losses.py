@@ -10,6 +10,7 @@ from jax import lax
 
 from jaxtweaks.config.settings import Penalty
 from jaxtweaks.nn.dropout import is_off
+from jaxtweaks.nn.reduce import total
 
 
 def cross_entropy(
@@ -95,4 +96,4 @@ def penalty(params: Any, config: Penalty) -> jax.Array | float:
 
 
 def _sum(function: Callable[[jax.Array], jax.Array], leaves: Iterable[jax.Array]) -> jax.Array:
-    return sum(jnp.sum(function(leaf)) for leaf in leaves)
+    return total(jnp.sum(function(leaf)) for leaf in leaves)

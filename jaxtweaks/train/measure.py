@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxtweaks.nn.reduce import total
+
 SMALL = 1e-3  # a weight below it counts as small
 
 
@@ -18,13 +20,13 @@ def kernels(params: Any) -> list[jax.Array]:
 
 def weight_norm(params: Any) -> jax.Array:
     """√Σw² over the kernels, scalar."""
-    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in kernels(params)))
+    return jnp.sqrt(total(jnp.sum(jnp.square(leaf)) for leaf in kernels(params)))
 
 
 def small_weights(params: Any) -> jax.Array:
     """Share of the kernels' entries with |w| < `SMALL`, scalar."""
     found = kernels(params)
-    small = sum(jnp.sum(jnp.abs(leaf) < SMALL) for leaf in found)
+    small = total(jnp.sum(jnp.abs(leaf) < SMALL) for leaf in found)
     return small.astype(jnp.float32) / sum(leaf.size for leaf in found)
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.faults import configs, damage, disk
+from benchmarks.faults import configs, damage, data, disk
+from jaxtweaks.data import image_file, inputs, labels
 
 
 def test_damage_is_refused_by_name_or_healed(capsys):
@@ -32,3 +33,27 @@ def test_a_generated_config_is_a_plan_or_a_complaint():
     assert counts['refused'] > 20
     assert counts['accepted'] + counts['planned'] > 5
     assert counts['planned'] == 1
+
+
+def test_generated_data_are_read_whole_refused_or_said():
+    counts = data.check(count=120, seed=0)
+    for kind in data.KINDS:
+        assert counts[kind, 'refused'] > 5
+        assert counts[kind, 'read'] + counts[kind, 'read with a notice'] > 10
+    assert sum(counts.values()) == 120
+
+
+@pytest.mark.parametrize(
+    ('place', 'name', 'wrong'),
+    [
+        (image_file, '_on_white', lambda image: (image.convert('RGB'), False)),
+        (image_file, 'is_image', lambda path: path.suffix == '.png'),
+        (inputs, '_check_finite', lambda *array: None),
+        (labels, '_check_none_missing', lambda *labels: None),
+    ],
+)
+def test_what_is_read_wrongly_is_noticed(monkeypatch, place, name, wrong):
+    """The generator of data is no use if it agrees with everything."""
+    monkeypatch.setattr(place, name, wrong)
+    with pytest.raises(AssertionError, match=r'number \d+ of seed 0, '):
+        data.check(count=240, seed=0)

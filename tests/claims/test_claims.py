@@ -517,7 +517,7 @@ COUNT = 100
 BOUND = 0.05 + 3.5 * math.sqrt(0.05 * 0.95 / COUNT)
 
 
-@pytest.mark.parametrize('n', SIMULATION.SEEDS)
+@pytest.mark.parametrize('n', [SIMULATION.SEEDS[0], SIMULATION.SEEDS[-1]])
 @pytest.mark.parametrize('shape', SIMULATION.SHAPES)
 @pytest.mark.parametrize('name', SIMULATION.EXPERIMENTS)
 def test_experiments_without_effect_err_in_five_percent(name, shape, n):

@@ -132,6 +132,23 @@ def test_verdicts_on_a_curve_come_as_often_as_planned(case):
     assert share(max(3, needed.seeds // 2)) < power.POWER - 0.1
 
 
+def test_no_difference_is_found_negligible_as_often_as_planned():
+    values, smallest = pilot([0, 0.1], 0.5), 0.6
+    needed = power.need(found('greater', values, smallest=smallest), 0.05)
+    assert needed.verdict == 'negligible'
+    assert power.need(found('greater', values), 0.05).seeds > 10 * needed.seeds
+    rng = np.random.default_rng(5)
+
+    def share(n):
+        d = rng.normal(0.1, 0.5 * np.sqrt(2), (4000, n))
+        above = stats.ttest_1samp(d, -smallest, axis=1, alternative='greater').pvalue
+        below = stats.ttest_1samp(d, smallest, axis=1, alternative='less').pvalue
+        return np.mean(np.maximum(above, below) <= 0.05)
+
+    assert share(needed.seeds) >= power.POWER - 0.04
+    assert share(needed.seeds - 2) < power.POWER
+
+
 def test_without_scatter_sign_flips_set_the_least_number_of_seeds():
     values = np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 1.0]])
     assert power.need(found('greater', values), 0.05).seeds == 6  # 2/2⁶ = 0.03

@@ -160,16 +160,26 @@ def test_training_images_alone_are_a_part_too(tmp_path):
     assert (source.classes, len(source.test)) == (('cat', 'dog'), 2)
 
 
+@pytest.mark.parametrize('name', ['test', 'Train', 'val'])
+def test_a_class_may_be_called_as_a_part_which_is_said(tmp_path, name):
+    fill(tmp_path, 'control', name)
+    source, notices = read(tmp_path)
+    assert set(source.classes) == {'control', name}
+    assert notices == [
+        f'{name}/ is taken for a class, not for a part: there is no train/ with classes in it'
+    ]
+
+
 def test_what_lies_beside_the_parts_is_said(tmp_path):
     fill(tmp_path / 'train', 'cat', 'dog', 'elk')
     fill(tmp_path / 'test', 'cat', 'dog')
     fill(tmp_path, 'unlabelled')
     source, notices = read(tmp_path)
     assert len(source.training) + len(source.test) == 25
-    assert notices == [
-        '5 files beside train/, test/ are omitted, such as unlabelled/0.png',
-        'test/ has no images of 1 of 3 classes, such as elk',
-    ]
+    assert notices == ['5 files beside train/, test/ are omitted, such as unlabelled/0.png']
+    config = settings.Data(name=f'folder:{tmp_path}', train_size=9, validation_size=6)
+    found = data.load(config, lambda text: None)
+    assert found.notices == (*notices, "class 'elk' has no test images")
 
 
 @pytest.mark.parametrize(
@@ -184,6 +194,7 @@ def test_what_lies_beside_the_parts_is_said(tmp_path):
         (['train', 'test', 'plane'], r'train: holds no .*\(2 images dir.* is a class, no part'),
         (['test/cat', 'test/dog'], 'has test/, but no train/'),
         (['train/cat', 'train/dog', 'plane/a'], 'train/ holds folders of images.* plane/'),
+        (['cat', 'dog', 'test/cat', 'test/dog'], 'test/ holds folders of images.* cat/ beside'),
         (['train/cat', 'train/dog', 'val/cat', 'valid/cat'], 'val/ and valid/ are both'),
         (['training_set/cat', 'test_set/cat'], 'test_set/ and training_set/ seem to be parts'),
         (['cat/train', 'cat/test', 'dog/train', 'dog/test'], 'cat/train/ seems .* train/cat/'),
@@ -340,6 +351,8 @@ def test_what_is_no_folder_is_named(tmp_path):
     (tmp_path / 'pets.zip').write_bytes(b'')
     with pytest.raises(UserError, match=r'pets\.zip: is a file; it must be a folder'):
         from_folder(tmp_path / 'pets.zip')
+    with pytest.raises(UserError, match=r'xxx: cannot be read \(File name too long'):
+        from_folder(tmp_path / ('x' * 300))
     with pytest.raises(UserError, match='path is None; it must be the name'):
         from_folder(None)
 

@@ -5,6 +5,7 @@ import pytest
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import standardiser
+from jaxtweaks.data.standardise import standardised
 
 
 def random_images(n=5_000, shape=(4, 3, 2)):
@@ -113,8 +114,53 @@ def test_unknown_way():
 
 @pytest.mark.parametrize(
     'images',
-    [np.zeros((2, 2, 2, 1), np.float64), np.zeros((0, 2, 2, 1), np.uint8), np.zeros(3, 'u1')],
+    [np.zeros((2, 2, 2, 1), np.int16), np.zeros((0, 2, 2, 1), np.uint8), np.zeros(3, 'u1')],
 )
 def test_wrong_images(images):
-    with pytest.raises(UserError, match=r'they should be uint8 or float32 \[N, H, W, C\]'):
+    with pytest.raises(UserError, match=r'they should be uint8, float32 or float64 \[N, H, W, C\]'):
+        standardiser(images, 'channel')
+
+
+@pytest.mark.parametrize('how', ['channel', 'pixel'])
+@pytest.mark.parametrize(
+    ('far', 'unit'),
+    [
+        (1.7e9, 1000.0),
+        (1.7e18, 1e13),
+        (0, 1e-42),
+        (0, 1e-300),
+        (0, 1e37),
+        (0, 1e300),
+        (1e300, 1e290),
+    ],
+)
+def test_wide_numbers_become_what_they_are_without_place_and_unit(far, unit, how):
+    """Seconds since 1970, and numbers near the ends of float32 and float64."""
+    z = np.random.default_rng(0).normal(size=(500, 1, 1, 3))
+    images = far + unit * z
+    x = standardised(images, *standardiser(images, how))
+    assert x.dtype == np.float32
+    expected = (z - z.mean(0)) / z.std(0)
+    lost = 4 * np.spacing(np.abs(images)).max() / unit  # in the numbers themselves
+    np.testing.assert_allclose(x, expected, atol=1e-6 + lost)
+
+
+def test_wide_numbers_that_are_constant_stay_finite():
+    images = np.full((4, 1, 1, 2), 1.7e9)
+    images[:, 0, 0, 1] = [0, 1e300, 0, 1e300]
+    x = standardised(images, *standardiser(images, 'channel'))
+    np.testing.assert_allclose(x[:, 0, 0], [[0, -1], [0, 1], [0, -1], [0, 1]], atol=1e-6)
+    other = np.full((1, 1, 1, 2), 1e300)
+    with pytest.raises(UserError, match='of one unit'):
+        standardised(other, *standardiser(images, 'channel'))
+
+
+def test_wide_numbers_cannot_stay_as_they_are():
+    with pytest.raises(UserError, match=r"'none'.*should be channel or pixel"):
+        standardiser(np.zeros((2, 1, 1, 1), np.float64), 'none')
+
+
+def test_numbers_at_the_end_of_float64_are_refused():
+    images = 1e-310 * np.arange(4.0).reshape(4, 1, 1, 1)
+    with pytest.raises(UserError, match='multiply them'):
         standardiser(images, 'channel')

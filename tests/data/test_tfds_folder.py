@@ -83,6 +83,20 @@ def test_changed_folder_is_decoded_again(tmp_path):
     assert len(list(cache.folder().iterdir())) == 1
 
 
+def test_labels_mended_in_place_are_noticed(tmp_path):
+    """Of the same size and time, as an archive may give them."""
+    written = write_tfds_folder(tmp_path, train=10, test=10)
+    shard = written.folder / SHARD
+    before, labels = shard.stat(), (written.labels['train'] + 1) % 10
+    tfds_folder.load(CIFAR10, tmp_path, ignore)
+    images = map(encode, written.images['train'])
+    write_shard(shard, [example(*pair) for pair in zip(images, labels.tolist(), strict=True)])
+    os.utime(shard, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert shard.stat().st_size == before.st_size
+    source = tfds_folder.load(CIFAR10, tmp_path, ignore)
+    np.testing.assert_array_equal(source.training.labels, labels)
+
+
 def test_two_folders_do_not_share_a_cache(tmp_path):
     for seed in (0, 1):
         write_tfds_folder(tmp_path / str(seed), train=10, seed=seed)

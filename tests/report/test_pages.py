@@ -229,6 +229,27 @@ def test_a_setting_and_a_seed_can_be_picked(browser, report_page):
     assert browser.evaluate("document.querySelector('path.run').getAttribute('d')") != before
 
 
+def test_settings_beyond_the_eighth_look_different_and_ticks_are_whole(browser, tmp_path):
+    results = batch_sizes(seeds=1)
+    near = results.curves['validation_accuracy']
+    near[:] = 1 - 1e-4 * (1 - near)
+    browser.open(report.write(tmp_path / 'report.html', Contents(results)))
+    looks = browser.evaluate(
+        """[...document.querySelectorAll('path.run')].map(path => {
+          const style = getComputedStyle(path);
+          return style.stroke + ' ' + style.strokeDasharray;
+        })"""
+    )
+    assert len(looks) == len(set(looks)) == 12
+    ticks = [text for text in texts(browser, '.plot > text') if text.endswith('%')]
+    assert len(ticks) == len(set(ticks)) > 2
+    assert all('99.99' in tick for tick in ticks)
+    left = browser.evaluate(
+        "Math.min(...[...document.querySelectorAll('.plot > text')].map(text => text.getBBox().x))"
+    )
+    assert left >= 0
+
+
 def test_the_run_that_is_pointed_at_is_named_and_picked_by_a_click(browser, report_page):
     browser.open(report_page)
     browser.evaluate("document.querySelector('.plot').scrollIntoView({block: 'center'})")

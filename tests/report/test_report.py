@@ -165,7 +165,7 @@ def test_long_curves_are_thinned_and_end_where_they_end(monkeypatch):
     monkeypatch.setattr(report_curves, '_MOST', 100)
     data = report_curves.of(sweep({'model.batch_norm': ('none',)}, seeds=2, epochs=50))
     assert data['x'] == list(range(1, 51, 7))
-    assert re.fullmatch(r'Shown is one epoch in \d+, and the last\.', data['note'])
+    assert data['note'] == 'Shown is one epoch in 7, and the last. All are in epochs.parquet.'
 
 
 def test_without_curves_there_is_no_such_part():
@@ -190,3 +190,66 @@ def test_the_file_is_written_whole_and_the_same_again(tmp_path):
     assert path.read_bytes() == first
     assert first.endswith(b'</html>')
     assert [p.name for p in path.parent.iterdir()] == ['report.html']
+
+
+def test_of_thousands_of_runs_the_page_has_some_and_says_where_all_are(monkeypatch):
+    monkeypatch.setattr(report, '_ROWS', 30)
+    monkeypatch.setattr(report_curves, '_RUNS', 40)
+    results = sweep({'optim.learning_rate': tuple(0.001 * i for i in range(1, 61))}, seeds=2)
+    text = report.render(Contents(results, tables=[tables.settings_table(results)], meta=META))
+    assert 'The first 30 of 120 runs' in text
+    assert 'Shown are the first 30 of 120 runs; runs.parquet has all.' in text
+    assert 'Shown are the first 30 of 60 rows; runs.parquet has all of them.' in text
+    assert text.count('<tr>') == 2 * (1 + 30)
+    data = report_curves.of(results)
+    assert len(data['settings']) == len(data['looks']) == 20
+    words = data['settings']
+    assert (words[0], words[-1]) == ('learning rate 0.001', 'learning rate 0.06')
+    assert 'Shown are 20 of 60 settings, evenly spread. All are in epochs.parquet.' in data['note']
+    known = results.curves['validation_accuracy'][-1, 1]
+    assert data['metrics'][0]['values'][-1][1] == pytest.approx(known.tolist(), rel=1e-4)
+
+
+def test_of_thousands_of_seeds_the_page_has_some():
+    settings, seeds = report_curves._kept(3, 5000)
+    assert settings.tolist() == [0, 1, 2]
+    assert 100 <= len(seeds) <= 334
+    settings, seeds = report_curves._kept(2400, 5)
+    assert len(settings) * len(seeds) <= 1000
+    assert (settings[0], settings[-1], len(set(settings))) == (0, 2399, 200)
+    assert [len(kept) for kept in report_curves._kept(8, 5)] == [8, 5]
+
+
+def test_every_setting_on_the_page_has_a_look_of_its_own():
+    looks = {report_curves.look(i) for i in range(report_curves._SETTINGS)}
+    assert len(looks) == report_curves._SETTINGS
+    text = page()
+    for kind, n in (('look', report_curves.COLOURS), ('dash', report_curves.DASHES)):
+        styles = re.findall(rf'\.{kind}-(\d) {{ (.*?) }}', text)
+        assert len({style for _, style in styles}) == len(styles) >= n - 1
+    assert len(report_curves.SIGNS) == report_curves.ENDS
+
+
+def test_curves_near_1_keep_their_shape():
+    results = sweep({'model.batch_norm': ('none',)}, seeds=1)
+    known = results.curves['train_accuracy']
+    known[:] = 1 - 1e-7 * (1 - known)
+    metrics = report_curves.of(results)['metrics']
+    (told,) = (m['values'] for m in metrics if m['label'] == 'training accuracy')
+    assert all(0 < value < 1 for value in told[0][0])
+    assert [1e7 * (1 - value) for value in told[0][0]] == pytest.approx(
+        (1e7 * (1 - known[0, 0])).tolist(), rel=1e-3
+    )
+
+
+def test_classes_that_figures_shorten_are_listed_whole():
+    assert tables.classes_table(sweep({'model.batch_norm': ('none',)})) is None
+    names = tuple(f'class {i} ' + 'x' * 110 for i in range(10))
+    results = dataclasses.replace(sweep({'model.batch_norm': ('none',)}), classes=names)
+    table = tables.classes_table(results)
+    assert [row[2] for row in table.rows] == list(names)
+    assert len({row[1] for row in table.rows}) == 10
+    assert table.raw[3][5] == 1000
+    text = report.render(Contents(results, meta=META))
+    assert 'All 10 classes by their whole names' in text
+    assert names[9] in text

@@ -262,3 +262,18 @@ def test_what_is_noted_of_all_verdicts_is_said_once():
 def test_colours_are_off_with_no_color():
     assert len(coloured()) >= 6
     assert coloured(NO_COLOR='1') == []
+
+
+def test_a_long_table_is_cut_but_in_the_report():
+    cells = tuple((str(i), '1') for i in range(1200))
+    table = Table('It', ('a', 'b'), cells, tuple((i, 1) for i in range(1200)), note='Of these.')
+    assert 'the report has all of them' in ' '.join(printed(table, fitted=True).split())
+    assert printed(table, fitted=True).count('│ 1 ') < 120
+    lines = table.to_markdown().splitlines()
+    assert sum(line.startswith('| ') for line in lines) == 2 + 500
+    assert lines[-1] == (
+        'Of these. Shown are the first 500 of 1,200 rows; report.html has all of them.'
+    )
+    assert table.to_html().count('<tr>') == 1 + 200
+    assert len(table.to_dict()['a']) == 1200
+    assert table.to_latex().count(r'\\') >= 1200

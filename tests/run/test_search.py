@@ -103,6 +103,18 @@ def test_what_is_0_whole_or_a_word_in_the_best_setting_stays():
     assert len(set(drawn(found, RATE))) > 10
 
 
+def test_what_the_best_setting_does_not_read_is_not_drawn():
+    sgd = {'optim.name': 'sgd', 'optim.momentum': 0.9, RATE: 0.1}
+    swept = [
+        sgd,
+        *({'optim.name': 'momentum', 'optim.momentum': m, RATE: 0.01} for m in (0.5, 0.9)),
+    ]
+    found = closer(Search(samples=20), Setting(), swept, sgd, 2)
+    assert set(drawn(found, 'optim.momentum')) == {0.9}
+    assert len(set(drawn(found, RATE))) > 10
+    assert len(set(drawn(closer(Search(), Setting(), swept, swept[1], 2), 'optim.momentum'))) > 1
+
+
 def test_the_next_round_stays_within_what_a_field_allows():
     swept = [{'dropout.hidden': rate} for rate in (0.1, 0.9)]
     found = closer(Search(samples=50, zoom=1.0), Setting(), swept, swept[1], 2)
@@ -114,9 +126,8 @@ def test_bounds_hold_after_rounding(monkeypatch):
     monkeypatch.setitem(trace.FIELDS.maps[-1], 'dropout.hidden', (float, rule))
     swept = [{'dropout.hidden': rate} for rate in (0.2, 0.8)]
     for best, bound in zip(swept, (rule.low, rule.high), strict=True):
-        found = drawn(
-            closer(Search(samples=50, zoom=1.0), Setting(), swept, best, 2), 'dropout.hidden'
-        )
+        points = closer(Search(samples=50, zoom=1.0), Setting(), swept, best, 2)
+        found = drawn(points, 'dropout.hidden')
         assert bound in found
         assert all(map(rule.admits, found))
 

@@ -3,6 +3,7 @@
 import functools
 import inspect
 import itertools
+import threading
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,13 @@ import numpy as np
 import pytest
 from tiny_training import Trained, data, differing, group_of, numbers, program, setting
 
+from jaxtweaks import api
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace, tweaks
 from jaxtweaks.config.expand import grid, product
+from jaxtweaks.config.fields import Rule
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.lab import folder
 from jaxtweaks.lab.experiment import build, default_config
 from jaxtweaks.nn import tweak as tweak_lib
 from jaxtweaks.run.plan import Run
@@ -271,3 +275,105 @@ def test_without_its_source_it_is_told_by_its_code():
 
     assert typed('x * strength') == typed('x * strength')
     assert len({typed('x * strength'), typed('x + strength'), typed('x * strength * 2')}) == 3
+
+
+def made(power):
+    def shrink(key, x, strength, train):
+        return x * (1 - strength * (1 - 0.1**power))
+
+    return shrink
+
+
+def with_power(key, x, strength, train, *, power):
+    return x * (1 - strength * (1 - 0.1**power))
+
+
+class Powered:
+    def __init__(self, power):
+        self.power = power
+
+    def __call__(self, key, x, strength, train):
+        return x * (1 - strength * (1 - 0.1**self.power))
+
+
+POWER = 0
+WAYS = {
+    'a factory': made,
+    'partial': lambda power: functools.partial(with_power, power=power),
+    'an object': Powered,
+    'a method': lambda power: Powered(power).__call__,
+    'a default': lambda power: lambda key, x, strength, train, p=power: x * strength**p,
+    'one line': lambda p: (lambda key, x, s, train: x * s, lambda key, x, s, train: x - s)[p // 2],
+}
+
+
+@pytest.mark.parametrize('way', WAYS)
+def test_however_it_is_made_what_it_does_is_which_run_it_is(way):
+    ids = []
+    for power in (0, 2, 0):
+        tweaks.tweak('shrink', high=1.0)(WAYS[way](power))
+        ids.append(run_id(shrink=0.5))
+    assert ids[0] == ids[2] != ids[1]
+
+
+def test_where_it_acts_and_is_off_is_which_run_it_is():
+    same = [
+        tweaks.Tweak('f', shrink, where, Rule('traced', '', off=off))
+        for where, off in (('hidden', 0.0), ('input', 0.0), ('hidden', 1.0), ('hidden', -0.0))
+    ]
+    assert len({one.digest for one in same}) == 4
+
+
+def test_a_global_that_is_changed_makes_another_run_though_nothing_is_registered_again(monkeypatch):
+    def shrink(key, x, strength, train):
+        return x * (1 - strength * POWER)
+
+    tweaks.tweak('shrink', high=1.0)(shrink)
+    asked = build({'name': 'x', 'sweep': grid('tweaks.shrink', 0.0, 0.5)})
+    ids = lambda one: [run.id for run in one.as_now().runs[:: one.seeds]]
+    before = ids(asked)
+    assert ids(asked) == before
+    monkeypatch.setitem(globals(), 'POWER', 2)
+    assert ids(asked)[0] == before[0]  # off
+    assert ids(asked)[1] != before[1]
+
+
+def test_a_function_that_jax_has_traced_is_traced_again_when_it_does_something_else(monkeypatch):
+    @jax.jit
+    def helper(x):
+        return x * POWER
+
+    x = jnp.ones(())
+    monkeypatch.setitem(globals(), 'POWER', 3)
+    folder.forget_traces({'shrink': 'a'})
+    assert helper(x) == 3
+    monkeypatch.setitem(globals(), 'POWER', 4)
+    folder.forget_traces({'shrink': 'a', 'other': 'c'})
+    assert helper(x) == 3  # as JAX has it
+    folder.forget_traces({'shrink': 'b'})
+    assert helper(x) == 4
+
+
+@pytest.mark.parametrize(
+    ('thing', 'words'),
+    [
+        (np.random.default_rng(0), 'random numbers'),
+        ((i for i in range(3)), 'read only once'),
+        (threading.Lock(), 'its own code'),
+    ],
+)
+def test_what_cannot_be_known_is_refused_and_no_folder_is_made(tmp_path, monkeypatch, thing, words):
+    monkeypatch.setitem(globals(), 'POWER', thing)
+
+    def known(key, x, strength, train):
+        return x * strength if POWER is None else x
+
+    tweaks.tweak('shrink', high=1.0)(known)
+    values = {'name': 'x', 'data': {'name': 'digits', 'train_size': 60, 'validation_size': 20}}
+    values |= {'model': {'name': 'mlp', 'hidden': (4,)}, 'train': {'batch_size': 20}}
+    values |= {'sweep': grid('tweaks.shrink', 0.0, 0.5)}
+    with pytest.raises(UserError, match=rf"^tweak 'shrink' → POWER: .*{words}"):
+        api.run(values, tmp_path / 'w', quiet=True)
+    assert not (tmp_path / 'w').exists()
+    off = build(values | {'sweep': ()})
+    assert off.digests == {}

@@ -1,5 +1,7 @@
 """How the predictions of several networks become one."""
 
+from typing import Any
+
 import numpy as np
 from scipy.special import log_softmax, logsumexp
 
@@ -33,7 +35,7 @@ def combine(logits: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray | None
     return together.argmax(-1), together
 
 
-def score(logits: np.ndarray, labels: np.ndarray, how: str) -> dict[str, np.ndarray]:
+def score(logits: np.ndarray, labels: np.ndarray, how: str) -> dict[str, Any]:
     """How good the prediction of M networks together is.
 
     Args:

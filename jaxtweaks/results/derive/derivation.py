@@ -1,7 +1,7 @@
 """What every derivation is: a frozen dataclass whose fields are its options."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, ClassVar, Protocol
 
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
@@ -15,6 +15,8 @@ class Derivation(Protocol):
     It reads its own options and the base setting, which has the fields that no point names, and
     nothing else of an experiment. Each method keeps to the order of the settings it is given.
     """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
         """What the settings become, known before training. Raises UserError if it cannot be."""

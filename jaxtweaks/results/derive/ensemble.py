@@ -17,8 +17,8 @@ members', each alone. Runs that lack a fold only judge settings; they are part o
 """
 
 import dataclasses
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class Ensemble:
         def of_scores(name: str) -> np.ndarray:
             return np.array([[found[name] for found in row] for row in scored])
 
-        def over_runs(values: np.ndarray, reduce: np.ufunc) -> np.ndarray:
+        def over_runs(values: np.ndarray, reduce: Callable[..., Any]) -> np.ndarray:
             """A number of each run [K, S, …] for each ensemble [J, S, …], by its runs."""
             rows = [[reduce(values[ks, s], 0) for s, ks in enumerate(row)] for row in runs]
             return np.array(rows).reshape(len(plans), *values.shape[1:])
@@ -238,11 +238,11 @@ def _runs(one: _Plan, results: Results, seed: int) -> list[int]:
     return one.among[: one.size] if together else one.among
 
 
-def _score(one: _Plan, results: Results, seed: int, base: Setting) -> dict[str, float | np.ndarray]:
+def _score(one: _Plan, results: Results, seed: int, base: Setting) -> dict[str, Any]:
     """Loss and accuracy on test (and, of whole runs, validation), and the test confusion."""
     runs = _runs(one, results, seed)
     together = one.kind == 'top' or (one.kind == 'members' and one.size > 1)
-    found = dict.fromkeys(_FINALS, np.nan)
+    found: dict[str, Any] = dict.fromkeys(_FINALS, np.nan)
     for name in _LOGITS[one.kind]:
         split = 'validation' if name.startswith('validation') else 'test'
         logits = [results.arrays[name][k, seed] for k in runs]

@@ -111,7 +111,7 @@ class Stopping:
         finals |= {'stop_epoch': stop + 1, 'stopped': fired, 'test_error': at_kept(error)}
         least = np.fmin.reduce(error, axis=-1, initial=np.inf)
         finals['regret'] = finals['test_error'] - least[:, None]
-        parents = np.repeat(np.arange(shape[0]), len(self.rules))
+        parents = np.repeat(np.arange(shape[0]), len(self.rules)).tolist()
         flat = {name: values.reshape(-1, shape[-1]) for name, values in finals.items()}
         found = picked(results, parents, new, flat)
         return dataclasses.replace(found, chosen_epoch=index.reshape(-1, shape[-1]) + 1)

@@ -1,0 +1,144 @@
+"""Adding seeds until claims are settled errs no more often than it says, and finds what it says."""
+
+import math
+
+import numpy as np
+import pytest
+from claim_cases import ARMS, claim, results_of
+
+from benchmarks import settling as simulation
+from jaxtweaks.claims import claim_kinds, power, settling, statistics
+from jaxtweaks.claims.settling import GRID, Look
+
+NAN = math.nan
+
+
+def test_weights_by_hand():
+    share = settling.weights()
+    assert list(share) == [5, 8, 12, 20, 32, 50]
+    assert list(share.values()) == pytest.approx([0.1, 0.06, 0.08, 0.16, 0.24, 0.36])
+    assert sum(share.values()) == pytest.approx(1)
+    for grid in ((), (5, 5), (8, 5), (0, 5)):
+        with pytest.raises(ValueError, match='must grow'):
+            settling.weights(grid)
+
+
+def test_q_is_the_smallest_p_over_its_weight():
+    looks = [Look(5, (0.004, 0.5)), Look(8, (0.03, 0.003)), Look(12, (0.9, NAN))]
+    assert settling.q_values(looks[:1]) == pytest.approx([0.04, 1.0])
+    assert settling.q_values(looks) == pytest.approx([0.04, 0.05])
+    # Holm over two claims: 2 · 0.04 and 0.05, made monotone.
+    assert settling.adjusted(looks) == pytest.approx([0.08, 0.08])
+    assert [settling.deciding(looks, i) for i in (0, 1)] == [0, 1]
+    assert settling.deciding([Look(5, (NAN,))], 0) is None
+    assert np.isnan(settling.q_values([Look(5, (NAN,))])).all()
+
+
+def test_a_look_outside_the_grid_does_not_count():
+    looks = [Look(3, (1e-9,)), Look(10, (1e-9,))]
+    assert np.isnan(settling.q_values(looks)).all()
+    assert settling.level(looks, 0) == 0
+    assert settling.q_values([*looks, Look(50, (0.009,))]) == pytest.approx([0.025])
+    assert settling.confidence(10) == 1
+
+
+def test_what_is_settled_stays_so():
+    rng = np.random.default_rng(0)
+    for p in rng.random((200, len(GRID), 3)) ** 4:
+        looks = [Look(n, tuple(one)) for n, one in zip(GRID, p, strict=True)]
+        steps = np.array([settling.adjusted(looks[: i + 1]) for i in range(len(looks))])
+        assert (np.diff(steps, axis=0) <= 1e-15).all()
+
+
+def test_a_verdict_and_the_interval_of_its_look_agree():
+    """Alone, a claim is settled exactly if the interval at the look's level excludes zero."""
+    rng, seen = np.random.default_rng(1), set()
+    assert settling.confidence(5) == pytest.approx(0.995)
+    for d in rng.normal(0.9, 1, (40, GRID[-1])):
+        for n in GRID:
+            p = statistics.Test().differs(d[:n])
+            low, high = statistics.Test().interval(d[:n], settling.confidence(n))
+            settled = settling.level([Look(n, (p,))], 0) >= p
+            seen.add(settled)
+            assert settled == (not low <= 0 <= high)
+    assert seen == {False, True}
+
+
+def test_the_level_is_that_of_holm_among_claims():
+    looks = [Look(5, (0.001, 0.004, 0.9))]
+    # q 0.01, 0.04, 1: times 3 settled; times 2 not.
+    assert settling.adjusted(looks) == pytest.approx([0.03, 0.08, 1.0])
+    assert settling.level(looks, 0) == pytest.approx(0.05 * 0.1 / 3)
+    assert settling.level(looks, 1) == 0
+    assert settling.level([Look(5, (0.0, 0.9))], 0) == pytest.approx(0.05 * 0.1 / 2)
+
+
+@pytest.mark.parametrize('shape', simulation.SHAPES)
+def test_without_effect_no_more_than_five_percent_are_settled(shape):
+    count = 1500
+    ends = simulation.shared_baseline(shape, [0.0] * 4, count, first=True)
+    bound = 0.05 + 3 * math.sqrt(0.05 * 0.95 / count)
+    assert np.mean([end.settled.any() for end in ends]) <= bound
+
+
+def test_looking_without_correction_errs_in_a_fifth_and_this_does_not():
+    rng = np.random.default_rng(2)
+    p = simulation.paths(rng.standard_normal((3000, GRID[-1])))
+    assert (p <= 0.05).any(axis=1).mean() > 0.15
+    settled = np.mean([simulation.until_settled(one[:, None]).settled[0] for one in p])
+    assert 0.02 < settled <= 0.05
+
+
+# Of settled.md: effect in standard deviations, share settled, mean seeds.
+@pytest.mark.parametrize(
+    ('effect', 'share', 'seeds'), [(0.5, 0.87, 35), (0.8, 1.0, 21), (1.2, 1.0, 13), (2.0, 1.0, 8)]
+)
+def test_the_power_and_the_cost(effect, share, seeds):
+    p = simulation.paths(effect + np.random.default_rng(3).standard_normal((1000, GRID[-1])))
+    ends = [simulation.until_settled(one[:, None]) for one in p]
+    assert np.mean([end.settled[0] for end in ends]) == pytest.approx(share, abs=0.04)
+    assert np.mean([end.seeds[0] for end in ends]) == pytest.approx(seeds, abs=1.5)
+
+
+@pytest.mark.parametrize('name', ['increasing', 'peak', 'level (one arm)'])
+def test_other_kinds_may_be_looked_at_too(name):
+    count = 60
+    bound = 0.05 + 3.5 * math.sqrt(0.05 * 0.95 / count)
+    assert simulation.every_kind(name, 'log-normal', count) <= bound
+
+
+def found(difference, n, **given):
+    """The finding of a claim whose settings differ by `difference` standard deviations."""
+    noise = np.random.default_rng(4).standard_normal(n)
+    noise = np.stack([(noise - noise.mean()) / noise.std(ddof=1), np.zeros(n)])
+    results = results_of([difference, 0.0], n, noise=noise)
+    return claim_kinds.find(claim('greater', **ARMS, **given), results)
+
+
+def test_what_no_look_would_settle_is_given_up_and_nothing_else():
+    nothing, much, some = found(0.0, 32), found(3.0, 32), found(0.4, 32)
+    looks = [Look(32, (nothing.p, much.p, some.p))]
+    assert settling.open_claims([nothing, much, some], looks) == [2]
+    # With five seeds it is too early to say.
+    assert settling.open_claims([found(0.1, 5)], [Look(5, (found(0.1, 5).p,))]) == [0]
+    # Nothing at all is an answer to a claim that says what matters.
+    small = found(0.0, 20, smallest=1.0)
+    assert not settling.hopeless(small, 20)
+    assert settling.hopeless(found(0.0, 20), 20)
+    last = [Look(50, (0.9,))]
+    assert settling.open_claims([found(0.0, 50)], last) == []
+
+
+def test_a_claim_without_a_number_gets_more_seeds_unless_it_is_no_matter_of_chance():
+    empty = claim_kinds.find(claim('greater', **ARMS), results_of([1.0, 0.0], 1))
+    same = claim_kinds.find(claim('identical', **ARMS), results_of([1.0, 0.0], 5))
+    assert settling.open_claims([empty, same], [Look(5, (empty.p, same.p))]) == [0]
+
+
+def test_a_forecast_knows_what_is_not_known():
+    seen = found(0.5, 5)
+    alone = power._powers(seen, 50, 0.01)[0]
+    assert alone > 0.75  # if the five seeds were all there is to it
+    assert 0.4 < power.forecast(seen, 50, 0.01) < alone - 0.05
+    assert power.forecast(found(3.0, 20), 32, 0.01) == 1
+    assert power.forecast(seen, 5, 1.0) == 1  # no more than those seen
