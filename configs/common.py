@@ -139,7 +139,7 @@ def mlp_bn(name: str, size: str | None, hidden: tuple[int, ...]) -> ConfigDict:
         config.data.train_size = 20_000
     else:
         smoke(config)
-        config.schedule.half_cycle_epochs = 1.0  # of two epochs
+        config.triangular.half_cycle_epochs = 1.0  # of two epochs
     return config
 
 

@@ -223,7 +223,7 @@ def test_a_config_is_taken_as_an_object_a_dict_or_an_experiment():
     [
         ({'optim.learning_rate': 0.3}, r'config\.optim\.learning_rate: is swept \(0\.1, 0\.2\)'),
         ({'optim': {'learning_rate': 0.3}}, r'config\.optim\.learning_rate: is swept'),
-        ({'optim.weight_decay': 0.0}, r'config\.optim\.weight_decay: 0\.0 has no effect'),
+        ({'adamw.weight_decay': 0.0}, r'config\.adamw\.weight_decay: 0\.0 has no effect'),
     ],
 )
 def test_a_change_without_effect_is_an_error(changes, words):

@@ -42,10 +42,7 @@ class Run:
             if values[section][field] == before:
                 del values[section][field]
         del values['parts']
-        used = [
-            (part, trace.arguments(self.setting, part)) for part in trace.parts_of(self.setting)
-        ]
-        older.put_former(values, [one for one in used if not trace.is_off(*one)])
+        older.put_former(values, trace.acting(self.setting))
         # A registered tweak that is off is none, and one that is rewritten is another.
         del values['tweaks']
         if on := self.setting.tweaks.identity():
