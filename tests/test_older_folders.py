@@ -12,7 +12,8 @@ import jaxtweaks as jt
 from jaxtweaks import api, app
 from jaxtweaks.base import provenance
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import older, tweaks
+from jaxtweaks.config import older, trace, tweaks
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import folder, stored
 from jaxtweaks.run import manifest, version
 from jaxtweaks.run.plan import Group
@@ -20,7 +21,11 @@ from jaxtweaks.run.workdir import Workdir
 
 KEPT = Path(__file__).parent / 'older'
 # What was done where the default is another one since.
-BEFORE = [f'--config.{name}={value}' for name, value in older.LATER.items() if value != []]
+BEFORE = [
+    f'--config.{name}={before}'
+    for name, before in older.LATER.items()
+    if before != trace.get(Setting(), name)
+]
 
 
 @pytest.fixture(autouse=True)
