@@ -269,6 +269,17 @@ def checked(name: str, value: Any, where: str) -> Any:
     return convert(value, kind, rule, where)
 
 
+def moved(name: str) -> list[str]:
+    """The fields that the field with this dotted name has become, if it belongs to parts now."""
+    return [field for field, (_, rule) in FIELDS.items() if rule.former == name]
+
+
+def check_not_moved(name: str, where: str) -> None:
+    """Whether a field still has this dotted name. Raises UserError with what it is called now."""
+    if now := moved(name):
+        raise UserError(f'{where}: {name} is a field of the chosen part now: {" or ".join(now)}')
+
+
 def defaults() -> dict[str, dict[str, Any]]:
     """Every parameter at its default: parameter to value by part, for a config to fill in."""
     found: dict[str, dict[str, Any]] = {}

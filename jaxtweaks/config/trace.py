@@ -129,6 +129,7 @@ def replace(setting: Setting, values: Mapping[str, Any]) -> Setting:
 def checked(name: str, value: Any, where: str) -> Any:
     """`value` as the field `name` of a setting takes it. Raises UserError naming `where`."""
     if name not in FIELDS:
+        parts.check_not_moved(name, where)
         raise UserError(f"{where}: unknown field '{name}'; {did_you_mean(name, FIELDS)}")
     kind, rule = FIELDS[name]
     return convert(value, kind, rule, f'{where}: {name}')

@@ -344,6 +344,7 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
     for registered in (tweaks.FIELDS, parts.FIELDS):
         if path in registered:
             return registered[path]
+    parts.check_not_moved(path, f'config.{path}')
     cls, rule, keys = Experiment, None, path.split('.')
     for i, part in enumerate(keys):
         hints = typing.get_type_hints(cls) if dataclasses.is_dataclass(cls) else {}

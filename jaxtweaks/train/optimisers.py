@@ -21,11 +21,23 @@ _MOMENTUM = traced(
     words='momentum',
     former='optim.momentum',
 )
-_B1 = traced(0.9, 'β₁, decay of the mean of gradients', low=0.0, high=1.0, former='optim.momentum')
-_B2 = traced(
-    0.999, 'β₂, decay of the mean of squared gradients', low=0.0, high=1.0, former='optim.beta2'
+_B1 = traced(
+    0.9,
+    'β₁, decay of the mean of gradients',
+    low=0.0,
+    high=1.0,
+    words='β₁',
+    former='optim.momentum',
 )
-_EPSILON = traced(1e-8, 'ε, added to the denominator', above=0.0, former='optim.epsilon')
+_B2 = traced(
+    0.999,
+    'β₂, decay of the mean of squared gradients',
+    low=0.0,
+    high=1.0,
+    words='β₂',
+    former='optim.beta2',
+)
+_EPSILON = traced(1e-8, 'ε, added to the denominator', above=0.0, words='ε', former='optim.epsilon')
 
 
 @optimiser('sgd', words='SGD')

@@ -3,7 +3,7 @@
 import pytest
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import effect, expand, trace
+from jaxtweaks.config import effect, expand, parts, trace
 from jaxtweaks.config.expand import grid, points, product, rounds, union, zipped
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.tweaks import tweak
@@ -237,7 +237,9 @@ def test_every_field_can_have_an_effect(name):
             },
         ),
     ]
-    settings += [trace.replace(Setting(), {SCHEDULE: 'triangular'})]
+    when = trace.FIELDS[name][1].when if name in parts.FIELDS else None
+    settings += [trace.replace(Setting(), {when[0]: when[1][0], **STEP})] if when else []
+    settings += [trace.replace(Setting(), {SCHEDULE: name}) for name in ('triangular', 'cosine')]
     settings += [trace.replace(Setting(), {'study.name': study, NET: 'mlp'})
                  for study in ('gradcheck', 'gradcheck_layers', 'signal_propagation',
                                'dropout_linear', 'model_summary', 'bias_variance')]  # fmt: skip

@@ -154,6 +154,12 @@ def test_every_field_of_a_built_in_part_that_was_elsewhere_says_where():
     moved = {name: rule.former for name, (_, rule) in parts.FIELDS.items() if rule.former}
     assert moved['adam.b1'] == 'optim.momentum'
     assert moved['cosine.minimum'] == 'schedule.minimum'
+    with pytest.raises(
+        UserError, match=r'config\.optim\.beta2: .* adam\.b2 or adamw\.b2 or rmsprop'
+    ):
+        experiment.check_key('optim.beta2')
+    with pytest.raises(UserError, match=r'sweep: schedule\.factor is .*: step\.factor'):
+        experiment.build({'name': 'x', 'sweep': ('grid', 'schedule.factor', (0.1, 0.2))})
 
 
 def test_slots_say_what_their_parts_are():
