@@ -40,7 +40,7 @@ def experiment_of(size: str, seeds: int, epochs: int) -> Experiment:
 
 def save_data(experiment: Experiment, path: Path) -> None:
     """The splits as they are before standardisation, for PyTorch."""
-    dataset = data_lib.load(experiment.data)
+    dataset = data_lib.load(experiment.base.data)
     arrays = {}
     for name in ('training', 'validation', 'test'):
         split = getattr(dataset, name)
@@ -57,7 +57,7 @@ def ours(experiment: Experiment, folder: Path) -> list[str]:
         str(_ROOT / 'main.py'),
         f'--config={_ROOT / "configs" / "dropout_rate.py"}:{experiment.size}',
         f'--config.seeds={experiment.seeds}',
-        f'--config.train.epochs={experiment.train.epochs}',
+        f'--config.train.epochs={experiment.base.train.epochs}',
         f'--workdir={folder / "work"}',
         '--quiet',
     ]
@@ -66,7 +66,7 @@ def ours(experiment: Experiment, folder: Path) -> list[str]:
 def peer(experiment: Experiment, data: Path, folder: Path) -> list[str]:
     """The command of the PyTorch script."""
     rates = [str(point['dropout.hidden']) for point in experiment.points]
-    model, train = experiment.model, experiment.train
+    model, train = experiment.base.model, experiment.base.train
     return [
         *('-m', 'benchmarks.sweep_pytorch', '--data', str(data), '--rates', *rates),
         *('--seeds', str(experiment.seeds), '--epochs', str(train.epochs)),

@@ -353,7 +353,7 @@ def _replay(values: flags.FlagValues, argv: Sequence[str], console: Console) -> 
     """Trains one run again and returns the exit code: 0 if it is the same, else 1."""
     if not values.workdir:
         raise UserError('--replay: of which sweep? --workdir must name its work folder')
-    data_dir = '' if values.config is None else _experiment(values.config, argv).data.dir
+    data_dir = '' if values.config is None else _experiment(values.config, argv).base.data.dir
     from jaxtweaks.lab import replay
     from jaxtweaks.run import compile_cache
 

@@ -222,7 +222,7 @@ def test_overrides_reach_the_experiment(monkeypatch, capsys):
     overrides = '--config.seeds=7', '--config.model.hidden=(3,)', '--config.claims=()'
     assert call(capsys, SMOKE, *overrides)[0] == 0
     (found,) = runs
-    assert (found.seeds, found.model.hidden, found.claims) == (7, (3,), ())
+    assert (found.seeds, found.base.model.hidden, found.claims) == (7, (3,), ())
 
 
 def test_seeds_are_planned_from_what_is_there_and_nothing_is_written(capsys, workdir, given):

@@ -99,8 +99,9 @@ def test_a_new_tweak(folder, capsys):
     # Rewritten, it is another tweak: what was found with the old one is not taken for its answer.
     (folder / 'configs' / 'gaussian_dropout.py').write_text(TWEAK.replace('(1 +', '(1 -'))
     code, _, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
-    assert (code, 'the function of a registered tweak is another one now' in err) == (2, True)
-    with pytest.raises(jt.UserError, match='the function of a registered tweak is another one'):
+    changed = "the function of the registered tweak 'gaussian_dropout' is another one now"
+    assert (code, changed in err) == (2, True)
+    with pytest.raises(jt.UserError, match=changed):
         jt.load('runs/gaussian_dropout-smoke')
     code, _, err = call(capsys, config, '--config.tweaks.gausian_dropout=0.3')
     assert code == 2

@@ -26,6 +26,8 @@ _TYPE_NAMES = {
     tuple: 'a tuple',
     dict: 'a dict',
 }
+# Metadata of a section whose keys stand next to those of the dataclass that has it.
+FLAT = {'flat': True}
 _BEYOND = 2**63  # an integer in the tables that are written (Parquet) is less
 
 
@@ -43,21 +45,38 @@ def from_dict(cls: type[T], values: Mapping[str, Any], where: str = '') -> T:
     """
     if not isinstance(values, Mapping):
         raise UserError(f'{where}: {values!r} is not a set of keys (it should be a dict)')
-    hints = typing.get_type_hints(cls)
-    fields = {field.name: field for field in dataclasses.fields(cls)}
+    known = keys(cls)
     for key in values:
-        if key not in fields:
+        if key not in known:
             raise UserError(
-                f"{_join(where, key)}: unknown key '{key}'; {did_you_mean(str(key), fields)}"
+                f"{_join(where, key)}: unknown key '{key}'; {did_you_mean(str(key), known)}"
             )
+    hints = typing.get_type_hints(cls)
     built = {}
-    for name, field in fields.items():
-        path = _join(where, name)
-        if name in values:
+    for field in dataclasses.fields(cls):
+        name, path = field.name, _join(where, field.name)
+        if _is_flat(field):
+            own = {key: values[key] for key in keys(hints[name]) if key in values}
+            built[name] = from_dict(hints[name], own, where)
+        elif name in values:
             built[name] = convert(values[name], hints[name], rule_of(field), path)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise UserError(f'{path}: missing; it is {field.metadata["rule"].doc}')
     return cls(**built)
+
+
+def keys(cls: type) -> dict[str, tuple[Any, dataclasses.Field]]:
+    """The type and the field of each key that `from_dict` takes for a dataclass, in order."""
+    hints = typing.get_type_hints(cls)
+    found = {}
+    for field in dataclasses.fields(cls):
+        one = {field.name: (hints[field.name], field)}
+        found |= keys(hints[field.name]) if _is_flat(field) else one
+    return found
+
+
+def _is_flat(field: dataclasses.Field) -> bool:
+    return field.metadata.get('flat', False)
 
 
 def rule_of(field: dataclasses.Field) -> Rule | None:
@@ -92,10 +111,11 @@ def convert(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
 def to_dict(instance: Any) -> Any:
     """The plain nested dict of a dataclass (tuples become lists, as in JSON)."""
     if dataclasses.is_dataclass(instance):
-        return {
-            field.name: to_dict(getattr(instance, field.name))
-            for field in dataclasses.fields(instance)
-        }
+        found = {}
+        for field in dataclasses.fields(instance):
+            value = to_dict(getattr(instance, field.name))
+            found |= value if _is_flat(field) else {field.name: value}
+        return found
     if isinstance(instance, tuple | list):
         return [to_dict(item) for item in instance]
     if isinstance(instance, Mapping):

@@ -92,21 +92,37 @@ def _told(
     return found
 
 
-def from_tfds(name: str, folder: str = '', notify: Callable[[str], None] = print) -> Source:
+def from_tfds(
+    name: str,
+    folder: str = '',
+    notify: Callable[[str], None] = print,
+    *,
+    training: str | None = None,
+    validation: str | None = None,
+    test: str | None = None,
+) -> Source:
     """Any data set for classification in a TFDS folder, as `tfds build` makes it.
 
     Args:
       name: its name in TFDS, such as 'fashion_mnist'.
       folder: TFDS's data folder; '' means TFDS_DATA_DIR, then ~/tensorflow_datasets.
-      notify: is told when images are decoded.
+      notify: is told when images are decoded, and what to know of its splits.
+      training: the split to train on; None for 'train'.
+      validation: its split of validation images; None for 'validation' if there is one, '' for
+        none. Without it they are taken from the training images.
+      test: the split to test on; None for 'test' if there is one, '' for none. Without it a fifth
+        of the training images is held out.
 
     Raises:
-      UserError: it is not there, cannot be read, or has no images of a fixed size with labels.
+      UserError: it is not there, cannot be read, or has no images of a fixed size with labels, or
+        not these splits.
     """
     data_dir = home.expanded(folder or os.environ.get('TFDS_DATA_DIR', '') or _TFDS_DEFAULT)
     known = CATALOGUE.get(name)
     known = known if known and known.archives else tfds_folder.described(name, data_dir)
-    return tfds_folder.load(known, data_dir, notify)
+    asked = {'training': training, 'validation': validation, 'test': test}
+    asked = {part: split for part, split in asked.items() if split is not None}
+    return tfds_folder.load(known, data_dir, notify, asked)
 
 
 def _own(config: settings.Data, notify: Callable[[str], None]) -> Source | None:

@@ -13,17 +13,19 @@ import itertools
 import json
 import pathlib
 import re
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache, image_file
 from jaxtweaks.data.catalogue import Known
-from jaxtweaks.data.dataset import Source, Split, arrays_of, checked, parts_of
+from jaxtweaks.data.dataset import Source, Split, arrays_of, check_trained, checked, parts_of
 from jaxtweaks.data.split import held_out
 
 _BATCH = 1_000  # records read at once
+_VERSION = re.compile(r'\d+\.\d+\.\d+')
 _JSON = ('dataset_info.json', 'features.json')
 
 
@@ -31,28 +33,53 @@ class NotThere(UserError):
     """The folder does not hold the data set at all (as opposed to holding it in a bad state)."""
 
 
-def load(known: Known, data_dir: pathlib.Path, notify: Callable[[str], None]) -> Source:
+def load(
+    known: Known,
+    data_dir: pathlib.Path,
+    notify: Callable[[str], None],
+    asked: Mapping[str, str | None] | None = None,
+) -> Source:
     """The data set in `data_dir`, from the cache if the folder is what it was.
+
+    Args:
+      known: the data set.
+      data_dir: TFDS's data folder.
+      notify: is told when images are decoded, and what to know of them.
+      asked: which of its splits are 'training', 'validation' and 'test', see `_chosen`.
 
     Raises:
       NotThere: if `data_dir` has no folder of the data set.
       UserError: naming file or folder, if what is there is incomplete, damaged or of another kind.
     """
     folder = find(known, data_dir)
+    asked = dict(asked or {})
     # One cache file a folder: when the folder changes, the file is replaced, not added to.
-    place = hashlib.sha256(str(folder.resolve()).encode()).hexdigest()[:12]
+    place = hashlib.sha256(f'{folder.resolve()} {asked or ""}'.encode()).hexdigest()[:12]
     name, key = f'{known.name.replace("/", "-")}-tfds-{place}.arrays', _key(known, folder)
-    source = f'TFDS folder {folder}'
     found = cache.read(name, key, notify)
     if found is not None:
         arrays, facts = found
-        parts, label = parts_of(arrays), facts['label']
+        parts = parts_of(arrays)
     else:
-        label, parts = _decode(known, folder, notify)
-        cache.write(name, key, arrays_of(parts), {'label': label}, notify)
-    if 'test' not in parts:
-        return held_out(parts['training'], known.classes, label, source)
-    return Source(label, parts['training'], parts['test'], known.classes, source)
+        parts, facts = _decode(known, folder, notify, asked)
+        cache.write(name, key, arrays_of(parts), facts, notify)
+    source = _source(known, parts, facts['label'], f'TFDS folder {folder}')
+    for text in facts['notices']:
+        notify(f'notice: {source.label}: {text}')
+    return dataclasses.replace(source, notices=tuple(facts['notices']))
+
+
+def _source(known: Known, parts: Mapping[str, Split], label: str, source: str) -> Source:
+    """The parts put together, a test part held out if there is none."""
+    training, validation = parts['training'], parts.get('validation')
+    if 'test' in parts:
+        found = Source(label, training, parts['test'], known.classes, source, validation)
+    else:
+        found = held_out(training, known.classes, label, source)
+        found = dataclasses.replace(found, validation=validation)
+    if not known.archives:
+        check_trained(found)
+    return found
 
 
 def find(known: Known, data_dir: pathlib.Path) -> pathlib.Path:
@@ -70,9 +97,10 @@ def find(known: Known, data_dir: pathlib.Path) -> pathlib.Path:
         if not parent.is_dir():
             raise NotThere(f'{data_dir}: holds no {known.name} ({layout})')
         names = sorted(path.name for path in parent.iterdir() if path.is_dir())
+        versions = [name for name in names if _VERSION.fullmatch(name)]
+        configs = [name for name in names if any(parent.glob(f'{name}/*.*.*/{_JSON[0]}'))]
     except OSError as error:
         raise UserError(f'{error.filename}: cannot be read ({error.strerror})') from error
-    versions = [name for name in names if re.fullmatch(r'\d+\.\d+\.\d+', name)]
     if versions:
         return parent / max(versions, key=lambda name: [int(n) for n in name.split('.')])
     if unfinished := [name for name in names if '.incomplete' in name]:
@@ -80,7 +108,11 @@ def find(known: Known, data_dir: pathlib.Path) -> pathlib.Path:
             f'{parent / unfinished[0]}: left by a preparation that did not finish; '
             f'{_rebuild(known)}'
         )
-    raise NotThere(f'{parent}: holds no version ({layout}, such as {known.name}/3.0.2/)')
+    if configs:
+        listed = ', '.join(configs[:9])
+        raise UserError(f'{parent}: has configs ({listed}); name one, as {known.name}/{configs[0]}')
+    held = f', only {", ".join(names[:9])}' if names else ''
+    raise NotThere(f'{parent}: holds no version{held} ({layout}, such as {known.name}/3.0.2/)')
 
 
 def described(name: str, data_dir: pathlib.Path) -> Known:
@@ -109,7 +141,12 @@ def described(name: str, data_dir: pathlib.Path) -> Known:
             f'{path}: images have no fixed size ({list(shape)}); export them to a folder for each '
             'class and give it as folder:PATH or to from_folder with a size'
         )
-    names = _class_names(folder / 'label.labels.txt') or classes
+    listed = folder / 'label.labels.txt'
+    names = _class_names(listed) or classes
+    if len(names) != len(classes):
+        raise UserError(
+            f'{listed}: {len(names)} names, there should be {len(classes)}, one a class'
+        )
     return dataclasses.replace(known, shape=shape, classes=names)
 
 
@@ -124,10 +161,13 @@ def _key(known: Known, folder: pathlib.Path) -> str:
 
 
 def _decode(
-    known: Known, folder: pathlib.Path, notify: Callable[[str], None]
-) -> tuple[str, dict[str, Split]]:
-    """Label and parts ('training' and, if there is one, 'test'), from the folder's files."""
-    facts = [_json(known, folder / name) for name in _JSON]
+    known: Known,
+    folder: pathlib.Path,
+    notify: Callable[[str], None],
+    asked: Mapping[str, str | None],
+) -> tuple[dict[str, Split], dict]:
+    """Parts, by name, and the facts 'label' and 'notices', from the folder's files."""
+    declared = [_json(known, folder / name) for name in _JSON]
     _check_classes(known, folder)
 
     import tensorflow_datasets as tfds  # here: slow, and not needed when the arrays are cached
@@ -136,9 +176,10 @@ def _decode(
         builder = tfds.builder_from_directory(folder)
         _check_features(known, folder, builder.info.features)
         file_format = builder.info.file_format.value
-        only_train = not known.archives and 'test' not in builder.info.splits
-        names = ('train',) if only_train else ('train', 'test')
-        splits = {name: builder.info.splits[name] for name in names}
+        splits = dict(builder.info.splits)
+        counts = {name: int(split.num_examples) for name, split in splits.items()}
+        chosen = _chosen(known, folder, counts, asked)
+        splits = {name: splits[name] for name in chosen.values()}
         shards = {
             name: list(zip(split.filepaths, split.shard_lengths, strict=True))
             for name, split in splits.items()
@@ -170,13 +211,66 @@ def _decode(
     total = sum(length for split in shards.values() for _, length in split)
     progress = _Progress(f'decoding {known.title} from {folder} (once)', total, notify)
     parts, is_jpeg = {}, False
-    for name in names:
-        part, some_jpeg = _part(known, records(builder, name, shards[name]), progress)
-        parts['training' if name == 'train' else name] = part
-        is_jpeg = is_jpeg or some_jpeg
+    for part, name in chosen.items():
+        found = _part(known, records(builder, name, shards[name]), progress, part)
+        parts[part], is_jpeg = found[0], is_jpeg or found[1]
     # Of data that are not in the catalogue it is not known how they were published.
-    altered = _altered(*facts, is_jpeg) if known.archives else ''
-    return known.title + altered, parts
+    altered = _altered(*declared, is_jpeg) if known.archives else ''
+    return parts, {'label': known.title + altered, 'notices': _remarks(known, chosen, counts)}
+
+
+def _chosen(
+    known: Known,
+    folder: pathlib.Path,
+    counts: Mapping[str, int],
+    asked: Mapping[str, str | None],
+) -> dict[str, str]:
+    """Which split of the folder is 'training', 'validation' (if any) and 'test' (if any).
+
+    Args:
+      known: the data set; one of the catalogue must have the splits it is known to have.
+      folder: for errors.
+      counts: images of each split there is.
+      asked: for some of the parts the name of a split, '' for none; None or left out for the
+        split 'train', 'validation' or 'test', of which only the first must be there.
+
+    Raises:
+      UserError: a split is not there, or is asked for twice.
+    """
+    listed = ', '.join(f'{name} ({count:,} images)' for name, count in counts.items()) or 'none'
+    info, found = folder / 'dataset_info.json', {}
+    for part, usual in (('training', 'train'), ('validation', 'validation'), ('test', 'test')):
+        name = asked.get(part)
+        needed = part == 'training' or name or (known.archives and part == 'test')
+        name = usual if name is None else name
+        if name in counts:
+            found[part] = name
+        elif needed and known.archives:
+            raise UserError(f'{info}: has no split {name!r}, only {listed}; {_rebuild(known)}')
+        elif needed:
+            raise UserError(
+                f'{info}: has no split {name!r}; its splits are {listed}; '
+                f"jaxtweaks.from_tfds({known.name!r}, training='…', validation='…', test='…') in a "
+                'registered data set says which to use'
+            )
+    twice = [name for name in found.values() if list(found.values()).count(name) > 1]
+    if twice:
+        raise UserError(f'{folder}: the split {twice[0]!r} can only be one of the parts')
+    return found
+
+
+def _remarks(known: Known, chosen: Mapping[str, str], counts: Mapping[str, int]) -> list[str]:
+    """What to know of the splits that were chosen and of the classes, in sentences."""
+    unused = [name for name in counts if name not in chosen.values()]
+    listed = ', '.join(f'{name!r} ({counts[name]:,} images)' for name in unused)
+    verb = 'is' if len(unused) == 1 else 'are'
+    found = [f'of its splits {listed} {verb} not used'] if unused else []
+    if 'test' not in chosen:
+        found.append(f'has no test split; a fifth of {chosen["training"]!r} is held out as one')
+    twice = [name for name in known.classes if known.classes.count(name) > 1]
+    if twice:
+        found.append(f'{known.classes.count(twice[0])} classes are called {twice[0]!r}')
+    return found
 
 
 def _json(known: Known, path: pathlib.Path) -> dict:
@@ -211,7 +305,8 @@ def _class_names(path: pathlib.Path) -> tuple[str, ...] | None:
         return None
     except (OSError, ValueError) as error:
         raise UserError(f'{path}: cannot be read ({_brief(error)})') from error
-    return tuple(line.strip() for line in lines if line.strip())
+    lines = [unicodedata.normalize('NFC', line.strip()) for line in lines]
+    return tuple(filter(None, lines))
 
 
 def _check_features(known: Known, folder: pathlib.Path, features) -> None:
@@ -292,7 +387,9 @@ def _tfrecords(builder, split: str, shards) -> Iterator[Record]:
         )
 
 
-def _part(known: Known, records: Iterator[Record], progress: '_Progress') -> tuple[Split, bool]:
+def _part(
+    known: Known, records: Iterator[Record], progress: '_Progress', name: str
+) -> tuple[Split, bool]:
     """A decoded part, and whether any of its images is a JPEG."""
     images, labels, is_jpeg = [], [], False
     path = None
@@ -307,6 +404,12 @@ def _part(known: Known, records: Iterator[Record], progress: '_Progress') -> tup
         raise UserError(f'{progress.what}: a split holds no images')
     stacked = np.stack(images)
     labels = np.array(labels, np.int64)
+    if name == 'test' and not known.archives and (labels == -1).any():
+        raise UserError(
+            f'{path}: {int((labels == -1).sum()):,} of {len(labels):,} labels are -1, as of '
+            "unlabelled images; jaxtweaks.from_tfds(name, test='') in a registered data set uses "
+            'no test split, but holds a part of the training images out'
+        )
     return checked(stacked, labels, known.shape, len(known.classes), str(path)), is_jpeg
 
 

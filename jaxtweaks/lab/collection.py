@@ -216,4 +216,4 @@ def is_finished(experiment: Experiment, folder: Path) -> bool:
 
 def _has_its_data(experiment: Experiment) -> bool:
     """Whether the data asked for can be had now."""
-    return not data_lib.load(experiment.data, lambda text: None).fallback
+    return not data_lib.load(experiment.base.data, lambda text: None).fallback

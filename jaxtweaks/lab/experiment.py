@@ -2,7 +2,6 @@
 
 import dataclasses
 import re
-import typing
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -13,7 +12,7 @@ from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.claims import claims as claims_lib
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config import effect, parts, trace, tweaks
-from jaxtweaks.config.build import convert, from_dict, rule_of
+from jaxtweaks.config.build import FLAT, convert, from_dict, keys, rule_of
 from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round, rounds
 from jaxtweaks.config.fields import Rule, plain, required
@@ -46,9 +45,11 @@ _OF_ONE_SPLIT = ('labels', 'boundary')  # kinds of figures
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Experiment(Setting):
-    """One question. The sections of `Setting` hold what the sweep does not vary."""
+class Experiment:
+    """One question. The keys of its base setting stand beside its own in a config."""
 
+    # What the sweep starts from.
+    base: Setting = dataclasses.field(default_factory=Setting, metadata=FLAT)
     name: str = required("the experiment's name; letters, digits, - and _")
     size: str = plain('quick', 'how large', choices=SIZES)
     question: str = plain('', 'the question, in a sentence')
@@ -77,11 +78,6 @@ class Experiment(Setting):
         },
     )
     execution: Execution = dataclasses.field(default_factory=Execution)
-
-    @property
-    def base(self) -> Setting:
-        """What the sweep starts from."""
-        return Setting(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Setting)})
 
     @property
     def plain(self) -> Study | None:
@@ -280,7 +276,7 @@ def _unread(experiment: Experiment) -> dict[str, str]:
     if not experiment.search.rungs:
         found['search.keep'] = 'search.rungs is ()'
     if experiment.plain:
-        why = f"the study '{experiment.study.name}' trains nothing in groups"
+        why = f"the study '{experiment.base.study.name}' trains nothing in groups"
         found |= dict.fromkeys(_keys(experiment, 'execution'), why)
         del found['execution.patience_seconds']  # of --processes
     return found
@@ -295,7 +291,7 @@ def _check_splits(experiment: Experiment, settings: Sequence[Setting]) -> None:
     swept = [name for name in _SPLIT if len({trace.get(s, name) for s in settings}) > 1]
     needs = [f'a figure of kind {f.kind!r}' for f in experiment.figures if f.kind in _OF_ONE_SPLIT]
     needs += ['train.keep_logits'] * any(setting.train.keep_logits for setting in settings)
-    needs += [f"the study '{experiment.study.name}'"] * (experiment.plain is not None)
+    needs += [f"the study '{experiment.base.study.name}'"] * (experiment.plain is not None)
     if swept and needs:
         raise UserError(
             f'sweep: {swept[0]} cannot be swept with {needs[0]}, which is of one split of the '
@@ -345,24 +341,25 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
         if path in registered:
             return registered[path]
     parts.check_not_moved(path, f'config.{path}')
-    cls, rule, keys = Experiment, None, path.split('.')
-    for i, part in enumerate(keys):
-        hints = typing.get_type_hints(cls) if dataclasses.is_dataclass(cls) else {}
-        if part not in hints:
-            valid = list(hints) or [*typing.get_type_hints(Experiment), *trace.FIELDS]
-            prefix = '.'.join(keys[:i])
-            name = part if hints else path
+    cls, rule, names = Experiment, None, path.split('.')
+    for i, part in enumerate(names):
+        known = keys(cls) if dataclasses.is_dataclass(cls) else {}
+        if part not in known:
+            valid = list(known) or [*keys(Experiment), *trace.FIELDS]
+            prefix = '.'.join(names[:i])
+            name = part if known else path
             raise UserError(
                 f"config.{path}: unknown key '{name}'"
                 f'{f" in config.{prefix}" if prefix else ""}; {did_you_mean(name, valid)}'
             )
-        rule = next(rule_of(field) for field in dataclasses.fields(cls) if field.name == part)
-        cls = hints[part]
+        cls, field = known[part]
+        rule = rule_of(field)
     return cls, rule
 
 
 def default_config(name: str) -> ConfigDict:
     """A config with every key at its default, for a config file to fill in."""
     values = dataclasses.asdict(Experiment(name=name))
+    values = values.pop('base') | values
     del values[parts.SECTION]
     return ConfigDict(values | {tweaks.SECTION: tweaks.off_strengths()} | parts.defaults())

@@ -16,5 +16,5 @@ def method_of(experiment: Experiment, notify: Callable[[str], None]) -> Method:
       notify: is told of everything unexpected that is not an error.
     """
     if experiment.plain is None:
-        return Training(experiment.data, experiment.execution, experiment.search, notify)
-    return Calls(experiment.plain, experiment.data, notify)
+        return Training(experiment.base.data, experiment.execution, experiment.search, notify)
+    return Calls(experiment.plain, experiment.base.data, notify)

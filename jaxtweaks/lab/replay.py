@@ -50,8 +50,9 @@ def run(
     workdir = Workdir(path)
     experiment = stored.frozen(workdir)
     if data_dir:
-        data = dataclasses.replace(experiment.data, dir=data_dir)
-        experiment = dataclasses.replace(experiment, data=data)
+        data = dataclasses.replace(experiment.base.data, dir=data_dir)
+        base = dataclasses.replace(experiment.base, data=data)
+        experiment = dataclasses.replace(experiment, base=base)
     there = stored.read(experiment, workdir, notify)
     if there is None:
         raise UserError(f'{path}: has no manifest.json; --workdir must be that of a sweep')

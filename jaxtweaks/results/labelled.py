@@ -66,7 +66,7 @@ def interval(array: 'xr.DataArray', dim: str = SEED) -> tuple['xr.DataArray', 'x
     """
     n = array.notnull().sum(dim)
     critical = stats.t.ppf(0.975, np.maximum(n - 1, 1))
-    # Of a single value ddof=1 leaves nothing to divide by: not asked for, so not warned of.
+    # Not std(ddof=1), which warns of a single value.
     squares = ((array - array.mean(dim)) ** 2).sum(dim)
     error = (squares / (np.maximum(n - 1, 1) * np.maximum(n, 1))) ** 0.5
     half = (error * critical).where(n > 1)

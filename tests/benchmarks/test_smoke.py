@@ -136,9 +136,9 @@ def test_the_sweep_gives_both_sides_the_same_work(tmp_path):
     data = tmp_path / 'data.npz'
     sweep.save_data(experiment, data)
     arrays = np.load(data)
-    assert arrays['training_images'].shape[0] == experiment.data.train_size
-    assert arrays['validation_images'].shape[0] == experiment.data.validation_size
-    assert arrays['test_images'].shape[0] == experiment.data.test_size
+    assert arrays['training_images'].shape[0] == experiment.base.data.train_size
+    assert arrays['validation_images'].shape[0] == experiment.base.data.validation_size
+    assert arrays['test_images'].shape[0] == experiment.base.data.test_size
     pytest.importorskip('torch')
     from benchmarks import sweep_pytorch
 

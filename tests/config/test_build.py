@@ -194,7 +194,7 @@ def test_a_config_dict_and_a_dict_are_the_same():
 
 def test_an_integer_is_a_number():
     found = experiment.build({'name': 'x', 'optim': {'learning_rate': 1}})
-    assert type(found.optim.learning_rate) is float
+    assert type(found.base.optim.learning_rate) is float
 
 
 def test_values_of_numpy_in_a_claim_become_plain():
@@ -268,7 +268,7 @@ def test_bounds_are_allowed():
     found = experiment.build(
         {'name': 'x', 'dropout': {'hidden': 1.0, 'input': 0.0}, 'optim': {'learning_rate': 0.0}}
     )
-    assert found.dropout.hidden == 1.0
+    assert found.base.dropout.hidden == 1.0
 
 
 scalars = st.one_of(
@@ -335,3 +335,18 @@ def test_whatever_is_given_is_a_plan_or_a_user_error(values):
         return
     json.dumps(to_dict(found), allow_nan=False)  # what is believed can be written down
     assert found.runs
+
+
+def test_the_keys_of_the_base_setting_stand_beside_those_of_the_experiment():
+    found = experiment.build({'name': 'x', 'train': {'epochs': 7}, 'seeds': 4})
+    assert (found.base.train.epochs, found.seeds) == (7, 4)
+    written = to_dict(found)
+    assert list(written)[: len(to_dict(found.base))] == list(to_dict(found.base))
+    assert (written['train']['epochs'], written['name']) == (7, 'x')
+    assert 'base' not in written
+    assert 'base' not in experiment.default_config('x')
+    assert experiment.build(written | {'sweep': ()}) == found
+    with pytest.raises(UserError, match="unknown key 'base'"):
+        experiment.build({'name': 'x', 'base': {}})
+    with pytest.raises(UserError, match="unknown key 'base'"):
+        experiment.check_key('base.train.epochs')

@@ -7,12 +7,12 @@ import shutil
 import numpy as np
 import pytest
 from PIL import Image
-from tfds_folder import write_tfds_folder
+from tfds_folder import encode, example, write_shard, write_tfds_folder
 
 from jaxtweaks import data
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import settings
-from jaxtweaks.data import own
+from jaxtweaks.data import own, tfds_folder
 from jaxtweaks.data.image_folder import from_folder
 from jaxtweaks.data.load import from_tfds
 from jaxtweaks.data.own import from_arrays
@@ -243,16 +243,22 @@ def test_what_is_hidden_in_an_image_folder_is_no_class(tmp_path):
     assert len(source.training) + len(source.test) == 10
 
 
-def write_fashion(root, names=None, splits=('train', 'test')):
-    """A TFDS data set that is not in the catalogue."""
+def write_fashion(root, names=None, splits=('train', 'test'), renamed=()):
+    """A TFDS data set that is not in the catalogue, of these splits under these names."""
+    renamed = dict(renamed)
     written = write_tfds_folder(root, name='mnist')
     folder = root / 'fashion_mnist' / '3.0.1'
     folder.mkdir(parents=True)
     for path in written.folder.iterdir():
-        shutil.copy(path, folder / path.name.replace('mnist', 'fashion_mnist'))
+        name = path.name.replace('mnist', 'fashion_mnist')
+        for old, new in renamed.items():
+            name = name.replace(f'-{old}.', f'-{new}.')
+        shutil.copy(path, folder / name)
     info = json.loads((folder / 'dataset_info.json').read_text())
     info['name'] = 'fashion_mnist'
     info['splits'] = [split for split in info['splits'] if split['name'] in splits]
+    for split in info['splits']:
+        split['name'] = renamed.get(split['name'], split['name'])
     (folder / 'dataset_info.json').write_text(json.dumps(info))
     if names:
         (folder / 'label.labels.txt').write_text('\n'.join(names) + '\n')
@@ -286,6 +292,107 @@ def test_without_a_test_split_some_images_are_held_out(tmp_path):
     both = np.concatenate([source.training.images, source.test.images]).reshape(100, -1)
     assert sorted(both.tolist()) == sorted(written.images['train'].reshape(100, -1).tolist())
     assert source.classes == tuple('0123456789')
+
+
+def test_a_validation_split_is_the_validation_set(tmp_path):
+    written, _ = write_fashion(tmp_path, renamed={'test': 'validation'})
+    told = []
+    source = from_tfds('fashion_mnist', str(tmp_path), told.append)
+    np.testing.assert_array_equal(source.validation.images, written.images['test'])
+    assert (len(source.training), len(source.test)) == (80, 20)
+    assert told[1:] == [f'notice: fashion_mnist: {source.notices[0]}']
+    assert "no test split; a fifth of 'train'" in source.notices[0]
+    config = settings.Data(name='tfds:fashion_mnist', dir=str(tmp_path), train_size=80)
+    told.clear()
+    found = data.load(dataclasses.replace(config, validation_size=40), told.append)
+    assert sorted(found.validation.images.sum((1, 2, 3))) == sorted(
+        written.images['test'].sum((1, 2, 3))
+    )
+    assert (len(found.training), len(found.test), found.notices) == (80, 20, source.notices)
+    assert len(told) == 1  # from the cache, with what is to be known
+    with pytest.raises(UserError, match=r'41 is more than the 40 validation images'):
+        data.load(dataclasses.replace(config, validation_size=41), told.append)
+
+
+@pytest.mark.parametrize(
+    ('splits', 'renamed', 'listed'),
+    [
+        (('test',), {}, 'test (40 images)'),
+        (('train',), {'train': 'full'}, 'full (100 images)'),
+        (('train', 'test'), {'train': 'train_labelled', 'test': 'dev'},
+         'train_labelled (100 images), dev (40 images)'),
+    ],
+)  # fmt: skip
+def test_splits_of_other_names_are_listed_and_can_be_named(tmp_path, splits, renamed, listed):
+    written, _ = write_fashion(tmp_path, splits=splits, renamed=renamed)
+    with pytest.raises(UserError) as caught:
+        from_tfds('fashion_mnist', str(tmp_path), print)
+    assert f"has no split 'train'; its splits are {listed}" in str(caught.value)
+    assert "training='…'" in str(caught.value)
+    assert 'tfds build' not in str(caught.value)
+    training = renamed.get(splits[0], splits[0])
+    test = renamed.get('test') if len(splits) > 1 else ''
+    source = from_tfds('fashion_mnist', str(tmp_path), print, training=training, test=test)
+    both = [source.training.images] if test else [source.training.images, source.test.images]
+    assert np.concatenate(both).sum() == written.images[splits[0]].sum()
+    with pytest.raises(UserError, match="has no split 'none'"):
+        from_tfds('fashion_mnist', str(tmp_path), print, training=training, validation='none')
+    with pytest.raises(UserError, match='can only be one of the parts'):
+        from_tfds('fashion_mnist', str(tmp_path), print, training=training, test=training)
+
+
+def test_splits_that_are_not_used_are_said(tmp_path):
+    write_fashion(tmp_path, CLOTHES[:9] + CLOTHES[:1], renamed={'test': 'unsupervised'})
+    source = from_tfds('fashion_mnist', str(tmp_path), lambda text: None)
+    assert "of its splits 'unsupervised' (40 images) is not used" in source.notices
+    assert "2 classes are called 'T-shirt/top'" in source.notices
+
+
+def test_unlabelled_test_images_are_refused(tmp_path, monkeypatch):
+    write_fashion(tmp_path)
+    records = tfds_folder._array_records
+
+    def unlabelled(builder, split, shards):
+        for path, image, label in records(builder, split, shards):
+            yield path, image, -1 if split == 'test' else label
+
+    monkeypatch.setattr(tfds_folder, '_array_records', unlabelled)
+    with pytest.raises(UserError, match=r"40 of 40 labels are -1.*test=''"):
+        from_tfds('fashion_mnist', str(tmp_path), lambda text: None)
+    assert len(from_tfds('fashion_mnist', str(tmp_path), lambda text: None, test='').test) == 20
+
+
+def test_a_class_that_only_the_test_split_has_is_an_error(tmp_path):
+    written, folder = write_fashion(tmp_path)
+    images, tested = written.images['train'], written.labels['train'] % 9
+    examples = [example(encode(image), label) for image, label in zip(images, tested, strict=True)]
+    write_shard(folder / 'fashion_mnist-train.array_record-00000-of-00001', examples)
+    with pytest.raises(UserError, match=r"class '9' has 4 test images but no training images"):
+        from_tfds('fashion_mnist', str(tmp_path), lambda text: None)
+
+
+@pytest.mark.parametrize(
+    ('names', 'message'), [(CLOTHES[:9], '9 names, there should be 10'), (CLOTHES, None)]
+)
+def test_class_names_are_one_a_class(tmp_path, names, message):
+    write_fashion(tmp_path, names)
+    if message:
+        with pytest.raises(UserError, match=rf'label\.labels\.txt: {message}'):
+            from_tfds('fashion_mnist', str(tmp_path), lambda text: None)
+    else:
+        assert from_tfds('fashion_mnist', str(tmp_path), lambda text: None).classes == names
+
+
+def test_configs_and_odd_versions_are_listed(tmp_path):
+    _, folder = write_fashion(tmp_path)
+    config = folder.parent / 'bright' / folder.name
+    config.parent.mkdir()
+    folder.rename(config)
+    with pytest.raises(UserError, match=r'has configs \(bright\); name one'):
+        from_tfds('fashion_mnist', str(tmp_path), lambda text: None)
+    config.rename(folder.parent / '3.0.1-rc1')
+    with pytest.raises(UserError, match=r'holds no version, only 3\.0\.1-rc1, bright'):
+        from_tfds('fashion_mnist', str(tmp_path), lambda text: None)
 
 
 def test_a_tfds_name_that_is_not_there_has_no_stand_in(tmp_path):
