@@ -64,7 +64,7 @@ def get_config(size=None):
     config.model.name, config.model.hidden = 'mlp', (6, 3)
     config.init.sigma = 0.1
     config.optim.name, config.optim.learning_rate = 'adamw', 3e-4
-    config.optim.weight_decay = 0.01
+    config.adamw.weight_decay = 0.01
     config.train.epochs = {'smoke': 5, 'quick': 4_000, 'paper': 10_000}[config.size]
     if config.size == 'quick':
         config.seeds = 6

@@ -42,7 +42,7 @@ def on_a_cpu() -> bool:
     return jax.default_backend() == 'cpu'
 
 
-RATES = 'optim.learning_rate + schedule.factor'
+RATES = 'optim.learning_rate + step.factor'
 
 
 def large_and_small(
@@ -69,7 +69,7 @@ def large_and_small(
         'LS': f'LS: {large:g}, annealed to {small:g}',
         'L': f'L: large rate {large:g}',
     }
-    config.schedule.name, config.schedule.boundaries = 'step', (float(annealed),)
+    config.schedule.name, config.step.boundaries = 'step', (float(annealed),)
     config.sweep = points(*schedules.values())
     config.names = (
         (RATES, 'learning rate'),
@@ -129,7 +129,7 @@ def mlp_bn(name: str, size: str | None, hidden: tuple[int, ...]) -> ConfigDict:
     config.data.standardise = 'pixel'
     config.init.scheme = 'he_2_over_sqrt_n'
     config.optim.name, config.optim.learning_rate = 'sgd', 0.1
-    config.schedule.name, config.schedule.minimum = 'triangular', 1e-5
+    config.schedule.name, config.triangular.minimum = 'triangular', 1e-5
     config.penalty.l2, config.penalty.l2_form = 0.005, 'full'
     config.train.batch_size, config.train.epochs = 100, 20
     config.train.train_eval_size = 5_000
@@ -139,7 +139,7 @@ def mlp_bn(name: str, size: str | None, hidden: tuple[int, ...]) -> ConfigDict:
         config.data.train_size = 20_000
     else:
         smoke(config)
-        config.schedule.half_cycle_epochs = 1.0  # of two epochs
+        config.triangular.half_cycle_epochs = 1.0  # of two epochs
     return config
 
 
@@ -160,7 +160,7 @@ def initreg_mnist(name: str, size: str | None, train_size: int) -> ConfigDict:
     config.model.name, config.model.hidden = 'mlp', (800, 800)
     config.init.scheme, config.init.sigma = 'sigma', 0.1**0.5
     config.optim.name, config.optim.learning_rate = 'adamw', 3e-4
-    config.optim.weight_decay = 0.01
+    config.adamw.weight_decay = 0.01
     config.train.batch_size, config.train.epochs = 128, 100
     config.train.train_eval_size = 1_000
     if config.size == 'quick':

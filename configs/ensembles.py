@@ -58,8 +58,8 @@ def get_config(size=None):
         config.train.epochs, members = SNAPSHOTS, 2
     snapshots = {
         CYCLE: 'triangular',
-        'schedule.half_cycle_epochs': config.train.epochs / SNAPSHOTS / 2,
-        'schedule.minimum': 1e-5,
+        'triangular.half_cycle_epochs': config.train.epochs / SNAPSHOTS / 2,
+        'triangular.minimum': 1e-5,
         'train.snapshots': SNAPSHOTS,
     }
     config.sweep = union(

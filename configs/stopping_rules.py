@@ -25,7 +25,7 @@ than early stopping (contradicted); all else is inconclusive.
 from configs import common
 from jaxtweaks.config.expand import grid, product
 
-NOISE, FACTOR, RULE = 'data.label_noise', 'schedule.factor', 'stopping.rule'
+NOISE, FACTOR, RULE = 'data.label_noise', 'step.factor', 'stopping.rule'
 PROBLEMS = {0.0: 'true labels', 0.3: '30% wrong labels'}
 ERROR = '1-train_accuracy'
 THRESHOLD, WINDOW, ONE, FIXED, EARLY = (
@@ -57,7 +57,7 @@ def get_config(size=None):
         common.smoke(config)
         config.model.hidden, config.train.epochs = (16,), 12
     config.schedule.name = 'step'
-    config.schedule.boundaries = (config.train.epochs * 2 // 3,)
+    config.step.boundaries = (config.train.epochs * 2 // 3,)
     config.sweep = product(grid(NOISE, *PROBLEMS), grid(FACTOR, 1.0, 0.1))
     config.derive = ('stopping',)
     config.stopping.rules = (

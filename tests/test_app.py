@@ -148,12 +148,12 @@ MISTAKES = {
         ['config.model.batch_norm: is swept', 'change the sweep', "--config.sweep=\"('grid'"],
     ),
     'unread, at its default': (
-        [SMOKE, '--config.optim.weight_decay=0.0'],
-        ['optim.weight_decay: 0.0 has no effect', "'sgd'", "'adamw'"],
+        [SMOKE, '--config.adamw.weight_decay=0.0'],
+        ['adamw.weight_decay: 0.0 has no effect', "'sgd'", "'adamw'"],
     ),
     'a cycle longer than the run': (
-        [SMOKE, '--config.schedule.half_cycle_epochs=3.0'],
-        ['schedule.half_cycle_epochs: 3.0', 'train.epochs (2)'],
+        [SMOKE, '--config.triangular.half_cycle_epochs=3.0'],
+        ['triangular.half_cycle_epochs: 3.0', 'train.epochs (2)'],
     ),
     'one image a step': ([SMOKE, '--config.train.batch_size=1'], ['train.batch_size: 1', '≥ 2']),
     'two lines': ([SMOKE, '--config.init.scheme=h\nee'], ['init.scheme', 'lecun']),

@@ -16,7 +16,7 @@ from jaxtweaks.report import report_curves, tables
 from jaxtweaks.report.verdict_words import effect_words, published_words
 from jaxtweaks.results import labelled
 
-BETA = 'optim.beta2'
+BETA = 'adam.b2'
 RATE = 'optim.learning_rate'
 
 
@@ -112,20 +112,20 @@ def test_close_values_stay_apart_wherever_they_are_told():
     results = sweep({BETA: values}, seeds=6)
     assert [row[0] for row in tables.settings_table(results).rows] == words
     assert [row[0] for row in tables.runs_table(results).rows[::6]] == words
-    assert tables.settings_table(results).settings == tuple(f'beta2 {word}' for word in words)
-    assert report_curves.of(results)['settings'] == [f'beta2 {word}' for word in words]
+    assert tables.settings_table(results).settings == tuple(f'β₂ {word}' for word in words)
+    assert report_curves.of(results)['settings'] == [f'β₂ {word}' for word in words]
     drawn = figures.draw(figure(kind='curves', hue=BETA), results)
     assert [text.get_text() for text in drawn.legends[0].get_texts()] == words
     ticks = figures.draw(figure(kind='effect', x=BETA), results).axes[0].get_xticklabels()
     assert set(words) >= {tick.get_text() for tick in ticks} > set()
     panels = figures.draw(figure(kind='curves', panels=BETA), results).axes
-    assert [axes.get_title('left') for axes in panels] == [f'beta2 {word}' for word in words]
+    assert [axes.get_title('left') for axes in panels] == [f'β₂ {word}' for word in words]
     claim = Claim(
         sentence='It grows.', source='x', kind='increasing', metric='test_accuracy', along=BETA
     )
     (found,) = claims.evaluate([claim], results)
-    assert 'from beta2 0.99 to 0.99999' in found.what
-    assert list(found.measured) == ['beta2 0.99', 'beta2 0.99999']
+    assert 'from β₂ 0.99 to 0.99999' in found.what
+    assert list(found.measured) == ['β₂ 0.99', 'β₂ 0.99999']
 
 
 def test_settings_that_read_alike_were_one():

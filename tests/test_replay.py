@@ -58,7 +58,9 @@ def test_every_run_is_the_same_again_and_nothing_is_written(capsys, finished, ru
     run = runs['run'][which]
     code, out, err = call(capsys, f'--replay={run}', f'--workdir={finished}')
     assert (code, err) == (0, '')
-    assert f'optim.momentum={runs["optim.momentum"][which]}, seed {runs["seed"][which]}' in out
+    assert (
+        f'momentum.momentum={runs["momentum.momentum"][which]}, seed {runs["seed"][which]}' in out
+    )
     assert f'{run}: the same to the last bit' in out
     assert snapshot(finished) == before
 

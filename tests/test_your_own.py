@@ -80,7 +80,7 @@ def test_a_search(folder, capsys):
     assert '15 settings × 1 seed)' in out
     choice = jt.load('runs/tuned-smoke').choice
     assert (choice.tried, choice.dropped) == (15, 6 + 4)
-    assert set(choice.setting) == {'optim.learning_rate', 'optim.weight_decay'}
+    assert set(choice.setting) == {'optim.learning_rate', 'adamw.weight_decay'}
     assert 0 <= choice.test[0] <= 1
     assert search.share_of_epochs(search.Search(rungs=(4, 12)), 9, 40) == 88 / 360
 
@@ -224,7 +224,7 @@ def test_a_config_is_taken_as_an_object_a_dict_or_an_experiment():
     [
         ({'optim.learning_rate': 0.3}, r'config\.optim\.learning_rate: is swept \(0\.1, 0\.2\)'),
         ({'optim': {'learning_rate': 0.3}}, r'config\.optim\.learning_rate: is swept'),
-        ({'optim.weight_decay': 0.0}, r'config\.optim\.weight_decay: 0\.0 has no effect'),
+        ({'adamw.weight_decay': 0.0}, r'config\.adamw\.weight_decay: 0\.0 has no effect'),
     ],
 )
 def test_a_change_without_effect_is_an_error(changes, words):

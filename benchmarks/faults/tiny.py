@@ -24,7 +24,7 @@ def get_config(size=None):
     config.train.min_improvement = 0.05
     config.train.ema_decay, config.train.snapshots = 0.9, 3
     config.train.keep_logits = True  # the parameters that were chosen, as the results show them
-    config.sweep = grid('optim.momentum', 0.5, 0.9, 1.0)
+    config.sweep = grid('momentum.momentum', 0.5, 0.9, 1.0)
     config.execution.batching, config.execution.group_size = 'map', 2
     config.execution.chunk_seconds, config.execution.checkpoint_seconds = 1e-9, 0.0
     config.figures = (
@@ -33,7 +33,7 @@ def get_config(size=None):
             'kind': 'curves',
             'title': 'By epoch',
             'metrics': ('validation_loss',),
-            'hue': 'optim.momentum',
+            'hue': 'momentum.momentum',
         },
     )
     config.claims = (
@@ -42,8 +42,8 @@ def get_config(size=None):
             'source': '§1',
             'kind': 'greater',
             'metric': 'test_accuracy',
-            'a': {'optim.momentum': 0.9},
-            'b': {'optim.momentum': 0.5},
+            'a': {'momentum.momentum': 0.9},
+            'b': {'momentum.momentum': 0.5},
         },
     )
     return config

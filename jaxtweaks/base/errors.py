@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+_LISTED = 40  # names in a message; more cannot be read
+
 
 class UserError(Exception):
     """Something the user can mend: `main.py` prints it as one line and exits with code 2.
@@ -15,5 +17,5 @@ def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """The end of an error message that lists `valid` and names the one nearest to `name`."""
     valid = sorted(valid)
     nearest = difflib.get_close_matches(name.lower(), valid, n=1, cutoff=0.5)
-    listed = ', '.join(valid)
+    listed = ', '.join(valid if len(valid) <= _LISTED else [*valid[:_LISTED], '…'])
     return f"did you mean '{nearest[0]}'? (valid: {listed})" if nearest else f'valid: {listed}'

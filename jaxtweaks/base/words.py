@@ -36,7 +36,6 @@ FIELDS = {
     '1-dropout.hidden': 'probability of keeping a hidden unit',
     'optim.name': 'optimiser',
     'optim.learning_rate': 'learning rate',
-    'optim.weight_decay': 'weight decay',
     'schedule.name': 'schedule of the learning rate',
     'penalty.l1': 'weight λ of the L1 penalty',
     'penalty.elastic': 'β of the elastic net',
@@ -84,10 +83,6 @@ VALUES = {
     'init.scheme=he': 'He',
     'init.scheme=he_2_over_sqrt_n': 'He, σ = 2/√N',
     'init.scheme=heuristic': 'heuristic, σ² = 1/(3N)',
-    'optim.name=sgd': 'SGD',
-    'optim.name=adam': 'Adam',
-    'optim.name=adamw': 'AdamW',
-    'optim.name=rmsprop': 'RMSprop',
     'ensemble.kind=members': 'networks trained alike',
     'ensemble.kind=top': 'the best settings of a sweep',
     'ensemble.kind=snapshots': 'snapshots of one run',
@@ -100,6 +95,9 @@ VALUES = {
     'tested=ema': 'running average of the parameters',
     'tested=snapshots': 'mean over the snapshots',
 }
+# What the fields of a part are about, by the part's name; parts come to it, and to the two above,
+# when they are registered (`config/parts.py`).
+ABOUT: dict[str, str] = {}
 _SHARES = ('test_error', 'regret', 'test_calibration_error', 'small_weights', 'stopped')
 
 
@@ -109,7 +107,7 @@ _TWEAKS = (
     (('dropout.', 'mc.'), 'dropout'),
     (('init.',), 'initial weights'),
     (('optim.learning_rate', 'schedule.'), 'learning rate'),
-    (('penalty.', 'optim.weight_decay'), 'penalties'),
+    (('penalty.', 'adamw.weight_decay'), 'penalties'),
     (('optim.',), 'optimiser'),
     (('augment.',), 'augmentation'),
     (('noise.', 'data.label_noise'), 'noise'),
@@ -129,7 +127,7 @@ def tweaks_of(fields: Iterable[str]) -> list[str]:
     found = []
     for field in fields:
         words = (word for starts, word in _TWEAKS if field.startswith(starts))
-        found.append(next(words, 'other'))
+        found.append(next(words, ABOUT.get(field.partition('.')[0], 'other')))
     return list(dict.fromkeys(found)) or ['other']
 
 

@@ -6,6 +6,7 @@ Whether something reads a field at all is said by `effect.py`.
 from collections.abc import Sequence
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import trace
 from jaxtweaks.config.layers import SMALLEST, channels, hidden_widths
 from jaxtweaks.config.settings import Setting
 
@@ -91,12 +92,7 @@ def _check_fold(setting: Setting) -> None:
 def _check_one(setting: Setting) -> None:
     check_training_size([setting], setting.data.train_size, 'data.train_size')
     _check_fold(setting)
-    schedule, peak = setting.schedule, setting.optim.learning_rate
-    if schedule.name in ('triangular', 'cosine') and schedule.minimum > peak:
-        raise UserError(
-            f'schedule.minimum: {schedule.minimum!r} is above optim.learning_rate ({peak!r}); '
-            'it must be at most that'
-        )
+    _check_schedule(setting)
     train = setting.train
     if train.snapshots > train.epochs:
         raise UserError(
@@ -112,7 +108,16 @@ def _check_one(setting: Setting) -> None:
         raise UserError(
             'train.gradient_batches: 1 has no variance; it must be ≥ 2, or 0 to measure none'
         )
-    if list(schedule.boundaries) != sorted(set(schedule.boundaries)):
+
+
+def _check_schedule(setting: Setting) -> None:
+    shape, peak = trace.part(setting, 'schedule'), setting.optim.learning_rate
+    given = trace.arguments(setting, shape)
+    if given.get('minimum', 0.0) > peak:
         raise UserError(
-            f'schedule.boundaries: {schedule.boundaries!r} must rise from one to the next'
+            f'{shape.name}.minimum: {given["minimum"]!r} is above optim.learning_rate ({peak!r}); '
+            'it must be at most that'
         )
+    boundaries = given.get('boundaries', ())
+    if list(boundaries) != sorted(set(boundaries)):
+        raise UserError(f'{shape.name}.boundaries: {boundaries!r} must rise from one to the next')

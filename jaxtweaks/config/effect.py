@@ -253,11 +253,11 @@ def _no_penalty(setting: Setting) -> str:
 
 
 def _no_boundaries(setting: Setting) -> str:
-    return '' if setting.schedule.boundaries else 'schedule.boundaries is ()'
+    return '' if trace.get(setting, 'step.boundaries') else 'step.boundaries is ()'
 
 
 def _no_change(setting: Setting) -> str:
-    return 'schedule.factor is 1' if setting.schedule.factor == 1 else ''
+    return 'step.factor is 1' if trace.get(setting, 'step.factor') == 1 else ''
 
 
 _AT_OFF: dict[str, Callable[[Setting], str]] = {
@@ -269,8 +269,8 @@ _AT_OFF: dict[str, Callable[[Setting], str]] = {
     ),
     'penalty.l2_form': _zero('penalty.l2'),
     'penalty.scope': _no_penalty,
-    'schedule.factor': _no_boundaries,
-    'schedule.boundaries': _no_change,
+    'step.factor': _no_boundaries,
+    'step.boundaries': _no_change,
 }
 # Those of them that ask for something themselves, so that they are complained of wherever nothing
 # comes of them; the others say how something is done that a config may well have turned off.

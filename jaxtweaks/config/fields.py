@@ -52,6 +52,9 @@ class Rule:
       off: the value at which a traced tweak does nothing. If it has this value in every run of
         a sweep it is left out of the program altogether.
       when: the field (dotted name) and its values for which this one is read; None for always.
+      words: how the field reads in tables and figures, where it belongs to a part.
+      former: the dotted name that the field had in older work folders, where it is another one:
+        runs keep their ids, and folders stay readable.
       older: what was done before there was this field, where that is not its default: the value it
         has in work folders that lack it; see `older.py`. `...` for the default.
     """
@@ -64,6 +67,8 @@ class Rule:
     above: float | None = None
     off: float | None = None
     when: tuple[str, tuple[str, ...]] | None = None
+    words: str = ''
+    former: str = ''
     older: Any = ...
 
     def allowed(self) -> str:

@@ -10,13 +10,16 @@ When a default changes later, `older` is to be declared too, with what was the d
 """
 
 import dataclasses
+import functools
+import re
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jaxtweaks.config import trace
+from jaxtweaks.config import parts, trace
 from jaxtweaks.config.build import keys, rule_of, to_dict
 from jaxtweaks.config.fields import Rule
+from jaxtweaks.config.parts import Part
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.tweaks import SECTION
 
@@ -56,10 +59,81 @@ _DEFAULTS = Setting()
 LATER: dict[str, Any] = {
     f'{section.name}.{field.name}': to_dict(value(f'{section.name}.{field.name}'))
     for section in dataclasses.fields(Setting)
-    if section.name != SECTION  # of registered tweaks, which are known otherwise
+    if section.name not in (SECTION, parts.SECTION)  # of what is registered
     for field in dataclasses.fields(getattr(_DEFAULTS, section.name))
     if field.name not in FIRST.get(section.name, ())
 }
+
+
+@functools.cache
+def _former() -> dict[str, dict[str, Any]]:
+    """Section to field to default, as JSON has it, of fields that belong to parts now."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, (_, rule) in parts.FIELDS.items():
+        section, _, field = rule.former.partition('.')
+        if field:
+            found.setdefault(section, {})[field] = to_dict(parts.default(name))
+    return found
+
+
+def put_former(values: dict[str, dict[str, Any]], used: Iterable[tuple[Part, Mapping]]) -> None:
+    """Puts what the parts of a setting are given where its fields stood before they were parts'.
+
+    So a run keeps its name. What was no field then is added where it is not at its default.
+
+    Args:
+      values: section to field to value, changed in place.
+      used: the parts of the setting, with their arguments.
+    """
+    for section, fields in _former().items():
+        values[section] = fields | values[section]
+    for part, given in used:
+        for name, parameter in part.parameters.items():
+            section, _, field = parameter.rule.former.partition('.')
+            if field:
+                values[section][field] = given[name]
+            elif given[name] != parameter.default:
+                values.setdefault(part.name, {})[name] = given[name]
+        if not part.built_in:
+            values.setdefault(parts.SECTION, {})[f'{part.slot} {part.name}'] = part.digest
+
+
+def renamed(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A folder's config with the fields that belong to parts now under the names they have now.
+
+    A field that several parts have taken over (β₁ and μ were one) is that of the part chosen.
+    """
+    known = {name.partition('.')[0] for name in values.get(parts.SECTION, {})}
+    values, given, words = dict(values), dict(values.get(parts.SECTION, {})), {}
+    for part in (part for slot in parts.SLOTS for part in parts.of_slot(slot).values()):
+        slot = parts.SLOTS[part.slot]
+        section, _, chooser = slot.field.partition('.')
+        chosen = values.get(section, {}).get(chooser) == part.name
+        for name, parameter in part.fields.items():
+            former = parameter.rule.former
+            section, _, field = former.partition('.')
+            if part.name in known or field not in values.get(section, {}):
+                continue
+            given[name] = values[section][field]
+            if chosen or former not in words:
+                words[former] = name
+    for former in words:
+        section, _, field = former.partition('.')
+        values[section] = {key: item for key, item in values[section].items() if key != field}
+    found = _in_words(values, words)
+    return {**found, parts.SECTION: given} if given else found
+
+
+def _in_words(value: Any, words: Mapping[str, str]) -> Any:
+    """A value with other names of fields in all its strings, in keys as well."""
+    if isinstance(value, Mapping):
+        return {_in_words(key, words): _in_words(item, words) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_in_words(item, words) for item in value)
+    if isinstance(value, str):
+        for former, name in words.items():
+            value = re.sub(rf'(?<![\w.]){re.escape(former)}(?![\w.])', name, value)
+    return value
 
 
 def completed(cls: type, values: Mapping[str, Any], *, defaults: bool = False) -> dict[str, Any]:

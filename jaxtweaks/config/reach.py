@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import trace
 from jaxtweaks.config.layers import hidden_widths
 from jaxtweaks.config.settings import Model, Setting
 
@@ -68,26 +69,28 @@ def check_batch_norm(model: Model, field: str, count: int) -> None:
 def _times(setting: Setting) -> Iterator[str]:
     """What is wrong with the times of a setting, in epochs."""
     schedule, train = setting.schedule, setting.train
+    shape = trace.arguments(setting, trace.part(setting, 'schedule'))
     end = f'the run ends after train.epochs ({train.epochs})'
     if schedule.warmup_epochs > train.epochs:
         yield (
             f'schedule.warmup_epochs: {schedule.warmup_epochs!r} never reaches '
             f'optim.learning_rate, because {end}; it must be ≤ {train.epochs}'
         )
-    if schedule.name == 'step' and not schedule.boundaries:
+    if schedule.name == 'step' and not shape['boundaries']:
         yield (
-            "schedule.name: 'step' has no effect because schedule.boundaries is (); give it "
+            "schedule.name: 'step' has no effect because step.boundaries is (); give it "
             "boundaries, or take 'constant'"
         )
-    late = [epoch for epoch in schedule.boundaries if epoch >= train.epochs]
-    if schedule.name == 'step' and late:
+    late = [epoch for epoch in shape.get('boundaries', ()) if epoch >= train.epochs]
+    if late:
         yield (
-            f'schedule.boundaries: {late[0]!r} has no effect because {end}; each must be < '
+            f'{schedule.name}.boundaries: {late[0]!r} has no effect because {end}; each must be < '
             f'{train.epochs}'
         )
-    if schedule.name == 'triangular' and schedule.half_cycle_epochs > train.epochs:
+    half_cycle = shape.get('half_cycle_epochs', 0)
+    if half_cycle > train.epochs:
         yield (
-            f'schedule.half_cycle_epochs: {schedule.half_cycle_epochs!r} never reaches '
+            f'{schedule.name}.half_cycle_epochs: {half_cycle!r} never reaches '
             f'optim.learning_rate, because {end}; it must be ≤ {train.epochs}'
         )
     if train.select != 'last' and train.patience >= train.epochs:

@@ -1,6 +1,7 @@
 """The settings of one training run: every field, its type, and whether it is static or traced.
 
-This is the one place that says so, but for tweaks registered from outside (`tweaks.py`). `Setting`
+The fields that belong to a part (an optimiser, a schedule, ...) are declared with it (`parts.py`),
+all others here. `Setting`
 is what a sweep varies; the sections group the fields by the part of the program that reads them.
 See `fields.py` for what static and traced mean.
 """
@@ -8,6 +9,7 @@ See `fields.py` for what static and traced mean.
 import dataclasses
 
 from jaxtweaks.config.fields import Names, static, traced
+from jaxtweaks.config.parts import Choices, Parts
 from jaxtweaks.config.tweaks import Tweaks
 
 # Those of the catalogue, any on disk, and what is registered (`data/own.py`).
@@ -32,9 +34,7 @@ STUDIES = (
     'bias_variance',
     'capacity',
 )
-OPTIMISERS = ('sgd', 'momentum', 'nesterov', 'adam', 'adamw', 'rmsprop')
 PRECISIONS = ('float32', 'tf32', 'bf16')
-SCHEDULES = ('constant', 'step', 'triangular', 'cosine')
 SCHEMES = ('sigma', 'lecun', 'glorot', 'he', 'he_2_over_sqrt_n', 'heuristic')
 DISTRIBUTIONS = ('normal', 'uniform', 'constant')
 
@@ -43,9 +43,6 @@ _WIDE = ('model.name', ('mlp', 'cnn', 'local'))
 _BLOCKS = ('model.name', ('cnn', 'local'))
 _POOLED = ('model.name', ('cnn', 'local', 'lenet5', 'vgg16', 'convnet1d'))
 _BATCH_NORM = ('model.batch_norm', ('before', 'after'))
-_ADAPTIVE = ('optim.name', ('adam', 'adamw', 'rmsprop'))
-_STEP = ('schedule.name', ('step',))
-_TRIANGULAR = ('schedule.name', ('triangular',))
 _GRADIENTS = ('study.name', ('gradcheck', 'gradcheck_layers'))
 _REGRESSION = ('study.name', ('bias_variance', 'capacity'))
 _SELECTING = ('train.select', ('best_loss', 'best_accuracy'))
@@ -195,48 +192,19 @@ class Dropout:
 
 @dataclasses.dataclass(frozen=True)
 class Optim:
-    """The optimiser."""
+    """The optimiser; its own numbers are fields of its part (`train/optimisers.py`)."""
 
-    name: str = static('adam', 'the update rule', choices=OPTIMISERS)
+    name: str = static('adam', 'the update rule', choices=Choices('optimiser'))
     learning_rate: float = traced(1e-3, 'step size at the top of the schedule', low=0.0)
-    momentum: float = traced(
-        0.9,
-        'momentum, or β₁ of Adam',
-        low=0.0,
-        high=1.0,
-        when=('optim.name', ('momentum', 'nesterov', 'adam', 'adamw')),
-    )
-    beta2: float = traced(
-        0.999, 'β₂ of Adam, the decay of RMSprop', low=0.0, high=1.0, when=_ADAPTIVE
-    )
-    epsilon: float = traced(
-        1e-8, 'added to the denominator (Adam, RMSprop)', above=0.0, when=_ADAPTIVE
-    )
-    weight_decay: float = traced(
-        0.0, 'decoupled weight decay', low=0.0, off=0.0, when=('optim.name', ('adamw',))
-    )
 
 
 @dataclasses.dataclass(frozen=True)
 class Schedule:
-    """The step size over time, as a factor of `optim.learning_rate`. Times are in epochs."""
+    """The step size over time; the numbers of a shape are fields of its part."""
 
-    name: str = static('constant', 'the shape', choices=SCHEDULES)
-    warmup_epochs: float = traced(0.0, 'linear rise from 0 before all else', low=0.0, off=0.0)
-    boundaries: tuple[float, ...] = static(
-        (), 'when the rate is multiplied (step)', low=0.0, when=_STEP
-    )
-    factor: float = traced(
-        0.1, 'by what it is multiplied at each boundary (step)', low=0.0, when=_STEP
-    )
-    minimum: float = traced(
-        0.0,
-        'lowest rate, absolute (triangular, cosine)',
-        low=0.0,
-        when=('schedule.name', ('triangular', 'cosine')),
-    )
-    half_cycle_epochs: float = traced(
-        5.0, 'from the lowest rate to the highest (triangular)', above=0.0, when=_TRIANGULAR
+    name: str = static('constant', 'the shape', choices=Choices('schedule'))
+    warmup_epochs: float = traced(
+        0.0, 'epochs of a linear rise from 0 before all else', low=0.0, off=0.0
     )
 
 
@@ -443,3 +411,4 @@ class Setting:
     train: Train = Train()
     study: Study = Study()
     tweaks: Tweaks = dataclasses.field(default_factory=Tweaks)
+    parts: Parts = dataclasses.field(default_factory=Parts)

@@ -7,16 +7,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxtweaks.base.errors import UserError, did_you_mean
-from jaxtweaks.config import tweaks
+from jaxtweaks.config import parts, tweaks
 from jaxtweaks.config.build import convert, rule_of
 from jaxtweaks.config.fields import Rule
+from jaxtweaks.config.parts import Part, Parts
 from jaxtweaks.config.settings import Setting
 
 
 def _fields() -> dict[str, tuple[Any, Rule]]:
     found = {}
     for section, cls in typing.get_type_hints(Setting).items():
-        if section == tweaks.SECTION:
+        if section in (tweaks.SECTION, parts.SECTION):
             continue
         hints = typing.get_type_hints(cls)
         for field in dataclasses.fields(cls):
@@ -24,10 +25,12 @@ def _fields() -> dict[str, tuple[Any, Rule]]:
     return found
 
 
-# Dotted name to (type, rule) of every field of a setting; those of registered tweaks come to it.
-FIELDS: Mapping[str, tuple[Any, Rule]] = ChainMap(tweaks.FIELDS, _fields())
+_OWN = _fields()
+# Dotted name to (type, rule) of every field of a setting; those of registered tweaks and parts come
+# to it.
+FIELDS: Mapping[str, tuple[Any, Rule]] = ChainMap(tweaks.FIELDS, parts.FIELDS, _OWN)
 # Those that every setting has.
-TRACED = tuple(name for name, (_, rule) in FIELDS.items() if rule.kind == 'traced')
+TRACED = tuple(name for name, (_, rule) in _OWN.items() if rule.kind == 'traced')
 
 Hyper = dict[str, Any]
 
@@ -37,7 +40,67 @@ def get(setting: Setting, name: str) -> Any:
     section, field = name.split('.')
     if section == tweaks.SECTION:
         return setting.tweaks.get(field, FIELDS[name][1].off)
-    return getattr(getattr(setting, section), field)
+    if name in _OWN:
+        return getattr(getattr(setting, section), field)
+    return setting.parts[name] if name in setting.parts else parts.default(name)
+
+
+def parts_of(setting: Setting, off: frozenset[str] = frozenset()) -> list[Part]:
+    """The parts that a setting is made of: those it chooses, and those that it gives a strength.
+
+    Args:
+      setting: where a choice is traced every part of its slot is among them.
+      off: strengths (dotted names) that are left out of the program, and their parts with them.
+    """
+    found = []
+    for slot in parts.SLOTS.values():
+        if slot.field:
+            name = get(setting, slot.field)
+            known = parts.of_slot(slot.name)
+            found += [_bound(setting, known[name])] if isinstance(name, str) else known.values()
+        else:
+            strengths = {f'{p.name}.{p.strength}': p for p in parts.of_slot(slot.name).values()}
+            found += [
+                _bound(setting, part)
+                for name, part in strengths.items()
+                if name in setting.parts and name not in off
+            ]
+    return found
+
+
+def part(setting: Setting, slot: str) -> Part:
+    """The part that a setting chooses for a slot."""
+    return _bound(setting, parts.get(slot, get(setting, parts.SLOTS[slot].field)))
+
+
+def arguments(setting: Setting, part: Part) -> dict[str, Any]:
+    """What a setting says of the parameters of a part, by their names."""
+    return {name: get(setting, f'{part.name}.{name}') for name in part.parameters}
+
+
+def is_off(part: Part, given: Mapping[str, Any]) -> bool:
+    """Whether a part that acts with others does nothing at these values of its parameters."""
+    if parts.SLOTS[part.slot].field:
+        return False
+    return given[part.strength] == part.parameters[part.strength].rule.off
+
+
+def acting(setting: Setting) -> list[tuple[Part, dict[str, Any]]]:
+    """The parts of a setting that do something in it, with their arguments."""
+    used = [(part, arguments(setting, part)) for part in parts_of(setting)]
+    return [one for one in used if not is_off(*one)]
+
+
+def made(setting: Setting, slot: str, *given: Any) -> Any:
+    """What the chosen part of a slot makes of what the slot gives it."""
+    chosen = part(setting, slot)
+    return chosen.build(*given, **arguments(setting, chosen))
+
+
+def _bound(setting: Setting, part: Part) -> Part:
+    """The part of this slot and name that the setting's program was made of, or the given one."""
+    same = (one for one in setting.parts.bound if (one.slot, one.name) == (part.slot, part.name))
+    return next(same, part)
 
 
 def replace(setting: Setting, values: Mapping[str, Any]) -> Setting:
@@ -47,9 +110,15 @@ def replace(setting: Setting, values: Mapping[str, Any]) -> Setting:
         section, field = name.split('.')
         sections.setdefault(section, {})[field] = value
     registered = sections.pop(tweaks.SECTION, {})
+    of_parts = {
+        f'{section}.{field}': value
+        for section in [section for section in sections if not hasattr(setting, section)]
+        for field, value in sections.pop(section).items()
+    }
     return dataclasses.replace(
         setting,
         tweaks=setting.tweaks.replaced(registered),
+        parts=setting.parts.replaced(of_parts),
         **{
             section: dataclasses.replace(getattr(setting, section), **fields)
             for section, fields in sections.items()
@@ -60,6 +129,7 @@ def replace(setting: Setting, values: Mapping[str, Any]) -> Setting:
 def checked(name: str, value: Any, where: str) -> Any:
     """`value` as the field `name` of a setting takes it. Raises UserError naming `where`."""
     if name not in FIELDS:
+        parts.check_not_moved(name, where)
         raise UserError(f"{where}: unknown field '{name}'; {did_you_mean(name, FIELDS)}")
     kind, rule = FIELDS[name]
     return convert(value, kind, rule, f'{where}: {name}')
@@ -90,14 +160,30 @@ def split(setting: Setting, off: frozenset[str] = frozenset()) -> tuple[Setting,
       name.
     """
     hyper = {}
-    for name in _traced(setting):
+    for name in _traced(setting, off):
         if name not in off:
             value = get(setting, name)
             choices = FIELDS[name][1].choices
             hyper[name] = choices.index(value) if choices else value
     left_out = frozenset(name.partition('.')[2] for name in off if _is_registered(name))
-    setting = dataclasses.replace(setting, tweaks=setting.tweaks.without(left_out))
+    setting = dataclasses.replace(
+        setting,
+        tweaks=setting.tweaks.without(left_out),
+        parts=_static_parts(setting, off),
+    )
     return replace(setting, dict.fromkeys(hyper)), hyper
+
+
+def _static_parts(setting: Setting, off: frozenset[str]) -> Parts:
+    """What a program is compiled for: of the parts in use the static values and those off."""
+    used = parts_of(setting, off)
+    fields = {name: one for part in used for name, one in part.fields.items()}
+    values = {
+        name: get(setting, name)
+        for name, one in fields.items()
+        if one.rule.kind == 'static' or name in off
+    }
+    return Parts(values, [part for part in used if not part.built_in])
 
 
 def as_numbers(setting: Setting) -> Setting:
@@ -110,9 +196,15 @@ def join(static_part: Setting, hyper: Hyper) -> Setting:
     return replace(static_part, hyper)
 
 
-def _traced(setting: Setting) -> tuple[str, ...]:
-    """The traced fields that a setting has: everyone's, and the tweaks it names."""
-    return TRACED + tuple(f'{tweaks.SECTION}.{name}' for name in setting.tweaks)
+def _traced(setting: Setting, off: frozenset[str] = frozenset()) -> tuple[str, ...]:
+    """The traced fields that a setting has: everyone's, and those of its tweaks and parts."""
+    of_parts = (
+        name
+        for part in parts_of(setting, off)
+        for name, one in part.fields.items()
+        if one.rule.kind == 'traced'
+    )
+    return (*TRACED, *(f'{tweaks.SECTION}.{name}' for name in setting.tweaks), *of_parts)
 
 
 def _is_registered(name: str) -> bool:

@@ -11,7 +11,7 @@ from jaxtweaks import studies
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.claims import claims as claims_lib
 from jaxtweaks.claims.claim import Claim
-from jaxtweaks.config import effect, trace, tweaks
+from jaxtweaks.config import effect, parts, trace, tweaks
 from jaxtweaks.config.build import FLAT, convert, from_dict, keys, rule_of
 from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round, rounds
@@ -167,7 +167,7 @@ def build(
         effect, or a figure or claim asks for what the sweep does not have.
     """
     values = values.to_dict() if isinstance(values, ConfigDict) else values
-    experiment, overrides = from_dict(Experiment, values), list(overrides)
+    experiment, overrides = from_dict(Experiment, _with_parts(values)), list(overrides)
     if not re.fullmatch(NAME, experiment.name):
         raise UserError(
             f'name: {experiment.name!r} is not allowed; it must be letters, digits, - and _'
@@ -212,6 +212,16 @@ def build(
     if not on_record:
         _check_matched(experiment, points, recorded, named='sweep' not in overrides)
     return experiment
+
+
+def _with_parts(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A config with its sections of parts in one, as a setting has them."""
+    if not isinstance(values, Mapping):
+        return values
+    sections = {name.partition('.')[0] for name in parts.FIELDS}
+    of_parts = {name: values[name] for name in values if name in sections}
+    rest = {name: value for name, value in values.items() if name not in sections}
+    return rest | {parts.SECTION: {**values.get(parts.SECTION, {}), **of_parts}}
 
 
 def _check_effect(
@@ -328,14 +338,16 @@ def check_value(path: str, value: Any) -> None:
 
 def _declared(path: str) -> tuple[Any, Rule | None]:
     """The type and the rule of the key with this dotted name. Raises UserError."""
-    if path in tweaks.FIELDS:
-        return tweaks.FIELDS[path]
-    cls, rule, parts = Experiment, None, path.split('.')
-    for i, part in enumerate(parts):
+    for registered in (tweaks.FIELDS, parts.FIELDS):
+        if path in registered:
+            return registered[path]
+    parts.check_not_moved(path, f'config.{path}')
+    cls, rule, names = Experiment, None, path.split('.')
+    for i, part in enumerate(names):
         known = keys(cls) if dataclasses.is_dataclass(cls) else {}
         if part not in known:
             valid = list(known) or [*keys(Experiment), *trace.FIELDS]
-            prefix = '.'.join(parts[:i])
+            prefix = '.'.join(names[:i])
             name = part if known else path
             raise UserError(
                 f"config.{path}: unknown key '{name}'"
@@ -349,4 +361,6 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
 def default_config(name: str) -> ConfigDict:
     """A config with every key at its default, for a config file to fill in."""
     values = dataclasses.asdict(Experiment(name=name))
-    return ConfigDict(values.pop('base') | values | {tweaks.SECTION: tweaks.off_strengths()})
+    values = values.pop('base') | values
+    del values[parts.SECTION]
+    return ConfigDict(values | {tweaks.SECTION: tweaks.off_strengths()} | parts.defaults())

@@ -58,7 +58,7 @@ def frozen(workdir: Workdir) -> Experiment:
     if values is None:
         raise UserError(f'{workdir.path}: holds no experiment (it has no config.json)')
     try:
-        return build(as_given(older.completed(Experiment, values)), on_record=True)
+        return build(as_given(older.completed(Experiment, older.renamed(values))), on_record=True)
     except UserError as error:
         raise UserError(
             f'{workdir.path / "config.json"}: {error} (is it of another version of jaxtweaks?)'
@@ -197,7 +197,7 @@ def refuse(experiment: Experiment, workdir: Workdir, manifest: Mapping[str, Any]
     kept = workdir.read_json('config.json')
     changed = ['config.json is missing']
     if kept is not None:
-        kept = older.completed(Experiment, kept, defaults=True)
+        kept = older.completed(Experiment, older.renamed(kept), defaults=True)
         changed = differences(kept, to_dict(experiment.asked))
     then = manifest.get('tweaks', {}).get('digests', {})
     changed = [

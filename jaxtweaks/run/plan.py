@@ -41,6 +41,8 @@ class Run:
             section, field = name.split('.')
             if values[section][field] == before:
                 del values[section][field]
+        del values['parts']
+        older.put_former(values, trace.acting(self.setting))
         # A registered tweak that is off is none, and one that is rewritten is another.
         del values['tweaks']
         if on := self.setting.tweaks.identity():

@@ -18,7 +18,6 @@ from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import settings, trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models
-from jaxtweaks.train import optimisers
 from jaxtweaks.train.losses import penalty
 
 _NETWORK_READS = ('model', 'init', 'dropout.hidden', 'dropout.form', 'optim', 'penalty')
@@ -135,7 +134,7 @@ def _network(
     network = models.build(trace.as_numbers(setting), 1)
     image = lambda x: x[:, None, None, None]
     variables = network.init(stream_key(seed, 'init'), image(x), train=False)
-    optimiser = optimisers.build(setting.optim, lambda step: setting.optim.learning_rate)
+    optimiser = trace.made(setting, 'optimiser', lambda step: setting.optim.learning_rate)
 
     def step(i, state):
         params, opt_state = state

@@ -1,40 +1,108 @@
-"""The optimisers: Optax transformations built from traced numbers, inside the mapped function."""
+"""The optimisers: parts that give Optax transformations of traced numbers.
 
-from collections.abc import Callable
-from typing import Any
+Each takes the learning rate, a function of the step, and gives what is added to the parameters.
+"""
 
+import jax
 import optax
 
-from jaxtweaks.config.settings import Optim
+from jaxtweaks.config.fields import traced
+from jaxtweaks.config.parts import optimiser
 from jaxtweaks.nn.dropout import is_off
 
+Schedule = optax.Schedule
+Number = jax.Array | float
 
-def build(config: Optim, schedule: Callable[[Any], Any]) -> optax.GradientTransformation:
-    """The update rule of a run.
+_MOMENTUM = traced(
+    0.9,
+    'μ, the share of the velocity kept',
+    low=0.0,
+    high=1.0,
+    words='momentum',
+    former='optim.momentum',
+)
+_B1 = traced(
+    0.9,
+    'β₁, decay of the mean of gradients',
+    low=0.0,
+    high=1.0,
+    words='β₁',
+    former='optim.momentum',
+)
+_B2 = traced(
+    0.999,
+    'β₂, decay of the mean of squared gradients',
+    low=0.0,
+    high=1.0,
+    words='β₂',
+    former='optim.beta2',
+)
+_EPSILON = traced(1e-8, 'ε, added to the denominator', above=0.0, words='ε', former='optim.epsilon')
 
-    Args:
-      config: its numbers may be traced.
-      schedule: step to learning rate, scalars that may be traced.
 
-    Returns:
-      sgd — −η g;
-      momentum, nesterov — v ← μ v + g, then −η v or −η (g + μ v);
-      adam — Kingma & Ba 2014 (arXiv 1412.6980), Algorithm 1;
-      adamw — the same plus −η λ w (Loshchilov & Hutter 2017, arXiv 1711.05101), λ not times η's
-        peak;
-      rmsprop — v ← β₂ v + (1 − β₂) g², then −η g / (√v + ε) (Hinton's lecture 6e).
-    """
-    return optax.chain(_direction(config), optax.scale_by_learning_rate(schedule))
+@optimiser('sgd', words='SGD')
+def sgd(learning_rate: Schedule) -> optax.GradientTransformation:
+    """−η g."""
+    return optax.chain(optax.identity(), optax.scale_by_learning_rate(learning_rate))
 
 
-def _direction(config: Optim) -> optax.GradientTransformation:
-    if config.name == 'sgd':
-        return optax.identity()
-    if config.name in ('momentum', 'nesterov'):
-        return optax.trace(config.momentum, nesterov=config.name == 'nesterov')
-    if config.name == 'rmsprop':
-        return optax.scale_by_rms(config.beta2, config.epsilon, eps_in_sqrt=False)
-    adam = optax.scale_by_adam(config.momentum, config.beta2, config.epsilon)
-    if config.name == 'adamw' and not is_off(config.weight_decay):
-        return optax.chain(adam, optax.add_decayed_weights(config.weight_decay))
-    return adam
+@optimiser('momentum', words='SGD with momentum')
+def momentum(
+    learning_rate: Schedule, *, momentum: Number = _MOMENTUM
+) -> optax.GradientTransformation:
+    """v ← μ v + g, then −η v (Polyak 1964)."""
+    return optax.chain(optax.trace(momentum), optax.scale_by_learning_rate(learning_rate))
+
+
+@optimiser('nesterov', words='Nesterov momentum')
+def nesterov(
+    learning_rate: Schedule, *, momentum: Number = _MOMENTUM
+) -> optax.GradientTransformation:
+    """v ← μ v + g, then −η (g + μ v) (Nesterov 1983, as in Sutskever et al. 2013)."""
+    direction = optax.trace(momentum, nesterov=True)
+    return optax.chain(direction, optax.scale_by_learning_rate(learning_rate))
+
+
+@optimiser('adam', words='Adam')
+def adam(
+    learning_rate: Schedule,
+    *,
+    b1: Number = _B1,
+    b2: Number = _B2,
+    epsilon: Number = _EPSILON,
+) -> optax.GradientTransformation:
+    """Kingma and Ba 2014 (arXiv 1412.6980), Algorithm 1."""
+    direction = optax.scale_by_adam(b1, b2, epsilon)
+    return optax.chain(direction, optax.scale_by_learning_rate(learning_rate))
+
+
+@optimiser('adamw', words='AdamW')
+def adamw(
+    learning_rate: Schedule,
+    *,
+    b1: Number = _B1,
+    b2: Number = _B2,
+    epsilon: Number = _EPSILON,
+    weight_decay: Number = traced(
+        0.0,
+        'λ, decoupled weight decay',
+        low=0.0,
+        off=0.0,
+        words='weight decay',
+        former='optim.weight_decay',
+    ),
+) -> optax.GradientTransformation:
+    """Adam plus −η λ w (Loshchilov and Hutter 2017, arXiv 1711.05101); λ not times η's peak."""
+    direction = optax.scale_by_adam(b1, b2, epsilon)
+    if not is_off(weight_decay):
+        direction = optax.chain(direction, optax.add_decayed_weights(weight_decay))
+    return optax.chain(direction, optax.scale_by_learning_rate(learning_rate))
+
+
+@optimiser('rmsprop', words='RMSprop')
+def rmsprop(
+    learning_rate: Schedule, *, decay: Number = _B2, epsilon: Number = _EPSILON
+) -> optax.GradientTransformation:
+    """v ← β₂ v + (1 − β₂) g², then −η g / (√v + ε) (Hinton's lecture 6e)."""
+    direction = optax.scale_by_rms(decay, epsilon, eps_in_sqrt=False)
+    return optax.chain(direction, optax.scale_by_learning_rate(learning_rate))

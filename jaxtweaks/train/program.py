@@ -18,7 +18,7 @@ from jaxtweaks.config import trace
 from jaxtweaks.nn import tweak
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.dropout import is_off
-from jaxtweaks.train import keep, measure, optimisers
+from jaxtweaks.train import keep, measure
 from jaxtweaks.train.applied import Applied, named, variables_of
 from jaxtweaks.train.augment import augment
 from jaxtweaks.train.data import (
@@ -30,7 +30,7 @@ from jaxtweaks.train.data import (
 from jaxtweaks.train.finish import finish
 from jaxtweaks.train.losses import cross_entropy, in_order_mean, penalty
 from jaxtweaks.train.noise import noisy_inputs, noisy_labels, noisy_weights
-from jaxtweaks.train.schedules import learning_rate
+from jaxtweaks.train.schedules import Time, learning_rate
 
 __all__ = ['DeviceData', 'DeviceSplit', 'Program', 'State']
 
@@ -296,14 +296,10 @@ class Program(Applied):
 
     def _optimiser(self, hyper: trace.Hyper) -> optax.GradientTransformation:
         setting = self.setting(hyper)
-        schedule = lambda step: learning_rate(
-            step,
-            setting.optim.learning_rate,
-            setting.schedule,
-            self.steps_per_epoch,
-            self.static.train.epochs,
+        time = functools.partial(
+            Time, steps_per_epoch=self.steps_per_epoch, epochs=self.static.train.epochs
         )
-        return optimisers.build(setting.optim, schedule)
+        return trace.made(setting, 'optimiser', lambda step: learning_rate(setting, time(step)))
 
 
 def _turned(state: State) -> State:

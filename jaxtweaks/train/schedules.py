@@ -1,71 +1,124 @@
-"""The learning rate as a function of the step, with traced numbers.
+"""The learning rate as a function of time: parts with traced numbers.
 
 Optax's schedules fix some of these numbers when they are built; a sweep over them must not
 compile again.
 """
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 
-from jaxtweaks.config.settings import Schedule
+from jaxtweaks.config import trace
+from jaxtweaks.config.fields import static, traced
+from jaxtweaks.config.parts import schedule
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn.dropout import is_off
 
+Number = jax.Array | float
 
-def learning_rate(
-    step: jax.Array | int,
-    peak: jax.Array | float,
-    config: Schedule,
-    steps_per_epoch: int,
-    epochs: int,
-) -> jax.Array:
-    """The learning rate of one step.
+
+@dataclasses.dataclass(frozen=True)
+class Time:
+    """When a step is.
+
+    Attributes:
+      step: 0 for the first, may be traced.
+      steps_per_epoch, epochs: of the run.
+    """
+
+    step: jax.Array | int
+    steps_per_epoch: int
+    epochs: int
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run."""
+        return self.steps_per_epoch * self.epochs
+
+    @property
+    def epoch(self) -> jax.Array:
+        """Epochs that have passed, float32, with fractions."""
+        return jnp.asarray(self.step, jnp.float32) / self.steps_per_epoch
+
+    @property
+    def share(self) -> jax.Array:
+        """The share of the run that has passed, float32 in [0, 1)."""
+        return self.epoch / self.epochs
+
+
+def learning_rate(setting: Setting, time: Time) -> jax.Array:
+    """The learning rate of one step, float32 scalar.
 
     Args:
-      step: 0 for the first, may be traced.
-      peak: `optim.learning_rate`, may be traced.
-      config: the schedule; its times are in epochs.
-      steps_per_epoch: of the run.
-      epochs: of the run.
+      setting: chooses the schedule; its numbers may be traced.
+      time: when.
 
     Returns:
-      float32 scalar:
-        constant — the peak;
-        step — the peak times `factor` for each boundary that has passed;
-        triangular — linear from `minimum` to the peak in `half_cycle_epochs` and back, again and
-          again, starting low (Smith 2015, arXiv 1506.01186; MLP-BN §4);
-        cosine — from the peak to `minimum` over the whole run;
-      all times min(1, (step + 1) / warm-up steps).
+      The schedule's rate, times min(1, (step + 1) / warm-up steps).
     """
-    epoch = jnp.asarray(step, jnp.float32) / steps_per_epoch
-    peak = jnp.asarray(peak, jnp.float32)
-    rate = _SHAPES[config.name](epoch, peak, config, epochs)
-    if is_off(config.warmup_epochs):
+    peak = jnp.asarray(setting.optim.learning_rate, jnp.float32)
+    rate = trace.made(setting, 'schedule', time, peak)
+    warmup_epochs = setting.schedule.warmup_epochs
+    if is_off(warmup_epochs):
         return rate
-    warmup_steps = config.warmup_epochs * steps_per_epoch
-    risen = (jnp.asarray(step, jnp.float32) + 1) / jnp.maximum(warmup_steps, 1)
+    warmup_steps = warmup_epochs * time.steps_per_epoch
+    risen = (jnp.asarray(time.step, jnp.float32) + 1) / jnp.maximum(warmup_steps, 1)
     return rate * jnp.minimum(risen, 1)
 
 
-def _constant(epoch, peak, config, epochs):
+_MINIMUM = traced(0.0, 'lowest rate, absolute', low=0.0, former='schedule.minimum')
+
+
+@schedule('constant')
+def constant(time: Time, peak: jax.Array) -> jax.Array:
+    """The peak."""
     return peak
 
 
-def _step(epoch, peak, config, epochs):
-    if not config.boundaries:
+@schedule('step', words='steps')
+def step(
+    time: Time,
+    peak: jax.Array,
+    *,
+    boundaries: tuple[float, ...] = static(
+        (), 'epochs after which the rate is multiplied', low=0.0, former='schedule.boundaries'
+    ),
+    factor: Number = traced(
+        0.1, 'by what it is multiplied at each boundary', low=0.0, former='schedule.factor'
+    ),
+) -> jax.Array:
+    """The peak times `factor` for each boundary that has passed."""
+    if not boundaries:
         return peak
-    passed = jnp.sum(epoch >= jnp.asarray(config.boundaries, jnp.float32))
-    return peak * jnp.asarray(config.factor, jnp.float32) ** passed
+    passed = jnp.sum(time.epoch >= jnp.asarray(boundaries, jnp.float32))
+    return peak * jnp.asarray(factor, jnp.float32) ** passed
 
 
-def _triangular(epoch, peak, config, epochs):
-    position = jnp.mod(epoch / config.half_cycle_epochs, 2)
+@schedule('triangular')
+def triangular(
+    time: Time,
+    peak: jax.Array,
+    *,
+    minimum: Number = _MINIMUM,
+    half_cycle_epochs: Number = traced(
+        5.0,
+        'epochs from the lowest rate to the highest',
+        above=0.0,
+        former='schedule.half_cycle_epochs',
+    ),
+) -> jax.Array:
+    """Linear from `minimum` to the peak and back, again and again, starting low.
+
+    Smith 2015, arXiv 1506.01186; MLP-BN §4.
+    """
+    position = jnp.mod(time.epoch / half_cycle_epochs, 2)
     height = 1 - jnp.abs(position - 1)
-    return config.minimum + (peak - config.minimum) * height
+    return minimum + (peak - minimum) * height
 
 
-def _cosine(epoch, peak, config, epochs):
-    height = 0.5 * (1 + jnp.cos(jnp.pi * epoch / epochs))
-    return config.minimum + (peak - config.minimum) * height
-
-
-_SHAPES = {'constant': _constant, 'step': _step, 'triangular': _triangular, 'cosine': _cosine}
+@schedule('cosine')
+def cosine(time: Time, peak: jax.Array, *, minimum: Number = _MINIMUM) -> jax.Array:
+    """From the peak to `minimum` over the whole run (Loshchilov and Hutter 2016)."""
+    height = 0.5 * (1 + jnp.cos(jnp.pi * time.epoch / time.epochs))
+    return minimum + (peak - minimum) * height

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ml_collections import ConfigDict
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import trace
+from jaxtweaks.config import parts, trace
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.config.check import check_image, check_settings, check_training_size
 from jaxtweaks.config.settings import Model, Setting
@@ -40,7 +40,7 @@ WRONG = {
     'nan': ({'optim': {'learning_rate': float('nan')}}, ('optim.learning_rate', 'nan')),
     'infinite': ({'penalty': {'l2': float('inf')}}, ('penalty.l2', 'inf', '≥ 0')),
     'beyond floats': ({'penalty': {'l2': 10**400}}, ('penalty.l2', '≥ 0')),
-    'zero epsilon': ({'optim': {'epsilon': 0.0}}, ('optim.epsilon', '> 0')),
+    'zero epsilon': ({'adam': {'epsilon': 0.0}}, ('adam.epsilon', '> 0')),
     'zero seeds': ({'seeds': 0}, ('seeds', '0', '≥ 1')),
     'negative seeds': ({'seeds': -3}, ('seeds', '-3', '≥ 1')),
     'huge seeds': ({'seeds': 10**30}, ('seeds', '≤ 10000')),
@@ -85,23 +85,23 @@ WRONG = {
         {'model': {'bn_momentum': 0.5}},
         ('model.bn_momentum', '0.5', "'before' or 'after'"),
     ),
-    'unread decay': ({'optim': {'weight_decay': 0.1}}, ('optim.weight_decay', "'adamw'")),
+    'unread decay': ({'adamw': {'weight_decay': 0.1}}, ('adamw.weight_decay', "'adamw'")),
     'unread sigma': ({'init': {'sigma': 0.1}}, ('init.sigma', "'sigma'")),
     'unread in a sweep': (
-        {'sweep': ('grid', 'schedule.factor', (0.1, 0.2))},
-        ('schedule.factor', "'step'"),
+        {'sweep': ('grid', 'step.factor', (0.1, 0.2))},
+        ('step.factor', "'step'"),
     ),
     'minimum above the rate': (
-        {'schedule': {'name': 'cosine', 'minimum': 1.0}},
-        ('schedule.minimum', '1.0', 'optim.learning_rate'),
+        {'schedule': {'name': 'cosine'}, 'cosine': {'minimum': 1.0}},
+        ('cosine.minimum', '1.0', 'optim.learning_rate'),
     ),
     'elastic net of nothing': (
         {'penalty': {'elastic': 2.0}},
         ('penalty.elastic', '2.0', 'penalty.l1'),
     ),
     'boundaries fall': (
-        {'schedule': {'name': 'step', 'boundaries': (2.0, 1.0)}},
-        ('schedule.boundaries', '(2.0, 1.0)'),
+        {'schedule': {'name': 'step'}, 'step': {'boundaries': (2.0, 1.0)}},
+        ('step.boundaries', '(2.0, 1.0)'),
     ),
     'unread ensemble': ({'ensemble': {'sizes': (2,)}}, ('ensemble.sizes', "'ensemble'")),
     'unread rules': (
@@ -110,11 +110,11 @@ WRONG = {
     ),
     'unread samples': ({'search': {'samples': 3}}, ('search.samples', '3', 'search.rounds is 0')),
     'unread zoom': (
-        {'search': {'rounds': 1, 'zoom': 0.5}, 'sweep': ('grid', 'optim.momentum', (0.1, 0.2))},
+        {'search': {'rounds': 1, 'zoom': 0.5}, 'sweep': ('grid', 'adam.b1', (0.1, 0.2))},
         ('search.zoom', '0.5', 'search.rounds is 1'),
     ),
     'unread share': (
-        {'search': {'rounds': 2, 'keep': 0.5}, 'sweep': ('grid', 'optim.momentum', (0.1, 0.2))},
+        {'search': {'rounds': 2, 'keep': 0.5}, 'sweep': ('grid', 'adam.b1', (0.1, 0.2))},
         ('search.keep', '0.5', 'search.rungs'),
     ),
     'unread execution': (
@@ -181,7 +181,8 @@ def test_one_line_of_one_error():
 
 def test_the_config_of_every_default_is_valid_and_comes_back_from_json():
     found = experiment.build(experiment.default_config('x'))
-    assert found.base == Setting()
+    named = {name: parts.default(name) for name in parts.FIELDS}
+    assert found.base == trace.replace(Setting(), named)
     again = experiment.build(json.loads(json.dumps(to_dict(found))) | {'sweep': ()})
     assert again == found
 

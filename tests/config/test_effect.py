@@ -3,15 +3,15 @@
 import pytest
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import effect, expand, trace
+from jaxtweaks.config import effect, expand, parts, trace
 from jaxtweaks.config.expand import grid, points, product, rounds, union, zipped
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.tweaks import tweak
 from jaxtweaks.lab import experiment
 
-NAME, MOMENTUM, DECAY = 'optim.name', 'optim.momentum', 'optim.weight_decay'
+NAME, MOMENTUM, DECAY = 'optim.name', 'momentum.momentum', 'adamw.weight_decay'
 L1, L2, BETA, FORM = 'penalty.l1', 'penalty.l2', 'penalty.elastic', 'penalty.l2_form'
-SCHEDULE, FACTOR, BOUNDARIES = 'schedule.name', 'schedule.factor', 'schedule.boundaries'
+SCHEDULE, FACTOR, BOUNDARIES = 'schedule.name', 'step.factor', 'step.boundaries'
 NET, HIDDEN, WIDTH, CONV = 'model.name', 'model.hidden', 'model.width', 'dropout.conv'
 DROPPED, DROP_FORM = 'dropout.hidden', 'dropout.form'
 STEP = {SCHEDULE: 'step', BOUNDARIES: (3.0,)}
@@ -38,12 +38,15 @@ def meant(message):
 UNREAD = {
     'momentum of SGD': (
         product(grid(NAME, 'sgd', 'momentum'), grid(MOMENTUM, 0.0, 0.5, 0.9)),
-        ("optim.momentum = 0.0 has no effect with optim.name = 'sgd'", "or 'nesterov' or 'adam'"),
+        (
+            "momentum.momentum = 0.0 has no effect with optim.name = 'sgd'",
+            "one where optim.name is 'momentum'",
+        ),
         union(grid(NAME, 'sgd'), product(grid(NAME, 'momentum'), grid(MOMENTUM, 0.0, 0.5, 0.9))),
     ),
     'weight decay of momentum': (
         product(grid(DECAY, 0.0, 0.1), grid(NAME, 'momentum', 'adamw')),
-        ("optim.weight_decay = 0.0 has no effect with optim.name = 'momentum'", "'adamw'"),
+        ("adamw.weight_decay = 0.0 has no effect with optim.name = 'momentum'", "'adamw'"),
         union(grid(NAME, 'momentum'), product(grid(DECAY, 0.0, 0.1), grid(NAME, 'adamw'))),
     ),
     'dropout after the pools of an MLP': (
@@ -64,7 +67,7 @@ UNREAD = {
     ),
     'a point that says more than it needs': (
         points({NAME: 'sgd', MOMENTUM: 0.9}, {NAME: 'momentum', MOMENTUM: 0.9}),
-        ("optim.momentum = 0.9 has no effect with optim.name = 'sgd'",),
+        ("momentum.momentum = 0.9 has no effect with optim.name = 'sgd'",),
         union(grid(NAME, 'sgd'), points({NAME: 'momentum', MOMENTUM: 0.9})),
     ),
     'of a study': (
@@ -105,7 +108,7 @@ def test_a_long_sweep_is_spelled_out_in_short():
     many = product(grid(NAME, 'sgd', 'momentum'), grid(MOMENTUM, *(i / 1000 for i in range(999))))
     message = refusal(many)
     assert len(message) < 600
-    assert "grid('optim.momentum', 0.0, 0.001, 0.002, 0.003, …)" in message
+    assert "grid('momentum.momentum', 0.0, 0.001, 0.002, 0.003, …)" in message
 
 
 @pytest.mark.parametrize(
@@ -153,10 +156,10 @@ def test_widths_that_another_stands_for_are_the_same_run():
 
 
 def test_what_the_base_says_need_be_read_by_one_setting_only():
-    found = build(grid(NAME, 'sgd', 'momentum'), optim={'momentum': 0.5})
+    found = build(grid(NAME, 'sgd', 'momentum'), momentum={'momentum': 0.5})
     assert len(found.points) == 2
-    assert 'optim.momentum: 0.5 has no effect because optim.name is' in refusal(
-        grid(NAME, 'sgd', 'rmsprop'), optim={'momentum': 0.5}
+    assert 'momentum.momentum: 0.5 has no effect because optim.name is' in refusal(
+        grid(NAME, 'sgd', 'rmsprop'), momentum={'momentum': 0.5}
     )
 
 
@@ -190,8 +193,8 @@ def test_a_record_of_such_runs_is_still_read():
 OVERRIDES = {
     'optim.learning_rate': ('is swept (0.1, 0.2), so that to set it would change nothing',),
     'train.batch_size': ('is swept (8), so that to set it would change only some settings',),
-    'schedule.factor': ('0.1 has no effect because schedule.name is', "'step'"),
-    'optim.weight_decay': ('0.0 has no effect because optim.name is', "'adamw'"),
+    'step.factor': ('0.1 has no effect because schedule.name is', "'step'"),
+    'adamw.weight_decay': ('0.0 has no effect because optim.name is', "'adamw'"),
 }
 
 
@@ -234,7 +237,9 @@ def test_every_field_can_have_an_effect(name):
             },
         ),
     ]
-    settings += [trace.replace(Setting(), {SCHEDULE: 'triangular'})]
+    when = trace.FIELDS[name][1].when if name in parts.FIELDS else None
+    settings += [trace.replace(Setting(), {when[0]: when[1][0], **STEP})] if when else []
+    settings += [trace.replace(Setting(), {SCHEDULE: name}) for name in ('triangular', 'cosine')]
     settings += [trace.replace(Setting(), {'study.name': study, NET: 'mlp'})
                  for study in ('gradcheck', 'gradcheck_layers', 'signal_propagation',
                                'dropout_linear', 'model_summary', 'bias_variance')]  # fmt: skip

@@ -21,11 +21,11 @@ def setting(**values):
 # What else is set, the field, a value that cannot act, the nearest that can, and the complaint.
 BEYOND = {
     'warm-up': ({}, 'schedule.warmup_epochs', 4.5, 4.0, 'never reaches optim.learning_rate'),
-    'boundary': (STEP, 'schedule.boundaries', (2.0, 4.0), (2.0, 3.9), '4.0 has no effect'),
-    'no boundary': (STEP, 'schedule.boundaries', (), (0.0,), 'schedule.boundaries is ()'),
+    'boundary': (STEP, 'step.boundaries', (2.0, 4.0), (2.0, 3.9), '4.0 has no effect'),
+    'no boundary': (STEP, 'step.boundaries', (), (0.0,), 'step.boundaries is ()'),
     'half cycle': (
         {'schedule.name': 'triangular'},
-        'schedule.half_cycle_epochs',
+        'triangular.half_cycle_epochs',
         5.0,
         4.0,
         'never reaches optim.learning_rate',

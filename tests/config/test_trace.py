@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtweaks.config import trace
+from jaxtweaks.config import parts, trace
+from jaxtweaks.config.parts import Parts
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.tweaks import Tweaks
 
@@ -15,8 +16,9 @@ from jaxtweaks.config.tweaks import Tweaks
 def test_every_field_of_a_setting_is_static_or_traced():
     sections = typing.get_type_hints(Setting)
     assert sections.pop('tweaks') is Tweaks
+    assert sections.pop('parts') is Parts
     names = {f'{s}.{f.name}' for s, cls in sections.items() for f in dataclasses.fields(cls)}
-    assert names == set(trace.FIELDS)
+    assert names | set(parts.FIELDS) == set(trace.FIELDS)
     assert {rule.kind for _, rule in trace.FIELDS.values()} == {'static', 'traced'}
 
 
@@ -37,8 +39,9 @@ def value_of(name):
     return number if kind is float else st.lists(number, max_size=4).map(tuple)
 
 
-traced_values = st.fixed_dictionaries({name: value_of(name) for name in trace.TRACED})
-OFF = [name for name in trace.TRACED if trace.FIELDS[name][1].off is not None]
+TRACED = [*trace.TRACED, 'adam.b1', 'adam.b2', 'adam.epsilon']  # of the parts of a default setting
+traced_values = st.fixed_dictionaries({name: value_of(name) for name in TRACED})
+OFF = [name for name in TRACED if trace.FIELDS[name][1].off is not None]
 
 
 @given(values=traced_values, off=st.sets(st.sampled_from(OFF)))
@@ -46,7 +49,7 @@ def test_join_undoes_split(values, off):
     values |= {name: trace.FIELDS[name][1].off for name in off}
     setting = trace.replace(Setting(), values)
     static, hyper = trace.split(setting, frozenset(off))
-    assert set(hyper) == set(trace.TRACED) - off
+    assert set(hyper) == set(TRACED) - off
     assert all(type(number) in (int, float, tuple) for number in hyper.values())
     by_name = {
         name: trace.FIELDS[name][1].choices[number] if trace.FIELDS[name][1].choices else number

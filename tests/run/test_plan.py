@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxtweaks.config import older, trace
+from jaxtweaks.config import older, parts, trace
 from jaxtweaks.config.expand import expand, grid, product
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.run import plan
@@ -36,14 +36,16 @@ def test_the_id_does_not_depend_on_how_the_sweep_says_it():
 )
 def test_the_id_depends_on_every_other_field(name):
     rule = trace.FIELDS[name][1]
-    old = trace.get(Setting(), name)
+    read = {} if rule.when is None else {rule.when[0]: rule.when[1][0]}
+    base = trace.replace(Setting(), read)
+    old = trace.get(base, name)
     if rule.choices:
         new = next(choice for choice in rule.choices if choice != old)
     else:
         kinds = {tuple: lambda: (*old, 7), str: lambda: old + 'x'}
         new = kinds.get(type(old), lambda: old / 2 + 1)()
-    changed = Run({}, trace.replace(Setting(), {name: new}), 0)
-    assert changed.id != Run({}, Setting(), 0).id
+    changed = Run({}, trace.replace(base, {name: new}), 0)
+    assert changed.id != Run({}, base, 0).id
 
 
 def test_the_id_is_that_of_earlier_versions():
@@ -62,8 +64,10 @@ def test_a_later_field_is_part_of_the_id_only_if_it_does_not_say_what_was_done_b
     assert ids[7][0] == ids[8][1]
     assert ids[7][2] == ids[8][2]
     fields = {name for name in trace.FIELDS if not name.startswith('tweaks.')}
+    moved = {trace.FIELDS[name][1].former or name for name in parts.FIELDS}
     first = {f'{section}.{field}' for section in older.FIRST for field in older.FIRST[section]}
-    assert first | set(older.LATER) == fields
+    assert first | set(older.LATER) | moved == fields - set(parts.FIELDS) | moved
+    assert {name for name in moved if name not in parts.FIELDS} <= first
 
 
 def test_a_name_is_worked_out_once(monkeypatch):

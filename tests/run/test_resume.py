@@ -26,10 +26,10 @@ BASE = trace.replace(
     SMALL,
     {
         'optim.name': 'adamw',
-        'optim.weight_decay': 0.01,
+        'adamw.weight_decay': 0.01,
         'optim.learning_rate': 0.02,
         'schedule.name': 'triangular',
-        'schedule.half_cycle_epochs': 1.5,
+        'triangular.half_cycle_epochs': 1.5,
         'schedule.warmup_epochs': 0.5,
         'train.epochs': 3,
     },
@@ -172,7 +172,6 @@ def test_momentum_and_turns(machine, tmp_path, batching):
         BASE,
         {
             'optim.name': 'momentum',
-            'optim.weight_decay': 0.0,
             'train.select': 'last',
             'schedule.name': 'cosine',
         },
@@ -189,7 +188,6 @@ MORE = trace.replace(
     BASE,
     {
         'optim.name': 'momentum',
-        'optim.weight_decay': 0.0,
         'schedule.name': 'cosine',
         'schedule.warmup_epochs': 0.5,
         'augment.shift': 1.0,
@@ -250,7 +248,7 @@ def test_a_run_that_stops_early_is_the_same_however_long_its_group_goes_on(
 
 
 def test_a_run_that_diverges_resumes_as_diverged(machine, tmp_path):
-    base = trace.replace(BASE, {'optim.name': 'sgd', 'optim.weight_decay': 0.0})
+    base = trace.replace(BASE, {'optim.name': 'sgd'})
     runs = all_runs(base, expand(grid('optim.learning_rate', 0.02, 1e30)), range(1))
     group = Group(tuple(runs), 2, 'vmap_loop', frozenset())
     whole, _ = train(group, machine, tmp_path / 'whole.ckpt', execution=Execution())

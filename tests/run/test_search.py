@@ -104,15 +104,15 @@ def test_what_is_0_whole_or_a_word_in_the_best_setting_stays():
 
 
 def test_what_the_best_setting_does_not_read_is_not_drawn():
-    sgd = {'optim.name': 'sgd', 'optim.momentum': 0.9, RATE: 0.1}
+    sgd = {'optim.name': 'sgd', 'momentum.momentum': 0.9, RATE: 0.1}
     swept = [
         sgd,
-        *({'optim.name': 'momentum', 'optim.momentum': m, RATE: 0.01} for m in (0.5, 0.9)),
+        *({'optim.name': 'momentum', 'momentum.momentum': m, RATE: 0.01} for m in (0.5, 0.9)),
     ]
     found = closer(Search(samples=20), Setting(), swept, sgd, 2)
-    assert set(drawn(found, 'optim.momentum')) == {0.9}
+    assert set(drawn(found, 'momentum.momentum')) == {0.9}
     assert len(set(drawn(found, RATE))) > 10
-    assert len(set(drawn(closer(Search(), Setting(), swept, swept[1], 2), 'optim.momentum'))) > 1
+    assert len(set(drawn(closer(Search(), Setting(), swept, swept[1], 2), 'momentum.momentum'))) > 1
 
 
 def test_the_next_round_stays_within_what_a_field_allows():
@@ -133,7 +133,7 @@ def test_bounds_hold_after_rounding(monkeypatch):
 
 
 def test_only_settings_that_are_new_and_go_together_make_a_round():
-    schedule = {'schedule.name': 'triangular', 'schedule.minimum': 0.01}
+    schedule = {'schedule.name': 'triangular', 'triangular.minimum': 0.01}
     base = trace.replace(Setting(), schedule)
     known = [{RATE: rate, 'optim.name': name} for rate in (0.1, 0.02) for name in ('sgd', 'adam')]
     low, there, new = ({RATE: rate, 'optim.name': 'sgd'} for rate in (0.005, 0.1, 0.05))
@@ -141,7 +141,7 @@ def test_only_settings_that_are_new_and_go_together_make_a_round():
     assert possible(base, known, [there, new]) == [new]
     assert possible(base, known, [there]) == []
     # Nothing reads β₂ in the new setting, but others do.
-    base = trace.replace(base, {'optim.beta2': 0.9})
+    base = trace.replace(base, {'adam.b2': 0.9})
     assert possible(base, known, [low, new]) == [new]
     assert possible(base, known, [{RATE: -1.0, 'optim.name': 'sgd'}]) == []
 

@@ -67,7 +67,7 @@ def left_out(one, batching):
 
 def test_there_are_tweaks_and_all_start_off():
     assert {'dropout.input', 'dropout.conv', 'dropout.hidden', 'penalty.l2'} <= set(TWEAKS)
-    assert {'optim.weight_decay', 'schedule.warmup_epochs'} <= set(TWEAKS)
+    assert {'adamw.weight_decay', 'schedule.warmup_epochs'} <= set(TWEAKS)
     for name in TWEAKS:
         assert trace.get(setting(), name) == trace.FIELDS[name][1].off
         assert strengths(name)

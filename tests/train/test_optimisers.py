@@ -6,8 +6,9 @@ import numpy as np
 import optax
 import pytest
 
-from jaxtweaks.config.settings import OPTIMISERS, Optim
-from jaxtweaks.train import optimisers
+from jaxtweaks.config import parts
+
+OPTIMISERS = [name for name, part in parts.of_slot('optimiser').items() if part.built_in]
 
 WEIGHTS = np.array([1.0, -2.0, 0.5])
 GRADIENTS = [np.array(g) for g in ([0.1, -3.0, 0.0], [0.4, 2.0, -0.5], [-0.2, 1.0, 0.25])]
@@ -33,14 +34,20 @@ def by_hand(name, momentum, beta2, epsilon, decay):
     return w
 
 
+def built(name, schedule, momentum=0.9, beta2=0.999, epsilon=1e-8, decay=0.0):
+    numbers = {'b1': momentum, 'b2': beta2, 'epsilon': epsilon, 'weight_decay': decay}
+    numbers['decay'] = beta2 if name == 'rmsprop' else momentum
+    part = parts.get('optimiser', name)
+    return part.build(schedule, **{key: numbers[key] for key in part.parameters})
+
+
 @pytest.mark.parametrize('name', OPTIMISERS)
 def test_three_steps_with_traced_numbers(name):
     schedule = lambda step: jnp.asarray(RATES, jnp.float32)[step]
 
     @jax.jit
     def train(momentum, beta2, epsilon, decay):
-        config = Optim(name, 1.0, momentum, beta2, epsilon, decay)
-        optimiser = optimisers.build(config, schedule)
+        optimiser = built(name, schedule, momentum, beta2, epsilon, decay)
         params = {'w': jnp.asarray(WEIGHTS, jnp.float32)}
         state = optimiser.init(params)
         for g in GRADIENTS:
@@ -69,8 +76,7 @@ def test_first_steps_in_numbers():
     }
     assert set(expected) == set(OPTIMISERS)
     for name, value in expected.items():
-        config = Optim(name, 1.0, weight_decay=0.2)
-        optimiser = optimisers.build(config, lambda step: jnp.float32(0.1))
+        optimiser = built(name, lambda step: jnp.float32(0.1), decay=0.2)
         w = jnp.float32(1)
         updates, _ = optimiser.update(jnp.float32(0.5), optimiser.init(w), w)
         assert float(w + updates) == pytest.approx(value, rel=1e-4)

@@ -5,42 +5,53 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtweaks.config.settings import SCHEDULES, Schedule
-from jaxtweaks.train.schedules import learning_rate
+from jaxtweaks.config import parts, trace
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.train.schedules import Time, learning_rate
+
+SCHEDULES = [name for name, part in parts.of_slot('schedule').items() if part.built_in]
 
 
-def rates(steps, peak, config, per_epoch, epochs):
+def of(name, peak=1.0, warmup_epochs=0.0, **numbers):
+    """A setting with this schedule; numbers that it does not have are passed over."""
+    has = parts.get('schedule', name).parameters
+    given = {f'{name}.{key}': value for key, value in numbers.items() if key in has}
+    values = {'schedule.name': name, 'schedule.warmup_epochs': warmup_epochs}
+    return trace.replace(Setting(), values | {'optim.learning_rate': peak} | given)
+
+
+def rates(steps, setting, per_epoch, epochs):
     """By a compiled function of the step, as in training."""
-    f = jax.jit(jax.vmap(lambda step: learning_rate(step, peak, config, per_epoch, epochs)))
+    f = jax.jit(jax.vmap(lambda step: learning_rate(setting, Time(step, per_epoch, epochs))))
     return np.asarray(f(jnp.asarray(steps, jnp.int32)), np.float64)
 
 
 def test_constant():
-    assert np.array_equal(rates([0, 5, 99], 0.25, Schedule(), 10, 10), [0.25] * 3)
+    assert np.array_equal(rates([0, 5, 99], of('constant', 0.25), 10, 10), [0.25] * 3)
 
 
 def test_step_with_two_boundaries():
-    config = Schedule('step', boundaries=(2.0, 3.5), factor=0.5)
+    config = of('step', 0.8, boundaries=(2.0, 3.5), factor=0.5)
     steps = [0, 19, 20, 34, 35, 99]
     expected = [0.8, 0.8, 0.4, 0.4, 0.2, 0.2]
-    np.testing.assert_allclose(rates(steps, 0.8, config, 10, 10), expected, rtol=1e-6)
-    nothing = Schedule('step', boundaries=(2.0,), factor=0.0)
-    assert np.array_equal(rates([19, 20], 0.5, nothing, 10, 10), [0.5, 0.0])
-    assert np.array_equal(rates([0, 50], 0.5, Schedule('step'), 10, 10), [0.5, 0.5])
+    np.testing.assert_allclose(rates(steps, config, 10, 10), expected, rtol=1e-6)
+    nothing = of('step', 0.5, boundaries=(2.0,), factor=0.0)
+    assert np.array_equal(rates([19, 20], nothing, 10, 10), [0.5, 0.0])
+    assert np.array_equal(rates([0, 50], of('step', 0.5), 10, 10), [0.5, 0.5])
 
 
 @pytest.mark.parametrize('per_epoch', [3, 7, 49, 313, 1250, 1563])
 def test_a_boundary_falls_on_the_first_step_of_its_epoch(per_epoch):
-    config = Schedule('step', boundaries=(1.0, 3.0, 7.0), factor=0.1)
+    config = of('step', 1.0, boundaries=(1.0, 3.0, 7.0), factor=0.1)
     for index, boundary in enumerate((1, 3, 7)):
         first = boundary * per_epoch
-        got = rates([first - 1, first], 1.0, config, per_epoch, 10)
+        got = rates([first - 1, first], config, per_epoch, 10)
         np.testing.assert_allclose(got, [0.1**index, 0.1 ** (index + 1)], rtol=1e-6)
 
 
 def test_triangular_of_the_document():
     """MLP-BN: 1e-5 to 1e-1 in 2250 steps (5 epochs of 45,000/100) and back, twice."""
-    config = Schedule('triangular', minimum=1e-5, half_cycle_epochs=5.0)
+    config = of('triangular', 0.1, minimum=1e-5, half_cycle_epochs=5.0)
     expected = {
         0: 1e-5,
         1: 5.444e-5,  # 1e-5 + 0.09999/2250
@@ -53,19 +64,19 @@ def test_triangular_of_the_document():
         6750: 0.1,
         8999: 5.444e-5,
     }
-    got = rates(list(expected), 0.1, config, 450, 20)
+    got = rates(list(expected), config, 450, 20)
     np.testing.assert_allclose(got, list(expected.values()), rtol=1e-5, atol=2e-8)
 
 
 def test_triangular_with_half_an_epoch():
-    config = Schedule('triangular', minimum=1.0, half_cycle_epochs=0.5)
-    got = rates(range(9), 5.0, config, 8, 2)
+    config = of('triangular', 5.0, minimum=1.0, half_cycle_epochs=0.5)
+    got = rates(range(9), config, 8, 2)
     np.testing.assert_allclose(got, [1, 2, 3, 4, 5, 4, 3, 2, 1], rtol=1e-6)
 
 
 def test_cosine():
-    config = Schedule('cosine', minimum=0.1)
-    got = rates([0, 10, 20, 30, 40], 0.9, config, 10, 4)
+    config = of('cosine', 0.9, minimum=0.1)
+    got = rates([0, 10, 20, 30, 40], config, 10, 4)
     quarter = 0.5 * (1 + 0.5**0.5)
     expected = [0.9, 0.1 + 0.8 * quarter, 0.5, 0.9 - 0.8 * quarter, 0.1]
     np.testing.assert_allclose(got, expected, rtol=1e-5)
@@ -80,8 +91,8 @@ def test_warm_up_multiplies_what_follows(name):
         'minimum': 0.01,
         'half_cycle_epochs': 1.0,
     }
-    without = rates(range(12), 0.4, Schedule(**config), 8, 2)
-    got = rates(range(12), 0.4, Schedule(**config, warmup_epochs=0.5), 8, 2)
+    without = rates(range(12), of(**config, peak=0.4), 8, 2)
+    got = rates(range(12), of(**config, peak=0.4, warmup_epochs=0.5), 8, 2)
     rise = [0.25, 0.5, 0.75] + [1.0] * 9
     np.testing.assert_allclose(got, without * rise, rtol=1e-6)
     if name == 'constant':
@@ -91,8 +102,9 @@ def test_warm_up_multiplies_what_follows(name):
 @pytest.mark.parametrize('name', SCHEDULES)
 def test_traced_numbers_compile_once_and_equal_python_ones(name):
     def f(step, peak, warmup, factor, minimum, half):
-        config = Schedule(name, warmup, (1.0,), factor, minimum, half)
-        return learning_rate(step, peak, config, 8, 3)
+        numbers = {'factor': factor, 'minimum': minimum, 'half_cycle_epochs': half}
+        setting = of(name, peak, warmup, boundaries=(1.0,), **numbers)
+        return learning_rate(setting, Time(step, 8, 3))
 
     compiled = jax.jit(f)
     for args in (
@@ -116,7 +128,7 @@ def test_no_warm_up_is_exact(name):
         'half_cycle_epochs': 0.7,
     }
     each = lambda steps, warmup: jax.vmap(
-        lambda s: learning_rate(s, 0.3, Schedule(**config, warmup_epochs=warmup), 8, 3)
+        lambda s: learning_rate(of(**config, peak=0.3, warmup_epochs=warmup), Time(s, 8, 3))
     )(steps)
     left_out = jax.jit(lambda steps: each(steps, 0.0))
     assert np.array_equal(jax.jit(each)(jnp.arange(24), 0.0), left_out(jnp.arange(24)))

@@ -1,0 +1,424 @@
+"""Parts: what a setting can be put together from, each registered by its name in a slot.
+
+    @jt.optimiser('lion')
+    def lion(learning_rate, *, b1=jt.traced(0.9, 'β₁', low=0.0, high=1.0)):
+        return optax.chain(optax.scale_by_lion(b1), optax.scale_by_learning_rate(learning_rate))
+
+A part is a pure function or a plain linen module. Its signature is the schema: a keyword parameter
+declared with `static` or `traced` (a field of a module, for a module) is a field of every setting,
+'lion.b1', that can be set, swept and named in claims like those of `settings.py`. The built-in
+parts are registered in the same way, by the modules in `_BUILT_IN`.
+
+In a slot with a `field` one part is chosen by its name (`optim.name`). In the others (those that
+change training images, say) any number of parts act together, each as soon as its strength, the
+first parameter that declares an `off` value, has another one.
+"""
+
+import dataclasses
+import functools
+import importlib
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from jaxtweaks.base import identity
+from jaxtweaks.base import words as words_lib
+from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.config.build import convert
+from jaxtweaks.config.fields import Rule
+
+# The modules that register the built-in parts, imported when the registry is first asked.
+_BUILT_IN = (
+    'jaxtweaks.train.optimisers',
+    'jaxtweaks.train.schedules',
+)
+
+SECTION = 'parts'  # of a setting; a config has a section for each part
+
+F = TypeVar('F', bound=Callable[..., Any])
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """A kind of part.
+
+    Attributes:
+      name: of the slot and of the decorator that fills it.
+      doc: what a part of it is, for error messages.
+      given: the positional arguments that a part is called with; none for a module.
+      about: what its fields are about, in a word or two.
+      field: the field that names the chosen part; '' if several act together.
+    """
+
+    name: str
+    doc: str
+    about: str
+    given: tuple[str, ...] = ()
+    field: str = ''
+
+
+SLOTS = {
+    slot.name: slot
+    for slot in (
+        Slot(
+            'optimiser',
+            'a function (learning_rate) to an optax chain',
+            'optimiser',
+            ('learning_rate',),
+            'optim.name',
+        ),
+        Slot(
+            'schedule',
+            'a function (time, peak) to a learning rate',
+            'learning rate',
+            ('time', 'peak'),
+            'schedule.name',
+        ),
+    )
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """A declared parameter of a part: the type of its values, its default and its rule."""
+
+    kind: Any
+    default: Any
+    rule: Rule
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Part:
+    """A registered part.
+
+    Attributes:
+      slot: the name of its slot.
+      name: its own; its fields are `<name>.<parameter>`.
+      build: the function or module class.
+      parameters: by name, in the order of the signature.
+      words: how it reads in tables and figures.
+      facts: what else its slot knows of it, by name.
+    """
+
+    slot: str
+    name: str
+    build: Callable[..., Any]
+    parameters: Mapping[str, Parameter]
+    words: str = ''
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def built_in(self) -> bool:
+        """Whether it is one of the package's own."""
+        return self.build.__module__ in _BUILT_IN
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """SHA-256, in hex, of what it does, so that another one is another run.
+
+        Raises:
+          UserError: that cannot be known, see `identity.digest`.
+        """
+        return identity.digest(self.build, f"{self.slot} '{self.name}'")
+
+    @property
+    def strength(self) -> str:
+        """The parameter by which a part that acts with others is switched off; '' if none is."""
+        off = (name for name, one in self.parameters.items() if one.rule.off is not None)
+        return next(off, '')
+
+    @property
+    def fields(self) -> dict[str, Parameter]:
+        """Its parameters by dotted name."""
+        return {f'{self.name}.{name}': one for name, one in self.parameters.items()}
+
+    def _key(self) -> tuple[str, str, str]:
+        return self.slot, self.name, '' if self.built_in else self.digest
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Part) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def __repr__(self) -> str:
+        return f'Part({", ".join(map(repr, self._key()))})'
+
+
+class Parts(Mapping[str, Any]):
+    """Values of parts' parameters by dotted name, hashable; one not named has its default.
+
+    Attributes:
+      bound: the parts from outside that a program was made of, so that one that is registered
+        again under its name makes another program.
+    """
+
+    def __init__(self, values: Mapping[str, Any] = types.MappingProxyType({}), bound=()):
+        """`values`: numbers, strings, tuples; or tracers, or None where a program has none."""
+        self._values = dict(sorted(values.items()))
+        self.bound: tuple[Part, ...] = tuple(bound)
+
+    @classmethod
+    def of_config(cls, values: Any, path: str) -> 'Parts':
+        """From a config: parameter by part, or value by dotted name. Raises UserError."""
+        if not isinstance(values, Mapping):
+            raise UserError(f'{path}: {values!r} is not a set of keys (it should be a dict)')
+        found = {}
+        for name, value in values.items():
+            inside = value if isinstance(value, Mapping) else {'': value}
+            for parameter, item in inside.items():
+                field = f'{name}.{parameter}' if parameter else str(name)
+                found[field] = checked(field, item, field)
+        return cls(found)
+
+    def replaced(self, values: Mapping[str, Any]) -> 'Parts':
+        """With these values, by dotted name."""
+        return Parts(self._values | dict(values), self.bound)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._values[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Parts) and self._values == other._values and self.bound == other.bound
+        )
+
+    def __hash__(self) -> int:
+        return hash((tuple(self._values.items()), self.bound))
+
+    def __repr__(self) -> str:
+        return f'Parts({self._values!r})'
+
+
+class Choices(Sequence[str]):
+    """The names of a slot's parts, those registered later included."""
+
+    def __init__(self, slot: str):
+        self._slot = slot
+
+    def __getitem__(self, index: Any) -> Any:
+        return list(of_slot(self._slot))[index]
+
+    def __len__(self) -> int:
+        return len(of_slot(self._slot))
+
+    def __contains__(self, value: object) -> bool:
+        return value in of_slot(self._slot)
+
+
+# Slot to parts by name. Names live as long as the process; a config file that is loaded again
+# registers its parts again.
+_REGISTRY: dict[str, dict[str, Part]] = {slot: {} for slot in SLOTS}
+# Dotted name to parameter, of all of them.
+_PARAMETERS: dict[str, Parameter] = {}
+
+
+class _Fields(Mapping[str, tuple[Any, Rule]]):
+    """Type and rule of every parameter of a registered part, by dotted name."""
+
+    def __getitem__(self, name: str) -> tuple[Any, Rule]:
+        _load()
+        return _PARAMETERS[name].kind, _PARAMETERS[name].rule
+
+    def __iter__(self) -> Iterator[str]:
+        _load()
+        return iter(_PARAMETERS)
+
+    def __len__(self) -> int:
+        _load()
+        return len(_PARAMETERS)
+
+
+FIELDS: Mapping[str, tuple[Any, Rule]] = _Fields()
+
+
+def of_slot(slot: str) -> Mapping[str, Part]:
+    """The parts of a slot by name, in the order in which they were registered."""
+    _load()
+    return _REGISTRY[slot]
+
+
+def get(slot: str, name: str) -> Part:
+    """A part by its name. Raises UserError, naming the nearest."""
+    known = of_slot(slot)
+    if name not in known:
+        raise UserError(f"{slot}: no '{name}'; {did_you_mean(name, known)}")
+    return known[name]
+
+
+def default(name: str) -> Any:
+    """The default of the parameter with this dotted name."""
+    _load()
+    return _PARAMETERS[name].default
+
+
+def checked(name: str, value: Any, where: str) -> Any:
+    """`value` as the parameter with this dotted name takes it. Raises UserError naming `where`."""
+    if name not in FIELDS:
+        raise UserError(f"{where}: unknown field '{name}'; {did_you_mean(name, FIELDS)}")
+    kind, rule = FIELDS[name]
+    return convert(value, kind, rule, where)
+
+
+def moved(name: str) -> list[str]:
+    """The fields that the field with this dotted name has become, if it belongs to parts now."""
+    return [field for field, (_, rule) in FIELDS.items() if rule.former == name]
+
+
+def check_not_moved(name: str, where: str) -> None:
+    """Whether a field still has this dotted name. Raises UserError with what it is called now."""
+    if now := moved(name):
+        raise UserError(f'{where}: {name} is a field of the chosen part now: {" or ".join(now)}')
+
+
+def defaults() -> dict[str, dict[str, Any]]:
+    """Every parameter at its default: parameter to value by part, for a config to fill in."""
+    found: dict[str, dict[str, Any]] = {}
+    for name in FIELDS:
+        part, _, parameter = name.partition('.')
+        found.setdefault(part, {})[parameter] = default(name)
+    return found
+
+
+def register(
+    slot: str, name: str, words: str = '', taken: Sequence[str] = (), **facts: Any
+) -> Callable[[F], F]:
+    """A decorator that registers a function or a linen module as a part.
+
+    Args:
+      slot: one of `SLOTS`.
+      name: letters, digits and _; a name that is registered again is replaced, unless it is that
+        of a built-in part.
+      words: how the part reads in tables and figures; the name if it is ''.
+      taken: names that it may not have, since sections of a config have them.
+      facts: what else the slot knows of it.
+
+    Raises:
+      UserError: a name that cannot be, parameters that are not declared, or a function that does
+        not take what its slot gives.
+    """
+    what = f"{slot} '{name}'"
+    if not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name):
+        raise UserError(f'{what}: the name must be letters, digits and _, a letter first')
+
+    def decorate(build: F) -> F:
+        if build.__module__ not in _BUILT_IN:
+            _load()
+        part = Part(slot, name, build, _parameters(build, what, SLOTS[slot]), words, facts)
+        _admit(part, what)
+        for field in [field for field in _PARAMETERS if field.startswith(f'{name}.')]:
+            if name in _REGISTRY[slot]:
+                del _PARAMETERS[field]
+        _REGISTRY[slot][name] = part
+        _PARAMETERS.update(part.fields)
+        _name(part)
+        return build
+
+    return decorate
+
+
+def optimiser(name: str, *, words: str = '') -> Callable[[F], F]:
+    """Registers a function (learning_rate) → `optax.GradientTransformation`; see `register`.
+
+    It is called inside the compiled program: its traced parameters are numbers or tracers, and
+    `learning_rate` is a function of the step.
+    """
+    return register('optimiser', name, words)
+
+
+def schedule(name: str, *, words: str = '') -> Callable[[F], F]:
+    """Registers a function (time, peak) → learning rate; see `register` and `schedules.Time`."""
+    return register('schedule', name, words)
+
+
+def _admit(part: Part, what: str) -> None:
+    """Whether the registry takes a part. Raises UserError."""
+    before = _REGISTRY[part.slot].get(part.name)
+    if before is not None and before.built_in and not part.built_in:
+        raise UserError(f'{what}: is the name of a built-in part; choose another one')
+    for slot, known in _REGISTRY.items():
+        other = known.get(part.name)
+        if slot != part.slot and other and other.parameters and part.parameters:
+            raise UserError(
+                f"{what}: a part of the slot {slot} has this name, so '{part.name}.' would mean "
+                'both; choose another one'
+            )
+    if not SLOTS[part.slot].field and not part.strength:
+        raise UserError(
+            f'{what}: has no strength; declare a parameter with the value at which it does '
+            'nothing, as in traced(0.0, …, off=0.0)'
+        )
+
+
+def _name(part: Part) -> None:
+    """Gives a part and its fields their words in tables and figures."""
+    slot, words = SLOTS[part.slot], part.words or part.name.replace('_', ' ')
+    words_lib.ABOUT[part.name] = slot.about
+    for name, one in part.parameters.items():
+        of_part = f'{name.replace("_", " ")} of {words}'
+        words_lib.FIELDS[f'{part.name}.{name}'] = one.rule.words or of_part
+    if slot.field:
+        words_lib.VALUES[f'{slot.field}={part.name}'] = words
+
+
+def _parameters(build: Callable[..., Any], what: str, slot: Slot) -> dict[str, Parameter]:
+    """The declared parameters of a part. Raises UserError if its signature does not fit."""
+    is_class = isinstance(build, type)
+    try:
+        hints = typing.get_type_hints(build)
+    except (NameError, TypeError):
+        hints = {}
+    found = {}
+    if is_class:
+        declared = {field.name: field for field in dataclasses.fields(build)}
+    else:
+        signature = inspect.signature(build)
+        declared = {name: one.default for name, one in signature.parameters.items()}
+    for name, given in declared.items():
+        if not isinstance(given, dataclasses.Field) or 'rule' not in given.metadata:
+            continue
+        rule = dataclasses.replace(given.metadata['rule'], **_when(slot, what))
+        empty = given.default == ()
+        kind = hints.get(name, tuple) if empty else _kind_of(given.default)
+        found[name] = Parameter(kind, convert(given.default, kind, rule, f'{what}: {name}'), rule)
+    if not is_class:
+        try:
+            signature.bind(*slot.given, **dict.fromkeys(found))
+        except TypeError as error:
+            raise UserError(
+                f'{what}: {error}; it must be {slot.doc}, and its other parameters declared with '
+                'static(…) or traced(…)'
+            ) from None
+    return found
+
+
+def _when(slot: Slot, what: str) -> dict[str, Any]:
+    name = what.partition("'")[2].rstrip("'")
+    return {'when': (slot.field, (name,))} if slot.field else {}
+
+
+def _kind_of(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple[type(value[0]), ...]
+    return type(value)
+
+
+_loaded = False
+
+
+def _load() -> None:
+    """Registers the built-in parts, once."""
+    global _loaded
+    if not _loaded:
+        _loaded = True
+        for module in _BUILT_IN:
+            importlib.import_module(module)

@@ -1,0 +1,169 @@
+"""Parts from outside: their signature is the schema of their fields."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import optax
+import pytest
+
+from jaxtweaks.base import words
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import parts, trace
+from jaxtweaks.config.fields import static, traced
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.lab import experiment
+from jaxtweaks.run.plan import Run
+
+EVERY = frozenset(name for name, (_, rule) in trace.FIELDS.items() if rule.off is not None)
+
+
+@pytest.fixture(autouse=True)
+def registry(monkeypatch):
+    """What a test registers is gone after it."""
+    parts.of_slot('optimiser')
+    copies = {slot: dict(known) for slot, known in parts._REGISTRY.items()}
+    monkeypatch.setattr(parts, '_REGISTRY', copies)
+    monkeypatch.setattr(parts, '_PARAMETERS', dict(parts._PARAMETERS))
+    for name in ('ABOUT', 'FIELDS', 'VALUES'):
+        monkeypatch.setattr(words, name, dict(getattr(words, name)))
+
+
+def lion(b1=0.9, off=None):
+    @parts.optimiser('lion', words='Lion')
+    def lion(
+        learning_rate,
+        *,
+        b1=traced(b1, 'β₁', low=0.0, high=1.0, off=off),
+        nesterov=static(False, 'whether it looks ahead'),
+    ):
+        return optax.chain(optax.scale_by_lion(b1), optax.scale_by_learning_rate(learning_rate))
+
+    return lion
+
+
+def setting(**values):
+    named = {name.replace('__', '.'): value for name, value in values.items()}
+    return trace.replace(Setting(), {'optim.name': 'lion'} | named)
+
+
+def test_its_parameters_are_fields_of_every_setting():
+    lion()
+    assert trace.FIELDS['lion.b1'][0] is float
+    assert trace.FIELDS['lion.b1'][1].when == ('optim.name', ('lion',))
+    assert trace.get(Setting(), 'lion.b1') == 0.9
+    assert experiment.default_config('x').lion.to_dict() == {'b1': 0.9, 'nesterov': False}
+    values = {'name': 'x', 'optim': {'name': 'lion'}, 'sweep': ('grid', 'lion.b1', (0.5, 0.9))}
+    built = experiment.build(values)
+    assert [trace.get(run.setting, 'lion.b1') for run in built.runs[::3]] == [0.5, 0.9]
+    assert words.field_label('lion.b1') == 'b1 of Lion'
+    assert words.value_label('optim.name', 'lion') == 'Lion'
+    assert words.tweaks_of(['lion.b1']) == ['optimiser']
+
+
+def test_traced_parameters_share_a_program_and_static_ones_do_not():
+    lion()
+    split = lambda **values: trace.split(setting(**values), EVERY)
+    (a, first), (b, second) = split(lion__b1=0.5), split(lion__b1=0.7)
+    assert a == b
+    assert hash(a) == hash(b)
+    assert (first['lion.b1'], second['lion.b1']) == (0.5, 0.7)
+    assert split(lion__nesterov=True)[0] != a
+    assert 'adam.b1' not in first
+    back = trace.join(a, first)
+    assert trace.get(back, 'lion.b1') == 0.5
+
+
+def test_what_is_left_out_keeps_its_off_value():
+    lion(b1=0.9, off=0.0)
+    static_part, hyper = trace.split(setting(lion__b1=0.0), frozenset({'lion.b1'}))
+    assert 'lion.b1' not in hyper
+    assert trace.get(static_part, 'lion.b1') == 0.0
+
+
+def test_the_chosen_part_is_built_with_what_the_setting_says():
+    lion()
+    chain = trace.made(setting(lion__b1=0.25), 'optimiser', lambda step: 1.0)
+    gradient = jnp.float32(3.0)
+    update, _ = chain.update(gradient, chain.init(gradient), gradient)
+    assert float(update) == -1.0  # the sign
+
+
+def test_a_part_that_is_registered_again_is_another_program_and_another_run():
+    lion()
+    first = trace.split(setting(), EVERY)[0]
+    run = Run({}, setting(), 0).id
+    lion()
+    assert trace.split(setting(), EVERY)[0] == first
+    assert Run({}, setting(), 0).id == run
+
+    @parts.optimiser('lion')
+    def another(learning_rate, *, b1=traced(0.9, 'β₁')):
+        return optax.sgd(learning_rate)
+
+    assert trace.split(setting(), EVERY)[0] != first
+    assert Run({}, setting(), 0).id != run
+    assert 'lion.nesterov' not in trace.FIELDS
+    # A program keeps the one that it was made of.
+    assert trace.part(trace.join(first, {}), 'optimiser') != parts.get('optimiser', 'lion')
+
+
+def test_what_is_not_read_is_refused():
+    lion()
+    with pytest.raises(UserError, match=r"lion\.b1: 0\.5 .*optim\.name is 'adam'"):
+        experiment.build({'name': 'x', 'lion': {'b1': 0.5}})
+
+
+COMPLAINTS = {
+    'a built-in name': ('adam', lambda learning_rate: None, ['adam', 'built-in']),
+    'a name of two words': ('my part', lambda learning_rate: None, ['my part', 'letters']),
+    'another signature': ('x', lambda: None, ['x', 'learning_rate']),
+    'an undeclared parameter': ('x', lambda learning_rate, b1: None, ['b1', 'traced']),
+}
+
+
+@pytest.mark.parametrize('case', COMPLAINTS)
+def test_what_cannot_be_a_part_is_refused(case):
+    name, function, expected = COMPLAINTS[case]
+    with pytest.raises(UserError) as raised:
+        parts.optimiser(name)(function)
+    assert all(words in str(raised.value) for words in expected)
+    assert '\n' not in str(raised.value)
+
+
+def test_a_default_beyond_its_bounds_is_refused():
+    with pytest.raises(UserError, match=r'decay.*2\.0.*≤ 1'):
+
+        @parts.optimiser('x')
+        def x(learning_rate, *, decay=traced(2.0, 'decay', high=1.0)): ...
+
+
+def test_two_slots_do_not_share_the_name_of_fields():
+    lion()
+    with pytest.raises(UserError, match=r"schedule 'lion'.*slot optimiser"):
+
+        @parts.schedule('lion')
+        def rate(time, peak, *, depth=traced(0.5, 'depth')): ...
+
+
+def test_an_unknown_field_of_a_part_names_the_nearest():
+    with pytest.raises(UserError, match=r"adam\.b3.*'adam\.b[12]'"):
+        experiment.build({'name': 'x', 'adam': {'b3': 0.5}})
+
+
+def test_every_field_of_a_built_in_part_that_was_elsewhere_says_where():
+    moved = {name: rule.former for name, (_, rule) in parts.FIELDS.items() if rule.former}
+    assert moved['adam.b1'] == 'optim.momentum'
+    assert moved['cosine.minimum'] == 'schedule.minimum'
+    with pytest.raises(
+        UserError, match=r'config\.optim\.beta2: .* adam\.b2 or adamw\.b2 or rmsprop'
+    ):
+        experiment.check_key('optim.beta2')
+    with pytest.raises(UserError, match=r'sweep: schedule\.factor is .*: step\.factor'):
+        experiment.build({'name': 'x', 'sweep': ('grid', 'schedule.factor', (0.1, 0.2))})
+
+
+def test_slots_say_what_their_parts_are():
+    for slot in parts.SLOTS.values():
+        assert slot.doc
+        assert not slot.field or slot.field in trace.FIELDS
+    assert dataclasses.is_dataclass(parts.Slot)
