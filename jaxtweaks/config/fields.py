@@ -52,6 +52,8 @@ class Rule:
       off: the value at which a traced tweak does nothing. If it has this value in every run of
         a sweep it is left out of the program altogether.
       when: the field (dotted name) and its values for which this one is read; None for always.
+      older: what was done before there was this field, where that is not its default: the value it
+        has in work folders that lack it; see `older.py`. `...` for the default.
     """
 
     kind: str
@@ -62,6 +64,7 @@ class Rule:
     above: float | None = None
     off: float | None = None
     when: tuple[str, tuple[str, ...]] | None = None
+    older: Any = ...
 
     def allowed(self) -> str:
         """The allowed values in words, '' when every value of the type is allowed."""

@@ -69,6 +69,7 @@ class Data:
         'how images are held out, and folds and parts of them are chosen: with the shares of the '
         'classes kept, or at random',
         choices=('stratified', 'random'),
+        older='random',
     )
     split_seed: int = static(0, 'seed of the split, the same for every run', low=0, high=4e9)
     standardise: str = static(
