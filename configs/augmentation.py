@@ -28,6 +28,14 @@ STRENGTHS = {
     'contrast': 0.5,
     'cutout': 8.0,
 }
+FIELDS = {
+    'flip': 'flip.probability',
+    'shift': 'shift.pixels',
+    'rotate': 'rotate.degrees',
+    'brightness': 'brightness.change',
+    'contrast': 'contrast.change',
+    'cutout': 'cutout.side',
+}
 ARMS = {
     'none': (),
     'flip': ('flip',),
@@ -109,7 +117,7 @@ def get_config(size=None):
 
 def _arm(on):
     """The setting with these changes at their strengths and no others."""
-    return {f'augment.{name}': value if name in on else 0.0 for name, value in STRENGTHS.items()}
+    return {FIELDS[name]: value if name in on else 0.0 for name, value in STRENGTHS.items()}
 
 
 def _together(on):

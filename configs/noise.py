@@ -27,9 +27,9 @@ KINDS = {
     'noise.input': ('noise on the inputs (σ)', (0.1, 0.3, 0.6, 1.0)),
     'noise.weights': ('noise on the weights (σ)', (0.01, 0.03, 0.06, 0.1)),
     'noise.labels': ('labels replaced', (0.05, 0.1, 0.2, 0.4)),
-    'noise.smoothing': ('label smoothing ε', (0.05, 0.1, 0.2, 0.4)),
+    'cross_entropy.smoothing': ('label smoothing ε', (0.05, 0.1, 0.2, 0.4)),
 }
-LABELS, SMOOTHING = 'noise.labels', 'noise.smoothing'
+LABELS, SMOOTHING = 'noise.labels', 'cross_entropy.smoothing'
 
 
 def get_config(size=None):

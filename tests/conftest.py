@@ -9,7 +9,8 @@ import hypothesis
 import jax
 import pytest
 
-from jaxtweaks.config import settings, tweaks
+from jaxtweaks.base import words
+from jaxtweaks.config import parts, settings, tweaks
 from jaxtweaks.data import own
 
 # How long an example takes depends on what else the machine is doing: no test fails by that.
@@ -73,6 +74,11 @@ def _registries_are_restored(monkeypatch):
     """What a test registers is gone after it: no other test sees it, in whatever order they run."""
     monkeypatch.setattr(tweaks, '_REGISTRY', dict(tweaks._REGISTRY))
     monkeypatch.setattr(own, 'REGISTRY', dict(own.REGISTRY))
+    known = {slot: dict(parts.of_slot(slot)) for slot in parts.SLOTS}
+    monkeypatch.setattr(parts, '_REGISTRY', known)
+    monkeypatch.setattr(parts, '_PARAMETERS', dict(parts._PARAMETERS))
+    for name in ('ABOUT', 'FIELDS', 'VALUES'):
+        monkeypatch.setattr(words, name, dict(getattr(words, name)))
     monkeypatch.setattr(settings.DATASETS, '_names', list(settings.DATASETS._names))
     fields = dict(tweaks.FIELDS)
     yield

@@ -86,7 +86,7 @@ def put_former(values: dict[str, dict[str, Any]], used: Iterable[tuple[Part, Map
       used: the parts of the setting, with their arguments.
     """
     for section, fields in _former().items():
-        values[section] = fields | values[section]
+        values[section] = fields | values.get(section, {})
     for part, given in used:
         for name, parameter in part.parameters.items():
             section, _, field = parameter.rule.former.partition('.')

@@ -32,10 +32,14 @@ from jaxtweaks.config.fields import Rule
 
 # The modules that register the built-in parts, imported when the registry is first asked.
 _BUILT_IN = (
+    'jaxtweaks.nn.activations',
     'jaxtweaks.train.optimisers',
     'jaxtweaks.train.schedules',
+    'jaxtweaks.train.losses',
+    'jaxtweaks.train.augment',
 )
 
+_DECLARED = '__jaxtweaks_declared__'  # the attribute of a function with its declarations
 SECTION = 'parts'  # of a setting; a config has a section for each part
 
 F = TypeVar('F', bound=Callable[..., Any])
@@ -64,6 +68,13 @@ SLOTS = {
     slot.name: slot
     for slot in (
         Slot(
+            'activation',
+            'a function (x) to an array like x',
+            'activation',
+            ('x',),
+            'model.activation',
+        ),
+        Slot(
             'optimiser',
             'a function (learning_rate) to an optax chain',
             'optimiser',
@@ -77,6 +88,14 @@ SLOTS = {
             ('time', 'peak'),
             'schedule.name',
         ),
+        Slot(
+            'loss',
+            'a function (logits, targets) to a loss for each image',
+            'loss',
+            ('logits', 'targets'),
+            'loss.name',
+        ),
+        Slot('augment', 'a function (key, images) to images', 'augmentation', ('key', 'images')),
     )
 }
 
@@ -269,6 +288,13 @@ def checked(name: str, value: Any, where: str) -> Any:
     return convert(value, kind, rule, where)
 
 
+def strengths() -> dict[str, Part]:
+    """The fields that switch a part on that acts together with others, and these parts."""
+    alone = (slot.name for slot in SLOTS.values() if not slot.field)
+    every = (part for slot in alone for part in of_slot(slot).values())
+    return {f'{part.name}.{part.strength}': part for part in every}
+
+
 def moved(name: str) -> list[str]:
     """The fields that the field with this dotted name has become, if it belongs to parts now."""
     return [field for field, (_, rule) in FIELDS.items() if rule.former == name]
@@ -313,7 +339,8 @@ def register(
     def decorate(build: F) -> F:
         if build.__module__ not in _BUILT_IN:
             _load()
-        part = Part(slot, name, build, _parameters(build, what, SLOTS[slot]), words, facts)
+        given = SLOTS[slot].given + (('targets',) if facts.get('mixes') else ())
+        part = Part(slot, name, build, _parameters(build, what, SLOTS[slot], given), words, facts)
         _admit(part, what)
         for field in [field for field in _PARAMETERS if field.startswith(f'{name}.')]:
             if name in _REGISTRY[slot]:
@@ -324,6 +351,11 @@ def register(
         return build
 
     return decorate
+
+
+def activation(name: str, *, words: str = '') -> Callable[[F], F]:
+    """Registers a function x → an array like x, of any shape; see `register`."""
+    return register('activation', name, words)
 
 
 def optimiser(name: str, *, words: str = '') -> Callable[[F], F]:
@@ -338,6 +370,27 @@ def optimiser(name: str, *, words: str = '') -> Callable[[F], F]:
 def schedule(name: str, *, words: str = '') -> Callable[[F], F]:
     """Registers a function (time, peak) → learning rate; see `register` and `schedules.Time`."""
     return register('schedule', name, words)
+
+
+def loss(name: str, *, words: str = '') -> Callable[[F], F]:
+    """Registers a function (logits, targets) → losses [batch]; see `register`.
+
+    `targets` are probabilities, float32 [batch, classes]: of a label, 1 for its class; of images
+    that an augmentation mixes, shares. What is reported as loss of a split is the cross-entropy,
+    whatever is minimised, so that losses can be compared.
+    """
+    return register('loss', name, words)
+
+
+def augment(name: str, *, words: str = '', mixes: bool = False) -> Callable[[F], F]:
+    """Registers a change of training images, drawn again at each step; see `register`.
+
+    A function (key, images) → images like those it is given, standardised float32 [batch, height,
+    width, channels]. With `mixes` a function (key, images, targets) → (images, targets), of targets
+    that are probabilities, float32 [batch, classes]. At the `off` value of its strength the images
+    stay as they are, to the bit, whatever the function gives there.
+    """
+    return register('augment', name, words, mixes=mixes)
 
 
 def _admit(part: Part, what: str) -> None:
@@ -370,35 +423,54 @@ def _name(part: Part) -> None:
         words_lib.VALUES[f'{slot.field}={part.name}'] = words
 
 
-def _parameters(build: Callable[..., Any], what: str, slot: Slot) -> dict[str, Parameter]:
-    """The declared parameters of a part. Raises UserError if its signature does not fit."""
-    is_class = isinstance(build, type)
+def _parameters(
+    build: Callable[..., Any], what: str, slot: Slot, given: Sequence[str]
+) -> dict[str, Parameter]:
+    """The declared parameters of a part. Raises UserError if it cannot be called with `given`."""
     try:
         hints = typing.get_type_hints(build)
     except (NameError, TypeError):
         hints = {}
-    found = {}
-    if is_class:
-        declared = {field.name: field for field in dataclasses.fields(build)}
-    else:
-        signature = inspect.signature(build)
-        declared = {name: one.default for name, one in signature.parameters.items()}
-    for name, given in declared.items():
-        if not isinstance(given, dataclasses.Field) or 'rule' not in given.metadata:
+    found, declared = {}, _declared(build)
+    for name, field in declared.items():
+        if not isinstance(field, dataclasses.Field) or 'rule' not in field.metadata:
             continue
-        rule = dataclasses.replace(given.metadata['rule'], **_when(slot, what))
-        empty = given.default == ()
-        kind = hints.get(name, tuple) if empty else _kind_of(given.default)
-        found[name] = Parameter(kind, convert(given.default, kind, rule, f'{what}: {name}'), rule)
-    if not is_class:
+        rule = dataclasses.replace(field.metadata['rule'], **_when(slot, what))
+        empty = field.default == ()
+        kind = hints.get(name, tuple) if empty else _kind_of(field.default)
+        found[name] = Parameter(kind, convert(field.default, kind, rule, f'{what}: {name}'), rule)
+    if not isinstance(build, type):
         try:
-            signature.bind(*slot.given, **dict.fromkeys(found))
+            inspect.signature(build).bind(*given, **dict.fromkeys(found))
         except TypeError as error:
             raise UserError(
                 f'{what}: {error}; it must be {slot.doc}, and its other parameters declared with '
                 'static(…) or traced(…)'
             ) from None
     return found
+
+
+def _declared(build: Callable[..., Any]) -> dict[str, Any]:
+    """The declarations of a part's parameters by name, among defaults that are none.
+
+    A function has plain defaults in their place from then on, so that it can be called by itself.
+    """
+    if isinstance(build, type):
+        return {field.name: field for field in dataclasses.fields(build)}
+    declared = getattr(build, _DECLARED, None)
+    if declared is None:
+        signature = inspect.signature(build)
+        declared = {name: one.default for name, one in signature.parameters.items()}
+        if isinstance(build, types.FunctionType):
+            setattr(build, _DECLARED, declared)
+            build.__defaults__ = tuple(map(_plain, build.__defaults__ or ())) or None
+            keywords = build.__kwdefaults__ or {}
+            build.__kwdefaults__ = {name: _plain(one) for name, one in keywords.items()} or None
+    return declared
+
+
+def _plain(default: Any) -> Any:
+    return default.default if isinstance(default, dataclasses.Field) else default
 
 
 def _when(slot: Slot, what: str) -> dict[str, Any]:

@@ -140,17 +140,17 @@ def _parts(setting: Setting, train_size: int) -> Iterator[str]:
 def _pixels(setting: Setting, size: tuple[int, int]) -> Iterator[str]:
     """What augmentation asks for that images of this height and width do not have."""
     height, width = size
-    augment = setting.augment
-    least = {'flip': width, 'shift': max(size), 'rotate': max(size)}
+    least = {'flip.probability': width, 'shift.pixels': max(size), 'rotate.degrees': max(size)}
     for field, pixels in least.items():
-        value = getattr(augment, field)
+        value = trace.get(setting, field)
         if value and pixels < 2:
             yield (
-                f'augment.{field}: {value!r} has no effect because the inputs are {height} × '
-                f'{width}; leave it at 0'
+                f'{field}: {value!r} has no effect because the inputs are {height} × {width}; '
+                'leave it at 0'
             )
-    if augment.shift and augment.shift >= max(size):
+    shift = trace.get(setting, 'shift.pixels')
+    if shift and shift >= max(size):
         yield (
-            f'augment.shift: {augment.shift!r} leaves nothing of images of {height} × {width} '
-            f'pixels; it must be < {max(size)}'
+            f'shift.pixels: {shift!r} leaves nothing of images of {height} × {width} pixels; it '
+            f'must be < {max(size)}'
         )

@@ -128,9 +128,7 @@ class Model:
         low=0,
         when=_WIDE,
     )
-    activation: str = static(
-        'relu', 'the nonlinearity', choices=('relu', 'tanh', 'sigmoid', 'identity')
-    )
+    activation: str = static('relu', 'the nonlinearity', choices=Choices('activation'))
     batch_norm: str = static(
         'none',
         'batch norm before or after the activation of every hidden layer',
@@ -228,21 +226,10 @@ class Penalty:
 
 
 @dataclasses.dataclass(frozen=True)
-class Augment:
-    """Random changes of the training images, drawn anew for each image at each step."""
+class Loss:
+    """What is minimised; the numbers of a loss are fields of its part (`train/losses.py`)."""
 
-    flip: float = traced(
-        0.0, 'probability of a mirror image (left-right)', low=0.0, high=1.0, off=0.0
-    )
-    shift: float = traced(0.0, 'largest shift up, down, left or right, in pixels', low=0.0, off=0.0)
-    rotate: float = traced(0.0, 'largest rotation either way, in degrees', low=0.0, off=0.0)
-    brightness: float = traced(
-        0.0, 'largest addition to all pixels, in deviations of the data', low=0.0, off=0.0
-    )
-    contrast: float = traced(
-        0.0, 'largest relative change of the contrast', low=0.0, high=1.0, off=0.0
-    )
-    cutout: float = traced(0.0, 'side of a square that is blanked, in pixels', low=0.0, off=0.0)
+    name: str = static('cross_entropy', 'the loss of an image', choices=Choices('loss'))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,13 +244,6 @@ class Noise:
     )
     labels: float = traced(
         0.0, 'probability that a label is replaced by another class', low=0.0, high=1.0, off=0.0
-    )
-    smoothing: float = traced(
-        0.0,
-        'label smoothing: share ε of the target spread over all classes',
-        low=0.0,
-        high=1.0,
-        off=0.0,
     )
 
 
@@ -405,8 +385,8 @@ class Setting:
     dropout: Dropout = Dropout()
     optim: Optim = Optim()
     schedule: Schedule = Schedule()
+    loss: Loss = Loss()
     penalty: Penalty = Penalty()
-    augment: Augment = Augment()
     noise: Noise = Noise()
     train: Train = Train()
     study: Study = Study()

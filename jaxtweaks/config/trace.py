@@ -59,11 +59,10 @@ def parts_of(setting: Setting, off: frozenset[str] = frozenset()) -> list[Part]:
             known = parts.of_slot(slot.name)
             found += [_bound(setting, known[name])] if isinstance(name, str) else known.values()
         else:
-            strengths = {f'{p.name}.{p.strength}': p for p in parts.of_slot(slot.name).values()}
             found += [
                 _bound(setting, part)
-                for name, part in strengths.items()
-                if name in setting.parts and name not in off
+                for name, part in parts.strengths().items()
+                if part.slot == slot.name and name in setting.parts and name not in off
             ]
     return found
 
@@ -82,7 +81,9 @@ def is_off(part: Part, given: Mapping[str, Any]) -> bool:
     """Whether a part that acts with others does nothing at these values of its parameters."""
     if parts.SLOTS[part.slot].field:
         return False
-    return given[part.strength] == part.parameters[part.strength].rule.off
+    strength = given[part.strength]
+    off = part.parameters[part.strength].rule.off
+    return isinstance(strength, int | float) and strength == off  # and no tracer
 
 
 def acting(setting: Setting) -> list[tuple[Part, dict[str, Any]]]:

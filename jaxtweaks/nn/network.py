@@ -1,12 +1,9 @@
 """What the architectures share: the order of batch norm and nonlinearity, and the dense end."""
 
-from collections.abc import Callable
-
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
-from jaxtweaks.config import settings
+from jaxtweaks.config import settings, trace
 from jaxtweaks.config.layers import hidden_widths
 from jaxtweaks.nn import tweak as tweak_lib
 from jaxtweaks.nn.layers import BatchNorm, Dense, Dropout
@@ -14,13 +11,6 @@ from jaxtweaks.nn.linearity import linearity
 
 # The collection into which each nonlinearity puts how near to linear it is, if it is asked for.
 LINEARITY = 'linearity'
-
-ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
-    'relu': jax.nn.relu,
-    'tanh': jnp.tanh,
-    'sigmoid': jax.nn.sigmoid,
-    'identity': lambda x: x,
-}
 
 
 class Network(nn.Module):
@@ -34,7 +24,7 @@ class Network(nn.Module):
         model = self.setting.model
         if model.batch_norm == 'before':
             x = BatchNorm(model)(x, train)
-        entered, x = x, ACTIVATIONS[model.activation](x)
+        entered, x = x, trace.made(self.setting, 'activation', x)
         if self.is_mutable_collection(LINEARITY):
             self.sow(LINEARITY, 'units', linearity(entered, x))
         if model.batch_norm == 'after':

@@ -20,7 +20,7 @@ from jaxtweaks.data import Dataset
 from jaxtweaks.nn import models
 from jaxtweaks.studies import gradients
 from jaxtweaks.studies.study import Measured, Study
-from jaxtweaks.train.losses import cross_entropy, penalty
+from jaxtweaks.train.losses import losses_of, penalty
 
 _DATA = tuple(
     f'data.{field}'
@@ -107,7 +107,7 @@ class _Network:
             rngs={'dropout': stream_key(seed, 'dropout')},
             mutable=['batch_stats'],
         )
-        losses = cross_entropy(logits, y, self.setting.noise.smoothing)
+        losses = losses_of(self.setting, logits, y)
         return jnp.mean(losses) + penalty(params, self.setting.penalty)
 
 
@@ -143,5 +143,5 @@ STUDY = Study(
     finals=gradients.FINALS,
     check=check,
     check_data=check_data,
-    reads=(*_DATA, 'model', 'init', 'dropout', 'penalty', 'noise.smoothing'),
+    reads=(*_DATA, 'model', 'init', 'dropout', 'penalty', 'loss', 'cross_entropy.smoothing'),
 )

@@ -12,11 +12,11 @@ import jax.numpy as jnp
 
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.rng import stream_key
-from jaxtweaks.config import trace
+from jaxtweaks.config import parts, trace
+from jaxtweaks.config.parts import Part
 from jaxtweaks.config.settings import Penalty, Setting
 from jaxtweaks.data import Dataset
 from jaxtweaks.nn import conv, dropout, layers, norm, pool
-from jaxtweaks.nn.network import ACTIVATIONS
 from jaxtweaks.studies import gradients
 from jaxtweaks.studies.study import Measured, Study
 from jaxtweaks.train.losses import cross_entropy, penalty
@@ -55,6 +55,11 @@ def _penalty(**config: Any) -> Layer:
     return lambda at: jnp.asarray(penalty({'Dense_0': at}, Penalty(**config)))
 
 
+def _activation(part: Part) -> Layer:
+    given = {name: parameter.default for name, parameter in part.parameters.items()}
+    return lambda at: part.build(at['x'], **given)
+
+
 _CONV_PARAMS: Shapes = {'kernel': (3, 3, 2, 4), 'bias': (4,)}
 _WEIGHTS: Shapes = {'kernel': (6, 4), 'bias': (4,)}
 
@@ -86,12 +91,13 @@ LAYERS: dict[str, tuple[Layer, Shapes]] = {
     'dropout_inverted': (_dropout('inverted'), {'x': _VECTORS}),
     'dropout_vanilla': (_dropout('vanilla'), {'x': _VECTORS}),
     **{
-        name: (lambda at, f=activation: f(at['x']), {'x': _VECTORS})
-        for name, activation in ACTIVATIONS.items()
+        name: (_activation(part), {'x': _VECTORS})
+        for name, part in parts.of_slot('activation').items()
+        if part.built_in
     },
     'cross_entropy': (lambda at: cross_entropy(at['x'], jnp.asarray(_LABELS)), {'x': (5, 3)}),
     'label_smoothing': (
-        lambda at: cross_entropy(at['x'], jnp.asarray(_LABELS), 0.1),
+        lambda at: cross_entropy(at['x'], jnp.asarray(_LABELS), smoothing=0.1),
         {'x': (5, 3)},
     ),
     'l1': (_penalty(l1=0.1), _WEIGHTS),

@@ -1,6 +1,7 @@
 """What becomes of a signal and of its gradient in an untrained deep network? (INITREG §I)"""
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +9,10 @@ import numpy as np
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.rng import stream_key
+from jaxtweaks.config import trace
+from jaxtweaks.config.parts import Part
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
-from jaxtweaks.nn.network import ACTIVATIONS
 from jaxtweaks.studies.kernels import random_kernels
 from jaxtweaks.studies.study import Measured, Study
 from jaxtweaks.train.losses import cross_entropy
@@ -29,8 +31,10 @@ def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
     """
     kernels = random_kernels(setting, seed)
     count = setting.study.vectors
+    part = trace.part(setting, 'activation')
+    activation = part, tuple(trace.arguments(setting, part).items())
     pieces = [
-        _piece(kernels, seed, start, min(_AT_ONCE, count - start), count, setting.model.activation)
+        _piece(kernels, seed, start, min(_AT_ONCE, count - start), count, activation)
         for start in range(0, count, _AT_ONCE)
     ]
     sizes = np.array([min(_AT_ONCE, count - start) for start in range(0, count, _AT_ONCE)])
@@ -54,7 +58,12 @@ def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
 
 @functools.partial(jax.jit, static_argnums=(3, 4, 5))
 def _piece(
-    kernels: list[jax.Array], seed: int, start: int, count: int, total: int, activation: str
+    kernels: list[jax.Array],
+    seed: int,
+    start: int,
+    count: int,
+    total: int,
+    activation: tuple[Part, tuple[tuple[str, Any], ...]],
 ) -> jax.Array:
     """Moments of activations and of gradients over some of the vectors, [2, 2, layers].
 
@@ -64,8 +73,9 @@ def _piece(
       start: the number of the first vector, which names its random numbers.
       count: vectors.
       total: vectors of the whole loss.
-      activation: the nonlinearity.
+      activation: the nonlinearity, and its arguments by name.
     """
+    part, given = activation[0], dict(activation[1])
     key = stream_key(seed, 'noise', start)
     x = jax.random.normal(key, (count, kernels[0].shape[0]), jnp.float32)
     classes = kernels[-1].shape[1]
@@ -75,7 +85,7 @@ def _piece(
         """Offsets of zero, added to each layer's activations, have their gradients."""
         at, activations = x, []
         for kernel, offset in zip(kernels, offsets, strict=True):
-            at = ACTIVATIONS[activation](at @ kernel) + offset
+            at = part.build(at @ kernel, **given) + offset
             activations.append(at)
         return jnp.sum(cross_entropy(at, labels)) / total, activations
 

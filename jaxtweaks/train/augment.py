@@ -9,15 +9,26 @@ as 0, would be grey on MNIST and tell by how much an image was moved. Images com
 that was by pixel, what is moved is the standardised image, not quite the picture.
 """
 
+import zlib
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
-from jaxtweaks.config.settings import Augment
-from jaxtweaks.nn.dropout import is_off
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import trace
+from jaxtweaks.config.config_file import blaming
+from jaxtweaks.config.fields import traced
+from jaxtweaks.config.parts import Part, register
+from jaxtweaks.config.settings import Setting
+
+Number = jax.Array | float
 
 
-def augment(key: jax.Array, images: jax.Array, config: Augment) -> jax.Array:
-    """The images with all that `config` asks for done to them.
+def augmented(
+    key: jax.Array, images: jax.Array, labels: jax.Array, classes: int, setting: Setting
+) -> tuple[jax.Array, jax.Array | None]:
+    """The images with all that a setting asks for done to them, and their targets if they mix.
 
     A strength that is a Python 0 is left out; at a traced 0 the images stay as they are, to the
     bit.
@@ -25,26 +36,44 @@ def augment(key: jax.Array, images: jax.Array, config: Augment) -> jax.Array:
     Args:
       key: a random key, another one at each step.
       images: standardised, float [batch, height, width, channels]; any height and width ≥ 1.
-      config: the strengths, which may be traced; see `settings.Augment` for their units.
+      labels: integers, [batch].
+      classes: their number.
+      setting: its strengths may be traced.
 
     Returns:
-      Like `images`.
+      Images like `images`; the probabilities [batch, classes] that are their targets, None where
+      nothing mixes images, so that their targets are the labels.
     """
-    # The place in this list is an operation's random stream: append, never reorder.
-    operations = (
-        (_flip, config.flip),
-        (_shift, config.shift),
-        (_rotate, config.rotate),
-        (_brightness, config.brightness),
-        (_contrast, config.contrast),
-        (_cutout, config.cutout),
-    )
-    for stream, (operation, strength) in enumerate(operations):
-        if not is_off(strength):
-            changed = operation(jax.random.fold_in(key, stream), images, strength)
-            # An interpolation with weight 0 is not the identity for -0.0 and infinities.
-            images = jnp.where(strength > 0, changed, images)
-    return images
+    targets = None
+    for part, given in trace.acting(setting):
+        if part.slot != 'augment':
+            continue
+        strength, off = given[part.strength], part.parameters[part.strength].rule.off
+        # The number names an operation's random stream, so it must not depend on which others
+        # there are.
+        number = part.facts.get('stream') or 0 if part.built_in else zlib.crc32(part.name.encode())
+        stream = jax.random.fold_in(key, number)
+        with blaming(f"augment '{part.name}'"):
+            if part.facts.get('mixes'):
+                before = jax.nn.one_hot(labels, classes) if targets is None else targets
+                changed, mixed = part.build(stream, images, before, **given)
+                _check(part, 'targets', before, mixed)
+                targets = jnp.where(strength != off, mixed, before)
+            else:
+                changed = part.build(stream, images, **given)
+        _check(part, 'images', images, changed)
+        # An interpolation with weight 0 is not the identity for -0.0 and infinities.
+        images = jnp.where(strength != off, changed, images)
+    return images, targets
+
+
+def _check(part: Part, what: str, given: jax.Array, found: Any) -> None:
+    if getattr(found, 'shape', None) != given.shape:
+        shape = list(getattr(found, 'shape', ())) or repr(found)
+        raise UserError(
+            f"augment '{part.name}': gives {what} {shape} for {list(given.shape)}; they must be "
+            'like those it is given'
+        )
 
 
 def shift(images: jax.Array, down: jax.Array, right: jax.Array) -> jax.Array:
@@ -98,39 +127,120 @@ def rotate(images: jax.Array, degrees: jax.Array) -> jax.Array:
     return upper + lower * (along_row(below) - upper)
 
 
-def _flip(key: jax.Array, images: jax.Array, probability: jax.Array | float) -> jax.Array:
+@register('augment', 'flip', words='mirror images', stream=0)
+def random_flip(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    probability: Number = traced(
+        0.0,
+        'probability of a mirror image (left-right)',
+        low=0.0,
+        high=1.0,
+        off=0.0,
+        words='probability of a mirror image',
+        former='augment.flip',
+    ),
+) -> jax.Array:
+    """Mirrors each image left-right with this probability."""
     mirrored = jax.random.bernoulli(key, probability, (len(images), 1, 1, 1))
     return jnp.where(mirrored, images[:, :, ::-1], images)
 
 
-def _shift(key: jax.Array, images: jax.Array, largest: jax.Array | float) -> jax.Array:
-    """Rows and columns each by a number from ±(largest + ½), rounded to the nearest integer.
+@register('augment', 'shift', words='shifts', stream=1)
+def random_shift(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    pixels: Number = traced(
+        0.0,
+        'largest shift up, down, left or right, in pixels',
+        low=0.0,
+        off=0.0,
+        words='largest shift in pixels',
+        former='augment.shift',
+    ),
+) -> jax.Array:
+    """Rows and columns each by a number from ±(pixels + ½), rounded to the nearest integer.
 
-    For a whole number of pixels that is −largest … largest, all equally likely.
+    For a whole number of pixels that is −pixels … pixels, all equally likely.
     """
-    end = largest + 0.5
+    end = pixels + 0.5
     drawn = jax.random.uniform(key, (2, len(images)), images.dtype, -1.0, 1.0) * end
     # A draw of exactly ±end would round away from the range.
-    pixels = jnp.clip(jnp.round(drawn), -jnp.ceil(largest), jnp.ceil(largest))
+    pixels = jnp.clip(jnp.round(drawn), -jnp.ceil(pixels), jnp.ceil(pixels))
     down, right = pixels.astype(jnp.int32)
     return shift(images, down, right)
 
 
-def _rotate(key: jax.Array, images: jax.Array, largest: jax.Array | float) -> jax.Array:
-    return rotate(images, largest * _either_way(key, images)[:, 0, 0, 0])
+@register('augment', 'rotate', words='rotations', stream=2)
+def random_rotate(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    degrees: Number = traced(
+        0.0,
+        'largest rotation either way, in degrees',
+        low=0.0,
+        off=0.0,
+        words='largest rotation in degrees',
+        former='augment.rotate',
+    ),
+) -> jax.Array:
+    return rotate(images, degrees * _either_way(key, images)[:, 0, 0, 0])
 
 
-def _brightness(key: jax.Array, images: jax.Array, largest: jax.Array | float) -> jax.Array:
-    return images + largest * _either_way(key, images)
+@register('augment', 'brightness', words='brightness', stream=3)
+def random_brightness(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    change: Number = traced(
+        0.0,
+        'largest addition to all pixels, in standard deviations of the data',
+        low=0.0,
+        off=0.0,
+        words='largest change of brightness',
+        former='augment.brightness',
+    ),
+) -> jax.Array:
+    return images + change * _either_way(key, images)
 
 
-def _contrast(key: jax.Array, images: jax.Array, largest: jax.Array | float) -> jax.Array:
+@register('augment', 'contrast', words='contrast', stream=4)
+def random_contrast(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    change: Number = traced(
+        0.0,
+        'largest relative change of the contrast',
+        low=0.0,
+        high=1.0,
+        off=0.0,
+        words='largest change of contrast',
+        former='augment.contrast',
+    ),
+) -> jax.Array:
     """Scales each image about the mean of its own pixels."""
     mean = jnp.mean(images, (1, 2, 3), keepdims=True)
-    return mean + (1 + largest * _either_way(key, images)) * (images - mean)
+    return mean + (1 + change * _either_way(key, images)) * (images - mean)
 
 
-def _cutout(key: jax.Array, images: jax.Array, side: jax.Array | float) -> jax.Array:
+@register('augment', 'cutout', words='cutout', stream=5)
+def random_cutout(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    side: Number = traced(
+        0.0,
+        'side of a square that is blanked, in pixels',
+        low=0.0,
+        off=0.0,
+        words='side of the square cut out',
+        former='augment.cutout',
+    ),
+) -> jax.Array:
     """Sets to 0, the mean of the training images, what lies in a square (DeVries, Taylor 2017).
 
     Its centre is anywhere in the image, so that a part of it may lie outside. It covers the pixels
@@ -159,3 +269,25 @@ def _pixels(images: jax.Array, rows: jax.Array, columns: jax.Array) -> jax.Array
     flat = images.reshape(batch, height * width, channels)
     take = lambda image, at: image.at[at].get(mode='promise_in_bounds')
     return jax.vmap(take)(flat, index)
+
+
+@register('augment', 'mixup', mixes=True, stream=6)
+def mixup(
+    key: jax.Array,
+    images: jax.Array,
+    targets: jax.Array,
+    *,
+    alpha: Number = traced(
+        0.0, 'α of Beta(α, α), the law of the shares', low=0.0, off=0.0, words='mixup α'
+    ),
+) -> tuple[jax.Array, jax.Array]:
+    """λ of each image and 1 − λ of another one of the batch, and so of their targets.
+
+    λ ~ Beta(α, α), one for the batch (Zhang et al. 2018, arXiv 1710.09412, §2 and its listing).
+    """
+    share_key, order_key = jax.random.split(key)
+    # At α = 0 nothing is drawn from Beta; what is made of it there is not used.
+    share = jax.random.beta(share_key, jnp.maximum(alpha, 1e-6), jnp.maximum(alpha, 1e-6))
+    order = jax.random.permutation(order_key, len(images))
+    mix = lambda of: share * of + (1 - share) * of[order]
+    return mix(images), mix(targets)

@@ -8,34 +8,110 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
-from jaxtweaks.config.settings import Penalty
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import trace
+from jaxtweaks.config.config_file import blaming
+from jaxtweaks.config.fields import traced
+from jaxtweaks.config.parts import loss
+from jaxtweaks.config.settings import Penalty, Setting
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.nn.reduce import total
 
 
+def losses_of(
+    setting: Setting, logits: jax.Array, labels: jax.Array, targets: jax.Array | None = None
+) -> jax.Array:
+    """The loss of each image by the chosen loss, [batch].
+
+    Args:
+      setting: chooses the loss; its numbers may be traced.
+      logits: [batch, classes].
+      labels: integers, [batch].
+      targets: probabilities [batch, classes] in place of labels, where images were mixed.
+    """
+    part = trace.part(setting, 'loss')
+    if targets is None:
+        takes_labels = part.build is cross_entropy
+        targets = labels if takes_labels else jax.nn.one_hot(labels, logits.shape[1])
+    with blaming(f"loss '{part.name}'"):
+        found = part.build(logits, targets, **trace.arguments(setting, part))
+    if getattr(found, 'shape', None) != labels.shape:
+        shape = list(getattr(found, 'shape', ())) or repr(found)
+        raise UserError(
+            f"loss '{part.name}': gives {shape} for {list(logits.shape)} logits; it must give a "
+            f'loss for each image, {list(labels.shape)}'
+        )
+    return found
+
+
+@loss('cross_entropy', words='cross-entropy')
 def cross_entropy(
-    logits: jax.Array, labels: jax.Array, smoothing: jax.Array | float = 0.0
+    logits: jax.Array,
+    targets: jax.Array,
+    *,
+    smoothing: jax.Array | float = traced(
+        0.0,
+        'label smoothing: share ε of the target spread over all classes',
+        low=0.0,
+        high=1.0,
+        off=0.0,
+        words='label smoothing ε',
+        former='noise.smoothing',
+    ),
 ) -> jax.Array:
     """−Σ t log P for each example: P the softmax of the logits (MLP-BN eq. 10), t the target.
 
-    The target is the label, of which the share ε is spread evenly over all classes, the label
-    among them (label smoothing: Szegedy et al. 2016, §7).
+    Of the target the share ε is spread evenly over all classes (label smoothing: Szegedy et al.
+    2016, §7).
 
     Args:
       logits: [batch, classes].
-      labels: integers, [batch].
-      smoothing: ε, scalar in [0, 1], may be traced. At 0 the loss is −log P(label), to the bit.
+      targets: labels, integers [batch]; or probabilities, [batch, classes].
+      smoothing: ε, scalar in [0, 1], may be traced. At 0 the target stays as it is, to the bit.
 
     Returns:
       [batch], in nats.
     """
-    plain = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    if targets.ndim == 1:
+        plain = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
+        own = lambda: jnp.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
+    else:
+        plain = optax.softmax_cross_entropy(logits, targets)
+        own = lambda: jnp.sum(targets * logits, axis=1)
     if is_off(smoothing):
         return plain
-    # −Σ t log P = −log P(label) + ε (logit of the label − mean logit).
-    own = jnp.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
-    spread = smoothing * (own - jnp.mean(logits, axis=1))
+    # −Σ t' log P = −Σ t log P + ε (Σ t logit − mean logit).
+    spread = smoothing * (own() - jnp.mean(logits, axis=1))
     return plain + jnp.where(smoothing > 0, spread, 0)
+
+
+@loss('focal')
+def focal(
+    logits: jax.Array,
+    targets: jax.Array,
+    *,
+    gamma: jax.Array | float = traced(
+        0.0, 'γ, how little is made of what is known well', low=0.0, off=0.0, words='focal γ'
+    ),
+) -> jax.Array:
+    """−Σ t (1 − P)^γ log P for each example (Lin et al. 2017, arXiv 1708.02002, eq. 4).
+
+    Args:
+      logits: [batch, classes].
+      targets: probabilities, [batch, classes].
+      gamma: γ, scalar ≥ 0, may be traced. At 0 it is the cross-entropy, to the bit.
+
+    Returns:
+      [batch], in nats.
+    """
+    plain = optax.softmax_cross_entropy(logits, targets)
+    if is_off(gamma):
+        return plain
+    log_p = jax.nn.log_softmax(logits)
+    # Of P = 1 nothing is left, and its power would have no gradient for γ below 1.
+    rest = jnp.maximum(-jnp.expm1(log_p), jnp.finfo(jnp.float32).tiny)
+    focused = -jnp.sum(targets * rest**gamma * log_p, axis=1)
+    return jnp.where(gamma > 0, focused, plain)
 
 
 def in_order_sum(losses: jax.Array) -> jax.Array:

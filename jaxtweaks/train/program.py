@@ -20,7 +20,7 @@ from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.train import keep, measure
 from jaxtweaks.train.applied import Applied, named, variables_of
-from jaxtweaks.train.augment import augment
+from jaxtweaks.train.augment import augmented
 from jaxtweaks.train.data import (
     DeviceData,
     DeviceSplit,
@@ -28,7 +28,7 @@ from jaxtweaks.train.data import (
     training_labels,
 )
 from jaxtweaks.train.finish import finish
-from jaxtweaks.train.losses import cross_entropy, in_order_mean, penalty
+from jaxtweaks.train.losses import in_order_mean, losses_of, penalty
 from jaxtweaks.train.noise import noisy_inputs, noisy_labels, noisy_weights
 from jaxtweaks.train.schedules import Time, learning_rate
 
@@ -190,10 +190,9 @@ class Program(Applied):
             stream_key, member_seed(seed, setting.train.member), step=state['step']
         )
         on_inputs, on_weights, on_labels = jax.random.split(key('noise'), 3)
-        x = noisy_inputs(
-            on_inputs, augment(key('augment'), x, setting.augment), setting.noise.input
-        )
         y = noisy_labels(on_labels, y, setting.noise.labels, self.classes)
+        x, targets = augmented(key('augment'), x, y, self.classes, setting)
+        x = noisy_inputs(on_inputs, x, setting.noise.input)
 
         def loss_of(params):
             params = turned(params)
@@ -207,8 +206,7 @@ class Program(Applied):
                 rngs={'dropout': key('dropout')} | tweak.keys(setting.tweaks, key('tweaks')),
                 mutable=['batch_stats'],
             )
-            losses = cross_entropy(logits, y, setting.noise.smoothing)
-            loss = in_order_mean(losses)
+            loss = in_order_mean(losses_of(setting, logits, y, targets))
             total = loss + penalty(params, setting.penalty)
             return total, (loss, logits, mutated.get('batch_stats', {}))
 

@@ -17,17 +17,6 @@ from jaxtweaks.run.plan import Run
 EVERY = frozenset(name for name, (_, rule) in trace.FIELDS.items() if rule.off is not None)
 
 
-@pytest.fixture(autouse=True)
-def registry(monkeypatch):
-    """What a test registers is gone after it."""
-    parts.of_slot('optimiser')
-    copies = {slot: dict(known) for slot, known in parts._REGISTRY.items()}
-    monkeypatch.setattr(parts, '_REGISTRY', copies)
-    monkeypatch.setattr(parts, '_PARAMETERS', dict(parts._PARAMETERS))
-    for name in ('ABOUT', 'FIELDS', 'VALUES'):
-        monkeypatch.setattr(words, name, dict(getattr(words, name)))
-
-
 def lion(b1=0.9, off=None):
     @parts.optimiser('lion', words='Lion')
     def lion(

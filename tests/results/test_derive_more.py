@@ -22,7 +22,7 @@ from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import without_runs
 
 POINTS = [
-    {'data.share': share, 'augment.flip': flip, 'augment.shift': shift, 'noise.input': noise}
+    {'data.share': share, 'flip.probability': flip, 'shift.pixels': shift, 'noise.input': noise}
     for share in (0.5, 1.0)
     for flip, shift, noise in ((0.0, 0.0, 0.0), (0.5, 0.0, 0.0), (0.5, 2.0, 0.0), (0.0, 0.0, 0.1))
 ]

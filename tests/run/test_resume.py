@@ -190,7 +190,7 @@ MORE = trace.replace(
         'optim.name': 'momentum',
         'schedule.name': 'cosine',
         'schedule.warmup_epochs': 0.5,
-        'augment.shift': 1.0,
+        'shift.pixels': 1.0,
         'noise.labels': 0.1,
         'train.patience': 1.0,
         'train.min_improvement': 0.5,

@@ -110,7 +110,7 @@ def test_a_network_with_penalty_and_dropout(data, batch_norm):
         model__batch_norm=batch_norm,
         dropout__hidden=0.3,
         penalty__l2=0.1,
-        noise__smoothing=0.1,
+        cross_entropy__smoothing=0.1,
     )
     found = gradcheck.measure(setting, 0, data).finals
     batch_norm_numbers = 8 if batch_norm != 'none' else 0

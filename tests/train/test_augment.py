@@ -1,6 +1,5 @@
 """Augmentation against hand-drawn pictures, SciPy in float64, and the laws of its draws."""
 
-import dataclasses
 import functools
 
 import jax
@@ -9,12 +8,17 @@ import numpy as np
 import pytest
 from scipy import ndimage, stats
 
-from jaxtweaks.config.settings import Augment
-from jaxtweaks.train.augment import augment, rotate, shift
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import parts, trace
+from jaxtweaks.config.fields import traced
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.train.augment import augmented, rotate, shift
 
 KEY = jax.random.key(3)
-ALL = Augment(flip=0.5, shift=1.5, rotate=20.0, brightness=0.5, contrast=0.5, cutout=2.0)
-NAMES = [field.name for field in dataclasses.fields(Augment)]
+ALL = {
+    'flip': 0.5, 'shift': 1.5, 'rotate': 20.0, 'brightness': 0.5, 'contrast': 0.5, 'cutout': 2.0,
+}  # fmt: skip
+NAMES = list(ALL)
 GEOMETRY = ('flip', 'shift', 'rotate')
 
 
@@ -33,9 +37,19 @@ def slopes(count, side):
     return jnp.asarray(np.broadcast_to(places, (count, side, side, 2)), jnp.float32)
 
 
+def augment(key, images, strengths):
+    """The images, with these strengths by the name of the part."""
+    fields = {part.name: name for name, part in parts.strengths().items()}
+    values = {fields[name]: strength for name, strength in strengths.items()}
+    labels = jnp.zeros(len(images), jnp.int32)
+    found, targets = augmented(key, images, labels, 3, trace.replace(Setting(), values))
+    assert targets is None  # none of these mixes
+    return found
+
+
 @functools.partial(jax.jit, static_argnames='name')
 def apply(key, images, name, strength):
-    return augment(key, images, dataclasses.replace(Augment(), **{name: strength}))
+    return augment(key, images, {name: strength})
 
 
 def test_shift_by_hand():
@@ -167,24 +181,24 @@ def test_cutout_blanks_a_square_anywhere(side):
 def test_zero_is_the_identity_to_the_bit(name):
     images = jnp.asarray(noise(6, 5, 5, 3), jnp.float32)
     images = images.at[0, :3, :3].set(-0.0).at[1, 2, 2].set(jnp.inf)
-    strength = getattr(ALL, name)
+    strength = ALL[name]
     each = jax.vmap(apply, (None, None, None, 0))(KEY, images, name, jnp.array([0.0, strength]))
     assert np.asarray(each[0]).tobytes() == np.asarray(images).tobytes()
     assert np.asarray(each[1]).tobytes() != np.asarray(images).tobytes()
-    assert augment(KEY, images, Augment()) is images
+    assert augment(KEY, images, {}) is images
+    assert augment(KEY, images, dict.fromkeys(NAMES, 0.0)) is images
 
 
 def test_all_at_zero_is_the_identity_to_the_bit():
     images = jnp.asarray(noise(6, 5, 5, 3), jnp.float32).at[0, :3, :3].set(-0.0)
-    zeros = dataclasses.astuple(Augment())
-    off = jax.jit(lambda *strengths: augment(KEY, images, Augment(*strengths)))(*zeros)
+    off = jax.jit(functools.partial(augment, KEY, images))(dict.fromkeys(NAMES, 0.0))
     assert np.asarray(off).tobytes() == np.asarray(images).tobytes()
 
 
 @pytest.mark.parametrize('name', NAMES)
 def test_draws_differ_between_images_and_keys_and_not_between_runs_side_by_side(name):
     images = jnp.broadcast_to(jnp.asarray(noise(1, 6, 6, 2), jnp.float32), (32, 6, 6, 2))
-    strength = getattr(ALL, name)
+    strength = ALL[name]
     alone = np.asarray(apply(KEY, images, name, strength))
     assert len(np.unique(alone.reshape(32, -1), axis=0)) > 1
     assert np.array_equal(alone, apply(KEY, images, name, strength))
@@ -199,9 +213,9 @@ def test_draws_differ_between_images_and_keys_and_not_between_runs_side_by_side(
 def test_draws_do_not_depend_on_what_else_is_on(name):
     """Of images of one value, flips, shifts, rotations and contrast leave nothing to see."""
     images = jnp.full((50, 6, 6, 1), 2.0)
-    alone = apply(KEY, images, name, getattr(ALL, name))
-    others = {'brightness': 0.0, 'cutout': 0.0} | {name: getattr(ALL, name)}
-    together = augment(KEY, images, dataclasses.replace(ALL, **others))
+    alone = apply(KEY, images, name, ALL[name])
+    others = {'brightness': 0.0, 'cutout': 0.0} | {name: ALL[name]}
+    together = augment(KEY, images, ALL | others)
     np.testing.assert_allclose(together, alone, atol=1e-6)
     assert not np.allclose(alone, images)
 
@@ -209,9 +223,9 @@ def test_draws_do_not_depend_on_what_else_is_on(name):
 @pytest.mark.parametrize('shape', [(3, 1, 1, 1), (3, 1, 1, 5), (1, 4, 7, 3), (2, 40, 1, 1)])
 def test_any_shape_keeps_its_shape_and_type(shape):
     with jax.numpy_dtype_promotion('strict'):
-        strengths = jax.tree.map(jnp.float32, dataclasses.astuple(ALL))
-        call = jax.jit(lambda images, *rest: augment(KEY, images, Augment(*rest)))
-        result = call(jnp.asarray(noise(*shape), jnp.float32), *strengths)
+        strengths = jax.tree.map(jnp.float32, ALL)
+        call = jax.jit(functools.partial(augment, KEY))
+        result = call(jnp.asarray(noise(*shape), jnp.float32), strengths)
         assert (result.shape, result.dtype) == (shape, jnp.float32)
         assert np.all(np.isfinite(result))
 
@@ -224,3 +238,59 @@ def test_geometry_brings_in_no_values_beyond_the_images_own(name):
         ours, theirs = images[..., channel], moved[..., channel]
         assert np.all(theirs.max((1, 2)) <= ours.max((1, 2)) + 1e-5)
         assert np.all(theirs.min((1, 2)) >= ours.min((1, 2)) - 1e-5)
+
+
+def mixed(alpha, key=KEY, count=40):
+    images = jnp.asarray(noise(count, 3, 3, 2), jnp.float32)
+    labels = jnp.arange(count, dtype=jnp.int32) % 3
+    setting = trace.replace(Setting(), {'mixup.alpha': alpha})
+    return images, labels, *augmented(key, images, labels, 3, setting)
+
+
+def test_mixup_mixes_images_and_targets_by_the_same_share():
+    """Each image is λ of itself and 1 − λ of another: the share is read from the targets."""
+    images, labels, found, targets = mixed(1.0)
+    own = np.eye(3)[labels]
+    share = np.asarray(targets)[np.arange(40), labels].min()
+    assert 0 < share < 1
+    others = (np.asarray(found) - share * np.asarray(images)) / (1 - share)
+    distance = np.abs(others[:, None] - np.asarray(images)[None]).max((2, 3, 4))
+    partner = distance.argmin(1)
+    assert distance.min(1).max() < 1e-4
+    assert sorted(partner) == list(range(40))  # a permutation
+    np.testing.assert_allclose(targets, share * own + (1 - share) * own[partner], atol=1e-6)
+
+
+@pytest.mark.parametrize('alpha', [0.2, 1.0])
+def test_shares_of_mixup_are_of_beta(alpha):
+    """The share of an image's own class, over many keys, against the distribution by SciPy."""
+    draw = jax.jit(lambda key: mixed(jnp.float32(alpha), key, 3)[3])
+    targets = np.stack([draw(jax.random.key(i)) for i in range(300)])
+    shares = targets[:, 0, 0]
+    moved = shares[shares < 1]  # in a third of the permutations the first stays where it is
+    assert stats.kstest(moved, stats.beta(alpha, alpha).cdf).pvalue > 1e-3
+
+
+def test_mixup_at_a_traced_zero_is_the_labels_to_the_bit():
+    images, labels, found, targets = jax.jit(mixed)(jnp.float32(0.0))
+    assert np.asarray(found).tobytes() == np.asarray(images).tobytes()
+    assert np.array_equal(targets, np.eye(3)[labels])
+
+
+def test_a_change_of_ones_own_draws_from_a_stream_of_its_own_and_is_off_at_its_off_value():
+    @parts.augment('gain')
+    def gain(key, images, *, factor=traced(1.0, 'factor', off=1.0)):
+        return images * factor + jax.random.normal(key, images.shape)
+
+    images = jnp.asarray(noise(4, 2, 2, 1), jnp.float32)
+    one = augment(KEY, images, {'gain': 2.0})
+    assert not np.allclose(one, 2 * images)
+    assert np.array_equal(one, augment(KEY, images, {'gain': 2.0, 'mixup': 0.0}))
+    assert np.array_equal(jax.jit(functools.partial(augment, KEY))(images, {'gain': 1.0}), images)
+
+    @parts.augment('wrong')
+    def wrong(key, images, *, strength=traced(0.0, 'strength', off=0.0)):
+        return images[:1]
+
+    with pytest.raises(UserError, match=r"augment 'wrong': gives images \[1, 2, 2, 1\]"):
+        augment(KEY, images, {'wrong': 1.0})

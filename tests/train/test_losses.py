@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from jaxtweaks.config.settings import Penalty
-from jaxtweaks.train.losses import cross_entropy, penalty
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import parts, trace
+from jaxtweaks.config.settings import Penalty, Setting
+from jaxtweaks.train.losses import cross_entropy, focal, losses_of, penalty
 
 PARAMS = {
     'Dense_0': {'kernel': np.array([[1.0, -2.0], [0.5, 3.0]]), 'bias': np.array([4.0, -1.0])},
@@ -151,17 +153,19 @@ def test_label_smoothing_is_cross_entropy_with_the_spread_target(smoothing, trac
     target = (1 - smoothing) * np.eye(5)[labels] + smoothing / 5
     expected = -(target * special.log_softmax(logits, axis=1)).sum(1)
     call = jax.jit(cross_entropy) if traced else cross_entropy
-    got = call(jnp.asarray(logits, jnp.float32), jnp.asarray(labels), smoothing)
+    got = call(jnp.asarray(logits, jnp.float32), jnp.asarray(labels), smoothing=smoothing)
     np.testing.assert_allclose(got, expected, rtol=1e-5)
     with jax.enable_x64(True):
-        got = call(jnp.asarray(logits), jnp.asarray(labels), smoothing)
+        got = call(jnp.asarray(logits), jnp.asarray(labels), smoothing=smoothing)
         np.testing.assert_allclose(got, expected, rtol=1e-12)
-        gradient = jax.grad(lambda z: jnp.sum(call(z, jnp.asarray(labels), smoothing)))(logits)
+        gradient = jax.grad(lambda z: jnp.sum(call(z, jnp.asarray(labels), smoothing=smoothing)))(
+            logits
+        )
         np.testing.assert_allclose(gradient, special.softmax(logits, 1) - target, atol=1e-13)
 
 
 def test_label_smoothing_by_hand():
-    got = cross_entropy(jnp.asarray([[jnp.log(3.0), 0.0]]), jnp.array([0]), 0.2)
+    got = cross_entropy(jnp.asarray([[jnp.log(3.0), 0.0]]), jnp.array([0]), smoothing=0.2)
     # P = (3/4, 1/4), target (0.9, 0.1).
     np.testing.assert_allclose(got, [-0.9 * np.log(0.75) - 0.1 * np.log(0.25)], rtol=1e-6)
 
@@ -170,9 +174,65 @@ def test_no_label_smoothing_to_the_bit():
     logits = 30 * jax.random.normal(jax.random.key(0), (64, 5))
     logits = logits.at[0, 1].set(-jnp.inf)
     labels = jnp.arange(64) % 5
-    total = lambda z, smoothing: jnp.sum(cross_entropy(z, labels, smoothing))
+    total = lambda z, smoothing: jnp.sum(cross_entropy(z, labels, smoothing=smoothing))
     off = jax.jit(jax.value_and_grad(total))(logits, 0.0)
     plain = jax.jit(jax.value_and_grad(lambda z: total(z, 0.0)))(logits)
     assert np.isfinite(plain[0])
     for got, expected in zip(off, plain, strict=True):
         assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
+
+
+def soft_targets(rng):
+    return rng.dirichlet(np.ones(5), 9)
+
+
+@pytest.mark.parametrize('smoothing', [0.0, 0.3])
+def test_cross_entropy_of_probabilities(smoothing):
+    rng = np.random.default_rng(7)
+    logits, targets = 4 * rng.normal(size=(9, 5)), soft_targets(rng)
+    spread = (1 - smoothing) * targets + smoothing / 5
+    expected = -(spread * special.log_softmax(logits, axis=1)).sum(1)
+    got = cross_entropy(jnp.float32(logits), jnp.float32(targets), smoothing=smoothing)
+    np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_probabilities_that_are_labels_give_what_labels_give_to_the_bit():
+    logits = 30 * jax.random.normal(jax.random.key(0), (64, 5))
+    labels = jnp.arange(64) % 5
+    mean = lambda z, targets: jnp.mean(cross_entropy(z, targets))
+    by_label = jax.jit(mean)(logits, labels)
+    by_share = jax.jit(mean)(logits, jax.nn.one_hot(labels, 5))
+    assert np.asarray(by_label).tobytes() == np.asarray(by_share).tobytes()
+
+
+@pytest.mark.parametrize('gamma', [0.0, 0.5, 2.0])
+@pytest.mark.parametrize('traced', [False, True])
+def test_focal_loss(gamma, traced):
+    rng = np.random.default_rng(8)
+    logits, targets = 4 * rng.normal(size=(9, 5)), soft_targets(rng)
+    log_p = special.log_softmax(logits, axis=1)
+    expected = -(targets * (-np.expm1(log_p)) ** gamma * log_p).sum(1)
+    call = jax.jit(focal) if traced else focal
+    got = call(jnp.float32(logits), jnp.float32(targets), gamma=gamma)
+    np.testing.assert_allclose(got, expected, rtol=2e-5)
+    sure = jnp.float32([[200.0, 0.0]])
+    slope = jax.grad(lambda z: call(z, jnp.float32([[1.0, 0.0]]), gamma=gamma)[0])(sure)
+    assert np.isfinite(slope).all()
+
+
+def test_the_chosen_loss_is_that_of_the_setting():
+    setting = trace.replace(Setting(), {'loss.name': 'focal', 'focal.gamma': 2.0})
+    logits, labels = jnp.float32([[1.0, 2.0], [0.0, 0.0]]), jnp.array([0, 1])
+    got = losses_of(setting, logits, labels)
+    p = special.softmax([1.0, 2.0])[0]
+    np.testing.assert_allclose(got, [-((1 - p) ** 2) * np.log(p), 0.25 * np.log(2)], rtol=1e-6)
+
+
+def test_a_loss_of_ones_own_that_is_none_for_each_image_is_named():
+    @parts.loss('summed')
+    def summed(logits, targets):
+        return jnp.sum(logits * targets)
+
+    setting = trace.replace(Setting(), {'loss.name': 'summed'})
+    with pytest.raises(UserError, match=r"loss 'summed': gives \[\] .* for each image, \[2\]"):
+        losses_of(setting, jnp.zeros((2, 3)), jnp.array([0, 1]))

@@ -20,7 +20,7 @@ TWEAKS = [name for name in trace.FIELDS if name in ALL and name != 'dropout.by_l
 # These watch, and change nothing of the training itself.
 WATCHING = ('train.patience', 'train.ema_decay')
 # Where half a pixel is no pixel, and half a fold is none.
-STRENGTHS = {'augment.shift': [1.0, 2.0], 'augment.cutout': [2.0, 3.0], 'data.fold': [1, 2]}
+STRENGTHS = {'shift.pixels': [1.0, 2.0], 'cutout.side': [2.0, 3.0], 'data.fold': [1, 2]}
 SEEDS = (0, 1)
 
 

@@ -9,14 +9,14 @@ import dataclasses
 from collections.abc import Sequence
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import trace
+from jaxtweaks.config import parts, trace
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
 FIELD = 'tweaks.on'
-_SECTIONS = ('dropout', 'penalty', 'augment', 'noise', 'tweaks')
+_SECTIONS = ('dropout', 'penalty', 'noise', 'tweaks')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +47,18 @@ def _renamed(point: Point) -> Point:
     tweaks = [name for name in point if _is_tweak(name)]
     on = [name for name in tweaks if point[name] != trace.FIELDS[name][1].off]
     rest = {name: value for name, value in point.items() if name not in tweaks}
-    return rest | {FIELD: ' + '.join(name.partition('.')[2] for name in on) or 'none'}
+    return rest | {FIELD: ' + '.join(map(_called, on)) or 'none'}
+
+
+def _called(name: str) -> str:
+    """A tweak in a word: the end of its field's name, or the name of the part it switches on."""
+    section, _, field = name.partition('.')
+    return section if name in parts.strengths() else field
 
 
 def _is_tweak(name: str) -> bool:
     return (
         name in trace.FIELDS
-        and name.partition('.')[0] in _SECTIONS
+        and (name.partition('.')[0] in _SECTIONS or name in parts.strengths())
         and trace.FIELDS[name][1].off is not None
     )

@@ -1,0 +1,66 @@
+"""The nonlinearities: parts that are functions of an array of any shape to one like it."""
+
+import jax
+import jax.numpy as jnp
+
+from jaxtweaks.config.fields import traced
+from jaxtweaks.config.parts import activation
+
+
+@activation('relu', words='ReLU')
+def relu(x: jax.Array) -> jax.Array:
+    """max(0, x), with the gradient 0 at 0."""
+    return jax.nn.relu(x)
+
+
+@activation('tanh')
+def tanh(x: jax.Array) -> jax.Array:
+    """The hyperbolic tangent."""
+    return jnp.tanh(x)
+
+
+@activation('sigmoid')
+def sigmoid(x: jax.Array) -> jax.Array:
+    """1 / (1 + e^−x)."""
+    return jax.nn.sigmoid(x)
+
+
+@activation('identity', words='none')
+def identity(x: jax.Array) -> jax.Array:
+    """x: a linear layer."""
+    return x
+
+
+@activation('gelu', words='GELU')
+def gelu(x: jax.Array) -> jax.Array:
+    """x Φ(x), Φ the normal distribution (Hendrycks and Gimpel 2016, arXiv 1606.08415), exact."""
+    return jax.nn.gelu(x, approximate=False)
+
+
+@activation('silu', words='SiLU')
+def silu(x: jax.Array) -> jax.Array:
+    """x / (1 + e^−x) (Elfwing et al. 2017, arXiv 1702.03118; also called swish)."""
+    return jax.nn.silu(x)
+
+
+@activation('leaky_relu', words='leaky ReLU')
+def leaky_relu(
+    x: jax.Array,
+    *,
+    slope: jax.Array | float = traced(0.01, 'slope below 0', words='slope of the leaky ReLU'),
+) -> jax.Array:
+    """x above 0 and `slope` · x below (Maas et al. 2013)."""
+    return jnp.where(x >= 0, x, slope * x)
+
+
+@activation('elu', words='ELU')
+def elu(
+    x: jax.Array,
+    *,
+    alpha: jax.Array | float = traced(
+        1.0, 'α, minus the value far below 0', above=0.0, words='α of the ELU'
+    ),
+) -> jax.Array:
+    """x above 0 and α (e^x − 1) below (Clevert et al. 2015, arXiv 1511.07289)."""
+    below = jnp.where(x > 0, 0.0, x)  # where x is large the other branch would overflow
+    return jnp.where(x > 0, x, alpha * jnp.expm1(below))
