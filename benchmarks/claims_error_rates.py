@@ -280,7 +280,7 @@ def main(count: int) -> None:
     for paired in (True, False):
         for shape in SHAPES:
             for n in (3, 6, 10, 20):
-                held = coverage(n, shape, paired, max(50, count // 4))
+                held = coverage(n, shape, paired, count)
                 cells = [f'{share:.0%}' for share in held.values()]
                 rows.append(['paired' if paired else 'one arm', shape, str(n), *cells])
     table(['numbers', 'noise', 'n', "Student's t", 'used here'], rows)

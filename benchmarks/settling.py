@@ -64,8 +64,8 @@ def until_settled(p: np.ndarray, first: bool = False, hopeless: Hopeless | None 
     for at, n in enumerate(GRID):
         seeds[going] = n
         # A claim that gets no more seeds is not looked at again.
-        looks.append(Look(n, tuple(np.where(going, p[at], np.nan))))
-        settled = settling.adjusted(looks) <= ALPHA
+        looks.append(Look(n, tuple((one, np.nan) for one in np.where(going, p[at], np.nan))))
+        settled = np.array([rests_on is not None for rests_on in settling.settled(looks)])
         going = going & ~settled
         if hopeless:
             left = int((~settled).sum())
@@ -131,9 +131,10 @@ def every_kind(name: str, shape: str, count: int) -> float:
         looks: list[Look] = []
         for n in GRID:
             found = _found(claim, _first(results, n))
-            looks.append(Look(n, (found.p,)))
-            if level := settling.level(looks, 0):
-                errors += found.verdict(level) in wrong
+            looks.append(Look(n, (found.tests,)))
+            (rests_on,) = settling.settled(looks)
+            if rests_on:
+                errors += ('negligible' if rests_on[1] else found.side) in wrong
                 break
     return errors / count
 

@@ -72,13 +72,15 @@ class Finding:
         """Of the test that decides: the smallest; NaN if nothing could be tested."""
         return float(np.fmin.reduce([self.p_support, self.p_contradict, self.p_negligible]))
 
-    def verdict(self, level: float) -> str:
-        """What is said at a level. Below what matters is negligible, be it significant or not."""
-        if self.p_negligible <= level:
-            return 'negligible'
-        if min(self.p_support, self.p_contradict) <= level:
-            return 'supported' if self.p_support < self.p_contradict else 'contradicted'
-        return 'inconclusive'
+    @property
+    def tests(self) -> tuple[float, float]:
+        """p that it is so or the opposite, whichever is smaller, and p that it is negligible."""
+        return min(self.p_support, self.p_contradict), self.p_negligible
+
+    @property
+    def side(self) -> str:
+        """The verdict if the first of `tests` is significant."""
+        return 'supported' if self.p_support < self.p_contradict else 'contradicted'
 
 
 def find(claim: Claim, results: Results, alpha: float = 0.05) -> Finding:
@@ -381,8 +383,8 @@ def _subject(claim: Claim, results: Results) -> str:
 def directional(smallest: float | None = None) -> Ways:
     """The mean of the row is positive (the claim), negative (its opposite) or within ±`smallest`.
 
-    No correction is needed for the three: of a mean beyond ±`smallest` the wrong ones are that it
-    is within and that it lies on the other side, and who says either says that it is nearer.
+    For one claim the three need no correction: of a mean beyond ±`smallest` the wrong ones are that
+    it is within and that it lies on the other side, and who says either says that it is nearer.
     """
 
     def ways(rows: np.ndarray, test: Test) -> tuple[np.ndarray, ...]:

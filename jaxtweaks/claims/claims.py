@@ -138,13 +138,10 @@ def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> 
     )
     findings = [claim_kinds.find(claim, results, alpha) for claim in claims]
     tested = [] if results.exact else [i for i, claim in enumerate(claims) if _is_tested(claim)]
-    deciding = [findings[i].p for i in tested]
-    adjusted = statistics.holm(np.array(deciding))
+    adjusted = statistics.holm(np.array([findings[i].tests for i in tested]))
     verdicts = [_exact(claim, found) for claim, found in zip(claims, findings, strict=True)]
-    for i, p, p_adjusted in zip(tested, deciding, adjusted, strict=True):
-        verdicts[i] = _verdict(
-            claims[i], findings[i], float(p), float(p_adjusted), alpha, len(tested)
-        )
+    for i, p_adjusted in zip(tested, adjusted.tolist(), strict=True):
+        verdicts[i] = _verdict(claims[i], findings[i], p_adjusted, alpha, len(tested))
     return verdicts
 
 
@@ -154,15 +151,17 @@ def _is_tested(claim: Claim) -> bool:
 
 
 def _verdict(
-    claim: Claim, found: Finding, p: float, p_adjusted: float, alpha: float, claims: int
+    claim: Claim, found: Finding, adjusted: Sequence[float], alpha: float, claims: int
 ) -> Verdict:
-    # Holm multiplies by as much as it does the p that decides.
-    level = alpha / claims if not p else alpha / p_adjusted * p
-    verdict = found.verdict(level)
+    sided, small = (p <= alpha for p in adjusted)
+    # Less than what matters is negligible, be it significant or not.
+    verdict = 'negligible' if small else found.side if sided else 'inconclusive'
+    test = 1 if small or (not sided and adjusted[1] < adjusted[0]) else 0
+    p, p_adjusted = found.tests[test], adjusted[test]
     enough = statistics.seeds_for_permutation(alpha)
     notes = list(found.notes)
     if verdict == 'negligible':
-        notes.append(_negligible(claim, found, level))
+        notes.append(_negligible(claim, found, sided))
     if found.n < 2:
         notes.append(f'{found.n or "no"} seed is left: at least two are needed')
     elif found.n < enough:
@@ -187,15 +186,15 @@ def _verdict(
     )
 
 
-def _negligible(claim: Claim, found: Finding, level: float) -> str:
-    """What a negligible effect is smaller than, and by which test."""
+def _negligible(claim: Claim, found: Finding, sided: bool) -> str:
+    """What a negligible effect is smaller than, and by which test; `sided`: significant, too."""
     size = amount(claim.metric, claim.smallest)
     if claim.kind == 'sooner':
         size = f'{number(claim.smallest)} epochs'
     what = 'the difference of every two points' if claim.along else 'the difference'
     note = f'by two one-sided tests {what} is less than {size} either way'
-    if min(found.p_support, found.p_contradict) <= level:
-        side = 'as claimed' if found.p_support < found.p_contradict else 'the other way'
+    if sided:
+        side = 'as claimed' if found.side == 'supported' else 'the other way'
         note += f', though significantly {side}'
     return note
 

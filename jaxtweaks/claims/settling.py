@@ -11,7 +11,6 @@ goes over q. docs/statistics.md shows how often it errs and what it costs. Pure 
 """
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,12 +29,12 @@ class Look:
 
     Attributes:
       seeds: so many that the experiment asked for.
-      p: of each claim, by its own test (`Finding.p`), [m]; NaN where nothing could be tested, or
-        the claim was not looked at.
+      p: the two p values of each claim, by its own tests (`Finding.tests`), [m]; NaN where nothing
+        could be tested, or the claim was not looked at.
     """
 
     seeds: int
-    p: tuple[float, ...]
+    p: tuple[tuple[float, float], ...]
 
 
 def weights(grid: Sequence[int] = GRID) -> dict[int, float]:
@@ -59,45 +58,41 @@ def confidence(seeds: int, grid: Sequence[int] = GRID, alpha: float = 0.05) -> f
 
 
 def q_values(looks: Sequence[Look], grid: Sequence[int] = GRID) -> np.ndarray:
-    """p values that hold for having looked so far, [m]; NaN for a claim never tested.
+    """p values that hold for having looked so far, [m, 2]; NaN where nothing was ever tested.
 
     A look at a number of seeds that is not in the grid has no share of α, and does not count.
     """
-    share = weights(grid)
-    counted = [np.array(look.p) / share[look.seeds] for look in looks if look.seeds in share]
-    if not counted:
-        return np.full(len(looks[0].p) if looks else 0, np.nan)
-    return np.minimum(1.0, np.fmin.reduce(counted))
+    return np.minimum(1.0, np.fmin.reduce(_weighted(looks, grid)))
 
 
 def adjusted(looks: Sequence[Look], grid: Sequence[int] = GRID) -> np.ndarray:
-    """`q_values` after Holm over the claims, [m]: a claim is settled where it is at most α.
+    """`q_values` after `statistics.holm` over the claims, [m, 2]: significant if at most α.
 
-    Never rises from look to look: what is settled stays so.
+    Never rises from look to look: what is significant stays so.
     """
     return statistics.holm(q_values(looks, grid))
 
 
-def deciding(looks: Sequence[Look], claim: int, grid: Sequence[int] = GRID) -> int | None:
-    """Which of the looks a claim's verdict rests on: that of the smallest p / w; None if none."""
+def settled(
+    looks: Sequence[Look], grid: Sequence[int] = GRID, alpha: float = 0.05
+) -> list[tuple[int, int] | None]:
+    """Of each claim what its verdict rests on: which look, and which of the two tests.
+
+    The second test says 'negligible', and comes before the first: `Finding.side` of that look. The
+    look is that of the smallest p / w. None of a claim that is open.
+    """
+    found = []
+    for claim, significant in enumerate(adjusted(looks, grid) <= alpha):
+        test = int(significant[1])
+        at = _weighted(looks, grid)[:, claim, test]
+        found.append((int(np.nanargmin(at)), test) if significant.any() else None)
+    return found
+
+
+def _weighted(looks: Sequence[Look], grid: Sequence[int]) -> np.ndarray:
+    """p / w of each look, claim and test, [looks, m, 2]; NaN outside the grid."""
     share = weights(grid)
-    found = [
-        look.p[claim] / share[look.seeds] if look.seeds in share else math.nan for look in looks
-    ]
-    return int(np.nanargmin(found)) if np.isfinite(found).any() else None
-
-
-def level(
-    looks: Sequence[Look], claim: int, grid: Sequence[int] = GRID, alpha: float = 0.05
-) -> float:
-    """The level for `Finding.verdict` of the deciding look; 0 while the claim is open."""
-    at, settled = deciding(looks, claim, grid), adjusted(looks, grid)[claim]
-    if at is None or not settled <= alpha:
-        return 0.0
-    p = looks[at].p[claim]
-    # As much above the p that decides as α is above what was made of it.
-    most = alpha * weights(grid)[looks[at].seeds]
-    return p * (alpha / settled) if p else most / len(looks[at].p)
+    return np.array([np.array(look.p) / share.get(look.seeds, np.nan) for look in looks])
 
 
 def hopeless(
@@ -136,7 +131,7 @@ def open_claims(
     last = looks[-1].seeds
     if last >= grid[-1]:
         return []
-    unsettled = np.flatnonzero(~(adjusted(looks, grid) <= alpha)).tolist()
+    unsettled = [i for i, rests_on in enumerate(settled(looks, grid, alpha)) if rests_on is None]
     return [
         i
         for i in unsettled

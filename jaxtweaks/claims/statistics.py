@@ -224,16 +224,27 @@ def outside_p(d: np.ndarray, margin: float, test: Test) -> np.ndarray:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's step-down adjusted p values (1979, Scand. J. Stat. 6:65), [m].
+    """Holm's step-down adjusted p values (1979, Scand. J. Stat. 6:65) of m claims, [m] or [m, k].
 
-    NaN (not tested) stays NaN but counts among the m.
+    With k tests of a claim, of which those that can err are nested, it goes by Shaffer's steps
+    (1986, J. Am. Stat. Assoc. 81:826): p is multiplied by the number of claims that may still err,
+    those of which not every test is significant yet.
+
+    Args:
+      p: NaN is no such test, but in the first column a test that could not be done. Its claim
+        stays among the m.
     """
     p = np.asarray(p, dtype=float)
-    order = np.argsort(np.where(np.isnan(p), 1.0, p), kind='stable')
-    scaled = np.minimum(1.0, p[order] * np.arange(len(p), 0, -1))
-    adjusted = np.empty(len(p))
-    adjusted[order] = np.fmax.accumulate(scaled) if len(p) else scaled
-    return np.where(np.isnan(p), np.nan, adjusted)
+    table = p.reshape(len(p), -1) if len(p) else p.reshape(0, 1)
+    open_tests = np.isfinite(table).sum(axis=1) + ~np.isfinite(table[:, 0])
+    adjusted, largest, may_err = np.full(table.shape, np.nan), 0.0, len(table)
+    for place in np.argsort(table, axis=None, kind='stable')[: np.isfinite(table).sum()]:
+        claim, test = np.unravel_index(place, table.shape)
+        largest = max(largest, min(1.0, float(table[claim, test]) * may_err))
+        adjusted[claim, test] = largest
+        open_tests[claim] -= 1
+        may_err -= int(open_tests[claim] == 0)
+    return adjusted.reshape(p.shape)
 
 
 @functools.lru_cache(maxsize=16)

@@ -23,29 +23,45 @@ def test_weights_by_hand():
             settling.weights(grid)
 
 
+def looks_of(*looks):
+    """Looks (seeds, p of each claim); a p alone is of a claim that cannot be negligible."""
+    pair = lambda p: p if isinstance(p, tuple) else (p, NAN)
+    return [Look(seeds, tuple(map(pair, p))) for seeds, *p in looks]
+
+
 def test_q_is_the_smallest_p_over_its_weight():
-    looks = [Look(5, (0.004, 0.5)), Look(8, (0.03, 0.003)), Look(12, (0.9, NAN))]
-    assert settling.q_values(looks[:1]) == pytest.approx([0.04, 1.0])
-    assert settling.q_values(looks) == pytest.approx([0.04, 0.05])
+    looks = looks_of((5, 0.004, 0.5), (8, 0.03, 0.003), (12, 0.9, NAN))
+    assert settling.q_values(looks[:1])[:, 0] == pytest.approx([0.04, 1.0])
+    assert settling.q_values(looks)[:, 0] == pytest.approx([0.04, 0.05])
     # Holm over two claims: 2 · 0.04 and 0.05, made monotone.
-    assert settling.adjusted(looks) == pytest.approx([0.08, 0.08])
-    assert [settling.deciding(looks, i) for i in (0, 1)] == [0, 1]
-    assert settling.deciding([Look(5, (NAN,))], 0) is None
-    assert np.isnan(settling.q_values([Look(5, (NAN,))])).all()
+    assert settling.adjusted(looks)[:, 0] == pytest.approx([0.08, 0.08])
+    assert settling.settled(looks) == [None, None]
+    assert settling.settled(looks, alpha=0.1) == [(0, 0), (1, 0)]
+    assert settling.settled(looks_of((5, NAN))) == [None]
+    assert np.isnan(settling.q_values(looks_of((5, NAN)))).all()
+
+
+def test_negligible_has_a_p_of_its_own_and_comes_first():
+    # Significant with 5 seeds; with 8 seen to be less than what matters.
+    looks = looks_of((5, (0.001, 0.2)), (8, (0.001, 0.002)))
+    assert settling.settled(looks[:1]) == [(0, 0)]
+    assert settling.settled(looks) == [(1, 1)]
 
 
 def test_a_look_outside_the_grid_does_not_count():
-    looks = [Look(3, (1e-9,)), Look(10, (1e-9,))]
+    looks = looks_of((3, 1e-9), (10, 1e-9))
     assert np.isnan(settling.q_values(looks)).all()
-    assert settling.level(looks, 0) == 0
-    assert settling.q_values([*looks, Look(50, (0.009,))]) == pytest.approx([0.025])
+    assert settling.settled(looks) == [None]
+    looks += looks_of((50, 0.009))
+    assert settling.q_values(looks)[0, 0] == pytest.approx(0.025)
+    assert settling.settled(looks) == [(2, 0)]
     assert settling.confidence(10) == 1
 
 
 def test_what_is_settled_stays_so():
     rng = np.random.default_rng(0)
-    for p in rng.random((200, len(GRID), 3)) ** 4:
-        looks = [Look(n, tuple(one)) for n, one in zip(GRID, p, strict=True)]
+    for p in rng.random((200, len(GRID), 3, 2)) ** 4:
+        looks = looks_of(*[(n, *map(tuple, one)) for n, one in zip(GRID, p, strict=True)])
         steps = np.array([settling.adjusted(looks[: i + 1]) for i in range(len(looks))])
         assert (np.diff(steps, axis=0) <= 1e-15).all()
 
@@ -56,21 +72,11 @@ def test_a_verdict_and_the_interval_of_its_look_agree():
     assert settling.confidence(5) == pytest.approx(0.995)
     for d in rng.normal(0.9, 1, (40, GRID[-1])):
         for n in GRID:
-            p = statistics.Test().differs(d[:n])
             low, high = statistics.Test().interval(d[:n], settling.confidence(n))
-            settled = settling.level([Look(n, (p,))], 0) >= p
-            seen.add(settled)
-            assert settled == (not low <= 0 <= high)
-    assert seen == {False, True}
-
-
-def test_the_level_is_that_of_holm_among_claims():
-    looks = [Look(5, (0.001, 0.004, 0.9))]
-    # q 0.01, 0.04, 1: times 3 settled; times 2 not.
-    assert settling.adjusted(looks) == pytest.approx([0.03, 0.08, 1.0])
-    assert settling.level(looks, 0) == pytest.approx(0.05 * 0.1 / 3)
-    assert settling.level(looks, 1) == 0
-    assert settling.level([Look(5, (0.0, 0.9))], 0) == pytest.approx(0.05 * 0.1 / 2)
+            (rests_on,) = settling.settled(looks_of((n, statistics.Test().differs(d[:n]))))
+            seen.add(rests_on)
+            assert (rests_on is not None) == (not low <= 0 <= high)
+    assert seen == {None, (0, 0)}
 
 
 @pytest.mark.parametrize('shape', simulation.SHAPES)
@@ -117,22 +123,22 @@ def found(difference, n, **given):
 
 def test_what_no_look_would_settle_is_given_up_and_nothing_else():
     nothing, much, some = found(0.0, 32), found(3.0, 32), found(0.4, 32)
-    looks = [Look(32, (nothing.p, much.p, some.p))]
+    looks = [Look(32, (nothing.tests, much.tests, some.tests))]
     assert settling.open_claims([nothing, much, some], looks) == [2]
     # With five seeds it is too early to say.
-    assert settling.open_claims([found(0.1, 5)], [Look(5, (found(0.1, 5).p,))]) == [0]
+    assert settling.open_claims([found(0.1, 5)], [Look(5, (found(0.1, 5).tests,))]) == [0]
     # Nothing at all is an answer to a claim that says what matters.
     small = found(0.0, 20, smallest=1.0)
     assert not settling.hopeless(small, 20)
     assert settling.hopeless(found(0.0, 20), 20)
-    last = [Look(50, (0.9,))]
+    last = looks_of((50, 0.9))
     assert settling.open_claims([found(0.0, 50)], last) == []
 
 
 def test_a_claim_without_a_number_gets_more_seeds_unless_it_is_no_matter_of_chance():
     empty = claim_kinds.find(claim('greater', **ARMS), results_of([1.0, 0.0], 1))
     same = claim_kinds.find(claim('identical', **ARMS), results_of([1.0, 0.0], 5))
-    assert settling.open_claims([empty, same], [Look(5, (empty.p, same.p))]) == [0]
+    assert settling.open_claims([empty, same], [Look(5, (empty.tests, same.tests))]) == [0]
 
 
 def test_a_forecast_knows_what_is_not_known():

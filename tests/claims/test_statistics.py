@@ -84,6 +84,17 @@ def test_holm_counts_what_could_not_be_tested():
     assert statistics.holm(np.array([])).size == 0
 
 
+def test_a_claim_counts_until_none_of_its_tests_can_err_any_more():
+    p = np.array([[0.001, 0.02], [0.002, math.nan], [math.nan, math.nan], [0.03, 0.5]])
+    # 0.001 and 0.002 times 4; the second claim is done with, the first is not: 0.02 times 3; now
+    # it is, and two are left.
+    expected = np.array([[0.004, 0.06], [0.008, math.nan], [math.nan, math.nan], [0.06, 1.0]])
+    assert statistics.holm(p) == pytest.approx(expected, nan_ok=True)
+    alone = np.random.default_rng(0).random(7) ** 3
+    pairs = np.stack([alone, np.full(7, math.nan)], axis=1)
+    assert statistics.holm(pairs)[:, 0] == pytest.approx(statistics.holm(alone))
+
+
 def test_equivalence_equals_two_scipy_tests():
     d = np.random.default_rng(1).normal(0.1, 0.3, 8)
     above = stats.ttest_1samp(d, -0.5, alternative='greater').pvalue
