@@ -53,6 +53,7 @@ _KEYS = (
 _ACTIONS = {
     'new': (),
     'list': ('dry_run',),
+    'parts': ('config',),
     'overview': ('workdir',),
     'replay': ('config', 'workdir', 'quiet'),
     'plan_seeds': ('config', 'workdir', 'dry_run', 'quiet', 'mix_versions'),
@@ -115,6 +116,13 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         False,
         'Only list the configs in configs/: what each asks, and how long it takes; with --dry_run '
         'also an estimate for those not measured.',
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        'parts',
+        False,
+        'Only list what a setting can be put together from (optimisers, schedules, losses, …): '
+        'what each does, its parameters and their defaults; with --config those it registers too.',
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -217,14 +225,32 @@ def _main(argv: list[str], console: Console) -> int:
         print(_help(_define_flags(argv)))
         return 0
     _check_platforms()
+    path = _config_file(argv)
     for override in _overrides(argv):
         key = override.split('=')[0]
         if key != config_file.COLLECTION:
-            experiment_lib.check_key(key)
-    path = _config_file(argv)
+            _check_key(key, path)
     # Functions of the config may import what lies beside it when they are called.
     with contextlib.nullcontext() if path is None else config_file.neighbours(path):
         return _carry_out(argv, _parse(argv, path), console)
+
+
+def _check_key(key: str, path: Path | None) -> None:
+    """Whether configs have a key, or a part that this config file registers. Raises UserError."""
+    try:
+        experiment_lib.check_key(key)
+    except UserError:
+        if not _is_loaded(path):
+            raise
+        experiment_lib.check_key(key)
+
+
+def _is_loaded(path: Path | None) -> bool:
+    """Loads a config file, and so registers its parts; whether that was possible."""
+    try:
+        return path is not None and config_file.load(path, None) is not None
+    except UserError:
+        return False
 
 
 def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> int:
@@ -244,6 +270,11 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
         compile_cache.enable(_complain)
         mistakes = listing.show(Path('configs'), console, estimate=values.dry_run)
         return 2 if mistakes else 0
+    if values.parts:
+        from jaxtweaks.lab import parts_list
+
+        parts_list.show(console)
+        return 0
     if values.overview is not None:
         return _overview(values, console)
     if values.replay is not None:

@@ -18,7 +18,8 @@ from jaxtweaks.run import search
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
-SWEEP, SEARCH, TWEAK, DATA, FOLDER, NOTEBOOK = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
+CODE = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
+SWEEP, SEARCH, PART, TWEAK, DATA, FOLDER, NOTEBOOK = CODE
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def call(capsys, *args):
     return code, *capsys.readouterr()
 
 
-@pytest.mark.parametrize('code', [SWEEP, SEARCH, TWEAK, DATA, FOLDER, NOTEBOOK])
+@pytest.mark.parametrize('code', CODE)
 def test_it_is_short(code):
     assert 0 < sum(bool(line.strip()) for line in code.splitlines()) < 30
     ast.parse(code)
@@ -83,6 +84,16 @@ def test_a_search(folder, capsys):
     assert set(choice.setting) == {'optim.learning_rate', 'adamw.weight_decay'}
     assert 0 <= choice.test[0] <= 1
     assert search.share_of_epochs(search.Search(rungs=(4, 12)), 9, 40) == 88 / 360
+
+
+def test_a_part_of_ones_own(folder, capsys):
+    (folder / 'configs' / 'lion.py').write_text(PART)
+    config = '--config=configs/lion.py:smoke'
+    code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
+    assert (code, err) == (0, ''), err
+    answer = jt.load('runs/lion-smoke')
+    assert len(np.unique(answer['test_loss'].values)) == 6
+    assert '2 programs' in out
 
 
 def test_a_new_tweak(folder, capsys):
