@@ -3,8 +3,8 @@
     python -m benchmarks.bits --out=before.json                  at the one version
     python -m benchmarks.bits --out=after.json --against=before.json
 
-Trains every config of configs/ at `smoke`, each in a folder of its own that is deleted after it, and
-writes a digest of every array of its results. With --against it says which are others than there,
+Trains every config of configs/ at `smoke`, each in a folder of its own that is deleted after it,
+and writes a digest of every array of its results. With --against it says which are others there,
 and exits with 1 if any is. It needs no more of the package than `jt.run`, so that a copy of this
 file serves older commits. Where defaults have changed on purpose since, `--set` puts them back:
 

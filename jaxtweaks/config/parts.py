@@ -21,7 +21,7 @@ import inspect
 import re
 import types
 import typing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from jaxtweaks.base import identity
@@ -306,6 +306,25 @@ def check_not_moved(name: str, where: str) -> None:
         raise UserError(f'{where}: {name} is a field of the chosen part now: {" or ".join(now)}')
 
 
+def sections(keys: Iterable[str]) -> set[str]:
+    """The sections of a config that are parts'.
+
+    Args:
+      keys: those that a config has besides.
+
+    Raises:
+      UserError: a part has the name of one of them.
+    """
+    found = {name.partition('.')[0] for name in FIELDS}
+    if both := found.intersection(keys):
+        name = min(both)
+        raise UserError(
+            f"'{name}' is the name of a part with parameters and of a key of every config; "
+            'register the part under another name'
+        )
+    return found
+
+
 def defaults() -> dict[str, dict[str, Any]]:
     """Every parameter at its default: parameter to value by part, for a config to fill in."""
     found: dict[str, dict[str, Any]] = {}
@@ -315,9 +334,7 @@ def defaults() -> dict[str, dict[str, Any]]:
     return found
 
 
-def register(
-    slot: str, name: str, words: str = '', taken: Sequence[str] = (), **facts: Any
-) -> Callable[[F], F]:
+def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F], F]:
     """A decorator that registers a function or a linen module as a part.
 
     Args:
@@ -325,7 +342,6 @@ def register(
       name: letters, digits and _; a name that is registered again is replaced, unless it is that
         of a built-in part.
       words: how the part reads in tables and figures; the name if it is ''.
-      taken: names that it may not have, since sections of a config have them.
       facts: what else the slot knows of it.
 
     Raises:

@@ -218,7 +218,7 @@ def _with_parts(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """A config with its sections of parts in one, as a setting has them."""
     if not isinstance(values, Mapping):
         return values
-    sections = {name.partition('.')[0] for name in parts.FIELDS}
+    sections = parts.sections(keys(Experiment))
     of_parts = {name: values[name] for name in values if name in sections}
     rest = {name: value for name, value in values.items() if name not in sections}
     return rest | {parts.SECTION: {**values.get(parts.SECTION, {}), **of_parts}}
@@ -363,4 +363,5 @@ def default_config(name: str) -> ConfigDict:
     values = dataclasses.asdict(Experiment(name=name))
     values = values.pop('base') | values
     del values[parts.SECTION]
+    parts.sections(values)
     return ConfigDict(values | {tweaks.SECTION: tweaks.off_strengths()} | parts.defaults())

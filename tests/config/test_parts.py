@@ -126,6 +126,15 @@ def test_a_default_beyond_its_bounds_is_refused():
         def x(learning_rate, *, decay=traced(2.0, 'decay', high=1.0)): ...
 
 
+def test_a_part_does_not_take_the_place_of_a_section():
+    @parts.optimiser('train')
+    def train(learning_rate, *, epochs=traced(0.9, 'x')): ...
+
+    for call in (lambda: experiment.default_config('x'), lambda: experiment.build({'name': 'x'})):
+        with pytest.raises(UserError, match="'train' is the name of a part"):
+            call()
+
+
 def test_two_slots_do_not_share_the_name_of_fields():
     lion()
     with pytest.raises(UserError, match=r"schedule 'lion'.*slot optimiser"):
