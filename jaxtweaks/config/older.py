@@ -120,6 +120,8 @@ def renamed(values: Mapping[str, Any]) -> Mapping[str, Any]:
     for former in words:
         section, _, field = former.partition('.')
         values[section] = {key: item for key, item in values[section].items() if key != field}
+        if not values[section]:
+            del values[section]
     found = _in_words(values, words)
     return {**found, parts.SECTION: given} if given else found
 

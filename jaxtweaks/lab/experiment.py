@@ -342,6 +342,10 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
         if path in registered:
             return registered[path]
     parts.check_not_moved(path, f'config.{path}')
+    section = path.partition('.')[0]
+    if section in parts.sections(keys(Experiment)):
+        own = [name for name in parts.FIELDS if name.startswith(f'{section}.')]
+        raise UserError(f'config.{path}: unknown key; {did_you_mean(path, own)}')
     cls, rule, names = Experiment, None, path.split('.')
     for i, part in enumerate(names):
         known = keys(cls) if dataclasses.is_dataclass(cls) else {}

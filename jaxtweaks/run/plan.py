@@ -41,6 +41,8 @@ class Run:
             section, field = name.split('.')
             if values[section][field] == before:
                 del values[section][field]
+                if not values[section]:  # that there was not always either
+                    del values[section]
         del values['parts']
         older.put_former(values, trace.acting(self.setting))
         # A registered tweak that is off is none, and one that is rewritten is another.

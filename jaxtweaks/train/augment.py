@@ -69,7 +69,7 @@ def augmented(
 
 def _check(part: Part, what: str, given: jax.Array, found: Any) -> None:
     if getattr(found, 'shape', None) != given.shape:
-        shape = list(getattr(found, 'shape', ())) or repr(found)
+        shape = list(found.shape) if hasattr(found, 'shape') else repr(found)
         raise UserError(
             f"augment '{part.name}': gives {what} {shape} for {list(given.shape)}; they must be "
             'like those it is given'
@@ -187,6 +187,7 @@ def random_rotate(
         former='augment.rotate',
     ),
 ) -> jax.Array:
+    """Turns each image by an angle of its own, either way."""
     return rotate(images, degrees * _either_way(key, images)[:, 0, 0, 0])
 
 
@@ -204,6 +205,7 @@ def random_brightness(
         former='augment.brightness',
     ),
 ) -> jax.Array:
+    """Adds a number to all pixels of an image, another one for each image."""
     return images + change * _either_way(key, images)
 
 

@@ -36,7 +36,7 @@ def losses_of(
     with blaming(f"loss '{part.name}'"):
         found = part.build(logits, targets, **trace.arguments(setting, part))
     if getattr(found, 'shape', None) != labels.shape:
-        shape = list(getattr(found, 'shape', ())) or repr(found)
+        shape = list(found.shape) if hasattr(found, 'shape') else repr(found)
         raise UserError(
             f"loss '{part.name}': gives {shape} for {list(logits.shape)} logits; it must give a "
             f'loss for each image, {list(labels.shape)}'
