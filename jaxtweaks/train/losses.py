@@ -30,11 +30,14 @@ def losses_of(
       targets: probabilities [batch, classes] in place of labels, where images were mixed.
     """
     part = trace.part(setting, 'loss')
-    if targets is None:
-        takes_labels = part.build is cross_entropy
-        targets = labels if takes_labels else jax.nn.one_hot(labels, logits.shape[1])
+    given = trace.arguments(setting, part)
+    if part.build is cross_entropy:  # which takes labels as they are
+        if targets is None:
+            return cross_entropy(logits, labels, **given)
+        return _by_share_or_label(logits, labels, targets, given)
+    targets = jax.nn.one_hot(labels, logits.shape[1]) if targets is None else targets
     with blaming(f"loss '{part.name}'"):
-        found = part.build(logits, targets, **trace.arguments(setting, part))
+        found = part.build(logits, targets, **given)
     if getattr(found, 'shape', None) != labels.shape:
         shape = list(found.shape) if hasattr(found, 'shape') else repr(found)
         raise UserError(
@@ -76,13 +79,45 @@ def cross_entropy(
         plain = optax.softmax_cross_entropy_with_integer_labels(logits, targets)
         own = lambda: jnp.take_along_axis(logits, targets[:, None], axis=1)[:, 0]
     else:
-        plain = optax.softmax_cross_entropy(logits, targets)
+        plain = _of_probabilities(logits, targets)
         own = lambda: jnp.sum(targets * logits, axis=1)
     if is_off(smoothing):
         return plain
     # −Σ t' log P = −Σ t log P + ε (Σ t logit − mean logit).
     spread = smoothing * (own() - jnp.mean(logits, axis=1))
     return plain + jnp.where(smoothing > 0, spread, 0)
+
+
+@jax.custom_vjp
+def _by_share_or_label(
+    logits: jax.Array, labels: jax.Array, targets: jax.Array, given: dict[str, Any]
+) -> jax.Array:
+    """The cross-entropy of probabilities, or of labels if the probabilities are theirs.
+
+    Then it gives the bits, forwards and backwards, of a program in which nothing mixes images.
+    """
+    return _by_share_or_label_fwd(logits, labels, targets, given)[0]
+
+
+def _by_share_or_label_fwd(logits, labels, targets, given):
+    mixed = jnp.any(targets != jax.nn.one_hot(labels, logits.shape[1]))
+    by_share, from_share = jax.vjp(lambda z: cross_entropy(z, targets, **given), logits)
+    by_label, from_label = jax.vjp(lambda z: cross_entropy(z, labels, **given), logits)
+    return jnp.where(mixed, by_share, by_label), (mixed, from_share, from_label)
+
+
+def _by_share_or_label_bwd(residuals, g):
+    mixed, from_share, from_label = residuals
+    return jnp.where(mixed, *from_share(g), *from_label(g)), None, None, None
+
+
+_by_share_or_label.defvjp(_by_share_or_label_fwd, _by_share_or_label_bwd)
+
+
+def _of_probabilities(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """−Σ t log P, [batch]."""
+    logits = logits - lax.stop_gradient(jnp.max(logits, axis=1, keepdims=True))
+    return jnp.log(jnp.sum(jnp.exp(logits), axis=1)) - jnp.sum(targets * logits, axis=1)
 
 
 @loss('focal')
@@ -104,7 +139,7 @@ def focal(
     Returns:
       [batch], in nats.
     """
-    plain = optax.softmax_cross_entropy(logits, targets)
+    plain = _of_probabilities(logits, targets)
     if is_off(gamma):
         return plain
     log_p = jax.nn.log_softmax(logits)

@@ -199,10 +199,15 @@ def test_cross_entropy_of_probabilities(smoothing):
 def test_probabilities_that_are_labels_give_what_labels_give_to_the_bit():
     logits = 30 * jax.random.normal(jax.random.key(0), (64, 5))
     labels = jnp.arange(64) % 5
-    mean = lambda z, targets: jnp.mean(cross_entropy(z, targets))
-    by_label = jax.jit(mean)(logits, labels)
-    by_share = jax.jit(mean)(logits, jax.nn.one_hot(labels, 5))
-    assert np.asarray(by_label).tobytes() == np.asarray(by_share).tobytes()
+    total = lambda z, *targets: jnp.sum(losses_of(Setting(), z, labels, *targets))
+    by_label = jax.jit(jax.value_and_grad(total))(logits)
+    by_share = jax.jit(jax.value_and_grad(total))(logits, jax.nn.one_hot(labels, 5))
+    for got, expected in zip(by_share, by_label, strict=True):
+        assert np.asarray(got).tobytes() == np.asarray(expected).tobytes()
+    mixed = jnp.full((64, 5), 0.2)
+    np.testing.assert_allclose(
+        jax.grad(total)(logits, mixed), jax.nn.softmax(logits) - 0.2, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize('gamma', [0.0, 0.5, 2.0])

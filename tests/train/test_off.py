@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from tiny_training import Trained, data, differing, group_of, numbers, program, setting
 
-from jaxtweaks.config import trace
+from jaxtweaks.config import parts, trace
 
 ALL = frozenset(name for name, (_, rule) in trace.FIELDS.items() if rule.off is not None)
 # Rates for each layer are off when there are none, and a program with them has another shape.
@@ -42,6 +42,8 @@ def base(name):
         values['penalty__l1'] = 0.01  # what β multiplies
     if rule.when is not None:
         values[rule.when[0].replace('.', '__')] = rule.when[1][0]
+    if name in parts.strengths():
+        values[name.replace('.', '__')] = rule.off  # a part that acts with others is named
     one = setting(**values)
     return one, images(8 if one.model.name == 'cnn' else 4)
 
@@ -100,9 +102,11 @@ def without_average(trained):
 
 def test_all_off_together_is_the_program_without_any():
     one, batch_data = base('dropout.hidden')
+    named = trace.replace(one, {name: OFF_VALUES[name] for name in parts.strengths()})
     for batching in ('map', 'vmap_loop'):
-        group, hyper, seeds = group_of([(one, s) for s in SEEDS], batching)
-        assert set(TWEAKS) <= set(hyper)
+        group, hyper, seeds = group_of([(named, s) for s in SEEDS], batching)
+        others = {one for one in parts.FIELDS if trace.FIELDS[one][1].when}  # of parts not chosen
+        assert set(TWEAKS) - others <= set(hyper)
         off = Trained(group, hyper, seeds, batch_data, finish=False)
         without_average(off)
         for run in range(2):
