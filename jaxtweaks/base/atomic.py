@@ -35,7 +35,7 @@ def folders(path: Path) -> Iterator[Path]:
     while they are filled, all is as it was.
 
     Yields:
-      An empty folder beside `path`, on the same disk, to make them in.
+      An empty folder next to `path`, on the same disk, to make them in.
     """
     temporary = _temporary(path)
     temporary.mkdir(parents=True)

@@ -54,7 +54,7 @@ def is_module(module: ModuleType) -> bool:
 
 
 def is_importable(name: str) -> bool:
-    """Whether `import name` gives an installed module, or none at all."""
+    """Whether `import name` finds an installed module, or none at all."""
     top = name.partition('.')[0]
     if top in sys.modules:
         return is_module(sys.modules[top])

@@ -90,7 +90,7 @@ def complements(values: Sequence[float]) -> list[float]:
 
 
 def _chosen(value: float, digits: int) -> str:
-    """A value that a config gives; of a float that is not whole at least so many digits."""
+    """A value that a config has; of a float that is not whole at least so many digits."""
     if not math.isfinite(value):
         return _not_finite(value)
     if isinstance(value, int) or (value.is_integer() and abs(value) < _PLAIN):

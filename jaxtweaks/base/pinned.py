@@ -124,7 +124,7 @@ def pin_thread() -> None:
 def as_the_user_has_them() -> Iterator[None]:
     """Within `pinned`, for functions of the user's that make data: JAX has the user's options.
 
-    Only random numbers are drawn as ever. What the function gives is checked by its digest, and a
+    Only random numbers are drawn as ever. What the function returns is checked by its digest, and a
     function that computes in float64 must not be given float32 without a word.
     """
     holds = getattr(_thread, 'holds', None) or {}

@@ -198,7 +198,7 @@ def _is_number(value: Any) -> bool:
 
 
 def value_label(name: str, value: Any, names: Mapping[str, str] | None = None) -> str:
-    """A value of the field `name` in words, to be read beside the field's own name.
+    """A value of the field `name` in words, to be read next to the field's own name.
 
     `names` is asked for 'field=value', then for the value alone; `Names` keeps the values of a
     sweep apart.
