@@ -45,12 +45,12 @@ def load(path: Path, size: str | None) -> Mapping[str, Any] | ConfigDict:
 
 @contextlib.contextmanager
 def neighbours(path: Path) -> Iterator[None]:
-    """Meanwhile a config file can import what lies beside it, from wherever it is loaded.
+    """Meanwhile a config file can import what lies next to it, from wherever it is loaded.
 
     As `import x`; and from a folder configs/ also as `from configs import x`. Functions of the
     config may import when they are called, so this should last as long as they are of use. What an
-    earlier config has imported from beside it is imported again: it may have changed since, or be a
-    file of this name in another folder.
+    earlier config has imported from next to it is imported again: it may have changed since, or be
+    a file of this name in another folder.
     """
     folder = path.resolve().parent
     if folder in _folders:
@@ -58,7 +58,7 @@ def neighbours(path: Path) -> Iterator[None]:
         return
     _forget_neighbours(folder)
     known, before = set(sys.modules), list(sys.path)
-    # What lies beside a config hides no library. But a folder configs/ there may be in many places.
+    # What lies next to a config hides no library. But a folder configs/ may be in many places.
     added = [str(folder.parent)] if folder.name == _CONFIGS else []
     sys.path[:] = [*added, *before, str(folder)]
     _folders.append(folder)
@@ -80,7 +80,7 @@ _CONFIGS = 'configs'
 
 
 def _forget_neighbours(folder: Path) -> None:
-    """Has what earlier configs imported from beside them imported again by one in this folder."""
+    """Has what earlier configs imported from next to them imported again by one in this folder."""
     importlib.invalidate_caches()
     if folder.name == _CONFIGS:
         inside = [name for name in sys.modules if name.startswith(f'{_CONFIGS}.')]

@@ -61,7 +61,7 @@ def check_given(settings: Sequence[Setting], why: Why = reason) -> None:
 
 
 def check_swept(base: Setting, sweep: Sweep, why: Why = reason) -> None:
-    """Whether each setting of a sweep reads the fields that the sweep gives it.
+    """Whether each setting of a sweep reads the fields that the sweep sets in it.
 
     Rounds that a search has added are not looked at.
 
@@ -96,7 +96,7 @@ def check_overrides(
     sweep: Sweep,
     why: Why = reason,
 ) -> None:
-    """Whether what was set beside the config has an effect.
+    """Whether what was set besides the config has an effect.
 
     Args:
       names: dotted names of the keys that were set, those of no setting too.

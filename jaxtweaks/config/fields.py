@@ -50,7 +50,7 @@ class Rule:
       low, high: inclusive bounds of a number (of each number of a tuple), or None.
       above: an exclusive lower bound, or None.
       off: the value at which a traced tweak does nothing. If it has this value in every run of
-        a sweep it is left out of the program altogether.
+        a sweep it is omitted from the program altogether.
       when: the field (dotted name) and its values for which this one is read; None for always.
       words: how the field reads in tables and figures, where it belongs to a part.
       former: the dotted name that the field had in older work folders, where it is another one:

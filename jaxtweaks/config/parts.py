@@ -346,7 +346,7 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
 
     Raises:
       UserError: a name that cannot be, parameters that are not declared, or a function that does
-        not take what its slot gives.
+        not take what its slot passes.
     """
     what = f"{slot} '{name}'"
     if not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name):
@@ -404,7 +404,7 @@ def augment(name: str, *, words: str = '', mixes: bool = False) -> Callable[[F],
     A function (key, images) → images like those it is given, standardised float32 [batch, height,
     width, channels]. With `mixes` a function (key, images, targets) → (images, targets), of targets
     that are probabilities, float32 [batch, classes]. At the `off` value of its strength the images
-    stay as they are, to the bit, whatever the function gives there.
+    stay bitwise as they are, whatever the function returns there.
     """
     return register('augment', name, words, mixes=mixes)
 

@@ -234,7 +234,7 @@ class Loss:
 
 @dataclasses.dataclass(frozen=True)
 class Noise:
-    """Random disturbances of training, drawn anew at each step."""
+    """Random disturbances of training, drawn again at each step."""
 
     input: float = traced(
         0.0, 'deviation of normal noise on the standardised inputs', low=0.0, off=0.0

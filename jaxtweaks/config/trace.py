@@ -46,11 +46,11 @@ def get(setting: Setting, name: str) -> Any:
 
 
 def parts_of(setting: Setting, off: frozenset[str] = frozenset()) -> list[Part]:
-    """The parts that a setting is made of: those it chooses, and those that it gives a strength.
+    """The parts that a setting is made of: those it chooses, and those whose strength it sets.
 
     Args:
       setting: where a choice is traced every part of its slot is among them.
-      off: strengths (dotted names) that are left out of the program, and their parts with them.
+      off: strengths (dotted names) that are omitted from the program, and their parts with them.
     """
     found = []
     for slot in parts.SLOTS.values():
@@ -93,7 +93,7 @@ def acting(setting: Setting) -> list[tuple[Part, dict[str, Any]]]:
 
 
 def made(setting: Setting, slot: str, *given: Any) -> Any:
-    """What the chosen part of a slot makes of what the slot gives it."""
+    """What the chosen part of a slot makes of what the slot passes it."""
     chosen = part(setting, slot)
     return chosen.build(*given, **arguments(setting, chosen))
 

@@ -5,7 +5,7 @@
         return x * (1 - strength)
 
 From then on `tweaks.shrink` is a traced field like those of `config/settings.py`: it can be set,
-swept and named in claims, and where it is off in every run it is left out of the program. What
+swept and named in claims, and where it is off in every run it is omitted from the program. What
 calls the function is `nn/tweak.py`.
 """
 
@@ -112,7 +112,7 @@ class Tweaks(Mapping[str, Any]):
         """The same, with all that their functions name as it is now.
 
         Args:
-          known: gives the digest under which a work folder knows a tweak, '' for that of now.
+          known: returns the digest under which a work folder knows a tweak, '' for that of now.
         """
         found = {_anew(tweak, known): strength for tweak, strength in self.items_at()}
         tweaks = Tweaks(found)
@@ -177,11 +177,11 @@ def tweak(
 ) -> Callable[[F], F]:
     """Registers a function as the tweak whose strength is the field `tweaks.<name>`.
 
-    The function takes (key, x, strength, train) and gives an array like `x`. It is called once for
-    each place it acts on, with a random key of its own (None at test, where nothing is random), the
-    strength as a float32 scalar that may be traced, and whether this is training. No Python `if` on
-    the strength: at the value `off` the result is replaced by `x`, to the bit, whatever the
-    function gives there, and so is the gradient. A name that is registered again is replaced.
+    The function takes (key, x, strength, train) and returns an array like `x`. It is called once
+    for each place it acts on, with a random key of its own (None at test, where nothing is random),
+    the strength as a float32 scalar that may be traced, and whether this is training. No Python
+    `if` on the strength: at the value `off` the result is bitwise `x`, whatever the function
+    returns there, and so is the gradient. A name that is registered again is replaced.
 
     Args:
       name: letters, digits and _; figures and tables call it so.
@@ -193,7 +193,7 @@ def tweak(
       doc: what the strength is, for error messages.
 
     Returns:
-      A decorator that gives the function back.
+      A decorator that returns the function.
 
     Raises:
       UserError: a name or place that cannot be, bounds without `off` between them, or not a
