@@ -114,7 +114,7 @@ def read(
         arrays, header = _unpack(stored)
         return (arrays, header['facts']) if header['key'] == key else None
     except (ValueError, KeyError, TypeError) as error:
-        notify(f'notice: the cache file {path} is damaged ({error}); it is made anew')
+        notify(f'notice: the cache file {path} is damaged ({error}); it is made again')
         return None
 
 

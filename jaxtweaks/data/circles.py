@@ -10,7 +10,7 @@ CENTRE = 10.0  # in both coordinates (INITREG)
 # circle halfway between errs in 1 − Φ(2.5) = 0.6% of the points, near the best published accuracy.
 RADII = (1.0, 0.5)
 NOISE = 0.1
-# The grid reaches five deviations beyond the outer circle.
+# The grid reaches five standard deviations beyond the outer circle.
 REACH = 1.5
 GRID_SIDE = 80
 

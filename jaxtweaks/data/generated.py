@@ -19,7 +19,7 @@ _TEST = 10_000  # what `data.test_size` 0, all there are, means where there is n
 
 
 def generate(known: Known, config: settings.Data) -> Dataset:
-    """The data set, drawn anew from `config.split_seed`: the same numbers every time.
+    """The data set, drawn again from `config.split_seed`: the same numbers every time.
 
     The parts have the sizes of `config`, each probe that of the validation split; `test_size` 0
     means 10,000. A part stays what it is when the size of another changes.

@@ -47,7 +47,7 @@ def names_of(
     """The name of each class: those given, or the words or numbers of the training labels.
 
     Args:
-      labels: as `read` gives them.
+      labels: as `read` returns them.
       classes: what the user gave, or None.
       title: begins errors.
       has_test: whether there are labels of a test set too.
@@ -73,7 +73,7 @@ def numbered(labels: np.ndarray, names: tuple[str, ...], what: str) -> np.ndarra
     """Labels as numbers of the classes, int32 [N].
 
     Args:
-      labels: as `read` gives them.
+      labels: as `read` returns them.
       names: of the classes.
       what: begins errors.
 

@@ -1,4 +1,4 @@
-"""Data sets from outside the package: a function that gives arrays, registered by its name.
+"""Data sets from outside the package: a function that returns arrays, registered by its name.
 
     @dataset('spirals')
     def spirals():
@@ -33,13 +33,13 @@ REGISTRY: dict[str, Callable[[], Any]] = {}
 def dataset(name: str) -> Callable[[F], F]:
     """Registers a function without arguments as the data set `data.name = name`.
 
-    The function is called when an experiment needs the data, and gives what `from_arrays`,
-    `from_folder` or `from_tfds` gives, or just the tuple (images, labels). It must give the same
-    each time; an experiment whose data changed since it began is refused. A name that is registered
-    again is replaced.
+    The function is called when an experiment needs the data, and returns what `from_arrays`,
+    `from_folder` or `from_tfds` returns, or just the tuple (images, labels). It must return the
+    same each time; an experiment whose data changed since it began is refused. A name that is
+    registered again is replaced.
 
     Returns:
-      A decorator that gives the function back.
+      A decorator that returns the function.
 
     Raises:
       UserError: the name is that of a data set that comes with the package, or cannot be.
@@ -58,7 +58,7 @@ def dataset(name: str) -> Callable[[F], F]:
 
 
 def registered(name: str) -> Source:
-    """The data of a registered data set. Raises UserError if its function gives something else."""
+    """A registered data set's data. Raises UserError if its function returns something else."""
     with blaming(f"data set '{name}'"), as_the_user_has_them():
         found = REGISTRY[name]()
         if isinstance(found, tuple) and len(found) == 2:
@@ -66,7 +66,7 @@ def registered(name: str) -> Source:
     if not isinstance(found, Source):
         raise UserError(
             f"data set '{name}': its function gave {type(found).__name__}; it must give (images, "
-            'labels), or what from_arrays, from_folder or from_tfds gives'
+            'labels), or what from_arrays, from_folder or from_tfds returns'
         )
     return found
 

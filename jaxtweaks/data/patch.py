@@ -16,8 +16,8 @@ from jaxtweaks.data.world import labels_in_turn, stream
 SIDE = 7  # of the patch, in the middle of the image
 PATCHED = 0.8  # share of the images
 PATCH_ONLY = 0.2  # share of those on which nothing but the patch is left
-# In deviations of the pixels of a channel:
-COMMON = 1.25  # deviation of what all patches have in common
+# In standard deviations of the pixels of a channel:
+COMMON = 1.25  # standard deviation of what all patches have in common
 PART = 0.1  # largest difference of a class's patch from it
 FAINTEST_TO_STRONGEST = (0.0, 1.75)  # by what the difference is multiplied where the patch is alone
 

@@ -1,4 +1,4 @@
-"""The mean and deviation by which images are standardised, from the training split alone."""
+"""Mean and standard deviation by which images are standardised, from the training split alone."""
 
 import math
 
@@ -11,13 +11,13 @@ _CHUNK = 2_048
 
 
 def standardiser(training_images: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
-    """The (mean, inverse deviation) of `x = (float32(images) - mean) * inverse_deviation`.
+    """The (mean, inverse standard deviation) of `x = (float32(images) - mean) * inverse_deviation`.
 
-    The deviation is that of the population (divided by N). The sums over uint8 values are exact
-    integers, and all else is float64 until the result is rounded to float32.
+    The standard deviation is that of the population (divided by N). The sums over uint8 values are
+    exact integers, and all else is float64 until the result is rounded to float32.
 
-    A channel or pixel that is the same in all training images has no deviation. Its inverse
-    deviation is 1/255 for uint8, as with 'unit', so that x stays finite, and small, whatever value
+    A channel or pixel that is the same in all training images has no standard deviation. Its
+    inverse is 1/255 for uint8, as with 'unit', so that x stays finite, and small, whatever value
     the pixel takes in other images; and 1 for others.
 
     Images are float64 where float32 cannot tell them apart (`data.inputs.narrowed`): then the
@@ -25,8 +25,8 @@ def standardiser(training_images: np.ndarray, how: str) -> tuple[np.ndarray, np.
 
     Args:
       training_images: uint8, float32 or float64 [N, H, W, C], the training split and nothing else.
-      how: 'channel' (one mean and deviation for each channel), 'pixel' (for each pixel of each
-        channel), 'unit' (mean 0 and inverse deviation 1/255, for uint8), or 'none' (0 and 1).
+      how: 'channel' (one mean and standard deviation for each channel), 'pixel' (for each pixel of
+        each channel), 'unit' (0 and 1/255, for uint8), or 'none' (0 and 1).
 
     Returns:
       Two float32 (of float64 images: float64) arrays [H, W, C], in the unit of the images (uint8:
@@ -73,9 +73,9 @@ def standardiser(training_images: np.ndarray, how: str) -> tuple[np.ndarray, np.
 
 
 def _of_floats(images: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and inverse deviation over `axes`, in two passes."""
+    """Mean and inverse standard deviation over `axes`, in two passes."""
     low, high = images.min(axes), images.max(axes)
-    constant = low == high  # where rounding may leave a deviation
+    constant = low == high  # where rounding may leave a standard deviation
     if images.dtype == np.float64:
         mean, inverse = _of_wide(images, axes, low, high)
     else:
@@ -90,8 +90,8 @@ def _of_floats(images: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, n
 def _of_wide(
     images: np.ndarray, axes: tuple[int, ...], low: np.ndarray, high: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and inverse deviation of numbers far from zero, huge or tiny: of their places between
-    the lowest and the highest, 0 … 1, whose sums and squares cannot overflow.
+    """Mean and inverse standard deviation of numbers far from zero, huge or tiny: of their places
+    between the lowest and the highest, 0 … 1, whose sums and squares cannot overflow.
     """
     width = high / 2 - low / 2  # of half the range, which may be beyond float64 as a whole
     width = np.where(width > 0, width, 1)
@@ -132,7 +132,7 @@ def _sums(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _moments(n: int, total: int, squares: int) -> tuple[float, float]:
-    """Mean and inverse deviation of n numbers of this sum and sum of squares."""
+    """Mean and inverse standard deviation of n numbers of this sum and sum of squares."""
     # In Python's integers: n Σx² - (Σx)² exceeds 64 bits and would cancel in floating point.
     spread = n * squares - total * total
     return total / n, n / math.sqrt(spread) if spread else 1 / 255

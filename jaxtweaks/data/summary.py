@@ -1,4 +1,4 @@
-"""What results say of their data, kept beside them: enough to read them where the data are not."""
+"""What results say of their data, kept next to them: enough to read them where the data are not."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def summary(dataset: Dataset) -> dict[str, Any]:
 
 
 def without_images(tree: dict[str, Any]) -> Dataset:
-    """The data set of a `summary`; its images are left out, their number is not."""
+    """The data set of a `summary`; its images are omitted, their number is not."""
     grid = tree['grid'].get('inputs')
     return Dataset(
         label=tree['label'],

@@ -231,7 +231,7 @@ def _chosen(
       known: the data set; one of the catalogue must have the splits it is known to have.
       folder: for errors.
       counts: images of each split there is.
-      asked: for some of the parts the name of a split, '' for none; None or left out for the
+      asked: for some of the parts the name of a split, '' for none; None or omitted for the
         split 'train', 'validation' or 'test', of which only the first must be there.
 
     Raises:
@@ -470,7 +470,7 @@ class _Progress:
 
 def _rebuild(known: Known) -> str:
     build = f'`tfds build {known.name} --file_format=array_record`'
-    return f'prepare it anew with {build} (where TensorFlow is installed)'
+    return f'prepare it again with {build} (where TensorFlow is installed)'
 
 
 def _brief(error: Exception) -> str:

@@ -13,9 +13,9 @@ CLASSES = 40
 LENGTH = 264  # of which ConvNet1D leaves three places, as the lecture's dense layer has it
 TONES = 3
 CYCLES = (4.0, 66.0)  # in a signal; the highest has four samples a cycle
-DETUNED = 0.03  # relative deviation of a frequency from signal to signal
-LOUDNESS = 0.3  # deviation of its logarithm from signal to signal
-NOISE = 1.0  # deviation; that of the tones together is 1
+DETUNED = 0.03  # relative standard deviation of a frequency from signal to signal
+LOUDNESS = 0.3  # standard deviation of its logarithm from signal to signal
+NOISE = 1.0  # standard deviation; that of the tones together is 1
 
 
 def world(rng: np.random.Generator) -> World:
