@@ -26,12 +26,12 @@ _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
 Pads = tuple[tuple[int, int], tuple[int, int]]
 
 # Convolutions that a CPU finds faster by rows: at most so many channels on one side, so many on the
-# other, and so wide a window; and how many pixels beside each other are found at once.
+# other, and so wide a window; and how many adjacent pixels are found at once.
 _FEW, _MANY, _WIDEST, _BESIDE = 8, 32, 5, 2
 
 # What vmap over kernels becomes: a loop over the runs; patches and one batched matrix product;
-# whatever JAX makes of it, a grouped convolution where one network has a convolution; a kernel of
-# our own for all runs (step 1; other steps as with 'matmul'); or a loop over kernels of our own for
+# whatever JAX makes of it, a grouped convolution where one network has a convolution; a custom
+# kernel for all runs (step 1; other steps as with 'matmul'); or a loop over custom kernels for
 # one run ('native', for a CPU: step 1 and float32, others as with 'loop'), which are used without
 # vmap as well.
 LOWERINGS = ('loop', 'matmul', 'grouped', 'pallas', 'native')

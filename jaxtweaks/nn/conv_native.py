@@ -1,4 +1,4 @@
-"""Convolutions of one network on a CPU by kernels of our own, see conv_native.cc.
+"""Convolutions of one network on a CPU by custom kernels, see conv_native.cc.
 
 XLA's CPU backend reaches half of what the processor's matrix products reach, most of all in the
 gradients of kernels; these reach about all of it (docs/performance.md). A C++ compiler builds them

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 def is_off(strength: jax.Array | float) -> bool:
     """Whether a tweak's strength is a Python 0: known before compilation to do nothing.
 
-    A traced strength is never off in this sense, but at 0 it gives bitwise the same result.
+    A traced strength is never off in this sense, but at 0 the result is bitwise the same.
     """
     return isinstance(strength, int | float) and strength == 0
 
@@ -22,7 +22,7 @@ def dropout(
     Args:
       key: a random key.
       x: any shape.
-      rate: scalar in [0, 1], may be traced. At 0 the result is `x` to the bit, at 1 zeros.
+      rate: scalar in [0, 1], may be traced. At 0 the result is bitwise `x`, at 1 zeros.
       form: 'inverted' divides what is kept by 1 − rate, so that the expectation is `x`;
         'vanilla' leaves it (and `dropout_at_test` scales instead).
 

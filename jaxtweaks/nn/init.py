@@ -1,4 +1,4 @@
-"""Initial weights: a scheme gives the deviation σ, a distribution the shape.
+"""Initial weights: a scheme sets the standard deviation σ, a distribution the shape.
 
 Both may be traced (as indices), so that a sweep over initialisers is one program. All networks
 of one seed start from the same standard draw, scaled by each scheme's σ.
@@ -24,9 +24,9 @@ def deviation(
         glorot — σ² = 2/(fan_in + fan_out) (ROLE §6.1; also called Xavier);
         he — σ² = 2/fan_in (ROLE §6.1; also called Kaiming);
         he_2_over_sqrt_n — σ = 2/√fan_in, what MLP-BN §1 writes for He: √2 times as much;
-        heuristic — σ² = 1/(3 fan_in), so that the uniform law is U(±1/√fan_in) (INITREG).
+        heuristic — σ² = 1/(3 fan_in), so that the uniform distribution is U(±1/√fan_in) (INITREG).
       fan_in, fan_out: inputs and outputs of a unit (for a kernel times its window's area).
-      sigma: the deviation of the scheme 'sigma', may be traced.
+      sigma: the standard deviation of the scheme 'sigma', may be traced.
 
     Returns:
       float32 scalar.
@@ -41,14 +41,14 @@ def deviation(
     }
     table = jnp.stack([jnp.asarray(variances[name], jnp.float32) for name in SCHEMES])
     chosen = jnp.sqrt(table[scheme])
-    # √(σ²) of the given σ need not be σ to the bit, and constants are given as σ.
+    # √(σ²) of the given σ need not be bitwise σ, and constants are given as σ.
     return jnp.where(scheme == SCHEMES.index('sigma'), jnp.asarray(sigma, jnp.float32), chosen)
 
 
 def standard_draw(
     key: jax.Array, shape: tuple[int, ...], distribution: jax.Array | int
 ) -> jax.Array:
-    """float32 `shape` of mean 0 and deviation 1: N(0, 1) or U(−√3, √3); or all 1 (constant).
+    """float32 `shape`, mean 0, standard deviation 1: N(0, 1) or U(−√3, √3); or all 1 (constant).
 
     Args:
       key: a random key.

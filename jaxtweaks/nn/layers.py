@@ -1,4 +1,4 @@
-"""Layers with parameters or random keys, as Flax linen modules over the pure functions beside them.
+"""Layers with parameters or random keys, as Flax linen modules over pure functions next to them.
 
 A layer knows its static settings as attributes; those that may be traced (drop rates, the momentum
 of batch norm) are attributes too, and may hold tracers.
@@ -36,7 +36,7 @@ def _bias(module: nn.Module, shape: tuple[int, ...]) -> jax.Array:
 class Dense(nn.Module):
     """x W + b, computed in the dtype of the weights it is applied with.
 
-    As `last` layer it gives float32 (or wider): its product is not rounded on the way out.
+    As `last` layer it returns float32 (or wider): its product is not rounded on the way out.
     """
 
     features: int

@@ -9,7 +9,7 @@ def local(x: jax.Array, kernel: jax.Array, padding: str = 'SAME') -> jax.Array:
     """Cross-correlates each window of the images with the kernel of its place, step 1.
 
     One matrix product for each place, batched over the places (and, under `vmap`, over the runs):
-    the images lie beside each other within a product, so that the kernels, which are most of the
+    the images lie next to each other within a product, so that the kernels, which are most of the
     memory, are read once.
 
     Args:

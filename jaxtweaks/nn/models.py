@@ -95,7 +95,7 @@ class ConvNet1D(Network):
 
     Three convolutions without padding, 80 of length 251 and twice 60 of length 5, each with batch
     norm (by setting), nonlinearity and a max-pool of 2 with step 1; then dense layers of 400 and
-    the classes with nothing between them. The lecture's listing gives its last convolution length
+    the classes with nothing between them. The lecture's listing has a last convolution of length
     3, so that signals of 262 leave 3 places; with the length 5 of its description 264 do.
     """
 

@@ -1,6 +1,6 @@
 """Registered tweaks (`config/tweaks.py`) as they are applied in a network.
 
-To the bit, a tweak that is off gives what leaving it out gives, forwards and backwards, whatever
+A tweak that is off has bitwise the results of one that is omitted, forwards and backwards, whatever
 its function does there.
 """
 
@@ -35,14 +35,14 @@ def apply(
       tweak: whose function is called.
       key: a random key, None at test.
       x: float, any shape.
-      strength: scalar, may be traced; where it is the tweak's `off` the result is `x` to the bit.
+      strength: scalar, may be traced; where it is the tweak's `off` the result is bitwise `x`.
       train: whether this is training.
 
     Returns:
       Like `x`.
 
     Raises:
-      UserError: the function fails, or gives something of another shape or that is no float.
+      UserError: the function fails, or returns something of another shape or that is no float.
     """
     off = tweak.rule.off
     if isinstance(strength, int | float) and strength == off:
