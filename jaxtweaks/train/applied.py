@@ -105,7 +105,7 @@ class Applied:
 
 
 def variables_of(tree: dict[str, Any]) -> dict[str, Any]:
-    """'params' and 'batch_stats' of a state, or of what is kept beside it."""
+    """'params' and 'batch_stats' of a state, or of what is kept next to it."""
     return {name: tree[name] for name in ('params', 'batch_stats')}
 
 

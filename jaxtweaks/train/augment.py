@@ -1,4 +1,4 @@
-"""Random changes of training images (GENERAL, data augmentation), drawn anew for each image.
+"""Random changes of training images (GENERAL, data augmentation), drawn for each image alone.
 
 The operations, in the order in which they are applied: flip, shift, rotate, brightness, contrast,
 cutout. Each draws from a key of its own, so that what one of them draws does not depend on which
@@ -30,8 +30,7 @@ def augmented(
 ) -> tuple[jax.Array, jax.Array | None]:
     """The images with all that a setting asks for done to them, and their targets if they mix.
 
-    A strength that is a Python 0 is left out; at a traced 0 the images stay as they are, to the
-    bit.
+    A strength that is a Python 0 is omitted; at a traced 0 the images stay bitwise as they are.
 
     Args:
       key: a random key, another one at each step.

@@ -48,7 +48,7 @@ class DeviceData:
 
     def standardised(self, images: jax.Array) -> jax.Array:
         """Images [..., height, width, channels] as the networks see them, float32."""
-        # The new axis keeps the result the same to the bit under vmap and without.
+        # The new axis keeps the result bitwise the same under vmap and without.
         return (images.astype(jnp.float32) - self.mean[None]) * self.inverse_deviation[None]
 
 

@@ -106,7 +106,7 @@ def calibration_error(bins: jax.Array | np.ndarray) -> jax.Array | np.ndarray:
     Naeini, Cooper and Hauskrecht 2015; Guo et al. 2017, eq. 3.
 
     Args:
-      bins: what `calibration` gives, of one run or of several, [3, ..., bins].
+      bins: what `calibration` returns, of one run or of several, [3, ..., bins].
 
     Returns:
       [...], NaN where there are no images.
@@ -171,8 +171,8 @@ def monte_carlo(
 def log_mean(mean: jax.Array, new: jax.Array, n: jax.Array | int) -> jax.Array:
     """The logarithm of a mean of n numbers, from that of the first n − 1 and the last one.
 
-    Probabilities that underflow keep their place. Numbers that are all the same leave the mean as
-    it is, to the bit.
+    Probabilities that underflow keep their place. Numbers that are all the same leave the mean
+    bitwise as it is.
 
     Args:
       mean: logarithms of the mean so far, −∞ at the beginning.

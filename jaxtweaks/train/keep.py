@@ -1,4 +1,4 @@
-"""The parameters kept beside the current ones: the best, a running average, snapshots.
+"""The parameters kept besides the current ones: the best, a running average, snapshots.
 
 Each is a part of the state of a run, made before the first step and brought up to date after a
 step or an epoch.

@@ -70,7 +70,7 @@ def cross_entropy(
     Args:
       logits: [batch, classes].
       targets: labels, integers [batch]; or probabilities, [batch, classes].
-      smoothing: ε, scalar in [0, 1], may be traced. At 0 the target stays as it is, to the bit.
+      smoothing: ε, scalar in [0, 1], may be traced. At 0 the target stays bitwise as it is.
 
     Returns:
       [batch], in nats.
@@ -94,7 +94,7 @@ def _by_share_or_label(
 ) -> jax.Array:
     """The cross-entropy of probabilities, or of labels if the probabilities are theirs.
 
-    Then it gives the bits, forwards and backwards, of a program in which nothing mixes images.
+    Then it has the bits, forwards and backwards, of a program in which nothing mixes images.
     """
     return _by_share_or_label_fwd(logits, labels, targets, given)[0]
 
@@ -134,7 +134,7 @@ def focal(
     Args:
       logits: [batch, classes].
       targets: probabilities, [batch, classes].
-      gamma: γ, scalar ≥ 0, may be traced. At 0 it is the cross-entropy, to the bit.
+      gamma: γ, scalar ≥ 0, may be traced. At 0 it is bitwise the cross-entropy.
 
     Returns:
       [batch], in nats.
@@ -153,7 +153,7 @@ def in_order_sum(losses: jax.Array) -> jax.Array:
     """The sum of losses [batch], one by one.
 
     XLA sums in an order that depends on what it fuses the sum with, so the last bit of a reduction
-    would tell which tweaks were left out of a program. A loop is fused with nothing.
+    would tell which tweaks were omitted from a program. A loop is fused with nothing.
     """
     zero = jnp.zeros((), losses.dtype)
     return lax.fori_loop(0, losses.size, lambda i, total: total + losses[i], zero)
@@ -171,7 +171,7 @@ def _in_order_mean_jvp(primals, tangents):
 
 
 def penalty(params: Any, config: Penalty) -> jax.Array | float:
-    """The sum of the penalties in the loss, each left out if its weight λ is a Python 0.
+    """The sum of the penalties in the loss, each omitted if its weight λ is a Python 0.
 
     L2: ½λΣw² (ROLE §7.1) or λΣ‖W‖² (MLP-BN eq. 10). L1: λΣ|w|; with β also the elastic net
     λΣ(βw² + |w|) (GENERAL, regularisation).

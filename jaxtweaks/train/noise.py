@@ -1,6 +1,6 @@
 """Random disturbances of training: of inputs, weights and labels (GENERAL, applying noise).
 
-Each at a Python 0 is left out, and at a traced 0 changes nothing, to the bit.
+Each at a Python 0 is omitted, and at a traced 0 changes no bit.
 """
 
 from typing import Any

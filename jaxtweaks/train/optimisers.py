@@ -1,6 +1,6 @@
 """The optimisers: parts that give Optax transformations of traced numbers.
 
-Each takes the learning rate, a function of the step, and gives what is added to the parameters.
+Each takes the learning rate, a function of the step, and returns what is added to the parameters.
 """
 
 import jax

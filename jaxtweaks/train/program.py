@@ -35,7 +35,7 @@ from jaxtweaks.train.schedules import Time, learning_rate
 __all__ = ['DeviceData', 'DeviceSplit', 'Program', 'State']
 
 State = dict[str, Any]
-# Parts of a state that enter the results beside the best parameters and the snapshots.
+# Parts of a state that enter the results besides the best parameters and the snapshots.
 _REPORTED = ('ema', 'batch_stats', 'step', 'diverged_at')
 # A call returns the metrics of each of its epochs; there must be room for them.
 _MOST_EPOCHS = 1_024
@@ -66,7 +66,7 @@ class Program(Applied):
         Returns:
           A dict: 'params', 'batch_stats', 'opt_state'; 'step' (int32); 'diverged_at', the step of
           the first non-finite loss or −1; 'epoch_steps', 'loss_sum' and 'correct_sum' of the
-          epoch so far; and what is kept beside the current parameters, if it is asked for: 'best'
+          epoch so far; and what is kept besides the current parameters, if it is asked for: 'best'
           (unless the last ones are kept), 'ema', 'snapshots'; see `train/keep.py`.
         """
         setting = self.setting(hyper)
@@ -111,7 +111,7 @@ class Program(Applied):
 
         Returns:
           The state, and by metric name float32 [epochs_at_once]: of `epoch` and those after it, as
-          `end_epoch` gives them; NaN for those that are not complete.
+          `end_epoch` returns them; NaN for those that are not complete.
         """
         ended = jax.eval_shape(self.end_epoch, hyper, seed, state, data, epoch)[1]
         history = {name: jnp.full(self.epochs_at_once, jnp.nan, jnp.float32) for name in ended}
@@ -160,7 +160,7 @@ class Program(Applied):
 
         def body(i, state):
             # The last batch is completed with the first images of the epoch's order: all batches
-            # have one size, and no image is left out.
+            # have one size, and no image is omitted.
             chosen = order[jnp.mod(i * batch.size + batch, self.train_size)]
             images = data.standardised(data.training.images[chosen])
             return self._step(hyper, seed, state, images, labels[chosen])
