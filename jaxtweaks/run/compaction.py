@@ -2,7 +2,7 @@
 
 At a stage, an epoch after which the groups of a sweep wait for one another, some runs leave: they
 have stopped early or diverged, or are the worst of a search. What they have found is tested as it
-stands, and the states of those that go on are put together anew. What else is in a group changes no
+stands, and the states of those that go on are regrouped. What else is in a group changes no
 bit of a run, and the size of the group stays: a run ends as it would have ended in its first group.
 """
 
@@ -124,7 +124,7 @@ def compact(
     if stages.compared and lost is not None:
         raise UserError(
             f'{workdir.checkpoint_path(lost)}: was damaged after it was written; give the same '
-            'command again, which trains these runs anew'
+            'command again, which trains these runs again'
         )
     state = lambda group: cast(Tree, read(group))  # of a group at the stage
     standing = [one for group in here for one in _standing(group, state(group))]

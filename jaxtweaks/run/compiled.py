@@ -83,7 +83,7 @@ class _Function:
       name: of the method.
       f: the function.
       donate: arguments whose memory is used again.
-      options: of the compiler; those it does not know are left out.
+      options: of the compiler; those it does not know are omitted.
     """
 
     name: str
@@ -163,7 +163,7 @@ class GroupProgram:
         return self._call(_Function('finish', f), (hyper, seeds, state), (data,))
 
     def memory(self) -> int:
-        """Bytes that a device needs for the most demanding method so far, beside the data."""
+        """Bytes that a device needs for the most demanding method so far, besides the data."""
         state = scratch = 0
         for (name, _, _), found in self._executables.items():
             at_once = 1 if name == 'init' else self._most_parts
@@ -229,7 +229,7 @@ def _on_device(tree: Any, device: int) -> Any:
     """What lies on the device of this number; numbers that lie on none as they are."""
 
     def on_device(leaf):
-        # Not `addressable_data`: of an array that all devices have it always gives the first copy.
+        # Not `addressable_data`: it always returns the first copy of an array all devices have.
         return leaf.addressable_shards[device].data if isinstance(leaf, jax.Array) else leaf
 
     return jax.tree.map(on_device, tree)

@@ -27,7 +27,7 @@ def compiled(
 
     Args:
       lowered: the program.
-      options: of the compiler; those it does not know are left out.
+      options: of the compiler; those it does not know are omitted.
       device: the number of the device it is for.
     """
     options = {key: value for key, value in options.items() if _exists(key, value)}

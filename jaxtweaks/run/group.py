@@ -65,8 +65,8 @@ def train_group(
 ) -> dict[str, Any] | None:
     """The results of the group's runs.
 
-    Goes on from the checkpoint at `path` if there is one. The results do not depend on where a
-    checkpoint was taken or how the epochs were cut into chunks, to the bit.
+    Goes on from the checkpoint at `path` if there is one. The results are bitwise the same
+    wherever a checkpoint was taken and however the epochs were cut into chunks.
 
     Args:
       group: the runs.

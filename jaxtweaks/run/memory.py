@@ -18,7 +18,7 @@ class Probe:
     """What a program costs.
 
     Attributes:
-      bytes_per_run: memory of its device that one run needs while it is trained, beside the data.
+      bytes_per_run: memory of its device that one run needs while it is trained, besides the data.
       seconds_per_image: of training, one run's image.
       compile_seconds: from nothing to the first step.
       measured: seconds an image of each way of batching it was chosen from, if it was chosen.

@@ -62,10 +62,10 @@ class Group:
       size: the number of runs compiled for, which a device trains side by side. It decides the
         last bits of a result, so it is part of the record, and a smaller group is padded to it.
       batching: how the runs share a program, one of `compiled.BATCHINGS`.
-      off: the traced tweaks left out of the program, see `config.trace.off_everywhere`.
+      off: the traced tweaks omitted from the program, see `config.trace.off_everywhere`.
       shares: parts of `size` runs, for as many devices. With fewer devices each trains several,
         one after the other, to the same bits.
-      stage: the epoch after which its runs were put together anew, see `compaction`; 0 for never.
+      stage: the epoch after which its runs were regrouped, see `compaction`; 0 for never.
       leaves: whether its runs end there, while others go on.
     """
 

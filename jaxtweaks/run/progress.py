@@ -44,7 +44,7 @@ class Reporter(Protocol):
         """A group starts."""
 
     def regrouped(self) -> None:
-        """The runs under way are put together in other groups, which start anew."""
+        """The runs under way are put together in other groups, which start again."""
 
     def resumed(self, work: float) -> None:
         """An earlier launch did so much of the group."""
@@ -237,7 +237,7 @@ class _Sweep:
         self._now = (0, 0)
 
     def regrouped(self) -> None:
-        """The runs are counted anew."""
+        """The runs are counted again."""
         self._before = self._now = (0, 0)
 
     def words(self, now: Now) -> str:
@@ -258,7 +258,7 @@ class _Sweep:
 class _Clock:
     """How much is done, and at the speed so far how long the rest takes.
 
-    Of the first sign of life most of the time goes into loading and compiling: it tells nothing of
+    Of the first heartbeat most of the time goes into loading and compiling: it tells nothing of
     the speed, which is counted from there.
     """
 

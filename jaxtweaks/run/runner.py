@@ -207,7 +207,7 @@ def stop_on_signal() -> Iterator[Callable[[], int]]:
     nothing ever comes.
 
     Yields:
-      A function that gives the number of the first signal that came, 0 for none.
+      A function that returns the number of the first signal that came, 0 for none.
     """
     if threading.current_thread() is not threading.main_thread():
         yield lambda: 0

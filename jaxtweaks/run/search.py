@@ -128,7 +128,7 @@ def closer(
 ) -> list[Point]:
     """The next round: settings around the best one.
 
-    Positive numbers that are not whole, and that the best setting reads, are drawn anew, their
+    Positive numbers that are not whole, and that the best setting reads, are drawn again, their
     logarithms uniform in a range around the best of `search.zoom` of the width there was, cut off
     where the field ends; all else is as in the best setting.
 

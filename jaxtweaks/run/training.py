@@ -83,7 +83,7 @@ class Training:
         self.failed = {way: reason for probe in probes for way, reason in probe.failed.items()}
         self.measured = [dict(probe.measured) for probe in probes if probe.measured]
         for way, reason in self.failed.items():
-            self._notify(f'batching {way} does not work here and is left out ({reason})')
+            self._notify(f'batching {way} does not work here and is omitted ({reason})')
         lacking = {lacks_native(group.static) for group in groups} - {''}
         if lacking and self._execution.batching == 'auto':
             self._notify(f'convolutions go by XLA, at about half the speed: {", ".join(lacking)}')
