@@ -14,7 +14,7 @@ _BOTH = ('loss', 'accuracy')
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """Names of what `Results` will hold, beside the gaps and complements it derives.
+    """Names of what `Results` will hold, besides the gaps and complements it derives.
 
     Attributes:
       curves: metrics by epoch.

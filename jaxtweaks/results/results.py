@@ -189,7 +189,7 @@ class Results:
     def values(self, name: str) -> list[Any]:
         """The value of a swept field for each setting, [K].
 
-        `name` may be `1-field`: the complement, for a document that gives the probability to
+        `name` may be `1-field`: the complement, for a document that has the probability to
         keep where the field is the rate to drop. Or several names joined by ` + `, where one
         field alone does not tell settings apart: their values are tuples.
         """

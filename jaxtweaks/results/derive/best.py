@@ -1,4 +1,4 @@
-"""`best`: beside the settings of the sweep, the one that is best on validation, seed by seed.
+"""`best`: besides the settings of the sweep, the one that is best on validation, seed by seed.
 
 The field 'best.setting' comes: 'each' for the settings there are, 'best' for the new one, whose
 swept fields have no value, since each seed chooses its own.
