@@ -86,7 +86,7 @@ class Verdict:
       low, high: the 95% confidence interval of the effect (not adjusted for other claims).
       what: what the effect is, in words.
       n: seeds used.
-      dropped: seeds left out because a run they need diverged or has no value.
+      dropped: seeds omitted because a run they need diverged or has no value.
       p: of the test that decides, two-sided or of equivalence (two one-sided).
       p_adjusted: p after Holm over the experiment's claims; the verdict goes by it.
       p_permutation: the same by sign flips.

@@ -37,7 +37,7 @@ def curve_points(claim: Claim, results: Results) -> list[tuple[float, list[int],
     """The points of the curve: x ascending, the settings of `a` there, and those of `b`.
 
     The settings of `b` are empty lists if the claim has no `b`. An x that only one of them has
-    is left out.
+    is omitted.
 
     Raises:
       UserError: the field is not swept or not numeric, or a condition selects nothing.

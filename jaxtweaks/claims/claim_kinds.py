@@ -1,7 +1,8 @@
 """How each kind of claim is tested: from a claim and results to p values of each verdict.
 
-Every function gives `p_support`, `p_contradict` and perhaps `p_negligible` such that, whatever the
-truth is, the chance that one that is wrong is at most α is at most α. docs/statistics.md says why.
+Every function returns `p_support`, `p_contradict` and perhaps `p_negligible` such that, whatever
+the truth is, the chance that one that is wrong is at most α is at most α. docs/statistics.md says
+why.
 """
 
 import dataclasses
@@ -24,7 +25,7 @@ from jaxtweaks.results.results import Results
 TWO_VALUED = ('diverged', 'stopped')
 _WHOLE_EPOCHS = ('stop_epoch',)
 
-# The verdicts that a test can come to, in the order of the p values that it gives.
+# The verdicts that a test can come to, in the order of the p values that it returns.
 VERDICTS = ('supported', 'contradicted', 'negligible')
 # From numbers by seed, [A, ..., n], to p that it is so, p that the opposite is, and, if the claim
 # says what the smallest difference is that matters, p that there is less than that; each [...].
@@ -148,7 +149,7 @@ def _difference(claim: Claim, results: Results) -> Finding:
 
 
 def _constant(claim: Claim, results: Results) -> Finding:
-    """The mean of `a` (or of a minus b) beside a number."""
+    """The mean of `a` (or of a minus b) next to a number."""
     single = not claim.b
     rows, settings, sides = _arms(claim, results)
     rows, dropped, notes = claim_data.complete(rows, settings, results)
@@ -448,7 +449,7 @@ def _finding(
 
 
 def by_sign_flips(rows: np.ndarray, ways: Ways) -> float:
-    """The smallest of the p values by sign flips: stands beside the one that decides."""
+    """The smallest of the p values by sign flips: stands next to the one that decides."""
     return float(min(ways(rows, Test('permutation'))))
 
 

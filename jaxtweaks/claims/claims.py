@@ -1,7 +1,7 @@
 """Claims: checked before a run, tested after it.
 
 `check` finds every mistake of a claim that can be found without results, so that it is found
-before training; `evaluate` gives the verdicts. What is tested how: docs/statistics.md.
+before training; `evaluate` returns the verdicts. What is tested how: docs/statistics.md.
 """
 
 import dataclasses

@@ -6,7 +6,7 @@ goes to each look, in proportion to the seeds that it adds, and
     q = min over the looks so far of p / w
 
 is a p value again: P(q ≤ α) ≤ Σ P(p ≤ α w) ≤ α Σ w = α by the union bound, whatever the test, the
-noise, the rule that stops, and the looks that were left out. Among several claims Holm's adjustment
+noise, the rule that stops, and the looks that were omitted. Among several claims Holm's adjustment
 goes over q. docs/statistics.md shows how often it errs and what it costs. Pure functions.
 """
 

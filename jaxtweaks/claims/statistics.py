@@ -14,7 +14,7 @@ from scipy import special
 _ENUMERATED = 16  # sign flips of up to this many seeds are all enumerated
 _RESAMPLES = 19_999
 _SEED = 20_251  # of every resampling here: the same data give the same answer
-ROUNDING = 1e-6  # a deviation below this share of the values is float32 rounding
+ROUNDING = 1e-6  # a standard deviation below this share of the values is float32 rounding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Test:
         be skewed: the worse of Student's t and `skewed_t`. 'permutation' for sign flips.
       grain: the step of the measurement where it is coarse (1 for whole epochs); the variance
         of its rounding is added to that of the numbers.
-      scale: magnitude of what was subtracted, to tell a deviation from rounding.
+      scale: magnitude of what was subtracted, to tell a standard deviation from rounding.
       span: the least and the largest that the mean can be; of 'permutation' only.
     """
 
