@@ -15,7 +15,7 @@ from jaxtweaks.results.results import label as metric_label
 
 _MANY = 12  # tick labels that would lie upon each other if they were turned only a little
 _DECADES = 3  # of a logarithmic axis on which 2 and 5 have ticks
-_LINE = 34  # letters of a label beside a y axis that is as low as they come
+_LINE = 34  # letters of a label next to a y axis that is as low as they come
 _LETTERS = 36  # of a tick label
 _ROOM = 0.17  # inches, of a tick label that stands upright
 _LETTER = 0.075  # inches: the mean width of a letter of a tick label
@@ -79,7 +79,7 @@ def scale(name: str, values: Sequence[Any], log: bool, names: dict, inches: floa
 
 
 def _thin(places: list[float], words: list[str], per_inch: float) -> tuple[list[float], list[str]]:
-    """The ticks that fit beside each other, from left to right."""
+    """The ticks that fit next to each other, from left to right."""
     ticks, labels, free = [], [], -np.inf
     for place, word in zip(places, words, strict=True):
         half = (len(word) * _LETTER / 2 + 0.05) * per_inch

@@ -22,7 +22,7 @@ from jaxtweaks.results.results import Results
 
 _COLORS = 'Blues'
 MOST_NUMBERED = 20  # classes whose shares are written into their cells
-LETTERS = 22  # of a class beside an axis
+LETTERS = 22  # of a class next to an axis
 _LARGE = 6.0  # inches: the side of a matrix of more classes
 _WIDEST = 13.0  # inches, of the bars of all classes
 _ROOM = 0.125  # inches, of a line of words

@@ -17,7 +17,7 @@ MOST_NUMBERS = 12  # numbers that have an entry each; more are a colour bar
 _TICKS = 7  # of a colour bar
 _LETTERS = 44  # of an entry
 _LETTER = 0.085  # inches: the mean width of a letter of a panel's title
-_BESIDE = 0.8  # inches of a panel that are beside its axes
+_BESIDE = 0.8  # inches of a panel that are next to its axes
 _LINES = 3  # of a panel's title
 
 

@@ -262,7 +262,7 @@ def _lower(figure: Figure, mean: np.ndarray, half: np.ndarray) -> np.ndarray:
 def _dots(
     axes: Axes, places: Sequence[float], found: Sequence[Seeds], look: dict[str, Any], low: float
 ) -> None:
-    """Every seed as a faint dot beside its bar; a diverged one, without a value, as a × below."""
+    """Every seed as a faint dot next to its bar; a diverged one, without a value, as a × below."""
     beside = axes.transData + ScaledTranslation(5.5 / 72, 0, axes.get_figure().dpi_scale_trans)
     dots = [
         (place, value)

@@ -55,7 +55,7 @@ class Page:
         warnings: Sequence[str],
         key: Key = NO_KEY,
     ) -> Sheet:
-        """Writes what stands around the panels and gives everything its place.
+        """Writes what stands around the panels and places everything.
 
         Args:
           title: the figure's title.

@@ -109,7 +109,7 @@ def background(probabilities: np.ndarray) -> np.ndarray:
 
 
 def step_of(points: int) -> int:
-    """Every how-manieth training point is drawn."""
+    """The n for which every nth training point is drawn."""
     return max(1, -(-points // _MOST_POINTS))
 
 

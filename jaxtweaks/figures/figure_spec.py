@@ -97,7 +97,7 @@ def check(
 
     Raises:
       UserError: a figure names a field that is not swept or a metric that is not measured,
-        selects nothing, would average settings that differ, gives what its kind does not read, has
+        selects nothing, would average settings that differ, sets what its kind does not read, has
         no title, or has a name twice.
     """
     results = without_runs(settings)
@@ -176,7 +176,7 @@ def _check_one(figure: Figure, results: Results, recorded: Recorded) -> None:
 
 
 def _check_read(figure: Figure) -> None:
-    """Whether its kind reads all that a figure gives. Raises UserError."""
+    """Whether its kind reads all that a figure sets. Raises UserError."""
     read = _READS[figure.kind]
     if figure.published and 'published' not in read:
         raise UserError(f"published: kind '{figure.kind}' does not show published values")

@@ -137,7 +137,7 @@ def caption(figure: Figure, results: Results) -> str:
 
 
 def svg(sheet: Sheet) -> bytes:
-    """A drawn figure as SVG; the same figure gives the same bytes."""
+    """A drawn figure as SVG; the same figure has the same bytes."""
     return _render(sheet, 'svg')
 
 
