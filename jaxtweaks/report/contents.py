@@ -21,13 +21,13 @@ class Contents(NamedTuple):
 
     Attributes:
       results: the measurements, for the list of all runs and the warnings.
-      verdicts: what `Verdict.to_dict` gives, in order.
+      verdicts: what `Verdict.to_dict` returns, in order.
       figures: as they are to be shown.
       tables: the study's tables.
       meta: title, question, document, command, config (dict), versions (dict), commit, device,
         data (dict: label, source, fingerprint, sizes), started (text or seconds since 1970),
         seconds, size, training_code (dict: groups by the version of the code that trained them).
-        What is missing is left out.
+        What is missing is omitted.
     """
 
     results: Results

@@ -16,7 +16,7 @@ from jaxtweaks.base import atomic
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.run.plan import Run
 
-# What is written beside Parquet, PNG, SVG and Markdown if it is asked for: rows, figures, tables,
+# What is written besides Parquet, PNG, SVG and Markdown if it is asked for: rows, figures, tables,
 # event files.
 KINDS = ('csv', 'pdf', 'latex', 'tensorboard')
 

@@ -38,7 +38,7 @@ class Line:
       kind, icon: the verdict.
       sentence, source: the claim.
       effect, interval, p, seeds, what: the evidence.
-      measured, published: figures beside each other; '' for none.
+      measured, published: figures next to each other; '' for none.
       note: what else to know.
       experiment, size, data: of what; `data` only if it stands in for other data.
       link: the report, relative to the overview; '' if there is none.

@@ -26,7 +26,7 @@ def of(results: Results) -> dict[str, Any] | None:
       axis: what x counts; x: [X]; settings: words, [K]; seeds: [S]; diverged: [K][S];
       metrics: for each its `label`, whether it is a `share`, and its `values`, [K][S][X], rounded
       to 5 digits of their range, null where there is none; looks: of each setting, see `look`;
-      note: what was left out.
+      note: what was omitted.
     """
     known = list(results.curves)
     metrics = [*_FIRST, *known, *(m for m in derived_metrics(known) if m.startswith('gap'))]

@@ -1,4 +1,4 @@
-"""What a report says of its runs beside their results: warnings, and the record."""
+"""What a report says of its runs besides their results: warnings, and the record."""
 
 import datetime
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""The report of a study as Markdown, for a repository or a pull request; figures lie beside it."""
+"""The report of a study as Markdown, for a repository or a pull request; figures lie next to it."""
 
 import urllib.parse
 

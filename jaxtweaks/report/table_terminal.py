@@ -19,7 +19,7 @@ def fitted(table: 'Table', width: int = 0) -> rich.table.Table:
 
     Args:
       table: what to show.
-      width: of the terminal, in characters; what has no room is left out, and the note says
+      width: of the terminal, in characters; what has no room is omitted, and the note says
         so. 0: everything is shown.
     """
     shown, left_out = _that_fit(table, width)
@@ -77,7 +77,7 @@ def _least_width(table: 'Table', i: int) -> int:
 
 
 def _that_fit(table: 'Table', width: int) -> tuple[list[int], int]:
-    """The brief columns that fit, the last ones left out first, and how many those are.
+    """The brief columns that fit, the last ones omitted first, and how many those are.
 
     The first column that was measured (with a ±) stays, whether it fits or not.
     """

@@ -202,7 +202,7 @@ def classes_table(results: Results) -> Table | None:
 
 
 def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
-    """One row for each claim. verdicts: what `Verdict.to_dict` gives."""
+    """One row for each claim. verdicts: what `Verdict.to_dict` returns."""
     columns = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'p (Holm)', 'p (sign flips)')
     columns += ('published', 'source')
     rows, raw = [], []
@@ -247,8 +247,8 @@ def seeds_table(
     """One row for each claim: what is known, and how many seeds would settle it.
 
     Args:
-      verdicts: what `Verdict.to_dict` gives.
-      needs: for each claim, as `power.need` gives; None where nothing is known.
+      verdicts: what `Verdict.to_dict` returns.
+      needs: for each claim, as `power.need` returns; None where nothing is known.
     """
     columns = ('claim', 'effect', '95% interval', 'so far', 'seeds', 'to settle', 'it would be')
     rows, raw = [], []

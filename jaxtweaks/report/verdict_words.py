@@ -1,4 +1,4 @@
-"""How a verdict reads in a table and on a page. A verdict is what `Verdict.to_dict` gives."""
+"""How a verdict reads in a table and on a page. A verdict is what `Verdict.to_dict` returns."""
 
 import math
 import re
@@ -93,7 +93,7 @@ def p_words(p: float | None) -> str:
 
 
 def seeds_words(verdict: Mapping[str, Any]) -> str:
-    """How many seeds a verdict rests on, and how many had to be left out."""
+    """How many seeds a verdict rests on, and how many had to be omitted."""
     dropped = f' ({verdict["dropped"]} left out)' if verdict['dropped'] else ''
     return f'{verdict["n"]}{dropped}'
 
@@ -115,7 +115,7 @@ def measured_words(verdict: Mapping[str, Any]) -> str:
 
 
 def published_words(verdict: Mapping[str, Any]) -> str:
-    """The published figures beside their labels; '' for none."""
+    """The published figures next to their labels; '' for none."""
     published = verdict.get('published') or {}
     pairs = published.items() if isinstance(published, Mapping) else published
     metric = verdict['claim'].get('metric', '')
