@@ -71,7 +71,7 @@ class Calls:
 
 
 def _result(study: Study, run: Run, dataset: Dataset) -> dict[str, Any]:
-    """What `run.group.train_group` gives, of a group of this one run."""
+    """What `run.group.train_group` returns, of a group of this one run."""
     started = time.monotonic()
     # A Python integer would be traced as int32, which half of the seeds do not fit in.
     seed: Any = np.uint32(run.seed)

@@ -19,7 +19,7 @@ _AT_ONCE = 100  # masks
 
 
 def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
-    """Means over masks, at every layer, beside what the lecture derives.
+    """Means over masks, at every layer, next to what the lecture derives.
 
     In z̃ʰ = Σ w δ zʰ⁻¹ only the units in front of layer h are dropped ('alone'); the mean is then
     f zʰ, with f = 1 − p where dropout leaves what it keeps (vanilla) and f = 1 where it divides by

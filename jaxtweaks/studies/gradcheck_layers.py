@@ -26,7 +26,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 _IMAGES = (3, 7, 6, 2)
 _VECTORS = (5, 8)
-_INIT = trace.as_numbers(Setting()).init  # read by nothing: the weights are given
+_INIT = trace.as_numbers(Setting()).init  # has no effect because the weights are given
 _EPSILON = 1e-5
 _LABELS = (0, 2, 1, 2, 0)
 
@@ -109,7 +109,7 @@ LAYERS: dict[str, tuple[Layer, Shapes]] = {
 
 
 def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
-    """Compares the gradient of a weighted sum of what the layer gives, at random arrays.
+    """Compares the gradient of a weighted sum of what the layer returns, at random arrays.
 
     Arrays and weights are drawn from N(0, 1) by the seed; no entry is on a kink but by a chance of
     about the step of the differences.

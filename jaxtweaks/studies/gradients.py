@@ -1,4 +1,4 @@
-"""Gradients by automatic differentiation beside central differences, in float64."""
+"""Gradients by automatic differentiation next to central differences, in float64."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -26,7 +26,7 @@ _POLYNOMIAL_READS = ('optim.learning_rate', 'penalty.l2', 'penalty.l2_form', 'dr
 
 
 def reads_of(setting: Setting) -> tuple[str, ...]:
-    """The fields that the regressor of a setting reads, beside those of `study`."""
+    """The fields that the regressor of a setting reads, besides those of `study`."""
     return _POLYNOMIAL_READS if setting.study.regressor == 'polynomial' else _NETWORK_READS
 
 
@@ -50,7 +50,7 @@ def draw(seed: int, stream: str, samples: int, count: int, noise: float) -> Poin
       seed: of the run.
       stream: 'order' for training samples, 'augment' for test points: independent draws.
       samples, count: how many samples, of how many points each.
-      noise: deviation σ of the noise.
+      noise: standard deviation σ of the noise.
     """
     place, error = jax.random.split(stream_key(seed, stream))
     x = np.asarray(jax.random.uniform(place, (samples, count), minval=-1, maxval=1), np.float64)
@@ -84,7 +84,7 @@ def features(x: np.ndarray, degree: int) -> np.ndarray:
 
 
 def polynomial(points: Points, degree: int, steps: int, rate: float, l2: float) -> np.ndarray:
-    """Coefficients that minimise the mean squared error + λΣθ² (DEEPREG), the constant left out.
+    """Coefficients that minimise the mean squared error + λΣθ² (DEEPREG), the constant omitted.
 
     Args:
       points: samples of n points.

@@ -22,7 +22,7 @@ _NORMAL = float(np.finfo(np.float32).tiny)  # the smallest float32 with all its 
 
 
 def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
-    """Mean and deviation of activations and gradients, by layer.
+    """Mean and standard deviation of activations and gradients, by layer.
 
     Vectors of independent N(0, 1) entries, as wide as the first layer, go through dense layers
     with zero biases, each with the activation. The loss is the mean cross entropy of the last
@@ -97,17 +97,17 @@ def _piece(
 
 
 def _moments(values: jax.Array) -> jax.Array:
-    """Mean and deviation of all entries, [2], whose squares need not be float32."""
+    """Mean and standard deviation of all entries, [2], whose squares need not be float32."""
     size = jnp.max(jnp.abs(values))
     unit = jnp.where(size > 0, size, 1)
     return jnp.stack([jnp.mean(values / unit), jnp.std(values / unit)]) * unit
 
 
 def _combined(pieces: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Mean and deviation of all from those of parts.
+    """Mean and standard deviation of all from those of parts.
 
     Args:
-      pieces: float64 [parts, 2, 2, layers], the third axis being mean and deviation.
+      pieces: float64 [parts, 2, 2, layers], the third axis being mean and standard deviation.
       sizes: entries of each part, up to a factor, [parts].
 
     Returns:

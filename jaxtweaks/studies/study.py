@@ -29,7 +29,7 @@ class Measured:
 
 @dataclasses.dataclass(frozen=True)
 class Sheet:
-    """A table of a study's own, beside the one with a row for each setting.
+    """A table of a study's own, besides the one with a row for each setting.
 
     Attributes:
       title: what it shows.
@@ -49,7 +49,7 @@ class Study:
     """A question answered by calling a function once for each setting and seed.
 
     Attributes:
-      measure: (setting, seed, data) to what was found; the same to the bit for the same arguments.
+      measure: (setting, seed, data) to what was found; bitwise the same for the same arguments.
         The seed is a uint32; `data` is the data set of the setting, or an empty one if the study
         generates its own.
       finals: the metrics that are a number a run, with their words.
