@@ -61,7 +61,7 @@ class Answer:
 
     @property
     def metrics(self) -> dict[str, tuple[str, ...]]:
-        """The names that `answer[…]` ('final') and `curve` take, beside gaps and complements."""
+        """The names that `answer[…]` ('final') and `curve` take, besides gaps and complements."""
         return {'final': tuple(self.results.finals), 'curve': tuple(self.results.curves)}
 
     @property

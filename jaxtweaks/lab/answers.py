@@ -43,7 +43,7 @@ def gather(
     Args:
       experiment: what was asked.
       found: the results of all groups.
-      dataset: the data that was used; its images may be left out, see `data.summary`.
+      dataset: the data that was used; its images may be omitted, see `data.summary`.
       folder: the work folder.
     """
     runs = experiment.runs
@@ -142,7 +142,7 @@ def _listed(experiment: Experiment) -> tuple[str, ...] | None:
         return tuple(study.finals)
     if not experiment.search.rounds:
         return None
-    # Of the test set a search tells only what it gives for the chosen setting.
+    # Of the test set a search reports only what it finds for the chosen setting.
     dropped = (search.DROPPED,) if experiment.search.rungs else ()
     return ('validation_accuracy', 'validation_loss', *dropped)
 

@@ -200,7 +200,7 @@ def is_finished(experiment: Experiment, folder: Path) -> bool:
     """
     try:
         record = Workdir(folder).read_json('claims.json') if folder.is_dir() else None
-    except UserError:  # damaged; it is made anew of the results
+    except UserError:  # damaged; it is made again from the results
         return False
     commit = provenance.commit()
     known = commit != 'unknown' and not commit.endswith('+')

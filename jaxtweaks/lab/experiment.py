@@ -46,7 +46,7 @@ _OF_ONE_SPLIT = ('labels', 'boundary')  # kinds of figures
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Experiment:
-    """One question. The keys of its base setting stand beside its own in a config."""
+    """One question. The keys of its base setting stand next to its own in a config."""
 
     # What the sweep starts from.
     base: Setting = dataclasses.field(default_factory=Setting, metadata=FLAT)
@@ -157,7 +157,7 @@ def build(
 
     Args:
       values: the config.
-      overrides: dotted names of the keys that were set beside the config's own.
+      overrides: dotted names of the keys that were set besides the config's own.
       sections: of the keys in sections that were set as a whole.
       on_record: whether its runs are there already. Then it is only read, and what has no effect in
         it does no harm any more.
@@ -256,7 +256,7 @@ def _check_matched(
 
 
 def _check_read(experiment: Experiment) -> None:
-    """Whether something reads what is set beside the settings themselves. Raises UserError."""
+    """Whether something reads what is set besides the settings themselves. Raises UserError."""
     for name, why in _unread(experiment).items():
         section, field = name.split('.')
         given = getattr(experiment, section)

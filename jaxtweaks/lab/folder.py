@@ -25,7 +25,7 @@ _traced: dict[str, str] = {}
 
 
 def forget_traces(digests: Mapping[str, str]) -> None:
-    """Lets JAX trace anew where a tweak does something else than when it was traced.
+    """Lets JAX trace again where a tweak does something else than when it was traced.
 
     JAX remembers functions under `jax.jit` by what they are and not by the globals they read, which
     a notebook may have changed.

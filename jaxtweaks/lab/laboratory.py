@@ -97,7 +97,7 @@ def run(
         reports_before = workdir.leases.taken('report')
         while True:
             # The first to come measures, and the others believe it.
-            waits = lambda: quiet or notify('another process is making the plan; it is waited for')
+            waits = lambda: quiet or notify('waiting for another process, which makes the plan')
             with turn(workdir.leases, 'plan', waits):
                 plan = _plan(experiment, workdir, method, processes, launch, once)
                 experiment = plan.experiment
@@ -304,7 +304,7 @@ def _goes_on(
     if len(new) < len(drawn):
         notify(
             f'round {number} of the search: {len(drawn) - len(new)} of {len(drawn)} settings '
-            'around the best are there already or do not go together, and are left out'
+            'around the best are there already or do not go together, and are omitted'
             + ('' if new else '; none is left, so the search ends')
         )
     if not new:

@@ -89,7 +89,7 @@ def differences(
     """In what the result of a group of one run differs from a column of another, a line each.
 
     Args:
-      recorded: as `sweep.group.train_group` gives it.
+      recorded: as `run.group.train_group` returns it.
       column: which of its runs.
       again: the same, of one run.
     """

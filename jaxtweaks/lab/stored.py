@@ -214,7 +214,7 @@ def refuse(experiment: Experiment, workdir: Workdir, manifest: Mapping[str, Any]
 
 
 def free(path: Path) -> Path:
-    """A folder beside one that is taken."""
+    """A folder next to one that is taken."""
     return next(
         free
         for number in itertools.count(2)
