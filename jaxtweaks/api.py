@@ -153,7 +153,7 @@ def _path_and_size(config: str | Path) -> tuple[Path, str | None]:
 
 
 def _beside(config: Config) -> contextlib.AbstractContextManager:
-    """Lets functions of a config file import what lies beside it, for as long as they are used."""
+    """Lets functions of a config file import what lies next to it, for as long as they are used."""
     if isinstance(config, str | Path):
         return config_file.neighbours(_path_and_size(config)[0])
     return contextlib.nullcontext()

@@ -1,7 +1,7 @@
 """The command line: flags in, an exit code out.
 
-Exit codes: 0 done; 1 an error of ours; 2 a mistake of the user's; 128 + n interrupted by signal n,
-with the state saved.
+Exit codes: 0 done; 1 an internal error; 2 a user error; 128 + n interrupted by signal n, with the
+state saved.
 """
 
 import contextlib
@@ -230,7 +230,7 @@ def _main(argv: list[str], console: Console) -> int:
         key = override.split('=')[0]
         if key != config_file.COLLECTION:
             _check_key(key, path)
-    # Functions of the config may import what lies beside it when they are called.
+    # Functions of the config may import what lies next to it when they are called.
     with contextlib.nullcontext() if path is None else config_file.neighbours(path):
         return _carry_out(argv, _parse(argv, path), console)
 
