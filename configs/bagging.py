@@ -2,7 +2,7 @@
 
     python main.py --config=configs/bagging.py
 
-Networks trained on bootstrap samples of the training set vote, beside as many networks trained on
+Networks trained on bootstrap samples of the training set vote, next to as many networks trained on
 the whole of it that differ in nothing but their random numbers. The document (after Breiman 1996)
 compares with a single classifier trained on the combined data.
 

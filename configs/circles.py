@@ -4,15 +4,15 @@
 
 Two classes of points on circles around (10, 10); a network 2-6-3-2 with ReLU, AdamW at 3e-4, the
 whole training set as one batch. The data raw, standardised, and standardised × 0.01; six ways to
-draw the initial weights. The document gives the best test accuracy of each case: raw 84.2% (Xavier
+draw the initial weights. The document has the best test accuracy of each case: raw 84.2% (Xavier
 normal), standardised 99.4% (the original heuristic) and 99.3% (Xavier uniform), × 0.01 59.8%
 (Xavier normal); it says that Kaiming normal fails, and that the first loss is near ln 2. They are
 one run each and are compared with means over seeds, at the size `paper`.
 
-Choices of this project: radii 1 and 0.5 and noise of deviation 0.1 (the best classifier errs in
-0.6% of the points); 1000 training points; the number of steps; PyTorch's weight decay of 0.01; σ =
-0.1 where the document has a fixed one; biases start at 0. The document's Xavier is `glorot` here,
-its Kaiming `he`.
+Choices of this project: radii 1 and 0.5 and noise of standard deviation 0.1 (the best classifier
+errs in 0.6% of the points); 1000 training points; the number of steps; PyTorch's weight decay of
+0.01; σ = 0.1 where the document has a fixed one; biases start at 0. The document's Xavier is
+`glorot` here, its Kaiming `he`.
 
 Expected (quick, 6 seeds, 2.5 minutes on two CPU cores): raw 53 to 63%, standardised 98.3 to 98.9%,
 × 0.01 70 to 82%; that standardising helps and scaling down harms is supported; of the first losses
@@ -20,7 +20,7 @@ that of σ = 0.1 is 0.69 (supported), while 0.70 of the heuristic and 0.75 to 1.
 Kaiming's scatter too much; that Kaiming normal is worse (−0.3 points at the end, though it starts
 higher and is slower) is inconclusive.
 Expected (paper, 6 seeds, 8 minutes on two CPU cores): raw 54 to 64%,
-standardised 98.6 to 98.8%, × 0.01 87 to 98%; docs/results has the published figures beside them.
+standardised 98.6 to 98.8%, × 0.01 87 to 98%; docs/results has the published figures next to them.
 """
 
 import math

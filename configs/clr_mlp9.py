@@ -4,7 +4,7 @@
 
 Hidden layers of 50, 30, 20, 20, 10, 10, 10 and 10 units, with batch norm and without; and, for the
 comparison that the document draws, the 3-layer network of `clr_mlp3` on the same data. The
-document gives 50.32% test accuracy without and 52.97% with, one run each.
+document has 50.32% test accuracy without and 52.97% with, one run each.
 
 Choices of this project: see `common.mlp_bn`; a measured mean agrees with a published figure if it
 lies within 1 percentage point of it, asked at the size `paper` only; "does not achieve better

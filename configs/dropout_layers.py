@@ -3,7 +3,7 @@
     python main.py --config=configs/dropout_layers.py
 
 Every combination of the rates 0, 0.2 and 0.5 for the input and for each of two hidden layers; and a
-small network without dropout, beside which the large one with dropout is to be judged. The lecture
+small network without dropout, next to which the large one with dropout is to be judged. The lecture
 speaks of a network that does not overfit; on these few images there is none that learns: with 2 to
 16 units a layer the gap is as wide as with 128, or nothing is learned.
 

@@ -11,8 +11,8 @@ of layer h is (1 − p)ʰ. Inverted dropout, which divides by 1 − p, keeps the
 standard errors, have the root mean square 1, to 0.1.
 
 Choices of this project: 4 layers of 64 units, LeCun weights; 100 random vectors and 5,000 masks
-at `paper`, 50 and 2,000 at `quick`; the figures draw E[z̃] over E[z] against p and by layer, beside
-what is derived, where the two means against each other would be a line of points.
+at `paper`, 50 and 2,000 at `quick`; the figures draw E[z̃] over E[z] against p and by layer, next
+to what is derived, where the two means against each other would be a line of points.
 
 Expected (quick, 10 seeds, 22 seconds on two CPU cores): root mean square deviations of 1.00 to 1.01
 standard errors at every layer, for both forms; all eight claims supported. `paper` says the same in

@@ -2,7 +2,7 @@
 
     python main.py --config=configs/gradcheck.py
 
-The gradient of the training loss by automatic differentiation beside central differences, in
+The gradient of the training loss by automatic differentiation next to central differences, in
 float64, for every parameter: 2, 3 and 4 layers without batch norm, 2 and 3 with it, on the first 10
 dimensions of the first 5 training images, without a penalty, at the initial weights.
 

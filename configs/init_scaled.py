@@ -3,7 +3,7 @@
     python main.py --config=configs/init_scaled.py
 
 The CNN of ROLE §2 with LeCun (σ² = 1/N), Glorot (2/(N_in + N_out)) and He (2/N) weights, normal and
-uniform, beside plain random weights with σ = 0.05, the middle of the document's good range.
+uniform, next to plain random weights with σ = 0.05, the middle of the document's good range.
 
 Choices of this project: see `common.role_cnn`; Figure 7 does not say what it draws: training loss
 by epoch here, as Figure 6; "a little bit the same" is read as a difference below 0.05 in the

@@ -2,7 +2,7 @@
 
     python main.py --config=configs/lambda_search.py
 
-The 3-layer network with batch norm at 10 random λ = 10^u, u ~ Uniform(−5, −1), beside the
+The 3-layer network with batch norm at 10 random λ = 10^u, u ~ Uniform(−5, −1), next to the
 document's default λ = 0.005; then a finer second round of random λ around the best of the first, in
 a range of 1.1 decades. The document finds the best validation accuracy near λ = 0.0015, with 53% on
 test: no better than the default. The second round lies around the λ with the best mean over seeds;
@@ -21,7 +21,7 @@ contradicted: it is lowest near 0.02 and rises again below 0.01.
 Expected (paper, 10 seeds, 47 minutes on cores used by others too): there is a best λ inside
 (supported), at 0.0035 to 0.005 rather than 0.0015 (52.0%; inconclusive); the loss rises again below
 it (contradicted). Of 21 λ the default has the best mean, 53.4 ± 0.2% on test; the best λ of each
-seed gives 52.9 ± 0.4%, which is no better (supported) and near the published 53.0% (p = 0.052).
+seed has 52.9 ± 0.4%, which is no better (supported) and near the published 53.0% (p = 0.052).
 """
 
 from configs import common

@@ -17,7 +17,7 @@ averaged are probabilities. `quick` averages over at most 50 masks. On a CPU `pa
 images: a thousand masks on all 10,000 take long.
 
 Expected (quick, MNIST, 5 seeds, 6 minutes on two CPU cores): 86.9% without dropout, the same with
-any number of passes, to the bit (supported); p = 0.2: 93.6% in one deterministic pass, 91.5% with 5
+any number of passes, bitwise (supported); p = 0.2: 93.6% in one deterministic pass, 91.5% with 5
 masks, 93.9% with 50; p = 0.5: 88.3%, 77.5% and 87.8%. So 50 masks are not better than one pass
 (inconclusive); the loss is much lower, 0.93 instead of 15.9.
 

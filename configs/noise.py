@@ -2,10 +2,11 @@
 
     python main.py --config=configs/noise.py
 
-Four kinds, each alone at several levels, drawn anew at every step: normal noise on the standardised
-inputs; normal noise on the weights; labels replaced by another class; and label smoothing, which is
-what replaced labels are on average. Labels are taken to counter overconfidence: that of the network
-is its mean confidence less its accuracy on the test set, shown as a reliability diagram.
+Four kinds, each alone at several levels, drawn again at every step: normal noise on the
+standardised inputs; normal noise on the weights; labels replaced by another class; and label
+smoothing, which is what replaced labels are on average. Labels are taken to counter overconfidence:
+that of the network is its mean confidence less its accuracy on the test set, shown as a reliability
+diagram.
 
 Choices of this project: see `common.general_mlp`; the levels; "regularises" is read as: some level
 above 0 has a lower validation loss than none.

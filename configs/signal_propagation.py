@@ -3,16 +3,16 @@
     python main.py --config=configs/signal_propagation.py
 
 50 layers of 512 units with zero biases; random vectors of unit variance go through them, and the
-gradient of the cross entropy comes back. Mean and deviation of activations and gradients by layer,
-for the initialisations and activations of the document, and the sigmoid beside them.
+gradient of the cross entropy comes back. Mean and standard deviation of activations and gradients
+by layer, for the initialisations and activations of the document, and the sigmoid next to them.
 
 Choices of this project: the fixed σ is 0.01; the loss takes the last layer's activations as logits
 of as many random classes; gradients are those with respect to the activations of each layer;
-"vanished" means a deviation below the smallest float32 with all its digits, 1.2e-38; "highest" is
-read of the last layer's activations and of the first layer's gradients; it is asked among the
-document's two activations, without the sigmoid, whose units are never near 0. The heuristic and the
-fixed σ are compared by the mean of the four, which is that of the largest. `quick` has 1,000 of the
-10,000 vectors.
+"vanished" means a standard deviation below the smallest float32 with all its digits, 1.2e-38;
+"highest" is read of the last layer's activations and of the first layer's gradients; it is asked
+among the document's two activations, without the sigmoid, whose units are never near 0. The
+heuristic and the fixed σ are compared by the mean of the four, which is that of the largest.
+`quick` has 1,000 of the 10,000 vectors.
 
 Expected (quick, 12 seeds, 1.5 minutes for ten of them on two CPU cores): tanh with Xavier uniform
 is above ReLU with Xavier uniform and above the heuristic and the fixed σ, in activations and
