@@ -47,7 +47,7 @@ def _digest(values) -> str:
 
 
 def measured(name: str, changes: dict[str, str]) -> dict[str, str]:
-    """The digests of a config at `smoke`; a change that it does not take is left out."""
+    """The digests of a config at `smoke`; a change that it does not take is omitted."""
     config = f'{CONFIGS / name}.py:smoke'
     with tempfile.TemporaryDirectory() as folder:
         try:

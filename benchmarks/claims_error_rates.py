@@ -115,7 +115,7 @@ EXPERIMENTS = {
 def simulate(
     shape: str, n: int, rng: np.random.Generator, effect: np.ndarray | None = None
 ) -> Results:
-    """Results of 5 settings and n seeds whose noise has deviation 1 and no effect but `effect`.
+    """Results of 5 settings and n seeds, noise of standard deviation 1, no effect but `effect`.
 
     `test_loss` of x = 0 lies higher by the margin; `validation_accuracy` rises by 1 an epoch
     from a start with the noise, so that epochs to a level differ between runs.
@@ -200,7 +200,7 @@ def power(kind: str, size: float, n: int, count: int, seed: int = 0) -> float:
 
 @contextlib.contextmanager
 def verdicts_only():
-    """Skips what takes much time and decides no verdict: seeds needed, sign flips beside t."""
+    """Skips what takes much time and decides no verdict: seeds needed, sign flips next to t."""
     with (
         mock.patch.object(power_lib, 'need', return_value=None),
         mock.patch.object(claim_kinds, 'by_sign_flips', return_value=np.nan),

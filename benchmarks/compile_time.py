@@ -6,7 +6,7 @@ For each program of a config (runs that share their static part): tracing and co
 initial weights, a step, an epoch's end and the final test, as the first group of a sweep does it,
 without JAX's cache on disk; what the same calls take when all is compiled is subtracted. What
 later programs share with earlier ones is compiled once, as in a sweep. Configs that train nothing
-are left out.
+are omitted.
 """
 
 import time

@@ -168,7 +168,7 @@ def contenders(
     setting, runs = case.network.setting, case.runs
     for way in case.ways:
         yield f'ours, {way}', runs, 45, lambda way=way: Ours(setting, runs, data, [way]).train
-    # Plain Flax would have to be written anew for bfloat16.
+    # Plain Flax would have to be written again for bfloat16.
     float32 = setting.train.precision != 'bf16'
     flax_peers = (('flax, vmap', True), ('flax, lax.map', False)) if float32 else ()
     for peer, naive in flax_peers:

@@ -4,7 +4,7 @@
 
 Each group is a compiled program of its own, as a sweep makes it. Sizes take turns, and medians are
 kept; the knee is the smallest size within 5% of the best. Memory is what the compiled program says
-it needs beside the data (what `run/memory.py` plans with).
+it needs besides the data (what `run/memory.py` plans with).
 """
 
 import argparse

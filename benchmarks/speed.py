@@ -53,7 +53,7 @@ def contenders(network: Network, runs: int, images, labels, data: DeviceData) ->
     try:
         from benchmarks.peers import pytorch
     except ImportError:
-        print('PyTorch is not installed; its rows are left out')
+        print('PyTorch is not installed; its rows are omitted')
         return found
     common = (setting.optim, images, labels, runs, batch)
     found['pytorch, eager'] = pytorch.Sequential(network.pytorch(), *common)

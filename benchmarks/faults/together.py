@@ -2,7 +2,7 @@
 
     python -m benchmarks.faults.together [--times 20] [--out together.json]
 
-Whatever the second one does, the folder must end as that of one launch, to the bit.
+Whatever the second one does, the folder must end bitwise as that of one launch.
 """
 
 import argparse

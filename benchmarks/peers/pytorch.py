@@ -58,7 +58,7 @@ class Sequential:
     """Eager training, one run after the other; `compiled` wraps each network in torch.compile."""
 
     def __init__(self, make, optimiser, images, labels, runs, batch, device='cpu', compiled=False):
-        """make() gives a network."""
+        """make() returns a network."""
         self._data = _Data(images, labels, device, channels_last=True)
         self._batch = batch
         nets = [make().to(device).to(memory_format=torch.channels_last) for _ in range(runs)]
@@ -82,7 +82,7 @@ class Ensemble:
     """All runs in each operation, by `torch.func`."""
 
     def __init__(self, make, optimiser, images, labels, runs, batch, device='cpu'):
-        """make() gives a network."""
+        """make() returns a network."""
         self._data = _Data(images, labels, device, channels_last=False)
         self._shape = (runs, batch)
         nets = [make().to(device) for _ in range(runs)]
