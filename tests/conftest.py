@@ -19,7 +19,7 @@ hypothesis.settings.load_profile('jaxtweaks')
 
 os.environ['MPLBACKEND'] = 'Agg'
 
-# Helpers such as `tfds_folder` are plain modules beside this file.
+# Helpers such as `tfds_folder` are plain modules next to this file.
 _HERE = pathlib.Path(__file__).resolve().parent
 if str(_HERE) not in sys.path:
     sys.path.insert(0, str(_HERE))

@@ -1,4 +1,4 @@
-"""Made-up verdicts, as `Verdict.to_dict` gives them."""
+"""Made-up verdicts, as `Verdict.to_dict` returns them."""
 
 
 def verdict(kind: str = 'supported', **changes) -> dict:

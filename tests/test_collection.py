@@ -124,7 +124,7 @@ def test_the_rest_goes_on_and_the_broken_one_is_named(capsys, configs, tmp_path,
     assert '[3/3] two: finished before' in out
     assert sorted(figures.iterdir()) == there
 
-    # Other code: what it says of the old results is said anew.
+    # Other code: what it says of the old results is said again.
     monkeypatch.setattr(provenance, 'commit', lambda: 'b' * 40)
     _, out, _ = carry_out(capsys, configs, root)
     assert 'finished before' not in re.sub(r'\d of \d groups finished before', '', out)

@@ -13,7 +13,7 @@ from jaxtweaks.lab import experiment, new_config
 
 @pytest.fixture
 def configs(tmp_path, monkeypatch):
-    """An empty folder configs/, beside which the command runs."""
+    """An empty folder configs/, next to which the command runs."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'configs').mkdir()
     return pathlib.Path('configs')

@@ -7,7 +7,7 @@ from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config import build
 from jaxtweaks.results.results import Results
 
-# Per-seed noise of mean zero that no two settings share, small beside the effects below.
+# Per-seed noise of mean zero that no two settings share, small compared with the effects below.
 NOISE = 0.01 * np.random.default_rng(0).standard_normal((6, 20))
 
 

@@ -43,7 +43,7 @@ def found(kind, values, **given):
 
 
 def pilot(means, deviation, seeds=5):
-    """Values [K, seeds] with exactly these means and deviations, uncorrelated as can be."""
+    """Values [K, seeds] of exactly these means and standard deviation, uncorrelated as can be."""
     noise = np.random.default_rng(0).standard_normal((len(means), seeds))
     noise -= noise.mean(axis=1, keepdims=True)
     if len(means) < seeds:
@@ -103,7 +103,7 @@ def test_one_arm_needs_more_because_its_test_is_wider():
     assert paired_power(0.8, 1.0, needed.seeds, 0.05) > 0.95  # Student's t would do with fewer
 
 
-# Claims whose test is more than one mean beside zero: (kind, what else it says, means by x).
+# Claims whose test is more than one mean compared with zero: (kind, what else it says, means by x).
 CURVES = {
     'trend': ('increasing', {'along': 'x', 'a': {}, 'b': {}}, [0.0, 0.7, 1.4]),
     'optimum': ('optimum', {'along': 'x', 'within': (1, 1), 'a': {}, 'b': {}}, [0.0, 1.6, 0.2]),

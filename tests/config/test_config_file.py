@@ -128,7 +128,7 @@ def test_it_may_do_all_that_a_module_may(elsewhere, monkeypatch, way):
 
 @pytest.mark.parametrize('way', WAYS)
 def test_files_of_one_name_in_two_folders_are_two(elsewhere, monkeypatch, way):
-    """And so are the files beside them, also those that are imported as `configs.…`."""
+    """And so are the files next to them, also those that are imported as `configs.…`."""
     text = (
         'import tiny_beside\nfrom configs import own_beside\n'
         'def get_config(*size):\n    return tiny_beside.tiny(own_beside.NAME)'

@@ -50,7 +50,7 @@ def pets(tmp_path):
 
 
 def read(folder, **options):
-    """The source, and what was said beside that images are decoded."""
+    """The source, and what was said besides that images are decoded."""
     told = []
     source = from_folder(folder, notify=told.append, **options)
     notices = [text.removeprefix('notice: ') for text in told if 'decoding' not in text]

@@ -152,7 +152,7 @@ def test_mistakes_of_registering_are_named():
 
 
 def write_images(folder, count=5, shape=(4, 5, 3), ending='png'):
-    """One folder for each of two classes; gives the images by class."""
+    """One folder for each of two classes; returns the images by class."""
     written = {}
     for seed, name in enumerate(('cat', 'dog')):
         (folder / name).mkdir(parents=True)

@@ -45,7 +45,7 @@ def test_what_is_not_a_patch_is_the_image_or_the_mean_colour(sets):
         n = len(after)
         assert abs(np.mean(clean) - 0.2) < 5 * (0.16 / n) ** 0.5
         assert abs(np.mean(alone) - 0.16) < 5 * (0.1344 / n) ** 0.5
-        # What they have in common lies 1.25 deviations around the mean colour.
+        # What they have in common lies 1.25 standard deviations around the mean colour.
         differs = np.mean(np.abs(after.images[alone][:, INSIDE].astype(float) - blank))
         assert differs > 20
 

@@ -61,7 +61,7 @@ def test_mnist(load):
     )
     images = np.concatenate([dataset.training.images, dataset.validation.images])
     mean, inverse = data.standardiser(images, 'channel')
-    # The published mean and deviation of MNIST's 60,000 training images.
+    # The published mean and standard deviation of MNIST's 60,000 training images.
     assert mean[0, 0, 0] / 255 == pytest.approx(0.1307, abs=1e-4)
     assert 1 / inverse[0, 0, 0] / 255 == pytest.approx(0.3081, abs=1e-4)
     assert dataset.label == 'MNIST'

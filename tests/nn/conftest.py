@@ -12,7 +12,7 @@ def _no_rank_promotion():
 
 @pytest.fixture
 def optimised():
-    """For tests about what the optimised program does, to the bit or in its text."""
+    """For tests about what the optimised program does, bitwise or in its text."""
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Initial weights: every σ by hand, and the law of the draws."""
+"""Initial weights: every σ by hand, and the distribution of the draws."""
 
 import jax
 import jax.numpy as jnp
@@ -49,7 +49,7 @@ def test_moments_tell_normal_from_uniform(scheme, law):
     mean, spread, kurtosis = moments(weights)
     sigma, n = BY_HAND[scheme], weights.size
     assert abs(mean) < 4 * sigma / n**0.5
-    # The error of a deviation is σ √((kurtosis − 1)/4n).
+    # The error of a standard deviation is σ √((kurtosis − 1)/4n).
     expected = {'normal': 3.0, 'uniform': 1.8}[law]
     assert abs(spread - sigma) < 4 * sigma * ((expected - 1) / (4 * n)) ** 0.5
     assert kurtosis == pytest.approx(expected, abs=0.1)

@@ -96,7 +96,7 @@ def test_gradient_equals_autodiff_of_the_plain_formula(shape):
 
 
 def test_large_mean_keeps_its_digits():
-    """Mean 10,000 and deviation 1: E[x²] − E[x]² in float32 would have no digit left."""
+    """Mean 10,000 and standard deviation 1: E[x²] − E[x]² in float32 would have no digit left."""
     x = (10_000 + np.random.default_rng(0).normal(size=(64, 4))).astype(np.float32)
     ones, zeros = np.ones(4, np.float32), np.zeros(4, np.float32)
     y, mean, variance = norm.batch_norm(x, ones, zeros, 1e-5)

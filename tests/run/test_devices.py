@@ -1,4 +1,4 @@
-"""Several devices find what one finds, to the bit, and say nothing to each other meanwhile."""
+"""Several devices find bitwise what one finds, and say nothing to each other meanwhile."""
 
 import json
 import os

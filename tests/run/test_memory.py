@@ -91,7 +91,7 @@ def test_threads_are_counted_that_have_something_to_do(needs, monkeypatch):
     assert at_once == 2
     cores(64)
     assert needs(2) == (two, 2)
-    # Twice the states, and what a step needs beside them for each.
+    # Twice the states, and what a step needs besides them for each.
     together, _ = needs(2, 'map')
     assert together < two < 3 * together
 

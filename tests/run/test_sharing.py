@@ -39,7 +39,7 @@ def dies(process):
 
 
 def until(happened, seconds):
-    """What `happened()` gives, as soon as it gives anything; None if that takes too long."""
+    """What `happened()` returns, as soon as it returns anything; None if that takes too long."""
     end = time.monotonic() + seconds
     while not (found := happened()) and time.monotonic() < end:
         time.sleep(0.02)

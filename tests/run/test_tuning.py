@@ -1,4 +1,4 @@
-"""The way of batching: the fastest that works; what fails is left out and remembered."""
+"""The way of batching: the fastest that works; what fails is omitted and remembered."""
 
 import jax
 import pytest

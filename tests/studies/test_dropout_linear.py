@@ -1,4 +1,4 @@
-"""Means under dropout in a linear network, beside enumeration of all masks."""
+"""Means under dropout in a linear network, next to enumeration of all masks."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""Gradients beside central differences: the comparison itself, and what it says of the layers."""
+"""Gradients next to central differences: the comparison itself, and what it says of the layers."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Layers counted, beside counts by hand."""
+"""Layers counted, next to counts by hand."""
 
 import jax
 import numpy as np

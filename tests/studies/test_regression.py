@@ -1,4 +1,4 @@
-"""Regression in one dimension, beside NumPy and gradient descent written out."""
+"""Regression in one dimension, next to NumPy and gradient descent written out."""
 
 import numpy as np
 import pytest
@@ -57,7 +57,7 @@ def test_gradient_descent_step_by_step(steps, l2):
 
 
 def test_the_penalty_is_that_of_the_lecture():
-    """The derivative of mean squared error + λΣθ², the constant left out, is 0 at the minimum."""
+    """The derivative of mean squared error + λΣθ², the constant omitted, is 0 at the minimum."""
     (theta,) = regression.polynomial(Points(POINTS.x[:1], POINTS.y[:1]), 6, 0, 0.05, 0.2)
     phi, y = regression.features(POINTS.x[0], 6), POINTS.y[0]
     slope = 2 * phi.T @ (phi @ theta - y) / len(y) + 2 * 0.2 * np.array([0, *theta[1:]])

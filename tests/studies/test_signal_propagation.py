@@ -1,4 +1,4 @@
-"""The propagation of a signal, beside NumPy's float64."""
+"""The propagation of a signal, next to NumPy's float64."""
 
 import jax
 import jax.numpy as jnp

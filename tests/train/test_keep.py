@@ -1,4 +1,4 @@
-"""What is kept beside the current parameters, by scripts whose right answer is plain."""
+"""What is kept besides the current parameters, by scripts whose right answer is plain."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -1,8 +1,8 @@
 """The contract of every traced tweak, present and future.
 
 A tweak is a traced field with an `off` value. On, the loss stays finite and the result changes;
-a sweep over it compiles once; and off as a traced number is, to the bit, the program in which
-it is left out.
+a sweep over it compiles once; and off as a traced number is bitwise the program that omits
+it.
 """
 
 import functools
@@ -91,7 +91,7 @@ def test_off_is_the_program_without_it_to_the_bit(name):
 
 
 def without_average(trained):
-    """Takes the running average out; with no memory it is the iterate, to the bit."""
+    """Takes the running average out; with no memory it is bitwise the iterate."""
     for state in (trained.initial, trained.final):
         assert differing(state.pop('ema'), state['params']) == []
     for metrics in trained.metrics:

@@ -1,4 +1,4 @@
-"""Precision: what is bfloat16 and what is never; float32 is what it was, to the bit."""
+"""Precision: what is bfloat16 and what is never; float32 is bitwise what it was."""
 
 import contextlib
 import re

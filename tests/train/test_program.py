@@ -1,4 +1,4 @@
-"""The training of one network, alone and beside others."""
+"""The training of one network, alone and next to others."""
 
 import functools
 import itertools
@@ -160,7 +160,7 @@ def test_however_a_training_is_cut_it_finds_the_same_bits(batching):
 
 @pytest.mark.parametrize('steps', [1, 2, 3, 7])
 def test_steps_alone_are_so_many_and_are_not_followed_by_an_evaluation(steps):
-    """Epochs have three steps, and the first one is left out: two would end the first epoch."""
+    """Epochs have three steps, and the first one is omitted: two would end the first epoch."""
     group, hyper, seeds = group_of([(setting(train__select='best_loss'), 0)])
     before = jax.tree.map(np.array, group.init(hyper, seeds, DATA))
     after = group.steps_alone(hyper, seeds, group.init(hyper, seeds, DATA), DATA, steps)
@@ -241,7 +241,7 @@ def test_grouped_equals_alone(batching):
 
 @pytest.mark.parametrize('batching', ['vmap_loop', 'map', 'threads'])
 def test_regrouped_is_the_same(batching):
-    """Groups of 1 and of 3: to the bit where runs take turns, else within the rounding."""
+    """Groups of 1 and of 3: bitwise where runs take turns, else within the rounding."""
     for index in range(3):
         whole, single = trained(batching).run(index), trained(batching, (index,)).run(0)
         if batching == 'map':
@@ -291,7 +291,7 @@ def test_confusion_and_accuracy_agree():
 
 
 def test_running_metrics_are_means_over_the_epoch():
-    """One step at a time, by the sums of the state; the first step of an epoch starts anew."""
+    """One step at a time, by the sums of the state; the first step of an epoch starts again."""
     one = RUNS[0][0]
     p, init, advance = compiled(one)
     hyper = numbers(one)

@@ -129,7 +129,7 @@ def test_a_sweep_compiles_once_is_finite_and_every_value_counts():
 
 
 def test_one_tweak_does_not_change_the_random_numbers_of_another():
-    """Nor of dropout: with a tweak that changes nothing beside them all stays as it is."""
+    """Nor of dropout: with a tweak that changes nothing next to them all stays as it is."""
     tweaks.tweak('a_first', where='input')(lambda key, x, strength, train: x)
     one = trace.replace(base('mlp'), {'tweaks.jitter': 0.5, 'dropout.hidden': 0.3})
     split = images(4).training

@@ -46,7 +46,7 @@ def program(one, off=frozenset(), kind=Program):
 
 
 def numbers(one, off=frozenset()):
-    """The traced numbers of one run, as the runner gives them."""
+    """The traced numbers of one run, as the runner has them."""
     columns, _ = stack_runs([Run((), one, 0)], off)
     return {name: column[0] for name, column in columns.items()}
 
@@ -91,7 +91,7 @@ def leaves(tree):
 
 
 def differing(a, b):
-    """The paths of the leaves of two trees that are not the same to the bit."""
+    """The paths of the leaves of two trees that are not bitwise the same."""
     a, b = leaves(jax.tree.map(np.asarray, a)), leaves(jax.tree.map(np.asarray, b))
     assert a.keys() == b.keys()
     return [path for path in a if a[path].tobytes() != b[path].tobytes()]
