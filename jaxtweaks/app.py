@@ -478,7 +478,7 @@ def _parse(argv: Sequence[str], path: Path | None) -> flags.FlagValues:
 
 
 def _check_override(complaint: str, argv: Sequence[str]) -> None:
-    """Complains in our own words of the override that config_flags could not take."""
+    """Reports in plain words the override that config_flags could not take."""
     for override in _overrides(argv):
         if f'--config.{override}:' in complaint:
             key, _, value = override.partition('=')

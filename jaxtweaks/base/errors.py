@@ -1,4 +1,4 @@
-"""The errors a user can cause, kept apart from our own."""
+"""The errors a user can cause, kept apart from internal errors."""
 
 import difflib
 from collections.abc import Iterable

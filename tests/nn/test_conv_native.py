@@ -1,4 +1,4 @@
-"""The convolutions of our own for a CPU against NumPy in float64; the same bits however run."""
+"""The custom convolutions for a CPU against NumPy in float64; the same bits however run."""
 
 from concurrent.futures import ThreadPoolExecutor
 
