@@ -5,14 +5,17 @@ a sweep over it compiles once; and off as a traced number is bitwise the program
 it.
 """
 
+import dataclasses
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from tiny_training import Trained, data, differing, group_of, numbers, program, setting
 
 from jaxtweaks.config import parts, trace
+from jaxtweaks.data.split import folds_of
 
 ALL = frozenset(name for name, (_, rule) in trace.FIELDS.items() if rule.off is not None)
 # Rates for each layer are off when there are none, and a program with them has another shape.
@@ -22,11 +25,15 @@ WATCHING = ('train.patience', 'train.ema_decay')
 # Where half a pixel is no pixel, and half a fold is none.
 STRENGTHS = {'shift.pixels': [1.0, 2.0], 'cutout.side': [2.0, 3.0], 'data.fold': [1, 2]}
 SEEDS = (0, 1)
+FOLDS = 4
 
 
 @functools.cache
 def images(side):
-    return data(side)
+    """With folds, which are read where `data.folds` makes some."""
+    found = data(side)
+    folds = folds_of(np.asarray(found.training.labels), FOLDS, 'stratified')
+    return dataclasses.replace(found, folds=jnp.asarray(folds))
 
 
 def base(name):
@@ -37,7 +44,7 @@ def base(name):
     rule = trace.FIELDS[name][1]
     values = {'optim__name': 'momentum'}
     if name == 'data.fold':
-        values['data__folds'] = 4  # which it is one of
+        values['data__folds'] = FOLDS  # which it is one of
     if name == 'penalty.elastic':
         values['penalty__l1'] = 0.01  # what β multiplies
     if rule.when is not None:
