@@ -15,7 +15,6 @@ from typing import Any, TypeVar
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.base.pinned import as_the_user_has_them
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.settings import DATASETS
 from jaxtweaks.data import inputs
@@ -59,6 +58,8 @@ def dataset(name: str) -> Callable[[F], F]:
 
 def registered(name: str) -> Source:
     """A registered data set's data. Raises UserError if its function returns something else."""
+    from jaxtweaks.base.pinned import as_the_user_has_them  # imports JAX, which data do not need
+
     with blaming(f"data set '{name}'"), as_the_user_has_them():
         found = REGISTRY[name]()
         if isinstance(found, tuple) and len(found) == 2:
