@@ -123,7 +123,7 @@ def test_classes_are_two_names_or_more(classes, words):
 
 def test_a_registered_name_is_a_data_set():
     own.dataset('mine')(lambda: (images(), labels()))
-    assert build({'name': 'x', 'data': {'name': 'mine'}}).data.name == 'mine'
+    assert build({'name': 'x', 'data': {'name': 'mine'}}).base.data.name == 'mine'
     found = data.load(dataclasses.replace(SMALL, name='mine'))
     assert (found.label, len(found.training), len(found.test)) == ('mine', 6, 2)
     first = found.fingerprint
