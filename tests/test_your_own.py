@@ -225,7 +225,7 @@ def test_a_config_is_taken_as_an_object_a_dict_or_an_experiment():
     asked = api.experiment.build(tiny())
     assert api._experiment(tiny(), {}) == api._experiment(tiny().to_dict(), {}) == asked
     assert api._experiment(asked, {}) is asked
-    assert api._experiment(tiny(), {'train.epochs': 2}).train.epochs == 2
+    assert api._experiment(tiny(), {'train.epochs': 2}).base.train.epochs == 2
     with pytest.raises(jt.UserError, match='give a config to change'):
         api._experiment(asked, {'seeds': 2})
 
@@ -243,7 +243,7 @@ def test_a_change_without_effect_is_an_error(changes, words):
     with pytest.raises(jt.UserError, match=words):
         api._experiment(config, changes)
     free = {'optim.learning_rate': 0.3, 'sweep': ()}
-    assert api._experiment(config, free).optim.learning_rate == 0.3
+    assert api._experiment(config, free).base.optim.learning_rate == 0.3
     # A section says all of its fields, read or not.
     whole = tiny().optim.to_dict()
     assert api._experiment(tiny(sweep=jt.grid('train.epochs', 1, 2)), {'optim': whole})
