@@ -37,6 +37,7 @@ _BOOKKEEPING = frozenset(
         *('__dict__', '__weakref__', '__slots__', '__firstlineno__', '__static_attributes__'),
         *('__match_args__', '__dataclass_params__', '__dataclass_fields__', '__orig_bases__'),
         *('__abstractmethods__', '_abc_impl', '__parameters__', '__type_params__'),
+        '__jaxtweaks_declared__',  # of a part: what its parameters are, which fields say
         *('__builtins__', '__file__', '__spec__', '__loader__', '__package__'),
     )
 )

@@ -132,7 +132,7 @@ class Part:
     @property
     def built_in(self) -> bool:
         """Whether it is one of the package's own."""
-        return self.build.__module__ in _BUILT_IN
+        return getattr(self.build, '__module__', '') in _BUILT_IN
 
     @functools.cached_property
     def digest(self) -> str:
@@ -192,6 +192,16 @@ class Parts(Mapping[str, Any]):
                 field = f'{name}.{parameter}' if parameter else str(name)
                 found[field] = checked(field, item, field)
         return cls(found)
+
+    def as_now(self) -> 'Parts':
+        """With the registered parts from outside as they are now.
+
+        What a part does may change without a new registration, by a global that it reads.
+        """
+        every = (part for known in _REGISTRY.values() for part in known.values())
+        return Parts(
+            self._values, [dataclasses.replace(part) for part in every if not part.built_in]
+        )
 
     def replaced(self, values: Mapping[str, Any]) -> 'Parts':
         """With these values, by dotted name."""
@@ -348,12 +358,16 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
       UserError: a name that cannot be, parameters that are not declared, or a function that does
         not take what its slot passes.
     """
+    if not isinstance(name, str):
+        raise UserError(f"{slot}: it is registered by a name, as in @jt.{slot}('mine')")
     what = f"{slot} '{name}'"
     if not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name):
         raise UserError(f'{what}: the name must be letters, digits and _, a letter first')
 
     def decorate(build: F) -> F:
-        if build.__module__ not in _BUILT_IN:
+        if not callable(build) or (isinstance(build, type) and not dataclasses.is_dataclass(build)):
+            raise UserError(f'{what}: is {build!r}; it must be {SLOTS[slot].doc}')
+        if getattr(build, '__module__', '') not in _BUILT_IN:
             _load()
         given = SLOTS[slot].given + (('targets',) if facts.get('mixes') else ())
         part = Part(slot, name, build, _parameters(build, what, SLOTS[slot], given), words, facts)
@@ -426,6 +440,13 @@ def _admit(part: Part, what: str) -> None:
             f'{what}: has no strength; declare a parameter with the value at which it does '
             'nothing, as in traced(0.0, …, off=0.0)'
         )
+    if not SLOTS[part.slot].field:
+        strength = part.parameters[part.strength]
+        if strength.default != strength.rule.off:
+            raise UserError(
+                f'{what}: {part.strength}: its default {strength.default!r} must be its off value '
+                f'{strength.rule.off!r}, or it would act in every config'
+            )
 
 
 def _name(part: Part) -> None:
@@ -454,6 +475,7 @@ def _parameters(
         rule = dataclasses.replace(field.metadata['rule'], **_when(slot, what))
         empty = field.default == ()
         kind = hints.get(name, tuple) if empty else _kind_of(field.default)
+        _check_default(field.default, rule, f'{what}: {name}')
         found[name] = Parameter(kind, convert(field.default, kind, rule, f'{what}: {name}'), rule)
     if not isinstance(build, type):
         try:
@@ -483,6 +505,25 @@ def _declared(build: Callable[..., Any]) -> dict[str, Any]:
             keywords = build.__kwdefaults__ or {}
             build.__kwdefaults__ = {name: _plain(one) for name, one in keywords.items()} or None
     return declared
+
+
+def _check_default(default: Any, rule: Rule, where: str) -> None:
+    """Whether a parameter can have such a default, and its `off`. Raises UserError."""
+    items = default if isinstance(default, tuple) else (default,)
+    if not all(type(item) in (bool, int, float, str, tuple) for item in items):
+        raise UserError(
+            f'{where}: the default is {default!r}; it must be a number, a string, True, False or a '
+            'tuple of these'
+        )
+    if rule.kind == 'traced' and isinstance(default, str) and rule.choices is None:
+        raise UserError(
+            f'{where}: the default is {default!r}; a traced parameter must be a number, or have '
+            'choices; declare it with static'
+        )
+    if rule.off is not None and (
+        type(rule.off) not in (int, float) or rule.choices is not None or not rule.admits(rule.off)
+    ):
+        raise UserError(f'{where}: off={rule.off!r} must be a number that is allowed itself')
 
 
 def _plain(default: Any) -> Any:

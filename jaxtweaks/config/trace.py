@@ -9,6 +9,7 @@ from typing import Any
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import parts, tweaks
 from jaxtweaks.config.build import convert, rule_of
+from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.fields import Rule
 from jaxtweaks.config.parts import Part, Parts
 from jaxtweaks.config.settings import Setting
@@ -95,7 +96,8 @@ def acting(setting: Setting) -> list[tuple[Part, dict[str, Any]]]:
 def made(setting: Setting, slot: str, *given: Any) -> Any:
     """What the chosen part of a slot makes of what the slot passes it."""
     chosen = part(setting, slot)
-    return chosen.build(*given, **arguments(setting, chosen))
+    with blaming(f"{slot} '{chosen.name}'"):
+        return chosen.build(*given, **arguments(setting, chosen))
 
 
 def _bound(setting: Setting, part: Part) -> Part:

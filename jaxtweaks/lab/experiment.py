@@ -124,16 +124,23 @@ class Experiment:
         return all_runs(self.base, points, seeds)
 
     def as_now(self, known: Callable[[tweaks.Tweak], str] = lambda tweak: '') -> 'Experiment':
-        """With its registered tweaks as they are now; see `Tweaks.as_now`."""
-        base = dataclasses.replace(self.base, tweaks=self.base.tweaks.as_now(known))
+        """With its registered tweaks and parts as they are now; see `Tweaks.as_now`."""
+        base = dataclasses.replace(
+            self.base, tweaks=self.base.tweaks.as_now(known), parts=self.base.parts.as_now()
+        )
         return dataclasses.replace(self, base=base)
 
     @property
     def digests(self) -> dict[str, str]:
-        """Of the registered tweaks that are on in some run, by name. Raises UserError."""
+        """Of the registered tweaks and parts that act in some run. Raises UserError.
+
+        By the name of a tweak, or the slot and name of a part.
+        """
         found = {}
         for run in self.runs[:: self.seeds]:
             found |= {name: digest for name, (_, digest) in run.setting.tweaks.identity().items()}
+            acting = [part for part, _ in trace.acting(run.setting) if not part.built_in]
+            found |= {f'{part.slot} {part.name}': part.digest for part in acting}
         return found
 
     @property

@@ -148,7 +148,7 @@ def as_recorded(experiment: Experiment, manifest: Mapping[str, Any], notify: Not
     digests = manifest.get('tweaks', {}).get('digests')
     known = lambda tweak: tweak.by_source if digests is None else digests.get(tweak.name, '')
     found = experiment.as_now(known)
-    if names := ', '.join(map(repr, found.digests)):
+    if names := ', '.join(repr(name) for name in found.digests if ' ' not in name):
         notify(f'the tweak {names} is known here by {how}; that it does the same now is believed')
     return found
 
@@ -201,7 +201,7 @@ def refuse(experiment: Experiment, workdir: Workdir, manifest: Mapping[str, Any]
         changed = differences(kept, to_dict(experiment.asked))
     then = manifest.get('tweaks', {}).get('digests', {})
     changed = [
-        f'the function of the registered tweak {name!r} is another one now'
+        f'the function of {_called(name)} is another one now'
         for name, digest in experiment.digests.items()
         if then.get(name, digest) != digest
     ] + changed
@@ -211,6 +211,12 @@ def refuse(experiment: Experiment, workdir: Workdir, manifest: Mapping[str, Any]
         f'{workdir.path}: holds runs of another config ({listed}); choose another --workdir, as '
         f'--workdir={free(workdir.path)}'
     )
+
+
+def _called(name: str) -> str:
+    """A registered tweak, or a part, by its name in `Experiment.digests`."""
+    slot, _, part = name.partition(' ')
+    return f"the {slot} '{part}'" if part else f"the registered tweak '{name}'"
 
 
 def free(path: Path) -> Path:

@@ -67,11 +67,12 @@ def augmented(
 
 
 def _check(part: Part, what: str, given: jax.Array, found: Any) -> None:
-    if getattr(found, 'shape', None) != given.shape:
-        shape = list(found.shape) if hasattr(found, 'shape') else repr(found)
+    kind = getattr(found, 'dtype', None)
+    if kind != given.dtype or found.shape != given.shape:
+        other = f'{kind} {list(found.shape)}' if kind is not None else repr(found)
         raise UserError(
-            f"augment '{part.name}': gives {what} {shape} for {list(given.shape)}; they must be "
-            'like those it is given'
+            f"augment '{part.name}': gives {what} {other} for {given.dtype} {list(given.shape)}; "
+            'they must be like those it is given'
         )
 
 

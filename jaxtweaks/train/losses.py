@@ -38,13 +38,15 @@ def losses_of(
     targets = jax.nn.one_hot(labels, logits.shape[1]) if targets is None else targets
     with blaming(f"loss '{part.name}'"):
         found = part.build(logits, targets, **given)
-    if getattr(found, 'shape', None) != labels.shape:
-        shape = list(found.shape) if hasattr(found, 'shape') else repr(found)
+    kind = getattr(found, 'dtype', None)
+    is_float = kind is not None and jnp.issubdtype(kind, jnp.floating)
+    if not is_float or found.shape != labels.shape:
+        given = f'{kind} {list(found.shape)}' if kind is not None else repr(found)
         raise UserError(
-            f"loss '{part.name}': gives {shape} for {list(logits.shape)} logits; it must give a "
-            f'loss for each image, {list(labels.shape)}'
+            f"loss '{part.name}': gives {given} for {list(logits.shape)} logits; it must give a "
+            f'float loss for each image, {list(labels.shape)}'
         )
-    return found
+    return found.astype(logits.dtype)
 
 
 @loss('cross_entropy', words='cross-entropy')

@@ -119,6 +119,72 @@ def test_what_cannot_be_a_part_is_refused(case):
     assert '\n' not in str(raised.value)
 
 
+WRONG = {
+    'off that is not allowed': (traced(0.5, 'x', low=0.1, off=0.0), 'off=0.0 must be a number'),
+    'off that is a word': (traced('a', 'x', off='a', choices=('a', 'b')), "off='a' must be"),
+    'a traced word': (traced('a', 'x'), 'declare it with static'),
+    'a dict': (static({'k': 1}, 'x'), 'must be a number, a string'),
+    'none': (traced(None, 'x'), 'must be a number, a string'),
+}
+
+
+@pytest.mark.parametrize('case', WRONG)
+def test_a_parameter_that_cannot_be_is_refused(case):
+    declared, words = WRONG[case]
+    with pytest.raises(UserError, match=words):
+
+        @parts.activation('x')
+        def x(x, *, a=declared): ...
+
+
+def test_an_augmentation_is_off_by_itself():
+    with pytest.raises(UserError, match=r'default 1\.0 must be its off value 0\.0'):
+
+        @parts.augment('on')
+        def on(key, images, *, a=traced(1.0, 'x', off=0.0)): ...
+
+
+@pytest.mark.parametrize('build', [None, 3, type('Plain', (), {})])
+def test_what_cannot_be_called_is_refused(build):
+    with pytest.raises(UserError, match='it must be a function'):
+        parts.activation('x')(build)
+
+
+def test_a_decorator_without_a_name_is_named():
+    with pytest.raises(UserError, match=r"@jt\.activation\('mine'\)"):
+
+        @parts.activation
+        def x(x): ...
+
+
+def test_a_global_that_a_part_reads_is_counted_at_each_launch():
+    state = {'k': 1.0}
+    parts.activation('scaled')(lambda x: x * state['k'])
+    built = experiment.build({'name': 'x', 'model': {'activation': 'scaled'}})
+    first = built.as_now().runs[0].id
+    assert built.as_now().runs[0].id == first
+    state['k'] = 2.0
+    assert built.as_now().runs[0].id != first
+    assert list(built.as_now().digests) == ['activation scaled']
+
+
+def test_the_words_of_a_declaration_do_not_matter():
+    def run_of(doc, low):
+        @parts.activation('scaled')
+        def scaled(x, *, a=traced(1.0, doc, low=low)):
+            return a * x
+
+        return Run({}, trace.replace(Setting(), {'model.activation': 'scaled'}), 0).id
+
+    assert run_of('a', None) == run_of('another', 0.0)
+
+
+def test_what_fails_is_named_with_its_line():
+    parts.optimiser('wrong')(lambda learning_rate: undefined)  # noqa: F821
+    with pytest.raises(UserError, match=r"optimiser 'wrong': .*NameError.*undefined"):
+        trace.made(trace.replace(Setting(), {'optim.name': 'wrong'}), 'optimiser', lambda step: 1.0)
+
+
 def test_a_default_beyond_its_bounds_is_refused():
     with pytest.raises(UserError, match=r'decay.*2\.0.*≤ 1'):
 

@@ -239,5 +239,17 @@ def test_a_loss_of_ones_own_that_is_none_for_each_image_is_named():
         return jnp.sum(logits * targets)
 
     setting = trace.replace(Setting(), {'loss.name': 'summed'})
-    with pytest.raises(UserError, match=r"loss 'summed': gives \[\] .* for each image, \[2\]"):
+    with pytest.raises(
+        UserError, match=r"loss 'summed': gives float32 \[\] .* each image"
+    ):
+        losses_of(setting, jnp.zeros((2, 3)), jnp.array([0, 1]))
+
+
+def test_a_loss_of_whole_numbers_has_no_gradient_and_is_named():
+    @parts.loss('counted')
+    def counted(logits, targets):
+        return jnp.sum(logits > 0, -1)
+
+    setting = trace.replace(Setting(), {'loss.name': 'counted'})
+    with pytest.raises(UserError, match=r"loss 'counted': gives int32 \[2\].*float loss"):
         losses_of(setting, jnp.zeros((2, 3)), jnp.array([0, 1]))
