@@ -86,8 +86,8 @@ ON_DATA = {
     'warm-up of a step': ('schedule.warmup_epochs', 0.25, 0.26, '4 steps; it must be > 0.25'),
     'no image': ('data.share', 0.004, 0.006, '0.004 of 100 training images is none'),
     'all images': ('data.share', 0.999, 0.99, '0.999 of 100 training images is all'),
-    'mirror': ('augment.flip', 0.5, 0.0, 'the inputs are 8 × 1'),
-    'shift': ('augment.shift', 8.0, 7.0, 'it must be < 8'),
+    'mirror': ('flip.probability', 0.5, 0.0, 'the inputs are 8 × 1'),
+    'shift': ('shift.pixels', 8.0, 7.0, 'it must be < 8'),
 }
 
 
@@ -101,7 +101,7 @@ def test_what_cannot_act_on_the_data_is_refused(case):
     check_reach_on_data([setting(**{field: right})], 100, (8, 1), 'waves')
 
 
-@pytest.mark.parametrize('field', ['flip', 'shift', 'rotate'])
+@pytest.mark.parametrize('field', ['flip.probability', 'shift.pixels', 'rotate.degrees'])
 def test_points_have_no_pixels_to_move(field):
-    with pytest.raises(UserError, match=rf'augment\.{field}: 0\.5 has no effect .* 1 × 1'):
-        check_reach_on_data([setting(**{f'augment.{field}': 0.5})], 100, (1, 1), 'points')
+    with pytest.raises(UserError, match=rf'{field}: 0\.5 has no effect .* 1 × 1'):
+        check_reach_on_data([setting(**{field: 0.5})], 100, (1, 1), 'points')

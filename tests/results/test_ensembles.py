@@ -237,10 +237,10 @@ RATE = 'optim.learning_rate'
         (union(RATES, product(grid(RATE, 0.1), grid('data.fold', 1, 2, 3))), '0.1.*judge'),
         (
             union(
-                product(RATES, grid('data.folds', 0)),
-                product(RATES, grid('data.folds', 3), grid('data.fold', 1, 2, 3)),
+                product(RATES, grid('data.folds', 2), grid('data.fold', 1, 2)),
+                product(RATES, grid('data.folds', 3), grid('data.fold', 0, 1, 2, 3)),
             ),
-            "'data.folds': 3.*judge",
+            "'data.folds': 2.*judge",
         ),
     ],
 )
