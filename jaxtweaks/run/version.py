@@ -17,7 +17,8 @@ from typing import Any
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Folders with all that is in them, and single files.
 TRAINING = (
-    *('nn', 'train', 'data', 'base/rng.py', 'config/layers.py', 'config/trace.py'),
+    *('nn', 'train', 'data', 'base/rng.py', 'base/pinned.py', 'config/layers.py'),
+    'config/trace.py',
     *('run/checkpoint.py', 'run/compaction.py', 'run/compiled.py', 'run/executables.py'),
     *('run/group.py', 'run/machine.py', 'run/native.py', 'run/search.py'),
 )
@@ -26,7 +27,8 @@ STUDIES = (*TRAINING, 'studies')
 _NOT = tuple(
     f'data/{name}.py'
     for name in (
-        *('archives', 'cache', 'catalogue', 'download', 'image_folder', 'own', 'summary'),
+        *('archives', 'cache', 'catalogue', 'download', 'folder_layout', 'folder_listing'),
+        *('image_file', 'image_folder', 'own', 'summary'),
         *('tfds_folder', 'world'),
     )
 )
