@@ -3,6 +3,7 @@
 import gc
 import os
 import pathlib
+import signal
 import sys
 
 import hypothesis
@@ -23,6 +24,15 @@ os.environ['MPLBACKEND'] = 'Agg'
 _HERE = pathlib.Path(__file__).resolve().parent
 if str(_HERE) not in sys.path:
     sys.path.insert(0, str(_HERE))
+
+# What a script starts with & ignores SIGINT, and under nohup SIGHUP: tests that send them, and
+# processes that tests start, would wait in vain.
+for _number, _handler in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 # Read before any fixture hides it.
 _NAMED = os.environ.get('TFDS_DATA_DIR', '')
