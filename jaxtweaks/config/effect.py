@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import spell, trace, tweaks
+from jaxtweaks.config import parts, spell, trace, tweaks
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round
 from jaxtweaks.config.layers import channels, hidden_widths
 from jaxtweaks.config.settings import Setting
@@ -42,7 +42,11 @@ def reason(setting: Setting, name: str) -> Reason | None:
       setting: of one run.
       name: the field's dotted name.
     """
-    words = _unread_by_choice(setting, name) or _unread_by_network(setting, name)
+    words = (
+        _unread_by_choice(setting, name)
+        or _unread_by_network(setting, name)
+        or _of_a_part_that_is_off(setting, name)
+    )
     if words:
         return Reason(words)
     at_off = _AT_OFF.get(name, lambda setting: '')(setting)
@@ -176,6 +180,15 @@ def _unread_by_choice(setting: Setting, name: str) -> str:
     other, accepted = when
     choices = ' or '.join(map(repr, accepted))
     return f'{other} is {trace.get(setting, other)!r}; it has one where {other} is {choices}'
+
+
+def _of_a_part_that_is_off(setting: Setting, name: str) -> str:
+    """Why, if it is a further parameter of a part whose strength is off."""
+    for strength, part in parts.strengths().items():
+        if name in part.fields and name != strength:
+            off = trace.is_off(part, trace.arguments(setting, part))
+            return f'{strength} is {trace.get(setting, strength)!r}' if off else ''
+    return ''
 
 
 def _unread_by_network(setting: Setting, name: str) -> str:

@@ -5,6 +5,7 @@ import pytest
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import effect, expand, parts, trace
 from jaxtweaks.config.expand import grid, points, product, rounds, union, zipped
+from jaxtweaks.config.fields import traced
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.tweaks import tweak
 from jaxtweaks.lab import experiment
@@ -183,6 +184,20 @@ def test_a_registered_tweak_has_an_effect_where_it_has_a_place():
     sweep = product(grid(NET, 'mlp', 'cnn'), grid('tweaks.of_pools', 0.0, 0.5))
     assert 'an MLP has no max-pools' in refusal(sweep)
     build(meant(refusal(sweep)))
+
+
+def test_a_parameter_of_a_part_that_is_off_has_no_effect():
+    @parts.augment('noisy')
+    def noisy(key, images, *, a=traced(0.0, 'a', off=0.0), b=traced(1.0, 'b')):
+        return images * (1 + a * b)
+
+    sweep = product(grid('noisy.a', 0.0, 0.5), grid('noisy.b', 1.0, 2.0))
+    message = refusal(sweep)
+    assert 'noisy.b = 1.0 has no effect' in message
+    assert 'noisy.a is 0.0' in message
+    assert len(build(meant(message)).points) == 3
+    assert 'noisy.b = 1.0' in refusal(grid('noisy.b', 1.0, 2.0))
+    assert 'noisy.b: 2.0 has no effect because noisy.a is 0.0' in refusal((), noisy={'b': 2.0})
 
 
 def test_a_record_of_such_runs_is_still_read():

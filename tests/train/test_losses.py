@@ -239,9 +239,7 @@ def test_a_loss_of_ones_own_that_is_none_for_each_image_is_named():
         return jnp.sum(logits * targets)
 
     setting = trace.replace(Setting(), {'loss.name': 'summed'})
-    with pytest.raises(
-        UserError, match=r"loss 'summed': gives float32 \[\] .* each image"
-    ):
+    with pytest.raises(UserError, match=r"loss 'summed': gives float32 \[\] .* each image"):
         losses_of(setting, jnp.zeros((2, 3)), jnp.array([0, 1]))
 
 
