@@ -88,7 +88,7 @@ def test_a_record_that_is_not_so_is_found_out(capsys, finished, runs, tmp_path):
     assert '(1 of 8 values, the first at 2)' in out
     assert 'test_accuracy: ' in out
     assert 'test_loss' not in out
-    assert 'code, versions, device and commit are those of then' in out
+    assert 'code, versions, device, commit and flags of XLA are those of then' in out
     other = next(name for name in runs['run'] if name != run)
     assert call(capsys, f'--replay={other}', f'--workdir={workdir}')[0] == 0
 

@@ -39,7 +39,9 @@ def value_of(name):
     return number if kind is float else st.lists(number, max_size=4).map(tuple)
 
 
-TRACED = [*trace.TRACED, 'adam.b1', 'adam.b2', 'adam.epsilon']  # of the parts of a default setting
+# With those of the parts of a default setting.
+OF_PARTS = ['adam.b1', 'adam.b2', 'adam.epsilon', 'cross_entropy.smoothing']
+TRACED = [*trace.TRACED, *OF_PARTS]
 traced_values = st.fixed_dictionaries({name: value_of(name) for name in TRACED})
 OFF = [name for name in TRACED if trace.FIELDS[name][1].off is not None]
 

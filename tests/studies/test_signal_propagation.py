@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from jaxtweaks.base.rng import stream_key
-from jaxtweaks.config import trace
+from jaxtweaks.config import parts, trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.studies import signal_propagation
 from jaxtweaks.studies.kernels import random_kernels
@@ -80,8 +80,9 @@ def test_parts_make_the_whole():
 def test_more_vectors_than_are_kept_at_once(monkeypatch):
     monkeypatch.setattr(signal_propagation, '_AT_ONCE', 4)
     setting = setting_of(study__vectors=10)
+    tanh, kernels = (parts.get('activation', 'tanh'), ()), random_kernels(setting, 0)
     pieces = [
-        np.asarray(signal_propagation._piece(random_kernels(setting, 0), 0, start, n, 10, 'tanh'))
+        np.asarray(signal_propagation._piece(kernels, 0, start, n, 10, tanh))
         for start, n in ((0, 4), (4, 4), (8, 2))
     ]
     assert len({float(piece[0, 0, 0]) for piece in pieces}) == 3  # other vectors in each
