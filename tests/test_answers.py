@@ -57,7 +57,8 @@ def answer_of(path, exports=(), **values):
     )
     workdir = Workdir(path)
     workdir.lock()
-    manifest = {'data': {'label': 'made up'}, 'launches': [{'command': 'test', 'started': 0}]}
+    launches = [{'command': 'test', 'started': 0}]
+    manifest = {'data': {'label': 'made up'}, 'launches': launches, 'groups': []}
     workdir.write_json('manifest.json', manifest)
     method = types.SimpleNamespace(dataset=dataset(), axis='epoch', exact=False)
     answer = answers.write(asked, workdir, [group_of(asked.runs)], method, exports)

@@ -36,7 +36,7 @@ def by_hand(name, momentum, beta2, epsilon, decay):
 
 def built(name, schedule, momentum=0.9, beta2=0.999, epsilon=1e-8, decay=0.0):
     numbers = {'b1': momentum, 'b2': beta2, 'epsilon': epsilon, 'weight_decay': decay}
-    numbers['decay'] = beta2 if name == 'rmsprop' else momentum
+    numbers |= {'decay': beta2, 'momentum': momentum}
     part = parts.get('optimiser', name)
     return part.build(schedule, **{key: numbers[key] for key in part.parameters})
 
