@@ -214,7 +214,7 @@ def test_a_data_set_of_the_users_is_made_with_their_options(options, monkeypatch
     [
         ({}, {}),
         ({'XLA_FLAGS': ''}, {}),
-        ({'XLA_FLAGS': '--xla_force_host_platform_device_count=4 --xla_dump_to=/tmp/x'}, {}),
+        ({'XLA_FLAGS': '--xla_force_host_platform_device_count=4 --xla_dump_to=dumps'}, {}),
         (
             {'XLA_FLAGS': '--xla_b --xla_a=1 --xla_a=0', 'HOME': '/x'},
             {'XLA_FLAGS --xla_a': '0', 'XLA_FLAGS --xla_b': 'true'},

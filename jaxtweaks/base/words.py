@@ -15,7 +15,7 @@ FIELDS = {
     'data.standardise': 'inputs standardised',
     'data.scale': 'scale of the inputs',
     'data.share': 'share of the training images',
-    'data.bootstrap': 'share drawn anew (bootstrap)',
+    'data.bootstrap': 'share drawn again (bootstrap)',
     'data.label_noise': 'share of wrong labels',
     'data.fold': 'fold held out',
     'model.name': 'network',

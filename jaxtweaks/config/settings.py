@@ -85,7 +85,7 @@ class Data:
     )
     bootstrap: float = traced(
         0.0,
-        'share of the training images replaced by ones drawn anew; 1 is a bootstrap sample',
+        'share of the training images replaced by ones drawn again; 1 is a bootstrap sample',
         low=0.0,
         high=1.0,
         off=0.0,

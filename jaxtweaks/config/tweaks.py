@@ -114,14 +114,14 @@ class Tweaks(Mapping[str, Any]):
         Args:
           known: returns the digest under which a work folder knows a tweak, '' for that of now.
         """
-        found = {_anew(tweak, known): strength for tweak, strength in self.items_at()}
+        found = {_renewed(tweak, known): strength for tweak, strength in self.items_at()}
         tweaks = Tweaks(found)
         tweaks._known = known
         return tweaks
 
     def _other(self, name: str) -> Tweak:
         if name not in self._others:
-            self._others[name] = _anew(_registered(name, SECTION), self._known)
+            self._others[name] = _renewed(_registered(name, SECTION), self._known)
         return self._others[name]
 
     def without(self, names: frozenset[str]) -> 'Tweaks':
@@ -224,7 +224,7 @@ def tweak(
     return register
 
 
-def _anew(tweak: Tweak, known: Callable[[Tweak], str]) -> Tweak:
+def _renewed(tweak: Tweak, known: Callable[[Tweak], str]) -> Tweak:
     """The tweak with no digest worked out yet."""
     return dataclasses.replace(tweak, known_as=known(tweak))
 

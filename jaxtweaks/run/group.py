@@ -38,7 +38,7 @@ class Execution:
     checkpoint_seconds: float = plain(60.0, 'time between two checkpoints', low=0.0)
     patience_seconds: float = plain(
         60.0,
-        'with --processes: one without a sign of life for so long has died, and others '
+        'with --processes: one without a heartbeat for so long has died, and others '
         'take its groups',
         above=0.0,
     )

@@ -136,6 +136,6 @@ def _bootstrap(
     """For each place in the training set the image that stands there, int32 [count]."""
     replaced, drawn = jax.random.split(stream_key(seed, 'sample'))
     places, inside = first_ones(images_in_use(config, count, folds), count)
-    anew = places[jax.random.randint(drawn, (count,), 0, inside)]
+    again = places[jax.random.randint(drawn, (count,), 0, inside)]
     hit = jax.random.bernoulli(replaced, config.bootstrap, (count,))
-    return jnp.where(hit, anew, jnp.arange(count))
+    return jnp.where(hit, again, jnp.arange(count))
