@@ -11,7 +11,7 @@ import jax
 import pytest
 
 from jaxtweaks.base import words
-from jaxtweaks.config import parts, settings, tweaks
+from jaxtweaks.config import parts, settings, slots, tweaks
 from jaxtweaks.data import own
 
 # How long an example takes depends on what else the machine is doing: no test fails by that.
@@ -84,7 +84,7 @@ def _registries_are_restored(monkeypatch):
     """What a test registers is gone after it: no other test sees it, in whatever order they run."""
     monkeypatch.setattr(tweaks, '_REGISTRY', dict(tweaks._REGISTRY))
     monkeypatch.setattr(own, 'REGISTRY', dict(own.REGISTRY))
-    known = {slot: dict(parts.of_slot(slot)) for slot in parts.SLOTS}
+    known = {slot: dict(parts.of_slot(slot)) for slot in slots.SLOTS}
     monkeypatch.setattr(parts, '_REGISTRY', known)
     monkeypatch.setattr(parts, '_PARAMETERS', dict(parts._PARAMETERS))
     for name in ('ABOUT', 'FIELDS', 'VALUES'):

@@ -3,7 +3,7 @@
 import pytest
 
 from jaxtweaks import app
-from jaxtweaks.config import parts
+from jaxtweaks.config import parts, slots
 
 OWN = '''"""Does Lion's mean need a long memory?"""
 import optax
@@ -66,7 +66,7 @@ def test_every_part_is_listed_with_its_parameters(capsys):
     code, out, err = call(capsys, '--parts')
     assert (code, err) == (0, '')
     words = ' '.join(out.split())
-    for slot in parts.SLOTS:
+    for slot in slots.SLOTS:
         for part in parts.of_slot(slot).values():
             assert f' {part.name} ' in words
             for name, parameter in part.fields.items():
@@ -75,7 +75,7 @@ def test_every_part_is_listed_with_its_parameters(capsys):
 
 
 def test_every_built_in_part_says_what_it_does():
-    for slot in parts.SLOTS:
+    for slot in slots.SLOTS:
         for part in parts.of_slot(slot).values():
             assert part.build.__doc__, part
             for parameter in part.parameters.values():

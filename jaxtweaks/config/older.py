@@ -16,7 +16,7 @@ import typing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from jaxtweaks.config import parts, trace
+from jaxtweaks.config import parts, slots, trace
 from jaxtweaks.config.build import keys, rule_of, to_dict
 from jaxtweaks.config.fields import Rule
 from jaxtweaks.config.parts import Part
@@ -105,8 +105,8 @@ def renamed(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     known = {name.partition('.')[0] for name in values.get(parts.SECTION, {})}
     values, given, words = dict(values), dict(values.get(parts.SECTION, {})), {}
-    for part in (part for slot in parts.SLOTS for part in parts.of_slot(slot).values()):
-        slot = parts.SLOTS[part.slot]
+    for part in (part for slot in slots.SLOTS for part in parts.of_slot(slot).values()):
+        slot = slots.SLOTS[part.slot]
         section, _, chooser = slot.field.partition('.')
         chosen = values.get(section, {}).get(chooser) == part.name
         for name, parameter in part.fields.items():

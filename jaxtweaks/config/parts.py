@@ -17,10 +17,8 @@ first parameter that declares an `off` value, has another one.
 import dataclasses
 import functools
 import importlib
-import inspect
 import re
 import types
-import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -29,6 +27,8 @@ from jaxtweaks.base import words as words_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.build import convert
 from jaxtweaks.config.fields import Rule
+from jaxtweaks.config.signature import Parameter, parameters_of
+from jaxtweaks.config.slots import SLOTS
 
 # The modules that register the built-in parts, imported when the registry is first asked.
 _BUILT_IN = (
@@ -39,74 +39,9 @@ _BUILT_IN = (
     'jaxtweaks.train.augment',
 )
 
-_DECLARED = '__jaxtweaks_declared__'  # the attribute of a function with its declarations
 SECTION = 'parts'  # of a setting; a config has a section for each part
 
 F = TypeVar('F', bound=Callable[..., Any])
-
-
-@dataclasses.dataclass(frozen=True)
-class Slot:
-    """A kind of part.
-
-    Attributes:
-      name: of the slot and of the decorator that fills it.
-      doc: what a part of it is, for error messages.
-      given: the positional arguments that a part is called with; none for a module.
-      about: what its fields are about, in a word or two.
-      field: the field that names the chosen part; '' if several act together.
-    """
-
-    name: str
-    doc: str
-    about: str
-    given: tuple[str, ...] = ()
-    field: str = ''
-
-
-SLOTS = {
-    slot.name: slot
-    for slot in (
-        Slot(
-            'activation',
-            'a function (x) to an array like x',
-            'activation',
-            ('x',),
-            'model.activation',
-        ),
-        Slot(
-            'optimiser',
-            'a function (learning_rate) to an optax chain',
-            'optimiser',
-            ('learning_rate',),
-            'optim.name',
-        ),
-        Slot(
-            'schedule',
-            'a function (time, peak) to a learning rate',
-            'learning rate',
-            ('time', 'peak'),
-            'schedule.name',
-        ),
-        Slot(
-            'loss',
-            'a function (logits, targets) to a loss for each image',
-            'loss',
-            ('logits', 'targets'),
-            'loss.name',
-        ),
-        Slot('augment', 'a function (key, images) to images', 'augmentation', ('key', 'images')),
-    )
-}
-
-
-@dataclasses.dataclass(frozen=True)
-class Parameter:
-    """A declared parameter of a part: the type of its values, its default and its rule."""
-
-    kind: Any
-    default: Any
-    rule: Rule
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -370,7 +305,7 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
         if getattr(build, '__module__', '') not in _BUILT_IN:
             _load()
         given = SLOTS[slot].given + (('targets',) if facts.get('mixes') else ())
-        part = Part(slot, name, build, _parameters(build, what, SLOTS[slot], given), words, facts)
+        part = Part(slot, name, build, parameters_of(build, what, SLOTS[slot], given), words, facts)
         _admit(part, what)
         for field in [field for field in _PARAMETERS if field.startswith(f'{name}.')]:
             if name in _REGISTRY[slot]:
@@ -381,46 +316,6 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
         return build
 
     return decorate
-
-
-def activation(name: str, *, words: str = '') -> Callable[[F], F]:
-    """Registers a function x → an array like x, of any shape; see `register`."""
-    return register('activation', name, words)
-
-
-def optimiser(name: str, *, words: str = '') -> Callable[[F], F]:
-    """Registers a function (learning_rate) → `optax.GradientTransformation`; see `register`.
-
-    It is called inside the compiled program: its traced parameters are numbers or tracers, and
-    `learning_rate` is a function of the step.
-    """
-    return register('optimiser', name, words)
-
-
-def schedule(name: str, *, words: str = '') -> Callable[[F], F]:
-    """Registers a function (time, peak) → learning rate; see `register` and `schedules.Time`."""
-    return register('schedule', name, words)
-
-
-def loss(name: str, *, words: str = '') -> Callable[[F], F]:
-    """Registers a function (logits, targets) → losses [batch]; see `register`.
-
-    `targets` are probabilities, float32 [batch, classes]: of a label, 1 for its class; of images
-    that an augmentation mixes, shares. What is reported as loss of a split is the cross-entropy,
-    whatever is minimised, so that losses can be compared.
-    """
-    return register('loss', name, words)
-
-
-def augment(name: str, *, words: str = '', mixes: bool = False) -> Callable[[F], F]:
-    """Registers a change of training images, drawn again at each step; see `register`.
-
-    A function (key, images) → images like those it is given, standardised float32 [batch, height,
-    width, channels]. With `mixes` a function (key, images, targets) → (images, targets), of targets
-    that are probabilities, float32 [batch, classes]. At the `off` value of its strength the images
-    stay bitwise as they are, whatever the function returns there.
-    """
-    return register('augment', name, words, mixes=mixes)
 
 
 def _admit(part: Part, what: str) -> None:
@@ -458,87 +353,6 @@ def _name(part: Part) -> None:
         words_lib.FIELDS[f'{part.name}.{name}'] = one.rule.words or of_part
     if slot.field:
         words_lib.VALUES[f'{slot.field}={part.name}'] = words
-
-
-def _parameters(
-    build: Callable[..., Any], what: str, slot: Slot, given: Sequence[str]
-) -> dict[str, Parameter]:
-    """The declared parameters of a part. Raises UserError if it cannot be called with `given`."""
-    try:
-        hints = typing.get_type_hints(build)
-    except (NameError, TypeError):
-        hints = {}
-    found, declared = {}, _declared(build)
-    for name, field in declared.items():
-        if not isinstance(field, dataclasses.Field) or 'rule' not in field.metadata:
-            continue
-        rule = dataclasses.replace(field.metadata['rule'], **_when(slot, what))
-        empty = field.default == ()
-        kind = hints.get(name, tuple) if empty else _kind_of(field.default)
-        _check_default(field.default, rule, f'{what}: {name}')
-        found[name] = Parameter(kind, convert(field.default, kind, rule, f'{what}: {name}'), rule)
-    if not isinstance(build, type):
-        try:
-            inspect.signature(build).bind(*given, **dict.fromkeys(found))
-        except TypeError as error:
-            raise UserError(
-                f'{what}: {error}; it must be {slot.doc}, and its other parameters declared with '
-                'static(…) or traced(…)'
-            ) from None
-    return found
-
-
-def _declared(build: Callable[..., Any]) -> dict[str, Any]:
-    """The declarations of a part's parameters by name, among defaults that are none.
-
-    A function has plain defaults in their place from then on, so that it can be called by itself.
-    """
-    if isinstance(build, type):
-        return {field.name: field for field in dataclasses.fields(build)}
-    declared = getattr(build, _DECLARED, None)
-    if declared is None:
-        signature = inspect.signature(build)
-        declared = {name: one.default for name, one in signature.parameters.items()}
-        if isinstance(build, types.FunctionType):
-            setattr(build, _DECLARED, declared)
-            build.__defaults__ = tuple(map(_plain, build.__defaults__ or ())) or None
-            keywords = build.__kwdefaults__ or {}
-            build.__kwdefaults__ = {name: _plain(one) for name, one in keywords.items()} or None
-    return declared
-
-
-def _check_default(default: Any, rule: Rule, where: str) -> None:
-    """Whether a parameter can have such a default, and its `off`. Raises UserError."""
-    items = default if isinstance(default, tuple) else (default,)
-    if not all(type(item) in (bool, int, float, str, tuple) for item in items):
-        raise UserError(
-            f'{where}: the default is {default!r}; it must be a number, a string, True, False or a '
-            'tuple of these'
-        )
-    if rule.kind == 'traced' and isinstance(default, str) and rule.choices is None:
-        raise UserError(
-            f'{where}: the default is {default!r}; a traced parameter must be a number, or have '
-            'choices; declare it with static'
-        )
-    if rule.off is not None and (
-        type(rule.off) not in (int, float) or rule.choices is not None or not rule.admits(rule.off)
-    ):
-        raise UserError(f'{where}: off={rule.off!r} must be a number that is allowed itself')
-
-
-def _plain(default: Any) -> Any:
-    return default.default if isinstance(default, dataclasses.Field) else default
-
-
-def _when(slot: Slot, what: str) -> dict[str, Any]:
-    name = what.partition("'")[2].rstrip("'")
-    return {'when': (slot.field, (name,))} if slot.field else {}
-
-
-def _kind_of(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return tuple[type(value[0]), ...]
-    return type(value)
 
 
 _loaded = False

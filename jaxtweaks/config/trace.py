@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxtweaks.base.errors import UserError, did_you_mean
-from jaxtweaks.config import parts, tweaks
+from jaxtweaks.config import parts, slots, tweaks
 from jaxtweaks.config.build import convert, rule_of
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.fields import Rule
@@ -54,7 +54,7 @@ def parts_of(setting: Setting, off: frozenset[str] = frozenset()) -> list[Part]:
       off: strengths (dotted names) that are omitted from the program, and their parts with them.
     """
     found = []
-    for slot in parts.SLOTS.values():
+    for slot in slots.SLOTS.values():
         if slot.field:
             name = get(setting, slot.field)
             known = parts.of_slot(slot.name)
@@ -70,7 +70,7 @@ def parts_of(setting: Setting, off: frozenset[str] = frozenset()) -> list[Part]:
 
 def part(setting: Setting, slot: str) -> Part:
     """The part that a setting chooses for a slot."""
-    return _bound(setting, parts.get(slot, get(setting, parts.SLOTS[slot].field)))
+    return _bound(setting, parts.get(slot, get(setting, slots.SLOTS[slot].field)))
 
 
 def arguments(setting: Setting, part: Part) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def arguments(setting: Setting, part: Part) -> dict[str, Any]:
 
 def is_off(part: Part, given: Mapping[str, Any]) -> bool:
     """Whether a part that acts with others does nothing at these values of its parameters."""
-    if parts.SLOTS[part.slot].field:
+    if slots.SLOTS[part.slot].field:
         return False
     strength = given[part.strength]
     off = part.parameters[part.strength].rule.off

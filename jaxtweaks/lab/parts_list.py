@@ -5,13 +5,14 @@ import inspect
 from rich.console import Console
 from rich.text import Text
 
-from jaxtweaks.config import parts
-from jaxtweaks.config.parts import Part, Slot
+from jaxtweaks.config import parts, slots
+from jaxtweaks.config.parts import Part
+from jaxtweaks.config.slots import Slot
 
 
 def show(console: Console) -> None:
     """Prints every slot with its parts, those of the user included."""
-    for slot in parts.SLOTS.values():
+    for slot in slots.SLOTS.values():
         known = parts.of_slot(slot.name)
         console.print(Text(_heading(slot), style='bold'), soft_wrap=True)
         width = max(len(name) for name in known)

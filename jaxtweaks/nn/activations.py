@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtweaks.config.fields import traced
-from jaxtweaks.config.parts import activation
+from jaxtweaks.config.register import activation
 
 
 @activation('relu', words='ReLU')

@@ -12,7 +12,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.fields import traced
-from jaxtweaks.config.parts import loss
+from jaxtweaks.config.register import loss
 from jaxtweaks.config.settings import Penalty, Setting
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.nn.reduce import total

@@ -7,7 +7,7 @@ import jax
 import optax
 
 from jaxtweaks.config.fields import traced
-from jaxtweaks.config.parts import optimiser
+from jaxtweaks.config.register import optimiser
 from jaxtweaks.nn.dropout import is_off
 
 Schedule = optax.Schedule

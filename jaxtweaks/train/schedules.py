@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.fields import static, traced
-from jaxtweaks.config.parts import schedule
+from jaxtweaks.config.register import schedule
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn.dropout import is_off
 

@@ -3,7 +3,7 @@
 import pytest
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import effect, expand, parts, trace
+from jaxtweaks.config import effect, expand, parts, register, trace
 from jaxtweaks.config.expand import grid, points, product, rounds, union, zipped
 from jaxtweaks.config.fields import traced
 from jaxtweaks.config.settings import Setting
@@ -187,7 +187,7 @@ def test_a_registered_tweak_has_an_effect_where_it_has_a_place():
 
 
 def test_a_parameter_of_a_part_that_is_off_has_no_effect():
-    @parts.augment('noisy')
+    @register.augment('noisy')
     def noisy(key, images, *, a=traced(0.0, 'a', off=0.0), b=traced(1.0, 'b')):
         return images * (1 + a * b)
 

@@ -8,7 +8,7 @@ import pytest
 
 from jaxtweaks.base import words
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import parts, trace
+from jaxtweaks.config import parts, register, slots, trace
 from jaxtweaks.config.fields import static, traced
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
@@ -18,7 +18,7 @@ EVERY = frozenset(name for name, (_, rule) in trace.FIELDS.items() if rule.off i
 
 
 def lion(b1=0.9, off=None):
-    @parts.optimiser('lion', words='Lion')
+    @register.optimiser('lion', words='Lion')
     def lion(
         learning_rate,
         *,
@@ -85,7 +85,7 @@ def test_a_part_that_is_registered_again_is_another_program_and_another_run():
     assert trace.split(setting(), EVERY)[0] == first
     assert Run({}, setting(), 0).id == run
 
-    @parts.optimiser('lion')
+    @register.optimiser('lion')
     def another(learning_rate, *, b1=traced(0.9, 'β₁')):
         return optax.sgd(learning_rate)
 
@@ -114,7 +114,7 @@ COMPLAINTS = {
 def test_what_cannot_be_a_part_is_refused(case):
     name, function, expected = COMPLAINTS[case]
     with pytest.raises(UserError) as raised:
-        parts.optimiser(name)(function)
+        register.optimiser(name)(function)
     assert all(words in str(raised.value) for words in expected)
     assert '\n' not in str(raised.value)
 
@@ -133,33 +133,33 @@ def test_a_parameter_that_cannot_be_is_refused(case):
     declared, words = WRONG[case]
     with pytest.raises(UserError, match=words):
 
-        @parts.activation('x')
+        @register.activation('x')
         def x(x, *, a=declared): ...
 
 
 def test_an_augmentation_is_off_by_itself():
     with pytest.raises(UserError, match=r'default 1\.0 must be its off value 0\.0'):
 
-        @parts.augment('on')
+        @register.augment('on')
         def on(key, images, *, a=traced(1.0, 'x', off=0.0)): ...
 
 
 @pytest.mark.parametrize('build', [None, 3, type('Plain', (), {})])
 def test_what_cannot_be_called_is_refused(build):
     with pytest.raises(UserError, match='it must be a function'):
-        parts.activation('x')(build)
+        register.activation('x')(build)
 
 
 def test_a_decorator_without_a_name_is_named():
     with pytest.raises(UserError, match=r"@jt\.activation\('mine'\)"):
 
-        @parts.activation
+        @register.activation
         def x(x): ...
 
 
 def test_a_global_that_a_part_reads_is_counted_at_each_launch():
     state = {'k': 1.0}
-    parts.activation('scaled')(lambda x: x * state['k'])
+    register.activation('scaled')(lambda x: x * state['k'])
     built = experiment.build({'name': 'x', 'model': {'activation': 'scaled'}})
     first = built.as_now().runs[0].id
     assert built.as_now().runs[0].id == first
@@ -170,7 +170,7 @@ def test_a_global_that_a_part_reads_is_counted_at_each_launch():
 
 def test_the_words_of_a_declaration_do_not_matter():
     def run_of(doc, low):
-        @parts.activation('scaled')
+        @register.activation('scaled')
         def scaled(x, *, a=traced(1.0, doc, low=low)):
             return a * x
 
@@ -180,7 +180,7 @@ def test_the_words_of_a_declaration_do_not_matter():
 
 
 def test_what_fails_is_named_with_its_line():
-    parts.optimiser('wrong')(lambda learning_rate: undefined)  # noqa: F821
+    register.optimiser('wrong')(lambda learning_rate: undefined)  # noqa: F821
     with pytest.raises(UserError, match=r"optimiser 'wrong': .*NameError.*undefined"):
         trace.made(trace.replace(Setting(), {'optim.name': 'wrong'}), 'optimiser', lambda step: 1.0)
 
@@ -188,12 +188,12 @@ def test_what_fails_is_named_with_its_line():
 def test_a_default_beyond_its_bounds_is_refused():
     with pytest.raises(UserError, match=r'decay.*2\.0.*≤ 1'):
 
-        @parts.optimiser('x')
+        @register.optimiser('x')
         def x(learning_rate, *, decay=traced(2.0, 'decay', high=1.0)): ...
 
 
 def test_a_part_does_not_take_the_place_of_a_section():
-    @parts.optimiser('train')
+    @register.optimiser('train')
     def train(learning_rate, *, epochs=traced(0.9, 'x')): ...
 
     for call in (lambda: experiment.default_config('x'), lambda: experiment.build({'name': 'x'})):
@@ -205,7 +205,7 @@ def test_two_slots_do_not_share_the_name_of_fields():
     lion()
     with pytest.raises(UserError, match=r"schedule 'lion'.*slot optimiser"):
 
-        @parts.schedule('lion')
+        @register.schedule('lion')
         def rate(time, peak, *, depth=traced(0.5, 'depth')): ...
 
 
@@ -227,7 +227,7 @@ def test_every_field_of_a_built_in_part_that_was_elsewhere_says_where():
 
 
 def test_slots_say_what_their_parts_are():
-    for slot in parts.SLOTS.values():
+    for slot in slots.SLOTS.values():
         assert slot.doc
         assert not slot.field or slot.field in trace.FIELDS
-    assert dataclasses.is_dataclass(parts.Slot)
+    assert dataclasses.is_dataclass(slots.Slot)

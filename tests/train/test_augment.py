@@ -9,7 +9,7 @@ import pytest
 from scipy import ndimage, stats
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import parts, trace
+from jaxtweaks.config import parts, register, trace
 from jaxtweaks.config.fields import traced
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.train.augment import augmented, rotate, shift
@@ -278,7 +278,7 @@ def test_mixup_at_a_traced_zero_is_the_labels_to_the_bit():
 
 
 def test_a_change_of_ones_own_draws_from_a_stream_of_its_own_and_is_off_at_its_off_value():
-    @parts.augment('gain')
+    @register.augment('gain')
     def gain(key, images, *, factor=traced(1.0, 'factor', off=1.0)):
         return images * factor + jax.random.normal(key, images.shape)
 
@@ -288,7 +288,7 @@ def test_a_change_of_ones_own_draws_from_a_stream_of_its_own_and_is_off_at_its_o
     assert np.array_equal(one, augment(KEY, images, {'gain': 2.0, 'mixup': 0.0}))
     assert np.array_equal(jax.jit(functools.partial(augment, KEY))(images, {'gain': 1.0}), images)
 
-    @parts.augment('wrong')
+    @register.augment('wrong')
     def wrong(key, images, *, strength=traced(0.0, 'strength', off=0.0)):
         return images[:1]
 

@@ -7,7 +7,7 @@ import pytest
 from scipy import special, stats
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import parts, trace
+from jaxtweaks.config import register, trace
 from jaxtweaks.config.settings import Penalty, Setting
 from jaxtweaks.train.losses import cross_entropy, focal, losses_of, penalty
 
@@ -234,7 +234,7 @@ def test_the_chosen_loss_is_that_of_the_setting():
 
 
 def test_a_loss_of_ones_own_that_is_none_for_each_image_is_named():
-    @parts.loss('summed')
+    @register.loss('summed')
     def summed(logits, targets):
         return jnp.sum(logits * targets)
 
@@ -244,7 +244,7 @@ def test_a_loss_of_ones_own_that_is_none_for_each_image_is_named():
 
 
 def test_a_loss_of_whole_numbers_has_no_gradient_and_is_named():
-    @parts.loss('counted')
+    @register.loss('counted')
     def counted(logits, targets):
         return jnp.sum(logits > 0, -1)
 

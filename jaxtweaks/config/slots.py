@@ -1,0 +1,58 @@
+"""The slots: the kinds of parts there are, and how each is called (`parts.py`)."""
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class Slot:
+    """A kind of part.
+
+    Attributes:
+      name: of the slot and of the decorator that fills it.
+      doc: what a part of it is, for error messages.
+      given: the positional arguments that a part is called with; none for a module.
+      about: what its fields are about, in a word or two.
+      field: the field that names the chosen part; '' if several act together.
+    """
+
+    name: str
+    doc: str
+    about: str
+    given: tuple[str, ...] = ()
+    field: str = ''
+
+
+SLOTS = {
+    slot.name: slot
+    for slot in (
+        Slot(
+            'activation',
+            'a function (x) to an array like x',
+            'activation',
+            ('x',),
+            'model.activation',
+        ),
+        Slot(
+            'optimiser',
+            'a function (learning_rate) to an optax chain',
+            'optimiser',
+            ('learning_rate',),
+            'optim.name',
+        ),
+        Slot(
+            'schedule',
+            'a function (time, peak) to a learning rate',
+            'learning rate',
+            ('time', 'peak'),
+            'schedule.name',
+        ),
+        Slot(
+            'loss',
+            'a function (logits, targets) to a loss for each image',
+            'loss',
+            ('logits', 'targets'),
+            'loss.name',
+        ),
+        Slot('augment', 'a function (key, images) to images', 'augmentation', ('key', 'images')),
+    )
+}
