@@ -36,9 +36,12 @@ _BUILT_IN = (
     'jaxtweaks.train.optimisers',
     'jaxtweaks.train.schedules',
     'jaxtweaks.train.losses',
+    'jaxtweaks.train.metrics',
     'jaxtweaks.train.augment',
 )
 
+BEST = 'best_'  # what train.select begins with where a metric chooses the epoch
+CLASSES = 'classes'  # the targets of most losses
 SECTION = 'parts'  # of a setting; a config has a section for each part
 
 F = TypeVar('F', bound=Callable[..., Any])
@@ -177,6 +180,32 @@ class Choices(Sequence[str]):
 
     def __contains__(self, value: object) -> bool:
         return value in of_slot(self._slot)
+
+
+class Selections(Sequence[str]):
+    """The values of `train.select`: 'last', and 'best_…' of every metric, those registered later
+    included.
+    """
+
+    def __init__(self, *, last: bool = True):
+        """`last`: whether 'last' is among them."""
+        self._first = ('last',) if last else ()
+
+    def _names(self) -> list[str]:
+        brought = (
+            one for loss in of_slot('loss').values() for one in loss.facts.get('metrics', ())
+        )
+        named = ['loss', 'accuracy', *of_slot('metric'), *(one.name for one in brought)]
+        return [*self._first, *dict.fromkeys(f'{BEST}{name}' for name in named)]
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._names()[index]
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._names()
 
 
 # Slot to parts by name. Names live as long as the process; a config file that is loaded again

@@ -13,6 +13,7 @@ class Slot:
       given: the positional arguments that a part is called with; none for a module.
       about: what its fields are about, in a word or two.
       field: the field that names the chosen part; '' if several act together.
+      several: whether the field may name any number of parts.
     """
 
     name: str
@@ -20,6 +21,7 @@ class Slot:
     about: str
     given: tuple[str, ...] = ()
     field: str = ''
+    several: bool = False
 
 
 SLOTS = {
@@ -52,6 +54,14 @@ SLOTS = {
             'loss',
             ('logits', 'targets'),
             'loss.name',
+        ),
+        Slot(
+            'metric',
+            'a function (outputs, targets) to a number, of all examples of a split',
+            'metric',
+            ('outputs', 'targets'),
+            'train.metrics',
+            several=True,
         ),
         Slot('augment', 'a function (key, images) to images', 'augmentation', ('key', 'images')),
     )

@@ -13,6 +13,7 @@ from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.fields import Rule
 from jaxtweaks.config.parts import Part, Parts
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.config.slots import Slot
 
 
 def _fields() -> dict[str, tuple[Any, Rule]]:
@@ -55,7 +56,9 @@ def parts_of(setting: Setting, off: frozenset[str] = frozenset()) -> list[Part]:
     """
     found = []
     for slot in slots.SLOTS.values():
-        if slot.field:
+        if slot.several:
+            found += [_bound(setting, part) for part in _named(setting, slot)]
+        elif slot.field:
             name = get(setting, slot.field)
             known = parts.of_slot(slot.name)
             found += [_bound(setting, known[name])] if isinstance(name, str) else known.values()
@@ -66,6 +69,14 @@ def parts_of(setting: Setting, off: frozenset[str] = frozenset()) -> list[Part]:
                 if part.slot == slot.name and name in setting.parts and name not in off
             ]
     return found
+
+
+def _named(setting: Setting, slot: Slot) -> list[Part]:
+    """The parts of a slot that takes several: those of the chosen loss, and those a field names."""
+    brought = part(setting, 'loss').facts.get('metrics', ()) if slot.name == 'metric' else ()
+    known = parts.of_slot(slot.name)
+    names = dict.fromkeys([*(one.name for one in brought), *get(setting, slot.field)])
+    return [known[name] for name in names if name in known]
 
 
 def part(setting: Setting, slot: str) -> Part:

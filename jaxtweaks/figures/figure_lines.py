@@ -13,6 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
+from jaxtweaks.base.metrics import label as metric_label
 from jaxtweaks.base.words import field_label, value_label
 from jaxtweaks.figures import figure_axes, figure_legend, figure_style
 from jaxtweaks.figures.figure_data import Seeds, arrange, ordered, seeds_of
@@ -22,7 +23,6 @@ from jaxtweaks.figures.figure_spec import Figure, fields_of
 from jaxtweaks.figures.figure_style import INK, MUTED, is_number
 from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
-from jaxtweaks.results.results import label as metric_label
 
 
 @dataclasses.dataclass(frozen=True)

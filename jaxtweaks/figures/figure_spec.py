@@ -5,12 +5,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.figures.figure_data import arrange, column
 from jaxtweaks.figures.figure_style import is_number
 from jaxtweaks.results.recorded import Recorded
-from jaxtweaks.results.results import LABELS, Results, without_runs
+from jaxtweaks.results.results import Results, without_runs
 
 _WHERE = Rule('plain', 'swept fields and the value, or tuple of values, to be shown')
 _NAMES = Rule('plain', "words for 'field', 'field=value' or 'value'")
@@ -40,7 +41,6 @@ _READS = {
 }
 _OPTIONS = ('metrics', 'hue', 'panels', 'x', 'where', 'log_x', 'log_y', 'marks', 'published')
 _LONGEST = 100  # letters of a name, so that its files have one that every system takes
-_ANYTHING = Recorded(tuple(LABELS), tuple(LABELS), tuple(n for a in _ARRAYS.values() for n in a))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,14 +86,14 @@ class Figure:
 def check(
     figures: Iterable[Figure],
     settings: Sequence[dict[str, Any]],
-    recorded: Recorded = _ANYTHING,
+    recorded: Recorded | None = None,
 ) -> None:
     """Whether the sweep can show the figures; to be asked before anything is trained.
 
     Args:
       figures: the figures of the config.
       settings: the swept values of each setting, as in `Results.settings`.
-      recorded: what the runs will record.
+      recorded: what the runs will record; None for all that may be.
 
     Raises:
       UserError: a figure names a field that is not swept or a metric that is not measured,
@@ -120,10 +120,10 @@ def check(
         check_one(figure, results, recorded)
 
 
-def check_one(figure: Figure, results: Results, recorded: Recorded = _ANYTHING) -> None:
+def check_one(figure: Figure, results: Results, recorded: Recorded | None = None) -> None:
     """Whether a figure can be drawn; see `check`. `results` may be without runs."""
     try:
-        _check_one(figure, results, recorded)
+        _check_one(figure, results, recorded or _anything())
     except UserError as error:
         where = f"figure '{figure.name}': "
         raise UserError(where + str(error).removeprefix(where)) from None
@@ -140,15 +140,20 @@ def fields_of(figure: Figure) -> tuple[str, ...]:
     return '', figure.hue, ''
 
 
+def _anything() -> Recorded:
+    known = metrics.known()
+    return Recorded(known, known, tuple(name for some in _ARRAYS.values() for name in some))
+
+
 def _check_one(figure: Figure, results: Results, recorded: Recorded) -> None:
     _check_read(figure)
     curves = figure.kind in ('curves', 'paths')
-    metrics = recorded.all_curves if curves else recorded.all_finals
+    known = recorded.all_curves if curves else recorded.all_finals
     against = (figure.x,) if figure.kind == 'paths' and figure.x else ()
     for metric in (*figure.metrics, *against):
-        if metric not in metrics:
+        if metric not in known:
             which = f'no {"metric by epoch" if curves else "final metric"}'
-            raise UserError(f"{which} '{metric}'; {did_you_mean(metric, metrics)}")
+            raise UserError(f"{which} '{metric}'; {did_you_mean(metric, known)}")
     if figure.kind == 'labels':
         return
     for name in _ARRAYS.get(figure.kind, ()):

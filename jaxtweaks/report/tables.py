@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxtweaks.base.metrics import label as metric_label
 from jaxtweaks.base.words import (
     ABSENT,
     Names,
@@ -34,7 +35,6 @@ from jaxtweaks.report.verdict_words import (
 )
 from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
-from jaxtweaks.results.results import label as metric_label
 from jaxtweaks.studies.study import Sheet
 
 METRICS = (

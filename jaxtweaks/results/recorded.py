@@ -4,9 +4,9 @@ import dataclasses
 from collections.abc import Iterable
 
 from jaxtweaks import studies
+from jaxtweaks.base import metrics
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data.catalogue import GRIDS, PROBES
-from jaxtweaks.results.results import derived_metrics
 from jaxtweaks.studies.study import Study
 
 _BOTH = ('loss', 'accuracy')
@@ -40,12 +40,12 @@ class Recorded:
     @property
     def all_curves(self) -> tuple[str, ...]:
         """With what is derived."""
-        return (*self.curves, *derived_metrics(self.curves))
+        return (*self.curves, *metrics.derived(self.curves))
 
     @property
     def all_finals(self) -> tuple[str, ...]:
         """With what is derived."""
-        return (*self.finals, *derived_metrics(self.finals))
+        return (*self.finals, *metrics.derived(self.finals))
 
 
 def metrics_of(settings: Iterable[Setting]) -> Recorded:

@@ -1,5 +1,6 @@
 """The studies that are plain functions, by the name in `study.name`."""
 
+from jaxtweaks.base import metrics
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.studies import (
     bias_variance,
@@ -22,8 +23,8 @@ STUDIES: dict[str, Study] = {
     'capacity': capacity.STUDY,
 }
 
-# Every metric of every study in words.
-LABELS = {name: words for study in STUDIES.values() for name, words in study.labels.items()}
+for _study in STUDIES.values():
+    metrics.add_whole(*_study.metrics)
 
 
 def of(setting: Setting) -> Study | None:

@@ -42,8 +42,8 @@ def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
 STUDY = Study(
     measure=measure,
     finals={
-        'train_mse': 'mean squared error (training points)',
-        'test_mse': 'mean squared error (new points)',
+        'train_mse': regression.TRAIN_ERROR,
+        'test_mse': regression.TEST_ERROR,
     },
     reads_of=regression.reads_of,
     generated='generated: noisy points of sin(πx)',

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from jaxtweaks.base.metrics import SHARE, Metric
 from jaxtweaks.config.settings import Study
 from jaxtweaks.studies.study import Measured
 
 FINALS = {
-    'share_within': 'share of differences below the tolerance',
+    'share_within': Metric('share_within', 'share of differences below the tolerance', SHARE),
     'max_difference': 'largest |autodiff − central difference|',
     'largest_gradient': 'largest |gradient|',
     'entries': 'entries',

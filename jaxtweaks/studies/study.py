@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxtweaks.base.metrics import Metric
 from jaxtweaks.config import effect
 from jaxtweaks.config.effect import Reason
 from jaxtweaks.config.settings import Setting
@@ -52,7 +53,7 @@ class Study:
       measure: (setting, seed, data) to what was found; bitwise the same for the same arguments.
         The seed is a uint32; `data` is the data set of the setting, or an empty one if the study
         generates its own.
-      finals: the metrics that are a number a run, with their words.
+      finals: the metrics that are a number a run, with their words, or as a whole `Metric`.
       curves: the metrics that are a curve a run, with their words.
       reads: the fields of a setting that matter (dotted), or whole sections of it. Any other must
         have its default.
@@ -67,8 +68,8 @@ class Study:
     """
 
     measure: Callable[[Setting, int, Dataset], Measured]
-    finals: Mapping[str, str]
-    curves: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    finals: Mapping[str, str | Metric]
+    curves: Mapping[str, str | Metric] = dataclasses.field(default_factory=dict)
     reads: tuple[str, ...] = ()
     reads_of: Callable[[Setting], tuple[str, ...]] | None = None
     axis: str = ''
@@ -80,9 +81,12 @@ class Study:
     arrays: tuple[str, ...] = ()
 
     @property
-    def labels(self) -> dict[str, str]:
-        """Every metric in words."""
-        return {**self.curves, **self.finals}
+    def metrics(self) -> tuple[Metric, ...]:
+        """Every metric, with its words."""
+        every = {**self.curves, **self.finals}
+        return tuple(
+            one if isinstance(one, Metric) else Metric(name, one) for name, one in every.items()
+        )
 
     def reason(self, setting: Setting, name: str) -> Reason | None:
         """Why a field has no effect on a run of this study, see `effect.reason`."""

@@ -14,7 +14,7 @@ import optax
 from jax import lax
 
 from jaxtweaks.base.rng import member_seed, stream_key
-from jaxtweaks.config import trace
+from jaxtweaks.config import measured, trace
 from jaxtweaks.nn import tweak
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.dropout import is_off
@@ -25,7 +25,6 @@ from jaxtweaks.train.data import (
     DeviceData,
     DeviceSplit,
     epoch_order,
-    training_labels,
 )
 from jaxtweaks.train.finish import finish
 from jaxtweaks.train.losses import in_order_mean, losses_of, penalty
@@ -65,16 +64,16 @@ class Program(Applied):
 
         Returns:
           A dict: 'params', 'batch_stats', 'opt_state'; 'step' (int32); 'diverged_at', the step of
-          the first non-finite loss or −1; 'epoch_steps', 'loss_sum' and 'correct_sum' of the
-          epoch so far; and what is kept besides the current parameters, if it is asked for: 'best'
-          (unless the last ones are kept), 'ema', 'snapshots'; see `train/keep.py`.
+          the first non-finite loss or −1; 'epoch_steps', 'loss_sum' and (of classes) 'correct_sum'
+          of the epoch so far; and what is kept besides the current parameters, if it is asked for:
+          'best' (unless the last ones are kept), 'ema', 'snapshots'; see `train/keep.py`.
         """
         setting = self.setting(hyper)
         example = jnp.zeros((2, *data.training.images.shape[1:]), jnp.float32)
         key = stream_key(member_seed(seed, setting.train.member), 'init')
         variables = self.network(hyper).init(key, example, train=False)
         params, stats = variables['params'], variables.get('batch_stats', {})
-        state = {
+        state: State = {
             'params': params,
             'batch_stats': stats,
             'opt_state': self._optimiser(hyper).init(params),
@@ -82,8 +81,9 @@ class Program(Applied):
             'diverged_at': jnp.int32(-1),
             'epoch_steps': jnp.int32(0),
             'loss_sum': jnp.float32(0),
-            'correct_sum': jnp.float32(0),
         }
+        if self.of_classes:
+            state['correct_sum'] = jnp.float32(0)
         if setting.train.select != 'last':
             state['best'] = keep.first_best(variables_of(state))
         if not is_off(setting.train.ema_decay):
@@ -150,11 +150,12 @@ class Program(Applied):
         before = state
         member = member_seed(seed, setting.train.member)
         order = epoch_order(setting.data, member, epoch, self.train_size, data.folds)
-        labels = training_labels(setting.data, seed, data.training.labels, self.classes)
+        labels = self.training(hyper, seed, data).labels
         fresh = start == 0
         state = state | {
             name: jnp.where(fresh, jnp.zeros_like(state[name]), state[name])
             for name in ('epoch_steps', 'loss_sum', 'correct_sum')
+            if name in state
         }
         batch = jnp.arange(setting.train.batch_size)
 
@@ -190,7 +191,8 @@ class Program(Applied):
             stream_key, member_seed(seed, setting.train.member), step=state['step']
         )
         on_inputs, on_weights, on_labels = jax.random.split(key('noise'), 3)
-        y = noisy_labels(on_labels, y, setting.noise.labels, self.classes)
+        if self.of_classes:
+            y = noisy_labels(on_labels, y, setting.noise.labels, self.classes)
         x, targets = augmented(key('augment'), x, y, self.classes, setting)
         x = noisy_inputs(on_inputs, x, setting.noise.input)
 
@@ -224,8 +226,9 @@ class Program(Applied):
             'epoch_steps': state['epoch_steps'] + 1,
             'diverged_at': jnp.where(first_bad, state['step'], state['diverged_at']),
             'loss_sum': state['loss_sum'] + loss,
-            'correct_sum': state['correct_sum'] + jnp.mean(jnp.argmax(logits, -1) == y),
         }
+        if 'correct_sum' in state:
+            now['correct_sum'] += jnp.mean(jnp.argmax(logits, -1) == y)
         if 'ema' in state:
             now['ema'] = keep.averaged(state['ema'], params, setting.train.ema_decay)
         return now
@@ -242,9 +245,9 @@ class Program(Applied):
 
         Returns:
           The state, and scalars by metric name: 'running_loss', 'train_loss', 'validation_loss',
-          each also as accuracy; 'weight_norm' and 'small_weights'; the test set's if
-          `train.test_curve`, those of the data's probes by their names, and the running average's
-          on validation ('ema_…'). The 'running' ones are means over the epoch's own batches, with
+          each also as accuracy, or as the metrics of the loss ('running' only as accuracy);
+          'weight_norm' and 'small_weights'; the test set's if `train.test_curve`, those of the
+          data's probes by their names, and the running average's on validation ('ema_…'). The 'running' ones are means over the epoch's own batches, with
           the parameters and the noise they were trained with. After a run has stopped early its
           metrics are NaN.
         """
@@ -252,7 +255,10 @@ class Program(Applied):
         splits = {'validation': data.validation} | ({'test': data.test} if train.test_curve else {})
         metrics = {
             'running_loss': state['loss_sum'] / state['epoch_steps'],
-            'running_accuracy': state['correct_sum'] / state['epoch_steps'],
+        }
+        if 'correct_sum' in state:
+            metrics['running_accuracy'] = state['correct_sum'] / state['epoch_steps']
+        metrics |= {
             'weight_norm': measure.weight_norm(state['params']),
             'small_weights': measure.small_weights(state['params']),
             **named('train', self.evaluate_training(hyper, seed, state, data)),
@@ -261,12 +267,13 @@ class Program(Applied):
             metrics |= named(name, self.evaluate(hyper, state, data, split))
         if 'ema' in state:
             average = variables_of(state) | {'params': state['ema']}
-            measured = self.evaluate(hyper, average, data, data.validation)
-            metrics |= named('ema_validation', measured)
+            found = self.evaluate(hyper, average, data, data.validation)
+            metrics |= named('ema_validation', found)
         over = stopped = False
         if 'best' in state:
-            by_loss = train.select == 'best_loss'
-            score = -metrics['validation_loss'] if by_loss else metrics['validation_accuracy']
+            chosen = measured.chosen_by(self.static)
+            value = metrics[f'validation_{chosen.name}']
+            score = -value if chosen.sign < 0 else value
             # Looked up before it is brought up to date: the epoch in which it stops still counts.
             stopped = state['best']['stopped_at'] > 0
             metrics = {name: jnp.where(stopped, jnp.nan, value) for name, value in metrics.items()}

@@ -12,14 +12,15 @@ import pytest
 from rich.console import Console
 
 from jaxtweaks import studies
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.metrics import label
 from jaxtweaks.config import trace
 from jaxtweaks.config.expand import grid
 from jaxtweaks.config.settings import STUDIES, Setting
 from jaxtweaks.data import nothing
 from jaxtweaks.lab import experiment, laboratory
 from jaxtweaks.lab.experiment import default_config
-from jaxtweaks.results.results import label
 from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.plan import Run
 from jaxtweaks.studies import calls
@@ -68,7 +69,7 @@ def put(monkeypatch):
     def put(**changes):
         study = dataclasses.replace(STUDY, **changes)
         monkeypatch.setitem(studies.STUDIES, 'dropout_linear', study)
-        monkeypatch.setattr(studies, 'LABELS', study.labels)
+        metrics.add_whole(*study.metrics)
 
     put()
     return put
