@@ -91,6 +91,19 @@ def check(setting: Setting) -> None:
         _check_chosen(setting)
 
 
+def check_data(setting: Setting, targets: str, data_label: str) -> None:
+    """Whether the loss takes the targets that the data have. Raises UserError."""
+    takes = targets_of(setting)
+    if takes == targets:
+        return
+    losses = parts.of_slot('loss').values()
+    fit = [one.name for one in losses if one.facts.get('targets', CLASSES) == targets]
+    raise UserError(
+        f'loss.name: {setting.loss.name!r} takes {WORDS[takes]}, and the targets of {data_label} '
+        f'are {WORDS[targets]}; it must be one of {", ".join(map(repr, fit))}'
+    )
+
+
 def _check_chosen(setting: Setting) -> None:
     select, measured = setting.train.select, measures(setting)
     chosen = select.removeprefix(BEST)

@@ -21,7 +21,11 @@ DATASETS = Names(
     'waveforms',
     'patterns',
     'cifar10_patch',
-    forms=('tfds:NAME', 'folder:PATH'),
+    'diabetes',
+    'breast_cancer',
+    'wine',
+    'california_housing',
+    forms=('tfds:NAME', 'folder:PATH', 'csv:PATH?target=NAME'),
 )
 NETWORKS = ('mlp', 'cnn', 'local', 'lenet5', 'vgg16', 'convnet1d')
 STUDIES = (

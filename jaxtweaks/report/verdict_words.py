@@ -8,6 +8,7 @@ from typing import Any
 import rich.text
 
 from jaxtweaks.base import numbers
+from jaxtweaks.base.metrics import of
 from jaxtweaks.base.numbers import number
 from jaxtweaks.base.words import ABSENT, is_share, metric_value
 from jaxtweaks.figures.figure_style import is_number
@@ -32,7 +33,7 @@ def effect_words(verdict: Mapping[str, Any]) -> tuple[str, str]:
     elif share:
         show, unit = (lambda value: numbers.percent(value, sign='+')), ' points'
     else:
-        show, unit = (lambda value: number(value, 4, '+')), ''
+        show, unit = (lambda value: number(value, 4, '+')), _unit(metric)
 
     def words(value: float | None) -> str:
         if value is None or not math.isfinite(value):
@@ -42,6 +43,12 @@ def effect_words(verdict: Mapping[str, Any]) -> tuple[str, str]:
     effect, low, high = (words(verdict[name]) for name in ('effect', 'low', 'high'))
     interval = ABSENT if low == high == ABSENT else f'{low} to {high}{unit}'
     return (effect if effect == ABSENT else effect + unit), interval
+
+
+def _unit(metric: str) -> str:
+    """The unit of a metric that is a word, as it stands behind a number."""
+    one = of(metric)
+    return '' if one.is_share or not one.unit else f' {one.unit}'
 
 
 def _places(verdict: Mapping[str, Any]) -> dict[float, str]:

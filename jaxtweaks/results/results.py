@@ -44,7 +44,7 @@ class Results:
       confusion: test images by (true class, predicted class), int64 [K, S, C, C].
       chosen_epoch: the epoch of the chosen parameters, int64 [K, S].
       diverged_at: the step of the first non-finite loss, −1 for none, int64 [K, S].
-      classes: C names.
+      classes: C names; of targets that are no classes, the names of the outputs.
       label_counts: split name ('training', 'validation', 'test') to int64 [C].
       data_label: the data used, in words; it stands in every figure and table.
       fallback: True if the data stand in for those the config asked for.
@@ -52,7 +52,9 @@ class Results:
       axis: what `epochs` counts: 'epoch', or, in a study without training, something else such as
         'layer'; '' if there are no curves.
       exact: whether no seed changes a result: what was counted or derived, not sampled.
-      labels: split name ('validation', 'test') to the classes of its images, int32 [N].
+      labels: split name ('training', 'validation', 'test') to the targets of its images: classes,
+        int32 [N]; or numbers, or 0 and 1, float [N, C].
+      usual: what of a split says how good a network is, by the experiment's loss.
       plane: the data of a decision boundary, None if the inputs are not pairs of numbers.
       names: the config's words for 'field', 'field=value' or 'value'.
       ids: what each run is called in files and by `--replay`, [K, S]; None for what is no run.
@@ -74,6 +76,7 @@ class Results:
     axis: str = 'epoch'
     exact: bool = False
     labels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    usual: str = 'accuracy'
     plane: Plane | None = None
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ids: np.ndarray | None = None

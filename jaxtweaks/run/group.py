@@ -1,6 +1,7 @@
 """Trains the runs of one group from where they stand to the end."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxtweaks.config import trace
+from jaxtweaks.base.metrics import Metric
+from jaxtweaks.config import measured, trace
 from jaxtweaks.config.fields import plain
 from jaxtweaks.run import checkpoint
 from jaxtweaks.run.compiled import BATCHINGS, GroupProgram, stack_runs
@@ -82,7 +84,8 @@ def train_group(
     Returns:
       None if the group waits for others, with its state saved; or a dict:
       'history' (metric to float32 [epochs, runs]), 'finals' (metric to float32 [runs]),
-      'confusion' int32 [runs, classes, classes], 'chosen_epoch', 'diverged_at' and 'left_at' (the
+      'confusion' int32 [runs, classes, classes] (of classes), 'chosen_epoch', 'diverged_at' and
+      'left_at' (the
       stage at which the group's runs left the others, 0 if they did not) int32 [runs],
       'arrays' (name to [runs, …]), 'seconds' spent.
 
@@ -107,7 +110,7 @@ def train_group(
         moved = True
         before = _work_done(at, program, data)
         begun, steps = _train_chunk(at, compiled, hyper, seeds, data, pace, target)
-        now = _now(at, begun, steps, epochs, runs)
+        now = _now(at, begun, steps, epochs, runs, measured.usual(program.static))
         if at.done == 0 and _all_done(at.state):
             at.skip_to(epochs)
         reporter.advance((_work_done(at, program, data) - before) * runs, now)
@@ -194,12 +197,13 @@ def _end_of_chunk(
     return at.epoch + min(more, program.epochs_at_once - 1, target - 1 - at.epoch), steps
 
 
-def _now(at: checkpoint.Progress, epoch: int, steps: int, epochs: int, runs: int) -> Now:
+def _now(
+    at: checkpoint.Progress, epoch: int, steps: int, epochs: int, runs: int, usual: Metric
+) -> Now:
     """How a group stands after so many steps of the epoch, which counts from 1."""
     loss, accuracy = _live(at.state, steps, runs)
-    return Now(
-        epoch, epochs, loss, accuracy, _best(at.history, runs), runs, *_ended(at.state, runs)
-    )
+    best = _best(at.history, runs, usual)
+    return Now(epoch, epochs, loss, accuracy, best, runs, *_ended(at.state, runs), usual.name)
 
 
 def _all_done(state: State) -> bool:
@@ -213,7 +217,7 @@ def _live(state: State, steps: int, runs: int) -> tuple[float, float]:
     if not alive.any():
         return float('nan'), float('nan')
     loss, correct = (
-        float(np.asarray(state[name])[:runs][alive].mean()) / steps
+        float(np.asarray(state[name])[:runs][alive].mean()) / steps if name in state else math.nan
         for name in ('loss_sum', 'correct_sum')
     )
     return loss, correct
@@ -228,10 +232,12 @@ def _ended(state: State, runs: int) -> tuple[int, int]:
     return int(diverged.sum()), int((stopped & ~diverged).sum())
 
 
-def _best(history: dict[str, list[np.ndarray]], runs: int) -> float:
-    """The best validation accuracy of a run after an epoch so far; NaN if there is none."""
-    seen = np.asarray(history.get('validation_accuracy', []), float)[..., :runs]
-    return float(np.fmax.reduce(seen, axis=None, initial=-np.inf)) if seen.size else np.nan
+def _best(history: dict[str, list[np.ndarray]], runs: int, by: Metric) -> float:
+    """The best of a run after an epoch so far, on validation; NaN if there is none."""
+    seen = np.asarray(history.get(f'validation_{by.name}', []), float)[..., :runs]
+    if not seen.size:
+        return np.nan
+    return by.sign * float(np.fmax.reduce(by.sign * seen, axis=None, initial=-np.inf))
 
 
 def _without_padding(

@@ -247,9 +247,9 @@ class Program(Applied):
           The state, and scalars by metric name: 'running_loss', 'train_loss', 'validation_loss',
           each also as accuracy, or as the metrics of the loss ('running' only as accuracy);
           'weight_norm' and 'small_weights'; the test set's if `train.test_curve`, those of the
-          data's probes by their names, and the running average's on validation ('ema_…'). The 'running' ones are means over the epoch's own batches, with
-          the parameters and the noise they were trained with. After a run has stopped early its
-          metrics are NaN.
+          data's probes by their names, and the running average's on validation ('ema_…'). The
+          'running' ones are means over the epoch's own batches, with the parameters and the noise
+          they were trained with. After a run has stopped early its metrics are NaN.
         """
         train = self.static.train
         splits = {'validation': data.validation} | ({'test': data.test} if train.test_curve else {})
