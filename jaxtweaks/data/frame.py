@@ -202,7 +202,7 @@ def _columns(frame: Any, title: str) -> dict[str, Column]:
 
 def _column(column: Any, what: str) -> Column:
     """One column: numbers, or words, with what is missing marked. Raises UserError."""
-    array = np.asarray(column)
+    array = _objects(column) if isinstance(column, list | tuple) else np.asarray(column)
     if array.ndim != 1:
         raise UserError(f'{what} is {list(array.shape)}; it must have one value for each row')
     if array.dtype.kind in 'mM':
@@ -226,8 +226,13 @@ def _column(column: Any, what: str) -> Column:
 
 
 def _words(values: Sequence[str | None]) -> Column:
+    return _objects([one.strip() or None if one is not None else None for one in values])
+
+
+def _objects(values: Sequence[Any]) -> np.ndarray:
+    """A list as an array in which nothing has become a word that was none."""
     array = np.empty(len(values), object)
-    array[:] = [one.strip() or None if one is not None else None for one in values]
+    array[:] = values
     return array
 
 
