@@ -54,18 +54,25 @@ class DeviceData:
         """Targets or outputs [N, outputs] in the unit of the data, float32."""
         if self.target_mean is None:
             return targets
-        return targets * self.target_deviation + self.target_mean
+        mean, deviation = _alike(targets, self.target_mean, self.target_deviation)
+        return targets * deviation + mean
 
     def as_trained(self, outputs: jax.Array) -> jax.Array:
         """The inverse of `in_units`."""
         if self.target_mean is None:
             return outputs
-        return (outputs - self.target_mean) / self.target_deviation
+        mean, deviation = _alike(outputs, self.target_mean, self.target_deviation)
+        return (outputs - mean) / deviation
 
     def standardised(self, images: jax.Array) -> jax.Array:
         """Images [..., height, width, channels] as the networks see them, float32."""
         # The new axis keeps the result bitwise the same under vmap and without.
         return (images.astype(jnp.float32) - self.mean[None]) * self.inverse_deviation[None]
+
+
+def _alike(array: jax.Array, *rows: jax.Array) -> list[jax.Array]:
+    """Rows [outputs] with as many axes as an array [..., outputs]."""
+    return [row.reshape((1,) * (array.ndim - 1) + row.shape) for row in rows]
 
 
 for _cls in (DeviceSplit, DeviceData):

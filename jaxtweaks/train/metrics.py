@@ -35,7 +35,7 @@ def r2(outputs: jax.Array, targets: jax.Array) -> jax.Array:
 
     0 is a network that always says the mean of the split; below 0 it is worse than that.
     """
-    spread = jnp.sum(jnp.square(targets - jnp.mean(targets, 0)), 0)
+    spread = jnp.sum(jnp.square(targets - jnp.mean(targets, 0, keepdims=True)), 0)
     return jnp.mean(1 - jnp.sum(jnp.square(outputs - targets), 0) / spread)
 
 
