@@ -19,7 +19,7 @@ from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.config.reach import check_reach
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.figures import figures as figures_lib
-from jaxtweaks.figures.figures import Figure
+from jaxtweaks.figures.figure_spec import Figure, kind_of
 from jaxtweaks.lab import matched
 from jaxtweaks.results import derive as derive_lib
 from jaxtweaks.results.derive.derivation import Derivation
@@ -36,12 +36,11 @@ SIZES = ('smoke', 'quick', 'paper')
 NAME = r'[A-Za-z0-9][A-Za-z0-9_-]*'  # of an experiment
 _ONE_FOR_ALL = tuple(f'data.{field}' for field in ('name', 'dir', 'download', 'fallback'))
 
-# Which images are in which split. Of one split only results know the labels and the points.
+# Which images are in which split. Some figures, and all studies, are of one split only.
 _SPLIT = tuple(
     f'data.{field}'
     for field in ('split', 'split_seed', 'train_size', 'validation_size', 'test_size')
 )
-_OF_ONE_SPLIT = ('labels', 'boundary')  # kinds of figures
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -256,7 +255,7 @@ def _check_matched(
     for figure in experiment.figures:
         own = [key for key in figure.names if key not in names]
         matched.check_names(own if named else (), every, f"figure '{figure.name}': names")
-        if figure.kind != 'labels':
+        if kind_of(figure).shows_settings:
             matched.check_figure(figure, points, recorded.epochs)
     for claim in experiment.claims:
         matched.check_claim(claim, points)
@@ -297,7 +296,11 @@ def _keys(experiment: Experiment, section: str) -> list[str]:
 def _check_splits(experiment: Experiment, settings: Sequence[Setting]) -> None:
     """Whether all that needs one split of the data has one. Raises UserError."""
     swept = [name for name in _SPLIT if len({trace.get(s, name) for s in settings}) > 1]
-    needs = [f'a figure of kind {f.kind!r}' for f in experiment.figures if f.kind in _OF_ONE_SPLIT]
+    needs = [
+        f'a figure of kind {figure.kind!r}'
+        for figure in experiment.figures
+        if kind_of(figure).of_one_split
+    ]
     needs += ['train.keep_logits'] * any(setting.train.keep_logits for setting in settings)
     needs += [f"the study '{experiment.base.study.name}'"] * (experiment.plain is not None)
     if swept and needs:

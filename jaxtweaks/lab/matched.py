@@ -8,7 +8,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config import spell, trace
 from jaxtweaks.config.expand import Point
-from jaxtweaks.figures.figures import Figure
+from jaxtweaks.figures.figure_spec import Figure, kind_of
 from jaxtweaks.results.results import Results, without_runs
 
 
@@ -52,13 +52,13 @@ def check_figure(figure: Figure, points: Sequence[Point], epochs: int | None) ->
     for mark in marks:
         if epochs is not None and not isinstance(mark, Mapping) and not 0 <= mark <= epochs:
             raise UserError(f'{where}: marks: {mark!r} is no epoch; they are 0 to {epochs}')
-    if figure.kind == 'confusion' and figure.hue:
-        hues = [sweep.values(figure.hue)[k] for k in sweep.select(figure.where)]
+    if field := kind_of(figure).published_at(figure):
+        values = [sweep.values(field)[k] for k in sweep.select(figure.where)]
         for x, *_ in figure.published:
-            if x not in hues:
+            if x not in values:
                 raise UserError(
-                    f'{where}: published: no panel has {figure.hue} = {x!r}; valid: '
-                    f'{spell.listed(list(dict.fromkeys(hues)))}'
+                    f'{where}: published: no panel has {field} = {x!r}; valid: '
+                    f'{spell.listed(list(dict.fromkeys(values)))}'
                 )
 
 

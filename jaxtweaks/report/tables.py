@@ -21,9 +21,8 @@ from jaxtweaks.base.words import (
 )
 from jaxtweaks.claims import power
 from jaxtweaks.claims.power import Need
-from jaxtweaks.figures.figure_counts import LETTERS, MOST_NUMBERED
 from jaxtweaks.figures.figure_data import seeds_of
-from jaxtweaks.figures.figure_style import is_number
+from jaxtweaks.figures.figure_style import LETTERS, MOST_NUMBERED, is_number
 from jaxtweaks.report.table import Table
 from jaxtweaks.report.verdict_words import (
     ICONS,
