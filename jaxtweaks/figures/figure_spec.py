@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.field_names import terms
 from jaxtweaks.base.registry import Registry
 from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.figures.figure_data import arrange, column
@@ -144,7 +145,8 @@ def _check_one(figure: Figure, results: Results, recorded: Recorded) -> None:
     fields = [name for name in fields_of(figure) if name]
     for name in fields:
         column(results, name)
-    if len({name.removeprefix('1-') for name in fields}) < len(fields):
+    plain = {tuple(term.field for term in terms(name)) for name in fields}
+    if len(plain) < len(fields):
         raise UserError(f'{", ".join(fields)}: the same field is named twice')
     for name in kind.needs:
         if not getattr(figure, name):
