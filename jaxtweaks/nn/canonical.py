@@ -127,9 +127,7 @@ def convolution(
     return y.transpose(places)
 
 
-def transposed(
-    x: jax.Array, kernel: jax.Array, geometry: Geometry, kernels: Kernels
-) -> jax.Array:
+def transposed(x: jax.Array, kernel: jax.Array, geometry: Geometry, kernels: Kernels) -> jax.Array:
     """A convolution of images that stand `spreads` apart among zeros; steps and gaps are 1.
 
     Every phase of the output meets the images in some places of the window and zeros in all others:
@@ -401,9 +399,7 @@ def _phases(x: jax.Array, by: Pair) -> jax.Array:
     """Every by-th pixel as an image of its own: [N, a H, b W, C] to [a b N, H, W, C]."""
     n, height, width, channels = x.shape
     x = x.reshape(n, height // by[0], by[0], width // by[1], by[1], channels)
-    return x.transpose(2, 4, 0, 1, 3, 5).reshape(
-        -1, height // by[0], width // by[1], channels
-    )
+    return x.transpose(2, 4, 0, 1, 3, 5).reshape(-1, height // by[0], width // by[1], channels)
 
 
 def _joined(x: jax.Array, by: Pair) -> jax.Array:

@@ -34,7 +34,8 @@ _FEW, _MANY, _WIDEST, _BESIDE = 8, 32, 5, 2
 # What vmap over kernels becomes: a loop over the runs; patches and one batched matrix product;
 # whatever JAX makes of it, a grouped convolution where one network has a convolution; a custom
 # kernel for all runs (step 1; other steps as with 'matmul'); or a loop over custom kernels for
-# one run ('native', for a CPU: float32, others as with 'loop'), which are used without vmap as well.
+# one run ('native', for a CPU: float32, other numbers as with 'loop'), which are used without vmap
+# as well.
 LOWERINGS = ('loop', 'matmul', 'grouped', 'pallas', 'native')
 _lowering = contextvars.ContextVar('lowering', default='loop')
 
@@ -119,9 +120,7 @@ def _is_native(x: jax.Array) -> bool:
     return _lowering.get() == 'native' and x.dtype == jnp.float32
 
 
-def _xla(
-    x: jax.Array, kernel: jax.Array, steps: Pair, pads: Pads, **dilation: Pair
-) -> jax.Array:
+def _xla(x: jax.Array, kernel: jax.Array, steps: Pair, pads: Pads, **dilation: Pair) -> jax.Array:
     """XLA's convolution in the layout that it has a fast kernel for."""
     with jax.named_scope(OURS):
         return lax.conv_general_dilated(

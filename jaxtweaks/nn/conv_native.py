@@ -34,9 +34,7 @@ def register(library: Path) -> None:
         jax.ffi.register_ffi_target(f'jaxtweaks_{name}', handler, platform='cpu')
 
 
-def forward(
-    x: jax.Array, kernel: jax.Array, *, pads: Pads, steps: Pair = (1, 1)
-) -> jax.Array:
+def forward(x: jax.Array, kernel: jax.Array, *, pads: Pads, steps: Pair = (1, 1)) -> jax.Array:
     """Cross-correlates images with a kernel.
 
     Args:

@@ -18,6 +18,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.interpreters import mlir
@@ -38,6 +39,7 @@ class Taken:
     """What became of the convolutions that were lowered inside `convolutions`.
 
     Attributes:
+      native: whether by custom kernels, where they can.
       count: how many were taken over.
       left: why others were left to XLA, each reason once.
     """
@@ -62,13 +64,18 @@ def convolutions(native: bool) -> Iterator[Taken]:
         otherwise by those of XLA's convolutions that are fast.
     """
     taken = Taken(native)
-    if reason := why_not():
-        taken.left.add(f'all but those of nn.Conv ({reason})')
-        with plain.convolutions():
-            yield taken
-        return
-    with _set(taken):
+    with plain.convolutions() if why_not() else _set(taken):
         yield taken
+
+
+def lower(jitted: Any, args: tuple, native: bool) -> tuple[jax.stages.Lowered, set[str]]:
+    """`jitted.lower(*args)` with its convolutions taken over, and what is left to XLA, and why."""
+    with convolutions(native) as taken:
+        traced = jitted.trace(*args)
+        made = traced.lower()
+    if (reason := why_not()) and of_others(traced.jaxpr):
+        taken.left.add(f'convolutions of others than nn.Conv ({reason})')
+    return made, taken.left
 
 
 @functools.cache

@@ -24,9 +24,7 @@ from jax import lax
 
 from jaxtweaks.nn import conv, norm
 
-_NHWC = lax.conv_dimension_numbers(
-    (1, 1, 1, 1), (1, 1, 1, 1), ('NHWC', 'HWIO', 'NHWC')
-)
+_NHWC = lax.conv_dimension_numbers((1, 1, 1, 1), (1, 1, 1, 1), ('NHWC', 'HWIO', 'NHWC'))
 
 
 @contextlib.contextmanager
