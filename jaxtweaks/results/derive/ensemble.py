@@ -38,6 +38,7 @@ from jaxtweaks.results.derive.combine import (
     score,
     ways,
 )
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.derive.settings import setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
@@ -55,8 +56,8 @@ _LOGITS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Ensemble:
+@derivation('ensemble')
+class Ensemble(Derivation):
     """Puts together what networks predict; the kinds are told above."""
 
     kinds: tuple[str, ...] = plain(('members',), 'of what', choices=KINDS)

@@ -13,6 +13,7 @@ from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.derive.settings import picked, setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
@@ -20,8 +21,8 @@ from jaxtweaks.results.results import Results
 FIELD = 'mc.samples'
 
 
-@dataclasses.dataclass(frozen=True)
-class MeanOverMasks:
+@derivation('mc')
+class MeanOverMasks(Derivation):
     """Makes settings of the numbers of dropout masks."""
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
