@@ -34,14 +34,14 @@ class Found:
     """What is found of a run at its end; of a group, with the runs as first axis.
 
     Attributes:
-      arrays: by name: of classes 'calibration' of the test set, see `evaluate.calibration`, and what the
-        setting asks for, see `_also`.
+      arrays: by name: of classes 'calibration' of the test set, see `evaluate.calibration`, and
+        what the setting asks for, see `_also`.
       chosen_epoch: whose parameters were tested, 1 for the first, int32.
       confusion: of the test set, int32 [classes, classes]; None where targets are no classes.
       diverged_at: as in `State`, or the number of steps if only the last update ruined what is
         tested.
-      finals: scalars by name: 'train_loss', 'validation_loss', 'test_loss', each also as accuracy or
-        the metrics of the loss; 'test_calibration_error' (of classes), 'weight_norm',
+      finals: scalars by name: 'train_loss', 'validation_loss', 'test_loss', each also as accuracy,
+        or as the metrics of the loss; 'test_calibration_error' (of classes), 'weight_norm',
         'small_weights', 'parameters' and what the setting asks for besides, see `_also`.
     """
 
