@@ -19,7 +19,7 @@ from jaxtweaks.run import search
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
 CODE = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
-SWEEP, SEARCH, PART, TWEAK, DATA, FOLDER, NOTEBOOK = CODE
+SWEEP, SEARCH, PART, CLAIM, FIGURE, DERIVATION, TWEAK, DATA, FOLDER, NOTEBOOK = CODE
 
 
 @pytest.fixture
@@ -94,6 +94,30 @@ def test_a_part_of_ones_own(folder, capsys):
     answer = jt.load('runs/lion-smoke')
     assert len(np.unique(answer['test_loss'].values)) == 4
     assert '2 programs' in out
+
+
+def test_a_claim_a_figure_and_a_derivation_of_ones_own(folder):
+    """Each as a config of its own, answered on few seeds of the smallest size."""
+    small = {'seeds': 6, 'train.epochs': 2}
+    for name, code in (('wins', CLAIM), ('violins', FIGURE), ('steady', DERIVATION)):
+        assert sum(bool(line.strip()) for line in code.splitlines()) <= 25
+        (folder / 'configs' / f'{name}.py').write_text(code)
+    answer = jt.run('configs/wins.py:smoke', changes=small, quiet=True)
+    (verdict,) = answer.verdicts
+    accuracy = answer['test_accuracy']
+    won = int((accuracy.sel(momentum=0.9) > accuracy.sel(momentum=0.0)).sum())
+    assert 0 <= verdict.p <= 1
+    assert (verdict.verdict == 'supported') == (won == 6)
+    assert 'by sign flips' not in verdict.note
+    page = (folder / 'runs' / 'wins-smoke' / 'report.md').read_text()
+    assert 'Momentum wins at most seeds.' in page
+    jt.run('configs/violins.py:smoke', changes=small, quiet=True)
+    drawn = folder / 'runs' / 'violins-smoke' / 'figures' / 'seeds.svg'
+    assert drawn.stat().st_size > 0
+    answer = jt.run('configs/steady.py:smoke', changes={**small, 'seeds': 1}, quiet=True)
+    np.testing.assert_array_equal(answer['steady_loss'], answer['validation_loss'])
+    again = jt.load('runs/steady-smoke')
+    np.testing.assert_array_equal(again['steady_loss'], answer['steady_loss'])
 
 
 def test_a_new_tweak(folder, capsys):
