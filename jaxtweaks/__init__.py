@@ -33,6 +33,7 @@ _HOME = {
     'optimiser': 'config.register',
     'schedule': 'config.register',
     'static': 'config.fields',
+    'study': 'studies.study',
     'traced': 'config.fields',
     'tweak': 'config.tweaks',
     'dataset': 'data.own',

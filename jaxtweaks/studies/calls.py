@@ -16,7 +16,7 @@ from jaxtweaks.run.progress import Reporter
 from jaxtweaks.run.runner import stop_on_signal
 from jaxtweaks.run.waiting import hand_out, unfinished
 from jaxtweaks.run.workdir import Workdir
-from jaxtweaks.studies.study import Measured, Study
+from jaxtweaks.studies.study import Measured, Study, measured
 
 
 class Calls:
@@ -75,7 +75,7 @@ def _result(study: Study, run: Run, dataset: Dataset) -> dict[str, Any]:
     started = time.monotonic()
     # A Python integer would be traced as int32, which half of the seeds do not fit in.
     seed: Any = np.uint32(run.seed)
-    found = study.measure(run.setting, seed, dataset)
+    found = measured(run.setting, seed, dataset)
     _check_metrics(study, found)
     classes = len(dataset.classes)
     return {
@@ -91,10 +91,10 @@ def _result(study: Study, run: Run, dataset: Dataset) -> dict[str, Any]:
 
 def _check_metrics(study: Study, found: Measured) -> None:
     """A study measures what it says, no more and no less: claims were checked by that."""
-    for said, measured in (
+    for said, returned in (
         (study.curves, found.curves),
         (study.finals, found.finals),
         (study.arrays, found.arrays),
     ):
-        if set(said) != set(measured):
-            raise ValueError(f'a study said it measures {sorted(said)}: {sorted(measured)}')
+        if set(said) != set(returned):
+            raise ValueError(f'a study said it measures {sorted(said)}: {sorted(returned)}')
