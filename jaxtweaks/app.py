@@ -411,14 +411,13 @@ def _experiment(config: Any, argv: Sequence[str]) -> Experiment:
         raise UserError(
             'no --config; it must name a config file, as --config=configs/bn_batchsize.py'
         )
+    changes = {}
     for arg in _overrides(argv):
-        # config_flags passes over an empty tuple without a word.
         key, _, value = arg.partition('=')
-        if value.replace(' ', '') == '()':
-            *sections, field = key.split('.')
-            functools.reduce(operator.getitem, sections, config)[field] = ()
-    names = [arg.partition('=')[0] for arg in _overrides(argv)]
-    return experiment_lib.build(config, overrides=names)
+        # config_flags has put them in the config, but for an empty tuple, which it passes over.
+        empty = value.replace(' ', '') == '()'
+        changes[key] = () if empty else functools.reduce(operator.getitem, key.split('.'), config)
+    return experiment_lib.changed(config, changes)
 
 
 def _overrides(argv: Sequence[str]) -> list[str]:
