@@ -190,7 +190,8 @@ class Names(Mapping[str, str]):
         values = list(dict.fromkeys(tuple(v) if isinstance(v, list) else v for v in values))
         if field == name:
             return values
-        return list(numbers.complements([value for value in values if _is_number(value)]))
+        found: list[Any] = [value for value in values if _is_number(value)]
+        return list(numbers.complements(found))
 
 
 def _is_number(value: Any) -> bool:
@@ -256,8 +257,8 @@ def together(
       names: see `value_label`.
       say: how a single value is told.
     """
-    left, parts = dict(values), []
-    joint = [key.split(' + ') for key in names or () if ' + ' in key and '=' not in key]
+    left, parts, names = dict(values), [], names or {}
+    joint = [key.split(' + ') for key in names if ' + ' in key and '=' not in key]
     for field in values:
         for fields in joint:
             if field in fields and left.keys() >= set(fields):

@@ -45,7 +45,7 @@ class NamedByTweaks:
 
 def _renamed(point: Point) -> Point:
     tweaks = [name for name in point if _is_tweak(name)]
-    on = [name for name in tweaks if point[name] != trace.FIELDS[name][1].off]
+    on = [name for name in tweaks if point[name] != trace.FIELDS[name].rule.off]
     rest = {name: value for name, value in point.items() if name not in tweaks}
     return rest | {FIELD: ' + '.join(map(_called, on)) or 'none'}
 
@@ -60,5 +60,5 @@ def _is_tweak(name: str) -> bool:
     return (
         name in trace.FIELDS
         and (name.partition('.')[0] in _SECTIONS or name in parts.strengths())
-        and trace.FIELDS[name][1].off is not None
+        and trace.FIELDS[name].rule.off is not None
     )
