@@ -120,6 +120,8 @@ _WHOLE = {
     )
 }
 
+_BUILT_IN = frozenset(_WHOLE)
+
 
 def add(*metrics: Metric) -> None:
     """Registers what can be measured of any split; one that has this name already is replaced.
@@ -133,8 +135,8 @@ def add(*metrics: Metric) -> None:
 
 
 def add_whole(*metrics: Metric) -> None:
-    """Registers what is measured of a run, by its whole name."""
-    _WHOLE.update((metric.name, metric) for metric in metrics if metric.name not in _WHOLE)
+    """Registers what is measured of a run, by its whole name; built-in ones stay as they are."""
+    _WHOLE.update((metric.name, metric) for metric in metrics if metric.name not in _BUILT_IN)
 
 
 def check(metric: Metric) -> None:

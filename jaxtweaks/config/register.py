@@ -3,13 +3,13 @@
 Public as `jt.optimiser`, `jt.loss`, …; the rules are those of `parts.register`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from jaxtweaks.base import metrics as metrics_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.metrics import ACCURACY, Metric
-from jaxtweaks.config.parts import CLASSES, of_slot, register
+from jaxtweaks.config.parts import CLASSES, Part, metrics_known, register
 
 F = TypeVar('F', bound=Callable[..., Any])
 
@@ -53,34 +53,41 @@ def loss(
         loss itself.
       metrics: what is measured besides, the most telling one first: names of metrics that are
         registered, or the loss itself under a name of its own (`Metric`), in the unit of the
-        target.
-        `CLASSIFICATION` of all losses of classes.
+        target. `CLASSIFICATION` of all losses of classes.
       words: see `register`.
     """
     what = f"loss '{name}'"
     if targets not in TARGETS:
         raise UserError(f'{what}: targets is {targets!r}; it must be one of {_listed(TARGETS)}')
-    given = tuple(_registered(one, what) if isinstance(one, str) else one for one in metrics)
-    for one in given:
-        if not isinstance(one, Metric):
-            raise UserError(
-                f'{what}: metrics has {one!r}; each must be the name of a metric, or a jt.Metric'
-            )
-        if one == ACCURACY and targets != CLASSES:
-            raise UserError(f'{what}: accuracy is of classes, and its targets are {targets!r}')
-        if one.name in of_slot('metric') and one != metrics_lib.measure(one.name):
-            raise UserError(
-                f'{what}: metrics has {one!r}, but there is a metric of this name, '
-                f'{metrics_lib.measure(one.name)!r}; take that one, or another name'
-            )
-    metrics_lib.add(*given)
-    return register('loss', name, words, targets=targets, metrics=given)
+
+    def decorate(function: F) -> F:
+        known = metrics_known(function)
+        given = tuple(_measured(one, targets, known, what) for one in metrics)
+        found = register('loss', name, words, targets=targets, metrics=given)(function)
+        metrics_lib.add(*given)
+        return found
+
+    return decorate
 
 
-def _registered(name: str, what: str) -> Metric:
-    if name not in of_slot('metric'):
-        raise UserError(f"{what}: no metric '{name}'; {did_you_mean(name, of_slot('metric'))}")
-    return metrics_lib.measure(name)
+def _measured(one: Metric | str, targets: str, known: Mapping[str, Part], what: str) -> Metric:
+    """A metric of a loss as it is registered. Raises UserError."""
+    if isinstance(one, str):
+        if one not in known:
+            raise UserError(f"{what}: no metric '{one}'; {did_you_mean(one, known)}")
+        return metrics_lib.measure(one)
+    if not isinstance(one, Metric):
+        raise UserError(
+            f'{what}: metrics has {one!r}; each must be the name of a metric, or a jt.Metric'
+        )
+    if one == ACCURACY and targets != CLASSES:
+        raise UserError(f'{what}: accuracy is of classes, and its targets are {targets!r}')
+    if one.name in known and one != metrics_lib.measure(one.name):
+        raise UserError(
+            f'{what}: metrics has {one!r}, but there is a metric of this name, '
+            f'{metrics_lib.measure(one.name)!r}; take that one, or another name'
+        )
+    return one
 
 
 def metric(

@@ -14,6 +14,8 @@ class Slot:
       about: what its fields are about, in a word or two.
       field: the field that names the chosen part; '' if several act together.
       several: whether the field may name any number of parts.
+      none: the value of `field` for no part at all; '' if one is always chosen.
+      short: whether the fields of its parts read without the part's name.
     """
 
     name: str
@@ -22,6 +24,8 @@ class Slot:
     given: tuple[str, ...] = ()
     field: str = ''
     several: bool = False
+    none: str = ''
+    short: bool = False
 
 
 SLOTS = {
@@ -64,5 +68,14 @@ SLOTS = {
             several=True,
         ),
         Slot('augment', 'a function (key, images) to images', 'augmentation', ('key', 'images')),
+        Slot(
+            'study',
+            'a function (setting, seed), or of data as well, to numbers and curves by name',
+            'other',
+            ('setting', 'seed'),
+            'study.name',
+            none='training',
+            short=True,
+        ),
     )
 }

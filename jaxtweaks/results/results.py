@@ -122,7 +122,7 @@ class Results:
             raise UserError(f"'{name}': {field} is not a number; write '{field}'")
         return complements(values)
 
-    def select(self, where: dict[str, Any]) -> list[int]:
+    def select(self, where: Mapping[str, Any]) -> list[int]:
         """The indices of the settings whose swept fields have the values in `where`.
 
         A value may be a tuple: any of its items matches. An empty `where` selects all.
@@ -134,7 +134,7 @@ class Results:
             chosen = [k for k in chosen if column[k] in accepted]
         return chosen
 
-    def unmet(self, where: dict[str, Any]) -> str:
+    def unmet(self, where: Mapping[str, Any]) -> str:
         """Why no setting has the values in `where`, see `select`; '' if one has."""
         if self.select(where):
             return ''

@@ -228,7 +228,7 @@ def test_a_metric_of_ones_own_is_measured_of_classes_next_to_the_accuracy():
     assert 'logits' not in found
     assert 'sharpness' not in plain
     assert float(found['accuracy']) == float(plain['accuracy'])
-    assert 'best_sharpness' in trace.FIELDS['train.select'][1].choices
+    assert 'best_sharpness' in trace.FIELDS['train.select'].rule.choices
     assert metrics.of('log_validation_sharpness').signed
 
 
@@ -247,7 +247,7 @@ LOSS_COMPLAINTS = {
 def test_what_a_loss_cannot_be_is_refused(case):
     facts, message = LOSS_COMPLAINTS[case]
     with pytest.raises(UserError, match=message):
-        register.loss('mine', **facts)
+        register.loss('mine', **facts)(lambda outputs, targets: outputs[:, 0])
 
 
 METRIC_COMPLAINTS = {
