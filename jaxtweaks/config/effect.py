@@ -228,7 +228,8 @@ def _no_inputs(setting: Setting) -> str:
 
 
 def _no_degree(setting: Setting) -> str:
-    return "study.regressor is 'network'" if setting.study.regressor == 'network' else ''
+    regressor = f'{setting.study.name}.regressor'
+    return f"{regressor} is 'network'" if trace.get(setting, regressor) == 'network' else ''
 
 
 _DENSE = 'model.width'
@@ -241,8 +242,9 @@ _BY_NETWORK: dict[str, Callable[[Setting], str]] = {
     _DENSE: _no_dense,
     'dropout.conv': _no_pools,
     'dropout.hidden': _no_rate_for_all,
-    'study.degree': _no_degree,
-    'study.inputs': _no_inputs,
+    'bias_variance.degree': _no_degree,
+    'capacity.degree': _no_degree,
+    'gradcheck.inputs': _no_inputs,
 }
 
 

@@ -37,7 +37,16 @@ _BUILT_IN = (
     'jaxtweaks.train.schedules',
     'jaxtweaks.train.losses',
     'jaxtweaks.train.augment',
+    'jaxtweaks.studies.gradcheck',
+    'jaxtweaks.studies.gradcheck_layers',
+    'jaxtweaks.studies.signal_propagation',
+    'jaxtweaks.studies.model_summary',
+    'jaxtweaks.studies.dropout_linear',
+    'jaxtweaks.studies.bias_variance',
+    'jaxtweaks.studies.capacity',
 )
+# What a part is given besides, where a fact of it says so.
+_GIVEN = {'mixes': 'targets', 'data': 'data'}
 
 SECTION = 'parts'  # of a setting; a config has a section for each part
 
@@ -164,19 +173,23 @@ class Parts(Mapping[str, Any]):
 
 
 class Choices(Sequence[str]):
-    """The names of a slot's parts, those registered later included."""
+    """The names of a slot's parts, those registered later included, after that of none of them."""
 
     def __init__(self, slot: str):
         self._slot = slot
 
     def __getitem__(self, index: Any) -> Any:
-        return list(of_slot(self._slot))[index]
+        return [*self._none(), *of_slot(self._slot)][index]
 
     def __len__(self) -> int:
-        return len(of_slot(self._slot))
+        return len(self._none()) + len(of_slot(self._slot))
 
     def __contains__(self, value: object) -> bool:
-        return value in of_slot(self._slot)
+        return value in self._none() or value in of_slot(self._slot)
+
+    def _none(self) -> list[str]:
+        none = SLOTS[self._slot].none
+        return [none] if none else []
 
 
 # Slot to parts by name. Names live as long as the process; a config file that is loaded again
@@ -305,7 +318,7 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
             raise UserError(f'{what}: is {build!r}; it must be {SLOTS[slot].doc}')
         if getattr(build, '__module__', '') not in _BUILT_IN:
             _load()
-        given = SLOTS[slot].given + (('targets',) if facts.get('mixes') else ())
+        given = SLOTS[slot].given + tuple(also for fact, also in _GIVEN.items() if facts.get(fact))
         part = Part(slot, name, build, parameters_of(build, what, SLOTS[slot], given), words, facts)
         _admit(part, what)
         for field in [field for field in _PARAMETERS if field.startswith(f'{name}.')]:
@@ -350,7 +363,8 @@ def _name(part: Part) -> None:
     slot, words = SLOTS[part.slot], part.words or part.name.replace('_', ' ')
     words_lib.ABOUT[part.name] = slot.about
     for name, one in part.parameters.items():
-        of_part = f'{name.replace("_", " ")} of {words}'
+        alone = name.replace('_', ' ')
+        of_part = alone if slot.short else f'{alone} of {words}'
         words_lib.FIELDS[f'{part.name}.{name}'] = one.rule.words or of_part
     if slot.field:
         words_lib.VALUES[f'{slot.field}={part.name}'] = words

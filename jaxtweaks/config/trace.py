@@ -58,6 +58,8 @@ def parts_of(setting: Setting, off: frozenset[str] = frozenset()) -> list[Part]:
     for slot in slots.SLOTS.values():
         if slot.field:
             name = get(setting, slot.field)
+            if slot.none and name == slot.none:
+                continue
             known = parts.of_slot(slot.name)
             found += [_bound(setting, known[name])] if isinstance(name, str) else known.values()
         else:
