@@ -48,11 +48,12 @@ class PlainProgram(Program):
 
 @pytest.fixture
 def lower(monkeypatch):
-    """Of a module and a way of batching: the text that training is lowered to, and the group."""
-    texts = []
+    """Of a module and a way of batching: the text of training, the group, and XLA's options."""
+    texts, chosen = [], []
 
     def not_compiled(made, options, device):
         texts.append(made.as_text())
+        chosen.append(options)
         return lambda *args: None
 
     monkeypatch.setattr(executables, 'compiled', not_compiled)
@@ -66,13 +67,14 @@ def lower(monkeypatch):
         state = jax.eval_shape(jax.vmap(program.init, (0, 0, None)), *own, data)
         with plain.layers():
             group.train(*own, state, data, 0, 0, 0, 1)
-        return texts[-1], group
+        return texts[-1], group, chosen[-1]
 
     return lower
 
 
 def test_where_runs_take_turns_convolutions_are_taken_over(lower):
-    text, group = lower(Net(), 'map')
+    text, group, options = lower(Net(), 'map')
+    assert options == executables.FAST_CPU
     assert group.left == set()
     # XLA's gradient of a strided convolution's kernel has the gradient with gaps.
     assert 'stablehlo.convolution' in text
@@ -82,7 +84,8 @@ def test_where_runs_take_turns_convolutions_are_taken_over(lower):
 def test_by_custom_kernels_if_there_is_a_compiler(lower):
     if reason := native.why_not():
         pytest.skip(f'no native convolutions: {reason}')
-    text, group = lower(Net(volumes=True), 'map_native')
+    text, group, options = lower(Net(volumes=True), 'map_native')
+    assert options == {}
     assert group.left == {'convolutions over 3 axes'}
     assert '@jaxtweaks_conv_forward(' in text
     assert '@jaxtweaks_conv_kernel_gradient(' in text
