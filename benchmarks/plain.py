@@ -4,7 +4,7 @@
     taskset -c 0 python -m benchmarks.plain --cpu_time    # on a busy machine: seconds of one core
 
 Contenders take turns, all train the same network with SGD on the same images on the device. Every
-ratio is jaxtweaks' speed, with the convolutions taken over by custom kernels, over the contender's.
+ratio is jaxtweaks' speed, with the convolutions taken over in the best way, over the contender's.
 """
 
 import argparse
@@ -129,7 +129,8 @@ def main(argv: list[str] | None = None) -> None:
         found = contenders(module, flags.batch, runs, flags.only)
         trainers = {name: one.train for name, one in found.items()}
         seconds = interleaved(trainers, flags.seconds, flags.rounds, clock)
-        ours = min(seconds.get(way, np.inf) for way in candidates(Setting(), plain=True))
+        ways = (*candidates(Setting(), plain=True), 'map')
+        ours = min(seconds[way] for way in ways if way in seconds)
         row = {
             'runs': runs,
             'batch': flags.batch,
