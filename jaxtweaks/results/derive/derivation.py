@@ -64,7 +64,7 @@ def derivation(name: str) -> Callable[[C], C]:
         if not fits or source.results is Derivation.results:
             raise UserError(f'{what}: is {source!r}; it must be {DERIVATIONS.doc}')
         ready = '__dataclass_params__' in vars(source)
-        made = source if ready else dataclasses.dataclass(frozen=True)(source)
+        made: Any = source if ready else dataclasses.dataclass(frozen=True)(source)
         for field in dataclasses.fields(made):
             if 'rule' not in field.metadata or field.default is dataclasses.MISSING:
                 raise UserError(
