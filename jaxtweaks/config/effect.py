@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import parts, spell, trace, tweaks
+from jaxtweaks.config import measured, parts, spell, trace, tweaks
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round
 from jaxtweaks.config.layers import channels, hidden_widths
 from jaxtweaks.config.settings import Setting
@@ -45,6 +45,7 @@ def reason(setting: Setting, name: str) -> Reason | None:
     words = (
         _unread_by_choice(setting, name)
         or _unread_by_network(setting, name)
+        or measured.no_effect(setting, name)
         or _of_a_part_that_is_off(setting, name)
     )
     if words:
@@ -58,8 +59,9 @@ def check_given(settings: Sequence[Setting], why: Why = reason) -> None:
     for name in trace.FIELDS:
         default = _default(name)
         given = [s for s in settings if trace.get(s, name) != default]
-        found = [why(setting, name) for setting in given]
-        if found and all(one and (not one.at_off or name in _ASKED) for one in found):
+        every = [why(setting, name) for setting in given]
+        found = [one for one in every if one and (not one.at_off or name in _ASKED)]
+        if found and len(found) == len(every):
             value = trace.get(given[0], name)
             raise UserError(f'{name}: {value!r} has no effect because {found[0].words}')
 
@@ -126,8 +128,8 @@ def check_overrides(
     for name in names:
         if name in trace.FIELDS:
             settings = [trace.replace(base, point) for point in points]
-            found = [why(setting, name) for setting in settings]
-            if all(found):
+            found = [one for one in (why(setting, name) for setting in settings) if one]
+            if len(found) == len(settings):
                 value = trace.get(settings[0], name)
                 raise UserError(f'config.{name}: {value!r} has no effect because {found[0].words}')
 
@@ -149,7 +151,7 @@ def _better(
     if not any(name in found and found[name] is None for found in reasons):
         return f'no setting reads {name}, so leave it out of the sweep'
     meant = [
-        {field: value for field, value in point.items() if not found[field] or found[field].at_off}
+        {name: value for name, value in point.items() if (one := found[name]) is None or one.at_off}
         for point, found in zip(points, reasons, strict=True)
     ]
     return f'give each setting the fields it reads: config.sweep = {spell.union(meant)}'
@@ -174,8 +176,10 @@ def _check_same_run(points: Sequence[Point], settings: Sequence[Setting]) -> Non
 
 def _unread_by_choice(setting: Setting, name: str) -> str:
     """Why, if the field is declared to be read with another choice only."""
-    when = trace.FIELDS[name][1].when
-    if when is None or trace.get(setting, when[0]) in when[1]:
+    when = trace.FIELDS[name].rule.when
+    value = when and trace.get(setting, when[0])
+    values = value if isinstance(value, tuple) else (value,)
+    if when is None or any(one in when[1] for one in values):
         return ''
     other, accepted = when
     choices = ' or '.join(map(repr, accepted))
@@ -195,7 +199,8 @@ def _unread_by_network(setting: Setting, name: str) -> str:
     """Why, if the network has no place for it."""
     if name.startswith(f'{tweaks.SECTION}.'):
         places = {tweak.name: tweak.where for tweak, _ in setting.tweaks.items_at()}
-        name = {'conv': 'dropout.conv', 'hidden': _DENSE}.get(places.get(name.split('.')[1]), '')
+        place = places.get(name.split('.')[1], '')
+        name = {'conv': 'dropout.conv', 'hidden': _DENSE}.get(place, '')
     return _BY_NETWORK.get(name, lambda setting: '')(setting)
 
 

@@ -26,8 +26,8 @@ from jaxtweaks.base import identity
 from jaxtweaks.base import words as words_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.build import convert
-from jaxtweaks.config.fields import Rule
-from jaxtweaks.config.signature import Parameter, parameters_of
+from jaxtweaks.config.fields import Field
+from jaxtweaks.config.signature import parameters_of
 from jaxtweaks.config.slots import SLOTS
 
 # The modules that register the built-in parts, imported when the registry is first asked.
@@ -36,6 +36,7 @@ _BUILT_IN = (
     'jaxtweaks.train.optimisers',
     'jaxtweaks.train.schedules',
     'jaxtweaks.train.losses',
+    'jaxtweaks.train.metrics',
     'jaxtweaks.train.augment',
     'jaxtweaks.studies.gradcheck',
     'jaxtweaks.studies.gradcheck_layers',
@@ -48,6 +49,8 @@ _BUILT_IN = (
 # What a part is given besides, where a fact of it says so.
 _GIVEN = {'mixes': 'targets', 'data': 'data'}
 
+BEST = 'best_'  # what train.select begins with where a metric chooses the epoch
+CLASSES = 'classes'  # the targets of most losses
 SECTION = 'parts'  # of a setting; a config has a section for each part
 
 F = TypeVar('F', bound=Callable[..., Any])
@@ -69,7 +72,7 @@ class Part:
     slot: str
     name: str
     build: Callable[..., Any]
-    parameters: Mapping[str, Parameter]
+    parameters: Mapping[str, Field]
     words: str = ''
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -94,7 +97,7 @@ class Part:
         return next(off, '')
 
     @property
-    def fields(self) -> dict[str, Parameter]:
+    def fields(self) -> dict[str, Field]:
         """Its parameters by dotted name."""
         return {f'{self.name}.{name}': one for name, one in self.parameters.items()}
 
@@ -192,19 +195,45 @@ class Choices(Sequence[str]):
         return [none] if none else []
 
 
+class Selections(Sequence[str]):
+    """The values of `train.select`: 'last', and 'best_…' of every metric, those registered later
+    included.
+    """
+
+    def __init__(self, *, last: bool = True):
+        """`last`: whether 'last' is among them."""
+        self._first = ('last',) if last else ()
+
+    def _names(self) -> list[str]:
+        brought = (
+            one for loss in of_slot('loss').values() for one in loss.facts.get('metrics', ())
+        )
+        named = ['loss', 'accuracy', *of_slot('metric'), *(one.name for one in brought)]
+        return [*self._first, *dict.fromkeys(f'{BEST}{name}' for name in named)]
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._names()[index]
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._names()
+
+
 # Slot to parts by name. Names live as long as the process; a config file that is loaded again
 # registers its parts again.
 _REGISTRY: dict[str, dict[str, Part]] = {slot: {} for slot in SLOTS}
 # Dotted name to parameter, of all of them.
-_PARAMETERS: dict[str, Parameter] = {}
+_PARAMETERS: dict[str, Field] = {}
 
 
-class _Fields(Mapping[str, tuple[Any, Rule]]):
-    """Type and rule of every parameter of a registered part, by dotted name."""
+class _Fields(Mapping[str, Field]):
+    """Every parameter of a registered part, by dotted name."""
 
-    def __getitem__(self, name: str) -> tuple[Any, Rule]:
+    def __getitem__(self, name: str) -> Field:
         _load()
-        return _PARAMETERS[name].kind, _PARAMETERS[name].rule
+        return _PARAMETERS[name]
 
     def __iter__(self) -> Iterator[str]:
         _load()
@@ -215,13 +244,20 @@ class _Fields(Mapping[str, tuple[Any, Rule]]):
         return len(_PARAMETERS)
 
 
-FIELDS: Mapping[str, tuple[Any, Rule]] = _Fields()
+FIELDS: Mapping[str, Field] = _Fields()
 
 
 def of_slot(slot: str) -> Mapping[str, Part]:
     """The parts of a slot by name, in the order in which they were registered."""
     _load()
     return _REGISTRY[slot]
+
+
+def metrics_known(build: Callable[..., Any]) -> Mapping[str, Part]:
+    """The metrics that a loss may name: all there are; of a built-in loss those so far."""
+    if getattr(build, '__module__', '') not in _BUILT_IN:
+        _load()
+    return _REGISTRY['metric']
 
 
 def get(slot: str, name: str) -> Part:
@@ -242,8 +278,8 @@ def checked(name: str, value: Any, where: str) -> Any:
     """`value` as the parameter with this dotted name takes it. Raises UserError naming `where`."""
     if name not in FIELDS:
         raise UserError(f"{where}: unknown field '{name}'; {did_you_mean(name, FIELDS)}")
-    kind, rule = FIELDS[name]
-    return convert(value, kind, rule, where)
+    field = FIELDS[name]
+    return convert(value, field.type, field.rule, where)
 
 
 def strengths() -> dict[str, Part]:
@@ -255,7 +291,7 @@ def strengths() -> dict[str, Part]:
 
 def moved(name: str) -> list[str]:
     """The fields that the field with this dotted name has become, if it belongs to parts now."""
-    return [field for field, (_, rule) in FIELDS.items() if rule.former == name]
+    return [own for own, field in FIELDS.items() if field.rule.former == name]
 
 
 def check_not_moved(name: str, where: str) -> None:
@@ -313,7 +349,8 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
         raise UserError(f'{what}: the name must be letters, digits and _, a letter first')
 
     def decorate(build: F) -> F:
-        if not callable(build) or (isinstance(build, type) and not dataclasses.is_dataclass(build)):
+        known = not isinstance(build, type) or dataclasses.is_dataclass(build)
+        if not callable(build) or not known:
             raise UserError(f'{what}: is {build!r}; it must be {SLOTS[slot].doc}')
         if getattr(build, '__module__', '') not in _BUILT_IN:
             _load()

@@ -11,7 +11,7 @@ from jaxtweaks import studies
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.claims import claims as claims_lib
 from jaxtweaks.claims.claim import Claim
-from jaxtweaks.config import effect, parts, trace, tweaks
+from jaxtweaks.config import effect, measured, parts, trace, tweaks
 from jaxtweaks.config.build import FLAT, convert, from_dict, keys, rule_of
 from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round, rounds
@@ -190,6 +190,7 @@ def build(
     if not on_record:
         _check_effect(experiment, settings, overrides, sections)
     _check_splits(experiment, settings)
+    _check_targets(experiment, settings)
     _check_read(experiment)
     experiment = dataclasses.replace(experiment, options=experiment.options.only(experiment.derive))
     if study := experiment.plain:
@@ -215,6 +216,40 @@ def build(
     if not on_record:
         _check_matched(experiment, points, recorded, named='sweep' not in overrides)
     return experiment
+
+
+def changed(values: Mapping[str, Any] | ConfigDict, changes: Mapping[str, Any]) -> Experiment:
+    """The experiment of a config some of whose keys are set to other values.
+
+    Args:
+      values: the config; it stays as it is.
+      changes: by dotted name the value of a key, or a mapping for a whole section.
+
+    Raises:
+      UserError: see `build`; or there is no such key.
+    """
+    values = values.to_dict() if isinstance(values, ConfigDict) else values
+    for name, value in changes.items():
+        check_key(name)
+        values = _put(values, name.split('.'), value)
+    sections = [name for name, value in changes.items() if isinstance(value, Mapping | ConfigDict)]
+    parts_of = [part for name in sections for part in _leaves(name, changes[name])]
+    overrides = [name for name in changes if name not in sections]
+    return build(values, overrides=overrides, sections=parts_of)
+
+
+def _put(values: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+    first, *rest = path
+    if not isinstance(values, Mapping | ConfigDict):
+        raise UserError(f'changes: {first} cannot be set in {values!r}; it must be a set of keys')
+    return {**values, first: _put(values.get(first, {}), rest, value) if rest else value}
+
+
+def _leaves(name: str, values: Any) -> list[str]:
+    """The dotted names of all keys in a section."""
+    if not isinstance(values, Mapping | ConfigDict):
+        return [name]
+    return [leaf for key, value in values.items() for leaf in _leaves(f'{name}.{key}', value)]
 
 
 def _with_parts(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -308,6 +343,23 @@ def _check_splits(experiment: Experiment, settings: Sequence[Setting]) -> None:
         )
 
 
+def _check_targets(experiment: Experiment, settings: Sequence[Setting]) -> None:
+    """Whether one kind of targets is trained on, and figures show what it has. Raises UserError."""
+    found = {measured.targets_of(setting): setting.loss.name for setting in settings}
+    if len(found) > 1:
+        raise UserError(
+            f'sweep: the losses {", ".join(map(repr, found.values()))} take targets of different '
+            'kinds, and an experiment has one data set'
+        )
+    kind = next(iter(found))
+    for figure in experiment.figures if kind != parts.CLASSES else ():
+        if figure.kind == 'labels':
+            raise UserError(
+                f"figure '{figure.name}': kind 'labels' shows classes, and the targets of "
+                f'loss.name {found[kind]!r} are {measured.WORDS[kind]}'
+            )
+
+
 def _check_search(experiment: Experiment, settings: Sequence[Setting]) -> None:
     """Whether what an experiment says of a search goes together. Raises UserError."""
     search = experiment.search
@@ -348,7 +400,7 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
     """The type and the rule of the key with this dotted name. Raises UserError."""
     for registered in (tweaks.FIELDS, parts.FIELDS):
         if path in registered:
-            return registered[path]
+            return registered[path].type, registered[path].rule
     parts.check_not_moved(path, f'config.{path}')
     section = path.partition('.')[0]
     if section in parts.sections(keys(Experiment)):

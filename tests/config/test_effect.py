@@ -252,7 +252,7 @@ def test_every_field_can_have_an_effect(name):
             },
         ),
     ]
-    when = trace.FIELDS[name][1].when if name in parts.FIELDS else None
+    when = trace.FIELDS[name].rule.when if name in parts.FIELDS else None
     settings += [trace.replace(Setting(), {when[0]: when[1][0], **STEP})] if when else []
     settings += [trace.replace(Setting(), {SCHEDULE: name}) for name in ('triangular', 'cosine')]
     settings += [trace.replace(Setting(), {'study.name': study, NET: 'mlp'})
