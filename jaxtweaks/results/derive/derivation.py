@@ -59,7 +59,7 @@ def derivation(name: str) -> Callable[[C], C]:
     """
     what = DERIVATIONS.check_name(name)
 
-    def decorate(source: C) -> C:
+    def decorate(source: Any) -> Any:
         fits = isinstance(source, type) and issubclass(source, Derivation)
         if not fits or source.results is Derivation.results:
             raise UserError(f'{what}: is {source!r}; it must be {DERIVATIONS.doc}')
