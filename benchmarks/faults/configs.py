@@ -88,7 +88,7 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
     for name in [*chosen, *swept]:
         section, field = name.split('.')
         config.setdefault(section, {})[field] = draw(allowed(name))
-        rule = trace.FIELDS[name][1]
+        rule = trace.FIELDS[name].rule
         if rule.when is not None and draw(st.integers(0, 9)):  # what makes something read it
             section, field = rule.when[0].split('.')
             config.setdefault(section, {})[field] = draw(st.sampled_from(rule.when[1]))

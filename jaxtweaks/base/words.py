@@ -130,11 +130,11 @@ def field_label(name: str, names: Mapping[str, str] | None = None) -> str:
         return names[name]
     if name in FIELDS:
         return FIELDS[name]
-    several = terms(name)
-    if len(several) > 1:
-        return ' and '.join(field_label(str(term), names) for term in several)
-    if several[0].complement:
-        return f'1 − {field_label(several[0].field, names)}'
+    first, *others = terms(name)
+    if others:
+        return ' and '.join(field_label(str(term), names) for term in (first, *others))
+    if first.complement:
+        return f'1 − {field_label(first.field, names)}'
     return name.rpartition('.')[2].replace('_', ' ')
 
 

@@ -242,7 +242,7 @@ def _check_options(claim: Claim) -> None:
     if kind.two_sided(claim) and (claim.margin is None or not claim.margin > 0):
         raise UserError(f'margin must be a number > 0, not {claim.margin}')
     if claim.smallest is not None:
-        _check_smallest(claim)
+        _check_smallest(claim, claim.smallest)
     kind.check(claim)
     for name, value in claim.published.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
@@ -268,9 +268,9 @@ def _check_read(claim: Claim, kind: Kind) -> None:
             raise UserError(f"kind '{claim.kind}' does not read {name}; it reads {_listed(read)}")
 
 
-def _check_smallest(claim: Claim) -> None:
-    if not claim.smallest > 0:
-        raise UserError(f'smallest must be a number > 0, not {claim.smallest}')
+def _check_smallest(claim: Claim, smallest: float) -> None:
+    if not smallest > 0:
+        raise UserError(f'smallest must be a number > 0, not {smallest}')
     if claim.margin is not None:
         raise UserError('smallest does not go with margin, which says itself what matters')
 

@@ -35,7 +35,7 @@ def claim(
         if option not in OPTIONS:
             raise UserError(f"{what}: no option '{option}'; {did_you_mean(str(option), OPTIONS)}")
 
-    def decorate(source: F) -> F:
+    def decorate(source: Any) -> Any:
         if isinstance(source, type) and issubclass(source, Kind):
             KINDS.add(name, source(name, needs, reads), source)
             return source

@@ -349,8 +349,7 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
         raise UserError(f'{what}: the name must be letters, digits and _, a letter first')
 
     def decorate(build: F) -> F:
-        known = not isinstance(build, type) or dataclasses.is_dataclass(build)
-        if not callable(build) or not known:
+        if not _is_function_or_dataclass(build):
             raise UserError(f'{what}: is {build!r}; it must be {SLOTS[slot].doc}')
         if getattr(build, '__module__', '') not in _BUILT_IN:
             _load()
@@ -392,6 +391,10 @@ def _admit(part: Part, what: str) -> None:
                 f'{what}: {part.strength}: its default {strength.default!r} must be its off value '
                 f'{strength.rule.off!r}, or it would act in every config'
             )
+
+
+def _is_function_or_dataclass(build: Any) -> bool:
+    return callable(build) and (not isinstance(build, type) or dataclasses.is_dataclass(build))
 
 
 def _name(part: Part) -> None:

@@ -43,6 +43,8 @@ def dataset(name: str) -> Callable[[F], F]:
     Raises:
       UserError: the name is that of a data set that comes with the package, or cannot be.
     """
+    if not isinstance(name, str):
+        raise UserError("data set: it is registered by a name, as in @jt.dataset('mine')")
     if name in CATALOGUE or name in TABLES:
         raise UserError(f"data set '{name}': comes with jaxtweaks; choose another name")
     if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9_-]*', name):

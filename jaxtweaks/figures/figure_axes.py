@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Sheet
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from jaxtweaks.base import metrics
@@ -61,8 +62,9 @@ def scale(name: str, values: Sequence[Any], log: bool, names: dict, inches: floa
         # The axis is laid out here, not by matplotlib, so that 0 has a place on it.
         logs = [float(np.log10(value)) for value in values if value > 0]
         step = float(np.median(np.diff(logs))) if len(logs) > 1 else 1.0
-        zero = min(logs, default=0.0) - step if 0 in values else None
-        position = {v: float(np.log10(v)) if v > 0 else zero for v in values}
+        apart = min(logs, default=0.0) - step
+        zero = apart if 0 in values else None
+        position = {v: float(np.log10(v)) if v > 0 else apart for v in values}
     places = list(position.values())
     gaps = np.diff(places)
     gap = float(gaps.min()) if len(places) > 1 else 1.0
@@ -89,6 +91,13 @@ def _thin(places: list[float], words: list[str], per_inch: float) -> tuple[list[
             labels.append(word)
             free = place + half
     return ticks, labels
+
+
+def sheet_of(axes: Axes) -> Sheet:
+    """The figure that axes are a part of."""
+    sheet = axes.get_figure()
+    assert isinstance(sheet, Sheet)
+    return sheet
 
 
 def set_scale(axes: Axes, scale: Scale) -> None:

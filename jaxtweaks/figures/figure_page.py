@@ -8,6 +8,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Sheet
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from jaxtweaks.figures.figure_legend import Key
 from jaxtweaks.figures.figure_style import MUTED, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, WARNING, look
@@ -87,7 +88,9 @@ class Page:
         top = 1 - (words.above + _MARGIN) / height
         right = 1 - (_MARGIN + beside) / width
         left = _MARGIN / width
-        sheet.get_layout_engine().set(
+        engine = sheet.get_layout_engine()
+        assert isinstance(engine, ConstrainedLayoutEngine)
+        engine.set(
             rect=(left, bottom, right - left, top - bottom), w_pad=0.05, h_pad=0.05,
             wspace=0.03, hspace=0.04,
         )  # fmt: skip

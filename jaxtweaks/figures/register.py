@@ -42,7 +42,7 @@ def figure(
         if option not in OPTIONS:
             raise UserError(f"{what}: no field '{option}'; {did_you_mean(str(option), OPTIONS)}")
 
-    def decorate(source: F) -> F:
+    def decorate(source: Any) -> Any:
         if isinstance(source, type) and issubclass(source, Kind):
             KINDS.add(name, source(name, reads, needs, arrays), source)
             return source

@@ -12,7 +12,10 @@ from jaxtweaks.base.registry import Registry
 from jaxtweaks.claims.claim import KINDS as CLAIMS
 from jaxtweaks.config import parts, slots
 from jaxtweaks.config.parts import Part
+from jaxtweaks.config.settings import DATASETS
 from jaxtweaks.config.slots import Slot
+from jaxtweaks.data import own
+from jaxtweaks.data.catalogue import CATALOGUE
 from jaxtweaks.figures.figure_spec import KINDS as FIGURES
 from jaxtweaks.results.derive import DERIVATIONS
 
@@ -34,6 +37,7 @@ def show(console: Console) -> None:
                 line = f'{name} = {parameter.default!r} ({rule.kind}{allowed}): {rule.doc}'
                 console.print(Text(f'  {"":{width}}    {line}'), soft_wrap=True)
         console.print()
+    _show_data(console)
     for registry in REGISTRIES:
         heading = f'{registry.slot} (named by {registry.named_by}); jt.{registry.slot}'
         console.print(Text(f'{heading}: {registry.doc}', style='bold'), soft_wrap=True)
@@ -44,6 +48,19 @@ def show(console: Console) -> None:
             for line in _details(name, item):
                 console.print(Text(f'  {"":{width}}    {line}'), soft_wrap=True)
         console.print()
+
+
+def _show_data(console: Console) -> None:
+    """Prints the data sets by name: those that come with the package, and the user's."""
+    heading = 'data set (chosen by data.name); jt.dataset: a function that returns (images, labels)'
+    console.print(Text(heading, style='bold'), soft_wrap=True)
+    known = {name: about.title for name, about in CATALOGUE.items()}
+    known |= {name: inspect.getdoc(made) or '' for name, made in own.REGISTRY.items()}
+    width = max(map(len, DATASETS))
+    for name in DATASETS:
+        line = ' '.join(known.get(name, '').partition('\n\n')[0].split())
+        console.print(Text(f'  {name:{width}}  {line}'.rstrip()), soft_wrap=True)
+    console.print()
 
 
 def _details(name: str, item: Any) -> Iterator[str]:

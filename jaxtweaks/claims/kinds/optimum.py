@@ -62,7 +62,7 @@ class Optimum(Kind):
             drawn = xs[(better @ statistics.bootstrap_counts(n).T).argmax(axis=0)]
             first, last = np.quantile(drawn, [0.025, 0.975], method='inverted_cdf')
             ends = float(first), float(last)
-            share = np.mean((drawn >= low) & (drawn <= high))
+            share = float(np.mean((drawn >= low) & (drawn <= high)))
             notes.append(
                 f'in {percent(share, 0)}% of resamples of the seeds the optimum lies within '
                 f'[{says(low)}, {says(high)}]'

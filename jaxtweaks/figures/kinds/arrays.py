@@ -213,7 +213,8 @@ def _finite(calibration: np.ndarray) -> np.ndarray:
 
 
 def _error(calibration: np.ndarray) -> str:
-    mean, half = mean_interval(calibration_error(np.moveaxis(calibration, 1, 0)))
+    error = np.asarray(calibration_error(np.moveaxis(calibration, 1, 0)))
+    mean, half = mean_interval(error)
     return metric_interval(_ECE, float(mean), float(half))
 
 

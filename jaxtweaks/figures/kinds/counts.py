@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import metric_interval, metric_value, shortened
 from jaxtweaks.figures import register
-from jaxtweaks.figures.figure_axes import percent
+from jaxtweaks.figures.figure_axes import percent, sheet_of
 from jaxtweaks.figures.figure_data import arrange, ordered, seeds_of
 from jaxtweaks.figures.figure_legend import Key, titles
 from jaxtweaks.figures.figure_page import Page
@@ -151,7 +151,7 @@ class Labels(Kind):
         return {}
 
 
-def ink_on(background: tuple[float, ...]) -> str:
+def ink_on(background: Sequence[float] | np.ndarray) -> str:
     """Black or white, whichever is the easier to read on a colour (red, green, blue in 0…1)."""
     linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in background[:3]]
     luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
@@ -173,7 +173,7 @@ def _write_shares(axes: Axes, shares: np.ndarray) -> None:
 def _paint_shares(axes: Axes, shares: np.ndarray) -> None:
     """Colours alone, of the root of the share, so that rare confusions are seen."""
     image = axes.imshow(shares, cmap=_COLORS, norm=PowerNorm(0.5, 0, 1), aspect='equal')
-    bar = axes.get_figure().colorbar(image, ax=axes, shrink=0.6, aspect=30, pad=0.02)
+    bar = sheet_of(axes).colorbar(image, ax=axes, shrink=0.6, aspect=30, pad=0.02)
     bar.set_ticks([0, 0.01, 0.1, 0.25, 0.5, 1], labels=['0%', '1%', '10%', '25%', '50%', '100%'])
     bar.ax.tick_params(length=2, labelsize=7.5)
     bar.outline.set_visible(False)

@@ -358,7 +358,9 @@ def _dots(
     axes: Axes, places: Sequence[float], found: Sequence[Seeds], look: dict[str, Any], low: float
 ) -> None:
     """Every seed as a faint dot next to its bar; a diverged one, without a value, as a × below."""
-    beside = axes.transData + ScaledTranslation(5.5 / 72, 0, axes.get_figure().dpi_scale_trans)
+    beside = axes.transData + ScaledTranslation(
+        5.5 / 72, 0, figure_axes.sheet_of(axes).dpi_scale_trans
+    )
     dots = [
         (place, value)
         for place, seeds in zip(places, found, strict=True)
@@ -413,7 +415,7 @@ def _draw_crowd(
         )
         axes.autoscale_view()
     elif lines:
-        x, y = (np.concatenate([line[i] for line in lines]) for i in (0, 1))
+        x, y = (np.concatenate(values) for values in list(zip(*lines, strict=True))[:2])
         colors = [look['color'] for xs, _, look in lines for _ in xs]
         size = 12 if len(x) < _RASTER else 6
         axes.scatter(x, y, s=size, c=colors, alpha=0.6, linewidths=0, rasterized=len(x) > _RASTER)
