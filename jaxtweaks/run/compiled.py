@@ -34,6 +34,8 @@ BATCHINGS = (
 def candidates(static: Setting) -> tuple[str, ...]:
     """The ways of batching worth measuring for a program on this machine; some may fail on it."""
     convolutional = _is_convolutional(static)
+    if not layers.made_of(static.model):
+        return ('map',)  # a plain network, whose layers know nothing of other runs
     if jax.default_backend() == 'cpu':
         # For convolutions patches and a matrix product never came near, and a loop in each
         # operation was never worth the ten seconds of measuring it. Threads gain where there are
@@ -61,7 +63,7 @@ def _takes_native(static: Setting) -> bool:
 
 
 def _is_convolutional(static: Setting) -> bool:
-    return static.model.name not in ('mlp', 'local')
+    return layers.made_of(static.model) == 'conv'
 
 
 def stack_runs(runs: Sequence[Run], off: frozenset[str]) -> tuple[trace.Hyper, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxtweaks.config import effect
+from jaxtweaks.config import effect, parts, trace
 from jaxtweaks.config.effect import Reason
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
@@ -87,8 +87,11 @@ class Study:
     def reason(self, setting: Setting, name: str) -> Reason | None:
         """Why a field has no effect on a run of this study, see `effect.reason`."""
         read = ('study', *self._read(setting))
-        if name in read or name.partition('.')[0] in read:
-            return effect.reason(setting, name)
+        when = trace.FIELDS[name][1].when if name in parts.FIELDS else None
+        # What a part is given is read with the choice of the part.
+        for field in (name, *(when[:1] if when else ())):
+            if field in read or field.partition('.')[0] in read:
+                return effect.reason(setting, name)
         study = setting.study.name
         return Reason(f"the study '{study}' does not read it; it reads {', '.join(read)}")
 

@@ -4,15 +4,16 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any, cast
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxtweaks.config import trace
+from jaxtweaks.config import layers, trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models
 from jaxtweaks.nn.dense import turned
+from jaxtweaks.nn.network import LINEARITY, Network, Plain
+from jaxtweaks.nn.norm import standardised_kernels
 from jaxtweaks.train import evaluate, precision
 from jaxtweaks.train.data import DeviceData, DeviceSplit, first_ones, images_in_use, training_labels
 
@@ -36,21 +37,32 @@ class Applied:
     @property
     def evaluated_at_once(self) -> int:
         """Images of a batch where the network is measured."""
-        dense = self.static.model.name == 'mlp'
+        dense = layers.made_of(self.static.model) == 'dense'
         return evaluate.BATCH if dense else evaluate.CONVOLUTIONS_BATCH
 
     def setting(self, hyper: trace.Hyper) -> Setting:
         """The whole setting."""
         return trace.join(self.static, hyper)
 
-    def network(self, hyper: trace.Hyper) -> nn.Module:
-        """The Flax module."""
+    def network(self, hyper: trace.Hyper) -> Network | Plain:
+        """The network, which is a linen module or is applied as one."""
         return models.build(self.setting(hyper), self.classes)
+
+    def apply(self, hyper: trace.Hyper, variables: dict[str, Any], x: jax.Array, **how: Any) -> Any:
+        """The network applied to images: the one place of a program where it is.
+
+        Args:
+          hyper: the traced numbers.
+          variables: as `in_use` gives them.
+          x: images.
+          how: `train`, and as of linen's `apply` `rngs` and `mutable`.
+        """
+        return self.network(hyper).apply(variables, x, **how)
 
     def at_rest(self, hyper: trace.Hyper, variables: dict[str, Any]) -> evaluate.Network:
         """Images to logits, as at test."""
-        network, found = self.network(hyper), self.ready(variables)
-        return lambda x: cast(jax.Array, network.apply(found(), x, train=False))
+        found = self.ready(variables)
+        return lambda x: cast(jax.Array, self.apply(hyper, found(), x, train=False))
 
     def ready(self, variables: dict[str, Any]) -> Callable[[], dict[str, Any]]:
         """`in_use`, to be called where the network is applied again and again, in a loop.
@@ -60,10 +72,17 @@ class Applied:
         standing = lax.optimization_barrier(turned(variables['params']))
         return lambda: self.in_use(variables | {'params': turned(standing)})
 
-    def in_use(self, variables: dict[str, Any]) -> dict[str, Any]:
-        """'params' and 'batch_stats' as a network is applied to them."""
-        params = precision.operands(variables['params'], self.static.train.precision)
-        return variables_of(variables) | {'params': params}
+    def in_use(self, variables: dict[str, Any], precision_of: str = '') -> dict[str, Any]:
+        """'params' and all other collections as a network is applied to them.
+
+        With `precision_of` as if `train.precision` were that.
+        """
+        params = variables['params']
+        if self.static.model.weight_standardisation:
+            params = standardised_kernels(params)
+        params = precision.operands(params, precision_of or self.static.train.precision)
+        others = variables.get(COLLECTIONS, {})
+        return {'params': params, 'batch_stats': variables['batch_stats'], **others}
 
     def evaluate(
         self,
@@ -104,9 +123,27 @@ class Applied:
         return dataclasses.replace(data.training, labels=labels)
 
 
+# What a network keeps besides its parameters and 'batch_stats', by collection, where it does.
+COLLECTIONS = 'collections'
+
+
 def variables_of(tree: dict[str, Any]) -> dict[str, Any]:
-    """'params' and 'batch_stats' of a state, or of what is kept next to it."""
-    return {name: tree[name] for name in ('params', 'batch_stats')}
+    """'params', 'batch_stats' and other collections of a state, or of what is kept next to it."""
+    names = ('params', 'batch_stats', COLLECTIONS)
+    return {name: tree[name] for name in names if name in tree}
+
+
+def kept(variables: dict[str, Any]) -> dict[str, Any]:
+    """What linen has returned but the parameters, as a state has it: see `variables_of`."""
+    others = besides(variables)
+    stats = others.pop('batch_stats', {})
+    return {'batch_stats': stats} | ({COLLECTIONS: others} if others else {})
+
+
+def besides(variables: dict[str, Any]) -> dict[str, Any]:
+    """The collections of a network but its parameters; what it only measures is none."""
+    omitted = ('params', LINEARITY)
+    return {name: tree for name, tree in variables.items() if name not in omitted}
 
 
 def named(split: str, measured: dict[str, jax.Array]) -> dict[str, jax.Array]:

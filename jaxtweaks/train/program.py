@@ -19,7 +19,7 @@ from jaxtweaks.nn import tweak
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.train import keep, measure
-from jaxtweaks.train.applied import Applied, named, variables_of
+from jaxtweaks.train.applied import COLLECTIONS, Applied, kept, named, variables_of
 from jaxtweaks.train.augment import augmented
 from jaxtweaks.train.data import (
     DeviceData,
@@ -36,7 +36,7 @@ __all__ = ['DeviceData', 'DeviceSplit', 'Program', 'State']
 
 State = dict[str, Any]
 # Parts of a state that enter the results besides the best parameters and the snapshots.
-_REPORTED = ('ema', 'batch_stats', 'step', 'diverged_at')
+_REPORTED = ('ema', 'batch_stats', COLLECTIONS, 'step', 'diverged_at')
 # A call returns the metrics of each of its epochs; there must be room for them.
 _MOST_EPOCHS = 1_024
 
@@ -64,7 +64,8 @@ class Program(Applied):
         """The state before the first step.
 
         Returns:
-          A dict: 'params', 'batch_stats', 'opt_state'; 'step' (int32); 'diverged_at', the step of
+          A dict: 'params', 'batch_stats' and, of a network that has others, 'collections';
+          'opt_state'; 'step' (int32); 'diverged_at', the step of
           the first non-finite loss or −1; 'epoch_steps', 'loss_sum' and 'correct_sum' of the
           epoch so far; and what is kept besides the current parameters, if it is asked for: 'best'
           (unless the last ones are kept), 'ema', 'snapshots'; see `train/keep.py`.
@@ -73,10 +74,10 @@ class Program(Applied):
         example = jnp.zeros((2, *data.training.images.shape[1:]), jnp.float32)
         key = stream_key(member_seed(seed, setting.train.member), 'init')
         variables = self.network(hyper).init(key, example, train=False)
-        params, stats = variables['params'], variables.get('batch_stats', {})
+        params = variables['params']
         state = {
             'params': params,
-            'batch_stats': stats,
+            **kept(variables),
             'opt_state': self._optimiser(hyper).init(params),
             'step': jnp.int32(0),
             'diverged_at': jnp.int32(-1),
@@ -199,18 +200,19 @@ class Program(Applied):
             noisy = noisy_weights(on_weights, params, setting.noise.weights)
             # So that the products find noisy kernels as they would find those without noise.
             noisy = turned(lax.optimization_barrier(turned(noisy)))
-            logits, mutated = self.network(hyper).apply(
-                self.in_use({'params': noisy, 'batch_stats': state['batch_stats']}),
+            logits, mutated = self.apply(
+                hyper,
+                self.in_use(variables_of(state) | {'params': noisy}),
                 x,
                 train=True,
                 rngs={'dropout': key('dropout')} | tweak.keys(setting.tweaks, key('tweaks')),
-                mutable=['batch_stats'],
+                mutable=['batch_stats', *state.get(COLLECTIONS, ())],
             )
             loss = in_order_mean(losses_of(setting, logits, y, targets))
             total = loss + penalty(params, setting.penalty)
-            return total, (loss, logits, mutated.get('batch_stats', {}))
+            return total, (loss, logits, kept(mutated))
 
-        gradients, (loss, logits, stats) = jax.grad(loss_of, has_aux=True)(state['params'])
+        gradients, (loss, logits, others) = jax.grad(loss_of, has_aux=True)(state['params'])
         updates, opt_state = self._optimiser(hyper).update(
             gradients, state['opt_state'], state['params']
         )
@@ -218,7 +220,7 @@ class Program(Applied):
         first_bad = (state['diverged_at'] < 0) & ~jnp.isfinite(loss)
         now = state | {
             'params': params,
-            'batch_stats': stats,
+            **others,
             'opt_state': opt_state,
             'step': state['step'] + 1,
             'epoch_steps': state['epoch_steps'] + 1,
