@@ -109,7 +109,9 @@ def deviation(scheme: jax.Array | int, fan_in: int, fan_out: int, schemes: Schem
     Returns:
       float32 scalar.
     """
-    return jnp.stack([_sigma(*one, fan_in, fan_out) for one in schemes])[scheme]
+    sigmas = jnp.stack([_sigma(*one, fan_in, fan_out) for one in schemes])
+    # XLA would multiply a σ that it knows with the constants of the draw, to other last bits.
+    return jax.lax.optimization_barrier(sigmas)[scheme]
 
 
 def _sigma(part: Part, given: Mapping[str, Any], fan_in: int, fan_out: int) -> jax.Array:

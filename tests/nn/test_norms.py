@@ -5,7 +5,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import parts, trace
@@ -14,6 +13,7 @@ from jaxtweaks.nn import models, norms
 from jaxtweaks.nn.layers import Dense
 from jaxtweaks.nn.norm import standardised_kernels
 
+torch = pytest.importorskip('torch')
 F = torch.nn.functional
 RNG = np.random.default_rng(0)
 MAPS, ROWS = RNG.normal(2.0, 3.0, (8, 5, 4, 6)), RNG.normal(2.0, 3.0, (8, 6))
