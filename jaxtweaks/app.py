@@ -7,6 +7,7 @@ state saved.
 import contextlib
 import difflib
 import functools
+import io
 import operator
 import os
 import shlex
@@ -189,7 +190,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (default: this process's) and returns the exit code."""
     argv = list(sys.argv if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, 'reconfigure'):  # a terminal without our letters shows a ? for them
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a terminal without our letters shows a ? for them
             stream.reconfigure(errors='replace')
     console = Console(stderr=False)
     try:
@@ -411,14 +414,13 @@ def _experiment(config: Any, argv: Sequence[str]) -> Experiment:
         raise UserError(
             'no --config; it must name a config file, as --config=configs/bn_batchsize.py'
         )
+    changes = {}
     for arg in _overrides(argv):
-        # config_flags passes over an empty tuple without a word.
         key, _, value = arg.partition('=')
-        if value.replace(' ', '') == '()':
-            *sections, field = key.split('.')
-            functools.reduce(operator.getitem, sections, config)[field] = ()
-    names = [arg.partition('=')[0] for arg in _overrides(argv)]
-    return experiment_lib.build(config, overrides=names)
+        # config_flags has put them in the config, but for an empty tuple, which it passes over.
+        empty = value.replace(' ', '') == '()'
+        changes[key] = () if empty else functools.reduce(operator.getitem, key.split('.'), config)
+    return experiment_lib.changed(config, changes)
 
 
 def _overrides(argv: Sequence[str]) -> list[str]:

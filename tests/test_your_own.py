@@ -19,7 +19,8 @@ from jaxtweaks.run import search
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
 CODE = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
-SWEEP, SEARCH, PART, NETWORK, NORM, TWEAK, DATA, FOLDER, NOTEBOOK = CODE
+SWEEP, SEARCH, PART, NETWORK, NORM, CLAIM, FIGURE, DERIVATION, STUDY, TWEAK, *REST = CODE
+DATA, FOLDER, NOTEBOOK = REST
 
 
 @pytest.fixture
@@ -119,6 +120,49 @@ def test_a_norm_and_initial_weights_of_ones_own(tmp_path):
     config.model.norm, config.init.scheme, config.rms.epsilon = 'rms', 'orthogonal', 1e-5
     answer = jt.run(config, tmp_path / 'w', quiet=True)
     assert len(np.unique(answer['test_loss'].values)) == 2
+
+
+def test_a_claim_a_figure_and_a_derivation_of_ones_own(folder):
+    """Each as a config of its own, answered on few seeds of the smallest size."""
+    small = {'seeds': 6, 'train.epochs': 2}
+    for name, code in (('wins', CLAIM), ('violins', FIGURE), ('steady', DERIVATION)):
+        assert sum(bool(line.strip()) for line in code.splitlines()) <= 25
+        (folder / 'configs' / f'{name}.py').write_text(code)
+    answer = jt.run('configs/wins.py:smoke', changes=small, quiet=True)
+    (verdict,) = answer.verdicts
+    accuracy = answer['test_accuracy']
+    won = int((accuracy.sel(momentum=0.9) > accuracy.sel(momentum=0.0)).sum())
+    assert 0 <= verdict.p <= 1
+    assert (verdict.verdict == 'supported') == (won == 6)
+    assert 'by sign flips' not in verdict.note
+    page = (folder / 'runs' / 'wins-smoke' / 'report.md').read_text()
+    assert 'Momentum wins at most seeds.' in page
+    jt.run('configs/violins.py:smoke', changes=small, quiet=True)
+    drawn = folder / 'runs' / 'violins-smoke' / 'figures' / 'seeds.svg'
+    assert drawn.stat().st_size > 0
+    answer = jt.run('configs/steady.py:smoke', changes={**small, 'seeds': 1}, quiet=True)
+    np.testing.assert_array_equal(answer['steady_loss'], answer['validation_loss'])
+    again = jt.load('runs/steady-smoke')
+    np.testing.assert_array_equal(again['steady_loss'], answer['steady_loss'])
+
+
+def test_a_study_of_ones_own(folder):
+    (folder / 'configs' / 'norms.py').write_text(STUDY)
+    answer = jt.run('configs/norms.py', quiet=True)
+    layers, total = answer.curve('layer_norm'), answer['total_norm']
+    assert layers.dims == ('hidden', 'seed', 'layer')
+    np.testing.assert_allclose(np.sqrt((layers.values[..., :1] ** 2).sum(-1)), total, rtol=1e-6)
+    assert (total.sel(hidden=(64, 64)) > total.sel(hidden=(8, 8))).all()
+    changed = {'weight_norm_by_layer.order': 1.0, 'seeds': 1}
+    other = jt.run('configs/norms.py', workdir='w', changes=changed, quiet=True)
+    assert (other['total_norm'] > 2 * total.isel(seed=0)).all()
+    with pytest.raises(jt.UserError, match=r'train\.epochs: 3 has no effect because the study'):
+        jt.run('configs/norms.py', workdir='v', changes={'train.epochs': 3}, quiet=True)
+    # Rewritten it is another one.
+    other = STUDY.replace("'total_norm': jnp", "'total_norm': 2 * jnp")
+    (folder / 'configs' / 'norms.py').write_text(other)
+    with pytest.raises(jt.UserError, match="the study 'weight_norm_by_layer' is another one now"):
+        jt.run('configs/norms.py', quiet=True)
 
 
 def test_a_new_tweak(folder, capsys):

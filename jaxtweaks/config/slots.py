@@ -18,6 +18,8 @@ class Slot:
       offers: what a part is given by name if it has a parameter (a module an attribute) of this
         name and no default for it: the fields, or section, that it comes from; '' for what comes
         from none.
+      none: the value of `field` for no part at all; '' if one is always chosen.
+      short: whether the fields of its parts read without the part's name.
     """
 
     name: str
@@ -27,6 +29,8 @@ class Slot:
     field: str = ''
     offers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     before: tuple[str, ...] = ()
+    none: str = ''
+    short: bool = False
 
 
 SLOTS = {
@@ -93,5 +97,14 @@ SLOTS = {
             'loss.name',
         ),
         Slot('augment', 'a function (key, images) to images', 'augmentation', ('key', 'images')),
+        Slot(
+            'study',
+            'a function (setting, seed), or of data as well, to numbers and curves by name',
+            'other',
+            ('setting', 'seed'),
+            'study.name',
+            none='training',
+            short=True,
+        ),
     )
 }

@@ -1,13 +1,23 @@
 """The parts there are: what each does, its parameters, their defaults and what they allow."""
 
+import dataclasses
 import inspect
+from collections.abc import Iterator
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from jaxtweaks.base.registry import Registry
+from jaxtweaks.claims.claim import KINDS as CLAIMS
 from jaxtweaks.config import parts, slots
 from jaxtweaks.config.parts import Part
 from jaxtweaks.config.slots import Slot
+from jaxtweaks.figures.figure_spec import KINDS as FIGURES
+from jaxtweaks.results.derive import DERIVATIONS
+
+# Slots of an experiment, whose items are no parts of a setting.
+REGISTRIES: tuple[Registry[Any], ...] = (DERIVATIONS, FIGURES, CLAIMS)
 
 
 def show(console: Console) -> None:
@@ -24,6 +34,27 @@ def show(console: Console) -> None:
                 line = f'{name} = {parameter.default!r} ({rule.kind}{allowed}): {rule.doc}'
                 console.print(Text(f'  {"":{width}}    {line}'), soft_wrap=True)
         console.print()
+    for registry in REGISTRIES:
+        heading = f'{registry.slot} (named by {registry.named_by}); jt.{registry.slot}'
+        console.print(Text(f'{heading}: {registry.doc}', style='bold'), soft_wrap=True)
+        width = max(map(len, registry))
+        for name, item in registry.items():
+            line = f'  {name:{width}}  {registry.first_line(name)}'
+            console.print(Text(line), soft_wrap=True)
+            for line in _details(name, item):
+                console.print(Text(f'  {"":{width}}    {line}'), soft_wrap=True)
+        console.print()
+
+
+def _details(name: str, item: Any) -> Iterator[str]:
+    """What an item of a registry needs and reads, or its options."""
+    for words in ('needs', 'reads'):
+        if found := getattr(item, words, ()):
+            yield f'{words} {", ".join(found)}'
+    for field in dataclasses.fields(item) if isinstance(item, type) else ():
+        rule = field.metadata['rule']
+        allowed = f' ({rule.allowed()})' if rule.allowed() else ''
+        yield f'{name}.{field.name} = {field.default!r}{allowed}: {rule.doc}'
 
 
 def _heading(slot: Slot) -> str:

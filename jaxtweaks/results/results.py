@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxtweaks import studies
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.field_names import terms
 from jaxtweaks.base.numbers import complements
 from jaxtweaks.base.words import Names
 
@@ -59,8 +60,8 @@ def label(metric: str) -> str:
     """
     if metric in LABELS:
         return LABELS[metric]
-    if metric in studies.LABELS:
-        return studies.LABELS[metric]
+    if words := studies.label(metric):
+        return words
     if metric.startswith('1-'):
         words = label(metric.removeprefix('1-'))
         error = re.sub(r'\baccuracy\b', 'error', words)
@@ -122,7 +123,7 @@ class Results:
 
     Attributes:
       settings: for each setting the values of the swept fields, by dotted name
-        (`{'train.batch_size': 8, 'model.batch_norm': 'before'}`), in the order of the sweep.
+        (`{'train.batch_size': 8, 'model.norm': 'batch'}`), in the order of the sweep.
       seeds: integers, [S].
       epochs: 1 … E, [E].
       curves: metric name to float64 [K, S, E], at the end of each epoch; NaN where a run has
@@ -193,20 +194,20 @@ class Results:
         keep where the field is the rate to drop. Or several names joined by ` + `, where one
         field alone does not tell settings apart: their values are tuples.
         """
-        if ' + ' in name:
-            return list(zip(*map(self.values, name.split(' + ')), strict=True))
-        complement = name.startswith('1-')
-        field = name.removeprefix('1-')
+        term, *others = terms(name)
+        if others:
+            return list(zip(*(self.values(str(one)) for one in (term, *others)), strict=True))
+        field = term.field
         if field not in self.swept:
             raise UserError(f"'{field}' is not swept; {did_you_mean(field, self.swept)}")
         values: list[Any] = [setting.get(field) for setting in self.settings]
-        if not complement:
+        if not term.complement:
             return values
         if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
             raise UserError(f"'{name}': {field} is not a number; write '{field}'")
         return complements(values)
 
-    def select(self, where: dict[str, Any]) -> list[int]:
+    def select(self, where: Mapping[str, Any]) -> list[int]:
         """The indices of the settings whose swept fields have the values in `where`.
 
         A value may be a tuple: any of its items matches. An empty `where` selects all.
@@ -218,7 +219,7 @@ class Results:
             chosen = [k for k in chosen if column[k] in accepted]
         return chosen
 
-    def unmet(self, where: dict[str, Any]) -> str:
+    def unmet(self, where: Mapping[str, Any]) -> str:
         """Why no setting has the values in `where`, see `select`; '' if one has."""
         if self.select(where):
             return ''

@@ -4,7 +4,6 @@ import dataclasses
 import math
 import time
 from collections.abc import Iterable
-from typing import Protocol
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -34,126 +33,103 @@ class Now:
     stopped: int
 
 
-class Reporter(Protocol):
-    """Told by the runner what happens."""
-
-    def begin(self, total: float, done: float) -> None:
-        """Work of the whole sweep, in image passes, and what an earlier launch did of it."""
-
-    def group(self, text: str) -> None:
-        """A group starts."""
-
-    def regrouped(self) -> None:
-        """The runs under way are put together in other groups, which start again."""
-
-    def resumed(self, work: float) -> None:
-        """An earlier launch did so much of the group."""
-
-    def advance(self, work: float, now: Now) -> None:
-        """Some work is done, and so the group stands."""
-
-    def finished(self, work: float) -> None:
-        """Some work is done of which there is nothing else to say."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know."""
-
-    def end(self) -> None:
-        """The sweep is over or interrupted."""
-
-
 def notice(console: Console, text: str) -> None:
     """Prints what the user should know, wrapped on a terminal and one line long in a log."""
     console.print(Text(text, style='yellow'), soft_wrap=not console.is_terminal)
 
 
-class Silent:
-    """Shows nothing but notes."""
+class View:
+    """Where a reporter shows how a sweep stands; this one shows nothing."""
 
-    def __init__(self, console: Console):
+    def start(self) -> None:
+        """The sweep begins."""
+
+    def group(self, text: str) -> None:
+        """A group starts."""
+
+    def show(self, share: float, now: str, left: str) -> None:
+        """The share of the work that is done, how the group stands, and the time left, in words."""
+
+    def stop(self) -> None:
+        """The sweep is over or interrupted."""
+
+
+class Reporter:
+    """Told by the runner what happens; the user is told of notes, and the rest is in a view."""
+
+    def __init__(self, console: Console, view: View | None = None):
+        """`view`: None to show nothing but notes."""
         self._console = console
+        self._view = view or View()
+        self._clock = _Clock()
+        self._sweep = _Sweep()
 
-    def begin(self, total, done):
-        """See `Reporter`."""
+    def begin(self, total: float, done: float) -> None:
+        """Work of the whole sweep, in image passes, and what an earlier launch did of it."""
+        self._clock.begin(total, done)
+        self._view.start()
 
-    def group(self, text):
-        """See `Reporter`."""
+    def group(self, text: str) -> None:
+        """A group starts."""
+        self._sweep.group()
+        self._view.group(text)
 
-    def regrouped(self):
-        """See `Reporter`."""
+    def regrouped(self) -> None:
+        """The runs under way are put together in other groups, which start again."""
+        self._sweep.regrouped()
 
-    def resumed(self, work):
-        """See `Reporter`."""
+    def resumed(self, work: float) -> None:
+        """An earlier launch did so much of the group."""
+        self._clock.resumed(work)
 
-    def advance(self, work, now):
-        """See `Reporter`."""
+    def advance(self, work: float, now: Now) -> None:
+        """Some work is done, and so the group stands."""
+        self._advance(work, self._sweep.words(now))
 
-    def finished(self, work):
-        """See `Reporter`."""
+    def finished(self, work: float) -> None:
+        """Some work is done of which there is nothing else to say."""
+        self._advance(work, '')
 
-    def note(self, text):
-        """See `Reporter`."""
+    def _advance(self, work: float, now: str) -> None:
+        self._clock.advance(work)
+        self._view.show(self._clock.share(), now, self._clock.left())
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
         notice(self._console, text)
 
-    def end(self):
-        """See `Reporter`."""
+    def end(self) -> None:
+        """The sweep is over or interrupted."""
+        self._view.stop()
 
 
-class Lines(Silent):
+class Lines(View):
     """One line at most every `interval` seconds, for logs and pipes."""
 
     def __init__(self, console: Console, interval: float = 15.0):
-        super().__init__(console)
+        self._console = console
         self._interval = interval
-        self._clock = _Clock()
-        self._sweep = _Sweep()
         self._printed = time.monotonic()
         self._group = ''
 
-    def begin(self, total, done):
-        """See `Reporter`."""
-        self._clock.begin(total, done)
-
-    def group(self, text):
-        """See `Reporter`."""
+    def group(self, text: str) -> None:
+        """The name of the group stands in every line."""
         self._group = text
-        self._sweep.group()
 
-    def regrouped(self):
-        """See `Reporter`."""
-        self._sweep.regrouped()
-
-    def resumed(self, work):
-        """See `Reporter`."""
-        self._clock.resumed(work)
-
-    def advance(self, work, now):
-        """See `Reporter`."""
-        self._clock.advance(work)
-        self._print(f'{self._sweep.words(now)}  ')
-
-    def finished(self, work):
-        """See `Reporter`."""
-        self._clock.advance(work)
-        self._print('')
-
-    def _print(self, now: str) -> None:
+    def show(self, share: float, now: str, left: str) -> None:
+        """Prints, if it is time to."""
         if time.monotonic() - self._printed >= self._interval:
             self._printed = time.monotonic()
+            words = f'{now}  ' if now else ''
             self._console.print(
-                f'{self._clock.share():4.0%}  {self._group}  {now}{self._clock.left()}',
-                highlight=False,
-                soft_wrap=True,
+                f'{share:4.0%}  {self._group}  {words}{left}', highlight=False, soft_wrap=True
             )
 
 
-class Live(Silent):
+class Live(View):
     """A progress bar with the time left, and below it how the group under way stands."""
 
     def __init__(self, console: Console):
-        super().__init__(console)
-        self._clock = _Clock()
-        self._sweep = _Sweep()
         self._bar = _Bar(
             TextColumn('{task.description}'),
             BarColumn(bar_width=24),
@@ -165,49 +141,30 @@ class Live(Silent):
         )
         self._task = self._bar.add_task('', total=1, left='')
 
-    def begin(self, total, done):
-        """See `Reporter`."""
-        self._clock.begin(total, done)
+    def start(self) -> None:
+        """The bar appears."""
         self._bar.start()
 
-    def group(self, text):
-        """See `Reporter`."""
-        self._sweep.group()
+    def group(self, text: str) -> None:
+        """Its name stands before the bar."""
         self._bar.below = 'compiling …'
         self._bar.update(self._task, description=text)
 
-    def regrouped(self):
-        """See `Reporter`."""
-        self._sweep.regrouped()
-
-    def resumed(self, work):
-        """See `Reporter`."""
-        self._clock.resumed(work)
-
-    def advance(self, work, now):
-        """See `Reporter`."""
-        self._clock.advance(work)
-        self._show(self._sweep.words(now))
-
-    def finished(self, work):
-        """See `Reporter`."""
-        self._clock.advance(work)
-        self._show('')
-
-    def _show(self, now: str) -> None:
+    def show(self, share: float, now: str, left: str) -> None:
+        """Moves the bar."""
         self._bar.below = now
-        self._bar.update(self._task, completed=self._clock.share(), left=self._clock.left())
+        self._bar.update(self._task, completed=share, left=left)
 
-    def end(self):
-        """See `Reporter`."""
+    def stop(self) -> None:
+        """The bar disappears."""
         self._bar.stop()
 
 
 def for_console(console: Console, quiet: bool) -> Reporter:
     """The reporter that suits where the output goes."""
     if quiet:
-        return Silent(console)
-    return Live(console) if console.is_terminal else Lines(console)
+        return Reporter(console)
+    return Reporter(console, Live(console) if console.is_terminal else Lines(console))
 
 
 class _Bar(Progress):
@@ -261,6 +218,9 @@ class _Clock:
     Of the first heartbeat most of the time goes into loading and compiling: it tells nothing of
     the speed, which is counted from there.
     """
+
+    def __init__(self):
+        self.begin(1, 0)
 
     def begin(self, total: float, done: float) -> None:
         self._total, self._done = max(total, 1), done

@@ -2,19 +2,16 @@
 
 import errno
 import fcntl
-import hashlib
-import json
 import os
 import time
-import types
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jaxtweaks.base import atomic
+from jaxtweaks.base import atomic, sealed
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.run import files, leases
-from jaxtweaks.run.plan import Group, Run
+from jaxtweaks.run.plan import Group
+from jaxtweaks.run.result import GroupResult
 
 
 class Workdir:
@@ -103,7 +100,7 @@ class Workdir:
         """
         path = self.path / name
         try:
-            content = parse_json(path.read_bytes())
+            content = sealed.parse_json(path.read_bytes())
             if not isinstance(content, dict):
                 raise ValueError('it is not a set of keys')
             return content
@@ -116,15 +113,11 @@ class Workdir:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Writes a JSON file with its checksum; what is not finite is refused: JSON has no word."""
-        content = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
-        sealed = content | {_CHECKSUM: _digest(content)}
-        text = json.dumps(sealed, indent=2, ensure_ascii=False, allow_nan=False)
-        atomic.write(self.path / name, (text + '\n').encode())
+        sealed.write_json(self.path / name, content)
 
-    def save_result(self, group: Group, result: dict[str, Any]) -> None:
+    def save_result(self, group: Group, result: GroupResult) -> None:
         """Writes what a finished group found."""
-        tree = {'runs': {str(i): run.id for i, run in enumerate(group.runs)}, **result}
-        files.save_tree(self._result_path(group), tree)
+        files.save_tree(self._result_path(group), result.to_tree())
 
     def has_result(self, group: Group) -> bool:
         """Whether there is a file of what a group found; it may be damaged."""
@@ -136,7 +129,7 @@ class Workdir:
 
     def load_result(
         self, group: Group, notify: Any, *, discard: bool = False
-    ) -> dict[str, Any] | None:
+    ) -> GroupResult | None:
         """What a group found; None if it is not finished or the file is damaged.
 
         Args:
@@ -146,14 +139,17 @@ class Workdir:
         """
         path = self._result_path(group)
         try:
-            return files.load_tree(path)
+            return GroupResult.from_tree(files.load_tree(path))
         except FileNotFoundError:
             return None
         except files.DamagedFile as damage:
-            if discard:
-                path.unlink(missing_ok=True)
-            notify(f'{damage}; its runs are trained again')
-            return None
+            damaged = str(damage)
+        except ValueError as error:
+            damaged = f'{path} is damaged ({error})'
+        if discard:
+            path.unlink(missing_ok=True)
+        notify(f'{damaged}; its runs are trained again')
+        return None
 
     def save_summary(self, tree: dict[str, Any]) -> None:
         """Writes what results say of their data, see `data.summary`."""
@@ -170,86 +166,11 @@ class Workdir:
         return self.path / 'results' / f'{group.id}.result'
 
 
-# The key of a JSON file that holds the SHA-256 of all the others.
-_CHECKSUM = 'sha256'
-
-
-def parse_json(data: bytes) -> Any:
-    """What `Workdir.write_json` wrote, without the checksum.
-
-    A file without one is of an earlier version, and believed.
-
-    Raises:
-      ValueError: it is no JSON, or its checksum is wrong.
-    """
-    try:
-        content = json.loads(data)
-    except RecursionError:
-        raise ValueError('it is nested too deeply') from None
-    if isinstance(content, dict) and _CHECKSUM in content:
-        found = content.pop(_CHECKSUM)
-        if found != _digest(content):
-            raise ValueError('its checksum is wrong: it was damaged, or changed by hand')
-    return content
-
-
 def as_given(value: Any) -> Any:
     """What was read from JSON, with its lists as the tuples they were."""
     if isinstance(value, dict):
         return {key: as_given(item) for key, item in value.items()}
     return tuple(map(as_given, value)) if isinstance(value, list) else value
-
-
-def _digest(content: dict[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def describe_groups(
-    groups: Sequence[Group], codes: Mapping[str, Sequence[str]] = types.MappingProxyType({})
-) -> list[dict[str, Any]]:
-    """The groups as plain data for the manifest.
-
-    Args:
-      groups: the groups.
-      codes: by id the versions of the training code that trained them; see `version`.
-    """
-    return [
-        {
-            'id': group.id,
-            'size': group.size,
-            'shares': group.shares,
-            'batching': group.batching,
-            'off': sorted(group.off),
-            'runs': [run.id for run in group.runs],
-            **({'code': list(codes[group.id])} if group.id in codes else {}),
-            **({'stage': group.stage, 'leaves': group.leaves} if group.stage else {}),
-        }
-        for group in groups
-    ]
-
-
-def restore_groups(described: Sequence[dict[str, Any]], runs: Sequence[Run]) -> list[Group] | None:
-    """The groups of a manifest, None if it has runs that are not among `runs`.
-
-    Raises:
-      UserError: a group is not what its id says.
-    """
-    by_id = {run.id: run for run in runs}
-    if any(run not in by_id for group in described for run in group['runs']):
-        return None
-    groups = []
-    for group in described:
-        members = tuple(by_id[run] for run in group['runs'])
-        also = {key: group[key] for key in ('shares', 'stage', 'leaves') if key in group}
-        off = frozenset(group['off'])
-        groups.append(Group(members, group['size'], group['batching'], off, **also))
-        if groups[-1].id != group['id']:
-            raise UserError(
-                f'manifest.json: group {group["id"]} is not what its id says; restore the file or '
-                'choose another --workdir'
-            )
-    return groups
 
 
 def differences(old: Any, new: Any, where: str = '') -> list[str]:

@@ -10,12 +10,13 @@ from jax import lax
 
 from jaxtweaks.config import layers, trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.nn import models
+from jaxtweaks.nn import lowered, models
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.network import LINEARITY, Network, Plain
 from jaxtweaks.nn.norm import standardised_kernels
 from jaxtweaks.train import evaluate, precision
 from jaxtweaks.train.data import DeviceData, DeviceSplit, first_ones, images_in_use, training_labels
+from jaxtweaks.train.state import Variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Applied:
         """The network, which is a linen module or is applied as one."""
         return models.build(self.setting(hyper), self.classes)
 
-    def apply(self, hyper: trace.Hyper, variables: dict[str, Any], x: jax.Array, **how: Any) -> Any:
+    def apply(self, hyper: trace.Hyper, variables: Variables, x: jax.Array, **how: Any) -> Any:
         """The network applied to images: the one place of a program where it is.
 
         Args:
@@ -59,12 +60,12 @@ class Applied:
         """
         return self.network(hyper).apply(variables, x, **how)
 
-    def at_rest(self, hyper: trace.Hyper, variables: dict[str, Any]) -> evaluate.Network:
+    def at_rest(self, hyper: trace.Hyper, variables: Variables) -> evaluate.Network:
         """Images to logits, as at test."""
         found = self.ready(variables)
         return lambda x: cast(jax.Array, self.apply(hyper, found(), x, train=False))
 
-    def ready(self, variables: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    def ready(self, variables: Variables) -> Callable[[], Variables]:
         """`in_use`, to be called where the network is applied again and again, in a loop.
 
         Outside the loop narrow kernels are turned as its products find them (`nn.dense`).
@@ -72,7 +73,7 @@ class Applied:
         standing = lax.optimization_barrier(turned(variables['params']))
         return lambda: self.in_use(variables | {'params': turned(standing)})
 
-    def in_use(self, variables: dict[str, Any], precision_of: str = '') -> dict[str, Any]:
+    def in_use(self, variables: Variables, precision_of: str = '') -> Variables:
         """'params' and all other collections as a network is applied to them.
 
         With `precision_of` as if `train.precision` were that.
@@ -87,7 +88,7 @@ class Applied:
     def evaluate(
         self,
         hyper: trace.Hyper,
-        variables: dict[str, Any],
+        variables: Variables,
         data: DeviceData,
         split: DeviceSplit,
         keep_logits: bool = False,
@@ -99,7 +100,7 @@ class Applied:
         )
 
     def evaluate_training(
-        self, hyper: trace.Hyper, seed: jax.Array, variables: dict[str, Any], data: DeviceData
+        self, hyper: trace.Hyper, seed: jax.Array, variables: Variables, data: DeviceData
     ) -> dict[str, jax.Array]:
         """`evaluate` on the first of the training images in use, and the labels trained on."""
         count = min(self.static.train.train_eval_size, self.train_size)
@@ -117,6 +118,19 @@ class Applied:
             network, data, shown, self.classes, times=times, batch=self.evaluated_at_once
         )
 
+    def plain_convolutions(self, hyper: trace.Hyper, shape: tuple[int, ...]) -> int:
+        """How many convolutions the network has that are not those of `nn.conv`.
+
+        Found in the traced program, so that no network needs to declare them.
+
+        Args:
+          hyper: the traced numbers.
+          shape: of an image.
+        """
+        images = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
+        initial = lambda hyper, key, x: self.network(hyper).init(key, x, train=False)
+        return lowered.of_others(jax.make_jaxpr(initial)(hyper, jax.random.key(0), images))
+
     def training(self, hyper: trace.Hyper, seed: jax.Array, data: DeviceData) -> DeviceSplit:
         """The training set with the labels it is trained on."""
         labels = training_labels(self.setting(hyper).data, seed, data.training.labels, self.classes)
@@ -127,20 +141,14 @@ class Applied:
 COLLECTIONS = 'collections'
 
 
-def variables_of(tree: dict[str, Any]) -> dict[str, Any]:
-    """'params', 'batch_stats' and other collections of a state, or of what is kept next to it."""
-    names = ('params', 'batch_stats', COLLECTIONS)
-    return {name: tree[name] for name in names if name in tree}
-
-
-def kept(variables: dict[str, Any]) -> dict[str, Any]:
-    """What linen has returned but the parameters, as a state has it: see `variables_of`."""
+def kept(variables: Variables) -> Variables:
+    """What linen has returned but the parameters, as a state has it."""
     others = besides(variables)
     stats = others.pop('batch_stats', {})
     return {'batch_stats': stats} | ({COLLECTIONS: others} if others else {})
 
 
-def besides(variables: dict[str, Any]) -> dict[str, Any]:
+def besides(variables: Variables) -> Variables:
     """The collections of a network but its parameters; what it only measures is none."""
     omitted = ('params', LINEARITY)
     return {name: tree for name, tree in variables.items() if name not in omitted}

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import numpy as np
 import pytest
 
 from jaxtweaks.config import trace
@@ -12,7 +13,8 @@ from jaxtweaks.run import runner
 from jaxtweaks.run.compaction import Done
 from jaxtweaks.run.group import Execution
 from jaxtweaks.run.plan import all_runs, by_program, into_groups
-from jaxtweaks.run.progress import Silent
+from jaxtweaks.run.progress import Reporter
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 
 OFF = frozenset({'noise.input'})
@@ -31,7 +33,7 @@ class Machine:
         self.kept.append(len({group.program for group in groups}))
 
 
-class Reporter(Silent):
+class Remembering(Reporter):
     """Remembers what was said of groups."""
 
     def __init__(self):
@@ -42,19 +44,22 @@ class Reporter(Silent):
         self.said.append(text)
 
 
+NOTHING = GroupResult((), {}, {}, np.zeros(0), np.zeros(0), 0.0)
+
+
 def run(tmp_path, monkeypatch, sweep, seeds):
     """What was said, how often programs were dropped, and how many settings were taken apart."""
     runs = all_runs(Setting(), expand(sweep), range(seeds))
     programs = by_program(runs, OFF).values()
     groups = [group for members in programs for group in into_groups(members, 1, 'map', OFF)]
-    machine, reporter, split, splits = Machine(), Reporter(), trace.split, []
+    machine, reporter, split, splits = Machine(), Remembering(), trace.split, []
 
     def counted(*args):
         splits.append(args)
         return split(*args)
 
     workdir = Workdir(tmp_path)
-    monkeypatch.setattr(runner, '_run_group', lambda group, to, *_: to.save_result(group, {}))
+    monkeypatch.setattr(runner, '_run_group', lambda group, to, *_: to.save_result(group, NOTHING))
     monkeypatch.setattr(trace, 'split', counted)
     runner.run_groups(groups, workdir, machine, Execution(), reporter, Done())
     return reporter.said, machine.kept, len(splits)

@@ -15,7 +15,7 @@ from jaxtweaks.train.measure import kernels
 SIDE = 4
 DATA = data(SIDE)
 SEEDS = (0, 3)
-OTHERS = frozenset(name for name, (_, rule) in trace.FIELDS.items() if rule.off is not None)
+OTHERS = frozenset(name for name, one in trace.FIELDS.items() if one.rule.off is not None)
 OTHERS -= {'dropout.hidden'}
 SEEN = []  # dtypes of what the layers of a network give
 
@@ -62,16 +62,16 @@ def test_seeds_and_settings_side_by_side_are_each_as_if_alone():
     off, on = zoo(**kept), zoo(dropout__hidden=0.5, **kept)
     found = trained(off, on)
     steps = 3 * on.train.epochs
-    assert found.final['collections']['memory']['steps'].tolist() == [steps] * 4
-    assert found.final['snapshots']['collections']['memory']['steps'].tolist() == [[steps]] * 4
-    assert np.all(found.final['best']['collections']['memory']['steps'] <= steps)
-    for tree in (found.final['params'], found.final['batch_stats'], found.found['finals']):
+    assert found.final.collections['memory']['steps'].tolist() == [steps] * 4
+    assert found.final.snapshots['collections']['memory']['steps'].tolist() == [[steps]] * 4
+    assert np.all(found.final.best.collections['memory']['steps'] <= steps)
+    for tree in (found.final.params, found.final.batch_stats, found.found.finals):
         assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(tree))
-    assert np.all(found.final['batch_stats']['BatchNorm_0']['mean'] != 0)
-    weights = found.final['params']['w']
+    assert np.all(found.final.batch_stats['BatchNorm_0']['mean'] != 0)
+    weights = found.final.params['w']
     assert len({weight.tobytes() for weight in weights}) == 4
     # Kernels and other weights are measured; biases and scales are not.
-    assert len(kernels(found.final['params'])) == 3
+    assert len(kernels(found.final.params)) == 3
     # A drop rate that is off, traced, is the program without it to the bit.
     alone = trained(off, off=frozenset({'dropout.hidden'}))
     assert differing(found.run(1), alone.run(1)) == []
@@ -86,11 +86,11 @@ def test_bf16_is_what_the_layers_compute_in_and_the_loss_is_near():
         images = DATA.standardised(DATA.training.images)
         stepped = jax.jit(p.step)(hyper, np.uint32(0), state, images, DATA.training.labels)
         assert set(SEEN) == {jnp.dtype(kind)}
-        assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(stepped['params']))
+        assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(stepped.params))
         if kind == jnp.float32:
-            full = stepped['loss_sum']
-    assert stepped['loss_sum'] != full
-    np.testing.assert_allclose(stepped['loss_sum'], full, rtol=0.02)
+            full = stepped.loss_sum
+    assert stepped.loss_sum != full
+    np.testing.assert_allclose(stepped.loss_sum, full, rtol=0.02)
 
 
 def test_its_dropout_drops_a_share_and_scales_the_rest():
@@ -127,7 +127,7 @@ def test_tweaks_and_dropout_of_the_input_act_on_any_network():
     state = p.init(hyper, np.uint32(0), DATA)
     x = jnp.ones((4, SIDE, SIDE, 1))
     found = [
-        p.apply(hyper | {'dropout.input': rate}, p.in_use(state), x, train=True,
+        p.apply(hyper | {'dropout.input': rate}, p.in_use(state.variables), x, train=True,
                 rngs={'dropout': jax.random.key(1)}, mutable=['batch_stats', 'memory'])[0]
         for rate in (0.0, 0.5)
     ]  # fmt: skip
