@@ -8,9 +8,9 @@ from jaxtweaks.config.expand import points
 from jaxtweaks.lab.experiment import SIZES, default_config
 
 BATCH_NORM_WORDS = (
-    ('model.batch_norm', 'batch norm'),
-    ('model.batch_norm=before', 'with BN'),
-    ('model.batch_norm=none', 'without BN'),
+    ('model.norm', 'batch norm'),
+    ('model.norm=batch', 'with BN'),
+    ('model.norm=none', 'without BN'),
 )
 
 
@@ -84,7 +84,7 @@ def large_and_small(
 
 def cnn_to_anneal(config: ConfigDict) -> None:
     """The training of a CNN in which a large rate is to be annealed (ROLE §4.1)."""
-    config.model.batch_norm = 'before'
+    config.model.norm = 'batch'
     config.optim.name, config.penalty.l2 = 'momentum', 5e-4
     if config.size == 'quick':
         config.data.train_size = 3_000
@@ -158,7 +158,7 @@ def initreg_mnist(name: str, size: str | None, train_size: int) -> ConfigDict:
     config.data.name = 'mnist'
     config.data.train_size, config.data.validation_size = train_size, 10_000
     config.model.name, config.model.hidden = 'mlp', (800, 800)
-    config.init.scheme, config.init.sigma = 'sigma', 0.1**0.5
+    config.init.scheme, config.sigma.sigma = 'sigma', 0.1**0.5
     config.optim.name, config.optim.learning_rate = 'adamw', 3e-4
     config.adamw.weight_decay = 0.01
     config.train.batch_size, config.train.epochs = 128, 100

@@ -45,7 +45,7 @@ def get_config(size=None):
     config.document = 'INITREG §I, Figures 1-4'
     config.study.name = 'signal_propagation'
     config.model.hidden = (512,) * 50
-    config.init.sigma = 0.01
+    config.sigma.sigma = 0.01
     config.signal_propagation.vectors = 10_000
     config.seeds = 12  # what has no spread at all is only settled by many sign flips
     if config.size == 'quick':

@@ -43,16 +43,16 @@ def get_config(size=None):
     config.dropout.input = 0.1
     config.optim.learning_rate = 0.01
     config.train.batch_size, config.train.epochs = 20, {EPOCHS}
-    config.sweep = grid('model.batch_norm', 'before', 'none')
+    config.sweep = grid('model.norm', 'batch', 'none')
     config.execution.batching = 'map'
     config.execution.chunk_seconds, config.execution.checkpoint_seconds = 1e-9, 0.0
     config.figures = (
         dict(name='curves', kind='curves', title='By epoch', metrics=('validation_loss',),
-             hue='model.batch_norm'),
+             hue='model.norm'),
     )
     config.claims = (
         dict(sentence='Batch norm helps.', source='§1', kind='greater', metric='test_accuracy',
-             a={{'model.batch_norm': 'before'}}, b={{'model.batch_norm': 'none'}}),
+             a={{'model.norm': 'batch'}}, b={{'model.norm': 'none'}}),
     )
     return config
 '''
@@ -144,8 +144,8 @@ MISTAKES = {
     'an initialiser': ([SMOKE, '--config.init.scheme=hee'], ["'hee'", "'he'"]),
     'unread': ([SMOKE, '--config.dropout.conv=0.5'], ['dropout.conv', '0.5', 'model.name']),
     'a swept field': (
-        [SMOKE, '--config.model.batch_norm=before'],
-        ['config.model.batch_norm: is swept', 'change the sweep', "--config.sweep=\"('grid'"],
+        [SMOKE, '--config.model.norm=batch'],
+        ['config.model.norm: is swept', 'change the sweep', "--config.sweep=\"('grid'"],
     ),
     'unread, at its default': (
         [SMOKE, '--config.adamw.weight_decay=0.0'],
@@ -328,11 +328,11 @@ def test_the_files_left_behind_agree_with_each_other(finished, given):
     assert re.fullmatch('[0-9a-f]{64}', data['fingerprint'])
 
     epochs, runs = rows(workdir / 'epochs.parquet'), rows(workdir / 'runs.parquet')
-    assert list(epochs)[:4] == ['run', 'model.batch_norm', 'seed', 'epoch']
+    assert list(epochs)[:4] == ['run', 'model.norm', 'seed', 'epoch']
     assert len(epochs['run']) == 4 * EPOCHS
     assert epochs['epoch'] == 4 * list(range(1, EPOCHS + 1))
-    assert list(zip(runs['model.batch_norm'], runs['seed'], strict=True)) == [
-        ('before', 0), ('before', 1), ('none', 0), ('none', 1),
+    assert list(zip(runs['model.norm'], runs['seed'], strict=True)) == [
+        ('batch', 0), ('batch', 1), ('none', 0), ('none', 1),
     ]  # fmt: skip
     assert runs['run'] == list(dict.fromkeys(epochs['run']))
     assert runs['run'] == [run for group in manifest['groups'] for run in group['runs']]

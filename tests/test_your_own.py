@@ -20,8 +20,8 @@ from jaxtweaks.run import search
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
 CODE = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
-SWEEP, SEARCH, PART, LOSS, METRIC, CLAIM, FIGURE, DERIVATION, STUDY, *REST = CODE
-TWEAK, DATA, FOLDER, TABLE, NOTEBOOK = REST
+SWEEP, SEARCH, PART, LOSS, METRIC, NETWORK, NORM, *REST = CODE
+CLAIM, FIGURE, DERIVATION, STUDY, TWEAK, DATA, FOLDER, TABLE, NOTEBOOK = REST
 
 
 @pytest.fixture
@@ -138,6 +138,31 @@ def test_a_table_of_ones_own(folder, capsys):
     code, _, err = call(capsys, *args, '--config.data.name=csv:cars.csv?target=consumption')
     assert (code, '1 of 99 rows lack a value (weight 1)' in err) == (2, True)
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_network_of_ones_own(folder, capsys):
+    (folder / 'configs' / 'skips.py').write_text(NETWORK)
+    config = '--config=configs/skips.py:smoke'
+    code, out, err = call(capsys, config, '--config.seeds=2', '--config.data.train_size=64')
+    assert (code, err) == (0, ''), err
+    assert '2 programs' in out
+    answer = jt.load('runs/skips-smoke')
+    assert answer['test_loss'].dims == ('norm', 'hidden', 'seed')
+    assert len(np.unique(answer['test_loss'].values)) == 8
+    # What it does not read is refused, and nothing is written.
+    for unread in ('model.activation=tanh', 'dropout.conv=0.1', 'init.scheme=lecun'):
+        code, _, err = call(capsys, config, f'--config.{unread}', '--workdir=w')
+        words = "has no effect because model.name is 'skips'; it has one where model.name is"
+        assert (code, words in err, err.count('\n')) == (2, True, 1), err
+    assert not (folder / 'w').exists()
+
+
+def test_a_norm_and_initial_weights_of_ones_own(tmp_path):
+    exec(NORM, {})
+    config = tiny(sweep=jt.grid('orthogonal.gain', 0.5, 1.0))
+    config.model.norm, config.init.scheme, config.rms.epsilon = 'rms', 'orthogonal', 1e-5
+    answer = jt.run(config, tmp_path / 'w', quiet=True)
+    assert len(np.unique(answer['test_loss'].values)) == 2
 
 
 def test_a_claim_a_figure_and_a_derivation_of_ones_own(folder):

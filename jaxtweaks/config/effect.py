@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import measured, parts, spell, trace, tweaks
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round
-from jaxtweaks.config.layers import channels, hidden_widths
+from jaxtweaks.config.layers import channels, hidden_widths, made_of, network
+from jaxtweaks.config.parts import Part
 from jaxtweaks.config.settings import Setting
 
 _DEFAULTS = Setting()
@@ -177,11 +178,12 @@ def _check_same_run(points: Sequence[Point], settings: Sequence[Setting]) -> Non
 def _unread_by_choice(setting: Setting, name: str) -> str:
     """Why, if the field is declared to be read with another choice only."""
     when = trace.FIELDS[name].rule.when
-    value = when and trace.get(setting, when[0])
-    values = value if isinstance(value, tuple) else (value,)
-    if when is None or any(one in when[1] for one in values):
+    if when is None:
         return ''
     other, accepted = when
+    value = trace.get(setting, other)
+    if any(one in accepted for one in (value if isinstance(value, tuple) else (value,))):
+        return _unread_by_network(setting, other)
     choices = ' or '.join(map(repr, accepted))
     return f'{other} is {trace.get(setting, other)!r}; it has one where {other} is {choices}'
 
@@ -196,12 +198,42 @@ def _of_a_part_that_is_off(setting: Setting, name: str) -> str:
 
 
 def _unread_by_network(setting: Setting, name: str) -> str:
-    """Why, if the network has no place for it."""
+    """Why, if the network does not read it, or has no place for it."""
     if name.startswith(f'{tweaks.SECTION}.'):
         places = {tweak.name: tweak.where for tweak, _ in setting.tweaks.items_at()}
-        place = places.get(name.split('.')[1], '')
-        name = {'conv': 'dropout.conv', 'hidden': _DENSE}.get(place, '')
-    return _BY_NETWORK.get(name, lambda setting: '')(setting)
+        where = places.get(name.split('.')[1], '')
+        if where in ('conv', 'hidden') and (why := _not_among_reads(setting, f'tweaks.{where}')):
+            return why
+        name = {'conv': 'dropout.conv', 'hidden': 'model.width'}.get(where, '')
+        return _BY_NETWORK.get(name, lambda setting: '')(setting) if name else ''
+    why = _not_among_reads(setting, name)
+    known = name in _BY_NETWORK and (made_of(setting.model) or name in _OF_STUDIES)
+    return why or (_BY_NETWORK[name](setting) if known else '')
+
+
+def _not_among_reads(setting: Setting, name: str) -> str:
+    """Why, if only some networks read it, and this one does not."""
+    every = parts.of_slot('network')
+    if name not in _OF_SOME or _reads(network(setting.model), name):
+        return ''
+    reading = ' or '.join(repr(one.name) for one in every.values() if _reads(one, name))
+    return f'model.name is {setting.model.name!r}; it has one where model.name is {reading}'
+
+
+def _reads(part: Part, name: str) -> bool:
+    return bool(part.reads & {name, name.partition('.')[0]})
+
+
+_OF_STUDIES = ('bias_variance.degree', 'capacity.degree', 'gradcheck.inputs')
+# Read by the networks that say so; all others by each.
+_OF_SOME = frozenset(
+    (
+        *('model.channels', 'model.hidden', 'model.width', 'model.activation', 'model.norm'),
+        *('model.norm_place', 'init.scheme', 'init.distribution'),
+        *('dropout.conv', 'dropout.hidden', 'dropout.by_layer', 'train.linearity'),
+        *('tweaks.conv', 'tweaks.hidden'),
+    )
+)
 
 
 def _no_layers(setting: Setting) -> str:
@@ -214,9 +246,11 @@ def _no_dense(setting: Setting) -> str:
 
 
 def _no_pools(setting: Setting) -> str:
-    if setting.model.name == 'mlp':
-        return 'an MLP has no max-pools'
     return '' if channels(setting.model) else 'the network has no max-pools'
+
+
+def _no_convolutions(setting: Setting) -> str:
+    return '' if channels(setting.model) else 'the network has no convolutions'
 
 
 def _no_rate_for_all(setting: Setting) -> str:
@@ -235,14 +269,12 @@ def _no_degree(setting: Setting) -> str:
     return f"{regressor} is 'network'" if trace.get(setting, regressor) == 'network' else ''
 
 
-_DENSE = 'model.width'
 _BY_NETWORK: dict[str, Callable[[Setting], str]] = {
     'model.activation': _no_layers,
-    'model.batch_norm': _no_layers,
-    'model.bn_momentum': _no_layers,
-    'model.bn_epsilon': _no_layers,
-    'model.bn_running_variance': _no_layers,
-    _DENSE: _no_dense,
+    'model.norm': _no_layers,
+    'model.norm_place': _no_layers,
+    'model.weight_standardisation': _no_convolutions,
+    'model.width': _no_dense,
     'dropout.conv': _no_pools,
     'dropout.hidden': _no_rate_for_all,
     'bias_variance.degree': _no_degree,
@@ -255,6 +287,10 @@ def _no_dropout(setting: Setting) -> str:
     rates = setting.dropout
     some = any((rates.input, rates.conv, rates.hidden, *rates.by_layer))
     return '' if some else 'no unit is dropped: all drop rates are 0'
+
+
+def _no_norm(setting: Setting) -> str:
+    return "model.norm is 'none'" if setting.model.norm == 'none' else ''
 
 
 def _no_folds(setting: Setting) -> str:
@@ -281,6 +317,7 @@ def _no_change(setting: Setting) -> str:
 
 
 _AT_OFF: dict[str, Callable[[Setting], str]] = {
+    'model.norm_place': _no_norm,
     'dropout.form': _no_dropout,
     'train.mc_samples': _no_dropout,
     'data.folds': _no_folds,
@@ -294,4 +331,4 @@ _AT_OFF: dict[str, Callable[[Setting], str]] = {
 }
 # Those of them that ask for something themselves, so that they are complained of wherever nothing
 # comes of them; the others say how something is done that a config may well have turned off.
-_ASKED = ('penalty.elastic', 'data.folds', 'train.mc_samples')
+_ASKED = ('penalty.elastic', 'data.folds', 'train.mc_samples', 'model.norm_place')

@@ -17,6 +17,7 @@ first parameter that declares an `off` value, has another one.
 import dataclasses
 import functools
 import importlib
+import inspect
 import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -27,12 +28,18 @@ from jaxtweaks.base import words as words_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.build import convert
 from jaxtweaks.config.fields import Field
-from jaxtweaks.config.signature import parameters_of
+from jaxtweaks.config.signature import offered_to, parameters_of
 from jaxtweaks.config.slots import SLOTS
 
 # The modules that register the built-in parts, imported when the registry is first asked.
 _BUILT_IN = (
+    'jaxtweaks.nn.models',
+    'jaxtweaks.nn.networks.resnet',
+    'jaxtweaks.nn.networks.residual_mlp',
+    'jaxtweaks.nn.networks.vit',
+    'jaxtweaks.nn.norms',
     'jaxtweaks.nn.activations',
+    'jaxtweaks.nn.init',
     'jaxtweaks.train.optimisers',
     'jaxtweaks.train.schedules',
     'jaxtweaks.train.losses',
@@ -100,6 +107,13 @@ class Part:
     def fields(self) -> dict[str, Field]:
         """Its parameters by dotted name."""
         return {f'{self.name}.{name}': one for name, one in self.parameters.items()}
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The fields, or sections, that a part reads of those that only some parts read."""
+        offers = SLOTS[self.slot].offers
+        taken = (field for name in self.facts.get('takes', ()) for field in offers[name].split())
+        return frozenset((*self.facts.get('reads', ()), *taken))
 
     def _key(self) -> tuple[str, str, str]:
         return self.slot, self.name, '' if self.built_in else self.digest
@@ -296,6 +310,11 @@ def moved(name: str) -> list[str]:
 
 def check_not_moved(name: str, where: str) -> None:
     """Whether a field still has this dotted name. Raises UserError with what it is called now."""
+    if name == 'model.batch_norm':
+        raise UserError(
+            f"{where}: {name} is model.norm now ('none', 'batch', …), and model.norm_place "
+            "('before' or 'after' the activation)"
+        )
     if now := moved(name):
         raise UserError(f'{where}: {name} is a field of the chosen part now: {" or ".join(now)}')
 
@@ -350,11 +369,20 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
 
     def decorate(build: F) -> F:
         if not _is_function_or_dataclass(build):
-            raise UserError(f'{what}: is {build!r}; it must be {SLOTS[slot].doc}')
+            bases = getattr(build, '__mro__', ())
+            of_nnx = any(one.__module__.startswith('flax.nnx') for one in bases)
+            why = ', an nnx module, whose state stands outside of the program' if of_nnx else ''
+            raise UserError(f'{what}: is {build!r}{why}; it must be {SLOTS[slot].doc}')
         if getattr(build, '__module__', '') not in _BUILT_IN:
             _load()
         given = SLOTS[slot].given + tuple(also for fact, also in _GIVEN.items() if facts.get(fact))
-        part = Part(slot, name, build, parameters_of(build, what, SLOTS[slot], given), words, facts)
+        if SLOTS[slot].before and SLOTS[slot].before[0] in inspect.signature(build).parameters:
+            given = (*SLOTS[slot].before, *given)
+        takes = {}
+        if SLOTS[slot].offers:
+            takes = {'takes': offered_to(build, what, SLOTS[slot], facts.get('reads', ()))}
+        parameters = parameters_of(build, what, SLOTS[slot], given)
+        part = Part(slot, name, build, parameters, words, facts | takes)
         _admit(part, what)
         for field in [field for field in _PARAMETERS if field.startswith(f'{name}.')]:
             if name in _REGISTRY[slot]:

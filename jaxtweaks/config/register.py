@@ -19,6 +19,37 @@ def activation(name: str, *, words: str = '') -> Callable[[F], F]:
     return register('activation', name, words)
 
 
+def norm(name: str, *, words: str = '') -> Callable[[F], F]:
+    """Registers a linen module, called as `module()(x, train)` → an array like x; see `register`.
+
+    What is kept from batch to batch stands in its collection 'batch_stats', as in linen's own.
+    """
+    return register('norm', name, words)
+
+
+def init(name: str, *, words: str = '') -> Callable[[F], F]:
+    """Registers a rule for initial weights; see `register`.
+
+    A function (fan_in, fan_out) → the standard deviation σ, by which numbers of the distribution
+    `init.distribution` are multiplied; or (key, shape, fan_in, fan_out) → the weights themselves.
+    Which rule is chosen is traced, so that a sweep over rules is one program that has them all.
+    """
+    return register('init', name, words)
+
+
+def network(name: str, *, words: str = '', reads: Sequence[str] = ()) -> Callable[[F], F]:
+    """Registers a linen module, or a function that makes one; see `register`.
+
+    The module takes images [batch, height, width, channels], and `train` if it has an argument of
+    this name, to outputs [batch, outputs]. An attribute without a default, or whose field is among
+    `reads`, is given to it: `outputs`, how many there are; `norm`, called as `norm()(x, train)`;
+    `activation`; `kernel_init`, of the section `init`; `dropout` and `dropout_conv`, rates that may
+    be traced; `channels` and `hidden`. So the network reads the fields that these come from; others
+    that only some networks read are refused with it.
+    """
+    return register('network', name, words, reads=tuple(reads))
+
+
 def optimiser(name: str, *, words: str = '') -> Callable[[F], F]:
     """Registers a function (learning_rate) → `optax.GradientTransformation`; see `register`.
 

@@ -27,16 +27,10 @@ DATASETS = Names(
     'california_housing',
     forms=('tfds:NAME', 'folder:PATH', 'csv:PATH?target=NAME'),
 )
-NETWORKS = ('mlp', 'cnn', 'local', 'lenet5', 'vgg16', 'convnet1d')
 PRECISIONS = ('float32', 'tf32', 'bf16')
-SCHEMES = ('sigma', 'lecun', 'glorot', 'he', 'he_2_over_sqrt_n', 'heuristic')
 DISTRIBUTIONS = ('normal', 'uniform', 'constant')
 
 # When a field is read.
-_WIDE = ('model.name', ('mlp', 'cnn', 'local'))
-_BLOCKS = ('model.name', ('cnn', 'local'))
-_POOLED = ('model.name', ('cnn', 'local', 'lenet5', 'vgg16', 'convnet1d'))
-_BATCH_NORM = ('model.batch_norm', ('before', 'after'))
 _SELECTING = ('train.select', Selections(last=False))
 
 
@@ -111,52 +105,41 @@ class Data:
 class Model:
     """The network."""
 
-    name: str = static('cnn', 'the architecture', choices=NETWORKS)
+    name: str = static('cnn', 'the architecture', choices=Choices('network'))
     channels: tuple[int, ...] = static(
         (32, 64),
         'channels of each block of two convolutions (cnn, local)',
         low=1,
-        when=_BLOCKS,
     )
-    hidden: tuple[int, ...] = static((512,), 'widths of the hidden dense layers', low=1, when=_WIDE)
+    hidden: tuple[int, ...] = static((512,), 'widths of the hidden dense layers', low=1)
     width: int = static(
         0,
         'width of every hidden dense layer in place of those of `hidden`; 0 keeps them',
         low=0,
-        when=_WIDE,
     )
     activation: str = static('relu', 'the nonlinearity', choices=Choices('activation'))
-    batch_norm: str = static(
-        'none',
-        'batch norm before or after the activation of every hidden layer',
-        choices=('none', 'before', 'after'),
+    norm: str = static('none', 'the normalisation of hidden layers', choices=Choices('norm'))
+    norm_place: str = static(
+        'before',
+        'whether hidden layers are normalised before or after the activation',
+        choices=('before', 'after'),
     )
-    bn_momentum: float = traced(
-        0.9,
-        'share of the old running average kept at each step',
-        low=0.0,
-        high=1.0,
-        when=_BATCH_NORM,
-    )
-    bn_epsilon: float = static(1e-5, 'added to the variance', above=0.0, when=_BATCH_NORM)
-    bn_running_variance: str = static(
-        'unbiased',
-        'the batch variance that enters the running average',
-        choices=('unbiased', 'biased'),
-        when=_BATCH_NORM,
+    weight_standardisation: bool = static(
+        False,
+        'whether each output of a convolution has a kernel of mean 0 and variance 1 '
+        '(Qiao et al. 2019, arXiv 1903.10520)',
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Init:
-    """The initial weights. Biases start at 0, batch norm at scale 1 and shift 0."""
+    """The initial weights. Biases start at 0, normalisations at scale 1 and shift 0."""
 
-    scheme: str = traced('he', "the rule for the weights' deviation σ", choices=SCHEMES)
+    scheme: str = traced(
+        'he', "the rule for the weights' standard deviation σ", choices=Choices('init')
+    )
     distribution: str = traced(
         'normal', 'the law of the weights; constant sets all to σ', choices=DISTRIBUTIONS
-    )
-    sigma: float = traced(
-        0.05, "σ of the scheme 'sigma'", low=0.0, when=('init.scheme', ('sigma',))
     )
 
 
@@ -170,9 +153,7 @@ class Dropout:
         choices=('inverted', 'vanilla'),
     )
     input: float = traced(0.0, 'drop rate of the input', low=0.0, high=1.0, off=0.0)
-    conv: float = traced(
-        0.0, 'drop rate after each max-pool', low=0.0, high=1.0, off=0.0, when=_POOLED
-    )
+    conv: float = traced(0.0, 'drop rate after each max-pool', low=0.0, high=1.0, off=0.0)
     hidden: float = traced(
         0.0, 'drop rate after each hidden dense layer', low=0.0, high=1.0, off=0.0
     )

@@ -8,7 +8,7 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from jaxtweaks.base.errors import UserError
@@ -37,14 +37,48 @@ def parameters_of(
         _check_default(field.default, rule, f'{what}: {name}')
         found[name] = Field(kind, convert(field.default, kind, rule, f'{what}: {name}'), rule)
     if not isinstance(build, type):
+        offered = dict.fromkeys(name for name in declared if name in slot.offers)
         try:
-            inspect.signature(build).bind(*given, **dict.fromkeys(found))
+            inspect.signature(build).bind(*given, **offered | dict.fromkeys(found))
         except TypeError as error:
             raise UserError(
                 f'{what}: {error}; it must be {slot.doc}, and its other parameters declared with '
                 'static(…) or traced(…)'
             ) from None
     return found
+
+
+def offered_to(
+    build: Callable[..., Any], what: str, slot: Slot, reads: Iterable[str]
+) -> tuple[str, ...]:
+    """What a part takes of what its slot offers: what it has no default for, or says it `reads`.
+
+    Raises:
+      UserError: something without a default that is not offered, or a field that nothing is there
+        to take.
+    """
+    found = []
+    for name, one in _declared(build).items():
+        own = isinstance(one, dataclasses.Field) and 'rule' in one.metadata
+        if own or (isinstance(build, type) and not one.init) or name in ('parent', 'name'):
+            continue
+        needed = one is inspect.Parameter.empty
+        if isinstance(one, dataclasses.Field):
+            needed = one.default is one.default_factory is dataclasses.MISSING
+        if needed and name not in slot.offers:
+            raise UserError(
+                f"{what}: '{name}' has no default; declare it with static(…) or traced(…), or name "
+                f'what is given: {", ".join(slot.offers)}'
+            )
+        if needed or set(slot.offers.get(name, '').split()) & set(reads):
+            found.append(name)
+    taken = {field for name in found for field in slot.offers[name].split()}
+    if 'setting' not in found and (unread := [name for name in reads if name not in taken]):
+        by = ', '.join(f'{name} ({field})' for name, field in slot.offers.items() if field)
+        raise UserError(
+            f"{what}: reads '{unread[0]}', but has no attribute for it; what is given by name: {by}"
+        )
+    return tuple(found)
 
 
 def _declared(build: Callable[..., Any]) -> dict[str, Any]:

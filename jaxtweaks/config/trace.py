@@ -52,19 +52,18 @@ def parts_of(setting: Setting, off: frozenset[str] = frozenset()) -> list[Part]:
     """The parts that a setting is made of: those it chooses, and those whose strength it sets.
 
     Args:
-      setting: where a choice is traced every part of its slot is among them.
+      setting: of a slot whose choice is traced every part is among them: a program has them all.
       off: strengths (dotted names) that are omitted from the program, and their parts with them.
     """
     found = []
     for slot in slots.SLOTS.values():
         if slot.several:
             found += [_bound(setting, part) for part in _named(setting, slot)]
+        elif slot.field in TRACED:
+            found += table(setting, slot.name)
         elif slot.field:
-            name = get(setting, slot.field)
-            if slot.none and name == slot.none:
-                continue
-            known = parts.of_slot(slot.name)
-            found += [_bound(setting, known[name])] if isinstance(name, str) else known.values()
+            if not slot.none or get(setting, slot.field) != slot.none:
+                found.append(part(setting, slot.name))
         else:
             found += [
                 _bound(setting, part)
@@ -87,6 +86,11 @@ def part(setting: Setting, slot: str) -> Part:
     return _bound(setting, parts.get(slot, get(setting, slots.SLOTS[slot].field)))
 
 
+def table(setting: Setting, slot: str) -> list[Part]:
+    """Every part of a slot whose choice is traced: the index of the choice is that of its part."""
+    return [_bound(setting, part) for part in parts.of_slot(slot).values()]
+
+
 def arguments(setting: Setting, part: Part) -> dict[str, Any]:
     """What a setting says of the parameters of a part, by their names."""
     return {name: get(setting, f'{part.name}.{name}') for name in part.parameters}
@@ -104,7 +108,12 @@ def is_off(part: Part, given: Mapping[str, Any]) -> bool:
 def acting(setting: Setting) -> list[tuple[Part, dict[str, Any]]]:
     """The parts of a setting that do something in it, with their arguments."""
     used = [(part, arguments(setting, part)) for part in parts_of(setting)]
-    return [one for one in used if not is_off(*one)]
+    return [one for one in used if not is_off(*one) and _is_chosen(setting, one[0])]
+
+
+def _is_chosen(setting: Setting, part: Part) -> bool:
+    field = slots.SLOTS[part.slot].field
+    return not field or get(setting, field) == part.name
 
 
 def made(setting: Setting, slot: str, *given: Any) -> Any:

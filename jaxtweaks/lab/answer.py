@@ -81,7 +81,7 @@ class Answer:
     def __getitem__(self, metric: str) -> 'xr.DataArray':
         """A final metric on the axes (swept fields, seed). Raises UserError if there is none.
 
-            answer['test_accuracy'].sel(batch_norm='before').mean('seed')
+            answer['test_accuracy'].sel(norm='batch').mean('seed')
 
         An axis has the end of its field's name. Where the settings are no full grid there is one
         axis 'setting', and `sel` takes the fields all the same.

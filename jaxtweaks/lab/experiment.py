@@ -259,6 +259,10 @@ def _with_parts(values: Mapping[str, Any]) -> Mapping[str, Any]:
     sections = parts.sections(keys(Experiment))
     of_parts = {name: values[name] for name in values if name in sections}
     rest = {name: value for name, value in values.items() if name not in sections}
+    for section, inside in rest.items():
+        for key in inside if isinstance(inside, Mapping) else ():
+            if f'{section}.{key}' not in trace.FIELDS:
+                parts.check_not_moved(f'{section}.{key}', f'{section}.{key}')
     return rest | {parts.SECTION: {**values.get(parts.SECTION, {}), **of_parts}}
 
 

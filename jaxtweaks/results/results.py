@@ -35,7 +35,7 @@ class Results:
 
     Attributes:
       settings: for each setting the values of the swept fields, by dotted name
-        (`{'train.batch_size': 8, 'model.batch_norm': 'before'}`), in the order of the sweep.
+        (`{'train.batch_size': 8, 'model.norm': 'batch'}`), in the order of the sweep.
       seeds: integers, [S].
       epochs: 1 … E, [E].
       curves: metric name to float64 [K, S, E], at the end of each epoch; NaN where a run has

@@ -74,7 +74,7 @@ def _takes_native(static: Setting, plain: bool = False) -> bool:
 
 
 def _is_convolutional(static: Setting) -> bool:
-    return static.model.name not in ('mlp', 'local')
+    return layers.made_of(static.model) == 'conv'
 
 
 def stack_runs(runs: Sequence[Run], off: frozenset[str]) -> tuple[trace.Hyper, np.ndarray]:

@@ -5,17 +5,19 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
 from jaxtweaks import data as data_lib
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import measured, trace
 from jaxtweaks.config import settings as settings_lib
 from jaxtweaks.config.check import check_image, check_training_size
 from jaxtweaks.config.reach import check_reach_on_data
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.nn import models, tweak
+from jaxtweaks.nn import tweak
 from jaxtweaks.run import compaction, devices, layout, runner
 from jaxtweaks.run.compiled import lacks_native
 from jaxtweaks.run.group import Execution, train_group
@@ -26,6 +28,30 @@ from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.search import Rungs, Search, share_of_epochs
 from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.train import precision
+from jaxtweaks.train.applied import Applied, besides, kept
+
+_WELL_KNOWN = ('none', 'batch')  # normalisations that go with any network and any batch
+_IMAGES = 2  # of a batch on which a network is tried
+
+
+def _network_of(setting: Setting) -> tuple[Any, ...]:
+    """What decides whether a network can be traced."""
+    static = trace.split(setting)[0]
+    return static.data, static.model, static.dropout, static.train.precision, static.parts
+
+
+def _check_kernels(setting: Setting, params: Any) -> None:
+    named = jax.tree_util.tree_leaves_with_path(params)
+    some = any(getattr(path[-1], 'key', '') == 'kernel' and leaf.ndim > 2 for path, leaf in named)
+    if setting.model.weight_standardisation and not some:
+        raise UserError(
+            'model.weight_standardisation: True has no effect because the network has no '
+            'convolutions'
+        )
+
+
+def _shape(leaf: Any) -> tuple[Any, ...]:
+    return leaf.shape, leaf.dtype
 
 
 class Training:
@@ -57,22 +83,43 @@ class Training:
             check_image([setting], images.shape[1:3])
             check_reach_on_data([setting], len(images), images.shape[1:3], self.dataset.label)
         precision.check(settings)
-        tweaked = next((setting for setting in settings if setting.tweaks), None)
-        if tweaked is not None:
-            self._check_tweaks(tweaked)
+        for setting in {_network_of(setting): setting for setting in settings}.values():
+            self._check_network(setting)
 
-    def _check_tweaks(self, setting: Setting) -> None:
-        """Whether the functions of registered tweaks can be traced. Raises UserError."""
+    def _check_network(self, setting: Setting) -> None:
+        """Whether a network with parts or tweaks from outside can be traced. Raises UserError."""
         static, hyper = trace.split(setting)
+        if not (setting.tweaks or static.parts.bound or setting.model.norm not in _WELL_KNOWN):
+            return
         dataset = self._machine.dataset(setting.data)
-        images = jax.ShapeDtypeStruct((2, *dataset.training.images.shape[1:]), np.float32)
+        program = Applied(static, len(dataset.training.images), len(dataset.classes))
+        images = jax.ShapeDtypeStruct((_IMAGES, *dataset.training.images.shape[1:]), np.float32)
 
-        def network(hyper, key, x):
-            rngs = {'params': key, 'dropout': key} | tweak.keys(setting.tweaks, key)
-            network = models.build(trace.join(static, hyper), len(dataset.classes))
-            return network.init(rngs, x, train=True)
+        def start(hyper, key, x):
+            return dict(program.network(hyper).init(key, x, train=False))
 
-        jax.eval_shape(network, hyper, jax.random.key(0), images)
+        def step(hyper, key, variables, x):
+            others = besides(variables)
+            rngs = {'dropout': key} | tweak.keys(setting.tweaks, key)
+            state = {'params': variables['params'], **kept(variables)}
+            return program.apply(
+                hyper, program.in_use(state), x, train=True, rngs=rngs, mutable=list(others)
+            )[1]
+
+        key = jax.random.key(0)
+        variables = jax.eval_shape(start, hyper, key, images)
+        name = f"network '{setting.model.name}'"
+        if 'params' not in variables:
+            raise UserError(f'{name}: has no parameters to train')
+        _check_kernels(setting, variables['params'])
+        after = jax.eval_shape(step, hyper, key, variables, images)
+        for collection, before in besides(variables).items():
+            if jax.tree.map(_shape, before) != jax.tree.map(_shape, after.get(collection)):
+                raise UserError(
+                    f"{name}: its collection '{collection}' is another after a step than at first; "
+                    'what is kept from step to step must have the same names and shapes (nothing '
+                    'can be sown into it)'
+                )
 
     def plan(
         self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1

@@ -19,8 +19,10 @@ from jaxtweaks.config.reach import check_batch_norm
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
 from jaxtweaks.nn import models
+from jaxtweaks.nn.norm import standardised_kernels
 from jaxtweaks.studies import gradients
 from jaxtweaks.studies.study import Measured, options, study
+from jaxtweaks.train.applied import besides
 from jaxtweaks.train.losses import losses_of, penalty
 
 _DATA = tuple(
@@ -85,15 +87,17 @@ class _Network:
         return gradients.wide(found)
 
     def loss(
-        self, params: Any, stats: Any, seed: jax.Array | int, x: jax.Array, y: jax.Array
+        self, params: Any, others: Any, seed: jax.Array | int, x: jax.Array, y: jax.Array
     ) -> jax.Array:
         """The training loss, scalar."""
+        if self.setting.model.weight_standardisation:
+            params = standardised_kernels(params)
         logits, _ = models.build(self.setting, self.classes).apply(
-            {'params': params, 'batch_stats': stats},
+            {'params': params, **others},
             x,
             train=True,
             rngs={'dropout': stream_key(seed, 'dropout')},
-            mutable=['batch_stats'],
+            mutable=list(others),
         )
         losses = losses_of(self.setting, logits, y)
         return jnp.mean(losses) + penalty(params, self.setting.penalty)
@@ -105,8 +109,8 @@ def _both(
 ) -> tuple[jax.Array, jax.Array]:
     """See `gradients.both`."""
     variables = network.variables(x, seed)
-    stats = variables.get('batch_stats', {})
-    loss = lambda params: network.loss(params, stats, seed, x, y)
+    others = besides(variables)
+    loss = lambda params: network.loss(params, others, seed, x, y)
     return gradients.both(loss, variables['params'], options(network.setting).step, start, stop)
 
 

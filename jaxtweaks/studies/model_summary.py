@@ -60,16 +60,18 @@ def summarise(setting: Setting) -> list[Row]:
     asked = options(setting)
     network = models.build(trace.as_numbers(setting), asked.classes)
     x = jax.ShapeDtypeStruct((1, *asked.input_shape), jnp.float32)
-    rows = [Row('input', tuple(asked.input_shape))]
+    rows, seen = [Row('input', tuple(asked.input_shape))], set()
 
     def record(call: Any, args: tuple, kwargs: dict, context: Any) -> Any:
         out = call(*args, **kwargs)
         module = context.module
-        if context.method_name == '__call__' and module.has_variable('params', 'bias'):
-            received = args[0].shape[1:]
+        shapes = _own_parameters(module) if context.method_name == '__call__' else {}
+        if shapes and module.path not in seen:
+            seen.add(module.path)
+            received = getattr(args[0], 'shape', (1,))[1:] if args else rows[-1].shape
             if math.prod(received) != math.prod(rows[-1].shape):
                 rows.append(Row('pool', _before_flattening(received, rows)))
-            rows.append(_row(module, out.shape[1:]))
+            rows.append(_row('/'.join(module.path) or 'itself', shapes, out.shape[1:]))
         return out
 
     with nn.intercept_methods(record):
@@ -77,10 +79,16 @@ def summarise(setting: Setting) -> list[Row]:
     return rows
 
 
-def _row(module: nn.Module, shape: tuple[int, ...]) -> Row:
-    shapes = {name: leaf.shape for name, leaf in module.variables['params'].items()}
-    kernel = shapes.pop('kernel', ())
-    return Row(module.name or '', shape, kernel, sum(map(math.prod, shapes.values())))
+def _own_parameters(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    """The shapes of a module's parameters that are not a module's in it."""
+    found = module.variables.get('params', {})
+    return {name: leaf.shape for name, leaf in found.items() if hasattr(leaf, 'shape')}
+
+
+def _row(name: str, shapes: dict[str, tuple[int, ...]], shape: tuple[int, ...]) -> Row:
+    kernel = shapes.get('kernel', ())
+    others = (math.prod(one) for other, one in shapes.items() if other != 'kernel')
+    return Row(name, shape, kernel, sum(others))
 
 
 def _before_flattening(received: tuple[int, ...], rows: Sequence[Row]) -> tuple[int, ...]:

@@ -192,8 +192,10 @@ def check(setting: Setting) -> None:
         return
     if setting.model.name != 'mlp':
         raise UserError(f"model.name: '{setting.model.name}' takes images; it must be 'mlp'")
-    if setting.model.batch_norm != 'none':
-        raise UserError("model.batch_norm: is not for these networks; it must be 'none'")
+    if setting.model.norm in ('batch', 'ghost_batch'):
+        raise UserError(
+            f"model.norm: '{setting.model.norm}' is not for these networks; it must be 'none'"
+        )
     if not asked.steps:
         raise UserError(
             f'{setting.study.name}.steps: a network needs steps of training; it must be > 0'

@@ -96,8 +96,11 @@ class Study:
     def reason(self, setting: Setting, name: str) -> Reason | None:
         """Why a field has no effect on a run of this study, see `effect.reason`."""
         read = (SLOT, setting.study.name, *self._read(setting))
-        if name in read or name.partition('.')[0] in read:
-            return effect.reason(setting, name)
+        when = trace.FIELDS[name].rule.when if name in parts.FIELDS else None
+        # What a part is given is read with the choice of the part.
+        for field in (name, *(when[:1] if when and when[0] != f'{SLOT}.name' else ())):
+            if field in read or field.partition('.')[0] in read:
+                return effect.reason(setting, name)
         study = setting.study.name
         return Reason(f"the study '{study}' does not read it; it reads {', '.join(read)}")
 

@@ -174,7 +174,9 @@ def _linearity(
 ) -> jax.Array:
     """How near to linear the hidden units are, the mean over layers; `nn.linearity`."""
     images = data.standardised(data.validation.images[:LINEARITY_IMAGES])
-    _, found = program.network(hyper).apply(chosen, images, train=False, mutable=[LINEARITY])
+    _, found = program.apply(
+        hyper, program.in_use(chosen, 'float32'), images, train=False, mutable=[LINEARITY]
+    )
     return jnp.mean(jnp.stack(jax.tree.leaves(found)))
 
 
@@ -204,12 +206,13 @@ def _gradients(
 
 def _sampled(program: Applied, hyper: trace.Hyper, seed: jax.Array, variables: Variables):
     """(mask number, batch number, images) to logits, as at test but with dropout."""
-    network, found = program.network(hyper), program.ready(variables)
+    found = program.ready(variables)
     member = member_seed(seed, program.setting(hyper).train.member)
 
     def sampled(mask, batch, x):
         key = jax.random.fold_in(stream_key(member, 'masks', mask), batch)
-        return cast(jax.Array, network.apply(found(), x, train=False, rngs={'dropout': key}))
+        rngs = {'dropout': key}
+        return cast(jax.Array, program.apply(hyper, found(), x, train=False, rngs=rngs))
 
     return sampled
 

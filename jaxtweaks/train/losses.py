@@ -17,6 +17,7 @@ from jaxtweaks.config.register import CLASSIFICATION, loss
 from jaxtweaks.config.settings import Penalty, Setting
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.nn.reduce import total
+from jaxtweaks.nn.weights import is_weight
 from jaxtweaks.train import metrics  # noqa: F401, which registers those that losses name
 
 
@@ -240,7 +241,7 @@ def penalty(params: Any, config: Penalty) -> jax.Array | float:
     probabilistic perspective).
 
     Args:
-      params: the tree of parameters; weight matrices and kernels are its leaves named 'kernel'.
+      params: the tree of parameters; see `is_weight`.
       config: weights (may be traced), form, and scope: kernels only, or every parameter.
 
     Returns:
@@ -249,7 +250,7 @@ def penalty(params: Any, config: Penalty) -> jax.Array | float:
     leaves = [
         leaf
         for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-        if config.scope == 'all' or path[-1].key == 'kernel'
+        if config.scope == 'all' or is_weight(path, leaf)
     ]
     total = 0.0
     if not is_off(config.l2):

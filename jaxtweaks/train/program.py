@@ -18,7 +18,7 @@ from jaxtweaks.nn import tweak
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.train import keep, measure
-from jaxtweaks.train.applied import Applied, named
+from jaxtweaks.train.applied import COLLECTIONS, Applied, kept, named
 from jaxtweaks.train.augment import augmented
 from jaxtweaks.train.data import (
     DeviceData,
@@ -34,7 +34,7 @@ from jaxtweaks.train.state import State
 __all__ = ['DeviceData', 'DeviceSplit', 'Program', 'State']
 
 # Parts of a state that enter the results besides the best parameters and the snapshots.
-_REPORTED = ('ema', 'batch_stats', 'step', 'diverged_at')
+_REPORTED = ('ema', 'batch_stats', COLLECTIONS, 'step', 'diverged_at')
 # A call returns the metrics of each of its epochs; there must be room for them.
 _MOST_EPOCHS = 1_024
 
@@ -64,10 +64,9 @@ class Program(Applied):
         example = jnp.zeros((2, *data.training.images.shape[1:]), jnp.float32)
         key = stream_key(member_seed(seed, setting.train.member), 'init')
         drawn = self.network(hyper).init(key, example, train=False)
-        params, stats = drawn['params'], drawn.get('batch_stats', {})
-        variables, train = {'params': params, 'batch_stats': stats}, setting.train
+        params, others, train = drawn['params'], kept(drawn), setting.train
+        variables = {'params': params, **others}
         return State(
-            batch_stats=stats,
             best=keep.first_best(variables) if train.select != 'last' else None,
             correct_sum=jnp.float32(0) if self.of_classes else None,
             diverged_at=jnp.int32(-1),
@@ -78,6 +77,7 @@ class Program(Applied):
             params=params,
             snapshots=keep.first_snapshots(variables, train.snapshots) if train.snapshots else None,
             step=jnp.int32(0),
+            **others,
         )
 
     def train(
@@ -192,25 +192,26 @@ class Program(Applied):
             noisy = noisy_weights(on_weights, params, setting.noise.weights)
             # So that the products find noisy kernels as they would find those without noise.
             noisy = turned(lax.optimization_barrier(turned(noisy)))
-            logits, mutated = self.network(hyper).apply(
-                self.in_use({'params': noisy, 'batch_stats': state.batch_stats}),
+            logits, mutated = self.apply(
+                hyper,
+                self.in_use(state.variables | {'params': noisy}),
                 x,
                 train=True,
                 rngs={'dropout': key('dropout')} | tweak.keys(setting.tweaks, key('tweaks')),
-                mutable=['batch_stats'],
+                mutable=['batch_stats', *(state.collections or ())],
             )
             loss = in_order_mean(losses_of(setting, logits, y, targets))
             total = loss + penalty(params, setting.penalty)
-            return total, (loss, logits, mutated.get('batch_stats', {}))
+            return total, (loss, logits, kept(mutated))
 
-        gradients, (loss, logits, stats) = jax.grad(loss_of, has_aux=True)(state.params)
+        gradients, (loss, logits, others) = jax.grad(loss_of, has_aux=True)(state.params)
         updates, opt_state = self._optimiser(hyper).update(gradients, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         first_bad = (state.diverged_at < 0) & ~jnp.isfinite(loss)
         now = dataclasses.replace(
             state,
             params=params,
-            batch_stats=stats,
+            **others,
             opt_state=opt_state,
             step=state.step + 1,
             epoch_steps=state.epoch_steps + 1,

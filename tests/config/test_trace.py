@@ -41,7 +41,7 @@ def value_of(name):
 
 
 # With those of the parts of a default setting.
-OF_PARTS = ['adam.b1', 'adam.b2', 'adam.epsilon', 'cross_entropy.smoothing']
+OF_PARTS = ['adam.b1', 'adam.b2', 'adam.epsilon', 'cross_entropy.smoothing', 'sigma.sigma']
 TRACED = [*trace.TRACED, *OF_PARTS]
 traced_values = st.fixed_dictionaries({name: value_of(name) for name in TRACED})
 OFF = [name for name in TRACED if trace.FIELDS[name].rule.off is not None]

@@ -9,7 +9,7 @@ from jaxtweaks.figures import register
 from jaxtweaks.figures.figure_spec import KINDS
 from jaxtweaks.figures.figures import Figure, check, draw
 
-SHOWN = {'title': 'Own', 'hue': 'model.batch_norm', 'metrics': ('test_accuracy',)}
+SHOWN = {'title': 'Own', 'hue': 'model.norm', 'metrics': ('test_accuracy',)}
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def test_curves_and_panels():
     results = batch_sizes(seeds=2)
     spec = Figure(
         name='it', kind='last', title='T', metrics=('train_loss', 'validation_loss'),
-        panels='model.batch_norm', hue='train.batch_size',
+        panels='model.norm', hue='train.batch_size',
     )  # fmt: skip
     sheet = draw(spec, results)
     assert [panel.metric for panel in seen] == ['train_loss'] * 2 + ['validation_loss'] * 2

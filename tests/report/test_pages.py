@@ -70,7 +70,7 @@ def report_page(tmp_path_factory):
     results = batch_sizes(seeds=3, diverged=[(1, 2, 3)])
     figure = Figure(
         name='accuracy', kind='effect', title='Test accuracy', metrics=('test_accuracy',),
-        x='train.batch_size', hue='model.batch_norm', log_x=True,
+        x='train.batch_size', hue='model.norm', log_x=True,
     )  # fmt: skip
     picture = figures.svg(figures.draw(figure, results))
     verdicts = [verdict(kind) for kind in ICONS]
@@ -265,7 +265,7 @@ def test_the_run_that_is_pointed_at_is_named_and_picked_by_a_click(browser, repo
     browser.point(x, y)
     assert strong_and_pale(browser) == [1, 0]
     said = texts(browser, '#curves output')[0]
-    assert 'batch size 256, batch norm before the activation, seed 2, epoch 8: ' in said
+    assert 'batch size 256, batch norm, seed 2, epoch 8: ' in said
     assert said.endswith(' %')
     for kind in ('mousePressed', 'mouseReleased'):
         browser.call('Input.dispatchMouseEvent', type=kind, x=x, y=y, button='left', clickCount=1)
@@ -278,7 +278,7 @@ def test_the_curves_obey_the_keyboard(browser, report_page):
     browser.evaluate("document.querySelector('.plot').focus()")
     output = lambda: texts(browser, '#curves output')[0]
     browser.press('ArrowRight', 39)
-    assert 'batch size 8, without batch norm, seed 0, epoch 1:' in output()
+    assert 'batch size 8, without normalisation, seed 0, epoch 1:' in output()
     browser.press('ArrowRight', 39)
     browser.press('ArrowDown', 40)
     assert 'seed 1, epoch 2:' in output()

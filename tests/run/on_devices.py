@@ -33,7 +33,7 @@ BASE = trace.replace(
         'data.test_size': 20,
         'model.name': 'mlp',
         'model.hidden': (6,),
-        'model.batch_norm': 'before',
+        'model.norm': 'batch',
         'optim.learning_rate': 0.02,
         'train.batch_size': 16,
         'train.epochs': 2,

@@ -29,7 +29,7 @@ BASE = trace.replace(
         'data.test_size': 30,
         'model.name': 'mlp',
         'model.hidden': (6,),
-        'model.batch_norm': 'before',
+        'model.norm': 'batch',
         'dropout.hidden': 0.2,
         'train.batch_size': 10,
         'train.epochs': 3,

@@ -12,7 +12,7 @@ from jaxtweaks.data import Dataset
 from jaxtweaks.data.dataset import Split
 from jaxtweaks.studies import gradcheck, gradcheck_layers, gradients, measured
 
-PUBLISHED = 1.0063e-6  # the largest error without batch norm, MLP-BN §2
+PUBLISHED = 1.0063e-6  # the largest error without normalisation, MLP-BN §2
 
 
 def setting_of(**values):
@@ -105,17 +105,20 @@ def test_an_unknown_layer_is_named():
         )
 
 
-@pytest.mark.parametrize('batch_norm', ['none', 'before', 'after'])
-def test_a_network_with_penalty_and_dropout(data, batch_norm):
+@pytest.mark.parametrize(
+    ('norm', 'place'), [('none', 'before'), ('batch', 'before'), ('batch', 'after')]
+)
+def test_a_network_with_penalty_and_dropout(data, norm, place):
     setting = setting_of(
         **MLP,
-        model__batch_norm=batch_norm,
+        model__norm=norm,
+        model__norm_place=place,
         dropout__hidden=0.3,
         penalty__l2=0.1,
         cross_entropy__smoothing=0.1,
     )
     found = measured(setting, 0, data).finals
-    batch_norm_numbers = 8 if batch_norm != 'none' else 0
+    batch_norm_numbers = 8 if norm != 'none' else 0
     assert found['entries'] == 10 * 4 + 4 + 4 * 3 + 3 + batch_norm_numbers
     assert found['max_difference'] < PUBLISHED
     assert jnp.ones(1).dtype == jnp.float32  # what is outside is as it was

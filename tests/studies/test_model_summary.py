@@ -87,9 +87,11 @@ def test_signals_are_pooled_in_one_direction():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize('batch_norm', ['none', 'before', 'after'])
-def test_as_many_parameters_as_the_network_really_has(batch_norm):
-    setting = setting_of(MLP | {'model.batch_norm': batch_norm})
+@pytest.mark.parametrize(
+    ('norm', 'place'), [('none', 'before'), ('batch', 'before'), ('batch', 'after')]
+)
+def test_as_many_parameters_as_the_network_really_has(norm, place):
+    setting = setting_of(MLP | {'model.norm': norm, 'model.norm_place': place})
     network = models.build(trace.as_numbers(setting), 10)
     params = network.init(stream_key(0, 'init'), np.zeros((1, 3, 2, 1)), train=False)['params']
     found = measured(setting, 0, None)
@@ -97,7 +99,7 @@ def test_as_many_parameters_as_the_network_really_has(batch_norm):
     assert found.finals['weights'] == 6 * 7 + 7 * 10
     norm = [row for row in model_summary.summarise(setting) if 'BatchNorm' in row.name]
     assert [(row.shape, row.weights, row.others) for row in norm] == (
-        [] if batch_norm == 'none' else [((7,), 0, 14)]
+        [] if norm == 'none' else [((7,), 0, 14)]
     )
     assert found.finals['activations'] == 6 + 7 + 10  # batch norm works in place
 

@@ -147,7 +147,7 @@ def test_samples_are_fitted_apart():
         ({'dropout.hidden': 0.1}, 'no units to drop'),
         (NETWORK | {'capacity.steps': 0}, 'capacity.steps'),
         (NETWORK | {'model.name': 'cnn'}, "must be 'mlp'"),
-        (NETWORK | {'model.batch_norm': 'before'}, 'batch_norm'),
+        (NETWORK | {'model.norm': 'batch'}, 'model.norm'),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(values, words):
