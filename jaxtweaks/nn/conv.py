@@ -13,6 +13,7 @@ import contextlib
 import contextvars
 import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -120,7 +121,7 @@ def _is_native(x: jax.Array) -> bool:
     return _lowering.get() == 'native' and x.dtype == jnp.float32
 
 
-def _xla(x: jax.Array, kernel: jax.Array, steps: Pair, pads: Pads, **dilation: Pair) -> jax.Array:
+def _xla(x: jax.Array, kernel: jax.Array, steps: Pair, pads: Pads, **dilation: Any) -> jax.Array:
     """XLA's convolution in the layout that it has a fast kernel for."""
     with jax.named_scope(OURS):
         return lax.conv_general_dilated(
