@@ -28,8 +28,9 @@ from jax import lax
 
 from jaxtweaks.nn.reduce import feature_sum, total
 
-Pair = tuple[int, int]
-Pads = tuple[Pair, Pair]
+# Of rows and of columns.
+Pair = tuple[int, ...]
+Pads = tuple[tuple[int, int], ...]
 
 # More groups than this are a loop: each is lowered by itself otherwise.
 _FEW_GROUPS = 8

@@ -13,6 +13,7 @@ import contextlib
 import contextvars
 import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -80,7 +81,8 @@ def padded(x: jax.Array, kernel: jax.Array, pads: Pads, stride: int) -> jax.Arra
     if _is_native(x):
         forward = functools.partial(conv_native.forward, pads=pads, steps=(stride, stride))
     by_matmul = functools.partial(_forward_by_matmul, pads=pads, stride=stride)
-    by_pallas = functools.partial(conv_pallas.forward, pads=pads) if stride == 1 else by_matmul
+    pair: Any = pads
+    by_pallas = functools.partial(conv_pallas.forward, pads=pair) if stride == 1 else by_matmul
     return _over_runs(forward, by_matmul, by_pallas)(x, kernel)
 
 
@@ -120,7 +122,7 @@ def _is_native(x: jax.Array) -> bool:
     return _lowering.get() == 'native' and x.dtype == jnp.float32
 
 
-def _xla(x: jax.Array, kernel: jax.Array, steps: Pair, pads: Pads, **dilation: Pair) -> jax.Array:
+def _xla(x: jax.Array, kernel: jax.Array, steps: Pair, pads: Pads, **dilation: Any) -> jax.Array:
     """XLA's convolution in the layout that it has a fast kernel for."""
     with jax.named_scope(OURS):
         return lax.conv_general_dilated(
@@ -177,8 +179,8 @@ def _input_gradient(
     kernel: jax.Array,
     g: jax.Array,
     *,
-    size: tuple[int, int],
-    window: tuple[int, int],
+    size: Pair,
+    window: Pair,
     pads: Pads,
     stride: int,
 ) -> jax.Array:
@@ -218,8 +220,8 @@ def _kernel_gradient(
     x: jax.Array,
     g: jax.Array,
     *,
-    size: tuple[int, int],
-    window: tuple[int, int],
+    size: Pair,
+    window: Pair,
     pads: Pads,
     stride: int,
 ) -> jax.Array:
@@ -245,9 +247,7 @@ def _kernel_gradient(
     return lax.optimization_barrier(out).transpose(1, 2, 0, 3)
 
 
-def _by_rows_of_images(
-    x: jax.Array, g: jax.Array, window: tuple[int, int], pads: Pads
-) -> jax.Array:
+def _by_rows_of_images(x: jax.Array, g: jax.Array, window: Pair, pads: Pads) -> jax.Array:
     """One long product of matrices for each row of the kernel.
 
     A row of the first matrix is what a pixel of the output sees in one row of the images: each
@@ -263,9 +263,7 @@ def _by_rows_of_images(
     return jnp.stack(found).reshape(rows, columns, -1, features)
 
 
-def _by_rows_of_gradients(
-    x: jax.Array, g: jax.Array, window: tuple[int, int], pads: Pads
-) -> jax.Array:
+def _by_rows_of_gradients(x: jax.Array, g: jax.Array, window: Pair, pads: Pads) -> jax.Array:
     """The same with the gradients copied instead of the images, for where they have fewer channels.
 
     For row i of the kernel the images' rows are met by the gradient's rows i − padding further up,
@@ -291,9 +289,7 @@ def _by_rows_of_gradients(
     return jnp.stack(found)
 
 
-def _patches(
-    x: jax.Array, window: tuple[int, int], pads: Pads, stride: int, spread: int = 1
-) -> jax.Array:
+def _patches(x: jax.Array, window: Pair, pads: Pads, stride: int, spread: int = 1) -> jax.Array:
     """What each place of the window sees: [runs, pixels of the output, window × channels].
 
     Args:

@@ -94,7 +94,7 @@ def _cut(x: jax.Array, pads: Pads) -> tuple[jax.Array, Pads]:
     return x, (rows, columns)
 
 
-def _is_signal(x: jax.Array, window: tuple[int, int]) -> bool:
+def _is_signal(x: jax.Array, window: Pair) -> bool:
     """Whether images are a pixel wide: tiles are of pixels side by side, so they are laid down."""
     return x.shape[2] == window[1] == 1 and x.shape[1] > 1
 
