@@ -239,17 +239,17 @@ def test_a_study_that_measures_what_it_did_not_say_is_our_mistake(put, tmp_path)
 def test_every_study_has_words_for_what_it_measures(name):
     part = parts.get('study', name)
     study = part.facts['study']
-    assert study.labels
+    assert study.metrics
     assert bool(study.curves) == bool(study.axis)
-    assert all(label(metric) == words for metric, words in study.labels.items())
+    assert all(label(metric.name) == metric.label for metric in study.metrics)
     assert part.build.__doc__
 
 
 def test_two_studies_do_not_give_one_metric_two_meanings():
     meanings = {}
     for part in parts.of_slot('study').values():
-        for metric, words in part.facts['study'].labels.items():
-            assert meanings.setdefault(metric, words) == words
+        for metric in part.facts['study'].metrics:
+            assert meanings.setdefault(metric.name, metric) == metric
 
 
 EXACT = {'dropout.hidden': 0.1}
