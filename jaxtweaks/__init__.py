@@ -28,6 +28,7 @@ _HOME = {
     'loss': 'config.register',
     'optimiser': 'config.register',
     'schedule': 'config.register',
+    'transform': 'config.register',
     'static': 'config.fields',
     'traced': 'config.fields',
     'tweak': 'config.tweaks',

@@ -37,6 +37,7 @@ _BUILT_IN = (
     'jaxtweaks.train.schedules',
     'jaxtweaks.train.losses',
     'jaxtweaks.train.augment',
+    'jaxtweaks.train.transform',
 )
 
 SECTION = 'parts'  # of a setting; a config has a section for each part
@@ -279,7 +280,9 @@ def defaults() -> dict[str, dict[str, Any]]:
     return found
 
 
-def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F], F]:
+def register(
+    slot: str, name: str, words: str = '', given: Sequence[str] = (), **facts: Any
+) -> Callable[[F], F]:
     """A decorator that registers a function or a linen module as a part.
 
     Args:
@@ -287,6 +290,7 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
       name: letters, digits and _; a name that is registered again is replaced, unless it is that
         of a built-in part.
       words: how the part reads in tables and figures; the name if it is ''.
+      given: the positional arguments that the part is called with, where they are not its slot's.
       facts: what else the slot knows of it.
 
     Raises:
@@ -304,8 +308,9 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
             raise UserError(f'{what}: is {build!r}; it must be {SLOTS[slot].doc}')
         if getattr(build, '__module__', '') not in _BUILT_IN:
             _load()
-        given = SLOTS[slot].given + (('targets',) if facts.get('mixes') else ())
-        part = Part(slot, name, build, parameters_of(build, what, SLOTS[slot], given), words, facts)
+        passed = given or SLOTS[slot].given + (('targets',) if facts.get('mixes') else ())
+        declared = parameters_of(build, what, SLOTS[slot], passed)
+        part = Part(slot, name, build, declared, words, facts)
         _admit(part, what)
         for field in [field for field in _PARAMETERS if field.startswith(f'{name}.')]:
             if name in _REGISTRY[slot]:

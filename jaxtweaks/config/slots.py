@@ -54,5 +54,11 @@ SLOTS = {
             'loss.name',
         ),
         Slot('augment', 'a function (key, images) to images', 'augmentation', ('key', 'images')),
+        Slot(
+            'transform',
+            'a function (gradients, weights) to gradients',
+            'gradients and weights',
+            ('gradients', 'weights'),
+        ),
     )
 }

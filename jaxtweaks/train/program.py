@@ -18,7 +18,7 @@ from jaxtweaks.config import trace
 from jaxtweaks.nn import tweak
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.dropout import is_off
-from jaxtweaks.train import keep, measure
+from jaxtweaks.train import keep, measure, transform
 from jaxtweaks.train.applied import Applied, named, variables_of
 from jaxtweaks.train.augment import augmented
 from jaxtweaks.train.data import (
@@ -210,11 +210,13 @@ class Program(Applied):
             total = loss + penalty(params, setting.penalty)
             return total, (loss, logits, mutated.get('batch_stats', {}))
 
-        gradients, (loss, logits, stats) = jax.grad(loss_of, has_aux=True)(state['params'])
+        gradients, (loss, logits, stats) = transform.gradients(
+            jax.grad(loss_of, has_aux=True), state['params'], setting
+        )
         updates, opt_state = self._optimiser(hyper).update(
             gradients, state['opt_state'], state['params']
         )
-        params = optax.apply_updates(state['params'], updates)
+        params = transform.weights(optax.apply_updates(state['params'], updates), setting)
         first_bad = (state['diverged_at'] < 0) & ~jnp.isfinite(loss)
         now = state | {
             'params': params,
