@@ -113,6 +113,11 @@ def _averages(setting: Setting) -> Iterator[str]:
     model, train = setting.model, setting.train
     if train.ema_decay == 1:
         yield 'train.ema_decay: 1.0 keeps the initial parameters for ever; it must be < 1'
+    if train.swa_start > train.epochs:
+        yield (
+            f'train.swa_start: {train.swa_start} has no effect because the run ends after '
+            f'train.epochs ({train.epochs}); it must be ≤ {train.epochs}, or 0 for none'
+        )
     if model.batch_norm != 'none' and model.bn_momentum == 1:
         yield (
             'model.bn_momentum: 1.0 keeps the initial running statistics for ever, which the '

@@ -79,6 +79,8 @@ def _of_training(setting: Setting) -> Recorded:
     if train.ema_decay:
         curves += _loss_and_accuracy(['ema_validation'])
         finals += _loss_and_accuracy(['ema_test'])
+    if train.swa_start:
+        finals += _loss_and_accuracy(['swa_validation', 'swa_test'])
     if train.snapshots:
         finals += _loss_and_accuracy(['snapshots_test'])
     if train.gradient_batches:

@@ -45,6 +45,7 @@ LABELS = {
 _FAMILIES = (
     (r'mc_(\d+)_', 'mean over {} dropout masks'),
     (r'ema_()', 'running average of the parameters'),
+    (r'swa_()', 'stochastic weight average'),
     (r'snapshots_()', 'mean over the snapshots'),
 )
 
@@ -52,8 +53,8 @@ _FAMILIES = (
 def label(metric: str) -> str:
     """A metric in words.
 
-    Knows `LABELS` and those of the plain studies; the families `mc_{n}_…`, `ema_…` and
-    `snapshots_…` of them; the loss and the accuracy of further images (`{probe}_loss`,
+    Knows `LABELS` and those of the plain studies; the families `mc_{n}_…`, `ema_…`,
+    `swa_…` and `snapshots_…` of them; the loss and the accuracy of further images (`{probe}_loss`,
     `{probe}_accuracy`); and what is derived: `1-…`, the complement, of an accuracy the error; and
     `log_…`, the logarithm to base 10, for losses that lie powers of ten apart.
     """

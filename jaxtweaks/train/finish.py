@@ -15,6 +15,7 @@ from jaxtweaks.train import evaluate, measure
 from jaxtweaks.train.applied import Applied, named, variables_of
 from jaxtweaks.train.data import DeviceData, first_ones, fold, images_in_use
 from jaxtweaks.train.losses import cross_entropy
+from jaxtweaks.train.statistics import statistics
 
 # Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
 GRADIENT_BATCH = 100
@@ -85,7 +86,8 @@ def _also(
 
     Returns:
       Scalars: 'stop_epoch' (patience), the epoch after which training stopped, or the last;
-      'ema_test_…'; 'snapshots_test_…' of the snapshots' averaged probabilities; 'mc_n_test_…';
+      'ema_test_…'; 'swa_validation_…' and 'swa_test_…'; 'snapshots_test_…' of the snapshots'
+      averaged probabilities; 'mc_n_test_…';
       'gradient_variance' and 'gradient_norm' of the unpenalised loss at the chosen parameters;
       'fold_…' of the fold that was held out.
       Arrays: 'ema_test_logits', 'snapshot_test_logits' [k, N, classes], 'grid_probabilities'
@@ -103,6 +105,11 @@ def _also(
         finals |= named('ema_test', found)
         if train.keep_logits:
             arrays['ema_test_logits'] = found['logits']
+    if 'swa' in state:
+        average = {'params': state['swa'], 'batch_stats': state['batch_stats']}
+        average |= {'batch_stats': statistics(program, hyper, seed, average, data)}
+        for name, split in (('validation', data.validation), ('test', data.test)):
+            finals |= named(f'swa_{name}', program.evaluate(hyper, average, data, split))
     if 'snapshots' in state:
         logits = lax.map(
             lambda one: program.evaluate(hyper, one, data, data.test, True)['logits'],

@@ -67,7 +67,7 @@ class Program(Applied):
           A dict: 'params', 'batch_stats', 'opt_state'; 'step' (int32); 'diverged_at', the step of
           the first non-finite loss or −1; 'epoch_steps', 'loss_sum' and 'correct_sum' of the
           epoch so far; and what is kept besides the current parameters, if it is asked for: 'best'
-          (unless the last ones are kept), 'ema', 'snapshots'; see `train/keep.py`.
+          (unless the last ones are kept), 'ema', 'swa', 'snapshots'; see `train/keep.py`.
         """
         setting = self.setting(hyper)
         example = jnp.zeros((2, *data.training.images.shape[1:]), jnp.float32)
@@ -88,6 +88,8 @@ class Program(Applied):
             state['best'] = keep.first_best(variables_of(state))
         if not is_off(setting.train.ema_decay):
             state['ema'] = params
+        if not is_off(setting.train.swa_start):
+            state['swa'] = params
         if setting.train.snapshots:
             state['snapshots'] = keep.first_snapshots(variables_of(state), setting.train.snapshots)
         return state
@@ -277,6 +279,11 @@ class Program(Applied):
             )
             state = state | {'best': best}
             over = best['stopped_at'] > 0
+        if 'swa' in state:
+            start = self.setting(hyper).train.swa_start
+            mean = keep.averaged_epochs(state['swa'], state['params'], start, epoch)
+            kept = functools.partial(jnp.where, stopped)
+            state = state | {'swa': jax.tree.map(kept, state['swa'], mean)}
         if 'snapshots' in state:
             taken = keep.with_snapshot(
                 state['snapshots'], variables_of(state), epoch, self.static.train.epochs, over
