@@ -6,6 +6,7 @@ The runner maps these functions over runs and compiles them; see `jaxtweaks/run`
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -160,14 +161,13 @@ class Program(Applied):
         }
         batch = jnp.arange(setting.train.batch_size)
 
-        def body(i, state):
+        def batch_of(i):
             # The last batch is completed with the first images of the epoch's order: all batches
             # have one size, and no image is omitted.
             chosen = order[jnp.mod(i * batch.size + batch, self.train_size)]
-            images = data.standardised(data.training.images[chosen])
-            return self._step(hyper, seed, state, images, labels[chosen])
+            return data.standardised(data.training.images[chosen]), labels[chosen]
 
-        state = _turned(lax.fori_loop(start, stop, body, _turned(state)))
+        state = self.steps_on(hyper, seed, state, batch_of, start, stop)
         if 'best' in state and not is_off(setting.train.patience):
             # Outside the loop, which so is the same program with and without patience.
             over = state['best']['stopped_at'] > 0
@@ -176,6 +176,19 @@ class Program(Applied):
                 for name in state.keys() & set(_REPORTED)
             }
         return state
+
+    def steps_on(
+        self,
+        hyper: trace.Hyper,
+        seed: jax.Array,
+        state: State,
+        batch_of: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
+        start: jax.Array,
+        stop: jax.Array,
+    ) -> State:
+        """Steps on the images and labels that `batch_of` gives for `start` … `stop` − 1."""
+        body = lambda i, state: self._step(hyper, seed, state, *batch_of(i))
+        return _turned(lax.fori_loop(start, stop, body, _turned(state)))
 
     def step(
         self, hyper: trace.Hyper, seed: jax.Array, state: State, x: jax.Array, y: jax.Array
