@@ -233,7 +233,8 @@ class _Trained:
         self._data = _data(4 if base.model.name == 'mlp' else 8)
         self._function = self._epoch if epochs else self._steps
         self._vmapped = jax.vmap(self._counted, (0, 0, 0, None, None))
-        self._compiled: dict[Any, Callable] = {}
+        self._train: Callable[..., Any] | None = None
+        self._init: Callable[..., Any] | None = None
 
     def _counted(self, *args):
         self.traces += 1
@@ -265,33 +266,36 @@ class _Trained:
         found = []
         for start in range(0, len(runs), _ROWS):
             some = list(runs[start : start + _ROWS])
-            padded = some + some[-1:] * (_ROWS - len(some))
-            hyper, seeds = stack_runs([Run((), one, 0) for one in padded], self._off)
-            state = self._started({name: column[0] for name, column in hyper.items()})
-            states = jax.tree.map(lambda leaf: np.stack([leaf] * _ROWS), state)
-            args = hyper, seeds, states, self._data, self._stop
-            shapes = str(jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), args))
-            if shapes not in self._compiled:
-                self._compiled[shapes] = _compiled(self._vmapped, args, executables.FAST_CPU)
-            after = jax.tree.map(np.asarray, self._compiled[shapes](*args))
-            found += [
-                _flat(jax.tree.map(lambda leaf, i=i: leaf[i], after)) for i in range(len(some))
-            ]
+            hyper, seeds = self._columns(some + some[-1:] * (_ROWS - len(some)))
+            args = hyper, seeds, self._started(hyper, seeds), self._data, self._stop
+            after = jax.tree.map(np.asarray, self._compile(args)(*args))
+            row = lambda i, after=after: jax.tree.map(lambda leaf: leaf[i], after)
+            found += [_flat(row(i)) for i in range(len(some))]
         return found
 
     def alone(self, run: Setting) -> dict[str, np.ndarray]:
         """The same of one run, not vmapped."""
-        columns, _ = stack_runs([Run((), run, 0)], self._off)
-        hyper = {name: column[0] for name, column in columns.items()}
-        args = hyper, np.uint32(0), self._started(hyper), self._data, self._stop
+        columns = self._columns([run] * _ROWS)
+        own = jax.tree.map(lambda leaf: leaf[0], (*columns, self._started(*columns)))
+        args = *own, self._data, self._stop
         # Not optimised, since it is compared within rounding.
-        run = _compiled(self._function, args, executables.QUICK_COMPILE)
-        return _flat(jax.tree.map(np.asarray, run(*args)))
+        function = _compiled(self._function, args, executables.QUICK_COMPILE)
+        return _flat(jax.tree.map(np.asarray, function(*args)))
 
-    def _started(self, hyper):
-        args = hyper, np.uint32(0), self._data
-        start = _compiled(self._program.init, args, executables.QUICK_COMPILE)
-        return jax.tree.map(np.asarray, start(*args))
+    def _columns(self, runs: Sequence[Setting]) -> tuple[trace.Hyper, np.ndarray]:
+        return stack_runs([Run((), one, 0) for one in runs], self._off)
+
+    def _compile(self, args: tuple[Any, ...]) -> Callable[..., Any]:
+        if self._train is None:
+            self._train = _compiled(self._vmapped, args, executables.FAST_CPU)
+        return self._train
+
+    def _started(self, hyper: trace.Hyper, seeds: np.ndarray) -> Any:
+        args = hyper, seeds, self._data
+        if self._init is None:
+            init = jax.vmap(self._program.init, (0, 0, None))
+            self._init = _compiled(init, args, executables.QUICK_COMPILE)
+        return jax.tree.map(np.asarray, self._init(*args))
 
 
 @functools.lru_cache(maxsize=8)

@@ -17,9 +17,9 @@ from jaxtweaks.run.plan import Run
 EVERY = frozenset(name for name, (_, rule) in trace.FIELDS.items() if rule.off is not None)
 
 
-def lion(b1=0.9, off=None):
-    @register.optimiser('lion', words='Lion')
-    def lion(
+def signum(b1=0.9, off=None):
+    @register.optimiser('signum', words='Signum')
+    def signum(
         learning_rate,
         *,
         b1=traced(b1, 'β₁', low=0.0, high=1.0, off=off),
@@ -27,79 +27,79 @@ def lion(b1=0.9, off=None):
     ):
         return optax.chain(optax.scale_by_lion(b1), optax.scale_by_learning_rate(learning_rate))
 
-    return lion
+    return signum
 
 
 def setting(**values):
     named = {name.replace('__', '.'): value for name, value in values.items()}
-    return trace.replace(Setting(), {'optim.name': 'lion'} | named)
+    return trace.replace(Setting(), {'optim.name': 'signum'} | named)
 
 
 def test_its_parameters_are_fields_of_every_setting():
-    lion()
-    assert trace.FIELDS['lion.b1'][0] is float
-    assert trace.FIELDS['lion.b1'][1].when == ('optim.name', ('lion',))
-    assert trace.get(Setting(), 'lion.b1') == 0.9
-    assert experiment.default_config('x').lion.to_dict() == {'b1': 0.9, 'nesterov': False}
-    values = {'name': 'x', 'optim': {'name': 'lion'}, 'sweep': ('grid', 'lion.b1', (0.5, 0.9))}
+    signum()
+    assert trace.FIELDS['signum.b1'][0] is float
+    assert trace.FIELDS['signum.b1'][1].when == ('optim.name', ('signum',))
+    assert trace.get(Setting(), 'signum.b1') == 0.9
+    assert experiment.default_config('x').signum.to_dict() == {'b1': 0.9, 'nesterov': False}
+    values = {'name': 'x', 'optim': {'name': 'signum'}, 'sweep': ('grid', 'signum.b1', (0.5, 0.9))}
     built = experiment.build(values)
-    assert [trace.get(run.setting, 'lion.b1') for run in built.runs[::3]] == [0.5, 0.9]
-    assert words.field_label('lion.b1') == 'b1 of Lion'
-    assert words.value_label('optim.name', 'lion') == 'Lion'
-    assert words.tweaks_of(['lion.b1']) == ['optimiser']
+    assert [trace.get(run.setting, 'signum.b1') for run in built.runs[::3]] == [0.5, 0.9]
+    assert words.field_label('signum.b1') == 'b1 of Signum'
+    assert words.value_label('optim.name', 'signum') == 'Signum'
+    assert words.tweaks_of(['signum.b1']) == ['optimiser']
 
 
 def test_traced_parameters_share_a_program_and_static_ones_do_not():
-    lion()
+    signum()
     split = lambda **values: trace.split(setting(**values), EVERY)
-    (a, first), (b, second) = split(lion__b1=0.5), split(lion__b1=0.7)
+    (a, first), (b, second) = split(signum__b1=0.5), split(signum__b1=0.7)
     assert a == b
     assert hash(a) == hash(b)
-    assert (first['lion.b1'], second['lion.b1']) == (0.5, 0.7)
-    assert split(lion__nesterov=True)[0] != a
+    assert (first['signum.b1'], second['signum.b1']) == (0.5, 0.7)
+    assert split(signum__nesterov=True)[0] != a
     assert 'adam.b1' not in first
     back = trace.join(a, first)
-    assert trace.get(back, 'lion.b1') == 0.5
+    assert trace.get(back, 'signum.b1') == 0.5
 
 
 def test_what_is_left_out_keeps_its_off_value():
-    lion(b1=0.9, off=0.0)
-    static_part, hyper = trace.split(setting(lion__b1=0.0), frozenset({'lion.b1'}))
-    assert 'lion.b1' not in hyper
-    assert trace.get(static_part, 'lion.b1') == 0.0
+    signum(b1=0.9, off=0.0)
+    static_part, hyper = trace.split(setting(signum__b1=0.0), frozenset({'signum.b1'}))
+    assert 'signum.b1' not in hyper
+    assert trace.get(static_part, 'signum.b1') == 0.0
 
 
 def test_the_chosen_part_is_built_with_what_the_setting_says():
-    lion()
-    chain = trace.made(setting(lion__b1=0.25), 'optimiser', lambda step: 1.0)
+    signum()
+    chain = trace.made(setting(signum__b1=0.25), 'optimiser', lambda step: 1.0)
     gradient = jnp.float32(3.0)
     update, _ = chain.update(gradient, chain.init(gradient), gradient)
     assert float(update) == -1.0  # the sign
 
 
 def test_a_part_that_is_registered_again_is_another_program_and_another_run():
-    lion()
+    signum()
     first = trace.split(setting(), EVERY)[0]
     run = Run({}, setting(), 0).id
-    lion()
+    signum()
     assert trace.split(setting(), EVERY)[0] == first
     assert Run({}, setting(), 0).id == run
 
-    @register.optimiser('lion')
+    @register.optimiser('signum')
     def another(learning_rate, *, b1=traced(0.9, 'β₁')):
         return optax.sgd(learning_rate)
 
     assert trace.split(setting(), EVERY)[0] != first
     assert Run({}, setting(), 0).id != run
-    assert 'lion.nesterov' not in trace.FIELDS
+    assert 'signum.nesterov' not in trace.FIELDS
     # A program keeps the one that it was made of.
-    assert trace.part(trace.join(first, {}), 'optimiser') != parts.get('optimiser', 'lion')
+    assert trace.part(trace.join(first, {}), 'optimiser') != parts.get('optimiser', 'signum')
 
 
 def test_what_is_not_read_is_refused():
-    lion()
-    with pytest.raises(UserError, match=r"lion\.b1: 0\.5 .*optim\.name is 'adam'"):
-        experiment.build({'name': 'x', 'lion': {'b1': 0.5}})
+    signum()
+    with pytest.raises(UserError, match=r"signum\.b1: 0\.5 .*optim\.name is 'adam'"):
+        experiment.build({'name': 'x', 'signum': {'b1': 0.5}})
 
 
 COMPLAINTS = {
@@ -202,10 +202,10 @@ def test_a_part_does_not_take_the_place_of_a_section():
 
 
 def test_two_slots_do_not_share_the_name_of_fields():
-    lion()
-    with pytest.raises(UserError, match=r"schedule 'lion'.*slot optimiser"):
+    signum()
+    with pytest.raises(UserError, match=r"schedule 'signum'.*slot optimiser"):
 
-        @register.schedule('lion')
+        @register.schedule('signum')
         def rate(time, peak, *, depth=traced(0.5, 'depth')): ...
 
 
