@@ -27,7 +27,6 @@ from jaxtweaks.data.split import folds_of
 from jaxtweaks.run import executables
 from jaxtweaks.run.compiled import stack_runs
 from jaxtweaks.run.plan import Run
-from jaxtweaks.train.applied import variables_of
 from jaxtweaks.train.data import DeviceData, DeviceSplit
 from jaxtweaks.train.program import Program
 
@@ -249,7 +248,7 @@ class _Trained:
             return data.standardised(training.images[chosen]), training.labels[chosen]
 
         state = self._program.steps_on(hyper, seed, state, batch_of, jnp.int32(0), stop)
-        network = self._program.at_rest(hyper, variables_of(state))
+        network = self._program.at_rest(hyper, state.variables)
         return state, {'logits': network(data.standardised(data.test.images))}
 
     def _epoch(self, hyper, seed, state, data, stop):
@@ -324,8 +323,8 @@ def _flat(tree: Any) -> dict[str, np.ndarray]:
 def _leaves(tree: Any):
     state, metrics = tree
     # How an optimiser nests its state is no result: chains may have a member less.
-    state = {**state, 'opt_state': jax.tree.leaves(state['opt_state'])}
-    return jax.tree_util.tree_leaves_with_path(((state | metrics),))
+    found = {**state.to_tree(), 'opt_state': jax.tree.leaves(state.opt_state)} | metrics
+    return jax.tree_util.tree_leaves_with_path((found,))
 
 
 @functools.cache

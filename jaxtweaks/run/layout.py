@@ -101,7 +101,9 @@ def _batching(
 ) -> tuple[str, memory.Probe, int | None]:
     """How the runs of a program are batched, what it costs, and how many fit if not all did."""
     static = trace.split(runs[0].setting, off)[0]
-    ways = (execution.batching,) if execution.batching != 'auto' else candidates(static)
+    ways = (execution.batching,)
+    if execution.batching == 'auto':
+        ways = candidates(static, machine.plain_convolutions(runs[0].setting))
     fits = None
     while True:
         groups = {way: _cut(runs, execution, way, off, fewest, fits=fits)[0] for way in ways}

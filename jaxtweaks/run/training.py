@@ -5,7 +5,6 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -23,6 +22,7 @@ from jaxtweaks.run.group import Execution, train_group
 from jaxtweaks.run.machine import Machine
 from jaxtweaks.run.plan import Group, Run
 from jaxtweaks.run.progress import Reporter, duration
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.search import Rungs, Search, share_of_epochs
 from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.train import precision
@@ -84,9 +84,13 @@ class Training:
         self.measured = [dict(probe.measured) for probe in probes if probe.measured]
         for way, reason in self.failed.items():
             self._notify(f'batching {way} does not work here and is omitted ({reason})')
-        lacking = {lacks_native(group.static) for group in groups} - {''}
+        plain = self._machine.plain_convolutions
+        programs = {group.static: group.runs[0].setting for group in groups}
+        lacking = {lacks_native(static, plain(one)) for static, one in programs.items()} - {''}
         if lacking and self._execution.batching == 'auto':
             self._notify(f'convolutions go by XLA, at about half the speed: {", ".join(lacking)}')
+        for reason in sorted(self._machine.left_to_xla()):
+            self._notify(f'{reason}: left to XLA, which is slow at them in loops')
         cost = layout.estimate(groups, probes, self._machine)
         each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
         # As long as the others do their part.
@@ -121,7 +125,7 @@ class Training:
             stages or compaction.Done.among(groups),
         )
 
-    def measure_again(self, group: Group, reporter: Reporter) -> dict[str, Any]:
+    def measure_again(self, group: Group, reporter: Reporter) -> GroupResult:
         """See `Method`."""
         machine, execution = self._machine, self._execution
         execution = dataclasses.replace(execution, checkpoint_seconds=math.inf)

@@ -4,9 +4,10 @@ The operations, in the order in which they are applied: flip, shift, rotate, bri
 cutout, mixup, CutMix, crop, erasing. Each draws from a key of its own, so that what one of them
 draws does not depend on which others are on.
 
-Where an image is shifted or turned it goes on beyond its border with the outermost pixels ("nearest"): a fill of its own, such
-as 0, would be grey on MNIST and tell by how much an image was moved. Images come standardised; if
-that was by pixel, what is moved is the standardised image, not quite the picture.
+Where an image is shifted or turned it goes on beyond its border with the outermost pixels
+("nearest"): a fill of its own, such as 0, would be grey on MNIST and tell by how much an image was
+moved. Images come standardised; if that was by pixel, what is moved is the standardised image, not
+quite the picture.
 """
 
 import zlib

@@ -15,13 +15,14 @@ from jaxtweaks.train.applied import Applied
 from jaxtweaks.train.augment import augmented
 from jaxtweaks.train.data import DeviceData, first_ones, images_in_use
 from jaxtweaks.train.noise import noisy_inputs
+from jaxtweaks.train.state import Variables
 
 
 def statistics(
     program: Applied,
     hyper: trace.Hyper,
     seed: jax.Array,
-    variables: dict[str, Any],
+    variables: Variables,
     data: DeviceData,
 ) -> dict[str, Any]:
     """The mean over an epoch's batches of what running averages are made of.

@@ -118,7 +118,7 @@ def test_sharpness_aware_steps_are_those_of_pytorch():
     )
     p, hyper, seed = program(one), numbers(one), np.uint32(0)
     state = started(p, hyper)
-    network = Torch(state['params'])
+    network = Torch(state.params)
     step = jax.jit(p.step)
     for i in range(3):
         x, y = images(8, i)
@@ -138,11 +138,11 @@ def test_sharpness_aware_steps_are_those_of_pytorch():
             for w, move, g in zip(weights, moves, gradients, strict=True):
                 w.sub_(move).sub_(rate * g)
     expected = network.as_params()
-    assert state['params'].keys() == expected.keys()
+    assert state.params.keys() == expected.keys()
     for name, layer in expected.items():
         for leaf, value in layer.items():
-            np.testing.assert_allclose(state['params'][name][leaf], value, rtol=1e-4, atol=2e-6)
-    averages = state['batch_stats']['BatchNorm_0']
+            np.testing.assert_allclose(state.params[name][leaf], value, rtol=1e-4, atol=2e-6)
+    averages = state.batch_stats['BatchNorm_0']
     np.testing.assert_allclose(averages['mean'], network.norm.running_mean, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(averages['var'], network.norm.running_var, rtol=1e-4)
 
@@ -162,8 +162,8 @@ def test_statistics_computed_again_are_those_of_pytorch():
     one = setting(model__batch_norm='before')
     p, hyper = program(one), numbers(one)
     state = started(p, hyper)
-    again = jax.jit(lambda hyper, state: statistics(p, hyper, np.uint32(0), state, DATA))
-    network = Torch(state['params'])
+    again = jax.jit(lambda hyper, state: statistics(p, hyper, 0, state.variables, DATA))
+    network = Torch(state.params)
     count, size = len(DATA.training.images), one.train.batch_size
     x = torch.tensor(np.asarray(DATA.standardised(DATA.training.images), np.float64))
     batches = [x[[j % count for j in range(i, i + size)]] for i in range(0, count, size)]
@@ -179,7 +179,7 @@ def test_an_average_of_one_epoch_is_tested_as_its_parameters():
     one = setting(train__swa_start=2, model__batch_norm='none')
     p, hyper = program(one), numbers(one)
     state = started(p, hyper)
-    finals = jax.jit(p.finish)(hyper, np.uint32(0), state, DATA)['finals']
+    finals = jax.jit(p.finish)(hyper, np.uint32(0), state, DATA).finals
     for split in ('validation', 'test'):
         for metric in ('loss', 'accuracy'):
             assert finals[f'swa_{split}_{metric}'] == finals[f'{split}_{metric}']
@@ -194,9 +194,7 @@ def test_a_clip_of_ones_own_is_three_lines():
     p, hyper = program(one), numbers(one)
     state, step = started(p, hyper), jax.jit(p.step)
     after = [step(hyper | {'halved.share': np.float32(s)}, 0, state, *images(8)) for s in (0.5, 0)]
-    moved = [
-        new['params']['Dense_0']['kernel'] - state['params']['Dense_0']['kernel'] for new in after
-    ]
+    moved = [new.params['Dense_0']['kernel'] - state.params['Dense_0']['kernel'] for new in after]
     np.testing.assert_allclose(2 * moved[0], moved[1], rtol=1e-3, atol=1e-7)
 
 
