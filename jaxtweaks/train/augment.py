@@ -395,7 +395,7 @@ def random_erasing(
     ):
         side = jnp.clip(jnp.round(side), 0, size)
         first = jnp.floor(at * (size - side + 1))
-        pixel = jnp.arange(size)[None]
+        pixel = jnp.arange(size, dtype=side.dtype)[None]
         inside.append((pixel >= first[:, None]) & (pixel < (first + side)[:, None]))
     erased = inside[0][:, :, None, None] & inside[1][:, None, :, None] & hit[:, None, None, None]
     return jnp.where(erased, jax.random.normal(pixel_key, images.shape, images.dtype), images)
