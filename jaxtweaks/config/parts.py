@@ -22,6 +22,8 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from ml_collections import ConfigDict
+
 from jaxtweaks.base import identity
 from jaxtweaks.base import words as words_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
@@ -40,6 +42,8 @@ _BUILT_IN = (
     'jaxtweaks.train.transform',
 )
 
+# Keys of a config file of several experiments.
+_TAKEN = ('experiments',)
 SECTION = 'parts'  # of a setting; a config has a section for each part
 
 F = TypeVar('F', bound=Callable[..., Any])
@@ -123,6 +127,9 @@ class Parts(Mapping[str, Any]):
             raise UserError(f'{path}: {values!r} is not a set of keys (it should be a dict)')
         found = {}
         for name, value in values.items():
+            if not isinstance(value, Mapping) and (own := _of_part(str(name))):
+                keys = ' or '.join(own)
+                raise UserError(f'{name}: {value!r} is not a set of keys; set one of them: {keys}')
             inside = value if isinstance(value, Mapping) else {'': value}
             for parameter, item in inside.items():
                 field = f'{name}.{parameter}' if parameter else str(name)
@@ -179,6 +186,10 @@ class Choices(Sequence[str]):
     def __contains__(self, value: object) -> bool:
         return value in of_slot(self._slot)
 
+    def missing(self, value: str) -> str:
+        """What is wrong with a name that is not among them."""
+        return _unregistered(value, self, self._slot)
+
 
 # Slot to parts by name. Names live as long as the process; a config file that is loaded again
 # registers its parts again.
@@ -229,9 +240,24 @@ def default(name: str) -> Any:
 def checked(name: str, value: Any, where: str) -> Any:
     """`value` as the parameter with this dotted name takes it. Raises UserError naming `where`."""
     if name not in FIELDS:
+        section = name.partition('.')[0]
+        if not _of_part(section):
+            raise UserError(f'{where}: {_unregistered(section, sections(()))}')
         raise UserError(f"{where}: unknown field '{name}'; {did_you_mean(name, FIELDS)}")
     kind, rule = FIELDS[name]
     return convert(value, kind, rule, where)
+
+
+def _of_part(name: str) -> list[str]:
+    """The fields of the parts of this name."""
+    return [field for field in FIELDS if field.startswith(f'{name}.')]
+
+
+def _unregistered(name: str, known: Iterable[str], slot: str = 'part') -> str:
+    return (
+        f"no {slot} '{name}' is registered; {did_you_mean(name, known)}; one of your own is "
+        'registered by the file that defines it: load or import that first'
+    )
 
 
 def strengths() -> dict[str, Part]:
@@ -325,6 +351,11 @@ def register(
 
 def _admit(part: Part, what: str) -> None:
     """Whether the registry takes a part. Raises UserError."""
+    if part.parameters and (part.name in dir(ConfigDict) or part.name in _TAKEN):
+        raise UserError(
+            f"{what}: 'config.{part.name}' means something else, so its parameters could not be "
+            'set; choose another name'
+        )
     before = _REGISTRY[part.slot].get(part.name)
     if before is not None and before.built_in and not part.built_in:
         raise UserError(f'{what}: is the name of a built-in part; choose another one')

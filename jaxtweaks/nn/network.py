@@ -3,9 +3,10 @@
 import flax.linen as nn
 import jax
 
-from jaxtweaks.config import settings, trace
+from jaxtweaks.config import settings
 from jaxtweaks.config.layers import hidden_widths
 from jaxtweaks.nn import tweak as tweak_lib
+from jaxtweaks.nn.activations import activated
 from jaxtweaks.nn.layers import BatchNorm, Dense, Dropout
 from jaxtweaks.nn.linearity import linearity
 
@@ -24,7 +25,7 @@ class Network(nn.Module):
         model = self.setting.model
         if model.batch_norm == 'before':
             x = BatchNorm(model)(x, train)
-        entered, x = x, trace.made(self.setting, 'activation', x)
+        entered, x = x, activated(self.setting, x)
         if self.is_mutable_collection(LINEARITY):
             self.sow(LINEARITY, 'units', linearity(entered, x))
         if model.batch_norm == 'after':

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxtweaks import data as data_lib
@@ -15,7 +16,6 @@ from jaxtweaks.config import trace
 from jaxtweaks.config.check import check_image, check_training_size
 from jaxtweaks.config.reach import check_reach_on_data
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.nn import models, tweak
 from jaxtweaks.run import compaction, devices, layout, runner
 from jaxtweaks.run.compiled import lacks_native
 from jaxtweaks.run.group import Execution, train_group
@@ -26,6 +26,8 @@ from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.search import Rungs, Search, share_of_epochs
 from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.train import precision
+from jaxtweaks.train.data import DeviceData, DeviceSplit
+from jaxtweaks.train.program import Program
 
 
 class Training:
@@ -55,22 +57,33 @@ class Training:
             check_image([setting], images.shape[1:3])
             check_reach_on_data([setting], len(images), images.shape[1:3], self.dataset.label)
         precision.check(settings)
-        tweaked = next((setting for setting in settings if setting.tweaks), None)
-        if tweaked is not None:
-            self._check_tweaks(tweaked)
+        self._check_functions(settings)
 
-    def _check_tweaks(self, setting: Setting) -> None:
-        """Whether the functions of registered tweaks can be traced. Raises UserError."""
+    def _check_functions(self, settings: Sequence[Setting]) -> None:
+        """Whether a step with the user's own parts and tweaks can be traced. Raises UserError."""
+        checked = set()
+        for setting in settings:
+            own = {part for part, _ in trace.acting(setting) if not part.built_in}
+            which = frozenset(own), frozenset(setting.tweaks)
+            if any(which) and which not in checked:
+                checked.add(which)
+                self._trace_step(setting)
+
+    def _trace_step(self, setting: Setting) -> None:
         static, hyper = trace.split(setting)
         dataset = self._machine.dataset(setting.data)
-        images = jax.ShapeDtypeStruct((2, *dataset.training.images.shape[1:]), np.float32)
+        shape = dataset.training.images.shape[1:]
+        program = Program(static, setting.train.batch_size, len(dataset.classes))
+        a = jax.ShapeDtypeStruct
+        images, labels = a((2, *shape), np.float32), a((2,), np.int32)
+        split = DeviceSplit(images, labels)
+        data = DeviceData(split, split, split, a(shape, np.float32), a(shape, np.float32))
 
-        def network(hyper, key, x):
-            rngs = {'params': key, 'dropout': key} | tweak.keys(setting.tweaks, key)
-            network = models.build(trace.join(static, hyper), len(dataset.classes))
-            return network.init(rngs, x, train=True)
+        def step(hyper, data, x, y):
+            seed = jnp.uint32(0)
+            return program.step(hyper, seed, program.init(hyper, seed, data), x, y)
 
-        jax.eval_shape(network, hyper, jax.random.key(0), images)
+        jax.eval_shape(step, hyper, data, images, labels)
 
     def plan(
         self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1

@@ -13,8 +13,10 @@ import jax.numpy as jnp
 import optax
 from jax import lax
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.rng import member_seed, stream_key
 from jaxtweaks.config import trace
+from jaxtweaks.config.config_file import blaming
 from jaxtweaks.nn import tweak
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.dropout import is_off
@@ -220,7 +222,10 @@ class Program(Applied):
         gradients, (loss, logits, stats) = transform.gradients(
             jax.grad(loss_of, has_aux=True), state.params, setting
         )
-        updates, opt_state = self._optimiser(hyper).update(gradients, state.opt_state, state.params)
+        with blaming(f"optimiser '{setting.optim.name}'"):
+            updates, opt_state = self._optimiser(hyper).update(
+                gradients, state.opt_state, state.params
+            )
         params = transform.weights(optax.apply_updates(state.params, updates), setting)
         first_bad = (state.diverged_at < 0) & ~jnp.isfinite(loss)
         now = dataclasses.replace(
@@ -305,7 +310,12 @@ class Program(Applied):
         time = functools.partial(
             Time, steps_per_epoch=self.steps_per_epoch, epochs=self.static.train.epochs
         )
-        return trace.made(setting, 'optimiser', lambda step: learning_rate(setting, time(step)))
+        found = trace.made(setting, 'optimiser', lambda step: learning_rate(setting, time(step)))
+        if not isinstance(found, optax.GradientTransformation):
+            raise UserError(
+                f"optimiser '{setting.optim.name}': gives {found!r}; it must give an optax chain"
+            )
+        return found
 
 
 def _turned(state: State) -> State:

@@ -5,10 +5,12 @@ compile again.
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.fields import static, traced
 from jaxtweaks.config.register import schedule
@@ -58,13 +60,25 @@ def learning_rate(setting: Setting, time: Time) -> jax.Array:
       The schedule's rate, times min(1, (step + 1) / warm-up steps).
     """
     peak = jnp.asarray(setting.optim.learning_rate, jnp.float32)
-    rate = trace.made(setting, 'schedule', time, peak)
+    rate = _number(trace.made(setting, 'schedule', time, peak), setting.schedule.name)
     warmup_epochs = setting.schedule.warmup_epochs
     if is_off(warmup_epochs):
         return rate
     warmup_steps = warmup_epochs * time.steps_per_epoch
     risen = (jnp.asarray(time.step, jnp.float32) + 1) / jnp.maximum(warmup_steps, 1)
     return rate * jnp.minimum(risen, 1)
+
+
+def _number(found: Any, name: str) -> jax.Array:
+    """What a schedule returns as a float32 scalar. Raises UserError if it is no number."""
+    kind = getattr(found, 'dtype', None)
+    if isinstance(found, bool) or not (
+        isinstance(found, int | float)
+        or (kind is not None and jnp.issubdtype(kind, jnp.number) and found.shape == ())
+    ):
+        given = f'{kind} {list(found.shape)}' if kind is not None else repr(found)
+        raise UserError(f"schedule '{name}': gives {given}; it must give one number, the rate")
+    return jnp.asarray(found, jnp.float32)
 
 
 _MINIMUM = traced(0.0, 'lowest rate, absolute', low=0.0, former='schedule.minimum')

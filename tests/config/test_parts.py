@@ -4,6 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 import optax
+import optax.contrib
 import pytest
 
 from jaxtweaks.base import words
@@ -12,7 +13,10 @@ from jaxtweaks.config import parts, register, slots, trace
 from jaxtweaks.config.fields import static, traced
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
+from jaxtweaks.run.group import Execution
 from jaxtweaks.run.plan import Run
+from jaxtweaks.run.search import Search
+from jaxtweaks.run.training import Training
 
 EVERY = frozenset(name for name, (_, rule) in trace.FIELDS.items() if rule.off is not None)
 
@@ -231,3 +235,78 @@ def test_slots_say_what_their_parts_are():
         assert slot.doc
         assert not slot.field or slot.field in trace.FIELDS
     assert dataclasses.is_dataclass(slots.Slot)
+
+
+BUILT_WRONG = {
+    'a section of parts that is no dict': ({'parts': 3}, r'parts: 3 is not a set of keys'),
+    'a part that is no dict': ({'adam': 3}, r'adam: 3 is not .* adam\.b1 or adam\.b2 or adam\.eps'),
+    'a misspelt part': ({'adamm': {'b1': 0.5}}, "unknown key 'adamm'; did you mean 'adam'"),
+    'a field that has moved': (
+        {'optim': {'momentum': 0.5}},
+        r'optim\.momentum is .* chosen part now: momentum\.momentum or',
+    ),
+    'a part that is not registered': (
+        {'optim': {'name': 'mine'}},
+        r"optim\.name: no optimiser 'mine' is registered; .* import that first",
+    ),
+    'a field of a part that is not registered': (
+        {'parts': {'mine.b1': 0.5}},
+        r"mine\.b1: no part 'mine' is registered; .* import that first",
+    ),
+    'what an augmentation that is off reads': (
+        {'erasing': {'aspect': 0.5}},
+        r'erasing\.aspect: 0\.5 has no effect because erasing\.probability is 0',
+    ),
+}
+
+
+@pytest.mark.parametrize('case', BUILT_WRONG)
+def test_what_a_config_says_of_parts_is_checked(case):
+    values, words = BUILT_WRONG[case]
+    with pytest.raises(UserError, match=words) as raised:
+        experiment.build({'name': 'x'} | values)
+    assert '\n' not in str(raised.value)
+
+
+def test_a_misspelt_part_on_the_command_line_is_named():
+    with pytest.raises(UserError, match=r"config\.adamm\.b1: .* did you mean 'adam'"):
+        experiment.check_key('adamm.b1')
+
+
+@pytest.mark.parametrize('name', ['items', 'keys', 'experiments', 'update'])
+def test_a_part_has_no_name_that_a_config_uses_itself(name):
+    with pytest.raises(UserError, match=rf"'config\.{name}' means something else"):
+
+        @register.optimiser(name)
+        def part(learning_rate, *, b1=traced(0.9, 'x')): ...
+
+    register.activation(name)(lambda x: x)  # without a section it is in nobody's way
+
+
+GIVEN_WRONG = {
+    'value': ('optimiser', optax.contrib.reduce_on_plateau, "optimiser 'wrong': .*value"),
+    'no chain': (
+        'optimiser',
+        lambda learning_rate: 3,
+        "optimiser 'wrong': gives 3; it must",
+    ),
+    'a vector': ('schedule', lambda time, peak: jnp.ones(3), r'gives float32 \[3\]; it must give'),
+    'nothing': ('schedule', lambda time, peak: None, "schedule 'wrong': gives None"),
+    'another shape': ('activation', lambda x: x[:1], r"activation 'wrong': gives float32 \[1, 8\]"),
+    'another type': ('activation', lambda x: x > 0, r"activation 'wrong': gives bool \[2, 8\]"),
+}
+
+
+@pytest.mark.parametrize('case', GIVEN_WRONG)
+def test_what_a_part_gives_is_checked_before_training(case):
+    slot, function, words = GIVEN_WRONG[case]
+    if case == 'value':
+        plateau = function()
+        function = lambda learning_rate: optax.chain(optax.identity(), plateau)
+    getattr(register, slot)('wrong')(function)
+    values = {slots.SLOTS[slot].field: 'wrong', 'model.name': 'mlp', 'model.hidden': (8,)}
+    data = {'data.name': 'digits', 'data.train_size': 100, 'data.validation_size': 100}
+    one = trace.replace(Setting(), values | data)
+    with pytest.raises(UserError, match=words) as raised:
+        Training(one.data, Execution(), Search(), print).check([one])
+    assert '\n' not in str(raised.value)

@@ -24,6 +24,7 @@ PARTS = [(slot, name) for slot in slots.SLOTS for name in parts.of_slot(slot)]
 # What else is to be set for a parameter to count, or what is tried: half a pixel is no pixel.
 VALUES = {
     'shift': {'pixels': (1.0, 2.0)},
+    'crop': {'pixels': (1.0, 2.0)},
     'cutout': {'side': (2.0, 3.0)},
     'step': {'boundaries': ((0.5,),)},
 }
