@@ -56,8 +56,8 @@ def check_part(
     Args:
       part: its name, or the function or module that was registered.
       slot: the slot it is of, where several slots have a part of this name.
-      values: by parameter what to try, at least one value each; of a static parameter the first is
-        taken throughout. Others are tried near the defaults.
+      values: by parameter what to try, () where three steps of training cannot show it; of a
+        static parameter the first is taken throughout. Others are tried near the defaults.
 
     Raises:
       AssertionError: it does not, and in what.
@@ -181,7 +181,8 @@ def _rows(fields: Sequence[str], base: Setting, given: Mapping[str, Sequence[Any
         if name not in parts.strengths():
             with_others = on.get(name.partition('.')[0], {})
             beside = next(i for i, row in enumerate(rows) if row.values == with_others)
-        tried = given.get(name) or _others(trace.get(base, name), trace.FIELDS[name])
+        near = _others(trace.get(base, name), trace.FIELDS[name])
+        tried = given.get(name, near)
         for value in tried:
             one = trace.replace(base, {**with_others, name: value})
             if effect.reason(one, name) is None:

@@ -26,6 +26,9 @@ VALUES = {
     'shift': {'pixels': (1.0, 2.0)},
     'crop': {'pixels': (1.0, 2.0)},
     'cutout': {'side': (2.0, 3.0)},
+    # What acts after the first steps only; against PyTorch elsewhere.
+    'radam': {'b2': (), 'epsilon': ()},
+    'cosine_restarts': {'growth': ()},
     'step': {'boundaries': ((0.5,),)},
 }
 SEEDS = (0, 1)
