@@ -55,14 +55,14 @@ def statistics(
         x = noisy_inputs(keys['noise'], x, setting.noise.input)
 
         def after(before: dict[str, Any]) -> dict[str, Any]:
-            _, found = program.network(hyper).apply(
+            applied: Any = program.network(hyper).apply(
                 program.in_use({'params': variables['params'], 'batch_stats': before}),
                 x,
                 train=True,
                 rngs={'dropout': keys['dropout']} | tweak.keys(setting.tweaks, keys['tweaks']),
                 mutable=['batch_stats'],
             )
-            return found.get('batch_stats', {})
+            return applied[1].get('batch_stats', {})
 
         # A running average goes from s to m s + (1 − m) b. From 0 it goes to (1 − m) b, and from
         # there to (1 + m) (1 − m) b, which tells m; so b is known whatever a layer calls its m.
