@@ -36,6 +36,7 @@ _HOME = {
     'norm': 'config.register',
     'optimiser': 'config.register',
     'schedule': 'config.register',
+    'transform': 'config.register',
     'CLASSIFICATION': 'config.register',
     'Metric': 'base.metrics',
     'static': 'config.fields',
@@ -51,11 +52,16 @@ _HOME = {
     'Answer': 'lab.answer',
     'UserError': 'base.errors',
 }
+# Modules that are public as a whole.
 
-__all__ = sorted(_HOME)
+_MODULES = ('testing',)
+
+__all__ = sorted([*_HOME, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f'{__name__}.{name}')
     if name not in _HOME:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return getattr(importlib.import_module(f'{__name__}.{_HOME[name]}'), name)

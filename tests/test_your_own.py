@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,14 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 import jaxtweaks as jt
-from jaxtweaks import api, app
+from jaxtweaks import api, app, testing
 from jaxtweaks.data import own
 from jaxtweaks.run import search
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
 CODE = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
-SWEEP, SEARCH, PART, LOSS, METRIC, NETWORK, NORM, *REST = CODE
+SWEEP, SEARCH, PART, LOSS, METRIC, NETWORK, NORM, TRANSFORM, CHECK, *REST = CODE
 CLAIM, FIGURE, DERIVATION, STUDY, TWEAK, DATA, FOLDER, TABLE, NOTEBOOK = REST
 
 
@@ -89,11 +90,11 @@ def test_a_search(folder, capsys):
 
 
 def test_a_part_of_ones_own(folder, capsys):
-    (folder / 'configs' / 'lion.py').write_text(PART)
-    config = '--config=configs/lion.py:smoke'
+    (folder / 'configs' / 'signum.py').write_text(PART)
+    config = '--config=configs/signum.py:smoke'
     code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
     assert (code, err) == (0, ''), err
-    answer = jt.load('runs/lion-smoke')
+    answer = jt.load('runs/signum-smoke')
     assert len(np.unique(answer['test_loss'].values)) == 4
     assert '2 programs' in out
 
@@ -206,6 +207,26 @@ def test_a_study_of_ones_own(folder):
     (folder / 'configs' / 'norms.py').write_text(other)
     with pytest.raises(jt.UserError, match="the study 'weight_norm_by_layer' is another one now"):
         jt.run('configs/norms.py', quiet=True)
+
+
+def test_a_transformation_of_ones_own_and_its_check(folder, capsys, monkeypatch):
+    (folder / 'configs' / 'centring.py').write_text(TRANSFORM)
+    config = '--config=configs/centring.py:smoke'
+    code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
+    assert (code, err) == (0, ''), err
+    assert '1 program × 4 runs' in out
+    assert len(np.unique(jt.load('runs/centring-smoke')['test_loss'].values)) == 4
+    checked = []
+    monkeypatch.setattr(testing, 'check_fields', lambda fields, *_, **also: checked.append(also))
+    module = types.ModuleType('configs.centring')
+    exec(TRANSFORM, module.__dict__)
+    monkeypatch.setitem(sys.modules, 'configs.centring', module)
+    space = {}
+    exec(CHECK, space)
+    space['test_centring']()
+    assert checked == [
+        {'values': {'centring.share': (0.5, 1.0)}, 'what': "transform 'centring'"},
+    ]
 
 
 def test_a_new_tweak(folder, capsys):

@@ -70,6 +70,7 @@ _SPLITS = {
 _FAMILIES = (
     (re.compile(r'mc_(\d+)_'), 'mean over {} dropout masks'),
     (re.compile(r'ema_()'), 'running average of the parameters'),
+    (re.compile(r'swa_()'), 'stochastic weight average'),
     (re.compile(r'snapshots_()'), 'mean over the snapshots'),
 )
 LOSS = Metric('loss', 'loss', better='low')

@@ -50,6 +50,7 @@ FIELDS = {
     'train.select': 'parameters kept',
     'train.patience': 'patience in epochs',
     'train.ema_decay': 'decay of the running average',
+    'train.swa_start': 'first epoch of the stochastic weight average',
     'train.snapshots': 'snapshots',
     'train.member': 'member',
     'ensemble.kind': 'ensemble of',

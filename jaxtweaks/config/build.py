@@ -103,6 +103,8 @@ def convert(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
     converted = _convert_scalar(value, origin or kind, rule, path)
     if rule is not None and not rule.admits(converted):
         hint = ''
+        if isinstance(value, str) and (missing := getattr(rule.choices, 'missing', None)):
+            raise UserError(f'{path}: {missing(value)} ({rule.doc})')
         if rule.choices is not None and isinstance(value, str):
             hint = f'; {did_you_mean(value, rule.choices)}'
         elif rule.allowed():

@@ -23,6 +23,8 @@ import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from ml_collections import ConfigDict
+
 from jaxtweaks.base import identity
 from jaxtweaks.base import words as words_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
@@ -45,6 +47,7 @@ _BUILT_IN = (
     'jaxtweaks.train.losses',
     'jaxtweaks.train.metrics',
     'jaxtweaks.train.augment',
+    'jaxtweaks.train.transform',
     'jaxtweaks.studies.gradcheck',
     'jaxtweaks.studies.gradcheck_layers',
     'jaxtweaks.studies.signal_propagation',
@@ -58,6 +61,8 @@ _GIVEN = {'mixes': 'targets', 'data': 'data'}
 
 BEST = 'best_'  # what train.select begins with where a metric chooses the epoch
 CLASSES = 'classes'  # the targets of most losses
+# Keys of a config file of several experiments.
+_TAKEN = ('experiments',)
 SECTION = 'parts'  # of a setting; a config has a section for each part
 
 F = TypeVar('F', bound=Callable[..., Any])
@@ -148,6 +153,9 @@ class Parts(Mapping[str, Any]):
             raise UserError(f'{path}: {values!r} is not a set of keys (it should be a dict)')
         found = {}
         for name, value in values.items():
+            if not isinstance(value, Mapping) and (own := _of_part(str(name))):
+                keys = ' or '.join(own)
+                raise UserError(f'{name}: {value!r} is not a set of keys; set one of them: {keys}')
             inside = value if isinstance(value, Mapping) else {'': value}
             for parameter, item in inside.items():
                 field = f'{name}.{parameter}' if parameter else str(name)
@@ -234,6 +242,10 @@ class Selections(Sequence[str]):
     def __contains__(self, value: object) -> bool:
         return value in self._names()
 
+    def missing(self, value: str) -> str:
+        """What is wrong with a name that is not among them."""
+        return _unregistered(value, self, self._slot)
+
 
 # Slot to parts by name. Names live as long as the process; a config file that is loaded again
 # registers its parts again.
@@ -291,9 +303,24 @@ def default(name: str) -> Any:
 def checked(name: str, value: Any, where: str) -> Any:
     """`value` as the parameter with this dotted name takes it. Raises UserError naming `where`."""
     if name not in FIELDS:
+        section = name.partition('.')[0]
+        if not _of_part(section):
+            raise UserError(f'{where}: {_unregistered(section, sections(()))}')
         raise UserError(f"{where}: unknown field '{name}'; {did_you_mean(name, FIELDS)}")
     field = FIELDS[name]
     return convert(value, field.type, field.rule, where)
+
+
+def _of_part(name: str) -> list[str]:
+    """The fields of the parts of this name."""
+    return [field for field in FIELDS if field.startswith(f'{name}.')]
+
+
+def _unregistered(name: str, known: Iterable[str], slot: str = 'part') -> str:
+    return (
+        f"no {slot} '{name}' is registered; {did_you_mean(name, known)}; one of your own is "
+        'registered by the file that defines it: load or import that first'
+    )
 
 
 def strengths() -> dict[str, Part]:
@@ -347,7 +374,9 @@ def defaults() -> dict[str, dict[str, Any]]:
     return found
 
 
-def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F], F]:
+def register(
+    slot: str, name: str, words: str = '', given: Sequence[str] = (), **facts: Any
+) -> Callable[[F], F]:
     """A decorator that registers a function or a linen module as a part.
 
     Args:
@@ -355,6 +384,7 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
       name: letters, digits and _; a name that is registered again is replaced, unless it is that
         of a built-in part.
       words: how the part reads in tables and figures; the name if it is ''.
+      given: the positional arguments that the part is called with, where they are not its slot's.
       facts: what else the slot knows of it.
 
     Raises:
@@ -375,13 +405,14 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
             raise UserError(f'{what}: is {build!r}{why}; it must be {SLOTS[slot].doc}')
         if getattr(build, '__module__', '') not in _BUILT_IN:
             _load()
-        given = SLOTS[slot].given + tuple(also for fact, also in _GIVEN.items() if facts.get(fact))
+        also = tuple(name for fact, name in _GIVEN.items() if facts.get(fact))
+        passed = given or SLOTS[slot].given + also
         if SLOTS[slot].before and SLOTS[slot].before[0] in inspect.signature(build).parameters:
-            given = (*SLOTS[slot].before, *given)
+            passed = (*SLOTS[slot].before, *passed)
         takes = {}
         if SLOTS[slot].offers:
             takes = {'takes': offered_to(build, what, SLOTS[slot], facts.get('reads', ()))}
-        parameters = parameters_of(build, what, SLOTS[slot], given)
+        parameters = parameters_of(build, what, SLOTS[slot], passed)
         part = Part(slot, name, build, parameters, words, facts | takes)
         _admit(part, what)
         for field in [field for field in _PARAMETERS if field.startswith(f'{name}.')]:
@@ -397,6 +428,11 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
 
 def _admit(part: Part, what: str) -> None:
     """Whether the registry takes a part. Raises UserError."""
+    if part.parameters and (part.name in dir(ConfigDict) or part.name in _TAKEN):
+        raise UserError(
+            f"{what}: 'config.{part.name}' means something else, so its parameters could not be "
+            'set; choose another name'
+        )
     before = _REGISTRY[part.slot].get(part.name)
     if before is not None and before.built_in and not part.built_in:
         raise UserError(f'{what}: is the name of a built-in part; choose another one')

@@ -123,6 +123,11 @@ def _averages(setting: Setting) -> Iterator[str]:
     norm, train = trace.part(setting, 'norm'), setting.train
     if train.ema_decay == 1:
         yield 'train.ema_decay: 1.0 keeps the initial parameters for ever; it must be < 1'
+    if train.swa_start > train.epochs:
+        yield (
+            f'train.swa_start: {train.swa_start} has no effect because the run ends after '
+            f'train.epochs ({train.epochs}); it must be ≤ {train.epochs}, or 0 for none'
+        )
     if norm.built_in and trace.arguments(setting, norm).get('momentum') == 1:
         yield (
             f'{norm.name}.momentum: 1.0 keeps the initial running statistics for ever, which the '

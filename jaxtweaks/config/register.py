@@ -13,6 +13,13 @@ from jaxtweaks.config.parts import CLASSES, Part, metrics_known, register
 
 F = TypeVar('F', bound=Callable[..., Any])
 
+# What a transformation acts on, and what it is called with there.
+TRANSFORMED = {
+    'gradients': ('gradients', 'weights'),
+    'point': ('weights', 'gradients'),
+    'weights': ('weights',),
+}
+
 
 def activation(name: str, *, words: str = '') -> Callable[[F], F]:
     """Registers a function x → an array like x, of any shape; see `register`."""
@@ -165,3 +172,23 @@ def augment(name: str, *, words: str = '', mixes: bool = False) -> Callable[[F],
     stay bitwise as they are, whatever the function returns there.
     """
     return register('augment', name, words, mixes=mixes)
+
+
+def transform(name: str, *, on: str = 'gradients', words: str = '') -> Callable[[F], F]:
+    """Registers a change of gradients or weights that goes with any optimiser; see `register`.
+
+    Both are trees of arrays as the network has them: its kernels, biases, …, the first by the key
+    'kernel'. At the `off` value of its strength they stay bitwise as they are, whatever the
+    function returns there. Those that act on the same do so in the order of their registration.
+
+    Args:
+      name: of the part.
+      on: 'gradients': a function (gradients, weights) → gradients, before the optimiser sees them;
+        'point': a function (weights, gradients) → weights at which the gradient is computed again,
+        with the same noise, to be taken instead; 'weights': a function (weights) → weights, after
+        each update.
+      words: how the part reads in tables and figures.
+    """
+    if on not in TRANSFORMED:
+        raise UserError(f"transform '{name}': on={on!r}; {did_you_mean(str(on), TRANSFORMED)}")
+    return register('transform', name, words, TRANSFORMED[on], on=on)

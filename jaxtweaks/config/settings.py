@@ -268,6 +268,13 @@ class Train:
         high=1.0,
         off=0.0,
     )
+    swa_start: int = traced(
+        0,
+        'the first epoch (from 1) whose last parameters enter an average, tested beside them with '
+        'batch statistics of its own; 0 for none',
+        low=0,
+        off=0,
+    )
     snapshots: int = static(
         0, 'parameters kept along the way, at equal distances, the last ones being one', low=0
     )

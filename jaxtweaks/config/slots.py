@@ -108,6 +108,12 @@ SLOTS = {
         ),
         Slot('augment', 'a function (key, images) to images', 'augmentation', ('key', 'images')),
         Slot(
+            'transform',
+            'a function (gradients, weights) to gradients',
+            'gradients and weights',
+            ('gradients', 'weights'),
+        ),
+        Slot(
             'study',
             'a function (setting, seed), or of data as well, to numbers and curves by name',
             'other',

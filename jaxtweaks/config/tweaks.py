@@ -235,6 +235,11 @@ def _renewed(tweak: Tweak, known: Callable[[Tweak], str]) -> Tweak:
     return dataclasses.replace(tweak, known_as=known(tweak))
 
 
+def registered() -> Mapping[str, Tweak]:
+    """Every registered tweak by name."""
+    return _REGISTRY
+
+
 def off_strengths() -> dict[str, float]:
     """Every registered tweak, off."""
     return {name: tweak.off for name, tweak in _REGISTRY.items()}

@@ -256,14 +256,22 @@ def _with_parts(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """A config with its sections of parts in one, as a setting has them."""
     if not isinstance(values, Mapping):
         return values
-    sections = parts.sections(keys(Experiment))
+    known = keys(Experiment)
+    sections, own = parts.sections(known), values.get(parts.SECTION, {})
+    if not isinstance(own, Mapping):
+        raise UserError(
+            f'{parts.SECTION}: {own!r} is not a set of keys (it should be a dict of the parameters '
+            'of parts)'
+        )
+    for key, value in values.items():
+        for field in value if isinstance(value, Mapping) else ():
+            parts.check_not_moved(f'{key}.{field}', f'{key}.{field}')
+        if key not in sections and key not in known:
+            hint = did_you_mean(str(key), [*known, *sections])
+            raise UserError(f"{key}: unknown key '{key}'; {hint}")
     of_parts = {name: values[name] for name in values if name in sections}
     rest = {name: value for name, value in values.items() if name not in sections}
-    for section, inside in rest.items():
-        for key in inside if isinstance(inside, Mapping) else ():
-            if f'{section}.{key}' not in trace.FIELDS:
-                parts.check_not_moved(f'{section}.{key}', f'{section}.{key}')
-    return rest | {parts.SECTION: {**values.get(parts.SECTION, {}), **of_parts}}
+    return rest | {parts.SECTION: {**own, **of_parts}}
 
 
 def _check_effect(
@@ -406,15 +414,15 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
         if path in registered:
             return registered[path].type, registered[path].rule
     parts.check_not_moved(path, f'config.{path}')
-    section = path.partition('.')[0]
-    if section in parts.sections(keys(Experiment)):
+    section, sections = path.partition('.')[0], parts.sections(keys(Experiment))
+    if section in sections:
         own = [name for name in parts.FIELDS if name.startswith(f'{section}.')]
         raise UserError(f'config.{path}: unknown key; {did_you_mean(path, own)}')
     cls, rule, names = Experiment, None, path.split('.')
     for i, part in enumerate(names):
         known = keys(cls) if dataclasses.is_dataclass(cls) else {}
         if part not in known:
-            valid = list(known) or [*keys(Experiment), *trace.FIELDS]
+            valid = [*known, *(sections if not i else ())] or [*keys(Experiment), *trace.FIELDS]
             prefix = '.'.join(names[:i])
             name = part if known else path
             raise UserError(

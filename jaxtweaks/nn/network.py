@@ -15,11 +15,12 @@ import jax
 import jax.numpy as jnp
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import settings, trace
+from jaxtweaks.config import settings
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.layers import hidden_widths
 from jaxtweaks.nn import dropout as dropout_lib
 from jaxtweaks.nn import tweak as tweak_lib
+from jaxtweaks.nn.activations import activated
 from jaxtweaks.nn.init import Initialiser, initialiser
 from jaxtweaks.nn.layers import Dense, Dropout
 from jaxtweaks.nn.linearity import linearity
@@ -45,7 +46,7 @@ class Network(nn.Module):
         place = self.setting.model.norm_place
         if place == 'before':
             x = normalised(self.setting, x, train)
-        entered, x = x, trace.made(self.setting, 'activation', x)
+        entered, x = x, activated(self.setting, x)
         if self.is_mutable_collection(LINEARITY):
             self.sow(LINEARITY, 'units', linearity(entered, x))
         return normalised(self.setting, x, train) if place == 'after' else x

@@ -77,6 +77,8 @@ def _of_training(setting: Setting) -> Recorded:
     if train.ema_decay:
         curves += of(['ema_validation'])
         finals += of(['ema_test'])
+    if train.swa_start:
+        finals += of(['swa_validation', 'swa_test'])
     if train.snapshots:
         finals += of(['snapshots_test'])
     if train.gradient_batches:

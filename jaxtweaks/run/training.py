@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxtweaks import data as data_lib
@@ -15,6 +16,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import measured, trace
 from jaxtweaks.config import settings as settings_lib
 from jaxtweaks.config.check import check_image, check_training_size
+from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.reach import check_reach_on_data
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import tweak
@@ -29,6 +31,8 @@ from jaxtweaks.run.search import Rungs, Search, share_of_epochs
 from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.train import precision
 from jaxtweaks.train.applied import Applied, besides, kept
+from jaxtweaks.train.data import DeviceData, DeviceSplit
+from jaxtweaks.train.program import Program
 
 _WELL_KNOWN = ('none', 'batch')  # normalisations that go with any network and any batch
 _IMAGES = 2  # of a batch on which a network is tried
@@ -85,6 +89,7 @@ class Training:
         precision.check(settings)
         for setting in {_network_of(setting): setting for setting in settings}.values():
             self._check_network(setting)
+        self._check_functions(settings)
 
     def _check_network(self, setting: Setting) -> None:
         """Whether a network with parts or tweaks from outside can be traced. Raises UserError."""
@@ -120,6 +125,36 @@ class Training:
                     'what is kept from step to step must have the same names and shapes (nothing '
                     'can be sown into it)'
                 )
+
+    def _check_functions(self, settings: Sequence[Setting]) -> None:
+        """Whether a step with the user's own parts and tweaks can be traced. Raises UserError."""
+        checked = set()
+        for setting in settings:
+            own = {part for part, _ in trace.acting(setting) if not part.built_in}
+            which = frozenset(own), frozenset(setting.tweaks)
+            if any(which) and which not in checked:
+                checked.add(which)
+                self._trace_step(setting)
+
+    def _trace_step(self, setting: Setting) -> None:
+        static, hyper = trace.split(setting)
+        dataset = self._machine.dataset(setting.data)
+        shape = dataset.training.images.shape[1:]
+        program = Program(static, setting.train.batch_size, len(dataset.classes))
+        a = jax.ShapeDtypeStruct
+        images = a((_IMAGES, *shape), np.float32)
+        of_classes = dataset.targets == CLASSES
+        labels = (
+            a((_IMAGES,), np.int32) if of_classes else a((_IMAGES, program.classes), np.float32)
+        )
+        split = DeviceSplit(images, labels)
+        data = DeviceData(split, split, split, a(shape, np.float32), a(shape, np.float32))
+
+        def step(hyper, data, x, y):
+            seed = jnp.uint32(0)
+            return program.step(hyper, seed, program.init(hyper, seed, data), x, y)
+
+        jax.eval_shape(step, hyper, data, images, labels)
 
     def plan(
         self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1

@@ -20,6 +20,7 @@ from jaxtweaks.train.data import DeviceData, first_ones, fold, images_in_use
 from jaxtweaks.train.losses import cross_entropy, losses_of
 from jaxtweaks.train.measures import measures_of
 from jaxtweaks.train.state import State, Variables
+from jaxtweaks.train.statistics import statistics
 from jaxtweaks.train.targets import KINDS
 
 # Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
@@ -108,7 +109,8 @@ def _also(
 
     Returns:
       Scalars: 'stop_epoch' (patience), the epoch after which training stopped, or the last;
-      'ema_test_…'; 'snapshots_test_…' of the snapshots' averaged probabilities; 'mc_n_test_…';
+      'ema_test_…'; 'swa_validation_…' and 'swa_test_…'; 'snapshots_test_…' of the snapshots'
+      averaged probabilities; 'mc_n_test_…';
       'gradient_variance' and 'gradient_norm' of the unpenalised loss at the chosen parameters;
       'fold_…' of the fold that was held out.
       Arrays: 'ema_test_logits', 'snapshot_test_logits' [k, N, classes], 'grid_probabilities'
@@ -126,6 +128,11 @@ def _also(
         finals |= named('ema_test', found)
         if train.keep_logits:
             arrays['ema_test_logits'] = found['logits']
+    if state.swa is not None:
+        average = state.variables | {'params': state.swa}
+        average |= {'batch_stats': statistics(program, hyper, seed, average, data)}
+        for name, split in (('validation', data.validation), ('test', data.test)):
+            finals |= named(f'swa_{name}', program.evaluate(hyper, average, data, split))
     if state.snapshots is not None:
         logits = lax.map(
             lambda one: program.evaluate(hyper, one, data, data.test, True)['logits'],

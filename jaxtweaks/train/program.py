@@ -6,18 +6,21 @@ The runner maps these functions over runs and compiles them; see `jaxtweaks/run`
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.rng import member_seed, stream_key
 from jaxtweaks.config import measured, trace
+from jaxtweaks.config.config_file import blaming
 from jaxtweaks.nn import tweak
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.dropout import is_off
-from jaxtweaks.train import keep, measure
+from jaxtweaks.train import keep, measure, transform
 from jaxtweaks.train.applied import COLLECTIONS, Applied, kept, named
 from jaxtweaks.train.augment import augmented
 from jaxtweaks.train.data import (
@@ -77,6 +80,7 @@ class Program(Applied):
             params=params,
             snapshots=keep.first_snapshots(variables, train.snapshots) if train.snapshots else None,
             step=jnp.int32(0),
+            swa=None if is_off(train.swa_start) else params,
             **others,
         )
 
@@ -149,14 +153,13 @@ class Program(Applied):
         )
         batch = jnp.arange(setting.train.batch_size)
 
-        def body(i, state):
+        def batch_of(i):
             # The last batch is completed with the first images of the epoch's order: all batches
             # have one size, and no image is omitted.
             chosen = order[jnp.mod(i * batch.size + batch, self.train_size)]
-            images = data.standardised(data.training.images[chosen])
-            return self._step(hyper, seed, state, images, labels[chosen])
+            return data.standardised(data.training.images[chosen]), labels[chosen]
 
-        state = _turned(lax.fori_loop(start, stop, body, _turned(state)))
+        state = self.steps_on(hyper, seed, state, batch_of, start, stop)
         if state.best is not None and not is_off(setting.train.patience):
             # Outside the loop, which so is the same program with and without patience.
             kept = functools.partial(jnp.where, state.best.stopped_at > 0)
@@ -166,6 +169,19 @@ class Program(Applied):
             }
             state = dataclasses.replace(state, **reported)
         return state
+
+    def steps_on(
+        self,
+        hyper: trace.Hyper,
+        seed: jax.Array,
+        state: State,
+        batch_of: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
+        start: jax.Array,
+        stop: jax.Array,
+    ) -> State:
+        """Steps on the images and labels that `batch_of` gives for `start` … `stop` − 1."""
+        body = lambda i, state: self._step(hyper, seed, state, *batch_of(i))
+        return _turned(lax.fori_loop(start, stop, body, _turned(state)))
 
     def step(
         self, hyper: trace.Hyper, seed: jax.Array, state: State, x: jax.Array, y: jax.Array
@@ -204,9 +220,14 @@ class Program(Applied):
             total = loss + penalty(params, setting.penalty)
             return total, (loss, logits, kept(mutated))
 
-        gradients, (loss, logits, others) = jax.grad(loss_of, has_aux=True)(state.params)
-        updates, opt_state = self._optimiser(hyper).update(gradients, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        gradients, (loss, logits, others) = transform.gradients(
+            jax.grad(loss_of, has_aux=True), state.params, setting
+        )
+        with blaming(f"optimiser '{setting.optim.name}'"):
+            updates, opt_state = self._optimiser(hyper).update(
+                gradients, state.opt_state, state.params
+            )
+        params = transform.weights(optax.apply_updates(state.params, updates), setting)
         first_bad = (state.diverged_at < 0) & ~jnp.isfinite(loss)
         now = dataclasses.replace(
             state,
@@ -273,6 +294,11 @@ class Program(Applied):
             best = keep.better(state.best, state.variables, score, epoch, self.setting(hyper).train)
             state = dataclasses.replace(state, best=best)
             over = best.stopped_at > 0
+        if state.swa is not None:
+            start = self.setting(hyper).train.swa_start
+            mean = keep.averaged_epochs(state.swa, state.params, start, epoch)
+            mean = jax.tree.map(functools.partial(jnp.where, stopped), state.swa, mean)
+            state = dataclasses.replace(state, swa=mean)
         if state.snapshots is not None:
             taken = keep.with_snapshot(
                 state.snapshots, state.variables, epoch, self.static.train.epochs, over
@@ -291,7 +317,12 @@ class Program(Applied):
         time = functools.partial(
             Time, steps_per_epoch=self.steps_per_epoch, epochs=self.static.train.epochs
         )
-        return trace.made(setting, 'optimiser', lambda step: learning_rate(setting, time(step)))
+        found = trace.made(setting, 'optimiser', lambda step: learning_rate(setting, time(step)))
+        if not isinstance(found, optax.GradientTransformation):
+            raise UserError(
+                f"optimiser '{setting.optim.name}': gives {found!r}; it must give an optax chain"
+            )
+        return found
 
 
 def _turned(state: State) -> State:

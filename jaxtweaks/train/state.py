@@ -59,6 +59,7 @@ class State:
       params: the parameters.
       snapshots: variables with the snapshots as first axis; None if none are taken.
       step: steps so far, int32.
+      swa: the mean of the parameters over epochs; None if it is not kept.
     """
 
     batch_stats: Any
@@ -73,6 +74,7 @@ class State:
     params: Any
     snapshots: Variables | None
     step: jax.Array
+    swa: Any
 
     @property
     def variables(self) -> Variables:
@@ -88,7 +90,7 @@ class State:
     def from_tree(cls, tree: Mapping[str, Any]) -> 'State':
         """The inverse of `to_tree`."""
         best = tree.get('best')
-        names = ('best', 'collections', 'correct_sum', 'ema', 'snapshots')
+        names = ('best', 'collections', 'correct_sum', 'ema', 'snapshots', 'swa')
         whole: dict[str, Any] = dict.fromkeys(names) | dict(tree)
         return cls(**whole | {'best': None if best is None else Best(**best)})
 

@@ -254,7 +254,12 @@ def test_every_field_can_have_an_effect(name):
     ]
     when = trace.FIELDS[name].rule.when if name in parts.FIELDS else None
     settings += [trace.replace(Setting(), {when[0]: when[1][0], **STEP})] if when else []
-    settings += [trace.replace(Setting(), {SCHEDULE: name}) for name in ('triangular', 'cosine')]
+    settings += [trace.replace(Setting(), {SCHEDULE: one}) for one in parts.of_slot('schedule')]
+    settings += [
+        trace.replace(Setting(), {field: 0.5})
+        for field, part in parts.strengths().items()
+        if name in part.fields
+    ]
     settings += [trace.replace(Setting(), {'study.name': study, NET: 'mlp'})
                  for study in ('gradcheck', 'gradcheck_layers', 'signal_propagation',
                                'dropout_linear', 'model_summary', 'bias_variance')]  # fmt: skip
