@@ -7,6 +7,7 @@ state saved.
 import contextlib
 import difflib
 import functools
+import importlib
 import operator
 import os
 import shlex
@@ -14,11 +15,10 @@ import signal
 import sys
 import textwrap
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 from rich.console import Console
@@ -27,8 +27,13 @@ from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import config_file
 from jaxtweaks.config.config_file import complaint, one_line
-from jaxtweaks.lab import experiment as experiment_lib
-from jaxtweaks.lab.experiment import Experiment
+from jaxtweaks.lab import kept
+
+if TYPE_CHECKING:
+    from jaxtweaks.lab.experiment import Experiment
+
+# JAX and all that imports it take seconds, so they are imported where something is to be done: not
+# for the help, a mistake in a flag or in the path of a config, and not for a listing that is kept.
 
 _USAGE = """Answers a question about training neural networks, given as a config file.
 
@@ -224,8 +229,22 @@ def _main(argv: list[str], console: Console) -> int:
     if {'-h', '--help', '-help', '--helpshort', '--helpfull'} & set(argv[1:]):
         print(_help(_define_flags(argv)))
         return 0
-    _check_platforms()
+    light = _check_flags(argv)
     path = _config_file(argv)
+    if light.new is not None or light.list or light.parts:
+        _check_read(light)
+    if light.new is not None:
+        return _new(light.new, argv)
+    if light.list:
+        return _list(console, estimate=bool(light.dry_run))
+    if light.parts and path is None:
+        _parts(console)
+        return 0
+    if path is None and light.overview is None and light.replay is None:
+        raise UserError(
+            'no --config; it must name a config file, as --config=configs/bn_batchsize.py'
+        )
+    _load_jax()
     for override in _overrides(argv):
         key = override.split('=')[0]
         if key != config_file.COLLECTION:
@@ -237,6 +256,8 @@ def _main(argv: list[str], console: Console) -> int:
 
 def _check_key(key: str, path: Path | None) -> None:
     """Whether configs have a key, or a part that this config file registers. Raises UserError."""
+    from jaxtweaks.lab import experiment as experiment_lib
+
     try:
         experiment_lib.check_key(key)
     except UserError:
@@ -256,24 +277,8 @@ def _is_loaded(path: Path | None) -> bool:
 def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> int:
     """Does what the flags say and returns the exit code."""
     _check_read(values)
-    if values.new is not None:
-        from jaxtweaks.lab import new_config
-
-        path = new_config.write(values.new, Path('configs'))
-        tried = _command([argv[0], f'--config={path}:smoke'])
-        print(f'wrote {path}; try it: {tried}')
-        return 0
-    if values.list:
-        from jaxtweaks.lab import listing
-        from jaxtweaks.run import compile_cache
-
-        compile_cache.enable(_complain)
-        mistakes = listing.show(Path('configs'), console, estimate=values.dry_run)
-        return 2 if mistakes else 0
     if values.parts:
-        from jaxtweaks.lab import parts_list
-
-        parts_list.show(console)
+        _parts(console)
         return 0
     if values.overview is not None:
         return _overview(values, console)
@@ -326,8 +331,64 @@ def _check_read(values: flags.FlagValues) -> None:
         raise UserError(f'--{unread[0]}: --{action} does not read it; leave out one of the two')
 
 
-def _check_platforms() -> None:
-    """Whether JAX has what JAX_PLATFORMS asks for. Raises UserError."""
+def _new(name: str, argv: Sequence[str]) -> int:
+    """Writes a config to start from and returns the exit code."""
+    from jaxtweaks.lab import new_config
+
+    path = new_config.write(name, Path('configs'))
+    print(f'wrote {path}; try it: {_command([argv[0], f"--config={path}:smoke"])}')
+    return 0
+
+
+def _list(console: Console, estimate: bool) -> int:
+    """Lists the configs there are and returns the exit code."""
+    folder = Path('configs')
+
+    def lines() -> Iterator[kept.Line]:
+        _load_jax()
+        from jaxtweaks.lab import listing
+        from jaxtweaks.run import compile_cache
+
+        compile_cache.enable(_complain)
+        yield from listing.lines(folder, console, estimate)
+
+    if not folder.is_dir():
+        raise UserError(f'--list: there is no folder {folder} here; go to where main.py is')
+    if estimate:
+        return 2 if kept.mistakes(kept.printed(lines(), console)) else 0
+    key = kept.key([folder])
+    shown = kept.recall('configs', key)
+    found = list(kept.printed(lines() if shown is None else map(tuple, shown), console))
+    mistakes = kept.mistakes(found)
+    if not mistakes:  # one that is not in the files may be mended without their changing
+        kept.keep('configs', key, found)
+    return 2 if mistakes else 0
+
+
+def _parts(console: Console) -> None:
+    """Lists what a setting can be put together from."""
+    fresh = 'jaxtweaks.config.parts' not in sys.modules  # else there may be parts of the user's
+    key = kept.key()
+    shown = kept.recall('parts', key) if fresh else None
+    if shown is not None:
+        list(kept.printed(map(tuple, shown), console))
+        return
+    _load_jax()
+    from jaxtweaks.lab import parts_list
+
+    found = list(kept.printed(parts_list.lines(), console))
+    if parts_list.all_built_in():
+        kept.keep('parts', key, found)
+
+
+def _load_jax() -> None:
+    """Imports JAX. Raises UserError if a variable is not as it, or the machine, takes it."""
+    try:
+        jax = importlib.import_module('jax')
+    except ValueError as error:  # it reads its variables when it is imported
+        if 'JAX' not in str(error):
+            raise
+        raise UserError(f'{error}; correct or unset the variable of this name') from None
     wanted = os.environ.get('JAX_PLATFORMS')
     if wanted:
         try:
@@ -406,11 +467,9 @@ def _exports(values: flags.FlagValues) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values.export))
 
 
-def _experiment(config: Any, argv: Sequence[str]) -> Experiment:
-    if config is None:
-        raise UserError(
-            'no --config; it must name a config file, as --config=configs/bn_batchsize.py'
-        )
+def _experiment(config: Any, argv: Sequence[str]) -> 'Experiment':
+    from jaxtweaks.lab import experiment as experiment_lib
+
     for arg in _overrides(argv):
         # config_flags passes over an empty tuple without a word.
         key, _, value = arg.partition('=')
@@ -477,8 +536,31 @@ def _parse(argv: Sequence[str], path: Path | None) -> flags.FlagValues:
     return values
 
 
+def _check_flags(argv: Sequence[str]) -> flags.FlagValues:
+    """The flags' values with the config as it is named, and nothing loaded. Raises UserError."""
+    values = _define_flags([])
+    delattr(values, 'config')
+    flags.DEFINE_string('config', None, '', flag_values=values)
+    arguments = iter(argv)
+    given = []
+    for arg in arguments:
+        if not arg.lstrip('-').startswith('config.') or not arg.startswith('-'):
+            given.append(arg)
+        elif '=' not in arg:
+            next(arguments, None)  # its value
+    try:
+        rest = values(given)
+    except flags.Error as error:
+        raise UserError(f'{one_line(error)} (see --help)') from None
+    if len(rest) > 1:
+        raise UserError(f'{rest[1]!r} is not a flag; flags begin with -- (see --help)')
+    return values
+
+
 def _check_override(complaint: str, argv: Sequence[str]) -> None:
     """Reports in plain words the override that config_flags could not take."""
+    from jaxtweaks.lab import experiment as experiment_lib
+
     for override in _overrides(argv):
         if f'--config.{override}:' in complaint:
             key, _, value = override.partition('=')

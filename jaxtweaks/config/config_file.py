@@ -20,6 +20,7 @@ from jaxtweaks.base.errors import UserError
 
 # The key that makes a config a collection of others.
 COLLECTION = 'experiments'
+NAME = r'[A-Za-z0-9][A-Za-z0-9_-]*'  # of an experiment
 
 
 def load(path: Path, size: str | None) -> Mapping[str, Any] | ConfigDict:

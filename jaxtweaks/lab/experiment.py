@@ -14,6 +14,7 @@ from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config import effect, parts, trace, tweaks
 from jaxtweaks.config.build import FLAT, convert, from_dict, keys, rule_of
 from jaxtweaks.config.check import check_settings
+from jaxtweaks.config.config_file import NAME
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round, rounds
 from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.config.reach import check_reach
@@ -33,7 +34,6 @@ from jaxtweaks.run.search import Search
 from jaxtweaks.studies.study import Study
 
 SIZES = ('smoke', 'quick', 'paper')
-NAME = r'[A-Za-z0-9][A-Za-z0-9_-]*'  # of an experiment
 _ONE_FOR_ALL = tuple(f'data.{field}' for field in ('name', 'dir', 'download', 'fallback'))
 
 # Which images are in which split. Of one split only results know the labels and the points.

@@ -9,7 +9,6 @@ from pathlib import Path
 import jax
 from ml_collections import ConfigDict
 from rich.console import Console
-from rich.text import Text
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import ABSENT
@@ -17,6 +16,7 @@ from jaxtweaks.config import config_file
 from jaxtweaks.config.config_time import measured
 from jaxtweaks.lab import experiment as experiment_lib
 from jaxtweaks.lab import laboratory
+from jaxtweaks.lab.kept import MISTAKE, Line
 
 _WIDTH = 24  # of the times: "1 to 2 minutes (quick)" and a little more
 
@@ -76,27 +76,21 @@ def _entry(path: Path, values: Mapping, console: Console, estimate: bool) -> Ent
     return Entry(path, config_file.one_line(asked), _time(path, values, console, estimate))
 
 
-def show(folder: Path, console: Console, estimate: bool = False) -> int:
-    """Prints every config of a folder in a line. Arguments as of `entries`.
+def lines(folder: Path, console: Console, estimate: bool = False) -> Iterator[Line]:
+    """Every config of a folder in a line, with `MISTAKE` for a style where it has one.
 
-    Returns:
-      How many of them have a mistake.
+    Arguments as of `entries`.
     """
     width = max((len(str(path)) for path in folder.glob('*.py')), default=0)
-    mistakes = 0
     for entry in entries(folder, console, estimate):
-        mistakes += bool(entry.mistake)
         time, rest = ('mistake', entry.mistake) if entry.mistake else (entry.time, entry.question)
-        line = f'{entry.path!s:{width}}  {time:{_WIDTH}} {rest}'
-        console.print(Text(line, style='red' if entry.mistake else ''), soft_wrap=True)
+        yield f'{entry.path!s:{width}}  {time:{_WIDTH}} {rest}', MISTAKE if entry.mistake else ''
     if not estimate:
-        console.print(
+        yield (
             f'Times as measured on two CPU cores, at the size named. {ABSENT}: not measured; '
             '--list --dry_run estimates it on this machine, which takes a while.',
-            highlight=False,
-            soft_wrap=True,
+            '',
         )
-    return mistakes
 
 
 def _time(path: Path, values: Mapping | ConfigDict, console: Console, estimate: bool) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from jaxtweaks.base import atomic
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.lab.experiment import NAME
+from jaxtweaks.config.config_file import NAME
 
 # Everything a config has, once: a question, data, a network, a sweep, a figure, a claim. The data
 # are embedded and the network is small, so that it runs anywhere, as it stands.

@@ -1,29 +1,33 @@
 """The parts there are: what each does, its parameters, their defaults and what they allow."""
 
 import inspect
-
-from rich.console import Console
-from rich.text import Text
+from collections.abc import Iterator
 
 from jaxtweaks.config import parts, slots
 from jaxtweaks.config.parts import Part
 from jaxtweaks.config.slots import Slot
+from jaxtweaks.lab.kept import Line
 
 
-def show(console: Console) -> None:
-    """Prints every slot with its parts, those of the user included."""
+def lines() -> Iterator[Line]:
+    """Every slot with its parts, those of the user included, line by line."""
     for slot in slots.SLOTS.values():
         known = parts.of_slot(slot.name)
-        console.print(Text(_heading(slot), style='bold'), soft_wrap=True)
+        yield _heading(slot), 'bold'
         width = max(len(name) for name in known)
         for part in known.values():
-            console.print(Text(f'  {part.name:{width}}  {_first_line(part)}'), soft_wrap=True)
+            yield f'  {part.name:{width}}  {_first_line(part)}', ''
             for name, parameter in part.fields.items():
                 rule = parameter.rule
                 allowed = f', {rule.allowed()}' if rule.allowed() else ''
                 line = f'{name} = {parameter.default!r} ({rule.kind}{allowed}): {rule.doc}'
-                console.print(Text(f'  {"":{width}}    {line}'), soft_wrap=True)
-        console.print()
+                yield f'  {"":{width}}    {line}', ''
+        yield '', ''
+
+
+def all_built_in() -> bool:
+    """Whether no part is the user's."""
+    return all(part.built_in for slot in slots.SLOTS for part in parts.of_slot(slot).values())
 
 
 def _heading(slot: Slot) -> str:
