@@ -38,7 +38,8 @@ def run(
         answer = jt.run(config, changes={'seeds': 5, 'train.epochs': 3})
 
     Args:
-      config: a config file, with ':smoke', ':quick' or ':paper' after it; or a config.
+      config: a config file, or the name of one in configs/ or of the package's, with ':smoke',
+        ':quick' or ':paper' after it; or a config.
       workdir: the work folder; None for runs/<config>-<size>, as on the command line.
       changes: values of keys by dotted name, in place of the config's.
       exports: what else to write: 'csv', 'pdf', 'latex', 'tensorboard'.
@@ -136,7 +137,7 @@ def _leaves(name: str, values: Any) -> list[str]:
 
 def _file_of(config: Config) -> Path | None:
     """The file that a config is of; None if it is of none."""
-    return Path(str(config).partition(':')[0]) if isinstance(config, str | Path) else None
+    return _path_and_size(config)[0] if isinstance(config, str | Path) else None
 
 
 def _changed(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
@@ -149,7 +150,7 @@ def _changed(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str
 def _path_and_size(config: str | Path) -> tuple[Path, str | None]:
     """The file and the size of 'FILE:SIZE', None if it names no size."""
     name, _, size = str(config).partition(':')
-    return home.expanded(name), size or None
+    return config_file.find(name), size or None
 
 
 def _beside(config: Config) -> contextlib.AbstractContextManager:

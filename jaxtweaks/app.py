@@ -5,7 +5,6 @@ state saved.
 """
 
 import contextlib
-import difflib
 import functools
 import importlib
 import operator
@@ -37,18 +36,20 @@ if TYPE_CHECKING:
 
 _USAGE = """Answers a question about training neural networks, given as a config file.
 
-  python main.py --config=configs/bn_batchsize.py            at the size that suits the machine
-  python main.py --config=configs/bn_batchsize.py:paper      at the size of the document
-  python main.py --config=configs/x.py --config.seeds=10 --config.train.epochs=5
-  python main.py --config=configs/all.py:quick               every experiment, and an overview
-  python main.py --overview=runs                             an overview of what there is
-  srun -N 4 python main.py --config=... --processes=4        on four hosts of a cluster
-  python main.py --replay=RUN --workdir=runs/x-quick         one run again: is it the same?
-  python main.py --list                                      the configs there are
-  python main.py --new=NAME                                  a config to start from
+  {program} --config=configs/bn_batchsize.py            at the size that suits the machine
+  {program} --config=configs/bn_batchsize.py:paper      at the size of the document
+  {program} --config=bn_batchsize:smoke                 one of configs/, or of the package's
+  {program} --config=configs/x.py --config.seeds=10 --config.train.epochs=5
+  {program} --config=configs/all.py:quick               every experiment, and an overview
+  {program} --overview=runs                             an overview of what there is
+  srun -N 4 {program} --config=... --processes=4        on four hosts of a cluster
+  {program} --replay=RUN --workdir=runs/x-quick         one run again: is it the same?
+  {program} --list                                      the configs there are
+  {program} --new=NAME                                  a config to start from
 """
 # What stands after the = of a flag in the help.
 _VALUES = {'config': 'FILE[:SIZE]', 'workdir': 'FOLDER', 'overview': 'FOLDER,…', 'new': 'NAME'}
+_COMMAND = 'jaxtweaks'  # what the package installs
 _KEYS = (
     '--config.KEY=VALUE',
     'Set a key of the config, as in --config.train.epochs=5. The keys, what they are for and which '
@@ -113,14 +114,15 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
     flags.DEFINE_string(
         'new',
         None,
-        'Only write configs/NAME.py, a config that runs as it stands, to be changed.',
+        'Only write configs/NAME.py (NAME.py where there is no configs/), a config that runs as it '
+        'stands, to be changed.',
         flag_values=values,
     )
     flags.DEFINE_bool(
         'list',
         False,
-        'Only list the configs in configs/: what each asks, and how long it takes; with --dry_run '
-        'also an estimate for those not measured.',
+        'Only list the configs in configs/, or else those that come with the package: what each '
+        'asks, and how long it takes; with --dry_run also an estimate for those not measured.',
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -171,7 +173,7 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
     return values
 
 
-def _help(values: flags.FlagValues) -> str:
+def _help(values: flags.FlagValues, program: str) -> str:
     """How to use the command line: our flags, without those that absl has for every program."""
     entries = []
     for module, defined in values.flags_by_module_dict().items():
@@ -180,7 +182,7 @@ def _help(values: flags.FlagValues) -> str:
             entries.append((f'--{flag.name}{value}', flag.help))
     entries.insert(1, _KEYS)
     wide = 22
-    lines = [_USAGE]
+    lines = [_USAGE.format(program=program)]
     for name, words in entries:
         wrapped = textwrap.wrap(words, 96 - wide)
         if len(name) + 3 > wide:
@@ -227,7 +229,7 @@ def _complain(text: str) -> None:
 
 def _main(argv: list[str], console: Console) -> int:
     if {'-h', '--help', '-help', '--helpshort', '--helpfull'} & set(argv[1:]):
-        print(_help(_define_flags(argv)))
+        print(_help(_define_flags(argv), shlex.join(_program(argv))))
         return 0
     light = _check_flags(argv)
     path = _config_file(argv)
@@ -335,14 +337,14 @@ def _new(name: str, argv: Sequence[str]) -> int:
     """Writes a config to start from and returns the exit code."""
     from jaxtweaks.lab import new_config
 
-    path = new_config.write(name, Path('configs'))
+    path = new_config.write(name, Path('configs') if Path('configs').is_dir() else Path())
     print(f'wrote {path}; try it: {_command([argv[0], f"--config={path}:smoke"])}')
     return 0
 
 
 def _list(console: Console, estimate: bool) -> int:
     """Lists the configs there are and returns the exit code."""
-    folder = Path('configs')
+    folder = next(iter(config_file.folders()), Path('configs'))
 
     def lines() -> Iterator[kept.Line]:
         _load_jax()
@@ -353,7 +355,7 @@ def _list(console: Console, estimate: bool) -> int:
         yield from listing.lines(folder, console, estimate)
 
     if not folder.is_dir():
-        raise UserError(f'--list: there is no folder {folder} here; go to where main.py is')
+        raise UserError(f'--list: there is no folder {folder} here; make one, or go to where it is')
     if estimate:
         return 2 if kept.mistakes(kept.printed(lines(), console)) else 0
     key = kept.key([folder])
@@ -488,10 +490,15 @@ def _overrides(argv: Sequence[str]) -> list[str]:
 
 def _command(argv: Sequence[str]) -> str:
     """What the user typed, near enough to type it again."""
-    program = os.path.relpath(argv[0])
-    if os.path.basename(program) == '__main__.py':
-        return shlex.join(['python', '-m', 'jaxtweaks', *argv[1:]])
-    return shlex.join(['python', program, *argv[1:]])
+    return shlex.join([*_program(argv), *argv[1:]])
+
+
+def _program(argv: Sequence[str]) -> list[str]:
+    """How this program was called."""
+    name = os.path.basename(argv[0])
+    if name in ('__main__.py', _COMMAND):
+        return ['python', '-m', 'jaxtweaks'] if name != _COMMAND else [_COMMAND]
+    return ['python', os.path.relpath(argv[0])]
 
 
 def _with_seeds(argv: Sequence[str], seeds: int) -> list[str]:
@@ -511,7 +518,7 @@ class _ConfigParser(flags.ArgumentParser):
     def parse(self, argument: str) -> Mapping[str, Any] | ConfigDict:
         """The config of 'FILE:SIZE'. Raises UserError."""
         path, _, size = argument.partition(':')
-        config = config_file.load(Path(path), size or None)
+        config = config_file.load(config_file.find(path), size or None)
         if isinstance(config, ConfigDict):
             config.lock()
         return config
@@ -590,11 +597,7 @@ def _config_file(argv: Sequence[str]) -> Path | None:
             value = value or (argv[i + 1] if '=' not in arg and i + 1 < len(argv) else '')
             if not value:
                 raise UserError('--config is empty; it must name a config file')
-            path = Path(value.partition(':')[0])
+            path = config_file.find(value.partition(':')[0])
             if not path.is_file():
-                folder = path.parent if path.parent.is_dir() else Path('configs')
-                there = sorted(p.name for p in folder.glob('*.py'))
-                near = difflib.get_close_matches(path.name, there, n=1, cutoff=0.4)
-                hint = f"did you mean '{folder / near[0]}'?" if near else 'it must be a .py file'
-                raise UserError(f'--config={value}: there is no file {path}; {hint}')
+                raise UserError(f'--config={value}: {config_file.not_there(path)}')
     return path

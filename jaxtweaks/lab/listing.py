@@ -52,7 +52,7 @@ def entries(folder: Path, console: Console, estimate: bool = False) -> Iterator[
       UserError: there is no such folder.
     """
     if not folder.is_dir():
-        raise UserError(f'--list: there is no folder {folder} here; go to where main.py is')
+        raise UserError(f'--list: there is no folder {folder} here; make one, or go to where it is')
     collections = []
     for path in config_file.in_folder(folder):
         try:
@@ -79,18 +79,31 @@ def _entry(path: Path, values: Mapping, console: Console, estimate: bool) -> Ent
 def lines(folder: Path, console: Console, estimate: bool = False) -> Iterator[Line]:
     """Every config of a folder in a line, with `MISTAKE` for a style where it has one.
 
-    Arguments as of `entries`.
+    Arguments as of `entries`. Those that come with the package are known by their names alone.
     """
-    width = max((len(str(path)) for path in folder.glob('*.py')), default=0)
+    by_name = folder == config_file.shipped()
+    shown = lambda path: path.stem if by_name else str(path)
+    width = max((len(shown(path)) for path in folder.glob('*.py')), default=0)
     for entry in entries(folder, console, estimate):
         time, rest = ('mistake', entry.mistake) if entry.mistake else (entry.time, entry.question)
-        yield f'{entry.path!s:{width}}  {time:{_WIDTH}} {rest}', MISTAKE if entry.mistake else ''
+        line = f'{shown(entry.path):{width}}  {time:{_WIDTH}} {rest}'
+        yield line, MISTAKE if entry.mistake else ''
     if not estimate:
         yield (
             f'Times as measured on two CPU cores, at the size named. {ABSENT}: not measured; '
             '--list --dry_run estimates it on this machine, which takes a while.',
             '',
         )
+    further = [one for one in config_file.folders() if one.resolve() != folder.resolve()]
+    for names in (_names(one, folder) for one in further):
+        if names:
+            yield f'By its name alone, one that comes with the package: {", ".join(names)}.', ''
+
+
+def _names(folder: Path, but: Path) -> list[str]:
+    """The names of the configs of a folder that another has no config of."""
+    own = {path.name for path in but.glob('*.py')}
+    return [path.stem for path in config_file.in_folder(folder) if path.name not in own]
 
 
 def _time(path: Path, values: Mapping | ConfigDict, console: Console, estimate: bool) -> str:
