@@ -12,6 +12,7 @@ from rich.console import Console
 from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import config_file
+from jaxtweaks.lab import asked as asked_lib
 from jaxtweaks.lab import experiment, laboratory, stored
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
@@ -40,7 +41,8 @@ def run(
     Args:
       config: a config file, or the name of one in configs/ or of the package's, with ':smoke',
         ':quick' or ':paper' after it; or a config.
-      workdir: the work folder; None for runs/<config>-<size>, as on the command line.
+      workdir: the work folder; None for runs/<config>-<size>, with the changes after it, as on the
+        command line.
       changes: values of keys by dotted name, in place of the config's.
       exports: what else to write: 'csv', 'pdf', 'latex', 'tensorboard'.
       quiet: say only what must not be missed.
@@ -71,7 +73,8 @@ def _run(
     mix_versions: bool,
 ) -> Answer | None:
     asked = _experiment(config, changes or {})
-    path = home.expanded(workdir or f'runs/{asked.name}-{asked.size}')
+    changed = asked_lib.changes(_flat(changes or {}))
+    path = home.expanded(workdir or asked_lib.folder(asked.name, asked.size, changed))
     compile_cache.enable(warnings.warn)
     try:
         return laboratory.run(
@@ -126,6 +129,15 @@ def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:
     parts = [part for name in sections for part in _leaves(name, changes[name])]
     overrides = [name for name in changes if name not in sections]
     return experiment.build(values, overrides=overrides, sections=parts)
+
+
+def _flat(values: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+    """The values of keys by their dotted names, sections taken apart."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        is_section = isinstance(value, Mapping | ConfigDict)
+        found |= _flat(value, f'{prefix}{key}.') if is_section else {f'{prefix}{key}': value}
+    return found
 
 
 def _leaves(name: str, values: Any) -> list[str]:

@@ -48,7 +48,13 @@ _USAGE = """Answers a question about training neural networks, given as a config
   {program} --new=NAME                                  a config to start from
 """
 # What stands after the = of a flag in the help.
-_VALUES = {'config': 'FILE[:SIZE]', 'workdir': 'FOLDER', 'overview': 'FOLDER,…', 'new': 'NAME'}
+_VALUES = {
+    'config': 'FILE[:SIZE]',
+    'workdir': 'FOLDER',
+    'overview': 'FOLDER,…',
+    'new': 'NAME',
+    'sweep': 'FIELD=VALUE,…',
+}
 _COMMAND = 'jaxtweaks'  # what the package installs
 _KEYS = (
     '--config.KEY=VALUE',
@@ -62,9 +68,12 @@ _ACTIONS = {
     'parts': ('config',),
     'overview': ('workdir',),
     'replay': ('config', 'workdir', 'quiet'),
-    'plan_seeds': ('config', 'workdir', 'dry_run', 'quiet', 'mix_versions'),
+    'plan_seeds': ('config', 'sweep', 'workdir', 'dry_run', 'quiet', 'mix_versions'),
 }
-_OPTIONS = ('config', 'workdir', 'dry_run', 'quiet', 'export', 'processes', 'mix_versions')
+_OPTIONS = (
+    *('config', 'sweep', 'workdir', 'dry_run', 'quiet', 'export', 'processes', 'mix_versions'),
+    'fail_fast',
+)
 _SURROUNDINGS = """
 The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
 XDG_CACHE_HOME where decoded data and compiled programs are kept; JAXTWEAKS_MIRROR a server with
@@ -90,11 +99,19 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         sys_argv=list(argv),
     )
     values['config'].parser = _ConfigParser()
+    flags.DEFINE_multi_string(
+        'sweep',
+        [],
+        'A further axis of the sweep, as --sweep=optim.learning_rate=0.1,0.01; may be given more '
+        'than once.',
+        flag_values=values,
+    )
     flags.DEFINE_string(
         'workdir',
         None,
-        'Where results go, and where the same command goes on; default runs/<config>-<size>, for '
-        'a collection runs.',
+        'Where results go, and where the same command goes on; default runs/<config>-<size>, with '
+        'what is changed of the config after it, as runs/x-quick,train.epochs=3; for a collection '
+        'runs.',
         flag_values=values,
     )
     flags.DEFINE_list(
@@ -167,6 +184,12 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         False,
         'Go on in a work folder though another version of the training code trained what is there; '
         'the numbers of both are then in one table, and the report says so.',
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        'fail_fast',
+        False,
+        'Of a collection: end at the first experiment that fails, in place of going on without it.',
         flag_values=values,
     )
     flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
@@ -288,7 +311,9 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
         return _replay(values, argv, console)
     if _is_collection(values.config):
         return _collection(values, argv, console)
-    experiment = _experiment(values.config, argv)
+    if values.fail_fast:
+        raise UserError('--fail_fast: is for a collection; an experiment ends as it fails')
+    experiment = _experiment(values.config, argv, values.sweep)
     # Only a valid config is worth the seconds it takes to load the rest.
     from jaxtweaks.lab import laboratory, planning
     from jaxtweaks.run import compile_cache
@@ -296,7 +321,7 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
 
     compile_cache.enable(_complain)
 
-    path = home.expanded(values.workdir or f'runs/{experiment.name}-{experiment.size}')
+    path = _workdir(values, experiment, argv, console)
     command = _command(argv)
     exports = _exports(values)
     how = {
@@ -319,6 +344,24 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')
         return 128 + interrupted.signal
     return 0
+
+
+def _workdir(
+    values: flags.FlagValues, experiment: 'Experiment', argv: Sequence[str], console: Console
+) -> Path:
+    """The work folder that is named, or else one by what is asked. Raises UserError."""
+    from jaxtweaks.lab import asked
+
+    if values.workdir:
+        return home.expanded(values.workdir)
+    given = (override.partition('=') for override in _overrides(argv))
+    changed = asked.changes({key: value for key, _, value in given}, values.sweep)
+    path = asked.folder(experiment.name, experiment.size, changed)
+    if changed and not values.quiet:
+        what = ', '.join(f'{key} = {value}' for key, value in changed.items())
+        words = f'a work folder of its own, for it is another sweep ({what}): {path}'
+        console.print(words, highlight=False, markup=False, soft_wrap=True)
+    return path
 
 
 def _check_read(values: flags.FlagValues) -> None:
@@ -409,12 +452,19 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
 
     if values.plan_seeds:
         raise UserError('--plan_seeds is for one experiment; give it with one of the collection')
+    if values.sweep:
+        raise UserError('--sweep is for one experiment; give it with one of the collection')
     found = collection.build(values.config)
     compile_cache.enable(_complain)
     exports = _exports(values)
     root = home.expanded(values.workdir or 'runs')
     options = collection.Options(
-        values.dry_run, values.quiet, exports, values.processes, values.mix_versions
+        values.dry_run,
+        values.quiet,
+        exports,
+        values.processes,
+        values.mix_versions,
+        values.fail_fast,
     )
     try:
         return collection.run(
@@ -469,7 +519,7 @@ def _exports(values: flags.FlagValues) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values.export))
 
 
-def _experiment(config: Any, argv: Sequence[str]) -> 'Experiment':
+def _experiment(config: Any, argv: Sequence[str], axes: Sequence[str] = ()) -> 'Experiment':
     from jaxtweaks.lab import experiment as experiment_lib
 
     for arg in _overrides(argv):
@@ -479,7 +529,12 @@ def _experiment(config: Any, argv: Sequence[str]) -> 'Experiment':
             *sections, field = key.split('.')
             functools.reduce(operator.getitem, sections, config)[field] = ()
     names = [arg.partition('=')[0] for arg in _overrides(argv)]
-    return experiment_lib.build(config, overrides=names)
+    values = config.to_dict() if isinstance(config, ConfigDict) else config
+    if axes:
+        from jaxtweaks.lab import asked
+
+        values = asked.with_axes(values, axes)
+    return experiment_lib.build(values, overrides=names)
 
 
 def _overrides(argv: Sequence[str]) -> list[str]:

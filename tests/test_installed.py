@@ -1,4 +1,4 @@
-"""What `pip install` puts elsewhere works there: the command, the configs, a config of one's own."""
+"""What `pip install` puts elsewhere works there: command, configs, a config of one's own."""
 
 import json
 import pathlib

@@ -50,6 +50,7 @@ class Options:
     exports: tuple[str, ...] = ()
     processes: int = 1
     mix_versions: bool = False
+    fail_fast: bool = False
 
 
 def build(values: Mapping[str, Any] | ConfigDict) -> Collection:
@@ -109,6 +110,8 @@ def run(
             failed[path] = f'{type(error).__name__}: {config_file.one_line(error)}'
         if path in failed:
             console.print(Text(f'{heading}: failed: {failed[path]}', style='red'), soft_wrap=True)
+            if options.fail_fast:
+                break
         # Programs and data of one experiment are of no use to the next.
         jax.clear_caches()
         gc.collect()
