@@ -64,6 +64,7 @@ _KEYS = (
 # What is done in place of carrying out an experiment, and which options it reads.
 _ACTIONS = {
     'new': (),
+    'completion': (),
     'list': ('dry_run',),
     'parts': ('config',),
     'overview': ('workdir',),
@@ -192,6 +193,14 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         'Of a collection: end at the first experiment that fails, in place of going on without it.',
         flag_values=values,
     )
+    flags.DEFINE_enum(
+        'completion',
+        None,
+        ['bash', 'zsh', 'fish'],
+        'Only print a script that completes the command in this shell: eval "$(jaxtweaks '
+        '--completion=bash)".',
+        flag_values=values,
+    )
     flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
     return values
 
@@ -199,8 +208,8 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
 def _help(values: flags.FlagValues, program: str) -> str:
     """How to use the command line: our flags, without those that absl has for every program."""
     entries = []
-    for module, defined in values.flags_by_module_dict().items():
-        for flag in defined if module != 'absl.flags' else ():
+    for defined in _defined(values).values():
+        for flag in defined:
             value = '' if flag.boolean else f'={_VALUES.get(flag.name, "…")}'
             entries.append((f'--{flag.name}{value}', flag.help))
     entries.insert(1, _KEYS)
@@ -256,8 +265,11 @@ def _main(argv: list[str], console: Console) -> int:
         return 0
     light = _check_flags(argv)
     path = _config_file(argv)
-    if light.new is not None or light.list or light.parts:
+    if light.new is not None or light.list or light.parts or light.completion:
         _check_read(light)
+    if light.completion:
+        print(_completion(light), end='')
+        return 0
     if light.new is not None:
         return _new(light.new, argv)
     if light.list:
@@ -383,6 +395,36 @@ def _new(name: str, argv: Sequence[str]) -> int:
     path = new_config.write(name, Path('configs') if Path('configs').is_dir() else Path())
     print(f'wrote {path}; try it: {_command([argv[0], f"--config={path}:smoke"])}')
     return 0
+
+
+def _completion(values: flags.FlagValues) -> str:
+    """The script that completes the command line in a shell."""
+    from jaxtweaks.lab import completion
+
+    key = kept.key()
+    found = kept.recall('keys', key)
+    if found is None:
+        _load_jax()
+        from jaxtweaks.lab import experiment
+
+        found = experiment.every_key()
+        kept.keep('keys', key, found)
+    fields, keys = found
+    known = [flag for flags in _defined(values).values() for flag in flags]
+    few = {flag.name: list(flag.parser.enum_values) for flag in known if _is_one_of_few(flag)}
+    configs = {path.stem for one in config_file.folders() for path in config_file.in_folder(one)}
+    given = {flag.name: not flag.boolean for flag in known}
+    return completion.script(values.completion, _COMMAND, given, sorted(configs), fields, keys, few)
+
+
+def _defined(values: flags.FlagValues) -> dict[str, list[flags.Flag]]:
+    """Our flags, without those that absl has for every program."""
+    found = values.flags_by_module_dict().items()
+    return {module: defined for module, defined in found if module != 'absl.flags'}
+
+
+def _is_one_of_few(flag: flags.Flag) -> bool:
+    return hasattr(flag.parser, 'enum_values')
 
 
 def _list(console: Console, estimate: bool) -> int:

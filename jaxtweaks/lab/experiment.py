@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -367,6 +367,20 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
         cls, field = known[part]
         rule = rule_of(field)
     return cls, rule
+
+
+def every_key() -> tuple[list[str], list[str]]:
+    """The fields that can be swept, and all keys of a config that are no sections, by name."""
+
+    def leaves(cls: type, prefix: str) -> Iterator[str]:
+        for name, (kind, _) in keys(cls).items():
+            if dataclasses.is_dataclass(kind):
+                yield from leaves(kind, f'{prefix}{name}.')
+            elif name not in (parts.SECTION, tweaks.SECTION):
+                yield f'{prefix}{name}'
+
+    fields = [name for name in trace.FIELDS if name not in _ONE_FOR_ALL]
+    return sorted(fields), sorted({*leaves(Experiment, ''), *parts.FIELDS})
 
 
 def default_config(name: str) -> ConfigDict:
