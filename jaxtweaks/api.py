@@ -30,7 +30,7 @@ def run(
     changes: Mapping[str, Any] | None = None,
     exports: Collection[str] = (),
     quiet: bool = False,
-    dry_run: bool = False,
+    dry_run: bool | str = False,
     mix_versions: bool = False,
 ) -> Answer | None:
     """Answers a question; what is there of the answer already is not trained again.
@@ -46,7 +46,8 @@ def run(
       changes: values of keys by dotted name, in place of the config's.
       exports: what else to write: 'csv', 'pdf', 'latex', 'tensorboard'.
       quiet: say only what must not be missed.
-      dry_run: only say what would be done.
+      dry_run: only say what would be done, and what it costs as far as that is known here;
+        'measure' compiles the programs to measure it.
       mix_versions: go on in a folder though another version of the training code trained what is
         there; the numbers of both are then in one table, and the report says so.
 
@@ -59,6 +60,8 @@ def run(
         saved; the same call goes on.
     """
     export.check(exports)
+    if dry_run not in (True, False, laboratory.MEASURE):
+        raise UserError(f"dry_run: is {dry_run!r}; it must be True, False or 'measure'")
     with _beside(config):
         return _run(config, workdir, changes, exports, quiet, dry_run, mix_versions)
 
@@ -69,7 +72,7 @@ def _run(
     changes: Mapping[str, Any] | None,
     exports: Collection[str],
     quiet: bool,
-    dry_run: bool,
+    dry_run: bool | str,
     mix_versions: bool,
 ) -> Answer | None:
     asked = _experiment(config, changes or {})

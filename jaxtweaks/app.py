@@ -55,6 +55,7 @@ _VALUES = {
     'new': 'NAME',
     'sweep': 'FIELD=VALUE,…',
 }
+_MEASURE = 'measure'  # see `laboratory.MEASURE`
 _COMMAND = 'jaxtweaks'  # what the package installs
 _KEYS = (
     '--config.KEY=VALUE',
@@ -150,11 +151,16 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         'what each does, its parameters and their defaults; with --config those it registers too.',
         flag_values=values,
     )
-    flags.DEFINE_bool(
-        'dry_run',
-        False,
-        'Say how many programs and runs there would be, how much memory they need and how long '
-        'they take, and stop.',
+    flags.DEFINE_flag(
+        flags.Flag(
+            _DryRunParser(),
+            None,
+            'dry_run',
+            False,
+            'Say how many programs and runs there would be, and how much memory and time they need '
+            'by what is known here, and stop; --dry_run=measure compiles them to measure it.',
+            boolean=True,
+        ),
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -607,6 +613,19 @@ def _with_seeds(argv: Sequence[str], seeds: int) -> list[str]:
         elif arg.lstrip('-').partition('=')[0] not in ('plan_seeds', 'dry_run', 'config.seeds'):
             kept.append(arg)
     return [argv[0], *kept, f'--config.seeds={seeds}']
+
+
+class _DryRunParser(flags.BooleanParser):
+    """Takes 'measure' besides what a boolean flag takes."""
+
+    def parse(self, argument: str | bool) -> bool | str:
+        """A boolean, or 'measure'. Raises ValueError."""
+        if argument == _MEASURE:
+            return _MEASURE
+        try:
+            return super().parse(argument)
+        except ValueError:
+            raise ValueError("it must be 'measure' or nothing") from None
 
 
 class _ConfigParser(flags.ArgumentParser):

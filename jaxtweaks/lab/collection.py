@@ -45,7 +45,7 @@ class Collection:
 class Options:
     """How to carry it out; see the flags of `app`."""
 
-    dry_run: bool = False
+    dry_run: bool | str = False
     quiet: bool = False
     exports: tuple[str, ...] = ()
     processes: int = 1

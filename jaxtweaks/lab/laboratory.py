@@ -29,6 +29,8 @@ from jaxtweaks.run.progress import for_console, notice
 from jaxtweaks.run.search import closer, possible
 from jaxtweaks.run.workdir import Workdir, describe_groups, restore_groups
 
+MEASURE = 'measure'  # in place of a dry run's True
+
 
 @pinned()
 def run(
@@ -37,7 +39,7 @@ def run(
     console: Console,
     *,
     command: str,
-    dry_run: bool = False,
+    dry_run: bool | str = False,
     quiet: bool = False,
     exports: Collection[str] = (),
     processes: int = 1,
@@ -52,7 +54,8 @@ def run(
       path: the work folder.
       console: where to say what happens.
       command: how the user called it, for the record.
-      dry_run: stop after the plan, with nothing written.
+      dry_run: stop after the plan, with nothing written. What it costs is said by what is known
+        here of its programs; if this is 'measure', they are compiled and measured.
       quiet: say only what must not be missed.
       exports: what else to write, some of `sweep.export.KINDS`.
       processes: if more than 1, the folder is shared with other processes that are called in the
@@ -99,7 +102,8 @@ def run(
             # The first to come measures, and the others believe it.
             waits = lambda: quiet or notify('waiting for another process, which makes the plan')
             with turn(workdir.leases, 'plan', waits):
-                plan = _plan(experiment, workdir, method, processes, launch, once)
+                rough = bool(dry_run) and dry_run != MEASURE
+                plan = _plan(experiment, workdir, method, processes, launch, once, rough)
                 experiment = plan.experiment
                 _check_surroundings(workdir, plan.manifest, plan.groups, notify)
                 if not quiet or dry_run:
@@ -171,8 +175,12 @@ def _plan(
     processes: int,
     launch: _Launch,
     notify: Callable[[str], None],
+    rough: bool = False,
 ) -> _Plan:
-    """What is to be done in a folder. Raises UserError if that is not to be done there."""
+    """What is to be done in a folder. Raises UserError if that is not to be done there.
+
+    `rough`: nothing is measured for it.
+    """
     manifest = manifest_lib.read(workdir, notify)
     if manifest is not None:
         folder.check_file(workdir, manifest, experiment.name, launch.file, launch.named, notify)
@@ -194,7 +202,7 @@ def _plan(
     )
     left = len(missing) + sum(len(group.runs) for group in old if group.id not in finished)
     may_train(left, notify=notify)  # before anything is measured
-    new, cost = method.plan(missing, runs, processes)
+    new, cost = (method.guess if rough else method.plan)(missing, runs, processes)
     groups = old + new
     code = folder.codes(workdir, manifest, groups, finished, now)
     settings = len(runs) // experiment.seeds

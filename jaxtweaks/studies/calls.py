@@ -42,6 +42,12 @@ class Calls:
         """See `Method`; what a function costs is not known before it is called."""
         return [Group((run,), 1, 'call', frozenset()) for run in missing], ''
 
+    def guess(
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+    ) -> tuple[list[Group], str]:
+        """See `Method`."""
+        return self.plan(missing, runs, processes)
+
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
         """See `Method`."""
         return count(len(runs), 'run')
