@@ -29,6 +29,7 @@ from jaxtweaks.results.results import Results
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run import search
 from jaxtweaks.run.method import Method
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.studies.study import Sheet
 
@@ -36,7 +37,7 @@ _KINDS = ('png', 'svg')  # of files of a figure that there always are
 
 
 def gather(
-    experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Dataset, folder: Path
+    experiment: Experiment, found: Sequence[GroupResult], dataset: Dataset, folder: Path
 ) -> Answer:
     """Puts together what was found, and tests the claims; writes nothing.
 
@@ -73,7 +74,7 @@ def gather(
 def write(
     experiment: Experiment,
     workdir: Workdir,
-    found: Sequence[dict[str, Any]],
+    found: Sequence[GroupResult],
     method: Method,
     exports: Collection[str] = (),
 ) -> Answer:
@@ -118,15 +119,21 @@ def files(experiment: Experiment) -> list[str]:
     return ['runs.parquet', *figures, 'report.md', 'report.html', 'claims.json']
 
 
-def measure(experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Dataset) -> Results:
+def measure(experiment: Experiment, found: Sequence[GroupResult], dataset: Dataset) -> Results:
     """The measurements on named axes, before the experiment's derivations. See `gather`."""
     study = experiment.plain
     if experiment.search.rungs:
-        left = lambda group: {search.DROPPED: np.float32(group['left_at'])}
-        found = [group | {'finals': group['finals'] | left(group)} for group in found]
+        found = [_with_dropped(group) for group in found]
     measured = collect(experiment.runs, found, dataset, study.axis if study else 'epoch')
     exact = study is not None and study.exact
     return dataclasses.replace(measured, names=dict(experiment.names), exact=exact)
+
+
+def _with_dropped(group: GroupResult) -> GroupResult:
+    """With the rung at which each run was dropped as one of its finals."""
+    left = np.zeros(len(group.runs)) if group.left_at is None else group.left_at
+    dropped = {search.DROPPED: np.float32(left)}
+    return dataclasses.replace(group, finals={**group.finals, **dropped})
 
 
 def choice_of(experiment: Experiment, measured: Results) -> Choice | None:
@@ -198,9 +205,7 @@ def _draw(
     return drawn
 
 
-def _meta(
-    experiment: Experiment, workdir: Workdir, found: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
+def _meta(experiment: Experiment, workdir: Workdir, found: Sequence[GroupResult]) -> dict[str, Any]:
     manifest = workdir.read_json('manifest.json')
     launches = manifest['launches']
     commits = dict.fromkeys(launch.get('commit', 'unknown') for launch in launches)
@@ -211,7 +216,7 @@ def _meta(
         'size': experiment.size,
         'config': to_dict(experiment),
         'data': manifest['data'],
-        'seconds': sum(float(group['seconds']) for group in found),
+        'seconds': sum(group.seconds for group in found),
         **launches[-1],
         'commit': ', then '.join(commits),
         'training_code': _trained_by(manifest),

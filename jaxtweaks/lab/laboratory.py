@@ -26,6 +26,7 @@ from jaxtweaks.run.leases import turn
 from jaxtweaks.run.method import Method
 from jaxtweaks.run.plan import Group, Run
 from jaxtweaks.run.progress import for_console, notice
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.search import closer, possible
 from jaxtweaks.run.workdir import Workdir, describe_groups, restore_groups
 
@@ -289,7 +290,7 @@ def _check_growth(experiment: Experiment, planned: Collection[str]) -> None:
 def _goes_on(
     experiment: Experiment,
     workdir: Workdir,
-    found: Sequence[dict[str, Any]],
+    found: Sequence[GroupResult],
     method: Method,
     notify: Callable[[str], None],
     may_train: Callable[..., None] = lambda left, notify: None,

@@ -25,6 +25,7 @@ from jaxtweaks.lab.methods import method_of
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.progress import for_console, notice
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 
 _LISTED = 12
@@ -83,15 +84,13 @@ def run(
     return not found
 
 
-def differences(
-    recorded: Mapping[str, Any], column: int, again: Mapping[str, Any]
-) -> Iterator[str]:
+def differences(recorded: GroupResult, column: int, again: GroupResult) -> Iterator[str]:
     """In what the result of a group of one run differs from a column of another, a line each.
 
     Args:
-      recorded: as `run.group.train_group` returns it.
+      recorded: on record.
       column: which of its runs.
-      again: the same, of one run.
+      again: of one run.
     """
     old, new = arrays_of(recorded, column), arrays_of(again, 0)
     for name in dict.fromkeys([*old, *new]):
@@ -109,16 +108,15 @@ def differences(
             yield f'{name}: {a.flat[first]!s} on record, {b.flat[first]!s} now{where}'
 
 
-def arrays_of(result: Mapping[str, Any], column: int) -> dict[str, np.ndarray]:
+def arrays_of(result: GroupResult, column: int) -> dict[str, np.ndarray]:
     """The arrays of one run of a group's result, by name."""
     found = {}
-    for name, values in result['history'].items():
+    for name, values in result.history.items():
         found[f'history of {name}'] = np.asarray(values)[:, column]
-    for part in ('finals', 'arrays'):
-        for name, values in result.get(part, {}).items():
-            found[name] = np.asarray(values)[column]
-    for name in ('confusion', 'chosen_epoch', 'diverged_at'):
-        found[name] = np.asarray(result[name])[column]
+    own = {} if result.confusion is None else {'confusion': result.confusion}
+    own |= {'chosen_epoch': result.chosen_epoch, 'diverged_at': result.diverged_at}
+    for name, values in (*result.finals.items(), *result.arrays.items(), *own.items()):
+        found[name] = np.asarray(values)[column]
     return found
 
 

@@ -19,6 +19,7 @@ from jaxtweaks.lab.methods import method_of
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run import version
 from jaxtweaks.run.plan import Group
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir, as_given, differences, restore_groups
 
 Notify = Callable[[str], None]
@@ -39,13 +40,13 @@ class Stored:
     experiment: Experiment
     manifest: dict[str, Any]
     groups: list[Group]
-    found: list[dict[str, Any] | None]
+    found: list[GroupResult | None]
     missing: int
 
     @property
     def seconds(self) -> float:
         """What the results took."""
-        return sum(float(result['seconds']) for result in self.found if result)
+        return sum(result.seconds for result in self.found if result)
 
 
 def frozen(workdir: Workdir) -> Experiment:

@@ -15,6 +15,7 @@ from jaxtweaks.base import atomic
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.run import files, leases
 from jaxtweaks.run.plan import Group, Run
+from jaxtweaks.run.result import GroupResult
 
 
 class Workdir:
@@ -121,10 +122,9 @@ class Workdir:
         text = json.dumps(sealed, indent=2, ensure_ascii=False, allow_nan=False)
         atomic.write(self.path / name, (text + '\n').encode())
 
-    def save_result(self, group: Group, result: dict[str, Any]) -> None:
+    def save_result(self, group: Group, result: GroupResult) -> None:
         """Writes what a finished group found."""
-        tree = {'runs': {str(i): run.id for i, run in enumerate(group.runs)}, **result}
-        files.save_tree(self._result_path(group), tree)
+        files.save_tree(self._result_path(group), result.to_tree())
 
     def has_result(self, group: Group) -> bool:
         """Whether there is a file of what a group found; it may be damaged."""
@@ -136,7 +136,7 @@ class Workdir:
 
     def load_result(
         self, group: Group, notify: Any, *, discard: bool = False
-    ) -> dict[str, Any] | None:
+    ) -> GroupResult | None:
         """What a group found; None if it is not finished or the file is damaged.
 
         Args:
@@ -146,14 +146,17 @@ class Workdir:
         """
         path = self._result_path(group)
         try:
-            return files.load_tree(path)
+            return GroupResult.from_tree(files.load_tree(path))
         except FileNotFoundError:
             return None
         except files.DamagedFile as damage:
-            if discard:
-                path.unlink(missing_ok=True)
-            notify(f'{damage}; its runs are trained again')
-            return None
+            damaged = str(damage)
+        except ValueError as error:
+            damaged = f'{path} is damaged ({error})'
+        if discard:
+            path.unlink(missing_ok=True)
+        notify(f'{damaged}; its runs are trained again')
+        return None
 
     def save_summary(self, tree: dict[str, Any]) -> None:
         """Writes what results say of their data, see `data.summary`."""
