@@ -100,10 +100,11 @@ def load(workdir: str | Path) -> Answer:
     """The answer in a work folder, with nothing trained and nothing written.
 
     The data need not be there. Tweaks and data sets that were registered for it must be registered
-    again.
+    again. Of a sweep that is not finished it has what there is, with NaN for the rest, and a
+    warning says how much that is.
 
     Raises:
-      UserError: there is none, or it is not finished.
+      UserError: there is none, or none of its runs is finished.
     """
     return stored.load(home.expanded(workdir), warnings.warn)
 

@@ -27,7 +27,7 @@ from jaxtweaks.config.fields import plain, required
 from jaxtweaks.lab import answers, laboratory
 from jaxtweaks.lab import experiment as experiment_lib
 from jaxtweaks.lab.experiment import Experiment
-from jaxtweaks.report import overview
+from jaxtweaks.report import overview, report
 from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.workdir import Workdir
 
@@ -213,6 +213,7 @@ def is_finished(experiment: Experiment, folder: Path) -> bool:
         and record.get('commit') == commit
         and record.get('config') == answers.config_digest(experiment)
         and all((folder / name).is_file() for name in answers.files(experiment))
+        and not report.is_live(folder / 'report.html')
         and not (record.get('stand_in') and _has_its_data(experiment))
     )
 

@@ -16,7 +16,8 @@ from jaxtweaks.base.words import count
 from jaxtweaks.config import expand
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
-from jaxtweaks.lab import answers, folder, stored
+from jaxtweaks.data.summary import summary
+from jaxtweaks.lab import answers, folder, live, stored
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
@@ -25,7 +26,7 @@ from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.leases import turn
 from jaxtweaks.run.method import Method
 from jaxtweaks.run.plan import Group, Run
-from jaxtweaks.run.progress import for_console, notice
+from jaxtweaks.run.progress import Reporter, for_console, notice
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.search import closer, possible
 from jaxtweaks.run.workdir import Workdir, describe_groups, restore_groups
@@ -97,7 +98,7 @@ def run(
             folder.forget_traces(experiment.digests)
         workdir.lock(experiment.execution.patience_seconds if processes > 1 else None)
     try:
-        reporter = for_console(console, quiet)
+        shown = for_console(console, quiet)
         reports_before = workdir.leases.taken('report')
         while True:
             # The first to come measures, and the others believe it.
@@ -112,6 +113,7 @@ def run(
                 if dry_run:
                     return None
                 _freeze(plan, workdir, method, launch)
+            reporter = _with_page(shown, plan, workdir, method, record, processes)
             groups = method.carry_out(plan.groups, workdir, reporter)
             loaded = [workdir.load_result(group, reporter.note) for group in groups]
             found = [one for one in loaded if one is not None]
@@ -139,6 +141,23 @@ def estimate(experiment: Experiment, console: Console) -> str:
     method = method_of(experiment, functools.partial(notice, console))
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
     return method.plan(experiment.runs, experiment.runs)[1]
+
+
+def _with_page(
+    reporter: Reporter,
+    plan: '_Plan',
+    workdir: Workdir,
+    method: Method,
+    record: dict[str, Any],
+    processes: int,
+) -> Reporter:
+    """The reporter, and if something is to be done a page that shows how it goes.
+
+    Of several processes none knows what the others are at, and the last page would be anyone's.
+    """
+    if processes > 1 or all(workdir.has_result(group) for group in plan.groups):
+        return reporter
+    return live.LivePage(reporter, plan.experiment, workdir, method, record)
 
 
 class _Launch(NamedTuple):
@@ -350,6 +369,7 @@ def _freeze(plan: _Plan, workdir: Workdir, method: Method, launch: _Launch) -> N
         ways = {'batchings_measured': method.measured, 'batchings_that_failed': method.failed}
         launches = [*launches, record | ways]
     workdir.write_json('config.json', to_dict(experiment.asked))
+    workdir.save_summary(summary(method.dataset))  # by which an unfinished sweep can be loaded
     manifest_lib.write(
         workdir,
         {

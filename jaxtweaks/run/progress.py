@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from rich.console import Console, RenderableType
@@ -11,6 +11,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from jaxtweaks.base.numbers import fixed, percent
+from jaxtweaks.config.expand import Point
+from jaxtweaks.run.result import GroupResult
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Now:
       loss, accuracy: mean of the epoch so far over the runs that have not diverged, as trained.
       best: the best validation accuracy of a run after an epoch so far; NaN before the first ends.
       runs, diverged, stopped: how many runs there are, have diverged, have been stopped early.
+      settings: of the runs, each by the fields that are swept.
+      so_far: makes the results as far as they are; only while the reporter is told.
     """
 
     epoch: int
@@ -32,6 +36,8 @@ class Now:
     runs: int
     diverged: int
     stopped: int
+    settings: tuple[Point, ...] = ()
+    so_far: Callable[[], GroupResult] | None = None
 
 
 class Reporter(Protocol):
@@ -105,7 +111,7 @@ class Lines(Silent):
     def __init__(self, console: Console, interval: float = 15.0):
         super().__init__(console)
         self._interval = interval
-        self._clock = _Clock()
+        self._clock = Clock()
         self._sweep = _Sweep()
         self._printed = time.monotonic()
         self._group = ''
@@ -152,7 +158,7 @@ class Live(Silent):
 
     def __init__(self, console: Console):
         super().__init__(console)
-        self._clock = _Clock()
+        self._clock = Clock()
         self._sweep = _Sweep()
         self._bar = _Bar(
             TextColumn('{task.description}'),
@@ -255,7 +261,7 @@ class _Sweep:
         return '  '.join(parts)
 
 
-class _Clock:
+class Clock:
     """How much is done, and at the speed so far how long the rest takes.
 
     Of the first heartbeat most of the time goes into loading and compiling: it tells nothing of
@@ -279,12 +285,16 @@ class _Clock:
     def share(self) -> float:
         return min(self._done / self._total, 1.0)
 
-    def left(self) -> str:
+    def seconds_left(self) -> float | None:
         if self._since is None or self._done <= self._since[1]:
-            return ''
+            return None
         started, before = self._since
         seconds = (time.monotonic() - started) / (self._done - before) * (self._total - self._done)
-        return f'{duration(max(seconds, 0))} left'
+        return max(seconds, 0)
+
+    def left(self) -> str:
+        seconds = self.seconds_left()
+        return '' if seconds is None else f'{duration(seconds)} left'
 
 
 def duration(seconds: float) -> str:
