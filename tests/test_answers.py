@@ -59,7 +59,8 @@ def answer_of(path, exports=(), **values):
     workdir = Workdir(path)
     workdir.lock()
     launches = [{'command': 'test', 'started': 0}]
-    manifest = {'data': {'label': 'made up'}, 'launches': launches, 'groups': []}
+    data = {'label': 'made up', 'source': 'here', 'fingerprint': 'f'}
+    manifest = {'data': data, 'launches': launches, 'groups': []}
     workdir.write_json('manifest.json', manifest)
     method = types.SimpleNamespace(dataset=dataset(), axis='epoch', exact=False)
     answer = answers.write(asked, workdir, [group_of(asked.runs)], method, exports)

@@ -145,7 +145,7 @@ def _claims(values: dict[str, list]) -> st.SearchStrategy:
         {
             'sentence': _WORDS,
             'source': _WORDS,
-            'kind': st.sampled_from(KINDS),
+            'kind': st.sampled_from(tuple(KINDS)),
             'metric': st.sampled_from(_METRICS),
         },
         optional={

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from jaxtweaks.base import numbers
+from jaxtweaks.base.field_names import joined, split_key, terms, value_of
 from jaxtweaks.base.numbers import ABSENT, number, p_value, percent
 
 __all__ = ['ABSENT', 'number', 'p_value', 'percent']
@@ -130,10 +131,11 @@ def field_label(name: str, names: Mapping[str, str] | None = None) -> str:
         return names[name]
     if name in FIELDS:
         return FIELDS[name]
-    if ' + ' in name:
-        return ' and '.join(field_label(part, names) for part in name.split(' + '))
-    if name.startswith('1-'):
-        return f'1 − {field_label(name.removeprefix("1-"), names)}'
+    several = terms(name)
+    if len(several) > 1:
+        return ' and '.join(field_label(str(term), names) for term in several)
+    if several[0].complement:
+        return f'1 − {field_label(several[0].field, names)}'
     return name.rpartition('.')[2].replace('_', ' ')
 
 
@@ -182,10 +184,10 @@ class Names(Mapping[str, str]):
 
     def _values(self, name: str) -> list[Any]:
         """The distinct values of a field; of '1-field' the complements; [] if it is not swept."""
-        if ' + ' in name:
-            parts = name.split(' + ')
-            return [tuple(setting.get(part) for part in parts) for setting in self._settings]
-        field = name.removeprefix('1-')
+        term, *others = terms(name)
+        if others:
+            return [value_of(setting, name) for setting in self._settings]
+        field = term.field
         values = [setting[field] for setting in self._settings if field in setting]
         values = list(dict.fromkeys(tuple(v) if isinstance(v, list) else v for v in values))
         if field == name:
@@ -214,9 +216,10 @@ def _value_words(name: str, value: Any, names: Mapping[str, str] | None) -> str:
             return names[key]
     if f'{name}={value}' in VALUES:
         return VALUES[f'{name}={value}']
-    if ' + ' in name:
-        parts = zip(name.split(' + '), value, strict=True)
-        return ', '.join(named(part, item, names) for part, item in parts)
+    several = terms(name)
+    if len(several) > 1:
+        parts = zip(several, value, strict=True)
+        return ', '.join(named(str(term), item, names) for term, item in parts)
     if value is None:
         return ABSENT
     if isinstance(value, bool):
@@ -239,7 +242,7 @@ def named(name: str, value: Any, names: Mapping[str, str] | None = None) -> str:
     words = value_label(name, value, names)
     if isinstance(value, str) or (names and words in names.values()):
         return words
-    return words if ' + ' in name else f'{field_label(name, names)} {words}'
+    return words if len(terms(name)) > 1 else f'{field_label(name, names)} {words}'
 
 
 def together(
@@ -257,17 +260,23 @@ def together(
       say: how a single value is told.
     """
     left, parts = dict(values), []
-    joint = [key.split(' + ') for key in names or () if ' + ' in key and '=' not in key]
+    joint = [fields for key in names or () if len(fields := _fields_of(key)) > 1]
     for field in values:
         for fields in joint:
             if field in fields and left.keys() >= set(fields):
-                key = f'{" + ".join(fields)}={tuple(left[one] for one in fields)}'
+                key = f'{joined(fields)}={tuple(left[one] for one in fields)}'
                 if key in names:
                     parts.append(names[key])
                     left = {one: value for one, value in left.items() if one not in fields}
         if field in left:
             parts.append(say(field, left.pop(field), names))
     return ', '.join(parts)
+
+
+def _fields_of(key: str) -> list[str]:
+    """The fields of a key of a config's words that is of fields alone."""
+    name, value = split_key(key)
+    return [str(term) for term in terms(name)] if value is None else []
 
 
 def is_share(metric: str) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.field_names import terms
 from jaxtweaks.base.words import named, together, value_label
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.results import results as results_lib
@@ -139,10 +140,9 @@ def complete(
 
 def known_field(name: str, swept: Sequence[str]) -> None:
     """Raises UserError unless `name` is swept: a field, '1-field', or those joined by ' + '."""
-    for part in name.split(' + '):
-        field = part.removeprefix('1-')
-        if field not in swept:
-            raise UserError(f"'{field}' is not swept; {did_you_mean(field, swept)}")
+    for term in terms(name):
+        if term.field not in swept:
+            raise UserError(f"'{term.field}' is not swept; {did_you_mean(term.field, swept)}")
 
 
 def label(claim: Claim, results: Results) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import special, stats
 
 from jaxtweaks.claims import statistics
-from jaxtweaks.claims.claim_kinds import VERDICTS, Finding
+from jaxtweaks.claims.finding import VERDICTS, Finding
 from jaxtweaks.claims.statistics import Test
 
 POWER = 0.8

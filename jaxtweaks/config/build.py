@@ -57,7 +57,7 @@ def from_dict(cls: type[T], values: Mapping[str, Any], where: str = '') -> T:
         name, path = field.name, _join(where, field.name)
         if _is_flat(field):
             own = {key: values[key] for key in keys(hints[name]) if key in values}
-            built[name] = from_dict(hints[name], own, where)
+            built[name] = convert(own, hints[name], None, where)
         elif name in values:
             built[name] = convert(values[name], hints[name], rule_of(field), path)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
@@ -66,7 +66,12 @@ def from_dict(cls: type[T], values: Mapping[str, Any], where: str = '') -> T:
 
 
 def keys(cls: type) -> dict[str, tuple[Any, dataclasses.Field]]:
-    """The type and the field of each key that `from_dict` takes for a dataclass, in order."""
+    """The type and the field of each key that `from_dict` takes for a dataclass, in order.
+
+    Of a class of sections that are registered (`of_config`) those that there are now.
+    """
+    if hasattr(cls, 'registered'):
+        return cls.registered()
     hints = typing.get_type_hints(cls)
     found = {}
     for field in dataclasses.fields(cls):

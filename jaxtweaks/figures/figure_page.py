@@ -12,6 +12,7 @@ from matplotlib.figure import Figure as Sheet
 from jaxtweaks.figures.figure_legend import Key
 from jaxtweaks.figures.figure_style import MUTED, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, WARNING, look
 
+PANEL, ALONE = (3.7, 2.9), (5.2, 3.5)  # inches: a panel with a metric, and one that is alone
 _COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2}
 _MARGIN = 0.14  # inches
 _NARROWEST = 5.4

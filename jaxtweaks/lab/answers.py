@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -206,24 +206,23 @@ def _draw(
 
 
 def _meta(experiment: Experiment, workdir: Workdir, found: Sequence[GroupResult]) -> dict[str, Any]:
-    manifest = workdir.read_json('manifest.json')
-    launches = manifest['launches']
-    commits = dict.fromkeys(launch.get('commit', 'unknown') for launch in launches)
+    manifest = manifest_lib.current(workdir)
+    commits = dict.fromkeys(launch.commit or 'unknown' for launch in manifest.launches)
     return {
         'title': experiment.name,
         'question': experiment.question,
         'document': experiment.document,
         'size': experiment.size,
         'config': to_dict(experiment),
-        'data': manifest['data'],
+        'data': manifest.data.to_json(),
         'seconds': sum(group.seconds for group in found),
-        **launches[-1],
+        **manifest.launches[-1].to_json(),
         'commit': ', then '.join(commits),
         'training_code': _trained_by(manifest),
     }
 
 
-def _trained_by(manifest: Mapping[str, Any]) -> dict[str, int]:
+def _trained_by(manifest: manifest_lib.Manifest) -> dict[str, int]:
     """How many groups each version of the training code trained, or went on with."""
-    codes = manifest_lib.codes(manifest).values()
+    codes = manifest.codes.values()
     return dict(Counter(code for group in codes for code in dict.fromkeys(group)))

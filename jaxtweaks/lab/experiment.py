@@ -20,12 +20,10 @@ from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.config.reach import check_reach
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.figures import figures as figures_lib
-from jaxtweaks.figures.figures import Figure
+from jaxtweaks.figures.figure_spec import Figure, kind_of
 from jaxtweaks.lab import matched
 from jaxtweaks.results import derive as derive_lib
-from jaxtweaks.results.derive.derivation import Derivation
-from jaxtweaks.results.derive.ensemble import Ensemble
-from jaxtweaks.results.derive.stopping import Stopping
+from jaxtweaks.results.derive import DERIVATIONS, Derivation, Options
 from jaxtweaks.results.recorded import Recorded, metrics_of
 from jaxtweaks.run import search as search_lib
 from jaxtweaks.run.group import Execution
@@ -36,12 +34,11 @@ from jaxtweaks.studies.study import Study
 SIZES = ('smoke', 'quick', 'paper')
 _ONE_FOR_ALL = tuple(f'data.{field}' for field in ('name', 'dir', 'download', 'fallback'))
 
-# Which images are in which split. Of one split only results know the labels and the points.
+# Which images are in which split. Some figures, and all studies, are of one split only.
 _SPLIT = tuple(
     f'data.{field}'
     for field in ('split', 'split_seed', 'train_size', 'validation_size', 'test_size')
 )
-_OF_ONE_SPLIT = ('labels', 'boundary')  # kinds of figures
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -64,10 +61,10 @@ class Experiment:
     derive: tuple[str, ...] = plain(
         (),
         'what to make of the results before they are shown and tested, in this order',
-        choices=tuple(derive_lib.DERIVATIONS),
+        choices=DERIVATIONS.names,
     )
-    ensemble: Ensemble = dataclasses.field(default_factory=Ensemble)
-    stopping: Stopping = dataclasses.field(default_factory=Stopping)
+    # A section for each derivation that has options.
+    options: Options = dataclasses.field(default_factory=Options, metadata=FLAT)
     search: Search = dataclasses.field(default_factory=Search)
     figures: tuple[Figure, ...] = plain((), 'what to draw')
     claims: tuple[Claim, ...] = plain((), 'what to test')
@@ -88,9 +85,7 @@ class Experiment:
     def derivations(self) -> tuple[Derivation, ...]:
         """What is made of the results, in this order, each with its options."""
         return tuple(
-            getattr(self, name)
-            if name in derive_lib.WITH_OPTIONS
-            else derive_lib.DERIVATIONS[name]()
+            self.options[name] if name in self.options else DERIVATIONS[name]()
             for name in self.derive
         )
 
@@ -196,6 +191,7 @@ def build(
         _check_effect(experiment, settings, overrides, sections)
     _check_splits(experiment, settings)
     _check_read(experiment)
+    experiment = dataclasses.replace(experiment, options=experiment.options.only(experiment.derive))
     if study := experiment.plain:
         for setting in settings:
             study.check(setting)
@@ -256,7 +252,7 @@ def _check_matched(
     for figure in experiment.figures:
         own = [key for key in figure.names if key not in names]
         matched.check_names(own if named else (), every, f"figure '{figure.name}': names")
-        if figure.kind != 'labels':
+        if kind_of(figure).shows_settings:
             matched.check_figure(figure, points, recorded.epochs)
     for claim in experiment.claims:
         matched.check_claim(claim, points)
@@ -266,7 +262,8 @@ def _check_read(experiment: Experiment) -> None:
     """Whether something reads what is set besides the settings themselves. Raises UserError."""
     for name, why in _unread(experiment).items():
         section, field = name.split('.')
-        given = getattr(experiment, section)
+        known = experiment.options
+        given = known[section] if section in known else getattr(experiment, section)
         if getattr(given, field) != getattr(type(given)(), field):
             raise UserError(f'{name}: {getattr(given, field)!r} has no effect because {why}')
 
@@ -274,10 +271,10 @@ def _check_read(experiment: Experiment) -> None:
 def _unread(experiment: Experiment) -> dict[str, str]:
     """The dotted names of keys that nothing reads, and why."""
     found = {}
-    for derivation in derive_lib.WITH_OPTIONS:
-        if derivation not in experiment.derive:
-            why = f"derive does not have '{derivation}'"
-            found |= dict.fromkeys(_keys(experiment, derivation), why)
+    for name, derivation in experiment.options.items():
+        if name not in experiment.derive:
+            why = f"derive does not have '{name}'"
+            found |= dict.fromkeys(_keys(name, derivation), why)
     if experiment.search.rounds < 2:
         why = f'search.rounds is {experiment.search.rounds}; further rounds read it'
         found |= dict.fromkeys(('search.samples', 'search.zoom'), why)
@@ -285,19 +282,23 @@ def _unread(experiment: Experiment) -> dict[str, str]:
         found['search.keep'] = 'search.rungs is ()'
     if experiment.plain:
         why = f"the study '{experiment.base.study.name}' trains nothing in groups"
-        found |= dict.fromkeys(_keys(experiment, 'execution'), why)
+        found |= dict.fromkeys(_keys('execution', experiment.execution), why)
         del found['execution.patience_seconds']  # of --processes
     return found
 
 
-def _keys(experiment: Experiment, section: str) -> list[str]:
-    return [f'{section}.{field.name}' for field in dataclasses.fields(getattr(experiment, section))]
+def _keys(section: str, of: Any) -> list[str]:
+    return [f'{section}.{field.name}' for field in dataclasses.fields(of)]
 
 
 def _check_splits(experiment: Experiment, settings: Sequence[Setting]) -> None:
     """Whether all that needs one split of the data has one. Raises UserError."""
     swept = [name for name in _SPLIT if len({trace.get(s, name) for s in settings}) > 1]
-    needs = [f'a figure of kind {f.kind!r}' for f in experiment.figures if f.kind in _OF_ONE_SPLIT]
+    needs = [
+        f'a figure of kind {figure.kind!r}'
+        for figure in experiment.figures
+        if kind_of(figure).of_one_split
+    ]
     needs += ['train.keep_logits'] * any(setting.train.keep_logits for setting in settings)
     needs += [f"the study '{experiment.base.study.name}'"] * (experiment.plain is not None)
     if swept and needs:
@@ -385,8 +386,11 @@ def every_key() -> tuple[list[str], list[str]]:
 
 def default_config(name: str) -> ConfigDict:
     """A config with every key at its default, for a config file to fill in."""
-    values = dataclasses.asdict(Experiment(name=name))
-    values = values.pop('base') | values
+    default = Experiment(name=name)
+    options = {name: dataclasses.asdict(one) for name, one in default.options.items()}
+    values = dataclasses.asdict(default)
+    del values['options']
+    values = values.pop('base') | values | options
     del values[parts.SECTION]
     parts.sections(values)
     return ConfigDict(values | {tweaks.SECTION: tweaks.off_strengths()} | parts.defaults())

@@ -3,7 +3,6 @@
 import dataclasses
 import time
 from collections.abc import Callable
-from typing import Any
 
 from jaxtweaks.base.words import together
 from jaxtweaks.config.expand import Point
@@ -11,6 +10,7 @@ from jaxtweaks.lab import answers, partial
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import report
 from jaxtweaks.report.contents import Contents
+from jaxtweaks.run.manifest import Launch
 from jaxtweaks.run.method import Method
 from jaxtweaks.run.progress import Clock, Now, Reporter
 from jaxtweaks.run.result import GroupResult
@@ -34,7 +34,7 @@ class LivePage:
         experiment: Experiment,
         workdir: Workdir,
         method: Method,
-        record: dict[str, Any],
+        record: Launch,
         now: Callable[[], float] = time.monotonic,
     ):
         """
@@ -143,7 +143,7 @@ class LivePage:
             'question': experiment.question,
             'document': experiment.document,
             'size': experiment.size,
-            **self._record,
+            **self._record.to_json(),
         }
         means = partial.means(results, finished)
         return Contents(results, [one.to_dict() for one in found], [], [means], meta)

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtweaks.base.words import count, metric_interval, together
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config.expand import Point
-from jaxtweaks.figures.figure_spec import Figure
+from jaxtweaks.figures.figure_spec import Figure, kind_of
 from jaxtweaks.report.table import Table
 from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results, label
@@ -60,15 +60,15 @@ class Choice:
             mean, half = map(float, mean_interval(values))
             cells.append(metric_interval(self.metric, mean, half))
             keys.append(mean if math.isfinite(mean) else None)
-        columns = ('setting', label(self.metric), label(test), 'flattered by', 'luck of its seeds')
+        columns = ('setting', label(self.metric), label(test), 'selection bias', 'seed luck')
         dropped = f' ({self.dropped} of them dropped on the way)' if self.dropped else ''
         note = (
             f'Chosen among {count(self.tried, "setting")}{dropped} by the mean of the seeds on '
             f'validation; {_OTHERS_TOLD if test_is_told else _ONLY_TOLD}. Being chosen '
-            'adds to a figure. Flattered by: how much better validation is than test, because the '
-            'choice was made on those images (or because they are of another kind). Luck of its '
-            'seeds: how much better validation is, seed by seed, than that of the setting chosen '
-            'without this seed; the test figure has this luck too.'
+            'adds to a figure. Selection bias: how much better validation is than test, because '
+            'the choice was made on those images (or because they are of another kind). Seed luck: '
+            'how much better validation is, seed by seed, than that of the setting chosen without '
+            'this seed; the test figure has this luck too.'
         )
         return Table('The setting chosen', columns, (tuple(cells),), (tuple(keys),), note)
 
@@ -79,8 +79,8 @@ def tells_of_test(table: Iterable[str], figures: Iterable[Figure], claims: Itera
     metrics = [*table, *(claim.metric for claim in claims)]
     metrics += [metric for figure in figures for metric in (*figure.metrics, figure.x)]
     # A figure of boundaries names the test accuracy of each panel.
-    shown = {figure.kind for figure in figures} & {'confusion', 'reliability', 'boundary'}
-    return bool(shown) or any('test' in metric.removeprefix('1-').split('_') for metric in metrics)
+    shown = any(kind_of(figure).tells_of_test for figure in figures)
+    return shown or any('test' in metric.removeprefix('1-').split('_') for metric in metrics)
 
 
 def choose(results: Results, select: str) -> Choice | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from jaxtweaks.base.field_names import split_key, terms, value_of
 from jaxtweaks.base.words import (
     ABSENT,
     Names,
@@ -21,9 +22,8 @@ from jaxtweaks.base.words import (
 )
 from jaxtweaks.claims import power
 from jaxtweaks.claims.power import Need
-from jaxtweaks.figures.figure_counts import LETTERS, MOST_NUMBERED
 from jaxtweaks.figures.figure_data import seeds_of
-from jaxtweaks.figures.figure_style import is_number
+from jaxtweaks.figures.figure_style import LETTERS, MOST_NUMBERED, is_number
 from jaxtweaks.report.table import Table
 from jaxtweaks.report.verdict_words import (
     ICONS,
@@ -71,8 +71,8 @@ def settings_table(
     rows, raw = [], []
     for k, setting in enumerate(results.settings):
         diverged = int(results.diverged[k].sum())
-        cells: list[str] = [value_label(name, _value(setting, name), names) for name in swept]
-        keys: list[Any] = [_key(_value(setting, name)) for name in swept]
+        cells: list[str] = [value_label(name, value_of(setting, name), names) for name in swept]
+        keys: list[Any] = [_key(value_of(setting, name)) for name in swept]
         counts = [len(results.seeds)] * (not results.exact) + [diverged] * results.trained
         cells += map(str, counts)
         keys += counts
@@ -161,7 +161,7 @@ def runs_table(
         named = [] if results.ids is None else [str(results.ids[k, s])]
         rows.append(
             (
-                *(value_label(name, _value(setting, name), names) for name in swept),
+                *(value_label(name, value_of(setting, name), names) for name in swept),
                 str(seed),
                 state,
                 *([ABSENT if epoch is None else str(epoch)] if results.trained else []),
@@ -169,7 +169,7 @@ def runs_table(
                 *named,
             )
         )
-        keys = [_key(_value(setting, name)) for name in swept]
+        keys = [_key(value_of(setting, name)) for name in swept]
         keys += [seed, state] + [epoch] * results.trained
         raw.append((*keys, *map(_key, finals), *named))
     note = f'Data: {results.data_label}.'
@@ -306,20 +306,14 @@ def _told(results: Results, names: Mapping[str, str] | None) -> list[str]:
     """The fields that differ; those that `names` has one word for are one, as 'a + b'."""
     told = list(results.varied or results.swept)
     for key in names or ():
-        fields = key.split(' + ')
-        if len(fields) > 1 and '=' not in key and set(fields) <= set(told):
-            values = [_value(setting, key) for setting in results.settings]
+        name, value = split_key(key)
+        fields = [str(term) for term in terms(name)]
+        if len(fields) > 1 and value is None and set(fields) <= set(told):
+            values = [value_of(setting, key) for setting in results.settings]
             if all(f'{key}={value}' in names for value in values):
                 first = min(told.index(field) for field in fields)
                 told = [*told[:first], key, *(f for f in told[first:] if f not in fields)]
     return told
-
-
-def _value(setting: Mapping[str, Any], name: str) -> Any:
-    """The value of a field, or of several joined by ' + ' the tuple of theirs."""
-    if ' + ' in name:
-        return tuple(setting.get(field) for field in name.split(' + '))
-    return setting.get(name)
 
 
 def _cell(value: Any) -> str:

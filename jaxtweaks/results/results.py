@@ -10,6 +10,7 @@ import numpy as np
 
 from jaxtweaks import studies
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.field_names import terms
 from jaxtweaks.base.numbers import complements
 from jaxtweaks.base.words import Names
 
@@ -193,14 +194,14 @@ class Results:
         keep where the field is the rate to drop. Or several names joined by ` + `, where one
         field alone does not tell settings apart: their values are tuples.
         """
-        if ' + ' in name:
-            return list(zip(*map(self.values, name.split(' + ')), strict=True))
-        complement = name.startswith('1-')
-        field = name.removeprefix('1-')
+        term, *others = terms(name)
+        if others:
+            return list(zip(*(self.values(str(one)) for one in (term, *others)), strict=True))
+        field = term.field
         if field not in self.swept:
             raise UserError(f"'{field}' is not swept; {did_you_mean(field, self.swept)}")
         values: list[Any] = [setting.get(field) for setting in self.settings]
-        if not complement:
+        if not term.complement:
             return values
         if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
             raise UserError(f"'{name}': {field} is not a number; write '{field}'")

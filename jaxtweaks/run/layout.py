@@ -78,6 +78,7 @@ def make_groups(
 def guess_groups(
     runs: Sequence[Run],
     execution: Execution,
+    machine: Machine,
     off: frozenset[str],
     processes: int = 1,
 ) -> tuple[list[Group], list[memory.Probe]]:
@@ -101,7 +102,8 @@ def guess_groups(
         cost = known.mean(family) if family else None
         way = execution.batching
         if way == 'auto':
-            way = cost.batching if cost else candidates(static)[0]
+            plain = cost is None and machine.plain_convolutions(members[0].setting)
+            way = cost.batching if cost else candidates(static, plain)[0]
         largest = max(1, int(budget // cost.bytes_per_run)) if cost else None
         groups += _cut(members, execution, way, off, fewest, largest)
         if cost:
@@ -146,7 +148,9 @@ def _batching(
 ) -> tuple[str, memory.Probe, int | None]:
     """How the runs of a program are batched, what it costs, and how many fit if not all did."""
     static = trace.split(runs[0].setting, off)[0]
-    ways = (execution.batching,) if execution.batching != 'auto' else candidates(static)
+    ways = (execution.batching,)
+    if execution.batching == 'auto':
+        ways = candidates(static, machine.plain_convolutions(runs[0].setting))
     fits = None
     while True:
         groups = {way: _cut(runs, execution, way, off, fewest, fits=fits)[0] for way in ways}

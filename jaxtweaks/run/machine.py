@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from jaxtweaks import data as data_lib
-from jaxtweaks.config import settings
+from jaxtweaks.config import settings, trace
 from jaxtweaks.config.build import rule_of
 from jaxtweaks.data.split import folds_of
 from jaxtweaks.data.standardise import standardised
@@ -15,6 +15,7 @@ from jaxtweaks.run import devices, memory
 from jaxtweaks.run.compiled import GroupProgram
 from jaxtweaks.run.group import training_work
 from jaxtweaks.run.plan import Group
+from jaxtweaks.train.applied import Applied
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
 # What loading does not read: traced fields, folds, and how images are standardised on the device.
@@ -35,6 +36,7 @@ class Machine:
         self._data: tuple[settings.Data, DeviceData] | None = None
         self._datasets: dict[settings.Data, data_lib.Dataset] = {}
         self._programs: dict[tuple, GroupProgram] = {}
+        self._plain: dict[settings.Setting, bool] = {}
 
     def dataset(self, config: settings.Data) -> data_lib.Dataset:
         """The data set of a setting; the same for all that differ only in what is done with it."""
@@ -58,6 +60,21 @@ class Machine:
             program = Program(group.static, len(dataset.training), len(dataset.classes))
             self._programs[key] = GroupProgram(program, group.batching, group.size)
         return self._programs[key]
+
+    def plain_convolutions(self, setting: settings.Setting) -> bool:
+        """Whether the network of a setting has convolutions that are not those of `nn.conv`."""
+        # Nothing of a network depends on how it is trained.
+        static, hyper = trace.split(dataclasses.replace(setting, train=settings.Train()))
+        if static not in self._plain:
+            dataset = self.dataset(setting.data)
+            network = Applied(static, len(dataset.training), len(dataset.classes))
+            shape = dataset.training.images.shape[1:]
+            self._plain[static] = network.plain_convolutions(hyper, shape) > 0
+        return self._plain[static]
+
+    def left_to_xla(self) -> set[str]:
+        """Which convolutions are slow because they could not be taken over, and why."""
+        return set().union(*(program.left for program in self._programs.values()))
 
     def keep_only(self, groups: Iterable[Group]) -> None:
         """Drops the programs that none of the groups needs."""

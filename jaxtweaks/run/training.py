@@ -84,9 +84,13 @@ class Training:
         self.measured = [dict(probe.measured) for probe in probes if probe.measured]
         for way, reason in self.failed.items():
             self._notify(f'batching {way} does not work here and is omitted ({reason})')
-        lacking = {lacks_native(group.static) for group in groups} - {''}
+        plain = self._machine.plain_convolutions
+        programs = {group.static: group.runs[0].setting for group in groups}
+        lacking = {lacks_native(static, plain(one)) for static, one in programs.items()} - {''}
         if lacking and self._execution.batching == 'auto':
             self._notify(f'convolutions go by XLA, at about half the speed: {", ".join(lacking)}')
+        for reason in sorted(self._machine.left_to_xla()):
+            self._notify(f'{reason}: left to XLA, which is slow at them in loops')
         return groups, self._cost(groups, probes, missing, processes)
 
     def guess(
@@ -94,7 +98,9 @@ class Training:
     ) -> tuple[list[Group], str]:
         """See `Method`."""
         off = trace.off_everywhere(run.setting for run in runs)
-        groups, probes = layout.guess_groups(missing, self._execution, off, processes)
+        groups, probes = layout.guess_groups(
+            missing, self._execution, self._machine, off, processes
+        )
         if groups and not probes:
             return groups, 'time and memory not known here (--dry_run=measure measures them)'
         return groups, self._cost(groups, probes, missing, processes)

@@ -6,15 +6,13 @@ import hashlib
 import json
 import os
 import time
-import types
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxtweaks.base import atomic
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.run import files, leases
-from jaxtweaks.run.plan import Group, Run
+from jaxtweaks.run.plan import Group
 from jaxtweaks.run.result import GroupResult
 
 
@@ -212,53 +210,6 @@ def as_given(value: Any) -> Any:
 def _digest(content: dict[str, Any]) -> str:
     text = json.dumps(content, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def describe_groups(
-    groups: Sequence[Group], codes: Mapping[str, Sequence[str]] = types.MappingProxyType({})
-) -> list[dict[str, Any]]:
-    """The groups as plain data for the manifest.
-
-    Args:
-      groups: the groups.
-      codes: by id the versions of the training code that trained them; see `version`.
-    """
-    return [
-        {
-            'id': group.id,
-            'size': group.size,
-            'shares': group.shares,
-            'batching': group.batching,
-            'off': sorted(group.off),
-            'runs': [run.id for run in group.runs],
-            **({'code': list(codes[group.id])} if group.id in codes else {}),
-            **({'stage': group.stage, 'leaves': group.leaves} if group.stage else {}),
-        }
-        for group in groups
-    ]
-
-
-def restore_groups(described: Sequence[dict[str, Any]], runs: Sequence[Run]) -> list[Group] | None:
-    """The groups of a manifest, None if it has runs that are not among `runs`.
-
-    Raises:
-      UserError: a group is not what its id says.
-    """
-    by_id = {run.id: run for run in runs}
-    if any(run not in by_id for group in described for run in group['runs']):
-        return None
-    groups = []
-    for group in described:
-        members = tuple(by_id[run] for run in group['runs'])
-        also = {key: group[key] for key in ('shares', 'stage', 'leaves') if key in group}
-        off = frozenset(group['off'])
-        groups.append(Group(members, group['size'], group['batching'], off, **also))
-        if groups[-1].id != group['id']:
-            raise UserError(
-                f'manifest.json: group {group["id"]} is not what its id says; restore the file or '
-                'choose another --workdir'
-            )
-    return groups
 
 
 def differences(old: Any, new: Any, where: str = '') -> list[str]:

@@ -11,7 +11,7 @@ from jax import lax
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.nn import models
+from jaxtweaks.nn import lowered, models
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.train import evaluate, precision
 from jaxtweaks.train.data import DeviceData, DeviceSplit, first_ones, images_in_use, training_labels
@@ -98,6 +98,19 @@ class Applied:
         return evaluate.evaluate(
             network, data, shown, self.classes, times=times, batch=self.evaluated_at_once
         )
+
+    def plain_convolutions(self, hyper: trace.Hyper, shape: tuple[int, ...]) -> int:
+        """How many convolutions the network has that are not those of `nn.conv`.
+
+        Found in the traced program, so that no network needs to declare them.
+
+        Args:
+          hyper: the traced numbers.
+          shape: of an image.
+        """
+        images = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
+        initial = lambda hyper, key, x: self.network(hyper).init(key, x, train=False)
+        return lowered.of_others(jax.make_jaxpr(initial)(hyper, jax.random.key(0), images))
 
     def training(self, hyper: trace.Hyper, seed: jax.Array, data: DeviceData) -> DeviceSplit:
         """The training set with the labels it is trained on."""

@@ -12,9 +12,10 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import field_label, named
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.figures import figure_spec
-from jaxtweaks.figures.figure_counts import confusion_shares, ink_on
 from jaxtweaks.figures.figure_style import styles
 from jaxtweaks.figures.figures import Figure, caption, check, draw, save, svg
+from jaxtweaks.figures.kind import OPTIONS
+from jaxtweaks.figures.kinds.counts import confusion_shares, ink_on
 
 ON_OFF = {'model.batch_norm': ('none', 'before')}
 
@@ -334,11 +335,13 @@ def test_what_cannot_be_drawn_is_refused_before_training(changes, message):
         check([figure(**{'metrics': ('test_accuracy',), **changes})], batch_sizes().settings)
 
 
-def test_every_kind_says_what_it_reads():
-    assert set(figure_spec._READS) == set(figure_spec.KINDS)
-    assert {name for read in figure_spec._READS.values() for name in read} == set(
-        figure_spec._OPTIONS
-    )
+def test_every_field_of_a_figure_is_read_by_some_kind():
+    read = {name for kind in figure_spec.KINDS.values() for name in kind.reads}
+    assert read == set(OPTIONS)
+    every = {field.name for field in dataclasses.fields(Figure)}
+    assert every == {*OPTIONS, 'name', 'kind', 'title', 'caption', 'names'}
+    for kind in figure_spec.KINDS.values():
+        assert set(kind.needs) <= set(kind.reads)
 
 
 def test_two_figures_may_not_share_a_name():

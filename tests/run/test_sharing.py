@@ -12,10 +12,11 @@ import pytest
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.run import manifest, runner
 from jaxtweaks.run.leases import POLL_SECONDS, Alone, Shared, turn
+from jaxtweaks.run.manifest import describe_groups
 from jaxtweaks.run.plan import all_runs, halved, into_groups
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.waiting import unfinished
-from jaxtweaks.run.workdir import Workdir, describe_groups
+from jaxtweaks.run.workdir import Workdir
 
 PATIENCE = 1.0
 
@@ -157,8 +158,10 @@ def test_two_that_halve_different_programs_keep_the_halves_of_both(tmp_path):
         *into_groups(runs[4:], 4, 'vmap_loop', frozenset()),
     ]
     one, two = Workdir(tmp_path), Workdir(tmp_path)
-    launches = [{'started': one.started}, {'started': two.started}]
-    manifest.write(one, {'launches': launches, 'groups': describe_groups(groups)})
+    launches = tuple(manifest.Launch(started=here.started) for here in (one, two))
+    data = manifest.DataRecord(label='', source='', fingerprint='')
+    described = describe_groups(groups)
+    manifest.write(one, manifest.Manifest(launches=launches, data=data, groups=described))
     for workdir, group in ((one, groups[0]), (two, groups[1])):
         runner._halve(group, groups, groups, 'no room', workdir)
     found = two.read_json(manifest.NAME)

@@ -11,14 +11,15 @@ import numpy as np
 
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
 FIELD = 'best.setting'
 
 
-@dataclasses.dataclass(frozen=True)
-class Best:
+@derivation('best')
+class Best(Derivation):
     """Adds what each seed would have chosen."""
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:

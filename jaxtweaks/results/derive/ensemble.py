@@ -27,6 +27,7 @@ from jaxtweaks.config.expand import Point
 from jaxtweaks.config.fields import plain
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.results.derive.combine import HOW, score
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.derive.settings import setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
@@ -48,8 +49,8 @@ _LOGITS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Ensemble:
+@derivation('ensemble')
+class Ensemble(Derivation):
     """Puts together what networks predict; the kinds are told above."""
 
     kinds: tuple[str, ...] = plain(('members',), 'of what', choices=KINDS)

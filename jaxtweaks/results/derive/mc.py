@@ -12,6 +12,7 @@ import numpy as np
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.derive.settings import picked, setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
@@ -19,8 +20,8 @@ from jaxtweaks.results.results import Results
 FIELD = 'mc.samples'
 
 
-@dataclasses.dataclass(frozen=True)
-class MeanOverMasks:
+@derivation('mc')
+class MeanOverMasks(Derivation):
     """Makes settings of the numbers of dropout masks."""
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:

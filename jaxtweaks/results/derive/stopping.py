@@ -20,6 +20,7 @@ from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.fields import plain, required
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.derive.settings import picked, setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results, lower_is_better
@@ -58,8 +59,8 @@ class Rule:
         return self.metric or usual.get(self.kind, '1-train_accuracy')
 
 
-@dataclasses.dataclass(frozen=True)
-class Stopping:
+@derivation('stopping')
+class Stopping(Derivation):
     """Tries rules that stop training on the recorded curves."""
 
     rules: tuple[Rule, ...] = plain((), 'the rules')

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.derive.settings import picked, setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
@@ -20,8 +21,8 @@ FIELD = 'tested'
 _OTHERS = ('ema', 'snapshots')
 
 
-@dataclasses.dataclass(frozen=True)
-class Tested:
+@derivation('tested')
+class Tested(Derivation):
     """Makes settings of the sets of parameters that each run leaves."""
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:

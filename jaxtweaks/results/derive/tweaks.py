@@ -12,6 +12,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import parts, trace
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
@@ -19,8 +20,8 @@ FIELD = 'tweaks.on'
 _SECTIONS = ('dropout', 'penalty', 'noise', 'tweaks')
 
 
-@dataclasses.dataclass(frozen=True)
-class NamedByTweaks:
+@derivation('tweaks')
+class NamedByTweaks(Derivation):
     """Calls each setting by the tweaks that are on in it."""
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:

@@ -1,6 +1,5 @@
 """The kinds of figure drawn from what a run keeps besides its metrics: calibration and weights."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,12 +9,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from jaxtweaks.base.words import metric_interval, number, shortened, value_label
-from jaxtweaks.figures import figure_axes, figure_legend, figure_style
+from jaxtweaks.figures import figure_axes, figure_legend, figure_style, register
 from jaxtweaks.figures.figure_data import arrange, ordered
 from jaxtweaks.figures.figure_legend import titles
 from jaxtweaks.figures.figure_page import Page
-from jaxtweaks.figures.figure_spec import Figure, fields_of
+from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.figures.figure_style import MUTED, SMALL_SIZE
+from jaxtweaks.figures.kind import Finish, Kind, means
 from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 from jaxtweaks.train.evaluate import calibration_error
@@ -50,79 +50,110 @@ def common_shares(counts: np.ndarray, edges: np.ndarray, common: np.ndarray) -> 
     )
 
 
-def draw_reliability(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
+@register.figure('reliability', reads=('hue', 'panels', 'where'), arrays=('calibration',))
+class Reliability(Kind):
     """The share of correct predictions against confidence; a line for each value of the hue."""
-    cells = arrange(results, fields_of(figure), figure.where, figure.name)
-    panels, hues = (ordered([key[i] for key in cells]) for i in (0, 1))
-    looks = dict(zip(hues, figure_style.styles(hues), strict=True))
-    page = Page(len(panels), _ALONE if len(panels) == 1 else _PANEL)
-    headings = titles(figure, figure.panels, panels, page.panel_size[0]) if figure.panels else {}
-    kept = {key: _finite(results.arrays['calibration'][k]) for key, k in cells.items()}
-    for axes, panel in zip(page.axes, panels, strict=True):
-        axes.plot([0, 1], [0, 1], **_DIAGONAL)
-        inside = {key[1]: values for key, values in kept.items() if key[0] == panel}
-        for hue in (hue for hue in hues if hue in inside):
-            _reliability_line(axes, inside[hue], looks[hue])
-        _square(axes)
-        if figure.panels:
-            axes.set_title(headings[panel], loc='left')
-            some = list(inside)[:_ERRORS]
-            words = [value_label(figure.hue, hue, figure.names) for hue in some]
-            words = [f'{text}: ' if figure.hue else '' for text in shortened(words, 20)]
-            errors = [text + _error(inside[hue]) for text, hue in zip(words, some, strict=True)]
-            errors += [f'… and {len(inside) - len(some):,} more'] * (len(inside) > len(some))
-            text = '\n'.join(['calibration error', *errors])
-            axes.text(0.03, 0.97, text, transform=axes.transAxes, va='top', size=SMALL_SIZE)
 
-    def label(hue: Any, words: str) -> str:
-        if figure.panels:
-            return words
-        return f'{words}\n(calibration error {_error(kept["", hue, ""])})'
+    tells_of_test = True
 
-    further = [] if figure.hue else [Line2D([], [], label=label('', 'the network'), **looks[''])]
-    further.append(Line2D([], [], label='perfectly calibrated', **_DIAGONAL))
-    return finish(page, figure_legend.key(figure, looks, label, further))
+    def draw(self, figure: Figure, results: Results, finish: Finish) -> Sheet:
+        """See `Kind`."""
+        cells = arrange(results, self.fields(figure), figure.where, figure.name)
+        panels, hues = (ordered([key[i] for key in cells]) for i in (0, 1))
+        looks = dict(zip(hues, figure_style.styles(hues), strict=True))
+        page = Page(len(panels), _ALONE if len(panels) == 1 else _PANEL)
+        headings = titles(figure, figure.panels, panels, page.panel_size[0])
+        kept = {key: _finite(results.arrays['calibration'][k]) for key, k in cells.items()}
+        for axes, panel in zip(page.axes, panels, strict=True):
+            axes.plot([0, 1], [0, 1], **_DIAGONAL)
+            inside = {key[1]: values for key, values in kept.items() if key[0] == panel}
+            for hue in (hue for hue in hues if hue in inside):
+                _reliability_line(axes, inside[hue], looks[hue])
+            _square(axes)
+            if figure.panels:
+                axes.set_title(headings[panel], loc='left')
+                some = list(inside)[:_ERRORS]
+                words = [value_label(figure.hue, hue, figure.names) for hue in some]
+                words = [f'{text}: ' if figure.hue else '' for text in shortened(words, 20)]
+                errors = [text + _error(inside[hue]) for text, hue in zip(words, some, strict=True)]
+                errors += [f'… and {len(inside) - len(some):,} more'] * (len(inside) > len(some))
+                text = '\n'.join(['calibration error', *errors])
+                axes.text(0.03, 0.97, text, transform=axes.transAxes, va='top', size=SMALL_SIZE)
 
+        def label(hue: Any, words: str) -> str:
+            if figure.panels:
+                return words
+            return f'{words}\n(calibration error {_error(kept["", hue, ""])})'
 
-def draw_histogram(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
-    """The distribution of the final weights; a line for each value of the hue."""
-    cells = arrange(results, fields_of(figure), figure.where, figure.name)
-    panels, hues = (ordered([key[i] for key in cells]) for i in (0, 1))
-    looks = dict(zip(hues, figure_style.styles(hues), strict=True))
-    page = Page(len(panels), _WIDE_ALONE if len(panels) == 1 else _WIDE)
-    headings = titles(figure, figure.panels, panels, page.panel_size[0]) if figure.panels else {}
-    counts, edges = (results.arrays[f'weight_{name}'] for name in ('histogram', 'edges'))
-    whole = {
-        key: [s for s in range(len(results.seeds)) if _usable(counts[k, s], edges[k, s])]
-        for key, k in cells.items()
-    }
-    common = _common_edges(
-        *(
-            np.concatenate([array[k, whole[key]] for key, k in cells.items()])
-            for array in (counts, edges)
+        further = (
+            [] if figure.hue else [Line2D([], [], label=label('', 'the network'), **looks[''])]
         )
-    )
-    for axes, panel in zip(page.axes, panels, strict=True):
-        for hue, look in looks.items():
-            key = (panel, hue, '')
-            if key not in cells or not whole[key]:
-                continue
-            k = cells[key]
-            shares = common_shares(counts[k, whole[key]], edges[k, whole[key]], common)
-            _histogram_line(axes, shares, common, look, figure.log_y)
-        axes.set_xlim(common[0], common[-1])
-        axes.set_xlabel('weight')
-        _shares_axis(axes, figure.log_y)
-        if figure.panels:
-            axes.set_title(headings[panel], loc='left')
-    shown = [line.get_ydata() for axes in page.axes for line in axes.get_lines()]
-    finite = np.concatenate([np.ones(1) if not shown else np.zeros(0), *shown])
-    finite = finite[np.isfinite(finite)]
-    low, high = finite.min(), finite.max()
-    for axes in page.axes:
-        axes.set_ylim(*((low / 2, 2 * high) if figure.log_y else (0, 1.05 * high)))
-    plain = {hue: _plain(look) for hue, look in looks.items()}
-    return finish(page, figure_legend.key(figure, plain))
+        further.append(Line2D([], [], label='perfectly calibrated', **_DIAGONAL))
+        return finish(page, figure_legend.key(figure, looks, label, further))
+
+    def notes(self, figure: Figure, results: Results) -> list[str]:
+        """See `Kind`."""
+        several = len(results.seeds) > 1
+        pooled = f', pooled over {len(results.seeds)} seeds' if several else ''
+        return [
+            'Marks: the test images of a range of confidence, at their mean confidence, if there '
+            f'are {FEWEST} or more; their area is the share of the images{pooled}. '
+            'Below the diagonal a network is overconfident.'
+            + (' ± is the 95% Student-t interval of the mean over seeds.' if several else '')
+        ]
+
+
+@register.figure(
+    'histogram',
+    reads=('hue', 'panels', 'where', 'log_y'),
+    arrays=('weight_histogram', 'weight_edges'),
+)
+class Histogram(Kind):
+    """The distribution of the final weights; a line for each value of the hue."""
+
+    def draw(self, figure: Figure, results: Results, finish: Finish) -> Sheet:
+        """See `Kind`."""
+        cells = arrange(results, self.fields(figure), figure.where, figure.name)
+        panels, hues = (ordered([key[i] for key in cells]) for i in (0, 1))
+        looks = dict(zip(hues, figure_style.styles(hues), strict=True))
+        page = Page(len(panels), _WIDE_ALONE if len(panels) == 1 else _WIDE)
+        headings = titles(figure, figure.panels, panels, page.panel_size[0])
+        counts, edges = (results.arrays[f'weight_{name}'] for name in ('histogram', 'edges'))
+        whole = {
+            key: [s for s in range(len(results.seeds)) if _usable(counts[k, s], edges[k, s])]
+            for key, k in cells.items()
+        }
+        common = _common_edges(
+            *(
+                np.concatenate([array[k, whole[key]] for key, k in cells.items()])
+                for array in (counts, edges)
+            )
+        )
+        for axes, panel in zip(page.axes, panels, strict=True):
+            for hue, look in looks.items():
+                key = (panel, hue, '')
+                if key not in cells or not whole[key]:
+                    continue
+                k = cells[key]
+                shares = common_shares(counts[k, whole[key]], edges[k, whole[key]], common)
+                _histogram_line(axes, shares, common, look, figure.log_y)
+            axes.set_xlim(common[0], common[-1])
+            axes.set_xlabel('weight')
+            _shares_axis(axes, figure.log_y)
+            if figure.panels:
+                axes.set_title(headings[panel], loc='left')
+        shown = [line.get_ydata() for axes in page.axes for line in axes.get_lines()]
+        finite = np.concatenate([np.ones(1) if not shown else np.zeros(0), *shown])
+        finite = finite[np.isfinite(finite)]
+        low, high = finite.min(), finite.max()
+        for axes in page.axes:
+            axes.set_ylim(*((low / 2, 2 * high) if figure.log_y else (0, 1.05 * high)))
+        plain = {hue: _plain(look) for hue, look in looks.items()}
+        return finish(page, figure_legend.key(figure, plain))
+
+    def notes(self, figure: Figure, results: Results) -> list[str]:
+        """See `Kind`."""
+        return [f'Lines: {means(results, "the band")}; weight matrices and kernels only.']
 
 
 def _reliability_line(axes: Axes, calibration: np.ndarray, look: dict[str, Any]) -> None:
