@@ -125,14 +125,7 @@ def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:
         config = config_file.load(path, size)
     if config_file.COLLECTION in config:
         raise UserError('config: is a collection; run its experiments one by one')
-    values = config.to_dict() if isinstance(config, ConfigDict) else config
-    for name, value in changes.items():
-        experiment.check_key(name)
-        values = _changed(values, name.split('.'), value)
-    sections = [name for name, value in changes.items() if isinstance(value, Mapping | ConfigDict)]
-    parts = [part for name in sections for part in _leaves(name, changes[name])]
-    overrides = [name for name in changes if name not in sections]
-    return experiment.build(values, overrides=overrides, sections=parts)
+    return experiment.changed(config, changes)
 
 
 def _flat(values: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
@@ -144,23 +137,9 @@ def _flat(values: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
     return found
 
 
-def _leaves(name: str, values: Any) -> list[str]:
-    """The dotted names of all keys in a section."""
-    if not isinstance(values, Mapping | ConfigDict):
-        return [name]
-    return [leaf for key, value in values.items() for leaf in _leaves(f'{name}.{key}', value)]
-
-
 def _file_of(config: Config) -> Path | None:
     """The file that a config is of; None if it is of none."""
     return _path_and_size(config)[0] if isinstance(config, str | Path) else None
-
-
-def _changed(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
-    first, *rest = path
-    if not isinstance(values, Mapping | ConfigDict):
-        raise UserError(f'changes: {first} cannot be set in {values!r}; it must be a set of keys')
-    return {**values, first: _changed(values.get(first, {}), rest, value) if rest else value}
 
 
 def _path_and_size(config: str | Path) -> tuple[Path, str | None]:

@@ -570,19 +570,18 @@ def _exports(values: flags.FlagValues) -> tuple[str, ...]:
 def _experiment(config: Any, argv: Sequence[str], axes: Sequence[str] = ()) -> 'Experiment':
     from jaxtweaks.lab import experiment as experiment_lib
 
+    changes = {}
     for arg in _overrides(argv):
-        # config_flags passes over an empty tuple without a word.
         key, _, value = arg.partition('=')
-        if value.replace(' ', '') == '()':
-            *sections, field = key.split('.')
-            functools.reduce(operator.getitem, sections, config)[field] = ()
-    names = [arg.partition('=')[0] for arg in _overrides(argv)]
-    values = config.to_dict() if isinstance(config, ConfigDict) else config
+        # config_flags has put them in the config, but for an empty tuple, which it passes over.
+        empty = value.replace(' ', '') == '()'
+        changes[key] = () if empty else functools.reduce(operator.getitem, key.split('.'), config)
     if axes:
         from jaxtweaks.lab import asked
 
-        values = asked.with_axes(values, axes)
-    return experiment_lib.build(values, overrides=names)
+        values = config.to_dict() if isinstance(config, ConfigDict) else config
+        config = asked.with_axes(values, axes)
+    return experiment_lib.changed(config, changes)
 
 
 def _overrides(argv: Sequence[str]) -> list[str]:

@@ -162,9 +162,9 @@ def page_of(monkeypatch, tmp_path, takes):
     monkeypatch.setattr(live.LivePage, '_load', lambda self: None)
     monkeypatch.setattr(live.LivePage, '_contents', lambda self: None)
     monkeypatch.setattr(live.LivePage, '_live', lambda self, stopped: None)
-    silent = progress.for_console(Console(file=io.StringIO()), quiet=True)
-    workdir = types.SimpleNamespace(path=tmp_path)
-    return live.LivePage(silent, None, workdir, None, {}, ticks), ticks, made
+    workdir, asked = types.SimpleNamespace(path=tmp_path), experiment_lib.build(tiny())
+    console = Console(file=io.StringIO())
+    return live.LivePage(console, progress.View(), asked, workdir, None, None, ticks), ticks, made
 
 
 @pytest.mark.parametrize(('takes', 'between'), [(0.01, 10.0), (1.0, 50.0)])
@@ -182,8 +182,7 @@ def test_pages_take_no_more_than_a_fiftieth_of_the_time(monkeypatch, tmp_path, t
 def test_a_page_that_cannot_be_written_is_noted_once_and_stops_nothing(monkeypatch, tmp_path):
     page, *_ = page_of(monkeypatch, tmp_path, 0.0)
     notes = []
-    monkeypatch.setattr(page, '_inner', types.SimpleNamespace(
-        begin=lambda *_: None, end=lambda: None, note=notes.append))  # fmt: skip
+    monkeypatch.setattr(page, 'note', notes.append)
 
     def full(*_):
         raise OSError('no room')

@@ -217,6 +217,40 @@ def build(
     return experiment
 
 
+def changed(values: Mapping[str, Any] | ConfigDict, changes: Mapping[str, Any]) -> Experiment:
+    """The experiment of a config some of whose keys are set to other values.
+
+    Args:
+      values: the config; it stays as it is.
+      changes: by dotted name the value of a key, or a mapping for a whole section.
+
+    Raises:
+      UserError: see `build`; or there is no such key.
+    """
+    values = values.to_dict() if isinstance(values, ConfigDict) else values
+    for name, value in changes.items():
+        check_key(name)
+        values = _put(values, name.split('.'), value)
+    sections = [name for name, value in changes.items() if isinstance(value, Mapping | ConfigDict)]
+    parts_of = [part for name in sections for part in _leaves(name, changes[name])]
+    overrides = [name for name in changes if name not in sections]
+    return build(values, overrides=overrides, sections=parts_of)
+
+
+def _put(values: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+    first, *rest = path
+    if not isinstance(values, Mapping | ConfigDict):
+        raise UserError(f'changes: {first} cannot be set in {values!r}; it must be a set of keys')
+    return {**values, first: _put(values.get(first, {}), rest, value) if rest else value}
+
+
+def _leaves(name: str, values: Any) -> list[str]:
+    """The dotted names of all keys in a section."""
+    if not isinstance(values, Mapping | ConfigDict):
+        return [name]
+    return [leaf for key, value in values.items() for leaf in _leaves(f'{name}.{key}', value)]
+
+
 def _with_parts(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """A config with its sections of parts in one, as a setting has them."""
     if not isinstance(values, Mapping):

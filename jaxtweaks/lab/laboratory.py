@@ -35,7 +35,7 @@ from jaxtweaks.run.manifest import (
 )
 from jaxtweaks.run.method import Method
 from jaxtweaks.run.plan import Group, Run
-from jaxtweaks.run.progress import Reporter, for_console, notice
+from jaxtweaks.run.progress import Reporter, notice, view_for
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.search import closer, possible
 from jaxtweaks.run.workdir import Workdir
@@ -107,7 +107,6 @@ def run(
             folder.forget_traces(experiment.digests)
         workdir.lock(experiment.execution.patience_seconds if processes > 1 else None)
     try:
-        shown = for_console(console, quiet)
         reports_before = workdir.leases.taken('report')
         while True:
             # The first to come measures, and the others believe it.
@@ -122,7 +121,7 @@ def run(
                 if dry_run:
                     return None
                 _freeze(plan, workdir, method, launch)
-            reporter = _with_page(shown, plan, workdir, method, record, processes)
+            reporter = _reporter(console, quiet, plan, workdir, method, record, processes)
             groups = method.carry_out(plan.groups, workdir, reporter)
             loaded = [workdir.load_result(group, reporter.note) for group in groups]
             found = [one for one in loaded if one is not None]
@@ -152,21 +151,23 @@ def estimate(experiment: Experiment, console: Console) -> str:
     return method.plan(experiment.runs, experiment.runs)[1]
 
 
-def _with_page(
-    reporter: Reporter,
+def _reporter(
+    console: Console,
+    quiet: bool,
     plan: '_Plan',
     workdir: Workdir,
     method: Method,
     record: Launch,
     processes: int,
 ) -> Reporter:
-    """The reporter, and if something is to be done a page that shows how it goes.
+    """What shows how it goes: a page too, if something is to be done.
 
     Of several processes none knows what the others are at, and the last page would be anyone's.
     """
+    view = view_for(console, quiet)
     if processes > 1 or all(workdir.has_result(group) for group in plan.groups):
-        return reporter
-    return live.LivePage(reporter, plan.experiment, workdir, method, record)
+        return Reporter(console, view)
+    return live.LivePage(console, view, plan.experiment, workdir, method, record)
 
 
 class _Launch(NamedTuple):

@@ -2,7 +2,9 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
 
 from jaxtweaks.base.words import together
 from jaxtweaks.config.expand import Point
@@ -10,19 +12,21 @@ from jaxtweaks.lab import answers, partial
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import report
 from jaxtweaks.report.contents import Contents
+from jaxtweaks.results.results import without_runs
 from jaxtweaks.run.manifest import Launch
 from jaxtweaks.run.method import Method
-from jaxtweaks.run.progress import Clock, Now, Reporter
+from jaxtweaks.run.progress import Now, Reporter, View
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 
 SECONDS = 10.0  # between two pages, at least
-_NAMED = 4  # settings under way that are named
 _SHARE = 0.02  # of the time that pages may take; one that takes longer comes less often
+_NAMED = 4  # settings under way that are named
+_LISTED = 12  # settings whose means so far a view is shown
 
 
-class LivePage:
-    """A reporter that keeps the page up to date, and passes everything on to another.
+class LivePage(Reporter):
+    """A reporter that also keeps the page up to date.
 
     Nothing here is needed for the results: a page that cannot be written is passed over, which is
     noted once.
@@ -30,7 +34,8 @@ class LivePage:
 
     def __init__(
         self,
-        inner: Reporter,
+        console: Console,
+        view: View,
         experiment: Experiment,
         workdir: Workdir,
         method: Method,
@@ -39,64 +44,61 @@ class LivePage:
     ):
         """
         Args:
-          inner: is told everything too.
+          console: is told of notes.
+          view: is shown the rest.
           experiment: what is asked.
           workdir: gets the page; results appear there.
           method: how they come about, with the data.
           record: of this launch.
           now: a clock, in seconds.
         """
-        self._inner, self._experiment = inner, experiment
-        self._workdir, self._method, self._record = workdir, method, record
-        self._now, self._clock, self._group = now, Clock(), ''
+        super().__init__(console, view)
+        self._experiment, self._workdir = experiment, workdir
+        self._method, self._record = method, record
+        self._now, self._group = now, ''
+        names = dict(experiment.names)
+        self._settings = dataclasses.replace(without_runs(experiment.points), names=names)
         self._finished: dict[str, GroupResult] = {}
         self._under_way: dict[str, GroupResult] = {}
-        self._settings: tuple[Point, ...] = ()
+        self._waiting: list[str] = []
         self._written, self._took, self._failed = -float('inf'), 0.0, False
         self.spent = 0.0  # seconds, on all pages
 
     def begin(self, total: float, done: float) -> None:
         """See `Reporter`."""
-        self._clock.begin(total, done)
-        self._inner.begin(total, done)
+        super().begin(total, done)
         self._write()
 
-    def group(self, text: str) -> None:
+    def group(self, text: str, settings: Sequence[Point] = ()) -> None:
         """See `Reporter`."""
-        self._group = text
-        self._inner.group(text)
+        super().group(text, settings)
+        self._group = ': '.join(filter(None, (text, self.named(settings))))
 
-    def regrouped(self) -> None:
-        """See `Reporter`."""
-        self._inner.regrouped()
-
-    def resumed(self, work: float) -> None:
-        """See `Reporter`."""
-        self._clock.resumed(work)
-        self._inner.resumed(work)
+    def named(self, settings: Sequence[Point]) -> str:
+        """See `Reporter`: by the fields that differ, in the config's words."""
+        words, varied = self._settings.words, self._settings.varied
+        found = [
+            together({name: point[name] for name in varied if name in point}, words)
+            for point in settings[:_NAMED]
+        ]
+        more = [f'{len(settings) - _NAMED} more'] if len(settings) > _NAMED else []
+        return '; '.join(filter(None, found + more))
 
     def advance(self, work: float, now: Now) -> None:
         """See `Reporter`."""
-        self._clock.advance(work)
-        self._inner.advance(work, now)
-        self._settings = now.settings
+        super().advance(work, now)
         if self._is_due():
             self._write(now)
 
     def finished(self, work: float) -> None:
         """See `Reporter`."""
-        self._clock.advance(work)
-        self._inner.finished(work)
+        super().finished(work)
         if self._is_due():
             self._write()
 
-    def note(self, text: str) -> None:
-        """See `Reporter`."""
-        self._inner.note(text)
-
     def end(self) -> None:
         """See `Reporter`. The page says that it stands still; the report takes its place."""
-        self._inner.end()
+        super().end()
         self._write(stopped=True)
 
     def _is_due(self) -> bool:
@@ -110,13 +112,12 @@ class LivePage:
                 so_far = now.so_far()
                 self._under_way[so_far.runs[0]] = so_far
             self._load()
-            report.write_live(
-                self._workdir.path / 'report.html', self._contents(), self._live(stopped)
-            )
+            contents = self._contents()
+            report.write_live(self._workdir.path / 'report.html', contents, self._live(stopped))
         except Exception as error:  # whatever it is, the training is worth more than the page
             if not self._failed:
                 reason = f'{type(error).__name__}: {error}'
-                self._inner.note(f'the report is not written while it trains ({reason})')
+                self.note(f'the report is not written while it trains ({reason})')
             self._failed = True
         self._written = self._now()
         self._took = self._written - started
@@ -134,7 +135,6 @@ class LivePage:
         results = answers.measure(
             experiment, [*self._under_way.values(), *done], self._method.dataset
         )
-        self._results = results
         finished = partial.finished(results, done)
         found, waiting = partial.verdicts(experiment, results, finished)
         self._waiting = [claim.sentence for claim in waiting]
@@ -146,23 +146,14 @@ class LivePage:
             **self._record.to_json(),
         }
         means = partial.means(results, finished)
+        self._view.means(means.first(_LISTED, 'report.html'))
         return Contents(results, [one.to_dict() for one in found], [], [means], meta)
-
-    def _in_training(self) -> str:
-        """The settings under way, in the config's words."""
-        varied = self._results.varied
-        words = [
-            together({name: point[name] for name in varied if name in point}, self._results.words)
-            for point in self._settings
-        ]
-        more = f'; and {len(words) - _NAMED} more' if len(words) > _NAMED else ''
-        return '; '.join(filter(None, words[:_NAMED])) + more
 
     def _live(self, stopped: bool) -> report.Live:
         return report.Live(
             share=self._clock.share(),
             left=self._clock.left(),
-            group=': '.join([part for part in (self._group, self._in_training()) if part]),
+            group=self._group,
             waiting=self._waiting,
             every=max(SECONDS, self._took / _SHARE),
             written=time.time(),

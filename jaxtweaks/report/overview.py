@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxtweaks.base import atomic
+from jaxtweaks.base.sealed import parse_json
 from jaxtweaks.base.words import ABSENT, count
 from jaxtweaks.report import page, verdict_words
 from jaxtweaks.report.markdown import escaped
-from jaxtweaks.run.workdir import parse_json
 
 _COLUMNS = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'measured', 'published', 'from')
 DOCUMENTS = {

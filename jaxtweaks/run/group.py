@@ -203,7 +203,6 @@ def _now(group: Group, at: checkpoint.Progress, epoch: int, steps: int) -> Now:
         _best(at.history, runs),
         runs,
         *_ended(at.state, runs),
-        settings=tuple({tuple(run.point.items()): run.point for run in group.runs}.values()),
         so_far=lambda: _so_far(group, at),
     )
 

@@ -63,8 +63,8 @@ class Calls:
             try:
                 elsewhere = lambda group: reporter.finished(1)
                 for group, _ in hand_out(waiting, workdir, asked_to_stop, elsewhere):
-                    reporter.group(f'run {groups.index(group) + 1}/{len(groups)}')
                     (run,) = group.runs
+                    reporter.group(f'run {groups.index(group) + 1}/{len(groups)}', [run.point])
                     workdir.save_result(group, _result(self._study, run, self.dataset))
                     reporter.finished(1)
             finally:

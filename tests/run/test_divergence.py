@@ -17,7 +17,7 @@ from jaxtweaks.run.compiled import GroupProgram
 from jaxtweaks.run.group import Execution, train_group
 from jaxtweaks.run.machine import Machine
 from jaxtweaks.run.plan import Group, all_runs
-from jaxtweaks.run.progress import Silent
+from jaxtweaks.run.progress import Reporter
 
 # Everything that one run could take along into another: statistics, averages, snapshots, Adam.
 BASE = trace.replace(
@@ -61,7 +61,7 @@ def train(group, machine, path):
         path,
         Execution(chunk_seconds=1e-9),
         lambda: 0,
-        Silent(None),
+        Reporter(None),
     )
 
 

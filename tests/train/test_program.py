@@ -205,8 +205,8 @@ def test_masks_depend_on_seed_and_step_alone():
 
     def loss(seed, number, **changes):
         hyper = numbers(one) | {'dropout.hidden': np.float32(0.5)} | changes
-        moved = state | {'step': jnp.int32(number)}
-        return float(step(hyper, np.uint32(seed), moved, x, y)['loss_sum'])
+        moved = dataclasses.replace(state, step=jnp.int32(number))
+        return float(step(hyper, np.uint32(seed), moved, x, y).loss_sum)
 
     assert loss(0, 0) == loss(0, 0)
     assert len({loss(0, 0), loss(0, 1), loss(1, 0), loss(1, 1)}) == 4
