@@ -4,6 +4,7 @@ import base64
 import html
 from typing import TYPE_CHECKING
 
+from jaxtweaks.base.words import ABSENT
 from jaxtweaks.claims.claim import Verdict
 from jaxtweaks.report import verdict_words
 
@@ -58,7 +59,9 @@ def render(answer: 'Answer') -> str:
 def _row(verdict: Verdict) -> str:
     told = verdict.to_dict()
     effect, interval = verdict_words.effect_words(told)
-    numbers = ' · '.join(dict.fromkeys([effect, interval, verdict_words.seeds_words(told)]))
+    seeds = verdict_words.seeds_words(told)
+    known = {effect: effect, interval: f'95% {interval}', seeds: f'{seeds} seeds'}
+    numbers = ' · '.join(words for cell, words in known.items() if cell != ABSENT)
     what = f'{told.get("what") or ""}: {numbers}'.removeprefix(': ')
     kind = verdict.verdict
     badge = f'<span style="{_BADGE};background:{_COLOURS[kind]}">{verdict_words.ICONS[kind]} {kind}'
