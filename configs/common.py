@@ -216,19 +216,23 @@ CAPACITIES = {
     ),
 }
 CAPACITIES['paper'] = CAPACITIES['quick']
-CAPACITY_WORDS = (
-    ('study.degree', 'degree of the polynomial'),
-    ('study.steps', 'steps of gradient descent'),
-    ('penalty.l2', 'weight λ of the L2 penalty'),
-)
 
 
-def capacity_panels(degrees, steps, weights):
+def capacity_words(study):
+    """Words for the fields that change the capacity, of one of the two studies of regression."""
+    return (
+        (f'{study}.degree', 'degree of the polynomial'),
+        (f'{study}.steps', 'steps of gradient descent'),
+        ('penalty.l2', 'weight λ of the L2 penalty'),
+    )
+
+
+def capacity_panels(study, degrees, steps, weights):
     """Name, field, words and conditions of each of three ways to change the capacity.
 
     The base is degree 9 at the minimum of the error, without a penalty.
     """
-    degree, step, l2 = 'study.degree', 'study.steps', 'penalty.l2'
+    degree, step, l2 = f'{study}.degree', f'{study}.steps', 'penalty.l2'
     return (
         ('degree', degree, 'the degree of the polynomial', {degree: degrees, step: 0, l2: 0.0}),
         ('steps', step, 'the steps of gradient descent', {step: steps, degree: 9, l2: 0.0}),

@@ -20,7 +20,7 @@ minutes) says the same.
 from configs import common
 from jaxtweaks.config.expand import points
 
-HIDDEN, BN, PARAMETER = 'model.hidden', 'model.batch_norm', 'study.parameter'
+HIDDEN, BN, PARAMETER = 'model.hidden', 'model.batch_norm', 'gradcheck.parameter'
 # (hidden, batch norm): share of errors below 1e-6 over all parameters' worst, and the largest.
 PUBLISHED = {
     ((50,), 'none'): (1.0, 1.0063e-6),

@@ -21,7 +21,7 @@ from configs import common
 from jaxtweaks.config.expand import points
 
 NAME, BN = 'model.name', 'model.batch_norm'
-SHAPE, CLASSES = 'study.input_shape', 'study.classes'
+SHAPE, CLASSES = 'model_summary.input_shape', 'model_summary.classes'
 INPUTS = {
     'lenet5': ((32, 32, 1), 10),
     'vgg16': ((224, 224, 3), 1000),

@@ -7,6 +7,7 @@ state saved.
 import contextlib
 import functools
 import importlib
+import io
 import operator
 import os
 import shlex
@@ -234,7 +235,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (default: this process's) and returns the exit code."""
     argv = list(sys.argv if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, 'reconfigure'):  # a terminal without our letters shows a ? for them
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a terminal without our letters shows a ? for them
             stream.reconfigure(errors='replace')
     console = Console(stderr=False)
     try:

@@ -19,7 +19,7 @@ from jaxtweaks.run import search
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
 CODE = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
-SWEEP, SEARCH, PART, TWEAK, DATA, FOLDER, NOTEBOOK = CODE
+SWEEP, SEARCH, PART, CLAIM, FIGURE, DERIVATION, STUDY, TWEAK, DATA, FOLDER, NOTEBOOK = CODE
 
 
 @pytest.fixture
@@ -91,9 +91,52 @@ def test_a_part_of_ones_own(folder, capsys):
     config = '--config=configs/lion.py:smoke'
     code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
     assert (code, err) == (0, ''), err
-    answer = jt.load('runs/lion-smoke')
+    answer = jt.load('runs/lion-smoke,train.epochs=1')
     assert len(np.unique(answer['test_loss'].values)) == 4
     assert '2 programs' in out
+
+
+def test_a_claim_a_figure_and_a_derivation_of_ones_own(folder):
+    """Each as a config of its own, answered on few seeds of the smallest size."""
+    small = {'seeds': 6, 'train.epochs': 2}
+    for name, code in (('wins', CLAIM), ('violins', FIGURE), ('steady', DERIVATION)):
+        assert sum(bool(line.strip()) for line in code.splitlines()) <= 25
+        (folder / 'configs' / f'{name}.py').write_text(code)
+    answer = jt.run('configs/wins.py:smoke', changes=small, quiet=True)
+    (verdict,) = answer.verdicts
+    accuracy = answer['test_accuracy']
+    won = int((accuracy.sel(momentum=0.9) > accuracy.sel(momentum=0.0)).sum())
+    assert 0 <= verdict.p <= 1
+    assert (verdict.verdict == 'supported') == (won == 6)
+    assert 'by sign flips' not in verdict.note
+    page = (folder / 'runs' / 'wins-smoke' / 'report.md').read_text()
+    assert 'Momentum wins at most seeds.' in page
+    jt.run('configs/violins.py:smoke', changes=small, quiet=True)
+    drawn = folder / 'runs' / 'violins-smoke' / 'figures' / 'seeds.svg'
+    assert drawn.stat().st_size > 0
+    answer = jt.run('configs/steady.py:smoke', changes={**small, 'seeds': 1}, quiet=True)
+    np.testing.assert_array_equal(answer['steady_loss'], answer['validation_loss'])
+    again = jt.load('runs/steady-smoke')
+    np.testing.assert_array_equal(again['steady_loss'], answer['steady_loss'])
+
+
+def test_a_study_of_ones_own(folder):
+    (folder / 'configs' / 'norms.py').write_text(STUDY)
+    answer = jt.run('configs/norms.py', quiet=True)
+    layers, total = answer.curve('layer_norm'), answer['total_norm']
+    assert layers.dims == ('hidden', 'seed', 'layer')
+    np.testing.assert_allclose(np.sqrt((layers.values[..., :1] ** 2).sum(-1)), total, rtol=1e-6)
+    assert (total.sel(hidden=(64, 64)) > total.sel(hidden=(8, 8))).all()
+    changed = {'weight_norm_by_layer.order': 1.0, 'seeds': 1}
+    other = jt.run('configs/norms.py', workdir='w', changes=changed, quiet=True)
+    assert (other['total_norm'] > 2 * total.isel(seed=0)).all()
+    with pytest.raises(jt.UserError, match=r'train\.epochs: 3 has no effect because the study'):
+        jt.run('configs/norms.py', workdir='v', changes={'train.epochs': 3}, quiet=True)
+    # Rewritten it is another one.
+    other = STUDY.replace("'total_norm': jnp", "'total_norm': 2 * jnp")
+    (folder / 'configs' / 'norms.py').write_text(other)
+    with pytest.raises(jt.UserError, match="the study 'weight_norm_by_layer' is another one now"):
+        jt.run('configs/norms.py', quiet=True)
 
 
 def test_a_new_tweak(folder, capsys):
@@ -101,7 +144,7 @@ def test_a_new_tweak(folder, capsys):
     config = '--config=configs/gaussian_dropout.py:smoke'
     code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
     assert (code, err) == (0, ''), err
-    answer = jt.load('runs/gaussian_dropout-smoke')
+    answer = jt.load('runs/gaussian_dropout-smoke,train.epochs=1')
     settings = answer['test_loss'].setting.values.tolist()
     assert settings == [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 0.2), (0.0, 0.5)]
     losses = answer['test_loss'].values
@@ -113,7 +156,7 @@ def test_a_new_tweak(folder, capsys):
     changed = "the function of the registered tweak 'gaussian_dropout' is another one now"
     assert (code, changed in err) == (2, True)
     with pytest.raises(jt.UserError, match=changed):
-        jt.load('runs/gaussian_dropout-smoke')
+        jt.load('runs/gaussian_dropout-smoke,train.epochs=1')
     code, _, err = call(capsys, config, '--config.tweaks.gausian_dropout=0.3')
     assert code == 2
     assert 'gausian_dropout' in err
@@ -154,7 +197,7 @@ def test_a_new_data_set(folder):
     assert len(np.unique(answer['test_loss'].values)) == 2
     # To read what was found the data are not needed.
     jt.dataset('spirals')(lambda: pytest.fail('not needed'))
-    again = jt.load('runs/spirals-smoke')
+    again = jt.load(answer.folder)
     np.testing.assert_array_equal(again['test_loss'], answer['test_loss'])
     np.testing.assert_array_equal(
         again.results.label_counts['training'], answer.results.label_counts['training']

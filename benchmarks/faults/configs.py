@@ -56,7 +56,7 @@ _WORDS = st.sampled_from(['', 'a word', 'two\nlines', '<b>', '$\\frac{', 'ü', '
 
 def allowed(name: str) -> st.SearchStrategy:
     """Values that a field of a setting allows by itself."""
-    kind, rule = trace.FIELDS[name]
+    kind, rule = trace.FIELDS[name].type, trace.FIELDS[name].rule
     low = rule.low if rule.low is not None else rule.above if rule.above is not None else 0
     high = rule.high if rule.high is not None else 40
 

@@ -4,6 +4,7 @@ Parts of a setting have a registry of their own (`config/parts.py`), because the
 fields of every setting; what is registered here is named by a config and reads no field.
 """
 
+import contextlib
 import importlib
 import inspect
 import re
@@ -71,6 +72,16 @@ class Registry(Mapping[str, T], Generic[T]):
         """What an item is, by the first paragraph of its source's docstring."""
         doc = inspect.getdoc(self._sources[name]) or name
         return ' '.join(doc.partition('\n\n')[0].split())
+
+    @contextlib.contextmanager
+    def temporary(self) -> Iterator[None]:
+        """Forgets afterwards what is registered meanwhile; for tests."""
+        self._load()
+        before = dict(self._items), dict(self._sources)
+        try:
+            yield
+        finally:
+            self._items, self._sources = before
 
     @property
     def names(self) -> Sequence[str]:

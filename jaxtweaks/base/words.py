@@ -192,7 +192,8 @@ class Names(Mapping[str, str]):
         values = list(dict.fromkeys(tuple(v) if isinstance(v, list) else v for v in values))
         if field == name:
             return values
-        return list(numbers.complements([value for value in values if _is_number(value)]))
+        found: list[Any] = [value for value in values if _is_number(value)]
+        return list(numbers.complements(found))
 
 
 def _is_number(value: Any) -> bool:
@@ -259,8 +260,8 @@ def together(
       names: see `value_label`.
       say: how a single value is told.
     """
-    left, parts = dict(values), []
-    joint = [fields for key in names or () if len(fields := _fields_of(key)) > 1]
+    left, parts, names = dict(values), [], names or {}
+    joint = [fields for key in names if len(fields := _fields_of(key)) > 1]
     for field in values:
         for fields in joint:
             if field in fields and left.keys() >= set(fields):

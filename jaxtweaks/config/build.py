@@ -9,7 +9,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def from_dict(cls: type[T], values: Mapping[str, Any], where: str = '') -> T:
             )
     hints = typing.get_type_hints(cls)
     built = {}
-    for field in dataclasses.fields(cls):
+    for field in dataclasses.fields(cast(Any, cls)):
         name, path = field.name, _join(where, field.name)
         if _is_flat(field):
             own = {key: values[key] for key in keys(hints[name]) if key in values}
@@ -91,7 +91,7 @@ def rule_of(field: dataclasses.Field) -> Rule | None:
 
 def convert(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
     """`value` as the type `kind`, checked against `rule`. Raises UserError."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return from_dict(kind, value, path)
     if hasattr(kind, 'of_config'):  # a section whose keys are registered
         return kind.of_config(value, path)

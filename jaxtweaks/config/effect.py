@@ -58,8 +58,9 @@ def check_given(settings: Sequence[Setting], why: Why = reason) -> None:
     for name in trace.FIELDS:
         default = _default(name)
         given = [s for s in settings if trace.get(s, name) != default]
-        found = [why(setting, name) for setting in given]
-        if found and all(one and (not one.at_off or name in _ASKED) for one in found):
+        every = [why(setting, name) for setting in given]
+        found = [one for one in every if one and (not one.at_off or name in _ASKED)]
+        if found and len(found) == len(every):
             value = trace.get(given[0], name)
             raise UserError(f'{name}: {value!r} has no effect because {found[0].words}')
 
@@ -126,8 +127,8 @@ def check_overrides(
     for name in names:
         if name in trace.FIELDS:
             settings = [trace.replace(base, point) for point in points]
-            found = [why(setting, name) for setting in settings]
-            if all(found):
+            found = [one for one in (why(setting, name) for setting in settings) if one]
+            if len(found) == len(settings):
                 value = trace.get(settings[0], name)
                 raise UserError(f'config.{name}: {value!r} has no effect because {found[0].words}')
 
@@ -149,7 +150,7 @@ def _better(
     if not any(name in found and found[name] is None for found in reasons):
         return f'no setting reads {name}, so leave it out of the sweep'
     meant = [
-        {field: value for field, value in point.items() if not found[field] or found[field].at_off}
+        {name: value for name, value in point.items() if (one := found[name]) is None or one.at_off}
         for point, found in zip(points, reasons, strict=True)
     ]
     return f'give each setting the fields it reads: config.sweep = {spell.union(meant)}'
@@ -174,7 +175,7 @@ def _check_same_run(points: Sequence[Point], settings: Sequence[Setting]) -> Non
 
 def _unread_by_choice(setting: Setting, name: str) -> str:
     """Why, if the field is declared to be read with another choice only."""
-    when = trace.FIELDS[name][1].when
+    when = trace.FIELDS[name].rule.when
     if when is None or trace.get(setting, when[0]) in when[1]:
         return ''
     other, accepted = when
@@ -195,7 +196,8 @@ def _unread_by_network(setting: Setting, name: str) -> str:
     """Why, if the network has no place for it."""
     if name.startswith(f'{tweaks.SECTION}.'):
         places = {tweak.name: tweak.where for tweak, _ in setting.tweaks.items_at()}
-        name = {'conv': 'dropout.conv', 'hidden': _DENSE}.get(places.get(name.split('.')[1]), '')
+        place = places.get(name.split('.')[1], '')
+        name = {'conv': 'dropout.conv', 'hidden': _DENSE}.get(place, '')
     return _BY_NETWORK.get(name, lambda setting: '')(setting)
 
 
@@ -226,7 +228,8 @@ def _no_inputs(setting: Setting) -> str:
 
 
 def _no_degree(setting: Setting) -> str:
-    return "study.regressor is 'network'" if setting.study.regressor == 'network' else ''
+    regressor = f'{setting.study.name}.regressor'
+    return f"{regressor} is 'network'" if trace.get(setting, regressor) == 'network' else ''
 
 
 _DENSE = 'model.width'
@@ -239,8 +242,9 @@ _BY_NETWORK: dict[str, Callable[[Setting], str]] = {
     _DENSE: _no_dense,
     'dropout.conv': _no_pools,
     'dropout.hidden': _no_rate_for_all,
-    'study.degree': _no_degree,
-    'study.inputs': _no_inputs,
+    'bias_variance.degree': _no_degree,
+    'capacity.degree': _no_degree,
+    'gradcheck.inputs': _no_inputs,
 }
 
 

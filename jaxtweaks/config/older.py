@@ -14,11 +14,10 @@ import functools
 import re
 import typing
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from jaxtweaks.config import parts, slots, trace
 from jaxtweaks.config.build import keys, rule_of, to_dict
-from jaxtweaks.config.fields import Rule
 from jaxtweaks.config.parts import Part
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.tweaks import SECTION
@@ -50,7 +49,7 @@ FIRST = {
 
 def value(name: str) -> Any:
     """What was done before there was the field with this dotted name."""
-    rule: Rule = trace.FIELDS[name][1]
+    rule = trace.FIELDS[name].rule
     return trace.get(_DEFAULTS, name) if rule.older is ... else rule.older
 
 
@@ -69,7 +68,8 @@ LATER: dict[str, Any] = {
 def _former() -> dict[str, dict[str, Any]]:
     """Section to field to default, as JSON has it, of fields that belong to parts now."""
     found: dict[str, dict[str, Any]] = {}
-    for name, (_, rule) in parts.FIELDS.items():
+    for name, field in parts.FIELDS.items():
+        rule = field.rule
         section, _, field = rule.former.partition('.')
         if field:
             found.setdefault(section, {})[field] = to_dict(parts.default(name))
@@ -150,7 +150,7 @@ def completed(cls: type, values: Mapping[str, Any], *, defaults: bool = False) -
     for name, (kind, field) in keys(cls).items():
         rule, inside = rule_of(field), _of_items(kind)
         if name in found:
-            if dataclasses.is_dataclass(kind) and isinstance(found[name], Mapping):
+            if _is_section(kind) and isinstance(found[name], Mapping):
                 found[name] = completed(kind, found[name], defaults=defaults)
             elif inside and isinstance(found[name], list | tuple):
                 found[name] = type(found[name])(
@@ -161,14 +161,18 @@ def completed(cls: type, values: Mapping[str, Any], *, defaults: bool = False) -
                 )
         elif rule is not None and rule.older is not ...:
             found[name] = to_dict(rule.older)
-        elif dataclasses.is_dataclass(kind):
+        elif _is_section(kind):
             found[name] = completed(kind, {}, defaults=defaults)
         elif defaults and field.default is not dataclasses.MISSING:
             found[name] = to_dict(field.default)
     return found
 
 
+def _is_section(kind: Any) -> TypeGuard[type]:
+    return isinstance(kind, type) and dataclasses.is_dataclass(kind)
+
+
 def _of_items(kind: Any) -> type | None:
     """The dataclass that the items of a tuple are; None if it is no such type."""
     items = typing.get_args(kind)
-    return items[0] if items and dataclasses.is_dataclass(items[0]) else None
+    return items[0] if items and _is_section(items[0]) else None

@@ -26,8 +26,8 @@ from jaxtweaks.base import identity
 from jaxtweaks.base import words as words_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.build import convert
-from jaxtweaks.config.fields import Rule
-from jaxtweaks.config.signature import Parameter, parameters_of
+from jaxtweaks.config.fields import Field
+from jaxtweaks.config.signature import parameters_of
 from jaxtweaks.config.slots import SLOTS
 
 # The modules that register the built-in parts, imported when the registry is first asked.
@@ -37,7 +37,16 @@ _BUILT_IN = (
     'jaxtweaks.train.schedules',
     'jaxtweaks.train.losses',
     'jaxtweaks.train.augment',
+    'jaxtweaks.studies.gradcheck',
+    'jaxtweaks.studies.gradcheck_layers',
+    'jaxtweaks.studies.signal_propagation',
+    'jaxtweaks.studies.model_summary',
+    'jaxtweaks.studies.dropout_linear',
+    'jaxtweaks.studies.bias_variance',
+    'jaxtweaks.studies.capacity',
 )
+# What a part is given besides, where a fact of it says so.
+_GIVEN = {'mixes': 'targets', 'data': 'data'}
 
 SECTION = 'parts'  # of a setting; a config has a section for each part
 
@@ -60,7 +69,7 @@ class Part:
     slot: str
     name: str
     build: Callable[..., Any]
-    parameters: Mapping[str, Parameter]
+    parameters: Mapping[str, Field]
     words: str = ''
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -85,7 +94,7 @@ class Part:
         return next(off, '')
 
     @property
-    def fields(self) -> dict[str, Parameter]:
+    def fields(self) -> dict[str, Field]:
         """Its parameters by dotted name."""
         return {f'{self.name}.{name}': one for name, one in self.parameters.items()}
 
@@ -164,34 +173,38 @@ class Parts(Mapping[str, Any]):
 
 
 class Choices(Sequence[str]):
-    """The names of a slot's parts, those registered later included."""
+    """The names of a slot's parts, those registered later included, after that of none of them."""
 
     def __init__(self, slot: str):
         self._slot = slot
 
     def __getitem__(self, index: Any) -> Any:
-        return list(of_slot(self._slot))[index]
+        return [*self._none(), *of_slot(self._slot)][index]
 
     def __len__(self) -> int:
-        return len(of_slot(self._slot))
+        return len(self._none()) + len(of_slot(self._slot))
 
     def __contains__(self, value: object) -> bool:
-        return value in of_slot(self._slot)
+        return value in self._none() or value in of_slot(self._slot)
+
+    def _none(self) -> list[str]:
+        none = SLOTS[self._slot].none
+        return [none] if none else []
 
 
 # Slot to parts by name. Names live as long as the process; a config file that is loaded again
 # registers its parts again.
 _REGISTRY: dict[str, dict[str, Part]] = {slot: {} for slot in SLOTS}
 # Dotted name to parameter, of all of them.
-_PARAMETERS: dict[str, Parameter] = {}
+_PARAMETERS: dict[str, Field] = {}
 
 
-class _Fields(Mapping[str, tuple[Any, Rule]]):
-    """Type and rule of every parameter of a registered part, by dotted name."""
+class _Fields(Mapping[str, Field]):
+    """Every parameter of a registered part, by dotted name."""
 
-    def __getitem__(self, name: str) -> tuple[Any, Rule]:
+    def __getitem__(self, name: str) -> Field:
         _load()
-        return _PARAMETERS[name].kind, _PARAMETERS[name].rule
+        return _PARAMETERS[name]
 
     def __iter__(self) -> Iterator[str]:
         _load()
@@ -202,7 +215,7 @@ class _Fields(Mapping[str, tuple[Any, Rule]]):
         return len(_PARAMETERS)
 
 
-FIELDS: Mapping[str, tuple[Any, Rule]] = _Fields()
+FIELDS: Mapping[str, Field] = _Fields()
 
 
 def of_slot(slot: str) -> Mapping[str, Part]:
@@ -229,8 +242,8 @@ def checked(name: str, value: Any, where: str) -> Any:
     """`value` as the parameter with this dotted name takes it. Raises UserError naming `where`."""
     if name not in FIELDS:
         raise UserError(f"{where}: unknown field '{name}'; {did_you_mean(name, FIELDS)}")
-    kind, rule = FIELDS[name]
-    return convert(value, kind, rule, where)
+    field = FIELDS[name]
+    return convert(value, field.type, field.rule, where)
 
 
 def strengths() -> dict[str, Part]:
@@ -242,7 +255,7 @@ def strengths() -> dict[str, Part]:
 
 def moved(name: str) -> list[str]:
     """The fields that the field with this dotted name has become, if it belongs to parts now."""
-    return [field for field, (_, rule) in FIELDS.items() if rule.former == name]
+    return [own for own, field in FIELDS.items() if field.rule.former == name]
 
 
 def check_not_moved(name: str, where: str) -> None:
@@ -300,11 +313,12 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
         raise UserError(f'{what}: the name must be letters, digits and _, a letter first')
 
     def decorate(build: F) -> F:
-        if not callable(build) or (isinstance(build, type) and not dataclasses.is_dataclass(build)):
+        known = not isinstance(build, type) or dataclasses.is_dataclass(build)
+        if not callable(build) or not known:
             raise UserError(f'{what}: is {build!r}; it must be {SLOTS[slot].doc}')
         if getattr(build, '__module__', '') not in _BUILT_IN:
             _load()
-        given = SLOTS[slot].given + (('targets',) if facts.get('mixes') else ())
+        given = SLOTS[slot].given + tuple(also for fact, also in _GIVEN.items() if facts.get(fact))
         part = Part(slot, name, build, parameters_of(build, what, SLOTS[slot], given), words, facts)
         _admit(part, what)
         for field in [field for field in _PARAMETERS if field.startswith(f'{name}.')]:
@@ -349,7 +363,8 @@ def _name(part: Part) -> None:
     slot, words = SLOTS[part.slot], part.words or part.name.replace('_', ' ')
     words_lib.ABOUT[part.name] = slot.about
     for name, one in part.parameters.items():
-        of_part = f'{name.replace("_", " ")} of {words}'
+        alone = name.replace('_', ' ')
+        of_part = alone if slot.short else f'{alone} of {words}'
         words_lib.FIELDS[f'{part.name}.{name}'] = one.rule.words or of_part
     if slot.field:
         words_lib.VALUES[f'{slot.field}={part.name}'] = words

@@ -24,16 +24,6 @@ DATASETS = Names(
     forms=('tfds:NAME', 'folder:PATH'),
 )
 NETWORKS = ('mlp', 'cnn', 'local', 'lenet5', 'vgg16', 'convnet1d')
-STUDIES = (
-    'training',
-    'gradcheck',
-    'gradcheck_layers',
-    'signal_propagation',
-    'model_summary',
-    'dropout_linear',
-    'bias_variance',
-    'capacity',
-)
 PRECISIONS = ('float32', 'tf32', 'bf16')
 SCHEMES = ('sigma', 'lecun', 'glorot', 'he', 'he_2_over_sqrt_n', 'heuristic')
 DISTRIBUTIONS = ('normal', 'uniform', 'constant')
@@ -43,8 +33,6 @@ _WIDE = ('model.name', ('mlp', 'cnn', 'local'))
 _BLOCKS = ('model.name', ('cnn', 'local'))
 _POOLED = ('model.name', ('cnn', 'local', 'lenet5', 'vgg16', 'convnet1d'))
 _BATCH_NORM = ('model.batch_norm', ('before', 'after'))
-_GRADIENTS = ('study.name', ('gradcheck', 'gradcheck_layers'))
-_REGRESSION = ('study.name', ('bias_variance', 'capacity'))
 _SELECTING = ('train.select', ('best_loss', 'best_accuracy'))
 
 
@@ -309,69 +297,10 @@ class Train:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """What is done with a setting, if not training."""
+    """What is done with a setting, if not training; its options are fields of its part."""
 
     name: str = static(
-        'training', 'training, or the name of a plain function (studies)', choices=STUDIES
-    )
-    images: int = static(
-        5, 'training images in the loss', low=1, when=('study.name', ('gradcheck',))
-    )
-    inputs: int = static(
-        10,
-        'how many of the first input dimensions an MLP sees',
-        low=1,
-        when=('study.name', ('gradcheck',)),
-    )
-    parameter: str = static(
-        '',
-        "the parameter that is checked, as 'Dense_0/kernel'; '' for all of them",
-        when=('study.name', ('gradcheck',)),
-    )
-    layer: str = static(
-        'dense', 'the layer that is checked', when=('study.name', ('gradcheck_layers',))
-    )
-    vectors: int = static(
-        10_000,
-        'random vectors that are sent through the network',
-        low=1,
-        when=('study.name', ('signal_propagation', 'dropout_linear')),
-    )
-    masks: int = static(
-        10_000, 'dropout masks that are drawn', low=2, when=('study.name', ('dropout_linear',))
-    )
-    input_shape: tuple[int, ...] = static(
-        (32, 32, 3),
-        'height, width and channels of the input',
-        low=1,
-        when=('study.name', ('model_summary',)),
-    )
-    classes: int = static(
-        10, 'outputs of the network', low=1, when=('study.name', ('model_summary',))
-    )
-    regressor: str = static(
-        'polynomial',
-        'what is fitted: a polynomial of `degree`, or the network of the section `model`',
-        choices=('polynomial', 'network'),
-        when=_REGRESSION,
-    )
-    degree: int = static(9, 'degree of the polynomial', low=0, high=30, when=_REGRESSION)
-    steps: int = static(
-        0,
-        'steps of training on the whole sample; of a polynomial 0 means to the minimum',
-        low=0,
-        when=_REGRESSION,
-    )
-    points: int = static(30, 'points of a training sample', low=2, when=_REGRESSION)
-    noise: float = static(0.3, 'deviation of the noise on the points', low=0.0, when=_REGRESSION)
-    samples: int = static(
-        200, 'training samples of one estimate', low=2, when=('study.name', ('bias_variance',))
-    )
-    step: float = static(
-        1e-6, 'h of the central differences (f(θ + h) − f(θ − h))/2h', above=0.0, when=_GRADIENTS
-    )
-    tolerance: float = static(
-        1e-6, 'the difference below which two gradients agree', above=0.0, when=_GRADIENTS
+        'training', 'training, or the name of a plain function (studies)', choices=Choices('study')
     )
 
 

@@ -13,24 +13,15 @@ from typing import Any
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.build import convert
-from jaxtweaks.config.fields import Rule
+from jaxtweaks.config.fields import Field, Rule
 from jaxtweaks.config.slots import Slot
 
 _DECLARED = '__jaxtweaks_declared__'  # the attribute of a function with its declarations
 
 
-@dataclasses.dataclass(frozen=True)
-class Parameter:
-    """A declared parameter of a part: the type of its values, its default and its rule."""
-
-    kind: Any
-    default: Any
-    rule: Rule
-
-
 def parameters_of(
     build: Callable[..., Any], what: str, slot: Slot, given: Sequence[str]
-) -> dict[str, Parameter]:
+) -> dict[str, Field]:
     """The declared parameters of a part. Raises UserError if it cannot be called with `given`."""
     try:
         hints = typing.get_type_hints(build)
@@ -44,7 +35,7 @@ def parameters_of(
         empty = field.default == ()
         kind = hints.get(name, tuple) if empty else _kind_of(field.default)
         _check_default(field.default, rule, f'{what}: {name}')
-        found[name] = Parameter(kind, convert(field.default, kind, rule, f'{what}: {name}'), rule)
+        found[name] = Field(kind, convert(field.default, kind, rule, f'{what}: {name}'), rule)
     if not isinstance(build, type):
         try:
             inspect.signature(build).bind(*given, **dict.fromkeys(found))

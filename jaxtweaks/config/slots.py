@@ -13,6 +13,8 @@ class Slot:
       given: the positional arguments that a part is called with; none for a module.
       about: what its fields are about, in a word or two.
       field: the field that names the chosen part; '' if several act together.
+      none: the value of `field` for no part at all; '' if one is always chosen.
+      short: whether the fields of its parts read without the part's name.
     """
 
     name: str
@@ -20,6 +22,8 @@ class Slot:
     about: str
     given: tuple[str, ...] = ()
     field: str = ''
+    none: str = ''
+    short: bool = False
 
 
 SLOTS = {
@@ -54,5 +58,14 @@ SLOTS = {
             'loss.name',
         ),
         Slot('augment', 'a function (key, images) to images', 'augmentation', ('key', 'images')),
+        Slot(
+            'study',
+            'a function (setting, seed), or of data as well, to numbers and curves by name',
+            'other',
+            ('setting', 'seed'),
+            'study.name',
+            none='training',
+            short=True,
+        ),
     )
 }

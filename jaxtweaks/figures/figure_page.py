@@ -173,7 +173,7 @@ class _Words:
             sheet.text(left, y / height, line, size=SMALL_SIZE, color=color)
 
 
-_BOX = {'boxstyle': 'square,pad=0.3', 'facecolor': '#fff1d6', 'edgecolor': WARNING}
+_BOX: dict[str, Any] = {'boxstyle': 'square,pad=0.3', 'facecolor': '#fff1d6', 'edgecolor': WARNING}
 
 
 def _line(size: float) -> float:

@@ -64,13 +64,13 @@ def with_axes(values: Mapping[str, Any], axes: Sequence[str]) -> dict[str, Any]:
     return values
 
 
-# In what a figure tells the settings of a further axis apart; what is not here has panels.
-_APART = {'confusion': 'hue', 'labels': ''}
-
-
 def _with_panels(figure: Mapping[str, Any], field: str) -> dict[str, Any]:
-    """A figure with panels, or what else its kind has, for a further field."""
-    key = _APART.get(figure.get('kind', ''), 'panels')
+    """A figure with panels for a further field, or lines where its kind has no panels."""
+    from jaxtweaks.figures.figure_spec import KINDS  # not while there is nothing to draw
+
+    kind = KINDS.get(figure.get('kind', ''))
+    reads = ('panels',) if kind is None else kind.reads  # one that is not there is reported later
+    key = next((one for one in ('panels', 'hue') if one in reads), '')
     known = [figure[key]] if figure.get(key) else []
     return {**figure, key: ' + '.join([*known, field])} if key else dict(figure)
 

@@ -382,7 +382,7 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
     """The type and the rule of the key with this dotted name. Raises UserError."""
     for registered in (tweaks.FIELDS, parts.FIELDS):
         if path in registered:
-            return registered[path]
+            return registered[path].type, registered[path].rule
     parts.check_not_moved(path, f'config.{path}')
     section = path.partition('.')[0]
     if section in parts.sections(keys(Experiment)):

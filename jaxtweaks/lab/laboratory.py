@@ -221,7 +221,7 @@ def _plan(
     old, missing = _known(experiment, workdir, manifest, method)
     load = lambda group: workdir.load_result(group, lambda text: None)
     finished = {group.id for group in old if load(group) is not None}
-    now = launch.record.code
+    now = stored.code_of(experiment)
     may_train = functools.partial(
         folder.check_version,
         workdir,

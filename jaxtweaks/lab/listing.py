@@ -5,6 +5,7 @@ import dataclasses
 import gc
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 from ml_collections import ConfigDict
@@ -70,7 +71,9 @@ def entries(folder: Path, console: Console, estimate: bool = False) -> Iterator[
     yield from collections
 
 
-def _entry(path: Path, values: Mapping, console: Console, estimate: bool) -> Entry:
+def _entry(
+    path: Path, values: Mapping[str, Any] | ConfigDict, console: Console, estimate: bool
+) -> Entry:
     document, question = values.get('document'), values.get('question') or ABSENT
     asked = f'{question} ({document})' if document else str(question)
     return Entry(path, config_file.one_line(asked), _time(path, values, console, estimate))

@@ -1,12 +1,21 @@
 """The parts there are: what each does, its parameters, their defaults and what they allow."""
 
+import dataclasses
 import inspect
 from collections.abc import Iterator
+from typing import Any
 
+from jaxtweaks.base.registry import Registry
+from jaxtweaks.claims.claim import KINDS as CLAIMS
 from jaxtweaks.config import parts, slots
 from jaxtweaks.config.parts import Part
 from jaxtweaks.config.slots import Slot
+from jaxtweaks.figures.figure_spec import KINDS as FIGURES
 from jaxtweaks.lab.kept import Line
+from jaxtweaks.results.derive import DERIVATIONS
+
+# Slots of an experiment, whose items are no parts of a setting.
+REGISTRIES: tuple[Registry[Any], ...] = (DERIVATIONS, FIGURES, CLAIMS)
 
 
 def lines() -> Iterator[Line]:
@@ -23,11 +32,34 @@ def lines() -> Iterator[Line]:
                 line = f'{name} = {parameter.default!r} ({rule.kind}{allowed}): {rule.doc}'
                 yield f'  {"":{width}}    {line}', ''
         yield '', ''
+    for registry in REGISTRIES:
+        heading = f'{registry.slot} (named by {registry.named_by}); jt.{registry.slot}'
+        yield f'{heading}: {registry.doc}', 'bold'
+        width = max(map(len, registry))
+        for name, item in registry.items():
+            yield f'  {name:{width}}  {registry.first_line(name)}', ''
+            for line in _details(name, item):
+                yield f'  {"":{width}}    {line}', ''
+        yield '', ''
 
 
 def all_built_in() -> bool:
     """Whether no part is the user's."""
-    return all(part.built_in for slot in slots.SLOTS for part in parts.of_slot(slot).values())
+    own = any(not registry.built_in(name) for registry in REGISTRIES for name in registry)
+    return not own and all(
+        part.built_in for slot in slots.SLOTS for part in parts.of_slot(slot).values()
+    )
+
+
+def _details(name: str, item: Any) -> Iterator[str]:
+    """What an item of a registry needs and reads, or its options."""
+    for words in ('needs', 'reads'):
+        if found := getattr(item, words, ()):
+            yield f'{words} {", ".join(found)}'
+    for field in dataclasses.fields(item) if isinstance(item, type) else ():
+        rule = field.metadata['rule']
+        allowed = f' ({rule.allowed()})' if rule.allowed() else ''
+        yield f'{name}.{field.name} = {field.default!r}{allowed}: {rule.doc}'
 
 
 def _heading(slot: Slot) -> str:

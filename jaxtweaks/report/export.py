@@ -111,7 +111,7 @@ def write_tensorboard(folder: Path, runs: list[Run], curves: dict[str, np.ndarra
     Raises:
       ImportError: tensorboardX, an extra, is not installed.
     """
-    from tensorboardX import SummaryWriter
+    from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]: an extra
 
     # One folder a run, the same name at each drawing: what was there is of the same run.
     with atomic.folders(folder) as new:

@@ -304,8 +304,8 @@ def _measured(results: Results, metrics: Sequence[str] | None) -> list[str]:
 
 def _told(results: Results, names: Mapping[str, str] | None) -> list[str]:
     """The fields that differ; those that `names` has one word for are one, as 'a + b'."""
-    told = list(results.varied or results.swept)
-    for key in names or ():
+    told, names = list(results.varied or results.swept), names or {}
+    for key in names:
         name, value = split_key(key)
         fields = [str(term) for term in terms(name)]
         if len(fields) > 1 and value is None and set(fields) <= set(told):

@@ -60,8 +60,8 @@ def label(metric: str) -> str:
     """
     if metric in LABELS:
         return LABELS[metric]
-    if metric in studies.LABELS:
-        return studies.LABELS[metric]
+    if words := studies.label(metric):
+        return words
     if metric.startswith('1-'):
         words = label(metric.removeprefix('1-'))
         error = re.sub(r'\baccuracy\b', 'error', words)
@@ -207,7 +207,7 @@ class Results:
             raise UserError(f"'{name}': {field} is not a number; write '{field}'")
         return complements(values)
 
-    def select(self, where: dict[str, Any]) -> list[int]:
+    def select(self, where: Mapping[str, Any]) -> list[int]:
         """The indices of the settings whose swept fields have the values in `where`.
 
         A value may be a tuple: any of its items matches. An empty `where` selects all.
@@ -219,7 +219,7 @@ class Results:
             chosen = [k for k in chosen if column[k] in accepted]
         return chosen
 
-    def unmet(self, where: dict[str, Any]) -> str:
+    def unmet(self, where: Mapping[str, Any]) -> str:
         """Why no setting has the values in `where`, see `select`; '' if one has."""
         if self.select(where):
             return ''

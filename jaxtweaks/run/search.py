@@ -181,7 +181,7 @@ def _are_allowed(base: Setting, before: Sequence[Setting], new: Sequence[Point])
 
 def _within(name: str, value: float) -> float:
     """The value, or the bound of the field that it is beyond."""
-    rule = trace.FIELDS[name][1]
+    rule = trace.FIELDS[name].rule
     value = value if rule.low is None else max(value, rule.low)
     return value if rule.high is None else min(value, rule.high)
 
@@ -194,7 +194,7 @@ def _ranges(swept: Sequence[Point]) -> dict[str, tuple[float, float]]:
             columns.setdefault(name, []).append(value)
     found = {}
     for name, values in columns.items():
-        if trace.FIELDS[name][0] is float:
+        if trace.FIELDS[name].type is float:
             positive = [value for value in values if value > 0]
             if positive and min(positive) < max(positive):
                 found[name] = min(positive), max(positive)

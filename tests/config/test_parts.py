@@ -14,7 +14,7 @@ from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
 from jaxtweaks.run.plan import Run
 
-EVERY = frozenset(name for name, (_, rule) in trace.FIELDS.items() if rule.off is not None)
+EVERY = frozenset(name for name, field in trace.FIELDS.items() if field.rule.off is not None)
 
 
 def lion(b1=0.9, off=None):
@@ -37,8 +37,8 @@ def setting(**values):
 
 def test_its_parameters_are_fields_of_every_setting():
     lion()
-    assert trace.FIELDS['lion.b1'][0] is float
-    assert trace.FIELDS['lion.b1'][1].when == ('optim.name', ('lion',))
+    assert trace.FIELDS['lion.b1'].type is float
+    assert trace.FIELDS['lion.b1'].rule.when == ('optim.name', ('lion',))
     assert trace.get(Setting(), 'lion.b1') == 0.9
     assert experiment.default_config('x').lion.to_dict() == {'b1': 0.9, 'nesterov': False}
     values = {'name': 'x', 'optim': {'name': 'lion'}, 'sweep': ('grid', 'lion.b1', (0.5, 0.9))}
@@ -215,7 +215,7 @@ def test_an_unknown_field_of_a_part_names_the_nearest():
 
 
 def test_every_field_of_a_built_in_part_that_was_elsewhere_says_where():
-    moved = {name: rule.former for name, (_, rule) in parts.FIELDS.items() if rule.former}
+    moved = {name: one.rule.former for name, one in parts.FIELDS.items() if one.rule.former}
     assert moved['adam.b1'] == 'optim.momentum'
     assert moved['cosine.minimum'] == 'schedule.minimum'
     with pytest.raises(

@@ -9,6 +9,7 @@ from fake_results import sweep
 from matplotlib.image import imread
 
 from jaxtweaks.base.words import shortened
+from jaxtweaks.figures import kind as kind_lib
 from jaxtweaks.figures.figures import Figure, caption, draw, save
 
 RATE = 'optim.learning_rate'

@@ -17,7 +17,7 @@ from tiny_training import Trained, data, differing, group_of, numbers, program, 
 from jaxtweaks.config import parts, trace
 from jaxtweaks.data.split import folds_of
 
-ALL = frozenset(name for name, (_, rule) in trace.FIELDS.items() if rule.off is not None)
+ALL = frozenset(name for name, field in trace.FIELDS.items() if field.rule.off is not None)
 # Rates for each layer are off when there are none, and a program with them has another shape.
 TWEAKS = [name for name in trace.FIELDS if name in ALL and name != 'dropout.by_layer']
 # These watch, and change nothing of the training itself.
@@ -41,7 +41,7 @@ def base(name):
 
     With momentum in the optimiser, so that its state holds every gradient so far.
     """
-    rule = trace.FIELDS[name][1]
+    rule = trace.FIELDS[name].rule
     values = {'optim__name': 'momentum'}
     if name == 'data.fold':
         values['data__folds'] = FOLDS  # which it is one of
@@ -57,14 +57,14 @@ def base(name):
 
 def strengths(name):
     """Some values at which the tweak is on; of a rate also 1, which drops everything."""
-    rule = trace.FIELDS[name][1]
+    rule = trace.FIELDS[name].rule
     if name in STRENGTHS:
         return STRENGTHS[name]
     candidates = (rule.off + d for d in (0.5, 1.0, 0.1, -0.5, -0.1))
     return [value for value in candidates if rule.admits(value) and value != rule.off]
 
 
-OFF_VALUES = {name: trace.FIELDS[name][1].off for name in TWEAKS}
+OFF_VALUES = {name: trace.FIELDS[name].rule.off for name in TWEAKS}
 
 
 @functools.cache
@@ -78,7 +78,7 @@ def test_there_are_tweaks_and_all_start_off():
     assert {'dropout.input', 'dropout.conv', 'dropout.hidden', 'penalty.l2'} <= set(TWEAKS)
     assert {'adamw.weight_decay', 'schedule.warmup_epochs'} <= set(TWEAKS)
     for name in TWEAKS:
-        assert trace.get(setting(), name) == trace.FIELDS[name][1].off
+        assert trace.get(setting(), name) == trace.FIELDS[name].rule.off
         assert strengths(name)
 
 
@@ -114,7 +114,7 @@ def test_all_off_together_is_the_program_without_any():
     named = trace.replace(one, {name: OFF_VALUES[name] for name in parts.strengths()})
     for batching in ('map', 'vmap_loop'):
         group, hyper, seeds = group_of([(named, s) for s in SEEDS], batching)
-        others = {one for one in parts.FIELDS if trace.FIELDS[one][1].when}  # of parts not chosen
+        others = {one for one in parts.FIELDS if trace.FIELDS[one].rule.when}  # of parts not chosen
         assert set(TWEAKS) - others <= set(hyper)
         off = Trained(group, hyper, seeds, batch_data, finish=False)
         without_average(off)

@@ -1,5 +1,7 @@
 """The kind of figure that shows what a network makes of the points of a plane."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -170,7 +172,7 @@ def _frame(axes: Axes, plane: Plane) -> None:
     axes.tick_params(length=3)
 
 
-def _point(c: int, size: float) -> dict[str, object]:
+def _point(c: int, size: float) -> dict[str, Any]:
     return {
         'color': OKABE_ITO[c % len(OKABE_ITO)],
         'marker': MARKERS[c % len(MARKERS)],

@@ -1,6 +1,7 @@
 """The two kinds of figure that count images: confusion of classes, and labels by split."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
@@ -184,7 +185,7 @@ def _name_classes(axes: Axes, classes: Sequence[str], inches: float) -> None:
     places = range(0, len(classes), every)
     words = shortened(classes, LETTERS)[::every]
     long = max(map(len, words)) > 2
-    size = {'fontsize': 7} if len(classes) > MOST_NUMBERED else {}
+    size: dict[str, Any] = {'fontsize': 7} if len(classes) > MOST_NUMBERED else {}
     axes.set_xticks(places, words, rotation=45 if long and every == 1 else 90 * long, **size)
     if long:
         for label in axes.get_xticklabels():

@@ -1,5 +1,7 @@
 """The kind of figure that shows a curve fitted to points, with the truth behind it."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure as Sheet
 from matplotlib.lines import Line2D
@@ -14,10 +16,16 @@ from jaxtweaks.figures.kind import Finish, Kind
 from jaxtweaks.results.results import Results
 
 _PANEL = (2.9, 2.5)
-_TRUTH = {'color': MUTED, 'linewidth': 1.4, 'linestyle': (0, (4, 2))}
-_FIT = {'color': OKABE_ITO[1], 'linewidth': 1.8}
-_OTHERS = {'color': OKABE_ITO[1], 'linewidth': 0.7, 'alpha': 0.3}
-_POINTS = {'color': INK, 'marker': 'o', 'markersize': 3.2, 'linestyle': 'none', 'alpha': 0.75}
+_TRUTH: dict[str, Any] = {'color': MUTED, 'linewidth': 1.4, 'linestyle': (0, (4, 2))}
+_FIT: dict[str, Any] = {'color': OKABE_ITO[1], 'linewidth': 1.8}
+_OTHERS: dict[str, Any] = {'color': OKABE_ITO[1], 'linewidth': 0.7, 'alpha': 0.3}
+_POINTS: dict[str, Any] = {
+    'color': INK,
+    'marker': 'o',
+    'markersize': 3.2,
+    'linestyle': 'none',
+    'alpha': 0.75,
+}
 
 
 @register.figure(

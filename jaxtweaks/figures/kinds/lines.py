@@ -397,7 +397,7 @@ def _draw_crowd(
     """Means of more hues than can each have a band: thin lines, or points, and nothing else."""
     lines = [(x[np.isfinite(y)], y[np.isfinite(y)], look) for x, y, look in lines]
     lines = [line for line in lines if len(line[0])]
-    raster = {'rasterized': len(lines) > _RASTER}
+    raster: dict[str, Any] = {'rasterized': len(lines) > _RASTER}
     # The last ones would hide the others if they came in the order of their colours.
     lines = [line for i in range(_STRIDE) for line in lines[i::_STRIDE]]
     opaque = max(0.2, min(0.75, 150 / max(1, len(lines))))

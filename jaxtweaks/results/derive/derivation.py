@@ -63,7 +63,8 @@ def derivation(name: str) -> Callable[[C], C]:
         fits = isinstance(source, type) and issubclass(source, Derivation)
         if not fits or source.results is Derivation.results:
             raise UserError(f'{what}: is {source!r}; it must be {DERIVATIONS.doc}')
-        made = dataclasses.dataclass(frozen=True)(source)
+        ready = '__dataclass_params__' in vars(source)
+        made = source if ready else dataclasses.dataclass(frozen=True)(source)
         for field in dataclasses.fields(made):
             if 'rule' not in field.metadata or field.default is dataclasses.MISSING:
                 raise UserError(

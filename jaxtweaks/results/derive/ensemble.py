@@ -51,7 +51,7 @@ _LOGITS = {
 
 @derivation('ensemble')
 class Ensemble(Derivation):
-    """Puts together what networks predict; the kinds are told above."""
+    """Puts together what networks predict."""
 
     kinds: tuple[str, ...] = plain(('members',), 'of what', choices=KINDS)
     sizes: tuple[int, ...] = plain((), 'numbers of members; () for 1, 2, 4, … and all', low=1)

@@ -46,7 +46,7 @@ class NamedByTweaks(Derivation):
 
 def _renamed(point: Point) -> Point:
     tweaks = [name for name in point if _is_tweak(name)]
-    on = [name for name in tweaks if point[name] != trace.FIELDS[name][1].off]
+    on = [name for name in tweaks if point[name] != trace.FIELDS[name].rule.off]
     rest = {name: value for name, value in point.items() if name not in tweaks}
     return rest | {FIELD: ' + '.join(map(_called, on)) or 'none'}
 
@@ -61,5 +61,5 @@ def _is_tweak(name: str) -> bool:
     return (
         name in trace.FIELDS
         and (name.partition('.')[0] in _SECTIONS or name in parts.strengths())
-        and trace.FIELDS[name][1].off is not None
+        and trace.FIELDS[name].rule.off is not None
     )
