@@ -176,7 +176,8 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         'export',
         [],
         'What else to write, with commas between: csv (the rows), pdf (the figures), latex (the '
-        'tables), tensorboard (event files; needs the extra tensorboard).',
+        'tables), tensorboard (event files; needs the extra tensorboard), wandb (offline runs of '
+        'Weights & Biases, which wandb sync sends; needs the extra wandb).',
         flag_values=values,
     )
     flags.DEFINE_integer(
