@@ -2,8 +2,12 @@
 
 import pytest
 
+import jaxtweaks as jt
 from jaxtweaks import app
+from jaxtweaks.claims.claim import KINDS as CLAIMS
 from jaxtweaks.config import parts, slots
+from jaxtweaks.figures.figure_spec import KINDS as FIGURES
+from jaxtweaks.lab import parts_list
 
 OWN = '''"""Does Lion's mean need a long memory?"""
 import optax
@@ -72,6 +76,25 @@ def test_every_part_is_listed_with_its_parameters(capsys):
             for name, parameter in part.fields.items():
                 assert f'{name} = {parameter.default!r} ({parameter.rule.kind}' in words
     assert 'adamw.weight_decay = 0.0 (traced, ≥ 0): λ, decoupled weight decay' in words
+
+
+def test_kinds_and_data_sets_are_listed_with_what_they_need(capsys):
+    with CLAIMS.temporary(), FIGURES.temporary():
+        jt.claim('above', needs=('a', 'b'))(lambda arms, test: (1.0, 1.0))
+        jt.figure('violin', needs=('x',))(lambda axes, panel: None)
+        jt.dataset('spirals_listed')(lambda: None)
+        code, out, err = call(capsys, '--parts')
+    assert (code, err) == (0, '')
+    words = ' '.join(out.split())
+    for registry in parts_list.REGISTRIES:
+        for name in registry:
+            assert f' {name} ' in words
+            assert registry.first_line(name) in words
+    assert ' above above needs a, b reads at, goal' in words
+    assert ' violin violin needs metrics, x reads metrics' in words
+    assert 'stopping.rules = (): the rules' in words
+    assert ' cifar10 CIFAR-10 ' in words
+    assert ' spirals_listed ' in words
 
 
 def test_every_built_in_part_says_what_it_does():

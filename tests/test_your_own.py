@@ -14,12 +14,14 @@ from PIL import Image
 
 import jaxtweaks as jt
 from jaxtweaks import api, app
+from jaxtweaks.data import own
 from jaxtweaks.run import search
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
 CODE = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
-SWEEP, SEARCH, PART, CLAIM, FIGURE, DERIVATION, STUDY, TWEAK, DATA, FOLDER, NOTEBOOK = CODE
+SWEEP, SEARCH, PART, LOSS, METRIC, CLAIM, FIGURE, DERIVATION, STUDY, *REST = CODE
+TWEAK, DATA, FOLDER, TABLE, NOTEBOOK = REST
 
 
 @pytest.fixture
@@ -96,6 +98,48 @@ def test_a_part_of_ones_own(folder, capsys):
     assert '2 programs' in out
 
 
+def test_a_loss_of_ones_own(folder):
+    (folder / 'configs' / 'log_cosh.py').write_text(LOSS)
+    fast = {'seeds': 2, 'execution.batching': 'map'}
+    answer = jt.run('configs/log_cosh.py:smoke', changes=fast, quiet=True)
+    assert answer['test_mae'].dims == ('name', 'seed')
+    assert 'test_accuracy' not in answer.results.finals
+    assert len(answer.verdicts) == 1
+    assert answer.results.data_label == 'diabetes'
+
+
+def test_a_metric_of_ones_own(folder, capsys):
+    (folder / 'configs' / 'macro_f1.py').write_text(METRIC)
+    args = ('--config=configs/macro_f1.py:smoke', '--config.seeds=1', '--config.train.epochs=1')
+    code, _, err = call(capsys, *args, '--config.execution.batching=map')
+    assert (code, err) == (0, ''), err
+    found = jt.load('runs/macro_f1-smoke')['test_macro_f1']
+    assert ((found > 0) & (found < 1)).all()
+    assert found.attrs['long_name'] == 'test macro F₁'
+
+
+def test_a_table_of_ones_own(folder, capsys):
+    rng = np.random.default_rng(0)
+    rows = [f'{w:.1f},{"ab"[i % 2]},{w / 99:.3f}' for i, w in enumerate(rng.uniform(700, 2e3, 99))]
+    rows[3] = ',a,7.5'
+    (folder / 'cars.csv').write_text('\n'.join(['weight,maker,consumption', *rows]))
+    (folder / 'configs' / 'cars.py').write_text(TABLE)
+    args = ('--config=configs/cars.py:smoke', '--config.execution.batching=map')
+    name = '--config.data.name=csv:cars.csv?target=consumption&missing=drop'
+    less = ('--config.seeds=1', '--config.sweep=()')
+    code, out, err = call(capsys, *args, *less, name)
+    assert (code, err) == (0, ''), err
+    assert '1 of 99 rows lack a value (weight 1), and are dropped' in out
+    assert '2 features of 2 columns: weight, maker=b' in out
+    by_file = jt.load('runs/cars-smoke')['test_mae'].values
+    assert np.isfinite(by_file).all()
+    source = own.registered('cars')
+    assert (source.targets, len(source.training) + len(source.test)) == ('float', 98)
+    code, _, err = call(capsys, *args, '--config.data.name=csv:cars.csv?target=consumption')
+    assert (code, '1 of 99 rows lack a value (weight 1)' in err) == (2, True)
+    assert len(err.strip().splitlines()) == 1
+
+
 def test_a_claim_a_figure_and_a_derivation_of_ones_own(folder):
     """Each as a config of its own, answered on few seeds of the smallest size."""
     small = {'seeds': 6, 'train.epochs': 2}
@@ -125,7 +169,7 @@ def test_a_study_of_ones_own(folder):
     answer = jt.run('configs/norms.py', quiet=True)
     layers, total = answer.curve('layer_norm'), answer['total_norm']
     assert layers.dims == ('hidden', 'seed', 'layer')
-    np.testing.assert_allclose(np.sqrt((layers.values[..., :1] ** 2).sum(-1)), total, rtol=1e-6)
+    np.testing.assert_allclose(np.sqrt((layers.values**2).sum(-1)), total, rtol=1e-6)
     assert (total.sel(hidden=(64, 64)) > total.sel(hidden=(8, 8))).all()
     changed = {'weight_norm_by_layer.order': 1.0, 'seeds': 1}
     other = jt.run('configs/norms.py', workdir='w', changes=changed, quiet=True)
@@ -247,7 +291,7 @@ def test_importing_the_package_costs_nothing():
 
 def test_every_public_name_is_there():
     for name in jt.__all__:
-        assert callable(getattr(jt, name)), name
+        assert callable(getattr(jt, name)) or name == 'CLASSIFICATION', name
         assert name in dir(jt)
     with pytest.raises(AttributeError, match='no attribute'):
         jt.nothing  # noqa: B018

@@ -43,10 +43,9 @@ def read(path: Path) -> memoryview:
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Writes plain data; what is not finite is refused: JSON has no word for it."""
-    content = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
-    text = json.dumps(
-        content | {CHECKSUM: _digest(content)}, indent=2, ensure_ascii=False, allow_nan=False
-    )
+    plain = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
+    whole = plain | {CHECKSUM: _digest(plain)}
+    text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
     atomic.write(path, (text + '\n').encode())
 
 

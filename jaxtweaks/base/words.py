@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from jaxtweaks.base import numbers
+from jaxtweaks.base import metrics, numbers
 from jaxtweaks.base.field_names import joined, split_key, terms, value_of
 from jaxtweaks.base.numbers import ABSENT, number, p_value, percent
 
@@ -93,7 +93,6 @@ VALUES = {
 # What the fields of a part are about, by the part's name; parts come to it, and to the two above,
 # when they are registered (`config/parts.py`).
 ABOUT: dict[str, str] = {}
-_SHARES = ('test_error', 'regret', 'test_calibration_error', 'small_weights', 'stopped')
 
 
 # What a field is about, by the beginning of its name; the first that fits.
@@ -131,11 +130,11 @@ def field_label(name: str, names: Mapping[str, str] | None = None) -> str:
         return names[name]
     if name in FIELDS:
         return FIELDS[name]
-    several = terms(name)
-    if len(several) > 1:
-        return ' and '.join(field_label(str(term), names) for term in several)
-    if several[0].complement:
-        return f'1 − {field_label(several[0].field, names)}'
+    first, *others = terms(name)
+    if others:
+        return ' and '.join(field_label(str(term), names) for term in (first, *others))
+    if first.complement:
+        return f'1 − {field_label(first.field, names)}'
     return name.rpartition('.')[2].replace('_', ' ')
 
 
@@ -282,16 +281,14 @@ def _fields_of(key: str) -> list[str]:
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a share (of images, of weights, of runs), shown in %."""
-    if metric.startswith('log_'):
-        return False
-    return 'accuracy' in metric or metric.startswith('share_') or metric in _SHARES
+    return metrics.of(metric).is_share
 
 
 def amount(metric: str, size: float) -> str:
     """How large a difference of a metric is, in points if it is a share."""
     if is_share(metric) or metric == 'diverged':
         return f'{percent(abs(size))} points'
-    return number(abs(size))
+    return _with_unit(metric, number(abs(size)))
 
 
 def metric_value(metric: str, value: float) -> str:
@@ -300,9 +297,14 @@ def metric_value(metric: str, value: float) -> str:
         return ABSENT
     if is_share(metric):
         return f'{percent(value)} %'
-    if _is_count(value):
-        return f'{value:,.0f}'.replace('-', '−')
-    return number(value, 4)
+    words = f'{value:,.0f}'.replace('-', '−') if _is_count(value) else number(value, 4)
+    return _with_unit(metric, words)
+
+
+def _with_unit(metric: str, words: str) -> str:
+    """A number with the unit of its metric, if that is a word."""
+    unit = metrics.of(metric).unit
+    return f'{words} {unit}' if unit not in ('', metrics.SHARE) else words
 
 
 def _is_count(value: float) -> bool:
@@ -319,12 +321,12 @@ def metric_interval(metric: str, mean: float, half: float) -> str:
     if half == 0 and float(mean).is_integer():
         return metric_value(metric, mean)
     if 0 < abs(mean) < 1e-3:
-        return f'{mean:.2e} ± {half:.1e}'.replace('-', '−')
+        return _with_unit(metric, f'{mean:.2e} ± {half:.1e}'.replace('-', '−'))
     if abs(mean) >= 1e4:
-        return f'{number(mean)} ± {number(half)}'
+        return _with_unit(metric, f'{number(mean)} ± {number(half)}')
     # As many decimals as show two digits of the half width; never less than 2.
     decimals = 2 if half <= 0 else max(2, min(6, 1 - math.floor(math.log10(half))))
-    return _with_half(mean, half, decimals, 1.0)
+    return _with_unit(metric, _with_half(mean, half, decimals, 1.0))
 
 
 def _with_half(mean: float, half: float, decimals: int, one: float) -> str:

@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.numbers import p_value
 from jaxtweaks.claims import claim_data, power, statistics
 from jaxtweaks.claims.claim import KINDS, Claim, Verdict
 from jaxtweaks.claims.finding import TWO_VALUED, Finding
 from jaxtweaks.claims.kind import OPTIONS, Kind
-from jaxtweaks.results.results import LABELS, Results, derived_metrics, without_runs
+from jaxtweaks.results.results import Results, without_runs
 
 __all__ = ['KINDS', 'Claim', 'Verdict', 'check', 'evaluate', 'find', 'seeds_needed']
 
@@ -26,8 +27,8 @@ def check(
     claims: Sequence[Claim],
     settings: Sequence[dict[str, Any]],
     *,
-    curves: Iterable[str] = tuple(LABELS),
-    finals: Iterable[str] = tuple(LABELS),
+    curves: Iterable[str] | None = None,
+    finals: Iterable[str] | None = None,
     epochs: int | None = None,
 ) -> None:
     """Complains about the first claim that cannot be tested on these settings.
@@ -35,17 +36,19 @@ def check(
     Args:
       claims: the experiment's claims.
       settings: for each setting of the sweep the values of the swept fields.
-      curves, finals: the metrics there will be by epoch and of the chosen parameters.
+      curves, finals: the metrics there will be by epoch and of the chosen parameters; None for
+        all that may be.
       epochs: the number of epochs, if known.
 
     Raises:
       UserError: naming the claim, what is wrong, and what would be right.
     """
     sweep = without_runs(settings)
+    curves, finals = (metrics.known() if one is None else tuple(one) for one in (curves, finals))
     for claim in claims:
         try:
             _check_options(claim)
-            _check_metric(claim, tuple(curves), tuple(finals), epochs)
+            _check_metric(claim, curves, finals, epochs)
             _check_conditions(claim, sweep)
         except UserError as error:
             raise UserError(f"claim '{claim.sentence}' ({claim.source}): {error}") from None
@@ -98,8 +101,8 @@ def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> 
     check(
         claims,
         results.settings,
-        curves=(*results.curves, *derived_metrics(results.curves)),
-        finals=(*results.finals, *derived_metrics(results.finals)),
+        curves=(*results.curves, *metrics.derived(results.curves)),
+        finals=(*results.finals, *metrics.derived(results.finals)),
         epochs=len(results.epochs),
     )
     findings = [find(claim, results, alpha) for claim in claims]
@@ -289,7 +292,7 @@ def _check_metric(
     if claim.metric not in known:
         which = 'metric by epoch' if by_epoch else 'final metric'
         raise UserError(f"no {which} '{claim.metric}'; {did_you_mean(claim.metric, known)}")
-    if claim.at == 'best_epoch' and _is_of_test(claim.metric):
+    if claim.at == 'best_epoch' and metrics.is_of_test(claim.metric):
         raise UserError(
             "at 'best_epoch' would choose on the test set; 'chosen_epoch' is chosen on validation"
         )
@@ -310,11 +313,6 @@ def _check_two_valued(claim: Claim) -> None:
             f"'{claim.metric}' is 0 or 1 of a run, which is tested against {half:g} only, not"
             f' {claim.level}; give level={half:g}, or compare with another setting'
         )
-
-
-def _is_of_test(metric: str) -> bool:
-    """Whether the test set is in it, also by way of '1-…' and 'log_…' (`Results.curve`)."""
-    return metric.removeprefix('1-').removeprefix('log_').startswith('test')
 
 
 def _check_conditions(claim: Claim, sweep: Results) -> None:

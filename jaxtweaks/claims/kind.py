@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
-from jaxtweaks.base import numbers
+from jaxtweaks.base import metrics, numbers
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.numbers import number
 from jaxtweaks.base.words import amount, is_share, metric_value
@@ -76,7 +76,9 @@ class Kind:
         """How the effect and the ends of its interval read, and their unit; here a difference."""
         if is_share(metric) or metric == 'diverged':
             return (lambda value: numbers.percent(value, sign='+')), ' points'
-        return (lambda value: number(value, 4, '+')), ''
+        one = metrics.of(metric)
+        unit = '' if one.is_share or not one.unit else f' {one.unit}'
+        return (lambda value: number(value, 4, '+')), unit
 
     def measured(self, metric: str) -> Say:
         """How the means read that were compared."""

@@ -6,7 +6,7 @@ Whether something reads a field at all is said by `effect.py`.
 from collections.abc import Sequence
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import trace
+from jaxtweaks.config import measured, trace
 from jaxtweaks.config.layers import SMALLEST, channels, hidden_widths
 from jaxtweaks.config.settings import Setting
 
@@ -93,6 +93,7 @@ def _check_one(setting: Setting) -> None:
     check_training_size([setting], setting.data.train_size, 'data.train_size')
     _check_fold(setting)
     _check_schedule(setting)
+    measured.check(setting)
     train = setting.train
     if train.snapshots > train.epochs:
         raise UserError(

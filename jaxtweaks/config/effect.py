@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import parts, spell, trace, tweaks
+from jaxtweaks.config import measured, parts, spell, trace, tweaks
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round
 from jaxtweaks.config.layers import channels, hidden_widths
 from jaxtweaks.config.settings import Setting
@@ -45,6 +45,7 @@ def reason(setting: Setting, name: str) -> Reason | None:
     words = (
         _unread_by_choice(setting, name)
         or _unread_by_network(setting, name)
+        or measured.no_effect(setting, name)
         or _of_a_part_that_is_off(setting, name)
     )
     if words:
@@ -176,7 +177,9 @@ def _check_same_run(points: Sequence[Point], settings: Sequence[Setting]) -> Non
 def _unread_by_choice(setting: Setting, name: str) -> str:
     """Why, if the field is declared to be read with another choice only."""
     when = trace.FIELDS[name].rule.when
-    if when is None or trace.get(setting, when[0]) in when[1]:
+    value = when and trace.get(setting, when[0])
+    values = value if isinstance(value, tuple) else (value,)
+    if when is None or any(one in when[1] for one in values):
         return ''
     other, accepted = when
     choices = ' or '.join(map(repr, accepted))

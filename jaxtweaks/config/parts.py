@@ -36,6 +36,7 @@ _BUILT_IN = (
     'jaxtweaks.train.optimisers',
     'jaxtweaks.train.schedules',
     'jaxtweaks.train.losses',
+    'jaxtweaks.train.metrics',
     'jaxtweaks.train.augment',
     'jaxtweaks.studies.gradcheck',
     'jaxtweaks.studies.gradcheck_layers',
@@ -48,6 +49,8 @@ _BUILT_IN = (
 # What a part is given besides, where a fact of it says so.
 _GIVEN = {'mixes': 'targets', 'data': 'data'}
 
+BEST = 'best_'  # what train.select begins with where a metric chooses the epoch
+CLASSES = 'classes'  # the targets of most losses
 SECTION = 'parts'  # of a setting; a config has a section for each part
 
 F = TypeVar('F', bound=Callable[..., Any])
@@ -192,6 +195,32 @@ class Choices(Sequence[str]):
         return [none] if none else []
 
 
+class Selections(Sequence[str]):
+    """The values of `train.select`: 'last', and 'best_…' of every metric, those registered later
+    included.
+    """
+
+    def __init__(self, *, last: bool = True):
+        """`last`: whether 'last' is among them."""
+        self._first = ('last',) if last else ()
+
+    def _names(self) -> list[str]:
+        brought = (
+            one for loss in of_slot('loss').values() for one in loss.facts.get('metrics', ())
+        )
+        named = ['loss', 'accuracy', *of_slot('metric'), *(one.name for one in brought)]
+        return [*self._first, *dict.fromkeys(f'{BEST}{name}' for name in named)]
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._names()[index]
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._names()
+
+
 # Slot to parts by name. Names live as long as the process; a config file that is loaded again
 # registers its parts again.
 _REGISTRY: dict[str, dict[str, Part]] = {slot: {} for slot in SLOTS}
@@ -222,6 +251,13 @@ def of_slot(slot: str) -> Mapping[str, Part]:
     """The parts of a slot by name, in the order in which they were registered."""
     _load()
     return _REGISTRY[slot]
+
+
+def metrics_known(build: Callable[..., Any]) -> Mapping[str, Part]:
+    """The metrics that a loss may name: all there are; of a built-in loss those so far."""
+    if getattr(build, '__module__', '') not in _BUILT_IN:
+        _load()
+    return _REGISTRY['metric']
 
 
 def get(slot: str, name: str) -> Part:

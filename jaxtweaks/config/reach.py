@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import trace
+from jaxtweaks.config import measured, trace
 from jaxtweaks.config.layers import hidden_widths
 from jaxtweaks.config.settings import Model, Setting
 
@@ -102,10 +102,11 @@ def _times(setting: Setting) -> Iterator[str]:
 
 def _scores(setting: Setting) -> Iterator[str]:
     train = setting.train
-    if train.select == 'best_accuracy' and train.min_improvement >= 1:
+    chosen = measured.chosen_by(setting)
+    if train.select != 'last' and chosen.is_share and train.min_improvement >= 1:
         yield (
             f'train.min_improvement: {train.min_improvement!r} keeps the first epoch, because no '
-            'accuracy improves by as much; it must be < 1, as 0.001 for a tenth of a point'
+            f'{chosen.words} improves by as much; it must be < 1, as 0.001 for a tenth of a point'
         )
 
 

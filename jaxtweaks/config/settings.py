@@ -9,7 +9,7 @@ See `fields.py` for what static and traced mean.
 import dataclasses
 
 from jaxtweaks.config.fields import Names, static, traced
-from jaxtweaks.config.parts import Choices, Parts
+from jaxtweaks.config.parts import Choices, Parts, Selections
 from jaxtweaks.config.tweaks import Tweaks
 
 # Those of the catalogue, any on disk, and what is registered (`data/own.py`).
@@ -21,7 +21,11 @@ DATASETS = Names(
     'waveforms',
     'patterns',
     'cifar10_patch',
-    forms=('tfds:NAME', 'folder:PATH'),
+    'diabetes',
+    'breast_cancer',
+    'wine',
+    'california_housing',
+    forms=('tfds:NAME', 'folder:PATH', 'csv:PATH?target=NAME'),
 )
 NETWORKS = ('mlp', 'cnn', 'local', 'lenet5', 'vgg16', 'convnet1d')
 PRECISIONS = ('float32', 'tf32', 'bf16')
@@ -33,7 +37,7 @@ _WIDE = ('model.name', ('mlp', 'cnn', 'local'))
 _BLOCKS = ('model.name', ('cnn', 'local'))
 _POOLED = ('model.name', ('cnn', 'local', 'lenet5', 'vgg16', 'convnet1d'))
 _BATCH_NORM = ('model.batch_norm', ('before', 'after'))
-_SELECTING = ('train.select', ('best_loss', 'best_accuracy'))
+_SELECTING = ('train.select', Selections(last=False))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,6 +66,11 @@ class Data:
         'mean and deviation of the training set by channel or by pixel; only divide by 255 (unit); '
         'or leave as they are (none)',
         choices=('channel', 'pixel', 'unit', 'none'),
+    )
+    standardise_targets: bool = static(
+        True,
+        'whether targets that are numbers are standardised for training, by mean and standard '
+        'deviation of the training set; metrics but for the loss are in the unit of the target',
     )
     scale: float = static(1.0, 'by what standardised inputs are multiplied', above=0.0)
     share: float = traced(
@@ -243,8 +252,12 @@ class Train:
     epochs: int = static(10, 'passes over the training set', low=1)
     select: str = static(
         'last',
-        'the parameters tested at the end: the last, or the best epoch on validation',
-        choices=('last', 'best_loss', 'best_accuracy'),
+        'the parameters tested at the end: the last, or those of the epoch that is best on '
+        'validation, by the loss, the accuracy or another metric',
+        choices=Selections(),
+    )
+    metrics: tuple[str, ...] = static(
+        (), 'metrics that are measured besides those of the loss', choices=Choices('metric')
     )
     train_eval_size: int = static(
         2_000, 'training images on which the network is evaluated after each epoch', low=1

@@ -13,6 +13,7 @@ class Slot:
       given: the positional arguments that a part is called with; none for a module.
       about: what its fields are about, in a word or two.
       field: the field that names the chosen part; '' if several act together.
+      several: whether the field may name any number of parts.
       none: the value of `field` for no part at all; '' if one is always chosen.
       short: whether the fields of its parts read without the part's name.
     """
@@ -22,6 +23,7 @@ class Slot:
     about: str
     given: tuple[str, ...] = ()
     field: str = ''
+    several: bool = False
     none: str = ''
     short: bool = False
 
@@ -56,6 +58,14 @@ SLOTS = {
             'loss',
             ('logits', 'targets'),
             'loss.name',
+        ),
+        Slot(
+            'metric',
+            'a function (outputs, targets) to a number, of all examples of a split',
+            'metric',
+            ('outputs', 'targets'),
+            'train.metrics',
+            several=True,
         ),
         Slot('augment', 'a function (key, images) to images', 'augmentation', ('key', 'images')),
         Slot(

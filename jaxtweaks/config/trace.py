@@ -13,6 +13,7 @@ from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.fields import Field
 from jaxtweaks.config.parts import Part, Parts
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.config.slots import Slot
 
 
 def _fields() -> dict[str, Field]:
@@ -56,7 +57,9 @@ def parts_of(setting: Setting, off: frozenset[str] = frozenset()) -> list[Part]:
     """
     found = []
     for slot in slots.SLOTS.values():
-        if slot.field:
+        if slot.several:
+            found += [_bound(setting, part) for part in _named(setting, slot)]
+        elif slot.field:
             name = get(setting, slot.field)
             if slot.none and name == slot.none:
                 continue
@@ -69,6 +72,14 @@ def parts_of(setting: Setting, off: frozenset[str] = frozenset()) -> list[Part]:
                 if part.slot == slot.name and name in setting.parts and name not in off
             ]
     return found
+
+
+def _named(setting: Setting, slot: Slot) -> list[Part]:
+    """The parts of a slot that takes several: those of the chosen loss, and those a field names."""
+    brought = part(setting, 'loss').facts.get('metrics', ()) if slot.name == 'metric' else ()
+    known = parts.of_slot(slot.name)
+    names = dict.fromkeys([*(one.name for one in brought), *get(setting, slot.field)])
+    return [known[name] for name in names if name in known]
 
 
 def part(setting: Setting, slot: str) -> Part:

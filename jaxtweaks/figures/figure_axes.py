@@ -8,10 +8,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from jaxtweaks.base import metrics
+from jaxtweaks.base.metrics import label as metric_label
 from jaxtweaks.base.words import is_share, number, shortened, value_label
 from jaxtweaks.figures.figure_data import ordered
 from jaxtweaks.figures.figure_style import is_number
-from jaxtweaks.results.results import label as metric_label
 
 _MANY = 12  # tick labels that would lie upon each other if they were turned only a little
 _DECADES = 3  # of a logarithmic axis on which 2 and 5 have ticks
@@ -144,7 +145,7 @@ def set_limits(same: Sequence[Axes], metric: str, log: bool, lowest: float) -> N
     """
     low = min(axes.get_ylim()[0] for axes in same)
     high = max(axes.get_ylim()[1] for axes in same)
-    if not metric.startswith('gap') and not log and lowest >= 0:
+    if not metrics.of(metric).signed and not log and lowest >= 0:
         low = max(low, -0.02 * (high - max(low, 0)))
         if is_share(metric):
             high = min(high, 1.02)

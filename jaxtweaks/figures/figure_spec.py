@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.field_names import terms
 from jaxtweaks.base.registry import Registry
@@ -12,7 +13,7 @@ from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.figures.figure_data import arrange, column
 from jaxtweaks.figures.figure_style import is_number
 from jaxtweaks.results.recorded import Recorded
-from jaxtweaks.results.results import LABELS, Results, without_runs
+from jaxtweaks.results.results import Results, without_runs
 
 if TYPE_CHECKING:
     from jaxtweaks.figures.kind import Kind
@@ -37,7 +38,7 @@ _LONGEST = 100  # letters of a name, so that its files have one that every syste
 def _anything() -> Recorded:
     """All that is recorded anywhere."""
     arrays = dict.fromkeys(name for kind in KINDS.values() for name in kind.arrays)
-    return Recorded(tuple(LABELS), tuple(LABELS), tuple(arrays))
+    return Recorded(metrics.known(), metrics.known(), tuple(arrays))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,12 +132,12 @@ def fields_of(figure: Figure) -> tuple[str, str, str]:
 def _check_one(figure: Figure, results: Results, recorded: Recorded) -> None:
     kind = kind_of(figure)
     _check_read(figure, kind)
-    metrics = recorded.all_curves if kind.by_epoch else recorded.all_finals
+    known = recorded.all_curves if kind.by_epoch else recorded.all_finals
     against = (figure.x,) if figure.x and kind.x_is == 'a metric by epoch' else ()
     for metric in (*figure.metrics, *against):
-        if metric not in metrics:
+        if metric not in known:
             which = f'no {"metric by epoch" if kind.by_epoch else "final metric"}'
-            raise UserError(f"{which} '{metric}'; {did_you_mean(metric, metrics)}")
+            raise UserError(f"{which} '{metric}'; {did_you_mean(metric, known)}")
     if not kind.shows_settings:
         return
     for name in kind.arrays:

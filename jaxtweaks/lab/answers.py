@@ -13,6 +13,7 @@ import numpy as np
 from jaxtweaks.base import atomic, provenance
 from jaxtweaks.base.words import Names, together, tweaks_of
 from jaxtweaks.claims import claims
+from jaxtweaks.config import measured as measured_lib
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import summary
@@ -129,7 +130,10 @@ def measure(experiment: Experiment, found: Sequence[GroupResult], dataset: Datas
         found = [_with_dropped(group) for group in found]
     measured = collect(experiment.runs, found, dataset, study.axis if study else 'epoch')
     exact = study is not None and study.exact
-    return dataclasses.replace(measured, names=dict(experiment.names), exact=exact)
+    usual = '' if study else measured_lib.usual(experiment.base).name
+    return dataclasses.replace(
+        measured, names=dict(experiment.names), exact=exact, usual=usual or measured.usual
+    )
 
 
 def _with_dropped(group: GroupResult) -> GroupResult:
@@ -141,7 +145,7 @@ def _with_dropped(group: GroupResult) -> GroupResult:
 
 def choice_of(experiment: Experiment, measured: Results) -> Choice | None:
     """What its search has chosen so far; None if every run has diverged."""
-    return choose(measured, experiment.runs[0].setting.train.select)
+    return choose(measured, search.score_of(experiment.runs[0].setting))
 
 
 def _listed(experiment: Experiment) -> tuple[str, ...] | None:
@@ -154,7 +158,8 @@ def _listed(experiment: Experiment) -> tuple[str, ...] | None:
         return None
     # Of the test set a search reports only what it finds for the chosen setting.
     dropped = (search.DROPPED,) if experiment.search.rungs else ()
-    return ('validation_accuracy', 'validation_loss', *dropped)
+    usual = measured_lib.usual(experiment.base).name
+    return tuple(dict.fromkeys((f'validation_{usual}', 'validation_loss', *dropped)))
 
 
 def _record(

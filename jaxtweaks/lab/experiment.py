@@ -11,7 +11,7 @@ from jaxtweaks import studies
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.claims import claims as claims_lib
 from jaxtweaks.claims.claim import Claim
-from jaxtweaks.config import effect, parts, trace, tweaks
+from jaxtweaks.config import effect, measured, parts, trace, tweaks
 from jaxtweaks.config.build import FLAT, convert, from_dict, keys, rule_of
 from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.config_file import NAME
@@ -190,6 +190,7 @@ def build(
     if not on_record:
         _check_effect(experiment, settings, overrides, sections)
     _check_splits(experiment, settings)
+    _check_targets(experiment, settings)
     _check_read(experiment)
     experiment = dataclasses.replace(experiment, options=experiment.options.only(experiment.derive))
     if study := experiment.plain:
@@ -340,6 +341,23 @@ def _check_splits(experiment: Experiment, settings: Sequence[Setting]) -> None:
             f'sweep: {swept[0]} cannot be swept with {needs[0]}, which is of one split of the '
             'data; leave out one of the two'
         )
+
+
+def _check_targets(experiment: Experiment, settings: Sequence[Setting]) -> None:
+    """Whether one kind of targets is trained on, and figures show what it has. Raises UserError."""
+    found = {measured.targets_of(setting): setting.loss.name for setting in settings}
+    if len(found) > 1:
+        raise UserError(
+            f'sweep: the losses {", ".join(map(repr, found.values()))} take targets of different '
+            'kinds, and an experiment has one data set'
+        )
+    kind = next(iter(found))
+    for figure in experiment.figures if kind != parts.CLASSES else ():
+        if figure.kind == 'labels':
+            raise UserError(
+                f"figure '{figure.name}': kind 'labels' shows classes, and the targets of "
+                f'loss.name {found[kind]!r} are {measured.WORDS[kind]}'
+            )
 
 
 def _check_search(experiment: Experiment, settings: Sequence[Setting]) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from jaxtweaks.base.metrics import label
 from jaxtweaks.base.words import ABSENT, count, metric_interval, together
 from jaxtweaks.claims import claims as claims_lib
 from jaxtweaks.claims.claim import Claim, Verdict
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report.table import Table
 from jaxtweaks.results.intervals import mean_interval
-from jaxtweaks.results.results import Results, label
+from jaxtweaks.results.results import Results
 from jaxtweaks.run.result import GroupResult
 
 # What a table of means so far shows, if it is measured: nothing of the test set.

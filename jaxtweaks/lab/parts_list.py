@@ -9,7 +9,10 @@ from jaxtweaks.base.registry import Registry
 from jaxtweaks.claims.claim import KINDS as CLAIMS
 from jaxtweaks.config import parts, slots
 from jaxtweaks.config.parts import Part
+from jaxtweaks.config.settings import DATASETS
 from jaxtweaks.config.slots import Slot
+from jaxtweaks.data import own
+from jaxtweaks.data.catalogue import CATALOGUE
 from jaxtweaks.figures.figure_spec import KINDS as FIGURES
 from jaxtweaks.lab.kept import Line
 from jaxtweaks.results.derive import DERIVATIONS
@@ -32,6 +35,7 @@ def lines() -> Iterator[Line]:
                 line = f'{name} = {parameter.default!r} ({rule.kind}{allowed}): {rule.doc}'
                 yield f'  {"":{width}}    {line}', ''
         yield '', ''
+    yield from _data()
     for registry in REGISTRIES:
         heading = f'{registry.slot} (named by {registry.named_by}); jt.{registry.slot}'
         yield f'{heading}: {registry.doc}', 'bold'
@@ -45,10 +49,23 @@ def lines() -> Iterator[Line]:
 
 def all_built_in() -> bool:
     """Whether no part is the user's."""
-    own = any(not registry.built_in(name) for registry in REGISTRIES for name in registry)
-    return not own and all(
+    registered = any(not registry.built_in(name) for registry in REGISTRIES for name in registry)
+    return not (registered or own.REGISTRY) and all(
         part.built_in for slot in slots.SLOTS for part in parts.of_slot(slot).values()
     )
+
+
+def _data() -> Iterator[Line]:
+    """The data sets by name: those that come with the package, and the user's."""
+    heading = 'data set (chosen by data.name); jt.dataset: a function that returns (images, labels)'
+    yield heading, 'bold'
+    known = {name: about.title for name, about in CATALOGUE.items()}
+    known |= {name: inspect.getdoc(made) or '' for name, made in own.REGISTRY.items()}
+    width = max(map(len, DATASETS))
+    for name in DATASETS:
+        line = ' '.join(known.get(name, '').partition('\n\n')[0].split())
+        yield f'  {name:{width}}  {line}'.rstrip(), ''
+    yield '', ''
 
 
 def _details(name: str, item: Any) -> Iterator[str]:

@@ -39,7 +39,7 @@ class Taken:
     """What became of the convolutions that were lowered inside `convolutions`.
 
     Attributes:
-      native: whether by custom kernels, where they can.
+      native: whether they were taken over by custom kernels, where they can.
       count: how many were taken over.
       left: why others were left to XLA, each reason once.
     """
@@ -68,14 +68,14 @@ def convolutions(native: bool) -> Iterator[Taken]:
         yield taken
 
 
-def lower(jitted: Any, args: tuple, native: bool) -> tuple[jax.stages.Lowered, set[str]]:
-    """`jitted.lower(*args)` with its convolutions taken over, and what is left to XLA, and why."""
+def lower(jitted: Any, args: tuple, native: bool) -> tuple[jax.stages.Lowered, Taken]:
+    """`jitted.lower(*args)` with its convolutions taken over, and what became of them."""
     with convolutions(native) as taken:
         traced = jitted.trace(*args)
         made = traced.lower()
     if (reason := why_not()) and of_others(traced.jaxpr):
         taken.left.add(f'convolutions of others than nn.Conv ({reason})')
-    return made, taken.left
+    return made, taken
 
 
 @functools.cache

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from jaxtweaks.base.metrics import Metric, is_of_test, label, on
 from jaxtweaks.base.words import count, metric_interval, together
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config.expand import Point
 from jaxtweaks.figures.figure_spec import Figure, kind_of
 from jaxtweaks.report.table import Table
 from jaxtweaks.results.intervals import mean_interval
-from jaxtweaks.results.results import Results, label
-from jaxtweaks.run.search import DROPPED, score_of
+from jaxtweaks.results.results import Results
+from jaxtweaks.run.search import DROPPED
 
 _ONLY_TOLD = 'of the test set only what it gives for this setting is told'
 _OTHERS_TOLD = 'the test set, also where it is told for other settings, played no part'
@@ -52,7 +53,7 @@ class Choice:
           results: of the search.
           test_is_told: whether the config has more told of the test set, see `tells_of_test`.
         """
-        test = self.metric.replace('validation', 'test')
+        test = on(self.metric, 'test')
         words = together(self.setting, results.words)
         cells = [words]
         keys: list[Any] = [words]
@@ -80,18 +81,17 @@ def tells_of_test(table: Iterable[str], figures: Iterable[Figure], claims: Itera
     metrics += [metric for figure in figures for metric in (*figure.metrics, figure.x)]
     # A figure of boundaries names the test accuracy of each panel.
     shown = any(kind_of(figure).tells_of_test for figure in figures)
-    return shown or any('test' in metric.removeprefix('1-').split('_') for metric in metrics)
+    return shown or any(map(is_of_test, metrics))
 
 
-def choose(results: Results, select: str) -> Choice | None:
+def choose(results: Results, by: Metric) -> Choice | None:
     """The best setting of a search; None if every one has diverged.
 
     Args:
       results: K settings, S seeds.
-      select: `train.select` of all of them.
+      by: the metric that all of them are judged by, on validation.
     """
-    metric, sign = score_of(select)
-    test = metric.replace('validation', 'test')
+    metric, sign, test = by.name, by.sign, on(by.name, 'test')
     validation, tested = results.final(metric), results.final(test)
     dropped = np.zeros(len(results.settings), bool)
     if DROPPED in results.finals:

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.base.field_names import split_key, terms, value_of
+from jaxtweaks.base.metrics import derived
+from jaxtweaks.base.metrics import label as metric_label
+from jaxtweaks.base.metrics import of as metric_of
 from jaxtweaks.base.words import (
     ABSENT,
     Names,
@@ -34,13 +37,7 @@ from jaxtweaks.report.verdict_words import (
 )
 from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
-from jaxtweaks.results.results import label as metric_label
 from jaxtweaks.studies.study import Sheet
-
-METRICS = (
-    'test_accuracy', 'test_loss', 'validation_accuracy', 'validation_loss', 'gap_accuracy',
-)  # fmt: skip
-_BRIEF = ('test_accuracy', 'validation_loss')
 
 
 def settings_table(
@@ -52,7 +49,7 @@ def settings_table(
 
     Args:
       results: K settings, S seeds.
-      metrics: final metrics; None for those of `METRICS` that were measured.
+      metrics: final metrics; None for the usual ones that were measured.
       names: words for fields and values, as in a figure.
 
     Raises:
@@ -94,7 +91,8 @@ def settings_table(
     )
     if results.diverged.any():
         note += ' Diverged runs are counted, and left out of the means.'
-    left_out = [metric_label(metric) for metric in metrics if metric not in _BRIEF]
+    kept = (f'test_{results.usual}', 'validation_loss')
+    left_out = [metric_label(metric) for metric in metrics if metric not in kept]
     every = chosen or not results.trained
     brief = columns if every else tuple(name for name in columns if name not in left_out)
     words = [
@@ -182,7 +180,7 @@ def runs_table(
 
 def classes_table(results: Results) -> Table | None:
     """The whole names of the classes; None if the figures have them all."""
-    names = results.classes
+    names = results.classes if results.label_counts else ()
     shown = shortened(names, LETTERS)
     if list(names) == shown and len(names) <= MOST_NUMBERED:
         return None
@@ -298,8 +296,16 @@ def _measured(results: Results, metrics: Sequence[str] | None) -> list[str]:
         return list(metrics)
     if not results.trained:
         return list(results.finals)
-    gaps = {'train_accuracy', 'validation_accuracy'} <= set(results.finals)
-    return [m for m in METRICS if m in results.finals or (m == 'gap_accuracy' and gaps)]
+    both = [f'{split}_{name}' for split in ('test', 'validation') for name in _measures(results)]
+    known = (*results.finals, *derived(results.finals))
+    return [metric for metric in (*both, f'gap_{results.usual}') if metric in known]
+
+
+def _measures(results: Results) -> list[str]:
+    """What is measured of splits: the usual first, then the loss, then the others."""
+    found = (metric_of(name) for name in results.finals)
+    every = [one.measure for one in found if one.name == f'validation_{one.measure}']
+    return list(dict.fromkeys((results.usual, 'loss', *every)))
 
 
 def _told(results: Results, names: Mapping[str, str] | None) -> list[str]:

@@ -233,20 +233,23 @@ class GroupProgram:
         if key not in self._executables:
             jitted = jax.jit(function.f, donate_argnums=function.donate)
             jitted = self._jitted.setdefault(function.name, jitted)
-            made = self._lowered(jitted, args)
-            self._executables[key] = executables.compiled(made, function.options, device)
+            made, by_kernels = self._lowered(jitted, args)
+            # What the option gains are XLA's products and convolutions; sums over images lose.
+            options = {} if by_kernels else function.options
+            self._executables[key] = executables.compiled(made, options, device)
         return self._executables[key](*args)
 
-    def _lowered(self, jitted: Callable, args: tuple) -> jax.stages.Lowered:
+    def _lowered(self, jitted: Callable, args: tuple) -> tuple[jax.stages.Lowered, bool]:
+        """The program, and whether convolutions of a plain network became custom kernels."""
         with (
             conv.lowering(self._lowering),
             precision.products(self.program.static.train.precision),
         ):
             if not self._takes_over:
-                return jitted.lower(*args)
-            made, left = lowered.lower(jitted, args, self._lowering == 'native')
-        self.left |= left
-        return made
+                return jitted.lower(*args), False
+            made, taken = lowered.lower(jitted, args, self._lowering == 'native')
+        self.left |= taken.left
+        return made, taken.native and taken.count > 0
 
 
 def _runs(own: Any) -> int:

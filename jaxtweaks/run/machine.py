@@ -9,8 +9,8 @@ import numpy as np
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import settings, trace
 from jaxtweaks.config.build import rule_of
-from jaxtweaks.data.split import folds_of
-from jaxtweaks.data.standardise import standardised
+from jaxtweaks.data.split import folds_of, strata_of
+from jaxtweaks.data.standardise import standardised, standardised_targets, target_scale
 from jaxtweaks.run import devices, memory
 from jaxtweaks.run.compiled import GroupProgram
 from jaxtweaks.run.group import training_work
@@ -23,7 +23,7 @@ _AFTER_LOADING = {
     field.name: field.default
     for field in dataclasses.fields(settings.Data)
     if ((rule := rule_of(field)) and rule.kind == 'traced')
-    or field.name in ('folds', 'standardise', 'scale')
+    or field.name in ('folds', 'standardise', 'standardise_targets', 'scale')
 }
 
 
@@ -98,7 +98,11 @@ def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:
         prepared = lambda images, mean=mean, inverse=inverse: standardised(images, mean, inverse)
         mean, inverse = np.zeros(mean.shape, np.float32), np.ones(mean.shape, np.float32)
     put = lambda array: jax.device_put(array, devices.copied())
-    on_device = lambda split: DeviceSplit(put(prepared(split.images)), put(split.labels))
+    scale = None
+    if dataset.targets == 'float':
+        scale = target_scale(dataset.training.labels, config.standardise_targets)
+    targets = lambda labels: labels if scale is None else standardised_targets(labels, *scale)
+    on_device = lambda split: DeviceSplit(put(prepared(split.images)), put(targets(split.labels)))
     return DeviceData(
         training=on_device(dataset.training),
         validation=on_device(dataset.validation),
@@ -107,7 +111,9 @@ def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:
         inverse_deviation=put(inverse * np.float32(config.scale)),
         probes={name: on_device(probe) for name, probe in dataset.probes.items()},
         grid=None if dataset.grid is None else put(dataset.grid),
-        folds=put(folds_of(dataset.training.labels, config.folds, config.split))
+        folds=put(folds_of(strata_of(dataset.training.labels), config.folds, config.split))
         if config.folds
         else None,
+        target_mean=None if scale is None else put(scale[0].astype(np.float32)),
+        target_deviation=None if scale is None else put(scale[1].astype(np.float32)),
     )

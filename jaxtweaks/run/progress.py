@@ -11,7 +11,8 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from jaxtweaks.base.numbers import fixed, percent
+from jaxtweaks.base import metrics
+from jaxtweaks.base.numbers import fixed, number, percent
 from jaxtweaks.config.expand import Point
 from jaxtweaks.run.result import GroupResult
 
@@ -22,9 +23,11 @@ class Now:
 
     Attributes:
       epoch, epochs: the epoch under way, from 1, and the last one.
-      loss, accuracy: mean of the epoch so far over the runs that have not diverged, as trained.
-      best: the best validation accuracy of a run after an epoch so far; NaN before the first ends.
+      loss, accuracy: mean of the epoch so far over the runs that have not diverged, as trained; NaN
+        where there is no accuracy.
+      best: the best of a run after an epoch so far, on validation; NaN before the first ends.
       runs, diverged, stopped: how many runs there are, have diverged, have been stopped early.
+      measure: what `best` is the best of.
       so_far: makes the results as far as they are; only while the reporter is told.
     """
 
@@ -36,6 +39,7 @@ class Now:
     runs: int
     diverged: int
     stopped: int
+    measure: str = 'accuracy'
     so_far: Callable[[], GroupResult] | None = None
 
 
@@ -286,17 +290,28 @@ class _Sweep:
 
     def words(self, now: Now) -> str:
         """How the group under way stands, and what there is to say of the sweep."""
-        self._best = max((self._best, now.best), key=lambda x: -math.inf if math.isnan(x) else x)
+        sign = metrics.measure(now.measure).sign
+        score = lambda x: -math.inf if math.isnan(x) else sign * x
+        self._best = max((self._best, now.best), key=score)
         self._now = now.diverged, now.stopped
         parts = [f'epoch {now.epoch}/{now.epochs}']
         if now.diverged < now.runs:
-            parts += [f'loss {fixed(now.loss, 3)}', f'accuracy {percent(now.accuracy, 1)}%']
+            parts.append(f'loss {fixed(now.loss, 3)}')
+            if math.isfinite(now.accuracy):
+                parts.append(f'accuracy {percent(now.accuracy, 1)}%')
         if math.isfinite(self._best):
-            parts.append(f'best validation {percent(self._best, 1)}%')
+            parts.append(f'best validation {_best_words(now.measure, self._best)}')
         counts = [before + here for before, here in zip(self._before, self._now, strict=True)]
         names = 'diverged', 'stopped early'
         parts += [f'{n} {name}' for n, name in zip(counts, names, strict=True) if n]
         return '  '.join(parts)
+
+
+def _best_words(measure: str, value: float) -> str:
+    one = metrics.measure(measure)
+    if measure == metrics.ACCURACY.name:
+        return f'{percent(value, 1)}%'
+    return f'{one.label} {f"{percent(value, 1)}%" if one.is_share else number(value, 4)}'
 
 
 class Clock:

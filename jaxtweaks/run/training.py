@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from jaxtweaks import data as data_lib
+from jaxtweaks.config import measured, trace
 from jaxtweaks.config import settings as settings_lib
-from jaxtweaks.config import trace
 from jaxtweaks.config.check import check_image, check_training_size
 from jaxtweaks.config.reach import check_reach_on_data
 from jaxtweaks.config.settings import Setting
@@ -50,7 +50,9 @@ class Training:
     def check(self, settings: Sequence[Setting]) -> None:
         """See `Method`."""
         for setting in settings:
-            images = self._machine.dataset(setting.data).training.images
+            dataset = self._machine.dataset(setting.data)
+            measured.check_data(setting, dataset.targets, dataset.label)
+            images = dataset.training.images
             check_training_size([setting], len(images), self.dataset.label)
             check_image([setting], images.shape[1:3])
             check_reach_on_data([setting], len(images), images.shape[1:3], self.dataset.label)

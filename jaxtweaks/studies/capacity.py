@@ -13,8 +13,8 @@ _PLACES = 201
 @study(
     'capacity',
     finals={
-        'train_mse': 'mean squared error (training points)',
-        'test_mse': 'mean squared error (new points)',
+        'train_mse': regression.TRAIN_ERROR,
+        'test_mse': regression.TEST_ERROR,
     },
     reads_of=regression.reads_of,
     generated='generated: noisy points of sin(πx)',

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtweaks import data as data_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.rng import stream_key
-from jaxtweaks.config import trace
+from jaxtweaks.config import measured, trace
 from jaxtweaks.config.check import check_image
 from jaxtweaks.config.fields import static
 from jaxtweaks.config.reach import check_batch_norm
@@ -43,6 +43,7 @@ _DATA = tuple(
 def check_data(setting: Setting, data: Dataset) -> None:
     """Whether the images survive the layers, and there is such a parameter. Raises UserError."""
     check_image([setting], data.training.images.shape[1:3])
+    measured.check_data(setting, data.targets, data.label)
     count, *image = data.training.images.shape
     asked = options(setting)
     flat = [1, 1, min(math.prod(image), asked.inputs)]

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
+from jaxtweaks.base.metrics import SHARE, Metric
 from jaxtweaks.config.fields import static
 from jaxtweaks.studies.study import Measured
 
@@ -26,7 +27,7 @@ TOLERANCE = static(
     former='study.tolerance',
 )
 FINALS = {
-    'share_within': 'share of differences below the tolerance',
+    'share_within': Metric('share_within', 'share of differences below the tolerance', SHARE),
     'max_difference': 'largest |autodiff − central difference|',
     'largest_gradient': 'largest |gradient|',
     'entries': 'entries',

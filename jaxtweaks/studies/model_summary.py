@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.metrics import SHARE, Metric
 from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import trace
 from jaxtweaks.config.check import check_image
@@ -140,7 +141,7 @@ def check(setting: Setting) -> None:
         'parameter_megabytes': 'parameters in float32 (MB)',
         'activations': 'activations of an image',
         'activation_megabytes': 'activations in float32 (MB)',
-        'share_dense': 'share of the weights in dense layers',
+        'share_dense': Metric('share_dense', 'share of the weights in dense layers', SHARE),
     },
     reads=('model',),
     axis='layer',

@@ -14,6 +14,7 @@ import optax
 from numpy.polynomial import legendre
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.metrics import Metric
 from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import settings, trace
 from jaxtweaks.config.fields import static
@@ -22,6 +23,10 @@ from jaxtweaks.nn import models
 from jaxtweaks.studies.study import options
 from jaxtweaks.train.losses import penalty
 
+TRAIN_ERROR, TEST_ERROR = (
+    Metric(f'{split}_mse', f'{words} mean squared error', '', 'low', split, 'mse')
+    for split, words in (('train', 'training'), ('test', 'test'))
+)
 _NETWORK_READS = ('model', 'init', 'dropout.hidden', 'dropout.form', 'optim', 'penalty')
 # Of a polynomial; that no rate drops its units is said by `check`.
 _POLYNOMIAL_READS = ('optim.learning_rate', 'penalty.l2', 'penalty.l2_form', 'dropout.hidden')

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from jaxtweaks.base import metrics as metrics_lib
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.metrics import Metric
 from jaxtweaks.config import effect, parts, slots, trace
 from jaxtweaks.config.effect import Reason
 from jaxtweaks.config.settings import Setting
@@ -57,7 +59,7 @@ class Study:
     """What is known of a study before its function is called: once for each setting and seed.
 
     Attributes:
-      finals: the metrics that are a number a run, with their words.
+      finals: the metrics that are a number a run, with their words, or as a whole `Metric`.
       curves: the metrics that are a curve a run, with their words.
       reads: the fields of a setting that matter (dotted), or whole sections of it. Any other must
         have its default.
@@ -71,8 +73,8 @@ class Study:
       arrays: names of what else it keeps for figures.
     """
 
-    finals: Mapping[str, str]
-    curves: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    finals: Mapping[str, str | Metric]
+    curves: Mapping[str, str | Metric] = dataclasses.field(default_factory=dict)
     reads: tuple[str, ...] = ()
     reads_of: Callable[[Setting], tuple[str, ...]] | None = None
     axis: str = ''
@@ -84,9 +86,12 @@ class Study:
     arrays: tuple[str, ...] = ()
 
     @property
-    def labels(self) -> dict[str, str]:
-        """Every metric in words."""
-        return {**self.curves, **self.finals}
+    def metrics(self) -> tuple[Metric, ...]:
+        """Every metric, with its words."""
+        every = {**self.curves, **self.finals}
+        return tuple(
+            one if isinstance(one, Metric) else Metric(name, one) for name, one in every.items()
+        )
 
     def reason(self, setting: Setting, name: str) -> Reason | None:
         """Why a field has no effect on a run of this study, see `effect.reason`."""
@@ -130,6 +135,7 @@ def study(
     about = Study(_in_words(finals), _in_words(curves), **known)
     if about.curves and not about.axis:
         raise UserError(f"study '{name}': has curves; axis must say what they run over, as 'layer'")
+    metrics_lib.add_whole(*about.metrics)
     return parts.register(SLOT, name, words, study=about, data=not about.generated)
 
 

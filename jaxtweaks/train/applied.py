@@ -9,12 +9,14 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxtweaks.config import trace
+from jaxtweaks.config import measured, trace
+from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import lowered, models
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.train import evaluate, precision
 from jaxtweaks.train.data import DeviceData, DeviceSplit, first_ones, images_in_use, training_labels
+from jaxtweaks.train.measures import measures_of
 from jaxtweaks.train.state import Variables
 
 
@@ -27,7 +29,7 @@ class Applied:
     Attributes:
       static: the static part of the setting.
       train_size: training images.
-      classes: number of classes.
+      classes: number of classes; where targets are none, of outputs.
     """
 
     static: Setting
@@ -39,6 +41,16 @@ class Applied:
         """Images of a batch where the network is measured."""
         dense = self.static.model.name == 'mlp'
         return evaluate.BATCH if dense else evaluate.CONVOLUTIONS_BATCH
+
+    @property
+    def targets(self) -> str:
+        """What the loss takes as targets: 'classes', 'float' or 'multilabel'."""
+        return measured.targets_of(self.static)
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether targets are classes."""
+        return self.targets == CLASSES
 
     def setting(self, hyper: trace.Hyper) -> Setting:
         """The whole setting."""
@@ -77,7 +89,13 @@ class Applied:
         """A network ('params' and 'batch_stats') on a split, without noise: `evaluate.evaluate`."""
         network = self.at_rest(hyper, variables)
         return evaluate.evaluate(
-            network, data, split, self.classes, keep_logits, batch=self.evaluated_at_once
+            network,
+            data,
+            split,
+            self.classes,
+            keep_logits,
+            batch=self.evaluated_at_once,
+            measures=measures_of(self.setting(hyper)),
         )
 
     def evaluate_training(
@@ -96,7 +114,13 @@ class Applied:
             times = jnp.zeros(count, jnp.int32).at[index].add(1)
         network = self.at_rest(hyper, variables)
         return evaluate.evaluate(
-            network, data, shown, self.classes, times=times, batch=self.evaluated_at_once
+            network,
+            data,
+            shown,
+            self.classes,
+            times=times,
+            batch=self.evaluated_at_once,
+            measures=measures_of(self.setting(hyper)),
         )
 
     def plain_convolutions(self, hyper: trace.Hyper, shape: tuple[int, ...]) -> int:
@@ -114,10 +138,12 @@ class Applied:
 
     def training(self, hyper: trace.Hyper, seed: jax.Array, data: DeviceData) -> DeviceSplit:
         """The training set with the labels it is trained on."""
+        if not self.of_classes:
+            return data.training
         labels = training_labels(self.setting(hyper).data, seed, data.training.labels, self.classes)
         return dataclasses.replace(data.training, labels=labels)
 
 
-def named(split: str, measured: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """Loss and accuracy of `evaluate.evaluate` under the names of a split."""
-    return {f'{split}_{key}': measured[key] for key in ('loss', 'accuracy')}
+def named(split: str, found: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """The metrics of `evaluate.evaluate` under the names of a split."""
+    return {f'{split}_{key}': value for key, value in evaluate.scalars(found).items()}

@@ -13,7 +13,7 @@ import optax
 from jax import lax
 
 from jaxtweaks.base.rng import member_seed, stream_key
-from jaxtweaks.config import trace
+from jaxtweaks.config import measured, trace
 from jaxtweaks.nn import tweak
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.dropout import is_off
@@ -24,7 +24,6 @@ from jaxtweaks.train.data import (
     DeviceData,
     DeviceSplit,
     epoch_order,
-    training_labels,
 )
 from jaxtweaks.train.finish import Found, finish
 from jaxtweaks.train.losses import in_order_mean, losses_of, penalty
@@ -70,7 +69,7 @@ class Program(Applied):
         return State(
             batch_stats=stats,
             best=keep.first_best(variables) if train.select != 'last' else None,
-            correct_sum=jnp.float32(0),
+            correct_sum=jnp.float32(0) if self.of_classes else None,
             diverged_at=jnp.int32(-1),
             ema=None if is_off(train.ema_decay) else params,
             epoch_steps=jnp.int32(0),
@@ -139,14 +138,14 @@ class Program(Applied):
         before = state
         member = member_seed(seed, setting.train.member)
         order = epoch_order(setting.data, member, epoch, self.train_size, data.folds)
-        labels = training_labels(setting.data, seed, data.training.labels, self.classes)
+        labels = self.training(hyper, seed, data).labels
         fresh = start == 0
         afresh = lambda count: jnp.where(fresh, jnp.zeros_like(count), count)
         state = dataclasses.replace(
             state,
             epoch_steps=afresh(state.epoch_steps),
             loss_sum=afresh(state.loss_sum),
-            correct_sum=afresh(state.correct_sum),
+            correct_sum=None if state.correct_sum is None else afresh(state.correct_sum),
         )
         batch = jnp.arange(setting.train.batch_size)
 
@@ -183,7 +182,8 @@ class Program(Applied):
             stream_key, member_seed(seed, setting.train.member), step=state.step
         )
         on_inputs, on_weights, on_labels = jax.random.split(key('noise'), 3)
-        y = noisy_labels(on_labels, y, setting.noise.labels, self.classes)
+        if self.of_classes:
+            y = noisy_labels(on_labels, y, setting.noise.labels, self.classes)
         x, targets = augmented(key('augment'), x, y, self.classes, setting)
         x = noisy_inputs(on_inputs, x, setting.noise.input)
 
@@ -216,8 +216,10 @@ class Program(Applied):
             epoch_steps=state.epoch_steps + 1,
             diverged_at=jnp.where(first_bad, state.step, state.diverged_at),
             loss_sum=state.loss_sum + loss,
-            correct_sum=state.correct_sum + jnp.mean(jnp.argmax(logits, -1) == y),
         )
+        if state.correct_sum is not None:
+            correct = jnp.mean(jnp.argmax(logits, -1) == y)
+            now = dataclasses.replace(now, correct_sum=state.correct_sum + correct)
         if state.ema is None:
             return now
         average = keep.averaged(state.ema, params, setting.train.ema_decay)
@@ -235,17 +237,20 @@ class Program(Applied):
 
         Returns:
           The state, and scalars by metric name: 'running_loss', 'train_loss', 'validation_loss',
-          each also as accuracy; 'weight_norm' and 'small_weights'; the test set's if
-          `train.test_curve`, those of the data's probes by their names, and the running average's
-          on validation ('ema_…'). The 'running' ones are means over the epoch's own batches, with
-          the parameters and the noise they were trained with. After a run has stopped early its
-          metrics are NaN.
+          each also as accuracy, or as the metrics of the loss ('running' only as accuracy);
+          'weight_norm' and 'small_weights'; the test set's if `train.test_curve`, those of the
+          data's probes by their names, and the running average's on validation ('ema_…'). The
+          'running' ones are means over the epoch's own batches, with the parameters and the noise
+          they were trained with. After a run has stopped early its metrics are NaN.
         """
         train = self.static.train
         splits = {'validation': data.validation} | ({'test': data.test} if train.test_curve else {})
         metrics = {
             'running_loss': state.loss_sum / state.epoch_steps,
-            'running_accuracy': state.correct_sum / state.epoch_steps,
+        }
+        if state.correct_sum is not None:
+            metrics['running_accuracy'] = state.correct_sum / state.epoch_steps
+        metrics |= {
             'weight_norm': measure.weight_norm(state.params),
             'small_weights': measure.small_weights(state.params),
             **named('train', self.evaluate_training(hyper, seed, state.variables, data)),
@@ -254,12 +259,13 @@ class Program(Applied):
             metrics |= named(name, self.evaluate(hyper, state.variables, data, split))
         if state.ema is not None:
             average = state.variables | {'params': state.ema}
-            measured = self.evaluate(hyper, average, data, data.validation)
-            metrics |= named('ema_validation', measured)
+            found = self.evaluate(hyper, average, data, data.validation)
+            metrics |= named('ema_validation', found)
         over = stopped = False
         if state.best is not None:
-            by_loss = train.select == 'best_loss'
-            score = -metrics['validation_loss'] if by_loss else metrics['validation_accuracy']
+            chosen = measured.chosen_by(self.static)
+            value = metrics[f'validation_{chosen.name}']
+            score = -value if chosen.sign < 0 else value
             # Looked up before it is brought up to date: the epoch in which it stops still counts.
             stopped = state.best.stopped_at > 0
             metrics = {name: jnp.where(stopped, jnp.nan, value) for name, value in metrics.items()}

@@ -47,7 +47,8 @@ class State:
     Attributes:
       batch_stats: the running statistics of normalisation; {} if there are none.
       best: the best parameters so far; None if the last ones are reported.
-      correct_sum, loss_sum: accuracy and loss summed over the batches of the epoch so far.
+      correct_sum, loss_sum: accuracy (None where targets are no classes) and loss summed over the
+        batches of the epoch so far.
       diverged_at: the step of the first non-finite loss, −1 for none, int32.
       ema: the running average of the parameters; None if it is not kept.
       epoch_steps: steps of the epoch so far, int32.
@@ -59,7 +60,7 @@ class State:
 
     batch_stats: Any
     best: Best | None
-    correct_sum: jax.Array
+    correct_sum: jax.Array | None
     diverged_at: jax.Array
     ema: Any
     epoch_steps: jax.Array
@@ -83,7 +84,7 @@ class State:
     def from_tree(cls, tree: Mapping[str, Any]) -> 'State':
         """The inverse of `to_tree`."""
         best = tree.get('best')
-        whole = dict.fromkeys(('best', 'ema', 'snapshots')) | dict(tree)
+        whole = dict.fromkeys(('best', 'correct_sum', 'ema', 'snapshots')) | dict(tree)
         return cls(**whole | {'best': None if best is None else Best(**best)})
 
 

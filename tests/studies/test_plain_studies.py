@@ -12,14 +12,15 @@ import pytest
 from rich.console import Console
 
 from jaxtweaks import studies
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.metrics import label
 from jaxtweaks.config import parts, trace
 from jaxtweaks.config.expand import grid
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import nothing
 from jaxtweaks.lab import experiment, laboratory
 from jaxtweaks.lab.experiment import default_config
-from jaxtweaks.results.results import label
 from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.plan import Run
 from jaxtweaks.studies import calls
@@ -71,6 +72,7 @@ def put(monkeypatch):
         monkeypatch.setattr(parts.Part, 'built_in', True)
         known = dataclasses.replace(part, **own)
         monkeypatch.setitem(parts._REGISTRY['study'], 'dropout_linear', known)
+        metrics.add_whole(*facts['study'].metrics)
 
     put()
     return put

@@ -14,6 +14,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.metrics import label as metric_label
 from jaxtweaks.base.words import field_label, value_label
 from jaxtweaks.figures import figure_axes, figure_legend, figure_style, register
 from jaxtweaks.figures.figure_data import Seeds, arrange, column, ordered, seeds_of
@@ -25,7 +26,6 @@ from jaxtweaks.figures.kind import Finish, Kind, means
 from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
-from jaxtweaks.results.results import label as metric_label
 
 
 @dataclasses.dataclass(frozen=True)

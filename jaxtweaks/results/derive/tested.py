@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
@@ -79,4 +80,4 @@ def _sets(point: Point, base: Setting) -> list[str]:
 
 def _of(metric: str) -> bool:
     """Whether a metric is of another set of parameters than the plain one."""
-    return metric.startswith(tuple(f'{name}_' for name in _OTHERS))
+    return metrics.family(metric)[0].removesuffix('_') in _OTHERS
