@@ -21,6 +21,7 @@ from tfds_folder import write_tfds_folder
 
 from jaxtweaks import app
 from jaxtweaks.lab import laboratory
+from jaxtweaks.run import memory
 from jaxtweaks.run.training import Training
 from jaxtweaks.run.workdir import Workdir
 
@@ -463,17 +464,31 @@ def test_the_same_data_elsewhere_are_the_same_data(capsys, workdir, given, tmp_p
 
 
 @pytest.mark.usefixtures('quickly_compiled')
-def test_a_dry_run_says_what_it_would_do_and_writes_nothing(capsys, tmp_path):
+def test_a_dry_run_says_what_it_would_do_and_writes_nothing(capsys, tmp_path, monkeypatch):
+    """What it costs is measured if that is asked for, and known from then on."""
+    monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path / 'cache'))
     odd = tmp_path / 'a[b] [/c]'  # rich takes brackets for markup
-    code, out, err = call(capsys, SMOKE, f'--workdir={odd}', '--dry_run')
-    assert (code, err) == (0, '')
-    assert re.search(
-        r'clr_mlp3:smoke: 2 programs × 2 runs \(2 settings × 2 seeds\), about [\d.]+ GiB, '
-        r'about \d+ s, data: digits, workdir: ',
-        out,
-    )
-    assert str(odd) in out
-    assert list(tmp_path.iterdir()) == []
+    runs = r'clr_mlp3:smoke: 2 programs × 2 runs \(2 settings × 2 seeds\), '
+    cost = r'about [\d.]+ GiB, about \d+ \w+, data: digits, workdir: '
+
+    def said(how):
+        code, out, err = call(capsys, SMOKE, f'--workdir={odd}', how)
+        assert (code, err) == (0, '')
+        assert str(odd) in out
+        assert not odd.exists()
+        return out
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, 'probe', None)  # nothing is measured
+        assert re.search(runs + 'time and memory not known here', said('--dry_run'))
+    measured = said('--dry_run=measure')
+    assert re.search(runs + cost, measured)
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, 'probe', None)
+        assert said('--dry_run') == measured
+        for path in (tmp_path / 'cache' / 'known').iterdir():
+            path.write_bytes(path.read_bytes().replace(b'0', b'1'))  # damaged
+        assert 'not known here' in said('--dry_run')
 
 
 def test_a_precision_the_device_lacks_is_refused_before_anything_is_written(capsys, tmp_path):

@@ -40,6 +40,12 @@ def call(capsys, *args):
     return code, *capsys.readouterr()
 
 
+def only(name):
+    """The one work folder of an experiment at smoke, whatever was changed of it."""
+    (found,) = Path('runs').glob(f'{name}-smoke*')
+    return found
+
+
 @pytest.mark.parametrize('code', CODE)
 def test_it_is_short(code):
     assert 0 < sum(bool(line.strip()) for line in code.splitlines()) < 30
@@ -94,7 +100,7 @@ def test_a_part_of_ones_own(folder, capsys):
     config = '--config=configs/signum.py:smoke'
     code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
     assert (code, err) == (0, ''), err
-    answer = jt.load('runs/signum-smoke')
+    answer = jt.load('runs/signum-smoke,train.epochs=1')
     assert len(np.unique(answer['test_loss'].values)) == 4
     assert '2 programs' in out
 
@@ -114,7 +120,7 @@ def test_a_metric_of_ones_own(folder, capsys):
     args = ('--config=configs/macro_f1.py:smoke', '--config.seeds=1', '--config.train.epochs=1')
     code, _, err = call(capsys, *args, '--config.execution.batching=map')
     assert (code, err) == (0, ''), err
-    found = jt.load('runs/macro_f1-smoke')['test_macro_f1']
+    found = jt.load(only('macro_f1'))['test_macro_f1']
     assert ((found > 0) & (found < 1)).all()
     assert found.attrs['long_name'] == 'test macro F₁'
 
@@ -132,7 +138,7 @@ def test_a_table_of_ones_own(folder, capsys):
     assert (code, err) == (0, ''), err
     assert '1 of 99 rows lack a value (weight 1), and are dropped' in out
     assert '2 features of 2 columns: weight, maker=b' in out
-    by_file = jt.load('runs/cars-smoke')['test_mae'].values
+    by_file = jt.load(only('cars'))['test_mae'].values
     assert np.isfinite(by_file).all()
     source = own.registered('cars')
     assert (source.targets, len(source.training) + len(source.test)) == ('float', 98)
@@ -147,7 +153,7 @@ def test_a_network_of_ones_own(folder, capsys):
     code, out, err = call(capsys, config, '--config.seeds=2', '--config.data.train_size=64')
     assert (code, err) == (0, ''), err
     assert '2 programs' in out
-    answer = jt.load('runs/skips-smoke')
+    answer = jt.load('runs/skips-smoke,data.train_size=64')
     assert answer['test_loss'].dims == ('norm', 'hidden', 'seed')
     assert len(np.unique(answer['test_loss'].values)) == 8
     # What it does not read is refused, and nothing is written.
@@ -179,14 +185,14 @@ def test_a_claim_a_figure_and_a_derivation_of_ones_own(folder):
     assert 0 <= verdict.p <= 1
     assert (verdict.verdict == 'supported') == (won == 6)
     assert 'by sign flips' not in verdict.note
-    page = (folder / 'runs' / 'wins-smoke' / 'report.md').read_text()
+    page = (only('wins') / 'report.md').read_text()
     assert 'Momentum wins at most seeds.' in page
     jt.run('configs/violins.py:smoke', changes=small, quiet=True)
-    drawn = folder / 'runs' / 'violins-smoke' / 'figures' / 'seeds.svg'
+    drawn = only('violins') / 'figures' / 'seeds.svg'
     assert drawn.stat().st_size > 0
     answer = jt.run('configs/steady.py:smoke', changes={**small, 'seeds': 1}, quiet=True)
     np.testing.assert_array_equal(answer['steady_loss'], answer['validation_loss'])
-    again = jt.load('runs/steady-smoke')
+    again = jt.load(only('steady'))
     np.testing.assert_array_equal(again['steady_loss'], answer['steady_loss'])
 
 
@@ -215,7 +221,7 @@ def test_a_transformation_of_ones_own_and_its_check(folder, capsys, monkeypatch)
     code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
     assert (code, err) == (0, ''), err
     assert '1 program × 4 runs' in out
-    assert len(np.unique(jt.load('runs/centring-smoke')['test_loss'].values)) == 4
+    assert len(np.unique(jt.load('runs/centring-smoke,train.epochs=1')['test_loss'].values)) == 4
     checked = []
     monkeypatch.setattr(testing, 'check_fields', lambda fields, *_, **also: checked.append(also))
     module = types.ModuleType('configs.centring')
@@ -234,7 +240,7 @@ def test_a_new_tweak(folder, capsys):
     config = '--config=configs/gaussian_dropout.py:smoke'
     code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
     assert (code, err) == (0, ''), err
-    answer = jt.load('runs/gaussian_dropout-smoke')
+    answer = jt.load('runs/gaussian_dropout-smoke,train.epochs=1')
     settings = answer['test_loss'].setting.values.tolist()
     assert settings == [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 0.2), (0.0, 0.5)]
     losses = answer['test_loss'].values
@@ -246,7 +252,7 @@ def test_a_new_tweak(folder, capsys):
     changed = "the function of the registered tweak 'gaussian_dropout' is another one now"
     assert (code, changed in err) == (2, True)
     with pytest.raises(jt.UserError, match=changed):
-        jt.load('runs/gaussian_dropout-smoke')
+        jt.load('runs/gaussian_dropout-smoke,train.epochs=1')
     code, _, err = call(capsys, config, '--config.tweaks.gausian_dropout=0.3')
     assert code == 2
     assert 'gausian_dropout' in err
@@ -287,7 +293,7 @@ def test_a_new_data_set(folder):
     assert len(np.unique(answer['test_loss'].values)) == 2
     # To read what was found the data are not needed.
     jt.dataset('spirals')(lambda: pytest.fail('not needed'))
-    again = jt.load('runs/spirals-smoke')
+    again = jt.load(answer.folder)
     np.testing.assert_array_equal(again['test_loss'], answer['test_loss'])
     np.testing.assert_array_equal(
         again.results.label_counts['training'], answer.results.label_counts['training']

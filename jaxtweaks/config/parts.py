@@ -212,6 +212,10 @@ class Choices(Sequence[str]):
     def __contains__(self, value: object) -> bool:
         return value in self._none() or value in of_slot(self._slot)
 
+    def missing(self, value: str) -> str:
+        """What is wrong with a name that is not among them."""
+        return _unregistered(value, self, self._slot)
+
     def _none(self) -> list[str]:
         none = SLOTS[self._slot].none
         return [none] if none else []
@@ -241,10 +245,6 @@ class Selections(Sequence[str]):
 
     def __contains__(self, value: object) -> bool:
         return value in self._names()
-
-    def missing(self, value: str) -> str:
-        """What is wrong with a name that is not among them."""
-        return _unregistered(value, self, self._slot)
 
 
 # Slot to parts by name. Names live as long as the process; a config file that is loaded again

@@ -9,7 +9,6 @@ import functools
 import hashlib
 import json
 import math
-import os
 import pathlib
 import shutil
 import sys
@@ -26,29 +25,19 @@ _DTYPES = {'uint8': '|u1', 'int32': '<i4'}
 
 
 def folder() -> pathlib.Path:
-    """Where the cache lies: JAXTWEAKS_CACHE_DIR, or jaxtweaks/ in the user's XDG cache folder.
+    """Where the cache lies: see `home.cache`.
 
     Where no home folder is known, a temporary folder that is deleted when the process ends.
 
     Raises:
       UserError: JAXTWEAKS_CACHE_DIR begins with a ~ that stands for nothing.
     """
-    return _lasting() or _temporary()
+    return home.cache() or _temporary()
 
 
 def lasts() -> bool:
     """Whether the cache is there for the next process."""
-    return _lasting() is not None
-
-
-def _lasting() -> pathlib.Path | None:
-    if own := os.environ.get('JAXTWEAKS_CACHE_DIR'):
-        return home.expanded(own)
-    xdg = os.environ.get('XDG_CACHE_HOME', '')
-    if os.path.isabs(xdg):  # the XDG standard ignores relative paths
-        return pathlib.Path(xdg) / 'jaxtweaks'
-    known = home.folder()
-    return None if known is None else known / '.cache' / 'jaxtweaks'
+    return home.cache() is not None
 
 
 @functools.cache

@@ -1,7 +1,6 @@
 """What an experiment found, as an object to look at: arrays, tables, verdicts and figures."""
 
 import dataclasses
-import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from jaxtweaks.base.words import count
 from jaxtweaks.claims.claim import Verdict
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.figures import figures
+from jaxtweaks.lab import answer_html
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import tables
 from jaxtweaks.report.choice import Choice, tells_of_test
@@ -53,6 +53,9 @@ class Answer:
     sheets: list[Table]
     rows: dict[str, pa.Table]
     folder: Path
+
+    def __post_init__(self):
+        object.__setattr__(self, 'verdicts', answer_html.Verdicts(self.verdicts))
 
     @property
     def report(self) -> Path:
@@ -145,8 +148,4 @@ class Answer:
         )
 
     def _repr_html_(self) -> str:
-        asked = self.experiment
-        parts = [f'<p><b>{html.escape(asked.question or asked.name)}</b></p>']
-        parts += [table.to_html() for table in self.tables]
-        parts += [self.verdict_table.to_html()] if self.verdicts else []
-        return ''.join(parts)
+        return answer_html.render(self)

@@ -97,6 +97,9 @@ def write(
     measured = answer.measured
     if 'tensorboard' in exports:
         export.write_tensorboard(workdir.path / 'tensorboard', experiment.runs, measured.curves)
+    if 'wandb' in exports:
+        place, project = workdir.path / 'wandb', experiment.name
+        export.write_wandb(place, project, experiment.runs, measured.curves)
     described = [verdict.to_dict() for verdict in answer.verdicts]
     shown = answer.tables
     if 'latex' in exports:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -14,6 +14,7 @@ from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config import effect, measured, parts, trace, tweaks
 from jaxtweaks.config.build import FLAT, convert, from_dict, keys, rule_of
 from jaxtweaks.config.check import check_settings
+from jaxtweaks.config.config_file import NAME
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round, rounds
 from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.config.reach import check_reach
@@ -31,7 +32,6 @@ from jaxtweaks.run.search import Search
 from jaxtweaks.studies.study import Study
 
 SIZES = ('smoke', 'quick', 'paper')
-NAME = r'[A-Za-z0-9][A-Za-z0-9_-]*'  # of an experiment
 _ONE_FOR_ALL = tuple(f'data.{field}' for field in ('name', 'dir', 'download', 'fallback'))
 
 # Which images are in which split. Some figures, and all studies, are of one split only.
@@ -432,6 +432,20 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
         cls, field = known[part]
         rule = rule_of(field)
     return cls, rule
+
+
+def every_key() -> tuple[list[str], list[str]]:
+    """The fields that can be swept, and all keys of a config that are no sections, by name."""
+
+    def leaves(cls: type, prefix: str) -> Iterator[str]:
+        for name, (kind, _) in keys(cls).items():
+            if dataclasses.is_dataclass(kind):
+                yield from leaves(kind, f'{prefix}{name}.')
+            elif name not in (parts.SECTION, tweaks.SECTION):
+                yield f'{prefix}{name}'
+
+    fields = [name for name in trace.FIELDS if name not in _ONE_FOR_ALL]
+    return sorted(fields), sorted({*leaves(Experiment, ''), *parts.FIELDS})
 
 
 def default_config(name: str) -> ConfigDict:

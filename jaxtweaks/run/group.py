@@ -107,7 +107,7 @@ def train_group(
         moved = True
         before = _work_done(at, program, data)
         begun, steps = _train_chunk(at, compiled, hyper, seeds, data, pace, target)
-        now = _now(at, begun, steps, epochs, runs, measured.usual(program.static))
+        now = _now(group, at, begun, steps, measured.usual(program.static))
         if at.done == 0 and _all_done(at.state):
             at.skip_to(epochs)
         reporter.advance((_work_done(at, program, data) - before) * runs, now)
@@ -194,13 +194,35 @@ def _end_of_chunk(
     return at.epoch + min(more, program.epochs_at_once - 1, target - 1 - at.epoch), steps
 
 
-def _now(
-    at: checkpoint.Progress, epoch: int, steps: int, epochs: int, runs: int, usual: Metric
-) -> Now:
+def _now(group: Group, at: checkpoint.Progress, epoch: int, steps: int, usual: Metric) -> Now:
     """How a group stands after so many steps of the epoch, which counts from 1."""
+    runs, epochs = len(group.runs), group.static.train.epochs
     loss, accuracy = _live(at.state, steps, runs)
-    best = _best(at.history, runs, usual)
-    return Now(epoch, epochs, loss, accuracy, best, runs, *_ended(at.state, runs), usual.name)
+    return Now(
+        epoch,
+        epochs,
+        loss,
+        accuracy,
+        _best(at.history, runs, usual),
+        runs,
+        *_ended(at.state, runs),
+        measure=usual.name,
+        so_far=lambda: _so_far(group, at),
+    )
+
+
+def _so_far(group: Group, at: checkpoint.Progress) -> GroupResult:
+    """The curves of a group under way; it has no finals."""
+    count, compiled_for = len(group.runs), group.size * group.shares
+    by_epoch = lambda values: np.asarray(values, np.float32).reshape(-1, compiled_for)[:, :count]
+    return GroupResult(
+        runs=tuple(run.id for run in group.runs),
+        history={name: by_epoch(values) for name, values in at.history.items()},
+        finals={},
+        chosen_epoch=np.zeros(count, np.int32),
+        diverged_at=np.asarray(at.state.diverged_at)[:count],
+        seconds=at.seconds,
+    )
 
 
 def _all_done(state: State) -> bool:

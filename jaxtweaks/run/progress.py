@@ -1,9 +1,11 @@
 """What a long sweep shows while it works: a live bar on a terminal, plain lines elsewhere."""
 
 import dataclasses
+import html
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -11,6 +13,8 @@ from rich.text import Text
 
 from jaxtweaks.base import metrics
 from jaxtweaks.base.numbers import fixed, number, percent
+from jaxtweaks.config.expand import Point
+from jaxtweaks.run.result import GroupResult
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Now:
       best: the best of a run after an epoch so far, on validation; NaN before the first ends.
       runs, diverged, stopped: how many runs there are, have diverged, have been stopped early.
       measure: what `best` is the best of.
+      so_far: makes the results as far as they are; only while the reporter is told.
     """
 
     epoch: int
@@ -35,11 +40,24 @@ class Now:
     diverged: int
     stopped: int
     measure: str = 'accuracy'
+    so_far: Callable[[], GroupResult] | None = None
 
 
 def notice(console: Console, text: str) -> None:
     """Prints what the user should know, wrapped on a terminal and one line long in a log."""
     console.print(Text(text, style='yellow'), soft_wrap=not console.is_terminal)
+
+
+class Shown(Protocol):
+    """A table, as views may show it."""
+
+    def to_rich(self, width: int = 0) -> RenderableType:
+        """For a terminal of so many characters in a line."""
+        ...
+
+    def to_html(self) -> str:
+        """For a notebook."""
+        ...
 
 
 class View:
@@ -48,8 +66,11 @@ class View:
     def start(self) -> None:
         """The sweep begins."""
 
-    def group(self, text: str) -> None:
-        """A group starts."""
+    def group(self, text: str, settings: str) -> None:
+        """A group starts, with runs of these settings, in words."""
+
+    def means(self, table: Shown) -> None:
+        """The means so far of each setting, from time to time."""
 
     def show(self, share: float, now: str, left: str) -> None:
         """The share of the work that is done, how the group stands, and the time left, in words."""
@@ -65,7 +86,7 @@ class Reporter:
         """`view`: None to show nothing but notes."""
         self._console = console
         self._view = view or View()
-        self._clock = _Clock()
+        self._clock = Clock()
         self._sweep = _Sweep()
 
     def begin(self, total: float, done: float) -> None:
@@ -73,10 +94,14 @@ class Reporter:
         self._clock.begin(total, done)
         self._view.start()
 
-    def group(self, text: str) -> None:
-        """A group starts."""
+    def group(self, text: str, settings: Sequence[Point] = ()) -> None:
+        """A group starts: which, in words, and the swept fields of the settings of its runs."""
         self._sweep.group()
-        self._view.group(text)
+        self._view.group(text, self.named(settings))
+
+    def named(self, settings: Sequence[Point]) -> str:
+        """Settings in words; '' if they are not named."""
+        return ''
 
     def regrouped(self) -> None:
         """The runs under way are put together in other groups, which start again."""
@@ -116,9 +141,9 @@ class Lines(View):
         self._printed = time.monotonic()
         self._group = ''
 
-    def group(self, text: str) -> None:
+    def group(self, text: str, settings: str) -> None:
         """The name of the group stands in every line."""
-        self._group = text
+        self._group = f'{text}: {settings}' if settings else text
 
     def show(self, share: float, now: str, left: str) -> None:
         """Prints, if it is time to."""
@@ -144,20 +169,29 @@ class Live(View):
             transient=True,
         )
         self._task = self._bar.add_task('', total=1, left='')
+        self._console, self._settings = console, ''
 
     def start(self) -> None:
         """The bar appears."""
         self._bar.start()
 
-    def group(self, text: str) -> None:
-        """Its name stands before the bar."""
-        self._bar.below = 'compiling …'
+    def group(self, text: str, settings: str) -> None:
+        """Its name stands before the bar, the settings of its runs below."""
+        self._settings = settings
+        self._bar.below = self._below('compiling …')
         self._bar.update(self._task, description=text)
 
     def show(self, share: float, now: str, left: str) -> None:
         """Moves the bar."""
-        self._bar.below = now
+        self._bar.below = self._below(now)
         self._bar.update(self._task, completed=share, left=left)
+
+    def means(self, table: Shown) -> None:
+        """A table below the bar."""
+        self._bar.table = table.to_rich(self._console.width)
+
+    def _below(self, now: str) -> str:
+        return f'{self._settings}: {now}' if self._settings and now else self._settings or now
 
     def stop(self) -> None:
         """The bar disappears."""
@@ -166,21 +200,74 @@ class Live(View):
 
 def for_console(console: Console, quiet: bool) -> Reporter:
     """The reporter that suits where the output goes."""
+    return Reporter(console, view_for(console, quiet))
+
+
+def view_for(console: Console, quiet: bool) -> View:
+    """The view that suits where the output goes."""
     if quiet:
-        return Reporter(console)
-    return Reporter(console, Live(console) if console.is_terminal else Lines(console))
+        return View()
+    if console.is_jupyter:
+        return InPlace()
+    return Live(console) if console.is_terminal else Lines(console)
+
+
+class InPlace(View):
+    """A bar in the output of a notebook's cell, with the means so far below it."""
+
+    def __init__(self, interval: float = 0.5):
+        """`interval`: seconds between two updates, at least."""
+        self._interval = interval
+        self._handle: Any = None
+        self._shown, self._group, self._table = -math.inf, '', ''
+
+    def start(self) -> None:
+        """There is one display, which is updated."""
+        self._put('<p>starting …</p>')
+
+    def group(self, text: str, settings: str) -> None:
+        """Its name stands above the bar."""
+        self._group = f'{text}: {settings}' if settings else text
+
+    def means(self, table: Shown) -> None:
+        """A table below the bar."""
+        self._table = table.to_html()
+
+    def show(self, share: float, now: str, left: str) -> None:
+        """Moves the bar, if it is time to."""
+        if time.monotonic() - self._shown >= self._interval:
+            self._shown = time.monotonic()
+            words = '  ·  '.join(filter(None, (f'{math.floor(100 * share)} %', left, now)))
+            bar = f'<progress max="1" value="{share:.4f}" style="width:100%"></progress>'
+            lines = f'{html.escape(self._group)}<br>{bar}<br>{html.escape(words)}'
+            self._put(f'<div style="max-width:60em">{lines}{self._table}</div>')
+
+    def stop(self) -> None:
+        """Nothing is left of it: the answer comes instead."""
+        self._put('')
+
+    def _put(self, content: str) -> None:
+        from IPython.display import HTML, display  # where there is a notebook, this is there
+
+        if self._handle is None:
+            self._handle = display(HTML(content), display_id=True)
+        else:
+            self._handle.update(HTML(content))
 
 
 class _Bar(Progress):
     """A progress bar with a line of text below it."""
 
     below = ''
+    table: RenderableType | None = None
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """What is shown, from top to bottom; rich asks for it."""
         yield from super().get_renderables()
         if self.below:
             yield Text(self.below, style='cyan', no_wrap=True, overflow='ellipsis')
+        if self.table is not None:
+            yield self.table
 
 
 class _Sweep:
@@ -227,7 +314,7 @@ def _best_words(measure: str, value: float) -> str:
     return f'{one.label} {f"{percent(value, 1)}%" if one.is_share else number(value, 4)}'
 
 
-class _Clock:
+class Clock:
     """How much is done, and at the speed so far how long the rest takes.
 
     Of the first heartbeat most of the time goes into loading and compiling: it tells nothing of
@@ -254,12 +341,16 @@ class _Clock:
     def share(self) -> float:
         return min(self._done / self._total, 1.0)
 
-    def left(self) -> str:
+    def seconds_left(self) -> float | None:
         if self._since is None or self._done <= self._since[1]:
-            return ''
+            return None
         started, before = self._since
         seconds = (time.monotonic() - started) / (self._done - before) * (self._total - self._done)
-        return f'{duration(max(seconds, 0))} left'
+        return max(seconds, 0)
+
+    def left(self) -> str:
+        seconds = self.seconds_left()
+        return '' if seconds is None else f'{duration(seconds)} left'
 
 
 def duration(seconds: float) -> str:

@@ -19,8 +19,8 @@ from jaxtweaks.config.check import check_image, check_training_size
 from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.reach import check_reach_on_data
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.nn import tweak
-from jaxtweaks.run import compaction, devices, layout, runner
+from jaxtweaks.nn import models, tweak
+from jaxtweaks.run import compaction, devices, layout, memory, runner
 from jaxtweaks.run.compiled import lacks_native
 from jaxtweaks.run.group import Execution, train_group
 from jaxtweaks.run.machine import Machine
@@ -175,12 +175,34 @@ class Training:
             self._notify(f'convolutions go by XLA, at about half the speed: {", ".join(lacking)}')
         for reason in sorted(self._machine.left_to_xla()):
             self._notify(f'{reason}: left to XLA, which is slow at them in loops')
+        return groups, self._cost(groups, probes, missing, processes)
+
+    def guess(
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+    ) -> tuple[list[Group], str]:
+        """See `Method`."""
+        off = trace.off_everywhere(run.setting for run in runs)
+        groups, probes = layout.guess_groups(
+            missing, self._execution, self._machine, off, processes
+        )
+        if groups and not probes:
+            return groups, 'time and memory not known here (--dry_run=measure measures them)'
+        return groups, self._cost(groups, probes, missing, processes)
+
+    def _cost(
+        self,
+        groups: Sequence[Group],
+        probes: Sequence[memory.Probe],
+        missing: Sequence[Run],
+        processes: int,
+    ) -> str:
+        """What groups cost, in words; `probes`: of some of their programs."""
         cost = layout.estimate(groups, probes, self._machine)
         each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
         # As long as the others do their part.
         seconds = self._share(missing) * cost.seconds / min(processes, max(len(groups), 1))
         words = f'about {max(cost.gibibytes, 0.01):.2g} GiB{each}, about {duration(seconds)}'
-        return groups, words if groups else ''
+        return words if groups else ''
 
     def _share(self, runs: Sequence[Run]) -> float:
         """The share of their epochs that these runs are trained for, if some are dropped."""

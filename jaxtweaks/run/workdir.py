@@ -117,11 +117,11 @@ class Workdir:
 
     def save_result(self, group: Group, result: GroupResult) -> None:
         """Writes what a finished group found."""
-        files.save_tree(self._result_path(group), result.to_tree())
+        files.save_tree(self._result_path(group.id), result.to_tree())
 
     def has_result(self, group: Group) -> bool:
         """Whether there is a file of what a group found; it may be damaged."""
-        return self._result_path(group).exists()
+        return self._result_path(group.id).exists()
 
     def with_results(self) -> set[str]:
         """The ids of all groups that have a file of what they found."""
@@ -137,6 +137,12 @@ class Workdir:
           notify: is told in a sentence if the file is damaged.
           discard: delete it then. At once: later it may be a good one, of another process.
         """
+        return self.load_result_of(group.id, notify, discard=discard)
+
+    def load_result_of(
+        self, group: str, notify: Any, *, discard: bool = False
+    ) -> GroupResult | None:
+        """The same of the group with this id."""
         path = self._result_path(group)
         try:
             return GroupResult.from_tree(files.load_tree(path))
@@ -162,8 +168,8 @@ class Workdir:
         except (FileNotFoundError, files.DamagedFile):
             return None
 
-    def _result_path(self, group: Group) -> Path:
-        return self.path / 'results' / f'{group.id}.result'
+    def _result_path(self, group: str) -> Path:
+        return self.path / 'results' / f'{group}.result'
 
 
 def as_given(value: Any) -> Any:

@@ -43,6 +43,12 @@ class Calls:
         """See `Method`; what a function costs is not known before it is called."""
         return [Group((run,), 1, 'call', frozenset()) for run in missing], ''
 
+    def guess(
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+    ) -> tuple[list[Group], str]:
+        """See `Method`."""
+        return self.plan(missing, runs, processes)
+
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
         """See `Method`."""
         return count(len(runs), 'run')
@@ -57,8 +63,8 @@ class Calls:
             try:
                 elsewhere = lambda group: reporter.finished(1)
                 for group, _ in hand_out(waiting, workdir, asked_to_stop, elsewhere):
-                    reporter.group(f'run {groups.index(group) + 1}/{len(groups)}')
                     (run,) = group.runs
+                    reporter.group(f'run {groups.index(group) + 1}/{len(groups)}', [run.point])
                     workdir.save_result(group, _result(self._study, run, self.dataset))
                     reporter.finished(1)
             finally:

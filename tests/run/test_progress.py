@@ -7,6 +7,7 @@ import re
 import pytest
 from rich.console import Console
 
+from jaxtweaks.report.table import Table
 from jaxtweaks.run import progress
 from jaxtweaks.run.progress import Lines, Live, Now, Reporter, View
 
@@ -134,3 +135,40 @@ def test_the_view_suits_where_the_output_goes(quiet, terminal, kind):
 
 def test_durations_are_in_words():
     assert [progress.duration(s) for s in (0, 89, 180, 9000)] == ['0 s', '89 s', '3 min', '2.5 h']
+
+
+class Naming(Reporter):
+    """Names settings by their values."""
+
+    def named(self, settings):
+        return ', '.join(str(value) for point in settings for value in point.values())
+
+
+MEANS = Table('Means so far', ('setting', 'loss'), (('plain', '0.5'),), (('plain', 0.5),))
+
+
+def test_the_settings_under_way_are_named():
+    console = log()
+    reporter = Naming(console, Lines(console, interval=0))
+    reporter.begin(100, 20)
+    reporter.group('group 1/2', [{'x': 'plain'}])
+    reporter.advance(10, START)
+    assert ' 30%  group 1/2: plain  epoch 1/9' in console.file.getvalue()
+
+
+def test_a_terminal_shows_the_settings_and_their_means_below_the_bar(monkeypatch):
+    console = Console(file=io.StringIO(), force_terminal=True, width=90, height=30)
+    view = Live(console)
+    reporter = Naming(console, view)
+    reporter.begin(100, 20)
+    reporter.group('group 1/2', [{'x': 'with [BN]'}])
+    view.means(MEANS)
+    reporter.advance(10, START)
+    with console.capture() as captured:
+        for part in view._bar.get_renderables():
+            console.print(part)
+    reporter.end()
+    shown = re.sub(r'\x1b\[[\d;?]*\w', '', captured.get())
+    assert 'group 1/2' in shown
+    assert 'with [BN]: epoch 1/9  loss 2.300' in shown
+    assert re.search(r'plain +│ +0\.5', shown)
