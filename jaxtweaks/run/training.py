@@ -19,7 +19,7 @@ from jaxtweaks.config.check import check_image, check_training_size
 from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.reach import check_reach_on_data
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.nn import models, tweak
+from jaxtweaks.nn import tweak
 from jaxtweaks.run import compaction, devices, layout, memory, runner
 from jaxtweaks.run.compiled import lacks_native
 from jaxtweaks.run.group import Execution, train_group
