@@ -46,6 +46,7 @@ class Finding:
       deciding: per-seed numbers [n], positive where the claim is so of exact results; None if
         its kind is not for them.
       small: whether all seeds lie within what does not matter, of exact results.
+      at_level: the interval of the effect at another level than 95%; None if there is none.
       rows, test, ways: the numbers by seed [A, n] that were tested, and how: `ways(rows, test)`
         are the p values. For samples that might have been, `rows` may be [A, ..., n].
     """
@@ -67,6 +68,7 @@ class Finding:
     rows: np.ndarray | None = None
     test: Test | None = None
     ways: Ways | None = None
+    at_level: Callable[[float], tuple[float, float]] | None = None
 
     @property
     def p(self) -> float:
@@ -245,7 +247,7 @@ def _optimum(claim: Claim, results: Results) -> Finding:
         location = float(xs[better.mean(axis=1).argmax()])
     if n > 1:
         drawn = xs[(better @ statistics.bootstrap_counts(n).T).argmax(axis=0)]
-        ends = tuple(float(x) for x in np.quantile(drawn, [0.025, 0.975], method='inverted_cdf'))
+        ends = _middle(drawn, 0.95)
         share = np.mean((drawn >= low) & (drawn <= high))
         notes.append(
             f'in {percent(share, 0)}% of resamples of the seeds the optimum lies within '
@@ -253,7 +255,16 @@ def _optimum(claim: Claim, results: Results) -> Finding:
         )
     field = field_label(claim.along, results.names)
     what = f'{field} with the {"lowest" if lower else "highest"} {_subject(claim, results)}'
-    return _tested(location, ends, what, better, test, ways, dropped, notes)
+    found = _tested(location, ends, what, better, test, ways, dropped, notes)
+    at_level = functools.partial(_middle, drawn) if n > 1 else None
+    return dataclasses.replace(found, at_level=at_level)
+
+
+def _middle(drawn: np.ndarray, level: float) -> tuple[float, float]:
+    """The interval that holds the share `level` of resampled places."""
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    low, high = np.quantile(drawn, tails, method='inverted_cdf')
+    return float(low), float(high)
 
 
 def _peak(claim: Claim, results: Results) -> Finding:
@@ -271,20 +282,22 @@ def _peak(claim: Claim, results: Results) -> Finding:
         )
 
     n = rows.shape[1]
-    effect, interval, where = math.nan, (math.nan, math.nan), ''
+    effect, interval, where, at_level = math.nan, (math.nan, math.nan), '', None
     if n:
         top = int(interior.mean(axis=1).argmax())
         d = interior[top] - ends[int(ends.mean(axis=1).argmax())]
         effect = float(d.mean())
         # The top is the best of several: its interval is widened for the choice.
-        interval = test.interval(d, 1 - 0.05 / len(interior))
+        at_level = lambda level: test.interval(d, 1 - (1 - level) / len(interior))
+        interval = at_level(0.95)
         place = results.words.number(claim.along, xs[1 + top])
         where = f' (at {field_label(claim.along, results.words)} {place})'
     what = (
         f'{_subject(claim, results)}: how much the {"lowest" if lower else "highest"} point between'
         f' the ends{where} is {"below" if lower else "above"} the better end'
     )
-    return _tested(effect, interval, what, better, test, ways, dropped, notes)
+    found = _tested(effect, interval, what, better, test, ways, dropped, notes)
+    return dataclasses.replace(found, at_level=at_level)
 
 
 def _sooner(claim: Claim, results: Results) -> Finding:
@@ -445,7 +458,7 @@ def _finding(
     """The finding of a claim on the mean of `d` [n]; `toward` is what decides exact results."""
     effect = float(d.mean()) if len(d) else math.nan
     found = _tested(effect, test.interval(d), what, rows, test, ways, dropped, notes, d[None])
-    return dataclasses.replace(found, deciding=toward)
+    return dataclasses.replace(found, deciding=toward, at_level=functools.partial(test.interval, d))
 
 
 def by_sign_flips(rows: np.ndarray, ways: Ways) -> float:

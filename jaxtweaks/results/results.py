@@ -144,6 +144,7 @@ class Results:
       plane: the data of a decision boundary, None if the inputs are not pairs of numbers.
       names: the config's words for 'field', 'field=value' or 'value'.
       ids: what each run is called in files and by `--replay`, [K, S]; None for what is no run.
+      guesses: what a diverged run counts as in claims, see `guess`; empty to drop it there.
     """
 
     settings: tuple[dict[str, Any], ...]
@@ -165,6 +166,7 @@ class Results:
     plane: Plane | None = None
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ids: np.ndarray | None = None
+    guesses: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def words(self) -> Names:
@@ -239,6 +241,21 @@ class Results:
     def final(self, metric: str) -> np.ndarray:
         """Values of the chosen parameters, [K, S]; derived as by `curve`."""
         return _derive(self.finals, metric, 'final metric')
+
+    def first_seeds(self, n: int) -> 'Results':
+        """The results of the first n seeds."""
+        part = lambda arrays: {name: values[:, :n] for name, values in arrays.items()}
+        return dataclasses.replace(
+            self,
+            seeds=self.seeds[:n],
+            curves=part(self.curves),
+            finals=part(self.finals),
+            confusion=self.confusion[:, :n],
+            chosen_epoch=self.chosen_epoch[:, :n],
+            diverged_at=self.diverged_at[:, :n],
+            arrays=part(self.arrays),
+            ids=None if self.ids is None else self.ids[:, :n],
+        )
 
     @property
     def trained(self) -> bool:
