@@ -12,7 +12,7 @@ from rich.console import Console
 from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import config_file
-from jaxtweaks.lab import experiment, laboratory, stored
+from jaxtweaks.lab import experiment, laboratory, settle, stored
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import export
@@ -31,6 +31,8 @@ def run(
     quiet: bool = False,
     dry_run: bool = False,
     mix_versions: bool = False,
+    until_settled: bool = False,
+    budget: str = '',
 ) -> Answer | None:
     """Answers a question; what is there of the answer already is not trained again.
 
@@ -46,6 +48,8 @@ def run(
       dry_run: only say what would be done.
       mix_versions: go on in a folder though another version of the training code trained what is
         there; the numbers of both are then in one table, and the report says so.
+      until_settled: add seeds (5, 8, 12, 20, 32, 50) until every claim is settled or given up.
+      budget: the time that this may take in all, as '2h' or '90s'; '' for 30 minutes.
 
     Returns:
       The answer, None after a dry run.
@@ -57,7 +61,8 @@ def run(
     """
     export.check(exports)
     with _beside(config):
-        return _run(config, workdir, changes, exports, quiet, dry_run, mix_versions)
+        seconds = settle.budget_of(until_settled, budget)
+        return _run(config, workdir, changes, exports, quiet, dry_run, mix_versions, seconds)
 
 
 def _run(
@@ -68,8 +73,11 @@ def _run(
     quiet: bool,
     dry_run: bool,
     mix_versions: bool,
+    budget: float | None,
 ) -> Answer | None:
     asked = _experiment(config, changes or {})
+    if budget is not None:
+        settle.check(asked, chosen='seeds' in (changes or {}))
     path = home.expanded(workdir or f'runs/{asked.name}-{asked.size}')
     compile_cache.enable(warnings.warn)
     try:
@@ -84,6 +92,7 @@ def _run(
             mix_versions=mix_versions,
             file=_file_of(config),
             named=workdir is not None,
+            budget=budget,
         )
     except Interrupted:
         raise KeyboardInterrupt(f'everything is saved in {path}; the same call goes on') from None

@@ -58,7 +58,10 @@ _ACTIONS = {
     'replay': ('config', 'workdir', 'quiet'),
     'plan_seeds': ('config', 'workdir', 'dry_run', 'quiet', 'mix_versions'),
 }
-_OPTIONS = ('config', 'workdir', 'dry_run', 'quiet', 'export', 'processes', 'mix_versions')
+_OPTIONS = (
+    'config', 'workdir', 'dry_run', 'quiet', 'export', 'processes', 'mix_versions',
+    'until_settled', 'budget',
+)  # fmt: skip
 _SURROUNDINGS = """
 The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
 XDG_CACHE_HOME where decoded data and compiled programs are kept; JAXTWEAKS_MIRROR a server with
@@ -137,6 +140,20 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         False,
         'Say how many seeds would settle each claim, from the results in --workdir. If it holds '
         'none, three seeds are trained first; a later run with more seeds builds on them.',
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        'until_settled',
+        False,
+        'Add seeds (looks at 5, 8, 12, 20, 32 and 50, corrected for looking) until every claim is '
+        'settled, cannot be settled, or --budget is spent.',
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        'budget',
+        None,
+        'With --until_settled: the training time of an experiment in all, as 90s, 30m (the '
+        'default) or 2h. The same command with more goes on.',
         flag_values=values,
     )
     flags.DEFINE_bool('quiet', False, 'Say only what must not be missed.', flag_values=values)
@@ -283,7 +300,7 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
         return _collection(values, argv, console)
     experiment = _experiment(values.config, argv)
     # Only a valid config is worth the seconds it takes to load the rest.
-    from jaxtweaks.lab import laboratory, planning
+    from jaxtweaks.lab import laboratory, planning, settle
     from jaxtweaks.run import compile_cache
     from jaxtweaks.run.group import Interrupted
 
@@ -292,6 +309,7 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
     path = home.expanded(values.workdir or f'runs/{experiment.name}-{experiment.size}')
     command = _command(argv)
     exports = _exports(values)
+    budget = settle.budget_of(values.until_settled, values.budget or '')
     how = {
         'command': command,
         'dry_run': values.dry_run,
@@ -305,8 +323,16 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
             more = lambda seeds: _command(_with_seeds(argv, seeds))
             planning.run(experiment, path, console, more, **how)
             return 0
+        if budget is not None:
+            settle.check(experiment, chosen='seeds' in _keys_set(argv))
         laboratory.run(
-            experiment, path, console, exports=exports, processes=values.processes, **how
+            experiment,
+            path,
+            console,
+            exports=exports,
+            processes=values.processes,
+            budget=budget,
+            **how,
         )
     except Interrupted as interrupted:
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')
@@ -340,7 +366,7 @@ def _check_platforms() -> None:
 
 def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console) -> int:
     """Carries out the experiments of a collection and returns the exit code."""
-    from jaxtweaks.lab import collection
+    from jaxtweaks.lab import collection, settle
     from jaxtweaks.run import compile_cache
     from jaxtweaks.run.group import Interrupted
 
@@ -351,7 +377,12 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
     exports = _exports(values)
     root = home.expanded(values.workdir or 'runs')
     options = collection.Options(
-        values.dry_run, values.quiet, exports, values.processes, values.mix_versions
+        values.dry_run,
+        values.quiet,
+        exports,
+        values.processes,
+        values.mix_versions,
+        settle.budget_of(values.until_settled, values.budget or ''),
     )
     try:
         return collection.run(
@@ -417,8 +448,12 @@ def _experiment(config: Any, argv: Sequence[str]) -> Experiment:
         if value.replace(' ', '') == '()':
             *sections, field = key.split('.')
             functools.reduce(operator.getitem, sections, config)[field] = ()
-    names = [arg.partition('=')[0] for arg in _overrides(argv)]
-    return experiment_lib.build(config, overrides=names)
+    return experiment_lib.build(config, overrides=_keys_set(argv))
+
+
+def _keys_set(argv: Sequence[str]) -> list[str]:
+    """The dotted names of the keys that the command line sets."""
+    return [arg.partition('=')[0] for arg in _overrides(argv)]
 
 
 def _overrides(argv: Sequence[str]) -> list[str]:

@@ -131,7 +131,7 @@ def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> 
     """
     _check_on(claims, results)
     findings = [claim_kinds.find(claim, results, alpha) for claim in claims]
-    tested = tested_of(claims, results.exact)
+    tested = with_chance(claims, results.exact)
     adjusted = statistics.holm(np.array([findings[i].tests for i in tested]))
     verdicts = [_exact(claim, found) for claim, found in zip(claims, findings, strict=True)]
     for i, p_adjusted in zip(tested, adjusted.tolist(), strict=True):
@@ -159,7 +159,7 @@ def _check_on(claims: Sequence[Claim], results: Results) -> None:
     )
 
 
-def tested_of(claims: Sequence[Claim], exact: bool = False) -> list[int]:
+def with_chance(claims: Sequence[Claim], exact: bool = False) -> list[int]:
     """The places of the claims that chance has a say in; none if the results are exact."""
     return [] if exact else [i for i, claim in enumerate(claims) if _is_tested(claim)]
 

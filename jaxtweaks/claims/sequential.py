@@ -46,7 +46,7 @@ def key(claim: Claim) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def tests(
+def p_values(
     claims: Sequence[Claim], results: Results, among: Collection[str] | None = None
 ) -> dict[str, Pair]:
     """The two p values of each claim that chance has a say in, by its key; NaN without a test.
@@ -78,7 +78,7 @@ def still_going(claims: Sequence[Claim], looks: Sequence[Looked]) -> list[str]:
     """The keys of the claims to be looked at next: those going, and those that are new."""
     seen = {name for one in looks for name in one.p}
     going = looks[-1].going if looks else ()
-    names = [key(claims[i]) for i in claims_lib.tested_of(claims)]
+    names = [key(claims[i]) for i in claims_lib.with_chance(claims)]
     return [name for name in names if name in going or name not in seen]
 
 
@@ -91,7 +91,7 @@ def evaluate(
     those of the last look at it.
     """
     verdicts = claims_lib.untested(claims, results)
-    tested = claims_lib.tested_of(claims, results.exact)
+    tested = claims_lib.with_chance(claims, results.exact)
     in_order = _in_order(looks, [key(claims[i]) for i in tested])
     settled = settling.settled(in_order, alpha=alpha)
     adjusted = settling.adjusted(in_order).tolist()
@@ -151,13 +151,13 @@ def _listed(seeds: Sequence[int]) -> str:
 
 
 def _names(claims: Sequence[Claim], exact: bool) -> list[str]:
-    return [key(claims[i]) for i in claims_lib.tested_of(claims, exact)]
+    return [key(claims[i]) for i in claims_lib.with_chance(claims, exact)]
 
 
 def _found(
     claims: Sequence[Claim], results: Results, among: Collection[str] | None
 ) -> dict[str, Finding]:
-    tested = [claims[i] for i in claims_lib.tested_of(claims, results.exact)]
+    tested = [claims[i] for i in claims_lib.with_chance(claims, results.exact)]
     return {
         key(claim): claim_kinds.find(claim, results)
         for claim in tested

@@ -12,18 +12,18 @@ import numpy as np
 
 from jaxtweaks.base import atomic, provenance
 from jaxtweaks.base.words import Names, together, tweaks_of
-from jaxtweaks.claims import claims
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import summary
 from jaxtweaks.figures import figures
+from jaxtweaks.lab import settle
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import export, report, report_markdown, tables
 from jaxtweaks.report.choice import Choice, choose
 from jaxtweaks.report.contents import Contents, Drawn
 from jaxtweaks.report.table import latex_document
-from jaxtweaks.results import derive
+from jaxtweaks.results import derive, guess
 from jaxtweaks.results.collect import collect
 from jaxtweaks.results.results import Results
 from jaxtweaks.run import manifest as manifest_lib
@@ -36,7 +36,11 @@ _KINDS = ('png', 'svg')  # of files of a figure that there always are
 
 
 def gather(
-    experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Dataset, folder: Path
+    experiment: Experiment,
+    found: Sequence[dict[str, Any]],
+    dataset: Dataset,
+    folder: Path,
+    looks: Sequence[settle.Record] = (),
 ) -> Answer:
     """Puts together what was found, and tests the claims; writes nothing.
 
@@ -45,6 +49,7 @@ def gather(
       found: the results of all groups.
       dataset: the data that was used; its images may be omitted, see `data.summary`.
       folder: the work folder.
+      looks: at the claims, see `manifest.looks`.
     """
     runs = experiment.runs
     measured = measure(experiment, found, dataset)
@@ -61,7 +66,7 @@ def gather(
         experiment,
         measured,
         results,
-        claims.evaluate(experiment.claims, results),
+        settle.verdicts(experiment, results, looks),
         choice_of(experiment, measured) if experiment.search.rounds else None,
         tables.settings_table(results, _listed(experiment), names=dict(experiment.names)),
         [tables.from_sheet(sheet) for sheet in _sheets(experiment)],
@@ -86,7 +91,8 @@ def write(
       method: how they came about, with the data that was used.
       exports: what else to write, some of `export.KINDS`.
     """
-    answer = gather(experiment, found, method.dataset, workdir.path)
+    looks = manifest_lib.looks(workdir.read_json(manifest_lib.NAME))
+    answer = gather(experiment, found, method.dataset, workdir.path, looks)
     workdir.save_summary(summary(method.dataset))
     for name, rows in answer.rows.items():
         export.write_parquet(workdir.path / f'{name}.parquet', rows)
@@ -126,7 +132,12 @@ def measure(experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Da
         found = [group | {'finals': group['finals'] | left(group)} for group in found]
     measured = collect(experiment.runs, found, dataset, study.axis if study else 'epoch')
     exact = study is not None and study.exact
-    return dataclasses.replace(measured, names=dict(experiment.names), exact=exact)
+    trained = {run.setting.loss.name for run in experiment.runs[:: experiment.seeds]}
+    guesses = guess.values(
+        experiment.diverged, len(dataset.classes), trained == {'cross_entropy'} and not study
+    )
+    names = dict(experiment.names)
+    return dataclasses.replace(measured, names=names, exact=exact, guesses=guesses)
 
 
 def choice_of(experiment: Experiment, measured: Results) -> Choice | None:

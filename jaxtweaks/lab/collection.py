@@ -50,6 +50,7 @@ class Options:
     exports: tuple[str, ...] = ()
     processes: int = 1
     mix_versions: bool = False
+    budget: float | None = None
 
 
 def build(values: Mapping[str, Any] | ConfigDict) -> Collection:
@@ -171,7 +172,9 @@ def _run_one(
     options: Options,
     command: Callable[[Sequence[str]], str],
 ) -> None:
-    if is_finished(experiment, folder) and not options.exports:
+    # An experiment without claims, or a search, has nothing that more seeds would settle.
+    settles = options.budget is not None and experiment.claims and not experiment.search.rounds
+    if not settles and is_finished(experiment, folder) and not options.exports:
         if not options.quiet:
             console.print(f'{heading}: finished before', highlight=False, markup=False)
         return
@@ -187,6 +190,7 @@ def _run_one(
         exports=options.exports,
         processes=options.processes,
         mix_versions=options.mix_versions,
+        budget=options.budget if settles else None,
         file=Path(path),
         named=False,
     )

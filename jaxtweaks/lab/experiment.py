@@ -22,6 +22,7 @@ from jaxtweaks.figures import figures as figures_lib
 from jaxtweaks.figures.figures import Figure
 from jaxtweaks.lab import matched
 from jaxtweaks.results import derive as derive_lib
+from jaxtweaks.results import guess
 from jaxtweaks.results.derive.derivation import Derivation
 from jaxtweaks.results.derive.ensemble import Ensemble
 from jaxtweaks.results.derive.stopping import Stopping
@@ -76,6 +77,12 @@ class Experiment:
         metadata={
             'rule': Rule('plain', 'by metric, the smallest difference that matters to claims on it')
         },
+    )
+    diverged: str = plain(
+        'guess',
+        'what a diverged run counts as in claims: a network that guesses, or nothing',
+        choices=guess.MODES,
+        older='drop',
     )
     execution: Execution = dataclasses.field(default_factory=Execution)
 

@@ -34,6 +34,7 @@ _SHAPE = {
     'data': {'label': str, 'source': str, 'fingerprint': str},
     'groups': [_GROUP],
     'rounds?': [list],
+    'looks?': [{'seeds': int, 'design': str, 'p': {}, 'going?': [str], 'next?': int}],
     'surroundings?': {},
     'tweaks?': {'python': str, 'digests': {}},
 }
@@ -95,6 +96,24 @@ def add_round(workdir: Workdir, number: int, sweep: Sweep) -> None:
     later = content.get('rounds', [])
     if len(later) < number - 1:
         write(workdir, content | {'rounds': [*later, sweep]})
+
+
+def looks(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The looks at the claims so far, the last one last; none in a folder that kept none.
+
+    Of each 'seeds', of a setting; 'design', 'fixed' or 'settled'; 'p', by the key of a claim its
+    two p values (see `claims.sequential`); of 'settled' also 'going', the keys of the claims that
+    more seeds are worth training for, and 'next', how many seeds it was decided to go on to.
+    """
+    return list(content.get('looks', []))
+
+
+def add_look(workdir: Workdir, look: dict[str, Any]) -> None:
+    """Adds a look at the claims, in the place of one with as many seeds and of the same design."""
+    content = workdir.read_json(NAME)
+    alike = lambda one: (one['seeds'], one['design']) == (look['seeds'], look['design'])
+    before = [one for one in looks(content) if not alike(one)]
+    write(workdir, content | {'looks': [*before, look]})
 
 
 def regroup(
