@@ -6,6 +6,7 @@ no verdict.
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -211,3 +212,22 @@ def not_finished(verdict: Verdict, results: Results) -> str:
 
 def _setting(k: int, results: Results) -> str:
     return together(results.settings[k], results.words) or 'the only setting'
+
+
+def unfinished(verdicts: Sequence[Verdict], results: Results) -> list[int]:
+    """The settings that still improved at the end by more than the effect of some claim."""
+    if results.exact:
+        return []
+    return sorted({one.setting for v in verdicts for one in improving(v, results)})
+
+
+def unfinished_words(settings: Sequence[int], results: Results) -> str:
+    """A sentence on these settings, for a report or a figure; '' for none."""
+    if not settings:
+        return ''
+    named = [_setting(k, results) for k in settings[:_LISTED]]
+    more = f'; and {len(settings) - _LISTED} more' if len(settings) > _LISTED else ''
+    return (
+        'Not finished learning: at the end of training these still improved by more than the '
+        f'effect of a claim: {"; ".join(named)}{more}.'
+    )

@@ -183,13 +183,21 @@ def _render(sheet: Sheet, kind: str) -> bytes:
 
 
 def _data(figure: Figure, results: Results) -> str:
-    seeds = f' · {count(len(results.seeds), "seed")}'
+    seeds = f' · {_seeds(figure, results)}'
     if figure.kind == 'labels' or results.exact:
         seeds = ''
     if not results.fallback:
         return f'data: {results.data_label}{seeds}'
     label = results.data_label.removeprefix('stand-in data: ')
     return f'stand-in data: {label}{seeds}'
+
+
+def _seeds(figure: Figure, results: Results) -> str:
+    """How many seeds the settings of a figure have: all the same, or from the fewest on."""
+    shown = [] if figure.kind == 'labels' else results.select(figure.where)
+    fewest = min((results.runs_of(k) for k in shown), default=len(results.seeds))
+    every = count(len(results.seeds), 'seed')
+    return every if fewest == len(results.seeds) else f'{fewest} to {every}'
 
 
 def _notes(figure: Figure, results: Results) -> list[str]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxtweaks.base import atomic, provenance
 from jaxtweaks.base.words import Names, together, tweaks_of
+from jaxtweaks.claims import remarks
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import summary
@@ -33,6 +34,7 @@ from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.studies.study import Sheet
 
 _KINDS = ('png', 'svg')  # of files of a figure that there always are
+_OF_LEARNING = ('curves', 'paths', 'effect')  # kinds of figures
 
 
 def gather(
@@ -107,8 +109,11 @@ def write(
         written = latex_document((*shown, answer.verdict_table))
         atomic.write(workdir.path / 'tables.tex', written.encode())
     kinds = (*_KINDS, 'pdf') if 'pdf' in exports else _KINDS
-    drawn = _draw(experiment, answer.results, workdir.figures, kinds)
-    contents = Contents(measured, described, drawn, shown, _meta(experiment, workdir, found))
+    late = remarks.unfinished(answer.verdicts, answer.results)
+    drawn = _draw(experiment, answer.results, workdir.figures, kinds, late)
+    meta = _meta(experiment, workdir, found)
+    meta['remarks'] = [*settle.remarks_of(looks), remarks.unfinished_words(late, answer.results)]
+    contents = Contents(measured, described, drawn, shown, meta)
     atomic.write(workdir.path / 'report.md', report_markdown.render(contents).encode())
     metrics = _listed(experiment) if experiment.search.rounds else None
     report.write(answer.report, contents, metrics)
@@ -198,14 +203,21 @@ def _sheets(experiment: Experiment) -> Sequence[Sheet]:
 
 
 def _draw(
-    experiment: Experiment, results: Results, folder: Path, kinds: Sequence[str]
+    experiment: Experiment,
+    results: Results,
+    folder: Path,
+    kinds: Sequence[str],
+    late: Sequence[int] = (),
 ) -> list[Drawn]:
+    """The figures, drawn and saved; `late`: the settings that had not finished learning."""
     drawn = []
     for figure in experiment.figures:
         sheet = figures.draw(figure, results)
         paths = dict(zip(kinds, figures.save(sheet, folder, figure.name, kinds), strict=True))
-        words = figure.title, figures.caption(figure, results)
-        drawn.append(Drawn(figure.name, *words, paths['svg'].read_bytes()))
+        shown = results.select(figure.where) if figure.kind in _OF_LEARNING else ()
+        note = remarks.unfinished_words([k for k in late if k in shown], results)
+        caption = ' '.join(filter(None, [figures.caption(figure, results), note]))
+        drawn.append(Drawn(figure.name, figure.title, caption, paths['svg'].read_bytes()))
     return drawn
 
 

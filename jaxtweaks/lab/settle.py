@@ -271,25 +271,36 @@ def _uncorrected(verdict: Verdict, looks: Sequence[Record], by_looks: bool) -> V
     return dataclasses.replace(verdict, note='; '.join(filter(None, [verdict.note, note])))
 
 
-def plan_words(experiment: Experiment, budget: float, seconds: float | None, finished: int) -> str:
+def remarks_of(looks: Sequence[Record]) -> list[str]:
+    """What a report says of seeds that were added until the claims were settled."""
+    if not looks or looks[-1]['design'] != SETTLED:
+        return []
+    seeds = [str(one['seeds']) for one in settled(looks)]
+    return [
+        f'Seeds were added until the claims were settled: looks at {", ".join(seeds)} of up to '
+        f'{GRID[-1]} seeds, which verdicts and their intervals are corrected for. Settings that no '
+        'open claim needed have fewer. An early stop overestimates the effect.'
+    ]
+
+
+def plan_words(experiment: Experiment, budget: float, each: float | None, there: int) -> str:
     """The grid, the budget and what a look costs, for the plan.
 
     Args:
-      experiment: with the seeds that are trained next.
+      experiment: what is asked.
       budget: in seconds.
-      seconds: what a run takes, if it is known.
-      finished: seeds that are there already.
+      each: the seconds of a run, None if they are not known.
+      there: the seeds that are trained already.
     """
-    settings = len(experiment.points)
-    looks = []
-    for before, seeds in zip((0, *GRID), GRID, strict=False):
-        more = (seeds - max(before, min(finished, seeds))) * settings
-        cost = '' if seconds is None or not more else f' {duration(seconds * more)}'
-        looks.append(f'{seeds}{cost}')
+    looks, before = [], 0
+    for seeds in GRID:
+        more = seeds - max(before, min(there, seeds))
+        cost = each * more * len(experiment.points) if each else 0
+        looks.append(f'{seeds} (+{duration(cost)})' if cost else str(seeds))
+        before = seeds
     return (
-        f'until settled: looks at {", ".join(looks)} seeds of each setting at most'
-        f'{" (about, for all settings)" if seconds is not None else ""}, budget '
-        f'{duration(budget)} of training'
+        f'until settled: looks at {", ".join(looks[:-1])} and at most {looks[-1]} seeds, less for '
+        f'settings that no open claim needs; budget {duration(budget)} of training'
     )
 
 

@@ -257,6 +257,12 @@ class Results:
             ids=None if self.ids is None else self.ids[:, :n],
         )
 
+    def runs_of(self, setting: int) -> int:
+        """How many seeds a setting has: fewer than others if no open claim needed more of it."""
+        known = [np.isfinite(values[setting]) for values in self.finals.values()]
+        known += [np.isfinite(values[setting]).any(-1) for values in self.curves.values()]
+        return int(np.any([*known, self.diverged[setting]], axis=0).sum())
+
     @property
     def trained(self) -> bool:
         """Whether networks were trained: there are epochs, and runs may have diverged."""
