@@ -277,6 +277,12 @@ def is_share(metric: str) -> bool:
     return 'accuracy' in metric or metric.startswith('share_') or metric in _SHARES
 
 
+def bounds_of(metric: str) -> tuple[float, float]:
+    """Between which values a metric lies: 0 and 1 for a share of images, weights or runs."""
+    difference = metric.startswith('gap_') or metric.endswith('_gain') or metric == 'regret'
+    return (0.0, 1.0) if is_share(metric) and not difference else (-math.inf, math.inf)
+
+
 def amount(metric: str, size: float) -> str:
     """How large a difference of a metric is, in points if it is a share."""
     if is_share(metric) or metric == 'diverged':
@@ -301,9 +307,16 @@ def _is_count(value: float) -> bool:
 
 
 def metric_interval(metric: str, mean: float, half: float) -> str:
-    """'mean ± half width' of a metric, both in the metric's unit; no ± where `half` is NaN."""
+    """'mean ± half width' of a metric, both in the metric's unit; no ± where `half` is NaN.
+
+    Of a share whose interval would reach beyond 0 or 100 % the ends, cut off there.
+    """
     if not math.isfinite(mean) or not math.isfinite(half):
         return metric_value(metric, mean)
+    low, high = bounds_of(metric)
+    if low <= mean <= high and (mean - half < low - 1e-9 or mean + half > high + 1e-9):
+        ends = [percent(min(max(end, low), high)) for end in (mean - half, mean + half)]
+        return f'{percent(mean)} % ({ends[0]} to {ends[1]})'
     if is_share(metric):
         return f'{_with_half(100 * mean, 100 * half, 2, 100.0)} %'
     if half == 0 and float(mean).is_integer():

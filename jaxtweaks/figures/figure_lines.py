@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
-from jaxtweaks.base.words import field_label, value_label
+from jaxtweaks.base.words import bounds_of, field_label, value_label
 from jaxtweaks.figures import figure_axes, figure_legend, figure_style
 from jaxtweaks.figures.figure_data import Seeds, arrange, ordered, seeds_of
 from jaxtweaks.figures.figure_legend import MANY, titles
@@ -155,8 +155,7 @@ def _curves_panel(panel: Panel) -> None:
         if np.isfinite(half).any():
             axes.fill_between(
                 epochs,
-                _lower(figure, mean, half),
-                mean + half,
+                *_ends(panel, mean, half),
                 color=look['color'],
                 alpha=0.16,
                 linewidth=0,
@@ -232,8 +231,9 @@ def _effect_panel(panel: Panel) -> None:
             mean, half = mean_interval(seeds.whole)
             places.append(place)
             means.append(float(mean))
-            lows.append(float(mean - _lower(figure, mean, half)))
-            highs.append(float(half))
+            lower, upper = _ends(panel, mean, half)
+            lows.append(float(mean - lower))
+            highs.append(float(upper - mean))
             found.append(seeds)
         if crowded:
             crowd.append((np.array(places) - shift * scale.numeric, np.array(means), look))
@@ -250,13 +250,15 @@ def _effect_panel(panel: Panel) -> None:
     _published(panel, scale)
 
 
-def _lower(figure: Figure, mean: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """The lower end of an interval, on a logarithmic axis kept above 0."""
-    lower = mean - half
-    if not figure.log_y:
-        return lower
+def _ends(panel: Panel, mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of an interval: of a share within 0 and 1, on a logarithmic axis above 0."""
+    low, high = bounds_of(panel.metric)
+    lower = np.where(mean - half < low, np.minimum(mean, low), mean - half)
+    upper = np.where(mean + half > high, np.maximum(mean, high), mean + half)
+    if not panel.figure.log_y:
+        return lower, upper
     # A mean that is not positive itself has no place on the axis, and no bar.
-    return np.where(lower <= 0, np.minimum(mean / 10, mean), lower)
+    return np.where(lower <= 0, np.minimum(mean / 10, mean), lower), upper
 
 
 def _dots(

@@ -18,6 +18,7 @@ from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round, rounds
 from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.config.reach import check_reach
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.figures import figure_default
 from jaxtweaks.figures import figures as figures_lib
 from jaxtweaks.figures.figures import Figure
 from jaxtweaks.lab import matched
@@ -70,7 +71,7 @@ class Experiment:
     ensemble: Ensemble = dataclasses.field(default_factory=Ensemble)
     stopping: Stopping = dataclasses.field(default_factory=Stopping)
     search: Search = dataclasses.field(default_factory=Search)
-    figures: tuple[Figure, ...] = plain((), 'what to draw')
+    figures: tuple[Figure, ...] = plain((), 'what to draw; () for one that suits the sweep')
     claims: tuple[Claim, ...] = plain((), 'what to test')
     smallest: dict[str, float] = dataclasses.field(
         default_factory=dict,
@@ -211,6 +212,9 @@ def build(
     if experiment.search.rungs:
         recorded |= Recorded(finals=(search_lib.DROPPED,))
     points, recorded = derive_lib.plan(points, recorded, experiment.derivations, experiment.base)
+    if not experiment.figures:
+        drawn = figure_default.default(points, recorded, dict(experiment.names))
+        experiment = dataclasses.replace(experiment, figures=drawn)
     figures_lib.check(experiment.figures, points, recorded)
     for metric in experiment.table:
         if metric not in recorded.all_finals:

@@ -69,7 +69,7 @@ def settings_table(
         *(metric_label(metric) for metric in metrics),
     )
     values = {metric: results.final(metric) for metric in metrics}
-    rows, raw = [], []
+    rows, raw, cut = [], [], False
     for k, setting in enumerate(results.settings):
         diverged = int(results.diverged[k].sum())
         cells: list[str] = [value_label(name, _value(setting, name), names) for name in swept]
@@ -82,6 +82,7 @@ def settings_table(
             seeds = seeds_of(results, values[metric], k)
             mean, half = (float(x) for x in mean_interval(seeds.whole))
             cell = metric_interval(metric, mean, half)
+            cut = cut or ('%' in cell and '±' not in cell and math.isfinite(half))
             if len(seeds.whole) + diverged < trained:
                 cell += f' (n = {len(seeds.whole)})'
             cells.append(cell)
@@ -94,6 +95,8 @@ def settings_table(
         if several
         else ('Exact: no seed changes it.' if results.exact else 'One seed: no interval.')
     )
+    if cut:
+        note += ' An interval that reaches beyond 0 or 100 % is cut off there, and has its ends.'
     if results.diverged.any():
         note += ' Diverged runs are counted, and left out of the means.'
     left_out = [metric_label(metric) for metric in metrics if metric not in _BRIEF]
