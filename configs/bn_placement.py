@@ -58,4 +58,5 @@ def get_config(size=None):
             'b': {BN: 'before'},
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config
