@@ -130,7 +130,7 @@ def every_kind(name: str, shape: str, count: int) -> float:
         results = claims_error_rates.simulate(shape, GRID[-1], rng)
         looks: list[Look] = []
         for n in GRID:
-            found = _found(claim, _first(results, n))
+            found = _found(claim, results.first_seeds(n))
             looks.append(Look(n, (found.tests,)))
             (rests_on,) = settling.settled(looks)
             if rests_on:
@@ -142,20 +142,6 @@ def every_kind(name: str, shape: str, count: int) -> float:
 def _found(claim: claims_error_rates.Claim, results: Results) -> claim_kinds.Finding:
     with claims_error_rates.verdicts_only():
         return claim_kinds.find(claim, results)
-
-
-def _first(results: Results, n: int) -> Results:
-    """The results of the first n seeds."""
-    part = lambda arrays: {name: values[:, :n] for name, values in arrays.items()}
-    return dataclasses.replace(
-        results,
-        seeds=results.seeds[:n],
-        curves=part(results.curves),
-        finals=part(results.finals),
-        confusion=results.confusion[:, :n],
-        chosen_epoch=results.chosen_epoch[:, :n],
-        diverged_at=results.diverged_at[:, :n],
-    )
 
 
 def main(count: int) -> None:

@@ -244,17 +244,21 @@ class Results:
 
     def first_seeds(self, n: int) -> 'Results':
         """The results of the first n seeds."""
-        part = lambda arrays: {name: values[:, :n] for name, values in arrays.items()}
+        return self.of_seeds(slice(n))
+
+    def of_seeds(self, places: slice) -> 'Results':
+        """The results of the seeds at these places."""
+        part = lambda arrays: {name: values[:, places] for name, values in arrays.items()}
         return dataclasses.replace(
             self,
-            seeds=self.seeds[:n],
+            seeds=self.seeds[places],
             curves=part(self.curves),
             finals=part(self.finals),
-            confusion=self.confusion[:, :n],
-            chosen_epoch=self.chosen_epoch[:, :n],
-            diverged_at=self.diverged_at[:, :n],
+            confusion=self.confusion[:, places],
+            chosen_epoch=self.chosen_epoch[:, places],
+            diverged_at=self.diverged_at[:, places],
             arrays=part(self.arrays),
-            ids=None if self.ids is None else self.ids[:, :n],
+            ids=None if self.ids is None else self.ids[:, places],
         )
 
     def runs_of(self, setting: int) -> int:
