@@ -13,6 +13,7 @@ import pytest
 from jaxtweaks.base import words
 from jaxtweaks.config import parts, settings, slots, tweaks
 from jaxtweaks.data import own
+from jaxtweaks.run import executables
 
 # How long an example takes depends on what else the machine is doing: no test fails by that.
 hypothesis.settings.register_profile('jaxtweaks', deadline=None)
@@ -40,8 +41,16 @@ _NAMED = os.environ.get('TFDS_DATA_DIR', '')
 
 @pytest.fixture(scope='session')
 def session_cache_dir(tmp_path_factory) -> pathlib.Path:
-    """The cache folder of all tests that do not make their own; real data is decoded once in it."""
-    return tmp_path_factory.mktemp('jaxtweaks-cache')
+    """The cache folder of all tests that do not make their own.
+
+    pytest's workers share it: real data is decoded, and the native kernels are built, once.
+    """
+    root = tmp_path_factory.getbasetemp()
+    if 'PYTEST_XDIST_WORKER' in os.environ:
+        root = root.parent
+    folder = root / 'jaxtweaks-cache'
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -66,6 +75,16 @@ def compiled_anew():
     yield
     jax.config.update('jax_enable_compilation_cache', enabled)
     patch.undo()
+
+
+@pytest.fixture
+def quickly_compiled(monkeypatch):
+    """For tests that train but neither time it nor compare its bits with another program's.
+
+    Most of their time would be XLA optimising programs that run for a second.
+    """
+    quick = executables.QUICK_COMPILE | {'xla_cpu_use_fusion_emitters': False}
+    monkeypatch.setattr(executables, 'FAST_CPU', quick)
 
 
 @pytest.fixture(scope='module', autouse=True)

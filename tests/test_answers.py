@@ -17,6 +17,7 @@ from jaxtweaks.config.expand import grid
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.dataset import Split
 from jaxtweaks.lab import answers, experiment
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 
 EPOCHS = 3
@@ -33,15 +34,15 @@ def group_of(runs):
     names = ('running', 'train', 'validation', 'test')
     history = {f'{name}_accuracy': 1 - error for name in names}
     history |= {f'{name}_loss': 3 * error for name in names}
-    return {
-        'runs': {str(i): run.id for i, run in enumerate(runs)},
-        'history': history,
-        'finals': {name: values[-1] for name, values in history.items()},
-        'confusion': np.ones((count, 2, 2), np.int32),
-        'chosen_epoch': np.full(count, EPOCHS, np.int32),
-        'diverged_at': np.full(count, -1, np.int32),
-        'seconds': 1.0,
-    }
+    return GroupResult(
+        runs=tuple(run.id for run in runs),
+        history=history,
+        finals={name: values[-1] for name, values in history.items()},
+        chosen_epoch=np.full(count, EPOCHS, np.int32),
+        diverged_at=np.full(count, -1, np.int32),
+        seconds=1.0,
+        confusion=np.ones((count, 2, 2), np.int32),
+    )
 
 
 def answer_of(path, exports=(), **values):
@@ -58,7 +59,8 @@ def answer_of(path, exports=(), **values):
     workdir = Workdir(path)
     workdir.lock()
     launches = [{'command': 'test', 'started': 0}]
-    manifest = {'data': {'label': 'made up'}, 'launches': launches, 'groups': []}
+    data = {'label': 'made up', 'source': 'here', 'fingerprint': 'f'}
+    manifest = {'data': data, 'launches': launches, 'groups': []}
     workdir.write_json('manifest.json', manifest)
     method = types.SimpleNamespace(dataset=dataset(), axis='epoch', exact=False)
     answer = answers.write(asked, workdir, [group_of(asked.runs)], method, exports)

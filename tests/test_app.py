@@ -225,6 +225,7 @@ def test_overrides_reach_the_experiment(monkeypatch, capsys):
     assert (found.seeds, found.base.model.hidden, found.claims) == (7, (3,), ())
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 def test_seeds_are_planned_from_what_is_there_and_nothing_is_written(capsys, workdir, given):
     before = snapshot(workdir)
     code, out, _ = call(capsys, *given, '--plan_seeds', f'--workdir={workdir}')
@@ -244,6 +245,7 @@ def test_a_plan_names_the_command_with_its_number_of_seeds(seeds):
     assert app._with_seeds(argv, 9) == carried_out
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 def test_seeds_are_planned_from_a_pilot_that_a_later_run_builds_on(capsys, given, tmp_path):
     short = [*given, '--config.train.epochs=2', f'--workdir={tmp_path / "w"}']
     code, out, _ = call(capsys, *short, '--plan_seeds', '--dry_run')
@@ -404,6 +406,7 @@ def test_a_result_damaged_before_it_is_read_is_trained_again(capsys, workdir, gi
     assert rows(workdir / 'runs.parquet') == old
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 def test_more_seeds_train_only_what_is_missing_or_damaged(capsys, workdir, given):
     damaged = min((workdir / 'results').iterdir())
     before, old = snapshot(workdir), rows(workdir / 'runs.parquet')
@@ -459,6 +462,7 @@ def test_the_same_data_elsewhere_are_the_same_data(capsys, workdir, given, tmp_p
     assert '2 of 2 groups finished before' in out
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 def test_a_dry_run_says_what_it_would_do_and_writes_nothing(capsys, tmp_path):
     odd = tmp_path / 'a[b] [/c]'  # rich takes brackets for markup
     code, out, err = call(capsys, SMOKE, f'--workdir={odd}', '--dry_run')
@@ -480,6 +484,7 @@ def test_a_precision_the_device_lacks_is_refused_before_anything_is_written(caps
     assert not folder.exists()
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 def test_a_stand_in_cannot_be_missed(capsys, tmp_path, given, monkeypatch):
     monkeypatch.setenv('HOME', str(tmp_path / 'home'))
     monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path / 'cache'))

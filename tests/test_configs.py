@@ -67,6 +67,7 @@ def test_sizes_are_different_experiments(name):
     assert not runs[1] & runs[2]
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 @pytest.mark.parametrize('name', CONFIGS)
 def test_it_runs_at_smoke(name, tmp_path):
     found = experiment.build(module(name).get_config('smoke'))

@@ -1,5 +1,6 @@
 """Work folders of older versions, of other versions of the code, and of other config files."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -153,8 +154,8 @@ def test_what_a_tweak_did_in_an_older_folder_is_not_known_well_enough_to_add_to_
 @pytest.mark.parametrize('made', [manifest.FORMAT + 1, 'new'])
 def test_a_folder_of_a_newer_format_is_refused_in_a_line(capsys, copied, made):
     workdir = Workdir(copied / 'runs' / 'network-smoke')
-    content = {key: value for key, value in manifest_of(workdir.path).items() if key != 'sha256'}
-    manifest.write(workdir, content | {'format': made})
+    found = manifest.current(workdir)
+    manifest.write(workdir, dataclasses.replace(found, format=made))
     for args in (['--config=network.py'], ['--replay=a', f'--workdir={workdir.path}']):
         code, _, err = call(capsys, *args)
         assert (code, err.count('\n')) == (2, 1)
@@ -172,6 +173,14 @@ def test_a_replay_says_that_another_version_trained_it(capsys, copied):
     assert 'bits that differ may be due to that' in out
 
 
+NOTHING = manifest.Manifest(
+    format=manifest.FORMAT,
+    launches=(),
+    data=manifest.DataRecord(label='', source='', fingerprint=''),
+    groups=(),
+)
+
+
 class TestVersions:
     """Which versions trained a group, and whether another may go on."""
 
@@ -187,8 +196,12 @@ class TestVersions:
         return [Group((run,), 1, 'map', frozenset()) for run in asked.runs]
 
     def said(self, groups, *codes):
-        parts = [{'id': group.id, 'code': list(code)} for group, code in zip(groups, codes)]  # noqa: B905
-        return {'launches': [{'code': 'b' * 12, 'commit': 'c' * 40}], 'groups': parts, 'format': 2}
+        by_id = {group.id: code for group, code in zip(groups, codes, strict=True)}
+        return dataclasses.replace(
+            NOTHING,
+            launches=(manifest.Launch(code='b' * 12, commit='c' * 40),),
+            groups=manifest.describe_groups(groups, by_id),
+        )
 
     def test_a_group_is_by_all_that_trained_a_part_of_it(self, asked, groups, tmp_path):
         first, second = groups
@@ -202,7 +215,7 @@ class TestVersions:
         workdir.checkpoint_path(second).touch()
         assert codes({first.id}) == [['b'], ['b', self.NOW]]
         assert codes({first.id, second.id}) == [['b'], ['b']]
-        old['groups'][1]['code'] = ['b', self.NOW]
+        old = self.said(groups, ['b'], ['b', self.NOW])
         assert codes({first.id}) == [['b'], ['b', self.NOW]]
         assert folder.codes(workdir, None, [first], set(), self.NOW) == {first.id: [self.NOW]}
 
@@ -230,19 +243,19 @@ class TestVersions:
         manifest.write(workdir, self.said(groups, ['b'], ['b', 'c']))
         (both,) = [Group(tuple(asked.runs), 2, 'map', frozenset())]
         manifest.regroup(workdir, {groups[0].id: [both], groups[1].id: []}, {})
-        assert manifest.codes(workdir.read_json(manifest.NAME)) == {both.id: ['b', 'c']}
+        assert manifest.current(workdir).codes == {both.id: ('b', 'c')}
 
 
 def test_another_python_knows_a_tweak_by_what_is_on_record(copied, monkeypatch):
     asked = api._experiment('tweaked.py', {})
-    record = {'python': provenance.python(), 'digests': {'shrink': 'b' * 12}}
-    said = []
-    found = stored.as_recorded(asked, {'format': 2, 'tweaks': record}, said.append)
+    record = manifest.TweaksRecord(python=provenance.python(), digests={'shrink': 'b' * 12})
+    kept, said = dataclasses.replace(NOTHING, tweaks=record), []
+    found = stored.as_recorded(asked, kept, said.append)
     assert (found.digests, said) == (asked.digests, [])
     monkeypatch.setattr(provenance, 'python', lambda: '3.99')
-    found = stored.as_recorded(asked, {'format': 2, 'tweaks': record}, said.append)
+    found = stored.as_recorded(asked, kept, said.append)
     assert found.digests == {'shrink': 'b' * 12}
-    assert f'known here by what Python {record["python"]} made of it' in said[0]
+    assert f'known here by what Python {record.python} made of it' in said[0]
     ids = lambda one: [run.id for run in one.runs]
     assert ids(found)[0] == ids(asked)[0]  # off
     assert ids(found)[1] != ids(asked)[1]

@@ -1,5 +1,6 @@
 """No option of JAX and no flag of XLA changes a number unseen."""
 
+import dataclasses
 import io
 import os
 import pathlib
@@ -19,7 +20,8 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import own
 from jaxtweaks.lab import experiment, laboratory, replay
 from jaxtweaks.run import manifest
-from jaxtweaks.run.workdir import Workdir, restore_groups
+from jaxtweaks.run.manifest import restore_groups
+from jaxtweaks.run.workdir import Workdir
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -104,7 +106,7 @@ def plain(tmp_path_factory):
 
 
 def run_of(folder):
-    return manifest.read(Workdir(folder), print)['groups'][0]['runs'][0]
+    return manifest.read(Workdir(folder), print).groups[0].runs[0]
 
 
 def test_every_option_that_enters_a_trace_is_decided():
@@ -237,8 +239,8 @@ def test_results_of_other_flags_are_not_added_to(plain, tmp_path, monkeypatch):
     monkeypatch.delenv('XLA_FLAGS', raising=False)
     workdir = Workdir(shutil.copytree(plain, tmp_path / 'w'))
     content = manifest.read(workdir, print)
-    assert content['surroundings'] == {}
-    groups = restore_groups(content['groups'], tiny().runs)
+    assert content.surroundings == {}
+    groups = restore_groups(content.groups, tiny().runs)
     told = []
     check = lambda content: laboratory._check_surroundings(workdir, content, groups, told.append)
     monkeypatch.setenv('XLA_FLAGS', '--xla_cpu_enable_fast_math --xla_dump_to=/x')
@@ -250,7 +252,7 @@ def test_results_of_other_flags_are_not_added_to(plain, tmp_path, monkeypatch):
         check(content)
     # A new folder, and one of a version that did not record it.
     check(None)
-    del content['surroundings']
+    content = dataclasses.replace(content, surroundings=None)
     check(content)
     new, old = told
     assert new.startswith('XLA_FLAGS --xla_cpu_enable_fast_math=true: can change results')

@@ -85,7 +85,7 @@ def run(path, budget=3600.0, **values):
 
 
 def looks_of(path):
-    return manifest_lib.looks(Workdir(path).read_json(manifest_lib.NAME))
+    return list(manifest_lib.current(Workdir(path)).looks)
 
 
 def as_text(answer):
@@ -97,7 +97,7 @@ def test_seeds_grow_for_what_is_open_and_stop_when_nothing_is(put, tmp_path):
     calls = put()
     answer, said = run(tmp_path)
     looks = looks_of(tmp_path)
-    grown = [look['seeds'] for look in looks]
+    grown = [look.seeds for look in looks]
     assert grown == [5, 8, 12, 20, 32, 50][: len(grown)]
     assert len(grown) > 1
     large, still = answer.verdicts
@@ -154,7 +154,7 @@ def test_an_interruption_between_a_look_and_its_seeds(put, tmp_path, monkeypatch
     monkeypatch.setattr(laboratory, '_freeze', once)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / 'cut')
-    assert looks_of(tmp_path / 'cut')[-1]['next'] == 8
+    assert looks_of(tmp_path / 'cut')[-1].next == 8
     monkeypatch.setattr(laboratory, '_freeze', freeze)
     assert as_text(run(tmp_path / 'cut')[0]) == as_text(whole)
 
@@ -176,7 +176,7 @@ def test_seeds_added_by_hand_are_a_look_that_is_not_corrected_for(put, tmp_path)
     first, _ = run(tmp_path, budget=None, seeds=4)
     assert 'not corrected' not in first.verdicts[1].note
     then, _ = run(tmp_path, budget=None, seeds=6)
-    assert [(one['seeds'], one['design']) for one in looks_of(tmp_path)] == [
+    assert [(one.seeds, one.design) for one in looks_of(tmp_path)] == [
         (4, 'fixed'), (6, 'fixed'),
     ]  # fmt: skip
     assert 'not corrected for an earlier look at 4 seeds' in then.verdicts[1].note
@@ -197,13 +197,13 @@ def test_a_folder_grown_until_settled_says_so_where_it_is_refused(put, tmp_path)
 def test_with_a_derivation_every_setting_gets_the_seeds(put):
     put()
     asked = experiment.build(config(seeds=8))
-    looks = [{'seeds': 5, 'design': 'settled', 'p': {}, 'next': 8,
-              'going': [settle.sequential.key(asked.claims[1])]}]  # fmt: skip
-    assert len(settle.wanted(asked, looks)) == 3 * 8 - 3
-    assert len(settle.wanted(dataclasses.replace(asked, derive=('mc',)), looks)) == 3 * 8
+    going = (settle.sequential.key(asked.claims[1]),)
+    look = manifest_lib.LookRecord(seeds=5, design='settled', p={}, next=8, going=going)
+    assert len(settle.wanted(asked, [look])) == 3 * 8 - 3
+    assert len(settle.wanted(dataclasses.replace(asked, derive=('mc',)), [look])) == 3 * 8
     # A claim that is not the config's any more: nothing is spared.
-    assert len(settle.wanted(asked, [{**looks[0], 'going': ['other']}])) == 3 * 8
-    by_hand = [*looks, {'seeds': 8, 'design': 'fixed', 'p': {}}]
+    assert len(settle.wanted(asked, [dataclasses.replace(look, going=('other',))])) == 3 * 8
+    by_hand = [look, manifest_lib.LookRecord(seeds=8, design='fixed', p={})]
     assert len(settle.wanted(asked, by_hand)) == 3 * 8
 
 
@@ -262,6 +262,6 @@ def test_an_older_manifest_has_no_looks(put, tmp_path):
     workdir = Workdir(tmp_path)
     content = workdir.read_json(manifest_lib.NAME)
     del content['looks']
-    manifest_lib.write(workdir, content)
+    workdir.write_json(manifest_lib.NAME, content)
     answer = stored.load(tmp_path, print)
     assert 'looked at' not in answer.verdicts[0].note

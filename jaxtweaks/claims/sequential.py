@@ -9,7 +9,6 @@ import hashlib
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from jaxtweaks.base.numbers import percent
 from jaxtweaks.claims import claim_kinds, settling
@@ -172,18 +171,13 @@ def _in_order(looks: Sequence[Looked], names: Sequence[str]) -> list[settling.Lo
     ]
 
 
-def from_record(record: Mapping[str, Any]) -> Looked:
-    """A look as a manifest has it; see `to_record`."""
-    number = lambda p: math.nan if p is None else float(p)
-    p = {name: (number(sided), number(small)) for name, (sided, small) in record['p'].items()}
-    return Looked(record['seeds'], p, tuple(record.get('going', ())))
+def as_numbers(p: Mapping[str, Sequence[float | None]]) -> dict[str, Pair]:
+    """The p values of a look as a manifest has them: None is NaN."""
+    number = lambda value: math.nan if value is None else float(value)
+    return {name: (number(sided), number(small)) for name, (sided, small) in p.items()}
 
 
-def to_record(look: Looked) -> dict[str, Any]:
-    """A look as plain values: None for what is not a number."""
-    plain = lambda p: p if math.isfinite(p) else None
-    return {
-        'seeds': look.seeds,
-        'p': {name: [plain(float(one)) for one in pair] for name, pair in look.p.items()},
-        'going': list(look.going),
-    }
+def as_plain(p: Mapping[str, Pair]) -> dict[str, tuple[float | None, float | None]]:
+    """The opposite of `as_numbers`."""
+    plain = lambda value: float(value) if math.isfinite(value) else None
+    return {name: (plain(sided), plain(small)) for name, (sided, small) in p.items()}

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,9 @@ from jaxtweaks.results.collect import collect
 from jaxtweaks.results.results import Results
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run import search
+from jaxtweaks.run.manifest import LookRecord
 from jaxtweaks.run.method import Method
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.studies.study import Sheet
 
@@ -39,10 +41,10 @@ _OF_LEARNING = ('curves', 'paths', 'effect')  # kinds of figures
 
 def gather(
     experiment: Experiment,
-    found: Sequence[dict[str, Any]],
+    found: Sequence[GroupResult],
     dataset: Dataset,
     folder: Path,
-    looks: Sequence[settle.Record] = (),
+    looks: Sequence[LookRecord] = (),
 ) -> Answer:
     """Puts together what was found, and tests the claims; writes nothing.
 
@@ -51,7 +53,7 @@ def gather(
       found: the results of all groups.
       dataset: the data that was used; its images may be omitted, see `data.summary`.
       folder: the work folder.
-      looks: at the claims, see `manifest.looks`.
+      looks: at the claims, see `manifest.LookRecord`.
     """
     runs = experiment.runs
     measured = measure(experiment, found, dataset)
@@ -80,7 +82,7 @@ def gather(
 def write(
     experiment: Experiment,
     workdir: Workdir,
-    found: Sequence[dict[str, Any]],
+    found: Sequence[GroupResult],
     method: Method,
     exports: Collection[str] = (),
 ) -> Answer:
@@ -93,7 +95,7 @@ def write(
       method: how they came about, with the data that was used.
       exports: what else to write, some of `export.KINDS`.
     """
-    looks = manifest_lib.looks(workdir.read_json(manifest_lib.NAME))
+    looks = manifest_lib.current(workdir).looks
     answer = gather(experiment, found, method.dataset, workdir.path, looks)
     workdir.save_summary(summary(method.dataset))
     for name, rows in answer.rows.items():
@@ -129,12 +131,11 @@ def files(experiment: Experiment) -> list[str]:
     return ['runs.parquet', *figures, 'report.md', 'report.html', 'claims.json']
 
 
-def measure(experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Dataset) -> Results:
+def measure(experiment: Experiment, found: Sequence[GroupResult], dataset: Dataset) -> Results:
     """The measurements on named axes, before the experiment's derivations. See `gather`."""
     study = experiment.plain
     if experiment.search.rungs:
-        left = lambda group: {search.DROPPED: np.float32(group['left_at'])}
-        found = [group | {'finals': group['finals'] | left(group)} for group in found]
+        found = [_with_dropped(group) for group in found]
     measured = collect(experiment.runs, found, dataset, study.axis if study else 'epoch')
     exact = study is not None and study.exact
     trained = {run.setting.loss.name for run in experiment.runs[:: experiment.seeds]}
@@ -143,6 +144,13 @@ def measure(experiment: Experiment, found: Sequence[dict[str, Any]], dataset: Da
     )
     names = dict(experiment.names)
     return dataclasses.replace(measured, names=names, exact=exact, guesses=guesses)
+
+
+def _with_dropped(group: GroupResult) -> GroupResult:
+    """With the rung at which each run was dropped as one of its finals."""
+    left = np.zeros(len(group.runs)) if group.left_at is None else group.left_at
+    dropped = {search.DROPPED: np.float32(left)}
+    return dataclasses.replace(group, finals={**group.finals, **dropped})
 
 
 def choice_of(experiment: Experiment, measured: Results) -> Choice | None:
@@ -221,27 +229,24 @@ def _draw(
     return drawn
 
 
-def _meta(
-    experiment: Experiment, workdir: Workdir, found: Sequence[dict[str, Any]]
-) -> dict[str, Any]:
-    manifest = workdir.read_json('manifest.json')
-    launches = manifest['launches']
-    commits = dict.fromkeys(launch.get('commit', 'unknown') for launch in launches)
+def _meta(experiment: Experiment, workdir: Workdir, found: Sequence[GroupResult]) -> dict[str, Any]:
+    manifest = manifest_lib.current(workdir)
+    commits = dict.fromkeys(launch.commit or 'unknown' for launch in manifest.launches)
     return {
         'title': experiment.name,
         'question': experiment.question,
         'document': experiment.document,
         'size': experiment.size,
         'config': to_dict(experiment),
-        'data': manifest['data'],
-        'seconds': sum(float(group['seconds']) for group in found),
-        **launches[-1],
+        'data': manifest.data.to_json(),
+        'seconds': sum(group.seconds for group in found),
+        **manifest.launches[-1].to_json(),
         'commit': ', then '.join(commits),
         'training_code': _trained_by(manifest),
     }
 
 
-def _trained_by(manifest: Mapping[str, Any]) -> dict[str, int]:
+def _trained_by(manifest: manifest_lib.Manifest) -> dict[str, int]:
     """How many groups each version of the training code trained, or went on with."""
-    codes = manifest_lib.codes(manifest).values()
+    codes = manifest.codes.values()
     return dict(Counter(code for group in codes for code in dict.fromkeys(group)))

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 
@@ -12,7 +11,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import count
 from jaxtweaks.lab import stored
 from jaxtweaks.lab.experiment import Experiment
-from jaxtweaks.run import manifest as manifest_lib
+from jaxtweaks.run.manifest import Launch, Manifest
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.workdir import Workdir
 
@@ -37,7 +36,7 @@ def forget_traces(digests: Mapping[str, str]) -> None:
 
 def codes(
     workdir: Workdir,
-    manifest: Mapping[str, Any] | None,
+    manifest: Manifest | None,
     groups: Sequence[Group],
     finished: Collection[str],
     now: str,
@@ -51,11 +50,11 @@ def codes(
       finished: the ids of those with a result.
       now: the version at hand.
     """
-    before = manifest_lib.codes(manifest) if manifest else {}
+    before = manifest.codes if manifest else {}
     found = {}
     for group in groups:
         kept = group.id in finished or workdir.has_checkpoint(group)
-        trained = before.get(group.id, []) if kept else []
+        trained = list(before.get(group.id, ())) if kept else []
         ends_here = group.id in finished or trained[-1:] == [now]
         found[group.id] = trained if ends_here else [*trained, now]
     return found
@@ -63,7 +62,7 @@ def codes(
 
 def check_version(
     workdir: Workdir,
-    manifest: Mapping[str, Any] | None,
+    manifest: Manifest | None,
     experiment: Experiment,
     trained: Codes,
     left: int,
@@ -112,7 +111,7 @@ def check_version(
 
 def check_file(
     workdir: Workdir,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     name: str,
     file: Path | None,
     named: bool,
@@ -131,7 +130,7 @@ def check_file(
     Raises:
       UserError: it is, and the user did not name it.
     """
-    before = [_file_of(launch) for launch in manifest['launches']]
+    before = [_file_of(launch) for launch in manifest.launches]
     others = list(dict.fromkeys(one for one in before if one is not None))
     if file is None or not others or any(_is_same(file, one) for one in others):
         return
@@ -151,11 +150,11 @@ def check_file(
         )
 
 
-def _file_of(launch: Mapping[str, Any]) -> Path | None:
+def _file_of(launch: Launch) -> Path | None:
     """The config file of a launch, as far as it is known."""
-    if 'config' in launch:
-        return Path(launch['config'])
-    found = _FILE.search(launch.get('command') or '')
+    if launch.config is not None:
+        return Path(launch.config)
+    found = _FILE.search(launch.command or '')
     return Path(found[1]) if found else None
 
 

@@ -1,10 +1,11 @@
 """From an experiment to its answer: plan, run what is missing, test, draw, report."""
 
+import dataclasses
 import functools
 import platform
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.text import Text
@@ -24,11 +25,20 @@ from jaxtweaks.results import derive
 from jaxtweaks.run import devices
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.leases import turn
+from jaxtweaks.run.manifest import (
+    DataRecord,
+    Launch,
+    Manifest,
+    TweaksRecord,
+    describe_groups,
+    restore_groups,
+)
 from jaxtweaks.run.method import Method
 from jaxtweaks.run.plan import Group, Run
 from jaxtweaks.run.progress import for_console, notice
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.search import closer, possible
-from jaxtweaks.run.workdir import Workdir, describe_groups, restore_groups
+from jaxtweaks.run.workdir import Workdir
 
 
 @pinned()
@@ -153,7 +163,7 @@ class _Launch(NamedTuple):
     See `run`; the budget is None if no seeds are added.
     """
 
-    record: dict[str, Any]
+    record: Launch
     file: Path | None
     named: bool
     budget: float | None
@@ -172,7 +182,7 @@ class _Plan(NamedTuple):
     """
 
     experiment: Experiment
-    manifest: dict[str, Any] | None
+    manifest: Manifest | None
     groups: list[Group]
     code: folder.Codes
     may_train: Callable[..., None]
@@ -189,13 +199,13 @@ def _plan(
 ) -> _Plan:
     """What is to be done in a folder. Raises UserError if that is not to be done there."""
     manifest = manifest_lib.read(workdir, notify)
-    looks = settle.settled(manifest_lib.looks(manifest or {})) if launch.budget else []
+    looks = settle.settled(manifest.looks) if manifest and launch.budget is not None else []
     if launch.budget is not None:
         kept = workdir.read_json('config.json') if manifest else None
         experiment = settle.grown(experiment, looks, (kept or {}).get('seeds', 0))
     if manifest is not None:
         folder.check_file(workdir, manifest, experiment.name, launch.file, launch.named, notify)
-        grown = experiment.asked.grown(manifest_lib.rounds(manifest))
+        grown = experiment.asked.grown(manifest.rounds)
         experiment = stored.as_recorded(grown, manifest, notify)
     folder.forget_traces(experiment.digests)
     old, missing = _known(experiment, workdir, manifest, method)
@@ -205,14 +215,14 @@ def _plan(
     runs = [run for run in experiment.runs if run.id in wanted | there]
     load = lambda group: workdir.load_result(group, lambda text: None)
     finished = {group.id for group in old if load(group) is not None}
-    now = launch.record['code']
+    now = launch.record.code
     may_train = functools.partial(
         folder.check_version,
         workdir,
         manifest,
         experiment,
         folder.codes(workdir, manifest, old, finished, now),
-        mix=launch.record.get('mix_versions', False),
+        mix=bool(launch.record.mix_versions),
     )
     left = len(missing) + sum(len(group.runs) for group in old if group.id not in finished)
     may_train(left, notify=notify)  # before anything is measured
@@ -239,13 +249,13 @@ def _plan(
 
 
 def _known(
-    experiment: Experiment, workdir: Workdir, manifest: dict[str, Any] | None, method: Method
+    experiment: Experiment, workdir: Workdir, manifest: Manifest | None, method: Method
 ) -> tuple[list[Group], list[Run]]:
     """The groups of an earlier launch, and the runs that are in none. Raises UserError."""
     runs = experiment.runs
     old: list[Group] = []
     if manifest is not None:
-        old = restore_groups(manifest['groups'], runs) or []
+        old = restore_groups(manifest.groups, runs) or []
         if not old:
             stored.refuse(experiment, workdir, manifest)
         stored.check_same_data(workdir, manifest, method.dataset)
@@ -256,7 +266,7 @@ def _known(
 
 def _check_surroundings(
     workdir: Workdir,
-    manifest: dict[str, Any] | None,
+    manifest: Manifest | None,
     groups: Sequence[Group],
     notify: Callable[[str], None],
 ) -> None:
@@ -280,7 +290,7 @@ def _check_surroundings(
                 f'{surroundings.in_words(now)}: can change results, so it is recorded, and '
                 f'{workdir.path} can only go on with it'
             )
-    elif (then := manifest.get('surroundings')) is None:
+    elif (then := manifest.surroundings) is None:
         if now:
             notify(
                 f'{surroundings.in_words(now)}: can change results, and {workdir.path} is of a '
@@ -307,7 +317,7 @@ def _check_growth(experiment: Experiment, planned: Collection[str]) -> None:
 def _goes_on(
     experiment: Experiment,
     workdir: Workdir,
-    found: Sequence[dict[str, Any]],
+    found: Sequence[GroupResult],
     method: Method,
     notify: Callable[[str], None],
     may_train: Callable[..., None] = lambda left, notify: None,
@@ -344,10 +354,10 @@ def _goes_on(
 def _looks(
     plan: _Plan,
     workdir: Workdir,
-    found: Sequence[dict[str, Any]],
+    found: Sequence[GroupResult],
     method: Method,
     budget: float | None,
-    say: Callable[[str], Any],
+    say: Callable[[str], object],
 ) -> bool:
     """Looks at the claims, and puts it on record; whether more seeds are to be trained for them."""
     experiment = plan.experiment
@@ -365,72 +375,67 @@ def _looks(
 
 def _record(
     command: str, started: float, code: str, file: Path | None, mix_versions: bool
-) -> dict[str, Any]:
+) -> Launch:
     """What there is to know of this launch, for the record."""
-    return {
-        'command': command,
-        'started': started,
-        'code': code,
-        'commit': provenance.commit(),
-        'versions': provenance.versions(),
-        'device': provenance.device(),
-        'devices': devices.count(),
-        'host': platform.node(),
-        **({'config': str(file.resolve())} if file else {}),
-        **({'mix_versions': True} if mix_versions else {}),
-    }
+    return Launch(
+        command=command,
+        started=started,
+        code=code,
+        commit=provenance.commit(),
+        versions=provenance.versions(),
+        device=provenance.device(),
+        devices=devices.count(),
+        host=platform.node(),
+        config=str(file.resolve()) if file else None,
+        mix_versions=True if mix_versions else None,
+    )
 
 
 def _freeze(plan: _Plan, workdir: Workdir, method: Method, launch: _Launch) -> None:
     """Writes what this sweep is, before the first step."""
     experiment, manifest, record = plan.experiment, plan.manifest, launch.record
-    launches = manifest['launches'] if manifest else []
-    if all(one.get('started') != record['started'] for one in launches):  # not a round of this one
-        ways = {'batchings_measured': method.measured, 'batchings_that_failed': method.failed}
-        launches = [*launches, record | ways]
+    launches = manifest.launches if manifest else ()
+    if all(one.started != record.started for one in launches):  # not a round of this one
+        tried = dataclasses.replace(
+            record, batchings_measured=method.measured, batchings_that_failed=method.failed
+        )
+        launches = (*launches, tried)
     workdir.write_json('config.json', to_dict(experiment.asked))
     manifest_lib.write(
         workdir,
-        {
-            'format': manifest_lib.format_of(manifest) if manifest else manifest_lib.FORMAT,
-            'launches': launches,
-            **_tweaks(experiment, manifest),
-            'data': _describe(method.dataset),
-            'groups': describe_groups(plan.groups, plan.code),
-            'rounds': expand.parts_by_round(experiment.sweep)[1:],
-            **_surroundings(manifest),
-            **({'looks': found} if (found := manifest_lib.looks(manifest or {})) else {}),
-        },
+        Manifest(
+            format=manifest.format if manifest else manifest_lib.FORMAT,
+            launches=launches,
+            tweaks=_tweaks(experiment, manifest),
+            data=_describe(method.dataset),
+            groups=describe_groups(plan.groups, plan.code),
+            rounds=tuple(expand.parts_by_round(experiment.sweep)[1:]),
+            # Those of the first launch.
+            surroundings=manifest.surroundings if manifest else surroundings.current(),
+            looks=manifest.looks if manifest else (),
+        ),
     )
 
 
-def _surroundings(manifest: dict[str, Any] | None) -> dict[str, Any]:
-    """What the manifest says of the surroundings of the results, which the first launch settles."""
-    if manifest is None:
-        return {'surroundings': surroundings.current()}
-    return {name: manifest[name] for name in ('surroundings',) if name in manifest}
-
-
-def _tweaks(experiment: Experiment, manifest: dict[str, Any] | None) -> dict[str, Any]:
+def _tweaks(experiment: Experiment, manifest: Manifest | None) -> TweaksRecord | None:
     """What the registered tweaks do, as the folder knows it."""
+    known = manifest.tweaks if manifest else None
     if manifest is not None and stored.known_by(manifest):
-        return {'tweaks': manifest['tweaks']} if 'tweaks' in manifest else {}
-    before = (manifest or {}).get('tweaks', {}).get('digests', {})
-    return {
-        'tweaks': {'python': provenance.python(), 'digests': before | experiment.digests},
-    }
+        return known
+    digests = {**(known.digests if known else {}), **experiment.digests}
+    return TweaksRecord(python=provenance.python(), digests=digests)
 
 
-def _describe(dataset: Dataset) -> dict[str, Any]:
+def _describe(dataset: Dataset) -> DataRecord:
     splits = {
         'training': dataset.training,
         'validation': dataset.validation,
         'test': dataset.test,
     }
-    return {
-        'label': dataset.label,
-        'source': dataset.source,
-        'sizes': {name: len(split) for name, split in splits.items()},
-        'fingerprint': dataset.fingerprint,
-        **({'notices': list(dataset.notices)} if dataset.notices else {}),
-    }
+    return DataRecord(
+        label=dataset.label,
+        source=dataset.source,
+        sizes={name: len(split) for name, split in splits.items()},
+        fingerprint=dataset.fingerprint,
+        notices=tuple(dataset.notices) or None,
+    )

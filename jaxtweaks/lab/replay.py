@@ -8,9 +8,8 @@ the training code trained it, that is said.
 
 import dataclasses
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -22,9 +21,10 @@ from jaxtweaks.base.pinned import pinned
 from jaxtweaks.lab import stored
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
-from jaxtweaks.run import manifest as manifest_lib
+from jaxtweaks.run.manifest import Manifest
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.progress import for_console, notice
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 
 _LISTED = 12
@@ -83,15 +83,13 @@ def run(
     return not found
 
 
-def differences(
-    recorded: Mapping[str, Any], column: int, again: Mapping[str, Any]
-) -> Iterator[str]:
+def differences(recorded: GroupResult, column: int, again: GroupResult) -> Iterator[str]:
     """In what the result of a group of one run differs from a column of another, a line each.
 
     Args:
-      recorded: as `run.group.train_group` returns it.
+      recorded: on record.
       column: which of its runs.
-      again: the same, of one run.
+      again: of one run.
     """
     old, new = arrays_of(recorded, column), arrays_of(again, 0)
     for name in dict.fromkeys([*old, *new]):
@@ -109,16 +107,15 @@ def differences(
             yield f'{name}: {a.flat[first]!s} on record, {b.flat[first]!s} now{where}'
 
 
-def arrays_of(result: Mapping[str, Any], column: int) -> dict[str, np.ndarray]:
+def arrays_of(result: GroupResult, column: int) -> dict[str, np.ndarray]:
     """The arrays of one run of a group's result, by name."""
     found = {}
-    for name, values in result['history'].items():
+    for name, values in result.history.items():
         found[f'history of {name}'] = np.asarray(values)[:, column]
-    for part in ('finals', 'arrays'):
-        for name, values in result.get(part, {}).items():
-            found[name] = np.asarray(values)[column]
-    for name in ('confusion', 'chosen_epoch', 'diverged_at'):
-        found[name] = np.asarray(result[name])[column]
+    own = {} if result.confusion is None else {'confusion': result.confusion}
+    own |= {'chosen_epoch': result.chosen_epoch, 'diverged_at': result.diverged_at}
+    for name, values in (*result.finals.items(), *result.arrays.items(), *own.items()):
+        found[name] = np.asarray(values)[column]
     return found
 
 
@@ -140,24 +137,23 @@ def _find(groups: list[Group], run_id: str) -> tuple[int, int]:
     raise UserError(f"--replay: '{run_id}' {what} (see the column run of runs.parquet); {listed}")
 
 
-def _other_code(experiment: Experiment, manifest: Mapping[str, Any], group: Group) -> list[str]:
+def _other_code(experiment: Experiment, manifest: Manifest, group: Group) -> list[str]:
     """In a line, if another version of the training code than that of now trained a group."""
-    then, now = manifest_lib.codes(manifest)[group.id], stored.code_of(experiment)
-    return [] if then == [now] else [f'{stored.trained_by(then, manifest)}, now it is {now}']
+    then, now = manifest.codes[group.id], stored.code_of(experiment)
+    return [] if then == (now,) else [f'{stored.trained_by(then, manifest)}, now it is {now}']
 
 
-def _moved(manifest: Mapping[str, Any]) -> list[str]:
+def _moved(manifest: Manifest) -> list[str]:
     """What is not as it was at any launch of the sweep: versions, device, commit, flags of XLA."""
     now = {'device': provenance.device(), 'commit': provenance.commit(), **provenance.versions()}
     changes = []
-    for launch in manifest['launches']:
-        then = {name: launch.get(name) for name in ('device', 'commit')}
-        then |= launch.get('versions') or {}
+    for launch in manifest.launches:
+        then = {'device': launch.device, 'commit': launch.commit, **(launch.versions or {})}
         changes.append(
             [f'{name}: {then.get(name)} then, {now[name]} now' for name in now
              if then.get(name) != now[name]]
         )  # fmt: skip
-    around = manifest.get('surroundings')  # a folder of an earlier version does not say
+    around = manifest.surroundings  # a folder of an earlier version does not say
     other = [] if around is None else surroundings.differences(around, surroundings.current())
     return other + min(changes, key=len)
 

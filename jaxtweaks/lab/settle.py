@@ -8,7 +8,7 @@ no more seeds. A look with a number of seeds that the user chose is recorded as 
 
 import dataclasses
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxtweaks.base.errors import UserError
@@ -20,14 +20,15 @@ from jaxtweaks.claims.settling import GRID
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.results.results import Results, without_runs
 from jaxtweaks.run import manifest as manifest_lib
+from jaxtweaks.run.manifest import LookRecord
 from jaxtweaks.run.plan import Run
 from jaxtweaks.run.progress import duration
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 
 BUDGET = '30m'
 FIXED, SETTLED = 'fixed', 'settled'
 _UNITS = {'h': 3600.0, 'm': 60.0, 's': 1.0}
-Record = Mapping[str, Any]
 
 
 def seconds_of(budget: str) -> float:
@@ -82,7 +83,7 @@ def possible(experiment: Experiment) -> bool:
     return bool(claims.with_chance(experiment.claims, exact))
 
 
-def grown(experiment: Experiment, looks: Sequence[Record], there: int) -> Experiment:
+def grown(experiment: Experiment, looks: Sequence[LookRecord], there: int) -> Experiment:
     """The experiment with the seeds that the folder has come to, or is to come to.
 
     Args:
@@ -90,17 +91,17 @@ def grown(experiment: Experiment, looks: Sequence[Record], there: int) -> Experi
       looks: of the manifest.
       there: seeds that the folder was asked for before, 0 if there is no folder.
     """
-    ahead = [one['next'] for one in settled(looks) if 'next' in one]
+    ahead = [one.next for one in settled(looks) if one.next]
     return dataclasses.replace(experiment, seeds=max([GRID[0], there, *ahead]))
 
 
-def wanted(experiment: Experiment, looks: Sequence[Record]) -> list[Run]:
+def wanted(experiment: Experiment, looks: Sequence[LookRecord]) -> list[Run]:
     """The runs of an experiment without those whose seeds no open claim needed."""
     runs = experiment.runs
-    spared = [one for one in settled(looks) if 'next' in one]
-    if not spared or looks[-1]['design'] != SETTLED or experiment.derive:
+    spared = [one for one in settled(looks) if one.next]
+    if not spared or looks[-1].design != SETTLED or experiment.derive:
         return runs
-    needed = [(one['seeds'], one['next'], _needed(experiment, one['going'])) for one in spared]
+    needed = [(one.seeds, one.next, _needed(experiment, one.going or ())) for one in spared]
     first = experiment.first_seed
     places = [place for place in range(len(experiment.points)) for _ in range(experiment.seeds)]
     return [
@@ -122,16 +123,17 @@ def _needed(experiment: Experiment, going: Sequence[str]) -> set[int]:
     return {k for claim in open_claims for k in claim_data.settings_of(claim, points)}
 
 
-def look(experiment: Experiment, results: Results, looks: Sequence[Record]) -> list[Record]:
+def look(experiment: Experiment, results: Results, looks: Sequence[LookRecord]) -> list[LookRecord]:
     """The looks that are still to be made with the seeds there are, for the manifest."""
-    done = [sequential.from_record(one) for one in settled(looks)]
+    done = [_looked(one) for one in settled(looks)]
     most = max((one.seeds for one in done), default=0)
     new = []
     for seeds in GRID:
         if most < seeds <= len(results.seeds):
             now = sequential.look(experiment.claims, results, done, seeds)
             done.append(now)
-            new.append({**sequential.to_record(now), 'design': SETTLED})
+            p = sequential.as_plain(now.p)
+            new.append(LookRecord(seeds=seeds, design=SETTLED, p=p, going=now.going))
     return new
 
 
@@ -151,7 +153,7 @@ class Step:
 
 
 def step(
-    experiment: Experiment, looks: Sequence[Record], spent: float, finished: int, budget: float
+    experiment: Experiment, looks: Sequence[LookRecord], spent: float, finished: int, budget: float
 ) -> Step:
     """Whether to go on, and to how many seeds.
 
@@ -162,7 +164,7 @@ def step(
       finished: how many runs they are of.
       budget: the seconds that they may take.
     """
-    done = [sequential.from_record(one) for one in looks]
+    done = [_looked(one) for one in looks]
     keys = tuple(sequential.still_going(experiment.claims, done))
     going = [one.sentence for one in experiment.claims if sequential.key(one) in keys]
     total = count(len(claims.with_chance(experiment.claims, exact=False)), 'claim')
@@ -175,7 +177,7 @@ def step(
         return Step(None, f'{said}; {GRID[-1]} seeds are the last look')
     seeds = later[0]
     then = dataclasses.replace(experiment, seeds=seeds)
-    ahead = [*looks[:-1], {**looks[-1], 'next': seeds, 'going': keys}]
+    ahead = [*looks[:-1], dataclasses.replace(looks[-1], next=seeds, going=keys)]
     more = max(0, len(wanted(then, ahead)) - finished)
     cost = spent / max(finished, 1) * more
     if spent + cost > budget:
@@ -192,7 +194,7 @@ def decide(
     experiment: Experiment,
     results: Results,
     workdir: Workdir,
-    found: Sequence[Mapping[str, Any]],
+    found: Sequence[GroupResult],
     budget: float,
     notify: Callable[[str], Any],
     may_train: Callable[[], None] = lambda: None,
@@ -208,41 +210,40 @@ def decide(
       notify: is told how the claims stand.
       may_train: raises UserError if nothing must be added to the folder.
     """
-    before = manifest_lib.looks(workdir.read_json(manifest_lib.NAME))
+    before = manifest_lib.current(workdir).looks
     new = look(experiment, results, before)
     looks = settled([*before, *new])
-    spent = sum(float(group['seconds']) for group in found)
-    finished = sum(len(group['runs']) for group in found)
+    spent = sum(float(group.seconds) for group in found)
+    finished = sum(len(group.runs) for group in found)
     then = step(experiment, looks, spent, finished, budget)
     last = looks[-1]
     # Also one that is known: it is the latest now, and verdicts go by it.
     for one in new or [last]:
-        manifest_lib.add_look(workdir, dict(one))
+        manifest_lib.add_look(workdir, one)
     notify(then.words)
     if then.seeds is None:
         return False
     may_train()
-    manifest_lib.add_look(workdir, {**last, 'next': then.seeds, 'going': list(then.going)})
+    manifest_lib.add_look(workdir, dataclasses.replace(last, next=then.seeds, going=then.going))
     return True
 
 
 def record_fixed(experiment: Experiment, results: Results, workdir: Workdir) -> None:
     """Writes down a look with a number of seeds that the user chose, if it is not there."""
-    looks = manifest_lib.looks(workdir.read_json(manifest_lib.NAME))
-    seeds = len(results.seeds)
-    found = Looked(seeds, sequential.p_values(experiment.claims, results))
-    now = {'seeds': seeds, 'design': FIXED, 'p': sequential.to_record(found)['p']}
+    looks = manifest_lib.current(workdir).looks
+    p = sequential.as_plain(sequential.p_values(experiment.claims, results))
+    now = LookRecord(seeds=len(results.seeds), design=FIXED, p=p)
     if not looks or now != looks[-1]:
         manifest_lib.add_look(workdir, now)
 
 
 def verdicts(
-    experiment: Experiment, results: Results, looks: Sequence[Record] = ()
+    experiment: Experiment, results: Results, looks: Sequence[LookRecord] = ()
 ) -> list[Verdict]:
     """The verdicts on all claims, by the looks that were made, with what is to be remarked."""
-    by_looks = bool(looks) and looks[-1]['design'] == SETTLED and possible(experiment)
+    by_looks = bool(looks) and looks[-1].design == SETTLED and possible(experiment)
     if by_looks and not results.exact:
-        done = [sequential.from_record(one) for one in settled(looks)]
+        done = [_looked(one) for one in settled(looks)]
         found = sequential.evaluate(experiment.claims, results, done)
         remark = lambda one: remarks.remarked(one, results.first_seeds(_seen(one, results)))
     else:
@@ -255,15 +256,13 @@ def _seen(verdict: Verdict, results: Results) -> int:
     return verdict.looks[-1] if verdict.looks else len(results.seeds)
 
 
-def _uncorrected(verdict: Verdict, looks: Sequence[Record], by_looks: bool) -> Verdict:
+def _uncorrected(verdict: Verdict, looks: Sequence[LookRecord], by_looks: bool) -> Verdict:
     """The verdict, with a note of the looks that it was not corrected for."""
     name = sequential.key(verdict.claim)
     before = {
-        one['seeds']
-        for one in looks[:-1]
-        if name in one['p'] and (one['design'] == FIXED or not by_looks)
+        one.seeds for one in looks[:-1] if name in one.p and (one.design == FIXED or not by_looks)
     }
-    before = sorted(seeds for seeds in before if seeds < looks[-1]['seeds']) if looks else []
+    before = sorted(seeds for seeds in before if seeds < looks[-1].seeds) if looks else []
     if not before:
         return verdict
     listed = ' and '.join(map(str, before))
@@ -271,11 +270,11 @@ def _uncorrected(verdict: Verdict, looks: Sequence[Record], by_looks: bool) -> V
     return dataclasses.replace(verdict, note='; '.join(filter(None, [verdict.note, note])))
 
 
-def remarks_of(looks: Sequence[Record]) -> list[str]:
+def remarks_of(looks: Sequence[LookRecord]) -> list[str]:
     """What a report says of seeds that were added until the claims were settled."""
-    if not looks or looks[-1]['design'] != SETTLED:
+    if not looks or looks[-1].design != SETTLED:
         return []
-    seeds = [str(one['seeds']) for one in settled(looks)]
+    seeds = [str(one.seeds) for one in settled(looks)]
     return [
         f'Seeds were added until the claims were settled: looks at {", ".join(seeds)} of up to '
         f'{GRID[-1]} seeds, which verdicts and their intervals are corrected for. Settings that no '
@@ -304,9 +303,13 @@ def plan_words(experiment: Experiment, budget: float, each: float | None, there:
     )
 
 
-def settled(looks: Sequence[Record]) -> list[Record]:
+def settled(looks: Sequence[LookRecord]) -> list[LookRecord]:
     """Those of the looks that are corrected for looking."""
-    return [one for one in looks if one['design'] == SETTLED]
+    return [one for one in looks if one.design == SETTLED]
+
+
+def _looked(look: LookRecord) -> Looked:
+    return Looked(look.seeds, sequential.as_numbers(look.p), look.going or ())
 
 
 def _grid() -> str:

@@ -2,9 +2,9 @@
 
 import dataclasses
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from jaxtweaks.base import provenance
 from jaxtweaks.base.errors import UserError
@@ -18,8 +18,10 @@ from jaxtweaks.lab.experiment import Experiment, build
 from jaxtweaks.lab.methods import method_of
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run import version
+from jaxtweaks.run.manifest import Manifest, restore_groups
 from jaxtweaks.run.plan import Group
-from jaxtweaks.run.workdir import Workdir, as_given, differences, restore_groups
+from jaxtweaks.run.result import GroupResult
+from jaxtweaks.run.workdir import Workdir, as_given, differences
 
 Notify = Callable[[str], None]
 
@@ -30,22 +32,22 @@ class Stored:
 
     Attributes:
       experiment: what was asked, with all rounds that its search has come to.
-      manifest: see `sweep.manifest`.
+      manifest: see `run.manifest`.
       groups: in the order of the manifest.
       found: the result of each group, None where there is none yet.
       missing: runs of the experiment without a result.
     """
 
     experiment: Experiment
-    manifest: dict[str, Any]
+    manifest: Manifest
     groups: list[Group]
-    found: list[dict[str, Any] | None]
+    found: list[GroupResult | None]
     missing: int
 
     @property
     def seconds(self) -> float:
         """What the results took."""
-        return sum(float(result['seconds']) for result in self.found if result)
+        return sum(result.seconds for result in self.found if result)
 
 
 def frozen(workdir: Workdir) -> Experiment:
@@ -79,17 +81,16 @@ def read(experiment: Experiment, workdir: Workdir, notify: Notify) -> Stored | N
     manifest = manifest_lib.read(workdir, notify)
     if manifest is None:
         return None
-    grown = experiment.grown(manifest_lib.rounds(manifest))
+    grown = experiment.grown(manifest.rounds)
     experiment = as_recorded(grown.as_now(), manifest, notify)
     runs = experiment.runs
-    groups = restore_groups(manifest['groups'], runs)
+    groups = restore_groups(manifest.groups, runs)
     if groups is None:
         refuse(experiment, workdir, manifest)
     found = [workdir.load_result(group, notify) for group in groups]
     pairs = zip(groups, found, strict=True)
     finished = {run.id for group, result in pairs if result for run in group.runs}
-    looks = manifest_lib.looks(manifest)
-    missing = sum(run.id not in finished for run in settle.wanted(experiment, looks))
+    missing = sum(run.id not in finished for run in settle.wanted(experiment, manifest.looks))
     return Stored(experiment, manifest, groups, found, missing)
 
 
@@ -101,14 +102,13 @@ def answer(path: Path, stored: Stored, notify: Notify) -> Answer:
     """
     workdir, experiment = Workdir(path), stored.experiment
     summary = workdir.load_summary()
-    if summary is not None and summary.get('fingerprint') == stored.manifest['data']['fingerprint']:
+    if summary is not None and summary.get('fingerprint') == stored.manifest.data.fingerprint:
         dataset = without_images(summary)
     else:  # of a version that kept none
         dataset = method_of(experiment, notify).dataset
     check_same_data(workdir, stored.manifest, dataset)
     found = [one for one in stored.found if one is not None]
-    looks = manifest_lib.looks(stored.manifest)
-    return answers.gather(experiment, found, dataset, path, looks)
+    return answers.gather(experiment, found, dataset, path, stored.manifest.looks)
 
 
 def load(path: Path, notify: Notify) -> Answer:
@@ -129,14 +129,14 @@ def load(path: Path, notify: Notify) -> Answer:
     if stored.missing:
         runs = len(stored.experiment.runs)
         raise UserError(f'{path}: {stored.missing} of {runs} runs are not finished')
-    codes = manifest_lib.codes(stored.manifest).values()
+    codes = stored.manifest.codes.values()
     trained = list(dict.fromkeys(code for group in codes for code in group))
     if trained != [now := code_of(stored.experiment)]:
         notify(f'{path}: {trained_by(trained, stored.manifest)}, now it is {now}')
     return answer(path, stored, notify)
 
 
-def as_recorded(experiment: Experiment, manifest: Mapping[str, Any], notify: Notify) -> Experiment:
+def as_recorded(experiment: Experiment, manifest: Manifest, notify: Notify) -> Experiment:
     """The experiment, with its registered tweaks as a folder knows them.
 
     Args:
@@ -147,7 +147,7 @@ def as_recorded(experiment: Experiment, manifest: Mapping[str, Any], notify: Not
     how = known_by(manifest)
     if not how:
         return experiment
-    digests = manifest.get('tweaks', {}).get('digests')
+    digests = None if manifest.tweaks is None else manifest.tweaks.digests
     known = lambda tweak: tweak.by_source if digests is None else digests.get(tweak.name, '')
     found = experiment.as_now(known)
     if names := ', '.join(repr(name) for name in found.digests if ' ' not in name):
@@ -155,12 +155,13 @@ def as_recorded(experiment: Experiment, manifest: Mapping[str, Any], notify: Not
     return found
 
 
-def known_by(manifest: Mapping[str, Any]) -> str:
+def known_by(manifest: Manifest) -> str:
     """By what a folder knows its tweaks, if that is not what they do here; else ''."""
-    if manifest_lib.format_of(manifest) < 2:
+    if manifest.format < 2:
         return 'the text of its source alone'
-    then, now = manifest.get('tweaks', {}).get('python'), provenance.python()
-    return f'what Python {then} made of it' if then not in (None, now) else ''
+    if manifest.tweaks is None or manifest.tweaks.python == provenance.python():
+        return ''
+    return f'what Python {manifest.tweaks.python} made of it'
 
 
 def code_of(experiment: Experiment) -> str:
@@ -168,12 +169,10 @@ def code_of(experiment: Experiment) -> str:
     return version.training() if experiment.plain is None else version.studies()
 
 
-def trained_by(codes: Iterable[str], manifest: Mapping[str, Any]) -> str:
+def trained_by(codes: Iterable[str], manifest: Manifest) -> str:
     """Versions of the training code in words, with the commits they are of."""
     commits = {
-        launch['code']: launch.get('commit', '')
-        for launch in manifest['launches']
-        if 'code' in launch
+        launch.code: launch.commit or '' for launch in manifest.launches if launch.code is not None
     }
     words = []
     for code in codes:
@@ -184,31 +183,32 @@ def trained_by(codes: Iterable[str], manifest: Mapping[str, Any]) -> str:
     return f'trained by version{plural} {" and ".join(words)} of the training code'
 
 
-def check_same_data(workdir: Workdir, manifest: dict[str, Any], dataset: Dataset) -> None:
+def check_same_data(workdir: Workdir, manifest: Manifest, dataset: Dataset) -> None:
     """Whether the data are those that a work folder's results are of. Raises UserError."""
-    if manifest['data']['fingerprint'] != dataset.fingerprint:
+    data = manifest.data
+    if data.fingerprint != dataset.fingerprint:
         raise UserError(
-            f'{workdir.path}: was made with other data ({manifest["data"]["label"]}, from '
-            f'{manifest["data"]["source"]}) than are found now ({dataset.label}, from '
-            f'{dataset.source}); give the same data or choose another --workdir'
+            f'{workdir.path}: was made with other data ({data.label}, from {data.source}) than '
+            f'are found now ({dataset.label}, from {dataset.source}); give the same '
+            'data or choose another --workdir'
         )
 
 
-def refuse(experiment: Experiment, workdir: Workdir, manifest: Mapping[str, Any]) -> NoReturn:
+def refuse(experiment: Experiment, workdir: Workdir, manifest: Manifest) -> NoReturn:
     """Says in what the experiment of a folder is another one. Raises UserError."""
     kept = workdir.read_json('config.json')
     changed = ['config.json is missing']
     if kept is not None:
         kept = older.completed(Experiment, older.renamed(kept), defaults=True)
         changed = differences(kept, to_dict(experiment.asked))
-    then = manifest.get('tweaks', {}).get('digests', {})
+    then = {} if manifest.tweaks is None else manifest.tweaks.digests
     changed = [
         f'the function of {_called(name)} is another one now'
         for name, digest in experiment.digests.items()
         if then.get(name, digest) != digest
     ] + changed
     changed = changed or ['the function of a registered tweak is another one now']
-    if settle.settled(manifest_lib.looks(manifest)) and any('seeds: ' in one for one in changed):
+    if settle.settled(manifest.looks) and any('seeds: ' in one for one in changed):
         changed = ['its seeds were added by --until_settled, which goes on in it', *changed]
     listed = '; '.join(changed[:8]) + (' …' if len(changed) > 8 else '')
     raise UserError(

@@ -2,18 +2,18 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 
 from jaxtweaks.data import Dataset
 from jaxtweaks.results.results import Plane, Results
 from jaxtweaks.run.plan import Run
+from jaxtweaks.run.result import GroupResult
 
 
 def collect(
     runs: Sequence[Run],
-    found: Iterable[dict[str, Any]],
+    found: Iterable[GroupResult],
     dataset: Dataset,
     axis: str = 'epoch',
 ) -> Results:
@@ -21,7 +21,7 @@ def collect(
 
     Args:
       runs: all runs of the experiment, settings first.
-      found: the results of the groups (see `sweep.group.train_group`), with 'runs', their ids.
+      found: the results of the groups.
       dataset: the data that was used.
       axis: what the curves count.
 
@@ -35,7 +35,7 @@ def collect(
     table = _Table((len(settings), len(seeds)), len(dataset.classes), found)
     ids = [run.id for run in runs]
     by_run = {
-        run_id: (group, int(column)) for group in found for column, run_id in group['runs'].items()
+        run_id: (group, column) for group in found for column, run_id in enumerate(group.runs)
     }
     # By place and not by id: points that differ only in what is off, or in where data lie, are one
     # run in two places.
@@ -69,8 +69,8 @@ class _Table:
     Attributes: as in `Results`; epochs: of the run that has most.
     """
 
-    def __init__(self, shape: tuple[int, int], classes: int, found: Sequence[dict[str, Any]]):
-        lengths = [len(curve) for group in found for curve in group['history'].values()]
+    def __init__(self, shape: tuple[int, int], classes: int, found: Sequence[GroupResult]):
+        lengths = [len(curve) for group in found for curve in group.history.values()]
         self.shape, self.epochs = shape, max(lengths, default=0)
         self.curves: dict[str, np.ndarray] = {}
         self.finals: dict[str, np.ndarray] = {}
@@ -80,23 +80,23 @@ class _Table:
         self.diverged_at = np.full(shape, -1, np.int64)
         self._found = found
 
-    def put(self, place: tuple[int, int], group: dict[str, Any], column: int) -> None:
+    def put(self, place: tuple[int, int], group: GroupResult, column: int) -> None:
         """The run in this column of a group's results has this setting and seed."""
-        if 'confusion' in group:
-            self.confusion[place] = group['confusion'][column]
-        self.chosen_epoch[place] = group['chosen_epoch'][column]
-        self.diverged_at[place] = group['diverged_at'][column]
+        if group.confusion is not None:
+            self.confusion[place] = group.confusion[column]
+        self.chosen_epoch[place] = group.chosen_epoch[column]
+        self.diverged_at[place] = group.diverged_at[column]
         diverged = self.diverged_at[place] >= 0
-        for name, history in group['history'].items():
+        for name, history in group.history.items():
             curve = self.curves.setdefault(name, np.full((*self.shape, self.epochs), np.nan))
             curve[place][: len(history)] = history[:, column]
             if diverged:
-                kept = _epochs_kept(group['history']['running_loss'][:, column])
+                kept = _epochs_kept(group.history['running_loss'][:, column])
                 curve[place][kept:] = np.nan
-        for name, values in group['finals'].items():
+        for name, values in group.finals.items():
             final = self.finals.setdefault(name, np.full(self.shape, np.nan))
             final[place] = np.nan if diverged else values[column]
-        for name, values in group.get('arrays', {}).items():
+        for name, values in group.arrays.items():
             if name not in self.arrays:
                 self.arrays[name] = _room(self.shape, name, self._found)
             inside = tuple(slice(size) for size in values.shape[1:])
@@ -114,9 +114,9 @@ def _label_counts(dataset: Dataset) -> dict[str, np.ndarray]:
     }
 
 
-def _room(shape: tuple[int, int], name: str, found: Sequence[dict[str, Any]]) -> np.ndarray:
+def _room(shape: tuple[int, int], name: str, found: Sequence[GroupResult]) -> np.ndarray:
     """NaN for an array of every run [K, S, ...], as large as the largest of them."""
-    given = [group['arrays'][name] for group in found if name in group.get('arrays', {})]
+    given = [group.arrays[name] for group in found if name in group.arrays]
     sizes = np.max([array.shape[1:] for array in given], axis=0, initial=0).astype(int)
     # Logits stay float32; a count of images must not lose its last digits in it.
     kind = np.result_type(*(array.dtype for array in given), np.float32)

@@ -1,7 +1,7 @@
 """The state of a group on disk: enough to go on as if nothing had happened."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,17 +44,92 @@ class Progress:
         self.epoch = epoch
 
 
+@dataclasses.dataclass(frozen=True)
+class Saved:
+    """A checkpoint as it is in its file, readable without the program that it is of.
+
+    Attributes:
+      state: the arrays of `State.to_tree`, [runs, …], by JAX's words for their places in it.
+      epoch, done, seconds: as in `Progress`.
+      history: by metric [epochs, runs].
+    """
+
+    state: dict[str, np.ndarray]
+    epoch: int
+    done: int
+    history: dict[str, np.ndarray]
+    seconds: float
+
+    @classmethod
+    def of(cls, progress: Progress) -> 'Saved':
+        """What is to be kept of a training under way."""
+        state = {name: np.asarray(leaf) for name, leaf in _by_place(progress.state.to_tree())}
+        history = {name: np.asarray(values) for name, values in progress.history.items()}
+        return cls(state, progress.epoch, progress.done, history, progress.seconds)
+
+    @property
+    def ended(self) -> np.ndarray:
+        """Whether each run has diverged or stopped early, bool [runs]."""
+        stopped_at = self.state.get(_STOPPED_AT, np.zeros(()))
+        return (self.state[_DIVERGED_AT] >= 0) | (stopped_at > 0)
+
+    def columns(self, runs: Sequence[int]) -> 'Saved':
+        """Of some of the runs, by their places."""
+        chosen = list(runs)
+        return dataclasses.replace(
+            self,
+            state={name: leaf[chosen] for name, leaf in self.state.items()},
+            history={name: values[:, chosen] for name, values in self.history.items()},
+        )
+
+
+def joined(parts: Sequence[Saved]) -> Saved:
+    """The runs of several checkpoints of one program at the same step in one, in this order."""
+    first = parts[0]
+    join = lambda of, name, axis: np.concatenate([getattr(one, of)[name] for one in parts], axis)
+    return dataclasses.replace(
+        first,
+        state={name: join('state', name, 0) for name in first.state},
+        history={name: join('history', name, 1) for name in first.history},
+        seconds=sum(one.seconds for one in parts),
+    )
+
+
+def _place(*path: str) -> str:
+    return jax.tree_util.keystr(tuple(map(jax.tree_util.DictKey, path)))
+
+
+_DIVERGED_AT, _STOPPED_AT = _place('diverged_at'), _place('best', 'stopped_at')
+
+
+def _by_place(tree: dict[str, Any]) -> list[tuple[str, Any]]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return [(jax.tree_util.keystr(key), leaf) for key, leaf in leaves]
+
+
 def save(path: Path, progress: Progress) -> None:
     """Writes a checkpoint; the one before it stays until the next."""
-    leaves = jax.tree_util.tree_leaves_with_path(progress.state)
-    tree = {
-        'state': {jax.tree_util.keystr(key): np.asarray(leaf) for key, leaf in leaves},
-        'epoch': progress.epoch,
-        'done': progress.done,
-        'history': {name: np.asarray(values) for name, values in progress.history.items()},
-        'seconds': progress.seconds,
-    }
-    files.save_generation(path, tree)
+    files.save_generation(path, _fields(Saved.of(progress)))
+
+
+def put(path: Path, saved: Saved) -> None:
+    """Writes the first checkpoint of a group."""
+    files.save_tree(path, _fields(saved))
+
+
+def _fields(saved: Saved) -> dict[str, Any]:
+    return {field.name: getattr(saved, field.name) for field in dataclasses.fields(saved)}
+
+
+def read(path: Path, notify: Callable[[str], None]) -> Saved | None:
+    """The newest good checkpoint; None if there is none. `notify`: see `load`."""
+    tree = files.load_generation(path, notify)
+    if tree is None:
+        return None
+    if tree.keys() != {field.name for field in dataclasses.fields(Saved)}:
+        notify(f'{path} is of another version of jaxtweaks; this group starts again')
+        return None
+    return Saved(**tree)
 
 
 def load(path: Path, like: State, notify: Callable[[str], None]) -> Progress | None:
@@ -65,17 +140,16 @@ def load(path: Path, like: State, notify: Callable[[str], None]) -> Progress | N
       like: the shapes and types a state must have.
       notify: is told in a sentence of each file that was damaged or does not fit.
     """
-    tree = files.load_generation(path, notify)
-    if tree is None:
+    saved = read(path, notify)
+    if saved is None:
         return None
-    leaves, structure = jax.tree_util.tree_flatten_with_path(like)
-    wanted = {jax.tree_util.keystr(key): (leaf.shape, leaf.dtype) for key, leaf in leaves}
-    found = {name: (leaf.shape, leaf.dtype) for name, leaf in tree['state'].items()}
+    tree = like.to_tree()
+    wanted = {name: (leaf.shape, leaf.dtype) for name, leaf in _by_place(tree)}
+    found = {name: (leaf.shape, leaf.dtype) for name, leaf in saved.state.items()}
     if wanted != found:
         notify(f'{path} is of another version of the program; this group starts again')
         return None
-    state = jax.tree_util.tree_unflatten(
-        structure, [jax.device_put(tree['state'][name]) for name in wanted]
-    )
-    history = {name: list(values) for name, values in tree['history'].items()}
-    return Progress(state, tree['epoch'], tree['done'], history, tree['seconds'])
+    leaves = [jax.device_put(saved.state[name]) for name in wanted]
+    state = State.from_tree(jax.tree.unflatten(jax.tree.structure(tree), leaves))
+    history = {name: list(values) for name, values in saved.history.items()}
+    return Progress(state, saved.epoch, saved.done, history, saved.seconds)

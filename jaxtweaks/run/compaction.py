@@ -11,18 +11,17 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.run import files, manifest
+from jaxtweaks.run import checkpoint, files, manifest
+from jaxtweaks.run.checkpoint import Saved
 from jaxtweaks.run.plan import Group, Run, replaced
 from jaxtweaks.run.workdir import Workdir
 
 _LOOKS = 8  # into so many parts the stages cut a training in which runs may stop early
-
-Tree = dict[str, Any]  # a checkpoint as `checkpoint.save` writes it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +125,7 @@ def compact(
             f'{workdir.checkpoint_path(lost)}: was damaged after it was written; give the same '
             'command again, which trains these runs again'
         )
-    state = lambda group: cast(Tree, read(group))  # of a group at the stage
+    state = lambda group: cast(Saved, read(group))  # of a group at the stage
     standing = [one for group in here for one in _standing(group, state(group))]
     gone = stages.leaving(standing)
     new: dict[str, list[Group]] = {}
@@ -139,7 +138,7 @@ def compact(
             new |= {group.id: [] for group in members} | {members[0].id: parts}
             old += members
             for group in parts:
-                files.save_tree(workdir.checkpoint_path(group), _gathered(group, members, state))
+                checkpoint.put(workdir.checkpoint_path(group), _gathered(group, members, state))
     if not old:
         return list(groups), list(waiting)
     event = {'stage': epoch, 'left': sorted(gone & {r.id for group in old for r in group.runs})}
@@ -172,26 +171,23 @@ def _parted(members: Sequence[Group], gone: set[str], epoch: int) -> list[Group]
     return parts
 
 
-def _read(path: Path) -> Tree | None:
-    return files.load_generation(path, lambda text: None)
+def _read(path: Path) -> Saved | None:
+    return checkpoint.read(path, lambda text: None)
 
 
-def _is_at(tree: Tree | None, epoch: int) -> bool:
-    return tree is not None and (tree['epoch'], tree['done']) == (epoch, 0)
+def _is_at(saved: Saved | None, epoch: int) -> bool:
+    return saved is not None and (saved.epoch, saved.done) == (epoch, 0)
 
 
-def _standing(group: Group, tree: Tree) -> list[Standing]:
-    state, history = tree['state'], tree['history']
-    done = state["['diverged_at']"] >= 0
-    if "['best']['stopped_at']" in state:
-        done = done | (state["['best']['stopped_at']"] > 0)
+def _standing(group: Group, saved: Saved) -> list[Standing]:
+    ended, history = saved.ended, saved.history
     return [
-        Standing(run, {name: values[:, i] for name, values in history.items()}, bool(done[i]))
+        Standing(run, {name: values[:, i] for name, values in history.items()}, bool(ended[i]))
         for i, run in enumerate(group.runs)
     ]
 
 
-def _gathered(group: Group, members: Sequence[Group], read: Callable[[Group], Tree]) -> Tree:
+def _gathered(group: Group, members: Sequence[Group], read: Callable[[Group], Saved]) -> Saved:
     """The checkpoint of a group, from those of the groups its runs were in."""
     places = {run.id: (one, i) for one in members for i, run in enumerate(one.runs)}
     wanted = [places[run.id] for run in group.padded()]
@@ -199,29 +195,9 @@ def _gathered(group: Group, members: Sequence[Group], read: Callable[[Group], Tr
     # Column by source, then each run's place in the row of all of them.
     columns = {one.id: [i for other, i in wanted if other is one] for one in sources}
     order = [k for one in sources for k, (other, _) in enumerate(wanted) if other is one]
-    back = np.argsort(order)
-    cut: list[Tree] = []
+    parts = []
     for one in sources:
-        tree, mine = read(one), columns[one.id]
-        cut.append(
-            {
-                'state': {name: leaf[mine] for name, leaf in tree['state'].items()},
-                'history': {name: values[:, mine] for name, values in tree['history'].items()},
-                'seconds': tree['seconds'] * len(set(mine)) / len(one.runs),
-            }
-        )
-
-    def join(part: str, axis: int) -> Tree:
-        return {
-            name: np.concatenate([one[part][name] for one in cut], axis).take(back, axis)
-            for name in cut[0][part]
-        }
-
-    first = read(sources[0])
-    return {
-        'state': join('state', 0),
-        'epoch': first['epoch'],
-        'done': 0,
-        'history': join('history', 1),
-        'seconds': sum(one['seconds'] for one in cut),
-    }
+        saved, mine = read(one), columns[one.id]
+        seconds = saved.seconds * len(set(mine)) / len(one.runs)
+        parts.append(dataclasses.replace(saved.columns(mine), seconds=seconds))
+    return checkpoint.joined(parts).columns(np.argsort(order).tolist())

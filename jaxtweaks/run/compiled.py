@@ -17,6 +17,7 @@ from jaxtweaks.nn import conv
 from jaxtweaks.run import devices, executables, native
 from jaxtweaks.run.plan import Run
 from jaxtweaks.train import precision
+from jaxtweaks.train.finish import Found
 from jaxtweaks.train.program import DeviceData, Program, State
 
 # Up to so many channels a convolution is too small for all cores of a CPU.
@@ -157,7 +158,7 @@ class GroupProgram:
 
     def finish(
         self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
-    ) -> dict[str, Any]:
+    ) -> Found:
         """The final figures of the chosen parameters, see `Program.finish`; [runs, …] each."""
         f = _over_runs(self.program.finish, 3, self._sharing)
         return self._call(_Function('finish', f), (hyper, seeds, state), (data,))

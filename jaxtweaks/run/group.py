@@ -4,7 +4,6 @@ import dataclasses
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -15,6 +14,8 @@ from jaxtweaks.run import checkpoint
 from jaxtweaks.run.compiled import BATCHINGS, GroupProgram, stack_runs
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.progress import Now, Reporter
+from jaxtweaks.run.result import GroupResult
+from jaxtweaks.train.finish import Found
 from jaxtweaks.train.program import DeviceData, Program, State
 
 
@@ -62,7 +63,7 @@ def train_group(
     reporter: Reporter,
     until: int | None = None,
     counted: bool = False,
-) -> dict[str, Any] | None:
+) -> GroupResult | None:
     """The results of the group's runs.
 
     Goes on from the checkpoint at `path` if there is one. The results are bitwise the same
@@ -80,11 +81,7 @@ def train_group(
       counted: whether the reporter knows of what is done already.
 
     Returns:
-      None if the group waits for others, with its state saved; or a dict:
-      'history' (metric to float32 [epochs, runs]), 'finals' (metric to float32 [runs]),
-      'confusion' int32 [runs, classes, classes], 'chosen_epoch', 'diverged_at' and 'left_at' (the
-      stage at which the group's runs left the others, 0 if they did not) int32 [runs],
-      'arrays' (name to [runs, …]), 'seconds' spent.
+      The results; None if the group waits for others, with its state saved.
 
     Raises:
       Interrupted: `asked_to_stop` said so; the state is saved.
@@ -127,9 +124,9 @@ def train_group(
         at.skip_to(epochs)
     found = jax.tree.map(np.asarray, compiled.finish(hyper, seeds, at.state, data))
     if program.static.train.select == 'last':
-        found['chosen_epoch'] = np.full_like(found['chosen_epoch'], last)
-    found['left_at'] = np.full(len(group.padded()), group.stage if group.leaves else 0, np.int32)
-    return _without_padding(group, at.history, found) | {'seconds': clock.seconds()}
+        ended = np.full_like(found.chosen_epoch, last)
+        found = dataclasses.replace(found, chosen_epoch=ended)
+    return _without_padding(group, at.history, found, clock.seconds())
 
 
 def evaluation_work(program: Program, data: DeviceData) -> float:
@@ -204,27 +201,27 @@ def _now(at: checkpoint.Progress, epoch: int, steps: int, epochs: int, runs: int
 
 def _all_done(state: State) -> bool:
     """Whether every run of a group has been stopped early."""
-    return 'best' in state and bool(np.all(np.asarray(state['best']['stopped_at']) > 0))
+    return state.best is not None and bool(np.all(np.asarray(state.best.stopped_at) > 0))
 
 
 def _live(state: State, steps: int, runs: int) -> tuple[float, float]:
     """Mean loss and accuracy of the epoch so far over the runs that have not diverged."""
-    alive = np.asarray(state['diverged_at'])[:runs] < 0
+    alive = np.asarray(state.diverged_at)[:runs] < 0
     if not alive.any():
         return float('nan'), float('nan')
     loss, correct = (
-        float(np.asarray(state[name])[:runs][alive].mean()) / steps
-        for name in ('loss_sum', 'correct_sum')
+        float(np.asarray(total)[:runs][alive].mean()) / steps
+        for total in (state.loss_sum, state.correct_sum)
     )
     return loss, correct
 
 
 def _ended(state: State, runs: int) -> tuple[int, int]:
     """How many of the runs have diverged, and how many of the others have been stopped early."""
-    diverged = np.asarray(state['diverged_at'])[:runs] >= 0
-    if 'best' not in state:
+    diverged = np.asarray(state.diverged_at)[:runs] >= 0
+    if state.best is None:
         return int(diverged.sum()), 0
-    stopped = np.asarray(state['best']['stopped_at'])[:runs] > 0
+    stopped = np.asarray(state.best.stopped_at)[:runs] > 0
     return int(diverged.sum()), int((stopped & ~diverged).sum())
 
 
@@ -235,13 +232,23 @@ def _best(history: dict[str, list[np.ndarray]], runs: int) -> float:
 
 
 def _without_padding(
-    group: Group, history: dict[str, list[np.ndarray]], found: dict[str, Any]
-) -> dict[str, Any]:
+    group: Group, history: dict[str, list[np.ndarray]], found: Found, seconds: float
+) -> GroupResult:
     count = len(group.runs)
     found = jax.tree.map(lambda value: value[:count], found)
     curves = {name: np.asarray(values)[:, :count] for name, values in history.items()}
     last = {name: _last(values) for name, values in curves.items() if 'running' in name}
-    return found | {'history': curves, 'finals': found['finals'] | last}
+    return GroupResult(
+        runs=tuple(run.id for run in group.runs),
+        history=curves,
+        finals=found.finals | last,
+        chosen_epoch=found.chosen_epoch,
+        diverged_at=found.diverged_at,
+        seconds=seconds,
+        confusion=found.confusion,
+        arrays=found.arrays,
+        left_at=np.full(count, group.stage if group.leaves else 0, np.int32),
+    )
 
 
 def _last(curves: np.ndarray) -> np.ndarray:

@@ -1,12 +1,13 @@
 """How the runs of an experiment are carried out: by training, or otherwise."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
 from jaxtweaks.run.plan import Group, Run
 from jaxtweaks.run.progress import Reporter
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 
 
@@ -45,7 +46,6 @@ class Method(Protocol):
     ) -> list[Group]:
         """Sees to it that every group has its result in the work folder.
 
-        A result is a dict as `run.group.train_group` returns.
 
         Returns:
           The groups as they were carried out: one too large for the memory is halved.
@@ -55,6 +55,6 @@ class Method(Protocol):
         """
         ...
 
-    def measure_again(self, group: Group, reporter: Reporter) -> dict[str, Any]:
+    def measure_again(self, group: Group, reporter: Reporter) -> GroupResult:
         """The result of a group, computed from the start and written nowhere."""
         ...

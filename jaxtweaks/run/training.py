@@ -5,7 +5,6 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -23,6 +22,7 @@ from jaxtweaks.run.group import Execution, train_group
 from jaxtweaks.run.machine import Machine
 from jaxtweaks.run.plan import Group, Run
 from jaxtweaks.run.progress import Reporter, duration
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.search import Rungs, Search, share_of_epochs
 from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.train import precision
@@ -123,7 +123,7 @@ class Training:
             stages or compaction.Done.among(groups),
         )
 
-    def measure_again(self, group: Group, reporter: Reporter) -> dict[str, Any]:
+    def measure_again(self, group: Group, reporter: Reporter) -> GroupResult:
         """See `Method`."""
         machine, execution = self._machine, self._execution
         execution = dataclasses.replace(execution, checkpoint_seconds=math.inf)

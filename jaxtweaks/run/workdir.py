@@ -6,15 +6,14 @@ import hashlib
 import json
 import os
 import time
-import types
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxtweaks.base import atomic
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.run import files, leases
-from jaxtweaks.run.plan import Group, Run
+from jaxtweaks.run.plan import Group
+from jaxtweaks.run.result import GroupResult
 
 
 class Workdir:
@@ -121,10 +120,9 @@ class Workdir:
         text = json.dumps(sealed, indent=2, ensure_ascii=False, allow_nan=False)
         atomic.write(self.path / name, (text + '\n').encode())
 
-    def save_result(self, group: Group, result: dict[str, Any]) -> None:
+    def save_result(self, group: Group, result: GroupResult) -> None:
         """Writes what a finished group found."""
-        tree = {'runs': {str(i): run.id for i, run in enumerate(group.runs)}, **result}
-        files.save_tree(self._result_path(group), tree)
+        files.save_tree(self._result_path(group), result.to_tree())
 
     def has_result(self, group: Group) -> bool:
         """Whether there is a file of what a group found; it may be damaged."""
@@ -136,7 +134,7 @@ class Workdir:
 
     def load_result(
         self, group: Group, notify: Any, *, discard: bool = False
-    ) -> dict[str, Any] | None:
+    ) -> GroupResult | None:
         """What a group found; None if it is not finished or the file is damaged.
 
         Args:
@@ -146,14 +144,17 @@ class Workdir:
         """
         path = self._result_path(group)
         try:
-            return files.load_tree(path)
+            return GroupResult.from_tree(files.load_tree(path))
         except FileNotFoundError:
             return None
         except files.DamagedFile as damage:
-            if discard:
-                path.unlink(missing_ok=True)
-            notify(f'{damage}; its runs are trained again')
-            return None
+            damaged = str(damage)
+        except ValueError as error:
+            damaged = f'{path} is damaged ({error})'
+        if discard:
+            path.unlink(missing_ok=True)
+        notify(f'{damaged}; its runs are trained again')
+        return None
 
     def save_summary(self, tree: dict[str, Any]) -> None:
         """Writes what results say of their data, see `data.summary`."""
@@ -203,53 +204,6 @@ def as_given(value: Any) -> Any:
 def _digest(content: dict[str, Any]) -> str:
     text = json.dumps(content, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def describe_groups(
-    groups: Sequence[Group], codes: Mapping[str, Sequence[str]] = types.MappingProxyType({})
-) -> list[dict[str, Any]]:
-    """The groups as plain data for the manifest.
-
-    Args:
-      groups: the groups.
-      codes: by id the versions of the training code that trained them; see `version`.
-    """
-    return [
-        {
-            'id': group.id,
-            'size': group.size,
-            'shares': group.shares,
-            'batching': group.batching,
-            'off': sorted(group.off),
-            'runs': [run.id for run in group.runs],
-            **({'code': list(codes[group.id])} if group.id in codes else {}),
-            **({'stage': group.stage, 'leaves': group.leaves} if group.stage else {}),
-        }
-        for group in groups
-    ]
-
-
-def restore_groups(described: Sequence[dict[str, Any]], runs: Sequence[Run]) -> list[Group] | None:
-    """The groups of a manifest, None if it has runs that are not among `runs`.
-
-    Raises:
-      UserError: a group is not what its id says.
-    """
-    by_id = {run.id: run for run in runs}
-    if any(run not in by_id for group in described for run in group['runs']):
-        return None
-    groups = []
-    for group in described:
-        members = tuple(by_id[run] for run in group['runs'])
-        also = {key: group[key] for key in ('shares', 'stage', 'leaves') if key in group}
-        off = frozenset(group['off'])
-        groups.append(Group(members, group['size'], group['batching'], off, **also))
-        if groups[-1].id != group['id']:
-            raise UserError(
-                f'manifest.json: group {group["id"]} is not what its id says; restore the file or '
-                'choose another --workdir'
-            )
-    return groups
 
 
 def differences(old: Any, new: Any, where: str = '') -> list[str]:

@@ -13,6 +13,7 @@ from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
 from jaxtweaks.run.plan import Group, Run
 from jaxtweaks.run.progress import Reporter
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.runner import stop_on_signal
 from jaxtweaks.run.waiting import hand_out, unfinished
 from jaxtweaks.run.workdir import Workdir
@@ -65,29 +66,30 @@ class Calls:
                 reporter.end()
         return list(groups)
 
-    def measure_again(self, group: Group, reporter: Reporter) -> dict[str, Any]:
+    def measure_again(self, group: Group, reporter: Reporter) -> GroupResult:
         """See `Method`."""
         (run,) = group.runs
         return _result(self._study, run, self.dataset)
 
 
-def _result(study: Study, run: Run, dataset: Dataset) -> dict[str, Any]:
-    """What `run.group.train_group` returns, of a group of this one run."""
+def _result(study: Study, run: Run, dataset: Dataset) -> GroupResult:
+    """Of a group of this one run."""
     started = time.monotonic()
     # A Python integer would be traced as int32, which half of the seeds do not fit in.
     seed: Any = np.uint32(run.seed)
     found = study.measure(run.setting, seed, dataset)
     _check_metrics(study, found)
     classes = len(dataset.classes)
-    return {
-        'history': {name: np.asarray(curve)[:, None] for name, curve in found.curves.items()},
-        'finals': {name: np.asarray([value], float) for name, value in found.finals.items()},
-        'arrays': {name: np.asarray(values)[None] for name, values in found.arrays.items()},
-        'confusion': np.zeros((1, classes, classes), np.int32),
-        'chosen_epoch': np.zeros(1, np.int32),
-        'diverged_at': np.full(1, -1, np.int32),
-        'seconds': time.monotonic() - started,
-    }
+    return GroupResult(
+        runs=(run.id,),
+        history={name: np.asarray(curve)[:, None] for name, curve in found.curves.items()},
+        finals={name: np.asarray([value], float) for name, value in found.finals.items()},
+        chosen_epoch=np.zeros(1, np.int32),
+        diverged_at=np.full(1, -1, np.int32),
+        seconds=time.monotonic() - started,
+        confusion=np.zeros((1, classes, classes), np.int32),
+        arrays={name: np.asarray(values)[None] for name, values in found.arrays.items()},
+    )
 
 
 def _check_metrics(study: Study, found: Measured) -> None:

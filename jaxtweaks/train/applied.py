@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, cast
+from typing import cast
 
 import flax.linen as nn
 import jax
@@ -15,6 +15,7 @@ from jaxtweaks.nn import models
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.train import evaluate, precision
 from jaxtweaks.train.data import DeviceData, DeviceSplit, first_ones, images_in_use, training_labels
+from jaxtweaks.train.state import Variables
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,12 +48,12 @@ class Applied:
         """The Flax module."""
         return models.build(self.setting(hyper), self.classes)
 
-    def at_rest(self, hyper: trace.Hyper, variables: dict[str, Any]) -> evaluate.Network:
+    def at_rest(self, hyper: trace.Hyper, variables: Variables) -> evaluate.Network:
         """Images to logits, as at test."""
         network, found = self.network(hyper), self.ready(variables)
         return lambda x: cast(jax.Array, network.apply(found(), x, train=False))
 
-    def ready(self, variables: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    def ready(self, variables: Variables) -> Callable[[], Variables]:
         """`in_use`, to be called where the network is applied again and again, in a loop.
 
         Outside the loop narrow kernels are turned as its products find them (`nn.dense`).
@@ -60,15 +61,15 @@ class Applied:
         standing = lax.optimization_barrier(turned(variables['params']))
         return lambda: self.in_use(variables | {'params': turned(standing)})
 
-    def in_use(self, variables: dict[str, Any]) -> dict[str, Any]:
+    def in_use(self, variables: Variables) -> Variables:
         """'params' and 'batch_stats' as a network is applied to them."""
         params = precision.operands(variables['params'], self.static.train.precision)
-        return variables_of(variables) | {'params': params}
+        return variables | {'params': params}
 
     def evaluate(
         self,
         hyper: trace.Hyper,
-        variables: dict[str, Any],
+        variables: Variables,
         data: DeviceData,
         split: DeviceSplit,
         keep_logits: bool = False,
@@ -80,7 +81,7 @@ class Applied:
         )
 
     def evaluate_training(
-        self, hyper: trace.Hyper, seed: jax.Array, variables: dict[str, Any], data: DeviceData
+        self, hyper: trace.Hyper, seed: jax.Array, variables: Variables, data: DeviceData
     ) -> dict[str, jax.Array]:
         """`evaluate` on the first of the training images in use, and the labels trained on."""
         count = min(self.static.train.train_eval_size, self.train_size)
@@ -102,11 +103,6 @@ class Applied:
         """The training set with the labels it is trained on."""
         labels = training_labels(self.setting(hyper).data, seed, data.training.labels, self.classes)
         return dataclasses.replace(data.training, labels=labels)
-
-
-def variables_of(tree: dict[str, Any]) -> dict[str, Any]:
-    """'params' and 'batch_stats' of a state, or of what is kept next to it."""
-    return {name: tree[name] for name in ('params', 'batch_stats')}
 
 
 def named(split: str, measured: dict[str, jax.Array]) -> dict[str, jax.Array]:

@@ -1,5 +1,6 @@
 """What is found of a run at its end: its chosen parameters are tested, once."""
 
+import dataclasses
 import math
 from typing import Any, cast
 
@@ -12,37 +13,49 @@ from jaxtweaks.config import trace
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.nn.network import LINEARITY
 from jaxtweaks.train import evaluate, measure
-from jaxtweaks.train.applied import Applied, named, variables_of
+from jaxtweaks.train.applied import Applied, named
 from jaxtweaks.train.data import DeviceData, first_ones, fold, images_in_use
 from jaxtweaks.train.losses import cross_entropy
+from jaxtweaks.train.state import State, Variables
 
 # Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
 GRADIENT_BATCH = 100
 # Validation images on which the linearity of hidden units is measured (`train.linearity`).
 LINEARITY_IMAGES = 500
 
-State = dict[str, Any]
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What is found of a run at its end; of a group, with the runs as first axis.
+
+    Attributes:
+      arrays: by name: 'calibration' of the test set, see `evaluate.calibration`, and what the
+        setting asks for, see `_also`.
+      chosen_epoch: whose parameters were tested, 1 for the first, int32.
+      confusion: of the test set, int32 [classes, classes].
+      diverged_at: as in `State`, or the number of steps if only the last update ruined what is
+        tested.
+      finals: scalars by name: 'train_loss', 'validation_loss', 'test_loss', each also as accuracy;
+        'test_calibration_error', 'weight_norm', 'small_weights', 'parameters' and what the setting
+        asks for besides, see `_also`.
+    """
+
+    arrays: dict[str, Any]
+    chosen_epoch: Any
+    confusion: Any
+    diverged_at: Any
+    finals: dict[str, Any]
 
 
 def finish(
     program: Applied, hyper: trace.Hyper, seed: jax.Array, state: State, data: DeviceData
-) -> dict[str, Any]:
-    """Tests the chosen parameters, once.
-
-    Returns:
-      'finals', scalars: 'train_loss', 'validation_loss', 'test_loss', each also as accuracy;
-      'test_calibration_error', 'weight_norm', 'small_weights', 'parameters' and what the
-      setting asks for besides, see `_also`;
-      'confusion' of the test set, int32 [classes, classes]; 'chosen_epoch', 1 for the first;
-      'diverged_at' as in the state, or the number of steps if only the last update ruined what
-      is tested;
-      'arrays', by name: 'calibration' of the test set, see `evaluate.calibration`, and what
-      the setting asks for.
-    """
-    if program.static.train.select == 'last':
-        chosen = state | {'epoch': jnp.int32(program.static.train.epochs)}
+) -> Found:
+    """Tests the chosen parameters, once."""
+    if state.best is None:
+        chosen, chosen_epoch = state.variables, jnp.int32(program.static.train.epochs)
     else:
-        chosen = state['best']
+        chosen, chosen_epoch = state.best.variables, state.best.epoch
     keep_logits = program.static.train.keep_logits
     training = program.evaluate_training(hyper, seed, chosen, data)
     validation = program.evaluate(hyper, chosen, data, data.validation, keep_logits)
@@ -63,14 +76,14 @@ def finish(
     if keep_logits:
         arrays |= {'validation_logits': validation['logits'], 'test_logits': test['logits']}
     more_finals, more_arrays = _also(program, hyper, seed, state, chosen, data)
-    ruined = (state['diverged_at'] < 0) & ~jnp.isfinite(finals['test_loss'])
-    return {
-        'finals': finals | more_finals,
-        'arrays': arrays | more_arrays,
-        'confusion': test['confusion'],
-        'chosen_epoch': chosen['epoch'],
-        'diverged_at': jnp.where(ruined, state['step'], state['diverged_at']),
-    }
+    ruined = (state.diverged_at < 0) & ~jnp.isfinite(finals['test_loss'])
+    return Found(
+        arrays=arrays | more_arrays,
+        chosen_epoch=chosen_epoch,
+        confusion=test['confusion'],
+        diverged_at=jnp.where(ruined, state.step, state.diverged_at),
+        finals=finals | more_finals,
+    )
 
 
 def _also(
@@ -78,7 +91,7 @@ def _also(
     hyper: trace.Hyper,
     seed: jax.Array,
     state: State,
-    chosen: dict[str, Any],
+    chosen: Variables,
     data: DeviceData,
 ) -> tuple[dict[str, jax.Array], dict[str, jax.Array]]:
     """Final scalars and arrays that only some settings ask for.
@@ -93,20 +106,20 @@ def _also(
     """
     train, setting = program.static.train, program.setting(hyper)
     finals, arrays = {}, {}
-    if 'best' in state and not is_off(setting.train.patience):
-        stopped = state['best']['stopped_at']
+    if state.best is not None and not is_off(setting.train.patience):
+        stopped = state.best.stopped_at
         epoch = jnp.where(stopped > 0, stopped, train.epochs)
         finals['stop_epoch'] = epoch.astype(jnp.float32)
-    if 'ema' in state:
-        average = variables_of(state) | {'params': state['ema']}
+    if state.ema is not None:
+        average = state.variables | {'params': state.ema}
         found = program.evaluate(hyper, average, data, data.test, train.keep_logits)
         finals |= named('ema_test', found)
         if train.keep_logits:
             arrays['ema_test_logits'] = found['logits']
-    if 'snapshots' in state:
+    if state.snapshots is not None:
         logits = lax.map(
             lambda one: program.evaluate(hyper, one, data, data.test, True)['logits'],
-            state['snapshots'],
+            state.snapshots,
         )
         finals |= named('snapshots_test', _of_mean(logits, data.test.labels))
         if train.keep_logits:
@@ -134,7 +147,7 @@ def _also(
 
 
 def _of_fold(
-    program: Applied, hyper: trace.Hyper, seed: jax.Array, chosen: dict[str, Any], data: DeviceData
+    program: Applied, hyper: trace.Hyper, seed: jax.Array, chosen: Variables, data: DeviceData
 ) -> dict[str, jax.Array]:
     """Loss and accuracy on the fold that was not trained on, with the labels that the training set
     has (wrong ones included); NaN if there is none.
@@ -147,18 +160,16 @@ def _of_fold(
 
 
 def _linearity(
-    program: Applied, hyper: trace.Hyper, chosen: dict[str, Any], data: DeviceData
+    program: Applied, hyper: trace.Hyper, chosen: Variables, data: DeviceData
 ) -> jax.Array:
     """How near to linear the hidden units are, the mean over layers; `nn.linearity`."""
     images = data.standardised(data.validation.images[:LINEARITY_IMAGES])
-    _, found = program.network(hyper).apply(
-        variables_of(chosen), images, train=False, mutable=[LINEARITY]
-    )
+    _, found = program.network(hyper).apply(chosen, images, train=False, mutable=[LINEARITY])
     return jnp.mean(jnp.stack(jax.tree.leaves(found)))
 
 
 def _gradients(
-    program: Applied, hyper: trace.Hyper, seed: jax.Array, chosen: dict[str, Any], data: DeviceData
+    program: Applied, hyper: trace.Hyper, seed: jax.Array, chosen: Variables, data: DeviceData
 ) -> dict[str, jax.Array]:
     """Agreement of the gradients of the first batches of the images in use, without noise."""
     labels = program.training(hyper, seed, data).labels
@@ -180,7 +191,7 @@ def _gradients(
     return {'gradient_variance': variance, 'gradient_norm': norm}
 
 
-def _sampled(program: Applied, hyper: trace.Hyper, seed: jax.Array, variables: dict[str, Any]):
+def _sampled(program: Applied, hyper: trace.Hyper, seed: jax.Array, variables: Variables):
     """(mask number, batch number, images) to logits, as at test but with dropout."""
     network, found = program.network(hyper), program.ready(variables)
     member = member_seed(seed, program.setting(hyper).train.member)

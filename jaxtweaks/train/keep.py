@@ -4,6 +4,7 @@ Each is a part of the state of a run, made before the first step and brought up 
 step or an epoch.
 """
 
+import dataclasses
 import math
 from typing import Any
 
@@ -11,32 +12,19 @@ import jax
 import jax.numpy as jnp
 
 from jaxtweaks.config.settings import Train
+from jaxtweaks.train.state import Best, Variables
 
-Variables = dict[str, Any]
 
-
-def first_best(variables: Variables) -> dict[str, Any]:
-    """Nothing is chosen yet.
-
-    Args:
-      variables: 'params' and 'batch_stats'.
-
-    Returns:
-      The same with 'score', −∞; 'epoch' of the choice, 0; 'stale', epochs since the score last
-      improved; 'stopped_at', the epoch after which training was stopped, 0 for not yet.
-    """
+def first_best(variables: Variables) -> Best:
+    """Nothing is chosen yet; `variables`: 'params' and 'batch_stats'."""
     zero = jnp.int32(0)
-    return variables | {
-        'score': jnp.float32(-jnp.inf),
-        'epoch': zero,
-        'stale': zero,
-        'stopped_at': zero,
-    }
+    score = jnp.float32(-jnp.inf)
+    return Best(**variables, score=score, epoch=zero, stale=zero, stopped_at=zero)
 
 
 def better(
-    best: dict[str, Any], variables: Variables, score: jax.Array, epoch: jax.Array, config: Train
-) -> dict[str, Any]:
+    best: Best, variables: Variables, score: jax.Array, epoch: jax.Array, config: Train
+) -> Best:
     """The best so far, after an epoch: the earlier of two equals, and never a diverged one.
 
     A run that has had `patience` epochs without a score better by more than `min_improvement` is
@@ -49,18 +37,18 @@ def better(
       epoch: from 0.
       config: `patience` and `min_improvement`, may be traced.
     """
-    running = best['stopped_at'] == 0
-    improved = running & (score > best['score'] + config.min_improvement)
-    stale = jnp.where(improved, 0, best['stale'] + 1)
+    running = best.stopped_at == 0
+    improved = running & (score > best.score + config.min_improvement)
+    stale = jnp.where(improved, 0, best.stale + 1)
     stop = running & (config.patience > 0) & (stale >= config.patience)
     now = variables | {'score': score, 'epoch': epoch + 1}
     chosen = jax.tree.map(
-        lambda new, old: jnp.where(improved, new, old), now, {name: best[name] for name in now}
+        lambda new, old: jnp.where(improved, new, old),
+        now,
+        {name: getattr(best, name) for name in now},
     )
-    return chosen | {
-        'stale': stale,
-        'stopped_at': jnp.where(stop, epoch + 1, best['stopped_at']),
-    }
+    stopped_at = jnp.where(stop, epoch + 1, best.stopped_at)
+    return dataclasses.replace(best, **chosen, stale=stale, stopped_at=stopped_at)
 
 
 def averaged(average: Any, params: Any, decay: jax.Array | float) -> Any:

@@ -6,7 +6,6 @@ The runner maps these functions over runs and compiles them; see `jaxtweaks/run`
 import dataclasses
 import functools
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +18,7 @@ from jaxtweaks.nn import tweak
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.train import keep, measure
-from jaxtweaks.train.applied import Applied, named, variables_of
+from jaxtweaks.train.applied import Applied, named
 from jaxtweaks.train.augment import augmented
 from jaxtweaks.train.data import (
     DeviceData,
@@ -27,14 +26,14 @@ from jaxtweaks.train.data import (
     epoch_order,
     training_labels,
 )
-from jaxtweaks.train.finish import finish
+from jaxtweaks.train.finish import Found, finish
 from jaxtweaks.train.losses import in_order_mean, losses_of, penalty
 from jaxtweaks.train.noise import noisy_inputs, noisy_labels, noisy_weights
 from jaxtweaks.train.schedules import Time, learning_rate
+from jaxtweaks.train.state import State
 
 __all__ = ['DeviceData', 'DeviceSplit', 'Program', 'State']
 
-State = dict[str, Any]
 # Parts of a state that enter the results besides the best parameters and the snapshots.
 _REPORTED = ('ema', 'batch_stats', 'step', 'diverged_at')
 # A call returns the metrics of each of its epochs; there must be room for them.
@@ -61,36 +60,26 @@ class Program(Applied):
         return min(self.static.train.epochs, _MOST_EPOCHS)
 
     def init(self, hyper: trace.Hyper, seed: jax.Array, data: DeviceData) -> State:
-        """The state before the first step.
-
-        Returns:
-          A dict: 'params', 'batch_stats', 'opt_state'; 'step' (int32); 'diverged_at', the step of
-          the first non-finite loss or −1; 'epoch_steps', 'loss_sum' and 'correct_sum' of the
-          epoch so far; and what is kept besides the current parameters, if it is asked for: 'best'
-          (unless the last ones are kept), 'ema', 'snapshots'; see `train/keep.py`.
-        """
+        """The state before the first step."""
         setting = self.setting(hyper)
         example = jnp.zeros((2, *data.training.images.shape[1:]), jnp.float32)
         key = stream_key(member_seed(seed, setting.train.member), 'init')
-        variables = self.network(hyper).init(key, example, train=False)
-        params, stats = variables['params'], variables.get('batch_stats', {})
-        state = {
-            'params': params,
-            'batch_stats': stats,
-            'opt_state': self._optimiser(hyper).init(params),
-            'step': jnp.int32(0),
-            'diverged_at': jnp.int32(-1),
-            'epoch_steps': jnp.int32(0),
-            'loss_sum': jnp.float32(0),
-            'correct_sum': jnp.float32(0),
-        }
-        if setting.train.select != 'last':
-            state['best'] = keep.first_best(variables_of(state))
-        if not is_off(setting.train.ema_decay):
-            state['ema'] = params
-        if setting.train.snapshots:
-            state['snapshots'] = keep.first_snapshots(variables_of(state), setting.train.snapshots)
-        return state
+        drawn = self.network(hyper).init(key, example, train=False)
+        params, stats = drawn['params'], drawn.get('batch_stats', {})
+        variables, train = {'params': params, 'batch_stats': stats}, setting.train
+        return State(
+            batch_stats=stats,
+            best=keep.first_best(variables) if train.select != 'last' else None,
+            correct_sum=jnp.float32(0),
+            diverged_at=jnp.int32(-1),
+            ema=None if is_off(train.ema_decay) else params,
+            epoch_steps=jnp.int32(0),
+            loss_sum=jnp.float32(0),
+            opt_state=self._optimiser(hyper).init(params),
+            params=params,
+            snapshots=keep.first_snapshots(variables, train.snapshots) if train.snapshots else None,
+            step=jnp.int32(0),
+        )
 
     def train(
         self,
@@ -152,10 +141,13 @@ class Program(Applied):
         order = epoch_order(setting.data, member, epoch, self.train_size, data.folds)
         labels = training_labels(setting.data, seed, data.training.labels, self.classes)
         fresh = start == 0
-        state = state | {
-            name: jnp.where(fresh, jnp.zeros_like(state[name]), state[name])
-            for name in ('epoch_steps', 'loss_sum', 'correct_sum')
-        }
+        afresh = lambda count: jnp.where(fresh, jnp.zeros_like(count), count)
+        state = dataclasses.replace(
+            state,
+            epoch_steps=afresh(state.epoch_steps),
+            loss_sum=afresh(state.loss_sum),
+            correct_sum=afresh(state.correct_sum),
+        )
         batch = jnp.arange(setting.train.batch_size)
 
         def body(i, state):
@@ -166,13 +158,14 @@ class Program(Applied):
             return self._step(hyper, seed, state, images, labels[chosen])
 
         state = _turned(lax.fori_loop(start, stop, body, _turned(state)))
-        if 'best' in state and not is_off(setting.train.patience):
+        if state.best is not None and not is_off(setting.train.patience):
             # Outside the loop, which so is the same program with and without patience.
-            over = state['best']['stopped_at'] > 0
-            state = state | {
-                name: jax.tree.map(functools.partial(jnp.where, over), before[name], state[name])
-                for name in state.keys() & set(_REPORTED)
+            kept = functools.partial(jnp.where, state.best.stopped_at > 0)
+            reported = {
+                name: jax.tree.map(kept, getattr(before, name), getattr(state, name))
+                for name in _REPORTED
             }
+            state = dataclasses.replace(state, **reported)
         return state
 
     def step(
@@ -187,7 +180,7 @@ class Program(Applied):
         """`step` on a state as it stands in the loop, see `_turned`."""
         setting = self.setting(hyper)
         key = functools.partial(
-            stream_key, member_seed(seed, setting.train.member), step=state['step']
+            stream_key, member_seed(seed, setting.train.member), step=state.step
         )
         on_inputs, on_weights, on_labels = jax.random.split(key('noise'), 3)
         y = noisy_labels(on_labels, y, setting.noise.labels, self.classes)
@@ -200,7 +193,7 @@ class Program(Applied):
             # So that the products find noisy kernels as they would find those without noise.
             noisy = turned(lax.optimization_barrier(turned(noisy)))
             logits, mutated = self.network(hyper).apply(
-                self.in_use({'params': noisy, 'batch_stats': state['batch_stats']}),
+                self.in_use({'params': noisy, 'batch_stats': state.batch_stats}),
                 x,
                 train=True,
                 rngs={'dropout': key('dropout')} | tweak.keys(setting.tweaks, key('tweaks')),
@@ -210,25 +203,25 @@ class Program(Applied):
             total = loss + penalty(params, setting.penalty)
             return total, (loss, logits, mutated.get('batch_stats', {}))
 
-        gradients, (loss, logits, stats) = jax.grad(loss_of, has_aux=True)(state['params'])
-        updates, opt_state = self._optimiser(hyper).update(
-            gradients, state['opt_state'], state['params']
+        gradients, (loss, logits, stats) = jax.grad(loss_of, has_aux=True)(state.params)
+        updates, opt_state = self._optimiser(hyper).update(gradients, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        first_bad = (state.diverged_at < 0) & ~jnp.isfinite(loss)
+        now = dataclasses.replace(
+            state,
+            params=params,
+            batch_stats=stats,
+            opt_state=opt_state,
+            step=state.step + 1,
+            epoch_steps=state.epoch_steps + 1,
+            diverged_at=jnp.where(first_bad, state.step, state.diverged_at),
+            loss_sum=state.loss_sum + loss,
+            correct_sum=state.correct_sum + jnp.mean(jnp.argmax(logits, -1) == y),
         )
-        params = optax.apply_updates(state['params'], updates)
-        first_bad = (state['diverged_at'] < 0) & ~jnp.isfinite(loss)
-        now = state | {
-            'params': params,
-            'batch_stats': stats,
-            'opt_state': opt_state,
-            'step': state['step'] + 1,
-            'epoch_steps': state['epoch_steps'] + 1,
-            'diverged_at': jnp.where(first_bad, state['step'], state['diverged_at']),
-            'loss_sum': state['loss_sum'] + loss,
-            'correct_sum': state['correct_sum'] + jnp.mean(jnp.argmax(logits, -1) == y),
-        }
-        if 'ema' in state:
-            now['ema'] = keep.averaged(state['ema'], params, setting.train.ema_decay)
-        return now
+        if state.ema is None:
+            return now
+        average = keep.averaged(state.ema, params, setting.train.ema_decay)
+        return dataclasses.replace(now, ema=average)
 
     def end_epoch(
         self,
@@ -251,44 +244,38 @@ class Program(Applied):
         train = self.static.train
         splits = {'validation': data.validation} | ({'test': data.test} if train.test_curve else {})
         metrics = {
-            'running_loss': state['loss_sum'] / state['epoch_steps'],
-            'running_accuracy': state['correct_sum'] / state['epoch_steps'],
-            'weight_norm': measure.weight_norm(state['params']),
-            'small_weights': measure.small_weights(state['params']),
-            **named('train', self.evaluate_training(hyper, seed, state, data)),
+            'running_loss': state.loss_sum / state.epoch_steps,
+            'running_accuracy': state.correct_sum / state.epoch_steps,
+            'weight_norm': measure.weight_norm(state.params),
+            'small_weights': measure.small_weights(state.params),
+            **named('train', self.evaluate_training(hyper, seed, state.variables, data)),
         }
         for name, split in (splits | data.probes).items():
-            metrics |= named(name, self.evaluate(hyper, state, data, split))
-        if 'ema' in state:
-            average = variables_of(state) | {'params': state['ema']}
+            metrics |= named(name, self.evaluate(hyper, state.variables, data, split))
+        if state.ema is not None:
+            average = state.variables | {'params': state.ema}
             measured = self.evaluate(hyper, average, data, data.validation)
             metrics |= named('ema_validation', measured)
         over = stopped = False
-        if 'best' in state:
+        if state.best is not None:
             by_loss = train.select == 'best_loss'
             score = -metrics['validation_loss'] if by_loss else metrics['validation_accuracy']
             # Looked up before it is brought up to date: the epoch in which it stops still counts.
-            stopped = state['best']['stopped_at'] > 0
+            stopped = state.best.stopped_at > 0
             metrics = {name: jnp.where(stopped, jnp.nan, value) for name, value in metrics.items()}
-            best = keep.better(
-                state['best'], variables_of(state), score, epoch, self.setting(hyper).train
-            )
-            state = state | {'best': best}
-            over = best['stopped_at'] > 0
-        if 'snapshots' in state:
+            best = keep.better(state.best, state.variables, score, epoch, self.setting(hyper).train)
+            state = dataclasses.replace(state, best=best)
+            over = best.stopped_at > 0
+        if state.snapshots is not None:
             taken = keep.with_snapshot(
-                state['snapshots'], variables_of(state), epoch, self.static.train.epochs, over
+                state.snapshots, state.variables, epoch, self.static.train.epochs, over
             )
             if not is_off(self.setting(hyper).train.patience):
-                taken = jax.tree.map(
-                    functools.partial(jnp.where, stopped), state['snapshots'], taken
-                )
-            state = state | {'snapshots': taken}
+                taken = jax.tree.map(functools.partial(jnp.where, stopped), state.snapshots, taken)
+            state = dataclasses.replace(state, snapshots=taken)
         return state, metrics
 
-    def finish(
-        self, hyper: trace.Hyper, seed: jax.Array, state: State, data: DeviceData
-    ) -> dict[str, Any]:
+    def finish(self, hyper: trace.Hyper, seed: jax.Array, state: State, data: DeviceData) -> Found:
         """Tests the chosen parameters, once: `finish.finish`."""
         return finish(self, hyper, seed, state, data)
 
@@ -302,5 +289,9 @@ class Program(Applied):
 
 def _turned(state: State) -> State:
     """A state with the narrow matrices that a step works on transposed; its own inverse."""
-    worked_on = [name for name in ('params', 'opt_state', 'ema') if name in state]
-    return state | {name: turned(state[name]) for name in worked_on}
+    return dataclasses.replace(
+        state,
+        params=turned(state.params),
+        opt_state=turned(state.opt_state),
+        ema=turned(state.ema),
+    )

@@ -1,5 +1,6 @@
 """What a verdict says besides: what kept it open, who only guesses, who still learns."""
 
+import json
 import math
 
 import numpy as np
@@ -127,8 +128,10 @@ def test_a_claim_is_known_by_what_is_tested():
     assert sequential.key(one) != sequential.key(claim('greater', smallest=0.1, **ARMS))
 
 
-def test_a_look_goes_there_and_back_as_json():
-    look = sequential.Looked(5, {'a': (0.01, math.nan), 'b': (math.nan, math.nan)}, ('a',))
-    back = sequential.from_record(sequential.to_record(look))
-    assert (back.seeds, back.going, back.p['a'][0]) == (5, ('a',), 0.01)
-    assert all(map(math.isnan, (*back.p['b'], back.p['a'][1])))
+def test_p_values_go_there_and_back_as_json():
+    p = {'a': (0.01, math.nan), 'b': (math.nan, math.nan)}
+    plain = sequential.as_plain(p)
+    assert plain == {'a': (0.01, None), 'b': (None, None)}
+    back = sequential.as_numbers(json.loads(json.dumps(plain)))
+    assert back['a'][0] == 0.01
+    assert all(map(math.isnan, (*back['b'], back['a'][1])))

@@ -12,6 +12,7 @@ from jaxtweaks.data import Dataset
 from jaxtweaks.data.dataset import Split
 from jaxtweaks.results.collect import collect
 from jaxtweaks.run.plan import all_runs
+from jaxtweaks.run.result import GroupResult
 
 EPOCHS = 4
 
@@ -48,17 +49,18 @@ def group_of(runs, diverged=(), epochs=None):
     epochs = epochs or runs[0].setting.train.epochs
     numbers = np.array([number(run) for run in runs], np.float32)
     loss = numbers + np.arange(epochs, dtype=np.float32)[:, None] / 10
-    result = {
-        'runs': {str(i): run.id for i, run in enumerate(runs)},
-        'history': {'running_loss': loss.copy(), 'validation_loss': loss + 100},
-        'finals': {'test_loss': numbers + 1000},
-        'confusion': np.tile(numbers.astype(np.int32)[:, None, None], (1, 3, 3)),
-        'chosen_epoch': np.arange(1, count + 1, dtype=np.int32),
-        'diverged_at': np.full(count, -1, np.int32),
-    }
+    result = GroupResult(
+        runs=tuple(run.id for run in runs),
+        history={'running_loss': loss.copy(), 'validation_loss': loss + 100},
+        finals={'test_loss': numbers + 1000},
+        chosen_epoch=np.arange(1, count + 1, dtype=np.int32),
+        diverged_at=np.full(count, -1, np.int32),
+        seconds=1.0,
+        confusion=np.tile(numbers.astype(np.int32)[:, None, None], (1, 3, 3)),
+    )
     for column, step, epoch in diverged:
-        result['diverged_at'][column] = step
-        result['history']['running_loss'][epoch:, column] = np.nan
+        result.diverged_at[column] = step
+        result.history['running_loss'][epoch:, column] = np.nan
     return result
 
 
@@ -135,11 +137,10 @@ def test_settings_with_fewer_epochs_end_in_nan():
 def test_arrays_lie_where_their_runs_do_and_the_smaller_are_filled_up():
     runs = runs_of(seeds=2)
     first, second = group_of(runs[:2]), group_of(runs[2:], diverged=[(1, 0, 0)])
-    first['arrays'] = {'logits': np.arange(8, dtype=np.float32).reshape(2, 2, 2)}
-    second['arrays'] = {
-        'logits': np.full((2, 3, 2), 9, np.float32),
-        'counts': np.array([[1], [2]], np.int32),
-    }
+    first.arrays.update(logits=np.arange(8, dtype=np.float32).reshape(2, 2, 2))
+    second.arrays.update(
+        logits=np.full((2, 3, 2), 9, np.float32), counts=np.array([[1], [2]], np.int32)
+    )
     found = collect(runs, [first, second], DATA)
     assert found.arrays['logits'].shape == (2, 2, 3, 2)
     assert found.arrays['logits'].dtype == np.float32
@@ -162,7 +163,7 @@ def test_the_axis_is_as_long_as_what_was_measured():
 def test_a_run_ruined_by_its_last_step_keeps_its_curves():
     runs = runs_of()
     group = group_of(runs)
-    group['diverged_at'][0] = 8
+    group.diverged_at[0] = 8
     found = collect(runs, [group], DATA)
     assert np.isfinite(found.curves['running_loss'][0, 0]).all()
     assert np.isnan(found.finals['test_loss'][0, 0])

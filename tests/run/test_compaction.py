@@ -20,10 +20,11 @@ from jaxtweaks.run.compaction import Done
 from jaxtweaks.run.compiled import GroupProgram
 from jaxtweaks.run.group import Execution, Interrupted
 from jaxtweaks.run.machine import Machine
+from jaxtweaks.run.manifest import Manifest, describe_groups, restore_groups
 from jaxtweaks.run.plan import all_runs, into_groups
 from jaxtweaks.run.progress import Silent
 from jaxtweaks.run.search import Rungs
-from jaxtweaks.run.workdir import Workdir, describe_groups, restore_groups
+from jaxtweaks.run.workdir import Workdir
 
 EPOCHS, STEPS, SIZE = 12, 4, 2
 # Everything that has a state: batch norm, Adam, dropout, a running average, snapshots, the best.
@@ -60,9 +61,10 @@ class Sweep:
         self.launch()
 
     def launch(self):
-        content = {'launches': [{}], 'groups': describe_groups(self.groups)}
-        data = {'label': '', 'source': '', 'fingerprint': ''}
-        manifest.write(self.workdir, content | {'data': data})
+        data = manifest.DataRecord(label='', source='', fingerprint='')
+        groups = describe_groups(self.groups)
+        content = Manifest(launches=(manifest.Launch(),), data=data, groups=groups)
+        manifest.write(self.workdir, content)
 
     def run(self, stages, chunk_seconds=2.0):
         steps = 0
@@ -85,8 +87,7 @@ class Sweep:
 
     def resume(self, stages, **kwargs):
         """As a new launch does: the groups are those of the manifest."""
-        described = manifest.read(self.workdir, print)['groups']
-        self.groups = restore_groups(described, self.runs)
+        self.groups = restore_groups(manifest.read(self.workdir, print).groups, self.runs)
         return self.run(stages, **kwargs)
 
     def found(self):
@@ -277,8 +278,8 @@ def test_interrupted_after_a_rung_at_which_nobody_left(whole, machine, tmp_path,
     on = {run.id for group in sweep.groups if not group.leaves for run in group.runs}
     assert len(on) == 2
     assert_bitwise({run: sweep.found()[run] for run in on}, {run: whole[0][1][run] for run in on})
-    launch = manifest.read(sweep.workdir, pytest.fail)['launches'][-1]
-    assert [(one['stage'], len(one['left'])) for one in launch['regrouped']] == [(2, 6), (5, 0)]
+    launch = manifest.read(sweep.workdir, pytest.fail).launches[-1]
+    assert [(one['stage'], len(one['left'])) for one in launch.regrouped] == [(2, 6), (5, 0)]
 
 
 def test_a_state_damaged_at_a_rung_is_named_and_trained_again(whole, machine, tmp_path):
@@ -371,7 +372,7 @@ def test_a_search_of_two_rounds(searched):
     # The second round lies around the best of the first: 0.3 of three decades wide.
     best = rates[int(np.argmin(dropped[:4].mean(1)))]
     assert np.abs(np.log10(np.array(rates[4:]) / best)).max() <= 0.45
-    launches = manifest.read(Workdir(path), pytest.fail)['launches']
+    launches = manifest.read(Workdir(path), pytest.fail).launches
     assert len(launches) == 1
 
 

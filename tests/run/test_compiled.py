@@ -23,10 +23,10 @@ def test_the_memory_of_the_state_is_used_again():
     args = stack_runs(tuple(all_runs(SETTING, [{}], range(2))), off)
     before = program.init(*args, data)
     after, _ = program.train(*args, before, data, 0, 0, 0, program.program.steps_per_epoch)
-    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before['params']))
+    assert all(leaf.is_deleted() for leaf in jax.tree.leaves(before.params))
     # What is not the state's stays.
     assert np.isfinite(np.asarray(data.training.images)).all()
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after['params']))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(after.params))
 
 
 def test_options_that_the_compiler_does_not_know_are_left_out():

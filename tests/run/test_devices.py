@@ -13,6 +13,7 @@ from test_resume import assert_bitwise
 from jaxtweaks.config import trace
 from jaxtweaks.run import devices, files, memory
 from jaxtweaks.run.plan import Group, into_groups
+from jaxtweaks.run.result import GroupResult
 
 SCRIPT = pathlib.Path(__file__).with_name('on_devices.py')
 ROOT = SCRIPT.parents[2]
@@ -27,7 +28,7 @@ def on_four(tmp_path_factory):
     command = [sys.executable, SCRIPT, folder]
     subprocess.run(command, env=environment, check=True, timeout=500)
     seen = json.loads((folder / 'seen.json').read_text())
-    return folder, files.load_tree(folder / 'whole.result'), seen
+    return folder, GroupResult.from_tree(files.load_tree(folder / 'whole.result')), seen
 
 
 @pytest.fixture(scope='module')
@@ -53,8 +54,8 @@ def test_four_devices_find_what_one_finds(on_four, here, tmp_path):
         train(Group(GROUP.runs[i : i + 2], 2, GROUP.batching, GROUP.off), here, tmp_path / f'{i}')
         for i in range(0, 7, 2)
     ]
-    for name, values in result['finals'].items():
-        alone = [value for part in parts for value in part['finals'][name].tolist()]
+    for name, values in result.finals.items():
+        alone = [value for part in parts for value in part.finals[name].tolist()]
         assert values.tolist() == alone, name
 
 

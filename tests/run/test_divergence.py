@@ -1,5 +1,6 @@
 """A run that diverges is its own problem: every other run is bitwise what it was."""
 
+import dataclasses
 import itertools
 
 import jax
@@ -70,10 +71,10 @@ def poisoned(run, step, value):
 
     def spoil(self, hyper, seeds, state, data, epoch, start, *to):
         if epoch * STEPS + start == step:
-            params = jax.tree.map(np.array, state['params'])
+            params = jax.tree.map(np.array, state.params)
             for leaf in jax.tree.leaves(params):
                 leaf[run] = value
-            state = state | {'params': params}
+            state = dataclasses.replace(state, params=params)
         return train(self, hyper, seeds, state, data, epoch, start, *to)
 
     return spoil
@@ -98,19 +99,12 @@ def test_what_is_injected_in_one_run_changes_no_bit_of_another(
         with monkeypatch.context() as patch:
             patch.setattr(GroupProgram, 'train', poisoned(run, step, value))
             found = train(group, machine, tmp_path / f'{number}.ckpt')
-        assert found['diverged_at'].tolist() == [step if i == run else -1 for i in range(RUNS)]
+        assert found.diverged_at.tolist() == [step if i == run else -1 for i in range(RUNS)]
         for other in set(range(RUNS)) - {run}:
-            column = jax.tree.map(
-                lambda leaf, one=other: np.asarray(leaf)[one : one + 1],
-                {name: found[name] for name in found.keys() - {'history', 'seconds'}},
-            )
-            column['history'] = {
-                name: values[:, other : other + 1] for name, values in found['history'].items()
-            }
-            assert list(differences(before, other, column)) == []
+            assert list(differences(before, other, column_of(found, other))) == []
 
-        results = collect(group.runs, [found | {'runs': _ids(group)}], _dataset(machine))
-        whole = collect(group.runs, [before | {'runs': _ids(group)}], _dataset(machine))
+        results = collect(group.runs, [found], _dataset(machine))
+        whole = collect(group.runs, [before], _dataset(machine))
         assert int(results.diverged.sum()) == 1
         assert np.isnan(results.final('test_loss')[0, run])
         survivors = np.delete(whole.final('test_loss')[0], run)
@@ -120,8 +114,13 @@ def test_what_is_injected_in_one_run_changes_no_bit_of_another(
         assert table.rows[0][2].startswith(f'{survivors.mean():.2f} ±')
 
 
-def _ids(group):
-    return {str(i): run.id for i, run in enumerate(group.runs)}
+def column_of(found, run):
+    """The result of one run of a group."""
+    one = lambda leaf: leaf[run : run + 1]
+    names = ('finals', 'chosen_epoch', 'diverged_at', 'confusion', 'arrays', 'left_at')
+    cut = {name: jax.tree.map(one, getattr(found, name)) for name in names}
+    history = {name: values[:, run : run + 1] for name, values in found.history.items()}
+    return dataclasses.replace(found, runs=found.runs[run : run + 1], history=history, **cut)
 
 
 def _dataset(machine):

@@ -10,8 +10,9 @@ from jaxtweaks.config import older, parts, trace
 from jaxtweaks.config.expand import expand, grid, product
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.run import plan
+from jaxtweaks.run.manifest import describe_groups, restore_groups
 from jaxtweaks.run.plan import Group, Run, all_runs, by_program, into_groups
-from jaxtweaks.run.workdir import describe_groups, differences, restore_groups
+from jaxtweaks.run.workdir import differences
 
 NOTHING = frozenset()
 

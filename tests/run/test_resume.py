@@ -1,5 +1,6 @@
 """Training interrupted anywhere and resumed ends bitwise where it would have ended."""
 
+import dataclasses
 import gc
 import itertools
 import weakref
@@ -67,8 +68,8 @@ def train(group, machine, path, asked_to_stop=lambda: 0, execution=ALWAYS):
         asked_to_stop,
         reporter,
     )
-    assert result.pop('seconds') > 0  # the only part that may differ
-    return result, reporter.notes
+    assert result.seconds > 0  # the only part that may differ
+    return dataclasses.replace(result, seconds=0.0), reporter.notes
 
 
 def stop_after(chunks, signal=15):
@@ -83,6 +84,7 @@ def interrupted(group, machine, path, chunks):
 
 
 def assert_bitwise(a, b):
+    a, b = a.to_tree(), b.to_tree()
     assert jax.tree.structure(a) == jax.tree.structure(b)
     for (key, x), y in zip(jax.tree_util.tree_leaves_with_path(a), jax.tree.leaves(b), strict=True):
         x, y = np.asarray(x), np.asarray(y)
@@ -102,12 +104,12 @@ def uninterrupted(machine, tmp_path_factory):
 
 
 def test_the_result_is_worth_comparing(uninterrupted):
-    assert uninterrupted['history']['validation_loss'].shape == (3, 3)
-    assert uninterrupted['confusion'].shape == (3, 10, 10)
-    assert uninterrupted['confusion'].sum() == 3 * 40
-    assert (uninterrupted['diverged_at'] == -1).all()
-    assert np.isfinite(uninterrupted['history']['running_loss']).all()
-    assert len(set(uninterrupted['finals']['test_loss'].tolist())) == 3
+    assert uninterrupted.history['validation_loss'].shape == (3, 3)
+    assert uninterrupted.confusion.shape == (3, 10, 10)
+    assert uninterrupted.confusion.sum() == 3 * 40
+    assert (uninterrupted.diverged_at == -1).all()
+    assert np.isfinite(uninterrupted.history['running_loss']).all()
+    assert len(set(uninterrupted.finals['test_loss'].tolist())) == 3
 
 
 @pytest.mark.parametrize('chunks', [1, 3, 4, 5, 8, 10, 3 * STEPS])
@@ -180,7 +182,7 @@ def test_momentum_and_turns(machine, tmp_path, batching):
     whole, _ = train(group, machine, tmp_path / 'whole.ckpt', execution=Execution())
     interrupted(group, machine, tmp_path / 'a.ckpt', 6)
     assert_bitwise(train(group, machine, tmp_path / 'a.ckpt')[0], whole)
-    assert whole['chosen_epoch'].tolist() == [3, 3, 3]
+    assert whole.chosen_epoch.tolist() == [3, 3, 3]
 
 
 # More that has a state: momentum, patience with its counters, a running average, snapshots.
@@ -209,7 +211,7 @@ def test_killed_at_any_operation_of_writing_and_resumed(machine, tmp_path):
     """
     group, rng, left = group_of(MORE, 'map'), np.random.default_rng(3), 0
     whole, _ = train(group, machine, tmp_path / 'whole.ckpt', execution=Execution())
-    assert 0 < whole['finals']['stop_epoch'].min() < 5
+    assert 0 < whole.finals['stop_epoch'].min() < 5
     for chain in range(4):
         path = tmp_path / str(chain) / 'a.ckpt'
         for _ in range(5):
@@ -240,7 +242,7 @@ def test_a_run_that_stops_early_is_the_same_however_long_its_group_goes_on(
     runs = all_runs(base, expand(grid('optim.learning_rate', 0.0, 0.01, 1e-7)), range(1))
     off = trace.off_everywhere(run.setting for run in runs)
     together, _ = train(Group(tuple(runs), 3, batching, off), machine, tmp_path / 'a.ckpt')
-    stops = together['finals']['stop_epoch'].tolist()
+    stops = together.finals['stop_epoch'].tolist()
     assert min(stops) < max(stops)
     for i, run in enumerate(runs):
         alone, _ = train(Group((run,), 3, batching, off), machine, tmp_path / f'{i}.ckpt')
@@ -252,8 +254,8 @@ def test_a_run_that_diverges_resumes_as_diverged(machine, tmp_path):
     runs = all_runs(base, expand(grid('optim.learning_rate', 0.02, 1e30)), range(1))
     group = Group(tuple(runs), 2, 'vmap_loop', frozenset())
     whole, _ = train(group, machine, tmp_path / 'whole.ckpt', execution=Execution())
-    assert whole['diverged_at'][0] == -1
-    assert 0 <= whole['diverged_at'][1] < STEPS
+    assert whole.diverged_at[0] == -1
+    assert 0 <= whole.diverged_at[1] < STEPS
     interrupted(group, machine, tmp_path / 'a.ckpt', 6)
     assert_bitwise(train(group, machine, tmp_path / 'a.ckpt')[0], whole)
 
@@ -264,7 +266,7 @@ def test_programs_for_data_of_other_sizes_are_not_mixed_up(machine, tmp_path):
     for size in sizes:
         base = trace.replace(BASE, {'data.test_size': size, 'train.epochs': 1})
         result, _ = train(group_of(base), machine, tmp_path / f'{size}.ckpt')
-        assert result['confusion'].sum() == 3 * size
+        assert result.confusion.sum() == 3 * size
 
 
 def test_programs_that_no_group_needs_any_more_are_dropped_with_their_executables():

@@ -3,6 +3,7 @@
 import os
 import signal
 
+import numpy as np
 import pytest
 
 from jaxtweaks.config import trace
@@ -13,6 +14,7 @@ from jaxtweaks.run.compaction import Done
 from jaxtweaks.run.group import Execution
 from jaxtweaks.run.plan import all_runs, by_program, into_groups
 from jaxtweaks.run.progress import Silent
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 
 OFF = frozenset({'noise.input'})
@@ -42,6 +44,9 @@ class Reporter(Silent):
         self.said.append(text)
 
 
+NOTHING = GroupResult((), {}, {}, np.zeros(0), np.zeros(0), 0.0)
+
+
 def run(tmp_path, monkeypatch, sweep, seeds):
     """What was said, how often programs were dropped, and how many settings were taken apart."""
     runs = all_runs(Setting(), expand(sweep), range(seeds))
@@ -54,7 +59,7 @@ def run(tmp_path, monkeypatch, sweep, seeds):
         return split(*args)
 
     workdir = Workdir(tmp_path)
-    monkeypatch.setattr(runner, '_run_group', lambda group, to, *_: to.save_result(group, {}))
+    monkeypatch.setattr(runner, '_run_group', lambda group, to, *_: to.save_result(group, NOTHING))
     monkeypatch.setattr(trace, 'split', counted)
     runner.run_groups(groups, workdir, machine, Execution(), reporter, Done())
     return reporter.said, machine.kept, len(splits)

@@ -6,14 +6,17 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.run import manifest, runner
 from jaxtweaks.run.leases import POLL_SECONDS, Alone, Shared, turn
+from jaxtweaks.run.manifest import describe_groups
 from jaxtweaks.run.plan import all_runs, halved, into_groups
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.waiting import unfinished
-from jaxtweaks.run.workdir import Workdir, describe_groups
+from jaxtweaks.run.workdir import Workdir
 
 PATIENCE = 1.0
 
@@ -115,21 +118,25 @@ def test_alone_everything_is_free():
     assert alone.notes('a', alone.taken('a')) == []
 
 
+def result(seconds):
+    return GroupResult((), {}, {}, np.zeros(0), np.zeros(0), seconds)
+
+
 def test_what_another_process_saves_while_one_looks_is_kept(tmp_path):
     """The first group is finished by another process after one saw that it was not."""
     workdir, told = Workdir(tmp_path), []
     groups = into_groups(all_runs(Setting(), [{}], range(2)), 1, 'map', frozenset())
     first, damaged = groups
-    workdir.save_result(damaged, {'x': 1})
+    workdir.save_result(damaged, result(1.0))
     (path,) = (tmp_path / 'results').iterdir()
     path.write_bytes(path.read_bytes()[:-1])
 
     def notify(text):
         told.append(text)
-        Workdir(tmp_path).save_result(first, {'x': 2})
+        Workdir(tmp_path).save_result(first, result(2.0))
 
     assert unfinished(groups, workdir, notify) == groups
-    assert workdir.load_result(first, pytest.fail)['x'] == 2
+    assert workdir.load_result(first, pytest.fail).seconds == 2
     assert not workdir.has_result(damaged)
     assert len(told) == 1
 
@@ -137,7 +144,7 @@ def test_what_another_process_saves_while_one_looks_is_kept(tmp_path):
 def test_a_damaged_result_is_deleted_only_by_who_trains_it_again(tmp_path):
     workdir = Workdir(tmp_path)
     (group,) = into_groups(all_runs(Setting(), [{}], [0]), 1, 'map', frozenset())
-    workdir.save_result(group, {'x': 1})
+    workdir.save_result(group, result(1.0))
     (path,) = (tmp_path / 'results').iterdir()
     path.write_bytes(b'x')
     assert workdir.load_result(group, lambda text: None) is None
@@ -151,8 +158,10 @@ def test_two_that_halve_different_programs_keep_the_halves_of_both(tmp_path):
         *into_groups(runs[4:], 4, 'vmap_loop', frozenset()),
     ]
     one, two = Workdir(tmp_path), Workdir(tmp_path)
-    launches = [{'started': one.started}, {'started': two.started}]
-    manifest.write(one, {'launches': launches, 'groups': describe_groups(groups)})
+    launches = tuple(manifest.Launch(started=here.started) for here in (one, two))
+    data = manifest.DataRecord(label='', source='', fingerprint='')
+    described = describe_groups(groups)
+    manifest.write(one, manifest.Manifest(launches=launches, data=data, groups=described))
     for workdir, group in ((one, groups[0]), (two, groups[1])):
         runner._halve(group, groups, groups, 'no room', workdir)
     found = two.read_json(manifest.NAME)

@@ -1,6 +1,6 @@
 """The records of a work folder are believed only whole; what a killed process left is cleared."""
 
-import copy
+import dataclasses
 import errno
 import fcntl
 import functools
@@ -17,16 +17,20 @@ import pytest
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.run import files, manifest
+from jaxtweaks.run.manifest import Manifest, describe_groups, restore_groups
 from jaxtweaks.run.plan import all_runs, into_groups
-from jaxtweaks.run.workdir import Workdir, describe_groups, restore_groups
+from jaxtweaks.run.workdir import Workdir
 
 RUNS = all_runs(Setting(), [{}], range(3))
 GROUPS = into_groups(RUNS, 2, 'map', frozenset({'noise.input'}))
-CONTENT = {
-    'launches': [{'command': 'x', 'started': 1.5}],
-    'data': {'label': 'digits', 'source': 'here', 'fingerprint': 'f', 'sizes': {'test': 3}},
-    'groups': describe_groups(GROUPS),
-}
+CONTENT = Manifest.from_json(
+    {
+        'launches': [{'command': 'x', 'started': 1.5, 'of a later version': [1]}],
+        'data': {'label': 'digits', 'source': 'here', 'fingerprint': 'f', 'sizes': {'test': 3}},
+        'groups': [one.to_json() for one in describe_groups(GROUPS)],
+        'also of a later version': {'x': 1},
+    }
+)
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def workdir(tmp_path):
 def test_what_is_written_comes_back(workdir):
     told = []
     assert manifest.read(workdir, told.append) == CONTENT
-    assert restore_groups(CONTENT['groups'], RUNS) == GROUPS
+    assert restore_groups(CONTENT.groups, RUNS) == GROUPS
     assert told == []
     workdir.write_json('a.json', {'ü': (1, {'2': None}), 'b': 1e-30})
     assert workdir.read_json('a.json') == {'ü': [1, {'2': None}], 'b': 1e-30}
@@ -55,7 +59,7 @@ def test_a_flipped_bit_anywhere_changes_nothing_that_is_believed(workdir):
         path.write_bytes(damaged)
         told = []
         found = manifest.read(workdir, told.append)
-        assert {key: found[key] for key in CONTENT} == CONTENT, place
+        assert dataclasses.replace(found, also=CONTENT.also) == CONTENT, place
         used += bool(told)
         assert all(str(path) in text and 'its copy is used' in text for text in told)
     assert used > 0.8 * len(whole)
@@ -107,7 +111,7 @@ WRONG = {
 @pytest.mark.parametrize('case', WRONG)
 def test_a_manifest_that_is_none_is_refused_by_name(workdir, case):
     (*way, last), value, words = WRONG[case]
-    content = copy.deepcopy(CONTENT)
+    content = json.loads(json.dumps(CONTENT.to_json()))
     holder = functools.reduce(operator.getitem, way, content)
     if value is ...:
         del holder[last]
@@ -131,8 +135,7 @@ def test_json_that_is_no_manifest(workdir, content):
 
 
 def test_a_group_that_is_not_what_its_id_says(workdir):
-    described = copy.deepcopy(CONTENT['groups'])
-    described[0]['size'] = 3
+    described = [dataclasses.replace(CONTENT.groups[0], size=3), *CONTENT.groups[1:]]
     with pytest.raises(UserError, match=r'manifest\.json: group .* is not what its id says'):
         restore_groups(described, RUNS)
 

@@ -303,6 +303,6 @@ def test_a_seed_may_have_all_of_its_32_bits(name, values):
         calls._result(studies.STUDIES[name], Run({}, setting, seed), nothing('generated'))
         for seed in (2**31 - 1, 2**31, 2**32 - 1)
     ]
-    finals = [[float(value[0]) for value in one['finals'].values()] for one in found]
+    finals = [[float(value[0]) for value in one.finals.values()] for one in found]
     assert np.isfinite(finals).all()
     assert finals[0] != finals[1] != finals[2]

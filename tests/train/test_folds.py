@@ -37,14 +37,14 @@ def with_other(places):
 def test_what_is_measured_is_the_fold_and_nothing_but_the_fold():
     settings, found = trained(train__epochs=5)
     for run, one in enumerate(one for one in settings for _ in SEEDS):
-        loss, accuracy = (found.found['finals'][f'fold_{key}'][run] for key in ('loss', 'accuracy'))
+        loss, accuracy = (found.found.finals[f'fold_{key}'][run] for key in ('loss', 'accuracy'))
         if one.data.fold == 0:
             assert np.isnan(loss)
             assert np.isnan(accuracy)
             continue
         index = np.flatnonzero(one.data.fold == FOLD)
         assert len(index) == TRAIN // FOLDS
-        chosen = {name: found.final[name] for name in ('params', 'batch_stats')}
+        chosen = found.final.variables
         chosen = jax.tree.map(lambda leaf, run=run: leaf[run], chosen)
         network = program(one).network(trace.split(one)[1])
         x = DATA.standardised(DATA.training.images[index])
@@ -61,7 +61,7 @@ def test_nothing_of_a_fold_is_learned():
     _, after = trained(with_other(np.flatnonzero(FOLD == 2)), (2,), train__train_eval_size=TRAIN)
     assert differing(before.final, after.final) == []
     assert differing(before.metrics, after.metrics) == []
-    assert np.all(before.found['finals']['fold_loss'] != after.found['finals']['fold_loss'])
+    assert np.all(before.found.finals['fold_loss'] != after.found.finals['fold_loss'])
     _, other = trained(with_other(np.flatnonzero(FOLD == 3)), (2,))
     assert differing(before.final, other.final)
 

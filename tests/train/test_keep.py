@@ -35,9 +35,9 @@ def after(scores, **config):
 )
 def test_the_best_epoch_is_kept(scores, kept):
     best = after(scores)
-    assert int(best['epoch']) == kept
-    assert float(best['params']['w']) == float(best['batch_stats']['m']) == kept
-    assert int(best['stopped_at']) == 0
+    assert int(best.epoch) == kept
+    assert float(best.params['w']) == float(best.batch_stats['m']) == kept
+    assert int(best.stopped_at) == 0
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_the_best_epoch_is_kept(scores, kept):
 )
 def test_patience(scores, config, stopped, kept):
     best = after(scores, **config)
-    assert int(best['stopped_at']) == stopped
-    assert int(best['epoch']) == kept
+    assert int(best.stopped_at) == stopped
+    assert int(best.epoch) == kept
 
 
 def test_running_average_by_hand():

@@ -23,16 +23,16 @@ def test_linearity_is_that_of_the_trained_units_on_validation(activation):
     for run in range(2):
         y, correlations = x.reshape(len(x), -1), []
         for layer in ('Dense_0', 'Dense_1'):
-            weights = {n: leaf[run] for n, leaf in trained.final['params'][layer].items()}
+            weights = {n: leaf[run] for n, leaf in trained.final.params[layer].items()}
             entered = y @ weights['kernel'] + weights['bias']
             y = np.tanh(entered) if activation == 'tanh' else entered
             pairs = zip(entered.T, y.T, strict=True)
             correlations.append(np.mean([np.corrcoef(a, b)[0, 1] ** 2 for a, b in pairs]))
-        found = trained.found['finals']['linearity'][run]
+        found = trained.found.finals['linearity'][run]
         assert found == pytest.approx(np.mean(correlations), rel=1e-3)
         assert found < 0.99 or activation == 'identity'
 
 
 def test_it_is_measured_only_if_asked_for():
     group, hyper, seeds = group_of([(setting(), 0)])
-    assert 'linearity' not in Trained(group, hyper, seeds, DATA).found['finals']
+    assert 'linearity' not in Trained(group, hyper, seeds, DATA).found.finals

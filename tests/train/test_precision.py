@@ -69,7 +69,7 @@ def test_bf16_stays_near_float32(name, norm, tolerance):
             assert not np.array_equal(a, b), 'bf16 did nothing'
             assert b == pytest.approx(a, rel=tolerance)
     start, a, b = (
-        np.concatenate([leaf[0].ravel() for leaf in jax.tree.leaves(state['params'])])
+        np.concatenate([leaf[0].ravel() for leaf in jax.tree.leaves(state.params)])
         for state in (full.initial, full.final, half.final)
     )
     learned, learned_in_bf16 = a - start, b - start

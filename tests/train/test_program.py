@@ -1,5 +1,6 @@
 """The training of one network, alone and next to others."""
 
+import dataclasses
 import functools
 import itertools
 
@@ -80,12 +81,13 @@ class Recording(Program):
     def _step(self, hyper, seed, state, x, y):
         del hyper, seed
         shown = jnp.round(x[:, 0, 0, 0]).astype(jnp.int32)
-        return state | {
-            'seen': state['seen'].at[y].add(1),
-            'matched': state['matched'] & jnp.all(shown == y),
-            'first': state['first'].at[state['step']].set(y),
-            'step': state['step'] + 1,
+        noted = state.batch_stats
+        noted = {
+            'seen': noted['seen'].at[y].add(1),
+            'matched': noted['matched'] & jnp.all(shown == y),
+            'first': noted['first'].at[state.step].set(y),
         }
+        return dataclasses.replace(state, batch_stats=noted, step=state.step + 1)
 
 
 def record(seed, epoch):
@@ -95,19 +97,15 @@ def record(seed, epoch):
     numbered = DeviceSplit(images, jnp.arange(TRAIN, dtype=jnp.int32))
     plain = DeviceData(numbered, numbered, numbered, jnp.zeros((4, 4, 1)), jnp.ones((4, 4, 1)))
     p, _, advance = compiled(setting(), Recording)
-    state = {
+    noted = {
         'seen': jnp.zeros(TRAIN, jnp.int32),
         'matched': jnp.bool_(True),
         'first': jnp.zeros((p.steps_per_epoch, 8), jnp.int32),
-        'step': jnp.int32(0),
-        'epoch_steps': jnp.int32(0),
-        'loss_sum': jnp.float32(0),
-        'correct_sum': jnp.float32(0),
     }
+    hyper, key = numbers(setting()), np.uint32(seed)
+    state = dataclasses.replace(jax.jit(p.init)(hyper, key, plain), batch_stats=noted)
     args = (np.int32(epoch), np.int32(0), np.int32(p.steps_per_epoch))
-    return jax.tree.map(
-        np.asarray, advance(numbers(setting()), np.uint32(seed), state, plain, *args)
-    )
+    return jax.tree.map(np.asarray, advance(hyper, key, state, plain, *args).batch_stats)
 
 
 @pytest.mark.parametrize(('seed', 'epoch'), [(0, 0), (0, 1), (5, 0)])
@@ -164,8 +162,8 @@ def test_steps_alone_are_so_many_and_are_not_followed_by_an_evaluation(steps):
     group, hyper, seeds = group_of([(setting(train__select='best_loss'), 0)])
     before = jax.tree.map(np.array, group.init(hyper, seeds, DATA))
     after = group.steps_alone(hyper, seeds, group.init(hyper, seeds, DATA), DATA, steps)
-    assert after['step'].tolist() == [steps]
-    assert differing(before['best'], after['best']) == []
+    assert after.step.tolist() == [steps]
+    assert differing(before.best, after.best) == []
 
 
 def test_loss_falls_and_the_classes_are_learnt():
@@ -175,11 +173,11 @@ def test_loss_falls_and_the_classes_are_learnt():
     losses = np.array([m['running_loss'] for m in result.metrics])
     assert np.all(losses[-1] < 0.3 * losses[0])
     for name in ('train', 'validation', 'test'):
-        assert np.all(result.found['finals'][f'{name}_accuracy'] >= 0.9)
-        assert np.all(result.found['finals'][f'{name}_loss'] < 0.5)
-    assert list(result.found['chosen_epoch']) == [15, 15]
-    assert list(result.final['step']) == [45, 45]
-    assert list(result.final['diverged_at']) == [-1, -1]
+        assert np.all(result.found.finals[f'{name}_accuracy'] >= 0.9)
+        assert np.all(result.found.finals[f'{name}_loss'] < 0.5)
+    assert list(result.found.chosen_epoch) == [15, 15]
+    assert list(result.final.step) == [45, 45]
+    assert list(result.final.diverged_at) == [-1, -1]
 
 
 @pytest.mark.parametrize('cuts', [(1,), (2,), (1, 2), (0, 3)])
@@ -192,7 +190,7 @@ def test_same_seed_is_identical_and_others_differ():
     one, _ = RUNS[0]
     (first, final), (_, again), (other, _) = (alone(one, seed) for seed in (3, 3, 4))
     assert differing(final, again) == []
-    a, b = (s['params']['Dense_0']['kernel'] for s in (first, other))
+    a, b = (s.params['Dense_0']['kernel'] for s in (first, other))
     assert not np.any(np.asarray(a) == np.asarray(b))
 
 
@@ -217,7 +215,7 @@ def test_masks_depend_on_seed_and_step_alone():
 
 
 def test_settings_of_one_seed_share_their_initial_weights():
-    initial = trained().initial['params']
+    initial = trained().initial.params
     kernel = initial['Dense_0']['kernel']
     assert np.array_equal(kernel[0], kernel[2])
     assert not np.any(kernel[0] == kernel[1])
@@ -226,7 +224,7 @@ def test_settings_of_one_seed_share_their_initial_weights():
     for scheme in ('he', 'glorot'):
         hyper = numbers(RUNS[0][0]) | {'init.scheme': np.int32(SCHEMES.index(scheme))}
         states.append(compiled(RUNS[0][0])[1](hyper, np.uint32(0), DATA))
-    he, glorot = (np.asarray(s['params']['Dense_0']['kernel'], np.float64) for s in states)
+    he, glorot = (np.asarray(s.params['Dense_0']['kernel'], np.float64) for s in states)
     np.testing.assert_allclose(glorot / he, ((2 / 23) / (2 / 16)) ** 0.5, rtol=1e-5)
 
 
@@ -264,13 +262,13 @@ def test_a_run_that_diverges_is_marked_and_leaves_the_others_alone(rate, batchin
     for other in (0, 2):
         assert differing(result.run(other), trained(batching).run(other)) == []
     # The first loss is that of the initial weights; the first update ruins them.
-    assert list(result.final['diverged_at']) == [-1, 1, -1]
+    assert list(result.final.diverged_at) == [-1, 1, -1]
     for metrics in result.metrics:
         for name in ('train', 'validation'):
             assert np.isnan(metrics[f'{name}_accuracy'][1])
             assert not np.isfinite(metrics[f'{name}_loss'][1])
-    assert np.isnan(result.found['finals']['test_accuracy'][1])
-    assert np.all(np.isfinite(result.found['finals']['test_accuracy'][[0, 2]]))
+    assert np.isnan(result.found.finals['test_accuracy'][1])
+    assert np.all(np.isfinite(result.found.finals['test_accuracy'][[0, 2]]))
 
 
 def test_what_else_is_in_a_group_changes_no_bit():
@@ -282,10 +280,10 @@ def test_what_else_is_in_a_group_changes_no_bit():
 def test_confusion_and_accuracy_agree():
     found = trained().found
     for r in range(3):
-        confusion = found['confusion'][r]
+        confusion = found.confusion[r]
         assert confusion.sum() == TEST
         assert np.array_equal(confusion.sum(1), np.bincount(DATA.test.labels, minlength=CLASSES))
-        assert found['finals']['test_accuracy'][r] == pytest.approx(
+        assert found.finals['test_accuracy'][r] == pytest.approx(
             np.trace(confusion) / TEST, rel=1e-6
         )
 
@@ -299,11 +297,11 @@ def test_running_metrics_are_means_over_the_epoch():
     for epoch in range(2):
         total = 0.0
         for i in range(p.steps_per_epoch):
-            before = float(state['loss_sum']) if i else 0.0
+            before = float(state.loss_sum) if i else 0.0
             state = advance(
                 hyper, np.uint32(0), state, DATA, np.int32(epoch), np.int32(i), np.int32(i + 1)
             )
-            total += float(state['loss_sum']) - before
+            total += float(state.loss_sum) - before
         metrics = trained().metrics[epoch]
         assert metrics['running_loss'][0] == pytest.approx(total / 3, rel=1e-4)
         assert metrics['running_accuracy'][0] * 24 == pytest.approx(
@@ -325,7 +323,7 @@ def test_first_step_against_numpy():
     x = np.asarray(DATA.training.images, np.float64)[order] - np.asarray(DATA.mean)
     x = (x * np.asarray(DATA.inverse_deviation)).reshape(8, -1)
     y = np.asarray(DATA.training.labels)[order]
-    w0, w1 = (np.asarray(state['params'][f'Dense_{i}']['kernel'], np.float64) for i in (0, 1))
+    w0, w1 = (np.asarray(state.params[f'Dense_{i}']['kernel'], np.float64) for i in (0, 1))
     h = np.maximum(x @ w0, 0)
     e = np.exp(h @ w1)
     p_y = e / e.sum(1, keepdims=True)
@@ -337,13 +335,11 @@ def test_first_step_against_numpy():
     }
     for layer, leaves in expected.items():
         for name, value in leaves.items():
-            np.testing.assert_allclose(after['params'][layer][name], value, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(after.params[layer][name], value, rtol=1e-4, atol=1e-5)
     # The loss that is reported is without the penalty.
-    assert float(after['loss_sum']) == pytest.approx(
-        -np.mean(np.log(p_y[np.arange(8), y])), rel=1e-5
-    )
-    assert float(after['correct_sum']) == pytest.approx(np.mean(p_y.argmax(1) == y))
-    assert int(after['step']) == 1
+    assert float(after.loss_sum) == pytest.approx(-np.mean(np.log(p_y[np.arange(8), y])), rel=1e-5)
+    assert float(after.correct_sum) == pytest.approx(np.mean(p_y.argmax(1) == y))
+    assert int(after.step) == 1
 
 
 @pytest.mark.parametrize('select', ['best_loss', 'best_accuracy'])
@@ -355,9 +351,9 @@ def test_the_chosen_parameters_are_the_ones_tested(select):
     key = 'validation_loss' if select == 'best_loss' else 'validation_accuracy'
     curve = np.array([m[key] for m in result.metrics])
     best = curve.argmin(0) if select == 'best_loss' else curve.argmax(0)
-    assert list(result.found['chosen_epoch']) == list(best + 1)
+    assert list(result.found.chosen_epoch) == list(best + 1)
     for r in range(2):
-        assert result.found['finals'][key][r] == pytest.approx(curve[best[r], r], rel=1e-5)
+        assert result.found.finals[key][r] == pytest.approx(curve[best[r], r], rel=1e-5)
 
 
 def test_two_optimisers_in_one_process():

@@ -121,8 +121,8 @@ def test_a_sweep_compiles_once_is_finite_and_every_value_counts():
     states = jax.tree.map(lambda leaf: np.stack([leaf] * len(points)), state)
     final = jax.jit(jax.vmap(train))(columns, states)
     assert len(traces) == 1
-    assert np.all(np.isfinite(final['loss_sum']))
-    kernels = np.asarray(final['params']['Dense_0']['kernel'])
+    assert np.all(np.isfinite(final.loss_sum))
+    kernels = np.asarray(final.params['Dense_0']['kernel'])
     assert np.all(np.isfinite(kernels))
     for i, j in itertools.combinations(range(len(points)), 2):
         assert not np.allclose(kernels[i], kernels[j], rtol=1e-5, atol=0), (points[i], points[j])

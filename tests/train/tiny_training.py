@@ -72,7 +72,7 @@ class Trained:
             state, metrics = group.train(hyper, seeds, state, batch_data, *whole)
             self.metrics.append({name: np.array(rows)[:, 0] for name, rows in metrics.items()})
         self.final = jax.tree.map(np.array, state)
-        self.found = {}
+        self.found = None
         if finish:
             self.found = jax.tree.map(np.array, group.finish(hyper, seeds, state, batch_data))
 
@@ -85,7 +85,7 @@ class Trained:
 def leaves(tree):
     """Arrays by path; without how an optimiser nests its state, which is no result."""
     return {
-        f'{number:03} ' + re.sub(r'(?<=opt_state..)(\[\d\])+', '', jax.tree_util.keystr(path)): leaf
+        f'{number:03} ' + re.sub(r'(?<=opt_state)(\[\d\])+', '', jax.tree_util.keystr(path)): leaf
         for number, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(tree))
     }
 
