@@ -85,7 +85,7 @@ def _run(
             asked,
             path,
             Console(),
-            command=_call(config, workdir, changes),
+            command=_call(config, workdir, changes, budget),
             dry_run=dry_run,
             quiet=quiet,
             exports=tuple(exports),
@@ -168,9 +168,12 @@ def _beside(config: Config) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
-def _call(config: Config, workdir: Any, changes: Mapping[str, Any] | None) -> str:
+def _call(
+    config: Config, workdir: Any, changes: Mapping[str, Any] | None, budget: float | None = None
+) -> str:
     """What was called, for the record; a config that is no file stands in config.json."""
     shown = repr(str(config)) if isinstance(config, str | Path) else 'config'
     shown += f', {str(workdir)!r}' if workdir is not None else ''
     shown += f', changes={dict(changes)!r}' if changes else ''
+    shown += '' if budget is None else f", until_settled=True, budget='{budget:g}s'"
     return f'jaxtweaks.run({shown})'

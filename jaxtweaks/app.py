@@ -43,7 +43,8 @@ _USAGE = """Answers a question about training neural networks, given as a config
   python main.py --new=NAME                                  a config to start from
 """
 # What stands after the = of a flag in the help.
-_VALUES = {'config': 'FILE[:SIZE]', 'workdir': 'FOLDER', 'overview': 'FOLDER,…', 'new': 'NAME'}
+_VALUES = {'config': 'FILE[:SIZE]', 'workdir': 'FOLDER', 'overview': 'FOLDER,…', 'new': 'NAME',
+           'budget': 'TIME'}  # fmt: skip
 _KEYS = (
     '--config.KEY=VALUE',
     'Set a key of the config, as in --config.train.epochs=5. The keys, what they are for and which '

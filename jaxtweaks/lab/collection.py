@@ -184,7 +184,13 @@ def _run_one(
         experiment,
         folder,
         console,
-        command=command([f'--config={path}:{experiment.size}', f'--workdir={folder}']),
+        command=command(
+            [
+                f'--config={path}:{experiment.size}',
+                f'--workdir={folder}',
+                *(['--until_settled', f'--budget={options.budget:g}s'] if settles else []),
+            ]
+        ),
         dry_run=options.dry_run,
         quiet=options.quiet,
         exports=options.exports,
