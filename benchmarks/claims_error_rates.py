@@ -14,7 +14,7 @@ from unittest import mock
 
 import numpy as np
 
-from jaxtweaks.claims import claim_kinds, claims, statistics
+from jaxtweaks.claims import claims, finding, statistics
 from jaxtweaks.claims import power as power_lib
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.claims.statistics import Test
@@ -203,7 +203,7 @@ def verdicts_only():
     """Skips what takes much time and decides no verdict: seeds needed, sign flips next to t."""
     with (
         mock.patch.object(power_lib, 'need', return_value=None),
-        mock.patch.object(claim_kinds, 'by_sign_flips', return_value=np.nan),
+        mock.patch.object(finding, 'by_sign_flips', return_value=np.nan),
     ):
         yield
 

@@ -23,7 +23,7 @@ NEAR_THE_BEST = 0.95
 def settings() -> dict[str, Setting]:
     """By name: ROLE's CNN, at the configs' quick size too, and MLP-BN's smaller network."""
     quick = Model(channels=(8, 16), hidden=(128,))
-    mlp = Model('mlp', hidden=(50, 50), batch_norm='before')
+    mlp = Model('mlp', hidden=(50, 50), norm='batch')
     return {
         'cnn_quick': Setting(model=quick, train=Train(batch_size=32)),
         'cnn': Setting(train=Train(batch_size=32)),

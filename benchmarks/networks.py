@@ -44,7 +44,7 @@ class Network:
 
     @property
     def _norm(self) -> bool:
-        return self.setting.model.batch_norm != 'none'
+        return self.setting.model.norm != 'none'
 
 
 def cnn(batch: int, precision: str = 'float32', model: Model | None = None) -> Network:
@@ -57,6 +57,6 @@ def mlp(
     *hidden: int, batch_norm: bool = False, batch: int = 100, precision: str = 'float32'
 ) -> Network:
     """MLP-BN's networks, trained as there with SGD."""
-    model = Model('mlp', hidden=hidden, batch_norm='before' if batch_norm else 'none')
+    model = Model('mlp', hidden=hidden, norm='batch' if batch_norm else 'none')
     train = Train(batch_size=batch, precision=precision)
     return Network(Setting(model=model, optim=Optim('sgd', 0.01), train=train))

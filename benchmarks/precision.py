@@ -12,7 +12,7 @@ from jaxtweaks.config.expand import grid, product
 from jaxtweaks.config.settings import PRECISIONS
 from jaxtweaks.train import precision
 
-PRECISION, NORM = 'train.precision', 'model.batch_norm'
+PRECISION, NORM = 'train.precision', 'model.norm'
 
 
 def get_config(size=None):
@@ -22,7 +22,7 @@ def get_config(size=None):
     here = [name for name in PRECISIONS if not precision.unavailable(name)]
     fewer = [name for name in here if name != 'float32']
     config.seeds = {'smoke': 2, 'quick': 10, 'paper': 10}[config.size]
-    config.sweep = product(grid(NORM, 'none', 'before'), grid(PRECISION, 'float32', *fewer))
+    config.sweep = product(grid(NORM, 'none', 'batch'), grid(PRECISION, 'float32', *fewer))
     config.names = ((PRECISION, 'precision'), *common.BATCH_NORM_WORDS)
     config.table = ('test_accuracy', 'test_loss', 'train_loss')
     config.figures = (
@@ -46,6 +46,6 @@ def get_config(size=None):
             'margin': 0.005,
         }
         for bits in fewer
-        for norm, words in (('none', 'without batch norm'), ('before', 'with batch norm'))
+        for norm, words in (('none', 'without batch norm'), ('batch', 'with batch norm'))
     )
     return config

@@ -17,7 +17,7 @@ from scipy import stats
 
 from benchmarks import claims_error_rates
 from benchmarks.claims_error_rates import SHAPES
-from jaxtweaks.claims import claim_kinds, sequential, settling
+from jaxtweaks.claims import claims, finding, sequential, settling
 from jaxtweaks.claims.settling import GRID, Look
 from jaxtweaks.claims.statistics import Test
 from jaxtweaks.results.results import Results
@@ -102,10 +102,10 @@ def _hopeless(d: np.ndarray) -> Hopeless:
 
     def hopeless(_: int, at: int, tests: int) -> bool:
         seen = d[: GRID[at]]
-        found = claim_kinds.Finding(
+        found = finding.Finding(
             effect=float(seen.mean()), low=np.nan, high=np.nan, what='', n=len(seen), dropped=0,
             p_support=np.nan, p_contradict=np.nan, p_permutation=np.nan,
-            rows=seen[None], test=Test(), ways=claim_kinds.directional(),
+            rows=seen[None], test=Test(), ways=finding.directional(),
         )  # fmt: skip
         return settling.hopeless(found, len(seen), tests)
 
@@ -139,9 +139,9 @@ def every_kind(name: str, shape: str, count: int) -> float:
     return errors / count
 
 
-def _found(claim: claims_error_rates.Claim, results: Results) -> claim_kinds.Finding:
+def _found(claim: claims_error_rates.Claim, results: Results) -> finding.Finding:
     with claims_error_rates.verdicts_only():
-        return claim_kinds.find(claim, results)
+        return claims.find(claim, results)
 
 
 def whole_procedure(names: Sequence[str], shape: str, count: int) -> tuple[float, float]:

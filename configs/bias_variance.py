@@ -21,7 +21,7 @@ samples) says the same.
 from configs import common
 from jaxtweaks.config.expand import grid, union
 
-DEGREE, STEPS, L2 = 'study.degree', 'study.steps', 'penalty.l2'
+DEGREE, STEPS, L2 = 'bias_variance.degree', 'bias_variance.steps', 'penalty.l2'
 
 
 def get_config(size=None):
@@ -30,14 +30,15 @@ def get_config(size=None):
     config.question = 'Does variance grow and bias fall with the capacity?'
     config.document = 'GENERAL, bias-variance trade-off'
     config.study.name = 'bias_variance'
-    config.study.samples = {'smoke': 20, 'quick': 200, 'paper': 1_000}[config.size]
+    config.bias_variance.samples = {'smoke': 20, 'quick': 200, 'paper': 1_000}[config.size]
     config.seeds = {'smoke': 2, 'quick': 10, 'paper': 10}[config.size]
     config.optim.learning_rate = 0.01
     config.penalty.l2_form = 'full'
     degrees, steps, weights = common.CAPACITIES[config.size]
     config.sweep = union(grid(DEGREE, *degrees), grid(STEPS, *steps), grid(L2, *weights))
     config.table = ('bias_squared', 'variance', 'test_mse')
-    config.names = common.CAPACITY_WORDS
+    config.names = common.capacity_words('bias_variance')
+    panels = common.capacity_panels('bias_variance', degrees, steps, weights)
     config.figures = tuple(
         {
             'name': f'{kind}_{name}',
@@ -50,7 +51,7 @@ def get_config(size=None):
             # Bias² is estimated without bias, and so falls below 0 where it is small.
             'log_y': kind != 'bias',
         }
-        for name, field, words, where in common.capacity_panels(degrees, steps, weights)
+        for name, field, words, where in panels
         for kind, title, metrics in (
             ('bias', 'Bias', ('bias_squared',)),
             ('variance', 'Variance and test error', ('variance', 'test_mse')),
@@ -65,7 +66,7 @@ def get_config(size=None):
             'along': field,
             'where': where,
         }
-        for name, field, words, where in common.capacity_panels(degrees, steps, weights)
+        for name, field, words, where in panels
         for what, metric, kind in (
             ('Variance', 'variance', 'decreasing' if field == L2 else 'increasing'),
             ('Bias²', 'bias_squared', 'increasing' if field == L2 else 'decreasing'),

@@ -31,10 +31,10 @@ def get_config(size=None):
     if config.size == 'quick':
         config.data.train_size, config.train.epochs = 2_000, 5
     config.sweep = product(
-        grid('train.batch_size', *sizes[config.size]), grid('model.batch_norm', 'before', 'none')
+        grid('train.batch_size', *sizes[config.size]), grid('model.norm', 'batch', 'none')
     )
     config.names = (('train.batch_size', 'batch size'), *common.BATCH_NORM_WORDS)
-    with_bn, without = {'model.batch_norm': 'before'}, {'model.batch_norm': 'none'}
+    with_bn, without = {'model.norm': 'batch'}, {'model.norm': 'none'}
     along = {'along': 'train.batch_size', 'at': 'last_epoch'}
     config.figures = (
         {
@@ -43,7 +43,7 @@ def get_config(size=None):
             'title': 'Validation accuracy by epoch',
             'metrics': ('validation_accuracy',),
             'hue': 'train.batch_size',
-            'panels': 'model.batch_norm',
+            'panels': 'model.norm',
         },
         {
             'name': 'loss_by_epoch',
@@ -51,7 +51,7 @@ def get_config(size=None):
             'title': 'Validation loss by epoch',
             'metrics': ('validation_loss',),
             'hue': 'train.batch_size',
-            'panels': 'model.batch_norm',
+            'panels': 'model.norm',
         },
         {
             'name': 'by_batch_size',
@@ -59,7 +59,7 @@ def get_config(size=None):
             'title': 'Test accuracy, test loss and generalisation gap against batch size',
             'metrics': ('test_accuracy', 'test_loss', 'gap_accuracy'),
             'x': 'train.batch_size',
-            'hue': 'model.batch_norm',
+            'hue': 'model.norm',
             'log_x': True,
         },
     )

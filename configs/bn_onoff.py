@@ -26,7 +26,7 @@ def get_config(size=None):
         config.data.train_size = 10_000
         config.train.epochs = 8
     config.train.test_curve = True
-    config.sweep = grid('model.batch_norm', 'before', 'none')
+    config.sweep = grid('model.norm', 'batch', 'none')
     config.names = common.BATCH_NORM_WORDS
     config.figures = (
         {
@@ -34,17 +34,17 @@ def get_config(size=None):
             'kind': 'curves',
             'title': 'Test accuracy and validation loss, with and without batch norm',
             'metrics': ('test_accuracy', 'validation_loss'),
-            'hue': 'model.batch_norm',
+            'hue': 'model.norm',
         },
         {
             'name': 'figure_5',
             'kind': 'curves',
             'title': 'Training loss, with and without batch norm',
             'metrics': ('running_loss',),
-            'hue': 'model.batch_norm',
+            'hue': 'model.norm',
         },
     )
-    sides = {'a': {'model.batch_norm': 'before'}, 'b': {'model.batch_norm': 'none'}}
+    sides = {'a': {'model.norm': 'batch'}, 'b': {'model.norm': 'none'}}
     config.claims = (
         {
             'sentence': 'Batch norm raises test accuracy.',

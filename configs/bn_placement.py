@@ -13,9 +13,10 @@ batch norm.
 """
 
 from configs import common
-from jaxtweaks.config.expand import grid
+from jaxtweaks.config.expand import points
 
-BN = 'model.batch_norm'
+NORM, PLACE = 'model.norm', 'model.norm_place'
+BN = f'{NORM} + {PLACE}'
 
 
 def get_config(size=None):
@@ -25,12 +26,13 @@ def get_config(size=None):
     config.document = 'DEEPREG, batch normalisation'
     if config.size == 'quick':
         config.train.epochs = 8
-    config.sweep = grid(BN, 'before', 'after', 'none')
+    before, after = {NORM: 'batch', PLACE: 'before'}, {NORM: 'batch', PLACE: 'after'}
+    config.sweep = points(before, after, {NORM: 'none', PLACE: 'before'})
     config.names = (
         (BN, 'batch norm'),
-        (f'{BN}=before', 'before ReLU'),
-        (f'{BN}=after', 'after ReLU'),
-        (f'{BN}=none', 'none'),
+        (f'{BN}={("batch", "before")}', 'before ReLU'),
+        (f'{BN}={("batch", "after")}', 'after ReLU'),
+        (f'{BN}={("none", "before")}', 'none'),
     )
     config.figures = (
         {
@@ -54,8 +56,8 @@ def get_config(size=None):
             'source': 'DEEPREG, batch normalisation',
             'kind': 'greater',
             'metric': 'test_accuracy',
-            'a': {BN: 'after'},
-            'b': {BN: 'before'},
+            'a': after,
+            'b': before,
         },
     )
     config.claims = common.that_matter(config.claims)

@@ -21,8 +21,8 @@ inconclusive. `paper` (100 seeds, 10 minutes on two CPU cores) says the same.
 from configs import common
 from jaxtweaks.config.expand import grid, points, product, union
 
-DEGREE, STEPS, L2 = 'study.degree', 'study.steps', 'penalty.l2'
-REGRESSOR, RATE = 'study.regressor', 'dropout.hidden'
+DEGREE, STEPS, L2 = 'capacity.degree', 'capacity.steps', 'penalty.l2'
+REGRESSOR, RATE = 'capacity.regressor', 'dropout.hidden'
 BIT, TOO_MUCH = 0.1, 0.8
 
 
@@ -49,16 +49,14 @@ def get_config(size=None):
         product(points(network), grid(RATE, *rates)),
     )
     config.names = (
-        *common.CAPACITY_WORDS,
+        *common.capacity_words('capacity'),
         (f'{REGRESSOR}=polynomial', 'polynomial'),
         (f'{REGRESSOR}=network', 'network'),
         (REGRESSOR, 'model'),
         (RATE, 'drop rate'),
     )
-    panels = [
-        (name, field, words, where | {REGRESSOR: 'polynomial'})
-        for name, field, words, where in common.capacity_panels(degrees, steps, weights)
-    ]
+    panels = common.capacity_panels('capacity', degrees, steps, weights)
+    panels = [(*panel, where | {REGRESSOR: 'polynomial'}) for *panel, where in panels]
     dropout = {REGRESSOR: 'network'}
     config.figures = (
         *(

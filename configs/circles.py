@@ -62,7 +62,7 @@ def get_config(size=None):
     config.data.train_size = config.train.batch_size = config.train.train_eval_size = 1_000
     config.data.validation_size, config.data.test_size = 1_000, 1_000
     config.model.name, config.model.hidden = 'mlp', (6, 3)
-    config.init.sigma = 0.1
+    config.sigma.sigma = 0.1
     config.optim.name, config.optim.learning_rate = 'adamw', 3e-4
     config.adamw.weight_decay = 0.01
     config.train.epochs = {'smoke': 5, 'quick': 4_000, 'paper': 10_000}[config.size]

@@ -19,7 +19,7 @@ without, 53.43 ± 0.15% with; all three claims supported.
 from configs import common
 from jaxtweaks.config.expand import grid
 
-PUBLISHED = {'none': 0.5311, 'before': 0.5364}
+PUBLISHED = {'none': 0.5311, 'batch': 0.5364}
 
 
 def get_config(size=None):
@@ -27,7 +27,7 @@ def get_config(size=None):
     config = common.mlp_bn('clr_mlp3', size, hidden=(50, 50))
     config.question = 'Does batch norm help a 3-layer MLP trained with cyclical learning rates?'
     config.document = 'MLP-BN §4.1, Figures 1-5'
-    config.sweep = grid('model.batch_norm', 'none', 'before')
+    config.sweep = grid('model.norm', 'none', 'batch')
     config.names = common.BATCH_NORM_WORDS
     published = ()
     if config.size == 'paper':
@@ -39,20 +39,20 @@ def get_config(size=None):
             'kind': 'curves',
             'title': 'Learning curves: loss',
             'metrics': ('train_loss', 'validation_loss'),
-            'hue': 'model.batch_norm',
+            'hue': 'model.norm',
         },
         {
             'name': 'figures_2_3_accuracy',
             'kind': 'curves',
             'title': 'Learning curves: accuracy',
             'metrics': ('train_accuracy', 'validation_accuracy'),
-            'hue': 'model.batch_norm',
+            'hue': 'model.norm',
         },
         {
             'name': 'figures_4_5',
             'kind': 'confusion',
             'title': 'Confusion matrices on the test set',
-            'hue': 'model.batch_norm',
+            'hue': 'model.norm',
             'published': published,
         },
         {
@@ -60,7 +60,7 @@ def get_config(size=None):
             'kind': 'effect',
             'title': 'Test accuracy beside the published figures',
             'metrics': ('test_accuracy',),
-            'x': 'model.batch_norm',
+            'x': 'model.norm',
             'published': published,
         },
     )
@@ -71,10 +71,10 @@ def get_config(size=None):
             'source': 'MLP-BN §4.2',
             'kind': 'equivalent',
             'metric': 'test_accuracy',
-            'a': {'model.batch_norm': 'before'},
-            'b': {'model.batch_norm': 'none'},
+            'a': {'model.norm': 'batch'},
+            'b': {'model.norm': 'none'},
             'margin': 0.01,
-            'published': {'with': PUBLISHED['before'], 'without': PUBLISHED['none']}
+            'published': {'with': PUBLISHED['batch'], 'without': PUBLISHED['none']}
             if published
             else {},
         },
@@ -85,11 +85,11 @@ def get_config(size=None):
                 'source': 'MLP-BN §4.1',
                 'kind': 'published',
                 'metric': 'test_accuracy',
-                'a': {'model.batch_norm': bn},
+                'a': {'model.norm': bn},
                 'margin': 0.01,
                 'published': {words.lower(): PUBLISHED[bn]},
             }
-            for bn, words in (('none', 'Without'), ('before', 'With'))
+            for bn, words in (('none', 'Without'), ('batch', 'With'))
             if published
         ),
     )

@@ -22,8 +22,8 @@ from configs import clr_mlp3, common
 from jaxtweaks.config.expand import grid, product
 
 DEEP, SHALLOW = (50, 30, 20, 20, 10, 10, 10, 10), (50, 50)
-BN, WIDTHS = 'model.batch_norm', 'model.hidden'
-PUBLISHED = {'none': 0.5032, 'before': 0.5297}
+BN, WIDTHS = 'model.norm', 'model.hidden'
+PUBLISHED = {'none': 0.5032, 'batch': 0.5297}
 
 
 def get_config(size=None):
@@ -31,7 +31,7 @@ def get_config(size=None):
     config = common.mlp_bn('clr_mlp9', size, hidden=DEEP)
     config.question = 'Does batch norm help a 9-layer MLP trained with cyclical learning rates?'
     config.document = 'MLP-BN §4.2, Figures 6-9'
-    config.sweep = product(grid(WIDTHS, DEEP, SHALLOW), grid(BN, 'none', 'before'))
+    config.sweep = product(grid(WIDTHS, DEEP, SHALLOW), grid(BN, 'none', 'batch'))
     config.names = (
         *common.BATCH_NORM_WORDS,
         (WIDTHS, 'network'),
@@ -81,9 +81,9 @@ def get_config(size=None):
             'sentence': 'Batch norm helps the 9-layer network.',
             'kind': 'greater',
             'where': deep,
-            'a': {BN: 'before'},
+            'a': {BN: 'batch'},
             'b': {BN: 'none'},
-            'published': {'with': PUBLISHED['before'], 'without': PUBLISHED['none']}
+            'published': {'with': PUBLISHED['batch'], 'without': PUBLISHED['none']}
             if paper
             else {},
             **accuracy,
@@ -101,7 +101,7 @@ def get_config(size=None):
                 else {},
                 **accuracy,
             }
-            for bn, words in (('none', 'Without'), ('before', 'With'))
+            for bn, words in (('none', 'Without'), ('batch', 'With'))
         ),
         *(
             {
@@ -113,7 +113,7 @@ def get_config(size=None):
                 'published': {words.lower(): PUBLISHED[bn]},
                 **accuracy,
             }
-            for bn, words in (('none', 'Without'), ('before', 'With'))
+            for bn, words in (('none', 'Without'), ('batch', 'With'))
             if paper
         ),
     )

@@ -8,9 +8,9 @@ from jaxtweaks.config.expand import points
 from jaxtweaks.lab.experiment import SIZES, default_config
 
 BATCH_NORM_WORDS = (
-    ('model.batch_norm', 'batch norm'),
-    ('model.batch_norm=before', 'with BN'),
-    ('model.batch_norm=none', 'without BN'),
+    ('model.norm', 'batch norm'),
+    ('model.norm=batch', 'with BN'),
+    ('model.norm=none', 'without BN'),
 )
 
 
@@ -118,7 +118,7 @@ def large_and_small(
 
 def cnn_to_anneal(config: ConfigDict) -> None:
     """The training of a CNN in which a large rate is to be annealed (ROLE §4.1)."""
-    config.model.batch_norm = 'before'
+    config.model.norm = 'batch'
     config.optim.name, config.penalty.l2 = 'momentum', 5e-4
     if config.size == 'quick':
         config.data.train_size = 3_000
@@ -192,7 +192,7 @@ def initreg_mnist(name: str, size: str | None, train_size: int) -> ConfigDict:
     config.data.name = 'mnist'
     config.data.train_size, config.data.validation_size = train_size, 10_000
     config.model.name, config.model.hidden = 'mlp', (800, 800)
-    config.init.scheme, config.init.sigma = 'sigma', 0.1**0.5
+    config.init.scheme, config.sigma.sigma = 'sigma', 0.1**0.5
     config.optim.name, config.optim.learning_rate = 'adamw', 3e-4
     config.adamw.weight_decay = 0.01
     config.train.batch_size, config.train.epochs = 128, 100
@@ -250,19 +250,23 @@ CAPACITIES = {
     ),
 }
 CAPACITIES['paper'] = CAPACITIES['quick']
-CAPACITY_WORDS = (
-    ('study.degree', 'degree of the polynomial'),
-    ('study.steps', 'steps of gradient descent'),
-    ('penalty.l2', 'weight λ of the L2 penalty'),
-)
 
 
-def capacity_panels(degrees, steps, weights):
+def capacity_words(study):
+    """Words for the fields that change the capacity, of one of the two studies of regression."""
+    return (
+        (f'{study}.degree', 'degree of the polynomial'),
+        (f'{study}.steps', 'steps of gradient descent'),
+        ('penalty.l2', 'weight λ of the L2 penalty'),
+    )
+
+
+def capacity_panels(study, degrees, steps, weights):
     """Name, field, words and conditions of each of three ways to change the capacity.
 
     The base is degree 9 at the minimum of the error, without a penalty.
     """
-    degree, step, l2 = 'study.degree', 'study.steps', 'penalty.l2'
+    degree, step, l2 = f'{study}.degree', f'{study}.steps', 'penalty.l2'
     return (
         ('degree', degree, 'the degree of the polynomial', {degree: degrees, step: 0, l2: 0.0}),
         ('steps', step, 'the steps of gradient descent', {step: steps, degree: 9, l2: 0.0}),

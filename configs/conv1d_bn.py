@@ -27,7 +27,7 @@ made, the network without it is better, by 88.3 against 84.8%.
 from configs import common
 from jaxtweaks.config.expand import grid, product
 
-BN, RATE = 'model.batch_norm', 'optim.learning_rate'
+BN, RATE = 'model.norm', 'optim.learning_rate'
 
 
 def get_config(size=None):
@@ -48,9 +48,9 @@ def get_config(size=None):
     if config.size == 'smoke':
         config.execution.batching = 'map'
     rates = (1e-3, 1e-2) if config.size == 'smoke' else (1e-4, 1e-3, 1e-2)
-    config.sweep = product(grid(BN, 'before', 'none'), grid(RATE, *rates))
+    config.sweep = product(grid(BN, 'batch', 'none'), grid(RATE, *rates))
     config.names = (*common.BATCH_NORM_WORDS, (RATE, 'learning rate'))
-    with_bn, without = {BN: 'before'}, {BN: 'none'}
+    with_bn, without = {BN: 'batch'}, {BN: 'none'}
     by_epoch = {'kind': 'curves', 'hue': BN, 'panels': RATE}
     config.figures = (
         {

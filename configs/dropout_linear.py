@@ -34,8 +34,8 @@ def get_config(size=None):
     config.study.name = 'dropout_linear'
     config.model.activation, config.model.hidden = 'identity', (64,) * LAYERS
     config.init.scheme = 'lecun'
-    config.study.vectors = {'smoke': 20, 'quick': 50, 'paper': 100}[config.size]
-    config.study.masks = {'smoke': 200, 'quick': 2_000, 'paper': 5_000}[config.size]
+    config.dropout_linear.vectors = {'smoke': 20, 'quick': 50, 'paper': 100}[config.size]
+    config.dropout_linear.masks = {'smoke': 200, 'quick': 2_000, 'paper': 5_000}[config.size]
     config.seeds = {'smoke': 2, 'quick': 10, 'paper': 10}[config.size]
     rates = (0.1, 0.25, 0.5, 0.75)
     if config.size == 'smoke':

@@ -34,7 +34,7 @@ def get_config(size=None):
     config.data.train_size = config.train.train_eval_size = 2_000
     config.data.validation_size = config.data.test_size = 2_000
     config.model.name, config.model.hidden = 'mlp', ()
-    config.init.scheme, config.init.sigma = 'sigma', 0.0
+    config.init.scheme, config.sigma.sigma = 'sigma', 0.0
     config.optim.name, config.optim.learning_rate = 'sgd', 1e-3
     config.train.batch_size, config.train.epochs = 50, 100
     config.train.test_curve = True

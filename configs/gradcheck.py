@@ -20,14 +20,14 @@ minutes) says the same.
 from configs import common
 from jaxtweaks.config.expand import points
 
-HIDDEN, BN, PARAMETER = 'model.hidden', 'model.batch_norm', 'study.parameter'
+HIDDEN, BN, PARAMETER = 'model.hidden', 'model.norm', 'gradcheck.parameter'
 # (hidden, batch norm): share of errors below 1e-6 over all parameters' worst, and the largest.
 PUBLISHED = {
     ((50,), 'none'): (1.0, 1.0063e-6),
     ((50, 50), 'none'): (1.0, 6.4744e-7),
     ((50, 50, 25), 'none'): (1.0, 2.6750e-7),
-    ((50,), 'before'): (0.978, 1.7628e-6),
-    ((50, 50), 'before'): (0.996, 1.3681e-6),
+    ((50,), 'batch'): (0.978, 1.7628e-6),
+    ((50, 50), 'batch'): (0.996, 1.3681e-6),
 }
 # Largest errors of the parameters of 3 layers.
 LARGEST = {
@@ -35,7 +35,7 @@ LARGEST = {
         'W1': 2.0314e-8, 'b1': 1.7173e-8, 'W2': 3.6173e-7, 'b2': 2.5908e-8, 'W3': 6.4744e-7,
         'b3': 6.0997e-8,
     },
-    'before': {
+    'batch': {
         'W1': 1.3681e-6, 'b1': 8.8817e-17, 'γ1': 5.179e-8, 'β1': 6.1067e-8, 'W2': 3.9499e-7,
         'b2': 4.9960e-17, 'γ2': 2.7055e-8, 'β2': 1.3721e-8, 'W3': 8.375e-8, 'b3': 6.9580e-8,
     },
@@ -58,7 +58,7 @@ def get_config(size=None):
         config.data.name = 'digits'
         config.data.train_size, config.data.validation_size = 512, 128
         config.data.test_size = 128
-        networks = [((50,), 'none'), ((50,), 'before')]
+        networks = [((50,), 'none'), ((50,), 'batch')]
     config.sweep = points(
         *(
             {HIDDEN: hidden, BN: bn, PARAMETER: parameter}
@@ -69,7 +69,7 @@ def get_config(size=None):
     config.table = ('share_within', 'max_difference')
     config.names = (
         (f'{BN}=none', 'without BN'),
-        (f'{BN}=before', 'with BN'),
+        (f'{BN}=batch', 'with BN'),
         (PARAMETER, 'parameter'),
         (f'{PARAMETER}=', 'all'),
         *(
@@ -90,7 +90,7 @@ def get_config(size=None):
             'log_y': True,
             'published': ((1e-6, 'tolerance'), *_marks(shown, bn)),
         }
-        for name, bn, words in (('without', 'none', 'without BN'), ('with', 'before', 'with BN'))
+        for name, bn, words in (('without', 'none', 'without BN'), ('with', 'batch', 'with BN'))
     )
     config.claims = tuple(
         claim for hidden, bn in networks for claim in _claims(hidden, bn, *PUBLISHED[hidden, bn])
@@ -115,7 +115,7 @@ def _parameters(hidden, bn):
     return [
         name
         for name in _words(len(hidden) + 1)
-        if not name.startswith(last) and (bn == 'before' or name.startswith('Dense'))
+        if not name.startswith(last) and (bn == 'batch' or name.startswith('Dense'))
     ]
 
 
@@ -127,8 +127,8 @@ def _marks(hidden, bn):
 
 
 def _claims(hidden, bn, share, largest):
-    words = f'{len(hidden) + 1} layers {"with" if bn == "before" else "without"} batch norm'
-    source = {'source': 'MLP-BN §3' if bn == 'before' else 'MLP-BN §2'}
+    words = f'{len(hidden) + 1} layers {"with" if bn == "batch" else "without"} batch norm'
+    source = {'source': 'MLP-BN §3' if bn == 'batch' else 'MLP-BN §2'}
     network = {HIDDEN: (hidden,), BN: bn}
     first, errors = ('Dense_0/kernel', ' of W1') if share < 1 else ('', '')
     # 100% cannot be exceeded: it is met if less than one entry in a thousand is beyond 1e-6.

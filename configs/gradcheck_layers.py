@@ -19,7 +19,7 @@ from configs import common
 from jaxtweaks.config.expand import grid
 from jaxtweaks.studies.gradcheck_layers import LAYERS
 
-LAYER = 'study.layer'
+LAYER = 'gradcheck_layers.layer'
 PUBLISHED = 1.0063e-6
 
 

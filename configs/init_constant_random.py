@@ -21,7 +21,7 @@ import math
 from configs import common
 from jaxtweaks.config.expand import grid, product, union
 
-LAW, SIGMA = 'init.distribution', 'init.sigma'
+LAW, SIGMA = 'init.distribution', 'sigma.sigma'
 
 
 def get_config(size=None):

@@ -20,14 +20,14 @@ to 50%: the document's 10% is one draw of many (docs/results).
 from configs import common
 from jaxtweaks.config.expand import grid, product
 
-BN, SIGMA = 'model.batch_norm', 'init.sigma'
+BN, SIGMA = 'model.norm', 'sigma.sigma'
 TABLE = {
     ('none', 1e-1): 0.5296,
     ('none', 1e-3): 0.1,
     ('none', 1e-4): 0.1,
-    ('before', 1e-1): 0.5378,
-    ('before', 1e-3): 0.536,
-    ('before', 1e-4): 0.536,
+    ('batch', 1e-1): 0.5378,
+    ('batch', 1e-3): 0.536,
+    ('batch', 1e-4): 0.536,
 }
 
 
@@ -37,7 +37,7 @@ def get_config(size=None):
     config.question = 'Does batch norm make the initial weights matter less?'
     config.document = 'MLP-BN §6, Table 1'
     config.init.scheme = 'sigma'
-    config.sweep = product(grid(BN, 'none', 'before'), grid(SIGMA, 1e-1, 1e-3, 1e-4))
+    config.sweep = product(grid(BN, 'none', 'batch'), grid(SIGMA, 1e-1, 1e-3, 1e-4))
     config.names = (
         *common.BATCH_NORM_WORDS,
         (SIGMA, 'σ of the initial weights'),
@@ -73,11 +73,11 @@ def get_config(size=None):
             'accuracy.',
             'kind': 'greater',
             'where': {SIGMA: small},
-            'a': {BN: 'before'},
+            'a': {BN: 'batch'},
             'b': {BN: 'none'},
             'published': {
                 f'{words}, σ = {sigma:g}': TABLE[bn, sigma]
-                for bn, words in (('before', 'with'), ('none', 'without'))
+                for bn, words in (('batch', 'with'), ('none', 'without'))
                 for sigma in small
                 if paper
             },
@@ -87,18 +87,18 @@ def get_config(size=None):
             'sentence': 'With batch norm the size of the initial weights does not matter (less '
             'than 1 percentage point between 0.1 and the small ones).',
             'kind': 'equivalent',
-            'where': {BN: 'before'},
+            'where': {BN: 'batch'},
             'a': {SIGMA: 1e-1},
             'b': {SIGMA: small},
             'margin': 0.01,
             'published': {
-                f'σ = {sigma:g}': TABLE['before', sigma] for sigma in (1e-1, *small) if paper
+                f'σ = {sigma:g}': TABLE['batch', sigma] for sigma in (1e-1, *small) if paper
             },
             **accuracy,
         },
         *(
             {
-                'sentence': f'{"With" if bn == "before" else "Without"} batch norm and σ = '
+                'sentence': f'{"With" if bn == "batch" else "Without"} batch norm and σ = '
                 f'{sigma:g} the test accuracy is {value:.2%} (within 1 percentage point).',
                 'kind': 'published',
                 'a': {BN: bn, SIGMA: sigma},

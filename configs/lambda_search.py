@@ -38,7 +38,7 @@ def get_config(size=None):
     config = common.mlp_bn('lambda_search', size, hidden=(50, 50))
     config.question = 'Which weight of the L2 penalty is best?'
     config.document = 'MLP-BN §5, Figures 10 and 11'
-    config.model.batch_norm = 'before'
+    config.model.norm = 'batch'
     drawn = log_uniform(LAMBDA, 1e-5, 1e-1, count=10, seed=0)
     config.sweep = union(grid(LAMBDA, DEFAULT), drawn)
     low, high = SEARCHED

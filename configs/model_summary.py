@@ -20,8 +20,8 @@ layers.
 from configs import common
 from jaxtweaks.config.expand import points
 
-NAME, BN = 'model.name', 'model.batch_norm'
-SHAPE, CLASSES = 'study.input_shape', 'study.classes'
+NAME, BN = 'model.name', 'model.norm'
+SHAPE, CLASSES = 'model_summary.input_shape', 'model_summary.classes'
 INPUTS = {
     'lenet5': ((32, 32, 1), 10),
     'vgg16': ((224, 224, 3), 1000),
@@ -52,7 +52,7 @@ def get_config(size=None):
                 NAME: name,
                 SHAPE: shape,
                 CLASSES: classes,
-                BN: 'before' if name in with_bn else 'none',
+                BN: 'batch' if name in with_bn else 'none',
             }
             for name, (shape, classes) in INPUTS.items()
             if name in networks
@@ -62,7 +62,7 @@ def get_config(size=None):
     config.names = (
         (SHAPE, 'input'),
         (f'{BN}=none', 'without BN'),
-        *((f'{BN}=before', 'with BN') for _ in with_bn),
+        *((f'{BN}=batch', 'with BN') for _ in with_bn),
         *((f'{SHAPE}={shape}', ' × '.join(map(str, shape))) for shape in shapes),
         (CLASSES, 'classes'),
     )

@@ -45,13 +45,13 @@ def get_config(size=None):
     config.document = 'INITREG §I, Figures 1-4'
     config.study.name = 'signal_propagation'
     config.model.hidden = (512,) * 50
-    config.init.sigma = 0.01
-    config.study.vectors = 10_000
+    config.sigma.sigma = 0.01
+    config.signal_propagation.vectors = 10_000
     config.seeds = 12  # what has no spread at all is only settled by many sign flips
     if config.size == 'quick':
-        config.study.vectors = 1_000
+        config.signal_propagation.vectors = 1_000
     elif config.size == 'smoke':
-        config.model.hidden, config.study.vectors, config.seeds = (32,) * 6, 50, 2
+        config.model.hidden, config.signal_propagation.vectors, config.seeds = (32,) * 6, 50, 2
     config.sweep = product(
         grid(ACTIVATION, 'tanh', 'relu', 'sigmoid'),
         points(*({SCHEME: scheme, LAW: law} for scheme, law in INITS)),

@@ -24,26 +24,44 @@ _HOME = {
     'zipped': 'config.expand',
     'union': 'config.expand',
     'activation': 'config.register',
+    'claim': 'claims.register',
+    'derivation': 'results.derive.derivation',
+    'Derivation': 'results.derive.derivation',
+    'figure': 'figures.register',
     'augment': 'config.register',
+    'init': 'config.register',
     'loss': 'config.register',
+    'metric': 'config.register',
+    'network': 'config.register',
+    'norm': 'config.register',
     'optimiser': 'config.register',
     'schedule': 'config.register',
+    'transform': 'config.register',
+    'CLASSIFICATION': 'config.register',
+    'Metric': 'base.metrics',
     'static': 'config.fields',
+    'study': 'studies.study',
     'traced': 'config.fields',
     'tweak': 'config.tweaks',
     'dataset': 'data.own',
     'from_arrays': 'data.own',
+    'from_frame': 'data.frame',
     'from_folder': 'data.image_folder',
     'from_tfds': 'data.load',
     'interval': 'results.labelled',
     'Answer': 'lab.answer',
     'UserError': 'base.errors',
 }
+# Modules that are public as a whole.
 
-__all__ = sorted(_HOME)
+_MODULES = ('testing',)
+
+__all__ = sorted([*_HOME, *_MODULES])
 
 
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f'{__name__}.{name}')
     if name not in _HOME:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return getattr(importlib.import_module(f'{__name__}.{_HOME[name]}'), name)

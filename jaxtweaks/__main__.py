@@ -1,16 +1,16 @@
-"""`python -m jaxtweaks` is `python main.py`."""
+"""`python -m jaxtweaks`, and the command `jaxtweaks`, are `python main.py`."""
 
 import sys
 
-try:
-    from jaxtweaks.app import main
-except KeyboardInterrupt:  # these imports take seconds
-    sys.exit(130)
-except ValueError as error:
-    if 'JAX' not in str(error):
-        raise
-    # JAX reads its variables when it is imported.
-    print(f'error: {error}; correct or unset the variable of this name', file=sys.stderr)
-    sys.exit(2)
 
-sys.exit(main())
+def main() -> int:
+    """Runs this process's command line and returns the exit code."""
+    try:
+        from jaxtweaks.app import main as carry_out
+    except KeyboardInterrupt:
+        return 130
+    return carry_out()
+
+
+if __name__ == '__main__':
+    sys.exit(main())

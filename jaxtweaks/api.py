@@ -12,6 +12,7 @@ from rich.console import Console
 from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import config_file
+from jaxtweaks.lab import asked as asked_lib
 from jaxtweaks.lab import experiment, laboratory, settle, stored
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
@@ -29,7 +30,7 @@ def run(
     changes: Mapping[str, Any] | None = None,
     exports: Collection[str] = (),
     quiet: bool = False,
-    dry_run: bool = False,
+    dry_run: bool | str = False,
     mix_versions: bool = False,
     until_settled: bool = False,
     budget: str = '',
@@ -40,12 +41,15 @@ def run(
         answer = jt.run(config, changes={'seeds': 5, 'train.epochs': 3})
 
     Args:
-      config: a config file, with ':smoke', ':quick' or ':paper' after it; or a config.
-      workdir: the work folder; None for runs/<config>-<size>, as on the command line.
+      config: a config file, or the name of one in configs/ or of the package's, with ':smoke',
+        ':quick' or ':paper' after it; or a config.
+      workdir: the work folder; None for runs/<config>-<size>, with the changes after it, as on the
+        command line.
       changes: values of keys by dotted name, in place of the config's.
-      exports: what else to write: 'csv', 'pdf', 'latex', 'tensorboard'.
+      exports: what else to write: 'csv', 'pdf', 'latex', 'tensorboard', 'wandb'.
       quiet: say only what must not be missed.
-      dry_run: only say what would be done.
+      dry_run: only say what would be done, and what it costs as far as that is known here;
+        'measure' compiles the programs to measure it.
       mix_versions: go on in a folder though another version of the training code trained what is
         there; the numbers of both are then in one table, and the report says so.
       until_settled: add seeds (5, 8, 12, 20, 32, 50) until every claim is settled or given up.
@@ -60,6 +64,8 @@ def run(
         saved; the same call goes on.
     """
     export.check(exports)
+    if dry_run not in (True, False, laboratory.MEASURE):
+        raise UserError(f"dry_run: is {dry_run!r}; it must be True, False or 'measure'")
     with _beside(config):
         seconds = settle.budget_of(until_settled, budget)
         return _run(config, workdir, changes, exports, quiet, dry_run, mix_versions, seconds)
@@ -71,14 +77,15 @@ def _run(
     changes: Mapping[str, Any] | None,
     exports: Collection[str],
     quiet: bool,
-    dry_run: bool,
+    dry_run: bool | str,
     mix_versions: bool,
     budget: float | None,
 ) -> Answer | None:
     asked = _experiment(config, changes or {})
     if budget is not None:
         settle.check(asked, chosen='seeds' in (changes or {}))
-    path = home.expanded(workdir or f'runs/{asked.name}-{asked.size}')
+    changed = asked_lib.changes(_flat(changes or {}))
+    path = home.expanded(workdir or asked_lib.folder(asked.name, asked.size, changed))
     compile_cache.enable(warnings.warn)
     try:
         return laboratory.run(
@@ -102,10 +109,11 @@ def load(workdir: str | Path) -> Answer:
     """The answer in a work folder, with nothing trained and nothing written.
 
     The data need not be there. Tweaks and data sets that were registered for it must be registered
-    again.
+    again. Of a sweep that is not finished it has what there is, with NaN for the rest, and a
+    warning says how much that is.
 
     Raises:
-      UserError: there is none, or it is not finished.
+      UserError: there is none, or none of its runs is finished.
     """
     return stored.load(home.expanded(workdir), warnings.warn)
 
@@ -126,39 +134,27 @@ def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:
         config = config_file.load(path, size)
     if config_file.COLLECTION in config:
         raise UserError('config: is a collection; run its experiments one by one')
-    values = config.to_dict() if isinstance(config, ConfigDict) else config
-    for name, value in changes.items():
-        experiment.check_key(name)
-        values = _changed(values, name.split('.'), value)
-    sections = [name for name, value in changes.items() if isinstance(value, Mapping | ConfigDict)]
-    parts = [part for name in sections for part in _leaves(name, changes[name])]
-    overrides = [name for name in changes if name not in sections]
-    return experiment.build(values, overrides=overrides, sections=parts)
+    return experiment.changed(config, changes)
 
 
-def _leaves(name: str, values: Any) -> list[str]:
-    """The dotted names of all keys in a section."""
-    if not isinstance(values, Mapping | ConfigDict):
-        return [name]
-    return [leaf for key, value in values.items() for leaf in _leaves(f'{name}.{key}', value)]
+def _flat(values: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+    """The values of keys by their dotted names, sections taken apart."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        is_section = isinstance(value, Mapping | ConfigDict)
+        found |= _flat(value, f'{prefix}{key}.') if is_section else {f'{prefix}{key}': value}
+    return found
 
 
 def _file_of(config: Config) -> Path | None:
     """The file that a config is of; None if it is of none."""
-    return Path(str(config).partition(':')[0]) if isinstance(config, str | Path) else None
-
-
-def _changed(values: Mapping[str, Any], path: list[str], value: Any) -> dict[str, Any]:
-    first, *rest = path
-    if not isinstance(values, Mapping | ConfigDict):
-        raise UserError(f'changes: {first} cannot be set in {values!r}; it must be a set of keys')
-    return {**values, first: _changed(values.get(first, {}), rest, value) if rest else value}
+    return _path_and_size(config)[0] if isinstance(config, str | Path) else None
 
 
 def _path_and_size(config: str | Path) -> tuple[Path, str | None]:
     """The file and the size of 'FILE:SIZE', None if it names no size."""
     name, _, size = str(config).partition(':')
-    return home.expanded(name), size or None
+    return config_file.find(name), size or None
 
 
 def _beside(config: Config) -> contextlib.AbstractContextManager:

@@ -5,8 +5,9 @@ state saved.
 """
 
 import contextlib
-import difflib
 import functools
+import importlib
+import io
 import operator
 import os
 import shlex
@@ -14,11 +15,10 @@ import signal
 import sys
 import textwrap
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
 from absl import flags
 from ml_collections import ConfigDict, config_flags
 from rich.console import Console
@@ -27,24 +27,38 @@ from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import config_file
 from jaxtweaks.config.config_file import complaint, one_line
-from jaxtweaks.lab import experiment as experiment_lib
-from jaxtweaks.lab.experiment import Experiment
+from jaxtweaks.lab import kept
+
+if TYPE_CHECKING:
+    from jaxtweaks.lab.experiment import Experiment
+
+# JAX and all that imports it take seconds, so they are imported where something is to be done: not
+# for the help, a mistake in a flag or in the path of a config, and not for a listing that is kept.
 
 _USAGE = """Answers a question about training neural networks, given as a config file.
 
-  python main.py --config=configs/bn_batchsize.py            at the size that suits the machine
-  python main.py --config=configs/bn_batchsize.py:paper      at the size of the document
-  python main.py --config=configs/x.py --config.seeds=10 --config.train.epochs=5
-  python main.py --config=configs/all.py:quick               every experiment, and an overview
-  python main.py --overview=runs                             an overview of what there is
-  srun -N 4 python main.py --config=... --processes=4        on four hosts of a cluster
-  python main.py --replay=RUN --workdir=runs/x-quick         one run again: is it the same?
-  python main.py --list                                      the configs there are
-  python main.py --new=NAME                                  a config to start from
+  {program} --config=configs/bn_batchsize.py            at the size that suits the machine
+  {program} --config=configs/bn_batchsize.py:paper      at the size of the document
+  {program} --config=bn_batchsize:smoke                 one of configs/, or of the package's
+  {program} --config=configs/x.py --config.seeds=10 --config.train.epochs=5
+  {program} --config=configs/all.py:quick               every experiment, and an overview
+  {program} --overview=runs                             an overview of what there is
+  srun -N 4 {program} --config=... --processes=4        on four hosts of a cluster
+  {program} --replay=RUN --workdir=runs/x-quick         one run again: is it the same?
+  {program} --list                                      the configs there are
+  {program} --new=NAME                                  a config to start from
 """
 # What stands after the = of a flag in the help.
-_VALUES = {'config': 'FILE[:SIZE]', 'workdir': 'FOLDER', 'overview': 'FOLDER,…', 'new': 'NAME',
-           'budget': 'TIME'}  # fmt: skip
+_VALUES = {
+    'config': 'FILE[:SIZE]',
+    'workdir': 'FOLDER',
+    'overview': 'FOLDER,…',
+    'new': 'NAME',
+    'sweep': 'FIELD=VALUE,…',
+    'budget': 'TIME',
+}
+_MEASURE = 'measure'  # see `laboratory.MEASURE`
+_COMMAND = 'jaxtweaks'  # what the package installs
 _KEYS = (
     '--config.KEY=VALUE',
     'Set a key of the config, as in --config.train.epochs=5. The keys, what they are for and which '
@@ -53,16 +67,17 @@ _KEYS = (
 # What is done in place of carrying out an experiment, and which options it reads.
 _ACTIONS = {
     'new': (),
+    'completion': (),
     'list': ('dry_run',),
     'parts': ('config',),
     'overview': ('workdir',),
     'replay': ('config', 'workdir', 'quiet'),
-    'plan_seeds': ('config', 'workdir', 'dry_run', 'quiet', 'mix_versions'),
+    'plan_seeds': ('config', 'sweep', 'workdir', 'dry_run', 'quiet', 'mix_versions'),
 }
 _OPTIONS = (
-    'config', 'workdir', 'dry_run', 'quiet', 'export', 'processes', 'mix_versions',
-    'until_settled', 'budget',
-)  # fmt: skip
+    *('config', 'sweep', 'workdir', 'dry_run', 'quiet', 'export', 'processes', 'mix_versions'),
+    *('fail_fast', 'until_settled', 'budget'),
+)
 _SURROUNDINGS = """
 The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
 XDG_CACHE_HOME where decoded data and compiled programs are kept; JAXTWEAKS_MIRROR a server with
@@ -88,11 +103,19 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         sys_argv=list(argv),
     )
     values['config'].parser = _ConfigParser()
+    flags.DEFINE_multi_string(
+        'sweep',
+        [],
+        'A further axis of the sweep, as --sweep=optim.learning_rate=0.1,0.01; may be given more '
+        'than once.',
+        flag_values=values,
+    )
     flags.DEFINE_string(
         'workdir',
         None,
-        'Where results go, and where the same command goes on; default runs/<config>-<size>, for '
-        'a collection runs.',
+        'Where results go, and where the same command goes on; default runs/<config>-<size>, with '
+        'what is changed of the config after it, as runs/x-quick,train.epochs=3; for a collection '
+        'runs.',
         flag_values=values,
     )
     flags.DEFINE_list(
@@ -112,14 +135,15 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
     flags.DEFINE_string(
         'new',
         None,
-        'Only write configs/NAME.py, a config that runs as it stands, to be changed.',
+        'Only write configs/NAME.py (NAME.py where there is no configs/), a config that runs as it '
+        'stands, to be changed.',
         flag_values=values,
     )
     flags.DEFINE_bool(
         'list',
         False,
-        'Only list the configs in configs/: what each asks, and how long it takes; with --dry_run '
-        'also an estimate for those not measured.',
+        'Only list the configs in configs/, or else those that come with the package: what each '
+        'asks, and how long it takes; with --dry_run also an estimate for those not measured.',
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -129,11 +153,16 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         'what each does, its parameters and their defaults; with --config those it registers too.',
         flag_values=values,
     )
-    flags.DEFINE_bool(
-        'dry_run',
-        False,
-        'Say how many programs and runs there would be, how much memory they need and how long '
-        'they take, and stop.',
+    flags.DEFINE_flag(
+        flags.Flag(
+            _DryRunParser(),
+            None,
+            'dry_run',
+            False,
+            'Say how many programs and runs there would be, and how much memory and time they need '
+            'by what is known here, and stop; --dry_run=measure compiles them to measure it.',
+            boolean=True,
+        ),
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -162,7 +191,8 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         'export',
         [],
         'What else to write, with commas between: csv (the rows), pdf (the figures), latex (the '
-        'tables), tensorboard (event files; needs the extra tensorboard).',
+        'tables), tensorboard (event files; needs the extra tensorboard), wandb (offline runs of '
+        'Weights & Biases, which wandb sync sends; needs the extra wandb).',
         flag_values=values,
     )
     flags.DEFINE_integer(
@@ -180,20 +210,34 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         'the numbers of both are then in one table, and the report says so.',
         flag_values=values,
     )
+    flags.DEFINE_bool(
+        'fail_fast',
+        False,
+        'Of a collection: end at the first experiment that fails, in place of going on without it.',
+        flag_values=values,
+    )
+    flags.DEFINE_enum(
+        'completion',
+        None,
+        ['bash', 'zsh', 'fish'],
+        'Only print a script that completes the command in this shell: eval "$(jaxtweaks '
+        '--completion=bash)".',
+        flag_values=values,
+    )
     flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
     return values
 
 
-def _help(values: flags.FlagValues) -> str:
+def _help(values: flags.FlagValues, program: str) -> str:
     """How to use the command line: our flags, without those that absl has for every program."""
     entries = []
-    for module, defined in values.flags_by_module_dict().items():
-        for flag in defined if module != 'absl.flags' else ():
+    for defined in _defined(values).values():
+        for flag in defined:
             value = '' if flag.boolean else f'={_VALUES.get(flag.name, "…")}'
             entries.append((f'--{flag.name}{value}', flag.help))
     entries.insert(1, _KEYS)
     wide = 22
-    lines = [_USAGE]
+    lines = [_USAGE.format(program=program)]
     for name, words in entries:
         wrapped = textwrap.wrap(words, 96 - wide)
         if len(name) + 3 > wide:
@@ -207,7 +251,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (default: this process's) and returns the exit code."""
     argv = list(sys.argv if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, 'reconfigure'):  # a terminal without our letters shows a ? for them
+        if isinstance(
+            stream, io.TextIOWrapper
+        ):  # a terminal without our letters shows a ? for them
             stream.reconfigure(errors='replace')
     console = Console(stderr=False)
     try:
@@ -240,10 +286,27 @@ def _complain(text: str) -> None:
 
 def _main(argv: list[str], console: Console) -> int:
     if {'-h', '--help', '-help', '--helpshort', '--helpfull'} & set(argv[1:]):
-        print(_help(_define_flags(argv)))
+        print(_help(_define_flags(argv), shlex.join(_program(argv))))
         return 0
-    _check_platforms()
+    light = _check_flags(argv)
     path = _config_file(argv)
+    if light.new is not None or light.list or light.parts or light.completion:
+        _check_read(light)
+    if light.completion:
+        print(_completion(light), end='')
+        return 0
+    if light.new is not None:
+        return _new(light.new, argv)
+    if light.list:
+        return _list(console, estimate=bool(light.dry_run))
+    if light.parts and path is None:
+        _parts(console)
+        return 0
+    if path is None and light.overview is None and light.replay is None:
+        raise UserError(
+            'no --config; it must name a config file, as --config=configs/bn_batchsize.py'
+        )
+    _load_jax()
     for override in _overrides(argv):
         key = override.split('=')[0]
         if key != config_file.COLLECTION:
@@ -255,6 +318,8 @@ def _main(argv: list[str], console: Console) -> int:
 
 def _check_key(key: str, path: Path | None) -> None:
     """Whether configs have a key, or a part that this config file registers. Raises UserError."""
+    from jaxtweaks.lab import experiment as experiment_lib
+
     try:
         experiment_lib.check_key(key)
     except UserError:
@@ -274,24 +339,8 @@ def _is_loaded(path: Path | None) -> bool:
 def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> int:
     """Does what the flags say and returns the exit code."""
     _check_read(values)
-    if values.new is not None:
-        from jaxtweaks.lab import new_config
-
-        path = new_config.write(values.new, Path('configs'))
-        tried = _command([argv[0], f'--config={path}:smoke'])
-        print(f'wrote {path}; try it: {tried}')
-        return 0
-    if values.list:
-        from jaxtweaks.lab import listing
-        from jaxtweaks.run import compile_cache
-
-        compile_cache.enable(_complain)
-        mistakes = listing.show(Path('configs'), console, estimate=values.dry_run)
-        return 2 if mistakes else 0
     if values.parts:
-        from jaxtweaks.lab import parts_list
-
-        parts_list.show(console)
+        _parts(console)
         return 0
     if values.overview is not None:
         return _overview(values, console)
@@ -299,7 +348,9 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
         return _replay(values, argv, console)
     if _is_collection(values.config):
         return _collection(values, argv, console)
-    experiment = _experiment(values.config, argv)
+    if values.fail_fast:
+        raise UserError('--fail_fast: is for a collection; an experiment ends as it fails')
+    experiment = _experiment(values.config, argv, values.sweep)
     # Only a valid config is worth the seconds it takes to load the rest.
     from jaxtweaks.lab import laboratory, planning, settle
     from jaxtweaks.run import compile_cache
@@ -307,7 +358,7 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
 
     compile_cache.enable(_complain)
 
-    path = home.expanded(values.workdir or f'runs/{experiment.name}-{experiment.size}')
+    path = _workdir(values, experiment, argv, console)
     command = _command(argv)
     exports = _exports(values)
     budget = settle.budget_of(values.until_settled, values.budget or '')
@@ -341,6 +392,24 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
     return 0
 
 
+def _workdir(
+    values: flags.FlagValues, experiment: 'Experiment', argv: Sequence[str], console: Console
+) -> Path:
+    """The work folder that is named, or else one by what is asked. Raises UserError."""
+    from jaxtweaks.lab import asked
+
+    if values.workdir:
+        return home.expanded(values.workdir)
+    given = (override.partition('=') for override in _overrides(argv))
+    changed = asked.changes({key: value for key, _, value in given}, values.sweep)
+    path = asked.folder(experiment.name, experiment.size, changed)
+    if changed and not values.quiet:
+        what = ', '.join(f'{key} = {value}' for key, value in changed.items())
+        words = f'a work folder of its own, for it is another sweep ({what}): {path}'
+        console.print(words, highlight=False, markup=False, soft_wrap=True)
+    return path
+
+
 def _check_read(values: flags.FlagValues) -> None:
     """Whether what is asked for reads all that is given. Raises UserError."""
     known = (*_ACTIONS, *_OPTIONS)
@@ -353,8 +422,94 @@ def _check_read(values: flags.FlagValues) -> None:
         raise UserError(f'--{unread[0]}: --{action} does not read it; leave out one of the two')
 
 
-def _check_platforms() -> None:
-    """Whether JAX has what JAX_PLATFORMS asks for. Raises UserError."""
+def _new(name: str, argv: Sequence[str]) -> int:
+    """Writes a config to start from and returns the exit code."""
+    from jaxtweaks.lab import new_config
+
+    path = new_config.write(name, Path('configs') if Path('configs').is_dir() else Path())
+    print(f'wrote {path}; try it: {_command([argv[0], f"--config={path}:smoke"])}')
+    return 0
+
+
+def _completion(values: flags.FlagValues) -> str:
+    """The script that completes the command line in a shell."""
+    from jaxtweaks.lab import completion
+
+    key = kept.key()
+    found = kept.recall('keys', key)
+    if found is None:
+        _load_jax()
+        from jaxtweaks.lab import experiment
+
+        found = experiment.every_key()
+        kept.keep('keys', key, found)
+    fields, keys = found
+    known = [flag for flags in _defined(values).values() for flag in flags]
+    few = {flag.name: list(flag.parser.enum_values) for flag in known if _is_one_of_few(flag)}
+    configs = {path.stem for one in config_file.folders() for path in config_file.in_folder(one)}
+    given = {flag.name: not flag.boolean for flag in known}
+    return completion.script(values.completion, _COMMAND, given, sorted(configs), fields, keys, few)
+
+
+def _defined(values: flags.FlagValues) -> dict[str, list[flags.Flag]]:
+    """Our flags, without those that absl has for every program."""
+    found = values.flags_by_module_dict().items()
+    return {module: defined for module, defined in found if module != 'absl.flags'}
+
+
+def _is_one_of_few(flag: flags.Flag) -> bool:
+    return hasattr(flag.parser, 'enum_values')
+
+
+def _list(console: Console, estimate: bool) -> int:
+    """Lists the configs there are and returns the exit code."""
+    folder = next(iter(config_file.folders()), Path('configs'))
+
+    def lines() -> Iterator[kept.Line]:
+        _load_jax()
+        from jaxtweaks.lab import listing
+        from jaxtweaks.run import compile_cache
+
+        compile_cache.enable(_complain)
+        yield from listing.lines(folder, console, estimate)
+
+    if not folder.is_dir():
+        raise UserError(f'--list: there is no folder {folder} here; make one, or go to where it is')
+    if estimate:
+        return 2 if kept.mistakes(kept.printed(lines(), console)) else 0
+    key = kept.key([folder])
+    shown = kept.recall('configs', key)
+    found = list(kept.printed(lines() if shown is None else map(tuple, shown), console))
+    mistakes = kept.mistakes(found)
+    if not mistakes:  # one that is not in the files may be mended without their changing
+        kept.keep('configs', key, found)
+    return 2 if mistakes else 0
+
+
+def _parts(console: Console) -> None:
+    """Lists what a setting can be put together from."""
+    fresh = 'jaxtweaks.config.parts' not in sys.modules  # else there may be parts of the user's
+    key = kept.key()
+    shown = kept.recall('parts', key) if fresh else None
+    if shown is not None:
+        list(kept.printed(map(tuple, shown), console))
+        return
+    _load_jax()
+    from jaxtweaks.lab import parts_list
+
+    found = list(kept.printed(parts_list.lines(), console))
+    if parts_list.all_built_in():
+        kept.keep('parts', key, found)
+
+
+def _load_jax() -> None:
+    """Imports JAX. Raises UserError if a variable is not as it, or the machine, takes it."""
+    try:
+        jax = importlib.import_module('jax')
+    except ValueError as error:  # it reads its variables when it is imported
+        if 'JAX' not in str(error):
+            raise
+        raise UserError(f'{error}; correct or unset the variable of this name') from None
     wanted = os.environ.get('JAX_PLATFORMS')
     if wanted:
         try:
@@ -373,6 +528,8 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
 
     if values.plan_seeds:
         raise UserError('--plan_seeds is for one experiment; give it with one of the collection')
+    if values.sweep:
+        raise UserError('--sweep is for one experiment; give it with one of the collection')
     found = collection.build(values.config)
     compile_cache.enable(_complain)
     exports = _exports(values)
@@ -384,6 +541,7 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
         values.processes,
         values.mix_versions,
         settle.budget_of(values.until_settled, values.budget or ''),
+        values.fail_fast,
     )
     try:
         return collection.run(
@@ -438,18 +596,21 @@ def _exports(values: flags.FlagValues) -> tuple[str, ...]:
     return tuple(dict.fromkeys(values.export))
 
 
-def _experiment(config: Any, argv: Sequence[str]) -> Experiment:
-    if config is None:
-        raise UserError(
-            'no --config; it must name a config file, as --config=configs/bn_batchsize.py'
-        )
+def _experiment(config: Any, argv: Sequence[str], axes: Sequence[str] = ()) -> 'Experiment':
+    from jaxtweaks.lab import experiment as experiment_lib
+
+    changes = {}
     for arg in _overrides(argv):
-        # config_flags passes over an empty tuple without a word.
         key, _, value = arg.partition('=')
-        if value.replace(' ', '') == '()':
-            *sections, field = key.split('.')
-            functools.reduce(operator.getitem, sections, config)[field] = ()
-    return experiment_lib.build(config, overrides=_keys_set(argv))
+        # config_flags has put them in the config, but for an empty tuple, which it passes over.
+        empty = value.replace(' ', '') == '()'
+        changes[key] = () if empty else functools.reduce(operator.getitem, key.split('.'), config)
+    if axes:
+        from jaxtweaks.lab import asked
+
+        values = config.to_dict() if isinstance(config, ConfigDict) else config
+        config = asked.with_axes(values, axes)
+    return experiment_lib.changed(config, changes)
 
 
 def _keys_set(argv: Sequence[str]) -> list[str]:
@@ -465,10 +626,15 @@ def _overrides(argv: Sequence[str]) -> list[str]:
 
 def _command(argv: Sequence[str]) -> str:
     """What the user typed, near enough to type it again."""
-    program = os.path.relpath(argv[0])
-    if os.path.basename(program) == '__main__.py':
-        return shlex.join(['python', '-m', 'jaxtweaks', *argv[1:]])
-    return shlex.join(['python', program, *argv[1:]])
+    return shlex.join([*_program(argv), *argv[1:]])
+
+
+def _program(argv: Sequence[str]) -> list[str]:
+    """How this program was called."""
+    name = os.path.basename(argv[0])
+    if name in ('__main__.py', _COMMAND):
+        return ['python', '-m', 'jaxtweaks'] if name != _COMMAND else [_COMMAND]
+    return ['python', os.path.relpath(argv[0])]
 
 
 def _with_seeds(argv: Sequence[str], seeds: int) -> list[str]:
@@ -482,13 +648,26 @@ def _with_seeds(argv: Sequence[str], seeds: int) -> list[str]:
     return [argv[0], *kept, f'--config.seeds={seeds}']
 
 
+class _DryRunParser(flags.BooleanParser):
+    """Takes 'measure' besides what a boolean flag takes."""
+
+    def parse(self, argument: str | bool) -> bool | str:
+        """A boolean, or 'measure'. Raises ValueError."""
+        if argument == _MEASURE:
+            return _MEASURE
+        try:
+            return super().parse(argument)
+        except ValueError:
+            raise ValueError("it must be 'measure' or nothing") from None
+
+
 class _ConfigParser(flags.ArgumentParser):
     """Loads the config of a flag as everything here does, see `config_file.load`."""
 
     def parse(self, argument: str) -> Mapping[str, Any] | ConfigDict:
         """The config of 'FILE:SIZE'. Raises UserError."""
         path, _, size = argument.partition(':')
-        config = config_file.load(Path(path), size or None)
+        config = config_file.load(config_file.find(path), size or None)
         if isinstance(config, ConfigDict):
             config.lock()
         return config
@@ -513,8 +692,31 @@ def _parse(argv: Sequence[str], path: Path | None) -> flags.FlagValues:
     return values
 
 
+def _check_flags(argv: Sequence[str]) -> flags.FlagValues:
+    """The flags' values with the config as it is named, and nothing loaded. Raises UserError."""
+    values = _define_flags([])
+    delattr(values, 'config')
+    flags.DEFINE_string('config', None, '', flag_values=values)
+    arguments = iter(argv)
+    given = []
+    for arg in arguments:
+        if not arg.lstrip('-').startswith('config.') or not arg.startswith('-'):
+            given.append(arg)
+        elif '=' not in arg:
+            next(arguments, None)  # its value
+    try:
+        rest = values(given)
+    except flags.Error as error:
+        raise UserError(f'{one_line(error)} (see --help)') from None
+    if len(rest) > 1:
+        raise UserError(f'{rest[1]!r} is not a flag; flags begin with -- (see --help)')
+    return values
+
+
 def _check_override(complaint: str, argv: Sequence[str]) -> None:
     """Reports in plain words the override that config_flags could not take."""
+    from jaxtweaks.lab import experiment as experiment_lib
+
     for override in _overrides(argv):
         if f'--config.{override}:' in complaint:
             key, _, value = override.partition('=')
@@ -544,11 +746,7 @@ def _config_file(argv: Sequence[str]) -> Path | None:
             value = value or (argv[i + 1] if '=' not in arg and i + 1 < len(argv) else '')
             if not value:
                 raise UserError('--config is empty; it must name a config file')
-            path = Path(value.partition(':')[0])
+            path = config_file.find(value.partition(':')[0])
             if not path.is_file():
-                folder = path.parent if path.parent.is_dir() else Path('configs')
-                there = sorted(p.name for p in folder.glob('*.py'))
-                near = difflib.get_close_matches(path.name, there, n=1, cutoff=0.4)
-                hint = f"did you mean '{folder / near[0]}'?" if near else 'it must be a .py file'
-                raise UserError(f'--config={value}: there is no file {path}; {hint}')
+                raise UserError(f'--config={value}: {config_file.not_there(path)}')
     return path

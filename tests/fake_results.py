@@ -72,6 +72,6 @@ def sweep(fields: dict, seeds: int = 5, epochs: int = 8, diverged=(), fallback=F
 
 
 def batch_sizes(**options) -> Results:
-    """Six batch sizes with and without batch norm: 12 settings."""
-    fields = {'train.batch_size': BATCH_SIZES, 'model.batch_norm': ('none', 'before')}
+    """Six batch sizes with and without normalisation: 12 settings."""
+    fields = {'train.batch_size': BATCH_SIZES, 'model.norm': ('none', 'batch')}
     return sweep(fields, **options)

@@ -16,7 +16,7 @@ def verdict(kind: str = 'supported', **changes) -> dict:
         'effect': 0.0214,
         'low': 0.0101,
         'high': 0.0327,
-        'what': 'test accuracy: batch norm before − without batch norm',
+        'what': 'test accuracy: batch norm − without normalisation',
         'n': 5,
         'dropped': 1,
         'p': 0.004,

@@ -21,6 +21,7 @@ from tfds_folder import write_tfds_folder
 
 from jaxtweaks import app
 from jaxtweaks.lab import laboratory
+from jaxtweaks.run import memory
 from jaxtweaks.run.training import Training
 from jaxtweaks.run.workdir import Workdir
 
@@ -43,16 +44,16 @@ def get_config(size=None):
     config.dropout.input = 0.1
     config.optim.learning_rate = 0.01
     config.train.batch_size, config.train.epochs = 20, {EPOCHS}
-    config.sweep = grid('model.batch_norm', 'before', 'none')
+    config.sweep = grid('model.norm', 'batch', 'none')
     config.execution.batching = 'map'
     config.execution.chunk_seconds, config.execution.checkpoint_seconds = 1e-9, 0.0
     config.figures = (
         dict(name='curves', kind='curves', title='By epoch', metrics=('validation_loss',),
-             hue='model.batch_norm'),
+             hue='model.norm'),
     )
     config.claims = (
         dict(sentence='Batch norm helps.', source='§1', kind='greater', metric='test_accuracy',
-             a={{'model.batch_norm': 'before'}}, b={{'model.batch_norm': 'none'}}),
+             a={{'model.norm': 'batch'}}, b={{'model.norm': 'none'}}),
     )
     return config
 '''
@@ -144,8 +145,8 @@ MISTAKES = {
     'an initialiser': ([SMOKE, '--config.init.scheme=hee'], ["'hee'", "'he'"]),
     'unread': ([SMOKE, '--config.dropout.conv=0.5'], ['dropout.conv', '0.5', 'model.name']),
     'a swept field': (
-        [SMOKE, '--config.model.batch_norm=before'],
-        ['config.model.batch_norm: is swept', 'change the sweep', "--config.sweep=\"('grid'"],
+        [SMOKE, '--config.model.norm=batch'],
+        ['config.model.norm: is swept', 'change the sweep', "--config.sweep=\"('grid'"],
     ),
     'unread, at its default': (
         [SMOKE, '--config.adamw.weight_decay=0.0'],
@@ -328,11 +329,11 @@ def test_the_files_left_behind_agree_with_each_other(finished, given):
     assert re.fullmatch('[0-9a-f]{64}', data['fingerprint'])
 
     epochs, runs = rows(workdir / 'epochs.parquet'), rows(workdir / 'runs.parquet')
-    assert list(epochs)[:4] == ['run', 'model.batch_norm', 'seed', 'epoch']
+    assert list(epochs)[:4] == ['run', 'model.norm', 'seed', 'epoch']
     assert len(epochs['run']) == 4 * EPOCHS
     assert epochs['epoch'] == 4 * list(range(1, EPOCHS + 1))
-    assert list(zip(runs['model.batch_norm'], runs['seed'], strict=True)) == [
-        ('before', 0), ('before', 1), ('none', 0), ('none', 1),
+    assert list(zip(runs['model.norm'], runs['seed'], strict=True)) == [
+        ('batch', 0), ('batch', 1), ('none', 0), ('none', 1),
     ]  # fmt: skip
     assert runs['run'] == list(dict.fromkeys(epochs['run']))
     assert runs['run'] == [run for group in manifest['groups'] for run in group['runs']]
@@ -463,17 +464,31 @@ def test_the_same_data_elsewhere_are_the_same_data(capsys, workdir, given, tmp_p
 
 
 @pytest.mark.usefixtures('quickly_compiled')
-def test_a_dry_run_says_what_it_would_do_and_writes_nothing(capsys, tmp_path):
+def test_a_dry_run_says_what_it_would_do_and_writes_nothing(capsys, tmp_path, monkeypatch):
+    """What it costs is measured if that is asked for, and known from then on."""
+    monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path / 'cache'))
     odd = tmp_path / 'a[b] [/c]'  # rich takes brackets for markup
-    code, out, err = call(capsys, SMOKE, f'--workdir={odd}', '--dry_run')
-    assert (code, err) == (0, '')
-    assert re.search(
-        r'clr_mlp3:smoke: 2 programs × 2 runs \(2 settings × 2 seeds\), about [\d.]+ GiB, '
-        r'about \d+ s, data: digits, workdir: ',
-        out,
-    )
-    assert str(odd) in out
-    assert list(tmp_path.iterdir()) == []
+    runs = r'clr_mlp3:smoke: 2 programs × 2 runs \(2 settings × 2 seeds\), '
+    cost = r'about [\d.]+ GiB, about \d+ \w+, data: digits, workdir: '
+
+    def said(how):
+        code, out, err = call(capsys, SMOKE, f'--workdir={odd}', how)
+        assert (code, err) == (0, '')
+        assert str(odd) in out
+        assert not odd.exists()
+        return out
+
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, 'probe', None)  # nothing is measured
+        assert re.search(runs + 'time and memory not known here', said('--dry_run'))
+    measured = said('--dry_run=measure')
+    assert re.search(runs + cost, measured)
+    with monkeypatch.context() as patch:
+        patch.setattr(memory, 'probe', None)
+        assert said('--dry_run') == measured
+        for path in (tmp_path / 'cache' / 'known').iterdir():
+            path.write_bytes(path.read_bytes().replace(b'0', b'1'))  # damaged
+        assert 'not known here' in said('--dry_run')
 
 
 def test_a_precision_the_device_lacks_is_refused_before_anything_is_written(capsys, tmp_path):

@@ -10,7 +10,7 @@ from rich.console import Console
 from jaxtweaks import app
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import config_file, config_time
-from jaxtweaks.lab import collection, listing
+from jaxtweaks.lab import collection, kept, listing
 
 CONFIGS = pathlib.Path(__file__).resolve().parents[1] / 'configs'
 TINY = '''"""Is this listed?
@@ -65,6 +65,34 @@ def test_every_config_has_a_line(capsys, monkeypatch):
     assert {pathlib.Path(line.split()[0]).stem for line in lines[:-1]} == names
     (line,) = [line for line in lines if line.startswith('configs/bn_onoff.py')]
     assert re.search(r'minutes \(quick\) +What does batch norm change .* \(ROLE §5\.3', line)
+
+
+def test_a_list_is_kept_until_a_file_changes(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path / 'cache'))
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / 'configs' / 'tiny.py'
+    path.parent.mkdir()
+    path.write_text(TINY.format(expected=''))
+
+    def listed():
+        code = app.main(['main.py', '--list'])
+        return code, capsys.readouterr().out
+
+    first = listed()
+    assert (first[0], 'Is this listed?' in first[1]) == (0, True)
+    with monkeypatch.context() as patch:
+        patch.setattr(listing, 'lines', None)  # it is not made again
+        assert listed() == first
+    (record,) = (tmp_path / 'cache' / 'listings').iterdir()
+    record.write_bytes(record.read_bytes()[:-9])  # damaged: it is
+    assert listed() == first
+    path.write_text(TINY.format(expected='').replace('Is this', 'Was that'))
+    assert 'Was that listed?' in listed()[1]
+    path.write_text('import nothing_of_this_name\ndef get_config(size=None): pass')
+    assert listed()[0] == 2
+    (tmp_path / 'nothing_of_this_name.py').write_text('')  # mended, and not by its own folder
+    monkeypatch.syspath_prepend(tmp_path)
+    assert 'returned None' in listed()[1]
 
 
 def test_what_was_not_measured_is_estimated_on_demand(tmp_path):
@@ -140,8 +168,9 @@ def test_what_cannot_be_estimated_does_not_end_the_list(tmp_path):
     (tmp_path / 'big.py').write_text(wrong)
     (tmp_path / 'known.py').write_text(TINY.format(expected='Expected (smoke, 7 seconds): x'))
     out = io.StringIO()
-    assert listing.show(tmp_path, Console(file=out, width=300), estimate=True) == 1
-    big, known = out.getvalue().splitlines()
+    lines = list(listing.lines(tmp_path, Console(file=out, width=300), estimate=True))
+    assert kept.mistakes(lines) == 1
+    (big, _), (known, _) = lines
     assert re.search(r'big\.py +mistake +data\.train_size', big)
     assert '7 seconds (smoke)' in known
 

@@ -7,9 +7,9 @@ from jaxtweaks.config.expand import grid, points, product
 from jaxtweaks.lab import experiment
 
 RATE, BN, DROPPED, EPOCHS = (
-    'optim.learning_rate', 'model.batch_norm', 'dropout.hidden', 'train.epochs',
+    'optim.learning_rate', 'model.norm', 'dropout.hidden', 'train.epochs',
 )  # fmt: skip
-SWEEP = product(grid(RATE, 1e-5, 1e-4), grid(BN, 'none', 'before'), grid(DROPPED, 0.0, 0.5))
+SWEEP = product(grid(RATE, 1e-5, 1e-4), grid(BN, 'none', 'batch'), grid(DROPPED, 0.0, 0.5))
 ONE = {BN: 'none', DROPPED: 0.0}
 CURVES = {'name': 'f', 'kind': 'curves', 'title': 'T', 'metrics': ('test_loss',), 'hue': RATE}
 CLAIM = {'sentence': 'S', 'source': 'T', 'kind': 'greater', 'metric': 'test_loss', 'where': ONE,
@@ -25,8 +25,8 @@ def build(**values):
     [
         RATE,
         f'{RATE}=1e-05',
-        f'{BN}=before',
-        'before',
+        f'{BN}=batch',
+        'batch',
         '0.5',
         f'1-{DROPPED}',
         f'1-{DROPPED}=0.5',
@@ -43,8 +43,8 @@ def test_a_name_of_something_is_taken(key):
     ('key', 'hint'),
     [
         (f'{RATE}=1e-5', f"did you mean '{RATE}=1e-05'?"),
-        (f'{BN}=befor', f"did you mean '{BN}=before'?"),
-        ('beforee', "did you mean 'before'?"),
+        (f'{BN}=batc', f"did you mean '{BN}=batch'?"),
+        ('bacth', "did you mean 'batch'?"),
         ('optim.learning_rte', f"did you mean '{RATE}'?"),
         ('no.such=3', 'valid: '),
         (f"{RATE} + {BN}=(1e-5, 'none')", f"did you mean '{RATE} + {BN}=(1e-05, 'none')'?"),
@@ -66,13 +66,13 @@ def test_a_sweep_from_the_command_line_may_lack_what_the_config_names():
 
 
 def test_every_alternative_of_a_condition_is_a_value():
-    build(claims=({**CLAIM, 'where': {BN: ('none', 'before'), DROPPED: 0.0}},))
-    words = "no setting has model.batch_norm = 'after'; valid: 'none', 'before'"
+    build(claims=({**CLAIM, 'where': {BN: ('none', 'batch'), DROPPED: 0.0}},))
+    words = "no setting has model.norm = 'group'; valid: 'none', 'batch'"
     with pytest.raises(UserError, match=rf"claim 'S' \(T\): {words}"):
-        build(claims=({**CLAIM, 'where': {BN: ('none', 'after'), DROPPED: 0.0}},))
+        build(claims=({**CLAIM, 'where': {BN: ('none', 'group'), DROPPED: 0.0}},))
     with pytest.raises(UserError, match=rf"figure 'f': {words}"):
         build(figures=({**CURVES, 'metrics': ('train_loss',), 'panels': DROPPED,
-                        'where': {BN: ('none', 'after')}},))  # fmt: skip
+                        'where': {BN: ('none', 'group')}},))  # fmt: skip
 
 
 def test_a_mark_is_within_the_run():
@@ -84,7 +84,7 @@ def test_a_mark_is_within_the_run():
 
 def test_a_published_value_of_a_confusion_matrix_has_its_panel():
     figure = {'name': 'c', 'kind': 'confusion', 'title': 'T', 'hue': BN}
-    sweep = points({BN: 'none'}, {BN: 'before'})
+    sweep = points({BN: 'none'}, {BN: 'batch'})
     build(sweep=sweep, figures=({**figure, 'published': (('none', 0.5, 'them'),)},))
-    with pytest.raises(UserError, match=r"published: no panel has model\.batch_norm = 'after'"):
-        build(sweep=sweep, figures=({**figure, 'published': (('after', 0.5, 'them'),)},))
+    with pytest.raises(UserError, match=r"published: no panel has model\.norm = 'group'"):
+        build(sweep=sweep, figures=({**figure, 'published': (('group', 0.5, 'them'),)},))

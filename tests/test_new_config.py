@@ -62,11 +62,11 @@ def test_a_name_that_is_none_is_refused(configs, capsys, name):
     assert not list(configs.iterdir())
 
 
-def test_without_a_folder_nothing_is_written(tmp_path, monkeypatch, capsys):
+def test_without_a_folder_configs_it_is_written_here(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert app.main(['main.py', '--new=x']) == 2
-    assert 'there is no folder configs' in capsys.readouterr().err
-    assert not list(tmp_path.iterdir())
+    assert app.main(['jaxtweaks', '--new=x']) == 0
+    assert 'wrote x.py; try it: jaxtweaks --config=x.py:smoke' in capsys.readouterr().out
+    assert '    jaxtweaks --config=x.py\n' in (tmp_path / 'x.py').read_text()
 
 
 def test_nothing_else_is_read(configs, capsys):

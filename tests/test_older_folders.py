@@ -111,9 +111,10 @@ def test_to_a_folder_of_another_version_nothing_is_added_unless_asked(capsys, co
 
 def test_numbers_of_two_versions_in_one_table_are_asked_for_and_said(capsys, tmp_path, monkeypatch):
     """With a study that is a plain function, so that nothing is compiled."""
-    config = {'name': 'x', 'size': 'smoke', 'seeds': 1, 'study': {'name': 'capacity', 'points': 10}}
+    config = {'name': 'x', 'size': 'smoke', 'seeds': 1, 'study': {'name': 'capacity'}}
+    config['capacity'] = {'points': 10}
     ask = lambda *degrees, **how: api.run(
-        config | {'sweep': jt.grid('study.degree', *degrees)}, tmp_path / 'w', quiet=True, **how
+        config | {'sweep': jt.grid('capacity.degree', *degrees)}, tmp_path / 'w', quiet=True, **how
     )
     said = lambda: ' '.join(capsys.readouterr().out.split())
     monkeypatch.setattr(version, 'studies', lambda: 'a' * 12)

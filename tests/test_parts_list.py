@@ -2,17 +2,21 @@
 
 import pytest
 
+import jaxtweaks as jt
 from jaxtweaks import app
+from jaxtweaks.claims.claim import KINDS as CLAIMS
 from jaxtweaks.config import parts, slots
+from jaxtweaks.figures.figure_spec import KINDS as FIGURES
+from jaxtweaks.lab import parts_list
 
-OWN = '''"""Does Lion's mean need a long memory?"""
+OWN = '''"""Does Signum's mean need a long memory?"""
 import optax
 
 import jaxtweaks as jt
 
 
-@jt.optimiser('lion', words='Lion')
-def lion(
+@jt.optimiser('signum', words='Signum')
+def signum(
     learning_rate,
     *,
     b1=jt.traced(0.9, 'how much of the mean enters the sign', low=0.0, high=1.0),
@@ -36,23 +40,23 @@ def brier(logits, targets):
 
 
 def get_config(size=None):
-    config = jt.default_config('lion')
-    config.question = "Does Lion's mean need a long memory?"
+    config = jt.default_config('signum')
+    config.question = "Does Signum's mean need a long memory?"
     config.size, config.seeds = size or 'smoke', 2
     config.data.name, config.data.train_size, config.data.validation_size = 'digits', 200, 100
     config.model.name, config.model.hidden = 'mlp', (8,)
-    config.optim.name, config.optim.learning_rate, config.loss.name = 'lion', 0.003, 'brier'
+    config.optim.name, config.optim.learning_rate, config.loss.name = 'signum', 0.003, 'brier'
     config.train.epochs = 2
-    config.sweep = jt.product(jt.grid('lion.b2', 0.5, 0.99), jt.grid('gain.factor', 1.0, 2.0))
+    config.sweep = jt.product(jt.grid('signum.b2', 0.5, 0.99), jt.grid('gain.factor', 1.0, 2.0))
     return config
 '''
 
 
 @pytest.fixture
-def lion(tmp_path, monkeypatch):
-    (tmp_path / 'lion.py').write_text(OWN)
+def signum(tmp_path, monkeypatch):
+    (tmp_path / 'signum.py').write_text(OWN)
     monkeypatch.chdir(tmp_path)
-    return tmp_path / 'lion.py'
+    return tmp_path / 'signum.py'
 
 
 def call(capsys, *args):
@@ -74,6 +78,25 @@ def test_every_part_is_listed_with_its_parameters(capsys):
     assert 'adamw.weight_decay = 0.0 (traced, ≥ 0): λ, decoupled weight decay' in words
 
 
+def test_kinds_and_data_sets_are_listed_with_what_they_need(capsys):
+    with CLAIMS.temporary(), FIGURES.temporary():
+        jt.claim('above', needs=('a', 'b'))(lambda arms, test: (1.0, 1.0))
+        jt.figure('violin', needs=('x',))(lambda axes, panel: None)
+        jt.dataset('spirals_listed')(lambda: None)
+        code, out, err = call(capsys, '--parts')
+    assert (code, err) == (0, '')
+    words = ' '.join(out.split())
+    for registry in parts_list.REGISTRIES:
+        for name in registry:
+            assert f' {name} ' in words
+            assert registry.first_line(name) in words
+    assert ' above above needs a, b reads at, goal' in words
+    assert ' violin violin needs metrics, x reads metrics' in words
+    assert 'stopping.rules = (): the rules' in words
+    assert ' cifar10 CIFAR-10 ' in words
+    assert ' spirals_listed ' in words
+
+
 def test_every_built_in_part_says_what_it_does():
     for slot in slots.SLOTS:
         for part in parts.of_slot(slot).values():
@@ -82,22 +105,22 @@ def test_every_built_in_part_says_what_it_does():
                 assert parameter.rule.doc, part
 
 
-def test_parts_of_a_config_are_listed_swept_overridden_and_named(capsys, lion):
-    code, out, _ = call(capsys, '--parts', '--config=lion.py')
+def test_parts_of_a_config_are_listed_swept_overridden_and_named(capsys, signum):
+    code, out, _ = call(capsys, '--parts', '--config=signum.py')
     assert code == 0
-    assert 'lion.b1 = 0.9 (traced, ≥ 0 and ≤ 1)' in out
-    code, out, err = call(capsys, '--config=lion.py', '--config.lion.b1=0.8', '--workdir=w')
+    assert 'signum.b1 = 0.9 (traced, ≥ 0 and ≤ 1)' in out
+    code, out, err = call(capsys, '--config=signum.py', '--config.signum.b1=0.8', '--workdir=w')
     assert (code, err) == (0, ''), err
     assert '1 program × 8 runs' in out
-    text = (lion.parent / 'w' / 'report.md').read_text()
-    assert 'b2 of Lion' in text
-    code, _, err = call(capsys, '--config=lion.py', '--config.lion.b3=0.8')
+    text = (signum.parent / 'w' / 'report.md').read_text()
+    assert 'b2 of Signum' in text
+    code, _, err = call(capsys, '--config=signum.py', '--config.signum.b3=0.8')
     assert (code, err.count('\n')) == (2, 1)
-    assert "'lion.b1'" in err or "'lion.b2'" in err
+    assert "'signum.b1'" in err or "'signum.b2'" in err
 
 
-def test_a_part_that_does_something_else_is_refused_in_the_folder(capsys, lion):
-    assert call(capsys, '--config=lion.py', '--workdir=w', '--quiet')[0] == 0
-    lion.write_text(OWN.replace('factor * images', 'factor * images + 0.0 * factor'))
-    code, _, err = call(capsys, '--config=lion.py', '--workdir=w', '--quiet')
+def test_a_part_that_does_something_else_is_refused_in_the_folder(capsys, signum):
+    assert call(capsys, '--config=signum.py', '--workdir=w', '--quiet')[0] == 0
+    signum.write_text(OWN.replace('factor * images', 'factor * images + 0.0 * factor'))
+    code, _, err = call(capsys, '--config=signum.py', '--workdir=w', '--quiet')
     assert (code, err.count('\n')) == (2, 1), err

@@ -11,7 +11,7 @@ import types
 import pytest
 
 import jaxtweaks
-from jaxtweaks import api
+from jaxtweaks import api, app
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SMOKE = '--config=configs/clr_mlp3.py:smoke'
@@ -72,15 +72,44 @@ def test_an_interrupt_while_all_is_imported_is_no_traceback(monkeypatch, started
     assert started_with(monkeypatch, started, KeyboardInterrupt) == 130
 
 
-@STARTED
-def test_a_variable_that_jax_does_not_take_is_named(monkeypatch, started, capsys):
+def test_a_variable_that_jax_does_not_take_is_named(monkeypatch, capsys):
     for wrong in ("invalid truth value 'maybe' for environment 'JAX_ENABLE_X64'",
                   'Invalid value "x" for JAX flag jax_random_seed_offset'):  # fmt: skip
-        assert started_with(monkeypatch, started, ValueError(wrong)) == 2
+        with monkeypatch.context() as patch:
+            patch.setattr(app.importlib, 'import_module', raising(ValueError(wrong)))
+            assert app.main(['main.py', SMOKE]) == 2
         said = f'error: {wrong}; correct or unset the variable of this name\n'
         assert capsys.readouterr().err == said
-    with pytest.raises(ValueError, match='a bug'):
-        started_with(monkeypatch, started, ValueError('a bug'))
+    monkeypatch.setattr(app.importlib, 'import_module', raising(ValueError('a bug')))
+    assert app.main(['main.py', SMOKE]) == 1
+
+
+def raising(error):
+    def fail(*_):
+        raise error
+
+    return fail
+
+
+SLOW = ('jax', 'flax', 'optax', 'matplotlib', 'scipy', 'pandas', 'tensorflow_datasets')
+
+
+def test_what_needs_nothing_imports_nothing(tmp_path, monkeypatch):
+    """Help, mistakes in flags and paths, and listings that are kept are there at once."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path))
+    assert app.main(['main.py', '--parts']) == app.main(['main.py', '--list']) == 0
+    commands = (
+        ['--help'], ['--wrkdir=x'], ['--config=configs/nothing.py'], ['--config=nothing'], [],
+        ['--new=a/b'], ['--processes=0'], ['--list', '--quiet'], ['--list'], ['--parts'],
+    )  # fmt: skip
+    code = (
+        'import sys; from jaxtweaks import app\n'
+        f'codes = [app.main(["main.py", *args]) for args in {commands!r}]\n'
+        f'print(codes, sorted(set(sys.modules) & set({SLOW!r})))'
+    )
+    done = python('-c', code, JAXTWEAKS_CACHE_DIR=str(tmp_path))
+    assert done.stdout.splitlines()[-1] == '[0, 2, 2, 2, 2, 2, 2, 2, 0, 0] []', done.stderr
 
 
 def test_a_terminal_without_our_letters_shows_others():

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import types
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +14,15 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 import jaxtweaks as jt
-from jaxtweaks import api, app
+from jaxtweaks import api, app, testing
+from jaxtweaks.data import own
 from jaxtweaks.run import search
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
 CODE = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
-SWEEP, SEARCH, PART, TWEAK, DATA, FOLDER, NOTEBOOK = CODE
+SWEEP, SEARCH, PART, LOSS, METRIC, NETWORK, NORM, TRANSFORM, CHECK, *REST = CODE
+CLAIM, FIGURE, DERIVATION, STUDY, TWEAK, DATA, FOLDER, TABLE, NOTEBOOK = REST
 
 
 @pytest.fixture
@@ -35,6 +38,12 @@ def call(capsys, *args):
     capsys.readouterr()
     code = app.main(['main.py', *map(str, args)])
     return code, *capsys.readouterr()
+
+
+def only(name):
+    """The one work folder of an experiment at smoke, whatever was changed of it."""
+    (found,) = Path('runs').glob(f'{name}-smoke*')
+    return found
 
 
 @pytest.mark.parametrize('code', CODE)
@@ -87,13 +96,143 @@ def test_a_search(folder, capsys):
 
 
 def test_a_part_of_ones_own(folder, capsys):
-    (folder / 'configs' / 'lion.py').write_text(PART)
-    config = '--config=configs/lion.py:smoke'
+    (folder / 'configs' / 'signum.py').write_text(PART)
+    config = '--config=configs/signum.py:smoke'
     code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
     assert (code, err) == (0, ''), err
-    answer = jt.load('runs/lion-smoke')
+    answer = jt.load('runs/signum-smoke,train.epochs=1')
     assert len(np.unique(answer['test_loss'].values)) == 4
     assert '2 programs' in out
+
+
+def test_a_loss_of_ones_own(folder):
+    (folder / 'configs' / 'log_cosh.py').write_text(LOSS)
+    fast = {'seeds': 2, 'execution.batching': 'map'}
+    answer = jt.run('configs/log_cosh.py:smoke', changes=fast, quiet=True)
+    assert answer['test_mae'].dims == ('name', 'seed')
+    assert 'test_accuracy' not in answer.results.finals
+    assert len(answer.verdicts) == 1
+    assert answer.results.data_label == 'diabetes'
+
+
+def test_a_metric_of_ones_own(folder, capsys):
+    (folder / 'configs' / 'macro_f1.py').write_text(METRIC)
+    args = ('--config=configs/macro_f1.py:smoke', '--config.seeds=1', '--config.train.epochs=1')
+    code, _, err = call(capsys, *args, '--config.execution.batching=map')
+    assert (code, err) == (0, ''), err
+    found = jt.load(only('macro_f1'))['test_macro_f1']
+    assert ((found > 0) & (found < 1)).all()
+    assert found.attrs['long_name'] == 'test macro F₁'
+
+
+def test_a_table_of_ones_own(folder, capsys):
+    rng = np.random.default_rng(0)
+    rows = [f'{w:.1f},{"ab"[i % 2]},{w / 99:.3f}' for i, w in enumerate(rng.uniform(700, 2e3, 99))]
+    rows[3] = ',a,7.5'
+    (folder / 'cars.csv').write_text('\n'.join(['weight,maker,consumption', *rows]))
+    (folder / 'configs' / 'cars.py').write_text(TABLE)
+    args = ('--config=configs/cars.py:smoke', '--config.execution.batching=map')
+    name = '--config.data.name=csv:cars.csv?target=consumption&missing=drop'
+    less = ('--config.seeds=1', '--config.sweep=()')
+    code, out, err = call(capsys, *args, *less, name)
+    assert (code, err) == (0, ''), err
+    assert '1 of 99 rows lack a value (weight 1), and are dropped' in out
+    assert '2 features of 2 columns: weight, maker=b' in out
+    by_file = jt.load(only('cars'))['test_mae'].values
+    assert np.isfinite(by_file).all()
+    source = own.registered('cars')
+    assert (source.targets, len(source.training) + len(source.test)) == ('float', 98)
+    code, _, err = call(capsys, *args, '--config.data.name=csv:cars.csv?target=consumption')
+    assert (code, '1 of 99 rows lack a value (weight 1)' in err) == (2, True)
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_network_of_ones_own(folder, capsys):
+    (folder / 'configs' / 'skips.py').write_text(NETWORK)
+    config = '--config=configs/skips.py:smoke'
+    code, out, err = call(capsys, config, '--config.seeds=2', '--config.data.train_size=64')
+    assert (code, err) == (0, ''), err
+    assert '2 programs' in out
+    answer = jt.load('runs/skips-smoke,data.train_size=64')
+    assert answer['test_loss'].dims == ('norm', 'hidden', 'seed')
+    assert len(np.unique(answer['test_loss'].values)) == 8
+    # What it does not read is refused, and nothing is written.
+    for unread in ('model.activation=tanh', 'dropout.conv=0.1', 'init.scheme=lecun'):
+        code, _, err = call(capsys, config, f'--config.{unread}', '--workdir=w')
+        words = "has no effect because model.name is 'skips'; it has one where model.name is"
+        assert (code, words in err, err.count('\n')) == (2, True, 1), err
+    assert not (folder / 'w').exists()
+
+
+def test_a_norm_and_initial_weights_of_ones_own(tmp_path):
+    exec(NORM, {})
+    config = tiny(sweep=jt.grid('orthogonal.gain', 0.5, 1.0))
+    config.model.norm, config.init.scheme, config.rms.epsilon = 'rms', 'orthogonal', 1e-5
+    answer = jt.run(config, tmp_path / 'w', quiet=True)
+    assert len(np.unique(answer['test_loss'].values)) == 2
+
+
+def test_a_claim_a_figure_and_a_derivation_of_ones_own(folder):
+    """Each as a config of its own, answered on few seeds of the smallest size."""
+    small = {'seeds': 6, 'train.epochs': 2}
+    for name, code in (('wins', CLAIM), ('violins', FIGURE), ('steady', DERIVATION)):
+        assert sum(bool(line.strip()) for line in code.splitlines()) <= 25
+        (folder / 'configs' / f'{name}.py').write_text(code)
+    answer = jt.run('configs/wins.py:smoke', changes=small, quiet=True)
+    (verdict,) = answer.verdicts
+    accuracy = answer['test_accuracy']
+    won = int((accuracy.sel(momentum=0.9) > accuracy.sel(momentum=0.0)).sum())
+    assert 0 <= verdict.p <= 1
+    assert (verdict.verdict == 'supported') == (won == 6)
+    assert 'by sign flips' not in verdict.note
+    page = (only('wins') / 'report.md').read_text()
+    assert 'Momentum wins at most seeds.' in page
+    jt.run('configs/violins.py:smoke', changes=small, quiet=True)
+    drawn = only('violins') / 'figures' / 'seeds.svg'
+    assert drawn.stat().st_size > 0
+    answer = jt.run('configs/steady.py:smoke', changes={**small, 'seeds': 1}, quiet=True)
+    np.testing.assert_array_equal(answer['steady_loss'], answer['validation_loss'])
+    again = jt.load(only('steady'))
+    np.testing.assert_array_equal(again['steady_loss'], answer['steady_loss'])
+
+
+def test_a_study_of_ones_own(folder):
+    (folder / 'configs' / 'norms.py').write_text(STUDY)
+    answer = jt.run('configs/norms.py', quiet=True)
+    layers, total = answer.curve('layer_norm'), answer['total_norm']
+    assert layers.dims == ('hidden', 'seed', 'layer')
+    np.testing.assert_allclose(np.sqrt((layers.values**2).sum(-1)), total, rtol=1e-6)
+    assert (total.sel(hidden=(64, 64)) > total.sel(hidden=(8, 8))).all()
+    changed = {'weight_norm_by_layer.order': 1.0, 'seeds': 1}
+    other = jt.run('configs/norms.py', workdir='w', changes=changed, quiet=True)
+    assert (other['total_norm'] > 2 * total.isel(seed=0)).all()
+    with pytest.raises(jt.UserError, match=r'train\.epochs: 3 has no effect because the study'):
+        jt.run('configs/norms.py', workdir='v', changes={'train.epochs': 3}, quiet=True)
+    # Rewritten it is another one.
+    other = STUDY.replace("'total_norm': jnp", "'total_norm': 2 * jnp")
+    (folder / 'configs' / 'norms.py').write_text(other)
+    with pytest.raises(jt.UserError, match="the study 'weight_norm_by_layer' is another one now"):
+        jt.run('configs/norms.py', quiet=True)
+
+
+def test_a_transformation_of_ones_own_and_its_check(folder, capsys, monkeypatch):
+    (folder / 'configs' / 'centring.py').write_text(TRANSFORM)
+    config = '--config=configs/centring.py:smoke'
+    code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
+    assert (code, err) == (0, ''), err
+    assert '1 program × 4 runs' in out
+    assert len(np.unique(jt.load('runs/centring-smoke,train.epochs=1')['test_loss'].values)) == 4
+    checked = []
+    monkeypatch.setattr(testing, 'check_fields', lambda fields, *_, **also: checked.append(also))
+    module = types.ModuleType('configs.centring')
+    exec(TRANSFORM, module.__dict__)
+    monkeypatch.setitem(sys.modules, 'configs.centring', module)
+    space = {}
+    exec(CHECK, space)
+    space['test_centring']()
+    assert checked == [
+        {'values': {'centring.share': (0.5, 1.0)}, 'what': "transform 'centring'"},
+    ]
 
 
 def test_a_new_tweak(folder, capsys):
@@ -101,7 +240,7 @@ def test_a_new_tweak(folder, capsys):
     config = '--config=configs/gaussian_dropout.py:smoke'
     code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
     assert (code, err) == (0, ''), err
-    answer = jt.load('runs/gaussian_dropout-smoke')
+    answer = jt.load('runs/gaussian_dropout-smoke,train.epochs=1')
     settings = answer['test_loss'].setting.values.tolist()
     assert settings == [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 0.2), (0.0, 0.5)]
     losses = answer['test_loss'].values
@@ -113,7 +252,7 @@ def test_a_new_tweak(folder, capsys):
     changed = "the function of the registered tweak 'gaussian_dropout' is another one now"
     assert (code, changed in err) == (2, True)
     with pytest.raises(jt.UserError, match=changed):
-        jt.load('runs/gaussian_dropout-smoke')
+        jt.load('runs/gaussian_dropout-smoke,train.epochs=1')
     code, _, err = call(capsys, config, '--config.tweaks.gausian_dropout=0.3')
     assert code == 2
     assert 'gausian_dropout' in err
@@ -154,7 +293,7 @@ def test_a_new_data_set(folder):
     assert len(np.unique(answer['test_loss'].values)) == 2
     # To read what was found the data are not needed.
     jt.dataset('spirals')(lambda: pytest.fail('not needed'))
-    again = jt.load('runs/spirals-smoke')
+    again = jt.load(answer.folder)
     np.testing.assert_array_equal(again['test_loss'], answer['test_loss'])
     np.testing.assert_array_equal(
         again.results.label_counts['training'], answer.results.label_counts['training']
@@ -204,7 +343,7 @@ def test_importing_the_package_costs_nothing():
 
 def test_every_public_name_is_there():
     for name in jt.__all__:
-        assert callable(getattr(jt, name)), name
+        assert callable(getattr(jt, name)) or name == 'CLASSIFICATION', name
         assert name in dir(jt)
     with pytest.raises(AttributeError, match='no attribute'):
         jt.nothing  # noqa: B018

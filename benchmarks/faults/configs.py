@@ -56,7 +56,7 @@ _WORDS = st.sampled_from(['', 'a word', 'two\nlines', '<b>', '$\\frac{', 'ü', '
 
 def allowed(name: str) -> st.SearchStrategy:
     """Values that a field of a setting allows by itself."""
-    kind, rule = trace.FIELDS[name]
+    kind, rule = trace.FIELDS[name].type, trace.FIELDS[name].rule
     low = rule.low if rule.low is not None else rule.above if rule.above is not None else 0
     high = rule.high if rule.high is not None else 40
 
@@ -88,7 +88,7 @@ def configs(draw: st.DrawFn) -> dict[str, Any]:
     for name in [*chosen, *swept]:
         section, field = name.split('.')
         config.setdefault(section, {})[field] = draw(allowed(name))
-        rule = trace.FIELDS[name][1]
+        rule = trace.FIELDS[name].rule
         if rule.when is not None and draw(st.integers(0, 9)):  # what makes something read it
             section, field = rule.when[0].split('.')
             config.setdefault(section, {})[field] = draw(st.sampled_from(rule.when[1]))
@@ -145,7 +145,7 @@ def _claims(values: dict[str, list]) -> st.SearchStrategy:
         {
             'sentence': _WORDS,
             'source': _WORDS,
-            'kind': st.sampled_from(KINDS),
+            'kind': st.sampled_from(tuple(KINDS)),
             'metric': st.sampled_from(_METRICS),
         },
         optional={

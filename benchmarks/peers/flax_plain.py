@@ -1,5 +1,7 @@
 """Plain Flax: the network with `nn.Conv`, one jitted step, a loop over runs or a naive vmap."""
 
+import functools
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -42,6 +44,33 @@ class PlainMLP(nn.Module):
                 x = nn.BatchNorm(use_running_average=False, momentum=0.9)(x)
             x = nn.relu(x)
         return nn.Dense(10)(x)
+
+
+class PlainResNet(nn.Module):
+    """ResNet-20 for small images (He et al. 2015, §4.2) as a Flax tutorial would write it.
+
+    With 3 blocks a stage and 10 classes it has 272,474 parameters, those of its three shortcuts'
+    projections included (the paper's options A and B differ there).
+    """
+
+    blocks: int = 3
+    channels: tuple[int, ...] = (16, 32, 64)
+
+    @nn.compact
+    def __call__(self, x, train=True):
+        """Images to logits."""
+        conv = functools.partial(nn.Conv, use_bias=False)
+        norm = functools.partial(nn.BatchNorm, use_running_average=not train, momentum=0.9)
+        x = nn.relu(norm()(conv(self.channels[0], (3, 3))(x)))
+        for stage, channels in enumerate(self.channels):
+            for block in range(self.blocks):
+                step = 2 if stage > 0 and block == 0 else 1
+                y = nn.relu(norm()(conv(channels, (3, 3), step)(x)))
+                y = norm()(conv(channels, (3, 3))(y))
+                if y.shape != x.shape:
+                    x = norm()(conv(channels, (1, 1), step)(x))
+                x = nn.relu(x + y)
+        return nn.Dense(10)(x.mean((1, 2)))
 
 
 class Flax:

@@ -35,6 +35,34 @@ def mlp(hidden, batch_norm, running=True):
     return nn.Sequential(*layers, nn.Linear(width, 10))
 
 
+class _Block(nn.Module):
+    def __init__(self, before, channels, step):
+        super().__init__()
+        self.conv1 = nn.Conv2d(before, channels, 3, step, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+        self.shortcut = nn.Sequential()
+        if before != channels:
+            project = nn.Conv2d(before, channels, 1, step, bias=False)
+            self.shortcut = nn.Sequential(project, nn.BatchNorm2d(channels))
+
+    def forward(self, x):
+        y = self.norm2(self.conv2(torch.relu(self.norm1(self.conv1(x)))))
+        return torch.relu(self.shortcut(x) + y)
+
+
+def resnet(blocks=3, stages=(16, 32, 64)):
+    """ResNet-20 for small images, with projections where a shortcut changes its channels."""
+    width = stages[0]
+    layers = [nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU()]
+    for stage, channels in enumerate(stages):
+        for block in range(blocks):
+            layers.append(_Block(width, channels, 2 if stage > 0 and block == 0 else 1))
+            width = channels
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, 10))
+
+
 def _optimiser(optim, parameters):
     return {'adam': torch.optim.Adam, 'sgd': torch.optim.SGD}[optim.name](
         parameters, lr=optim.learning_rate

@@ -9,7 +9,7 @@ import bisect
 import dis
 import functools
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 # Operations that do nothing; where they stand depends on how the lines are broken.
@@ -85,7 +85,7 @@ def operations(code: types.CodeType) -> tuple[list[Operation], list[tuple[int, .
     ]
     table = [
         (place(entry.start), place(entry.end), place(entry.target), entry.depth, int(entry.lasti))
-        for entry in dis.Bytecode(code).exception_entries
+        for entry in _handlers(code)
     ]
     return found, table
 
@@ -148,12 +148,19 @@ def _kept(code: types.CodeType) -> Iterator[dis.Instruction]:
     yield from waiting
 
 
+def _handlers(code: types.CodeType) -> Sequence[Any]:
+    """The entries of the table of exceptions, which `dis` has without a public name."""
+    bytecode: Any = dis.Bytecode(code)
+    return bytecode.exception_entries
+
+
 def _parts(one: dis.Instruction) -> list[tuple[dis.Instruction, str, int | None]]:
     """An instruction as itself, or as the two that Python has made one of, with their numbers."""
     if one.opname not in _FUSED:
         return [(one, one.opname, None)]
     first, second = _FUSED[one.opname]
-    return [(one, first, one.arg >> 4), (one, second, one.arg & 15)]
+    both = one.arg or 0
+    return [(one, first, both >> 4), (one, second, both & 15)]
 
 
 def _argument(one: dis.Instruction, place: Callable[[int], int]) -> Any:

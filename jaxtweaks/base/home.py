@@ -17,6 +17,23 @@ def folder() -> Path | None:
     return Path(named) if os.path.isabs(named) else None
 
 
+def cache() -> Path | None:
+    """The folder of what is kept between launches; None if there is no place that lasts.
+
+    JAXTWEAKS_CACHE_DIR, or jaxtweaks/ in the user's XDG cache folder.
+
+    Raises:
+      UserError: JAXTWEAKS_CACHE_DIR begins with a ~ that stands for nothing.
+    """
+    if own := os.environ.get('JAXTWEAKS_CACHE_DIR'):
+        return expanded(own)
+    xdg = os.environ.get('XDG_CACHE_HOME', '')
+    if os.path.isabs(xdg):  # the XDG standard ignores relative paths
+        return Path(xdg) / 'jaxtweaks'
+    known = folder()
+    return None if known is None else known / '.cache' / 'jaxtweaks'
+
+
 def expanded(path: str | Path) -> Path:
     """A path of the user's, with ~ and ~name as the home folders they stand for.
 

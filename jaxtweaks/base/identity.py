@@ -403,7 +403,8 @@ class _Walk:
         if isinstance(reduced, str):
             self.put('installed', cls.__module__, reduced, installed.version(cls.__module__))
             return
-        made, arguments, state, items, pairs = (*reduced, None, None, None)[:5]
+        whole: tuple[Any, ...] = (*reduced, None, None, None)
+        made, arguments, state, items, pairs = whole[:5]
         self.put('reduced')
         state = _Sorted(state) if _is_by_name(state) else state
         parts = [list(part) if part is not None else None for part in (items, pairs)]
@@ -415,10 +416,11 @@ class _Walk:
         elif isinstance(value, set | frozenset):
             self._unordered('set', value)
         elif isinstance(value, list | tuple):
-            kind = list if isinstance(value, list) else tuple
+            kind: Any = list if isinstance(value, list) else tuple
             self._items(kind.__name__, kind.__iter__(value))
         else:
-            for base in (str, bytes, int, float, complex):
+            bases: tuple[Any, ...] = (str, bytes, int, float, complex)
+            for base in bases:
                 if isinstance(value, base):
                     self.value(base.__getnewargs__(value)[0])
             if isinstance(value, bytearray):
@@ -448,7 +450,7 @@ def _is_of_c(cls: type) -> bool:
     if not cls.__flags__ & _HEAP:
         return True
     slots = sum(isinstance(value, types.MemberDescriptorType) for value in vars(cls).values())
-    added = cls.__basicsize__ - cls.__base__.__basicsize__
+    added = cls.__basicsize__ - (cls.__base__ or object).__basicsize__
     pointer = struct.calcsize('P')
     has_room = cls.__dictoffset__ or '__slots__' in vars(cls)
     return (
@@ -471,7 +473,8 @@ def _is_random(value: Any) -> bool:
 
 def _array(value: Any) -> tuple[str, Any] | None:
     """The kind of an array, and its numbers as NumPy has them; None for anything else."""
-    numpy, jax = sys.modules.get('numpy'), sys.modules.get('jax')
+    numpy: Any = sys.modules.get('numpy')
+    jax: Any = sys.modules.get('jax')
     if numpy and isinstance(value, numpy.ndarray):
         return 'array', value
     if numpy and isinstance(value, numpy.generic):

@@ -141,7 +141,7 @@ def as_the_user_has_them() -> Iterator[None]:
 def _holds() -> dict[str, Any]:
     """By option, a context manager that sets it in the thread that enters it."""
     # Only a few options have a context manager with a public name.
-    known = jax.config._value_holders
+    known: Any = jax.config._value_holders
     return {
         name: known[name](value) if callable(known[name]) else _Everywhere(name, value)
         for name, value in VALUES.items()
@@ -167,7 +167,7 @@ class _Everywhere:
 
 def _check_device() -> None:
     """Whether JAX's default device is the one that trains. Raises UserError."""
-    chosen, trains = jax.config.jax_default_device, jax.local_devices()[0]
+    chosen, trains = jax.config.values['jax_default_device'], jax.local_devices()[0]
     if chosen is None or chosen == trains:
         return
     # JAX calls every graphics processor 'gpu' here, and 'cuda' or 'rocm' elsewhere.

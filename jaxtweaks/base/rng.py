@@ -20,6 +20,7 @@ STREAMS = {
     'labels': 6,
     'masks': 7,
     'tweaks': 8,
+    'statistics': 9,
 }
 # 2³² over the golden ratio: the members of neighbouring seeds do not meet.
 _MEMBER = 0x9E3779B1

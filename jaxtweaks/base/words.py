@@ -4,7 +4,8 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from jaxtweaks.base import numbers
+from jaxtweaks.base import metrics, numbers
+from jaxtweaks.base.field_names import joined, split_key, terms, value_of
 from jaxtweaks.base.numbers import ABSENT, number, p_value, percent
 
 __all__ = ['ABSENT', 'number', 'p_value', 'percent']
@@ -23,11 +24,11 @@ FIELDS = {
     'model.hidden': 'hidden units',
     'model.width': 'hidden units',
     'model.activation': 'activation',
-    'model.batch_norm': 'batch norm',
-    'model.bn_momentum': 'momentum of the running statistics',
+    'model.norm': 'normalisation',
+    'model.norm_place': 'place of the normalisation',
+    'model.weight_standardisation': 'weight standardisation',
     'init.scheme': 'rule of the initial weights',
     'init.distribution': 'law of the initial weights',
-    'init.sigma': 'deviation σ of the initial weights',
     'dropout.input': 'drop rate of the input',
     'dropout.conv': 'drop rate after the pools',
     'dropout.hidden': 'drop rate of the hidden layers',
@@ -49,6 +50,7 @@ FIELDS = {
     'train.select': 'parameters kept',
     'train.patience': 'patience in epochs',
     'train.ema_decay': 'decay of the running average',
+    'train.swa_start': 'first epoch of the stochastic weight average',
     'train.snapshots': 'snapshots',
     'train.member': 'member',
     'ensemble.kind': 'ensemble of',
@@ -62,21 +64,8 @@ VALUES = {
     'data.standardise=none': 'inputs as they are',
     'data.standardise=channel': 'inputs standardised by channel',
     'data.standardise=pixel': 'inputs standardised by pixel',
-    'model.batch_norm=none': 'without batch norm',
-    'model.batch_norm=before': 'batch norm before the activation',
-    'model.batch_norm=after': 'batch norm after the activation',
-    'model.name=mlp': 'MLP',
-    'model.name=cnn': 'CNN',
-    'model.name=local': 'locally connected',
-    'model.name=lenet5': 'LeNet-5',
-    'model.name=vgg16': 'VGG-16',
-    'model.name=convnet1d': 'ConvNet1D',
-    'init.scheme=sigma': 'given σ',
-    'init.scheme=lecun': 'LeCun',
-    'init.scheme=glorot': 'Glorot',
-    'init.scheme=he': 'He',
-    'init.scheme=he_2_over_sqrt_n': 'He, σ = 2/√N',
-    'init.scheme=heuristic': 'heuristic, σ² = 1/(3N)',
+    'model.norm_place=before': 'before the activation',
+    'model.norm_place=after': 'after the activation',
     'ensemble.kind=members': 'networks trained alike',
     'ensemble.kind=top': 'the best settings of a sweep',
     'ensemble.kind=snapshots': 'snapshots of one run',
@@ -92,12 +81,11 @@ VALUES = {
 # What the fields of a part are about, by the part's name; parts come to it, and to the two above,
 # when they are registered (`config/parts.py`).
 ABOUT: dict[str, str] = {}
-_SHARES = ('test_error', 'regret', 'test_calibration_error', 'small_weights', 'stopped')
 
 
 # What a field is about, by the beginning of its name; the first that fits.
 _TWEAKS = (
-    (('model.batch_norm', 'model.bn_'), 'batch norm'),
+    (('model.norm', 'model.weight_standardisation'), 'normalisation'),
     (('dropout.', 'mc.'), 'dropout'),
     (('init.',), 'initial weights'),
     (('optim.learning_rate', 'schedule.'), 'learning rate'),
@@ -130,10 +118,11 @@ def field_label(name: str, names: Mapping[str, str] | None = None) -> str:
         return names[name]
     if name in FIELDS:
         return FIELDS[name]
-    if ' + ' in name:
-        return ' and '.join(field_label(part, names) for part in name.split(' + '))
-    if name.startswith('1-'):
-        return f'1 − {field_label(name.removeprefix("1-"), names)}'
+    first, *others = terms(name)
+    if others:
+        return ' and '.join(field_label(str(term), names) for term in (first, *others))
+    if first.complement:
+        return f'1 − {field_label(first.field, names)}'
     return name.rpartition('.')[2].replace('_', ' ')
 
 
@@ -182,15 +171,16 @@ class Names(Mapping[str, str]):
 
     def _values(self, name: str) -> list[Any]:
         """The distinct values of a field; of '1-field' the complements; [] if it is not swept."""
-        if ' + ' in name:
-            parts = name.split(' + ')
-            return [tuple(setting.get(part) for part in parts) for setting in self._settings]
-        field = name.removeprefix('1-')
+        term, *others = terms(name)
+        if others:
+            return [value_of(setting, name) for setting in self._settings]
+        field = term.field
         values = [setting[field] for setting in self._settings if field in setting]
         values = list(dict.fromkeys(tuple(v) if isinstance(v, list) else v for v in values))
         if field == name:
             return values
-        return list(numbers.complements([value for value in values if _is_number(value)]))
+        found: list[Any] = [value for value in values if _is_number(value)]
+        return list(numbers.complements(found))
 
 
 def _is_number(value: Any) -> bool:
@@ -214,9 +204,10 @@ def _value_words(name: str, value: Any, names: Mapping[str, str] | None) -> str:
             return names[key]
     if f'{name}={value}' in VALUES:
         return VALUES[f'{name}={value}']
-    if ' + ' in name:
-        parts = zip(name.split(' + '), value, strict=True)
-        return ', '.join(named(part, item, names) for part, item in parts)
+    several = terms(name)
+    if len(several) > 1:
+        parts = zip(several, value, strict=True)
+        return ', '.join(named(str(term), item, names) for term, item in parts)
     if value is None:
         return ABSENT
     if isinstance(value, bool):
@@ -239,7 +230,7 @@ def named(name: str, value: Any, names: Mapping[str, str] | None = None) -> str:
     words = value_label(name, value, names)
     if isinstance(value, str) or (names and words in names.values()):
         return words
-    return words if ' + ' in name else f'{field_label(name, names)} {words}'
+    return words if len(terms(name)) > 1 else f'{field_label(name, names)} {words}'
 
 
 def together(
@@ -256,12 +247,12 @@ def together(
       names: see `value_label`.
       say: how a single value is told.
     """
-    left, parts = dict(values), []
-    joint = [key.split(' + ') for key in names or () if ' + ' in key and '=' not in key]
+    left, parts, names = dict(values), [], names or {}
+    joint = [fields for key in names if len(fields := _fields_of(key)) > 1]
     for field in values:
         for fields in joint:
             if field in fields and left.keys() >= set(fields):
-                key = f'{" + ".join(fields)}={tuple(left[one] for one in fields)}'
+                key = f'{joined(fields)}={tuple(left[one] for one in fields)}'
                 if key in names:
                     parts.append(names[key])
                     left = {one: value for one, value in left.items() if one not in fields}
@@ -270,24 +261,22 @@ def together(
     return ', '.join(parts)
 
 
+def _fields_of(key: str) -> list[str]:
+    """The fields of a key of a config's words that is of fields alone."""
+    name, value = split_key(key)
+    return [str(term) for term in terms(name)] if value is None else []
+
+
 def is_share(metric: str) -> bool:
     """Whether a metric is a share (of images, of weights, of runs), shown in %."""
-    if metric.startswith('log_'):
-        return False
-    return 'accuracy' in metric or metric.startswith('share_') or metric in _SHARES
-
-
-def bounds_of(metric: str) -> tuple[float, float]:
-    """Between which values a metric lies: 0 and 1 for a share of images, weights or runs."""
-    difference = metric.startswith('gap_') or metric.endswith('_gain') or metric == 'regret'
-    return (0.0, 1.0) if is_share(metric) and not difference else (-math.inf, math.inf)
+    return metrics.of(metric).is_share
 
 
 def amount(metric: str, size: float) -> str:
     """How large a difference of a metric is, in points if it is a share."""
     if is_share(metric) or metric == 'diverged':
         return f'{percent(abs(size))} points'
-    return number(abs(size))
+    return _with_unit(metric, number(abs(size)))
 
 
 def metric_value(metric: str, value: float) -> str:
@@ -296,9 +285,14 @@ def metric_value(metric: str, value: float) -> str:
         return ABSENT
     if is_share(metric):
         return f'{percent(value)} %'
-    if _is_count(value):
-        return f'{value:,.0f}'.replace('-', '−')
-    return number(value, 4)
+    words = f'{value:,.0f}'.replace('-', '−') if _is_count(value) else number(value, 4)
+    return _with_unit(metric, words)
+
+
+def _with_unit(metric: str, words: str) -> str:
+    """A number with the unit of its metric, if that is a word."""
+    unit = metrics.of(metric).unit
+    return f'{words} {unit}' if unit not in ('', metrics.SHARE) else words
 
 
 def _is_count(value: float) -> bool:
@@ -313,7 +307,7 @@ def metric_interval(metric: str, mean: float, half: float) -> str:
     """
     if not math.isfinite(mean) or not math.isfinite(half):
         return metric_value(metric, mean)
-    low, high = bounds_of(metric)
+    low, high = metrics.of(metric).bounds
     if low <= mean <= high and (mean - half < low - 1e-9 or mean + half > high + 1e-9):
         ends = [percent(min(max(end, low), high)) for end in (mean - half, mean + half)]
         return f'{percent(mean)} % ({ends[0]} to {ends[1]})'
@@ -322,12 +316,12 @@ def metric_interval(metric: str, mean: float, half: float) -> str:
     if half == 0 and float(mean).is_integer():
         return metric_value(metric, mean)
     if 0 < abs(mean) < 1e-3:
-        return f'{mean:.2e} ± {half:.1e}'.replace('-', '−')
+        return _with_unit(metric, f'{mean:.2e} ± {half:.1e}'.replace('-', '−'))
     if abs(mean) >= 1e4:
-        return f'{number(mean)} ± {number(half)}'
+        return _with_unit(metric, f'{number(mean)} ± {number(half)}')
     # As many decimals as show two digits of the half width; never less than 2.
     decimals = 2 if half <= 0 else max(2, min(6, 1 - math.floor(math.log10(half))))
-    return _with_half(mean, half, decimals, 1.0)
+    return _with_unit(metric, _with_half(mean, half, decimals, 1.0))
 
 
 def _with_half(mean: float, half: float, decimals: int, one: float) -> str:

@@ -2,24 +2,24 @@
 
 import dataclasses
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from jaxtweaks.base.registry import Registry
 from jaxtweaks.config import build
 from jaxtweaks.config.fields import Rule, plain, required
 
-KINDS = (
-    'greater',
-    'less',
-    'equivalent',
-    'different',
-    'identical',
-    'increasing',
-    'decreasing',
-    'optimum',
-    'peak',
-    'sooner',
-    'level',
-    'published',
+if TYPE_CHECKING:
+    from jaxtweaks.claims.kind import Kind
+
+# By name; a config registers further ones by `jt.claim`, and all of them are listed by --parts.
+KINDS: 'Registry[Kind]' = Registry(
+    'claim',
+    'a function (arms, test) to (p_support, p_contradict), or a class that inherits from Kind',
+    "a claim's kind",
+    tuple(
+        f'jaxtweaks.claims.kinds.{name}'
+        for name in ('difference', 'trend', 'optimum', 'sooner', 'constant')
+    ),
 )
 
 
@@ -38,7 +38,7 @@ class Claim:
 
     sentence: str = required('the claim in words')
     source: str = required("where it stands, as 'ROLE §5.3'")
-    kind: str = required('what is tested', choices=KINDS)
+    kind: str = required('what is tested', choices=KINDS.names)
     metric: str = required("a metric's name, or 'diverged' for the share of diverged runs")
     at: str | int = plain(
         'final', "'final', 'last_epoch', 'best_epoch', 'chosen_epoch' or the number of an epoch"

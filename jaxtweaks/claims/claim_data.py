@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.field_names import terms
 from jaxtweaks.base.words import named, together, value_label
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.results import guess
-from jaxtweaks.results import results as results_lib
 from jaxtweaks.results.results import Results
 
 MOMENTS = ('final', 'last_epoch', 'best_epoch', 'chosen_epoch')
@@ -108,12 +109,12 @@ def falls(claim: Claim) -> bool:
     """
     if claim.goal:
         return claim.goal == 'min'
-    lower = results_lib.lower_is_better(claim.metric)
-    if lower is None:
+    sign = metrics.of(claim.metric).sign
+    if not sign:
         raise UserError(
             f"whether '{claim.metric}' should be low or high: set goal to 'min' or 'max'"
         )
-    return lower
+    return sign < 0
 
 
 def complete(
@@ -152,17 +153,16 @@ def complete(
 
 def known_field(name: str, swept: Sequence[str]) -> None:
     """Raises UserError unless `name` is swept: a field, '1-field', or those joined by ' + '."""
-    for part in name.split(' + '):
-        field = part.removeprefix('1-')
-        if field not in swept:
-            raise UserError(f"'{field}' is not swept; {did_you_mean(field, swept)}")
+    for term in terms(name):
+        if term.field not in swept:
+            raise UserError(f"'{term.field}' is not swept; {did_you_mean(term.field, swept)}")
 
 
 def label(claim: Claim, results: Results) -> str:
     """The claim's metric and moment in words."""
     if claim.metric == 'diverged':
         return 'share of runs that diverged'
-    name = results_lib.label(claim.metric)
+    name = metrics.label(claim.metric)
     if not results.trained and claim.at != 'final':
         last = claim.at == 'last_epoch'
         return f'{name} at {f"the last {results.axis}" if last else f"{results.axis} {claim.at}"}'

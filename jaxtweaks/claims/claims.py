@@ -11,62 +11,24 @@ from typing import Any
 
 import numpy as np
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.numbers import p_value
-from jaxtweaks.base.words import amount, number
-from jaxtweaks.claims import claim_data, claim_kinds, power, statistics
+from jaxtweaks.claims import claim_data, power, statistics
 from jaxtweaks.claims.claim import KINDS, Claim, Verdict
-from jaxtweaks.claims.claim_kinds import Finding
-from jaxtweaks.results.results import LABELS, Results, derived_metrics, without_runs
+from jaxtweaks.claims.finding import TWO_VALUED, Finding
+from jaxtweaks.claims.kind import OPTIONS, Kind
+from jaxtweaks.results.results import Results, without_runs
 
-__all__ = ['KINDS', 'Claim', 'Verdict', 'check', 'evaluate', 'seeds_needed']
-
-# Which read the goal at any epoch, the others only at='best_epoch'.
-_WITH_GOAL = ('optimum', 'peak', 'sooner')
-# Where the difference that matters is two-sided.
-_WITH_MARGIN = ('equivalent', 'different', 'published')
-# Which may be neither so nor the opposite, but too small to matter.
-_WITH_SMALLEST = ('greater', 'less', 'increasing', 'decreasing', 'sooner', 'level')
-_CURVE = ('increasing', 'decreasing', 'optimum', 'peak')
-
-# What each kind needs and what else it reads, besides sentence, source, metric, where, published.
-_NEEDS = {
-    'greater': ('a', 'b'),
-    'less': ('a', 'b'),
-    'equivalent': ('a', 'b', 'margin'),
-    'different': ('a', 'b', 'margin'),
-    'identical': ('a', 'b'),
-    'increasing': ('along',),
-    'decreasing': ('along',),
-    'optimum': ('along', 'within'),
-    'peak': ('along',),
-    'sooner': ('a', 'b'),
-    'level': ('level', 'direction'),
-    'published': ('margin',),
-}
-_READS = {
-    'greater': ('at', 'goal', 'margin', 'smallest'),
-    'less': ('at', 'goal', 'margin', 'smallest'),
-    'equivalent': ('at', 'goal'),
-    'different': ('at', 'goal'),
-    'identical': ('at',),
-    'increasing': ('at', 'goal', 'a', 'b', 'smallest'),
-    'decreasing': ('at', 'goal', 'a', 'b', 'smallest'),
-    'optimum': ('at', 'goal', 'a', 'b'),
-    'peak': ('at', 'goal', 'a', 'b'),
-    'sooner': ('goal', 'level', 'smallest'),
-    'level': ('at', 'goal', 'a', 'b', 'margin', 'smallest'),
-    'published': ('at', 'goal', 'a', 'b', 'level'),
-}
-_OPTIONS = ('at', 'a', 'b', 'along', 'within', 'goal', 'margin', 'smallest', 'level', 'direction')
+__all__ = ['KINDS', 'Claim', 'Verdict', 'check', 'evaluate', 'find', 'seeds_needed']
 
 
 def check(
     claims: Sequence[Claim],
     settings: Sequence[dict[str, Any]],
     *,
-    curves: Iterable[str] = tuple(LABELS),
-    finals: Iterable[str] = tuple(LABELS),
+    curves: Iterable[str] | None = None,
+    finals: Iterable[str] | None = None,
     epochs: int | None = None,
 ) -> None:
     """Complains about the first claim that cannot be tested on these settings.
@@ -74,17 +36,19 @@ def check(
     Args:
       claims: the experiment's claims.
       settings: for each setting of the sweep the values of the swept fields.
-      curves, finals: the metrics there will be by epoch and of the chosen parameters.
+      curves, finals: the metrics there will be by epoch and of the chosen parameters; None for
+        all that may be.
       epochs: the number of epochs, if known.
 
     Raises:
       UserError: naming the claim, what is wrong, and what would be right.
     """
     sweep = without_runs(settings)
+    curves, finals = (metrics.known() if one is None else tuple(one) for one in (curves, finals))
     for claim in claims:
         try:
             _check_options(claim)
-            _check_metric(claim, tuple(curves), tuple(finals), epochs)
+            _check_metric(claim, curves, finals, epochs)
             _check_conditions(claim, sweep)
         except UserError as error:
             raise UserError(f"claim '{claim.sentence}' ({claim.source}): {error}") from None
@@ -115,9 +79,14 @@ def with_smallest(claims: Sequence[Claim], smallest: Mapping[str, float]) -> tup
 
 
 def _may_be_negligible(claim: Claim) -> bool:
-    """Whether `smallest` means something: a margin says already what does not matter."""
-    told = claim.margin is not None or claim.direction == 'equal'
-    return claim.kind in _WITH_SMALLEST and not told and claim.metric not in claim_kinds.TWO_VALUED
+    """Whether a claim may be neither so nor the opposite, but too small to matter."""
+    kind = KINDS.find(claim.kind)
+    return kind.may_be_negligible(claim) and claim.metric not in TWO_VALUED
+
+
+def find(claim: Claim, results: Results, alpha: float = 0.05) -> Finding:
+    """Tests a claim that has passed `check`."""
+    return KINDS.find(claim.kind).test(claim, results, alpha)
 
 
 def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> list[Verdict]:
@@ -130,7 +99,7 @@ def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> 
       UserError: as `check`.
     """
     _check_on(claims, results)
-    findings = [claim_kinds.find(claim, results, alpha) for claim in claims]
+    findings = [find(claim, results, alpha) for claim in claims]
     tested = with_chance(claims, results.exact)
     adjusted = statistics.holm(np.array([findings[i].tests for i in tested]))
     verdicts = [_exact(claim, found) for claim, found in zip(claims, findings, strict=True)]
@@ -146,15 +115,15 @@ def untested(claims: Sequence[Claim], results: Results) -> list[Verdict]:
       UserError: as `check`.
     """
     _check_on(claims, results)
-    return [_exact(claim, claim_kinds.find(claim, results)) for claim in claims]
+    return [_exact(claim, find(claim, results)) for claim in claims]
 
 
 def _check_on(claims: Sequence[Claim], results: Results) -> None:
     check(
         claims,
         results.settings,
-        curves=(*results.curves, *derived_metrics(results.curves)),
-        finals=(*results.finals, *derived_metrics(results.finals)),
+        curves=(*results.curves, *metrics.derived(results.curves)),
+        finals=(*results.finals, *metrics.derived(results.finals)),
         epochs=len(results.epochs),
     )
 
@@ -166,7 +135,7 @@ def with_chance(claims: Sequence[Claim], exact: bool = False) -> list[int]:
 
 def _is_tested(claim: Claim) -> bool:
     """Whether chance has a say in it."""
-    return claim.kind != 'identical'
+    return KINDS.find(claim.kind).tested
 
 
 def _verdict(
@@ -218,9 +187,8 @@ def verdict_by(
 
 def _negligible(claim: Claim, found: Finding, sided: bool) -> str:
     """What a negligible effect is smaller than, and by which test; `sided`: significant, too."""
-    size = amount(claim.metric, claim.smallest)
-    if claim.kind == 'sooner':
-        size = f'{number(claim.smallest)} epochs'
+    assert claim.smallest is not None, 'else nothing is negligible'
+    size = KINDS.find(claim.kind).amount(claim, claim.smallest)
     what = 'the difference of every two points' if claim.along else 'the difference'
     note = f'by two one-sided tests {what} is less than {size} either way'
     if sided:
@@ -278,9 +246,7 @@ def seeds_needed(
         return [None] * len(claims)
     tested = sum(map(_is_tested, claims))
     return [
-        power.need(claim_kinds.find(claim, results, alpha), alpha / tested)
-        if _is_tested(claim)
-        else None
+        power.need(find(claim, results, alpha), alpha / tested) if _is_tested(claim) else None
         for claim in claims
     ]
 
@@ -299,32 +265,15 @@ def _settling(found: Finding, alpha: float) -> list[str]:
 def _check_options(claim: Claim) -> None:
     if claim.kind not in KINDS:
         raise UserError(f"unknown kind '{claim.kind}'; {did_you_mean(claim.kind, KINDS)}")
-    defaults = {
-        field.name: field.default_factory()
-        if field.default is dataclasses.MISSING
-        else field.default
-        for field in dataclasses.fields(claim)
-        if field.name in _OPTIONS
-    }
-    given = [name for name, default in defaults.items() if getattr(claim, name) != default]
-    for name in _NEEDS[claim.kind]:
-        if name not in given:
-            raise UserError(f"kind '{claim.kind}' needs {name}")
-    for name in given:
-        read = _NEEDS[claim.kind] + _READS[claim.kind]
-        if name not in read:
-            raise UserError(f"kind '{claim.kind}' does not read {name}; it reads {_listed(read)}")
-    if claim.goal and claim.kind not in _WITH_GOAL and claim.at != 'best_epoch':
+    kind = KINDS[claim.kind]
+    _check_read(claim, kind)
+    if claim.goal and not kind.with_goal and claim.at != 'best_epoch':
         raise UserError(f"kind '{claim.kind}' reads goal only with at='best_epoch'; leave goal out")
-    equal = claim.kind in _WITH_MARGIN or claim.direction == 'equal'
-    if equal and (claim.margin is None or not claim.margin > 0):
+    if kind.two_sided(claim) and (claim.margin is None or not claim.margin > 0):
         raise UserError(f'margin must be a number > 0, not {claim.margin}')
-    if claim.kind == 'level' and not equal and claim.margin is not None:
-        raise UserError("margin goes with direction 'equal'; otherwise move the level")
     if claim.smallest is not None:
-        _check_smallest(claim)
-    if claim.kind == 'published' and claim.level is None and len(claim.published) != 1:
-        raise UserError('published must be one figure, or level must say which is tested')
+        _check_smallest(claim, claim.smallest)
+    kind.check(claim)
     for name, value in claim.published.items():
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise UserError(f"published['{name}'] is {value!r}; it must be a number")
@@ -332,9 +281,26 @@ def _check_options(claim: Claim) -> None:
         raise UserError(f'within is {claim.within}; the lower end comes first')
 
 
-def _check_smallest(claim: Claim) -> None:
-    if not claim.smallest > 0:
-        raise UserError(f'smallest must be a number > 0, not {claim.smallest}')
+def _check_read(claim: Claim, kind: Kind) -> None:
+    """Whether a claim sets what its kind needs, and nothing that it does not read. UserError."""
+    defaults = {
+        field.name: field.default if field.default_factory is dataclasses.MISSING else {}
+        for field in dataclasses.fields(claim)
+        if field.name in OPTIONS
+    }
+    given = [name for name, default in defaults.items() if getattr(claim, name) != default]
+    for name in kind.needs:
+        if name not in given:
+            raise UserError(f"kind '{claim.kind}' needs {name}")
+    read = kind.needs + kind.reads
+    for name in given:
+        if name not in read:
+            raise UserError(f"kind '{claim.kind}' does not read {name}; it reads {_listed(read)}")
+
+
+def _check_smallest(claim: Claim, smallest: float) -> None:
+    if not smallest > 0:
+        raise UserError(f'smallest must be a number > 0, not {smallest}')
     if claim.margin is not None:
         raise UserError('smallest does not go with margin, which says itself what matters')
 
@@ -342,24 +308,25 @@ def _check_smallest(claim: Claim) -> None:
 def _check_metric(
     claim: Claim, curves: tuple[str, ...], finals: tuple[str, ...], epochs: int | None
 ) -> None:
-    if claim.metric in claim_kinds.TWO_VALUED:
+    if claim.metric in TWO_VALUED:
         _check_two_valued(claim)
     if isinstance(claim.at, str) and claim.at not in claim_data.MOMENTS:
         raise UserError(f"at is '{claim.at}'; {did_you_mean(claim.at, claim_data.MOMENTS)}")
     if isinstance(claim.at, int) and not 1 <= claim.at <= (epochs or claim.at):
         raise UserError(f'at is {claim.at}; the epochs are 1 to {epochs or "the last"}')
-    by_epoch = claim.kind == 'sooner' or claim.at != 'final'
+    kind = KINDS[claim.kind]
+    by_epoch = kind.by_epoch or claim.at != 'final'
     if claim.metric == 'diverged' and not by_epoch:
         return
     known = curves if by_epoch else (*finals, 'diverged')
     if claim.metric not in known:
         which = 'metric by epoch' if by_epoch else 'final metric'
         raise UserError(f"no {which} '{claim.metric}'; {did_you_mean(claim.metric, known)}")
-    if claim.at == 'best_epoch' and _is_of_test(claim.metric):
+    if claim.at == 'best_epoch' and metrics.is_of_test(claim.metric):
         raise UserError(
             "at 'best_epoch' would choose on the test set; 'chosen_epoch' is chosen on validation"
         )
-    if claim.kind in ('optimum', 'peak', 'sooner') or claim.at == 'best_epoch':
+    if kind.with_goal or claim.at == 'best_epoch':
         claim_data.falls(claim)
 
 
@@ -371,16 +338,11 @@ def _check_two_valued(claim: Claim) -> None:
             " margin; compare two shares with 'greater' or 'less' and no margin"
         )
     half = 0.0 if claim.b else 0.5
-    if claim.kind == 'level' and claim.level != half:
+    if 'level' in KINDS[claim.kind].needs and claim.level != half:
         raise UserError(
             f"'{claim.metric}' is 0 or 1 of a run, which is tested against {half:g} only, not"
             f' {claim.level}; give level={half:g}, or compare with another setting'
         )
-
-
-def _is_of_test(metric: str) -> bool:
-    """Whether the test set is in it, also by way of '1-…' and 'log_…' (`Results.curve`)."""
-    return metric.removeprefix('1-').removeprefix('log_').startswith('test')
 
 
 def _check_conditions(claim: Claim, sweep: Results) -> None:
@@ -394,19 +356,9 @@ def _check_conditions(claim: Claim, sweep: Results) -> None:
         if shared:
             words = claim_data.in_words(sweep.settings[min(shared)])
             raise UserError(f'a and b both select the setting {words}; they must not overlap')
-    if claim.kind not in _CURVE:
-        return
-    xs = [x for x, _, _ in claim_data.curve_points(claim, sweep)]
-    least = 3 if claim.kind == 'peak' else 2
-    if len(xs) < least:
-        raise UserError(f"along '{claim.along}' has {len(xs)} values here; it needs {least}")
-    if claim.kind == 'optimum':
-        low, high = claim.within
-        inside = [x for x in xs if low <= x <= high]
-        if not inside or len(inside) == len(xs):
-            values = ', '.join(repr(x).removesuffix('.0') for x in xs)
-            where = 'no value' if not inside else 'every value'
-            raise UserError(f"within [{low}, {high}] lies {where} of '{claim.along}' ({values})")
+    kind = KINDS[claim.kind]
+    if 'along' in kind.needs:
+        kind.check_curve(claim, [x for x, _, _ in claim_data.curve_points(claim, sweep)])
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -7,12 +7,13 @@ significant p values is the power with n seeds.
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 from scipy import special, stats
 
 from jaxtweaks.claims import statistics
-from jaxtweaks.claims.claim_kinds import VERDICTS, Finding
+from jaxtweaks.claims.finding import VERDICTS, Finding
 from jaxtweaks.claims.statistics import Test
 
 POWER = 0.8
@@ -75,8 +76,7 @@ def forecast(found: Finding, n: int, alpha: float) -> float:
     Args:
       found: the claim's finding, on at least two seeds.
     """
-    ways = found.ways(_continued(found.rows, max(n, found.n)), _Many.like(found.test))
-    settled = np.min(ways, axis=0) <= alpha
+    settled = np.min(_ways(found, _continued(_rows(found), max(n, found.n))), axis=0) <= alpha
     return float(np.mean(settled))
 
 
@@ -98,8 +98,20 @@ def _sizes() -> np.ndarray:
 
 def _powers(found: Finding, n: int, alpha: float) -> list[float]:
     """The chances that n seeds come to each of `VERDICTS`, as far as the claim knows them."""
-    ways = found.ways(_samples(found.rows, n), _Many.like(found.test))
-    return [float(np.mean(p <= alpha)) for p in ways]
+    return [float(np.mean(p <= alpha)) for p in _ways(found, _samples(_rows(found), n))]
+
+
+def _rows(found: Finding) -> np.ndarray:
+    """The numbers by seed of a finding that was tested, [A, seen]."""
+    assert found.rows is not None, 'nothing was tested'
+    return found.rows
+
+
+def _ways(found: Finding, samples: np.ndarray) -> tuple[Any, ...]:
+    """The p values of a finding's test on other samples, [A, ..., n] to [...] each."""
+    assert found.ways is not None, 'nothing was tested'
+    assert found.test is not None, 'nothing was tested'
+    return found.ways(samples, _Many.like(found.test))
 
 
 def _samples(rows: np.ndarray, n: int) -> np.ndarray:

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jaxtweaks.base.words import amount, count, metric_value, number, together
+from jaxtweaks.base import metrics
+from jaxtweaks.base.words import amount, count, metric_value, together
 from jaxtweaks.claims import claim_data
-from jaxtweaks.claims.claim import Claim, Verdict
-from jaxtweaks.claims.claim_kinds import TWO_VALUED
+from jaxtweaks.claims.claim import KINDS, Claim, Verdict
+from jaxtweaks.claims.finding import TWO_VALUED
 from jaxtweaks.claims.statistics import Test
 from jaxtweaks.results import guess
-from jaxtweaks.results import results as results_lib
 from jaxtweaks.results.results import Results
 
 LATE = 4  # the last quarter of the epochs
@@ -84,9 +84,7 @@ def kept_open(verdict: Verdict, results: Results) -> str:
 
 
 def _size(claim: Claim, size: float) -> str:
-    if claim.kind == 'sooner':
-        return f'{number(size)} epochs'
-    return amount(claim.metric, size)
+    return KINDS.find(claim.kind).amount(claim, size)
 
 
 def _steps_against(claim: Claim, results: Results) -> str:
@@ -142,13 +140,12 @@ def improving(verdict: Verdict, results: Results) -> list[Improving]:
     if not metric or not math.isfinite(effect):
         return []
     curve = np.asarray(results.curve(metric), float)
-    falls = results_lib.lower_is_better(metric)
-    sign = -1.0 if falls else 1.0
+    sign = -1.0 if metrics.of(metric).sign < 0 else 1.0
     found = []
     for k in claim_data.settings_of(verdict.claim, results):
         gains = np.array([late_change(one) for one in curve[k]])
         gains = gains[np.isfinite(gains) & ~results.diverged[k]]
-        if metric.startswith('gap_'):  # neither way is better: it is not at rest
+        if _is_gap(metric):  # neither way is better: it is not at rest
             sign = float(np.sign(gains.mean())) if len(gains) else 1.0
         gain = sign * gains
         if len(gain) > 1 and gain.mean() > effect and Test().greater(gain) <= 0.05:
@@ -186,12 +183,23 @@ def _curve_of(claim: Claim, results: Results) -> str:
     if not results.trained or isinstance(claim.at, int):
         return ''
     metric = '1-test_accuracy' if claim.metric == 'test_error' else claim.metric
-    known = (*results.curves, *results_lib.derived_metrics(results.curves))
-    for name in (metric, metric.replace('test_', 'validation_')):
-        named = results_lib.lower_is_better(name) is not None
-        if name in known and named and 'regret' not in name:
+    known = (*results.curves, *metrics.derived(results.curves))
+    for name in (metric, _on_validation(metric)):
+        if name in known and metrics.of(name).sign and name != 'regret':
             return name
     return ''
+
+
+def _on_validation(metric: str) -> str:
+    """The metric of the validation set in place of the test set."""
+    if not metrics.is_of_test(metric):
+        return metric
+    how, before = metrics.parents(metric)
+    return how + metrics.on(before[0] if how else metric, 'validation')
+
+
+def _is_gap(metric: str) -> bool:
+    return metrics.parents(metric)[0] == 'gap_'
 
 
 def not_finished(verdict: Verdict, results: Results) -> str:
@@ -200,8 +208,8 @@ def not_finished(verdict: Verdict, results: Results) -> str:
     if not found:
         return ''
     most = max(found, key=lambda one: one.gain)
-    what = results_lib.label(most.metric)
-    changed = 'changed' if most.metric.startswith('gap_') else 'improved'
+    what = metrics.label(most.metric)
+    changed = 'changed' if _is_gap(most.metric) else 'improved'
     others = f' (and {count(len(found) - 1, "other setting")})' if len(found) > 1 else ''
     return (
         f'not finished learning: in the last quarter of the epochs the {what} still {changed} by '

@@ -11,10 +11,10 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 
 from jaxtweaks.base.numbers import percent
-from jaxtweaks.claims import claim_kinds, settling
 from jaxtweaks.claims import claims as claims_lib
+from jaxtweaks.claims import settling
 from jaxtweaks.claims.claim import Claim, Verdict
-from jaxtweaks.claims.claim_kinds import Finding
+from jaxtweaks.claims.finding import Finding
 from jaxtweaks.claims.settling import GRID
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.results.results import Results
@@ -113,7 +113,7 @@ def evaluate(
 
 def _at_look(claim: Claim, results: Results, seeds: int) -> Finding:
     """The finding with the first seeds, its interval at the level of the look."""
-    found = claim_kinds.find(claim, results.first_seeds(seeds))
+    found = claims_lib.find(claim, results.first_seeds(seeds))
     if found.at_level is None or found.n < 2:
         return found
     low, high = found.at_level(settling.confidence(seeds))
@@ -158,7 +158,7 @@ def _found(
 ) -> dict[str, Finding]:
     tested = [claims[i] for i in claims_lib.with_chance(claims, results.exact)]
     return {
-        key(claim): claim_kinds.find(claim, results)
+        key(claim): claims_lib.find(claim, results)
         for claim in tested
         if among is None or key(claim) in among
     }

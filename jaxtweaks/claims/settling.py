@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxtweaks.claims import power, statistics
-from jaxtweaks.claims.claim_kinds import Finding
+from jaxtweaks.claims.finding import Finding
 
 GRID = (5, 8, 12, 20, 32, 50)
 # A claim that no later look settles with at least this chance gets no more seeds.

@@ -9,7 +9,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -53,11 +53,11 @@ def from_dict(cls: type[T], values: Mapping[str, Any], where: str = '') -> T:
             )
     hints = typing.get_type_hints(cls)
     built = {}
-    for field in dataclasses.fields(cls):
+    for field in dataclasses.fields(cast(Any, cls)):
         name, path = field.name, _join(where, field.name)
         if _is_flat(field):
             own = {key: values[key] for key in keys(hints[name]) if key in values}
-            built[name] = from_dict(hints[name], own, where)
+            built[name] = convert(own, hints[name], None, where)
         elif name in values:
             built[name] = convert(values[name], hints[name], rule_of(field), path)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
@@ -66,7 +66,12 @@ def from_dict(cls: type[T], values: Mapping[str, Any], where: str = '') -> T:
 
 
 def keys(cls: type) -> dict[str, tuple[Any, dataclasses.Field]]:
-    """The type and the field of each key that `from_dict` takes for a dataclass, in order."""
+    """The type and the field of each key that `from_dict` takes for a dataclass, in order.
+
+    Of a class of sections that are registered (`of_config`) those that there are now.
+    """
+    if hasattr(cls, 'registered'):
+        return cls.registered()
     hints = typing.get_type_hints(cls)
     found = {}
     for field in dataclasses.fields(cls):
@@ -86,7 +91,7 @@ def rule_of(field: dataclasses.Field) -> Rule | None:
 
 def convert(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
     """`value` as the type `kind`, checked against `rule`. Raises UserError."""
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         return from_dict(kind, value, path)
     if hasattr(kind, 'of_config'):  # a section whose keys are registered
         return kind.of_config(value, path)
@@ -98,6 +103,8 @@ def convert(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
     converted = _convert_scalar(value, origin or kind, rule, path)
     if rule is not None and not rule.admits(converted):
         hint = ''
+        if isinstance(value, str) and (missing := getattr(rule.choices, 'missing', None)):
+            raise UserError(f'{path}: {missing(value)} ({rule.doc})')
         if rule.choices is not None and isinstance(value, str):
             hint = f'; {did_you_mean(value, rule.choices)}'
         elif rule.allowed():

@@ -6,8 +6,8 @@ Whether something reads a field at all is said by `effect.py`.
 from collections.abc import Sequence
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import trace
-from jaxtweaks.config.layers import SMALLEST, channels, hidden_widths
+from jaxtweaks.config import measured, trace
+from jaxtweaks.config.layers import channels, hidden_widths, made_of, network
 from jaxtweaks.config.settings import Setting
 
 
@@ -40,28 +40,18 @@ def check_training_size(settings: Sequence[Setting], train_size: int, data_label
 
 def check_image(settings: Sequence[Setting], size: tuple[int, int]) -> None:
     """Whether images of this height and width survive the layers. Raises UserError."""
-    shown = f'{size[0]} × {size[1]}'
     for model in (setting.model for setting in settings):
-        left, blocks = min(size), model.channels if model.name in ('cnn', 'local') else ()
-        for block, _ in enumerate(blocks):
-            left = (left - 2) // 2
-            if left < 1:
-                raise UserError(
-                    f'model.channels: block {block + 1} of {len(blocks)} has no pixels left of '
-                    f'{shown} images; use fewer blocks or larger images'
-                )
-        height, width = SMALLEST.get(model.name, (1, 1))
-        if size[0] < height or size[1] < width:
-            raise UserError(
-                f'model.name: {model.name!r} has no pixels left of {shown} images; they must be at '
-                f'least {height} × {width}'
-            )
+        fits = network(model).facts.get('fits')
+        if fits and (complaint := fits(model, size)):
+            raise UserError(complaint)
 
 
 def _check_by_layer(settings: Sequence[Setting]) -> None:
     """One drop rate for each hidden layer in every setting, or in none."""
     given = [bool(setting.dropout.by_layer) for setting in settings]
     for setting in settings if any(given) else ():
+        if not made_of(setting.model):
+            continue
         rates, layers = setting.dropout.by_layer, len(hidden_widths(setting.model))
         if len(rates) != layers:
             raise UserError(
@@ -93,13 +83,15 @@ def _check_one(setting: Setting) -> None:
     check_training_size([setting], setting.data.train_size, 'data.train_size')
     _check_fold(setting)
     _check_schedule(setting)
+    measured.check(setting)
     train = setting.train
     if train.snapshots > train.epochs:
         raise UserError(
             f'train.snapshots: {train.snapshots} is above train.epochs ({train.epochs}); it must '
             'be at most that'
         )
-    if train.linearity and not setting.model.hidden and not channels(setting.model):
+    some = setting.model.hidden or channels(setting.model)
+    if train.linearity and made_of(setting.model) and not some:
         raise UserError(
             'train.linearity: this network has no hidden units to measure; give it some '
             '(model.hidden), or leave it out'

@@ -2,10 +2,12 @@
 
 import ast
 import contextlib
+import difflib
 import hashlib
 import importlib.machinery
 import importlib.util
 import os
+import re
 import sys
 import sysconfig
 import traceback
@@ -16,10 +18,12 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from jaxtweaks.base.errors import UserError
+from jaxtweaks.base import home
+from jaxtweaks.base.errors import UserError, did_you_mean
 
 # The key that makes a config a collection of others.
 COLLECTION = 'experiments'
+NAME = r'[A-Za-z0-9][A-Za-z0-9_-]*'  # of an experiment
 
 
 def load(path: Path, size: str | None) -> Mapping[str, Any] | ConfigDict:
@@ -31,7 +35,7 @@ def load(path: Path, size: str | None) -> Mapping[str, Any] | ConfigDict:
       UserError: there is no such file, something in it fails, or it returns something else.
     """
     if not path.is_file():
-        raise UserError(f'there is no file {path}')
+        raise UserError(not_there(path))
     try:
         with neighbours(path):
             module = _module(path)
@@ -43,14 +47,54 @@ def load(path: Path, size: str | None) -> Mapping[str, Any] | ConfigDict:
     return checked(found, str(path))
 
 
+def find(name: str) -> Path:
+    """The config file that is meant by its path, or by its name alone.
+
+    By a name, as bn_onoff, one in configs/ is meant, or else one that comes with the package. Where
+    there is none, the path as it is given: to say that it is not there is up to the caller.
+    """
+    path = home.expanded(name)
+    if not path.is_file() and re.fullmatch(NAME, name):
+        known = (folder / f'{name}.py' for folder in folders())
+        return next((file for file in known if file.is_file()), path)
+    return path
+
+
+def not_there(path: Path) -> str:
+    """What to say of a config file that is not there: the nearest one that is."""
+    if re.fullmatch(NAME, str(path)):
+        names = [file.stem for folder in folders() for file in in_folder(folder)]
+        return f"there is no config '{path}'; {did_you_mean(str(path), names)}"
+    folder = path.parent if path.parent.is_dir() else Path(_CONFIGS)
+    there = sorted(file.name for file in folder.glob('*.py'))
+    near = difflib.get_close_matches(path.name, there, n=1, cutoff=0.4)
+    hint = f"did you mean '{folder / near[0]}'?" if near else 'it must be a .py file'
+    return f'there is no file {path}; {hint}'
+
+
+def folders() -> list[Path]:
+    """Where configs are looked for by their names: configs/ here, and those of the package."""
+    here, ours = Path(_CONFIGS), shipped()
+    found = [here] if here.is_dir() else []
+    return found + [ours] if ours and not (found and here.resolve() == ours) else found
+
+
+def shipped() -> Path | None:
+    """The folder of the configs that come with the package; None if there is none."""
+    beside = Path(__file__).resolve().parents[2]  # where it is installed, or checked out
+    found = (beside / 'jaxtweaks_configs' / _CONFIGS, beside / _CONFIGS)
+    return next((folder for folder in found if (folder / 'common.py').is_file()), None)
+
+
 @contextlib.contextmanager
 def neighbours(path: Path) -> Iterator[None]:
     """Meanwhile a config file can import what lies next to it, from wherever it is loaded.
 
-    As `import x`; and from a folder configs/ also as `from configs import x`. Functions of the
-    config may import when they are called, so this should last as long as they are of use. What an
-    earlier config has imported from next to it is imported again: it may have changed since, or be
-    a file of this name in another folder.
+    As `import x`; and from a folder configs/ also as `from configs import x`. In this way, behind
+    all else, the package's own configs are found too: `from configs import common`. Functions of
+    the config may import when they are called, so this should last as long as they are of use. What
+    an earlier config has imported from next to it is imported again: it may have changed since, or
+    be a file of this name in another folder.
     """
     folder = path.resolve().parent
     if folder in _folders:
@@ -60,13 +104,16 @@ def neighbours(path: Path) -> Iterator[None]:
     known, before = set(sys.modules), list(sys.path)
     # What lies next to a config hides no library. But a folder configs/ may be in many places.
     added = [str(folder.parent)] if folder.name == _CONFIGS else []
-    sys.path[:] = [*added, *before, str(folder)]
+    ours = shipped()
+    behind = [str(folder), *([str(ours.parent)] if ours else [])]
+    behind = [entry for entry in behind if entry not in (*added, *before)]
+    sys.path[:] = [*added, *before, *behind]
     _folders.append(folder)
     try:
         yield
     finally:
         _folders.remove(folder)
-        for entry in (*added, str(folder)):
+        for entry in (*added, *behind):
             with contextlib.suppress(ValueError):
                 sys.path.remove(entry)
         new = {name: module for name, module in sys.modules.items() if name not in known}
@@ -108,12 +155,14 @@ def _module(path: Path) -> types.ModuleType:
     """
     path = path.resolve()
     name = f'config_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}'
-    spec = importlib.util.spec_from_file_location(name, path, loader=_Source(name, str(path)))
+    loader = _Source(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
+    assert spec is not None  # it has a loader
     module = importlib.util.module_from_spec(spec)
     before = sys.modules.get(name)
     sys.modules[name] = module
     try:
-        spec.loader.exec_module(module)
+        loader.exec_module(module)
     except BaseException:
         if before is None:
             del sys.modules[name]

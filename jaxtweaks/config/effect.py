@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import parts, spell, trace, tweaks
+from jaxtweaks.config import measured, parts, spell, trace, tweaks
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round
-from jaxtweaks.config.layers import channels, hidden_widths
+from jaxtweaks.config.layers import channels, hidden_widths, made_of, network
+from jaxtweaks.config.parts import Part
 from jaxtweaks.config.settings import Setting
 
 _DEFAULTS = Setting()
@@ -45,6 +46,7 @@ def reason(setting: Setting, name: str) -> Reason | None:
     words = (
         _unread_by_choice(setting, name)
         or _unread_by_network(setting, name)
+        or measured.no_effect(setting, name)
         or _of_a_part_that_is_off(setting, name)
     )
     if words:
@@ -58,8 +60,9 @@ def check_given(settings: Sequence[Setting], why: Why = reason) -> None:
     for name in trace.FIELDS:
         default = _default(name)
         given = [s for s in settings if trace.get(s, name) != default]
-        found = [why(setting, name) for setting in given]
-        if found and all(one and (not one.at_off or name in _ASKED) for one in found):
+        every = [why(setting, name) for setting in given]
+        found = [one for one in every if one and (not one.at_off or name in _ASKED)]
+        if found and len(found) == len(every):
             value = trace.get(given[0], name)
             raise UserError(f'{name}: {value!r} has no effect because {found[0].words}')
 
@@ -126,8 +129,8 @@ def check_overrides(
     for name in names:
         if name in trace.FIELDS:
             settings = [trace.replace(base, point) for point in points]
-            found = [why(setting, name) for setting in settings]
-            if all(found):
+            found = [one for one in (why(setting, name) for setting in settings) if one]
+            if len(found) == len(settings):
                 value = trace.get(settings[0], name)
                 raise UserError(f'config.{name}: {value!r} has no effect because {found[0].words}')
 
@@ -149,7 +152,7 @@ def _better(
     if not any(name in found and found[name] is None for found in reasons):
         return f'no setting reads {name}, so leave it out of the sweep'
     meant = [
-        {field: value for field, value in point.items() if not found[field] or found[field].at_off}
+        {name: value for name, value in point.items() if (one := found[name]) is None or one.at_off}
         for point, found in zip(points, reasons, strict=True)
     ]
     return f'give each setting the fields it reads: config.sweep = {spell.union(meant)}'
@@ -174,10 +177,13 @@ def _check_same_run(points: Sequence[Point], settings: Sequence[Setting]) -> Non
 
 def _unread_by_choice(setting: Setting, name: str) -> str:
     """Why, if the field is declared to be read with another choice only."""
-    when = trace.FIELDS[name][1].when
-    if when is None or trace.get(setting, when[0]) in when[1]:
+    when = trace.FIELDS[name].rule.when
+    if when is None:
         return ''
     other, accepted = when
+    value = trace.get(setting, other)
+    if any(one in accepted for one in (value if isinstance(value, tuple) else (value,))):
+        return _unread_by_network(setting, other)
     choices = ' or '.join(map(repr, accepted))
     return f'{other} is {trace.get(setting, other)!r}; it has one where {other} is {choices}'
 
@@ -192,11 +198,42 @@ def _of_a_part_that_is_off(setting: Setting, name: str) -> str:
 
 
 def _unread_by_network(setting: Setting, name: str) -> str:
-    """Why, if the network has no place for it."""
+    """Why, if the network does not read it, or has no place for it."""
     if name.startswith(f'{tweaks.SECTION}.'):
         places = {tweak.name: tweak.where for tweak, _ in setting.tweaks.items_at()}
-        name = {'conv': 'dropout.conv', 'hidden': _DENSE}.get(places.get(name.split('.')[1]), '')
-    return _BY_NETWORK.get(name, lambda setting: '')(setting)
+        where = places.get(name.split('.')[1], '')
+        if where in ('conv', 'hidden') and (why := _not_among_reads(setting, f'tweaks.{where}')):
+            return why
+        name = {'conv': 'dropout.conv', 'hidden': 'model.width'}.get(where, '')
+        return _BY_NETWORK.get(name, lambda setting: '')(setting) if name else ''
+    why = _not_among_reads(setting, name)
+    known = name in _BY_NETWORK and (made_of(setting.model) or name in _OF_STUDIES)
+    return why or (_BY_NETWORK[name](setting) if known else '')
+
+
+def _not_among_reads(setting: Setting, name: str) -> str:
+    """Why, if only some networks read it, and this one does not."""
+    every = parts.of_slot('network')
+    if name not in _OF_SOME or _reads(network(setting.model), name):
+        return ''
+    reading = ' or '.join(repr(one.name) for one in every.values() if _reads(one, name))
+    return f'model.name is {setting.model.name!r}; it has one where model.name is {reading}'
+
+
+def _reads(part: Part, name: str) -> bool:
+    return bool(part.reads & {name, name.partition('.')[0]})
+
+
+_OF_STUDIES = ('bias_variance.degree', 'capacity.degree', 'gradcheck.inputs')
+# Read by the networks that say so; all others by each.
+_OF_SOME = frozenset(
+    (
+        *('model.channels', 'model.hidden', 'model.width', 'model.activation', 'model.norm'),
+        *('model.norm_place', 'init.scheme', 'init.distribution'),
+        *('dropout.conv', 'dropout.hidden', 'dropout.by_layer', 'train.linearity'),
+        *('tweaks.conv', 'tweaks.hidden'),
+    )
+)
 
 
 def _no_layers(setting: Setting) -> str:
@@ -209,9 +246,11 @@ def _no_dense(setting: Setting) -> str:
 
 
 def _no_pools(setting: Setting) -> str:
-    if setting.model.name == 'mlp':
-        return 'an MLP has no max-pools'
     return '' if channels(setting.model) else 'the network has no max-pools'
+
+
+def _no_convolutions(setting: Setting) -> str:
+    return '' if channels(setting.model) else 'the network has no convolutions'
 
 
 def _no_rate_for_all(setting: Setting) -> str:
@@ -226,21 +265,21 @@ def _no_inputs(setting: Setting) -> str:
 
 
 def _no_degree(setting: Setting) -> str:
-    return "study.regressor is 'network'" if setting.study.regressor == 'network' else ''
+    regressor = f'{setting.study.name}.regressor'
+    return f"{regressor} is 'network'" if trace.get(setting, regressor) == 'network' else ''
 
 
-_DENSE = 'model.width'
 _BY_NETWORK: dict[str, Callable[[Setting], str]] = {
     'model.activation': _no_layers,
-    'model.batch_norm': _no_layers,
-    'model.bn_momentum': _no_layers,
-    'model.bn_epsilon': _no_layers,
-    'model.bn_running_variance': _no_layers,
-    _DENSE: _no_dense,
+    'model.norm': _no_layers,
+    'model.norm_place': _no_layers,
+    'model.weight_standardisation': _no_convolutions,
+    'model.width': _no_dense,
     'dropout.conv': _no_pools,
     'dropout.hidden': _no_rate_for_all,
-    'study.degree': _no_degree,
-    'study.inputs': _no_inputs,
+    'bias_variance.degree': _no_degree,
+    'capacity.degree': _no_degree,
+    'gradcheck.inputs': _no_inputs,
 }
 
 
@@ -248,6 +287,10 @@ def _no_dropout(setting: Setting) -> str:
     rates = setting.dropout
     some = any((rates.input, rates.conv, rates.hidden, *rates.by_layer))
     return '' if some else 'no unit is dropped: all drop rates are 0'
+
+
+def _no_norm(setting: Setting) -> str:
+    return "model.norm is 'none'" if setting.model.norm == 'none' else ''
 
 
 def _no_folds(setting: Setting) -> str:
@@ -274,6 +317,7 @@ def _no_change(setting: Setting) -> str:
 
 
 _AT_OFF: dict[str, Callable[[Setting], str]] = {
+    'model.norm_place': _no_norm,
     'dropout.form': _no_dropout,
     'train.mc_samples': _no_dropout,
     'data.folds': _no_folds,
@@ -287,4 +331,4 @@ _AT_OFF: dict[str, Callable[[Setting], str]] = {
 }
 # Those of them that ask for something themselves, so that they are complained of wherever nothing
 # comes of them; the others say how something is done that a config may well have turned off.
-_ASKED = ('penalty.elastic', 'data.folds', 'train.mc_samples')
+_ASKED = ('penalty.elastic', 'data.folds', 'train.mc_samples', 'model.norm_place')

@@ -97,6 +97,21 @@ class Rule:
         )
 
 
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """A declared field of a setting.
+
+    Attributes:
+      type: of its values.
+      default: its value where a config does not say.
+      rule: what it allows.
+    """
+
+    type: Any
+    default: Any
+    rule: Rule
+
+
 def _declare(kind: str, default: Any, doc: str, **rule: Any) -> Any:
     metadata = {'rule': Rule(kind, doc, **rule)}
     if default is dataclasses.MISSING:

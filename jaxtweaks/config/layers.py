@@ -1,28 +1,37 @@
 """What an architecture says of its layers where the setting does not, and the images it needs."""
 
+from jaxtweaks.config import parts
+from jaxtweaks.config.parts import Part
 from jaxtweaks.config.settings import Model
 
-# The widths of the architectures that are what their documents say; the others take `hidden`.
-PUBLISHED = {'lenet5': (120, 84), 'vgg16': (4096, 4096), 'convnet1d': (400,)}
 
-# And the channels of their convolutions, in order; the others take `channels`.
-_CHANNELS = {
-    'lenet5': (6, 16),
-    'vgg16': (64, 64, 128, 128, 256, 256, 256, 512, 512, 512, 512, 512, 512),
-    'convnet1d': (80, 60, 60),
-}
+def network(model: Model) -> Part:
+    """The part that `model.name` chooses."""
+    return parts.get('network', model.name)
 
-# The smallest images, height and width, of which these leave a pixel.
-SMALLEST = {'vgg16': (32, 32), 'convnet1d': (262, 1)}
+
+def made_of(model: Model) -> str:
+    """What the hidden layers are: 'dense', 'conv' or 'local'; '' if only the network knows."""
+    return network(model).facts.get('made_of', '')
 
 
 def channels(model: Model) -> tuple[int, ...]:
-    """The channels of the convolutional or locally connected layers, or of their blocks."""
-    return () if model.name == 'mlp' else _CHANNELS.get(model.name, model.channels)
+    """The channels of the convolutional or locally connected layers, or of their blocks.
+
+    Of a network that is not known by its layers there are none, here and in `hidden_widths`.
+    """
+    if made_of(model) in ('', 'dense'):
+        return ()
+    return network(model).facts.get('channels', model.channels)
 
 
 def hidden_widths(model: Model) -> tuple[int, ...]:
     """The widths of the hidden dense layers, first to last."""
-    if model.name in PUBLISHED:
-        return PUBLISHED[model.name]
+    if not made_of(model):
+        return ()
+    return network(model).facts.get('hidden', widths(model))
+
+
+def widths(model: Model) -> tuple[int, ...]:
+    """The widths that a setting gives the hidden dense layers of a network that reads them."""
     return (model.width,) * len(model.hidden) if model.width else model.hidden

@@ -13,12 +13,12 @@ import dataclasses
 import functools
 import re
 import typing
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeGuard
 
 from jaxtweaks.config import parts, slots, trace
 from jaxtweaks.config.build import keys, rule_of, to_dict
-from jaxtweaks.config.fields import Rule
+from jaxtweaks.config.fields import Field
 from jaxtweaks.config.parts import Part
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.tweaks import SECTION
@@ -50,7 +50,7 @@ FIRST = {
 
 def value(name: str) -> Any:
     """What was done before there was the field with this dotted name."""
-    rule: Rule = trace.FIELDS[name][1]
+    rule = trace.FIELDS[name].rule
     return trace.get(_DEFAULTS, name) if rule.older is ... else rule.older
 
 
@@ -69,25 +69,26 @@ LATER: dict[str, Any] = {
 def _former() -> dict[str, dict[str, Any]]:
     """Section to field to default, as JSON has it, of fields that belong to parts now."""
     found: dict[str, dict[str, Any]] = {}
-    for name, (_, rule) in parts.FIELDS.items():
+    for name, field in parts.FIELDS.items():
+        rule = field.rule
         section, _, field = rule.former.partition('.')
         if field:
             found.setdefault(section, {})[field] = to_dict(parts.default(name))
     return found
 
 
-def put_former(values: dict[str, dict[str, Any]], used: Iterable[tuple[Part, Mapping]]) -> None:
+def put_former(values: dict[str, dict[str, Any]], setting: Setting) -> None:
     """Puts what the parts of a setting are given where its fields stood before they were parts'.
 
     So a run keeps its name. What was no field then is added where it is not at its default.
 
     Args:
       values: section to field to value, changed in place.
-      used: the parts of the setting, with their arguments.
+      setting: they are of.
     """
     for section, fields in _former().items():
         values[section] = fields | values.get(section, {})
-    for part, given in used:
+    for part, given in trace.acting(setting):
         for name, parameter in part.parameters.items():
             section, _, field = parameter.rule.former.partition('.')
             if field:
@@ -96,6 +97,28 @@ def put_former(values: dict[str, dict[str, Any]], used: Iterable[tuple[Part, Map
                 values.setdefault(part.name, {})[name] = given[name]
         if not part.built_in:
             values.setdefault(parts.SECTION, {})[f'{part.slot} {part.name}'] = part.digest
+    for slot in slots.SLOTS.values():
+        if slot.field in trace.TRACED:  # a program has them all, and what they were given counted
+            for name, parameter in _fields(trace.table(setting, slot.name)):
+                section, _, field = parameter.rule.former.partition('.')
+                if field:
+                    values[section][field] = trace.get(setting, name)
+    values['model'] = _with_batch_norm(values['model'])
+
+
+def _fields(found: Iterable[Part]) -> Iterator[tuple[str, Field]]:
+    return (item for part in found for item in part.fields.items())
+
+
+def _with_batch_norm(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The section 'model' with the one field that said whether and where there is batch norm."""
+    rest = {name: item for name, item in model.items() if name not in ('norm', 'norm_place')}
+    norm, place = model.get('norm', 'none'), model.get('norm_place', 'before')
+    if norm == 'batch':
+        return rest | {'batch_norm': place}
+    besides = {'norm': norm} if norm != 'none' else {}
+    besides |= {'norm_place': place} if place != 'before' else {}
+    return rest | {'batch_norm': 'none'} | besides
 
 
 def renamed(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -104,6 +127,7 @@ def renamed(values: Mapping[str, Any]) -> Mapping[str, Any]:
     A field that several parts have taken over (β₁ and μ were one) is that of the part chosen.
     """
     known = {name.partition('.')[0] for name in values.get(parts.SECTION, {})}
+    values = _with_norm(values)
     values, given, words = dict(values), dict(values.get(parts.SECTION, {})), {}
     for part in (part for slot in slots.SLOTS for part in parts.of_slot(slot).values()):
         slot = slots.SLOTS[part.slot]
@@ -124,6 +148,85 @@ def renamed(values: Mapping[str, Any]) -> Mapping[str, Any]:
             del values[section]
     found = _in_words(values, words)
     return {**found, parts.SECTION: given} if given else found
+
+
+_BATCH_NORM, _NORM, _PLACE = 'model.batch_norm', 'model.norm', 'model.norm_place'
+_NORMS = {
+    'none': {_NORM: 'none', _PLACE: 'before'},
+    'before': {_NORM: 'batch', _PLACE: 'before'},
+    'after': {_NORM: 'batch', _PLACE: 'after'},
+}
+
+
+def _with_norm(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A folder's config in which `model.batch_norm` is `model.norm` and `model.norm_place`.
+
+    Where it was swept, what is swept now is what differs: whether, where, or both.
+    """
+    swept = set(_swept(values.get('sweep', ())))
+    fields = (_NORM,) if 'after' not in swept else (_NORM, _PLACE)
+    fields = (_PLACE,) if swept == {'before', 'after'} else fields
+    model = values.get('model', {})
+    if 'batch_norm' in model:
+        base = _NORMS['before' if swept else model['batch_norm']]
+        now = {name.partition('.')[2]: item for name, item in base.items()}
+        rest = {name: item for name, item in model.items() if name != 'batch_norm'}
+        values = {**values, 'model': rest | now}
+    return _of_norm(values, fields)
+
+
+def _swept(sweep: Any) -> Iterator[str]:
+    """The values that a sweep gives `model.batch_norm`."""
+    if isinstance(sweep, list | tuple):
+        if _is_grid(sweep):
+            yield from sweep[2]
+        elif _is_value(sweep):
+            yield sweep[1]
+        else:
+            for part in sweep:
+                yield from _swept(part)
+
+
+def _is_grid(value: list | tuple) -> bool:
+    return len(value) == 3 and tuple(value[:2]) == ('grid', _BATCH_NORM)
+
+
+def _is_value(value: Any) -> bool:
+    """Whether it is the field and its value, in a point of a sweep."""
+    pair = isinstance(value, list | tuple) and len(value) == 2
+    return pair and value[0] == _BATCH_NORM and value[1] in _NORMS
+
+
+def _of_norm(value: Any, fields: tuple[str, ...]) -> Any:
+    """What says something of `model.batch_norm`, said of these fields, at any depth."""
+    name = ' + '.join(fields)
+    said = lambda old: {field: _NORMS[old][field] for field in fields}
+    one = lambda old: next(iter(said(old).values())) if len(fields) == 1 else [*said(old).values()]
+    if isinstance(value, Mapping):
+        found = {}
+        for key, item in value.items():
+            if key == _BATCH_NORM and isinstance(item, str):
+                found |= said(item)
+            elif key == _BATCH_NORM:
+                found[name] = [one(old) for old in item]
+            elif key == 'published' and _BATCH_NORM in (value.get('x'), value.get('hue')):
+                known = lambda row: len(row) > 1 and row[0] in _NORMS
+                found[key] = [[one(r[0]), *r[1:]] if known(r) else r for r in item]
+            else:
+                found[_of_norm(key, fields)] = _of_norm(item, fields)
+        return found
+    if isinstance(value, list | tuple):
+        if _is_grid(value):
+            return ['points', *([*map(list, said(old).items())] for old in value[2])]
+        parts = [said(p[1]).items() if _is_value(p) else [_of_norm(p, fields)] for p in value]
+        return type(value)(item for part in parts for item in part)
+    if isinstance(value, str):
+        for old in _NORMS:
+            new = tuple(said(old).values())
+            label = f'{name}={new[0] if len(new) == 1 else new}'
+            value = re.sub(rf'{re.escape(_BATCH_NORM)}={old}(?!\w)', label, value)
+        return re.sub(rf'{re.escape(_BATCH_NORM)}(?![\w.])', name, value)
+    return value
 
 
 def _in_words(value: Any, words: Mapping[str, str]) -> Any:
@@ -150,7 +253,7 @@ def completed(cls: type, values: Mapping[str, Any], *, defaults: bool = False) -
     for name, (kind, field) in keys(cls).items():
         rule, inside = rule_of(field), _of_items(kind)
         if name in found:
-            if dataclasses.is_dataclass(kind) and isinstance(found[name], Mapping):
+            if _is_section(kind) and isinstance(found[name], Mapping):
                 found[name] = completed(kind, found[name], defaults=defaults)
             elif inside and isinstance(found[name], list | tuple):
                 found[name] = type(found[name])(
@@ -161,14 +264,18 @@ def completed(cls: type, values: Mapping[str, Any], *, defaults: bool = False) -
                 )
         elif rule is not None and rule.older is not ...:
             found[name] = to_dict(rule.older)
-        elif dataclasses.is_dataclass(kind):
+        elif _is_section(kind):
             found[name] = completed(kind, {}, defaults=defaults)
         elif defaults and field.default is not dataclasses.MISSING:
             found[name] = to_dict(field.default)
     return found
 
 
+def _is_section(kind: Any) -> TypeGuard[type]:
+    return isinstance(kind, type) and dataclasses.is_dataclass(kind)
+
+
 def _of_items(kind: Any) -> type | None:
     """The dataclass that the items of a tuple are; None if it is no such type."""
     items = typing.get_args(kind)
-    return items[0] if items and dataclasses.is_dataclass(items[0]) else None
+    return items[0] if items and _is_section(items[0]) else None

@@ -17,28 +17,52 @@ first parameter that declares an `off` value, has another one.
 import dataclasses
 import functools
 import importlib
+import inspect
 import re
 import types
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
+from ml_collections import ConfigDict
+
 from jaxtweaks.base import identity
 from jaxtweaks.base import words as words_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.build import convert
-from jaxtweaks.config.fields import Rule
-from jaxtweaks.config.signature import Parameter, parameters_of
+from jaxtweaks.config.fields import Field
+from jaxtweaks.config.signature import offered_to, parameters_of
 from jaxtweaks.config.slots import SLOTS
 
 # The modules that register the built-in parts, imported when the registry is first asked.
 _BUILT_IN = (
+    'jaxtweaks.nn.models',
+    'jaxtweaks.nn.networks.resnet',
+    'jaxtweaks.nn.networks.residual_mlp',
+    'jaxtweaks.nn.networks.vit',
+    'jaxtweaks.nn.norms',
     'jaxtweaks.nn.activations',
+    'jaxtweaks.nn.init',
     'jaxtweaks.train.optimisers',
     'jaxtweaks.train.schedules',
     'jaxtweaks.train.losses',
+    'jaxtweaks.train.metrics',
     'jaxtweaks.train.augment',
+    'jaxtweaks.train.transform',
+    'jaxtweaks.studies.gradcheck',
+    'jaxtweaks.studies.gradcheck_layers',
+    'jaxtweaks.studies.signal_propagation',
+    'jaxtweaks.studies.model_summary',
+    'jaxtweaks.studies.dropout_linear',
+    'jaxtweaks.studies.bias_variance',
+    'jaxtweaks.studies.capacity',
 )
+# What a part is given besides, where a fact of it says so.
+_GIVEN = {'mixes': 'targets', 'data': 'data'}
 
+BEST = 'best_'  # what train.select begins with where a metric chooses the epoch
+CLASSES = 'classes'  # the targets of most losses
+# Keys of a config file of several experiments.
+_TAKEN = ('experiments',)
 SECTION = 'parts'  # of a setting; a config has a section for each part
 
 F = TypeVar('F', bound=Callable[..., Any])
@@ -60,7 +84,7 @@ class Part:
     slot: str
     name: str
     build: Callable[..., Any]
-    parameters: Mapping[str, Parameter]
+    parameters: Mapping[str, Field]
     words: str = ''
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
@@ -85,9 +109,16 @@ class Part:
         return next(off, '')
 
     @property
-    def fields(self) -> dict[str, Parameter]:
+    def fields(self) -> dict[str, Field]:
         """Its parameters by dotted name."""
         return {f'{self.name}.{name}': one for name, one in self.parameters.items()}
+
+    @property
+    def reads(self) -> frozenset[str]:
+        """The fields, or sections, that a part reads of those that only some parts read."""
+        offers = SLOTS[self.slot].offers
+        taken = (field for name in self.facts.get('takes', ()) for field in offers[name].split())
+        return frozenset((*self.facts.get('reads', ()), *taken))
 
     def _key(self) -> tuple[str, str, str]:
         return self.slot, self.name, '' if self.built_in else self.digest
@@ -122,6 +153,9 @@ class Parts(Mapping[str, Any]):
             raise UserError(f'{path}: {values!r} is not a set of keys (it should be a dict)')
         found = {}
         for name, value in values.items():
+            if not isinstance(value, Mapping) and (own := _of_part(str(name))):
+                keys = ' or '.join(own)
+                raise UserError(f'{name}: {value!r} is not a set of keys; set one of them: {keys}')
             inside = value if isinstance(value, Mapping) else {'': value}
             for parameter, item in inside.items():
                 field = f'{name}.{parameter}' if parameter else str(name)
@@ -164,34 +198,68 @@ class Parts(Mapping[str, Any]):
 
 
 class Choices(Sequence[str]):
-    """The names of a slot's parts, those registered later included."""
+    """The names of a slot's parts, those registered later included, after that of none of them."""
 
     def __init__(self, slot: str):
         self._slot = slot
 
     def __getitem__(self, index: Any) -> Any:
-        return list(of_slot(self._slot))[index]
+        return [*self._none(), *of_slot(self._slot)][index]
 
     def __len__(self) -> int:
-        return len(of_slot(self._slot))
+        return len(self._none()) + len(of_slot(self._slot))
 
     def __contains__(self, value: object) -> bool:
-        return value in of_slot(self._slot)
+        return value in self._none() or value in of_slot(self._slot)
+
+    def missing(self, value: str) -> str:
+        """What is wrong with a name that is not among them."""
+        return _unregistered(value, self, self._slot)
+
+    def _none(self) -> list[str]:
+        none = SLOTS[self._slot].none
+        return [none] if none else []
+
+
+class Selections(Sequence[str]):
+    """The values of `train.select`: 'last', and 'best_…' of every metric, those registered later
+    included.
+    """
+
+    def __init__(self, *, last: bool = True):
+        """`last`: whether 'last' is among them."""
+        self._first = ('last',) if last else ()
+
+    def _names(self) -> list[str]:
+        brought = (
+            one for loss in of_slot('loss').values() for one in loss.facts.get('metrics', ())
+        )
+        named = ['loss', 'accuracy', *of_slot('metric'), *(one.name for one in brought)]
+        return [*self._first, *dict.fromkeys(f'{BEST}{name}' for name in named)]
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._names()[index]
+
+    def __len__(self) -> int:
+        return len(self._names())
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._names()
 
 
 # Slot to parts by name. Names live as long as the process; a config file that is loaded again
 # registers its parts again.
 _REGISTRY: dict[str, dict[str, Part]] = {slot: {} for slot in SLOTS}
 # Dotted name to parameter, of all of them.
-_PARAMETERS: dict[str, Parameter] = {}
+_PARAMETERS: dict[str, Field] = {}
 
 
-class _Fields(Mapping[str, tuple[Any, Rule]]):
-    """Type and rule of every parameter of a registered part, by dotted name."""
+class _Fields(Mapping[str, Field]):
+    """Every parameter of a registered part, by dotted name."""
 
-    def __getitem__(self, name: str) -> tuple[Any, Rule]:
+    def __getitem__(self, name: str) -> Field:
         _load()
-        return _PARAMETERS[name].kind, _PARAMETERS[name].rule
+        return _PARAMETERS[name]
 
     def __iter__(self) -> Iterator[str]:
         _load()
@@ -202,13 +270,20 @@ class _Fields(Mapping[str, tuple[Any, Rule]]):
         return len(_PARAMETERS)
 
 
-FIELDS: Mapping[str, tuple[Any, Rule]] = _Fields()
+FIELDS: Mapping[str, Field] = _Fields()
 
 
 def of_slot(slot: str) -> Mapping[str, Part]:
     """The parts of a slot by name, in the order in which they were registered."""
     _load()
     return _REGISTRY[slot]
+
+
+def metrics_known(build: Callable[..., Any]) -> Mapping[str, Part]:
+    """The metrics that a loss may name: all there are; of a built-in loss those so far."""
+    if getattr(build, '__module__', '') not in _BUILT_IN:
+        _load()
+    return _REGISTRY['metric']
 
 
 def get(slot: str, name: str) -> Part:
@@ -228,9 +303,24 @@ def default(name: str) -> Any:
 def checked(name: str, value: Any, where: str) -> Any:
     """`value` as the parameter with this dotted name takes it. Raises UserError naming `where`."""
     if name not in FIELDS:
+        section = name.partition('.')[0]
+        if not _of_part(section):
+            raise UserError(f'{where}: {_unregistered(section, sections(()))}')
         raise UserError(f"{where}: unknown field '{name}'; {did_you_mean(name, FIELDS)}")
-    kind, rule = FIELDS[name]
-    return convert(value, kind, rule, where)
+    field = FIELDS[name]
+    return convert(value, field.type, field.rule, where)
+
+
+def _of_part(name: str) -> list[str]:
+    """The fields of the parts of this name."""
+    return [field for field in FIELDS if field.startswith(f'{name}.')]
+
+
+def _unregistered(name: str, known: Iterable[str], slot: str = 'part') -> str:
+    return (
+        f"no {slot} '{name}' is registered; {did_you_mean(name, known)}; one of your own is "
+        'registered by the file that defines it: load or import that first'
+    )
 
 
 def strengths() -> dict[str, Part]:
@@ -242,11 +332,16 @@ def strengths() -> dict[str, Part]:
 
 def moved(name: str) -> list[str]:
     """The fields that the field with this dotted name has become, if it belongs to parts now."""
-    return [field for field, (_, rule) in FIELDS.items() if rule.former == name]
+    return [own for own, field in FIELDS.items() if field.rule.former == name]
 
 
 def check_not_moved(name: str, where: str) -> None:
     """Whether a field still has this dotted name. Raises UserError with what it is called now."""
+    if name == 'model.batch_norm':
+        raise UserError(
+            f"{where}: {name} is model.norm now ('none', 'batch', …), and model.norm_place "
+            "('before' or 'after' the activation)"
+        )
     if now := moved(name):
         raise UserError(f'{where}: {name} is a field of the chosen part now: {" or ".join(now)}')
 
@@ -279,7 +374,9 @@ def defaults() -> dict[str, dict[str, Any]]:
     return found
 
 
-def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F], F]:
+def register(
+    slot: str, name: str, words: str = '', given: Sequence[str] = (), **facts: Any
+) -> Callable[[F], F]:
     """A decorator that registers a function or a linen module as a part.
 
     Args:
@@ -287,6 +384,7 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
       name: letters, digits and _; a name that is registered again is replaced, unless it is that
         of a built-in part.
       words: how the part reads in tables and figures; the name if it is ''.
+      given: the positional arguments that the part is called with, where they are not its slot's.
       facts: what else the slot knows of it.
 
     Raises:
@@ -300,12 +398,22 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
         raise UserError(f'{what}: the name must be letters, digits and _, a letter first')
 
     def decorate(build: F) -> F:
-        if not callable(build) or (isinstance(build, type) and not dataclasses.is_dataclass(build)):
-            raise UserError(f'{what}: is {build!r}; it must be {SLOTS[slot].doc}')
+        if not _is_function_or_dataclass(build):
+            bases = getattr(build, '__mro__', ())
+            of_nnx = any(one.__module__.startswith('flax.nnx') for one in bases)
+            why = ', an nnx module, whose state stands outside of the program' if of_nnx else ''
+            raise UserError(f'{what}: is {build!r}{why}; it must be {SLOTS[slot].doc}')
         if getattr(build, '__module__', '') not in _BUILT_IN:
             _load()
-        given = SLOTS[slot].given + (('targets',) if facts.get('mixes') else ())
-        part = Part(slot, name, build, parameters_of(build, what, SLOTS[slot], given), words, facts)
+        also = tuple(name for fact, name in _GIVEN.items() if facts.get(fact))
+        passed = given or SLOTS[slot].given + also
+        if SLOTS[slot].before and SLOTS[slot].before[0] in inspect.signature(build).parameters:
+            passed = (*SLOTS[slot].before, *passed)
+        takes = {}
+        if SLOTS[slot].offers:
+            takes = {'takes': offered_to(build, what, SLOTS[slot], facts.get('reads', ()))}
+        parameters = parameters_of(build, what, SLOTS[slot], passed)
+        part = Part(slot, name, build, parameters, words, facts | takes)
         _admit(part, what)
         for field in [field for field in _PARAMETERS if field.startswith(f'{name}.')]:
             if name in _REGISTRY[slot]:
@@ -320,6 +428,11 @@ def register(slot: str, name: str, words: str = '', **facts: Any) -> Callable[[F
 
 def _admit(part: Part, what: str) -> None:
     """Whether the registry takes a part. Raises UserError."""
+    if part.parameters and (part.name in dir(ConfigDict) or part.name in _TAKEN):
+        raise UserError(
+            f"{what}: 'config.{part.name}' means something else, so its parameters could not be "
+            'set; choose another name'
+        )
     before = _REGISTRY[part.slot].get(part.name)
     if before is not None and before.built_in and not part.built_in:
         raise UserError(f'{what}: is the name of a built-in part; choose another one')
@@ -344,12 +457,17 @@ def _admit(part: Part, what: str) -> None:
             )
 
 
+def _is_function_or_dataclass(build: Any) -> bool:
+    return callable(build) and (not isinstance(build, type) or dataclasses.is_dataclass(build))
+
+
 def _name(part: Part) -> None:
     """Gives a part and its fields their words in tables and figures."""
     slot, words = SLOTS[part.slot], part.words or part.name.replace('_', ' ')
     words_lib.ABOUT[part.name] = slot.about
     for name, one in part.parameters.items():
-        of_part = f'{name.replace("_", " ")} of {words}'
+        alone = name.replace('_', ' ')
+        of_part = alone if slot.short else f'{alone} of {words}'
         words_lib.FIELDS[f'{part.name}.{name}'] = one.rule.words or of_part
     if slot.field:
         words_lib.VALUES[f'{slot.field}={part.name}'] = words

@@ -8,8 +8,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import trace
-from jaxtweaks.config.layers import hidden_widths
+from jaxtweaks.config import measured, trace
+from jaxtweaks.config.layers import hidden_widths, network
 from jaxtweaks.config.settings import Model, Setting
 
 
@@ -24,6 +24,7 @@ def check_reach(settings: Sequence[Setting]) -> None:
         for complaint in (*_times(setting), *_scores(setting), *_averages(setting)):
             raise UserError(complaint)
         check_batch_norm(setting.model, 'train.batch_size', setting.train.batch_size)
+        _check_ghost_batch(setting)
 
 
 def check_reach_on_data(
@@ -58,11 +59,19 @@ def check_batch_norm(model: Model, field: str, count: int) -> None:
     Raises:
       UserError: it has one.
     """
-    dense = hidden_widths(model) and model.name != 'convnet1d'  # which has none in its dense layer
-    if model.batch_norm != 'none' and dense and count == 1:
+    dense = hidden_widths(model) and not network(model).facts.get('plain_head')
+    if model.norm == 'batch' and dense and count == 1:
         raise UserError(
             f'{field}: 1 gives batch norm one value of each feature, which it makes 0 whatever the '
-            "image; it must be ≥ 2, or model.batch_norm 'none'"
+            "image; it must be ≥ 2, or model.norm 'none'"
+        )
+
+
+def _check_ghost_batch(setting: Setting) -> None:
+    size, batch = trace.get(setting, 'ghost_batch.size'), setting.train.batch_size
+    if setting.model.norm == 'ghost_batch' and batch % size:
+        raise UserError(
+            f'ghost_batch.size: {size} does not divide train.batch_size ({batch}); it must'
         )
 
 
@@ -102,20 +111,26 @@ def _times(setting: Setting) -> Iterator[str]:
 
 def _scores(setting: Setting) -> Iterator[str]:
     train = setting.train
-    if train.select == 'best_accuracy' and train.min_improvement >= 1:
+    chosen = measured.chosen_by(setting)
+    if train.select != 'last' and chosen.is_share and train.min_improvement >= 1:
         yield (
             f'train.min_improvement: {train.min_improvement!r} keeps the first epoch, because no '
-            'accuracy improves by as much; it must be < 1, as 0.001 for a tenth of a point'
+            f'{chosen.words} improves by as much; it must be < 1, as 0.001 for a tenth of a point'
         )
 
 
 def _averages(setting: Setting) -> Iterator[str]:
-    model, train = setting.model, setting.train
+    norm, train = trace.part(setting, 'norm'), setting.train
     if train.ema_decay == 1:
         yield 'train.ema_decay: 1.0 keeps the initial parameters for ever; it must be < 1'
-    if model.batch_norm != 'none' and model.bn_momentum == 1:
+    if train.swa_start > train.epochs:
         yield (
-            'model.bn_momentum: 1.0 keeps the initial running statistics for ever, which the '
+            f'train.swa_start: {train.swa_start} has no effect because the run ends after '
+            f'train.epochs ({train.epochs}); it must be ≤ {train.epochs}, or 0 for none'
+        )
+    if norm.built_in and trace.arguments(setting, norm).get('momentum') == 1:
+        yield (
+            f'{norm.name}.momentum: 1.0 keeps the initial running statistics for ever, which the '
             'network is tested with; it must be < 1'
         )
 

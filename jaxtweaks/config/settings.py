@@ -9,7 +9,7 @@ See `fields.py` for what static and traced mean.
 import dataclasses
 
 from jaxtweaks.config.fields import Names, static, traced
-from jaxtweaks.config.parts import Choices, Parts
+from jaxtweaks.config.parts import Choices, Parts, Selections
 from jaxtweaks.config.tweaks import Tweaks
 
 # Those of the catalogue, any on disk, and what is registered (`data/own.py`).
@@ -21,31 +21,17 @@ DATASETS = Names(
     'waveforms',
     'patterns',
     'cifar10_patch',
-    forms=('tfds:NAME', 'folder:PATH'),
-)
-NETWORKS = ('mlp', 'cnn', 'local', 'lenet5', 'vgg16', 'convnet1d')
-STUDIES = (
-    'training',
-    'gradcheck',
-    'gradcheck_layers',
-    'signal_propagation',
-    'model_summary',
-    'dropout_linear',
-    'bias_variance',
-    'capacity',
+    'diabetes',
+    'breast_cancer',
+    'wine',
+    'california_housing',
+    forms=('tfds:NAME', 'folder:PATH', 'csv:PATH?target=NAME'),
 )
 PRECISIONS = ('float32', 'tf32', 'bf16')
-SCHEMES = ('sigma', 'lecun', 'glorot', 'he', 'he_2_over_sqrt_n', 'heuristic')
 DISTRIBUTIONS = ('normal', 'uniform', 'constant')
 
 # When a field is read.
-_WIDE = ('model.name', ('mlp', 'cnn', 'local'))
-_BLOCKS = ('model.name', ('cnn', 'local'))
-_POOLED = ('model.name', ('cnn', 'local', 'lenet5', 'vgg16', 'convnet1d'))
-_BATCH_NORM = ('model.batch_norm', ('before', 'after'))
-_GRADIENTS = ('study.name', ('gradcheck', 'gradcheck_layers'))
-_REGRESSION = ('study.name', ('bias_variance', 'capacity'))
-_SELECTING = ('train.select', ('best_loss', 'best_accuracy'))
+_SELECTING = ('train.select', Selections(last=False))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +60,11 @@ class Data:
         'mean and deviation of the training set by channel or by pixel; only divide by 255 (unit); '
         'or leave as they are (none)',
         choices=('channel', 'pixel', 'unit', 'none'),
+    )
+    standardise_targets: bool = static(
+        True,
+        'whether targets that are numbers are standardised for training, by mean and standard '
+        'deviation of the training set; metrics but for the loss are in the unit of the target',
     )
     scale: float = static(1.0, 'by what standardised inputs are multiplied', above=0.0)
     share: float = traced(
@@ -114,52 +105,41 @@ class Data:
 class Model:
     """The network."""
 
-    name: str = static('cnn', 'the architecture', choices=NETWORKS)
+    name: str = static('cnn', 'the architecture', choices=Choices('network'))
     channels: tuple[int, ...] = static(
         (32, 64),
         'channels of each block of two convolutions (cnn, local)',
         low=1,
-        when=_BLOCKS,
     )
-    hidden: tuple[int, ...] = static((512,), 'widths of the hidden dense layers', low=1, when=_WIDE)
+    hidden: tuple[int, ...] = static((512,), 'widths of the hidden dense layers', low=1)
     width: int = static(
         0,
         'width of every hidden dense layer in place of those of `hidden`; 0 keeps them',
         low=0,
-        when=_WIDE,
     )
     activation: str = static('relu', 'the nonlinearity', choices=Choices('activation'))
-    batch_norm: str = static(
-        'none',
-        'batch norm before or after the activation of every hidden layer',
-        choices=('none', 'before', 'after'),
+    norm: str = static('none', 'the normalisation of hidden layers', choices=Choices('norm'))
+    norm_place: str = static(
+        'before',
+        'whether hidden layers are normalised before or after the activation',
+        choices=('before', 'after'),
     )
-    bn_momentum: float = traced(
-        0.9,
-        'share of the old running average kept at each step',
-        low=0.0,
-        high=1.0,
-        when=_BATCH_NORM,
-    )
-    bn_epsilon: float = static(1e-5, 'added to the variance', above=0.0, when=_BATCH_NORM)
-    bn_running_variance: str = static(
-        'unbiased',
-        'the batch variance that enters the running average',
-        choices=('unbiased', 'biased'),
-        when=_BATCH_NORM,
+    weight_standardisation: bool = static(
+        False,
+        'whether each output of a convolution has a kernel of mean 0 and variance 1 '
+        '(Qiao et al. 2019, arXiv 1903.10520)',
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Init:
-    """The initial weights. Biases start at 0, batch norm at scale 1 and shift 0."""
+    """The initial weights. Biases start at 0, normalisations at scale 1 and shift 0."""
 
-    scheme: str = traced('he', "the rule for the weights' deviation σ", choices=SCHEMES)
+    scheme: str = traced(
+        'he', "the rule for the weights' standard deviation σ", choices=Choices('init')
+    )
     distribution: str = traced(
         'normal', 'the law of the weights; constant sets all to σ', choices=DISTRIBUTIONS
-    )
-    sigma: float = traced(
-        0.05, "σ of the scheme 'sigma'", low=0.0, when=('init.scheme', ('sigma',))
     )
 
 
@@ -173,9 +153,7 @@ class Dropout:
         choices=('inverted', 'vanilla'),
     )
     input: float = traced(0.0, 'drop rate of the input', low=0.0, high=1.0, off=0.0)
-    conv: float = traced(
-        0.0, 'drop rate after each max-pool', low=0.0, high=1.0, off=0.0, when=_POOLED
-    )
+    conv: float = traced(0.0, 'drop rate after each max-pool', low=0.0, high=1.0, off=0.0)
     hidden: float = traced(
         0.0, 'drop rate after each hidden dense layer', low=0.0, high=1.0, off=0.0
     )
@@ -255,8 +233,12 @@ class Train:
     epochs: int = static(10, 'passes over the training set', low=1)
     select: str = static(
         'last',
-        'the parameters tested at the end: the last, or the best epoch on validation',
-        choices=('last', 'best_loss', 'best_accuracy'),
+        'the parameters tested at the end: the last, or those of the epoch that is best on '
+        'validation, by the loss, the accuracy or another metric',
+        choices=Selections(),
+    )
+    metrics: tuple[str, ...] = static(
+        (), 'metrics that are measured besides those of the loss', choices=Choices('metric')
     )
     train_eval_size: int = static(
         2_000, 'training images on which the network is evaluated after each epoch', low=1
@@ -286,6 +268,13 @@ class Train:
         high=1.0,
         off=0.0,
     )
+    swa_start: int = traced(
+        0,
+        'the first epoch (from 1) whose last parameters enter an average, tested beside them with '
+        'batch statistics of its own; 0 for none',
+        low=0,
+        off=0,
+    )
     snapshots: int = static(
         0, 'parameters kept along the way, at equal distances, the last ones being one', low=0
     )
@@ -309,69 +298,10 @@ class Train:
 
 @dataclasses.dataclass(frozen=True)
 class Study:
-    """What is done with a setting, if not training."""
+    """What is done with a setting, if not training; its options are fields of its part."""
 
     name: str = static(
-        'training', 'training, or the name of a plain function (studies)', choices=STUDIES
-    )
-    images: int = static(
-        5, 'training images in the loss', low=1, when=('study.name', ('gradcheck',))
-    )
-    inputs: int = static(
-        10,
-        'how many of the first input dimensions an MLP sees',
-        low=1,
-        when=('study.name', ('gradcheck',)),
-    )
-    parameter: str = static(
-        '',
-        "the parameter that is checked, as 'Dense_0/kernel'; '' for all of them",
-        when=('study.name', ('gradcheck',)),
-    )
-    layer: str = static(
-        'dense', 'the layer that is checked', when=('study.name', ('gradcheck_layers',))
-    )
-    vectors: int = static(
-        10_000,
-        'random vectors that are sent through the network',
-        low=1,
-        when=('study.name', ('signal_propagation', 'dropout_linear')),
-    )
-    masks: int = static(
-        10_000, 'dropout masks that are drawn', low=2, when=('study.name', ('dropout_linear',))
-    )
-    input_shape: tuple[int, ...] = static(
-        (32, 32, 3),
-        'height, width and channels of the input',
-        low=1,
-        when=('study.name', ('model_summary',)),
-    )
-    classes: int = static(
-        10, 'outputs of the network', low=1, when=('study.name', ('model_summary',))
-    )
-    regressor: str = static(
-        'polynomial',
-        'what is fitted: a polynomial of `degree`, or the network of the section `model`',
-        choices=('polynomial', 'network'),
-        when=_REGRESSION,
-    )
-    degree: int = static(9, 'degree of the polynomial', low=0, high=30, when=_REGRESSION)
-    steps: int = static(
-        0,
-        'steps of training on the whole sample; of a polynomial 0 means to the minimum',
-        low=0,
-        when=_REGRESSION,
-    )
-    points: int = static(30, 'points of a training sample', low=2, when=_REGRESSION)
-    noise: float = static(0.3, 'deviation of the noise on the points', low=0.0, when=_REGRESSION)
-    samples: int = static(
-        200, 'training samples of one estimate', low=2, when=('study.name', ('bias_variance',))
-    )
-    step: float = static(
-        1e-6, 'h of the central differences (f(θ + h) − f(θ − h))/2h', above=0.0, when=_GRADIENTS
-    )
-    tolerance: float = static(
-        1e-6, 'the difference below which two gradients agree', above=0.0, when=_GRADIENTS
+        'training', 'training, or the name of a plain function (studies)', choices=Choices('study')
     )
 
 

@@ -8,29 +8,20 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.build import convert
-from jaxtweaks.config.fields import Rule
+from jaxtweaks.config.fields import Field, Rule
 from jaxtweaks.config.slots import Slot
 
 _DECLARED = '__jaxtweaks_declared__'  # the attribute of a function with its declarations
 
 
-@dataclasses.dataclass(frozen=True)
-class Parameter:
-    """A declared parameter of a part: the type of its values, its default and its rule."""
-
-    kind: Any
-    default: Any
-    rule: Rule
-
-
 def parameters_of(
     build: Callable[..., Any], what: str, slot: Slot, given: Sequence[str]
-) -> dict[str, Parameter]:
+) -> dict[str, Field]:
     """The declared parameters of a part. Raises UserError if it cannot be called with `given`."""
     try:
         hints = typing.get_type_hints(build)
@@ -44,16 +35,50 @@ def parameters_of(
         empty = field.default == ()
         kind = hints.get(name, tuple) if empty else _kind_of(field.default)
         _check_default(field.default, rule, f'{what}: {name}')
-        found[name] = Parameter(kind, convert(field.default, kind, rule, f'{what}: {name}'), rule)
+        found[name] = Field(kind, convert(field.default, kind, rule, f'{what}: {name}'), rule)
     if not isinstance(build, type):
+        offered = dict.fromkeys(name for name in declared if name in slot.offers)
         try:
-            inspect.signature(build).bind(*given, **dict.fromkeys(found))
+            inspect.signature(build).bind(*given, **offered | dict.fromkeys(found))
         except TypeError as error:
             raise UserError(
                 f'{what}: {error}; it must be {slot.doc}, and its other parameters declared with '
                 'static(…) or traced(…)'
             ) from None
     return found
+
+
+def offered_to(
+    build: Callable[..., Any], what: str, slot: Slot, reads: Iterable[str]
+) -> tuple[str, ...]:
+    """What a part takes of what its slot offers: what it has no default for, or says it `reads`.
+
+    Raises:
+      UserError: something without a default that is not offered, or a field that nothing is there
+        to take.
+    """
+    found = []
+    for name, one in _declared(build).items():
+        own = isinstance(one, dataclasses.Field) and 'rule' in one.metadata
+        if own or (isinstance(build, type) and not one.init) or name in ('parent', 'name'):
+            continue
+        needed = one is inspect.Parameter.empty
+        if isinstance(one, dataclasses.Field):
+            needed = one.default is one.default_factory is dataclasses.MISSING
+        if needed and name not in slot.offers:
+            raise UserError(
+                f"{what}: '{name}' has no default; declare it with static(…) or traced(…), or name "
+                f'what is given: {", ".join(slot.offers)}'
+            )
+        if needed or set(slot.offers.get(name, '').split()) & set(reads):
+            found.append(name)
+    taken = {field for name in found for field in slot.offers[name].split()}
+    if 'setting' not in found and (unread := [name for name in reads if name not in taken]):
+        by = ', '.join(f'{name} ({field})' for name, field in slot.offers.items() if field)
+        raise UserError(
+            f"{what}: reads '{unread[0]}', but has no attribute for it; what is given by name: {by}"
+        )
+    return tuple(found)
 
 
 def _declared(build: Callable[..., Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The slots: the kinds of parts there are, and how each is called (`parts.py`)."""
 
 import dataclasses
+from collections.abc import Mapping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,7 +13,14 @@ class Slot:
       doc: what a part of it is, for error messages.
       given: the positional arguments that a part is called with; none for a module.
       about: what its fields are about, in a word or two.
+      before: what a part is called with before these, if it has a parameter of the first name.
       field: the field that names the chosen part; '' if several act together.
+      several: whether the field may name any number of parts.
+      offers: what a part is given by name if it has a parameter (a module an attribute) of this
+        name and no default for it: the fields, or section, that it comes from; '' for what comes
+        from none.
+      none: the value of `field` for no part at all; '' if one is always chosen.
+      short: whether the fields of its parts read without the part's name.
     """
 
     name: str
@@ -20,17 +28,54 @@ class Slot:
     about: str
     given: tuple[str, ...] = ()
     field: str = ''
+    several: bool = False
+    offers: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    before: tuple[str, ...] = ()
+    none: str = ''
+    short: bool = False
 
 
 SLOTS = {
     slot.name: slot
     for slot in (
         Slot(
+            'network',
+            'a linen module, or a function that makes one, of `outputs`',
+            'network',
+            field='model.name',
+            offers={
+                'outputs': '',
+                'setting': '',
+                'norm': 'model.norm',
+                'activation': 'model.activation',
+                'kernel_init': 'init',
+                'dropout': 'dropout.hidden',
+                'dropout_conv': 'dropout.conv',
+                'channels': 'model.channels',
+                'hidden': 'model.hidden model.width',
+            },
+        ),
+        Slot(
+            'norm',
+            'a linen module that is called with (x, train)',
+            'normalisation',
+            field='model.norm',
+        ),
+        Slot(
             'activation',
             'a function (x) to an array like x',
             'activation',
             ('x',),
             'model.activation',
+        ),
+        Slot(
+            'init',
+            'a function (fan_in, fan_out) to a standard deviation, or (key, shape, fan_in, '
+            'fan_out) to weights',
+            'initial weights',
+            ('fan_in', 'fan_out'),
+            'init.scheme',
+            before=('key', 'shape'),
         ),
         Slot(
             'optimiser',
@@ -53,6 +98,29 @@ SLOTS = {
             ('logits', 'targets'),
             'loss.name',
         ),
+        Slot(
+            'metric',
+            'a function (outputs, targets) to a number, of all examples of a split',
+            'metric',
+            ('outputs', 'targets'),
+            'train.metrics',
+            several=True,
+        ),
         Slot('augment', 'a function (key, images) to images', 'augmentation', ('key', 'images')),
+        Slot(
+            'transform',
+            'a function (gradients, weights) to gradients',
+            'gradients and weights',
+            ('gradients', 'weights'),
+        ),
+        Slot(
+            'study',
+            'a function (setting, seed), or of data as well, to numbers and curves by name',
+            'other',
+            ('setting', 'seed'),
+            'study.name',
+            none='training',
+            short=True,
+        ),
     )
 }

@@ -4,34 +4,36 @@ import dataclasses
 import typing
 from collections import ChainMap
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import parts, slots, tweaks
 from jaxtweaks.config.build import convert, rule_of
 from jaxtweaks.config.config_file import blaming
-from jaxtweaks.config.fields import Rule
+from jaxtweaks.config.fields import Field
 from jaxtweaks.config.parts import Part, Parts
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.config.slots import Slot
 
 
-def _fields() -> dict[str, tuple[Any, Rule]]:
+def _fields() -> dict[str, Field]:
     found = {}
     for section, cls in typing.get_type_hints(Setting).items():
         if section in (tweaks.SECTION, parts.SECTION):
             continue
         hints = typing.get_type_hints(cls)
         for field in dataclasses.fields(cls):
-            found[f'{section}.{field.name}'] = (hints[field.name], rule_of(field))
+            rule = rule_of(field)
+            assert rule is not None  # a setting has no deeper sections
+            found[f'{section}.{field.name}'] = Field(hints[field.name], field.default, rule)
     return found
 
 
 _OWN = _fields()
-# Dotted name to (type, rule) of every field of a setting; those of registered tweaks and parts come
-# to it.
-FIELDS: Mapping[str, tuple[Any, Rule]] = ChainMap(tweaks.FIELDS, parts.FIELDS, _OWN)
+# Every field of a setting by dotted name; those of registered tweaks and parts come to it.
+FIELDS: Mapping[str, Field] = ChainMap(tweaks.FIELDS, cast(Any, parts.FIELDS), _OWN)
 # Those that every setting has.
-TRACED = tuple(name for name, (_, rule) in _OWN.items() if rule.kind == 'traced')
+TRACED = tuple(name for name, field in _OWN.items() if field.rule.kind == 'traced')
 
 Hyper = dict[str, Any]
 
@@ -40,7 +42,7 @@ def get(setting: Setting, name: str) -> Any:
     """The value of the field with this dotted name."""
     section, field = name.split('.')
     if section == tweaks.SECTION:
-        return setting.tweaks.get(field, FIELDS[name][1].off)
+        return setting.tweaks.get(field, FIELDS[name].rule.off)
     if name in _OWN:
         return getattr(getattr(setting, section), field)
     return setting.parts[name] if name in setting.parts else parts.default(name)
@@ -50,15 +52,18 @@ def parts_of(setting: Setting, off: frozenset[str] = frozenset()) -> list[Part]:
     """The parts that a setting is made of: those it chooses, and those whose strength it sets.
 
     Args:
-      setting: where a choice is traced every part of its slot is among them.
+      setting: of a slot whose choice is traced every part is among them: a program has them all.
       off: strengths (dotted names) that are omitted from the program, and their parts with them.
     """
     found = []
     for slot in slots.SLOTS.values():
-        if slot.field:
-            name = get(setting, slot.field)
-            known = parts.of_slot(slot.name)
-            found += [_bound(setting, known[name])] if isinstance(name, str) else known.values()
+        if slot.several:
+            found += [_bound(setting, part) for part in _named(setting, slot)]
+        elif slot.field in TRACED:
+            found += table(setting, slot.name)
+        elif slot.field:
+            if not slot.none or get(setting, slot.field) != slot.none:
+                found.append(part(setting, slot.name))
         else:
             found += [
                 _bound(setting, part)
@@ -68,9 +73,22 @@ def parts_of(setting: Setting, off: frozenset[str] = frozenset()) -> list[Part]:
     return found
 
 
+def _named(setting: Setting, slot: Slot) -> list[Part]:
+    """The parts of a slot that takes several: those of the chosen loss, and those a field names."""
+    brought = part(setting, 'loss').facts.get('metrics', ()) if slot.name == 'metric' else ()
+    known = parts.of_slot(slot.name)
+    names = dict.fromkeys([*(one.name for one in brought), *get(setting, slot.field)])
+    return [known[name] for name in names if name in known]
+
+
 def part(setting: Setting, slot: str) -> Part:
     """The part that a setting chooses for a slot."""
     return _bound(setting, parts.get(slot, get(setting, slots.SLOTS[slot].field)))
+
+
+def table(setting: Setting, slot: str) -> list[Part]:
+    """Every part of a slot whose choice is traced: the index of the choice is that of its part."""
+    return [_bound(setting, part) for part in parts.of_slot(slot).values()]
 
 
 def arguments(setting: Setting, part: Part) -> dict[str, Any]:
@@ -90,7 +108,12 @@ def is_off(part: Part, given: Mapping[str, Any]) -> bool:
 def acting(setting: Setting) -> list[tuple[Part, dict[str, Any]]]:
     """The parts of a setting that do something in it, with their arguments."""
     used = [(part, arguments(setting, part)) for part in parts_of(setting)]
-    return [one for one in used if not is_off(*one)]
+    return [one for one in used if not is_off(*one) and _is_chosen(setting, one[0])]
+
+
+def _is_chosen(setting: Setting, part: Part) -> bool:
+    field = slots.SLOTS[part.slot].field
+    return not field or get(setting, field) == part.name
 
 
 def made(setting: Setting, slot: str, *given: Any) -> Any:
@@ -134,8 +157,8 @@ def checked(name: str, value: Any, where: str) -> Any:
     if name not in FIELDS:
         parts.check_not_moved(name, where)
         raise UserError(f"{where}: unknown field '{name}'; {did_you_mean(name, FIELDS)}")
-    kind, rule = FIELDS[name]
-    return convert(value, kind, rule, f'{where}: {name}')
+    field = FIELDS[name]
+    return convert(value, field.type, field.rule, f'{where}: {name}')
 
 
 def off_everywhere(settings: Iterable[Setting]) -> frozenset[str]:
@@ -144,8 +167,8 @@ def off_everywhere(settings: Iterable[Setting]) -> frozenset[str]:
     return frozenset(
         name
         for name in dict.fromkeys(name for setting in settings for name in _traced(setting))
-        if FIELDS[name][1].off is not None
-        and all(get(setting, name) == FIELDS[name][1].off for setting in settings)
+        if FIELDS[name].rule.off is not None
+        and all(get(setting, name) == FIELDS[name].rule.off for setting in settings)
     )
 
 
@@ -166,7 +189,7 @@ def split(setting: Setting, off: frozenset[str] = frozenset()) -> tuple[Setting,
     for name in _traced(setting, off):
         if name not in off:
             value = get(setting, name)
-            choices = FIELDS[name][1].choices
+            choices = FIELDS[name].rule.choices
             hyper[name] = choices.index(value) if choices else value
     left_out = frozenset(name.partition('.')[2] for name in off if _is_registered(name))
     setting = dataclasses.replace(

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 from jaxtweaks.base import identity
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.build import convert
-from jaxtweaks.config.fields import Rule
+from jaxtweaks.config.fields import Field, Rule
 
 SECTION = 'tweaks'
 _TAKEN = 'on'  # `tweaks.on` is what the derivation `tweaks` gives
@@ -49,6 +49,12 @@ class Tweak:
     rule: Rule
     known_as: str = ''
 
+    @property
+    def off(self) -> float:
+        """The strength at which it does nothing."""
+        assert self.rule.off is not None  # `tweak` declares it
+        return self.rule.off
+
     @functools.cached_property
     def digest(self) -> str:
         """In hex, what the tweak does at the time of asking, so that another one is another run.
@@ -59,7 +65,7 @@ class Tweak:
         if self.known_as:
             return self.known_as
         does = identity.digest(self.function, f"tweak '{self.name}'")
-        text = f'{does} {self.where} {float(self.rule.off).hex()}'
+        text = f'{does} {self.where} {float(self.off).hex()}'
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     @functools.cached_property
@@ -162,8 +168,8 @@ class Tweaks(Mapping[str, Any]):
 
 # By name. Names live as long as the process; a config file that is loaded again registers again.
 _REGISTRY: dict[str, Tweak] = {}
-# Dotted name to (type, rule) of every registered field, see `trace.FIELDS`.
-FIELDS: dict[str, tuple[Any, Rule]] = {}
+# Every registered field by dotted name, see `trace.FIELDS`.
+FIELDS: dict[str, Field] = {}
 
 
 def tweak(
@@ -218,7 +224,7 @@ def tweak(
                 f"tweak '{name}': {function!r} must be a function (key, x, strength, train)"
             ) from None
         _REGISTRY[name] = Tweak(name, function, where, rule)
-        FIELDS[f'{SECTION}.{name}'] = float, rule
+        FIELDS[f'{SECTION}.{name}'] = Field(float, off, rule)
         return function
 
     return register
@@ -229,9 +235,14 @@ def _renewed(tweak: Tweak, known: Callable[[Tweak], str]) -> Tweak:
     return dataclasses.replace(tweak, known_as=known(tweak))
 
 
+def registered() -> Mapping[str, Tweak]:
+    """Every registered tweak by name."""
+    return _REGISTRY
+
+
 def off_strengths() -> dict[str, float]:
     """Every registered tweak, off."""
-    return {name: tweak.rule.off for name, tweak in _REGISTRY.items()}
+    return {name: tweak.off for name, tweak in _REGISTRY.items()}
 
 
 def _registered(name: str, path: str) -> Tweak:

@@ -1,7 +1,7 @@
 """Arrays kept between runs: written atomically, verified on reading, never believed if damaged.
 
-A file is `_MAGIC`, the SHA-256 of all that follows it, the length of a JSON header (8 bytes, little
-endian), the header, and the bytes of the arrays it lists. Nothing in it is ever executed.
+A file (see `base.sealed`) has the length of a JSON header (8 bytes, little endian), the header, and
+the bytes of the arrays it lists. Nothing in it is ever executed.
 """
 
 import atexit
@@ -9,7 +9,6 @@ import functools
 import hashlib
 import json
 import math
-import os
 import pathlib
 import shutil
 import sys
@@ -18,38 +17,27 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from jaxtweaks.base import atomic, home
+from jaxtweaks.base import home, sealed
 from jaxtweaks.base.errors import UserError
 
-_MAGIC = b'jaxtweaks arrays 1\n'
 _SMALL = 128 * 2**20  # bytes; they are read in a fraction of a second
 _DTYPES = {'uint8': '|u1', 'int32': '<i4'}
 
 
 def folder() -> pathlib.Path:
-    """Where the cache lies: JAXTWEAKS_CACHE_DIR, or jaxtweaks/ in the user's XDG cache folder.
+    """Where the cache lies: see `home.cache`.
 
     Where no home folder is known, a temporary folder that is deleted when the process ends.
 
     Raises:
       UserError: JAXTWEAKS_CACHE_DIR begins with a ~ that stands for nothing.
     """
-    return _lasting() or _temporary()
+    return home.cache() or _temporary()
 
 
 def lasts() -> bool:
     """Whether the cache is there for the next process."""
-    return _lasting() is not None
-
-
-def _lasting() -> pathlib.Path | None:
-    if own := os.environ.get('JAXTWEAKS_CACHE_DIR'):
-        return home.expanded(own)
-    xdg = os.environ.get('XDG_CACHE_HOME', '')
-    if os.path.isabs(xdg):  # the XDG standard ignores relative paths
-        return pathlib.Path(xdg) / 'jaxtweaks'
-    known = home.folder()
-    return None if known is None else known / '.cache' / 'jaxtweaks'
+    return home.cache() is not None
 
 
 @functools.cache
@@ -104,15 +92,13 @@ def read(
     """
     path = folder() / name
     try:
-        stored = path.read_bytes()
+        arrays, header = _unpack(sealed.read(path))
+        return (arrays, header['facts']) if header['key'] == key else None
     except FileNotFoundError:
         return None
     except OSError as error:
         notify(f'notice: the cache file {path} cannot be read ({error.strerror})')
         return None
-    try:
-        arrays, header = _unpack(stored)
-        return (arrays, header['facts']) if header['key'] == key else None
     except (ValueError, KeyError, TypeError) as error:
         notify(f'notice: the cache file {path} is damaged ({error}); it is made again')
         return None
@@ -132,7 +118,7 @@ def write(
     """
     path = folder() / name
     try:
-        atomic.write(path, *_parts(key, arrays, facts))
+        sealed.write(path, *_parts(key, arrays, facts))
     except OSError as error:
         notify(
             f'notice: the cache folder {path.parent} cannot be written ({error.strerror}), so the '
@@ -151,21 +137,13 @@ def _parts(key, arrays, facts) -> list[bytes | memoryview]:
     for array in arrays.values():
         little = np.ascontiguousarray(array, _DTYPES[array.dtype.name])
         body.append(little.reshape(-1).view(np.uint8).data)
-    digest = hashlib.sha256()
-    for part in body:
-        digest.update(part)
-    return [_MAGIC, digest.digest(), *body]
+    return body
 
 
-def _unpack(stored: bytes) -> tuple[dict[str, np.ndarray], dict]:
-    """The arrays and the header of a file's bytes; ValueError, KeyError, TypeError if damaged."""
-    start = len(_MAGIC) + 32
-    if stored[: len(_MAGIC)] != _MAGIC:
-        raise ValueError('it does not begin as it should')
-    if hashlib.sha256(memoryview(stored)[start:]).digest() != stored[len(_MAGIC) : start]:
-        raise ValueError('its checksum is wrong')
-    end = start + 8 + int.from_bytes(stored[start : start + 8], 'little')
-    header = json.loads(stored[start + 8 : end])
+def _unpack(stored: memoryview) -> tuple[dict[str, np.ndarray], dict]:
+    """The arrays and the header of a file; ValueError, KeyError, TypeError if it is none."""
+    end = 8 + int.from_bytes(stored[:8], 'little')
+    header = json.loads(bytes(stored[8:end]))
     arrays = {}
     for item in header['arrays']:
         dtype = np.dtype(_DTYPES[item['dtype']])

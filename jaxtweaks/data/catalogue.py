@@ -134,6 +134,9 @@ CATALOGUE['cifar10_patch'] = dataclasses.replace(
     made_of='cifar10',
 )
 
+# The tables that come with scikit-learn (`data/tables.py`), or that it finds on disk.
+TABLES = ('diabetes', 'breast_cancer', 'wine', 'california_housing')
+
 # Further images that come with a data set, on which networks are evaluated by epoch
 # (`Dataset.probes`), and the data sets that come with a grid for decision boundaries.
 PROBES = {'patterns': ('p_only', 'q_only', 'both'), 'cifar10_patch': ('clean', 'patch_only')}

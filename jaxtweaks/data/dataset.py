@@ -11,7 +11,7 @@ from jaxtweaks.base.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Split:
-    """Images [N, H, W, C] and labels, int32 [N]; both read-only.
+    """Images [N, H, W, C] and labels, int32 [N] (or other targets, see `Dataset`); both read-only.
 
     Images are uint8 or float32, or float64 if that tells apart what float32 does not.
     """
@@ -39,6 +39,7 @@ class Source:
       validation: its own validation part, in a fixed order; None if it has none, and validation
         images are taken from the training part.
       notices: what a reader of results must know of how it was read, in sentences.
+      targets: see `Dataset`.
       places: of data without a test part of their own, where each image of `training`, and then of
         `test`, was before the test part was held out, int [N]; None for others.
     """
@@ -51,10 +52,13 @@ class Source:
     validation: Split | None = None
     notices: tuple[str, ...] = ()
     places: np.ndarray | None = None
+    targets: str = 'classes'
 
 
 def check_trained(source: Source) -> None:
     """Whether all classes that are evaluated are trained on. Raises UserError."""
+    if source.targets != 'classes':
+        return
     trained = set(source.training.labels.tolist())
     for name, part in (('validation', source.validation), ('test', source.test)):
         labels = np.zeros(0, int) if part is None else part.labels
@@ -96,6 +100,8 @@ class Dataset:
       fallback: whether it stands in for the data asked for.
       probes: further images on which networks are evaluated after each epoch, by name (letters
         and _, which become the beginning of a metric's name); nothing is chosen by them.
+      targets: what they are: 'classes'; 'float', numbers, labels float64 [N, outputs]; or
+        'multilabel', labels float32 [N, outputs] of 0 and 1. `classes` names the outputs then.
       grid: inputs [N, H, W, C] whose class probabilities are kept at the end (decision
         boundaries), or None.
       notices: see `Source`.
@@ -112,6 +118,7 @@ class Dataset:
     probes: Mapping[str, Split] = dataclasses.field(default_factory=dict)
     grid: np.ndarray | None = None
     notices: tuple[str, ...] = ()
+    targets: str = 'classes'
 
 
 def nothing(label: str) -> Dataset:

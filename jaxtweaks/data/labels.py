@@ -162,12 +162,14 @@ def _hint(array: np.ndarray) -> str:
     numbers = array.ndim == 2 and array.dtype.kind in 'iufb' and array.size
     if numbers and np.all((array == 0) | (array == 1)) and np.all(array.sum(1) == 1):
         return 'these are one-hot; they must be numbers: labels.argmax(axis=1)'
+    if numbers and np.all((array == 0) | (array == 1)):
+        return f"{_ONE_EACH}; from_arrays(…, targets='multilabel') takes several labels of each"
     return _ONE_EACH
 
 
 def _of_objects(array: np.ndarray, what: str) -> np.ndarray:
     """Objects as an array of words, truth values, integers or floats."""
-    _check_none_missing([_is_missing(one) for one in array], array, what)
+    _check_none_missing([is_missing(one) for one in array], array, what)
     kinds: dict[str, Any] = {}
     for one in array:
         kinds.setdefault(_kind(one), one)
@@ -196,7 +198,7 @@ def _kind(one: Any) -> str:
     return 'numbers' if isinstance(one, float | np.floating) else type(one).__name__
 
 
-def _is_missing(one: Any) -> bool:
+def is_missing(one: Any) -> bool:
     """Whether it stands for no value: None, NaN, NaT, pandas' NA."""
     if one is None or type(one).__name__ in ('NAType', 'NaTType', 'MaskedConstant'):
         return True
@@ -223,7 +225,8 @@ def _refuse_measurements(array: np.ndarray, what: str) -> None:
             )
     raise UserError(
         f'{what} are {array.dtype}, such as {array[0] if len(array) else "none"}; they must be '
-        'integers from 0 or words: np.digitize(labels, bounds) makes classes of measurements'
+        "integers from 0 or words: from_arrays(…, targets='float') takes numbers to be learned, "
+        'and np.digitize(labels, bounds) makes classes of them'
     )
 
 
@@ -269,7 +272,7 @@ def _given(classes: Sequence[Any], title: str) -> tuple[str, ...]:
     if isinstance(classes, str):
         raise UserError(f'{title}: classes is the word {classes!r}; it must be a list of names')
     listed = list(classes)
-    if any(_is_missing(one) for one in listed):
+    if any(is_missing(one) for one in listed):
         raise UserError(f'{title}: a name among the classes is missing')
     names = tuple(_word(one, f'{title}: {one!r} among the classes') for one in listed)
     twice = [name for name in names if names.count(name) > 1]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import settings
-from jaxtweaks.data import digits, download, own, patch, tfds_folder
-from jaxtweaks.data.catalogue import CATALOGUE, Known
+from jaxtweaks.data import digits, download, frame, own, patch, tables, tfds_folder
+from jaxtweaks.data.catalogue import CATALOGUE, TABLES, Known
 from jaxtweaks.data.dataset import Dataset, Source
 from jaxtweaks.data.generated import WORLDS, generate
 from jaxtweaks.data.image_folder import from_folder
@@ -28,11 +28,11 @@ def load(
 ) -> Dataset:
     """The data set `config` asks for, split.
 
-    A name that is registered, or says where it is (`tfds:NAME`, `folder:PATH`), is taken at its
-    word. Others are looked for in this order: a TFDS folder (`config.dir` and nowhere else, if it
-    is given; otherwise TFDS_DATA_DIR, otherwise ~/tensorflow_datasets); the cache of an earlier
-    download; the web, if `config.download`. If there is none, the embedded digits stand in, if
-    `config.fallback` is 'digits', and `notify` says so at length.
+    A name that is registered, or says where it is (`tfds:NAME`, `folder:PATH`, `csv:PATH?…`), is
+    taken at its word. Others are looked for in this order: a TFDS folder (`config.dir` and nowhere
+    else, if it is given; otherwise TFDS_DATA_DIR, otherwise ~/tensorflow_datasets); the cache of an
+    earlier download; the web, if `config.download`. If there is none, the embedded digits stand in,
+    if `config.fallback` is 'digits', and `notify` says so at length.
 
     Args:
       config: what to load and how to split it. `config.standardise` is not applied here: see
@@ -132,6 +132,10 @@ def _own(config: settings.Data, notify: Callable[[str], None]) -> Source | None:
         return from_tfds(rest, config.dir, notify)
     if kind == 'folder' and rest:
         source = from_folder(rest, notify=notify)
+    elif kind == 'csv' and rest:
+        source = frame.from_csv(rest, notify=notify)
+    elif config.name in TABLES:
+        source = tables.source(config.name, notify)
     elif config.name in own.REGISTRY:
         source = own.registered(config.name)
     else:

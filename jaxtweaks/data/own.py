@@ -17,9 +17,9 @@ import numpy as np
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.settings import DATASETS
-from jaxtweaks.data import inputs
+from jaxtweaks.data import inputs, target_values
 from jaxtweaks.data import labels as labels_lib
-from jaxtweaks.data.catalogue import CATALOGUE
+from jaxtweaks.data.catalogue import CATALOGUE, TABLES
 from jaxtweaks.data.dataset import Source, Split, check_trained, frozen
 from jaxtweaks.data.split import held_out
 
@@ -33,9 +33,9 @@ def dataset(name: str) -> Callable[[F], F]:
     """Registers a function without arguments as the data set `data.name = name`.
 
     The function is called when an experiment needs the data, and returns what `from_arrays`,
-    `from_folder` or `from_tfds` returns, or just the tuple (images, labels). It must return the
-    same each time; an experiment whose data changed since it began is refused. A name that is
-    registered again is replaced.
+    `from_frame`, `from_folder` or `from_tfds` returns, or just the tuple (images,
+    labels). It must return the same each time; an experiment whose data changed since it began is
+    refused. A name that is registered again is replaced.
 
     Returns:
       A decorator that returns the function.
@@ -43,7 +43,9 @@ def dataset(name: str) -> Callable[[F], F]:
     Raises:
       UserError: the name is that of a data set that comes with the package, or cannot be.
     """
-    if name in CATALOGUE:
+    if not isinstance(name, str):
+        raise UserError("data set: it is registered by a name, as in @jt.dataset('mine')")
+    if name in CATALOGUE or name in TABLES:
         raise UserError(f"data set '{name}': comes with jaxtweaks; choose another name")
     if not re.fullmatch(r'[A-Za-z0-9][A-Za-z0-9_-]*', name):
         raise UserError(f'data set {name!r}: the name must be letters, digits, - and _')
@@ -67,7 +69,7 @@ def registered(name: str) -> Source:
     if not isinstance(found, Source):
         raise UserError(
             f"data set '{name}': its function gave {type(found).__name__}; it must give (images, "
-            'labels), or what from_arrays, from_folder or from_tfds returns'
+            'labels), or what from_arrays, from_frame, from_folder or from_tfds returns'
         )
     return found
 
@@ -81,28 +83,38 @@ def from_arrays(
     title: str = 'arrays',
     source: str = 'arrays',
     channels_last: bool = False,
+    targets: str = 'classes',
     notify: Callable[[str], None] = print,
 ) -> Source:
-    """A data set of images, or of anything that has a label.
+    """A data set of images, or of anything else that has a label, or other targets.
 
     Args:
       images: [N, height, width, channels], [N, height, width], or features [N, D], which become
         images [N, 1, 1, D]. uint8 (0 … 255) stays uint8; other numbers become float32, or, where
         that would lose what tells them apart, float64 until they are standardised.
       labels: [N], integers from 0 without gaps, or words of any type, which become numbers in the
-        order of the alphabet.
+        order of the alphabet. Or what else `targets` says.
       test: images and labels of the test set; if None, a fifth of the images, always the same ones.
-      classes: the name of each label, at least two; None for the words, or the numbers.
+      classes: the name of each label, at least two; None for the words, or the numbers. Of other
+        targets the name of each output.
       title: what figures and tables call it.
       source: where it came from, for the report.
       channels_last: that the last axis is the channels, of images whose sizes look otherwise.
+      targets: what `labels` are. 'classes', or, for the losses that take them, 'float': numbers [N]
+        or [N, outputs], in their own unit; they are standardised for training
+        (`data.standardise_targets`), and metrics but for the loss are in this unit. 'multilabel': 0
+        or 1 for each of several labels, [N, labels].
       notify: is told what to know of the data; that is also kept in the source's `notices`.
 
     Raises:
       UserError: shapes that do not fit, numbers that are not finite, labels that are missing, have
         gaps or are beyond `classes`, or a test set of other labels or images than the training set.
     """
-    found = assembled(images, labels, test, classes, title, source, channels_last)
+    target_values.check_kind(targets, title)
+    if targets == 'classes':
+        found = assembled(images, labels, test, classes, title, source, channels_last)
+    else:
+        found = _of_targets(images, labels, test, classes, title, source, channels_last, targets)
     notices = _notices(found)
     for text in notices:
         notify(f'notice: {title}: {text}')
@@ -143,6 +155,42 @@ def assembled(
     return found
 
 
+def _of_targets(
+    images: Any,
+    given: Any,
+    test: tuple[Any, Any] | None,
+    names: Sequence[str] | None,
+    title: str,
+    source: str,
+    channels_last: bool,
+    targets: str,
+) -> Source:
+    """A data set whose targets are no classes."""
+    values = [target_values.read(given, targets, f'{title}: targets')]
+    inputs_of = [_read(images, values[0], f'{title}: images', channels_last)]
+    if test is not None:
+        if not isinstance(test, tuple | list) or len(test) != 2:
+            raise UserError(f'{title}: test must be the test images and their targets, as (x, y)')
+        values.append(target_values.read(test[1], targets, f'{title}: test targets'))
+        inputs_of.append(_read(test[0], values[1], f'{title}: test images', channels_last))
+        _check_alike(*inputs_of, title)
+        if values[0].shape[1] != values[1].shape[1]:
+            raise UserError(
+                f'{title}: there are {values[0].shape[1]} targets to train on and '
+                f'{values[1].shape[1]} to test; they must be as many'
+            )
+    outputs = target_values.names_of(values[0].shape[1], names, title)
+    if targets == 'float':
+        target_values.check_numbers(values[0], outputs, f'{title}: targets')
+    numbers = inputs.narrowed(inputs_of)
+    whole = _split(numbers[0], values[0])
+    _check_not_equal(whole, title)
+    if test is None:
+        return held_out(whole, outputs, title, source, targets=targets)
+    tested = _split(numbers[1], values[1])
+    return Source(title, whole, tested, outputs, source, targets=targets)
+
+
 def _read(images: Any, labels: np.ndarray, what: str, channels_last: bool) -> np.ndarray:
     """The images, as many as labels."""
     array = inputs.read(images, what, channels_last)
@@ -177,6 +225,10 @@ def _check_some_alike(whole: Split, title: str) -> None:
             f'{title}: no two of the {len(whole):,} images have the same label; labels must be '
             'classes, not identifiers'
         )
+    _check_not_equal(whole, title)
+
+
+def _check_not_equal(whole: Split, title: str) -> None:
     if len(whole) > 1 and (whole.images == whole.images[0]).all():
         raise UserError(
             f'{title}: all {len(whole):,} images are equal, so there is nothing to learn'
@@ -186,7 +238,8 @@ def _check_some_alike(whole: Split, title: str) -> None:
 def _notices(source: Source) -> list[str]:
     """What may be wrong with valid data, in sentences."""
     training, test = source.training.images, source.test.images
-    found = [*labels_lib.odd_names(source.classes), *inputs.remarks(training, test)]
+    names = source.classes if source.targets == 'classes' else ()
+    found = [*labels_lib.odd_names(names), *inputs.remarks(training, test)]
     if training.shape[1:3] != (1, 1) and (copies := inputs.copies(training, test)):
         found.append(f'{copies:,} of {len(test):,} test images are also training images')
     return found

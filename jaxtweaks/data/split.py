@@ -9,7 +9,7 @@ out.
 `held_out_counts` says, those that come first in the permutation; what is held out and what is left
 are each put in an order (`spread`) every beginning of which keeps the shares too, so that fewer
 images, or a share of them, are still of all classes. 'random' holds out what comes first in the
-permutation, whatever its class.
+permutation, whatever its class; so does 'stratified' where targets are no classes.
 """
 
 import dataclasses
@@ -43,7 +43,8 @@ def split(source: Source, config: settings.Data, *, fallback: bool = False) -> D
     if config.split != 'stratified':  # which is how the source has held its test part out
         source = _held_out_again(source, config.split)
     validation = 0 if source.validation is not None else config.validation_size
-    held, rest = _parted(source.training.labels, validation, config.split, config.split_seed)
+    strata = strata_of(source.training.labels)
+    held, rest = _parted(strata, validation, config.split, config.split_seed)
     if source.validation is None:
         validation_split = source.training.take(held)
     else:
@@ -58,12 +59,21 @@ def split(source: Source, config: settings.Data, *, fallback: bool = False) -> D
         source=source.source,
         fingerprint=fingerprint(parts.values()),
         fallback=fallback,
-        notices=(*source.notices, *_lacking(parts, source.classes)),
+        notices=(*source.notices, *_lacking(parts, source)),
+        targets=source.targets,
     )
 
 
-def _lacking(parts: Mapping[str, Split], classes: tuple[str, ...]) -> list[str]:
+def strata_of(labels: np.ndarray) -> np.ndarray:
+    """Whose shares a split keeps, int [N]: the classes; of other targets there is one stratum."""
+    return labels if labels.ndim == 1 else np.zeros(len(labels), np.int32)
+
+
+def _lacking(parts: Mapping[str, Split], source: Source) -> list[str]:
     """Which classes have no images in which part, in sentences."""
+    if source.targets != 'classes':
+        return []
+    classes = source.classes
     there = {name: set(part.labels.tolist()) for name, part in parts.items()}
     found = []
     for name, labels in there.items():
@@ -100,7 +110,12 @@ def _check_sizes(source: Source, config: settings.Data) -> None:
 
 
 def held_out(
-    whole: Split, classes: tuple[str, ...], title: str, source: str, how: str = 'stratified'
+    whole: Split,
+    classes: tuple[str, ...],
+    title: str,
+    source: str,
+    how: str = 'stratified',
+    targets: str = 'classes',
 ) -> Source:
     """Data without a test part: `TEST_SHARE` of them, always the same, become one.
 
@@ -108,7 +123,7 @@ def held_out(
 
     Args:
       whole: all the images.
-      classes, title, source: see `Source`; `title` is its label.
+      classes, title, source, targets: see `Source`; `title` is its label.
       how: see `data.split`.
 
     Raises:
@@ -117,9 +132,17 @@ def held_out(
     count = round(TEST_SHARE * len(whole))
     if count == 0:
         raise UserError(f'{title}: {len(whole)} images are too few to hold a test set out')
-    held, rest = map(np.sort, _parted(whole.labels, count, how, 0))
+    held, rest = map(np.sort, _parted(strata_of(whole.labels), count, how, 0))
     places = frozen(np.concatenate([rest, held]))
-    return Source(title, whole.take(rest), whole.take(held), classes, source, places=places)
+    return Source(
+        title,
+        whole.take(rest),
+        whole.take(held),
+        classes,
+        source,
+        places=places,
+        targets=targets,
+    )
 
 
 def _held_out_again(source: Source, how: str) -> Source:
@@ -132,7 +155,9 @@ def _held_out_again(source: Source, how: str) -> Source:
         frozen(np.concatenate([getattr(part, field) for part in both])[back])
         for field in ('images', 'labels')
     )
-    again = held_out(Split(images, labels), source.classes, source.label, source.source, how)
+    again = held_out(
+        Split(images, labels), source.classes, source.label, source.source, how, source.targets
+    )
     return dataclasses.replace(again, validation=source.validation, notices=source.notices)
 
 
@@ -263,7 +288,7 @@ def _some(part: Split, size: int, config: settings.Data) -> Split:
     """`size` images of a part, a fixed choice in a fixed order."""
     order = _permutation(len(part), config.split_seed)
     if config.split == 'stratified':
-        order = order[spread(part.labels[order])]
+        order = order[spread(strata_of(part.labels)[order])]
     return part.take(order[:size])
 
 

@@ -120,6 +120,25 @@ def standardised(images: np.ndarray, mean: np.ndarray, inverse: np.ndarray) -> n
     return found
 
 
+def target_scale(targets: np.ndarray, standardise: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of training targets [N, outputs] by output, float64 [outputs].
+
+    0 and 1 if they are not standardised; the standard deviation is 1 where all are equal.
+    """
+    targets = np.asarray(targets, np.float64)
+    if not standardise:
+        return np.zeros(targets.shape[1]), np.ones(targets.shape[1])
+    deviation = targets.std(0)
+    return targets.mean(0), np.where(deviation > 0, deviation, 1)
+
+
+def standardised_targets(
+    targets: np.ndarray, mean: np.ndarray, deviation: np.ndarray
+) -> np.ndarray:
+    """Targets [N, outputs] as networks learn them, float32; `target_scale` gives the rest."""
+    return ((np.asarray(targets, np.float64) - mean) / deviation).astype(np.float32)
+
+
 def _sums(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Sum and sum of squares over the images, uint64 [H, W, C]; exact."""
     total = np.zeros(images.shape[1:], np.uint64)

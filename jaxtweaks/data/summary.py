@@ -20,6 +20,7 @@ def summary(dataset: Dataset) -> dict[str, Any]:
         'source': dataset.source,
         'fingerprint': dataset.fingerprint,
         'fallback': dataset.fallback,
+        'targets': dataset.targets,
         'classes': {str(i): name for i, name in enumerate(dataset.classes)},
         'splits': splits,
         'grid': {} if dataset.grid is None else {'inputs': dataset.grid},
@@ -29,18 +30,21 @@ def summary(dataset: Dataset) -> dict[str, Any]:
 def without_images(tree: dict[str, Any]) -> Dataset:
     """The data set of a `summary`; its images are omitted, their number is not."""
     grid = tree['grid'].get('inputs')
+    targets = tree.get('targets', 'classes')  # older folders have classes alone
     return Dataset(
         label=tree['label'],
-        **{name: _split(tree['splits'][name]) for name in _SPLITS},
+        **{name: _split(tree['splits'][name], targets) for name in _SPLITS},
         classes=tuple(tree['classes'][str(i)] for i in range(len(tree['classes']))),
         source=tree['source'],
         fingerprint=tree['fingerprint'],
         fallback=bool(tree['fallback']),
         grid=grid,
+        targets=targets,
     )
 
 
-def _split(tree: dict[str, Any]) -> Split:
-    labels = np.array(tree['labels'], np.int32)
+def _split(tree: dict[str, Any], targets: str) -> Split:
+    kinds = {'classes': np.int32, 'float': np.float64, 'multilabel': np.float32}
+    labels = np.array(tree['labels'], kinds[targets])
     nothing = np.zeros((len(labels), 0, 0, 0), np.uint8)
     return Split(frozen(np.array(tree.get('images', nothing))), frozen(labels))

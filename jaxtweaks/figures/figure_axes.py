@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Sheet
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from jaxtweaks.base import metrics
+from jaxtweaks.base.metrics import label as metric_label
 from jaxtweaks.base.words import is_share, number, shortened, value_label
 from jaxtweaks.figures.figure_data import ordered
 from jaxtweaks.figures.figure_style import is_number
-from jaxtweaks.results.results import label as metric_label
 
 _MANY = 12  # tick labels that would lie upon each other if they were turned only a little
 _DECADES = 3  # of a logarithmic axis on which 2 and 5 have ticks
@@ -60,8 +62,9 @@ def scale(name: str, values: Sequence[Any], log: bool, names: dict, inches: floa
         # The axis is laid out here, not by matplotlib, so that 0 has a place on it.
         logs = [float(np.log10(value)) for value in values if value > 0]
         step = float(np.median(np.diff(logs))) if len(logs) > 1 else 1.0
-        zero = min(logs, default=0.0) - step if 0 in values else None
-        position = {v: float(np.log10(v)) if v > 0 else zero for v in values}
+        apart = min(logs, default=0.0) - step
+        zero = apart if 0 in values else None
+        position = {v: float(np.log10(v)) if v > 0 else apart for v in values}
     places = list(position.values())
     gaps = np.diff(places)
     gap = float(gaps.min()) if len(places) > 1 else 1.0
@@ -88,6 +91,13 @@ def _thin(places: list[float], words: list[str], per_inch: float) -> tuple[list[
             labels.append(word)
             free = place + half
     return ticks, labels
+
+
+def sheet_of(axes: Axes) -> Sheet:
+    """The figure that axes are a part of."""
+    sheet = axes.get_figure()
+    assert isinstance(sheet, Sheet)
+    return sheet
 
 
 def set_scale(axes: Axes, scale: Scale) -> None:
@@ -144,7 +154,7 @@ def set_limits(same: Sequence[Axes], metric: str, log: bool, lowest: float) -> N
     """
     low = min(axes.get_ylim()[0] for axes in same)
     high = max(axes.get_ylim()[1] for axes in same)
-    if not metric.startswith('gap') and not log and lowest >= 0:
+    if not metrics.of(metric).signed and not log and lowest >= 0:
         low = max(low, -0.02 * (high - max(low, 0)))
         if is_share(metric):
             high = min(high, 1.02)

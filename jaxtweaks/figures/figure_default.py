@@ -3,21 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import field_label
 from jaxtweaks.figures.figure_spec import Figure, check_one
 from jaxtweaks.figures.figure_style import is_number
-from jaxtweaks.results import results as results_lib
 from jaxtweaks.results.recorded import Recorded
-from jaxtweaks.results.results import without_runs
+from jaxtweaks.results.results import Results, without_runs
 
-_FINALS = ('test_accuracy', 'test_error', 'validation_accuracy')
-_CURVES = ('validation_accuracy', 'validation_loss')
 _MANY = 3  # numbers from which on a field is an axis rather than a colour
 
 
 def default(
-    settings: Sequence[dict[str, Any]], recorded: Recorded, names: Mapping[str, str]
+    settings: Sequence[dict[str, Any]], recorded: Recorded, names: Mapping[str, str], usual: str
 ) -> tuple[Figure, ...]:
     """One figure that the settings can show; none if there is no such figure.
 
@@ -25,12 +23,13 @@ def default(
       settings: the swept values of each, after derivations.
       recorded: what the runs will record.
       names: the config's words for fields and values.
+      usual: what of a split says how good a network is, such as 'accuracy'.
     """
     results = without_runs(settings)
-    for given in _candidates(results, recorded):
+    for given in _candidates(results, recorded, usual):
         metric, *_ = given['metrics']
         against = field_label(given['x'], names) if given.get('x') else results.axis
-        label = results_lib.label(metric)
+        label = metrics.label(metric)
         title = f'{label[0].upper()}{label[1:]} against {against}'
         figure = Figure(name='overview', title=title, names=dict(names), **given)
         try:
@@ -41,12 +40,12 @@ def default(
     return ()
 
 
-def _candidates(results: results_lib.Results, recorded: Recorded) -> list[dict[str, Any]]:
+def _candidates(results: Results, recorded: Recorded, usual: str) -> list[dict[str, Any]]:
     """What a figure may show, the most telling first."""
     fields = sorted(results.varied, key=lambda name: not _is_axis(results.values(name)))
-    final = next((one for one in _FINALS if one in recorded.all_finals), None)
+    final = next((one for one in _finals(usual) if one in recorded.all_finals), None)
     final = final or next(iter(recorded.finals), None)
-    curve = next((one for one in _CURVES if one in recorded.curves), None)
+    curve = next((one for one in _curves(usual) if one in recorded.curves), None)
     curve = curve or next(iter(recorded.curves), None)
     by_epoch = {'kind': 'curves', 'metrics': (curve,), **_as(fields, 'hue', 'panels')}
     effect = {'kind': 'effect', 'metrics': (final,), **_as(fields, 'x', 'hue', 'panels')}
@@ -57,6 +56,14 @@ def _candidates(results: results_lib.Results, recorded: Recorded) -> list[dict[s
     else:
         both = [by_epoch, effect]
     return [one for one in both if one['metrics'] != (None,)]
+
+
+def _finals(usual: str) -> tuple[str, ...]:
+    return f'test_{usual}', 'test_error', f'validation_{usual}'
+
+
+def _curves(usual: str) -> tuple[str, ...]:
+    return f'validation_{usual}', 'validation_loss'
 
 
 def _is_axis(values: Sequence[Any]) -> bool:

@@ -90,7 +90,9 @@ def cut(handles: Sequence[Any]) -> list[Any]:
 
 
 def titles(figure: Figure, field: str, values: Sequence[Any], inches: float) -> dict[Any, str]:
-    """A heading for the panel of each value, that keeps within a panel so wide."""
+    """A heading for the panel of each value, within a panel so wide; none without a field."""
+    if not field:
+        return {}
     letters = max(16, int((inches - _BESIDE) / _LETTER))
     words = [named(field, value, figure.names) for value in values]
     words = shortened(words, (_LINES - 1) * letters)

@@ -8,10 +8,12 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Sheet
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from jaxtweaks.figures.figure_legend import Key
 from jaxtweaks.figures.figure_style import MUTED, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, WARNING, look
 
+PANEL, ALONE = (3.7, 2.9), (5.2, 3.5)  # inches: a panel with a metric, and one that is alone
 _COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2}
 _MARGIN = 0.14  # inches
 _NARROWEST = 5.4
@@ -86,7 +88,9 @@ class Page:
         top = 1 - (words.above + _MARGIN) / height
         right = 1 - (_MARGIN + beside) / width
         left = _MARGIN / width
-        sheet.get_layout_engine().set(
+        engine = sheet.get_layout_engine()
+        assert isinstance(engine, ConstrainedLayoutEngine)
+        engine.set(
             rect=(left, bottom, right - left, top - bottom), w_pad=0.05, h_pad=0.05,
             wspace=0.03, hspace=0.04,
         )  # fmt: skip
@@ -172,7 +176,7 @@ class _Words:
             sheet.text(left, y / height, line, size=SMALL_SIZE, color=color)
 
 
-_BOX = {'boxstyle': 'square,pad=0.3', 'facecolor': '#fff1d6', 'edgecolor': WARNING}
+_BOX: dict[str, Any] = {'boxstyle': 'square,pad=0.3', 'facecolor': '#fff1d6', 'edgecolor': WARNING}
 
 
 def _line(size: float) -> float:

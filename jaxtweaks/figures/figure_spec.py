@@ -3,44 +3,42 @@
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.field_names import terms
+from jaxtweaks.base.registry import Registry
 from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.figures.figure_data import arrange, column
 from jaxtweaks.figures.figure_style import is_number
 from jaxtweaks.results.recorded import Recorded
-from jaxtweaks.results.results import LABELS, Results, without_runs
+from jaxtweaks.results.results import Results, without_runs
+
+if TYPE_CHECKING:
+    from jaxtweaks.figures.kind import Kind
 
 _WHERE = Rule('plain', 'swept fields and the value, or tuple of values, to be shown')
 _NAMES = Rule('plain', "words for 'field', 'field=value' or 'value'")
-KINDS = (
-    'curves', 'paths', 'effect', 'confusion', 'labels', 'fit', 'reliability', 'boundary',
-    'histogram',
-)  # fmt: skip
-# What a kind of figure needs of `Results.arrays` and the like, see `Recorded.arrays`.
-_ARRAYS = {
-    'confusion': ('confusion',),
-    'fit': ('fit_x', 'fit_truth', 'fit', 'points_x', 'points_y'),
-    'reliability': ('calibration',),
-    'boundary': ('grid_probabilities',),
-    'histogram': ('weight_histogram', 'weight_edges'),
-}
-# What each kind reads, besides name, kind, title, caption and names.
-_READS = {
-    'curves': ('metrics', 'hue', 'panels', 'where', 'log_y', 'marks', 'published'),
-    'paths': ('metrics', 'hue', 'panels', 'x', 'where', 'log_y'),
-    'effect': ('metrics', 'hue', 'panels', 'x', 'where', 'log_x', 'log_y', 'published'),
-    'confusion': ('hue', 'where', 'published'),
-    'labels': (),
-    'fit': ('panels', 'where'),
-    'reliability': ('hue', 'panels', 'where'),
-    'boundary': ('hue', 'panels', 'where'),
-    'histogram': ('hue', 'panels', 'where', 'log_y'),
-}
-_OPTIONS = ('metrics', 'hue', 'panels', 'x', 'where', 'log_x', 'log_y', 'marks', 'published')
+# By name; a config registers further ones by `jt.figure`, and all of them are listed by --parts.
+KINDS: 'Registry[Kind]' = Registry(
+    'figure',
+    'a function (axes, panel) that draws, or a class that inherits from Kind',
+    "a figure's kind",
+    tuple(
+        f'jaxtweaks.figures.kinds.{name}'
+        for name in ('lines', 'counts', 'fit', 'arrays', 'boundary')
+    ),
+)
+_ALWAYS_READ = ('name', 'kind', 'title', 'caption', 'names')
+_FORMS = {2: '(value, label)', 3: '(x, value, label)'}  # of published values, by their length
 _LONGEST = 100  # letters of a name, so that its files have one that every system takes
-_ANYTHING = Recorded(tuple(LABELS), tuple(LABELS), tuple(n for a in _ARRAYS.values() for n in a))
+
+
+def _anything() -> Recorded:
+    """All that is recorded anywhere."""
+    arrays = dict.fromkeys(name for kind in KINDS.values() for name in kind.arrays)
+    return Recorded(metrics.known(), metrics.known(), tuple(arrays))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,15 +50,7 @@ class Figure:
     """
 
     name: str = required("the file's name without ending: letters, digits, - and _")
-    kind: str = required(
-        'curves: metrics by epoch; paths: metrics by epoch against another one; effect: final '
-        'metrics against a swept field; '
-        'confusion: classes told from classes; labels: share of each class by split; '
-        'fit: curves fitted to points; '
-        'reliability: share correct against confidence; boundary: class probabilities over the '
-        'plane; histogram: the final weights',
-        choices=KINDS,
-    )
+    kind: str = required('what is drawn; --parts lists the kinds', choices=KINDS.names)
     title: str = required('what the figure shows')
     caption: str = plain('', 'a sentence printed under the figure')
     metrics: tuple[str, ...] = plain((), 'metrics, one panel each (curves, paths, effect)')
@@ -86,14 +76,14 @@ class Figure:
 def check(
     figures: Iterable[Figure],
     settings: Sequence[dict[str, Any]],
-    recorded: Recorded = _ANYTHING,
+    recorded: Recorded | None = None,
 ) -> None:
     """Whether the sweep can show the figures; to be asked before anything is trained.
 
     Args:
       figures: the figures of the config.
       settings: the swept values of each setting, as in `Results.settings`.
-      recorded: what the runs will record.
+      recorded: what the runs will record; None for anything.
 
     Raises:
       UserError: a figure names a field that is not swept or a metric that is not measured,
@@ -120,70 +110,65 @@ def check(
         check_one(figure, results, recorded)
 
 
-def check_one(figure: Figure, results: Results, recorded: Recorded = _ANYTHING) -> None:
+def check_one(figure: Figure, results: Results, recorded: Recorded | None = None) -> None:
     """Whether a figure can be drawn; see `check`. `results` may be without runs."""
     try:
-        _check_one(figure, results, recorded)
+        _check_one(figure, results, recorded or _anything())
     except UserError as error:
         where = f"figure '{figure.name}': "
         raise UserError(where + str(error).removeprefix(where)) from None
 
 
-def fields_of(figure: Figure) -> tuple[str, ...]:
+def kind_of(figure: Figure) -> 'Kind':
+    """The kind of a figure. Raises UserError, naming the nearest."""
+    return KINDS.find(figure.kind)
+
+
+def fields_of(figure: Figure) -> tuple[str, str, str]:
     """The fields that tell the settings of a figure apart: panels, hue, x ('' for none)."""
-    if figure.kind == 'effect':
-        return figure.panels, figure.hue, figure.x
-    if figure.kind in ('curves', 'paths', 'reliability', 'boundary', 'histogram'):
-        return figure.panels, figure.hue, ''
-    if figure.kind == 'fit':
-        return figure.panels, '', ''
-    return '', figure.hue, ''
+    return kind_of(figure).fields(figure)
 
 
 def _check_one(figure: Figure, results: Results, recorded: Recorded) -> None:
-    _check_read(figure)
-    curves = figure.kind in ('curves', 'paths')
-    metrics = recorded.all_curves if curves else recorded.all_finals
-    against = (figure.x,) if figure.kind == 'paths' and figure.x else ()
+    kind = kind_of(figure)
+    _check_read(figure, kind)
+    known = recorded.all_curves if kind.by_epoch else recorded.all_finals
+    against = (figure.x,) if figure.x and kind.x_is == 'a metric by epoch' else ()
     for metric in (*figure.metrics, *against):
-        if metric not in metrics:
-            which = f'no {"metric by epoch" if curves else "final metric"}'
-            raise UserError(f"{which} '{metric}'; {did_you_mean(metric, metrics)}")
-    if figure.kind == 'labels':
+        if metric not in known:
+            which = f'no {"metric by epoch" if kind.by_epoch else "final metric"}'
+            raise UserError(f"{which} '{metric}'; {did_you_mean(metric, known)}")
+    if not kind.shows_settings:
         return
-    for name in _ARRAYS.get(figure.kind, ()):
+    for name in kind.arrays:
         if name not in recorded.arrays:
             raise UserError(f"kind '{figure.kind}': no run records {name.replace('_', ' ')}")
     fields = [name for name in fields_of(figure) if name]
     for name in fields:
         column(results, name)
-    if len({name.removeprefix('1-') for name in fields}) < len(fields):
+    plain = {tuple(term.field for term in terms(name)) for name in fields}
+    if len(plain) < len(fields):
         raise UserError(f'{", ".join(fields)}: the same field is named twice')
-    if figure.kind in ('curves', 'paths', 'effect') and not figure.metrics:
-        raise UserError(f"kind '{figure.kind}' needs metrics")
-    if figure.kind == 'effect' and not figure.x:
-        raise UserError("kind 'effect' needs x, a swept field")
-    if figure.kind == 'paths' and not figure.x:
-        raise UserError("kind 'paths' needs x, a metric by epoch")
+    for name in kind.needs:
+        if not getattr(figure, name):
+            words = f', {kind.x_is}' if name == 'x' else ''
+            raise UserError(f"kind '{figure.kind}' needs {name}{words}")
     _check_marks(figure, results, recorded)
+    _check_published(figure, kind)
     arrange(results, fields_of(figure), figure.where, figure.name)
-    if figure.kind == 'effect' and figure.log_x:
-        chosen = [column(results, figure.x)[k] for k in results.select(figure.where)]
-        chosen += [item[0] for item in figure.published if len(item) == 3]
-        wrong = [value for value in chosen if not is_number(value) or value < 0]
-        if wrong:
-            raise UserError(f'log_x needs numbers ≥ 0 on the x axis, not {wrong[0]!r}')
+    kind.check(figure, results, recorded)
 
 
-def _check_read(figure: Figure) -> None:
+def _check_read(figure: Figure, kind: 'Kind') -> None:
     """Whether its kind reads all that a figure sets. Raises UserError."""
-    read = _READS[figure.kind]
-    if figure.published and 'published' not in read:
+    if figure.published and 'published' not in kind.reads:
         raise UserError(f"published: kind '{figure.kind}' does not show published values")
-    for name in _OPTIONS:
-        if getattr(figure, name) and name not in read:
-            reads = ', '.join(read) or 'title and caption'
-            raise UserError(f"kind '{figure.kind}' does not read {name}; it reads {reads}")
+    for field in dataclasses.fields(figure):
+        if field.name in _ALWAYS_READ or field.name in kind.reads:
+            continue
+        if getattr(figure, field.name):
+            reads = ', '.join(kind.reads) or 'title and caption'
+            raise UserError(f"kind '{figure.kind}' does not read {field.name}; it reads {reads}")
 
 
 def _check_marks(figure: Figure, results: Results, recorded: Recorded) -> None:
@@ -196,13 +181,11 @@ def _check_marks(figure: Figure, results: Results, recorded: Recorded) -> None:
                 raise UserError(f'marks: no setting of the sweep has {place}')
         elif not is_number(place):
             raise UserError(f'marks: {mark!r} is not (epoch, label), nor (conditions, label)')
+
+
+def _check_published(figure: Figure, kind: 'Kind') -> None:
     for item in figure.published:
-        line = len(item) == 2 and figure.kind in ('curves', 'effect')
-        point = len(item) == 3 and figure.kind in ('effect', 'confusion')
-        if not (line or point) or not is_number(item[-2]) or not isinstance(item[-1], str):
-            forms = {
-                'curves': '(value, label)',
-                'effect': '(value, label) or (x, value, label)',
-                'confusion': '(x, value, label)',
-            }
-            raise UserError(f'published: {item!r} is not {forms[figure.kind]}')
+        form = _FORMS.get(len(item))
+        fits = form in kind.published and is_number(item[-2]) and isinstance(item[-1], str)
+        if not fits:
+            raise UserError(f'published: {item!r} is not {" or ".join(kind.published)}')

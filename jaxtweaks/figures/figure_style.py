@@ -16,6 +16,8 @@ HATCHES = ('', '///', '...', 'xxx', '\\\\\\')
 PUBLISHED_MARKERS = ('*', 'd', 'p', 'H')
 PUBLISHED_LINES = ((0, (4, 3)), (0, (1, 2)), (0, (6, 2, 1, 2)))
 INK, MUTED, WARNING = '#1b1b1f', '#55555e', '#9c1c00'
+MOST_NUMBERED = 20  # classes whose numbers are written out, in a figure as in a table
+LETTERS = 22  # of a class next to an axis
 TITLE_SIZE, TEXT_SIZE, SMALL_SIZE = 12.0, 9.5, 8.0
 
 _RC = {

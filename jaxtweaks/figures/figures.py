@@ -6,7 +6,7 @@ diverged. The same results give the same bytes.
 
 import dataclasses
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,36 +15,17 @@ from matplotlib.figure import Figure as Sheet
 
 from jaxtweaks.base import atomic
 from jaxtweaks.base.words import Names, count, field_label, together
-from jaxtweaks.figures import (
-    figure_arrays,
-    figure_counts,
-    figure_fit,
-    figure_lines,
-    figure_plane,
-    figure_style,
-)
+from jaxtweaks.figures import figure_style
 from jaxtweaks.figures.figure_data import arrange, ordered
 from jaxtweaks.figures.figure_legend import Key
 from jaxtweaks.figures.figure_page import Page
-from jaxtweaks.figures.figure_spec import Figure, check, check_one, fields_of
+from jaxtweaks.figures.figure_spec import Figure, check, check_one, fields_of, kind_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
 __all__ = ['Figure', 'caption', 'check', 'draw', 'save', 'svg']
 
-_KINDS: dict[str, Callable[[Figure, Results, Callable[..., Sheet]], Sheet]] = {
-    'curves': figure_lines.draw_curves,
-    'paths': figure_lines.draw_paths,
-    'effect': figure_lines.draw_effect,
-    'confusion': figure_counts.draw_confusion,
-    'labels': figure_counts.draw_labels,
-    'fit': figure_fit.draw_fit,
-    'reliability': figure_arrays.draw_reliability,
-    'boundary': figure_plane.draw_boundary,
-    'histogram': figure_arrays.draw_histogram,
-}
 _DPI, _PIXELS = 150, 4000  # of a PNG: per inch, and at most along a side
-_PANELS = 24  # of a figure; of more, as many are chosen
 _LISTED = 6  # settings with diverged runs that are named, before '… and 3 more'
 
 
@@ -72,7 +53,7 @@ def draw(figure: Figure, results: Results) -> Sheet:
         )
 
     with figure_style.look():
-        return _KINDS[figure.kind](figure, results, finish)
+        return kind_of(figure).draw(figure, results, finish)
 
 
 def _with_words(figure: Figure, results: Results) -> Figure:
@@ -84,7 +65,7 @@ def _bounded(figure: Figure, results: Results) -> Figure:
     """A figure of as many panels as can be looked at, evenly spread over those there are."""
     cells = _cells(figure, results)
     kept, notes = {}, []
-    for i, most in _most_panels(figure, results).items():
+    for i, most in kind_of(figure).most_panels(figure, results).items():
         values = ordered([key[i] for key in cells])
         if len(values) > most:
             ranks = [round(j * (len(values) - 1) / max(1, most - 1)) for j in range(most)]
@@ -98,29 +79,10 @@ def _bounded(figure: Figure, results: Results) -> Figure:
     return dataclasses.replace(figure, where=figure.where | kept, caption=words)
 
 
-def _most_panels(figure: Figure, results: Results) -> dict[int, int]:
-    """How many values there may be of each of `fields_of` that has panels, by its place there."""
-    if figure.kind == 'labels':
-        return {}
-    if figure.kind == 'confusion':
-        return {1: _PANELS // 2 if len(results.classes) <= figure_counts.MOST_NUMBERED else 6}
-    if figure.kind == 'boundary':
-        return {0: 8, 1: 6} if figure.hue and figure.panels else {0: _PANELS, 1: _PANELS}
-    return {0: max(1, _PANELS // max(1, len(figure.metrics)))}
-
-
 def _cells(figure: Figure, results: Results) -> dict[tuple[Any, ...], int]:
-    if figure.kind == 'labels':
+    if not kind_of(figure).shows_settings:
         return {}
     return arrange(results, fields_of(figure), figure.where, figure.name)
-
-
-def _is_crowded(figure: Figure, results: Results) -> bool:
-    """Whether its lines are too many to have bands, bars or single runs."""
-    if figure.kind not in ('curves', 'paths', 'effect'):
-        return False
-    hues, xs = ({key[i] for key in _cells(figure, results)} for i in (1, 2))
-    return figure_lines.is_crowded(len(hues), len(xs))
 
 
 def _recorded(results: Results) -> Recorded:
@@ -184,7 +146,7 @@ def _render(sheet: Sheet, kind: str) -> bytes:
 
 def _data(figure: Figure, results: Results) -> str:
     seeds = f' · {_seeds(figure, results)}'
-    if figure.kind == 'labels' or results.exact:
+    if not kind_of(figure).shows_settings or results.exact:
         seeds = ''
     if not results.fallback:
         return f'data: {results.data_label}{seeds}'
@@ -194,7 +156,7 @@ def _data(figure: Figure, results: Results) -> str:
 
 def _seeds(figure: Figure, results: Results) -> str:
     """How many seeds the settings of a figure have: all the same, or from the fewest on."""
-    shown = [] if figure.kind == 'labels' else results.select(figure.where)
+    shown = results.select(figure.where) if kind_of(figure).shows_settings else []
     fewest = min((results.runs_of(k) for k in shown), default=len(results.seeds))
     every = count(len(results.seeds), 'seed')
     return every if fewest == len(results.seeds) else f'{fewest} to {every}'
@@ -202,76 +164,12 @@ def _seeds(figure: Figure, results: Results) -> str:
 
 def _notes(figure: Figure, results: Results) -> list[str]:
     notes = [figure.caption] if figure.caption else []
-    several = len(results.seeds) > 1
-    if results.exact:
-        return notes
-    means = (
-        'the mean over seeds, with its 95% Student-t interval as {}'
-        if several
-        else 'the one seed; with one seed there is no interval'
-    )
-    if _is_crowded(figure, results):
-        which = 'the means over seeds' if several else 'the one seed'
-        notes.append(
-            f'Lines or points: {which}, without {"intervals and " * several}single runs, which '
-            'would hide one another.'
-        )
-    elif figure.kind == 'curves':
-        notes.append(f'Lines: {means.format("the band")}.')
-    elif figure.kind == 'paths':
-        which = 'the mean over seeds' if several else 'the one seed'
-        notes.append(f'Lines: {which}, from the first epoch to the last, which has the mark.')
-    elif figure.kind == 'effect':
-        notes.append(f'Marks: {means.format("the bar")}; faint dots: single seeds.')
-    elif figure.kind == 'confusion':
-        over = f'summed over {len(results.seeds)} seeds' if several else 'of one seed'
-        numbered = len(results.classes) <= figure_counts.MOST_NUMBERED
-        notes.append(
-            f'{"Cells: %" if numbered else "Colour: the share"} of the test images of the true '
-            f'class (rows add up to 100{"%" * (not numbered)}), {over}. '
-            + ('± is the 95% Student-t interval of the mean over seeds.' if several else '')
-        )
-    elif figure.kind == 'reliability':
-        pooled = f', pooled over {len(results.seeds)} seeds' if several else ''
-        notes.append(
-            'Marks: the test images of a range of confidence, at their mean confidence, if there '
-            f'are {figure_arrays.FEWEST} or more; their area is the share of the images{pooled}. '
-            'Below the diagonal a network is overconfident.'
-            + (' ± is the 95% Student-t interval of the mean over seeds.' if several else '')
-        )
-    elif figure.kind == 'histogram':
-        notes.append(f'Lines: {means.format("the band")}; weight matrices and kernels only.')
-    elif figure.kind == 'boundary':
-        notes += _boundary_notes(figure, results)
-    if figure.kind == 'effect' and figure.log_x and 0 in _xs(figure, results):
-        notes.append('0 has no place on a logarithmic axis and stands apart at its left.')
-    return notes
-
-
-def _boundary_notes(figure: Figure, results: Results) -> list[str]:
-    cells = arrange(results, fields_of(figure), figure.where, figure.name)
-    shown = {figure_plane.shown_seed(results, k) for k in cells.values()} - {None}
-    seeds = sorted(int(results.seeds[s]) for s in shown)
-    which = f'seed {seeds[0]}' if len(seeds) == 1 else 'the first seed that did not diverge'
-    points = 0 if results.plane is None else len(results.plane.points)
-    some = f' (every {step}th)' if (step := figure_plane.step_of(points)) > 1 else ''
-    return [
-        f'One network a panel, that of {which}: the paler the background, the less sure. Points: '
-        f'training data{some}, in the units they were given in.'
-    ]
-
-
-def _xs(figure: Figure, results: Results) -> list[Any]:
-    """The values on the x axis of the settings that are shown."""
-    values = results.values(figure.x)
-    return [values[k] for k in results.select(figure.where)]
+    return notes if results.exact else notes + kind_of(figure).notes(figure, results)
 
 
 def _warnings(figure: Figure, results: Results) -> list[str]:
     """What diverged or is missing among the runs of the figure, named."""
-    if figure.kind == 'labels':
-        return []
-    cells = arrange(results, fields_of(figure), figure.where, figure.name)
+    cells, kind = _cells(figure, results), kind_of(figure)
     diverged = {k: int(results.diverged[k].sum()) for k in sorted(cells.values())}
     lost = [
         f'{_setting(figure, results, k)} ({n} of {len(results.seeds)})'
@@ -283,17 +181,9 @@ def _warnings(figure: Figure, results: Results) -> list[str]:
     more = f', and {len(lost) - _LISTED} more' if len(lost) > _LISTED else ''
     runs = count(sum(diverged.values()), 'run')
     total = len(cells) * len(results.seeds)
-    how = (
-        {}
-        if _is_crowded(figure, results)
-        else {
-            'curves': ', drawn alone as thin lines up to a ×',
-            'effect': ', marked by a × on the x axis',
-        }
-    )
+    how = '' if kind.is_crowded(figure, results) else kind.lost
     return [
-        f'{runs} of {total} diverged and left the means{how.get(figure.kind, "")}: '
-        f'{"; ".join(lost[:_LISTED])}{more}.'
+        f'{runs} of {total} diverged and left the means{how}: {"; ".join(lost[:_LISTED])}{more}.'
     ]
 
 

@@ -1,7 +1,6 @@
 """What an experiment found, as an object to look at: arrays, tables, verdicts and figures."""
 
 import dataclasses
-import html
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from jaxtweaks.base.words import count
 from jaxtweaks.claims.claim import Verdict
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.figures import figures
+from jaxtweaks.lab import answer_html
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import answer_sentence, tables
 from jaxtweaks.report.choice import Choice, tells_of_test
@@ -55,6 +55,9 @@ class Answer:
     rows: dict[str, pa.Table]
     folder: Path
 
+    def __post_init__(self):
+        object.__setattr__(self, 'verdicts', answer_html.Verdicts(self.verdicts))
+
     @property
     def report(self) -> Path:
         """The page that says it all."""
@@ -88,7 +91,7 @@ class Answer:
     def __getitem__(self, metric: str) -> 'xr.DataArray':
         """A final metric on the axes (swept fields, seed). Raises UserError if there is none.
 
-            answer['test_accuracy'].sel(batch_norm='before').mean('seed')
+            answer['test_accuracy'].sel(norm='batch').mean('seed')
 
         An axis has the end of its field's name. Where the settings are no full grid there is one
         axis 'setting', and `sel` takes the fields all the same.
@@ -154,9 +157,4 @@ class Answer:
         )
 
     def _repr_html_(self) -> str:
-        asked = self.experiment
-        parts = [f'<p><b>{html.escape(asked.question or asked.name)}</b></p>']
-        parts += [f'<p>{html.escape(said)}</p>'] if (said := self.sentence) else []
-        parts += [table.to_html() for table in self.tables]
-        parts += [self.verdict_table.to_html()] if self.verdicts else []
-        return ''.join(parts)
+        return answer_html.render(self)

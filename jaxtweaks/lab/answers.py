@@ -13,7 +13,9 @@ import numpy as np
 from jaxtweaks.base import atomic, provenance
 from jaxtweaks.base.words import Names, together, tweaks_of
 from jaxtweaks.claims import remarks
+from jaxtweaks.config import measured as measured_lib
 from jaxtweaks.config.build import to_dict
+from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import summary
 from jaxtweaks.figures import figures
@@ -105,6 +107,9 @@ def write(
     measured = answer.measured
     if 'tensorboard' in exports:
         export.write_tensorboard(workdir.path / 'tensorboard', experiment.runs, measured.curves)
+    if 'wandb' in exports:
+        place, project = workdir.path / 'wandb', experiment.name
+        export.write_wandb(place, project, experiment.runs, measured.curves)
     described = [verdict.to_dict() for verdict in answer.verdicts]
     shown = answer.tables
     if 'latex' in exports:
@@ -138,12 +143,23 @@ def measure(experiment: Experiment, found: Sequence[GroupResult], dataset: Datas
         found = [_with_dropped(group) for group in found]
     measured = collect(experiment.runs, found, dataset, study.axis if study else 'epoch')
     exact = study is not None and study.exact
-    trained = {run.setting.loss.name for run in experiment.runs[:: experiment.seeds]}
-    guesses = guess.values(
-        experiment.diverged, len(dataset.classes), trained == {'cross_entropy'} and not study
+    usual = '' if study else measured_lib.usual(experiment.base).name
+    return dataclasses.replace(
+        measured,
+        names=dict(experiment.names),
+        exact=exact,
+        usual=usual or measured.usual,
+        guesses=_guesses(experiment, dataset),
     )
-    names = dict(experiment.names)
-    return dataclasses.replace(measured, names=names, exact=exact, guesses=guesses)
+
+
+def _guesses(experiment: Experiment, dataset: Dataset) -> dict[str, float]:
+    """What a diverged run counts as in claims, see `guess.values`; only a class can be guessed."""
+    if dataset.targets != CLASSES:
+        return {}
+    losses = {run.setting.loss.name for run in experiment.runs[:: experiment.seeds]}
+    cross_entropy = losses == {'cross_entropy'} and not experiment.plain
+    return guess.values(experiment.diverged, len(dataset.classes), cross_entropy)
 
 
 def _with_dropped(group: GroupResult) -> GroupResult:
@@ -155,7 +171,7 @@ def _with_dropped(group: GroupResult) -> GroupResult:
 
 def choice_of(experiment: Experiment, measured: Results) -> Choice | None:
     """What its search has chosen so far; None if every run has diverged."""
-    return choose(measured, experiment.runs[0].setting.train.select)
+    return choose(measured, search.score_of(experiment.runs[0].setting))
 
 
 def _listed(experiment: Experiment) -> tuple[str, ...] | None:
@@ -168,7 +184,8 @@ def _listed(experiment: Experiment) -> tuple[str, ...] | None:
         return None
     # Of the test set a search reports only what it finds for the chosen setting.
     dropped = (search.DROPPED,) if experiment.search.rungs else ()
-    return ('validation_accuracy', 'validation_loss', *dropped)
+    usual = measured_lib.usual(experiment.base).name
+    return tuple(dict.fromkeys((f'validation_{usual}', 'validation_loss', *dropped)))
 
 
 def _record(

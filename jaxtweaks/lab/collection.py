@@ -27,7 +27,7 @@ from jaxtweaks.config.fields import plain, required
 from jaxtweaks.lab import answers, laboratory
 from jaxtweaks.lab import experiment as experiment_lib
 from jaxtweaks.lab.experiment import Experiment
-from jaxtweaks.report import overview
+from jaxtweaks.report import overview, report
 from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.workdir import Workdir
 
@@ -45,12 +45,13 @@ class Collection:
 class Options:
     """How to carry it out; see the flags of `app`."""
 
-    dry_run: bool = False
+    dry_run: bool | str = False
     quiet: bool = False
     exports: tuple[str, ...] = ()
     processes: int = 1
     mix_versions: bool = False
     budget: float | None = None
+    fail_fast: bool = False
 
 
 def build(values: Mapping[str, Any] | ConfigDict) -> Collection:
@@ -110,6 +111,8 @@ def run(
             failed[path] = f'{type(error).__name__}: {config_file.one_line(error)}'
         if path in failed:
             console.print(Text(f'{heading}: failed: {failed[path]}', style='red'), soft_wrap=True)
+            if options.fail_fast:
+                break
         # Programs and data of one experiment are of no use to the next.
         jax.clear_caches()
         gc.collect()
@@ -220,6 +223,7 @@ def is_finished(experiment: Experiment, folder: Path) -> bool:
         and record.get('commit') == commit
         and record.get('config') == answers.config_digest(experiment)
         and all((folder / name).is_file() for name in answers.files(experiment))
+        and not report.is_live(folder / 'report.html')
         and not (record.get('stand_in') and _has_its_data(experiment))
     )
 

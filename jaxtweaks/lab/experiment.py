@@ -2,7 +2,7 @@
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -11,22 +11,21 @@ from jaxtweaks import studies
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.claims import claims as claims_lib
 from jaxtweaks.claims.claim import Claim
-from jaxtweaks.config import effect, parts, trace, tweaks
+from jaxtweaks.config import effect, measured, parts, trace, tweaks
 from jaxtweaks.config.build import FLAT, convert, from_dict, keys, rule_of
 from jaxtweaks.config.check import check_settings
+from jaxtweaks.config.config_file import NAME
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round, rounds
 from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.config.reach import check_reach
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.figures import figure_default
 from jaxtweaks.figures import figures as figures_lib
-from jaxtweaks.figures.figures import Figure
+from jaxtweaks.figures.figure_spec import Figure, kind_of
 from jaxtweaks.lab import matched
 from jaxtweaks.results import derive as derive_lib
 from jaxtweaks.results import guess
-from jaxtweaks.results.derive.derivation import Derivation
-from jaxtweaks.results.derive.ensemble import Ensemble
-from jaxtweaks.results.derive.stopping import Stopping
+from jaxtweaks.results.derive import DERIVATIONS, Derivation, Options
 from jaxtweaks.results.recorded import Recorded, metrics_of
 from jaxtweaks.run import search as search_lib
 from jaxtweaks.run.group import Execution
@@ -35,15 +34,13 @@ from jaxtweaks.run.search import Search
 from jaxtweaks.studies.study import Study
 
 SIZES = ('smoke', 'quick', 'paper')
-NAME = r'[A-Za-z0-9][A-Za-z0-9_-]*'  # of an experiment
 _ONE_FOR_ALL = tuple(f'data.{field}' for field in ('name', 'dir', 'download', 'fallback'))
 
-# Which images are in which split. Of one split only results know the labels and the points.
+# Which images are in which split. Some figures, and all studies, are of one split only.
 _SPLIT = tuple(
     f'data.{field}'
     for field in ('split', 'split_seed', 'train_size', 'validation_size', 'test_size')
 )
-_OF_ONE_SPLIT = ('labels', 'boundary')  # kinds of figures
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,10 +63,10 @@ class Experiment:
     derive: tuple[str, ...] = plain(
         (),
         'what to make of the results before they are shown and tested, in this order',
-        choices=tuple(derive_lib.DERIVATIONS),
+        choices=DERIVATIONS.names,
     )
-    ensemble: Ensemble = dataclasses.field(default_factory=Ensemble)
-    stopping: Stopping = dataclasses.field(default_factory=Stopping)
+    # A section for each derivation that has options.
+    options: Options = dataclasses.field(default_factory=Options, metadata=FLAT)
     search: Search = dataclasses.field(default_factory=Search)
     figures: tuple[Figure, ...] = plain((), 'what to draw; () for one that suits the sweep')
     claims: tuple[Claim, ...] = plain((), 'what to test')
@@ -96,9 +93,7 @@ class Experiment:
     def derivations(self) -> tuple[Derivation, ...]:
         """What is made of the results, in this order, each with its options."""
         return tuple(
-            getattr(self, name)
-            if name in derive_lib.WITH_OPTIONS
-            else derive_lib.DERIVATIONS[name]()
+            self.options[name] if name in self.options else DERIVATIONS[name]()
             for name in self.derive
         )
 
@@ -203,7 +198,9 @@ def build(
     if not on_record:
         _check_effect(experiment, settings, overrides, sections)
     _check_splits(experiment, settings)
+    _check_targets(experiment, settings)
     _check_read(experiment)
+    experiment = dataclasses.replace(experiment, options=experiment.options.only(experiment.derive))
     if study := experiment.plain:
         for setting in settings:
             study.check(setting)
@@ -213,7 +210,8 @@ def build(
         recorded |= Recorded(finals=(search_lib.DROPPED,))
     points, recorded = derive_lib.plan(points, recorded, experiment.derivations, experiment.base)
     if not experiment.figures:
-        drawn = figure_default.default(points, recorded, dict(experiment.names))
+        usual = measured.usual(experiment.base).name
+        drawn = figure_default.default(points, recorded, dict(experiment.names), usual)
         experiment = dataclasses.replace(experiment, figures=drawn)
     figures_lib.check(experiment.figures, points, recorded)
     for metric in experiment.table:
@@ -232,14 +230,60 @@ def build(
     return experiment
 
 
+def changed(values: Mapping[str, Any] | ConfigDict, changes: Mapping[str, Any]) -> Experiment:
+    """The experiment of a config some of whose keys are set to other values.
+
+    Args:
+      values: the config; it stays as it is.
+      changes: by dotted name the value of a key, or a mapping for a whole section.
+
+    Raises:
+      UserError: see `build`; or there is no such key.
+    """
+    values = values.to_dict() if isinstance(values, ConfigDict) else values
+    for name, value in changes.items():
+        check_key(name)
+        values = _put(values, name.split('.'), value)
+    sections = [name for name, value in changes.items() if isinstance(value, Mapping | ConfigDict)]
+    parts_of = [part for name in sections for part in _leaves(name, changes[name])]
+    overrides = [name for name in changes if name not in sections]
+    return build(values, overrides=overrides, sections=parts_of)
+
+
+def _put(values: Mapping[str, Any], path: Sequence[str], value: Any) -> dict[str, Any]:
+    first, *rest = path
+    if not isinstance(values, Mapping | ConfigDict):
+        raise UserError(f'changes: {first} cannot be set in {values!r}; it must be a set of keys')
+    return {**values, first: _put(values.get(first, {}), rest, value) if rest else value}
+
+
+def _leaves(name: str, values: Any) -> list[str]:
+    """The dotted names of all keys in a section."""
+    if not isinstance(values, Mapping | ConfigDict):
+        return [name]
+    return [leaf for key, value in values.items() for leaf in _leaves(f'{name}.{key}', value)]
+
+
 def _with_parts(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """A config with its sections of parts in one, as a setting has them."""
     if not isinstance(values, Mapping):
         return values
-    sections = parts.sections(keys(Experiment))
+    known = keys(Experiment)
+    sections, own = parts.sections(known), values.get(parts.SECTION, {})
+    if not isinstance(own, Mapping):
+        raise UserError(
+            f'{parts.SECTION}: {own!r} is not a set of keys (it should be a dict of the parameters '
+            'of parts)'
+        )
+    for key, value in values.items():
+        for field in value if isinstance(value, Mapping) else ():
+            parts.check_not_moved(f'{key}.{field}', f'{key}.{field}')
+        if key not in sections and key not in known:
+            hint = did_you_mean(str(key), [*known, *sections])
+            raise UserError(f"{key}: unknown key '{key}'; {hint}")
     of_parts = {name: values[name] for name in values if name in sections}
     rest = {name: value for name, value in values.items() if name not in sections}
-    return rest | {parts.SECTION: {**values.get(parts.SECTION, {}), **of_parts}}
+    return rest | {parts.SECTION: {**own, **of_parts}}
 
 
 def _check_effect(
@@ -267,7 +311,7 @@ def _check_matched(
     for figure in experiment.figures:
         own = [key for key in figure.names if key not in names]
         matched.check_names(own if named else (), every, f"figure '{figure.name}': names")
-        if figure.kind != 'labels':
+        if kind_of(figure).shows_settings:
             matched.check_figure(figure, points, recorded.epochs)
     for claim in experiment.claims:
         matched.check_claim(claim, points)
@@ -277,7 +321,8 @@ def _check_read(experiment: Experiment) -> None:
     """Whether something reads what is set besides the settings themselves. Raises UserError."""
     for name, why in _unread(experiment).items():
         section, field = name.split('.')
-        given = getattr(experiment, section)
+        known = experiment.options
+        given = known[section] if section in known else getattr(experiment, section)
         if getattr(given, field) != getattr(type(given)(), field):
             raise UserError(f'{name}: {getattr(given, field)!r} has no effect because {why}')
 
@@ -285,10 +330,10 @@ def _check_read(experiment: Experiment) -> None:
 def _unread(experiment: Experiment) -> dict[str, str]:
     """The dotted names of keys that nothing reads, and why."""
     found = {}
-    for derivation in derive_lib.WITH_OPTIONS:
-        if derivation not in experiment.derive:
-            why = f"derive does not have '{derivation}'"
-            found |= dict.fromkeys(_keys(experiment, derivation), why)
+    for name, derivation in experiment.options.items():
+        if name not in experiment.derive:
+            why = f"derive does not have '{name}'"
+            found |= dict.fromkeys(_keys(name, derivation), why)
     if experiment.search.rounds < 2:
         why = f'search.rounds is {experiment.search.rounds}; further rounds read it'
         found |= dict.fromkeys(('search.samples', 'search.zoom'), why)
@@ -296,19 +341,23 @@ def _unread(experiment: Experiment) -> dict[str, str]:
         found['search.keep'] = 'search.rungs is ()'
     if experiment.plain:
         why = f"the study '{experiment.base.study.name}' trains nothing in groups"
-        found |= dict.fromkeys(_keys(experiment, 'execution'), why)
+        found |= dict.fromkeys(_keys('execution', experiment.execution), why)
         del found['execution.patience_seconds']  # of --processes
     return found
 
 
-def _keys(experiment: Experiment, section: str) -> list[str]:
-    return [f'{section}.{field.name}' for field in dataclasses.fields(getattr(experiment, section))]
+def _keys(section: str, of: Any) -> list[str]:
+    return [f'{section}.{field.name}' for field in dataclasses.fields(of)]
 
 
 def _check_splits(experiment: Experiment, settings: Sequence[Setting]) -> None:
     """Whether all that needs one split of the data has one. Raises UserError."""
     swept = [name for name in _SPLIT if len({trace.get(s, name) for s in settings}) > 1]
-    needs = [f'a figure of kind {f.kind!r}' for f in experiment.figures if f.kind in _OF_ONE_SPLIT]
+    needs = [
+        f'a figure of kind {figure.kind!r}'
+        for figure in experiment.figures
+        if kind_of(figure).of_one_split
+    ]
     needs += ['train.keep_logits'] * any(setting.train.keep_logits for setting in settings)
     needs += [f"the study '{experiment.base.study.name}'"] * (experiment.plain is not None)
     if swept and needs:
@@ -316,6 +365,23 @@ def _check_splits(experiment: Experiment, settings: Sequence[Setting]) -> None:
             f'sweep: {swept[0]} cannot be swept with {needs[0]}, which is of one split of the '
             'data; leave out one of the two'
         )
+
+
+def _check_targets(experiment: Experiment, settings: Sequence[Setting]) -> None:
+    """Whether one kind of targets is trained on, and figures show what it has. Raises UserError."""
+    found = {measured.targets_of(setting): setting.loss.name for setting in settings}
+    if len(found) > 1:
+        raise UserError(
+            f'sweep: the losses {", ".join(map(repr, found.values()))} take targets of different '
+            'kinds, and an experiment has one data set'
+        )
+    kind = next(iter(found))
+    for figure in experiment.figures if kind != parts.CLASSES else ():
+        if figure.kind == 'labels':
+            raise UserError(
+                f"figure '{figure.name}': kind 'labels' shows classes, and the targets of "
+                f'loss.name {found[kind]!r} are {measured.WORDS[kind]}'
+            )
 
 
 def _check_search(experiment: Experiment, settings: Sequence[Setting]) -> None:
@@ -358,17 +424,17 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
     """The type and the rule of the key with this dotted name. Raises UserError."""
     for registered in (tweaks.FIELDS, parts.FIELDS):
         if path in registered:
-            return registered[path]
+            return registered[path].type, registered[path].rule
     parts.check_not_moved(path, f'config.{path}')
-    section = path.partition('.')[0]
-    if section in parts.sections(keys(Experiment)):
+    section, sections = path.partition('.')[0], parts.sections(keys(Experiment))
+    if section in sections:
         own = [name for name in parts.FIELDS if name.startswith(f'{section}.')]
         raise UserError(f'config.{path}: unknown key; {did_you_mean(path, own)}')
     cls, rule, names = Experiment, None, path.split('.')
     for i, part in enumerate(names):
         known = keys(cls) if dataclasses.is_dataclass(cls) else {}
         if part not in known:
-            valid = list(known) or [*keys(Experiment), *trace.FIELDS]
+            valid = [*known, *(sections if not i else ())] or [*keys(Experiment), *trace.FIELDS]
             prefix = '.'.join(names[:i])
             name = part if known else path
             raise UserError(
@@ -380,10 +446,27 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
     return cls, rule
 
 
+def every_key() -> tuple[list[str], list[str]]:
+    """The fields that can be swept, and all keys of a config that are no sections, by name."""
+
+    def leaves(cls: type, prefix: str) -> Iterator[str]:
+        for name, (kind, _) in keys(cls).items():
+            if dataclasses.is_dataclass(kind):
+                yield from leaves(kind, f'{prefix}{name}.')
+            elif name not in (parts.SECTION, tweaks.SECTION):
+                yield f'{prefix}{name}'
+
+    fields = [name for name in trace.FIELDS if name not in _ONE_FOR_ALL]
+    return sorted(fields), sorted({*leaves(Experiment, ''), *parts.FIELDS})
+
+
 def default_config(name: str) -> ConfigDict:
     """A config with every key at its default, for a config file to fill in."""
-    values = dataclasses.asdict(Experiment(name=name))
-    values = values.pop('base') | values
+    default = Experiment(name=name)
+    options = {name: dataclasses.asdict(one) for name, one in default.options.items()}
+    values = dataclasses.asdict(default)
+    del values['options']
+    values = values.pop('base') | values | options
     del values[parts.SECTION]
     parts.sections(values)
     return ConfigDict(values | {tweaks.SECTION: tweaks.off_strengths()} | parts.defaults())

@@ -17,7 +17,8 @@ from jaxtweaks.base.words import count
 from jaxtweaks.config import expand
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
-from jaxtweaks.lab import answers, folder, settle, stored
+from jaxtweaks.data.summary import summary
+from jaxtweaks.lab import answers, folder, live, settle, stored
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
@@ -35,10 +36,12 @@ from jaxtweaks.run.manifest import (
 )
 from jaxtweaks.run.method import Method
 from jaxtweaks.run.plan import Group, Run
-from jaxtweaks.run.progress import for_console, notice
+from jaxtweaks.run.progress import Reporter, notice, view_for
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.search import closer, possible
 from jaxtweaks.run.workdir import Workdir
+
+MEASURE = 'measure'  # in place of a dry run's True
 
 
 @pinned()
@@ -48,7 +51,7 @@ def run(
     console: Console,
     *,
     command: str,
-    dry_run: bool = False,
+    dry_run: bool | str = False,
     quiet: bool = False,
     exports: Collection[str] = (),
     processes: int = 1,
@@ -64,7 +67,8 @@ def run(
       path: the work folder.
       console: where to say what happens.
       command: how the user called it, for the record.
-      dry_run: stop after the plan, with nothing written.
+      dry_run: stop after the plan, with nothing written. What it costs is said by what is known
+        here of its programs; if this is 'measure', they are compiled and measured.
       quiet: say only what must not be missed.
       exports: what else to write, some of `sweep.export.KINDS`.
       processes: if more than 1, the folder is shared with other processes that are called in the
@@ -112,13 +116,13 @@ def run(
             folder.forget_traces(experiment.digests)
         workdir.lock(experiment.execution.patience_seconds if processes > 1 else None)
     try:
-        reporter = for_console(console, quiet)
         reports_before = workdir.leases.taken('report')
         while True:
             # The first to come measures, and the others believe it.
             waits = lambda: quiet or notify('waiting for another process, which makes the plan')
             with turn(workdir.leases, 'plan', waits):
-                plan = _plan(experiment, workdir, method, processes, launch, once)
+                rough = bool(dry_run) and dry_run != MEASURE
+                plan = _plan(experiment, workdir, method, processes, launch, once, rough)
                 experiment = plan.experiment
                 _check_surroundings(workdir, plan.manifest, plan.groups, notify)
                 if not quiet or dry_run:
@@ -126,6 +130,7 @@ def run(
                 if dry_run:
                     return None
                 _freeze(plan, workdir, method, launch)
+            reporter = _reporter(console, quiet, plan, workdir, method, record, processes)
             groups = method.carry_out(plan.groups, workdir, reporter)
             loaded = [workdir.load_result(group, reporter.note) for group in groups]
             found = [one for one in loaded if one is not None]
@@ -155,6 +160,25 @@ def estimate(experiment: Experiment, console: Console) -> str:
     method = method_of(experiment, functools.partial(notice, console))
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
     return method.plan(experiment.runs, experiment.runs)[1]
+
+
+def _reporter(
+    console: Console,
+    quiet: bool,
+    plan: '_Plan',
+    workdir: Workdir,
+    method: Method,
+    record: Launch,
+    processes: int,
+) -> Reporter:
+    """What shows how it goes: a page too, if something is to be done.
+
+    Of several processes none knows what the others are at, and the last page would be anyone's.
+    """
+    view = view_for(console, quiet)
+    if processes > 1 or all(workdir.has_result(group) for group in plan.groups):
+        return Reporter(console, view)
+    return live.LivePage(console, view, plan.experiment, workdir, method, record)
 
 
 class _Launch(NamedTuple):
@@ -196,8 +220,12 @@ def _plan(
     processes: int,
     launch: _Launch,
     notify: Callable[[str], None],
+    rough: bool = False,
 ) -> _Plan:
-    """What is to be done in a folder. Raises UserError if that is not to be done there."""
+    """What is to be done in a folder. Raises UserError if that is not to be done there.
+
+    `rough`: nothing is measured for it.
+    """
     manifest = manifest_lib.read(workdir, notify)
     looks = settle.settled(manifest.looks) if manifest and launch.budget is not None else []
     if launch.budget is not None:
@@ -215,7 +243,7 @@ def _plan(
     runs = [run for run in experiment.runs if run.id in wanted | there]
     load = lambda group: workdir.load_result(group, lambda text: None)
     finished = {group.id for group in old if load(group) is not None}
-    now = launch.record.code
+    now = stored.code_of(experiment)
     may_train = functools.partial(
         folder.check_version,
         workdir,
@@ -226,7 +254,7 @@ def _plan(
     )
     left = len(missing) + sum(len(group.runs) for group in old if group.id not in finished)
     may_train(left, notify=notify)  # before anything is measured
-    new, cost = method.plan(missing, runs, processes)
+    new, cost = (method.guess if rough else method.plan)(missing, runs, processes)
     groups = old + new
     code = folder.codes(workdir, manifest, groups, finished, now)
     settings = len(experiment.runs) // experiment.seeds
@@ -401,6 +429,7 @@ def _freeze(plan: _Plan, workdir: Workdir, method: Method, launch: _Launch) -> N
         )
         launches = (*launches, tried)
     workdir.write_json('config.json', to_dict(experiment.asked))
+    workdir.save_summary(summary(method.dataset))  # by which an unfinished sweep can be loaded
     manifest_lib.write(
         workdir,
         Manifest(

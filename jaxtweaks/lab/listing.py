@@ -5,11 +5,11 @@ import dataclasses
 import gc
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 from rich.console import Console
-from rich.text import Text
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import ABSENT
@@ -17,6 +17,7 @@ from jaxtweaks.config import config_file
 from jaxtweaks.config.config_time import measured
 from jaxtweaks.lab import experiment as experiment_lib
 from jaxtweaks.lab import laboratory
+from jaxtweaks.lab.kept import MISTAKE, Line
 
 _WIDTH = 24  # of the times: "1 to 2 minutes (quick)" and a little more
 
@@ -52,7 +53,7 @@ def entries(folder: Path, console: Console, estimate: bool = False) -> Iterator[
       UserError: there is no such folder.
     """
     if not folder.is_dir():
-        raise UserError(f'--list: there is no folder {folder} here; go to where main.py is')
+        raise UserError(f'--list: there is no folder {folder} here; make one, or go to where it is')
     collections = []
     for path in config_file.in_folder(folder):
         try:
@@ -70,33 +71,42 @@ def entries(folder: Path, console: Console, estimate: bool = False) -> Iterator[
     yield from collections
 
 
-def _entry(path: Path, values: Mapping, console: Console, estimate: bool) -> Entry:
+def _entry(
+    path: Path, values: Mapping[str, Any] | ConfigDict, console: Console, estimate: bool
+) -> Entry:
     document, question = values.get('document'), values.get('question') or ABSENT
     asked = f'{question} ({document})' if document else str(question)
     return Entry(path, config_file.one_line(asked), _time(path, values, console, estimate))
 
 
-def show(folder: Path, console: Console, estimate: bool = False) -> int:
-    """Prints every config of a folder in a line. Arguments as of `entries`.
+def lines(folder: Path, console: Console, estimate: bool = False) -> Iterator[Line]:
+    """Every config of a folder in a line, with `MISTAKE` for a style where it has one.
 
-    Returns:
-      How many of them have a mistake.
+    Arguments as of `entries`. Those that come with the package are known by their names alone.
     """
-    width = max((len(str(path)) for path in folder.glob('*.py')), default=0)
-    mistakes = 0
+    by_name = folder == config_file.shipped()
+    shown = lambda path: path.stem if by_name else str(path)
+    width = max((len(shown(path)) for path in folder.glob('*.py')), default=0)
     for entry in entries(folder, console, estimate):
-        mistakes += bool(entry.mistake)
         time, rest = ('mistake', entry.mistake) if entry.mistake else (entry.time, entry.question)
-        line = f'{entry.path!s:{width}}  {time:{_WIDTH}} {rest}'
-        console.print(Text(line, style='red' if entry.mistake else ''), soft_wrap=True)
+        line = f'{shown(entry.path):{width}}  {time:{_WIDTH}} {rest}'
+        yield line, MISTAKE if entry.mistake else ''
     if not estimate:
-        console.print(
+        yield (
             f'Times as measured on two CPU cores, at the size named. {ABSENT}: not measured; '
             '--list --dry_run estimates it on this machine, which takes a while.',
-            highlight=False,
-            soft_wrap=True,
+            '',
         )
-    return mistakes
+    further = [one for one in config_file.folders() if one.resolve() != folder.resolve()]
+    for names in (_names(one, folder) for one in further):
+        if names:
+            yield f'By its name alone, one that comes with the package: {", ".join(names)}.', ''
+
+
+def _names(folder: Path, but: Path) -> list[str]:
+    """The names of the configs of a folder that another has no config of."""
+    own = {path.name for path in but.glob('*.py')}
+    return [path.stem for path in config_file.in_folder(folder) if path.name not in own]
 
 
 def _time(path: Path, values: Mapping | ConfigDict, console: Console, estimate: bool) -> str:

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.field_names import split_key, terms
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config import spell, trace
 from jaxtweaks.config.expand import Point
-from jaxtweaks.figures.figures import Figure
+from jaxtweaks.figures.figure_spec import Figure, kind_of
 from jaxtweaks.results.results import Results, without_runs
 
 
@@ -26,15 +27,16 @@ def check_names(names: Iterable[str], points: Sequence[Point], where: str) -> No
       UserError: one stands for nothing; with the nearest that does.
     """
     for key in names:
-        field, equals, value = key.partition('=')
+        field, value = split_key(key)
         if any(key == str(one) for point in points for one in point.values()):
             continue
         swept = _values(field, points)
-        if swept and (not equals or value in map(str, swept)):
+        if swept and (value is None or value in map(str, swept)):
             continue
-        if not swept and all(part.removeprefix('1-') in trace.FIELDS for part in _parts(field)):
+        if not swept and all(term.field in trace.FIELDS for term in terms(field)):
             continue
-        valid = [f'{field}={one}' for one in swept] if equals and swept else _known(points)
+        named = value is not None and swept
+        valid = [f'{field}={one}' for one in swept] if named else _known(points)
         near = difflib.get_close_matches(key, valid, n=1)
         hint = f"did you mean '{near[0]}'? " if near else ''
         raise UserError(
@@ -52,13 +54,13 @@ def check_figure(figure: Figure, points: Sequence[Point], epochs: int | None) ->
     for mark in marks:
         if epochs is not None and not isinstance(mark, Mapping) and not 0 <= mark <= epochs:
             raise UserError(f'{where}: marks: {mark!r} is no epoch; they are 0 to {epochs}')
-    if figure.kind == 'confusion' and figure.hue:
-        hues = [sweep.values(figure.hue)[k] for k in sweep.select(figure.where)]
+    if field := kind_of(figure).published_at(figure):
+        values = [sweep.values(field)[k] for k in sweep.select(figure.where)]
         for x, *_ in figure.published:
-            if x not in hues:
+            if x not in values:
                 raise UserError(
-                    f'{where}: published: no panel has {figure.hue} = {x!r}; valid: '
-                    f'{spell.listed(list(dict.fromkeys(hues)))}'
+                    f'{where}: published: no panel has {field} = {x!r}; valid: '
+                    f'{spell.listed(list(dict.fromkeys(values)))}'
                 )
 
 
@@ -86,19 +88,9 @@ def _known(points: Sequence[Point]) -> list[str]:
     return list(dict.fromkeys([*fields, *words]))
 
 
-def _parts(field: str) -> list[str]:
-    return field.split(' + ')
-
-
-def _values(field: str, points: Sequence[Point]) -> list[Any]:
-    """What a field, '1-field' or fields joined by ' + ' are in the settings that have them."""
-    parts = _parts(field)
-    having = [p for p in points if all(part.removeprefix('1-') in p for part in parts)]
-    rows = [tuple(_value(point, part) for part in parts) for point in having]
-    return list(dict.fromkeys(row[0] if len(parts) == 1 else row for row in rows))
-
-
-def _value(point: Point, name: str) -> Any:
-    value = point[name.removeprefix('1-')]
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return round(1 - value, 10) if name.startswith('1-') and is_number else value
+def _values(name: str, points: Sequence[Point]) -> list[Any]:
+    """What a field, '1-field' or fields joined are in the settings that have them."""
+    several = terms(name)
+    having = [point for point in points if all(term.field in point for term in several)]
+    rows = [tuple(term.of(point[term.field]) for term in several) for point in having]
+    return list(dict.fromkeys(row[0] if len(several) == 1 else row for row in rows))

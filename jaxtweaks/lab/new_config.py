@@ -1,4 +1,4 @@
-"""A config file to start from: `python main.py --new=NAME`."""
+"""A config file to start from: `jaxtweaks --new=NAME`."""
 
 import os
 import re
@@ -6,13 +6,13 @@ from pathlib import Path
 
 from jaxtweaks.base import atomic
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.lab.experiment import NAME
+from jaxtweaks.config.config_file import NAME
 
 # Everything a config has, once: a question, data, a network, a sweep, a figure, a claim. The data
 # are embedded and the network is small, so that it runs anywhere, as it stands.
 _TEMPLATE = '''"""Does dropout lower the test loss of a small network?
 
-    python main.py --config=configs/{name}.py
+    jaxtweaks --config={path}
 
 Two hidden layers on scikit-learn's digits, at three rates of dropout.
 """
@@ -70,9 +70,9 @@ def get_config(size=None):
 '''
 
 
-def text(name: str) -> str:
-    """The config file of an experiment of this name."""
-    return _TEMPLATE.format(name=name)
+def text(name: str, path: Path) -> str:
+    """The config file of an experiment of this name, as it lies at `path`."""
+    return _TEMPLATE.format(name=name, path=path)
 
 
 def write(name: str, folder: Path) -> Path:
@@ -84,11 +84,9 @@ def write(name: str, folder: Path) -> Path:
     if not re.fullmatch(NAME, name):
         raise UserError(f'--new: {name!r} is not allowed; it must be letters, digits, - and _')
     if not folder.is_dir():
-        raise UserError(
-            f'--new: there is no folder {folder} here; go to where main.py is, or make one'
-        )
+        raise UserError(f'--new: there is no folder {folder} here; make one, or go to where it is')
     path = folder / f'{name}.py'
     if os.path.lexists(path):
         raise UserError(f'--new: {path} is there already; choose another name')
-    atomic.write(path, text(name).encode())
+    atomic.write(path, text(name, path).encode())
     return path

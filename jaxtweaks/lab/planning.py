@@ -29,7 +29,7 @@ def run(
     console: Console,
     more: Callable[[int], str],
     *,
-    dry_run: bool = False,
+    dry_run: bool | str = False,
     **how: Any,
 ) -> list[Need | None]:
     """Says how many seeds would settle each claim of an experiment.

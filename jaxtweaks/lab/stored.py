@@ -12,7 +12,7 @@ from jaxtweaks.config import older
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import without_images
-from jaxtweaks.lab import answers, settle
+from jaxtweaks.lab import answers, partial, settle
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment, build
 from jaxtweaks.lab.methods import method_of
@@ -100,6 +100,37 @@ def answer(path: Path, stored: Stored, notify: Notify) -> Answer:
     Raises:
       UserError: the folder keeps no summary of its data, and they are not found or not the same.
     """
+    dataset = _dataset(path, stored, notify)
+    found = [one for one in stored.found if one is not None]
+    return answers.gather(stored.experiment, found, dataset, path, stored.manifest.looks)
+
+
+def unfinished_answer(path: Path, stored: Stored, notify: Notify) -> Answer:
+    """The answer in a folder some of whose runs are missing, which is said.
+
+    What is missing is NaN, nothing is derived, and the claims are those that can be tested.
+
+    Raises:
+      UserError: no run is there; or as `answer`.
+    """
+    experiment, found = stored.experiment, [one for one in stored.found if one is not None]
+    if not found:
+        raise UserError(f'{path}: none of its {len(experiment.runs)} runs is finished yet')
+    dataset = _dataset(path, stored, notify)
+    measured = answers.measure(experiment, found, dataset)
+    done = partial.finished(measured, found)
+    claims = [] if experiment.derive else experiment.claims
+    pairs = zip(claims, partial.testable(claims, measured, done), strict=True)
+    tested = tuple(claim for claim, ready in pairs if ready)
+    words = partial.said(measured, done, len(experiment.claims), len(tested))
+    derived = ', and nothing is derived' if experiment.derive else ''
+    notify(f'{path}: is not finished: {words}; what is missing is NaN{derived}')
+    asked = dataclasses.replace(experiment, claims=tested, derive=())
+    return answers.gather(asked, found, dataset, path)
+
+
+def _dataset(path: Path, stored: Stored, notify: Notify) -> Dataset:
+    """The data that results in a folder are of. Raises UserError."""
     workdir, experiment = Workdir(path), stored.experiment
     summary = workdir.load_summary()
     if summary is not None and summary.get('fingerprint') == stored.manifest.data.fingerprint:
@@ -107,8 +138,7 @@ def answer(path: Path, stored: Stored, notify: Notify) -> Answer:
     else:  # of a version that kept none
         dataset = method_of(experiment, notify).dataset
     check_same_data(workdir, stored.manifest, dataset)
-    found = [one for one in stored.found if one is not None]
-    return answers.gather(experiment, found, dataset, path, stored.manifest.looks)
+    return dataset
 
 
 def load(path: Path, notify: Notify) -> Answer:
@@ -116,24 +146,22 @@ def load(path: Path, notify: Notify) -> Answer:
 
     Args:
       path: the work folder.
-      notify: is told of everything unexpected that is not an error.
+      notify: is told of everything unexpected that is not an error, as that runs are missing.
 
     Raises:
-      UserError: there is no experiment in it, or it is not finished.
+      UserError: there is no experiment in it, or none of its runs is finished.
     """
     workdir = Workdir(path)
     experiment = frozen(workdir)
     stored = read(experiment, workdir, notify)
     if stored is None:
         raise UserError(f'{path}: holds no experiment (it has no {manifest_lib.NAME})')
-    if stored.missing:
-        runs = len(stored.experiment.runs)
-        raise UserError(f'{path}: {stored.missing} of {runs} runs are not finished')
     codes = stored.manifest.codes.values()
     trained = list(dict.fromkeys(code for group in codes for code in group))
     if trained != [now := code_of(stored.experiment)]:
         notify(f'{path}: {trained_by(trained, stored.manifest)}, now it is {now}')
-    return answer(path, stored, notify)
+    made = unfinished_answer if stored.missing else answer
+    return made(path, stored, notify)
 
 
 def as_recorded(experiment: Experiment, manifest: Manifest, notify: Notify) -> Experiment:

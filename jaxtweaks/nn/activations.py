@@ -3,8 +3,24 @@
 import jax
 import jax.numpy as jnp
 
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import trace
 from jaxtweaks.config.fields import traced
 from jaxtweaks.config.register import activation
+from jaxtweaks.config.settings import Setting
+
+
+def activated(setting: Setting, x: jax.Array) -> jax.Array:
+    """The chosen nonlinearity of `x`. Raises UserError if that is no float array of its shape."""
+    found = trace.made(setting, 'activation', x)
+    kind = getattr(found, 'dtype', None)
+    if kind is None or not jnp.issubdtype(kind, jnp.floating) or found.shape != x.shape:
+        given = f'{kind} {list(found.shape)}' if kind is not None else repr(found)
+        raise UserError(
+            f"activation '{setting.model.activation}': gives {given} for {x.dtype} "
+            f'{list(x.shape)}; it must give an array like the one it is given'
+        )
+    return found
 
 
 @activation('relu', words='ReLU')

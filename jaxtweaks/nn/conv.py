@@ -13,17 +13,20 @@ import contextlib
 import contextvars
 import functools
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
 
-from jaxtweaks.nn import conv_native, conv_pallas
+from jaxtweaks.nn import canonical, conv_native, conv_pallas
+from jaxtweaks.nn.canonical import Pads, Pair
 from jaxtweaks.nn.reduce import total
 
 _LAYOUT = ('NHWC', 'HWIO', 'NHWC')
-Pads = tuple[tuple[int, int], tuple[int, int]]
+# The name scope of XLA's convolutions that are used here, which `nn.lowered` leaves as they are.
+OURS = 'jaxtweaks_convolution'
 
 # Convolutions that a CPU finds faster by rows: at most so many channels on one side, so many on the
 # other, and so wide a window; and how many adjacent pixels are found at once.
@@ -32,8 +35,8 @@ _FEW, _MANY, _WIDEST, _BESIDE = 8, 32, 5, 2
 # What vmap over kernels becomes: a loop over the runs; patches and one batched matrix product;
 # whatever JAX makes of it, a grouped convolution where one network has a convolution; a custom
 # kernel for all runs (step 1; other steps as with 'matmul'); or a loop over custom kernels for
-# one run ('native', for a CPU: step 1 and float32, others as with 'loop'), which are used without
-# vmap as well.
+# one run ('native', for a CPU: float32, other numbers as with 'loop'), which are used without vmap
+# as well.
 LOWERINGS = ('loop', 'matmul', 'grouped', 'pallas', 'native')
 _lowering = contextvars.ContextVar('lowering', default='loop')
 
@@ -42,7 +45,7 @@ _lowering = contextvars.ContextVar('lowering', default='loop')
 def lowering(name: str) -> Iterator[None]:
     """What becomes of convolutions that are traced inside: one of `LOWERINGS`.
 
-    'native' wants `sweep.native.load` to have been called before.
+    'native' wants `run.native.load` to have been called before.
     """
     if name not in LOWERINGS:
         raise ValueError(f'{name!r} is not one of {LOWERINGS}')
@@ -68,34 +71,39 @@ def conv(x: jax.Array, kernel: jax.Array, padding: str = 'SAME', stride: int = 1
     x = x.astype(kernel.dtype)
     window = kernel.shape[:2]
     pads = tuple(lax.padtype_to_pads(x.shape[1:3], window, (stride, stride), padding))
-    return _conv(x, kernel, pads, stride)
+    return padded(x, kernel, pads, stride)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _conv(x: jax.Array, kernel: jax.Array, pads: Pads, stride: int) -> jax.Array:
+def padded(x: jax.Array, kernel: jax.Array, pads: Pads, stride: int) -> jax.Array:
+    """`conv` with so many zeros (above, below) and (left, right)."""
     forward = functools.partial(_forward, pads=pads, stride=stride)
-    if _is_native(x, stride):
-        forward = functools.partial(conv_native.forward, pads=pads)
+    if _is_native(x):
+        forward = functools.partial(conv_native.forward, pads=pads, steps=(stride, stride))
     by_matmul = functools.partial(_forward_by_matmul, pads=pads, stride=stride)
-    by_pallas = functools.partial(conv_pallas.forward, pads=pads) if stride == 1 else by_matmul
+    pair: Any = pads
+    by_pallas = functools.partial(conv_pallas.forward, pads=pair) if stride == 1 else by_matmul
     return _over_runs(forward, by_matmul, by_pallas)(x, kernel)
 
 
-def _conv_fwd(x, kernel, pads, stride):
-    return _conv(x, kernel, pads, stride), (x, kernel)
+def _padded_fwd(x, kernel, pads, stride):
+    return padded(x, kernel, pads, stride), (x, kernel)
 
 
-def _conv_bwd(pads, stride, residuals, g):
+def _padded_bwd(pads, stride, residuals, g):
     x, kernel = residuals
     shape = {'size': x.shape[1:3], 'window': kernel.shape[:2], 'pads': pads, 'stride': stride}
     input_by_matmul = functools.partial(_input_gradient_by_matmul, **shape)
     kernel_by_matmul = functools.partial(_kernel_gradient_by_matmul, **shape)
     input_of_one = functools.partial(_input_gradient, **shape)
     kernel_of_one = functools.partial(_kernel_gradient, **shape)
-    if _is_native(x, stride):
+    if _is_native(x):
         input_of_one = functools.partial(_native_input_gradient, **shape)
         kernel_of_one = functools.partial(
-            conv_native.kernel_gradient, window=shape['window'], pads=pads
+            conv_native.kernel_gradient,
+            window=shape['window'],
+            pads=pads,
+            steps=(stride, stride),
         )
     input_by_pallas, kernel_by_pallas = input_by_matmul, kernel_by_matmul
     if stride == 1:
@@ -107,20 +115,23 @@ def _conv_bwd(pads, stride, residuals, g):
     return to_input(kernel, g), to_kernel(x, g)
 
 
-_conv.defvjp(_conv_fwd, _conv_bwd)
+padded.defvjp(_padded_fwd, _padded_bwd)
 
 
-def _is_native(x: jax.Array, stride: int) -> bool:
-    return _lowering.get() == 'native' and stride == 1 and x.dtype == jnp.float32
+def _is_native(x: jax.Array) -> bool:
+    return _lowering.get() == 'native' and x.dtype == jnp.float32
+
+
+def _xla(x: jax.Array, kernel: jax.Array, steps: Pair, pads: Pads, **dilation: Any) -> jax.Array:
+    """XLA's convolution in the layout that it has a fast kernel for."""
+    with jax.named_scope(OURS):
+        return lax.conv_general_dilated(
+            x, kernel, steps, pads, dimension_numbers=_LAYOUT, **dilation
+        )
 
 
 def _forward(x: jax.Array, kernel: jax.Array, *, pads: Pads, stride: int) -> jax.Array:
-    plain = functools.partial(
-        lax.conv_general_dilated,
-        window_strides=(stride, stride),
-        padding=pads,
-        dimension_numbers=_LAYOUT,
-    )
+    plain = functools.partial(_xla, steps=(stride, stride), pads=pads)
     fewer, more = sorted(kernel.shape[2:])
     if stride > 1 or max(kernel.shape[:2]) > _WIDEST or fewer > _FEW or more > _MANY:
         return plain(x, kernel)
@@ -168,8 +179,8 @@ def _input_gradient(
     kernel: jax.Array,
     g: jax.Array,
     *,
-    size: tuple[int, int],
-    window: tuple[int, int],
+    size: Pair,
+    window: Pair,
     pads: Pads,
     stride: int,
 ) -> jax.Array:
@@ -178,17 +189,19 @@ def _input_gradient(
     flipped = _flipped(kernel)
     if stride == 1:
         return _forward(g, flipped, pads=back, stride=1)
-    return lax.conv_general_dilated(
-        g, flipped, (1, 1), back, lhs_dilation=(stride, stride), dimension_numbers=_LAYOUT
-    )
+    return _xla(g, flipped, (1, 1), back, lhs_dilation=(stride, stride))
 
 
 def _native_input_gradient(
     kernel: jax.Array, g: jax.Array, *, size, window, pads: Pads, stride: int
 ) -> jax.Array:
-    """`_input_gradient` of step 1."""
+    """`_input_gradient` by custom kernels."""
     back = _input_gradient_pads(size, window, g.shape[1:3], pads, stride)
-    return conv_native.forward(g, _flipped(kernel), pads=back)
+    if stride == 1:
+        return conv_native.forward(g, _flipped(kernel), pads=back)
+    lows = (back[0][0], back[1][0])
+    spread = canonical.Geometry((1, 1), lows, (stride, stride), (1, 1), size)
+    return canonical.transposed(g, _flipped(kernel), spread, conv_native.KERNELS)
 
 
 def _flipped(kernel: jax.Array) -> jax.Array:
@@ -207,8 +220,8 @@ def _kernel_gradient(
     x: jax.Array,
     g: jax.Array,
     *,
-    size: tuple[int, int],
-    window: tuple[int, int],
+    size: Pair,
+    window: Pair,
     pads: Pads,
     stride: int,
 ) -> jax.Array:
@@ -230,15 +243,11 @@ def _kernel_gradient(
     # barriers keep XLA from folding the transpositions into the convolution, which would give it
     # a layout that has no fast kernel.
     images, gradients = lax.optimization_barrier((x.transpose(3, 1, 2, 0), g.transpose(1, 2, 0, 3)))
-    out = lax.conv_general_dilated(
-        images, gradients, (1, 1), back, rhs_dilation=(stride, stride), dimension_numbers=_LAYOUT
-    )
+    out = _xla(images, gradients, (1, 1), back, rhs_dilation=(stride, stride))
     return lax.optimization_barrier(out).transpose(1, 2, 0, 3)
 
 
-def _by_rows_of_images(
-    x: jax.Array, g: jax.Array, window: tuple[int, int], pads: Pads
-) -> jax.Array:
+def _by_rows_of_images(x: jax.Array, g: jax.Array, window: Pair, pads: Pads) -> jax.Array:
     """One long product of matrices for each row of the kernel.
 
     A row of the first matrix is what a pixel of the output sees in one row of the images: each
@@ -254,9 +263,7 @@ def _by_rows_of_images(
     return jnp.stack(found).reshape(rows, columns, -1, features)
 
 
-def _by_rows_of_gradients(
-    x: jax.Array, g: jax.Array, window: tuple[int, int], pads: Pads
-) -> jax.Array:
+def _by_rows_of_gradients(x: jax.Array, g: jax.Array, window: Pair, pads: Pads) -> jax.Array:
     """The same with the gradients copied instead of the images, for where they have fewer channels.
 
     For row i of the kernel the images' rows are met by the gradient's rows i − padding further up,
@@ -282,9 +289,7 @@ def _by_rows_of_gradients(
     return jnp.stack(found)
 
 
-def _patches(
-    x: jax.Array, window: tuple[int, int], pads: Pads, stride: int, spread: int = 1
-) -> jax.Array:
+def _patches(x: jax.Array, window: Pair, pads: Pads, stride: int, spread: int = 1) -> jax.Array:
     """What each place of the window sees: [runs, pixels of the output, window × channels].
 
     Args:
@@ -367,3 +372,38 @@ def _over_runs(f: Callable, by_matmul: Callable, by_pallas: Callable) -> Callabl
         return jax.vmap(f)(*args), True
 
     return batched
+
+
+def _forward_of_any(x: jax.Array, kernel: jax.Array, *, pads: Pads, steps: Pair) -> jax.Array:
+    """See `canonical.Kernels`."""
+    if steps[0] == steps[1]:
+        return _forward(x, kernel, pads=pads, stride=steps[0])
+    return _xla(x, kernel, steps, pads)
+
+
+def _kernel_gradient_of_any(
+    x: jax.Array, g: jax.Array, *, window: Pair, pads: Pads, steps: Pair
+) -> jax.Array:
+    """See `canonical.Kernels`. Steps: images in phases, each of them seen by a part of the window.
+
+    Place k of the window sees pixel q · step + k: of phase k mod step, pixel q + ⌊k / step⌋.
+    """
+    if steps == (1, 1):
+        size = (x.shape[1], x.shape[2])
+        return _kernel_gradient(x, g, size=size, window=window, pads=pads, stride=1)
+    edges = [(0, 0, 0), *((*pad, 0) for pad in pads), (0, 0, 0)]
+    x = lax.pad(x, jnp.zeros((), x.dtype), edges)
+    found = jnp.zeros((*window, x.shape[3], g.shape[3]), x.dtype)
+    for i in range(min(steps[0], window[0])):
+        for j in range(min(steps[1], window[1])):
+            seen = x[:, i :: steps[0], j :: steps[1]]
+            part = tuple(-(-(k - at) // s) for k, at, s in zip(window, (i, j), steps, strict=True))
+            size = tuple(m + k - 1 for m, k in zip(g.shape[1:3], part, strict=True))
+            seen = seen[:, : size[0], : size[1]]
+            shape = {'size': size, 'window': part, 'pads': ((0, 0), (0, 0)), 'stride': 1}
+            found = found.at[i :: steps[0], j :: steps[1]].set(_kernel_gradient(seen, g, **shape))
+    return found
+
+
+# XLA's, for any floating point numbers.
+KERNELS = canonical.Kernels(_forward_of_any, _kernel_gradient_of_any)

@@ -1,8 +1,8 @@
-// Convolutions of float32 images for a CPU, with step 1: forward pass and gradient of the kernel.
+// Convolutions of float32 images for a CPU, of any step: forward pass and gradient of the kernel.
 //
 // Both are products of matrices whose left side is never written down. In an image with zeros
 // around it, what an output pixel sees in row i of the window is one stretch of `window_columns *
-// channels` numbers, and the next pixel's begins `channels` numbers further on. So a tile of
+// channels` numbers, and the next pixel's begins `across * channels` numbers further on. So a tile of
 // kTile pixels (forward) or kTile places of the window (gradient) by one block of output channels
 // is kept in registers, and each step multiplies kTile single numbers with one row of the block.
 //
@@ -60,6 +60,7 @@ struct Shape {
   int64_t window_rows, window_columns;          // of the kernel
   int64_t rows, columns, features;              // of the output
   int64_t top, left;                            // zeros above and left of an image
+  int64_t down, across;                         // steps from one output pixel to the next
 
   int64_t image() const { return height * width * channels; }
   int64_t output() const { return rows * columns * features; }
@@ -67,10 +68,11 @@ struct Shape {
   // An image with its zeros: tiles may reach beyond the last column, and a tile of places beyond
   // the last pixel.
   int64_t padded_width() const {
-    return std::max(left + width, RoundUp(columns, kTile) + window_columns - 1);
+    return std::max(left + width, (RoundUp(columns, kTile) - 1) * across + window_columns);
   }
   int64_t padded_row() const { return padded_width() * channels; }
-  int64_t padded_image() const { return (rows + window_rows - 1) * padded_row() + kTile; }
+  int64_t padded_rows() const { return (rows - 1) * down + window_rows; }
+  int64_t padded_image() const { return padded_rows() * padded_row() + kTile; }
 };
 
 // Memory of this thread that is used again at the next call.
@@ -114,7 +116,7 @@ void ForEach(ffi::ThreadPool& pool, int64_t count, std::function<void(int64_t)> 
 const float* Padded(const Shape& s, const float* image) {
   const int64_t row = s.padded_row(), before = s.left * s.channels, inside = s.width * s.channels;
   float* padded = Scratch(0, s.padded_image());
-  for (int64_t i = 0; i < s.rows + s.window_rows - 1; ++i) {
+  for (int64_t i = 0; i < s.padded_rows(); ++i) {
     float* to = padded + i * row;
     const int64_t from = i - s.top;
     if (from < 0 || from >= s.height) {
@@ -163,14 +165,15 @@ void ForwardOfImage(const Shape& s, const float* padded, const float* block, int
                     float* output) {
   constexpr int lanes = sizeof(Vector) / 4, width = vectors * lanes;
   const int64_t features = std::min<int64_t>(width, s.features - feature);
+  const int64_t step = s.across * s.channels;
   for (int64_t row = 0; row < s.rows; ++row) {
     for (int64_t column = 0; column < s.columns; column += kTile) {
       Vector sums[kTile][vectors] = {};
       const float* block_row = block;
       for (int64_t i = 0; i < s.window_rows; ++i) {
-        const float* seen = padded + (row + i) * s.padded_row() + column * s.channels;
+        const float* seen = padded + (row * s.down + i) * s.padded_row() + column * step;
         for (int64_t k = 0; k < s.stretch(); ++k, block_row += width)
-          MultiplyAdd(sums, seen + k, s.channels, block_row);
+          MultiplyAdd(sums, seen + k, step, block_row);
       }
       const int64_t pixels = std::min<int64_t>(kTile, s.columns - column);
       float* to = output + (row * s.columns + column) * s.features + feature;
@@ -201,11 +204,11 @@ void GradientOfImage(const Shape& s, const float* padded, const float* gradient,
           for (int v = 0; v < vectors; ++v)
             tile[t][v] = Load<Vector>(sums + t * width + v * lanes);
         for (int64_t row = 0; row < s.rows; ++row) {
-          const float* seen = padded + (row + i) * s.padded_row() + place;
+          const float* seen = padded + (row * s.down + i) * s.padded_row() + place;
           const float* block_row = gradient + row * s.columns * features + block * width;
           for (int64_t column = 0; column < s.columns; ++column) {
             MultiplyAdd(tile, seen, 1, block_row);
-            seen += s.channels;
+            seen += s.across * s.channels;
             block_row += features;
           }
         }
@@ -280,29 +283,38 @@ using Result = ffi::ResultBuffer<ffi::F32, 4>;
 
 template <class Images, class Kernel, class Output>
 Shape ShapeOf(const Images& images, const Kernel& kernel, const Output& output, int64_t top,
-              int64_t left) {
-  return {images[0], images[1], images[2], images[3], kernel[0], kernel[1],
-          output[1], output[2], output[3], top,       left};
+              int64_t left, int64_t down, int64_t across) {
+  return {images[0], images[1], images[2], images[3], kernel[0], kernel[1], output[1],
+          output[2], output[3], top,       left,      down,      across};
 }
 
 ffi::Error ForwardHandler(ffi::ThreadPool pool, Array images, Array kernel, Result output,
-                          int64_t top, int64_t left) {
-  const Shape s = ShapeOf(images.dimensions(), kernel.dimensions(), output->dimensions(), top, left);
+                          int64_t top, int64_t left, int64_t down, int64_t across) {
+  const Shape s = ShapeOf(images.dimensions(), kernel.dimensions(), output->dimensions(), top, left,
+                          down, across);
   BY_FEATURES(Forward, images.typed_data(), kernel.typed_data(), output->typed_data());
   return ffi::Error::Success();
 }
 
 ffi::Error KernelGradientHandler(ffi::ThreadPool pool, Array images, Array gradients,
-                                 Result kernel, int64_t top, int64_t left) {
-  const Shape s =
-      ShapeOf(images.dimensions(), kernel->dimensions(), gradients.dimensions(), top, left);
+                                 Result kernel, int64_t top, int64_t left, int64_t down,
+                                 int64_t across) {
+  const Shape s = ShapeOf(images.dimensions(), kernel->dimensions(), gradients.dimensions(), top,
+                          left, down, across);
   BY_FEATURES(KernelGradient, images.typed_data(), gradients.typed_data(), kernel->typed_data());
   return ffi::Error::Success();
 }
 
-#define BINDING                                                           \
-  ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Array>().Arg<Array>().Ret<Array>().Attr<int64_t>( \
-      "top").Attr<int64_t>("left")
+#define BINDING             \
+  ffi::Ffi::Bind()          \
+      .Ctx<ffi::ThreadPool>() \
+      .Arg<Array>()         \
+      .Arg<Array>()         \
+      .Ret<Array>()         \
+      .Attr<int64_t>("top") \
+      .Attr<int64_t>("left") \
+      .Attr<int64_t>("down") \
+      .Attr<int64_t>("across")
 
 }  // namespace
 

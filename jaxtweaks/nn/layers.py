@@ -1,32 +1,24 @@
 """Layers with parameters or random keys, as Flax linen modules over pure functions next to them.
 
-A layer knows its static settings as attributes; those that may be traced (drop rates, the momentum
-of batch norm) are attributes too, and may hold tracers.
+A layer knows its static settings as attributes; those that may be traced (drop rates) are
+attributes too, and may hold tracers.
 """
-
-import math
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from jaxtweaks.config import settings
 from jaxtweaks.nn import conv as conv_lib
-from jaxtweaks.nn import dense, norm
+from jaxtweaks.nn import dense
 from jaxtweaks.nn import dropout as dropout_lib
 from jaxtweaks.nn import local as local_lib
-from jaxtweaks.nn.init import initial_weights
+from jaxtweaks.nn.init import Initialiser
 from jaxtweaks.nn.reduce import add_bias
 
 
-def _kernel(module: nn.Module, shape: tuple[int, ...], init: settings.Init) -> jax.Array:
+def _kernel(module: nn.Module, shape: tuple[int, ...], init: Initialiser) -> jax.Array:
     """A kernel [..., in, out], as a parameter of `module`."""
-    numbers: Any = init  # its choices are indices here, see `trace.as_numbers`
-    draw = lambda key, shape: initial_weights(
-        key, shape, numbers.scheme, numbers.distribution, numbers.sigma
-    )
-    return module.param('kernel', draw, shape)
+    return module.param('kernel', init, shape)
 
 
 def _bias(module: nn.Module, shape: tuple[int, ...]) -> jax.Array:
@@ -40,7 +32,7 @@ class Dense(nn.Module):
     """
 
     features: int
-    init: settings.Init
+    init: Initialiser
     last: bool = False
 
     @nn.compact
@@ -57,7 +49,7 @@ class Conv(nn.Module):
 
     features: int
     padding: str
-    init: settings.Init
+    init: Initialiser
     window: tuple[int, int] = (3, 3)
 
     @nn.compact
@@ -72,7 +64,7 @@ class Local(nn.Module):
 
     features: int
     padding: str
-    init: settings.Init
+    init: Initialiser
     window: tuple[int, int] = (3, 3)
 
     @nn.compact
@@ -83,37 +75,6 @@ class Local(nn.Module):
         bias = _bias(self, (*places, self.features))
         kernel = _kernel(self, shape, self.init)
         return local_lib.local(x.astype(kernel.dtype), kernel, self.padding) + bias[None]
-
-
-class BatchNorm(nn.Module):
-    """Batch norm with running averages in the collection `batch_stats`.
-
-    In training it normalises by the batch and updates the averages; at test it uses them.
-    """
-
-    model: settings.Model
-
-    @nn.compact
-    def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        """[..., features] to the same shape."""
-        features = x.shape[-1:]
-        scale = self.param('scale', nn.initializers.ones, features, jnp.float32)
-        shift = self.param('bias', nn.initializers.zeros, features, jnp.float32)
-        mean = self.variable('batch_stats', 'mean', jnp.zeros, features, jnp.float32)
-        variance = self.variable('batch_stats', 'var', jnp.ones, features, jnp.float32)
-        if not train:
-            return norm.normalise(
-                x, mean.value, variance.value, scale, shift, self.model.bn_epsilon
-            )
-        found: Any = norm.batch_norm(x, scale, shift, self.model.bn_epsilon)
-        y, batch_mean, batch_variance = found
-        if not self.is_initializing():
-            if self.model.bn_running_variance == 'unbiased':
-                batch_variance = norm.unbiased(batch_variance, math.prod(x.shape[:-1]))
-            momentum = self.model.bn_momentum
-            mean.value = norm.update_running(mean.value, batch_mean, momentum)
-            variance.value = norm.update_running(variance.value, batch_variance, momentum)
-        return y
 
 
 class Dropout(nn.Module):

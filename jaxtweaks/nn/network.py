@@ -1,13 +1,30 @@
-"""What the architectures share: the order of batch norm and nonlinearity, and the dense end."""
+"""What the architectures share: the order of normalisation and nonlinearity, and the dense end.
+
+And how a plain linen network, which shares nothing with them, is applied in their place.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import inspect
+import zlib
+from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
-from jaxtweaks.config import settings, trace
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import settings
+from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.layers import hidden_widths
+from jaxtweaks.nn import dropout as dropout_lib
 from jaxtweaks.nn import tweak as tweak_lib
-from jaxtweaks.nn.layers import BatchNorm, Dense, Dropout
+from jaxtweaks.nn.activations import activated
+from jaxtweaks.nn.init import Initialiser, initialiser
+from jaxtweaks.nn.layers import Dense, Dropout
 from jaxtweaks.nn.linearity import linearity
+from jaxtweaks.nn.norms import normalised
 
 # The collection into which each nonlinearity puts how near to linear it is, if it is asked for.
 LINEARITY = 'linearity'
@@ -16,20 +33,23 @@ LINEARITY = 'linearity'
 class Network(nn.Module):
     """A network of a setting; its methods are called inside `nn.compact`."""
 
-    classes: int
+    outputs: int
     setting: settings.Setting
 
+    @property
+    def drawn(self) -> Initialiser:
+        """How the weights of a layer are drawn."""
+        return initialiser(self.setting)
+
     def finish(self, x: jax.Array, train: bool) -> jax.Array:
-        """The nonlinearity with batch norm before, after or without."""
-        model = self.setting.model
-        if model.batch_norm == 'before':
-            x = BatchNorm(model)(x, train)
-        entered, x = x, trace.made(self.setting, 'activation', x)
+        """The nonlinearity, with the normalisation before or after it."""
+        place = self.setting.model.norm_place
+        if place == 'before':
+            x = normalised(self.setting, x, train)
+        entered, x = x, activated(self.setting, x)
         if self.is_mutable_collection(LINEARITY):
             self.sow(LINEARITY, 'units', linearity(entered, x))
-        if model.batch_norm == 'after':
-            x = BatchNorm(model)(x, train)
-        return x
+        return normalised(self.setting, x, train) if place == 'after' else x
 
     def tweaked(self, x: jax.Array, where: str, train: bool) -> jax.Array:
         """The registered tweaks of a place, see `config.tweaks.PLACES`, one after the other."""
@@ -54,15 +74,135 @@ class Network(nn.Module):
         return Dropout(rate, dropout.form)(x, train)
 
     def head(self, x: jax.Array, train: bool) -> jax.Array:
-        """The hidden dense layers and the output layer: [batch, …] to [batch, classes]."""
-        init = self.setting.init
+        """The hidden dense layers and the output layer: [batch, …] to [batch, outputs]."""
         x = x.reshape(x.shape[0], -1)
         for layer, width in enumerate(hidden_widths(self.setting.model)):
-            x = self.finish(Dense(width, init)(x), train)
+            x = self.finish(Dense(width, self.drawn)(x), train)
             x = self.drop_hidden(x, layer, train)
         return self.logits(x, train)
 
     def logits(self, x: jax.Array, train: bool) -> jax.Array:
-        """The output layer: [batch, units] to [batch, classes]."""
-        x = Dense(self.classes, self.setting.init, last=True)(x)
+        """The output layer: [batch, units] to [batch, outputs]."""
+        x = Dense(self.outputs, self.drawn, last=True)(x)
         return self.tweaked(x, 'logits', train)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plain:
+    """A plain linen network, applied as those of this package are.
+
+    What does not depend on its layers acts around it: tweaks and dropout of the input, tweaks of
+    the logits, and the precision. Its `nn.Dropout` take rates that are traced.
+
+    Attributes:
+      module: takes images [batch, height, width, channels] to [batch, outputs].
+      outputs: how many it should give.
+      setting: of the run; traced fields may hold tracers.
+    """
+
+    module: nn.Module
+    outputs: int
+    setting: settings.Setting
+
+    def init(self, rngs: Any, x: jax.Array, *, train: bool) -> dict[str, Any]:
+        """Its variables; `rngs` is a key, or keys by stream."""
+        with self._taken_over(x.dtype):
+            return dict(self.module.init(rngs, x, **self._train(train)))
+
+    def apply(
+        self,
+        variables: dict[str, Any],
+        x: jax.Array,
+        *,
+        train: bool,
+        rngs: dict[str, jax.Array] | None = None,
+        mutable: Any = False,
+        **options: Any,
+    ) -> Any:
+        """Images to logits, float32 or wider; and with `mutable` what has become of collections."""
+        rngs = rngs or {}
+        x = self._tweaked(x, 'input', train, rngs)
+        x = self._dropped(x, train, rngs.get('dropout'))
+        weights = jax.tree.leaves(variables.get('params', {}))
+        narrow = any(leaf.dtype == jnp.bfloat16 for leaf in weights)
+        with self._taken_over(jnp.bfloat16 if narrow else x.dtype):
+            found = self.module.apply(
+                variables, x, **self._train(train), rngs=rngs, mutable=mutable, **options
+            )
+        logits, *rest = found if mutable is not False else (found,)
+        logits = self._tweaked(self._checked(logits, x), 'logits', train, rngs)
+        return (logits, *rest) if rest else logits
+
+    def _taken_over(self, dtype: Any) -> Any:
+        """A context in which linen's layers do what the setting says."""
+        stack = contextlib.ExitStack()
+        stack.enter_context(blaming(f"network '{self.setting.model.name}'"))
+        form = self.setting.dropout.form
+        stack.enter_context(nn.intercept_methods(functools.partial(_take_over, form, dtype)))
+        return stack
+
+    def _train(self, train: bool) -> dict[str, bool]:
+        takes = inspect.signature(type(self.module).__call__).parameters
+        return {'train': train} if 'train' in takes else {}
+
+    def _tweaked(self, x: jax.Array, where: str, train: bool, rngs: dict[str, Any]) -> jax.Array:
+        for tweak, strength in self.setting.tweaks.items_at(where):
+            key = rngs[tweak_lib.stream(tweak)] if train else None
+            x = tweak_lib.apply(tweak, key, x, strength, train)
+        return x
+
+    def _dropped(self, x: jax.Array, train: bool, key: jax.Array | None) -> jax.Array:
+        rate, form = self.setting.dropout.input, self.setting.dropout.form
+        if dropout_lib.is_off(rate):
+            return x
+        if key is None:
+            return dropout_lib.dropout_at_test(x, rate, form)
+        return dropout_lib.dropout(jax.random.fold_in(key, _INPUT), x, rate, form)
+
+    def _checked(self, logits: Any, x: jax.Array) -> jax.Array:
+        kind, expected = getattr(logits, 'dtype', None), (x.shape[0], self.outputs)
+        if kind is None or not jnp.issubdtype(kind, jnp.floating) or logits.shape != expected:
+            given = f'{kind} {list(logits.shape)}' if kind is not None else repr(logits)
+            raise UserError(
+                f"network '{self.setting.model.name}': gives {given} for {list(x.shape)}; it must "
+                f'give float outputs {list(expected)}'
+            )
+        return logits.astype(jnp.promote_types(kind, jnp.float32))
+
+
+_INPUT = zlib.crc32(b'input')  # names the key of the dropout before a plain network
+
+
+def _take_over(form: str, dtype: Any, call: Any, args: tuple, kwargs: dict, context: Any) -> Any:
+    """Linen's layers: dropout with a rate that may be traced, and products of narrow numbers."""
+    module = context.module
+    if context.method_name != '__call__':
+        return call(*args, **kwargs)
+    if type(module) is nn.Dropout:
+        return _dropout(module, form, *args, **kwargs)
+    linen = type(module).__module__.startswith('flax.linen')
+    if dtype == jnp.bfloat16 and linen and getattr(module, 'dtype', dtype) is None:
+        # What a layer is given and keeps is promoted to the widest of all unless it has a dtype.
+        object.__setattr__(module, 'dtype', dtype)
+    return call(*args, **kwargs)
+
+
+def _dropout(
+    module: nn.Dropout,
+    form: str,
+    inputs: jax.Array,
+    deterministic: bool | None = None,
+    rng: jax.Array | None = None,
+) -> jax.Array:
+    """What `nn.Dropout` does, by `nn.dropout`; at test too where there is a key, as there."""
+    deterministic = nn.merge_param('deterministic', module.deterministic, deterministic)
+    rate: Any = module.rate
+    if dropout_lib.is_off(rate):
+        return inputs
+    if deterministic and not module.has_rng(module.rng_collection):
+        return dropout_lib.dropout_at_test(inputs, rate, form)
+    key = module.make_rng(module.rng_collection) if rng is None else rng
+    if not module.broadcast_dims:
+        return dropout_lib.dropout(key, inputs, rate, form)
+    alike = [1 if axis in module.broadcast_dims else n for axis, n in enumerate(inputs.shape)]
+    return inputs * dropout_lib.dropout(key, jnp.ones(alike, inputs.dtype), rate, form)

@@ -1,4 +1,4 @@
-"""Batch normalisation as pure functions."""
+"""Normalisation as pure functions."""
 
 import functools
 from typing import Any
@@ -89,6 +89,52 @@ def _batch_norm_bwd(epsilon, residuals, gradients):
 
 
 batch_norm.defvjp(_batch_norm_fwd, _batch_norm_bwd)
+
+
+def standard(x: jax.Array, axes: tuple[int, ...], epsilon: float) -> jax.Array:
+    """(x − μ) / √(σ² + ε) with the mean μ and the biased variance σ² over axes.
+
+    Args:
+      x: any shape.
+      axes: of `x`.
+      epsilon: ε, added to the variance.
+
+    Returns:
+      Like `x`, float32 or wider.
+    """
+    x = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    centred = x - jnp.mean(x, axes, keepdims=True)
+    variance = jnp.mean(jnp.square(centred), axes, keepdims=True)
+    return centred * jax.lax.rsqrt(variance + epsilon)
+
+
+def affine(standard: jax.Array, x: jax.Array, scale: jax.Array, shift: jax.Array) -> jax.Array:
+    """γ · standard + β, of the dtype of `x`: scale γ and shift β of each feature, the last axis."""
+    y = standard * _along_last(scale, standard) + _along_last(shift, standard)
+    return y.astype(x.dtype)
+
+
+def standardised_kernels(params: Any, epsilon: float = 1e-5) -> Any:
+    """Parameters with the kernels of convolutions standardised.
+
+    Each output has weights of mean 0 and variance 1 over its inputs and window: they are divided by
+    √(σ² + ε) (Qiao et al. 2019, arXiv 1903.10520, eq. 6).
+
+    Args:
+      params: a tree; of convolutions are its leaves named 'kernel' of three axes or more.
+      epsilon: ε.
+
+    Returns:
+      Like `params`.
+    """
+
+    def standardised(path: Any, leaf: jax.Array) -> jax.Array:
+        if getattr(path[-1], 'key', '') != 'kernel' or leaf.ndim < 3:
+            return leaf
+        axes = tuple(range(max(leaf.ndim - 4, 0), leaf.ndim - 1))
+        return standard(leaf, axes, epsilon)
+
+    return jax.tree_util.tree_map_with_path(standardised, params)
 
 
 def update_running(running: jax.Array, batch: jax.Array, momentum: jax.Array | float) -> jax.Array:

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from jaxtweaks.base.metrics import Metric, is_of_test, label, on
 from jaxtweaks.base.words import count, metric_interval, together
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config.expand import Point
-from jaxtweaks.figures.figure_spec import Figure
+from jaxtweaks.figures.figure_spec import Figure, kind_of
 from jaxtweaks.report.table import Table
 from jaxtweaks.results.intervals import mean_interval
-from jaxtweaks.results.results import Results, label
-from jaxtweaks.run.search import DROPPED, score_of
+from jaxtweaks.results.results import Results
+from jaxtweaks.run.search import DROPPED
 
 _ONLY_TOLD = 'of the test set only what it gives for this setting is told'
 _OTHERS_TOLD = 'the test set, also where it is told for other settings, played no part'
@@ -52,7 +53,7 @@ class Choice:
           results: of the search.
           test_is_told: whether the config has more told of the test set, see `tells_of_test`.
         """
-        test = self.metric.replace('validation', 'test')
+        test = on(self.metric, 'test')
         words = together(self.setting, results.words)
         cells = [words]
         keys: list[Any] = [words]
@@ -60,15 +61,15 @@ class Choice:
             mean, half = map(float, mean_interval(values))
             cells.append(metric_interval(self.metric, mean, half))
             keys.append(mean if math.isfinite(mean) else None)
-        columns = ('setting', label(self.metric), label(test), 'flattered by', 'luck of its seeds')
+        columns = ('setting', label(self.metric), label(test), 'selection bias', 'seed luck')
         dropped = f' ({self.dropped} of them dropped on the way)' if self.dropped else ''
         note = (
             f'Chosen among {count(self.tried, "setting")}{dropped} by the mean of the seeds on '
             f'validation; {_OTHERS_TOLD if test_is_told else _ONLY_TOLD}. Being chosen '
-            'adds to a figure. Flattered by: how much better validation is than test, because the '
-            'choice was made on those images (or because they are of another kind). Luck of its '
-            'seeds: how much better validation is, seed by seed, than that of the setting chosen '
-            'without this seed; the test figure has this luck too.'
+            'adds to a figure. Selection bias: how much better validation is than test, because '
+            'the choice was made on those images (or because they are of another kind). Seed luck: '
+            'how much better validation is, seed by seed, than that of the setting chosen without '
+            'this seed; the test figure has this luck too.'
         )
         return Table('The setting chosen', columns, (tuple(cells),), (tuple(keys),), note)
 
@@ -79,19 +80,18 @@ def tells_of_test(table: Iterable[str], figures: Iterable[Figure], claims: Itera
     metrics = [*table, *(claim.metric for claim in claims)]
     metrics += [metric for figure in figures for metric in (*figure.metrics, figure.x)]
     # A figure of boundaries names the test accuracy of each panel.
-    shown = {figure.kind for figure in figures} & {'confusion', 'reliability', 'boundary'}
-    return bool(shown) or any('test' in metric.removeprefix('1-').split('_') for metric in metrics)
+    shown = any(kind_of(figure).tells_of_test for figure in figures)
+    return shown or any(map(is_of_test, metrics))
 
 
-def choose(results: Results, select: str) -> Choice | None:
+def choose(results: Results, by: Metric) -> Choice | None:
     """The best setting of a search; None if every one has diverged.
 
     Args:
       results: K settings, S seeds.
-      select: `train.select` of all of them.
+      by: the metric that all of them are judged by, on validation.
     """
-    metric, sign = score_of(select)
-    test = metric.replace('validation', 'test')
+    metric, sign, test = by.name, by.sign, on(by.name, 'test')
     validation, tested = results.final(metric), results.final(test)
     dropped = np.zeros(len(results.settings), bool)
     if DROPPED in results.finals:

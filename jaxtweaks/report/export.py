@@ -18,7 +18,7 @@ from jaxtweaks.run.plan import Run
 
 # What is written besides Parquet, PNG, SVG and Markdown if it is asked for: rows, figures, tables,
 # event files.
-KINDS = ('csv', 'pdf', 'latex', 'tensorboard')
+KINDS = ('csv', 'pdf', 'latex', 'tensorboard', 'wandb')
 
 
 def check(kinds: Iterable[str]) -> None:
@@ -26,11 +26,15 @@ def check(kinds: Iterable[str]) -> None:
     for kind in kinds:
         if kind not in KINDS:
             raise UserError(f"--export: unknown kind '{kind}'; {did_you_mean(kind, KINDS)}")
-        if kind == 'tensorboard' and importlib.util.find_spec('tensorboardX') is None:
+        module = _MODULES.get(kind)
+        if module is not None and importlib.util.find_spec(module) is None:
             raise UserError(
-                '--export=tensorboard: tensorboardX is not installed; pip install -e '
-                "'.[tensorboard]'"
+                f"--export={kind}: {module} is not installed; pip install -e '.[{kind}]'"
             )
+
+
+# What a kind needs that is an extra of its name.
+_MODULES = {'tensorboard': 'tensorboardX', 'wandb': 'wandb'}
 
 
 def epoch_rows(runs: list[Run], curves: dict[str, np.ndarray], axis: str = 'epoch') -> pa.Table:
@@ -111,18 +115,60 @@ def write_tensorboard(folder: Path, runs: list[Run], curves: dict[str, np.ndarra
     Raises:
       ImportError: tensorboardX, an extra, is not installed.
     """
-    from tensorboardX import SummaryWriter
+    from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]: an extra
 
     # One folder a run, the same name at each drawing: what was there is of the same run.
     with atomic.folders(folder) as new:
         for i, run in enumerate(runs):
-            words = [f'{name}={value}' for name, value in run.point.items()] + [f'seed={run.seed}']
-            name = re.sub(r'[^\w.=,-]+', '-', ','.join(words))
-            with SummaryWriter(str(new / f'{name}-{run.id}')) as writer:
+            with SummaryWriter(str(new / _named(run))) as writer:
                 for metric, values in curves.items():
                     for epoch, value in enumerate(values.reshape(len(runs), -1)[i], 1):
                         if np.isfinite(value):
                             writer.add_scalar(metric, float(value), epoch)
+
+
+def write_wandb(folder: Path, project: str, runs: list[Run], curves: dict[str, np.ndarray]) -> None:
+    """Writes an offline run of Weights & Biases for each run, with every metric by epoch.
+
+    Nothing is sent anywhere; `wandb sync FOLDER/RUN/wandb/offline-run-*` does that. All or none.
+
+    Args:
+      folder: gets a folder for each run, named by its swept fields and seed.
+      project: the name of the project there.
+      runs, curves: as for `epoch_rows`.
+
+    Raises:
+      ImportError: wandb, an extra, is not installed.
+    """
+    import wandb  # pyright: ignore[reportMissingImports]: an extra
+
+    quiet = wandb.Settings(
+        silent=True, console='off', disable_git=True, disable_code=True, x_disable_stats=True
+    )
+    with atomic.folders(folder) as new:
+        for i, run in enumerate(runs):
+            place = new / _named(run)
+            place.mkdir()
+            with wandb.init(
+                mode='offline',
+                dir=str(place),
+                project=project,
+                name=_named(run),
+                config={**run.point, 'seed': run.seed},
+                settings=quiet,
+            ) as written:
+                of_run = {name: np.reshape(v, (len(runs), -1))[i] for name, v in curves.items()}
+                for epoch in range(max(map(len, of_run.values()), default=0)):
+                    values = {name: float(curve[epoch]) for name, curve in of_run.items()}
+                    finite = {name: value for name, value in values.items() if np.isfinite(value)}
+                    written.log(finite, step=epoch + 1)
+
+
+def _named(run: Run) -> str:
+    """The name of a run's folder, the same at each drawing."""
+    words = [f'{name}={value}' for name, value in run.point.items()] + [f'seed={run.seed}']
+    name = re.sub(r'[^\w.=,-]+', '-', ','.join(words))
+    return f'{name}-{run.id}'
 
 
 def _identity(runs: list[Run]) -> dict[str, Any]:

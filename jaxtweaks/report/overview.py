@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from jaxtweaks.base import atomic
+from jaxtweaks.base.sealed import parse_json
 from jaxtweaks.base.words import ABSENT, count
 from jaxtweaks.report import answer_sentence, page, verdict_words
 from jaxtweaks.report.markdown import escaped
-from jaxtweaks.run.workdir import parse_json
 
 _COLUMNS = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'measured', 'published', 'from')
 DOCUMENTS = {
@@ -141,7 +141,10 @@ def lines(entries: Sequence[Entry], folder: Path) -> list[Line]:
     found = []
     for entry in entries:
         if entry.record is not None:
-            found += [_line(verdict, entry, folder) for verdict in entry.record['verdicts']]
+            found += [
+                _line(verdict, entry.record, entry.path, folder)
+                for verdict in entry.record['verdicts']
+            ]
     order = [*DOCUMENTS, *sorted({line.document for line in found} - set(DOCUMENTS))]
     return sorted(found, key=lambda line: order.index(line.document))
 
@@ -250,10 +253,10 @@ def tally(shown: Sequence[Line], experiments: int) -> str:
     return f'{count(len(kinds), "claim")} of {count(experiments, "experiment")}{listed}.'
 
 
-def _line(verdict: Mapping[str, Any], entry: Entry, folder: Path) -> Line:
-    record, claim = entry.record, verdict['claim']
+def _line(verdict: Mapping[str, Any], record: Mapping[str, Any], path: Path, folder: Path) -> Line:
+    claim = verdict['claim']
     effect, interval = verdict_words.effect_words(verdict)
-    report, text = entry.path / 'report.html', entry.path / 'report.md'
+    report, text = path / 'report.html', path / 'report.md'
     exact = verdict['smallest_permutation_p'] is None
     left_out = f' ({verdict["dropped"]} left out)' if verdict['dropped'] else ''
     return Line(

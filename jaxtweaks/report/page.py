@@ -40,7 +40,7 @@ def _policy(environment: jinja2.Environment, source: str) -> str:
 
     The script is taken from the template, not from the page: nothing that a page shows gets in.
     """
-    script = re.search(r'<script>(.*?)</script>', source, re.DOTALL).group(1)
+    (script,) = re.findall(r'<script>(.*?)</script>', source, re.DOTALL)
     # A template loses its last line break, so the script is given something to end in.
     script = environment.from_string(f'{script}|').render().removesuffix('|')
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -1,7 +1,10 @@
 """The report of a study: one HTML file that opens from disk and needs nothing else."""
 
 import base64
+import dataclasses
+import datetime
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,7 +62,72 @@ def render(contents: Contents, metrics: Sequence[str] | None = None) -> str:
         runs=tables.runs_table(results, metrics, names=results.names, most=_ROWS),
         classes=_classes(contents),
         total=results.diverged.size,
+        live=None,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Live:
+    """How a sweep that is not finished stands.
+
+    Attributes:
+      share: of the work that is done.
+      left: the time left, in words; '' if it is not known.
+      group: what is being trained, in words.
+      waiting: the sentences of the claims that cannot be tested yet.
+      every: seconds between two pages, about.
+      written: when, in seconds since 1970.
+      stopped: whether it stands still, so that the page is the last one for now.
+    """
+
+    share: float
+    left: str
+    group: str
+    waiting: Sequence[str]
+    every: float
+    written: float
+    stopped: bool = False
+
+
+def write_live(path: str | Path, contents: Contents, live: Live) -> Path:
+    """Writes the page of a sweep that is not finished, whole or not at all; see `write`."""
+    path = Path(path)
+    atomic.write(path, render_live(contents, live).encode())
+    return path
+
+
+def render_live(contents: Contents, live: Live) -> str:
+    """The page of a sweep that is not finished: it reloads itself until it stands still."""
+    results, verdicts, meta = contents.results, contents.verdicts, contents.meta
+    return page.render(
+        'report.html',
+        meta={**_NO_META, **meta},
+        facts=report_facts.facts(meta),
+        config='',
+        banner=report_facts.stand_in(results),
+        warnings=[],
+        verdicts=[_verdict(verdict) for verdict in verdicts],
+        tally=_tally(verdicts),
+        figures=[],
+        tables=contents.tables,
+        curves=report_curves.of(results),
+        ends=report_curves.SIGNS,
+        runs=None,
+        classes=None,
+        total=results.diverged.size,
+        live=live,
+        percent=f'{math.floor(100 * live.share)}',
+        at=f'{datetime.datetime.fromtimestamp(live.written):%H:%M:%S}',
+    )
+
+
+def is_live(path: Path) -> bool:
+    """Whether a page is one that `write_live` wrote, and not the report."""
+    try:
+        with path.open('rb') as file:
+            return b'<html lang="en" data-live' in file.read(200)
+    except OSError:
+        return False
 
 
 _ROWS = 2_500  # of a table on the page, about 1 MB

@@ -1,14 +1,16 @@
 """The curves of all runs, as the report's page draws them on demand."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from jaxtweaks.base import metrics
+from jaxtweaks.base.metrics import label
 from jaxtweaks.base.numbers import number
 from jaxtweaks.base.words import is_share, together
-from jaxtweaks.results.results import Results, derived_metrics, label
+from jaxtweaks.results.results import Results
 
 COLOURS, DASHES, ENDS = 8, 8, 4  # of the looks of settings on the page; see report.html
 SIGNS = ('', '■', '▲', '●')  # at the end of a curve, by its look
@@ -16,7 +18,6 @@ _DIGITS = 5
 _SETTINGS = 200  # on a page
 _RUNS = 1_000  # on a page: more curves cannot be told apart, and make it slow
 _MOST = 300_000  # numbers on a page: about 2 MB
-_FIRST = ('validation_accuracy', 'validation_loss', 'train_accuracy', 'train_loss')
 
 
 def of(results: Results) -> dict[str, Any] | None:
@@ -29,12 +30,12 @@ def of(results: Results) -> dict[str, Any] | None:
       note: what was omitted.
     """
     known = list(results.curves)
-    metrics = [*_FIRST, *known, *(m for m in derived_metrics(known) if m.startswith('gap'))]
-    metrics = [m for m in dict.fromkeys(metrics) if m in known or m.startswith('gap')]
+    gaps = [name for name in metrics.derived(known) if metrics.parents(name)[0] == 'gap_']
+    every = dict.fromkeys([*_first(known), *known, *gaps])
     settings, seeds = _kept(*results.diverged.shape)
     values = {
         metric: np.asarray(results.curve(metric), float)[np.ix_(settings, seeds)]
-        for metric in metrics
+        for metric in every
     }
     values = {metric: curve for metric, curve in values.items() if np.isfinite(curve).any()}
     if not values:
@@ -59,6 +60,18 @@ def of(results: Results) -> dict[str, Any] | None:
         ],
         'note': ' '.join(_notes(results, settings, seeds, every)),
     }
+
+
+def _first(known: Sequence[str]) -> list[str]:
+    """Those of the metrics that the page shows first: validation, training, the loss last."""
+    found = {name: metrics.of(name) for name in known}
+    splits = ('validation', 'train')
+    places = {
+        name: (splits.index(one.split), one.measure == metrics.LOSS.name)
+        for name, one in found.items()
+        if one.split in splits and metrics.family(name)[0] == ''
+    }
+    return sorted(places, key=places.__getitem__)
 
 
 def look(setting: int) -> tuple[int, int, int]:

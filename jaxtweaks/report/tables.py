@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from jaxtweaks.base.field_names import split_key, terms, value_of
+from jaxtweaks.base.metrics import derived
+from jaxtweaks.base.metrics import label as metric_label
+from jaxtweaks.base.metrics import of as metric_of
 from jaxtweaks.base.words import (
     ABSENT,
     Names,
@@ -21,9 +25,8 @@ from jaxtweaks.base.words import (
 )
 from jaxtweaks.claims import power
 from jaxtweaks.claims.power import Need
-from jaxtweaks.figures.figure_counts import LETTERS, MOST_NUMBERED
 from jaxtweaks.figures.figure_data import seeds_of
-from jaxtweaks.figures.figure_style import is_number
+from jaxtweaks.figures.figure_style import LETTERS, MOST_NUMBERED, is_number
 from jaxtweaks.report.table import Table
 from jaxtweaks.report.verdict_words import (
     ICONS,
@@ -35,13 +38,7 @@ from jaxtweaks.report.verdict_words import (
 )
 from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
-from jaxtweaks.results.results import label as metric_label
 from jaxtweaks.studies.study import Sheet
-
-METRICS = (
-    'test_accuracy', 'test_loss', 'validation_accuracy', 'validation_loss', 'gap_accuracy',
-)  # fmt: skip
-_BRIEF = ('test_accuracy', 'validation_loss')
 
 
 def settings_table(
@@ -53,7 +50,7 @@ def settings_table(
 
     Args:
       results: K settings, S seeds.
-      metrics: final metrics; None for those of `METRICS` that were measured.
+      metrics: final metrics; None for the usual ones that were measured.
       names: words for fields and values, as in a figure.
 
     Raises:
@@ -72,8 +69,8 @@ def settings_table(
     rows, raw, cut = [], [], False
     for k, setting in enumerate(results.settings):
         diverged = int(results.diverged[k].sum())
-        cells: list[str] = [value_label(name, _value(setting, name), names) for name in swept]
-        keys: list[Any] = [_key(_value(setting, name)) for name in swept]
+        cells: list[str] = [value_label(name, value_of(setting, name), names) for name in swept]
+        keys: list[Any] = [_key(value_of(setting, name)) for name in swept]
         trained = results.runs_of(k)
         counts = [trained] * (not results.exact) + [diverged] * results.trained
         cells += map(str, counts)
@@ -99,7 +96,8 @@ def settings_table(
         note += ' An interval that reaches beyond 0 or 100 % is cut off there, and has its ends.'
     if results.diverged.any():
         note += ' Diverged runs are counted, and left out of the means.'
-    left_out = [metric_label(metric) for metric in metrics if metric not in _BRIEF]
+    kept = (f'test_{results.usual}', 'validation_loss')
+    left_out = [metric_label(metric) for metric in metrics if metric not in kept]
     every = chosen or not results.trained
     brief = columns if every else tuple(name for name in columns if name not in left_out)
     words = [
@@ -166,7 +164,7 @@ def runs_table(
         named = [] if results.ids is None else [str(results.ids[k, s])]
         rows.append(
             (
-                *(value_label(name, _value(setting, name), names) for name in swept),
+                *(value_label(name, value_of(setting, name), names) for name in swept),
                 str(seed),
                 state,
                 *([ABSENT if epoch is None else str(epoch)] if results.trained else []),
@@ -174,7 +172,7 @@ def runs_table(
                 *named,
             )
         )
-        keys = [_key(_value(setting, name)) for name in swept]
+        keys = [_key(value_of(setting, name)) for name in swept]
         keys += [seed, state] + [epoch] * results.trained
         raw.append((*keys, *map(_key, finals), *named))
     note = f'Data: {results.data_label}.'
@@ -187,7 +185,7 @@ def runs_table(
 
 def classes_table(results: Results) -> Table | None:
     """The whole names of the classes; None if the figures have them all."""
-    names = results.classes
+    names = results.classes if results.label_counts else ()
     shown = shortened(names, LETTERS)
     if list(names) == shown and len(names) <= MOST_NUMBERED:
         return None
@@ -310,28 +308,30 @@ def _measured(results: Results, metrics: Sequence[str] | None) -> list[str]:
         return list(metrics)
     if not results.trained:
         return list(results.finals)
-    gaps = {'train_accuracy', 'validation_accuracy'} <= set(results.finals)
-    return [m for m in METRICS if m in results.finals or (m == 'gap_accuracy' and gaps)]
+    both = [f'{split}_{name}' for split in ('test', 'validation') for name in _measures(results)]
+    known = (*results.finals, *derived(results.finals))
+    return [metric for metric in (*both, f'gap_{results.usual}') if metric in known]
+
+
+def _measures(results: Results) -> list[str]:
+    """What is measured of splits: the usual first, then the loss, then the others."""
+    found = (metric_of(name) for name in results.finals)
+    every = [one.measure for one in found if one.name == f'validation_{one.measure}']
+    return list(dict.fromkeys((results.usual, 'loss', *every)))
 
 
 def _told(results: Results, names: Mapping[str, str] | None) -> list[str]:
     """The fields that differ; those that `names` has one word for are one, as 'a + b'."""
-    told = list(results.varied or results.swept)
-    for key in names or ():
-        fields = key.split(' + ')
-        if len(fields) > 1 and '=' not in key and set(fields) <= set(told):
-            values = [_value(setting, key) for setting in results.settings]
+    told, names = list(results.varied or results.swept), names or {}
+    for key in names:
+        name, value = split_key(key)
+        fields = [str(term) for term in terms(name)]
+        if len(fields) > 1 and value is None and set(fields) <= set(told):
+            values = [value_of(setting, key) for setting in results.settings]
             if all(f'{key}={value}' in names for value in values):
                 first = min(told.index(field) for field in fields)
                 told = [*told[:first], key, *(f for f in told[first:] if f not in fields)]
     return told
-
-
-def _value(setting: Mapping[str, Any], name: str) -> Any:
-    """The value of a field, or of several joined by ' + ' the tuple of theirs."""
-    if ' + ' in name:
-        return tuple(setting.get(field) for field in name.split(' + '))
-    return setting.get(name)
 
 
 def _cell(value: Any) -> str:

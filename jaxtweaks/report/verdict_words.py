@@ -8,8 +8,9 @@ from typing import Any
 import rich.text
 
 from jaxtweaks.base import numbers
-from jaxtweaks.base.numbers import number
-from jaxtweaks.base.words import ABSENT, is_share, metric_value
+from jaxtweaks.base.words import ABSENT
+from jaxtweaks.claims.claim import KINDS
+from jaxtweaks.claims.kind import UNKNOWN, Kind
 from jaxtweaks.figures.figure_style import is_number
 
 COLORS = {
@@ -20,19 +21,8 @@ ICONS = {'supported': '✓', 'contradicted': '✗', 'negligible': '≈', 'inconc
 
 def effect_words(verdict: Mapping[str, Any]) -> tuple[str, str]:
     """The effect and its interval, in the unit of the claim: points, epochs, or plain numbers."""
-    claim = verdict['claim']
-    kind, metric = claim.get('kind', ''), claim.get('metric', '')
-    share = is_share(metric) or metric == 'diverged'
-    if kind == 'optimum':
-        show, unit = _places(verdict).__getitem__, ''
-    elif kind == 'sooner':
-        show, unit = (lambda value: number(value, 3, '+')), ' epochs'
-    elif kind in ('level', 'published'):  # a mean, not a difference
-        show, unit = (lambda value: metric_value(metric, value)), ''
-    elif share:
-        show, unit = (lambda value: numbers.percent(value, sign='+')), ' points'
-    else:
-        show, unit = (lambda value: number(value, 4, '+')), ''
+    metric = verdict['claim'].get('metric', '')
+    show, unit = _kind(verdict).effect(metric, verdict)
 
     def words(value: float | None) -> str:
         if value is None or not math.isfinite(value):
@@ -44,11 +34,9 @@ def effect_words(verdict: Mapping[str, Any]) -> tuple[str, str]:
     return (effect if effect == ABSENT else effect + unit), interval
 
 
-def _places(verdict: Mapping[str, Any]) -> dict[float, str]:
-    """Places on the axis of the swept field, all that a verdict on an optimum tells of."""
-    published = verdict.get('published') or {}
-    found = [verdict['effect'], verdict['low'], verdict['high'], *dict(published).values()]
-    return numbers.apart(value for value in found if is_number(value))
+def _kind(verdict: Mapping[str, Any]) -> Kind:
+    """The kind of claim of a verdict, which may have been stored where others are registered."""
+    return KINDS.get(verdict['claim'].get('kind', ''), UNKNOWN)
 
 
 _FEW_SEEDS = re.compile(r'with \d+ seeds no permutation test can reach [\d.]+; \d+ would')
@@ -108,13 +96,7 @@ def seeds_words(verdict: Mapping[str, Any]) -> str:
 
 def measured_words(verdict: Mapping[str, Any]) -> str:
     """The means that were compared, each after what it is of; '' for none."""
-    metric = verdict['claim'].get('metric', '')
-    if verdict['claim'].get('kind') == 'sooner':
-        words = number
-    elif metric == 'diverged':
-        words = lambda value: f'{number(100 * value)} %'
-    else:
-        words = lambda value: metric_value(metric, value)
+    words = _kind(verdict).measured(verdict['claim'].get('metric', ''))
     measured = (verdict.get('measured') or {}).items()
     # The words themselves may hold commas.
     return '; '.join(
@@ -126,10 +108,7 @@ def published_words(verdict: Mapping[str, Any]) -> str:
     """The published figures next to their labels; '' for none."""
     published = verdict.get('published') or {}
     pairs = published.items() if isinstance(published, Mapping) else published
-    metric = verdict['claim'].get('metric', '')
-    # An optimum is a place on the swept field's axis, in that field's unit.
-    place = verdict['claim'].get('kind') == 'optimum'
-    words = _places(verdict).__getitem__ if place else lambda value: metric_value(metric, value)
+    words = _kind(verdict).published(verdict['claim'].get('metric', ''), verdict)
     return '; '.join(
         f'{label}: {words(value) if is_number(value) else value}' for label, value in pairs
     )

@@ -57,7 +57,11 @@ def collect(
         fallback=dataset.fallback,
         arrays=table.arrays,
         axis=axis,
-        labels={'validation': dataset.validation.labels, 'test': dataset.test.labels},
+        labels={
+            'training': dataset.training.labels,
+            'validation': dataset.validation.labels,
+            'test': dataset.test.labels,
+        },
         plane=_plane(dataset),
         ids=np.array(ids).reshape(table.shape),
     )
@@ -105,7 +109,9 @@ class _Table:
 
 
 def _label_counts(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Images of each class by split, int64 [classes] each."""
+    """Images of each class by split, int64 [classes] each; none where targets are no classes."""
+    if dataset.targets != 'classes':
+        return {}
     return {
         name: np.bincount(getattr(dataset, name).labels, minlength=len(dataset.classes)).astype(
             np.int64

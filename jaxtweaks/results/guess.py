@@ -9,6 +9,8 @@ predicting each with the same probability is ln(classes). Metrics for which gues
 import math
 from collections.abc import Mapping
 
+from jaxtweaks.base import metrics
+
 MODES = ('guess', 'drop')
 
 
@@ -29,14 +31,14 @@ def of(metric: str, guesses: Mapping[str, float]) -> float:
     """A metric of a network that guesses; NaN where there is no such number."""
     if not guesses:
         return math.nan
-    if metric.startswith('1-'):
-        return 1 - of(metric.removeprefix('1-'), guesses)
-    if metric.startswith('log_'):
-        plain = of(metric.removeprefix('log_'), guesses)
+    how, before = metrics.parents(metric)
+    if how:
+        plain = of(before[0], guesses)
+        if how == 'gap_':  # on all images alike
+            return plain - plain
+        if how == '1-':
+            return 1 - plain
         return math.log10(plain) if plain > 0 else math.nan
     if metric == 'test_error':
         return 1 - guesses['accuracy']
-    kind = metric.rpartition('_')[2]
-    if metric.startswith('gap_'):  # on all images alike
-        return 0.0 if kind in guesses else math.nan
-    return guesses.get(kind, math.nan)
+    return guesses.get(metrics.of(metric).measure, math.nan)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import stats
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.words import field_label, value_label
-from jaxtweaks.results import results as results_lib
 from jaxtweaks.results.results import Results
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Labels:
         along = zip(rest, (results.seeds, results.epochs), strict=False)
         coords = self._coordinates().assign(dict(along))
         array = xr.DataArray(np.asarray(values, float), coords, [*dims, *rest], metric)
-        array.attrs = {'long_name': results_lib.label(metric), 'data_label': results.data_label}
+        array.attrs = {'long_name': metrics.label(metric), 'data_label': results.data_label}
         for field, dim in self.names.items():
             array[dim].attrs.update(self._words(field))
         return array

@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Iterable
 
 from jaxtweaks import studies
+from jaxtweaks.base import metrics
+from jaxtweaks.config import measured
+from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data.catalogue import GRIDS, PROBES
-from jaxtweaks.results.results import derived_metrics
 from jaxtweaks.studies.study import Study
-
-_BOTH = ('loss', 'accuracy')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,12 +40,12 @@ class Recorded:
     @property
     def all_curves(self) -> tuple[str, ...]:
         """With what is derived."""
-        return (*self.curves, *derived_metrics(self.curves))
+        return (*self.curves, *metrics.derived(self.curves))
 
     @property
     def all_finals(self) -> tuple[str, ...]:
         """With what is derived."""
-        return (*self.finals, *derived_metrics(self.finals))
+        return (*self.finals, *metrics.derived(self.finals))
 
 
 def metrics_of(settings: Iterable[Setting]) -> Recorded:
@@ -63,28 +63,28 @@ def _of_study(study: Study) -> Recorded:
 
 def _of_training(setting: Setting) -> Recorded:
     train = setting.train
-    splits = ('running', 'train', 'validation', *(['test'] if train.test_curve else []))
-    curves = [*_loss_and_accuracy(splits), 'weight_norm', 'small_weights']
-    curves += _loss_and_accuracy(PROBES.get(setting.data.name, ()))
-    finals = _loss_and_accuracy(('running', 'train', 'validation', 'test'))
-    finals += [
-        'test_calibration_error',
-        'test_overconfidence',
-        'weight_norm',
-        'small_weights',
-        'parameters',
-    ]
-    finals += _loss_and_accuracy(f'mc_{n}_test' for n in train.mc_samples)
-    arrays = ['confusion', 'calibration']
+    names = [one.name for one in measured.measures(setting)]
+    of_classes = measured.targets_of(setting) == CLASSES
+    of = lambda splits: [f'{split}_{name}' for split in splits for name in names]
+    running = ['running_loss', *['running_accuracy'] * of_classes]
+    weights = ['weight_norm', 'small_weights']
+    splits = ('train', 'validation', *['test'] * train.test_curve)
+    curves = [*running, *of(splits), *weights, *of(PROBES.get(setting.data.name, ()))]
+    finals = [*running, *of(('train', 'validation', 'test')), *weights, 'parameters']
+    finals += ['test_calibration_error', 'test_overconfidence'] * of_classes
+    finals += of(f'mc_{n}_test' for n in train.mc_samples)
+    arrays = ['confusion', 'calibration'] * of_classes
     if train.ema_decay:
-        curves += _loss_and_accuracy(['ema_validation'])
-        finals += _loss_and_accuracy(['ema_test'])
+        curves += of(['ema_validation'])
+        finals += of(['ema_test'])
+    if train.swa_start:
+        finals += of(['swa_validation', 'swa_test'])
     if train.snapshots:
-        finals += _loss_and_accuracy(['snapshots_test'])
+        finals += of(['snapshots_test'])
     if train.gradient_batches:
         finals += ['gradient_variance', 'gradient_norm']
     if setting.data.fold:
-        finals += _loss_and_accuracy(['fold'])
+        finals += of(['fold'])
     if train.linearity:
         finals += ['linearity']
     if train.patience:
@@ -98,7 +98,3 @@ def _of_training(setting: Setting) -> Recorded:
     if train.weight_bins:
         arrays += ['weight_histogram', 'weight_edges']
     return Recorded(tuple(curves), tuple(finals), tuple(arrays), train.epochs)
-
-
-def _loss_and_accuracy(prefixes: Iterable[str]) -> list[str]:
-    return [f'{prefix}_{metric}' for prefix in prefixes for metric in _BOTH]

@@ -2,103 +2,16 @@
 
 import dataclasses
 import functools
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from jaxtweaks import studies
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.field_names import terms
 from jaxtweaks.base.numbers import complements
 from jaxtweaks.base.words import Names
-
-# How a metric reads on an axis or in a sentence; `label` knows the families as well.
-LABELS = {
-    'running_loss': 'training loss (as trained, mean over the epoch)',
-    'running_accuracy': 'training accuracy (as trained, mean over the epoch)',
-    'train_loss': 'training loss',
-    'train_accuracy': 'training accuracy',
-    'validation_loss': 'validation loss',
-    'validation_accuracy': 'validation accuracy',
-    'test_loss': 'test loss',
-    'test_accuracy': 'test accuracy',
-    'gap_loss': 'generalisation gap (validation − training loss)',
-    'gap_accuracy': 'generalisation gap (training − validation accuracy)',
-    'test_calibration_error': 'expected calibration error on the test set',
-    'test_overconfidence': 'overconfidence on the test set (mean confidence − accuracy)',
-    'weight_norm': 'norm of the weights',
-    'small_weights': 'share of weights below 0.001 in size',
-    'linearity': 'linearity of the hidden units (squared correlation of input and output)',
-    'roughness': 'roughness of the cost (sum of its rises from epoch to epoch)',
-    'parameters': 'parameters',
-    'gradient_norm': 'norm of the gradient at the end',
-    'gradient_variance': "variance of the batches' gradients at the end",
-    'stop_epoch': 'epoch at which training stops',
-    'dropped_after': 'dropped after epoch, or 0',
-    'stopped': 'share of runs that the rule stops',
-    'test_error': 'test error',
-    'test_accuracy_gain': 'gain in test accuracy over the mean of the members',
-    'regret': 'regret (test error − that of the best epoch)',
-}
-# Families: the part of a metric's name before another metric's, and the words after that one's.
-_FAMILIES = (
-    (r'mc_(\d+)_', 'mean over {} dropout masks'),
-    (r'ema_()', 'running average of the parameters'),
-    (r'snapshots_()', 'mean over the snapshots'),
-)
-
-
-def label(metric: str) -> str:
-    """A metric in words.
-
-    Knows `LABELS` and those of the plain studies; the families `mc_{n}_…`, `ema_…` and
-    `snapshots_…` of them; the loss and the accuracy of further images (`{probe}_loss`,
-    `{probe}_accuracy`); and what is derived: `1-…`, the complement, of an accuracy the error; and
-    `log_…`, the logarithm to base 10, for losses that lie powers of ten apart.
-    """
-    if metric in LABELS:
-        return LABELS[metric]
-    if metric in studies.LABELS:
-        return studies.LABELS[metric]
-    if metric.startswith('1-'):
-        words = label(metric.removeprefix('1-'))
-        error = re.sub(r'\baccuracy\b', 'error', words)
-        return error if error != words else f'1 − {words}'
-    if metric.startswith('log_'):
-        return f'log₁₀ of the {label(metric.removeprefix("log_"))}'
-    for pattern, words in _FAMILIES:
-        found = re.match(pattern, metric)
-        if found and found.end() < len(metric):
-            head, bracket, rest = label(metric[found.end() :]).partition(' (')
-            words = words.format(*found.groups())
-            return f'{head} ({rest.removesuffix(")")}, {words})' if bracket else f'{head} ({words})'
-    found = re.fullmatch(r'(.+)_(loss|accuracy)', metric)
-    if found:
-        return f'{found[2]} on {found[1].replace("_", " ")}'
-    return metric.replace('_', ' ')
-
-
-def lower_is_better(metric: str) -> bool | None:
-    """Whether a metric should be low, by its name; None if the name does not say."""
-    if metric.startswith('1-'):
-        plain = lower_is_better(metric.removeprefix('1-'))
-        return None if plain is None else not plain
-    if any(word in metric for word in ('loss', 'error', 'gap', 'regret', 'diverged')):
-        return True
-    return False if 'accuracy' in metric else None
-
-
-def derived_metrics(metrics: Iterable[str]) -> list[str]:
-    """What `Results.curve` and `Results.final` make of these: gaps, complements, logarithms."""
-    known = tuple(metrics)
-    gaps = [
-        gap
-        for gap in ('gap_loss', 'gap_accuracy')
-        if {gap.replace('gap', 'train'), gap.replace('gap', 'validation')} <= set(known)
-    ]
-    complements = [f'1-{metric}' for metric in known if 'accuracy' in metric]
-    return gaps + complements + [f'log_{metric}' for metric in known if 'loss' in metric]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +35,7 @@ class Results:
 
     Attributes:
       settings: for each setting the values of the swept fields, by dotted name
-        (`{'train.batch_size': 8, 'model.batch_norm': 'before'}`), in the order of the sweep.
+        (`{'train.batch_size': 8, 'model.norm': 'batch'}`), in the order of the sweep.
       seeds: integers, [S].
       epochs: 1 … E, [E].
       curves: metric name to float64 [K, S, E], at the end of each epoch; NaN where a run has
@@ -132,7 +45,7 @@ class Results:
       confusion: test images by (true class, predicted class), int64 [K, S, C, C].
       chosen_epoch: the epoch of the chosen parameters, int64 [K, S].
       diverged_at: the step of the first non-finite loss, −1 for none, int64 [K, S].
-      classes: C names.
+      classes: C names; of targets that are no classes, the names of the outputs.
       label_counts: split name ('training', 'validation', 'test') to int64 [C].
       data_label: the data used, in words; it stands in every figure and table.
       fallback: True if the data stand in for those the config asked for.
@@ -140,7 +53,9 @@ class Results:
       axis: what `epochs` counts: 'epoch', or, in a study without training, something else such as
         'layer'; '' if there are no curves.
       exact: whether no seed changes a result: what was counted or derived, not sampled.
-      labels: split name ('validation', 'test') to the classes of its images, int32 [N].
+      labels: split name ('training', 'validation', 'test') to the targets of its images: classes,
+        int32 [N]; or numbers, or 0 and 1, float [N, C].
+      usual: what of a split says how good a network is, by the experiment's loss.
       plane: the data of a decision boundary, None if the inputs are not pairs of numbers.
       names: the config's words for 'field', 'field=value' or 'value'.
       ids: what each run is called in files and by `--replay`, [K, S]; None for what is no run.
@@ -163,6 +78,7 @@ class Results:
     axis: str = 'epoch'
     exact: bool = False
     labels: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    usual: str = 'accuracy'
     plane: Plane | None = None
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ids: np.ndarray | None = None
@@ -195,20 +111,20 @@ class Results:
         keep where the field is the rate to drop. Or several names joined by ` + `, where one
         field alone does not tell settings apart: their values are tuples.
         """
-        if ' + ' in name:
-            return list(zip(*map(self.values, name.split(' + ')), strict=True))
-        complement = name.startswith('1-')
-        field = name.removeprefix('1-')
+        term, *others = terms(name)
+        if others:
+            return list(zip(*(self.values(str(one)) for one in (term, *others)), strict=True))
+        field = term.field
         if field not in self.swept:
             raise UserError(f"'{field}' is not swept; {did_you_mean(field, self.swept)}")
         values: list[Any] = [setting.get(field) for setting in self.settings]
-        if not complement:
+        if not term.complement:
             return values
         if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
             raise UserError(f"'{name}': {field} is not a number; write '{field}'")
         return complements(values)
 
-    def select(self, where: dict[str, Any]) -> list[int]:
+    def select(self, where: Mapping[str, Any]) -> list[int]:
         """The indices of the settings whose swept fields have the values in `where`.
 
         A value may be a tuple: any of its items matches. An empty `where` selects all.
@@ -220,7 +136,7 @@ class Results:
             chosen = [k for k in chosen if column[k] in accepted]
         return chosen
 
-    def unmet(self, where: dict[str, Any]) -> str:
+    def unmet(self, where: Mapping[str, Any]) -> str:
         """Why no setting has the values in `where`, see `select`; '' if one has."""
         if self.select(where):
             return ''
@@ -235,7 +151,7 @@ class Results:
         return f'no setting has all of {where}'
 
     def curve(self, metric: str) -> np.ndarray:
-        """Values by epoch, [K, S, E]; `derived_metrics` are worked out here."""
+        """Values by epoch, [K, S, E]; `metrics.derived` are worked out here."""
         return _derive(self.curves, metric, 'metric by epoch')
 
     def final(self, metric: str) -> np.ndarray:
@@ -280,20 +196,19 @@ class Results:
 
 def _derive(measured: Mapping[str, np.ndarray], metric: str, what: str) -> np.ndarray:
     """A metric, or what follows from others. Raises UserError, naming the nearest."""
-    get: Callable[[str], np.ndarray] = lambda name: _derive(measured, name, what)
     if metric in measured:
         return measured[metric]
-    if metric == 'gap_loss':
-        return get('validation_loss') - get('train_loss')
-    if metric == 'gap_accuracy':
-        return get('train_accuracy') - get('validation_accuracy')
-    if metric.startswith('1-'):
-        return 1 - get(metric.removeprefix('1-'))
-    if metric.startswith('log_'):
-        plain = np.asarray(get(metric.removeprefix('log_')), float)
-        return np.log10(plain, where=plain > 0, out=np.full_like(plain, np.nan))
-    known = [*measured, *derived_metrics(measured)]
-    raise UserError(f"no {what} '{metric}'; {did_you_mean(metric, known)}")
+    how, parents = metrics.parents(metric)
+    if not how:
+        known = [*measured, *metrics.derived(measured)]
+        raise UserError(f"no {what} '{metric}'; {did_you_mean(metric, known)}")
+    values = [_derive(measured, name, what) for name in parents]
+    if how == 'gap_':
+        return values[0] - values[1] if metrics.of(parents[0]).sign < 0 else values[1] - values[0]
+    if how == '1-':
+        return 1 - values[0]
+    plain = np.asarray(values[0], float)
+    return np.log10(plain, where=plain > 0, out=np.full_like(plain, np.nan))
 
 
 def without_runs(settings: Sequence[dict[str, Any]]) -> Results:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtweaks.base import pinned, provenance
 from jaxtweaks.config import layers, trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.nn import conv
+from jaxtweaks.nn import conv, lowered
 from jaxtweaks.run import devices, executables, native
 from jaxtweaks.run.plan import Run
 from jaxtweaks.train import precision
@@ -32,9 +32,21 @@ BATCHINGS = (
 )  # fmt: skip
 
 
-def candidates(static: Setting) -> tuple[str, ...]:
-    """The ways of batching worth measuring for a program on this machine; some may fail on it."""
+def candidates(static: Setting, plain: bool = False) -> tuple[str, ...]:
+    """The ways of batching worth measuring for a program on this machine; some may fail on it.
+
+    Args:
+      static: of the program.
+      plain: whether its network has convolutions that know nothing of other runs, as those of
+        `nn.Conv` (`Applied.plain_convolutions`). Mapped over kernels they would become grouped
+        convolutions, so runs take turns.
+    """
     convolutional = _is_convolutional(static)
+    if plain and jax.default_backend() == 'cpu':
+        native_too = '_native' if _takes_native(static, plain) and not native.why_not() else ''
+        return f'map{native_too}', f'threads{native_too}'
+    if plain:
+        return 'map', 'vmap_grouped'
     if jax.default_backend() == 'cpu':
         # For convolutions patches and a matrix product never came near, and a loop in each
         # operation was never worth the ten seconds of measuring it. Threads gain where there are
@@ -50,19 +62,19 @@ def candidates(static: Setting) -> tuple[str, ...]:
     return 'vmap_matmul', 'vmap_pallas', 'vmap_grouped', 'map'
 
 
-def lacks_native(static: Setting) -> str:
+def lacks_native(static: Setting, plain: bool = False) -> str:
     """Why a program does without the native convolutions it could have had; '' if it does not."""
-    return native.why_not() if _takes_native(static) else ''
+    return native.why_not() if _takes_native(static, plain) else ''
 
 
-def _takes_native(static: Setting) -> bool:
+def _takes_native(static: Setting, plain: bool = False) -> bool:
     """Whether native convolutions can do what a program asks of them; see `conv_native`."""
-    wanted = _is_convolutional(static) and static.train.precision == 'float32'
+    wanted = (plain or _is_convolutional(static)) and static.train.precision == 'float32'
     return wanted and jax.default_backend() == 'cpu'
 
 
 def _is_convolutional(static: Setting) -> bool:
-    return static.model.name not in ('mlp', 'local')
+    return layers.made_of(static.model) == 'conv'
 
 
 def stack_runs(runs: Sequence[Run], off: frozenset[str]) -> tuple[trace.Hyper, np.ndarray]:
@@ -98,6 +110,12 @@ class GroupProgram:
 
     In every state, in the traced numbers `hyper` and in the `seeds` the first axis is the runs.
 
+    Where runs take turns on a CPU, convolutions that are not those of `nn.conv` are taken over
+    (`nn.lowered`).
+
+    Attributes:
+      left: which of them XLA has been left with so far, and why.
+
     On several devices this axis is sharded (`NamedSharding`), and each device trains its shares
     with the program that a single device would train them with. Not one program for all devices
     (`shard_map`): XLA compiles that in another way, and where runs are vmapped it has other last
@@ -120,6 +138,9 @@ class GroupProgram:
         if self._lowering == 'native':
             native.load()
         self._share = share
+        on_cpu = jax.default_backend() == 'cpu'
+        self._takes_over = on_cpu and self._sharing in ('map', 'threads')
+        self.left: set[str] = set()
         alone = devices.count() == 1
         self._threads = provenance.cores() if self._sharing == 'threads' and alone else 1
         self._most_parts = 1  # that have been trained at once
@@ -212,13 +233,23 @@ class GroupProgram:
         if key not in self._executables:
             jitted = jax.jit(function.f, donate_argnums=function.donate)
             jitted = self._jitted.setdefault(function.name, jitted)
-            with (
-                conv.lowering(self._lowering),
-                precision.products(self.program.static.train.precision),
-            ):
-                lowered = jitted.lower(*args)
-            self._executables[key] = executables.compiled(lowered, function.options, device)
+            made, by_kernels = self._lowered(jitted, args)
+            # What the option gains are XLA's products and convolutions; sums over images lose.
+            options = {} if by_kernels else function.options
+            self._executables[key] = executables.compiled(made, options, device)
         return self._executables[key](*args)
+
+    def _lowered(self, jitted: Callable, args: tuple) -> tuple[jax.stages.Lowered, bool]:
+        """The program, and whether convolutions of a plain network became custom kernels."""
+        with (
+            conv.lowering(self._lowering),
+            precision.products(self.program.static.train.precision),
+        ):
+            if not self._takes_over:
+                return jitted.lower(*args), False
+            made, taken = lowered.lower(jitted, args, self._lowering == 'native')
+        self.left |= taken.left
+        return made, taken.native and taken.count > 0
 
 
 def _runs(own: Any) -> int:

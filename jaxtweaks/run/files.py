@@ -1,16 +1,13 @@
 """Trees of arrays in files that are believed only if their checksum is right."""
 
 import contextlib
-import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 import flax.serialization
 
-from jaxtweaks.base import atomic
-
-_MAGIC = b'jaxtweaks1\n'
+from jaxtweaks.base import sealed
 
 
 class DamagedFile(Exception):
@@ -19,8 +16,7 @@ class DamagedFile(Exception):
 
 def save_tree(path: Path, tree: Any) -> None:
     """Writes nested dicts of arrays, numbers and strings with a SHA-256 of their bytes."""
-    content = flax.serialization.msgpack_serialize(tree)
-    atomic.write(path, _MAGIC, hashlib.sha256(content).digest(), content)
+    sealed.write(path, flax.serialization.msgpack_serialize(tree))
 
 
 def load_tree(path: Path) -> Any:
@@ -30,13 +26,12 @@ def load_tree(path: Path) -> Any:
       FileNotFoundError: there is no such file.
       DamagedFile: its bytes are not those that were written, or hold what is never written.
     """
-    data = path.read_bytes()
-    start = len(_MAGIC) + 32
-    content = data[start:]
-    if not data.startswith(_MAGIC) or hashlib.sha256(content).digest() != data[len(_MAGIC) : start]:
-        raise DamagedFile(f'{path} is damaged (its checksum is wrong)')
     try:
-        return flax.serialization.msgpack_restore(content)
+        content = sealed.read(path)
+    except ValueError as error:
+        raise DamagedFile(f'{path} is damaged ({error})') from None
+    try:
+        return flax.serialization.msgpack_restore(bytes(content))
     except Exception as error:  # arrays of objects and whatever else was planted, not written
         raise DamagedFile(f'{path} is damaged ({type(error).__name__}: {error})') from None
 

@@ -1,6 +1,7 @@
 """Trains the runs of one group from where they stand to the end."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,7 +9,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxtweaks.config import trace
+from jaxtweaks.base import metrics
+from jaxtweaks.base.metrics import Metric
+from jaxtweaks.config import measured, trace
 from jaxtweaks.config.fields import plain
 from jaxtweaks.run import checkpoint
 from jaxtweaks.run.compiled import BATCHINGS, GroupProgram, stack_runs
@@ -104,7 +107,7 @@ def train_group(
         moved = True
         before = _work_done(at, program, data)
         begun, steps = _train_chunk(at, compiled, hyper, seeds, data, pace, target)
-        now = _now(at, begun, steps, epochs, runs)
+        now = _now(group, at, begun, steps, measured.usual(program.static))
         if at.done == 0 and _all_done(at.state):
             at.skip_to(epochs)
         reporter.advance((_work_done(at, program, data) - before) * runs, now)
@@ -191,11 +194,34 @@ def _end_of_chunk(
     return at.epoch + min(more, program.epochs_at_once - 1, target - 1 - at.epoch), steps
 
 
-def _now(at: checkpoint.Progress, epoch: int, steps: int, epochs: int, runs: int) -> Now:
+def _now(group: Group, at: checkpoint.Progress, epoch: int, steps: int, usual: Metric) -> Now:
     """How a group stands after so many steps of the epoch, which counts from 1."""
+    runs, epochs = len(group.runs), group.static.train.epochs
     loss, accuracy = _live(at.state, steps, runs)
     return Now(
-        epoch, epochs, loss, accuracy, _best(at.history, runs), runs, *_ended(at.state, runs)
+        epoch,
+        epochs,
+        loss,
+        accuracy,
+        _best(at.history, runs, usual),
+        runs,
+        *_ended(at.state, runs),
+        measure=usual.name,
+        so_far=lambda: _so_far(group, at),
+    )
+
+
+def _so_far(group: Group, at: checkpoint.Progress) -> GroupResult:
+    """The curves of a group under way; it has no finals."""
+    count, compiled_for = len(group.runs), group.size * group.shares
+    by_epoch = lambda values: np.asarray(values, np.float32).reshape(-1, compiled_for)[:, :count]
+    return GroupResult(
+        runs=tuple(run.id for run in group.runs),
+        history={name: by_epoch(values) for name, values in at.history.items()},
+        finals={},
+        chosen_epoch=np.zeros(count, np.int32),
+        diverged_at=np.asarray(at.state.diverged_at)[:count],
+        seconds=at.seconds,
     )
 
 
@@ -210,7 +236,7 @@ def _live(state: State, steps: int, runs: int) -> tuple[float, float]:
     if not alive.any():
         return float('nan'), float('nan')
     loss, correct = (
-        float(np.asarray(total)[:runs][alive].mean()) / steps
+        math.nan if total is None else float(np.asarray(total)[:runs][alive].mean()) / steps
         for total in (state.loss_sum, state.correct_sum)
     )
     return loss, correct
@@ -225,10 +251,12 @@ def _ended(state: State, runs: int) -> tuple[int, int]:
     return int(diverged.sum()), int((stopped & ~diverged).sum())
 
 
-def _best(history: dict[str, list[np.ndarray]], runs: int) -> float:
-    """The best validation accuracy of a run after an epoch so far; NaN if there is none."""
-    seen = np.asarray(history.get('validation_accuracy', []), float)[..., :runs]
-    return float(np.fmax.reduce(seen, axis=None, initial=-np.inf)) if seen.size else np.nan
+def _best(history: dict[str, list[np.ndarray]], runs: int, by: Metric) -> float:
+    """The best of a run after an epoch so far, on validation; NaN if there is none."""
+    seen = np.asarray(history.get(f'validation_{by.name}', []), float)[..., :runs]
+    if not seen.size:
+        return np.nan
+    return by.sign * float(np.fmax.reduce(by.sign * seen, axis=None, initial=-np.inf))
 
 
 def _without_padding(
@@ -237,7 +265,8 @@ def _without_padding(
     count = len(group.runs)
     found = jax.tree.map(lambda value: value[:count], found)
     curves = {name: np.asarray(values)[:, :count] for name, values in history.items()}
-    last = {name: _last(values) for name, values in curves.items() if 'running' in name}
+    running = (name for name in curves if metrics.of(name).split == 'running')
+    last = {name: _last(curves[name]) for name in running}
     return GroupResult(
         runs=tuple(run.id for run in group.runs),
         history=curves,

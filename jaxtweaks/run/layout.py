@@ -8,7 +8,7 @@ import jax
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.run import devices, memory, tuning
+from jaxtweaks.run import devices, known, memory, tuning
 from jaxtweaks.run.compiled import candidates
 from jaxtweaks.run.group import Execution
 from jaxtweaks.run.machine import Machine
@@ -54,8 +54,7 @@ def make_groups(
     sharing = by_program(runs, off)
     fewest = _fewest([len(members) for members in sharing.values()], processes)
     for static, members in sharing.items():
-        train = dataclasses.replace(static.train, batch_size=1, epochs=1)
-        families.setdefault(dataclasses.replace(static, train=train), []).append(members)
+        families.setdefault(_family(static), []).append(members)
     groups, probes = [], []
     for programs in families.values():
         ordered = sorted(programs, key=lambda members: members[0].setting.train.batch_size)
@@ -66,10 +65,58 @@ def make_groups(
             group = _cut(smallest, execution, batching, off, fewest, fits=fits)[0]
             measured.append(machine.probe(group))
         probes += measured
+        for members, one in zip((biggest, smallest), measured, strict=False):
+            static = trace.split(members[0].setting, off)[0]
+            numbers = one.bytes_per_run, one.seconds_per_image, one.compile_seconds
+            known.keep(static, known.Cost(batching, *numbers))
         largest = max(1, int(budget // max(probe.bytes_per_run for probe in measured)))
         for members in programs:
             groups += _cut(members, execution, batching, off, fewest, largest, fits)
     return groups, probes
+
+
+def guess_groups(
+    runs: Sequence[Run],
+    execution: Execution,
+    machine: Machine,
+    off: frozenset[str],
+    processes: int = 1,
+) -> tuple[list[Group], list[memory.Probe]]:
+    """Groups of runs and what they cost, by what was measured here before; nothing is compiled.
+
+    Returns:
+      The groups as they would be for that; and what each program costs, none if of one nothing is
+      known, nor of another that differs in the batch size alone.
+    """
+    budget = memory.free_bytes() * execution.memory_share
+    sharing = by_program(runs, off)
+    fewest = _fewest([len(members) for members in sharing.values()], processes)
+    costs = {static: known.recall(static) for static in sharing}
+    of_family: dict[Setting, list[known.Cost]] = {}
+    for static, cost in costs.items():
+        if cost is not None and execution.batching in ('auto', cost.batching):
+            of_family.setdefault(_family(static), []).append(cost)
+    groups, probes = [], []
+    for static, members in sharing.items():
+        family = of_family.get(_family(static))
+        cost = known.mean(family) if family else None
+        way = execution.batching
+        if way == 'auto':
+            plain = cost is None and machine.plain_convolutions(members[0].setting)
+            way = cost.batching if cost else candidates(static, plain)[0]
+        largest = max(1, int(budget // cost.bytes_per_run)) if cost else None
+        groups += _cut(members, execution, way, off, fewest, largest)
+        if cost:
+            numbers = cost.bytes_per_run, cost.seconds_per_image, cost.compile_seconds
+            probes.append(memory.Probe(*numbers))
+    return groups, probes if len(probes) == len(sharing) else []
+
+
+def _family(static: Setting) -> Setting:
+    """A program whatever its batch size and the length of training."""
+    return dataclasses.replace(
+        static, train=dataclasses.replace(static.train, batch_size=1, epochs=1)
+    )
 
 
 def estimate(groups: Sequence[Group], probes: Sequence[memory.Probe], machine: Machine) -> Estimate:
@@ -101,7 +148,9 @@ def _batching(
 ) -> tuple[str, memory.Probe, int | None]:
     """How the runs of a program are batched, what it costs, and how many fit if not all did."""
     static = trace.split(runs[0].setting, off)[0]
-    ways = (execution.batching,) if execution.batching != 'auto' else candidates(static)
+    ways = (execution.batching,)
+    if execution.batching == 'auto':
+        ways = candidates(static, machine.plain_convolutions(runs[0].setting))
     fits = None
     while True:
         groups = {way: _cut(runs, execution, way, off, fewest, fits=fits)[0] for way in ways}

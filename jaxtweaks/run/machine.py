@@ -7,14 +7,15 @@ import jax
 import numpy as np
 
 from jaxtweaks import data as data_lib
-from jaxtweaks.config import settings
+from jaxtweaks.config import settings, trace
 from jaxtweaks.config.build import rule_of
-from jaxtweaks.data.split import folds_of
-from jaxtweaks.data.standardise import standardised
+from jaxtweaks.data.split import folds_of, strata_of
+from jaxtweaks.data.standardise import standardised, standardised_targets, target_scale
 from jaxtweaks.run import devices, memory
 from jaxtweaks.run.compiled import GroupProgram
 from jaxtweaks.run.group import training_work
 from jaxtweaks.run.plan import Group
+from jaxtweaks.train.applied import Applied
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
 # What loading does not read: traced fields, folds, and how images are standardised on the device.
@@ -22,7 +23,7 @@ _AFTER_LOADING = {
     field.name: field.default
     for field in dataclasses.fields(settings.Data)
     if ((rule := rule_of(field)) and rule.kind == 'traced')
-    or field.name in ('folds', 'standardise', 'scale')
+    or field.name in ('folds', 'standardise', 'standardise_targets', 'scale')
 }
 
 
@@ -35,6 +36,7 @@ class Machine:
         self._data: tuple[settings.Data, DeviceData] | None = None
         self._datasets: dict[settings.Data, data_lib.Dataset] = {}
         self._programs: dict[tuple, GroupProgram] = {}
+        self._plain: dict[settings.Setting, bool] = {}
 
     def dataset(self, config: settings.Data) -> data_lib.Dataset:
         """The data set of a setting; the same for all that differ only in what is done with it."""
@@ -59,6 +61,21 @@ class Machine:
             self._programs[key] = GroupProgram(program, group.batching, group.size)
         return self._programs[key]
 
+    def plain_convolutions(self, setting: settings.Setting) -> bool:
+        """Whether the network of a setting has convolutions that are not those of `nn.conv`."""
+        # Nothing of a network depends on how it is trained.
+        static, hyper = trace.split(dataclasses.replace(setting, train=settings.Train()))
+        if static not in self._plain:
+            dataset = self.dataset(setting.data)
+            network = Applied(static, len(dataset.training), len(dataset.classes))
+            shape = dataset.training.images.shape[1:]
+            self._plain[static] = network.plain_convolutions(hyper, shape) > 0
+        return self._plain[static]
+
+    def left_to_xla(self) -> set[str]:
+        """Which convolutions are slow because they could not be taken over, and why."""
+        return set().union(*(program.left for program in self._programs.values()))
+
     def keep_only(self, groups: Iterable[Group]) -> None:
         """Drops the programs that none of the groups needs."""
         needed = {group.program for group in groups}
@@ -81,7 +98,11 @@ def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:
         prepared = lambda images, mean=mean, inverse=inverse: standardised(images, mean, inverse)
         mean, inverse = np.zeros(mean.shape, np.float32), np.ones(mean.shape, np.float32)
     put = lambda array: jax.device_put(array, devices.copied())
-    on_device = lambda split: DeviceSplit(put(prepared(split.images)), put(split.labels))
+    scale = None
+    if dataset.targets == 'float':
+        scale = target_scale(dataset.training.labels, config.standardise_targets)
+    targets = lambda labels: labels if scale is None else standardised_targets(labels, *scale)
+    on_device = lambda split: DeviceSplit(put(prepared(split.images)), put(targets(split.labels)))
     return DeviceData(
         training=on_device(dataset.training),
         validation=on_device(dataset.validation),
@@ -90,7 +111,9 @@ def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:
         inverse_deviation=put(inverse * np.float32(config.scale)),
         probes={name: on_device(probe) for name, probe in dataset.probes.items()},
         grid=None if dataset.grid is None else put(dataset.grid),
-        folds=put(folds_of(dataset.training.labels, config.folds, config.split))
+        folds=put(folds_of(strata_of(dataset.training.labels), config.folds, config.split))
         if config.folds
         else None,
+        target_mean=None if scale is None else put(scale[0].astype(np.float32)),
+        target_deviation=None if scale is None else put(scale[1].astype(np.float32)),
     )

@@ -37,6 +37,12 @@ class Method(Protocol):
         """
         ...
 
+    def guess(
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+    ) -> tuple[list[Group], str]:
+        """The same as `plan` as far as it is known, with nothing measured for it."""
+        ...
+
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
         """How many runs there are, in words; `groups`: those of all runs."""
         ...

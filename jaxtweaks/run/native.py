@@ -112,15 +112,24 @@ def _is_right() -> bool:
     """Whether both kernels compute what they should, on whole numbers, which have no rounding."""
     rng = np.random.default_rng(0)
     whole = lambda *shape: rng.integers(-3, 4, shape).astype(np.float32)
-    x, kernel, g = whole(3, 5, 9, 2), whole(3, 3, 2, 35), whole(3, 5, 9, 35)
+    x, kernel = whole(3, 5, 9, 2), whole(3, 3, 2, 35)
     pads = ((1, 1), (1, 1))
     padded = np.pad(x, ((0, 0), *pads, (0, 0)))
-    seen = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
-    forward = jax.jit(functools.partial(conv_native.forward, pads=pads))(x, kernel)
-    gradient = jax.jit(functools.partial(conv_native.kernel_gradient, window=(3, 3), pads=pads))(
-        x, g
-    )
-    return bool(
-        np.array_equal(forward, np.einsum('bijckl,klco->bijo', seen, kernel))
-        and np.array_equal(gradient, np.einsum('bijckl,bijo->klco', seen, g))
-    )
+    every = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
+
+    def right(steps: tuple[int, int]) -> bool:
+        seen = every[:, :: steps[0], :: steps[1]]
+        g = whole(*seen.shape[:3], 35)
+        how = {'pads': pads, 'steps': steps}
+        both = jax.jit(
+            lambda x, kernel, g: (
+                conv_native.forward(x, kernel, **how),
+                conv_native.kernel_gradient(x, g, window=(3, 3), **how),
+            )
+        )
+        forward, gradient = both(x, kernel, g)
+        return np.array_equal(
+            forward, np.einsum('bijckl,klco->bijo', seen, kernel)
+        ) and np.array_equal(gradient, np.einsum('bijckl,bijo->klco', seen, g))
+
+    return right((1, 1)) and right((2, 3))

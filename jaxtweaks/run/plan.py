@@ -44,7 +44,7 @@ class Run:
                 if not values[section]:  # that there was not always either
                     del values[section]
         del values['parts']
-        older.put_former(values, trace.acting(self.setting))
+        older.put_former(values, self.setting)
         # A registered tweak that is off is none, and one that is rewritten is another.
         del values['tweaks']
         if on := self.setting.tweaks.identity():

@@ -1,16 +1,20 @@
 """What a long sweep shows while it works: a live bar on a terminal, plain lines elsewhere."""
 
 import dataclasses
+import html
 import math
 import time
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from jaxtweaks.base.numbers import fixed, percent
+from jaxtweaks.base import metrics
+from jaxtweaks.base.numbers import fixed, number, percent
+from jaxtweaks.config.expand import Point
+from jaxtweaks.run.result import GroupResult
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,9 +23,12 @@ class Now:
 
     Attributes:
       epoch, epochs: the epoch under way, from 1, and the last one.
-      loss, accuracy: mean of the epoch so far over the runs that have not diverged, as trained.
-      best: the best validation accuracy of a run after an epoch so far; NaN before the first ends.
+      loss, accuracy: mean of the epoch so far over the runs that have not diverged, as trained; NaN
+        where there is no accuracy.
+      best: the best of a run after an epoch so far, on validation; NaN before the first ends.
       runs, diverged, stopped: how many runs there are, have diverged, have been stopped early.
+      measure: what `best` is the best of.
+      so_far: makes the results as far as they are; only while the reporter is told.
     """
 
     epoch: int
@@ -32,34 +39,8 @@ class Now:
     runs: int
     diverged: int
     stopped: int
-
-
-class Reporter(Protocol):
-    """Told by the runner what happens."""
-
-    def begin(self, total: float, done: float) -> None:
-        """Work of the whole sweep, in image passes, and what an earlier launch did of it."""
-
-    def group(self, text: str) -> None:
-        """A group starts."""
-
-    def regrouped(self) -> None:
-        """The runs under way are put together in other groups, which start again."""
-
-    def resumed(self, work: float) -> None:
-        """An earlier launch did so much of the group."""
-
-    def advance(self, work: float, now: Now) -> None:
-        """Some work is done, and so the group stands."""
-
-    def finished(self, work: float) -> None:
-        """Some work is done of which there is nothing else to say."""
-
-    def note(self, text: str) -> None:
-        """Something the user should know."""
-
-    def end(self) -> None:
-        """The sweep is over or interrupted."""
+    measure: str = 'accuracy'
+    so_far: Callable[[], GroupResult] | None = None
 
 
 def notice(console: Console, text: str) -> None:
@@ -67,93 +48,117 @@ def notice(console: Console, text: str) -> None:
     console.print(Text(text, style='yellow'), soft_wrap=not console.is_terminal)
 
 
-class Silent:
-    """Shows nothing but notes."""
+class Shown(Protocol):
+    """A table, as views may show it."""
 
-    def __init__(self, console: Console):
+    def to_rich(self, width: int = 0) -> RenderableType:
+        """For a terminal of so many characters in a line."""
+        ...
+
+    def to_html(self) -> str:
+        """For a notebook."""
+        ...
+
+
+class View:
+    """Where a reporter shows how a sweep stands; this one shows nothing."""
+
+    def start(self) -> None:
+        """The sweep begins."""
+
+    def group(self, text: str, settings: str) -> None:
+        """A group starts, with runs of these settings, in words."""
+
+    def means(self, table: Shown) -> None:
+        """The means so far of each setting, from time to time."""
+
+    def show(self, share: float, now: str, left: str) -> None:
+        """The share of the work that is done, how the group stands, and the time left, in words."""
+
+    def stop(self) -> None:
+        """The sweep is over or interrupted."""
+
+
+class Reporter:
+    """Told by the runner what happens; the user is told of notes, and the rest is in a view."""
+
+    def __init__(self, console: Console, view: View | None = None):
+        """`view`: None to show nothing but notes."""
         self._console = console
+        self._view = view or View()
+        self._clock = Clock()
+        self._sweep = _Sweep()
 
-    def begin(self, total, done):
-        """See `Reporter`."""
+    def begin(self, total: float, done: float) -> None:
+        """Work of the whole sweep, in image passes, and what an earlier launch did of it."""
+        self._clock.begin(total, done)
+        self._view.start()
 
-    def group(self, text):
-        """See `Reporter`."""
+    def group(self, text: str, settings: Sequence[Point] = ()) -> None:
+        """A group starts: which, in words, and the swept fields of the settings of its runs."""
+        self._sweep.group()
+        self._view.group(text, self.named(settings))
 
-    def regrouped(self):
-        """See `Reporter`."""
+    def named(self, settings: Sequence[Point]) -> str:
+        """Settings in words; '' if they are not named."""
+        return ''
 
-    def resumed(self, work):
-        """See `Reporter`."""
+    def regrouped(self) -> None:
+        """The runs under way are put together in other groups, which start again."""
+        self._sweep.regrouped()
 
-    def advance(self, work, now):
-        """See `Reporter`."""
+    def resumed(self, work: float) -> None:
+        """An earlier launch did so much of the group."""
+        self._clock.resumed(work)
 
-    def finished(self, work):
-        """See `Reporter`."""
+    def advance(self, work: float, now: Now) -> None:
+        """Some work is done, and so the group stands."""
+        self._advance(work, self._sweep.words(now))
 
-    def note(self, text):
-        """See `Reporter`."""
+    def finished(self, work: float) -> None:
+        """Some work is done of which there is nothing else to say."""
+        self._advance(work, '')
+
+    def _advance(self, work: float, now: str) -> None:
+        self._clock.advance(work)
+        self._view.show(self._clock.share(), now, self._clock.left())
+
+    def note(self, text: str) -> None:
+        """Something the user should know."""
         notice(self._console, text)
 
-    def end(self):
-        """See `Reporter`."""
+    def end(self) -> None:
+        """The sweep is over or interrupted."""
+        self._view.stop()
 
 
-class Lines(Silent):
+class Lines(View):
     """One line at most every `interval` seconds, for logs and pipes."""
 
     def __init__(self, console: Console, interval: float = 15.0):
-        super().__init__(console)
+        self._console = console
         self._interval = interval
-        self._clock = _Clock()
-        self._sweep = _Sweep()
         self._printed = time.monotonic()
         self._group = ''
 
-    def begin(self, total, done):
-        """See `Reporter`."""
-        self._clock.begin(total, done)
+    def group(self, text: str, settings: str) -> None:
+        """The name of the group stands in every line."""
+        self._group = f'{text}: {settings}' if settings else text
 
-    def group(self, text):
-        """See `Reporter`."""
-        self._group = text
-        self._sweep.group()
-
-    def regrouped(self):
-        """See `Reporter`."""
-        self._sweep.regrouped()
-
-    def resumed(self, work):
-        """See `Reporter`."""
-        self._clock.resumed(work)
-
-    def advance(self, work, now):
-        """See `Reporter`."""
-        self._clock.advance(work)
-        self._print(f'{self._sweep.words(now)}  ')
-
-    def finished(self, work):
-        """See `Reporter`."""
-        self._clock.advance(work)
-        self._print('')
-
-    def _print(self, now: str) -> None:
+    def show(self, share: float, now: str, left: str) -> None:
+        """Prints, if it is time to."""
         if time.monotonic() - self._printed >= self._interval:
             self._printed = time.monotonic()
+            words = f'{now}  ' if now else ''
             self._console.print(
-                f'{self._clock.share():4.0%}  {self._group}  {now}{self._clock.left()}',
-                highlight=False,
-                soft_wrap=True,
+                f'{share:4.0%}  {self._group}  {words}{left}', highlight=False, soft_wrap=True
             )
 
 
-class Live(Silent):
+class Live(View):
     """A progress bar with the time left, and below it how the group under way stands."""
 
     def __init__(self, console: Console):
-        super().__init__(console)
-        self._clock = _Clock()
-        self._sweep = _Sweep()
         self._bar = _Bar(
             TextColumn('{task.description}'),
             BarColumn(bar_width=24),
@@ -164,62 +169,105 @@ class Live(Silent):
             transient=True,
         )
         self._task = self._bar.add_task('', total=1, left='')
+        self._console, self._settings = console, ''
 
-    def begin(self, total, done):
-        """See `Reporter`."""
-        self._clock.begin(total, done)
+    def start(self) -> None:
+        """The bar appears."""
         self._bar.start()
 
-    def group(self, text):
-        """See `Reporter`."""
-        self._sweep.group()
-        self._bar.below = 'compiling …'
+    def group(self, text: str, settings: str) -> None:
+        """Its name stands before the bar, the settings of its runs below."""
+        self._settings = settings
+        self._bar.below = self._below('compiling …')
         self._bar.update(self._task, description=text)
 
-    def regrouped(self):
-        """See `Reporter`."""
-        self._sweep.regrouped()
+    def show(self, share: float, now: str, left: str) -> None:
+        """Moves the bar."""
+        self._bar.below = self._below(now)
+        self._bar.update(self._task, completed=share, left=left)
 
-    def resumed(self, work):
-        """See `Reporter`."""
-        self._clock.resumed(work)
+    def means(self, table: Shown) -> None:
+        """A table below the bar."""
+        self._bar.table = table.to_rich(self._console.width)
 
-    def advance(self, work, now):
-        """See `Reporter`."""
-        self._clock.advance(work)
-        self._show(self._sweep.words(now))
+    def _below(self, now: str) -> str:
+        return f'{self._settings}: {now}' if self._settings and now else self._settings or now
 
-    def finished(self, work):
-        """See `Reporter`."""
-        self._clock.advance(work)
-        self._show('')
-
-    def _show(self, now: str) -> None:
-        self._bar.below = now
-        self._bar.update(self._task, completed=self._clock.share(), left=self._clock.left())
-
-    def end(self):
-        """See `Reporter`."""
+    def stop(self) -> None:
+        """The bar disappears."""
         self._bar.stop()
 
 
 def for_console(console: Console, quiet: bool) -> Reporter:
     """The reporter that suits where the output goes."""
+    return Reporter(console, view_for(console, quiet))
+
+
+def view_for(console: Console, quiet: bool) -> View:
+    """The view that suits where the output goes."""
     if quiet:
-        return Silent(console)
+        return View()
+    if console.is_jupyter:
+        return InPlace()
     return Live(console) if console.is_terminal else Lines(console)
+
+
+class InPlace(View):
+    """A bar in the output of a notebook's cell, with the means so far below it."""
+
+    def __init__(self, interval: float = 0.5):
+        """`interval`: seconds between two updates, at least."""
+        self._interval = interval
+        self._handle: Any = None
+        self._shown, self._group, self._table = -math.inf, '', ''
+
+    def start(self) -> None:
+        """There is one display, which is updated."""
+        self._put('<p>starting …</p>')
+
+    def group(self, text: str, settings: str) -> None:
+        """Its name stands above the bar."""
+        self._group = f'{text}: {settings}' if settings else text
+
+    def means(self, table: Shown) -> None:
+        """A table below the bar."""
+        self._table = table.to_html()
+
+    def show(self, share: float, now: str, left: str) -> None:
+        """Moves the bar, if it is time to."""
+        if time.monotonic() - self._shown >= self._interval:
+            self._shown = time.monotonic()
+            words = '  ·  '.join(filter(None, (f'{math.floor(100 * share)} %', left, now)))
+            bar = f'<progress max="1" value="{share:.4f}" style="width:100%"></progress>'
+            lines = f'{html.escape(self._group)}<br>{bar}<br>{html.escape(words)}'
+            self._put(f'<div style="max-width:60em">{lines}{self._table}</div>')
+
+    def stop(self) -> None:
+        """Nothing is left of it: the answer comes instead."""
+        self._put('')
+
+    def _put(self, content: str) -> None:
+        from IPython.display import HTML, display  # where there is a notebook, this is there
+
+        if self._handle is None:
+            self._handle = display(HTML(content), display_id=True)
+        else:
+            self._handle.update(HTML(content))
 
 
 class _Bar(Progress):
     """A progress bar with a line of text below it."""
 
     below = ''
+    table: RenderableType | None = None
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """What is shown, from top to bottom; rich asks for it."""
         yield from super().get_renderables()
         if self.below:
             yield Text(self.below, style='cyan', no_wrap=True, overflow='ellipsis')
+        if self.table is not None:
+            yield self.table
 
 
 class _Sweep:
@@ -242,25 +290,39 @@ class _Sweep:
 
     def words(self, now: Now) -> str:
         """How the group under way stands, and what there is to say of the sweep."""
-        self._best = max((self._best, now.best), key=lambda x: -math.inf if math.isnan(x) else x)
+        sign = metrics.measure(now.measure).sign
+        score = lambda x: -math.inf if math.isnan(x) else sign * x
+        self._best = max((self._best, now.best), key=score)
         self._now = now.diverged, now.stopped
         parts = [f'epoch {now.epoch}/{now.epochs}']
         if now.diverged < now.runs:
-            parts += [f'loss {fixed(now.loss, 3)}', f'accuracy {percent(now.accuracy, 1)}%']
+            parts.append(f'loss {fixed(now.loss, 3)}')
+            if math.isfinite(now.accuracy):
+                parts.append(f'accuracy {percent(now.accuracy, 1)}%')
         if math.isfinite(self._best):
-            parts.append(f'best validation {percent(self._best, 1)}%')
+            parts.append(f'best validation {_best_words(now.measure, self._best)}')
         counts = [before + here for before, here in zip(self._before, self._now, strict=True)]
         names = 'diverged', 'stopped early'
         parts += [f'{n} {name}' for n, name in zip(counts, names, strict=True) if n]
         return '  '.join(parts)
 
 
-class _Clock:
+def _best_words(measure: str, value: float) -> str:
+    one = metrics.measure(measure)
+    if measure == metrics.ACCURACY.name:
+        return f'{percent(value, 1)}%'
+    return f'{one.label} {f"{percent(value, 1)}%" if one.is_share else number(value, 4)}'
+
+
+class Clock:
     """How much is done, and at the speed so far how long the rest takes.
 
     Of the first heartbeat most of the time goes into loading and compiling: it tells nothing of
     the speed, which is counted from there.
     """
+
+    def __init__(self):
+        self.begin(1, 0)
 
     def begin(self, total: float, done: float) -> None:
         self._total, self._done = max(total, 1), done
@@ -279,12 +341,16 @@ class _Clock:
     def share(self) -> float:
         return min(self._done / self._total, 1.0)
 
-    def left(self) -> str:
+    def seconds_left(self) -> float | None:
         if self._since is None or self._done <= self._since[1]:
-            return ''
+            return None
         started, before = self._since
         seconds = (time.monotonic() - started) / (self._done - before) * (self._total - self._done)
-        return f'{duration(max(seconds, 0))} left'
+        return max(seconds, 0)
+
+    def left(self) -> str:
+        seconds = self.seconds_left()
+        return '' if seconds is None else f'{duration(seconds)} left'
 
 
 def duration(seconds: float) -> str:

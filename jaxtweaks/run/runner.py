@@ -125,7 +125,8 @@ def _train(
             if group.program != loaded:  # not for each group: there may be thousands
                 machine.keep_only(left_over)
                 loaded = group.program
-            reporter.group(places[group.id])
+            points = {tuple(run.point.items()): run.point for run in group.runs}
+            reporter.group(places[group.id], list(points.values()))
             try:
                 _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part)
             except Exception as error:  # see `memory.is_exhausted`

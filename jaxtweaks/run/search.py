@@ -5,7 +5,8 @@
     config.search.rungs = (3, 9)       # after 3 and 9 epochs only the best third goes on
 
 A setting is judged by the mean of its seeds on validation, by what `train.select` keeps: the best
-accuracy or the best loss of an epoch, or the accuracy after the last one. Dropping the worst at
+accuracy, loss or other metric of an epoch; or, after the last one, by the accuracy, or the first
+metric of a loss that has none. Dropping the worst at
 rungs is successive halving (Jamieson and Talwalkar 2016, AISTATS, §3; with a third kept as in
 Hyperband, Li et al. 2018, JMLR 18:185).
 """
@@ -17,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import effect, trace
+from jaxtweaks.base.metrics import Metric
+from jaxtweaks.config import effect, measured, trace
 from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.expand import Point, expand, points
 from jaxtweaks.config.fields import plain
@@ -47,9 +50,9 @@ class Search:
     keep: float = plain(1 / 3, 'share of the settings that go on', above=0.0, high=0.99)
 
 
-def score_of(select: str) -> tuple[str, int]:
-    """The metric a search goes by, and 1 if it should be high, −1 if low."""
-    return ('validation_loss', -1) if select == 'best_loss' else ('validation_accuracy', 1)
+def score_of(setting: Setting) -> Metric:
+    """The metric a search goes by, on validation."""
+    return metrics.of(f'validation_{measured.chosen_by(setting).name}')
 
 
 def check(search: Search, settings: Sequence[Setting], swept: Sequence[Point]) -> None:
@@ -62,6 +65,11 @@ def check(search: Search, settings: Sequence[Setting], swept: Sequence[Point]) -
         raise UserError('search: the sweep must have two settings at least to choose from')
     if len({setting.train.select for setting in settings}) > 1:
         raise UserError('search: chooses by what train.select keeps, so that cannot be swept')
+    if len({score_of(setting) for setting in settings}) > 1:
+        raise UserError(
+            'search: chooses by one metric, which these values of loss.name do not share; set '
+            'train.select to one that they do'
+        )
     if search.rounds > 1 and not _ranges(swept):
         raise UserError(
             'search.rounds: there is nothing to look at more closely; the sweep must give a field '
@@ -107,10 +115,9 @@ class Rungs:
 
 def _score_so_far(one: Standing) -> float:
     """What a run would be chosen by if it ended here; −∞ if it has diverged."""
-    select = one.run.setting.train.select
-    metric, sign = score_of(select)
-    values = sign * one.history[metric]
-    score = values[-1] if select == 'last' else np.max(values)
+    metric = score_of(one.run.setting)
+    values = metric.sign * one.history[metric.name]
+    score = values[-1] if one.run.setting.train.select == 'last' else np.max(values)
     return float(score) if np.isfinite(values).all() and not one.done else -math.inf
 
 
@@ -181,7 +188,7 @@ def _are_allowed(base: Setting, before: Sequence[Setting], new: Sequence[Point])
 
 def _within(name: str, value: float) -> float:
     """The value, or the bound of the field that it is beyond."""
-    rule = trace.FIELDS[name][1]
+    rule = trace.FIELDS[name].rule
     value = value if rule.low is None else max(value, rule.low)
     return value if rule.high is None else min(value, rule.high)
 
@@ -194,7 +201,7 @@ def _ranges(swept: Sequence[Point]) -> dict[str, tuple[float, float]]:
             columns.setdefault(name, []).append(value)
     found = {}
     for name, values in columns.items():
-        if trace.FIELDS[name][0] is float:
+        if trace.FIELDS[name].type is float:
             positive = [value for value in values if value > 0]
             if positive and min(positive) < max(positive):
                 found[name] = min(positive), max(positive)

@@ -5,18 +5,22 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxtweaks import data as data_lib
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import measured, trace
 from jaxtweaks.config import settings as settings_lib
-from jaxtweaks.config import trace
 from jaxtweaks.config.check import check_image, check_training_size
+from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.reach import check_reach_on_data
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.nn import models, tweak
-from jaxtweaks.run import compaction, devices, layout, runner
+from jaxtweaks.nn import tweak
+from jaxtweaks.run import compaction, devices, layout, memory, runner
 from jaxtweaks.run.compiled import lacks_native
 from jaxtweaks.run.group import Execution, train_group
 from jaxtweaks.run.machine import Machine
@@ -26,6 +30,32 @@ from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.search import Rungs, Search, share_of_epochs
 from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.train import precision
+from jaxtweaks.train.applied import Applied, besides, kept
+from jaxtweaks.train.data import DeviceData, DeviceSplit
+from jaxtweaks.train.program import Program
+
+_WELL_KNOWN = ('none', 'batch')  # normalisations that go with any network and any batch
+_IMAGES = 2  # of a batch on which a network is tried
+
+
+def _network_of(setting: Setting) -> tuple[Any, ...]:
+    """What decides whether a network can be traced."""
+    static = trace.split(setting)[0]
+    return static.data, static.model, static.dropout, static.train.precision, static.parts
+
+
+def _check_kernels(setting: Setting, params: Any) -> None:
+    named = jax.tree_util.tree_leaves_with_path(params)
+    some = any(getattr(path[-1], 'key', '') == 'kernel' and leaf.ndim > 2 for path, leaf in named)
+    if setting.model.weight_standardisation and not some:
+        raise UserError(
+            'model.weight_standardisation: True has no effect because the network has no '
+            'convolutions'
+        )
+
+
+def _shape(leaf: Any) -> tuple[Any, ...]:
+    return leaf.shape, leaf.dtype
 
 
 class Training:
@@ -51,27 +81,81 @@ class Training:
     def check(self, settings: Sequence[Setting]) -> None:
         """See `Method`."""
         for setting in settings:
-            images = self._machine.dataset(setting.data).training.images
+            dataset = self._machine.dataset(setting.data)
+            measured.check_data(setting, dataset.targets, dataset.label)
+            images = dataset.training.images
             check_training_size([setting], len(images), self.dataset.label)
             check_image([setting], images.shape[1:3])
             check_reach_on_data([setting], len(images), images.shape[1:3], self.dataset.label)
         precision.check(settings)
-        tweaked = next((setting for setting in settings if setting.tweaks), None)
-        if tweaked is not None:
-            self._check_tweaks(tweaked)
+        for setting in {_network_of(setting): setting for setting in settings}.values():
+            self._check_network(setting)
+        self._check_functions(settings)
 
-    def _check_tweaks(self, setting: Setting) -> None:
-        """Whether the functions of registered tweaks can be traced. Raises UserError."""
+    def _check_network(self, setting: Setting) -> None:
+        """Whether a network with parts or tweaks from outside can be traced. Raises UserError."""
+        static, hyper = trace.split(setting)
+        if not (setting.tweaks or static.parts.bound or setting.model.norm not in _WELL_KNOWN):
+            return
+        dataset = self._machine.dataset(setting.data)
+        program = Applied(static, len(dataset.training.images), len(dataset.classes))
+        images = jax.ShapeDtypeStruct((_IMAGES, *dataset.training.images.shape[1:]), np.float32)
+
+        def start(hyper, key, x):
+            return dict(program.network(hyper).init(key, x, train=False))
+
+        def step(hyper, key, variables, x):
+            others = besides(variables)
+            rngs = {'dropout': key} | tweak.keys(setting.tweaks, key)
+            state = {'params': variables['params'], **kept(variables)}
+            return program.apply(
+                hyper, program.in_use(state), x, train=True, rngs=rngs, mutable=list(others)
+            )[1]
+
+        key = jax.random.key(0)
+        variables = jax.eval_shape(start, hyper, key, images)
+        name = f"network '{setting.model.name}'"
+        if 'params' not in variables:
+            raise UserError(f'{name}: has no parameters to train')
+        _check_kernels(setting, variables['params'])
+        after = jax.eval_shape(step, hyper, key, variables, images)
+        for collection, before in besides(variables).items():
+            if jax.tree.map(_shape, before) != jax.tree.map(_shape, after.get(collection)):
+                raise UserError(
+                    f"{name}: its collection '{collection}' is another after a step than at first; "
+                    'what is kept from step to step must have the same names and shapes (nothing '
+                    'can be sown into it)'
+                )
+
+    def _check_functions(self, settings: Sequence[Setting]) -> None:
+        """Whether a step with the user's own parts and tweaks can be traced. Raises UserError."""
+        checked = set()
+        for setting in settings:
+            own = {part for part, _ in trace.acting(setting) if not part.built_in}
+            which = frozenset(own), frozenset(setting.tweaks)
+            if any(which) and which not in checked:
+                checked.add(which)
+                self._trace_step(setting)
+
+    def _trace_step(self, setting: Setting) -> None:
         static, hyper = trace.split(setting)
         dataset = self._machine.dataset(setting.data)
-        images = jax.ShapeDtypeStruct((2, *dataset.training.images.shape[1:]), np.float32)
+        shape = dataset.training.images.shape[1:]
+        program = Program(static, setting.train.batch_size, len(dataset.classes))
+        a = jax.ShapeDtypeStruct
+        images = a((_IMAGES, *shape), np.float32)
+        of_classes = dataset.targets == CLASSES
+        labels = (
+            a((_IMAGES,), np.int32) if of_classes else a((_IMAGES, program.classes), np.float32)
+        )
+        split = DeviceSplit(images, labels)
+        data = DeviceData(split, split, split, a(shape, np.float32), a(shape, np.float32))
 
-        def network(hyper, key, x):
-            rngs = {'params': key, 'dropout': key} | tweak.keys(setting.tweaks, key)
-            network = models.build(trace.join(static, hyper), len(dataset.classes))
-            return network.init(rngs, x, train=True)
+        def step(hyper, data, x, y):
+            seed = jnp.uint32(0)
+            return program.step(hyper, seed, program.init(hyper, seed, data), x, y)
 
-        jax.eval_shape(network, hyper, jax.random.key(0), images)
+        jax.eval_shape(step, hyper, data, images, labels)
 
     def plan(
         self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
@@ -85,16 +169,42 @@ class Training:
         self.measured = [dict(probe.measured) for probe in probes if probe.measured]
         for way, reason in self.failed.items():
             self._notify(f'batching {way} does not work here and is omitted ({reason})')
-        lacking = {lacks_native(group.static) for group in groups} - {''}
+        plain = self._machine.plain_convolutions
+        programs = {group.static: group.runs[0].setting for group in groups}
+        lacking = {lacks_native(static, plain(one)) for static, one in programs.items()} - {''}
         if lacking and self._execution.batching == 'auto':
             self._notify(f'convolutions go by XLA, at about half the speed: {", ".join(lacking)}')
+        for reason in sorted(self._machine.left_to_xla()):
+            self._notify(f'{reason}: left to XLA, which is slow at them in loops')
+        return groups, self._cost(groups, probes, missing, processes)
+
+    def guess(
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+    ) -> tuple[list[Group], str]:
+        """See `Method`."""
+        off = trace.off_everywhere(run.setting for run in runs)
+        groups, probes = layout.guess_groups(
+            missing, self._execution, self._machine, off, processes
+        )
+        if groups and not probes:
+            return groups, 'time and memory not known here (--dry_run=measure measures them)'
+        return groups, self._cost(groups, probes, missing, processes)
+
+    def _cost(
+        self,
+        groups: Sequence[Group],
+        probes: Sequence[memory.Probe],
+        missing: Sequence[Run],
+        processes: int,
+    ) -> str:
+        """What groups cost, in words; `probes`: of some of their programs."""
         cost = layout.estimate(groups, probes, self._machine)
         each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
         # As long as the others do their part.
         seconds = self._share(missing) * cost.seconds / min(processes, max(len(groups), 1))
         self.seconds = seconds if groups else None
         words = f'about {max(cost.gibibytes, 0.01):.2g} GiB{each}, about {duration(seconds)}'
-        return groups, words if groups else ''
+        return words if groups else ''
 
     def _share(self, runs: Sequence[Run]) -> float:
         """The share of their epochs that these runs are trained for, if some are dropped."""

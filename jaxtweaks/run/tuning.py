@@ -12,7 +12,7 @@ import jax
 import jaxlib.version
 
 from jaxtweaks import nn
-from jaxtweaks.base import atomic, provenance
+from jaxtweaks.base import provenance, sealed
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import cache
 from jaxtweaks.run import memory
@@ -62,9 +62,7 @@ def fastest(groups: Mapping[str, Group], probe: Callable[[Group], Probe]) -> tup
     seconds = {way: cost.seconds_per_image for way, cost in measured.items()}
     with contextlib.suppress(OSError):  # not remembered, it is measured again
         if lasting:
-            digest = _digest(seconds, failed)
-            content = {'seconds_per_image': seconds, 'failed': failed, 'sha256': digest}
-            atomic.write(path, json.dumps(content, indent=2).encode())
+            sealed.write_json(path, {'seconds_per_image': seconds, 'failed': failed})
     return best, dataclasses.replace(measured[best], measured=seconds, failed=failed)
 
 
@@ -87,17 +85,12 @@ def _code() -> str:
     return hashlib.sha256(b''.join(path.read_bytes() for path in files)).hexdigest()
 
 
-def _digest(seconds: Mapping[str, float], failed: Mapping[str, str]) -> str:
-    text = json.dumps([dict(seconds), dict(failed)], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _read(path: Path) -> tuple[dict[str, float], dict[str, str]]:
     """Seconds an image by way of batching, and why others failed; nothing if it cannot be read."""
     try:
-        found = json.loads(path.read_text())
+        found = sealed.parse_json(path.read_bytes(), required=True)
         seconds = {str(way): float(value) for way, value in found['seconds_per_image'].items()}
         failed = {str(way): str(reason) for way, reason in found['failed'].items()}
-        return (seconds, failed) if found['sha256'] == _digest(seconds, failed) else ({}, {})
+        return seconds, failed
     except (OSError, ValueError, AttributeError, TypeError, KeyError):
         return {}, {}

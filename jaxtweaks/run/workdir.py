@@ -2,14 +2,12 @@
 
 import errno
 import fcntl
-import hashlib
-import json
 import os
 import time
 from pathlib import Path
 from typing import Any
 
-from jaxtweaks.base import atomic
+from jaxtweaks.base import atomic, sealed
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.run import files, leases
 from jaxtweaks.run.plan import Group
@@ -102,7 +100,7 @@ class Workdir:
         """
         path = self.path / name
         try:
-            content = parse_json(path.read_bytes())
+            content = sealed.parse_json(path.read_bytes())
             if not isinstance(content, dict):
                 raise ValueError('it is not a set of keys')
             return content
@@ -115,18 +113,15 @@ class Workdir:
 
     def write_json(self, name: str, content: dict[str, Any]) -> None:
         """Writes a JSON file with its checksum; what is not finite is refused: JSON has no word."""
-        content = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
-        sealed = content | {_CHECKSUM: _digest(content)}
-        text = json.dumps(sealed, indent=2, ensure_ascii=False, allow_nan=False)
-        atomic.write(self.path / name, (text + '\n').encode())
+        sealed.write_json(self.path / name, content)
 
     def save_result(self, group: Group, result: GroupResult) -> None:
         """Writes what a finished group found."""
-        files.save_tree(self._result_path(group), result.to_tree())
+        files.save_tree(self._result_path(group.id), result.to_tree())
 
     def has_result(self, group: Group) -> bool:
         """Whether there is a file of what a group found; it may be damaged."""
-        return self._result_path(group).exists()
+        return self._result_path(group.id).exists()
 
     def with_results(self) -> set[str]:
         """The ids of all groups that have a file of what they found."""
@@ -142,6 +137,12 @@ class Workdir:
           notify: is told in a sentence if the file is damaged.
           discard: delete it then. At once: later it may be a good one, of another process.
         """
+        return self.load_result_of(group.id, notify, discard=discard)
+
+    def load_result_of(
+        self, group: str, notify: Any, *, discard: bool = False
+    ) -> GroupResult | None:
+        """The same of the group with this id."""
         path = self._result_path(group)
         try:
             return GroupResult.from_tree(files.load_tree(path))
@@ -167,31 +168,8 @@ class Workdir:
         except (FileNotFoundError, files.DamagedFile):
             return None
 
-    def _result_path(self, group: Group) -> Path:
-        return self.path / 'results' / f'{group.id}.result'
-
-
-# The key of a JSON file that holds the SHA-256 of all the others.
-_CHECKSUM = 'sha256'
-
-
-def parse_json(data: bytes) -> Any:
-    """What `Workdir.write_json` wrote, without the checksum.
-
-    A file without one is of an earlier version, and believed.
-
-    Raises:
-      ValueError: it is no JSON, or its checksum is wrong.
-    """
-    try:
-        content = json.loads(data)
-    except RecursionError:
-        raise ValueError('it is nested too deeply') from None
-    if isinstance(content, dict) and _CHECKSUM in content:
-        found = content.pop(_CHECKSUM)
-        if found != _digest(content):
-            raise ValueError('its checksum is wrong: it was damaged, or changed by hand')
-    return content
+    def _result_path(self, group: str) -> Path:
+        return self.path / 'results' / f'{group}.result'
 
 
 def as_given(value: Any) -> Any:
@@ -199,11 +177,6 @@ def as_given(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: as_given(item) for key, item in value.items()}
     return tuple(map(as_given, value)) if isinstance(value, list) else value
-
-
-def _digest(content: dict[str, Any]) -> str:
-    text = json.dumps(content, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def differences(old: Any, new: Any, where: str = '') -> list[str]:

@@ -17,7 +17,7 @@ from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.runner import stop_on_signal
 from jaxtweaks.run.waiting import hand_out, unfinished
 from jaxtweaks.run.workdir import Workdir
-from jaxtweaks.studies.study import Measured, Study
+from jaxtweaks.studies.study import Measured, Study, measured
 
 
 class Calls:
@@ -44,6 +44,12 @@ class Calls:
         """See `Method`; what a function costs is not known before it is called."""
         return [Group((run,), 1, 'call', frozenset()) for run in missing], ''
 
+    def guess(
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+    ) -> tuple[list[Group], str]:
+        """See `Method`."""
+        return self.plan(missing, runs, processes)
+
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
         """See `Method`."""
         return count(len(runs), 'run')
@@ -58,8 +64,8 @@ class Calls:
             try:
                 elsewhere = lambda group: reporter.finished(1)
                 for group, _ in hand_out(waiting, workdir, asked_to_stop, elsewhere):
-                    reporter.group(f'run {groups.index(group) + 1}/{len(groups)}')
                     (run,) = group.runs
+                    reporter.group(f'run {groups.index(group) + 1}/{len(groups)}', [run.point])
                     workdir.save_result(group, _result(self._study, run, self.dataset))
                     reporter.finished(1)
             finally:
@@ -77,7 +83,7 @@ def _result(study: Study, run: Run, dataset: Dataset) -> GroupResult:
     started = time.monotonic()
     # A Python integer would be traced as int32, which half of the seeds do not fit in.
     seed: Any = np.uint32(run.seed)
-    found = study.measure(run.setting, seed, dataset)
+    found = measured(run.setting, seed, dataset)
     _check_metrics(study, found)
     classes = len(dataset.classes)
     return GroupResult(
@@ -94,10 +100,10 @@ def _result(study: Study, run: Run, dataset: Dataset) -> GroupResult:
 
 def _check_metrics(study: Study, found: Measured) -> None:
     """A study measures what it says, no more and no less: claims were checked by that."""
-    for said, measured in (
+    for said, returned in (
         (study.curves, found.curves),
         (study.finals, found.finals),
         (study.arrays, found.arrays),
     ):
-        if set(said) != set(measured):
-            raise ValueError(f'a study said it measures {sorted(said)}: {sorted(measured)}')
+        if set(said) != set(returned):
+            raise ValueError(f'a study said it measures {sorted(said)}: {sorted(returned)}')

@@ -9,54 +9,13 @@ import numpy as np
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.rng import stream_key
+from jaxtweaks.config.fields import static
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.data import Dataset
 from jaxtweaks.nn.dropout import dropout
 from jaxtweaks.studies.kernels import random_kernels
-from jaxtweaks.studies.study import Measured, Study
+from jaxtweaks.studies.study import Measured, study
 
 _AT_ONCE = 100  # masks
-
-
-def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
-    """Means over masks, at every layer, next to what the lecture derives.
-
-    In z̃ʰ = Σ w δ zʰ⁻¹ only the units in front of layer h are dropped ('alone'); the mean is then
-    f zʰ, with f = 1 − p where dropout leaves what it keeps (vanilla) and f = 1 where it divides by
-    1 − p (inverted). With dropout in front of every layer, as in training, it is fʰ zʰ ('all').
-    """
-    kernels = random_kernels(setting, seed)
-    shape = (setting.study.vectors, len(kernels[0]))
-    x = jax.random.normal(stream_key(seed, 'noise'), shape)
-    rate, form = setting.dropout.hidden, setting.dropout.form
-    pieces = math.ceil(setting.study.masks / _AT_ONCE)
-    z = _clean(kernels, x)
-    sums = {name: [np.zeros((2, *layer.shape)) for layer in z] for name in ('alone', 'all')}
-    for piece in range(pieces):
-        found = _masked(kernels, x, seed, piece, rate, form)
-        for name, layers in found.items():
-            for total, layer in zip(sums[name], layers, strict=True):
-                total += np.asarray(layer, np.float64)
-    count = pieces * _AT_ONCE
-    factor = 1.0 if form == 'inverted' else 1 - rate
-    powers = {'alone': [factor] * len(z), 'all': [factor ** (h + 1) for h in range(len(z))]}
-    curves = {}
-    for name, suffix in (('alone', ''), ('all', '_all')):
-        found = [
-            _compare(np.asarray(layer, np.float64), total, count, expected)
-            for layer, total, expected in zip(z, sums[name], powers[name], strict=True)
-        ]
-        for i, metric in enumerate(('factor', 'expected', 'deviation')):
-            curves[metric + suffix] = np.array([row[i] for row in found])
-    return Measured(
-        curves=curves,
-        finals={
-            'mean_factor': float(curves['factor'].mean()),
-            'expected_factor': factor,
-            'largest_deviation': float(curves['deviation'].max()),
-            'largest_deviation_all': float(curves['deviation_all'].max()),
-        },
-    )
 
 
 def _compare(
@@ -126,8 +85,8 @@ def check(setting: Setting) -> None:
         )
 
 
-STUDY = Study(
-    measure=measure,
+@study(
+    'dropout_linear',
     curves={
         'factor': 'E[z̃] / z (dropout in front of the layer)',
         'expected': 'derived for dropout in front of the layer',
@@ -147,3 +106,53 @@ STUDY = Study(
     generated='generated: random vectors',
     check=check,
 )
+def measure(
+    setting: Setting,
+    seed: int,
+    *,
+    vectors: int = static(
+        10_000,
+        'random vectors that are sent through the network',
+        low=1,
+        former='study.vectors',
+    ),
+    masks: int = static(10_000, 'dropout masks that are drawn', low=2, former='study.masks'),
+) -> Measured:
+    """Means over masks, at every layer, next to what the lecture derives.
+
+    In z̃ʰ = Σ w δ zʰ⁻¹ only the units in front of layer h are dropped ('alone'); the mean is then
+    f zʰ, with f = 1 − p where dropout leaves what it keeps (vanilla) and f = 1 where it divides by
+    1 − p (inverted). With dropout in front of every layer, as in training, it is fʰ zʰ ('all').
+    """
+    kernels = random_kernels(setting, seed)
+    shape = (vectors, len(kernels[0]))
+    x = jax.random.normal(stream_key(seed, 'noise'), shape)
+    rate, form = setting.dropout.hidden, setting.dropout.form
+    pieces = math.ceil(masks / _AT_ONCE)
+    z = _clean(kernels, x)
+    sums = {name: [np.zeros((2, *layer.shape)) for layer in z] for name in ('alone', 'all')}
+    for piece in range(pieces):
+        found = _masked(kernels, x, seed, piece, rate, form)
+        for name, layers in found.items():
+            for total, layer in zip(sums[name], layers, strict=True):
+                total += np.asarray(layer, np.float64)
+    count = pieces * _AT_ONCE
+    factor = 1.0 if form == 'inverted' else 1 - rate
+    powers = {'alone': [factor] * len(z), 'all': [factor ** (h + 1) for h in range(len(z))]}
+    curves = {}
+    for name, suffix in (('alone', ''), ('all', '_all')):
+        found = [
+            _compare(np.asarray(layer, np.float64), total, count, expected)
+            for layer, total, expected in zip(z, sums[name], powers[name], strict=True)
+        ]
+        for i, metric in enumerate(('factor', 'expected', 'deviation')):
+            curves[metric + suffix] = np.array([row[i] for row in found])
+    return Measured(
+        curves=curves,
+        finals={
+            'mean_factor': float(curves['factor'].mean()),
+            'expected_factor': factor,
+            'largest_deviation': float(curves['deviation'].max()),
+            'largest_deviation_all': float(curves['deviation_all'].max()),
+        },
+    )

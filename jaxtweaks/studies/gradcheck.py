@@ -12,14 +12,17 @@ import numpy as np
 from jaxtweaks import data as data_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.rng import stream_key
-from jaxtweaks.config import trace
+from jaxtweaks.config import measured, trace
 from jaxtweaks.config.check import check_image
+from jaxtweaks.config.fields import static
 from jaxtweaks.config.reach import check_batch_norm
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
 from jaxtweaks.nn import models
+from jaxtweaks.nn.norm import standardised_kernels
 from jaxtweaks.studies import gradients
-from jaxtweaks.studies.study import Measured, Study
+from jaxtweaks.studies.study import Measured, options, study
+from jaxtweaks.train.applied import besides
 from jaxtweaks.train.losses import losses_of, penalty
 
 _DATA = tuple(
@@ -39,32 +42,19 @@ _DATA = tuple(
 )
 
 
-def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
-    """Compares the gradient of the training loss, at the initial weights of this seed.
-
-    The loss is the mean cross entropy, label smoothing included, of the first images of the
-    training set, standardised by the whole of it, plus the penalty; batch norm has the moments of
-    these images and dropout one fixed mask.
-    """
-    with gradients.float64():
-        x, y = _inputs(setting, data)
-        network = _network(setting, data)
-        place = _places(network, x.shape)[setting.study.parameter]
-        gradient, differences = _both(network, seed, x, y, place.start, place.stop)
-        return gradients.compared(gradient[place], differences[place], setting.study)
-
-
 def check_data(setting: Setting, data: Dataset) -> None:
     """Whether the images survive the layers, and there is such a parameter. Raises UserError."""
     check_image([setting], data.training.images.shape[1:3])
+    measured.check_data(setting, data.targets, data.label)
     count, *image = data.training.images.shape
-    flat = [1, 1, min(math.prod(image), setting.study.inputs)]
-    shape = (min(count, setting.study.images), *(flat if setting.model.name == 'mlp' else image))
+    asked = options(setting)
+    flat = [1, 1, min(math.prod(image), asked.inputs)]
+    shape = (min(count, asked.images), *(flat if setting.model.name == 'mlp' else image))
     places = _places(_network(setting, data), shape)
-    if setting.study.parameter not in places:
+    if asked.parameter not in places:
         raise UserError(
-            f"study.parameter: this network has no '{setting.study.parameter}'; "
-            f'{did_you_mean(setting.study.parameter, places)}'
+            f"gradcheck.parameter: this network has no '{asked.parameter}'; "
+            f'{did_you_mean(asked.parameter, places)}'
         )
 
 
@@ -78,7 +68,7 @@ def _places(network: '_Network', shape: tuple[int, ...]) -> dict[str, slice]:
 
 def _network(setting: Setting, data: Dataset) -> '_Network':
     """The same whichever parameter is checked, so that it is compiled once."""
-    setting = trace.replace(trace.as_numbers(setting), {'study.parameter': ''})
+    setting = trace.replace(trace.as_numbers(setting), {'gradcheck.parameter': ''})
     return _Network(setting, len(data.classes))
 
 
@@ -97,15 +87,17 @@ class _Network:
         return gradients.wide(found)
 
     def loss(
-        self, params: Any, stats: Any, seed: jax.Array | int, x: jax.Array, y: jax.Array
+        self, params: Any, others: Any, seed: jax.Array | int, x: jax.Array, y: jax.Array
     ) -> jax.Array:
         """The training loss, scalar."""
+        if self.setting.model.weight_standardisation:
+            params = standardised_kernels(params)
         logits, _ = models.build(self.setting, self.classes).apply(
-            {'params': params, 'batch_stats': stats},
+            {'params': params, **others},
             x,
             train=True,
             rngs={'dropout': stream_key(seed, 'dropout')},
-            mutable=['batch_stats'],
+            mutable=list(others),
         )
         losses = losses_of(self.setting, logits, y)
         return jnp.mean(losses) + penalty(params, self.setting.penalty)
@@ -117,31 +109,64 @@ def _both(
 ) -> tuple[jax.Array, jax.Array]:
     """See `gradients.both`."""
     variables = network.variables(x, seed)
-    stats = variables.get('batch_stats', {})
-    loss = lambda params: network.loss(params, stats, seed, x, y)
-    return gradients.both(loss, variables['params'], network.setting.study.step, start, stop)
+    others = besides(variables)
+    loss = lambda params: network.loss(params, others, seed, x, y)
+    return gradients.both(loss, variables['params'], options(network.setting).step, start, stop)
 
 
 def _inputs(setting: Setting, data: Dataset) -> tuple[jax.Array, jax.Array]:
     """Images float64 [N, height, width, channels] and labels [N]; for an MLP [N, 1, 1, inputs]."""
     mean, inverse = data_lib.standardiser(data.training.images, setting.data.standardise)
-    count = setting.study.images
+    asked = options(setting)
+    count = asked.images
     x = data.training.images[:count].astype(np.float64)
     x = (x - mean) * inverse
     if setting.model.name == 'mlp':
-        x = x.reshape(len(x), 1, 1, -1)[..., : setting.study.inputs]
+        x = x.reshape(len(x), 1, 1, -1)[..., : asked.inputs]
     return jnp.asarray(x, jnp.float64), jnp.asarray(data.training.labels[:count])
 
 
 def check(setting: Setting) -> None:
     """Whether batch norm has a variance. Raises UserError."""
-    check_batch_norm(setting.model, 'study.images', setting.study.images)
+    check_batch_norm(setting.model, 'gradcheck.images', options(setting).images)
 
 
-STUDY = Study(
-    measure=measure,
+@study(
+    'gradcheck',
     finals=gradients.FINALS,
     check=check,
     check_data=check_data,
     reads=(*_DATA, 'model', 'init', 'dropout', 'penalty', 'loss', 'cross_entropy.smoothing'),
 )
+def measure(
+    setting: Setting,
+    seed: int,
+    data: Dataset,
+    *,
+    images: int = static(5, 'training images in the loss', low=1, former='study.images'),
+    inputs: int = static(
+        10,
+        'how many of the first input dimensions an MLP sees',
+        low=1,
+        former='study.inputs',
+    ),
+    parameter: str = static(
+        '',
+        "the parameter that is checked, as 'Dense_0/kernel'; '' for all of them",
+        former='study.parameter',
+    ),
+    step: float = gradients.STEP,
+    tolerance: float = gradients.TOLERANCE,
+) -> Measured:
+    """Compares the gradient of the training loss, at the initial weights of this seed.
+
+    The loss is the mean cross entropy, label smoothing included, of the first images of the
+    training set, standardised by the whole of it, plus the penalty; batch norm has the moments of
+    these images and dropout one fixed mask.
+    """
+    with gradients.float64():
+        x, y = _inputs(setting, data)
+        network = _network(setting, data)
+        place = _places(network, x.shape)[parameter]
+        gradient, differences = _both(network, seed, x, y, place.start, place.stop)
+        return gradients.compared(gradient[place], differences[place], tolerance)

@@ -7,18 +7,19 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.rng import stream_key
-from jaxtweaks.config import parts, trace
+from jaxtweaks.config import parts
+from jaxtweaks.config.fields import static
 from jaxtweaks.config.parts import Part
 from jaxtweaks.config.settings import Penalty, Setting
-from jaxtweaks.data import Dataset
 from jaxtweaks.nn import conv, dropout, layers, norm, pool
 from jaxtweaks.studies import gradients
-from jaxtweaks.studies.study import Measured, Study
+from jaxtweaks.studies.study import Measured, options, study
 from jaxtweaks.train.losses import cross_entropy, penalty
 
 Layer = Callable[[dict[str, jax.Array]], jax.Array]
@@ -26,7 +27,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 _IMAGES = (3, 7, 6, 2)
 _VECTORS = (5, 8)
-_INIT = trace.as_numbers(Setting()).init  # has no effect because the weights are given
+_INIT = nn.initializers.zeros  # has no effect because the weights are given
 _EPSILON = 1e-5
 _LABELS = (0, 2, 1, 2, 0)
 
@@ -108,17 +109,6 @@ LAYERS: dict[str, tuple[Layer, Shapes]] = {
 }
 
 
-def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
-    """Compares the gradient of a weighted sum of what the layer returns, at random arrays.
-
-    Arrays and weights are drawn from N(0, 1) by the seed; no entry is on a kink but by a chance of
-    about the step of the differences.
-    """
-    with gradients.float64():
-        gradient, differences = _both(setting.study.layer, seed, setting.study.step)
-        return gradients.compared(gradient, differences, setting.study)
-
-
 @functools.partial(jax.jit, static_argnums=0)
 def _both(name: str, seed: int, step: float) -> tuple[jax.Array, jax.Array]:
     """See `gradients.both`."""
@@ -134,16 +124,32 @@ def _both(name: str, seed: int, step: float) -> tuple[jax.Array, jax.Array]:
 
 def check(setting: Setting) -> None:
     """Whether there is such a layer. Raises UserError."""
-    if setting.study.layer not in LAYERS:
+    layer = options(setting).layer
+    if layer not in LAYERS:
         raise UserError(
-            f"study.layer: unknown layer '{setting.study.layer}'; "
-            f'{did_you_mean(setting.study.layer, LAYERS)}'
+            f"gradcheck_layers.layer: unknown layer '{layer}'; {did_you_mean(layer, LAYERS)}"
         )
 
 
-STUDY = Study(
-    measure=measure,
+@study(
+    'gradcheck_layers',
     finals=gradients.FINALS,
     generated='generated: random arrays',
     check=check,
 )
+def measure(
+    setting: Setting,
+    seed: int,
+    *,
+    layer: str = static('dense', 'the layer that is checked', former='study.layer'),
+    step: float = gradients.STEP,
+    tolerance: float = gradients.TOLERANCE,
+) -> Measured:
+    """Compares the gradient of a weighted sum of what the layer returns, at random arrays.
+
+    Arrays and weights are drawn from N(0, 1) by the seed; no entry is on a kink but by a chance of
+    about the step of the differences.
+    """
+    with gradients.float64():
+        gradient, differences = _both(layer, seed, step)
+        return gradients.compared(gradient, differences, tolerance)

@@ -9,11 +9,25 @@ import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
 
-from jaxtweaks.config.settings import Study
+from jaxtweaks.base.metrics import SHARE, Metric
+from jaxtweaks.config.fields import static
 from jaxtweaks.studies.study import Measured
 
+# Options of the studies that compare gradients, former fields of `study`.
+STEP = static(
+    1e-6,
+    'h of the central differences (f(θ + h) − f(θ − h))/2h',
+    above=0.0,
+    former='study.step',
+)
+TOLERANCE = static(
+    1e-6,
+    'the difference below which two gradients agree',
+    above=0.0,
+    former='study.tolerance',
+)
 FINALS = {
-    'share_within': 'share of differences below the tolerance',
+    'share_within': Metric('share_within', 'share of differences below the tolerance', SHARE),
     'max_difference': 'largest |autodiff − central difference|',
     'largest_gradient': 'largest |gradient|',
     'entries': 'entries',
@@ -80,13 +94,13 @@ def places(tree: Any) -> dict[str, slice]:
     return found | {'': slice(0, start)}
 
 
-def compared(gradient: jax.Array, differences: jax.Array, config: Study) -> Measured:
+def compared(gradient: jax.Array, differences: jax.Array, tolerance: float) -> Measured:
     """The metrics `FINALS` of gradient and central differences [P]."""
     found = np.asarray(gradient)
     error = np.abs(found - np.asarray(differences))
     return Measured(
         finals={
-            'share_within': float(np.mean(error < config.tolerance)),
+            'share_within': float(np.mean(error < tolerance)),
             'max_difference': float(error.max()),
             'largest_gradient': float(np.abs(found).max()),
             'entries': error.size,

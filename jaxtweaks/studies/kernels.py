@@ -8,22 +8,28 @@ import jax
 from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.nn.init import initial_weights
+from jaxtweaks.nn.init import initialiser
 
 
 def random_kernels(setting: Setting, seed: int) -> list[jax.Array]:
     """Initial weights [in, out] of each hidden layer, the input as wide as the first of them."""
-    hidden, init = setting.model.hidden, trace.as_numbers(setting).init
-    return _draw((hidden[0], *hidden), seed, init.scheme, init.distribution, init.sigma)
+    hidden, (static, hyper) = setting.model.hidden, trace.split(setting)
+    of_init = {name: value for name, value in hyper.items() if name in _traced(static)}
+    rest = trace.replace(Setting(parts=static.parts), dict.fromkeys(of_init))
+    return _draw((hidden[0], *hidden), rest, seed, of_init)
 
 
-@functools.partial(jax.jit, static_argnums=0)
+def _traced(static: Setting) -> set[str]:
+    """The traced fields that say how weights are drawn."""
+    every = (name for part in trace.table(static, 'init') for name in part.fields)
+    return {'init.scheme', 'init.distribution', *every}
+
+
+@functools.partial(jax.jit, static_argnums=(0, 1))
 def _draw(
-    widths: tuple[int, ...], seed: int, scheme: int, distribution: int, sigma: float
+    widths: tuple[int, ...], static: Setting, seed: int, hyper: trace.Hyper
 ) -> list[jax.Array]:
+    draw = initialiser(trace.join(static, hyper))
     shapes = itertools.pairwise(widths)
     keys = jax.random.split(stream_key(seed, 'init'), len(widths) - 1)
-    return [
-        initial_weights(key, shape, scheme, distribution, sigma)
-        for key, shape in zip(keys, shapes, strict=True)
-    ]
+    return [draw(key, shape) for key, shape in zip(keys, shapes, strict=True)]

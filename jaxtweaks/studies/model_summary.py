@@ -11,13 +11,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.metrics import SHARE, Metric
 from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import trace
 from jaxtweaks.config.check import check_image
+from jaxtweaks.config.fields import static
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.data import Dataset
 from jaxtweaks.nn import models
-from jaxtweaks.studies.study import Measured, Sheet, Study
+from jaxtweaks.studies.study import Measured, Sheet, options, study
 
 _FLOAT32 = 4  # bytes
 
@@ -56,18 +57,21 @@ def summarise(setting: Setting) -> list[Row]:
     number of entries than what the last one gave, a pool in between. Activation functions work in
     place and have no row, as in the lecture's table.
     """
-    network = models.build(trace.as_numbers(setting), setting.study.classes)
-    x = jax.ShapeDtypeStruct((1, *setting.study.input_shape), jnp.float32)
-    rows = [Row('input', tuple(setting.study.input_shape))]
+    asked = options(setting)
+    network = models.build(trace.as_numbers(setting), asked.classes)
+    x = jax.ShapeDtypeStruct((1, *asked.input_shape), jnp.float32)
+    rows, seen = [Row('input', tuple(asked.input_shape))], set()
 
     def record(call: Any, args: tuple, kwargs: dict, context: Any) -> Any:
         out = call(*args, **kwargs)
         module = context.module
-        if context.method_name == '__call__' and module.has_variable('params', 'bias'):
-            received = args[0].shape[1:]
+        shapes = _own_parameters(module) if context.method_name == '__call__' else {}
+        if shapes and module.path not in seen:
+            seen.add(module.path)
+            received = getattr(args[0], 'shape', (1,))[1:] if args else rows[-1].shape
             if math.prod(received) != math.prod(rows[-1].shape):
                 rows.append(Row('pool', _before_flattening(received, rows)))
-            rows.append(_row(module, out.shape[1:]))
+            rows.append(_row('/'.join(module.path) or 'itself', shapes, out.shape[1:]))
         return out
 
     with nn.intercept_methods(record):
@@ -75,10 +79,16 @@ def summarise(setting: Setting) -> list[Row]:
     return rows
 
 
-def _row(module: nn.Module, shape: tuple[int, ...]) -> Row:
-    shapes = {name: leaf.shape for name, leaf in module.variables['params'].items()}
-    kernel = shapes.pop('kernel', ())
-    return Row(module.name or '', shape, kernel, sum(map(math.prod, shapes.values())))
+def _own_parameters(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    """The shapes of a module's parameters that are not a module's in it."""
+    found = module.variables.get('params', {})
+    return {name: leaf.shape for name, leaf in found.items() if hasattr(leaf, 'shape')}
+
+
+def _row(name: str, shapes: dict[str, tuple[int, ...]], shape: tuple[int, ...]) -> Row:
+    kernel = shapes.get('kernel', ())
+    others = (math.prod(one) for other, one in shapes.items() if other != 'kernel')
+    return Row(name, shape, kernel, sum(others))
 
 
 def _before_flattening(received: tuple[int, ...], rows: Sequence[Row]) -> tuple[int, ...]:
@@ -90,30 +100,6 @@ def _before_flattening(received: tuple[int, ...], rows: Sequence[Row]) -> tuple[
     side = math.isqrt(places)
     square = side * side == places and len(last) == 3 and last[1] > 1
     return (side, side, last[-1]) if square else (places, 1, last[-1])
-
-
-def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
-    """Counts of the network and of each layer with weights."""
-    rows = summarise(setting)
-    layers = [row for row in rows if row.weights]
-    weights = sum(row.weights for row in rows)
-    parameters = weights + sum(row.others for row in rows)
-    activations = sum(row.activations for row in rows)
-    dense = sum(row.weights for row in layers if len(row.kernel) == 2)
-    return Measured(
-        curves={
-            'layer_weights': np.array([row.weights for row in layers], float),
-            'layer_activations': np.array([row.activations for row in layers], float),
-        },
-        finals={
-            'weights': weights,
-            'parameters': parameters,
-            'parameter_megabytes': parameters * _FLOAT32 / 1e6,
-            'activations': activations,
-            'activation_megabytes': activations * _FLOAT32 / 1e6,
-            'share_dense': dense / weights,
-        },
-    )
 
 
 def sheets(settings: Mapping[str, Setting]) -> list[Sheet]:
@@ -145,15 +131,14 @@ def _sheet(name: str, rows: Sequence[Row]) -> Sheet:
 
 def check(setting: Setting) -> None:
     """Whether the network can be built for this input. Raises UserError."""
-    if len(setting.study.input_shape) != 3:
-        raise UserError(
-            f'study.input_shape: {setting.study.input_shape!r} must be (height, width, channels)'
-        )
-    check_image([setting], setting.study.input_shape[:2])
+    shape = options(setting).input_shape
+    if len(shape) != 3:
+        raise UserError(f'model_summary.input_shape: {shape!r} must be (height, width, channels)')
+    check_image([setting], shape[:2])
 
 
-STUDY = Study(
-    measure=measure,
+@study(
+    'model_summary',
     curves={
         'layer_weights': 'weights of the layer',
         'layer_activations': 'activations of the layer',
@@ -164,7 +149,7 @@ STUDY = Study(
         'parameter_megabytes': 'parameters in float32 (MB)',
         'activations': 'activations of an image',
         'activation_megabytes': 'activations in float32 (MB)',
-        'share_dense': 'share of the weights in dense layers',
+        'share_dense': Metric('share_dense', 'share of the weights in dense layers', SHARE),
     },
     reads=('model',),
     axis='layer',
@@ -173,3 +158,36 @@ STUDY = Study(
     check=check,
     sheets=sheets,
 )
+def measure(
+    setting: Setting,
+    seed: int,
+    *,
+    input_shape: tuple[int, ...] = static(
+        (32, 32, 3),
+        'height, width and channels of the input',
+        low=1,
+        former='study.input_shape',
+    ),
+    classes: int = static(10, 'outputs of the network', low=1, former='study.classes'),
+) -> Measured:
+    """Counts of the network and of each layer with weights."""
+    rows = summarise(setting)
+    layers = [row for row in rows if row.weights]
+    weights = sum(row.weights for row in rows)
+    parameters = weights + sum(row.others for row in rows)
+    activations = sum(row.activations for row in rows)
+    dense = sum(row.weights for row in layers if len(row.kernel) == 2)
+    return Measured(
+        curves={
+            'layer_weights': np.array([row.weights for row in layers], float),
+            'layer_activations': np.array([row.activations for row in layers], float),
+        },
+        finals={
+            'weights': weights,
+            'parameters': parameters,
+            'parameter_megabytes': parameters * _FLOAT32 / 1e6,
+            'activations': activations,
+            'activation_megabytes': activations * _FLOAT32 / 1e6,
+            'share_dense': dense / weights,
+        },
+    )

@@ -14,20 +14,45 @@ import optax
 from numpy.polynomial import legendre
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.metrics import Metric
 from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import settings, trace
+from jaxtweaks.config.fields import static
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models
+from jaxtweaks.studies.study import options
 from jaxtweaks.train.losses import penalty
 
+TRAIN_ERROR, TEST_ERROR = (
+    Metric(f'{split}_mse', f'{words} mean squared error', '', 'low', split, 'mse')
+    for split, words in (('train', 'training'), ('test', 'test'))
+)
 _NETWORK_READS = ('model', 'init', 'dropout.hidden', 'dropout.form', 'optim', 'penalty')
 # Of a polynomial; that no rate drops its units is said by `check`.
 _POLYNOMIAL_READS = ('optim.learning_rate', 'penalty.l2', 'penalty.l2_form', 'dropout.hidden')
 
 
+# The options that the studies of regression share, former fields of `study`.
+REGRESSOR = static(
+    'polynomial',
+    'what is fitted: a polynomial of `degree`, or the network of the section `model`',
+    choices=('polynomial', 'network'),
+    former='study.regressor',
+)
+DEGREE = static(9, 'degree of the polynomial', low=0, high=30, former='study.degree')
+STEPS = static(
+    0,
+    'steps of training on the whole sample; of a polynomial 0 means to the minimum',
+    low=0,
+    former='study.steps',
+)
+POINTS = static(30, 'points of a training sample', low=2, former='study.points')
+NOISE = static(0.3, 'standard deviation of the noise on the points', low=0.0, former='study.noise')
+
+
 def reads_of(setting: Setting) -> tuple[str, ...]:
-    """The fields that the regressor of a setting reads, besides those of `study`."""
-    return _POLYNOMIAL_READS if setting.study.regressor == 'polynomial' else _NETWORK_READS
+    """The fields that the regressor of a setting reads, besides its options."""
+    return _POLYNOMIAL_READS if options(setting).regressor == 'polynomial' else _NETWORK_READS
 
 
 def truth(x: np.ndarray) -> np.ndarray:
@@ -71,10 +96,11 @@ def fit(setting: Setting, seed: int, points: Points, at: np.ndarray) -> np.ndarr
       float64 [samples, places].
     """
     at = np.broadcast_to(at, (len(points.x), at.shape[-1]))
-    if setting.study.regressor == 'polynomial':
+    asked = options(setting)
+    if asked.regressor == 'polynomial':
         rate, l2 = setting.optim.learning_rate, _full(setting.penalty)
-        weights = polynomial(points, setting.study.degree, setting.study.steps, rate, l2)
-        return np.einsum('spd,sd->sp', features(at, setting.study.degree), weights)
+        weights = polynomial(points, asked.degree, asked.steps, rate, l2)
+        return np.einsum('spd,sd->sp', features(at, asked.degree), weights)
     return _networks(setting, seed, points, at)
 
 
@@ -120,7 +146,7 @@ def _full(config: settings.Penalty) -> float:
 
 def _networks(setting: Setting, seed: int, points: Points, at: np.ndarray) -> np.ndarray:
     found = jax.vmap(_network, in_axes=(None, None, None, 0, 0, 0))(
-        setting, seed, setting.study.steps, *(jnp.asarray(a, jnp.float32) for a in
+        setting, seed, options(setting).steps, *(jnp.asarray(a, jnp.float32) for a in
                                               (points.x, points.y, at))
     )  # fmt: skip
     return np.asarray(found, np.float64)
@@ -159,14 +185,18 @@ def _network(
 
 def check(setting: Setting) -> None:
     """Whether what is fitted makes sense. Raises UserError."""
-    study = setting.study
-    if study.regressor == 'polynomial':
+    asked = options(setting)
+    if asked.regressor == 'polynomial':
         if setting.dropout.hidden:
             raise UserError('dropout.hidden: a polynomial has no units to drop; it must be 0')
         return
     if setting.model.name != 'mlp':
         raise UserError(f"model.name: '{setting.model.name}' takes images; it must be 'mlp'")
-    if setting.model.batch_norm != 'none':
-        raise UserError("model.batch_norm: is not for these networks; it must be 'none'")
-    if not study.steps:
-        raise UserError('study.steps: a network needs steps of training; it must be > 0')
+    if setting.model.norm in ('batch', 'ghost_batch'):
+        raise UserError(
+            f"model.norm: '{setting.model.norm}' is not for these networks; it must be 'none'"
+        )
+    if not asked.steps:
+        raise UserError(
+            f'{setting.study.name}.steps: a network needs steps of training; it must be > 0'
+        )

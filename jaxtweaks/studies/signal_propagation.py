@@ -10,50 +10,15 @@ import numpy as np
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import trace
+from jaxtweaks.config.fields import static
 from jaxtweaks.config.parts import Part
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.data import Dataset
 from jaxtweaks.studies.kernels import random_kernels
-from jaxtweaks.studies.study import Measured, Study
+from jaxtweaks.studies.study import Measured, study
 from jaxtweaks.train.losses import cross_entropy
 
 _AT_ONCE = 500  # vectors whose activations are kept for the way back
 _NORMAL = float(np.finfo(np.float32).tiny)  # the smallest float32 with all its digits
-
-
-def measure(setting: Setting, seed: int, data: Dataset) -> Measured:
-    """Mean and standard deviation of activations and gradients, by layer.
-
-    Vectors of independent N(0, 1) entries, as wide as the first layer, go through dense layers
-    with zero biases, each with the activation. The loss is the mean cross entropy of the last
-    layer's activations with random classes; the gradients are those of the loss with respect to
-    the activations of each layer.
-    """
-    kernels = random_kernels(setting, seed)
-    count = setting.study.vectors
-    part = trace.part(setting, 'activation')
-    activation = part, tuple(trace.arguments(setting, part).items())
-    pieces = [
-        _piece(kernels, seed, start, min(_AT_ONCE, count - start), count, activation)
-        for start in range(0, count, _AT_ONCE)
-    ]
-    sizes = np.array([min(_AT_ONCE, count - start) for start in range(0, count, _AT_ONCE)])
-    moments = _combined(np.asarray(pieces, np.float64), sizes)  # [2, 2, layers]
-    (activation_mean, activation_std), (gradient_mean, gradient_std) = moments
-    return Measured(
-        curves={
-            'activation_mean': np.abs(activation_mean),
-            'activation_std': activation_std,
-            'gradient_mean': np.abs(gradient_mean),
-            'gradient_std': gradient_std,
-        },
-        finals={
-            'last_activation_std': activation_std[-1],
-            'first_gradient_std': gradient_std[0],
-            'living_activations': int((activation_std >= _NORMAL).sum()),
-            'living_gradients': int((gradient_std >= _NORMAL).sum()),
-        },
-    )
 
 
 @functools.partial(jax.jit, static_argnums=(3, 4, 5))
@@ -125,8 +90,8 @@ def check(setting: Setting) -> None:
         raise UserError('model.hidden: is empty; it must have the width of every layer')
 
 
-STUDY = Study(
-    measure=measure,
+@study(
+    'signal_propagation',
     curves={
         'activation_mean': '|mean| of the activations',
         'activation_std': 'deviation of the activations',
@@ -144,3 +109,45 @@ STUDY = Study(
     generated='generated: random vectors',
     check=check,
 )
+def measure(
+    setting: Setting,
+    seed: int,
+    *,
+    vectors: int = static(
+        10_000,
+        'random vectors that are sent through the network',
+        low=1,
+        former='study.vectors',
+    ),
+) -> Measured:
+    """Mean and standard deviation of activations and gradients, by layer.
+
+    Vectors of independent N(0, 1) entries, as wide as the first layer, go through dense layers
+    with zero biases, each with the activation. The loss is the mean cross entropy of the last
+    layer's activations with random classes; the gradients are those of the loss with respect to
+    the activations of each layer.
+    """
+    kernels = random_kernels(setting, seed)
+    part = trace.part(setting, 'activation')
+    activation = part, tuple(trace.arguments(setting, part).items())
+    pieces = [
+        _piece(kernels, seed, start, min(_AT_ONCE, vectors - start), vectors, activation)
+        for start in range(0, vectors, _AT_ONCE)
+    ]
+    sizes = np.array([min(_AT_ONCE, vectors - start) for start in range(0, vectors, _AT_ONCE)])
+    moments = _combined(np.asarray(pieces, np.float64), sizes)  # [2, 2, layers]
+    (activation_mean, activation_std), (gradient_mean, gradient_std) = moments
+    return Measured(
+        curves={
+            'activation_mean': np.abs(activation_mean),
+            'activation_std': activation_std,
+            'gradient_mean': np.abs(gradient_mean),
+            'gradient_std': gradient_std,
+        },
+        finals={
+            'last_activation_std': activation_std[-1],
+            'first_gradient_std': gradient_std[0],
+            'living_activations': int((activation_std >= _NORMAL).sum()),
+            'living_gradients': int((gradient_std >= _NORMAL).sum()),
+        },
+    )

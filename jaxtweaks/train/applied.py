@@ -2,19 +2,22 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import cast
+from typing import Any, cast
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxtweaks.config import trace
+from jaxtweaks.config import layers, measured, trace
+from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.nn import models
+from jaxtweaks.nn import lowered, models
 from jaxtweaks.nn.dense import turned
+from jaxtweaks.nn.network import LINEARITY, Network, Plain
+from jaxtweaks.nn.norm import standardised_kernels
 from jaxtweaks.train import evaluate, precision
 from jaxtweaks.train.data import DeviceData, DeviceSplit, first_ones, images_in_use, training_labels
+from jaxtweaks.train.measures import measures_of
 from jaxtweaks.train.state import Variables
 
 
@@ -27,7 +30,7 @@ class Applied:
     Attributes:
       static: the static part of the setting.
       train_size: training images.
-      classes: number of classes.
+      classes: number of classes; where targets are none, of outputs.
     """
 
     static: Setting
@@ -37,21 +40,42 @@ class Applied:
     @property
     def evaluated_at_once(self) -> int:
         """Images of a batch where the network is measured."""
-        dense = self.static.model.name == 'mlp'
+        dense = layers.made_of(self.static.model) == 'dense'
         return evaluate.BATCH if dense else evaluate.CONVOLUTIONS_BATCH
+
+    @property
+    def targets(self) -> str:
+        """What the loss takes as targets: 'classes', 'float' or 'multilabel'."""
+        return measured.targets_of(self.static)
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether targets are classes."""
+        return self.targets == CLASSES
 
     def setting(self, hyper: trace.Hyper) -> Setting:
         """The whole setting."""
         return trace.join(self.static, hyper)
 
-    def network(self, hyper: trace.Hyper) -> nn.Module:
-        """The Flax module."""
+    def network(self, hyper: trace.Hyper) -> Network | Plain:
+        """The network, which is a linen module or is applied as one."""
         return models.build(self.setting(hyper), self.classes)
+
+    def apply(self, hyper: trace.Hyper, variables: Variables, x: jax.Array, **how: Any) -> Any:
+        """The network applied to images: the one place of a program where it is.
+
+        Args:
+          hyper: the traced numbers.
+          variables: as `in_use` gives them.
+          x: images.
+          how: `train`, and as of linen's `apply` `rngs` and `mutable`.
+        """
+        return self.network(hyper).apply(variables, x, **how)
 
     def at_rest(self, hyper: trace.Hyper, variables: Variables) -> evaluate.Network:
         """Images to logits, as at test."""
-        network, found = self.network(hyper), self.ready(variables)
-        return lambda x: cast(jax.Array, network.apply(found(), x, train=False))
+        found = self.ready(variables)
+        return lambda x: cast(jax.Array, self.apply(hyper, found(), x, train=False))
 
     def ready(self, variables: Variables) -> Callable[[], Variables]:
         """`in_use`, to be called where the network is applied again and again, in a loop.
@@ -61,10 +85,17 @@ class Applied:
         standing = lax.optimization_barrier(turned(variables['params']))
         return lambda: self.in_use(variables | {'params': turned(standing)})
 
-    def in_use(self, variables: Variables) -> Variables:
-        """'params' and 'batch_stats' as a network is applied to them."""
-        params = precision.operands(variables['params'], self.static.train.precision)
-        return variables | {'params': params}
+    def in_use(self, variables: Variables, precision_of: str = '') -> Variables:
+        """'params' and all other collections as a network is applied to them.
+
+        With `precision_of` as if `train.precision` were that.
+        """
+        params = variables['params']
+        if self.static.model.weight_standardisation:
+            params = standardised_kernels(params)
+        params = precision.operands(params, precision_of or self.static.train.precision)
+        others = variables.get(COLLECTIONS, {})
+        return {'params': params, 'batch_stats': variables['batch_stats'], **others}
 
     def evaluate(
         self,
@@ -77,7 +108,13 @@ class Applied:
         """A network ('params' and 'batch_stats') on a split, without noise: `evaluate.evaluate`."""
         network = self.at_rest(hyper, variables)
         return evaluate.evaluate(
-            network, data, split, self.classes, keep_logits, batch=self.evaluated_at_once
+            network,
+            data,
+            split,
+            self.classes,
+            keep_logits,
+            batch=self.evaluated_at_once,
+            measures=measures_of(self.setting(hyper)),
         )
 
     def evaluate_training(
@@ -96,15 +133,53 @@ class Applied:
             times = jnp.zeros(count, jnp.int32).at[index].add(1)
         network = self.at_rest(hyper, variables)
         return evaluate.evaluate(
-            network, data, shown, self.classes, times=times, batch=self.evaluated_at_once
+            network,
+            data,
+            shown,
+            self.classes,
+            times=times,
+            batch=self.evaluated_at_once,
+            measures=measures_of(self.setting(hyper)),
         )
+
+    def plain_convolutions(self, hyper: trace.Hyper, shape: tuple[int, ...]) -> int:
+        """How many convolutions the network has that are not those of `nn.conv`.
+
+        Found in the traced program, so that no network needs to declare them.
+
+        Args:
+          hyper: the traced numbers.
+          shape: of an image.
+        """
+        images = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
+        initial = lambda hyper, key, x: self.network(hyper).init(key, x, train=False)
+        return lowered.of_others(jax.make_jaxpr(initial)(hyper, jax.random.key(0), images))
 
     def training(self, hyper: trace.Hyper, seed: jax.Array, data: DeviceData) -> DeviceSplit:
         """The training set with the labels it is trained on."""
+        if not self.of_classes:
+            return data.training
         labels = training_labels(self.setting(hyper).data, seed, data.training.labels, self.classes)
         return dataclasses.replace(data.training, labels=labels)
 
 
-def named(split: str, measured: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """Loss and accuracy of `evaluate.evaluate` under the names of a split."""
-    return {f'{split}_{key}': measured[key] for key in ('loss', 'accuracy')}
+# What a network keeps besides its parameters and 'batch_stats', by collection, where it does.
+COLLECTIONS = 'collections'
+
+
+def kept(variables: Variables) -> Variables:
+    """What linen has returned but the parameters, as a state has it."""
+    others = besides(variables)
+    stats = others.pop('batch_stats', {})
+    return {'batch_stats': stats} | ({COLLECTIONS: others} if others else {})
+
+
+def besides(variables: Variables) -> Variables:
+    """The collections of a network but its parameters; what it only measures is none."""
+    omitted = ('params', LINEARITY)
+    return {name: tree for name, tree in variables.items() if name not in omitted}
+
+
+def named(split: str, found: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """The metrics of `evaluate.evaluate` under the names of a split."""
+    return {f'{split}_{key}': value for key, value in evaluate.scalars(found).items()}

@@ -1,12 +1,13 @@
 """Random changes of training images (GENERAL, data augmentation), drawn for each image alone.
 
 The operations, in the order in which they are applied: flip, shift, rotate, brightness, contrast,
-cutout. Each draws from a key of its own, so that what one of them draws does not depend on which
-others are on.
+cutout, mixup, CutMix, crop, erasing. Each draws from a key of its own, so that what one of them
+draws does not depend on which others are on.
 
-Beyond the border an image goes on with its outermost pixels ("nearest"): a fill of its own, such
-as 0, would be grey on MNIST and tell by how much an image was moved. Images come standardised; if
-that was by pixel, what is moved is the standardised image, not quite the picture.
+Where an image is shifted or turned it goes on beyond its border with the outermost pixels
+("nearest"): a fill of its own, such as 0, would be grey on MNIST and tell by how much an image was
+moved. Images come standardised; if that was by pixel, what is moved is the standardised image, not
+quite the picture.
 """
 
 import zlib
@@ -293,3 +294,108 @@ def mixup(
     order = jax.random.permutation(order_key, len(images))
     mix = lambda of: share * of + (1 - share) * of[order]
     return mix(images), mix(targets)
+
+
+@register('augment', 'cutmix', words='CutMix', mixes=True, stream=7)
+def cutmix(
+    key: jax.Array,
+    images: jax.Array,
+    targets: jax.Array,
+    *,
+    alpha: Number = traced(
+        0.0, 'α of Beta(α, α), the distribution of the shares', low=0.0, off=0.0, words='CutMix α'
+    ),
+) -> tuple[jax.Array, jax.Array]:
+    """A rectangle of another image of the batch, and of its target the share of the pixels.
+
+    λ ~ Beta(α, α); the sides are √(1 − λ) of the image's, the centre is anywhere in it; one for the
+    batch (Yun et al. 2019, arXiv 1905.04899, eq. 2 and the listing in its supplement).
+    """
+    share_key, order_key, place_key = jax.random.split(key, 3)
+    share = jax.random.beta(share_key, jnp.maximum(alpha, 1e-6), jnp.maximum(alpha, 1e-6))
+    order = jax.random.permutation(order_key, len(images))
+    centre = jax.random.uniform(place_key, (2,), images.dtype)
+    inside = []
+    for at, size in zip(centre, images.shape[1:3], strict=True):
+        half = jnp.floor(size * jnp.sqrt(1 - share)) / 2
+        middle = jnp.floor(at * size)
+        pixel = jnp.arange(size, dtype=images.dtype)
+        inside.append((pixel >= jnp.floor(middle - half)) & (pixel < jnp.floor(middle + half)))
+    covered = inside[0][None, :, None, None] & inside[1][None, None, :, None]
+    taken = jnp.mean(covered, dtype=images.dtype)
+    mixed = (1 - taken) * targets + taken * targets[order]
+    return jnp.where(covered, images[order], images), mixed
+
+
+@register('augment', 'crop', words='crops', stream=8)
+def random_crop(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    pixels: Number = traced(
+        0.0,
+        'border of zeros around an image, of which a part of its size is cut out, in pixels',
+        low=0.0,
+        off=0.0,
+        words='border of random crops in pixels',
+    ),
+) -> jax.Array:
+    """A part of each image with a border of 0, the mean of the training images (He et al. 2015).
+
+    arXiv 1512.03385, §4.2, with 4 pixels. Of a border with fractions, the whole pixels.
+    """
+    _, height, width, _ = images.shape
+    border = jnp.floor(jnp.asarray(pixels, jnp.float32))
+    drawn = jax.random.uniform(key, (2, len(images)))
+    down, right = (jnp.floor(drawn * (2 * border + 1)) - border).astype(jnp.int32)
+    rows = jnp.arange(height)[None, :] - down[:, None]
+    columns = jnp.arange(width)[None, :] - right[:, None]
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[
+        :, None
+    ]
+    return jnp.where(inside[..., None], shift(images, down, right), 0)
+
+
+@register('augment', 'erasing', words='random erasing', stream=9)
+def random_erasing(
+    key: jax.Array,
+    images: jax.Array,
+    *,
+    probability: Number = traced(
+        0.0,
+        'probability that a rectangle of an image is erased',
+        low=0.0,
+        high=1.0,
+        off=0.0,
+        words='probability of erasing',
+    ),
+    smallest: Number = traced(0.02, 'smallest share of the image erased', low=0.0, high=1.0),
+    largest: Number = traced(0.4, 'largest share of the image erased', low=0.0, high=1.0),
+    aspect: Number = traced(
+        0.3, 'smallest ratio of its sides, either way', above=0.0, high=1.0, words='aspect ratio'
+    ),
+) -> jax.Array:
+    """Random pixels in a rectangle (Zhong et al. 2017, arXiv 1708.04896, Algorithm 1).
+
+    Pixels from N(0, 1), the images being standardised. A rectangle longer than the image is cut to
+    it, where the paper draws again.
+    """
+    batch, height, width, _ = images.shape
+    hit_key, area_key, side_key, place_key, pixel_key = jax.random.split(key, 5)
+    hit = jax.random.bernoulli(hit_key, probability, (batch,))
+    share = smallest + (largest - smallest) * jax.random.uniform(area_key, (batch,))
+    either = jax.random.uniform(side_key, (batch,), minval=-1.0, maxval=1.0)
+    ratio = jnp.exp(either * jnp.log(aspect))  # uniform in its logarithm
+    area = share * height * width
+    places = jax.random.uniform(place_key, (2, batch))
+    inside = []
+    for side, at, size in (
+        (jnp.sqrt(area * ratio), places[0], height),
+        (jnp.sqrt(area / ratio), places[1], width),
+    ):
+        side = jnp.clip(jnp.round(side), 0, size)
+        first = jnp.floor(at * (size - side + 1))
+        pixel = jnp.arange(size, dtype=side.dtype)[None]
+        inside.append((pixel >= first[:, None]) & (pixel < (first + side)[:, None]))
+    erased = inside[0][:, :, None, None] & inside[1][:, None, :, None] & hit[:, None, None, None]
+    return jnp.where(erased, jax.random.normal(pixel_key, images.shape, images.dtype), images)

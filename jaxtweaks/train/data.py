@@ -17,7 +17,7 @@ class DeviceSplit:
 
     Attributes:
       images: uint8 (generated data: float32) [N, height, width, channels].
-      labels: int32 [N].
+      labels: int32 [N]; or float32 [N, outputs]: numbers, standardised, or 0 and 1.
     """
 
     images: jax.Array
@@ -35,6 +35,8 @@ class DeviceData:
       grid: inputs [G, height, width, channels] whose class probabilities are kept, or None.
       folds: the fold of each training image, int32 [N], from 1, 0 for none (`data.split.folds_of`);
         or None where `data.folds` makes none.
+      target_mean, target_deviation: float32 [outputs], what targets that are numbers were
+        standardised by; None for others.
     """
 
     training: DeviceSplit
@@ -45,11 +47,32 @@ class DeviceData:
     probes: dict[str, DeviceSplit] = dataclasses.field(default_factory=dict)
     grid: jax.Array | None = None
     folds: jax.Array | None = None
+    target_mean: jax.Array | None = None
+    target_deviation: jax.Array | None = None
+
+    def in_units(self, targets: jax.Array) -> jax.Array:
+        """Targets or outputs [N, outputs] in the unit of the data, float32."""
+        if self.target_mean is None:
+            return targets
+        mean, deviation = _alike(targets, self.target_mean, self.target_deviation)
+        return targets * deviation + mean
+
+    def as_trained(self, outputs: jax.Array) -> jax.Array:
+        """The inverse of `in_units`."""
+        if self.target_mean is None:
+            return outputs
+        mean, deviation = _alike(outputs, self.target_mean, self.target_deviation)
+        return (outputs - mean) / deviation
 
     def standardised(self, images: jax.Array) -> jax.Array:
         """Images [..., height, width, channels] as the networks see them, float32."""
         # The new axis keeps the result bitwise the same under vmap and without.
         return (images.astype(jnp.float32) - self.mean[None]) * self.inverse_deviation[None]
+
+
+def _alike(array: jax.Array, *rows: jax.Array) -> list[jax.Array]:
+    """Rows [outputs] with as many axes as an array [..., outputs]."""
+    return [row.reshape((1,) * (array.ndim - 1) + row.shape) for row in rows]
 
 
 for _cls in (DeviceSplit, DeviceData):

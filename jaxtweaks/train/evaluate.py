@@ -9,13 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.train.data import DeviceData, DeviceSplit
 from jaxtweaks.train.losses import cross_entropy, in_order_sum
+from jaxtweaks.train.measures import Measures
+from jaxtweaks.train.targets import Kind, log_mean
 
 # Images at once. Products of dense layers want to be long; what convolutions make of so many images
 # does not stay in a CPU's caches (docs/performance.md).
 BATCH, CONVOLUTIONS_BATCH = 500, 125
 CALIBRATION_BINS = 15
+
+ACCURACY = Measures()  # and what else there is of classes
 
 # Images [batch, height, width, channels] to logits [batch, classes].
 Network = Callable[[jax.Array], jax.Array]
@@ -29,6 +34,7 @@ def evaluate(
     keep_logits: bool = False,
     times: jax.Array | None = None,
     batch: int = BATCH,
+    measures: Measures = ACCURACY,
 ) -> dict[str, jax.Array]:
     """Loss, accuracy and more of a network on a split.
 
@@ -36,17 +42,24 @@ def evaluate(
       network: without noise.
       data: for the standardisation.
       split: N images.
-      classes: number of classes.
+      classes: number of classes, or of outputs.
       keep_logits: whether the logits are returned.
       times: how often each image counts, int32 [N] with the sum N; None: once.
       batch: images at once.
+      measures: what is measured. Of targets that are no classes that is the loss and the metrics
+        that `measures` has, and nothing else of the following.
 
     Returns:
       'loss' and 'accuracy', float32 scalars; 'confusion', int32 [classes, classes]: images by
       (true, predicted) class; 'calibration', float32 [3, bins], see `calibration`; 'logits',
       float32 [N, classes], if asked for. If the loss is not finite the accuracy is NaN: a network
-      that diverged predicts nothing.
+      that diverged predicts nothing. And each metric of `measures` by its name.
     """
+    if measures.targets != CLASSES:
+        outputs = outputs_of(network, data, split, batch)
+        kept = {'logits': data.in_units(outputs)} if keep_logits else {}
+        return kept | measured(outputs, data, split, measures, times)
+    keep_logits, asked = keep_logits or bool(measures.functions), keep_logits
     count = split.labels.shape[0]
 
     def measure(index, inside, sums):
@@ -74,7 +87,76 @@ def evaluate(
     sums = _over_batches(count, batch, measure, zero)
     correct = jnp.trace(sums['confusion']).astype(jnp.float32)
     loss = sums.pop('loss') / count
+    if measures.functions:
+        sums |= _of_functions(loss, sums['logits'], split.labels, measures, times)
+        if not asked:
+            del sums['logits']
     return sums | {'loss': loss, 'accuracy': _of_finite(loss, correct / count)}
+
+
+def scalars(found: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """Of what `evaluate` returns the metrics, which are numbers."""
+    return {name: value for name, value in found.items() if not value.ndim}
+
+
+def outputs_of(
+    network: Network, data: DeviceData, split: DeviceSplit, batch: int = BATCH
+) -> jax.Array:
+    """The outputs of a network for all of a split, float32 [N, outputs]."""
+    count = split.labels.shape[0]
+    width = jax.eval_shape(network, data.standardised(split.images[:1])).shape[1]
+
+    def measure(index, inside, found):
+        return found.at[index].set(network(data.standardised(split.images[index])))
+
+    return _over_batches(count, batch, measure, jnp.zeros((count, width), jnp.float32))
+
+
+def measured(
+    outputs: jax.Array,
+    data: DeviceData,
+    split: DeviceSplit,
+    measures: Measures,
+    times: jax.Array | None = None,
+) -> dict[str, jax.Array]:
+    """The loss and the metrics of outputs, where targets are no classes.
+
+    Args:
+      outputs: [N, outputs], as the network gives them.
+      data: for the unit of the target.
+      split: its targets are [N, outputs], standardised as the outputs are.
+      measures: what is measured.
+      times: see `evaluate`.
+
+    Returns:
+      'loss', the mean of the losses; and each metric, of numbers in the unit of the target. NaN
+      if the loss is not finite.
+    """
+    if measures.targets == CLASSES:  # of whom `outputs` are logarithms of probabilities
+        losses = cross_entropy(outputs, split.labels)
+    else:
+        losses = measures.losses(outputs, split.labels)
+    if times is not None:
+        losses = jnp.where(times > 0, losses * times, 0)
+    loss = in_order_sum(losses) / losses.size
+    given = data.in_units(outputs), data.in_units(split.labels)
+    return {'loss': loss} | _of_functions(loss, *given, measures, times)
+
+
+def _of_functions(
+    loss: jax.Array,
+    outputs: jax.Array,
+    targets: jax.Array,
+    measures: Measures,
+    times: jax.Array | None,
+) -> dict[str, jax.Array]:
+    """The metrics of a whole split, of which each example is there as often as it counts."""
+    if times is not None:
+        again = lambda array: jnp.repeat(array, times, axis=0, total_repeat_length=len(array))
+        outputs, targets = again(outputs), again(targets)
+    return {
+        name: _of_finite(loss, function(outputs, targets)) for name, function in measures.functions
+    }
 
 
 def calibration(probabilities: jax.Array, labels: jax.Array, times: jax.Array) -> jax.Array:
@@ -119,6 +201,39 @@ def overconfidence(bins: jax.Array) -> jax.Array:
     """Mean confidence less accuracy, of `calibration`'s [3, bins]."""
     count, confidence, correct = bins
     return jnp.sum(confidence - correct) / jnp.sum(count)
+
+
+def averaged_over_masks(
+    sampled: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
+    data: DeviceData,
+    split: DeviceSplit,
+    samples: tuple[int, ...],
+    kind: Kind,
+    batch: int = BATCH,
+) -> dict[int, jax.Array]:
+    """Outputs averaged over dropout masks, float32 [N, outputs], by number of masks.
+
+    Args: as of `monte_carlo`; kind: how outputs are averaged.
+    """
+    count = split.labels.shape[0]
+    numbers = jnp.asarray(samples)
+
+    def measure(index, inside, found):
+        x, first = data.standardised(split.images[index]), index[0]
+
+        def add_mask(i, carry):
+            mean, found = carry
+            mean = kind.add(mean, kind.first(sampled(i, first, x)), i + 1)
+            now = found.at[:, index].set(kind.read(mean)[None])
+            return mean, jnp.where((numbers == i + 1)[:, None, None], now, found)
+
+        one = jax.eval_shape(lambda: kind.first(sampled(0, first, x)))
+        return lax.fori_loop(0, max(samples), add_mask, (jnp.full(one.shape, kind.start), found))[1]
+
+    shape = jax.eval_shape(sampled, 0, jnp.int32(0), data.standardised(split.images[:1])).shape
+    zero = jnp.zeros((len(samples), count, shape[1]), jnp.float32)
+    found = _over_batches(count, batch, measure, zero)
+    return dict(zip(samples, found, strict=True))
 
 
 def monte_carlo(
@@ -166,23 +281,6 @@ def monte_carlo(
         n: {'loss': loss, 'accuracy': _of_finite(loss, accuracy)}
         for n, (loss, accuracy) in zip(samples, sums, strict=True)
     }
-
-
-def log_mean(mean: jax.Array, new: jax.Array, n: jax.Array | int) -> jax.Array:
-    """The logarithm of a mean of n numbers, from that of the first n − 1 and the last one.
-
-    Probabilities that underflow keep their place. Numbers that are all the same leave the mean
-    bitwise as it is.
-
-    Args:
-      mean: logarithms of the mean so far, −∞ at the beginning.
-      new: logarithms of the n-th numbers, finite, like `mean`.
-      n: how many there are with these.
-    """
-    d = new - mean
-    up = new + jnp.log1p((n - 1) / n * jnp.expm1(-jnp.abs(d)))
-    down = mean + jnp.log1p(jnp.expm1(-jnp.abs(d)) / n)
-    return jnp.where(d > 0, up, down)
 
 
 def probabilities(network: Network, data: DeviceData, images: jax.Array) -> jax.Array:

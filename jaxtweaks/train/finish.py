@@ -1,7 +1,9 @@
 """What is found of a run at its end: its chosen parameters are tested, once."""
 
 import dataclasses
+import functools
 import math
+from collections.abc import Callable
 from typing import Any, cast
 
 import jax
@@ -15,8 +17,11 @@ from jaxtweaks.nn.network import LINEARITY
 from jaxtweaks.train import evaluate, measure
 from jaxtweaks.train.applied import Applied, named
 from jaxtweaks.train.data import DeviceData, first_ones, fold, images_in_use
-from jaxtweaks.train.losses import cross_entropy
+from jaxtweaks.train.losses import cross_entropy, losses_of
+from jaxtweaks.train.measures import measures_of
 from jaxtweaks.train.state import State, Variables
+from jaxtweaks.train.statistics import statistics
+from jaxtweaks.train.targets import KINDS
 
 # Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
 GRADIENT_BATCH = 100
@@ -30,15 +35,15 @@ class Found:
     """What is found of a run at its end; of a group, with the runs as first axis.
 
     Attributes:
-      arrays: by name: 'calibration' of the test set, see `evaluate.calibration`, and what the
-        setting asks for, see `_also`.
+      arrays: by name: of classes 'calibration' of the test set, see `evaluate.calibration`, and
+        what the setting asks for, see `_also`.
       chosen_epoch: whose parameters were tested, 1 for the first, int32.
-      confusion: of the test set, int32 [classes, classes].
+      confusion: of the test set, int32 [classes, classes]; None where targets are no classes.
       diverged_at: as in `State`, or the number of steps if only the last update ruined what is
         tested.
-      finals: scalars by name: 'train_loss', 'validation_loss', 'test_loss', each also as accuracy;
-        'test_calibration_error', 'weight_norm', 'small_weights', 'parameters' and what the setting
-        asks for besides, see `_also`.
+      finals: scalars by name: 'train_loss', 'validation_loss', 'test_loss', each also as accuracy,
+        or as the metrics of the loss; 'test_calibration_error' (of classes), 'weight_norm',
+        'small_weights', 'parameters' and what the setting asks for besides, see `_also`.
     """
 
     arrays: dict[str, Any]
@@ -64,15 +69,14 @@ def finish(
         named('train', training)
         | named('validation', validation)
         | named('test', test)
+        | (_calibration(test['calibration']) if program.of_classes else {})
         | {
-            'test_calibration_error': evaluate.calibration_error(test['calibration']),
-            'test_overconfidence': evaluate.overconfidence(test['calibration']),
             'weight_norm': measure.weight_norm(chosen['params']),
             'small_weights': measure.small_weights(chosen['params']),
             'parameters': jnp.float32(measure.count_parameters(chosen['params'])),
         }
     )
-    arrays = {'calibration': test['calibration']}
+    arrays = {'calibration': test['calibration']} if program.of_classes else {}
     if keep_logits:
         arrays |= {'validation_logits': validation['logits'], 'test_logits': test['logits']}
     more_finals, more_arrays = _also(program, hyper, seed, state, chosen, data)
@@ -80,10 +84,17 @@ def finish(
     return Found(
         arrays=arrays | more_arrays,
         chosen_epoch=chosen_epoch,
-        confusion=test['confusion'],
+        confusion=test.get('confusion'),
         diverged_at=jnp.where(ruined, state.step, state.diverged_at),
         finals=finals | more_finals,
     )
+
+
+def _calibration(bins: jax.Array) -> dict[str, jax.Array]:
+    return {
+        'test_calibration_error': evaluate.calibration_error(bins),
+        'test_overconfidence': evaluate.overconfidence(bins),
+    }
 
 
 def _also(
@@ -98,7 +109,8 @@ def _also(
 
     Returns:
       Scalars: 'stop_epoch' (patience), the epoch after which training stopped, or the last;
-      'ema_test_…'; 'snapshots_test_…' of the snapshots' averaged probabilities; 'mc_n_test_…';
+      'ema_test_…'; 'swa_validation_…' and 'swa_test_…'; 'snapshots_test_…' of the snapshots'
+      averaged probabilities; 'mc_n_test_…';
       'gradient_variance' and 'gradient_norm' of the unpenalised loss at the chosen parameters;
       'fold_…' of the fold that was held out.
       Arrays: 'ema_test_logits', 'snapshot_test_logits' [k, N, classes], 'grid_probabilities'
@@ -116,21 +128,23 @@ def _also(
         finals |= named('ema_test', found)
         if train.keep_logits:
             arrays['ema_test_logits'] = found['logits']
+    if state.swa is not None:
+        average = state.variables | {'params': state.swa}
+        average |= {'batch_stats': statistics(program, hyper, seed, average, data)}
+        for name, split in (('validation', data.validation), ('test', data.test)):
+            finals |= named(f'swa_{name}', program.evaluate(hyper, average, data, split))
     if state.snapshots is not None:
         logits = lax.map(
             lambda one: program.evaluate(hyper, one, data, data.test, True)['logits'],
             state.snapshots,
         )
-        finals |= named('snapshots_test', _of_mean(logits, data.test.labels))
+        finals |= named('snapshots_test', _of_mean(program, hyper, logits, data))
         if train.keep_logits:
             arrays['snapshot_test_logits'] = logits
     if train.mc_samples:
         sampled = _sampled(program, hyper, seed, chosen)
-        found = evaluate.monte_carlo(
-            sampled, data, data.test, train.mc_samples, program.evaluated_at_once
-        )
-        for n, measured in found.items():
-            finals |= named(f'mc_{n}_test', measured)
+        for n, found in _over_masks(program, hyper, sampled, data).items():
+            finals |= named(f'mc_{n}_test', found)
     if train.gradient_batches:
         finals |= _gradients(program, hyper, seed, chosen, data)
     if setting.data.folds and not is_off(setting.data.fold):
@@ -156,7 +170,10 @@ def _of_fold(
     index = fold(config, data.folds)
     part = jax.tree.map(lambda leaf: leaf[index], program.training(hyper, seed, data))
     found = program.evaluate(hyper, chosen, data, part)
-    return {key: jnp.where(config.fold > 0, found[key], jnp.nan) for key in ('loss', 'accuracy')}
+    return {
+        key: jnp.where(config.fold > 0, value, jnp.nan)
+        for key, value in evaluate.scalars(found).items()
+    }
 
 
 def _linearity(
@@ -164,7 +181,9 @@ def _linearity(
 ) -> jax.Array:
     """How near to linear the hidden units are, the mean over layers; `nn.linearity`."""
     images = data.standardised(data.validation.images[:LINEARITY_IMAGES])
-    _, found = program.network(hyper).apply(chosen, images, train=False, mutable=[LINEARITY])
+    _, found = program.apply(
+        hyper, program.in_use(chosen, 'float32'), images, train=False, mutable=[LINEARITY]
+    )
     return jnp.mean(jnp.stack(jax.tree.leaves(found)))
 
 
@@ -172,9 +191,9 @@ def _gradients(
     program: Applied, hyper: trace.Hyper, seed: jax.Array, chosen: Variables, data: DeviceData
 ) -> dict[str, jax.Array]:
     """Agreement of the gradients of the first batches of the images in use, without noise."""
-    labels = program.training(hyper, seed, data).labels
+    labels, setting = program.training(hyper, seed, data).labels, program.setting(hyper)
     size = min(GRADIENT_BATCH, program.train_size)
-    used = images_in_use(program.setting(hyper).data, program.train_size, data.folds)
+    used = images_in_use(setting.data, program.train_size, data.folds)
     places, inside = first_ones(used, program.train_size)
 
     def gradient(i):
@@ -183,7 +202,8 @@ def _gradients(
 
         def loss_of(params):
             network = program.at_rest(hyper, chosen | {'params': params})
-            return jnp.mean(cross_entropy(network(x), y))
+            losses = cross_entropy if program.of_classes else functools.partial(losses_of, setting)
+            return jnp.mean(losses(network(x), y))
 
         return jax.grad(loss_of)(chosen['params'])
 
@@ -193,17 +213,50 @@ def _gradients(
 
 def _sampled(program: Applied, hyper: trace.Hyper, seed: jax.Array, variables: Variables):
     """(mask number, batch number, images) to logits, as at test but with dropout."""
-    network, found = program.network(hyper), program.ready(variables)
+    found = program.ready(variables)
     member = member_seed(seed, program.setting(hyper).train.member)
 
     def sampled(mask, batch, x):
         key = jax.random.fold_in(stream_key(member, 'masks', mask), batch)
-        return cast(jax.Array, network.apply(found(), x, train=False, rngs={'dropout': key}))
+        rngs = {'dropout': key}
+        return cast(jax.Array, program.apply(hyper, found(), x, train=False, rngs=rngs))
 
     return sampled
 
 
-def _of_mean(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
+def _over_masks(
+    program: Applied,
+    hyper: trace.Hyper,
+    sampled: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
+    data: DeviceData,
+) -> dict[int, dict[str, jax.Array]]:
+    """What is measured of predictions averaged over dropout masks, by the number of masks."""
+    train, measures = program.static.train, measures_of(program.setting(hyper))
+    given = sampled, data, data.test, train.mc_samples
+    found = {n: {} for n in train.mc_samples}
+    if program.of_classes:
+        found = evaluate.monte_carlo(*given, program.evaluated_at_once)
+    if measures.functions:
+        kind = KINDS[program.targets]
+        outputs = evaluate.averaged_over_masks(*given, kind, program.evaluated_at_once)
+        for n, one in outputs.items():
+            found[n] = evaluate.measured(one, data, data.test, measures) | found[n]
+    return found
+
+
+def _of_mean(
+    program: Applied, hyper: trace.Hyper, logits: jax.Array, data: DeviceData
+) -> dict[str, jax.Array]:
+    """What is measured of predictions averaged over networks: logits [networks, N, outputs]."""
+    measures, labels = measures_of(program.setting(hyper)), data.test.labels
+    found = _of_mean_class(logits, labels) if program.of_classes else {}
+    if measures.functions:
+        mean = KINDS[program.targets].mean(data.as_trained(logits))
+        found = evaluate.measured(mean, data, data.test, measures) | found
+    return found
+
+
+def _of_mean_class(logits: jax.Array, labels: jax.Array) -> dict[str, jax.Array]:
     """Loss and accuracy of class probabilities averaged over networks.
 
     Args:

@@ -1,4 +1,4 @@
-"""The parameters kept besides the current ones: the best, a running average, snapshots.
+"""The parameters kept besides the current ones: the best, averages, snapshots.
 
 Each is a part of the state of a run, made before the first step and brought up to date after a
 step or an epoch.
@@ -54,6 +54,23 @@ def better(
 def averaged(average: Any, params: Any, decay: jax.Array | float) -> Any:
     """decay · average + (1 − decay) · params (Polyak and Juditsky 1992, exponentially)."""
     return jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, params)
+
+
+def averaged_epochs(average: Any, params: Any, start: jax.Array, epoch: jax.Array) -> Any:
+    """The mean of the parameters at the ends of the epochs from `start` on (SWA).
+
+    Izmailov et al. 2018 (arXiv 1803.05407), Algorithm 1 with a cycle of one epoch.
+
+    Args:
+      average: of the epochs before; not read before the second one that counts.
+      params: at the end of this epoch.
+      start: the first epoch that counts, from 1; where it is 0 the average stays `params`.
+      epoch: this one, from 0.
+    """
+    count = jnp.where(start > 0, jnp.maximum(epoch + 2 - start, 1), 1).astype(jnp.float32)
+    # Of one epoch the mean is that epoch to the bit, whatever stood there before.
+    mean = lambda old, new: jnp.where(count > 1, old + (new - old) / count, new)
+    return jax.tree.map(mean, average, params)
 
 
 def snapshot_epochs(count: int, epochs: int) -> tuple[int, ...]:

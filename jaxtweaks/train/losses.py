@@ -12,10 +12,13 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.fields import traced
-from jaxtweaks.config.register import loss
+from jaxtweaks.config.parts import CLASSES
+from jaxtweaks.config.register import CLASSIFICATION, loss
 from jaxtweaks.config.settings import Penalty, Setting
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.nn.reduce import total
+from jaxtweaks.nn.weights import is_weight
+from jaxtweaks.train import metrics  # noqa: F401, which registers those that losses name
 
 
 def losses_of(
@@ -25,31 +28,35 @@ def losses_of(
 
     Args:
       setting: chooses the loss; its numbers may be traced.
-      logits: [batch, classes].
-      labels: integers, [batch].
+      logits: [batch, outputs].
+      labels: integers, [batch]; or what else the loss takes as targets, float [batch, outputs].
       targets: probabilities [batch, classes] in place of labels, where images were mixed.
     """
     part = trace.part(setting, 'loss')
     given = trace.arguments(setting, part)
+    targets_are = part.facts.get('targets', CLASSES)
     if part.build is cross_entropy:  # which takes labels as they are
         if targets is None:
             return cross_entropy(logits, labels, **given)
         return _by_share_or_label(logits, labels, targets, given)
-    targets = jax.nn.one_hot(labels, logits.shape[1]) if targets is None else targets
+    if targets_are != CLASSES:
+        targets = labels
+    elif targets is None:
+        targets = jax.nn.one_hot(labels, logits.shape[1])
     with blaming(f"loss '{part.name}'"):
         found = part.build(logits, targets, **given)
     kind = getattr(found, 'dtype', None)
     is_float = kind is not None and jnp.issubdtype(kind, jnp.floating)
-    if not is_float or found.shape != labels.shape:
+    if not is_float or found.shape != labels.shape[:1]:
         given = f'{kind} {list(found.shape)}' if kind is not None else repr(found)
         raise UserError(
             f"loss '{part.name}': gives {given} for {list(logits.shape)} logits; it must give a "
-            f'float loss for each image, {list(labels.shape)}'
+            f'float loss for each image, {list(labels.shape[:1])}'
         )
     return found.astype(logits.dtype)
 
 
-@loss('cross_entropy', words='cross-entropy')
+@loss('cross_entropy', words='cross-entropy', metrics=CLASSIFICATION)
 def cross_entropy(
     logits: jax.Array,
     targets: jax.Array,
@@ -122,7 +129,7 @@ def _of_probabilities(logits: jax.Array, targets: jax.Array) -> jax.Array:
     return jnp.log(jnp.sum(jnp.exp(logits), axis=1)) - jnp.sum(targets * logits, axis=1)
 
 
-@loss('focal')
+@loss('focal', metrics=CLASSIFICATION)
 def focal(
     logits: jax.Array,
     targets: jax.Array,
@@ -149,6 +156,56 @@ def focal(
     rest = jnp.maximum(-jnp.expm1(log_p), jnp.finfo(jnp.float32).tiny)
     focused = -jnp.sum(targets * rest**gamma * log_p, axis=1)
     return jnp.where(gamma > 0, focused, plain)
+
+
+@loss('mse', words='squared error', targets='float', metrics=('mse', 'rmse', 'mae', 'r2'))
+def mse(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    """(y − ŷ)² of each example, the mean over its outputs, [batch]."""
+    return jnp.mean(jnp.square(outputs - targets), -1)
+
+
+@loss('mae', words='absolute error', targets='float', metrics=('mae', 'mse', 'rmse', 'r2'))
+def mae(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    """|y − ŷ| of each example, the mean over its outputs, [batch]."""
+    return jnp.mean(jnp.abs(outputs - targets), -1)
+
+
+@loss('huber', words='Huber', targets='float', metrics=('mse', 'rmse', 'mae', 'r2'))
+def huber(
+    outputs: jax.Array,
+    targets: jax.Array,
+    *,
+    delta: jax.Array | float = traced(
+        1.0,
+        'the error δ beyond which the loss rises linearly, in standard deviations of the target '
+        'where this is standardised',
+        above=0.0,
+        words='Huber δ',
+    ),
+) -> jax.Array:
+    """½e² for errors e = y − ŷ up to δ in size, δ(|e| − ½δ) beyond (Huber 1964).
+
+    Args:
+      outputs, targets: [batch, outputs].
+      delta: δ, scalar > 0, may be traced.
+
+    Returns:
+      [batch], the mean over the outputs of each example.
+    """
+    size = jnp.abs(outputs - targets)
+    inside = jnp.minimum(size, delta)
+    return jnp.mean(inside * (size - 0.5 * inside), -1)
+
+
+@loss(
+    'binary_cross_entropy',
+    words='binary cross-entropy',
+    targets='multilabel',
+    metrics=('label_accuracy', 'exact_match', 'micro_f1'),
+)
+def binary_cross_entropy(logits: jax.Array, targets: jax.Array) -> jax.Array:
+    """−t log σ(z) − (1 − t) log σ(−z), the mean over the labels of each example, [batch]."""
+    return jnp.mean(jax.nn.softplus(logits) - targets * logits, -1)
 
 
 def in_order_sum(losses: jax.Array) -> jax.Array:
@@ -184,7 +241,7 @@ def penalty(params: Any, config: Penalty) -> jax.Array | float:
     probabilistic perspective).
 
     Args:
-      params: the tree of parameters; weight matrices and kernels are its leaves named 'kernel'.
+      params: the tree of parameters; see `is_weight`.
       config: weights (may be traced), form, and scope: kernels only, or every parameter.
 
     Returns:
@@ -193,7 +250,7 @@ def penalty(params: Any, config: Penalty) -> jax.Array | float:
     leaves = [
         leaf
         for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-        if config.scope == 'all' or path[-1].key == 'kernel'
+        if config.scope == 'all' or is_weight(path, leaf)
     ]
     total = 0.0
     if not is_off(config.l2):

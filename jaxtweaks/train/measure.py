@@ -8,14 +8,15 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxtweaks.nn.reduce import total
+from jaxtweaks.nn.weights import is_weight
 
 SMALL = 1e-3  # a weight below it counts as small
 
 
 def kernels(params: Any) -> list[jax.Array]:
-    """The weight matrices and kernels among the parameters: their leaves named 'kernel'."""
+    """The weight matrices and kernels among the parameters, see `is_weight`."""
     leaves = jax.tree_util.tree_leaves_with_path(params)
-    return [leaf for path, leaf in leaves if path[-1].key == 'kernel']
+    return [leaf for path, leaf in leaves if is_weight(path, leaf)]
 
 
 def weight_norm(params: Any) -> jax.Array:

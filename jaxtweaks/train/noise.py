@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtweaks.nn.dropout import is_off
+from jaxtweaks.nn.weights import is_weight
 
 
 def noisy_inputs(key: jax.Array, x: jax.Array, sigma: jax.Array | float) -> jax.Array:
@@ -29,11 +30,11 @@ def noisy_inputs(key: jax.Array, x: jax.Array, sigma: jax.Array | float) -> jax.
 
 
 def noisy_weights(key: jax.Array, params: Any, sigma: jax.Array | float) -> Any:
-    """Adds independent N(0, σ²) to each weight; biases and batch norm's numbers stay.
+    """Adds independent N(0, σ²) to each weight; biases and normalisations' numbers stay.
 
     Args:
       key: a random key.
-      params: the tree of parameters; weight matrices and kernels are its leaves named 'kernel'.
+      params: the tree of parameters; see `is_weight`.
       sigma: scalar ≥ 0, may be traced.
 
     Returns:
@@ -43,7 +44,7 @@ def noisy_weights(key: jax.Array, params: Any, sigma: jax.Array | float) -> Any:
         return params
     leaves, tree = jax.tree_util.tree_flatten_with_path(params)
     return tree.unflatten(
-        noisy_inputs(jax.random.fold_in(key, i), leaf, sigma) if path[-1].key == 'kernel' else leaf
+        noisy_inputs(jax.random.fold_in(key, i), leaf, sigma) if is_weight(path, leaf) else leaf
         for i, (path, leaf) in enumerate(leaves)
     )
 

@@ -40,6 +40,17 @@ _B2 = traced(
 _EPSILON = traced(1e-8, 'ε, added to the denominator', above=0.0, words='ε', former='optim.epsilon')
 
 
+# Of optimisers that came later: no older folder has their numbers under other names.
+_LATER_B1 = traced(0.9, 'β₁, decay of the mean of gradients', low=0.0, high=1.0, words='β₁')
+_LATER_B2 = traced(
+    0.999, 'β₂, decay of the mean of squared gradients', low=0.0, high=1.0, words='β₂'
+)
+_LATER_EPSILON = traced(1e-8, 'ε, added to the denominator', above=0.0, words='ε')
+_LION_B1 = traced(0.9, 'β₁, weight of the mean in the sign', low=0.0, high=1.0, words='β₁')
+_LION_B2 = traced(0.99, 'β₂, decay of the mean of gradients', low=0.0, high=1.0, words='β₂')
+_WEIGHT_DECAY = traced(0.0, 'λ, decoupled weight decay', low=0.0, off=0.0, words='weight decay')
+
+
 @optimiser('sgd', words='SGD')
 def sgd(learning_rate: Schedule) -> optax.GradientTransformation:
     """−η g."""
@@ -96,6 +107,83 @@ def adamw(
     direction = optax.scale_by_adam(b1, b2, epsilon)
     if not is_off(weight_decay):
         direction = optax.chain(direction, optax.add_decayed_weights(weight_decay))
+    return optax.chain(direction, optax.scale_by_learning_rate(learning_rate))
+
+
+@optimiser('nadam', words='NAdam')
+def nadam(
+    learning_rate: Schedule,
+    *,
+    b1: Number = _LATER_B1,
+    b2: Number = _LATER_B2,
+    epsilon: Number = _LATER_EPSILON,
+) -> optax.GradientTransformation:
+    """Adam with Nesterov momentum (Dozat 2016), β₁ the same at all steps."""
+    direction = optax.scale_by_adam(b1, b2, epsilon, nesterov=True)
+    return optax.chain(direction, optax.scale_by_learning_rate(learning_rate))
+
+
+@optimiser('radam', words='RAdam')
+def radam(
+    learning_rate: Schedule,
+    *,
+    b1: Number = _LATER_B1,
+    b2: Number = _LATER_B2,
+    epsilon: Number = _LATER_EPSILON,
+) -> optax.GradientTransformation:
+    """Rectified Adam (Liu et al. 2019, arXiv 1908.03265, Algorithm 2).
+
+    The mean of gradients alone until the variance of the step is known: while ρ < 5, as in the
+    authors' code (4 in the paper).
+    """
+    direction = optax.scale_by_radam(b1, b2, epsilon)
+    return optax.chain(direction, optax.scale_by_learning_rate(learning_rate))
+
+
+@optimiser('lamb', words='LAMB')
+def lamb(
+    learning_rate: Schedule,
+    *,
+    b1: Number = _LATER_B1,
+    b2: Number = _LATER_B2,
+    epsilon: Number = _LATER_EPSILON,
+    weight_decay: Number = _WEIGHT_DECAY,
+) -> optax.GradientTransformation:
+    """AdamW's step times ‖w‖ / ‖step‖, array by array (You et al. 2019, arXiv 1904.00962).
+
+    Times 1 where one of the two norms is 0.
+    """
+    direction = optax.scale_by_adam(b1, b2, epsilon)
+    if not is_off(weight_decay):
+        direction = optax.chain(direction, optax.add_decayed_weights(weight_decay))
+    by_norm = optax.scale_by_trust_ratio()
+    return optax.chain(direction, by_norm, optax.scale_by_learning_rate(learning_rate))
+
+
+@optimiser('lion', words='Lion')
+def lion(
+    learning_rate: Schedule,
+    *,
+    b1: Number = _LION_B1,
+    b2: Number = _LION_B2,
+    weight_decay: Number = _WEIGHT_DECAY,
+) -> optax.GradientTransformation:
+    """The sign of β₁ m + (1 − β₁) g, plus λ w (Chen et al. 2023, arXiv 2302.06675, Program 1)."""
+    direction = optax.scale_by_lion(b1, b2)
+    if not is_off(weight_decay):
+        direction = optax.chain(direction, optax.add_decayed_weights(weight_decay))
+    return optax.chain(direction, optax.scale_by_learning_rate(learning_rate))
+
+
+@optimiser('adagrad', words='AdaGrad')
+def adagrad(
+    learning_rate: Schedule,
+    *,
+    start: Number = traced(0.1, 'what the sum of squared gradients starts at', low=0.0),
+    epsilon: Number = traced(1e-7, 'ε, added under the root', above=0.0, words='ε'),
+) -> optax.GradientTransformation:
+    """v ← v + g², then −η g / √(v + ε) (Duchi et al. 2011)."""
+    direction = optax.scale_by_rss(start, epsilon)
     return optax.chain(direction, optax.scale_by_learning_rate(learning_rate))
 
 

@@ -6,25 +6,27 @@ The runner maps these functions over runs and compiles them; see `jaxtweaks/run`
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import optax
 from jax import lax
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.rng import member_seed, stream_key
-from jaxtweaks.config import trace
+from jaxtweaks.config import measured, trace
+from jaxtweaks.config.config_file import blaming
 from jaxtweaks.nn import tweak
 from jaxtweaks.nn.dense import turned
 from jaxtweaks.nn.dropout import is_off
-from jaxtweaks.train import keep, measure
-from jaxtweaks.train.applied import Applied, named
+from jaxtweaks.train import keep, measure, transform
+from jaxtweaks.train.applied import COLLECTIONS, Applied, kept, named
 from jaxtweaks.train.augment import augmented
 from jaxtweaks.train.data import (
     DeviceData,
     DeviceSplit,
     epoch_order,
-    training_labels,
 )
 from jaxtweaks.train.finish import Found, finish
 from jaxtweaks.train.losses import in_order_mean, losses_of, penalty
@@ -35,7 +37,7 @@ from jaxtweaks.train.state import State
 __all__ = ['DeviceData', 'DeviceSplit', 'Program', 'State']
 
 # Parts of a state that enter the results besides the best parameters and the snapshots.
-_REPORTED = ('ema', 'batch_stats', 'step', 'diverged_at')
+_REPORTED = ('ema', 'batch_stats', COLLECTIONS, 'step', 'diverged_at')
 # A call returns the metrics of each of its epochs; there must be room for them.
 _MOST_EPOCHS = 1_024
 
@@ -65,12 +67,11 @@ class Program(Applied):
         example = jnp.zeros((2, *data.training.images.shape[1:]), jnp.float32)
         key = stream_key(member_seed(seed, setting.train.member), 'init')
         drawn = self.network(hyper).init(key, example, train=False)
-        params, stats = drawn['params'], drawn.get('batch_stats', {})
-        variables, train = {'params': params, 'batch_stats': stats}, setting.train
+        params, others, train = drawn['params'], kept(drawn), setting.train
+        variables = {'params': params, **others}
         return State(
-            batch_stats=stats,
             best=keep.first_best(variables) if train.select != 'last' else None,
-            correct_sum=jnp.float32(0),
+            correct_sum=jnp.float32(0) if self.of_classes else None,
             diverged_at=jnp.int32(-1),
             ema=None if is_off(train.ema_decay) else params,
             epoch_steps=jnp.int32(0),
@@ -79,6 +80,8 @@ class Program(Applied):
             params=params,
             snapshots=keep.first_snapshots(variables, train.snapshots) if train.snapshots else None,
             step=jnp.int32(0),
+            swa=None if is_off(train.swa_start) else params,
+            **others,
         )
 
     def train(
@@ -139,25 +142,24 @@ class Program(Applied):
         before = state
         member = member_seed(seed, setting.train.member)
         order = epoch_order(setting.data, member, epoch, self.train_size, data.folds)
-        labels = training_labels(setting.data, seed, data.training.labels, self.classes)
+        labels = self.training(hyper, seed, data).labels
         fresh = start == 0
         afresh = lambda count: jnp.where(fresh, jnp.zeros_like(count), count)
         state = dataclasses.replace(
             state,
             epoch_steps=afresh(state.epoch_steps),
             loss_sum=afresh(state.loss_sum),
-            correct_sum=afresh(state.correct_sum),
+            correct_sum=None if state.correct_sum is None else afresh(state.correct_sum),
         )
         batch = jnp.arange(setting.train.batch_size)
 
-        def body(i, state):
+        def batch_of(i):
             # The last batch is completed with the first images of the epoch's order: all batches
             # have one size, and no image is omitted.
             chosen = order[jnp.mod(i * batch.size + batch, self.train_size)]
-            images = data.standardised(data.training.images[chosen])
-            return self._step(hyper, seed, state, images, labels[chosen])
+            return data.standardised(data.training.images[chosen]), labels[chosen]
 
-        state = _turned(lax.fori_loop(start, stop, body, _turned(state)))
+        state = self.steps_on(hyper, seed, state, batch_of, start, stop)
         if state.best is not None and not is_off(setting.train.patience):
             # Outside the loop, which so is the same program with and without patience.
             kept = functools.partial(jnp.where, state.best.stopped_at > 0)
@@ -167,6 +169,19 @@ class Program(Applied):
             }
             state = dataclasses.replace(state, **reported)
         return state
+
+    def steps_on(
+        self,
+        hyper: trace.Hyper,
+        seed: jax.Array,
+        state: State,
+        batch_of: Callable[[jax.Array], tuple[jax.Array, jax.Array]],
+        start: jax.Array,
+        stop: jax.Array,
+    ) -> State:
+        """Steps on the images and labels that `batch_of` gives for `start` … `stop` − 1."""
+        body = lambda i, state: self._step(hyper, seed, state, *batch_of(i))
+        return _turned(lax.fori_loop(start, stop, body, _turned(state)))
 
     def step(
         self, hyper: trace.Hyper, seed: jax.Array, state: State, x: jax.Array, y: jax.Array
@@ -183,7 +198,8 @@ class Program(Applied):
             stream_key, member_seed(seed, setting.train.member), step=state.step
         )
         on_inputs, on_weights, on_labels = jax.random.split(key('noise'), 3)
-        y = noisy_labels(on_labels, y, setting.noise.labels, self.classes)
+        if self.of_classes:
+            y = noisy_labels(on_labels, y, setting.noise.labels, self.classes)
         x, targets = augmented(key('augment'), x, y, self.classes, setting)
         x = noisy_inputs(on_inputs, x, setting.noise.input)
 
@@ -192,32 +208,40 @@ class Program(Applied):
             noisy = noisy_weights(on_weights, params, setting.noise.weights)
             # So that the products find noisy kernels as they would find those without noise.
             noisy = turned(lax.optimization_barrier(turned(noisy)))
-            logits, mutated = self.network(hyper).apply(
-                self.in_use({'params': noisy, 'batch_stats': state.batch_stats}),
+            logits, mutated = self.apply(
+                hyper,
+                self.in_use(state.variables | {'params': noisy}),
                 x,
                 train=True,
                 rngs={'dropout': key('dropout')} | tweak.keys(setting.tweaks, key('tweaks')),
-                mutable=['batch_stats'],
+                mutable=['batch_stats', *(state.collections or ())],
             )
             loss = in_order_mean(losses_of(setting, logits, y, targets))
             total = loss + penalty(params, setting.penalty)
-            return total, (loss, logits, mutated.get('batch_stats', {}))
+            return total, (loss, logits, kept(mutated))
 
-        gradients, (loss, logits, stats) = jax.grad(loss_of, has_aux=True)(state.params)
-        updates, opt_state = self._optimiser(hyper).update(gradients, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
+        gradients, (loss, logits, others) = transform.gradients(
+            jax.grad(loss_of, has_aux=True), state.params, setting
+        )
+        with blaming(f"optimiser '{setting.optim.name}'"):
+            updates, opt_state = self._optimiser(hyper).update(
+                gradients, state.opt_state, state.params
+            )
+        params = transform.weights(optax.apply_updates(state.params, updates), setting)
         first_bad = (state.diverged_at < 0) & ~jnp.isfinite(loss)
         now = dataclasses.replace(
             state,
             params=params,
-            batch_stats=stats,
+            **others,
             opt_state=opt_state,
             step=state.step + 1,
             epoch_steps=state.epoch_steps + 1,
             diverged_at=jnp.where(first_bad, state.step, state.diverged_at),
             loss_sum=state.loss_sum + loss,
-            correct_sum=state.correct_sum + jnp.mean(jnp.argmax(logits, -1) == y),
         )
+        if state.correct_sum is not None:
+            correct = jnp.mean(jnp.argmax(logits, -1) == y)
+            now = dataclasses.replace(now, correct_sum=state.correct_sum + correct)
         if state.ema is None:
             return now
         average = keep.averaged(state.ema, params, setting.train.ema_decay)
@@ -235,17 +259,20 @@ class Program(Applied):
 
         Returns:
           The state, and scalars by metric name: 'running_loss', 'train_loss', 'validation_loss',
-          each also as accuracy; 'weight_norm' and 'small_weights'; the test set's if
-          `train.test_curve`, those of the data's probes by their names, and the running average's
-          on validation ('ema_…'). The 'running' ones are means over the epoch's own batches, with
-          the parameters and the noise they were trained with. After a run has stopped early its
-          metrics are NaN.
+          each also as accuracy, or as the metrics of the loss ('running' only as accuracy);
+          'weight_norm' and 'small_weights'; the test set's if `train.test_curve`, those of the
+          data's probes by their names, and the running average's on validation ('ema_…'). The
+          'running' ones are means over the epoch's own batches, with the parameters and the noise
+          they were trained with. After a run has stopped early its metrics are NaN.
         """
         train = self.static.train
         splits = {'validation': data.validation} | ({'test': data.test} if train.test_curve else {})
         metrics = {
             'running_loss': state.loss_sum / state.epoch_steps,
-            'running_accuracy': state.correct_sum / state.epoch_steps,
+        }
+        if state.correct_sum is not None:
+            metrics['running_accuracy'] = state.correct_sum / state.epoch_steps
+        metrics |= {
             'weight_norm': measure.weight_norm(state.params),
             'small_weights': measure.small_weights(state.params),
             **named('train', self.evaluate_training(hyper, seed, state.variables, data)),
@@ -254,18 +281,24 @@ class Program(Applied):
             metrics |= named(name, self.evaluate(hyper, state.variables, data, split))
         if state.ema is not None:
             average = state.variables | {'params': state.ema}
-            measured = self.evaluate(hyper, average, data, data.validation)
-            metrics |= named('ema_validation', measured)
+            found = self.evaluate(hyper, average, data, data.validation)
+            metrics |= named('ema_validation', found)
         over = stopped = False
         if state.best is not None:
-            by_loss = train.select == 'best_loss'
-            score = -metrics['validation_loss'] if by_loss else metrics['validation_accuracy']
+            chosen = measured.chosen_by(self.static)
+            value = metrics[f'validation_{chosen.name}']
+            score = -value if chosen.sign < 0 else value
             # Looked up before it is brought up to date: the epoch in which it stops still counts.
             stopped = state.best.stopped_at > 0
             metrics = {name: jnp.where(stopped, jnp.nan, value) for name, value in metrics.items()}
             best = keep.better(state.best, state.variables, score, epoch, self.setting(hyper).train)
             state = dataclasses.replace(state, best=best)
             over = best.stopped_at > 0
+        if state.swa is not None:
+            start = self.setting(hyper).train.swa_start
+            mean = keep.averaged_epochs(state.swa, state.params, start, epoch)
+            mean = jax.tree.map(functools.partial(jnp.where, stopped), state.swa, mean)
+            state = dataclasses.replace(state, swa=mean)
         if state.snapshots is not None:
             taken = keep.with_snapshot(
                 state.snapshots, state.variables, epoch, self.static.train.epochs, over
@@ -284,7 +317,12 @@ class Program(Applied):
         time = functools.partial(
             Time, steps_per_epoch=self.steps_per_epoch, epochs=self.static.train.epochs
         )
-        return trace.made(setting, 'optimiser', lambda step: learning_rate(setting, time(step)))
+        found = trace.made(setting, 'optimiser', lambda step: learning_rate(setting, time(step)))
+        if not isinstance(found, optax.GradientTransformation):
+            raise UserError(
+                f"optimiser '{setting.optim.name}': gives {found!r}; it must give an optax chain"
+            )
+        return found
 
 
 def _turned(state: State) -> State:

@@ -5,10 +5,12 @@ compile again.
 """
 
 import dataclasses
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.fields import static, traced
 from jaxtweaks.config.register import schedule
@@ -58,7 +60,7 @@ def learning_rate(setting: Setting, time: Time) -> jax.Array:
       The schedule's rate, times min(1, (step + 1) / warm-up steps).
     """
     peak = jnp.asarray(setting.optim.learning_rate, jnp.float32)
-    rate = trace.made(setting, 'schedule', time, peak)
+    rate = _number(trace.made(setting, 'schedule', time, peak), setting.schedule.name)
     warmup_epochs = setting.schedule.warmup_epochs
     if is_off(warmup_epochs):
         return rate
@@ -67,7 +69,20 @@ def learning_rate(setting: Setting, time: Time) -> jax.Array:
     return rate * jnp.minimum(risen, 1)
 
 
+def _number(found: Any, name: str) -> jax.Array:
+    """What a schedule returns as a float32 scalar. Raises UserError if it is no number."""
+    kind = getattr(found, 'dtype', None)
+    if isinstance(found, bool) or not (
+        isinstance(found, int | float)
+        or (kind is not None and jnp.issubdtype(kind, jnp.number) and found.shape == ())
+    ):
+        given = f'{kind} {list(found.shape)}' if kind is not None else repr(found)
+        raise UserError(f"schedule '{name}': gives {given}; it must give one number, the rate")
+    return jnp.asarray(found, jnp.float32)
+
+
 _MINIMUM = traced(0.0, 'lowest rate, absolute', low=0.0, former='schedule.minimum')
+_LATER_MINIMUM = traced(0.0, 'lowest rate, absolute', low=0.0)
 
 
 @schedule('constant')
@@ -122,3 +137,58 @@ def cosine(time: Time, peak: jax.Array, *, minimum: Number = _MINIMUM) -> jax.Ar
     """From the peak to `minimum` over the whole run (Loshchilov and Hutter 2016)."""
     height = 0.5 * (1 + jnp.cos(jnp.pi * time.epoch / time.epochs))
     return minimum + (peak - minimum) * height
+
+
+@schedule('cosine_restarts', words='cosine with restarts')
+def cosine_restarts(
+    time: Time,
+    peak: jax.Array,
+    *,
+    minimum: Number = _LATER_MINIMUM,
+    period: Number = traced(10.0, 'epochs before the first restart', above=0.0),
+    growth: Number = traced(1.0, 'by what each period is longer than the one before', low=1.0),
+) -> jax.Array:
+    """From the peak to `minimum` again and again (Loshchilov and Hutter 2016, arXiv 1608.03983)."""
+    passed = time.epoch / period  # in first periods
+    more = jnp.maximum(jnp.asarray(growth, jnp.float32) - 1, 1e-6)
+    grown = 1 + more
+    # The restart after n periods is at (gⁿ − 1) / (g − 1), or at n where all are as long.
+    begin = lambda n: jnp.where(growth > 1, (grown**n - 1) / more, n)
+    count = jnp.floor(jnp.where(growth > 1, jnp.log1p(passed * more) / jnp.log(grown), passed))
+    # The logarithm may be off by a rounding, and then by one.
+    count = count + (passed >= begin(count + 1)) - (passed < begin(count))
+    inside = (passed - begin(count)) / (begin(count + 1) - begin(count))
+    return minimum + (peak - minimum) * 0.5 * (1 + jnp.cos(jnp.pi * inside))
+
+
+@schedule('polynomial')
+def polynomial(
+    time: Time,
+    peak: jax.Array,
+    *,
+    minimum: Number = _LATER_MINIMUM,
+    power: Number = traced(1.0, 'power of the share that is left; 1 is linear', above=0.0),
+) -> jax.Array:
+    """(1 − share of the run)^power, from the peak to `minimum` (Chen et al. 2017, 1606.00915)."""
+    return minimum + (peak - minimum) * (1 - time.share) ** power
+
+
+@schedule('one_cycle', words='one cycle')
+def one_cycle(
+    time: Time,
+    peak: jax.Array,
+    *,
+    rise: Number = traced(0.3, 'share of the run in which the rate rises', above=0.0, high=1.0),
+    start: Number = traced(0.04, 'the first rate, as a share of the peak', low=0.0, high=1.0),
+    end: Number = traced(4e-6, 'the last rate, as a share of the peak', low=0.0, high=1.0),
+) -> jax.Array:
+    """Up to the peak and down again, each half a cosine (Smith and Topin 2017, arXiv 1708.07120).
+
+    With the shares that PyTorch has by default. Momentum stays as it is.
+    """
+    step, last = jnp.asarray(time.step, jnp.float32), time.steps - 1
+    top = jnp.clip(rise * time.steps - 1, 0, last)
+    up = step / jnp.maximum(top, 1)
+    down = (step - top) / jnp.maximum(last - top, 1)
+    half = lambda a, b, share: b + (a - b) * 0.5 * (1 + jnp.cos(jnp.pi * share))
+    return peak * jnp.where(step <= top, half(start, 1, up), half(1, end, down))

@@ -10,16 +10,17 @@ from typing import Any
 
 import jax
 
-Variables = dict[str, Any]  # 'params' and 'batch_stats', as Flax applies a network to them
+# 'params' and 'batch_stats', and by name the other 'collections' of a network that has some.
+Variables = dict[str, Any]
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Best:
     """The best variables of a run so far, see `keep.better`.
 
     Attributes:
-      batch_stats, params: as in `State`, after the epoch that was chosen.
+      batch_stats, collections, params: as in `State`, after the epoch that was chosen.
       epoch: that was chosen, from 1; 0 as long as none is.
       score: of it, the higher the better; −∞ as long as none is chosen.
       stale: epochs since the score last improved.
@@ -27,6 +28,7 @@ class Best:
     """
 
     batch_stats: Any
+    collections: Any = None
     epoch: jax.Array
     params: Any
     score: jax.Array
@@ -36,18 +38,20 @@ class Best:
     @property
     def variables(self) -> Variables:
         """What a network is applied to."""
-        return {'params': self.params, 'batch_stats': self.batch_stats}
+        return _variables(self)
 
 
 @jax.tree_util.register_dataclass
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class State:
     """Everything that changes while a network is trained; of a group, with the runs as first axis.
 
     Attributes:
       batch_stats: the running statistics of normalisation; {} if there are none.
       best: the best parameters so far; None if the last ones are reported.
-      correct_sum, loss_sum: accuracy and loss summed over the batches of the epoch so far.
+      collections: what a network keeps besides, by collection; None if it keeps nothing.
+      correct_sum, loss_sum: accuracy (None where targets are no classes) and loss summed over the
+        batches of the epoch so far.
       diverged_at: the step of the first non-finite loss, −1 for none, int32.
       ema: the running average of the parameters; None if it is not kept.
       epoch_steps: steps of the epoch so far, int32.
@@ -55,11 +59,13 @@ class State:
       params: the parameters.
       snapshots: variables with the snapshots as first axis; None if none are taken.
       step: steps so far, int32.
+      swa: the mean of the parameters over epochs; None if it is not kept.
     """
 
     batch_stats: Any
     best: Best | None
-    correct_sum: jax.Array
+    collections: Any = None
+    correct_sum: jax.Array | None
     diverged_at: jax.Array
     ema: Any
     epoch_steps: jax.Array
@@ -68,11 +74,12 @@ class State:
     params: Any
     snapshots: Variables | None
     step: jax.Array
+    swa: Any
 
     @property
     def variables(self) -> Variables:
         """What a network is applied to."""
-        return {'params': self.params, 'batch_stats': self.batch_stats}
+        return _variables(self)
 
     def to_tree(self) -> dict[str, Any]:
         """Nested dicts, without what is not kept: the names of its arrays in a checkpoint."""
@@ -83,8 +90,14 @@ class State:
     def from_tree(cls, tree: Mapping[str, Any]) -> 'State':
         """The inverse of `to_tree`."""
         best = tree.get('best')
-        whole = dict.fromkeys(('best', 'ema', 'snapshots')) | dict(tree)
+        names = ('best', 'collections', 'correct_sum', 'ema', 'snapshots', 'swa')
+        whole: dict[str, Any] = dict.fromkeys(names) | dict(tree)
         return cls(**whole | {'best': None if best is None else Best(**best)})
+
+
+def _variables(found: Best | State) -> Variables:
+    kept = {'params': found.params, 'batch_stats': found.batch_stats}
+    return kept if found.collections is None else kept | {'collections': found.collections}
 
 
 def _fields(found: Best | State) -> dict[str, Any]:

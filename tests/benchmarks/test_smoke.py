@@ -6,7 +6,7 @@ from unittest import mock
 import numpy as np
 import pytest
 
-from benchmarks import compile_time, evaluation, gpu_table, group_size, scaling, sweep
+from benchmarks import compile_time, evaluation, gpu_table, group_size, plain, scaling, sweep
 from jaxtweaks import app
 
 pytestmark = pytest.mark.filterwarnings('ignore')  # those of PyTorch
@@ -153,3 +153,12 @@ def test_precision_is_a_question_like_any_other(tmp_path):
     """Its settings, and whether its claims can be tested: a dry run checks both."""
     args = ['main.py', '--config=benchmarks/precision.py:smoke', f'--workdir={tmp_path / "w"}']
     assert app.main([*args, '--dry_run']) == 0
+
+
+def test_plain(tmp_path):
+    size = ['--blocks', '1', '--channels', '2', '4', '--batch', '2', '--runs', '1']
+    turns = ['--seconds', '0.01', '--rounds', '1', '--only', 'map']
+    plain.main([*size, *turns, '--out', str(tmp_path / 'plain.json')])
+    (row,) = json.loads((tmp_path / 'plain.json').read_text())['rows']
+    assert row['images_per_second']['map'] > 0
+    assert row['ratios'] == {'map': 1.0}

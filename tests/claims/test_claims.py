@@ -537,18 +537,16 @@ def test_true_claims_are_found():
     assert SIMULATION.power('peak', 4.0, 10, 50) > 0.9
 
 
-NAMED = {'model.batch_norm=before': 'with BN', 'model.batch_norm=none': 'without BN'}
+NAMED = {'model.norm=batch': 'with BN', 'model.norm=none': 'without BN'}
 
 
 def test_verdicts_speak_the_words_of_the_config():
-    extra = [{'model.batch_norm': 'before'}, {'model.batch_norm': 'none'}]
+    extra = [{'model.norm': 'batch'}, {'model.norm': 'none'}]
     results = results_of([0.6, 0.5], extra=extra, diverged=[(1, 0)])
     sides = {'a': extra[0], 'b': extra[1]}
     one = claim('greater', **sides)
     plain = verdict_on(one, results)
-    assert plain.what == (
-        'test accuracy: batch norm before the activation minus without batch norm'
-    )
+    assert plain.what == ('test accuracy: batch norm minus without normalisation')
     results = dataclasses.replace(results, names=NAMED)
     verdict = verdict_on(one, results)
     assert verdict.what == 'test accuracy: with BN minus without BN'

@@ -3,13 +3,13 @@
 import pytest
 from claim_cases import ARMS, SMALLEST, claim
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.claims import claims
 from jaxtweaks.claims.claim import KINDS, Claim
-from jaxtweaks.results.results import LABELS, derived_metrics
 
 DIVERGED = {'metric': 'diverged', 'direction': 'above'}
-CURVES = (*LABELS, *derived_metrics(LABELS))
+CURVES = (*metrics.known(), *metrics.derived(metrics.known()))
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from jaxtweaks.claims import claim_kinds, claims, power, statistics
+from jaxtweaks.claims import claims, power, statistics
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.results.results import Results
 
@@ -39,7 +39,7 @@ def claim(kind, **given):
 
 
 def found(kind, values, **given):
-    return claim_kinds.find(claim(kind, **given), results_of(values))
+    return claims.find(claim(kind, **given), results_of(values))
 
 
 def pilot(means, deviation, seeds=5):
@@ -115,7 +115,7 @@ CURVES = {
 def test_verdicts_on_a_curve_come_as_often_as_planned(case):
     kind, given, means = CURVES[case]
     said = claim(kind, **given)
-    needed = power.need(claim_kinds.find(said, results_of(pilot(means, 0.8, seeds=8))), 0.05)
+    needed = power.need(claims.find(said, results_of(pilot(means, 0.8, seeds=8))), 0.05)
     assert needed.verdict == 'supported'
     rng = np.random.default_rng(3)
 

@@ -7,7 +7,7 @@ import pytest
 from claim_cases import ARMS, claim, results_of
 
 from benchmarks import settling as simulation
-from jaxtweaks.claims import claim_kinds, power, settling, statistics
+from jaxtweaks.claims import claims, power, settling, statistics
 from jaxtweaks.claims.settling import GRID, Look
 
 NAN = math.nan
@@ -118,7 +118,7 @@ def found(difference, n, **given):
     noise = np.random.default_rng(4).standard_normal(n)
     noise = np.stack([(noise - noise.mean()) / noise.std(ddof=1), np.zeros(n)])
     results = results_of([difference, 0.0], n, noise=noise)
-    return claim_kinds.find(claim('greater', **ARMS, **given), results)
+    return claims.find(claim('greater', **ARMS, **given), results)
 
 
 def test_what_no_look_would_settle_is_given_up_and_nothing_else():
@@ -136,8 +136,8 @@ def test_what_no_look_would_settle_is_given_up_and_nothing_else():
 
 
 def test_a_claim_without_a_number_gets_more_seeds_unless_it_is_no_matter_of_chance():
-    empty = claim_kinds.find(claim('greater', **ARMS), results_of([1.0, 0.0], 1))
-    same = claim_kinds.find(claim('identical', **ARMS), results_of([1.0, 0.0], 5))
+    empty = claims.find(claim('greater', **ARMS), results_of([1.0, 0.0], 1))
+    same = claims.find(claim('identical', **ARMS), results_of([1.0, 0.0], 5))
     assert settling.open_claims([empty, same], [Look(5, (empty.tests, same.tests))]) == [0]
 
 

@@ -82,11 +82,20 @@ WRONG = {
         ('dropout.conv', '0.5', "model.name is 'mlp'", "'cnn'"),
     ),
     'unread momentum': (
-        {'model': {'bn_momentum': 0.5}},
-        ('model.bn_momentum', '0.5', "'before' or 'after'"),
+        {'batch': {'momentum': 0.5}},
+        ('batch.momentum', '0.5', "model.norm is 'none'", "'batch'"),
+    ),
+    'a place of no norm': (
+        {'model': {'norm_place': 'after'}}, ('norm_place', "model.norm is 'none'")
+    ),
+    'batch norm as it was': (
+        {'model': {'batch_norm': 'after'}}, ('model.norm', 'model.norm_place')
+    ),
+    'a field that has moved': (
+        {'optim': {'momentum': 0.5}}, ('optim.momentum', 'nesterov.momentum')
     ),
     'unread decay': ({'adamw': {'weight_decay': 0.1}}, ('adamw.weight_decay', "'adamw'")),
-    'unread sigma': ({'init': {'sigma': 0.1}}, ('init.sigma', "'sigma'")),
+    'unread sigma': ({'sigma': {'sigma': 0.1}}, ('sigma.sigma', "'sigma'")),
     'unread in a sweep': (
         {'sweep': ('grid', 'step.factor', (0.1, 0.2))},
         ('step.factor', "'step'"),
@@ -260,7 +269,7 @@ def test_published_networks_need_images_of_some_size(name, least):
         return jax.eval_shape(init, x)['params']['Dense_0']['kernel'].shape[0]
 
     assert inputs_of_the_dense_layers(least[0]) > 0
-    with pytest.raises(ZeroDivisionError):  # no fan-in
+    with pytest.raises(UserError, match='ZeroDivisionError'):  # no fan-in
         inputs_of_the_dense_layers(least[0] - 1)
 
 

@@ -72,11 +72,11 @@ UNREAD = {
         union(grid(NAME, 'sgd'), points({NAME: 'momentum', MOMENTUM: 0.9})),
     ),
     'of a study': (
-        product(grid('study.regressor', 'polynomial', 'network'), grid('study.degree', 1, 3)),
-        ("study.degree = 1 has no effect with study.regressor = 'network'",),
+        product(grid('capacity.regressor', 'polynomial', 'network'), grid('capacity.degree', 1, 3)),
+        ("capacity.degree = 1 has no effect with capacity.regressor = 'network'",),
         union(
-            product(grid('study.regressor', 'polynomial'), grid('study.degree', 1, 3)),
-            grid('study.regressor', 'network'),
+            product(grid('capacity.regressor', 'polynomial'), grid('capacity.degree', 1, 3)),
+            grid('capacity.regressor', 'network'),
         ),
     ),
 }
@@ -85,7 +85,7 @@ UNREAD = {
 @pytest.mark.parametrize('case', UNREAD)
 def test_a_swept_field_that_one_setting_does_not_read_is_refused_with_what_was_meant(case):
     sweep, words, wanted = UNREAD[case]
-    network = {'study': {'name': 'capacity', 'steps': 5}, 'model': {'name': 'mlp'}}
+    network = {'study': {'name': 'capacity'}, 'capacity': {'steps': 5}, 'model': {'name': 'mlp'}}
     study = network if case == 'of a study' else {}
     message = refusal(sweep, **study)
     assert message.startswith('sweep: ')
@@ -182,7 +182,7 @@ def test_a_registered_tweak_has_an_effect_where_it_has_a_place():
         return x * (1 - strength)
 
     sweep = product(grid(NET, 'mlp', 'cnn'), grid('tweaks.of_pools', 0.0, 0.5))
-    assert 'an MLP has no max-pools' in refusal(sweep)
+    assert "model.name is 'mlp'; it has one where model.name is 'cnn' or" in refusal(sweep)
     build(meant(refusal(sweep)))
 
 
@@ -242,7 +242,7 @@ def test_every_field_can_have_an_effect(name):
                 FACTOR: 0.5,
                 'train.select': 'best_loss',
                 'init.scheme': 'sigma',
-                'model.batch_norm': 'before',
+                'model.norm': 'batch',
                 'data.folds': 2,
                 'data.fold': 1,
                 L1: 0.1,
@@ -252,9 +252,14 @@ def test_every_field_can_have_an_effect(name):
             },
         ),
     ]
-    when = trace.FIELDS[name][1].when if name in parts.FIELDS else None
+    when = trace.FIELDS[name].rule.when if name in parts.FIELDS else None
     settings += [trace.replace(Setting(), {when[0]: when[1][0], **STEP})] if when else []
-    settings += [trace.replace(Setting(), {SCHEDULE: name}) for name in ('triangular', 'cosine')]
+    settings += [trace.replace(Setting(), {SCHEDULE: one}) for one in parts.of_slot('schedule')]
+    settings += [
+        trace.replace(Setting(), {field: 0.5})
+        for field, part in parts.strengths().items()
+        if name in part.fields
+    ]
     settings += [trace.replace(Setting(), {'study.name': study, NET: 'mlp'})
                  for study in ('gradcheck', 'gradcheck_layers', 'signal_propagation',
                                'dropout_linear', 'model_summary', 'bias_variance')]  # fmt: skip

@@ -54,3 +54,42 @@ def test_what_a_later_field_says_of_older_folders_is_allowed(name):
     kept = older.value(name)
     assert trace.checked(name, kept, 'older') == kept
     assert trace.get(trace.replace(Setting(), {name: kept}), name) == kept
+
+
+@pytest.mark.parametrize(
+    ('values', 'swept', 'base'),
+    [
+        (['none', 'before'], {'model.norm': 'batch'}, ('none', 'before')),
+        (['after', 'before'], {'model.norm_place': 'before'}, ('batch', 'before')),
+        (['none', 'after'], {'model.norm': 'batch', 'model.norm_place': 'after'}, None),
+    ],
+)
+def test_batch_norm_is_a_norm_and_a_place_now(values, swept, base):
+    """In the sweep, in claims, in figures with what was published, and in words."""
+    last = {'model.batch_norm': values[-1]}
+    found = older.renamed(
+        {
+            'model': {'batch_norm': 'none', 'bn_momentum': 0.5},
+            'sweep': ['product', ['grid', 'model.batch_norm', values], ['grid', 'x.y', [1]]],
+            'claims': [{'a': last}],
+            'figures': [{'x': 'model.batch_norm', 'published': [[values[-1], 0.5, 'them']]}],
+            'names': [[f'model.batch_norm={values[-1]}', 'with']],
+        }
+    )
+    name, value = ' + '.join(swept), tuple(swept.values())
+    value = value[0] if len(value) == 1 else value
+    assert found['sweep'][1][-1] == [list(item) for item in swept.items()]
+    assert found['sweep'][2] == ['grid', 'x.y', [1]]
+    assert found['claims'] == [{'a': swept}]
+    (figure,) = found['figures']
+    assert figure['x'] == name
+    assert figure['published'] in ([[value, 0.5, 'them']], [[[*value], 0.5, 'them']])
+    assert found['names'] == [[f'{name}={value}', 'with']]
+    assert found['parts'] == {'batch.momentum': 0.5}
+    if base:
+        assert (found['model']['norm'], found['model']['norm_place'])[1] == base[1]
+
+
+def test_without_a_sweep_the_place_is_kept():
+    found = older.renamed({'model': {'batch_norm': 'after'}})
+    assert found['model'] == {'norm': 'batch', 'norm_place': 'after'}

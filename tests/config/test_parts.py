@@ -4,6 +4,7 @@ import dataclasses
 
 import jax.numpy as jnp
 import optax
+import optax.contrib
 import pytest
 
 from jaxtweaks.base import words
@@ -12,14 +13,17 @@ from jaxtweaks.config import parts, register, slots, trace
 from jaxtweaks.config.fields import static, traced
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
+from jaxtweaks.run.group import Execution
 from jaxtweaks.run.plan import Run
+from jaxtweaks.run.search import Search
+from jaxtweaks.run.training import Training
 
-EVERY = frozenset(name for name, (_, rule) in trace.FIELDS.items() if rule.off is not None)
+EVERY = frozenset(name for name, field in trace.FIELDS.items() if field.rule.off is not None)
 
 
-def lion(b1=0.9, off=None):
-    @register.optimiser('lion', words='Lion')
-    def lion(
+def signum(b1=0.9, off=None):
+    @register.optimiser('signum', words='Signum')
+    def signum(
         learning_rate,
         *,
         b1=traced(b1, 'β₁', low=0.0, high=1.0, off=off),
@@ -27,79 +31,79 @@ def lion(b1=0.9, off=None):
     ):
         return optax.chain(optax.scale_by_lion(b1), optax.scale_by_learning_rate(learning_rate))
 
-    return lion
+    return signum
 
 
 def setting(**values):
     named = {name.replace('__', '.'): value for name, value in values.items()}
-    return trace.replace(Setting(), {'optim.name': 'lion'} | named)
+    return trace.replace(Setting(), {'optim.name': 'signum'} | named)
 
 
 def test_its_parameters_are_fields_of_every_setting():
-    lion()
-    assert trace.FIELDS['lion.b1'][0] is float
-    assert trace.FIELDS['lion.b1'][1].when == ('optim.name', ('lion',))
-    assert trace.get(Setting(), 'lion.b1') == 0.9
-    assert experiment.default_config('x').lion.to_dict() == {'b1': 0.9, 'nesterov': False}
-    values = {'name': 'x', 'optim': {'name': 'lion'}, 'sweep': ('grid', 'lion.b1', (0.5, 0.9))}
+    signum()
+    assert trace.FIELDS['signum.b1'].type is float
+    assert trace.FIELDS['signum.b1'].rule.when == ('optim.name', ('signum',))
+    assert trace.get(Setting(), 'signum.b1') == 0.9
+    assert experiment.default_config('x').signum.to_dict() == {'b1': 0.9, 'nesterov': False}
+    values = {'name': 'x', 'optim': {'name': 'signum'}, 'sweep': ('grid', 'signum.b1', (0.5, 0.9))}
     built = experiment.build(values)
-    assert [trace.get(run.setting, 'lion.b1') for run in built.runs[::3]] == [0.5, 0.9]
-    assert words.field_label('lion.b1') == 'b1 of Lion'
-    assert words.value_label('optim.name', 'lion') == 'Lion'
-    assert words.tweaks_of(['lion.b1']) == ['optimiser']
+    assert [trace.get(run.setting, 'signum.b1') for run in built.runs[::3]] == [0.5, 0.9]
+    assert words.field_label('signum.b1') == 'b1 of Signum'
+    assert words.value_label('optim.name', 'signum') == 'Signum'
+    assert words.tweaks_of(['signum.b1']) == ['optimiser']
 
 
 def test_traced_parameters_share_a_program_and_static_ones_do_not():
-    lion()
+    signum()
     split = lambda **values: trace.split(setting(**values), EVERY)
-    (a, first), (b, second) = split(lion__b1=0.5), split(lion__b1=0.7)
+    (a, first), (b, second) = split(signum__b1=0.5), split(signum__b1=0.7)
     assert a == b
     assert hash(a) == hash(b)
-    assert (first['lion.b1'], second['lion.b1']) == (0.5, 0.7)
-    assert split(lion__nesterov=True)[0] != a
+    assert (first['signum.b1'], second['signum.b1']) == (0.5, 0.7)
+    assert split(signum__nesterov=True)[0] != a
     assert 'adam.b1' not in first
     back = trace.join(a, first)
-    assert trace.get(back, 'lion.b1') == 0.5
+    assert trace.get(back, 'signum.b1') == 0.5
 
 
 def test_what_is_left_out_keeps_its_off_value():
-    lion(b1=0.9, off=0.0)
-    static_part, hyper = trace.split(setting(lion__b1=0.0), frozenset({'lion.b1'}))
-    assert 'lion.b1' not in hyper
-    assert trace.get(static_part, 'lion.b1') == 0.0
+    signum(b1=0.9, off=0.0)
+    static_part, hyper = trace.split(setting(signum__b1=0.0), frozenset({'signum.b1'}))
+    assert 'signum.b1' not in hyper
+    assert trace.get(static_part, 'signum.b1') == 0.0
 
 
 def test_the_chosen_part_is_built_with_what_the_setting_says():
-    lion()
-    chain = trace.made(setting(lion__b1=0.25), 'optimiser', lambda step: 1.0)
+    signum()
+    chain = trace.made(setting(signum__b1=0.25), 'optimiser', lambda step: 1.0)
     gradient = jnp.float32(3.0)
     update, _ = chain.update(gradient, chain.init(gradient), gradient)
     assert float(update) == -1.0  # the sign
 
 
 def test_a_part_that_is_registered_again_is_another_program_and_another_run():
-    lion()
+    signum()
     first = trace.split(setting(), EVERY)[0]
     run = Run({}, setting(), 0).id
-    lion()
+    signum()
     assert trace.split(setting(), EVERY)[0] == first
     assert Run({}, setting(), 0).id == run
 
-    @register.optimiser('lion')
+    @register.optimiser('signum')
     def another(learning_rate, *, b1=traced(0.9, 'β₁')):
         return optax.sgd(learning_rate)
 
     assert trace.split(setting(), EVERY)[0] != first
     assert Run({}, setting(), 0).id != run
-    assert 'lion.nesterov' not in trace.FIELDS
+    assert 'signum.nesterov' not in trace.FIELDS
     # A program keeps the one that it was made of.
-    assert trace.part(trace.join(first, {}), 'optimiser') != parts.get('optimiser', 'lion')
+    assert trace.part(trace.join(first, {}), 'optimiser') != parts.get('optimiser', 'signum')
 
 
 def test_what_is_not_read_is_refused():
-    lion()
-    with pytest.raises(UserError, match=r"lion\.b1: 0\.5 .*optim\.name is 'adam'"):
-        experiment.build({'name': 'x', 'lion': {'b1': 0.5}})
+    signum()
+    with pytest.raises(UserError, match=r"signum\.b1: 0\.5 .*optim\.name is 'adam'"):
+        experiment.build({'name': 'x', 'signum': {'b1': 0.5}})
 
 
 COMPLAINTS = {
@@ -202,10 +206,10 @@ def test_a_part_does_not_take_the_place_of_a_section():
 
 
 def test_two_slots_do_not_share_the_name_of_fields():
-    lion()
-    with pytest.raises(UserError, match=r"schedule 'lion'.*slot optimiser"):
+    signum()
+    with pytest.raises(UserError, match=r"schedule 'signum'.*slot optimiser"):
 
-        @register.schedule('lion')
+        @register.schedule('signum')
         def rate(time, peak, *, depth=traced(0.5, 'depth')): ...
 
 
@@ -215,7 +219,7 @@ def test_an_unknown_field_of_a_part_names_the_nearest():
 
 
 def test_every_field_of_a_built_in_part_that_was_elsewhere_says_where():
-    moved = {name: rule.former for name, (_, rule) in parts.FIELDS.items() if rule.former}
+    moved = {name: one.rule.former for name, one in parts.FIELDS.items() if one.rule.former}
     assert moved['adam.b1'] == 'optim.momentum'
     assert moved['cosine.minimum'] == 'schedule.minimum'
     with pytest.raises(
@@ -231,3 +235,78 @@ def test_slots_say_what_their_parts_are():
         assert slot.doc
         assert not slot.field or slot.field in trace.FIELDS
     assert dataclasses.is_dataclass(slots.Slot)
+
+
+BUILT_WRONG = {
+    'a section of parts that is no dict': ({'parts': 3}, r'parts: 3 is not a set of keys'),
+    'a part that is no dict': ({'adam': 3}, r'adam: 3 is not .* adam\.b1 or adam\.b2 or adam\.eps'),
+    'a misspelt part': ({'adamm': {'b1': 0.5}}, "unknown key 'adamm'; did you mean 'adam'"),
+    'a field that has moved': (
+        {'optim': {'momentum': 0.5}},
+        r'optim\.momentum is .* chosen part now: momentum\.momentum or',
+    ),
+    'a part that is not registered': (
+        {'optim': {'name': 'mine'}},
+        r"optim\.name: no optimiser 'mine' is registered; .* import that first",
+    ),
+    'a field of a part that is not registered': (
+        {'parts': {'mine.b1': 0.5}},
+        r"mine\.b1: no part 'mine' is registered; .* import that first",
+    ),
+    'what an augmentation that is off reads': (
+        {'erasing': {'aspect': 0.5}},
+        r'erasing\.aspect: 0\.5 has no effect because erasing\.probability is 0',
+    ),
+}
+
+
+@pytest.mark.parametrize('case', BUILT_WRONG)
+def test_what_a_config_says_of_parts_is_checked(case):
+    values, words = BUILT_WRONG[case]
+    with pytest.raises(UserError, match=words) as raised:
+        experiment.build({'name': 'x'} | values)
+    assert '\n' not in str(raised.value)
+
+
+def test_a_misspelt_part_on_the_command_line_is_named():
+    with pytest.raises(UserError, match=r"config\.adamm\.b1: .* did you mean 'adam'"):
+        experiment.check_key('adamm.b1')
+
+
+@pytest.mark.parametrize('name', ['items', 'keys', 'experiments', 'update'])
+def test_a_part_has_no_name_that_a_config_uses_itself(name):
+    with pytest.raises(UserError, match=rf"'config\.{name}' means something else"):
+
+        @register.optimiser(name)
+        def part(learning_rate, *, b1=traced(0.9, 'x')): ...
+
+    register.activation(name)(lambda x: x)  # without a section it is in nobody's way
+
+
+GIVEN_WRONG = {
+    'value': ('optimiser', optax.contrib.reduce_on_plateau, "optimiser 'wrong': .*value"),
+    'no chain': (
+        'optimiser',
+        lambda learning_rate: 3,
+        "optimiser 'wrong': gives 3; it must",
+    ),
+    'a vector': ('schedule', lambda time, peak: jnp.ones(3), r'gives float32 \[3\]; it must give'),
+    'nothing': ('schedule', lambda time, peak: None, "schedule 'wrong': gives None"),
+    'another shape': ('activation', lambda x: x[:1], r"activation 'wrong': gives float32 \[1, 8\]"),
+    'another type': ('activation', lambda x: x > 0, r"activation 'wrong': gives bool \[2, 8\]"),
+}
+
+
+@pytest.mark.parametrize('case', GIVEN_WRONG)
+def test_what_a_part_gives_is_checked_before_training(case):
+    slot, function, words = GIVEN_WRONG[case]
+    if case == 'value':
+        plateau = function()
+        function = lambda learning_rate: optax.chain(optax.identity(), plateau)
+    getattr(register, slot)('wrong')(function)
+    values = {slots.SLOTS[slot].field: 'wrong', 'model.name': 'mlp', 'model.hidden': (8,)}
+    data = {'data.name': 'digits', 'data.train_size': 100, 'data.validation_size': 100}
+    one = trace.replace(Setting(), values | data)
+    with pytest.raises(UserError, match=words) as raised:
+        Training(one.data, Execution(), Search(), print).check([one])
+    assert '\n' not in str(raised.value)

@@ -11,7 +11,7 @@ from jaxtweaks.lab import experiment
 EPOCHS = 4
 STEP = {'schedule.name': 'step'}
 BEST = {'train.select': 'best_accuracy'}
-MLP_BN = {'model.name': 'mlp', 'model.batch_norm': 'before'}
+MLP_BN = {'model.name': 'mlp', 'model.norm': 'batch'}
 
 
 def setting(**values):
@@ -33,10 +33,10 @@ BEYOND = {
     'patience': (BEST, 'train.patience', 4.0, 3.0, 'must be < 4'),
     'improvement': (BEST, 'train.min_improvement', 1.0, 0.5, 'no accuracy improves by as much'),
     'average': ({}, 'train.ema_decay', 1.0, 0.9999, 'keeps the initial parameters'),
-    'statistics': (MLP_BN, 'model.bn_momentum', 1.0, 0.999, 'running statistics'),
+    'statistics': (MLP_BN, 'batch.momentum', 1.0, 0.999, 'running statistics'),
     'batch norm of one image': (MLP_BN, 'train.batch_size', 1, 2, 'one value of each feature'),
     'batch norm of one image, by pixels too': (
-        {'model.batch_norm': 'after'},
+        {'model.norm': 'batch', 'model.norm_place': 'after'},
         'train.batch_size',
         1,
         2,
@@ -64,8 +64,8 @@ def test_it_is_asked_of_every_setting_of_a_sweep():
 @pytest.mark.parametrize(
     'values',
     [
-        {'model.batch_norm': 'before', 'model.hidden': ()},  # maps of many pixels
-        {'model.batch_norm': 'before', 'model.name': 'convnet1d'},
+        {'model.norm': 'batch', 'model.hidden': ()},  # maps of many pixels
+        {'model.norm': 'batch', 'model.name': 'convnet1d'},
         {'model.name': 'mlp'},
     ],
 )
@@ -76,7 +76,7 @@ def test_one_image_at_a_time_is_taken_where_nothing_is_lost(values):
 def test_the_images_of_a_gradient_check_have_a_variance():
     values = {'name': 'x', 'study': {'name': 'gradcheck', 'images': 1}, 'model': {'name': 'mlp'}}
     assert experiment.build(values)
-    values['model']['batch_norm'] = 'before'
+    values['model']['norm'] = 'batch'
     with pytest.raises(UserError, match=r'study\.images: 1 gives batch norm one value'):
         experiment.build(values)
 

@@ -19,18 +19,19 @@ def test_every_field_of_a_setting_is_static_or_traced():
     assert sections.pop('parts') is Parts
     names = {f'{s}.{f.name}' for s, cls in sections.items() for f in dataclasses.fields(cls)}
     assert names | set(parts.FIELDS) == set(trace.FIELDS)
-    assert {rule.kind for _, rule in trace.FIELDS.values()} == {'static', 'traced'}
+    assert {field.rule.kind for field in trace.FIELDS.values()} == {'static', 'traced'}
 
 
 def test_what_is_read_only_sometimes_names_a_field_and_values_it_can_have():
-    for name, (_, rule) in trace.FIELDS.items():
+    for name, field in trace.FIELDS.items():
+        rule = field.rule
         if rule.when is not None:
             other, accepted = rule.when
-            assert set(accepted) < set(trace.FIELDS[other][1].choices), name
+            assert set(accepted) < set(trace.FIELDS[other].rule.choices), name
 
 
 def value_of(name):
-    kind, rule = trace.FIELDS[name]
+    kind, rule = trace.FIELDS[name].type, trace.FIELDS[name].rule
     if rule.choices:
         return st.sampled_from(rule.choices)
     if kind is int:
@@ -40,21 +41,21 @@ def value_of(name):
 
 
 # With those of the parts of a default setting.
-OF_PARTS = ['adam.b1', 'adam.b2', 'adam.epsilon', 'cross_entropy.smoothing']
+OF_PARTS = ['adam.b1', 'adam.b2', 'adam.epsilon', 'cross_entropy.smoothing', 'sigma.sigma']
 TRACED = [*trace.TRACED, *OF_PARTS]
 traced_values = st.fixed_dictionaries({name: value_of(name) for name in TRACED})
-OFF = [name for name in TRACED if trace.FIELDS[name][1].off is not None]
+OFF = [name for name in TRACED if trace.FIELDS[name].rule.off is not None]
 
 
 @given(values=traced_values, off=st.sets(st.sampled_from(OFF)))
 def test_join_undoes_split(values, off):
-    values |= {name: trace.FIELDS[name][1].off for name in off}
+    values |= {name: trace.FIELDS[name].rule.off for name in off}
     setting = trace.replace(Setting(), values)
     static, hyper = trace.split(setting, frozenset(off))
     assert set(hyper) == set(TRACED) - off
     assert all(type(number) in (int, float, tuple) for number in hyper.values())
     by_name = {
-        name: trace.FIELDS[name][1].choices[number] if trace.FIELDS[name][1].choices else number
+        name: trace.FIELDS[name].rule.choices[number] if trace.FIELDS[name].rule.choices else number
         for name, number in hyper.items()
     }
     assert trace.join(static, by_name) == setting

@@ -8,9 +8,9 @@ from fake_results import sweep
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.build import from_dict
-from jaxtweaks.figures.figure_arrays import common_shares
-from jaxtweaks.figures.figure_plane import background, on_axes
 from jaxtweaks.figures.figures import Figure, caption, check, draw, svg
+from jaxtweaks.figures.kinds.arrays import common_shares
+from jaxtweaks.figures.kinds.boundary import background, on_axes
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Plane
 

@@ -12,11 +12,12 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import field_label, named
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.figures import figure_spec
-from jaxtweaks.figures.figure_counts import confusion_shares, ink_on
 from jaxtweaks.figures.figure_style import styles
 from jaxtweaks.figures.figures import Figure, caption, check, draw, save, svg
+from jaxtweaks.figures.kind import OPTIONS
+from jaxtweaks.figures.kinds.counts import confusion_shares, ink_on
 
-ON_OFF = {'model.batch_norm': ('none', 'before')}
+ON_OFF = {'model.norm': ('none', 'batch')}
 
 
 def figure(**values) -> Figure:
@@ -33,10 +34,10 @@ def text_of(sheet) -> str:
 
 def test_curves_show_the_mean_and_the_t_interval_of_the_seeds():
     results = sweep(ON_OFF)
-    sheet = draw(figure(metrics=('test_accuracy',), hue='model.batch_norm'), results)
+    sheet = draw(figure(metrics=('test_accuracy',), hue='model.norm'), results)
     axes = sheet.axes[0]
     values = results.curves['test_accuracy'][1]
-    (line,) = lines(axes, 'batch norm before the activation')
+    (line,) = lines(axes, 'batch norm')
     np.testing.assert_allclose(line.get_ydata(), values.mean(0))
     np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 9))
     low, high = stats.t.interval(0.95, 4, values.mean(0), values.std(0, ddof=1) / np.sqrt(5))
@@ -50,8 +51,8 @@ def test_curves_show_the_mean_and_the_t_interval_of_the_seeds():
 def test_curves_end_where_the_runs_shown_end():
     results = sweep(ON_OFF)
     results.curves['test_accuracy'][0, :, 3:] = np.nan  # trained for three epochs, the other for 8
-    for where, last in (({'model.batch_norm': 'none'}, 3), ({}, 8)):
-        shown = figure(metrics=('test_accuracy',), hue='model.batch_norm', where=where)
+    for where, last in (({'model.norm': 'none'}, 3), ({}, 8)):
+        shown = figure(metrics=('test_accuracy',), hue='model.norm', where=where)
         low, high = draw(shown, results).axes[0].get_xlim()
         assert low < 1
         assert last < high < last + 0.5
@@ -59,7 +60,7 @@ def test_curves_end_where_the_runs_shown_end():
 
 def test_paths_follow_one_metric_against_another():
     results = sweep(ON_OFF, diverged=[(1, 2, 3)])
-    shown = figure(kind='paths', x='train_loss', metrics=('test_accuracy',), hue='model.batch_norm')
+    shown = figure(kind='paths', x='train_loss', metrics=('test_accuracy',), hue='model.norm')
     axes = draw(shown, results).axes[0]
     whole = [0, 1, 3, 4]  # seed 2 diverged
     x, y = (results.curves[name][1, whole].mean(0) for name in ('train_loss', 'test_accuracy'))
@@ -72,7 +73,7 @@ def test_paths_follow_one_metric_against_another():
 
 def test_paths_of_nothing_but_diverged_runs_are_empty():
     results = sweep(ON_OFF, diverged=[(1, s, 1) for s in range(5)])
-    shown = figure(kind='paths', x='train_loss', metrics=('test_accuracy',), hue='model.batch_norm')
+    shown = figure(kind='paths', x='train_loss', metrics=('test_accuracy',), hue='model.norm')
     axes = draw(shown, results).axes[0]
     assert len(axes.get_lines()) == 1  # of the other setting
 
@@ -82,8 +83,8 @@ def test_a_mark_stands_where_its_settings_stop():
     stops = np.full((2, 5), 8.0)
     stops[1] = [2, 3, 4, 3, np.nan]
     results.finals['stop_epoch'] = stops
-    marks = (({'model.batch_norm': 'before'}, 'stopped'), (5, 'annealed'))
-    shown = figure(metrics=('train_loss',), hue='model.batch_norm', marks=marks)
+    marks = (({'model.norm': 'batch'}, 'stopped'), (5, 'annealed'))
+    shown = figure(metrics=('train_loss',), hue='model.norm', marks=marks)
     sheet = draw(shown, results)
     upright = [line for line in sheet.axes[0].get_lines() if len(set(line.get_xdata())) == 1]
     assert [line.get_xdata()[0] for line in upright] == [3.0, 5]
@@ -92,7 +93,7 @@ def test_a_mark_stands_where_its_settings_stop():
 
 def test_one_seed_has_no_band_and_says_so():
     results = sweep(ON_OFF, seeds=1)
-    spec = figure(metrics=('test_accuracy',), hue='model.batch_norm')
+    spec = figure(metrics=('test_accuracy',), hue='model.norm')
     sheet = draw(spec, results)
     assert not sheet.axes[0].collections
     assert 'no interval' in text_of(sheet)
@@ -101,38 +102,38 @@ def test_one_seed_has_no_band_and_says_so():
 
 def test_a_diverged_run_leaves_the_mean_and_is_shown():
     results = sweep(ON_OFF, diverged=[(0, 2, 3)])
-    spec = figure(metrics=('train_loss',), hue='model.batch_norm')
+    spec = figure(metrics=('train_loss',), hue='model.norm')
     sheet = draw(spec, results)
     axes = sheet.axes[0]
     values = results.curves['train_loss'][0]
-    (line,) = lines(axes, 'without batch norm')
+    (line,) = lines(axes, 'without normalisation')
     np.testing.assert_allclose(line.get_ydata(), values[[0, 1, 3, 4]].mean(0))
     cross = [line for line in axes.get_lines() if line.get_marker() == 'x']
     assert [tuple(c.get_xydata()[0]) for c in cross] == [(3.0, values[2, 2])]
     assert '1 run of 10 diverged' in text_of(sheet)
-    assert 'without batch norm (1 of 5)' in caption(spec, results)
+    assert 'without normalisation (1 of 5)' in caption(spec, results)
     labels = [text.get_text() for text in sheet.legends[0].get_texts()]
-    assert 'without batch norm\n(1 of 5 diverged)' in labels
+    assert 'without normalisation\n(1 of 5 diverged)' in labels
 
 
 def test_a_setting_whose_runs_all_diverged_has_no_mean():
     results = sweep(ON_OFF, diverged=[(1, s, 2) for s in range(5)])
-    sheet = draw(figure(metrics=('train_loss',), hue='model.batch_norm'), results)
-    assert not lines(sheet.axes[0], 'batch norm before the activation')
+    sheet = draw(figure(metrics=('train_loss',), hue='model.norm'), results)
+    assert not lines(sheet.axes[0], 'batch norm')
     assert len([x for x in sheet.axes[0].get_lines() if x.get_marker() == 'x']) == 5
 
 
 def test_where_runs_have_ended_the_mean_ends():
     results = sweep(ON_OFF)
     results.curves['train_loss'][0, 1, 5:] = np.nan
-    sheet = draw(figure(metrics=('train_loss',), hue='model.batch_norm'), results)
-    (line,) = lines(sheet.axes[0], 'without batch norm')
+    sheet = draw(figure(metrics=('train_loss',), hue='model.norm'), results)
+    (line,) = lines(sheet.axes[0], 'without normalisation')
     assert np.isfinite(line.get_ydata()).tolist() == [True] * 5 + [False] * 3
 
 
 def test_panels_share_the_y_axis_of_a_metric():
     spec = figure(
-        metrics=('test_accuracy', 'train_loss'), hue='train.batch_size', panels='model.batch_norm'
+        metrics=('test_accuracy', 'train_loss'), hue='train.batch_size', panels='model.norm'
     )
     sheet = draw(spec, batch_sizes())
     assert len(sheet.axes) == 4
@@ -148,7 +149,7 @@ def test_effect_shows_means_bars_dots_and_published():
         kind='effect',
         metrics=('test_accuracy',),
         x='train.batch_size',
-        hue='model.batch_norm',
+        hue='model.norm',
         log_x=True,
         published=((32, 0.72, 'ROLE'), (0.7, '')),
     )
@@ -174,7 +175,7 @@ def test_every_seed_lies_inside_the_axes_and_a_source_is_named_once():
     values = results.finals['test_accuracy']
     values[:2, 0] = 0.99  # outside their own interval
     published = ((8, 0.7, 'ROLE'), (32, 0.72, 'ROLE'))
-    where = {'model.batch_norm': 'none'}
+    where = {'model.norm': 'none'}
     spec = figure(
         kind='effect',
         metrics=('test_accuracy',),
@@ -212,16 +213,16 @@ def test_the_complement_of_a_field_is_an_axis():
 
 def test_fields_joined_by_a_plus_tell_settings_apart():
     """Where no field alone does: here each pair of batch size and batch norm is one line."""
-    results = sweep({'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')})
-    both = 'train.batch_size + model.batch_norm'
-    assert results.values(both) == [(8, 'none'), (8, 'before'), (16, 'none'), (16, 'before')]
-    assert results.select({both: ((8, 'before'), (16, 'none'))}) == [1, 2]
+    results = sweep({'train.batch_size': (8, 16), 'model.norm': ('none', 'batch')})
+    both = 'train.batch_size + model.norm'
+    assert results.values(both) == [(8, 'none'), (8, 'batch'), (16, 'none'), (16, 'batch')]
+    assert results.select({both: ((8, 'batch'), (16, 'none'))}) == [1, 2]
     assert field_label(both) == 'batch size and batch norm'
-    assert named(both, (8, 'none')) == 'batch size 8, without batch norm'
+    assert named(both, (8, 'none')) == 'batch size 8, without normalisation'
     assert named(both, (8, 'none'), {f"{both}=(8, 'none')": 'mine'}) == 'mine'
     check([figure(metrics=('train_loss',), hue=both)], results.settings)
     with pytest.raises(UserError, match='would be drawn as one'):
-        check([figure(metrics=('train_loss',), hue='model.batch_norm')], results.settings)
+        check([figure(metrics=('train_loss',), hue='model.norm')], results.settings)
 
 
 def test_categories_are_not_joined_by_a_line():
@@ -237,7 +238,7 @@ def test_confusion_rows_add_up_without_the_diverged_runs():
     np.testing.assert_allclose(shares.sum(1), 1)
     np.testing.assert_allclose(shares[3], results.confusion[0, 1:].sum(0)[3] / 400)
     published = (('none', 0.5311, '(MLP-BN)'),)
-    sheet = draw(figure(kind='confusion', hue='model.batch_norm', published=published), results)
+    sheet = draw(figure(kind='confusion', hue='model.norm', published=published), results)
     title = sheet.axes[0].get_title('left')
     mean = 100 * results.finals['test_accuracy'][0, 1:].mean()
     assert f'test accuracy {mean:.2f} ±' in title
@@ -259,7 +260,7 @@ def test_labels_are_shares_of_their_split():
 
 
 def test_stand_in_data_are_marked_in_the_figure():
-    spec = figure(metrics=('test_accuracy',), hue='model.batch_norm')
+    spec = figure(metrics=('test_accuracy',), hue='model.norm')
     assert 'stand-in' not in text_of(draw(spec, sweep(ON_OFF)))
     marked = draw(spec, sweep(ON_OFF, fallback=True))
     box = [
@@ -277,7 +278,7 @@ def test_no_two_hues_look_alike(n):
 
 def test_drawing_again_gives_the_same_bytes(tmp_path):
     results = batch_sizes(seeds=2, epochs=3, diverged=[(0, 1, 1)])
-    spec = figure(metrics=('train_loss',), hue='train.batch_size', panels='model.batch_norm')
+    spec = figure(metrics=('train_loss',), hue='train.batch_size', panels='model.norm')
     one = save(draw(spec, results), tmp_path / 'one', 'it')
     two = save(draw(spec, results), tmp_path / 'two', 'it')
     assert [p.name for p in one] == ['it.png', 'it.svg']
@@ -293,17 +294,17 @@ def test_drawing_again_gives_the_same_bytes(tmp_path):
         ({'hue': 'train.batch_sise'}, "did you mean 'train.batch_size'"),
         ({'metrics': ('test_acuracy',)}, "did you mean 'test_accuracy'"),
         ({'metrics': ()}, 'needs metrics'),
-        ({'hue': 'train.batch_size'}, 'differ in model.batch_norm'),
+        ({'hue': 'train.batch_size'}, 'differ in model.norm'),
         ({'where': {'train.batch_size': 7}}, 'no setting has train.batch_size = 7; valid: 8, 16'),
-        ({'where': {'train.batch_size + model.batch_norm': (8, 'none')}},
+        ({'where': {'train.batch_size + model.norm': (8, 'none')}},
          r"for the value write \(\(8, 'none'\),\)"),
         ({'kind': 'effect'}, 'needs x'),
-        ({'kind': 'effect', 'x': 'model.batch_norm', 'log_x': True, 'hue': 'train.batch_size'},
+        ({'kind': 'effect', 'x': 'model.norm', 'log_x': True, 'hue': 'train.batch_size'},
          'needs numbers'),
         ({'hue': 'train.batch_size', 'panels': 'train.batch_size'}, 'named twice'),
         ({'published': ((1, 2, 3),)}, r'is not \(value, label\)'),
         *(({'kind': kind, 'published': ((0.5, 'report'),), 'where': {'train.batch_size': 8},
-            'panels': 'model.batch_norm'}, f"kind '{kind}' does not show published values")
+            'panels': 'model.norm'}, f"kind '{kind}' does not show published values")
           for kind in ('fit', 'reliability', 'boundary', 'histogram')),
         ({'marks': ((1,),)}, r'is not \(epoch, label\)'),
         ({'marks': (({'train.batch_size': 7}, 'stop'),)}, 'no setting'),
@@ -312,7 +313,7 @@ def test_drawing_again_gives_the_same_bytes(tmp_path):
         ({'name': '../it'}, 'the name of a file'),
         ({'name': 'a' * 101}, 'has 101 letters; it may have at most 100'),
         ({'title': ''}, 'title is empty'),
-        ({'kind': 'effect', 'x': 'train.batch_size', 'hue': 'model.batch_norm', 'log_x': True,
+        ({'kind': 'effect', 'x': 'train.batch_size', 'hue': 'model.norm', 'log_x': True,
           'published': ((-8, 0.5, 'report'),)}, 'needs numbers ≥ 0 on the x axis, not -8'),
         ({'kind': 'labels'}, "'labels' does not read metrics; it reads title and caption"),
         *(({'kind': kind, 'metrics': (), key: value}, f"'{kind}' does not read {key}; it reads")
@@ -334,11 +335,13 @@ def test_what_cannot_be_drawn_is_refused_before_training(changes, message):
         check([figure(**{'metrics': ('test_accuracy',), **changes})], batch_sizes().settings)
 
 
-def test_every_kind_says_what_it_reads():
-    assert set(figure_spec._READS) == set(figure_spec.KINDS)
-    assert {name for read in figure_spec._READS.values() for name in read} == set(
-        figure_spec._OPTIONS
-    )
+def test_every_field_of_a_figure_is_read_by_some_kind():
+    read = {name for kind in figure_spec.KINDS.values() for name in kind.reads}
+    assert read == set(OPTIONS)
+    every = {field.name for field in dataclasses.fields(Figure)}
+    assert every == {*OPTIONS, 'name', 'kind', 'title', 'caption', 'names'}
+    for kind in figure_spec.KINDS.values():
+        assert set(kind.needs) <= set(kind.reads)
 
 
 def test_two_figures_may_not_share_a_name():
@@ -349,14 +352,14 @@ def test_two_figures_may_not_share_a_name():
 def test_a_metric_that_was_not_measured_is_refused():
     results = dataclasses.replace(sweep(ON_OFF), curves={}, finals={})
     with pytest.raises(UserError, match="no metric by epoch 'train_loss'"):
-        draw(figure(metrics=('train_loss',), hue='model.batch_norm'), results)
+        draw(figure(metrics=('train_loss',), hue='model.norm'), results)
 
 
 def test_a_long_label_of_the_y_axis_stays_beside_it():
     results = batch_sizes()
     results.finals['gradient_variance'] = results.finals['train_loss']
     shown = figure(kind='effect', metrics=('gradient_variance', 'test_accuracy'),
-                   x='train.batch_size', where={'model.batch_norm': 'none'})  # fmt: skip
+                   x='train.batch_size', where={'model.norm': 'none'})  # fmt: skip
     sheet = draw(shown, results)
     sheet.canvas.draw()
     axes = sheet.axes[0]
@@ -368,7 +371,7 @@ def test_a_long_label_of_the_y_axis_stays_beside_it():
 def test_one_seed_has_no_error_bar_on_a_logarithmic_axis_either():
     results = batch_sizes(seeds=1)
     shown = figure(kind='effect', metrics=('train_loss',), x='train.batch_size', log_y=True,
-                   where={'model.batch_norm': 'none'})  # fmt: skip
+                   where={'model.norm': 'none'})  # fmt: skip
     axes = draw(shown, results).axes[0]
     ends = [y for bar in axes.containers for cap in bar[1] for y in cap.get_ydata()]
     assert len(ends) == 12
@@ -379,7 +382,7 @@ def test_a_mean_below_zero_has_no_place_on_a_logarithmic_axis():
     results = batch_sizes()
     results.finals['train_loss'][:2] *= -1
     shown = figure(kind='effect', metrics=('train_loss',), x='train.batch_size', log_y=True,
-                   where={'model.batch_norm': 'none'})  # fmt: skip
+                   where={'model.norm': 'none'})  # fmt: skip
     axes = draw(shown, results).axes[0]
     assert axes.get_ylim()[0] > 0
 
@@ -388,7 +391,7 @@ def test_a_logarithmic_axis_of_many_decades_has_ticks_at_powers_of_ten():
     results = batch_sizes()
     results.curves['train_loss'][:] *= 0.01 ** np.arange(12)[:, None, None]
     shown = figure(metrics=('train_loss',), hue='train.batch_size', log_y=True,
-                   where={'model.batch_norm': 'none'})  # fmt: skip
+                   where={'model.norm': 'none'})  # fmt: skip
     axes = draw(shown, results).axes[0]
     low, high = axes.get_ylim()
     ticks = np.log10([tick for tick in axes.get_yticks() if low <= tick <= high])
@@ -404,7 +407,7 @@ def test_without_a_value_above_zero_the_axis_is_linear(kind):
         measured['train_loss'] *= -1
     given = {'hue': 'train.batch_size'} if kind == 'curves' else {'x': 'train.batch_size'}
     shown = figure(kind=kind, metrics=('train_loss',), log_y=True,
-                   where={'model.batch_norm': 'none'}, **given)  # fmt: skip
+                   where={'model.norm': 'none'}, **given)  # fmt: skip
     axes = draw(shown, results).axes[0]
     assert axes.get_yscale() == 'linear'
     assert axes.get_ylim()[0] < 0
@@ -412,7 +415,7 @@ def test_without_a_value_above_zero_the_axis_is_linear(kind):
 
 def test_dollars_in_the_words_of_a_config_are_dollars(tmp_path):
     """They are no formula, and one that is none would end in an error after all the training."""
-    spec = figure(metrics=('train_loss',), hue='model.batch_norm', title='$\\nosuch$ & <b>')
+    spec = figure(metrics=('train_loss',), hue='model.norm', title='$\\nosuch$ & <b>')
     sheet = draw(spec, sweep(ON_OFF))
     paths = save(sheet, tmp_path, 'f')
     assert all(path.stat().st_size for path in paths)

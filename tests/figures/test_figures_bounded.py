@@ -9,7 +9,7 @@ from fake_results import sweep
 from matplotlib.image import imread
 
 from jaxtweaks.base.words import shortened
-from jaxtweaks.figures import figures
+from jaxtweaks.figures import kind as kind_lib
 from jaxtweaks.figures.figures import Figure, caption, draw, save
 
 RATE = 'optim.learning_rate'
@@ -104,11 +104,11 @@ def test_a_picture_of_hundreds_of_settings_has_few_pixels(tmp_path, options):
 def test_panels_are_spread_over_the_values_and_the_rest_counted(monkeypatch):
     results = many(150)
     spec = figure(panels=RATE, metrics=('test_accuracy', 'train_loss'))
-    for kind, most in (('curves', 12), ('confusion', 12)):
-        fields = {'panels': RATE} if kind == 'curves' else {'hue': RATE, 'metrics': ()}
-        words = caption(dataclasses.replace(spec, kind=kind, **{'panels': '', **fields}), results)
+    for name, most in (('curves', 12), ('confusion', 12)):
+        fields = {'panels': RATE} if name == 'curves' else {'hue': RATE, 'metrics': ()}
+        words = caption(dataclasses.replace(spec, kind=name, **{'panels': '', **fields}), results)
         assert f'Of 150 values of learning rate {most} are shown, evenly spread.' in words
-    monkeypatch.setattr(figures, '_PANELS', 6)
+    monkeypatch.setattr(kind_lib, 'PANELS', 6)
     sheet = draw(spec, results)
     titles = [axes.get_title('left') for axes in sheet.axes[::2]]
     assert len(titles) == len(set(titles)) == 3

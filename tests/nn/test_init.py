@@ -5,11 +5,28 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtweaks.config.settings import DISTRIBUTIONS, SCHEMES
-from jaxtweaks.nn.init import deviation, initial_weights, standard_draw
+from jaxtweaks.config import parts, trace
+from jaxtweaks.config.settings import DISTRIBUTIONS, Setting
+from jaxtweaks.nn import init
+from jaxtweaks.nn.init import standard_draw
 
 KEY = jax.random.key(3, impl='threefry2x32')
 NORMAL, UNIFORM, CONSTANT = (DISTRIBUTIONS.index(n) for n in ('normal', 'uniform', 'constant'))
+
+SCHEMES = list(parts.of_slot('init'))
+
+
+def given(sigma):
+    return init.schemes(trace.replace(Setting(), {'sigma.sigma': sigma}))
+
+
+def deviation(scheme, fan_in, fan_out, sigma):
+    return init.deviation(scheme, fan_in, fan_out, given(sigma))
+
+
+def initial_weights(key, shape, scheme, distribution, sigma):
+    return init.initial_weights(key, shape, scheme, distribution, given(sigma))
+
 
 LARGE = jax.jit(lambda scheme, law: initial_weights(KEY, (300, 100), scheme, law, 0.05))
 

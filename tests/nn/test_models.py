@@ -7,10 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtweaks.config.settings import DISTRIBUTIONS, SCHEMES, Dropout, Init, Model, Setting
+from jaxtweaks.config import parts, trace
+from jaxtweaks.config.settings import DISTRIBUTIONS, Dropout, Init, Model, Setting
 from jaxtweaks.nn import models
 
-INIT = Init(SCHEMES.index('he'), DISTRIBUTIONS.index('normal'), 0.05)
+SCHEMES = list(parts.of_slot('init'))
+INIT = Init(SCHEMES.index('he'), DISTRIBUTIONS.index('normal'))
 KEY = jax.random.key(0, impl='threefry2x32')
 ACTIVATIONS = {
     'relu': lambda x: np.maximum(x, 0),
@@ -58,7 +60,7 @@ def test_cnn_is_that_of_the_document():
 
 @pytest.mark.parametrize('place', ['before', 'after'])
 def test_batch_norm_adds_two_numbers_for_each_feature(place):
-    network = models.build(setting(Model(batch_norm=place)), 10)
+    network = models.build(setting(Model(norm='batch', norm_place=place)), 10)
     count, _ = described(network, (2, 32, 32, 3))
     assert count == 1_250_858 + 2 * (32 + 32 + 64 + 64 + 512)
 
@@ -111,7 +113,7 @@ def test_vgg16_is_that_of_the_document():
 
 
 def test_convnet1d_is_that_of_the_document():
-    network = models.build(setting(Model('convnet1d', batch_norm='before')), 462)
+    network = models.build(setting(Model('convnet1d', norm='batch')), 462)
     count, shapes = described(network, (2, 264, 1, 1))
     kernels = 251 * 80 + 5 * 80 * 60 + 5 * 60 * 60 + 3 * 60 * 400 + 400 * 462
     # Of each convolution a bias and batch norm's two numbers, of each dense layer a bias.
@@ -180,14 +182,15 @@ class Reference:
             mean, variance = x.mean(axes), x.var(axes)
             count = x.size // x.shape[-1]
             self.stats.append((mean, variance * count / (count - 1)))
-        standard = (x - mean) / np.sqrt(variance + self.model.bn_epsilon)
+        standard = (x - mean) / np.sqrt(variance + 1e-5)
         return params['scale'] * standard + params['bias']
 
     def finish(self, x):
-        if self.model.batch_norm == 'before':
+        place = self.model.norm_place if self.model.norm == 'batch' else ''
+        if place == 'before':
             x = self.norm(x)
         x = ACTIVATIONS[self.model.activation](x)
-        return self.norm(x) if self.model.batch_norm == 'after' else x
+        return self.norm(x) if place == 'after' else x
 
     def dense(self, x, index):
         params = self.variables['params'][f'Dense_{index}']
@@ -276,8 +279,10 @@ CASES = [
 @pytest.mark.parametrize(('name', 'place', 'activation'), CASES)
 @pytest.mark.parametrize('train', [False, True])
 def test_forward_pass(name, place, activation, train):
-    model = tiny(name, batch_norm=place, activation=activation, bn_momentum=0.75)
-    network, x = models.build(setting(model), 3), images(name)
+    norm = {'norm': 'batch', 'norm_place': place} if place != 'none' else {}
+    model = tiny(name, activation=activation, **norm)
+    one = trace.replace(setting(model), {'batch.momentum': 0.75})
+    network, x = models.build(one, 3), images(name)
     variables = random_variables(network, x)
     reference = Reference(model, variables, train)
     expected = reference(x)
@@ -299,7 +304,7 @@ def test_forward_pass(name, place, activation, train):
 def test_before_and_after_are_different_functions(name):
     x, found = images(), []
     for place in ('before', 'after'):
-        network = models.build(setting(tiny(name, batch_norm=place)), 3)
+        network = models.build(setting(tiny(name, norm='batch', norm_place=place)), 3)
         variables = random_variables(network, x)
         found.append(jax.jit(lambda v, n=network: n.apply(v, x, train=False))(variables))
     assert float(jnp.max(jnp.abs(found[0] - found[1]))) > 0.1
@@ -309,7 +314,7 @@ def test_before_and_after_are_different_functions(name):
 @pytest.mark.parametrize('form', ['inverted', 'vanilla'])
 def test_dropout_stands_where_the_setting_says(name, layers, form):
     """One layer at a time: what it passes is dropped or scaled, all before it is as without."""
-    model = tiny(name, batch_norm='after')
+    model = tiny(name, norm='batch', norm_place='after')
     x = images()
     plain = models.build(setting(model), 3)
     variables = random_variables(plain, x)
@@ -432,7 +437,7 @@ def test_layers_have_masks_of_their_own():
 
 def test_initial_values_of_a_local_network():
     """A kernel's fans are those of one place."""
-    constant = Init(SCHEMES.index('lecun'), DISTRIBUTIONS.index('constant'), 9.0)
+    constant = Init(SCHEMES.index('lecun'), DISTRIBUTIONS.index('constant'))
     network = models.build(Setting(model=tiny('local'), init=constant), 3)
     params = jax.jit(lambda x: network.init(KEY, x, train=False))(images())['params']
     for name, fan in {'Local_0': 18, 'Local_1': 27, 'Local_2': 27, 'Local_3': 36}.items():
@@ -442,8 +447,8 @@ def test_initial_values_of_a_local_network():
 
 def test_initial_values():
     """Kernels by the scheme with their own fans, biases and shifts 0, scales 1."""
-    model = tiny('cnn', batch_norm='before')
-    constant = Init(SCHEMES.index('lecun'), DISTRIBUTIONS.index('constant'), 9.0)
+    model = tiny('cnn', norm='batch')
+    constant = Init(SCHEMES.index('lecun'), DISTRIBUTIONS.index('constant'))
     network = models.build(Setting(model=model, init=constant), 3)
     params = jax.jit(lambda x: network.init(KEY, x, train=False))(images())['params']
     # 12 × 13 images: 10 × 11, pooled 5 × 5; 3 × 3, pooled 1 × 1, 4 channels.

@@ -6,9 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtweaks.config.settings import Model
 from jaxtweaks.nn import norm
-from jaxtweaks.nn.layers import BatchNorm
+from jaxtweaks.nn.norms import BatchNorm
 
 EPSILON = 1e-3
 # Dense, images, feature counts that do and do not fit the rows of `feature_sum`, one example.
@@ -137,10 +136,10 @@ def test_running_averages(kind, momentum):
     count = 8
 
     def apply(variables, x, momentum, train):
-        model = Model(bn_momentum=momentum, bn_running_variance=kind, bn_epsilon=EPSILON)
-        return BatchNorm(model).apply(variables, x, train, mutable=['batch_stats'])
+        layer = BatchNorm(momentum, EPSILON, kind)
+        return layer.apply(variables, x, train, mutable=['batch_stats'])
 
-    variables = BatchNorm(Model()).init(jax.random.key(0), batches[0], True)
+    variables = BatchNorm().init(jax.random.key(0), batches[0], True)
     # Initialising is not a step.
     assert np.array_equal(variables['batch_stats']['mean'], np.zeros(3))
     assert np.array_equal(variables['batch_stats']['var'], np.ones(3))

@@ -3,6 +3,7 @@
 import pytest
 from fake_results import batch_sizes
 
+from jaxtweaks.base import metrics
 from jaxtweaks.config.expand import grid
 from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.lab import experiment
@@ -47,6 +48,6 @@ def test_a_figure_of_boundaries_names_the_test_accuracy():
 
 def test_the_note_says_what_is_told_of_the_test_set():
     results = batch_sizes()
-    choice = choose(results, 'last')
+    choice = choose(results, metrics.of('validation_accuracy'))
     assert 'of the test set only what it gives' in choice.table(results, False).note
     assert 'only what it gives' not in choice.table(results, True).note

@@ -44,6 +44,8 @@ def test_what_cannot_be_written_is_refused(monkeypatch):
     monkeypatch.setattr(export.importlib.util, 'find_spec', lambda name: None)
     with pytest.raises(UserError, match='tensorboardX is not installed'):
         export.check(['tensorboard'])
+    with pytest.raises(UserError, match=r"wandb is not installed; pip install -e '.\[wandb\]'"):
+        export.check(['wandb'])
 
 
 def test_event_files_hold_the_curves(tmp_path):
@@ -79,3 +81,18 @@ def test_event_files_stay_as_they_were_if_new_ones_cannot_be_written(tmp_path, m
     assert content() == before
     assert [path.name for path in tmp_path.iterdir()] == ['tensorboard']
     assert (folder / 'mine').is_dir()
+
+
+def test_wandb_has_an_offline_run_for_each_run(tmp_path, monkeypatch):
+    pytest.importorskip('wandb', reason='the extra wandb is not installed')
+    for name in ('HTTP_PROXY', 'HTTPS_PROXY'):  # nothing is sent: there is nobody to send it to
+        monkeypatch.setenv(name, 'http://127.0.0.1:9')
+    monkeypatch.setenv('WANDB_ERROR_REPORTING', 'false')
+    folder = tmp_path / 'wandb'
+    export.write_wandb(folder, 'tiny', RUNS[:1], {name: v[:1, :1] for name, v in CURVES.items()})
+    (run,) = folder.iterdir()
+    assert run.name.endswith(RUNS[0].id)
+    (record,) = run.glob('wandb/offline-run-*/run-*.wandb')
+    content = record.read_bytes()
+    assert all(name.encode() in content for name in CURVES)
+    assert b'tiny' in content

@@ -2,12 +2,14 @@
 
 import json
 import pathlib
+import time
 
 import pytest
 from browser import Browser, find
 from fake_results import batch_sizes
 from fake_verdicts import verdict
 
+from jaxtweaks.base import atomic
 from jaxtweaks.figures import figures
 from jaxtweaks.figures.figures import Figure
 from jaxtweaks.report import overview, report, tables
@@ -70,7 +72,7 @@ def report_page(tmp_path_factory):
     results = batch_sizes(seeds=3, diverged=[(1, 2, 3)])
     figure = Figure(
         name='accuracy', kind='effect', title='Test accuracy', metrics=('test_accuracy',),
-        x='train.batch_size', hue='model.batch_norm', log_x=True,
+        x='train.batch_size', hue='model.norm', log_x=True,
     )  # fmt: skip
     picture = figures.svg(figures.draw(figure, results))
     verdicts = [verdict(kind) for kind in ICONS]
@@ -102,7 +104,24 @@ def overview_page(tmp_path_factory):
     return overview.write(root / 'overview', overview.gather([root]))[0]
 
 
-@pytest.fixture(params=['report', 'overview'])
+def live_text(percent, every=2.0, **more):
+    """A page of a sweep under way."""
+    results = batch_sizes(seeds=2)
+    state = report.Live(percent / 100, '3 min left', 'group 1/2: with BN', ['It helps.'], every,
+                        time.time(), **more)  # fmt: skip
+    shown = [tables.settings_table(results)]
+    contents = Contents(results, [verdict('supported')], [], shown, {'title': 'under way'})
+    return report.render_live(contents, state)
+
+
+@pytest.fixture(scope='module')
+def live_page(tmp_path_factory):
+    path = tmp_path_factory.mktemp('live') / 'report.html'
+    path.write_text(live_text(40, every=600.0))
+    return path
+
+
+@pytest.fixture(params=['report', 'overview', 'live'])
 def page(request):
     return request.getfixturevalue(f'{request.param}_page')
 
@@ -179,6 +198,25 @@ def test_the_theme_is_the_readers(browser, page):
     browser.screen(1200, 900, dark=True, media='print')
     assert browser.evaluate(color) == 'rgb(255, 255, 255)'
     browser.evaluate('localStorage.clear()')
+
+
+def test_a_page_under_way_reloads_itself_and_stays_where_the_reader_is(browser, tmp_path):
+    path = tmp_path / 'report.html'
+    path.write_text(live_text(40))
+    browser.open(path)
+    assert 'reloads itself' in texts(browser, '#age')[0]
+    browser.click('#curves .settings button:nth-child(2)')
+    browser.evaluate('window.scrollTo(0, 300); document.activeElement.blur(); window.before = 1')
+    atomic.write(path, live_text(60, stopped=True).encode())
+    deadline = time.monotonic() + 30
+    while (shown := browser.evaluate('document.title')) != '60 % under way':
+        assert time.monotonic() < deadline, shown
+        time.sleep(0.2)
+    picked = "document.querySelector('#curves .settings button:nth-child(2)').ariaPressed"
+    assert browser.evaluate(f'[window.before ?? 0, scrollY, {picked}]') == [0, 300, 'true']
+    # It stands still now.
+    assert 'The same command goes on from here.' in texts(browser, '#age')[0]
+    assert browser.evaluate("'stopped' in document.documentElement.dataset")
 
 
 def test_a_heading_sorts_its_table(browser, report_page):
@@ -265,7 +303,7 @@ def test_the_run_that_is_pointed_at_is_named_and_picked_by_a_click(browser, repo
     browser.point(x, y)
     assert strong_and_pale(browser) == [1, 0]
     said = texts(browser, '#curves output')[0]
-    assert 'batch size 256, batch norm before the activation, seed 2, epoch 8: ' in said
+    assert 'batch size 256, batch norm, seed 2, epoch 8: ' in said
     assert said.endswith(' %')
     for kind in ('mousePressed', 'mouseReleased'):
         browser.call('Input.dispatchMouseEvent', type=kind, x=x, y=y, button='left', clickCount=1)
@@ -278,7 +316,7 @@ def test_the_curves_obey_the_keyboard(browser, report_page):
     browser.evaluate("document.querySelector('.plot').focus()")
     output = lambda: texts(browser, '#curves output')[0]
     browser.press('ArrowRight', 39)
-    assert 'batch size 8, without batch norm, seed 0, epoch 1:' in output()
+    assert 'batch size 8, without normalisation, seed 0, epoch 1:' in output()
     browser.press('ArrowRight', 39)
     browser.press('ArrowDown', 40)
     assert 'seed 1, epoch 2:' in output()

@@ -32,7 +32,7 @@ META = {
 
 
 def page(seeds=6, verdicts=(), meta=META, **options) -> str:
-    results = sweep({'model.batch_norm': ('none', 'before')}, seeds=seeds, **options)
+    results = sweep({'model.norm': ('none', 'batch')}, seeds=seeds, **options)
     figures = [Drawn('a', 'Accuracy', 'Accuracy by epoch "quoted" <i>', SVG)]
     shown = [tables.settings_table(results, ['test_accuracy'])]
     return report.render(Contents(results, verdicts, figures, shown, meta))
@@ -147,12 +147,12 @@ def test_tables_sort_by_the_number_not_the_words():
 
 
 def test_the_curves_of_every_run_are_in_the_page():
-    results = sweep({'model.batch_norm': ('none', 'before')}, seeds=2, diverged=[(1, 0, 3)])
+    results = sweep({'model.norm': ('none', 'batch')}, seeds=2, diverged=[(1, 0, 3)])
     text = report.render(Contents(results, meta=META))
     (data,) = re.findall('id="curves-data">(.*?)</script>', text, re.DOTALL)
     data = json.loads(data)
     assert data == report_curves.of(results)
-    assert data['settings'] == ['without batch norm', 'batch norm before the activation']
+    assert data['settings'] == ['without normalisation', 'batch norm']
     assert (data['axis'], data['x'], data['seeds']) == ('epoch', [1, 2, 3, 4, 5, 6, 7, 8], [0, 1])
     assert data['diverged'] == [[False, False], [True, False]]
     first = data['metrics'][0]
@@ -165,13 +165,13 @@ def test_the_curves_of_every_run_are_in_the_page():
 
 def test_long_curves_are_thinned_and_end_where_they_end(monkeypatch):
     monkeypatch.setattr(report_curves, '_MOST', 100)
-    data = report_curves.of(sweep({'model.batch_norm': ('none',)}, seeds=2, epochs=50))
+    data = report_curves.of(sweep({'model.norm': ('none',)}, seeds=2, epochs=50))
     assert data['x'] == list(range(1, 51, 7))
     assert data['note'] == 'Shown is one epoch in 7, and the last. All are in epochs.parquet.'
 
 
 def test_without_curves_there_is_no_such_part():
-    results = dataclasses.replace(sweep({'model.batch_norm': ('none',)}), curves={})
+    results = dataclasses.replace(sweep({'model.norm': ('none',)}), curves={})
     assert 'id="curves' not in report.render(Contents(results, meta=META))
 
 
@@ -184,7 +184,7 @@ def test_how_it_was_made_is_told():
 
 
 def test_the_file_is_written_whole_and_the_same_again(tmp_path):
-    results = sweep({'model.batch_norm': ('none', 'before')}, seeds=2)
+    results = sweep({'model.norm': ('none', 'batch')}, seeds=2)
     path = tmp_path / 'new' / 'report.html'
     report.write(path, Contents(results, meta=META))
     first = path.read_bytes()
@@ -233,7 +233,7 @@ def test_every_setting_on_the_page_has_a_look_of_its_own():
 
 
 def test_curves_near_1_keep_their_shape():
-    results = sweep({'model.batch_norm': ('none',)}, seeds=1)
+    results = sweep({'model.norm': ('none',)}, seeds=1)
     known = results.curves['train_accuracy']
     known[:] = 1 - 1e-7 * (1 - known)
     metrics = report_curves.of(results)['metrics']
@@ -245,9 +245,9 @@ def test_curves_near_1_keep_their_shape():
 
 
 def test_classes_that_figures_shorten_are_listed_whole():
-    assert tables.classes_table(sweep({'model.batch_norm': ('none',)})) is None
+    assert tables.classes_table(sweep({'model.norm': ('none',)})) is None
     names = tuple(f'class {i} ' + 'x' * 110 for i in range(10))
-    results = dataclasses.replace(sweep({'model.batch_norm': ('none',)}), classes=names)
+    results = dataclasses.replace(sweep({'model.norm': ('none',)}), classes=names)
     table = tables.classes_table(results)
     assert [row[2] for row in table.rows] == list(names)
     assert len({row[1] for row in table.rows}) == 10

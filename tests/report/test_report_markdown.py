@@ -20,7 +20,7 @@ META = {
 
 
 def text(verdicts=(), seeds=6, **options):
-    results = sweep({'model.batch_norm': ('none', 'before')}, seeds=seeds, **options)
+    results = sweep({'model.norm': ('none', 'batch')}, seeds=seeds, **options)
     drawn = [Drawn('figure 5', 'Loss <b>', 'Loss <b>. By epoch.', b'<svg/>')]
     shown = [tables.settings_table(results, ['test_accuracy'])]
     return report_markdown.render(Contents(results, verdicts, drawn, shown, META))
@@ -58,6 +58,6 @@ def test_warnings_come_first():
 
 
 def test_stand_in_data_cannot_be_missed():
-    results = sweep({'model.batch_norm': ('none', 'before')}, fallback=True)
+    results = sweep({'model.norm': ('none', 'batch')}, fallback=True)
     found = report_markdown.render(Contents(results, meta=META))
     assert found.index('> **Stand-in data: ') < 120

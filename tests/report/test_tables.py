@@ -19,7 +19,7 @@ from jaxtweaks.report import tables
 from jaxtweaks.report.table import Table, latex_document
 from jaxtweaks.report.verdict_words import ICONS, verdict_lines
 
-FIELDS = {'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')}
+FIELDS = {'train.batch_size': (8, 16), 'model.norm': ('none', 'batch')}
 
 
 def printed(table, width=100, fitted=False) -> str:
@@ -35,8 +35,8 @@ def test_a_row_has_the_mean_and_half_width_of_the_runs_that_did_not_diverge():
     values = 100 * results.finals['test_accuracy'][1, 1:]
     half = stats.t.ppf(0.975, 3) * values.std(ddof=1) / 2
     cell = f'{values.mean():.2f} ± {half:.2f} %'
-    assert table.rows[1] == ('8', 'batch norm before the activation', '5', '1', cell)
-    assert table.raw[1][:4] == (8, 'before', 5, 1)
+    assert table.rows[1] == ('8', 'batch norm', '5', '1', cell)
+    assert table.raw[1][:4] == (8, 'batch', 5, 1)
     assert table.raw[1][4] == pytest.approx(values.mean() / 100)
     assert table.numeric == (True, False, True, True, True)
 
@@ -111,7 +111,7 @@ def test_seeds_are_planned_for_the_claims_that_are_tested():
 
 
 def test_columns_that_have_no_room_are_left_out_and_counted():
-    results = sweep({'train.batch_size': (8, 16), 'model.batch_norm': ('none', 'before')})
+    results = sweep({'train.batch_size': (8, 16), 'model.norm': ('none', 'batch')})
     metrics = ['test_accuracy', 'train_loss', 'train_accuracy', 'gap_loss', 'validation_loss']
     table = tables.settings_table(results, metrics)
     wide = printed(table, width=200)
@@ -149,7 +149,7 @@ def test_intervals_show_two_digits_of_the_half_width():
 
 def test_a_number_alone_takes_the_name_of_its_field():
     assert named('train.batch_size', 8) == 'batch size 8'
-    assert named('model.batch_norm', 'none') == 'without batch norm'
+    assert named('model.norm', 'none') == 'without normalisation'
     assert named('init.scheme', 'he', {'init.scheme=he': 'He 2015'}) == 'He 2015'
 
 

@@ -19,7 +19,7 @@ LOG = np.log
     [
         ({'derive': ('ensembel',)}, "did you mean 'ensemble'"),
         ({'derive': ('mc',)}, 'needs train.mc_samples'),
-        ({'derive': ('tested',)}, 'needs train.ema_decay or train.snapshots'),
+        ({'derive': ('tested',)}, 'needs train.ema_decay, train.swa_start or'),
         ({'derive': ('stopping',)}, 'needs stopping.rules'),
         ({'derive': ('ensemble',)}, 'needs train.member in the sweep'),
         (

@@ -6,18 +6,16 @@ import numpy as np
 import pytest
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.build import to_dict
+from jaxtweaks.config.fields import static
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
-from jaxtweaks.results.derive import (
-    WITH_OPTIONS,
-    Best,
-    NamedByTweaks,
-    Roughness,
-    Stopping,
-    derived,
-    plan,
-)
-from jaxtweaks.results.derive.stopping import Rule
+from jaxtweaks.results.derive import Options, derived, plan
+from jaxtweaks.results.derive.best import Best
+from jaxtweaks.results.derive.derivation import DERIVATIONS, Derivation, derivation
+from jaxtweaks.results.derive.roughness import Roughness
+from jaxtweaks.results.derive.stopping import Rule, Stopping
+from jaxtweaks.results.derive.tweaks import NamedByTweaks
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import without_runs
 
@@ -30,8 +28,9 @@ NAMES = ['none', 'flip', 'flip + shift', 'input']
 
 
 def test_an_experiment_has_the_options_of_its_derivations():
-    sections = {field.name for field in dataclasses.fields(experiment.Experiment)}
-    assert set(WITH_OPTIONS) == {'ensemble', 'stopping'} <= sections
+    sections = {'ensemble', 'stopping'}
+    assert sections <= set(Options())
+    assert sections <= set(experiment.default_config('it'))
     rule = {'name': 'it', 'kind': 'epochs', 'epochs': 2}
     asked = experiment.build(
         {
@@ -152,3 +151,56 @@ def test_the_best_is_chosen_on_validation_seed_by_seed():
     assert list(found.arrays['calibration'][3, :, 0]) == expected
     assert list(found.diverged_at[3]) == [-1, -1, -1]
     np.testing.assert_array_equal(found.finals['test_accuracy'][:3], number)
+
+
+@pytest.fixture
+def registered():
+    """A derivation of one's own, for one test."""
+    with DERIVATIONS.temporary():
+
+        @derivation('smoothed')
+        class Smoothed(Derivation):
+            """The mean of the last epochs, as a metric."""
+
+            window: int = static(2, 'epochs in the mean', low=1)
+
+            def recorded(self, recorded, base):
+                return dataclasses.replace(recorded, finals=(*recorded.finals, 'smoothed_loss'))
+
+            def results(self, results, base):
+                loss = results.curve('test_loss')[..., -self.window :].mean(-1)
+                return dataclasses.replace(
+                    results, finals={**results.finals, 'smoothed_loss': loss}
+                )
+
+        yield Smoothed
+
+
+def test_a_derivation_of_ones_own_has_a_section_of_options(registered):
+    values = {'name': 'it', 'derive': ('smoothed',), 'smoothed': {'window': 3}}
+    asked = experiment.build({**values, 'table': ('smoothed_loss',)})
+    assert asked.derivations == (registered(window=3),)
+    assert experiment.default_config('it').smoothed.window == 2
+    assert to_dict(asked)['smoothed'] == {'window': 3}
+    assert experiment.build(to_dict(asked)) == asked
+    with pytest.raises(UserError, match=r'smoothed.window: 0 is not allowed'):
+        experiment.build({**values, 'smoothed': {'window': 0}})
+    with pytest.raises(UserError, match=r'smoothed.window: 3 has no effect because derive does'):
+        experiment.build({**values, 'derive': ()})
+    # An experiment that does not name it has no section of it.
+    assert 'smoothed' not in to_dict(experiment.build({'name': 'it'}))
+
+
+def test_what_is_no_derivation_is_refused(registered):
+    with pytest.raises(UserError, match='must be a class that inherits from Derivation'):
+        derivation('it')(lambda results: results)
+    with pytest.raises(UserError, match="'best': is the name of a built-in derivation"):
+        derivation('best')(registered)
+    with pytest.raises(UserError, match='window: an option must be declared'):
+
+        @derivation('it')
+        class It(Derivation):
+            window: int = 3
+
+            def results(self, results, base):
+                return results

@@ -11,7 +11,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.results import labelled
 from jaxtweaks.results.labelled import interval
 
-FIELDS = {'train.batch_size': (8, 16, 32), 'model.batch_norm': ('none', 'before')}
+FIELDS = {'train.batch_size': (8, 16, 32), 'model.norm': ('none', 'batch')}
 RESULTS = sweep(FIELDS, seeds=4, diverged=[(1, 2, 3)])
 
 
@@ -31,13 +31,13 @@ def some(kept, results=RESULTS):
 
 def test_a_full_grid_has_an_axis_for_each_field():
     found = final()
-    assert found.dims == ('batch_size', 'batch_norm', 'seed')
+    assert found.dims == ('batch_size', 'norm', 'seed')
     assert found.batch_size.values.tolist() == [8, 16, 32]
-    assert found.batch_norm.values.tolist() == ['none', 'before']
+    assert found.norm.values.tolist() == ['none', 'batch']
     assert found.seed.values.tolist() == [0, 1, 2, 3]
     for k, setting in enumerate(RESULTS.settings):
         size, norm = setting.values()
-        here = found.sel(batch_size=size, batch_norm=norm)
+        here = found.sel(batch_size=size, norm=norm)
         np.testing.assert_array_equal(here, RESULTS.finals['test_accuracy'][k])
         assert here.dims == ('seed',)
 
@@ -45,13 +45,13 @@ def test_a_full_grid_has_an_axis_for_each_field():
 def test_the_order_of_the_settings_does_not_matter():
     mixed = final(some([4, 1, 0, 5, 2, 3]))
     assert mixed.batch_size.values.tolist() == [32, 8, 16]  # as swept
-    xr.testing.assert_equal(mixed.sortby('batch_size'), final().sel(batch_norm=mixed.batch_norm))
+    xr.testing.assert_equal(mixed.sortby('batch_size'), final().sel(norm=mixed.norm))
 
 
 def test_curves_have_epochs_too():
     found = labelled.curve('validation_loss', RESULTS)
-    assert found.dims == ('batch_size', 'batch_norm', 'seed', 'epoch')
-    one = found.sel(batch_size=16, batch_norm='before', seed=3, epoch=8)
+    assert found.dims == ('batch_size', 'norm', 'seed', 'epoch')
+    one = found.sel(batch_size=16, norm='batch', seed=3, epoch=8)
     assert float(one) == RESULTS.curves['validation_loss'][3, 3, 7]
     layers = dataclasses.replace(RESULTS, axis='layer')
     assert labelled.curve('validation_loss', layers).dims[-1] == 'layer'
@@ -61,11 +61,11 @@ def test_what_is_no_full_grid_has_an_axis_of_settings():
     found = final(some([0, 1, 2, 4]))
     values = RESULTS.finals['test_accuracy']
     assert found.dims == ('setting', 'seed')
-    plain = found.sel(batch_norm='none')
+    plain = found.sel(norm='none')
     assert plain.dims == ('batch_size', 'seed')
     np.testing.assert_array_equal(plain, values[[0, 2, 4]])
-    np.testing.assert_array_equal(found.sel(batch_norm='before', batch_size=8), values[1])
-    only = plain - found.sel(batch_norm='before')  # the one pair that there is
+    np.testing.assert_array_equal(found.sel(norm='batch', batch_size=8), values[1])
+    only = plain - found.sel(norm='batch')  # the one pair that there is
     np.testing.assert_array_equal(only, values[:1] - values[1:2])
 
 
@@ -74,7 +74,7 @@ def test_means_and_intervals_omit_what_diverged():
     mean, half = interval(final())
     assert np.isnan(whole[2])
     kept = whole[[0, 1, 3]]
-    here = {'batch_size': 8, 'batch_norm': 'before'}
+    here = {'batch_size': 8, 'norm': 'batch'}
     assert float(mean.sel(here)) == pytest.approx(kept.mean())
     assert float(final().mean('seed').sel(here)) == pytest.approx(kept.mean())
     half_width = 4.302652729911275 * kept.std(ddof=1) / 3**0.5
@@ -91,7 +91,7 @@ def test_one_value_has_no_interval_and_none_has_no_mean():
 
 def test_arithmetic_keeps_the_pairs():
     found = final()
-    difference = found.sel(batch_norm='before') - found.sel(batch_norm='none')
+    difference = found.sel(norm='batch') - found.sel(norm='none')
     assert difference.dims == ('batch_size', 'seed')
     values = RESULTS.finals['test_accuracy']
     np.testing.assert_array_equal(difference, values[1::2] - values[::2])
@@ -100,21 +100,21 @@ def test_arithmetic_keeps_the_pairs():
 
 
 def test_the_words_of_the_config_stand_beside_the_labels():
-    names = {'train.batch_size': 'images a step', 'model.batch_norm=before': 'with BN'}
+    names = {'train.batch_size': 'images a step', 'model.norm=batch': 'with BN'}
     found = final(dataclasses.replace(RESULTS, names=names))
     assert found.attrs == {'long_name': 'test accuracy', 'data_label': RESULTS.data_label}
-    size, norm = found.batch_size.attrs, found.batch_norm.attrs
+    size, norm = found.batch_size.attrs, found.norm.attrs
     assert size == {'field': 'train.batch_size', 'long_name': 'images a step'}
-    assert norm['values'] == 'none: without batch norm; before: with BN'
+    assert norm['values'] == 'none: without normalisation; batch: with BN'
     other = final(some([0, 1, 2]))
-    assert other.batch_norm.attrs['field'] == 'model.batch_norm'
+    assert other.norm.attrs['field'] == 'model.norm'
 
 
 # Values of fields that are no plain labels, and one of them that is looked up.
 ODD = {
     'tuples': ((50, 50), (9,), ()),
     'None': (None, 0.1, 0.2),
-    'None and text': (None, 'before', 'after'),
+    'None and text': (None, 'batch', 'after'),
     'several types': ('none', 3, 0.5, (1, 2)),
     'booleans': (True, False),
     'lists': ([50, 50], [9]),
@@ -141,7 +141,7 @@ def test_any_value_of_a_field_is_a_label(values):
 def test_settings_that_are_the_same_stay_apart():
     found = final(some([0, 0, 1]))
     np.testing.assert_array_equal(
-        found.sel(batch_size=8, batch_norm='none'), RESULTS.finals['test_accuracy'][[0, 0]]
+        found.sel(batch_size=8, norm='none'), RESULTS.finals['test_accuracy'][[0, 0]]
     )
     one = sweep({'train.batch_size': (8, 16)}, seeds=2)
     again = final(some([0, 1, 1], one)).sel(batch_size=16)
@@ -182,8 +182,8 @@ def test_a_data_set_of_all_and_a_table_of_its_runs(tmp_path):
     kept = xr.load_dataset(tmp_path / 'all.nc', engine='scipy')
     xr.testing.assert_equal(kept.test_accuracy, found.test_accuracy)
     rows = labelled.frame(RESULTS)
-    assert list(rows)[:3] == ['train.batch_size', 'model.batch_norm', 'seed']
-    assert rows.iloc[5, :3].tolist() == [8, 'before', 1]
+    assert list(rows)[:3] == ['train.batch_size', 'model.norm', 'seed']
+    assert rows.iloc[5, :3].tolist() == [8, 'batch', 1]
     assert rows.test_accuracy[5] == RESULTS.finals['test_accuracy'][1, 1]
     part = labelled.frame(some([0, 1, 2, 4]))
     assert part['train.batch_size'].tolist() == [8] * 8 + [16] * 4 + [32] * 4

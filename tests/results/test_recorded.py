@@ -8,13 +8,14 @@ import pytest
 from fake_results import sweep
 from rich.console import Console
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.metrics import label
 from jaxtweaks.base.words import is_share, metric_value
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment, laboratory
 from jaxtweaks.results.recorded import metrics_of
-from jaxtweaks.results.results import derived_metrics, label, lower_is_better
 
 
 def recorded(**fields):
@@ -136,11 +137,11 @@ def test_the_complement_is_derived():
 
 def test_the_logarithm_is_derived():
     results = sweep({'x': (1, 2)})
-    assert derived_metrics(('test_loss', 'test_accuracy')) == ['1-test_accuracy', 'log_test_loss']
+    assert metrics.derived(('test_loss', 'test_accuracy')) == ['1-test_accuracy', 'log_test_loss']
     losses = np.array([[1e3, 1e-2], [0.0, np.inf]])
     results = dataclasses.replace(results, finals={'test_loss': losses})
     np.testing.assert_allclose(results.final('log_test_loss'), [[3, -2], [np.nan, np.inf]])
-    assert lower_is_better('log_test_loss')
+    assert metrics.of('log_test_loss').better == 'low'
 
 
 @pytest.mark.parametrize(

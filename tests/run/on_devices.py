@@ -21,7 +21,7 @@ from jaxtweaks.run.compiled import stack_runs
 from jaxtweaks.run.group import Execution, Interrupted, train_group
 from jaxtweaks.run.machine import Machine
 from jaxtweaks.run.plan import Group, all_runs
-from jaxtweaks.run.progress import Silent
+from jaxtweaks.run.progress import Reporter
 
 COLLECTIVES = ('all-reduce', 'all-gather', 'collective-permute', 'all-to-all', 'reduce-scatter')
 BASE = trace.replace(
@@ -33,7 +33,7 @@ BASE = trace.replace(
         'data.test_size': 20,
         'model.name': 'mlp',
         'model.hidden': (6,),
-        'model.batch_norm': 'before',
+        'model.norm': 'batch',
         'optim.learning_rate': 0.02,
         'train.batch_size': 16,
         'train.epochs': 2,
@@ -56,7 +56,7 @@ def train(group, found, path, stop_after=0):
     count = itertools.count(1)
     asked = lambda: 15 if next(count) == stop_after else 0
     data = found.data(group.static.data)
-    result = train_group(group, found.compiled(group), data, path, ALWAYS, asked, Silent(None))
+    result = train_group(group, found.compiled(group), data, path, ALWAYS, asked, Reporter(None))
     assert result.seconds > 0  # the only part that may differ
     return dataclasses.replace(result, seconds=0.0)
 

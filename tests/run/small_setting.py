@@ -13,7 +13,7 @@ SMALL = trace.replace(
         'data.test_size': 40,
         'model.name': 'mlp',
         'model.hidden': (6,),
-        'model.batch_norm': 'before',
+        'model.norm': 'batch',
         'dropout.hidden': 0.3,
         'train.batch_size': 16,
         'train.select': 'best_loss',

@@ -22,7 +22,7 @@ from jaxtweaks.run.group import Execution, Interrupted
 from jaxtweaks.run.machine import Machine
 from jaxtweaks.run.manifest import Manifest, describe_groups, restore_groups
 from jaxtweaks.run.plan import all_runs, into_groups
-from jaxtweaks.run.progress import Silent
+from jaxtweaks.run.progress import Reporter
 from jaxtweaks.run.search import Rungs
 from jaxtweaks.run.workdir import Workdir
 
@@ -79,7 +79,7 @@ class Sweep:
         execution = Execution(chunk_seconds=chunk_seconds, checkpoint_seconds=0.0)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(GroupProgram, 'train', counted)
-            reporter = Silent(Console(file=io.StringIO()))
+            reporter = Reporter(Console(file=io.StringIO()))
             self.groups = runner.run_groups(
                 self.groups, self.workdir, self.machine, execution, reporter, stages
             )

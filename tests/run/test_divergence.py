@@ -17,7 +17,7 @@ from jaxtweaks.run.compiled import GroupProgram
 from jaxtweaks.run.group import Execution, train_group
 from jaxtweaks.run.machine import Machine
 from jaxtweaks.run.plan import Group, all_runs
-from jaxtweaks.run.progress import Silent
+from jaxtweaks.run.progress import Reporter
 
 # Everything that one run could take along into another: statistics, averages, snapshots, Adam.
 BASE = trace.replace(
@@ -29,7 +29,7 @@ BASE = trace.replace(
         'data.test_size': 30,
         'model.name': 'mlp',
         'model.hidden': (6,),
-        'model.batch_norm': 'before',
+        'model.norm': 'batch',
         'dropout.hidden': 0.2,
         'train.batch_size': 10,
         'train.epochs': 3,
@@ -61,7 +61,7 @@ def train(group, machine, path):
         path,
         Execution(chunk_seconds=1e-9),
         lambda: 0,
-        Silent(None),
+        Reporter(None),
     )
 
 

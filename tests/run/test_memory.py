@@ -62,7 +62,7 @@ def test_what_lacks_memory():
 def needs():
     """Bytes of a group of so many runs, and how many are trained at once."""
 
-    plain = {'model.batch_norm': 'none', 'dropout.hidden': 0.0, 'optim.name': 'sgd'}
+    plain = {'model.norm': 'none', 'dropout.hidden': 0.0, 'optim.name': 'sgd'}
     setting, kept = trace.replace(SMALL, plain), []  # kept: nothing is compiled twice
 
     def measure(runs, batching='threads'):

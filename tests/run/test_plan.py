@@ -36,7 +36,7 @@ def test_the_id_does_not_depend_on_how_the_sweep_says_it():
     'name', [name for name in trace.FIELDS if name not in ('data.dir', 'data.download')]
 )
 def test_the_id_depends_on_every_other_field(name):
-    rule = trace.FIELDS[name][1]
+    rule = trace.FIELDS[name].rule
     read = {} if rule.when is None else {rule.when[0]: rule.when[1][0]}
     base = trace.replace(Setting(), read)
     old = trace.get(base, name)
@@ -65,7 +65,7 @@ def test_a_later_field_is_part_of_the_id_only_if_it_does_not_say_what_was_done_b
     assert ids[7][0] == ids[8][1]
     assert ids[7][2] == ids[8][2]
     fields = {name for name in trace.FIELDS if not name.startswith('tweaks.')}
-    moved = {trace.FIELDS[name][1].former or name for name in parts.FIELDS}
+    moved = {trace.FIELDS[name].rule.former or name for name in parts.FIELDS}
     first = {f'{section}.{field}' for section in older.FIRST for field in older.FIRST[section]}
     assert first | set(older.LATER) | moved == fields - set(parts.FIELDS) | moved
     assert {name for name in moved if name not in parts.FIELDS} <= first

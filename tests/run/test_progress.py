@@ -7,8 +7,9 @@ import re
 import pytest
 from rich.console import Console
 
+from jaxtweaks.report.table import Table
 from jaxtweaks.run import progress
-from jaxtweaks.run.progress import Lines, Live, Now, Silent
+from jaxtweaks.run.progress import Lines, Live, Now, Reporter, View
 
 START = Now(1, 9, 2.3, 0.1, math.nan, 4, 0, 0)
 LATER = Now(4, 9, 1.5, 0.42, 0.4, 4, 1, 2)
@@ -36,13 +37,13 @@ def test_a_note_is_one_line_of_a_log_however_narrow_and_is_wrapped_on_a_terminal
     text = ' '.join(['/a/long/path/to/what/is/damaged', 'is damaged; its runs are trained again'])
     for options, lines in (({}, 1), ({'force_terminal': True}, 2)):
         console = Console(file=io.StringIO(), width=40, **options)
-        Silent(console).note(text)
+        Reporter(console).note(text)
         assert console.file.getvalue().count('\n') == lines
 
 
 def test_a_log_has_a_line_for_each_sign_of_life_and_nothing_else():
     console = log()
-    carry_out(Lines(console, interval=0))
+    carry_out(Reporter(console, Lines(console, interval=0)))
     lines = re.sub(r'\d+ s left', '', console.file.getvalue()).splitlines()
     assert [line.rstrip() for line in lines] == [
         ' 30%  group 1/2  epoch 1/9  loss 2.300  accuracy 10.0%',
@@ -59,7 +60,7 @@ def test_the_time_left_is_counted_from_the_first_sign_of_life(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(progress.time, 'monotonic', lambda: clock[0])
     console = log()
-    reporter = Lines(console, interval=0)
+    reporter = Reporter(console, Lines(console, interval=0))
     reporter.begin(200, 20)
     reporter.group('group 1/2')
     for seconds, work in ((300, 10), (10, 20), (10, 20)):  # it compiled for five minutes
@@ -75,13 +76,13 @@ def test_the_time_left_is_counted_from_the_first_sign_of_life(monkeypatch):
 
 def test_a_log_is_not_flooded():
     console = log()
-    carry_out(Lines(console))
+    carry_out(Reporter(console, Lines(console)))
     assert console.file.getvalue() == 'look out\n'
 
 
 def test_what_has_diverged_altogether_has_no_loss():
     console = log()
-    reporter = Lines(console, interval=0)
+    reporter = Reporter(console, Lines(console, interval=0))
     reporter.begin(1, 0)
     reporter.advance(1, Now(2, 9, math.nan, math.nan, math.nan, 3, 3, 0))
     assert 'epoch 2/9  3 diverged' in console.file.getvalue()
@@ -89,7 +90,7 @@ def test_what_has_diverged_altogether_has_no_loss():
 
 def test_quiet_says_only_what_must_not_be_missed():
     console = log()
-    carry_out(Silent(console))
+    carry_out(Reporter(console))
     assert console.file.getvalue() == 'look out\n'
 
 
@@ -101,7 +102,6 @@ def terminal(monkeypatch, **environment):
         monkeypatch.setenv(name, value)
     console = log(force_terminal=True, width=100)
     reporter = progress.for_console(console, quiet=False)
-    assert isinstance(reporter, Live)
     carry_out(reporter, to_the_end=False)
     return console.file.getvalue()
 
@@ -127,11 +127,48 @@ def test_colours_are_off_with_no_color(monkeypatch):
 
 
 @pytest.mark.parametrize(('quiet', 'terminal', 'kind'), [
-    (True, True, Silent), (True, False, Silent), (False, True, Live), (False, False, Lines),
+    (True, True, View), (True, False, View), (False, True, Live), (False, False, Lines),
 ])  # fmt: skip
-def test_the_reporter_suits_where_the_output_goes(quiet, terminal, kind):
-    assert type(progress.for_console(log(force_terminal=terminal), quiet)) is kind
+def test_the_view_suits_where_the_output_goes(quiet, terminal, kind):
+    assert type(progress.for_console(log(force_terminal=terminal), quiet)._view) is kind
 
 
 def test_durations_are_in_words():
     assert [progress.duration(s) for s in (0, 89, 180, 9000)] == ['0 s', '89 s', '3 min', '2.5 h']
+
+
+class Naming(Reporter):
+    """Names settings by their values."""
+
+    def named(self, settings):
+        return ', '.join(str(value) for point in settings for value in point.values())
+
+
+MEANS = Table('Means so far', ('setting', 'loss'), (('plain', '0.5'),), (('plain', 0.5),))
+
+
+def test_the_settings_under_way_are_named():
+    console = log()
+    reporter = Naming(console, Lines(console, interval=0))
+    reporter.begin(100, 20)
+    reporter.group('group 1/2', [{'x': 'plain'}])
+    reporter.advance(10, START)
+    assert ' 30%  group 1/2: plain  epoch 1/9' in console.file.getvalue()
+
+
+def test_a_terminal_shows_the_settings_and_their_means_below_the_bar(monkeypatch):
+    console = Console(file=io.StringIO(), force_terminal=True, width=90, height=30)
+    view = Live(console)
+    reporter = Naming(console, view)
+    reporter.begin(100, 20)
+    reporter.group('group 1/2', [{'x': 'with [BN]'}])
+    view.means(MEANS)
+    reporter.advance(10, START)
+    with console.capture() as captured:
+        for part in view._bar.get_renderables():
+            console.print(part)
+    reporter.end()
+    shown = re.sub(r'\x1b\[[\d;?]*\w', '', captured.get())
+    assert 'group 1/2' in shown
+    assert 'with [BN]: epoch 1/9  loss 2.300' in shown
+    assert re.search(r'plain +│ +0\.5', shown)

@@ -19,7 +19,7 @@ from jaxtweaks.run import executables, files
 from jaxtweaks.run.compiled import stack_runs
 from jaxtweaks.run.group import Execution, Interrupted, train_group
 from jaxtweaks.run.plan import Group, all_runs
-from jaxtweaks.run.progress import Silent
+from jaxtweaks.run.progress import Reporter
 from jaxtweaks.run.runner import Machine
 
 # Everything that has a state: batch norm, Adam, a schedule, dropout, the best parameters so far.
@@ -39,8 +39,9 @@ STEPS = 4  # an epoch: 50 images in batches of 16
 ALWAYS = Execution(chunk_seconds=1e-9, checkpoint_seconds=0.0)  # one step a chunk, each saved
 
 
-class Quiet(Silent):
+class Quiet(Reporter):
     def __init__(self):
+        super().__init__(None)
         self.notes = []
 
     def note(self, text):

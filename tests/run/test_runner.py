@@ -13,7 +13,7 @@ from jaxtweaks.run import runner
 from jaxtweaks.run.compaction import Done
 from jaxtweaks.run.group import Execution
 from jaxtweaks.run.plan import all_runs, by_program, into_groups
-from jaxtweaks.run.progress import Silent
+from jaxtweaks.run.progress import Reporter
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 
@@ -33,7 +33,7 @@ class Machine:
         self.kept.append(len({group.program for group in groups}))
 
 
-class Reporter(Silent):
+class Remembering(Reporter):
     """Remembers what was said of groups."""
 
     def __init__(self):
@@ -52,7 +52,7 @@ def run(tmp_path, monkeypatch, sweep, seeds):
     runs = all_runs(Setting(), expand(sweep), range(seeds))
     programs = by_program(runs, OFF).values()
     groups = [group for members in programs for group in into_groups(members, 1, 'map', OFF)]
-    machine, reporter, split, splits = Machine(), Reporter(), trace.split, []
+    machine, reporter, split, splits = Machine(), Remembering(), trace.split, []
 
     def counted(*args):
         splits.append(args)

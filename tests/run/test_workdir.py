@@ -14,6 +14,7 @@ import msgpack
 import numpy as np
 import pytest
 
+from jaxtweaks.base import sealed
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.run import files, manifest
@@ -202,7 +203,7 @@ def test_planted_objects_are_refused_though_their_checksum_is_right(tmp_path, dt
     array = msgpack.packb(((1,), dtype, payload), use_bin_type=True)
     content = msgpack.packb({'x': msgpack.ExtType(1, array)})
     path = tmp_path / 'planted'
-    path.write_bytes(files._MAGIC + hashlib.sha256(content).digest() + content)
+    path.write_bytes(sealed.MAGIC + hashlib.sha256(content).digest() + content)
     with pytest.raises(files.DamagedFile, match='planted is damaged'):
         files.load_tree(path)
     assert not Bomb.exploded

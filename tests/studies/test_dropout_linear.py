@@ -8,7 +8,7 @@ import pytest
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.studies import dropout_linear
+from jaxtweaks.studies import dropout_linear, measured
 from jaxtweaks.studies.kernels import random_kernels
 
 LINEAR = {
@@ -17,8 +17,9 @@ LINEAR = {
     'init.scheme': 'lecun',
     'dropout.hidden': 0.3,
     'dropout.form': 'vanilla',
-    'study.vectors': 50,
-    'study.masks': 4_000,
+    'study.name': 'dropout_linear',
+    'dropout_linear.vectors': 50,
+    'dropout_linear.masks': 4_000,
 }
 
 
@@ -62,7 +63,7 @@ def test_sampled_sums_have_the_enumerated_moments():
 
 @pytest.mark.parametrize(('form', 'factor'), [('vanilla', 0.7), ('inverted', 1.0)])
 def test_both_forms_have_the_mean_that_is_derived(form, factor):
-    found = dropout_linear.measure(setting_of({'dropout.form': form}), 1, None)
+    found = measured(setting_of({'dropout.form': form}), 1, None)
     np.testing.assert_allclose(found.curves['factor'], factor, rtol=0.02)
     np.testing.assert_allclose(found.curves['factor_all'], [factor, factor**2], rtol=0.03)
     np.testing.assert_allclose(found.curves['expected_all'], [factor, factor**2])

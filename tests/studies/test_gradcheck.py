@@ -7,12 +7,12 @@ import pytest
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
-from jaxtweaks.config.settings import Setting, Study
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.dataset import Split
-from jaxtweaks.studies import gradcheck, gradcheck_layers, gradients
+from jaxtweaks.studies import gradcheck, gradcheck_layers, gradients, measured
 
-PUBLISHED = 1.0063e-6  # the largest error without batch norm, MLP-BN §2
+PUBLISHED = 1.0063e-6  # the largest error without normalisation, MLP-BN §2
 
 
 def setting_of(**values):
@@ -76,7 +76,7 @@ def test_a_wrong_gradient_is_found():
 
     square.defvjp(lambda x: (x**2, x), lambda x, g: (2.002 * x * g,))
     at = {'x': np.array([1.0, 3.0, 1e-7])}
-    found = gradients.compared(*both(lambda at: jnp.sum(square(at['x'])), at, 1e-6), Study())
+    found = gradients.compared(*both(lambda at: jnp.sum(square(at['x'])), at, 1e-6), 1e-6)
     assert found.finals['share_within'] == pytest.approx(1 / 3)
     assert found.finals['max_difference'] == pytest.approx(0.006, rel=1e-6)
     assert found.finals['largest_gradient'] == pytest.approx(6.006)
@@ -86,13 +86,13 @@ def test_a_wrong_gradient_is_found():
 def test_a_share_of_all_is_one_exactly():
     """A mean in float32 would be 1 − 2⁻²⁴."""
     values = np.zeros(328)
-    assert gradients.compared(values, values, Study()).finals['share_within'] == 1.0
+    assert gradients.compared(values, values, 1e-6).finals['share_within'] == 1.0
 
 
 @pytest.mark.parametrize('layer', gradcheck_layers.LAYERS)
 def test_every_layer_is_below_the_published_error(layer):
-    setting = setting_of(study__name='gradcheck_layers', study__layer=layer)
-    found = gradcheck_layers.measure(setting, 0, None).finals
+    setting = setting_of(study__name='gradcheck_layers', gradcheck_layers__layer=layer)
+    found = measured(setting, 0, None).finals
     assert found['largest_gradient'] > 0.01  # there is something to be right about
     assert found['max_difference'] < PUBLISHED
     assert found['share_within'] == 1
@@ -100,20 +100,25 @@ def test_every_layer_is_below_the_published_error(layer):
 
 def test_an_unknown_layer_is_named():
     with pytest.raises(UserError, match=r"unknown layer 'densse'.*'dense'"):
-        gradcheck_layers.check(setting_of(study__layer='densse'))
+        gradcheck_layers.check(
+            setting_of(study__name='gradcheck_layers', gradcheck_layers__layer='densse')
+        )
 
 
-@pytest.mark.parametrize('batch_norm', ['none', 'before', 'after'])
-def test_a_network_with_penalty_and_dropout(data, batch_norm):
+@pytest.mark.parametrize(
+    ('norm', 'place'), [('none', 'before'), ('batch', 'before'), ('batch', 'after')]
+)
+def test_a_network_with_penalty_and_dropout(data, norm, place):
     setting = setting_of(
         **MLP,
-        model__batch_norm=batch_norm,
+        model__norm=norm,
+        model__norm_place=place,
         dropout__hidden=0.3,
         penalty__l2=0.1,
         cross_entropy__smoothing=0.1,
     )
-    found = gradcheck.measure(setting, 0, data).finals
-    batch_norm_numbers = 8 if batch_norm != 'none' else 0
+    found = measured(setting, 0, data).finals
+    batch_norm_numbers = 8 if norm != 'none' else 0
     assert found['entries'] == 10 * 4 + 4 + 4 * 3 + 3 + batch_norm_numbers
     assert found['max_difference'] < PUBLISHED
     assert jnp.ones(1).dtype == jnp.float32  # what is outside is as it was
@@ -121,7 +126,7 @@ def test_a_network_with_penalty_and_dropout(data, batch_norm):
 
 def test_the_loss_is_that_of_the_first_images(data):
     """By hand, in NumPy, without hidden layers: gradient of the bias = mean(softmax − one hot)."""
-    setting = setting_of(**MLP | {'model__hidden': ()}, study__parameter='Dense_0/bias')
+    setting = setting_of(**MLP | {'model__hidden': ()}, gradcheck__parameter='Dense_0/bias')
     images = data.training.images.astype(np.float64)
     x = ((images - images.mean(0)) / images.std(0))[:5].reshape(5, -1)[:, :10]
     with gradients.float64():
@@ -136,14 +141,14 @@ def test_the_loss_is_that_of_the_first_images(data):
     np.testing.assert_allclose(np.asarray(gradient)[:3], residual.mean(0), rtol=1e-4)
     np.testing.assert_allclose(np.asarray(gradient)[3:].reshape(10, 3), x.T @ residual / 5,
                                rtol=1e-3, atol=1e-6)  # fmt: skip
-    assert gradcheck.measure(setting, 7, data).finals['entries'] == 3
+    assert measured(setting, 7, data).finals['entries'] == 3
 
 
 def test_an_unknown_parameter_is_named(data):
-    setting = setting_of(**MLP, study__parameter='Dense_2/kernel')
+    setting = setting_of(**MLP, gradcheck__parameter='Dense_2/kernel')
     with pytest.raises(UserError, match=r"no 'Dense_2/kernel'.*Dense_1/kernel"):
         gradcheck.check_data(setting, data)
-    gradcheck.check_data(setting_of(**MLP, study__parameter='Dense_1/kernel'), data)
+    gradcheck.check_data(setting_of(**MLP, gradcheck__parameter='Dense_1/kernel'), data)
 
 
 def test_images_that_do_not_survive_the_layers_are_refused(data):

@@ -9,14 +9,14 @@ from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models
-from jaxtweaks.studies import model_summary
+from jaxtweaks.studies import measured, model_summary
 
-CNN = {'model.name': 'cnn', 'study.input_shape': (32, 32, 3), 'study.classes': 10}
-MLP = {'model.name': 'mlp', 'model.hidden': (7,), 'study.input_shape': (3, 2, 1)}
+CNN = {'model.name': 'cnn', 'model_summary.input_shape': (32, 32, 3), 'model_summary.classes': 10}
+MLP = {'model.name': 'mlp', 'model.hidden': (7,), 'model_summary.input_shape': (3, 2, 1)}
 
 
 def setting_of(values):
-    return trace.replace(Setting(), values)
+    return trace.replace(Setting(), {'study.name': 'model_summary', **values})
 
 
 def test_the_cnn_of_role():
@@ -32,7 +32,7 @@ def test_the_cnn_of_role():
         ('Dense_0', (512,), 2304 * 512, 512),
         ('Dense_1', (10,), 512 * 10, 10),
     ]
-    found = model_summary.measure(setting_of(CNN), 0, None)
+    found = measured(setting_of(CNN), 0, None)
     assert found.finals['parameters'] == 1_250_858
     assert found.finals['weights'] == 1_250_858 - 32 - 32 - 64 - 64 - 512 - 10
     assert found.finals['parameter_megabytes'] == pytest.approx(5.003432)
@@ -41,7 +41,11 @@ def test_the_cnn_of_role():
     assert found.curves['layer_activations'][1] == 30 * 30 * 32
 
 
-VGG16 = {'model.name': 'vgg16', 'study.input_shape': (224, 224, 3), 'study.classes': 1000}
+VGG16 = {
+    'model.name': 'vgg16',
+    'model_summary.input_shape': (224, 224, 3),
+    'model_summary.classes': 1000,
+}
 
 
 def test_vgg16_is_the_lectures_table_row_by_row():
@@ -63,13 +67,17 @@ def test_vgg16_is_the_lectures_table_row_by_row():
         ((4096,), 16_777_216),
         ((1000,), 4_096_000),
     ]
-    found = model_summary.measure(setting_of(VGG16), 0, None).finals
+    found = measured(setting_of(VGG16), 0, None).finals
     assert found['activations'] == sum(s * s * c for s, c, _ in expected) + 4096 + 4096 + 1000
 
 
 def test_signals_are_pooled_in_one_direction():
     """264 − 250 = 14, pooled 13; − 4 = 9, 8; − 4 = 4, 3 places of 60 channels."""
-    values = {'model.name': 'convnet1d', 'study.input_shape': (264, 1, 1), 'study.classes': 462}
+    values = {
+        'model.name': 'convnet1d',
+        'model_summary.input_shape': (264, 1, 1),
+        'model_summary.classes': 462,
+    }
     rows = model_summary.summarise(setting_of(values))
     assert [(row.shape, row.weights) for row in rows] == [
         ((264, 1, 1), 0), ((14, 1, 80), 251 * 80), ((13, 1, 80), 0),
@@ -79,17 +87,19 @@ def test_signals_are_pooled_in_one_direction():
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize('batch_norm', ['none', 'before', 'after'])
-def test_as_many_parameters_as_the_network_really_has(batch_norm):
-    setting = setting_of(MLP | {'model.batch_norm': batch_norm})
+@pytest.mark.parametrize(
+    ('norm', 'place'), [('none', 'before'), ('batch', 'before'), ('batch', 'after')]
+)
+def test_as_many_parameters_as_the_network_really_has(norm, place):
+    setting = setting_of(MLP | {'model.norm': norm, 'model.norm_place': place})
     network = models.build(trace.as_numbers(setting), 10)
     params = network.init(stream_key(0, 'init'), np.zeros((1, 3, 2, 1)), train=False)['params']
-    found = model_summary.measure(setting, 0, None)
+    found = measured(setting, 0, None)
     assert found.finals['parameters'] == sum(leaf.size for leaf in jax.tree.leaves(params))
     assert found.finals['weights'] == 6 * 7 + 7 * 10
     norm = [row for row in model_summary.summarise(setting) if 'BatchNorm' in row.name]
     assert [(row.shape, row.weights, row.others) for row in norm] == (
-        [] if batch_norm == 'none' else [((7,), 0, 14)]
+        [] if norm == 'none' else [((7,), 0, 14)]
     )
     assert found.finals['activations'] == 6 + 7 + 10  # batch norm works in place
 
@@ -97,7 +107,7 @@ def test_as_many_parameters_as_the_network_really_has(batch_norm):
 def test_nothing_is_allocated():
     """A dense layer of 10¹² weights would need 4 TB."""
     setting = setting_of(MLP | {'model.hidden': (1_000_000, 1_000_000)})
-    assert model_summary.measure(setting, 0, None).finals['weights'] > 1e12
+    assert measured(setting, 0, None).finals['weights'] > 1e12
 
 
 def test_the_table_of_layers_adds_up():
@@ -113,9 +123,9 @@ def test_the_table_of_layers_adds_up():
 
 def test_an_input_that_is_too_small_is_refused():
     with pytest.raises(UserError, match='no pixels left of 16 × 16'):
-        model_summary.check(setting_of(VGG16 | {'study.input_shape': (16, 16, 3)}))
+        model_summary.check(setting_of(VGG16 | {'model_summary.input_shape': (16, 16, 3)}))
 
 
 def test_an_input_that_is_no_image_is_refused():
     with pytest.raises(UserError, match=r'input_shape.*height, width, channels'):
-        model_summary.check(setting_of({'study.input_shape': (784,)}))
+        model_summary.check(setting_of({'model_summary.input_shape': (784,)}))

@@ -12,21 +12,22 @@ import pytest
 from rich.console import Console
 
 from jaxtweaks import studies
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import trace
+from jaxtweaks.base.metrics import label
+from jaxtweaks.config import parts, trace
 from jaxtweaks.config.expand import grid
-from jaxtweaks.config.settings import STUDIES, Setting
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import nothing
 from jaxtweaks.lab import experiment, laboratory
 from jaxtweaks.lab.experiment import default_config
-from jaxtweaks.results.results import label
 from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.plan import Run
 from jaxtweaks.studies import calls
 from jaxtweaks.studies.study import Measured, Study
 
 
-def measure(setting, seed, data):
+def measure(setting, seed):
     """Numbers that tell setting, seed and layer apart."""
     level = setting.dropout.hidden * 100 + seed
     layers = 3 if setting.dropout.hidden < 0.3 else 2
@@ -43,15 +44,14 @@ class Counting:
     def __init__(self, at=None):
         self.calls, self._at = [], at
 
-    def __call__(self, setting, seed, data):
+    def __call__(self, setting, seed):
         self.calls.append((setting.dropout.hidden, seed))
         if len(self.calls) == self._at:
             os.kill(os.getpid(), signal.SIGTERM)
-        return measure(setting, seed, data)
+        return measure(setting, seed)
 
 
 STUDY = Study(
-    measure=measure,
     curves={'height': 'height of the layer'},
     finals={'total': 'total height', 'share_high': 'share that is high'},
     arrays=('path',),
@@ -63,12 +63,16 @@ STUDY = Study(
 
 @pytest.fixture
 def put(monkeypatch):
-    """Puts a study in the place of a known one."""
+    """Puts a study in the place of a known one, as if it were the package's own."""
+    part = parts.get('study', 'dropout_linear')
 
-    def put(**changes):
-        study = dataclasses.replace(STUDY, **changes)
-        monkeypatch.setitem(studies.STUDIES, 'dropout_linear', study)
-        monkeypatch.setattr(studies, 'LABELS', study.labels)
+    def put(measure=measure, **changes):
+        facts = {'study': dataclasses.replace(STUDY, **changes), 'data': False}
+        own = {'build': measure, 'parameters': {}, 'facts': facts}
+        monkeypatch.setattr(parts.Part, 'built_in', True)
+        known = dataclasses.replace(part, **own)
+        monkeypatch.setitem(parts._REGISTRY['study'], 'dropout_linear', known)
+        metrics.add_whole(*facts['study'].metrics)
 
     put()
     return put
@@ -172,7 +176,7 @@ def test_a_damaged_result_is_computed_again(put, tmp_path):
 
 
 def test_a_dry_run_computes_and_writes_nothing(put, tmp_path):
-    put(measure=None)
+    put(measure=lambda setting, seed: pytest.fail('not needed'))
     answer, said = run(tmp_path / 'w', dry_run=True)
     assert answer is None
     assert '6 runs (3 settings × 2 seeds)' in said
@@ -185,7 +189,7 @@ def test_a_dry_run_computes_and_writes_nothing(put, tmp_path):
         ({'train__epochs': 3}, "train.epochs: 3 has no effect because the study 'dropout_linear'"),
         ({'data__name': 'mnist'}, "data.name: 'mnist' has no effect"),
         ({'optim__learning_rate': 0.5}, 'optim.learning_rate: 0.5 has no effect'),
-        ({'study__degree': 2}, 'study.degree: 2 has no effect'),
+        ({'capacity__degree': 2}, 'capacity.degree: 2 has no effect'),
         ({'table': ('test_accuracy',)}, "no final metric 'test_accuracy'"),
         ({'table': ('height',)}, "no final metric 'height'"),
         ({'sweep': ('grid', 'study.name', ('training', 'gradcheck'))}, 'study.name cannot be'),
@@ -226,29 +230,26 @@ def test_training_does_not_measure_what_a_study_does():
 
 
 def test_a_study_that_measures_what_it_did_not_say_is_our_mistake(put, tmp_path):
-    put(measure=lambda setting, seed, data: Measured(finals={'total': 1.0}))
+    put(measure=lambda setting, seed: Measured(finals={'total': 1.0}))
     with pytest.raises(ValueError, match='height'):
         run(tmp_path)
 
 
-def test_every_study_of_the_settings_is_there():
-    assert set(STUDIES) == {'training', *studies.STUDIES}
-
-
-@pytest.mark.parametrize('name', studies.STUDIES)
+@pytest.mark.parametrize('name', parts.of_slot('study'))
 def test_every_study_has_words_for_what_it_measures(name):
-    study = studies.STUDIES[name]
-    assert study.labels
+    part = parts.get('study', name)
+    study = part.facts['study']
+    assert study.metrics
     assert bool(study.curves) == bool(study.axis)
-    assert all(label(metric) == words for metric, words in study.labels.items())
-    assert study.measure.__doc__
+    assert all(label(metric.name) == metric.label for metric in study.metrics)
+    assert part.build.__doc__
 
 
 def test_two_studies_do_not_give_one_metric_two_meanings():
     meanings = {}
-    for study in studies.STUDIES.values():
-        for metric, words in study.labels.items():
-            assert meanings.setdefault(metric, words) == words
+    for part in parts.of_slot('study').values():
+        for metric in part.facts['study'].metrics:
+            assert meanings.setdefault(metric.name, metric) == metric
 
 
 EXACT = {'dropout.hidden': 0.1}
@@ -289,18 +290,18 @@ def test_a_kind_that_needs_chance_is_not_decided_exactly(put, tmp_path):
 @pytest.mark.parametrize(
     ('name', 'values'),
     [
-        ('signal_propagation', {'study.vectors': 5}),
-        ('dropout_linear', {'study.vectors': 5, 'study.masks': 2, 'model.activation': 'identity',
-                            'dropout.hidden': 0.3}),
-        ('bias_variance', {'study.samples': 2, 'study.points': 5}),
-        ('capacity', {'study.regressor': 'network', 'study.steps': 1}),
+        ('signal_propagation', {'signal_propagation.vectors': 5}),
+        ('dropout_linear', {'dropout_linear.vectors': 5, 'dropout_linear.masks': 2,
+                            'model.activation': 'identity', 'dropout.hidden': 0.3}),
+        ('bias_variance', {'bias_variance.samples': 2, 'bias_variance.points': 5}),
+        ('capacity', {'capacity.regressor': 'network', 'capacity.steps': 1}),
     ],
 )  # fmt: skip
 def test_a_seed_may_have_all_of_its_32_bits(name, values):
     small = {'study.name': name, 'model.name': 'mlp', 'model.hidden': (3, 2)}
     setting = trace.replace(Setting(), small | values)
     found = [
-        calls._result(studies.STUDIES[name], Run({}, setting, seed), nothing('generated'))
+        calls._result(studies.of(setting), Run({}, setting, seed), nothing('generated'))
         for seed in (2**31 - 1, 2**31, 2**32 - 1)
     ]
     finals = [[float(value[0]) for value in one.finals.values()] for one in found]

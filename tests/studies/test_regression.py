@@ -6,14 +6,14 @@ import pytest
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.studies import bias_variance, capacity, regression
+from jaxtweaks.studies import bias_variance, measured, regression
 from jaxtweaks.studies.regression import Points
 
 POINTS = regression.draw(0, 'order', samples=3, count=12, noise=0.2)
 
 
-def setting_of(values=()):
-    base = {'study.name': 'capacity', 'optim.learning_rate': 0.05, 'penalty.l2_form': 'full'}
+def setting_of(values=(), study='capacity'):
+    base = {'study.name': study, 'optim.learning_rate': 0.05, 'penalty.l2_form': 'full'}
     return trace.replace(Setting(), base | dict(values))
 
 
@@ -38,7 +38,7 @@ def test_features_have_mean_square_one_and_are_orthogonal():
 @pytest.mark.parametrize('degree', [0, 1, 4])
 def test_the_minimum_is_numpys_polynomial(degree):
     at = np.linspace(-1, 1, 7)
-    found = regression.fit(setting_of({'study.degree': degree}), 0, POINTS, at)
+    found = regression.fit(setting_of({'capacity.degree': degree}), 0, POINTS, at)
     expected = [np.polyval(np.polyfit(x, y, degree), at)
                 for x, y in zip(POINTS.x, POINTS.y, strict=True)]  # fmt: skip
     np.testing.assert_allclose(found, expected, rtol=1e-8, atol=1e-10)
@@ -62,7 +62,7 @@ def test_the_penalty_is_that_of_the_lecture():
     phi, y = regression.features(POINTS.x[0], 6), POINTS.y[0]
     slope = 2 * phi.T @ (phi @ theta - y) / len(y) + 2 * 0.2 * np.array([0, *theta[1:]])
     np.testing.assert_allclose(slope, 0, atol=1e-12)
-    half = setting_of({'penalty.l2': 0.4, 'penalty.l2_form': 'half', 'study.degree': 6})
+    half = setting_of({'penalty.l2': 0.4, 'penalty.l2_form': 'half', 'capacity.degree': 6})
     at = np.array([0.3])
     expected = regression.features(at, 6) @ theta
     np.testing.assert_allclose(regression.fit(half, 0, POINTS, at)[0], expected)
@@ -76,8 +76,8 @@ def test_more_coefficients_than_points_take_the_least_norm():
 
 
 def test_bias_and_variance_add_up_to_the_error_on_new_points():
-    values = {'study.samples': 3_000, 'study.degree': 2, 'study.points': 20}
-    found = bias_variance.measure(setting_of(values), 0, None).finals
+    values = {'bias_variance.samples': 3_000, 'bias_variance.degree': 2, 'bias_variance.points': 20}
+    found = measured(setting_of(values, 'bias_variance'), 0, None).finals
     parts = found['bias_squared'] + found['variance'] + found['noise_variance']
     assert found['test_mse'] == pytest.approx(parts, rel=0.02)
     assert found['noise_variance'] == pytest.approx(0.09)
@@ -86,8 +86,13 @@ def test_bias_and_variance_add_up_to_the_error_on_new_points():
 
 def test_bias_of_the_constant_by_hand():
     """The best constant for sin(πx) is 0: bias² = ½; variance = (½ + σ²)/n."""
-    values = {'study.samples': 4_000, 'study.degree': 0, 'study.points': 10, 'study.noise': 0.1}
-    found = bias_variance.measure(setting_of(values), 1, None).finals
+    values = {
+        'bias_variance.samples': 4_000,
+        'bias_variance.degree': 0,
+        'bias_variance.points': 10,
+        'bias_variance.noise': 0.1,
+    }
+    found = measured(setting_of(values, 'bias_variance'), 1, None).finals
     assert found['bias_squared'] == pytest.approx(0.5, rel=0.01)
     assert found['variance'] == pytest.approx(0.051, rel=0.08)
 
@@ -102,8 +107,8 @@ def test_the_variance_of_few_samples_is_no_bias():
 
 
 NETWORK = {
-    'study.regressor': 'network',
-    'study.steps': 300,
+    'capacity.regressor': 'network',
+    'capacity.steps': 300,
     'model.name': 'mlp',
     'model.hidden': (30,),
     'optim.learning_rate': 0.02,
@@ -111,7 +116,7 @@ NETWORK = {
 
 
 def test_a_network_learns_the_points():
-    found = capacity.measure(setting_of(NETWORK), 0, None)
+    found = measured(setting_of(NETWORK), 0, None)
     y = found.arrays['points_y']
     assert found.finals['train_mse'] < 0.5 * np.mean((y - y.mean()) ** 2)
     x, fit = found.arrays['points_x'], found.arrays['fit']
@@ -121,15 +126,14 @@ def test_a_network_learns_the_points():
 
 def test_dropout_changes_the_fit_of_a_network_and_all_see_the_same_points():
     without, drops = (
-        capacity.measure(setting_of(NETWORK | {'dropout.hidden': rate}), 0, None)
-        for rate in (0.0, 0.8)
+        measured(setting_of(NETWORK | {'dropout.hidden': rate}), 0, None) for rate in (0.0, 0.8)
     )
     assert np.array_equal(without.arrays['points_y'], drops.arrays['points_y'])
     assert drops.finals['train_mse'] > 1.2 * without.finals['train_mse']
 
 
 def test_samples_are_fitted_apart():
-    setting = setting_of(NETWORK | {'study.steps': 20})
+    setting = setting_of(NETWORK | {'capacity.steps': 20})
     at = np.linspace(-1, 1, 5)
     points = Points(POINTS.x, POINTS.y)
     together = regression.fit(setting, 0, points, at)
@@ -141,9 +145,9 @@ def test_samples_are_fitted_apart():
     ('values', 'words'),
     [
         ({'dropout.hidden': 0.1}, 'no units to drop'),
-        (NETWORK | {'study.steps': 0}, 'study.steps'),
+        (NETWORK | {'capacity.steps': 0}, 'capacity.steps'),
         (NETWORK | {'model.name': 'cnn'}, "must be 'mlp'"),
-        (NETWORK | {'model.batch_norm': 'before'}, 'batch_norm'),
+        (NETWORK | {'model.norm': 'batch'}, 'model.norm'),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(values, words):

@@ -8,7 +8,7 @@ import pytest
 from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import parts, trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.studies import signal_propagation
+from jaxtweaks.studies import measured, options, signal_propagation
 from jaxtweaks.studies.kernels import random_kernels
 
 F = {'tanh': np.tanh, 'relu': lambda a: np.maximum(a, 0), 'sigmoid': lambda a: 1 / (1 + np.exp(-a))}
@@ -16,7 +16,12 @@ SLOPE = {'tanh': lambda h: 1 - h**2, 'relu': lambda h: h > 0, 'sigmoid': lambda 
 
 
 def setting_of(**values):
-    fields = {'model__hidden': (5, 4, 3), 'model__activation': 'tanh', 'study__vectors': 6}
+    fields = {
+        'model__hidden': (5, 4, 3),
+        'model__activation': 'tanh',
+        'signal_propagation__vectors': 6,
+        'study__name': 'signal_propagation',
+    }
     return trace.replace(
         Setting(), {name.replace('__', '.'): v for name, v in (fields | values).items()}
     )
@@ -24,7 +29,7 @@ def setting_of(**values):
 
 def by_hand(setting, seed):
     """Activations and gradients of every layer, with backpropagation written out."""
-    count, activation = setting.study.vectors, setting.model.activation
+    count, activation = options(setting).vectors, setting.model.activation
     key = stream_key(seed, 'noise', 0)
     h = np.asarray(jax.random.normal(key, (count, 5)), np.float64)
     labels = np.asarray(jax.random.randint(jax.random.fold_in(key, 1), (count,), 0, 3))
@@ -45,7 +50,7 @@ def by_hand(setting, seed):
 @pytest.mark.parametrize('activation', ['tanh', 'relu', 'sigmoid'])
 def test_moments_of_activations_and_gradients(activation):
     setting = setting_of(model__activation=activation)
-    found = signal_propagation.measure(setting, 3, None)
+    found = measured(setting, 3, None)
     for name, layers in zip(('activation', 'gradient'), by_hand(setting, 3), strict=True):
         mean = [abs(layer.mean()) for layer in layers]
         std = [layer.std() for layer in layers]
@@ -79,7 +84,7 @@ def test_parts_make_the_whole():
 
 def test_more_vectors_than_are_kept_at_once(monkeypatch):
     monkeypatch.setattr(signal_propagation, '_AT_ONCE', 4)
-    setting = setting_of(study__vectors=10)
+    setting = setting_of(signal_propagation__vectors=10)
     tanh, kernels = (parts.get('activation', 'tanh'), ()), random_kernels(setting, 0)
     pieces = [
         np.asarray(signal_propagation._piece(kernels, 0, start, n, 10, tanh))
@@ -87,7 +92,7 @@ def test_more_vectors_than_are_kept_at_once(monkeypatch):
     ]
     assert len({float(piece[0, 0, 0]) for piece in pieces}) == 3  # other vectors in each
     mean = np.average([piece[1, 0] for piece in pieces], axis=0, weights=[4, 4, 2])
-    found = signal_propagation.measure(setting, 0, None).curves['gradient_mean']
+    found = measured(setting, 0, None).curves['gradient_mean']
     np.testing.assert_allclose(found, np.abs(mean), rtol=1e-5, atol=1e-9)
 
 
@@ -101,8 +106,11 @@ def test_deviations_whose_squares_are_no_float32():
 
 def test_a_signal_that_vanishes_is_counted():
     setting = setting_of(
-        model__hidden=(8,) * 6, init__scheme='sigma', init__sigma=1e-9, study__vectors=20
+        model__hidden=(8,) * 6,
+        init__scheme='sigma',
+        init__sigma=1e-9,
+        signal_propagation__vectors=20,
     )
-    found = signal_propagation.measure(setting, 0, None)
+    found = measured(setting, 0, None)
     # Each layer makes it about 3e-9 times as large; 1.2e-38 is reached at the fifth.
     assert found.finals['living_activations'] == 4

@@ -17,6 +17,7 @@ from jaxtweaks.train.augment import augmented, rotate, shift
 KEY = jax.random.key(3)
 ALL = {
     'flip': 0.5, 'shift': 1.5, 'rotate': 20.0, 'brightness': 0.5, 'contrast': 0.5, 'cutout': 2.0,
+    'crop': 1.0, 'erasing': 0.5,
 }  # fmt: skip
 NAMES = list(ALL)
 GEOMETRY = ('flip', 'shift', 'rotate')
@@ -214,7 +215,8 @@ def test_draws_do_not_depend_on_what_else_is_on(name):
     """Of images of one value, flips, shifts, rotations and contrast leave nothing to see."""
     images = jnp.full((50, 6, 6, 1), 2.0)
     alone = apply(KEY, images, name, ALL[name])
-    others = {'brightness': 0.0, 'cutout': 0.0} | {name: ALL[name]}
+    nothing = dict.fromkeys(('brightness', 'cutout', 'crop', 'erasing'), 0.0)
+    others = nothing | {name: ALL[name]}
     together = augment(KEY, images, ALL | others)
     np.testing.assert_allclose(together, alone, atol=1e-6)
     assert not np.allclose(alone, images)
@@ -294,3 +296,89 @@ def test_a_change_of_ones_own_draws_from_a_stream_of_its_own_and_is_off_at_its_o
 
     with pytest.raises(UserError, match=r"augment 'wrong': gives images float32 \[1, 2, 2, 1\]"):
         augment(KEY, images, {'wrong': 1.0})
+
+
+def constant(values, side=8):
+    """Images of one value each."""
+    return jnp.broadcast_to(
+        jnp.asarray(values, jnp.float32)[:, None, None, None], (len(values), side, side, 1)
+    )
+
+
+def is_rectangle(mask):
+    """Whether the places of a mask [height, width] are all of those between its borders."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    inside = mask[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    return inside.all()
+
+
+@functools.partial(jax.jit, static_argnames='name')
+def mixed_by(key, images, labels, name, alpha):
+    return augmented(key, images, labels, 4, trace.replace(Setting(), {name: alpha}))
+
+
+def test_cutmix_takes_a_rectangle_of_another_image_and_its_share_of_the_target():
+    labels = jnp.asarray([0, 1, 2, 3])
+    images = constant([10.0, 20.0, 30.0, 40.0])
+    areas = []
+    for i in range(60):
+        found, targets = mixed_by(jax.random.key(i), images, labels, 'cutmix.alpha', 1.0)
+        found, targets = np.asarray(found)[..., 0], np.asarray(targets)
+        masks = found != np.asarray(images)[..., 0]
+        for one in range(4):
+            for label in range(4):  # of each class the share of the pixels that show it
+                shown = np.mean(found[one] == 10.0 * (label + 1))
+                assert targets[one, label] == pytest.approx(shown, abs=1e-6)
+            assert not masks[one].any() or is_rectangle(masks[one])
+        areas.append(masks.any(0).mean())
+    assert len(set(areas)) > 15  # the rectangle is another one for each batch
+    assert 0.2 < np.mean(areas) < 0.5  # 1/2 for λ uniform on [0, 1], less what lies outside
+
+
+def test_crops_are_numpys_of_an_image_with_a_border_of_zeros():
+    images = jnp.asarray(noise(400, 5, 6, 2), jnp.float32)
+    found = np.asarray(apply(KEY, images, 'crop', 2.0))
+    padded = np.pad(np.asarray(images), ((0, 0), (2, 2), (2, 2), (0, 0)))
+    places = []
+    for image, bordered in zip(found, padded, strict=True):
+        places += [
+            (row, column)
+            for row in range(5)
+            for column in range(5)
+            if np.array_equal(image, bordered[row : row + 5, column : column + 6])
+        ]
+    assert len(places) == 400
+    counts = np.unique(places, axis=0, return_counts=True)[1]
+    assert len(counts) == 25
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
+def test_erasing_puts_noise_in_a_rectangle_of_its_area_and_aspect():
+    images = constant(np.full(2000, 9.0), 32)
+    found = np.asarray(apply(KEY, images, 'erasing', 0.4))[..., 0]
+    masks = found != 9.0
+    hit = masks.any((1, 2))
+    assert stats.binomtest(int(hit.sum()), 2000, 0.4).pvalue > 1e-3
+    assert all(is_rectangle(mask) for mask in masks[hit])
+    height, width = masks[hit].any(2).sum(1), masks[hit].any(1).sum(1)
+    cut = (height == 32) | (width == 32)
+    area, aspect = (height * width)[~cut] / 32**2, (height / width)[~cut]
+    assert 0.01 < area.min() < 0.05
+    assert 0.3 < area.max() < 0.45
+    assert 0.2 < aspect.min() < 0.5
+    assert 2 < aspect.max() < 5
+    # Uniform in its logarithm: as many are tall as are wide.
+    assert stats.binomtest(int((height > width).sum()), int((height != width).sum())).pvalue > 1e-3
+    assert stats.kstest(found[masks][:2000], 'norm').pvalue > 1e-3
+
+
+def test_what_erasing_is_given_is_what_it_does():
+    values = {'erasing.smallest': 0.25, 'erasing.largest': 0.25, 'erasing.aspect': 1.0}
+    setting = trace.replace(Setting(), {'erasing.probability': 1.0, **values})
+    images = constant(np.full(50, 9.0), 8)
+    found, _ = augmented(KEY, images, jnp.zeros(50, jnp.int32), 2, setting)
+    masks = np.asarray(found)[..., 0] != 9.0
+    assert (masks.sum((1, 2)) == 16).all()
+    assert all(mask.any(1).sum() == 4 for mask in masks)
+    rows = [int(np.flatnonzero(mask.any(1))[0]) for mask in masks]
+    assert set(rows) == set(range(5))

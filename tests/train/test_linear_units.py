@@ -11,7 +11,7 @@ DATA = data()
 def test_linearity_is_that_of_the_trained_units_on_validation(activation):
     one = setting(
         model__activation=activation,
-        model__batch_norm='none',
+        model__norm='none',
         model__hidden=(7, 5),
         train__linearity=True,
         dropout__hidden=0.5,

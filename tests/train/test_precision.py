@@ -58,10 +58,10 @@ def test_float32_has_the_bits_of_the_program_that_asks_for_nothing(name, monkeyp
 
 
 @pytest.mark.parametrize(('name', 'tolerance'), [('mlp', 0.03), ('cnn', 0.03)])
-@pytest.mark.parametrize('norm', ['none', 'before'])
+@pytest.mark.parametrize('norm', ['none', 'batch'])
 def test_bf16_stays_near_float32(name, norm, tolerance):
     """Six steps: the loss within 3%, and what was learned points the same way."""
-    one = network(name, model__batch_norm=norm, optim__name='sgd', optim__learning_rate=0.05)
+    one = network(name, model__norm=norm, optim__name='sgd', optim__learning_rate=0.05)
     full, half = (trained(setting_) for setting_ in (one, in_bf16(one)))
     for epoch in range(one.train.epochs):
         for metric in ('running_loss', 'validation_loss'):
@@ -83,7 +83,7 @@ def in_bf16(one):
 
 @pytest.mark.parametrize('name', ['mlp', 'cnn'])
 def test_bf16_starts_from_the_same_weights_and_keeps_everything_in_float32(name):
-    one = network(name, model__batch_norm='after', train__select='best_loss')
+    one = network(name, model__norm='batch', model__norm_place='after', train__select='best_loss')
     full, half = trained(one), trained(in_bf16(one))
     assert differing(full.initial, half.initial) == []
     for state in (half.initial, half.final):
@@ -94,7 +94,7 @@ def test_bf16_starts_from_the_same_weights_and_keeps_everything_in_float32(name)
 
 @pytest.mark.parametrize('name', ['mlp', 'cnn'])
 def test_bf16_products_have_bf16_operands_and_sums_are_float32(name):
-    one = in_bf16(network(name, model__batch_norm='before', model__hidden=(7, 5)))
+    one = in_bf16(network(name, model__norm='batch', model__hidden=(7, 5)))
     found = list(equations(step_program(one).jaxpr))
     products = [e for e in found if e.primitive.name in ('dot_general', 'conv_general_dilated')]
     wide = [e for e in products if any(v.aval.dtype != jnp.bfloat16 for v in e.invars)]

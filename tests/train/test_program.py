@@ -22,7 +22,7 @@ from tiny_training import (
 )
 
 from jaxtweaks.base.rng import stream_key
-from jaxtweaks.config.settings import SCHEMES
+from jaxtweaks.config.parts import Choices
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
 DATA = data()
@@ -205,8 +205,8 @@ def test_masks_depend_on_seed_and_step_alone():
 
     def loss(seed, number, **changes):
         hyper = numbers(one) | {'dropout.hidden': np.float32(0.5)} | changes
-        moved = state | {'step': jnp.int32(number)}
-        return float(step(hyper, np.uint32(seed), moved, x, y)['loss_sum'])
+        moved = dataclasses.replace(state, step=jnp.int32(number))
+        return float(step(hyper, np.uint32(seed), moved, x, y).loss_sum)
 
     assert loss(0, 0) == loss(0, 0)
     assert len({loss(0, 0), loss(0, 1), loss(1, 0), loss(1, 1)}) == 4
@@ -222,7 +222,7 @@ def test_settings_of_one_seed_share_their_initial_weights():
     # Of two schemes: the same draw, scaled. 16 inputs and 7 units.
     states = []
     for scheme in ('he', 'glorot'):
-        hyper = numbers(RUNS[0][0]) | {'init.scheme': np.int32(SCHEMES.index(scheme))}
+        hyper = numbers(RUNS[0][0]) | {'init.scheme': np.int32(Choices('init').index(scheme))}
         states.append(compiled(RUNS[0][0])[1](hyper, np.uint32(0), DATA))
     he, glorot = (np.asarray(s.params['Dense_0']['kernel'], np.float64) for s in states)
     np.testing.assert_allclose(glorot / he, ((2 / 23) / (2 / 16)) ** 0.5, rtol=1e-5)
@@ -310,10 +310,8 @@ def test_running_metrics_are_means_over_the_epoch():
 
 
 def test_first_step_against_numpy():
-    """SGD without batch norm: one update of every parameter, recomputed in float64."""
-    one = setting(
-        model__batch_norm='none', optim__name='sgd', optim__learning_rate=0.5, penalty__l2=0.3
-    )
+    """SGD without normalisation: one update of every parameter, recomputed in float64."""
+    one = setting(model__norm='none', optim__name='sgd', optim__learning_rate=0.5, penalty__l2=0.3)
     p = program(one)
     hyper = numbers(one)
     state = jax.jit(p.init)(hyper, np.uint32(2), DATA)

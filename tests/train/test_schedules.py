@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import torch
 
 from jaxtweaks.config import parts, trace
 from jaxtweaks.config.settings import Setting
@@ -80,6 +81,61 @@ def test_cosine():
     quarter = 0.5 * (1 + 0.5**0.5)
     expected = [0.9, 0.1 + 0.8 * quarter, 0.5, 0.9 - 0.8 * quarter, 0.1]
     np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def by_pytorch(kind, steps, rate=0.4, per_epoch=1, **values):
+    """The rates of a schedule of PyTorch, which counts in steps or, with `per_epoch`, in epochs."""
+    optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=rate)
+    schedule = kind(optimiser, **values)
+    found = []
+    for step in range(steps):
+        if per_epoch > 1:
+            schedule.step(step / per_epoch)
+        found.append(optimiser.param_groups[0]['lr'])
+        if per_epoch == 1:
+            optimiser.step()
+            schedule.step()
+    return found
+
+
+@pytest.mark.parametrize(
+    ('rise', 'start', 'end'), [(0.3, 0.04, 4e-6), (0.5, 0.1, 0.01), (0.25, 0.5, 0)]
+)
+def test_one_cycle_is_that_of_pytorch(rise, start, end):
+    expected = by_pytorch(
+        torch.optim.lr_scheduler.OneCycleLR,
+        40,
+        max_lr=0.4,
+        total_steps=40,
+        pct_start=rise,
+        div_factor=1 / start,
+        final_div_factor=start / end if end else 1e12,
+    )
+    got = rates(range(40), of('one_cycle', 0.4, rise=rise, start=start, end=end), 10, 4)
+    np.testing.assert_allclose(got, expected, rtol=2e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(('period', 'growth'), [(3, 1), (1, 2), (2, 3), (1, 1)])
+def test_cosine_with_restarts_is_that_of_pytorch(period, growth):
+    """At the first step of a period, too: a restart is not missed by a rounding."""
+    kind = torch.optim.lr_scheduler.CosineAnnealingWarmRestarts
+    expected = by_pytorch(kind, 32 * 7, per_epoch=7, T_0=period, T_mult=growth, eta_min=0.01)
+    config = of('cosine_restarts', 0.4, minimum=0.01, period=float(period), growth=float(growth))
+    np.testing.assert_allclose(rates(range(32 * 7), config, 7, 32), expected, rtol=1e-3, atol=1e-6)
+
+
+def test_cosine_with_restarts_of_lengths_in_between():
+    config = of('cosine_restarts', 1.0, period=1.0, growth=1.5)
+    got = rates([0, 4, 8, 14, 20, 29], config, 8, 8)  # periods end at 8, 20 and 38
+    np.testing.assert_allclose(got, [1, 0.5, 1, 0.5, 1, 0.5], atol=1e-6)
+
+
+@pytest.mark.parametrize('power', [0.5, 1.0, 2.0])
+def test_polynomial_is_that_of_pytorch(power):
+    kind = torch.optim.lr_scheduler.PolynomialLR
+    expected = by_pytorch(kind, 40, total_iters=40, power=power)
+    got = rates(range(40), of('polynomial', 0.4, power=power), 10, 4)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize('name', SCHEDULES)

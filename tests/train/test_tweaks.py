@@ -89,7 +89,7 @@ def test_off_is_the_program_without_them_to_the_bit(model, names):
     one = base(model)
     fields = [f'tweaks.{name}' for name in names]
     _, plain = trained(one, off_of(one), side)
-    mentioned = trace.replace(one, {name: trace.FIELDS[name][1].off for name in fields})
+    mentioned = trace.replace(one, {name: trace.FIELDS[name].rule.off for name in fields})
     hyper, off = trained(mentioned, off_of(mentioned, *fields), side)
     assert set(fields) <= set(hyper)
     for run in range(len(SEEDS)):
@@ -271,7 +271,7 @@ def test_without_its_source_it_is_told_by_its_code():
         exec(f'def f(key, x, strength, train):\n    return {body}', space)
         with pytest.raises(OSError, match='source'):
             inspect.getsource(space['f'])
-        return tweaks.Tweak('f', space['f'], 'hidden', trace.FIELDS['tweaks.shrink'][1]).digest
+        return tweaks.Tweak('f', space['f'], 'hidden', trace.FIELDS['tweaks.shrink'].rule).digest
 
     assert typed('x * strength') == typed('x * strength')
     assert len({typed('x * strength'), typed('x + strength'), typed('x * strength * 2')}) == 3

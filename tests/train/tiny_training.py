@@ -34,7 +34,7 @@ def setting(**values):
     """A small setting; fields of other values by dotted name with `__` for the dot."""
     base = settings.Setting(
         data=settings.Data(train_size=TRAIN, validation_size=VALIDATION),
-        model=settings.Model('mlp', channels=(2,), hidden=(7,), batch_norm='after'),
+        model=settings.Model('mlp', channels=(2,), hidden=(7,), norm='batch', norm_place='after'),
         optim=settings.Optim(learning_rate=0.02),
         train=settings.Train(batch_size=8, epochs=2, train_eval_size=9),
     )

@@ -9,28 +9,11 @@ from collections.abc import Sequence
 
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.results.derive.best import Best
-from jaxtweaks.results.derive.derivation import Derivation
-from jaxtweaks.results.derive.ensemble import Ensemble
-from jaxtweaks.results.derive.mc import MeanOverMasks
-from jaxtweaks.results.derive.roughness import Roughness
-from jaxtweaks.results.derive.stopping import Stopping
-from jaxtweaks.results.derive.tested import Tested
-from jaxtweaks.results.derive.tweaks import NamedByTweaks
+from jaxtweaks.results.derive.derivation import DERIVATIONS, Derivation, Options
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
-# By their names in `derive`. A config has a section of that name for one that has options.
-DERIVATIONS: dict[str, type[Derivation]] = {
-    'mc': MeanOverMasks,
-    'ensemble': Ensemble,
-    'stopping': Stopping,
-    'tested': Tested,
-    'best': Best,
-    'tweaks': NamedByTweaks,
-    'roughness': Roughness,
-}
-WITH_OPTIONS = tuple(name for name, cls in DERIVATIONS.items() if dataclasses.fields(cls))
+__all__ = ['DERIVATIONS', 'Derivation', 'Options', 'derived', 'plan']
 
 
 def plan(

@@ -9,16 +9,18 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxtweaks.config import measured
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
 FIELD = 'best.setting'
 
 
-@dataclasses.dataclass(frozen=True)
-class Best:
+@derivation('best')
+class Best(Derivation):
     """Adds what each seed would have chosen."""
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
@@ -33,12 +35,15 @@ class Best:
         return recorded
 
     def results(self, results: Results, base: Setting) -> Results:
-        """With each seed's run of the highest validation accuracy; the first of equals.
+        """With each seed's run of the highest validation accuracy (of a loss without accuracy: the
+        best of its first metric); the first of equals.
 
         If all runs of a seed diverged, the best did as well.
         """
-        accuracy = np.where(results.diverged, np.nan, results.final('validation_accuracy'))
-        chosen = np.where(np.isfinite(accuracy), accuracy, -np.inf).argmax(axis=0)
+        by = measured.usual(base)
+        score = by.sign * results.final(f'validation_{by.name}')
+        score = np.where(results.diverged, np.nan, score)
+        chosen = np.where(np.isfinite(score), score, -np.inf).argmax(axis=0)
         seeds = np.arange(len(results.seeds))
 
         def with_best(values: np.ndarray) -> np.ndarray:

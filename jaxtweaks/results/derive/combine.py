@@ -3,9 +3,13 @@
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, logsumexp
+from scipy.special import log_expit, log_softmax, logsumexp
+
+from jaxtweaks.base.errors import UserError
 
 HOW = ('probabilities', 'logits', 'votes')
+# Those that targets which are no classes have: numbers are averaged as they are.
+OF_NUMBERS, OF_LABELS = ('outputs',), ('probabilities', 'logits')
 
 
 def combine(logits: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray | None]:
@@ -33,6 +37,37 @@ def combine(logits: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray | None
     else:
         raise ValueError(f'unknown way to combine: {how!r}')
     return together.argmax(-1), together
+
+
+def ways(asked: tuple[str, ...], targets: str) -> tuple[str, ...]:
+    """How predictions of this kind of targets become one: as asked, or all there are.
+
+    Raises:
+      UserError: what is asked for is of other targets.
+    """
+    known = {'float': OF_NUMBERS, 'multilabel': OF_LABELS}.get(targets, HOW)
+    if asked == HOW:  # the default
+        return known
+    if wrong := [how for how in asked if how not in known]:
+        raise UserError(
+            f'ensemble.combine: {wrong[0]!r} is of other targets than those of this loss; it must '
+            f'be one of {", ".join(map(repr, known))}'
+        )
+    return asked
+
+
+def combine_labels(logits: np.ndarray, how: str) -> np.ndarray:
+    """Logits [N, outputs] of several labels, or outputs, from those of M networks [M, N, outputs].
+
+    Args:
+      logits: of each network.
+      how: 'probabilities' of each label are averaged; or 'logits', or 'outputs'.
+    """
+    logits = np.asarray(logits, np.float64)
+    if how != 'probabilities':
+        return logits.mean(0)
+    yes, no = (logsumexp(log_expit(sign * logits), axis=0) for sign in (1, -1))
+    return yes - no
 
 
 def score(logits: np.ndarray, labels: np.ndarray, how: str) -> dict[str, Any]:

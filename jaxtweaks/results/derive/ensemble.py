@@ -20,25 +20,33 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import measured
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.fields import plain
+from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.results.derive.combine import HOW, score
+from jaxtweaks.data.standardise import standardised_targets, target_scale
+from jaxtweaks.results.derive.combine import (
+    HOW,
+    OF_NUMBERS,
+    combine,
+    combine_labels,
+    score,
+    ways,
+)
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.derive.settings import setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
+from jaxtweaks.train.measures import measures_of
 
 MEMBER, FOLD = 'train.member', 'data.fold'
 KINDS = ('members', 'top', 'snapshots', 'ema')
-_SCORES = ('loss', 'accuracy')
 GAIN = 'test_accuracy_gain'
-_FINALS = (
-    *(f'{split}_{score}' for split in ('test', 'validation') for score in _SCORES),
-    GAIN,
-)
 # Where the logits of a kind are; validation is known of whole runs only.
 _LOGITS = {
     'members': ('test_logits', 'validation_logits'),
@@ -48,13 +56,15 @@ _LOGITS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Ensemble:
-    """Puts together what networks predict; the kinds are told above."""
+@derivation('ensemble')
+class Ensemble(Derivation):
+    """Puts together what networks predict."""
 
     kinds: tuple[str, ...] = plain(('members',), 'of what', choices=KINDS)
     sizes: tuple[int, ...] = plain((), 'numbers of members; () for 1, 2, 4, … and all', low=1)
-    combine: tuple[str, ...] = plain(HOW, 'how predictions become one', choices=HOW)
+    combine: tuple[str, ...] = plain(
+        HOW, 'how predictions become one; of numbers by outputs', choices=(*HOW, *OF_NUMBERS)
+    )
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
         """What the settings become. Raises UserError if there is nothing to put together."""
@@ -66,14 +76,15 @@ class Ensemble:
             missing = [name for name in _LOGITS[kind] if name not in recorded.arrays]
             if missing:
                 raise UserError(f"derive: 'ensemble' of kind '{kind}' needs train.keep_logits")
-        return dataclasses.replace(recorded, finals=_FINALS, arrays=('confusion',))
+        arrays = ('confusion',) if measured.targets_of(base) == CLASSES else ()
+        return dataclasses.replace(recorded, finals=_finals(base), arrays=arrays)
 
     def results(self, results: Results, base: Setting) -> Results:
         """The ensembles. One with a diverged member counts as diverged."""
         plans = _plan(results.settings, self, base)
         seeds = range(len(results.seeds))
         scored = [[_score(one, results, s, base) for s in seeds] for one in plans]
-        runs = [[_runs(one, results, s) for s in seeds] for one in plans]
+        runs = [[_runs(one, results, s, base) for s in seeds] for one in plans]
 
         def of_scores(name: str) -> np.ndarray:
             return np.array([[found[name] for found in row] for row in scored])
@@ -87,12 +98,19 @@ class Ensemble:
             results,
             settings=tuple(one.point for one in plans),
             curves={name: over_runs(values, np.mean) for name, values in results.curves.items()},
-            finals={name: of_scores(name) for name in _FINALS},
+            finals={name: of_scores(name) for name in _finals(base)},
             confusion=of_scores('confusion'),
             chosen_epoch=over_runs(results.chosen_epoch, np.max),
             diverged_at=over_runs(results.diverged_at, np.max),
             arrays={},
         )
+
+
+def _finals(base: Setting) -> tuple[str, ...]:
+    """What is known of an ensemble."""
+    names = [one.name for one in measured.measures(base)]
+    gain = [GAIN] if measured.targets_of(base) == CLASSES else []
+    return (*(f'{split}_{name}' for split in ('test', 'validation') for name in names), *gain)
 
 
 # By the fields of a setting but for member and fold, the settings there are.
@@ -142,7 +160,7 @@ def _plan(points: Sequence[Point], asked: Ensemble, base: Setting) -> list[_Plan
         for rest, among, available in made:
             sizes = (1,) if kind == 'ema' else asked.sizes
             for size in _sizes(sizes, available):
-                for how in asked.combine:
+                for how in ways(asked.combine, measured.targets_of(base)):
                     fields = {'kind': kind, 'size': size, 'combine': how}
                     named = {f'ensemble.{name}': value for name, value in fields.items()}
                     plans.append(_Plan(rest | named, kind, size, how, among, folds))
@@ -225,24 +243,27 @@ def _sizes(asked: Sequence[int], available: int) -> list[int]:
     return sorted({size for size in sizes if size <= available})
 
 
-def _runs(one: _Plan, results: Results, seed: int) -> list[int]:
+def _runs(one: _Plan, results: Results, seed: int, base: Setting) -> list[int]:
     """The settings whose run of this seed takes part."""
     if one.kind == 'top':
+        by = measured.usual(base)
         if one.folds:
-            accuracy = results.finals['fold_accuracy'][one.folds, seed].mean(-1)
+            values = results.finals[f'fold_{by.name}'][one.folds, seed].mean(-1)
         else:
-            accuracy = results.finals['validation_accuracy'][one.among, seed]
-        order = np.argsort(-accuracy, kind='stable')  # what has no value comes last
+            values = results.finals[f'validation_{by.name}'][one.among, seed]
+        order = np.argsort(-by.sign * values, kind='stable')  # what has no value comes last
         return [one.among[i] for i in order[: one.size]]
     together = one.kind == 'members' and one.size > 1
     return one.among[: one.size] if together else one.among
 
 
 def _score(one: _Plan, results: Results, seed: int, base: Setting) -> dict[str, Any]:
-    """Loss and accuracy on test (and, of whole runs, validation), and the test confusion."""
-    runs = _runs(one, results, seed)
+    """What is measured on test (and, of whole runs, validation), and the test confusion."""
+    runs = _runs(one, results, seed, base)
     together = one.kind == 'top' or (one.kind == 'members' and one.size > 1)
-    found: dict[str, Any] = dict.fromkeys(_FINALS, np.nan)
+    found: dict[str, Any] = dict.fromkeys(_finals(base), np.nan)
+    found['confusion'] = np.zeros_like(results.confusion[0, 0])
+    alike = _scorer(results, base)
     for name in _LOGITS[one.kind]:
         split = 'validation' if name.startswith('validation') else 'test'
         logits = [results.arrays[name][k, seed] for k in runs]
@@ -251,10 +272,10 @@ def _score(one: _Plan, results: Results, seed: int, base: Setting) -> dict[str, 
             teams = [z[n - one.size : n] for z, n in zip(logits, kept, strict=True)]
         else:
             teams = [np.stack(logits)] if together else [z[None] for z in logits]
-        scores = [score(team, results.labels[split], one.combine) for team in teams]
-        for metric in _SCORES:
+        scores = [alike(team, split, one.combine) for team in teams]
+        for metric in scores[0].keys() - {'confusion'}:
             found[f'{split}_{metric}'] = float(np.mean([each[metric] for each in scores]))
-        if split == 'test':
+        if split == 'test' and GAIN in found:
             found['confusion'] = np.sum([each['confusion'] for each in scores], axis=0)
             alone = [
                 score(member[None], results.labels[split], one.combine)['accuracy']
@@ -263,3 +284,31 @@ def _score(one: _Plan, results: Results, seed: int, base: Setting) -> dict[str, 
             ]
             found[GAIN] = found['test_accuracy'] - float(np.mean(alone))
     return found
+
+
+def _scorer(results: Results, base: Setting) -> Callable[[np.ndarray, str, str], dict[str, Any]]:
+    """(outputs [M, N, C] of a team, split, how they become one) to what is measured of it."""
+    measures, scale = measures_of(base), (np.zeros(1), np.ones(1))
+    if measures.targets == 'float':
+        scale = target_scale(results.labels['training'], base.data.standardise_targets)
+
+    def of_classes(team: np.ndarray, split: str, how: str) -> dict[str, Any]:
+        found = score(team, results.labels[split], how)
+        # Votes give no probabilities.
+        known = np.isfinite(team).all() and how != 'votes'
+        together = jnp.asarray(combine(team, how)[1]) if known else None
+        for name, function in measures.functions:
+            found[name] = float(function(together, results.labels[split])) if known else np.nan
+        return found
+
+    def of_others(team: np.ndarray, split: str, how: str) -> dict[str, Any]:
+        given = combine_labels(team, how), results.labels[split]
+        trained = (jnp.asarray(standardised_targets(one, *scale)) for one in given)
+        single = [jnp.asarray(one, jnp.float32) for one in given]
+        losses = measures.losses(*trained)
+        found = {name: function(*single) for name, function in measures.functions}
+        finite = np.isfinite(team).all()
+        found['loss'] = jnp.mean(losses)
+        return {name: float(value) if finite else np.nan for name, value in found.items()}
+
+    return of_classes if measures.targets == CLASSES else of_others

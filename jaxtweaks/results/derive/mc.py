@@ -9,9 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.derive.settings import picked, setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
@@ -19,8 +21,8 @@ from jaxtweaks.results.results import Results
 FIELD = 'mc.samples'
 
 
-@dataclasses.dataclass(frozen=True)
-class MeanOverMasks:
+@derivation('mc')
+class MeanOverMasks(Derivation):
     """Makes settings of the numbers of dropout masks."""
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
@@ -32,7 +34,7 @@ class MeanOverMasks:
 
     def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
         """The metrics without those that have become settings."""
-        finals = tuple(name for name in recorded.finals if not name.startswith('mc_'))
+        finals = tuple(name for name in recorded.finals if not _of_masks(name))
         return dataclasses.replace(recorded, finals=finals, arrays=())
 
     def results(self, results: Results, base: Setting) -> Results:
@@ -45,15 +47,19 @@ class MeanOverMasks:
         ]  # fmt: skip
         finals = {}
         for name, values in results.finals.items():
-            if name.startswith('mc_'):
+            if _of_masks(name):
                 continue
             finals[name] = values[parents]
-            if name.startswith('test_'):
+            if metrics.is_of_test(name):
                 for j, point in enumerate(new):
                     if n := point[FIELD]:
                         absent = np.full_like(results.finals[name], np.nan)
                         finals[name][j] = results.finals.get(f'mc_{n}_{name}', absent)[parents[j]]
         return picked(results, parents, new, finals)
+
+
+def _of_masks(metric: str) -> bool:
+    return metrics.family(metric)[0].startswith('mc_')
 
 
 def _samples(point: Point, base: Setting) -> tuple[int, ...]:

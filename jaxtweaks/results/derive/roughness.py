@@ -14,6 +14,7 @@ import numpy as np
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Penalty, Setting
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.derive.settings import setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
@@ -21,8 +22,8 @@ from jaxtweaks.results.results import Results
 METRIC = 'roughness'
 
 
-@dataclasses.dataclass(frozen=True)
-class Roughness:
+@derivation('roughness')
+class Roughness(Derivation):
     """Adds the metric `roughness`."""
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:

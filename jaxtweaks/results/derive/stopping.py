@@ -16,13 +16,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.fields import plain, required
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.derive.settings import picked, setting_of
 from jaxtweaks.results.recorded import Recorded
-from jaxtweaks.results.results import Results, lower_is_better
+from jaxtweaks.results.results import Results
 
 FIELD = 'stopping.rule'
 KINDS = ('epochs', 'threshold', 'drop', 'patience')
@@ -58,8 +60,8 @@ class Rule:
         return self.metric or usual.get(self.kind, '1-train_accuracy')
 
 
-@dataclasses.dataclass(frozen=True)
-class Stopping:
+@derivation('stopping')
+class Stopping(Derivation):
     """Tries rules that stop training on the recorded curves."""
 
     rules: tuple[Rule, ...] = plain((), 'the rules')
@@ -177,7 +179,7 @@ def _check(rule: Rule) -> None:
     ):
         if getattr(rule, name) == getattr(plain_rule, name):
             raise UserError(f"{where}: kind '{rule.kind}' needs {name}")
-    if rule.watched and lower_is_better(rule.watched) is not True:
+    if rule.watched and metrics.of(rule.watched).sign >= 0:
         raise UserError(
             f"{where}: metric '{rule.watched}' is not a loss or an error, which fall as training "
             "goes on; write '1-train_accuracy' for an error"

@@ -1,7 +1,8 @@
 """`tested`: the several sets of parameters that one run leaves, as settings of their own.
 
 The field 'tested' is 'last' (or 'chosen', where `train.select` chooses an epoch), 'ema' (the
-running average of the parameters) or 'snapshots' (the mean prediction of those kept on the way).
+running average of the parameters), 'swa' (their mean over the last epochs) or 'snapshots' (the mean
+prediction of those kept on the way).
 """
 
 import dataclasses
@@ -9,26 +10,30 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.derive.settings import picked, setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
 FIELD = 'tested'
-_OTHERS = ('ema', 'snapshots')
+_OTHERS = ('ema', 'swa', 'snapshots')
 
 
-@dataclasses.dataclass(frozen=True)
-class Tested:
+@derivation('tested')
+class Tested(Derivation):
     """Makes settings of the sets of parameters that each run leaves."""
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
         """Each setting with each set of parameters that it tests."""
         found = [point | {FIELD: which} for point in points for which in _sets(point, base)]
         if len(found) == len(points):
-            raise UserError("derive: 'tested' needs train.ema_decay or train.snapshots")
+            raise UserError(
+                "derive: 'tested' needs train.ema_decay, train.swa_start or train.snapshots"
+            )
         return found
 
     def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
@@ -72,10 +77,10 @@ def _pick(
 def _sets(point: Point, base: Setting) -> list[str]:
     train = setting_of(point, base).train
     first = 'last' if train.select == 'last' else 'chosen'
-    kept = {'ema': train.ema_decay, 'snapshots': train.snapshots}
+    kept = {'ema': train.ema_decay, 'swa': train.swa_start, 'snapshots': train.snapshots}
     return [first, *(name for name in _OTHERS if kept[name])]
 
 
 def _of(metric: str) -> bool:
     """Whether a metric is of another set of parameters than the plain one."""
-    return metric.startswith(tuple(f'{name}_' for name in _OTHERS))
+    return metrics.family(metric)[0].removesuffix('_') in _OTHERS

@@ -12,6 +12,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import parts, trace
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
@@ -19,8 +20,8 @@ FIELD = 'tweaks.on'
 _SECTIONS = ('dropout', 'penalty', 'noise', 'tweaks')
 
 
-@dataclasses.dataclass(frozen=True)
-class NamedByTweaks:
+@derivation('tweaks')
+class NamedByTweaks(Derivation):
     """Calls each setting by the tweaks that are on in it."""
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
@@ -45,7 +46,7 @@ class NamedByTweaks:
 
 def _renamed(point: Point) -> Point:
     tweaks = [name for name in point if _is_tweak(name)]
-    on = [name for name in tweaks if point[name] != trace.FIELDS[name][1].off]
+    on = [name for name in tweaks if point[name] != trace.FIELDS[name].rule.off]
     rest = {name: value for name, value in point.items() if name not in tweaks}
     return rest | {FIELD: ' + '.join(map(_called, on)) or 'none'}
 
@@ -60,5 +61,5 @@ def _is_tweak(name: str) -> bool:
     return (
         name in trace.FIELDS
         and (name.partition('.')[0] in _SECTIONS or name in parts.strengths())
-        and trace.FIELDS[name][1].off is not None
+        and trace.FIELDS[name].rule.off is not None
     )

@@ -1,6 +1,6 @@
 """The kind of figure that shows what a network makes of the points of a plane."""
 
-from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -10,11 +10,13 @@ from matplotlib.lines import Line2D
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import metric_value, shortened
+from jaxtweaks.figures import register
 from jaxtweaks.figures.figure_data import arrange, ordered
 from jaxtweaks.figures.figure_legend import Key, cut, titles
 from jaxtweaks.figures.figure_page import Page
-from jaxtweaks.figures.figure_spec import Figure, fields_of
+from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.figures.figure_style import INK, MARKERS, MUTED, OKABE_ITO
+from jaxtweaks.figures.kind import PANELS, Finish, Kind
 from jaxtweaks.results.results import Plane, Results
 
 _SIDE = 2.55
@@ -31,46 +33,70 @@ def shown_seed(results: Results, setting: int) -> int | None:
     return int(whole[0]) if whole.size else None
 
 
-def draw_boundary(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
-    """A panel for each setting: class probabilities of one network, its boundary, the points."""
-    plane = results.plane
-    if plane is None:
-        raise UserError(f"figure '{figure.name}': the inputs of these data are not points")
-    cells = arrange(results, fields_of(figure), figure.where, figure.name)
-    rows, columns = (ordered([key[i] for key in cells]) for i in (0, 1))
-    grid = len(rows) > 1 and len(columns) > 1
-    side = _SIDE if len(cells) > 1 else _ALONE
-    if grid:
-        page = Page(len(rows) * len(columns), (side, side + 0.35), columns=len(columns))
-        places = [(row, column) for row in rows for column in columns]
-    else:
-        page = Page(len(cells), (side, side + 0.35))
-        places = [key[:2] for key in cells]
-    headings = [
-        titles(figure, field, values, side) if field else {}
-        for field, values in ((figure.panels, rows), (figure.hue, columns))
-    ]
-    for axes, place in zip(page.axes, places, strict=True):
-        if (*place, '') not in cells:
-            axes.set_visible(False)
-            continue
-        k = cells[(*place, '')]
-        seed = shown_seed(results, k)
-        heading = [
-            words[value] for words, value in zip(headings, place, strict=True) if value in words
-        ]
-        if seed is None:
-            axes.text(0.5, 0.5, 'every run diverged', ha='center', transform=axes.transAxes)
+@register.figure('boundary', reads=('hue', 'panels', 'where'), arrays=('grid_probabilities',))
+class Boundary(Kind):
+    """Class probabilities of one network over the plane, its boundary, the training points."""
+
+    of_one_split = True
+    tells_of_test = True
+
+    def draw(self, figure: Figure, results: Results, finish: Finish) -> Sheet:
+        """See `Kind`."""
+        plane = results.plane
+        if plane is None:
+            raise UserError(f"figure '{figure.name}': the inputs of these data are not points")
+        cells = arrange(results, self.fields(figure), figure.where, figure.name)
+        rows, columns = (ordered([key[i] for key in cells]) for i in (0, 1))
+        grid = len(rows) > 1 and len(columns) > 1
+        side = _SIDE if len(cells) > 1 else _ALONE
+        if grid:
+            page = Page(len(rows) * len(columns), (side, side + 0.35), columns=len(columns))
+            places = [(row, column) for row in rows for column in columns]
         else:
-            _paint(axes, plane, results.arrays['grid_probabilities'][k, seed])
-            accuracy = results.final('test_accuracy')[k, seed]
-            heading.append(f'test accuracy {metric_value("test_accuracy", float(accuracy))}')
-        _frame(axes, plane)
-        axes.set_title('\n'.join(heading), loc='left', size=9)
-    classes = enumerate(shortened(results.classes, _LETTERS))
-    handles = cut([Line2D([], [], label=name, **_point(c, 5.5)) for c, name in classes])
-    handles.append(Line2D([], [], label='decision boundary', color=INK, linewidth=1.3))
-    return finish(page, Key(handles, 'class'))
+            page = Page(len(cells), (side, side + 0.35))
+            places = [key[:2] for key in cells]
+        headings = [
+            titles(figure, field, values, side)
+            for field, values in ((figure.panels, rows), (figure.hue, columns))
+        ]
+        for axes, place in zip(page.axes, places, strict=True):
+            if (*place, '') not in cells:
+                axes.set_visible(False)
+                continue
+            k = cells[(*place, '')]
+            seed = shown_seed(results, k)
+            heading = [
+                words[value] for words, value in zip(headings, place, strict=True) if value in words
+            ]
+            if seed is None:
+                axes.text(0.5, 0.5, 'every run diverged', ha='center', transform=axes.transAxes)
+            else:
+                _paint(axes, plane, results.arrays['grid_probabilities'][k, seed])
+                accuracy = results.final('test_accuracy')[k, seed]
+                heading.append(f'test accuracy {metric_value("test_accuracy", float(accuracy))}')
+            _frame(axes, plane)
+            axes.set_title('\n'.join(heading), loc='left', size=9)
+        classes = enumerate(shortened(results.classes, _LETTERS))
+        handles = cut([Line2D([], [], label=name, **_point(c, 5.5)) for c, name in classes])
+        handles.append(Line2D([], [], label='decision boundary', color=INK, linewidth=1.3))
+        return finish(page, Key(handles, 'class'))
+
+    def most_panels(self, figure: Figure, results: Results) -> dict[int, int]:
+        """See `Kind`."""
+        return {0: 8, 1: 6} if figure.hue and figure.panels else {0: PANELS, 1: PANELS}
+
+    def notes(self, figure: Figure, results: Results) -> list[str]:
+        """See `Kind`."""
+        cells = arrange(results, self.fields(figure), figure.where, figure.name)
+        shown = [shown_seed(results, k) for k in cells.values()]
+        seeds = sorted({int(results.seeds[s]) for s in shown if s is not None})
+        which = f'seed {seeds[0]}' if len(seeds) == 1 else 'the first seed that did not diverge'
+        points = 0 if results.plane is None else len(results.plane.points)
+        some = f' (every {step}th)' if (step := step_of(points)) > 1 else ''
+        return [
+            f'One network a panel, that of {which}: the paler the background, the less sure. '
+            f'Points: training data{some}, in the units they were given in.'
+        ]
 
 
 def _paint(axes: Axes, plane: Plane, probabilities: np.ndarray) -> None:
@@ -146,7 +172,7 @@ def _frame(axes: Axes, plane: Plane) -> None:
     axes.tick_params(length=3)
 
 
-def _point(c: int, size: float) -> dict[str, object]:
+def _point(c: int, size: float) -> dict[str, Any]:
     return {
         'color': OKABE_ITO[c % len(OKABE_ITO)],
         'marker': MARKERS[c % len(MARKERS)],

@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -13,16 +13,20 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 from matplotlib.transforms import ScaledTranslation
 
-from jaxtweaks.base.words import bounds_of, field_label, value_label
-from jaxtweaks.figures import figure_axes, figure_legend, figure_style
-from jaxtweaks.figures.figure_data import Seeds, arrange, ordered, seeds_of
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.metrics import label as metric_label
+from jaxtweaks.base.metrics import of as metric_of
+from jaxtweaks.base.words import field_label, value_label
+from jaxtweaks.figures import figure_axes, figure_legend, figure_style, register
+from jaxtweaks.figures.figure_data import Seeds, arrange, column, ordered, seeds_of
 from jaxtweaks.figures.figure_legend import MANY, titles
-from jaxtweaks.figures.figure_page import Page
-from jaxtweaks.figures.figure_spec import Figure, fields_of
+from jaxtweaks.figures.figure_page import ALONE, PANEL, Page
+from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.figures.figure_style import INK, MUTED, is_number
+from jaxtweaks.figures.kind import Finish, Kind, means
 from jaxtweaks.results.intervals import mean_interval
+from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
-from jaxtweaks.results.results import label as metric_label
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,9 +50,6 @@ class Panel:
     inches: float
 
 
-_PANEL = (3.7, 2.9)
-_ALONE = (5.2, 3.5)
-_MARK = {'curves': '', 'paths': '.', 'effect': 'o'}  # of each of the lines of a colour bar
 _STRIDE = 17  # in which the lines of a crowd are drawn
 _BARS = 150  # places on an x axis that can each have a bar
 _CAPS = 60  # bars that have caps
@@ -56,81 +57,176 @@ _RASTER = 1000  # dots or lines from which on they are pixels in an SVG too
 _CROSS_ROW, _CROSS_ROOM = 0.055, 0.3  # of the height of the axes, for diverged runs: a hue, all
 
 
-def is_crowded(hues: int, xs: int) -> bool:
+def _is_crowded(hues: int, xs: int) -> bool:
     """Whether bands, bars and single runs of so many would hide one another."""
     return hues > MANY or xs > _BARS
 
 
-def draw_curves(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
-    """Metrics by epoch: mean over seeds, band, and the runs the mean leaves out."""
-    return _draw(figure, results, finish, _curves_panel)
+class _Lines(Kind):
+    """What curves, paths and effects have in common.
 
+    Attributes:
+      mark: of each of the lines of a colour bar.
+      crosses: whether diverged runs are crosses in a row of their own, below the rest.
+    """
 
-def draw_paths(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
-    """Metrics against another one: the mean over seeds at each epoch, and where it ends."""
-    return _draw(figure, results, finish, _paths_panel)
+    mark: ClassVar[str]
+    crosses: ClassVar[bool] = False
 
+    def paint(self, panel: Panel) -> None:
+        """Draws one panel."""
+        raise NotImplementedError
 
-def draw_effect(figure: Figure, results: Results, finish: Callable[..., Sheet]) -> Sheet:
-    """Final metrics against a swept field: mean, error bar, a dot for each seed."""
-    return _draw(figure, results, finish, _effect_panel)
-
-
-def _draw(
-    figure: Figure, results: Results, finish: Callable[..., Sheet], paint: Callable[[Panel], None]
-) -> Sheet:
-    cells = arrange(results, fields_of(figure), figure.where, figure.name)
-    if figure.log_y and not _any_positive(figure, results, list(cells.values())):
-        figure = dataclasses.replace(figure, log_y=False)  # nothing has a place on such an axis
-    panels = ordered([key[0] for key in cells])
-    hues = ordered([key[1] for key in cells])
-    looks = dict(zip(hues, figure_style.styles(hues), strict=True))
-    metrics = figure.metrics
-    if figure_legend.is_bar(hues):  # too many for a mark each
-        looks = {hue: {**look, 'marker': _MARK[figure.kind]} for hue, look in looks.items()}
-    many = len(panels) * len(metrics)
-    page = Page(
-        many,
-        _ALONE if many == 1 else _PANEL,
-        columns=len(metrics) if len(panels) > 1 and len(metrics) > 1 else 0,
-    )
-    headings = titles(figure, figure.panels, panels, page.panel_size[0]) if figure.panels else {}
-    for i, panel in enumerate(panels):
-        inside = {key[1:]: k for key, k in cells.items() if key[0] == panel}
+    def draw(self, figure: Figure, results: Results, finish: Finish) -> Sheet:
+        """See `Kind`."""
+        cells = arrange(results, self.fields(figure), figure.where, figure.name)
+        shown = list(cells.values())
+        if figure.log_y and not self._any_positive(figure, results, shown):
+            figure = dataclasses.replace(figure, log_y=False)  # nothing has a place on such an axis
+        panels = ordered([key[0] for key in cells])
+        hues = ordered([key[1] for key in cells])
+        looks = dict(zip(hues, figure_style.styles(hues), strict=True))
+        metrics = figure.metrics
+        if figure_legend.is_bar(hues):  # too many for a mark each
+            looks = {hue: {**look, 'marker': self.mark} for hue, look in looks.items()}
+        many = len(panels) * len(metrics)
+        columns = len(metrics) if len(panels) > 1 and len(metrics) > 1 else 0
+        page = Page(many, ALONE if many == 1 else PANEL, columns=columns)
+        width = page.panel_size[0]
+        headings = titles(figure, figure.panels, panels, width)
+        for i, panel in enumerate(panels):
+            inside = {key[1:]: k for key, k in cells.items() if key[0] == panel}
+            for j, metric in enumerate(metrics):
+                axes = page.axes[i * len(metrics) + j]
+                figure_axes.set_metric(axes, metric, figure.log_y)
+                self.paint(Panel(axes, figure, results, metric, inside, looks, width - 0.9))
+                if figure.panels:
+                    axes.set_title(headings[panel], loc='left')
         for j, metric in enumerate(metrics):
-            axes = page.axes[i * len(metrics) + j]
-            figure_axes.set_metric(axes, metric, figure.log_y)
-            paint(Panel(axes, figure, results, metric, inside, looks, page.panel_size[0] - 0.9))
-            if figure.panels:
-                axes.set_title(headings[panel], loc='left')
-    for j, metric in enumerate(metrics):
-        lowest = _lowest(figure, results, metric, list(cells.values()))
-        figure_axes.set_limits(page.axes[j :: len(metrics)], metric, figure.log_y, lowest)
-    crowded = is_crowded(len(hues), len({key[2] for key in cells}))
-    lost = results.diverged[list(cells.values())].any()
-    if figure.kind == 'effect' and lost and not crowded:
-        for axes in page.axes:
-            figure_axes.make_room(axes, 0.04 + _cross_row(len(hues)) * len(hues), figure.log_y)
-    further = _extra_handles(figure, results, list(cells.values()), crowded)
-    label = functools.partial(_entry, results, cells)
-    return finish(page, figure_legend.key(figure, looks, label, further))
+            lowest = self._lowest(results, metric, shown)
+            figure_axes.set_limits(page.axes[j :: len(metrics)], metric, figure.log_y, lowest)
+        crowded = _is_crowded(len(hues), len({key[2] for key in cells}))
+        if self.crosses and results.diverged[shown].any() and not crowded:
+            for axes in page.axes:
+                figure_axes.make_room(axes, 0.04 + _cross_row(len(hues)) * len(hues), figure.log_y)
+        further = _extra_handles(figure, results, shown, crowded)
+        label = functools.partial(_entry, results, cells)
+        return finish(page, figure_legend.key(figure, looks, label, further))
+
+    def is_crowded(self, figure: Figure, results: Results) -> bool:
+        """See `Kind`."""
+        cells = arrange(results, self.fields(figure), figure.where, figure.name)
+        hues, xs = ({key[i] for key in cells} for i in (1, 2))
+        return _is_crowded(len(hues), len(xs))
+
+    def notes(self, figure: Figure, results: Results) -> list[str]:
+        """See `Kind`."""
+        if not self.is_crowded(figure, results):
+            return self._notes(results)
+        several = len(results.seeds) > 1
+        which = 'the means over seeds' if several else 'the one seed'
+        return [
+            f'Lines or points: {which}, without {"intervals and " * several}single runs, which '
+            'would hide one another.'
+        ]
+
+    def _notes(self, results: Results) -> list[str]:
+        raise NotImplementedError
+
+    def _any_positive(self, figure: Figure, results: Results, settings: Sequence[int]) -> bool:
+        """Whether each metric of the figure has a value above 0."""
+        return all(
+            (self._measured(results, metric)[settings] > 0).any() for metric in figure.metrics
+        )
+
+    def _lowest(self, results: Results, metric: str, settings: Sequence[int]) -> float:
+        """The lowest value of the metric in the figure; ∞ if there is none."""
+        values = self._measured(results, metric)[settings]
+        return float(values[np.isfinite(values)].min(initial=np.inf))
+
+    def _measured(self, results: Results, metric: str) -> np.ndarray:
+        return results.curve(metric) if self.by_epoch else results.final(metric)
 
 
-def _any_positive(figure: Figure, results: Results, settings: Sequence[int]) -> bool:
-    """Whether each metric of the figure has a value above 0."""
-    return all(
-        (_measured(figure, results, metric)[settings] > 0).any() for metric in figure.metrics
-    )
+@register.figure(
+    'curves',
+    reads=('metrics', 'hue', 'panels', 'where', 'log_y', 'marks', 'published'),
+    needs=('metrics',),
+)
+class Curves(_Lines):
+    """Metrics by epoch: mean over seeds, band, and the runs the mean leaves out."""
+
+    by_epoch = True
+    x_is = 'the epoch'
+    published = ('(value, label)',)
+    lost = ', drawn alone as thin lines up to a ×'
+    mark = ''
+
+    def paint(self, panel: Panel) -> None:
+        """See `_Lines`."""
+        _curves_panel(panel)
+
+    def _notes(self, results: Results) -> list[str]:
+        return [f'Lines: {means(results, "the band")}.']
 
 
-def _lowest(figure: Figure, results: Results, metric: str, settings: Sequence[int]) -> float:
-    """The lowest value of the metric in the figure; ∞ if there is none."""
-    values = _measured(figure, results, metric)[settings]
-    return float(values[np.isfinite(values)].min(initial=np.inf))
+@register.figure(
+    'paths',
+    reads=('metrics', 'hue', 'panels', 'x', 'where', 'log_y'),
+    needs=('metrics', 'x'),
+)
+class Paths(_Lines):
+    """Metrics by epoch against another one: the mean over seeds, and where it ends."""
+
+    by_epoch = True
+    x_is = 'a metric by epoch'
+    mark = '.'
+
+    def paint(self, panel: Panel) -> None:
+        """See `_Lines`."""
+        _paths_panel(panel)
+
+    def _notes(self, results: Results) -> list[str]:
+        which = 'the mean over seeds' if len(results.seeds) > 1 else 'the one seed'
+        return [f'Lines: {which}, from the first epoch to the last, which has the mark.']
 
 
-def _measured(figure: Figure, results: Results, metric: str) -> np.ndarray:
-    return results.final(metric) if figure.kind == 'effect' else results.curve(metric)
+@register.figure(
+    'effect',
+    reads=('metrics', 'hue', 'panels', 'x', 'where', 'log_x', 'log_y', 'published'),
+    needs=('metrics', 'x'),
+)
+class Effect(_Lines):
+    """Final metrics against a swept field: mean, error bar, a dot for each seed."""
+
+    published = ('(value, label)', '(x, value, label)')
+    lost = ', marked by a × on the x axis'
+    mark = 'o'
+    crosses = True
+
+    def check(self, figure: Figure, results: Results, recorded: Recorded) -> None:
+        """See `Kind`."""
+        if not figure.log_x:
+            return
+        chosen = [column(results, figure.x)[k] for k in results.select(figure.where)]
+        chosen += [item[0] for item in figure.published if len(item) == 3]
+        wrong = [value for value in chosen if not is_number(value) or value < 0]
+        if wrong:
+            raise UserError(f'log_x needs numbers ≥ 0 on the x axis, not {wrong[0]!r}')
+
+    def paint(self, panel: Panel) -> None:
+        """See `_Lines`."""
+        _effect_panel(panel)
+
+    def notes(self, figure: Figure, results: Results) -> list[str]:
+        """See `Kind`."""
+        values = results.values(figure.x)
+        zero = figure.log_x and 0 in [values[k] for k in results.select(figure.where)]
+        apart = '0 has no place on a logarithmic axis and stands apart at its left.'
+        return super().notes(figure, results) + [apart] * zero
+
+    def _notes(self, results: Results) -> list[str]:
+        return [f'Marks: {means(results, "the bar")}; faint dots: single seeds.']
 
 
 def _curves_panel(panel: Panel) -> None:
@@ -218,7 +314,7 @@ def _effect_panel(panel: Panel) -> None:
     known = [item[0] for item in figure.published if len(item) == 3 and is_number(item[0])]
     on_axis = [*xs, *known] if all(is_number(x) for x in xs) else xs
     scale = figure_axes.scale(figure.x, on_axis, figure.log_x, figure.names, panel.inches)
-    crowded = is_crowded(len(panel.looks), len(set(xs)))
+    crowded = _is_crowded(len(panel.looks), len(set(xs)))
     widest = (0.06, 0.3) if scale.numeric else (0.14, 0.7)
     dodge = min(widest[0], widest[1] / len(panel.looks)) * scale.gap
     crowd = []
@@ -252,7 +348,7 @@ def _effect_panel(panel: Panel) -> None:
 
 def _ends(panel: Panel, mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The ends of an interval: of a share within 0 and 1, on a logarithmic axis above 0."""
-    low, high = bounds_of(panel.metric)
+    low, high = metric_of(panel.metric).bounds
     lower = np.where(mean - half < low, np.minimum(mean, low), mean - half)
     upper = np.where(mean + half > high, np.maximum(mean, high), mean + half)
     if not panel.figure.log_y:
@@ -265,7 +361,9 @@ def _dots(
     axes: Axes, places: Sequence[float], found: Sequence[Seeds], look: dict[str, Any], low: float
 ) -> None:
     """Every seed as a faint dot next to its bar; a diverged one, without a value, as a × below."""
-    beside = axes.transData + ScaledTranslation(5.5 / 72, 0, axes.get_figure().dpi_scale_trans)
+    beside = axes.transData + ScaledTranslation(
+        5.5 / 72, 0, figure_axes.sheet_of(axes).dpi_scale_trans
+    )
     dots = [
         (place, value)
         for place, seeds in zip(places, found, strict=True)
@@ -304,7 +402,7 @@ def _draw_crowd(
     """Means of more hues than can each have a band: thin lines, or points, and nothing else."""
     lines = [(x[np.isfinite(y)], y[np.isfinite(y)], look) for x, y, look in lines]
     lines = [line for line in lines if len(line[0])]
-    raster = {'rasterized': len(lines) > _RASTER}
+    raster: dict[str, Any] = {'rasterized': len(lines) > _RASTER}
     # The last ones would hide the others if they came in the order of their colours.
     lines = [line for i in range(_STRIDE) for line in lines[i::_STRIDE]]
     opaque = max(0.2, min(0.75, 150 / max(1, len(lines))))
@@ -320,7 +418,7 @@ def _draw_crowd(
         )
         axes.autoscale_view()
     elif lines:
-        x, y = (np.concatenate([line[i] for line in lines]) for i in (0, 1))
+        x, y = (np.concatenate(values) for values in list(zip(*lines, strict=True))[:2])
         colors = [look['color'] for xs, _, look in lines for _ in xs]
         size = 12 if len(x) < _RASTER else 6
         axes.scatter(x, y, s=size, c=colors, alpha=0.6, linewidths=0, rasterized=len(x) > _RASTER)
@@ -352,10 +450,9 @@ def _extra_handles(
     handles = []
     if results.diverged[list(settings)].any() and not crowded:
         handles.append(Line2D([], [], label='a run that diverged', **_cross(MUTED)))
-    if figure.kind == 'curves':
-        handles += [
-            Line2D([], [], label=label, **_vertical(j)) for j, (_, label) in enumerate(figure.marks)
-        ]
+    handles += [
+        Line2D([], [], label=label, **_vertical(j)) for j, (_, label) in enumerate(figure.marks)
+    ]
     by_source = {_source(figure, item): item for item in figure.published}
     for j, item in by_source.items():
         mark = _line_mark(j) if len(item) == 2 else _point_mark(j)

@@ -1,0 +1,233 @@
+"""What the test of a claim finds, and what the kinds of claims have in common to find it.
+
+Every test returns `p_support`, `p_contradict` and perhaps `p_negligible` such that, whatever
+the truth is, the chance that one that is wrong is at most α is at most α. docs/statistics.md says
+why.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxtweaks.claims import claim_data, statistics
+from jaxtweaks.claims.claim import Claim
+from jaxtweaks.claims.statistics import Test
+from jaxtweaks.results.results import Results
+
+# Of a run 0 or 1: Student's t has no business there, and sign flips only where the two mirror
+# each other (`claims.check` sees to it).
+TWO_VALUED = ('diverged', 'stopped')
+_WHOLE_EPOCHS = ('stop_epoch',)
+
+# The verdicts that a test can come to, in the order of the p values that it returns.
+VERDICTS = ('supported', 'contradicted', 'negligible')
+# From numbers by seed, [A, ..., n], to p that it is so, p that the opposite is, and, if the claim
+# says what the smallest difference is that matters, p that there is less than that; each [...].
+Ways = Callable[[np.ndarray, Test], tuple[Any, ...]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """The test of one claim, before the other claims of the experiment are considered.
+
+    Attributes:
+      effect, low, high, what, n, dropped: as in `Verdict`.
+      p_support, p_contradict: p of the claim and of its opposite.
+      p_negligible: p that the effect is smaller than what matters; NaN where none is named.
+      p_permutation: the smallest of them by sign flips.
+      notes: what else to know.
+      measured: words and mean of each thing compared.
+      deciding: per-seed numbers [n], positive where the claim is so of exact results; None if
+        its kind is not for them.
+      small: whether all seeds lie within what does not matter, of exact results.
+      at_level: the interval of the effect at another level than 95%; None if there is none.
+      rows, test, ways: the numbers by seed [A, n] that were tested, and how: `ways(rows, test)`
+        are the p values. For samples that might have been, `rows` may be [A, ..., n].
+    """
+
+    effect: float
+    low: float
+    high: float
+    what: str
+    n: int
+    dropped: int
+    p_support: float
+    p_contradict: float
+    p_permutation: float
+    p_negligible: float = math.nan
+    small: bool = False
+    notes: tuple[str, ...] = ()
+    measured: tuple[tuple[str, float], ...] = ()
+    deciding: np.ndarray | None = None
+    rows: np.ndarray | None = None
+    test: Test | None = None
+    ways: Ways | None = None
+    at_level: Callable[[float], tuple[float, float]] | None = None
+
+    @property
+    def p(self) -> float:
+        """Of the test that decides: the smallest; NaN if nothing could be tested."""
+        return float(np.fmin.reduce([self.p_support, self.p_contradict, self.p_negligible]))
+
+    @property
+    def tests(self) -> tuple[float, float]:
+        """p that it is so or the opposite, whichever is smaller, and p that it is negligible."""
+        return min(self.p_support, self.p_contradict), self.p_negligible
+
+    @property
+    def side(self) -> str:
+        """The verdict if the first of `tests` is significant."""
+        return 'supported' if self.p_support < self.p_contradict else 'contradicted'
+
+
+def arms(claim: Claim, results: Results) -> tuple[np.ndarray, list[int], list[str]]:
+    """Seeds' values of `a` and, if there is one, `b`, [1 or 2, S]; settings used; each in words."""
+    values = claim_data.measured(claim, results)
+    sides = [claim.a, claim.b] if claim.b else [claim.a]
+    settings = [claim_data.group(results, claim.where, side) for side in sides]
+    rows = np.stack([values[ks].mean(axis=0) for ks in settings])
+    words = [claim_data.spoken(side, results) or 'all settings' for side in sides]
+    return rows, [k for ks in settings for k in ks], words
+
+
+def compared(claim: Claim, sides: Sequence[str], results: Results) -> str:
+    """What the effect of a difference is, from the sides in words."""
+    return f'{claim_data.label(claim, results)}: {" minus ".join(sides)}'
+
+
+def with_means(found: Finding, words: Sequence[str], rows: np.ndarray) -> Finding:
+    """The finding with the means of the rows, [A, n], by their words, [A]."""
+    if not rows.size:
+        return found
+    means = tuple((name, float(row.mean())) for name, row in zip(words, rows, strict=True))
+    return dataclasses.replace(found, measured=means)
+
+
+def curve(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray, int, list[str]]:
+    """x ascending [X], the metric (of a, or of a minus b) at each [X, n]; dropped; notes."""
+    values = claim_data.measured(claim, results)
+    xs, rows, used = [], [], []
+    for x, a, b in claim_data.curve_points(claim, results):
+        xs.append(x)
+        rows.append(values[a].mean(axis=0) - (values[b].mean(axis=0) if b else 0.0))
+        used += [*a, *b]
+    kept, dropped, notes = claim_data.complete(np.stack(rows), used, results)
+    return np.array(xs), kept, dropped, notes
+
+
+def zero_test(claim: Claim, rows: np.ndarray, design: str = 'paired', scale: float = 0.0) -> Test:
+    """How numbers of the claim's metric [A, n] are compared with zero."""
+    grain = 1.0 if claim.metric in _WHOLE_EPOCHS else 0.0
+    scale = max(scale, float(np.abs(rows).max(initial=0.0)))
+    if claim.metric in TWO_VALUED:
+        return Test('permutation', scale=scale, span=(0.0 if design == 'single' else -1.0, 1.0))
+    return Test(design, grain, scale)
+
+
+def subject(claim: Claim, results: Results) -> str:
+    """What the claim's curve is of, in words."""
+    name = claim_data.label(claim, results)
+    if claim.b:
+        a, b = (claim_data.spoken(side, results) or 'all settings' for side in (claim.a, claim.b))
+        return f'{name} ({a} minus {b})'
+    return name
+
+
+def directional(smallest: float | None = None) -> Ways:
+    """The mean of the row is positive (the claim), negative (its opposite) or within ±`smallest`.
+
+    For one claim the three need no correction: of a mean beyond ±`smallest` the wrong ones are that
+    it is within and that it lies on the other side, and who says either says that it is nearer.
+    """
+
+    def ways(rows: np.ndarray, test: Test) -> tuple[Any, ...]:
+        (d,) = rows
+        p, positive = test.differs(d), d.mean(axis=-1) > 0
+        both = np.where(positive, p, 1.0), np.where(positive, 1.0, p)
+        return both if smallest is None else (*both, statistics.tost_p(d, smallest, test))
+
+    return ways
+
+
+def with_small(found: Finding, claim: Claim, rows: np.ndarray) -> Finding:
+    """The finding, with whether all of `rows` [A, n] lie within what does not matter."""
+    if claim.smallest is None or not rows.size:
+        return found
+    return dataclasses.replace(found, small=bool((abs(rows) < claim.smallest).all()))
+
+
+def within(margin: float) -> Ways:
+    """The mean of the one row is within ±margin (the claim) or beyond it (its opposite)."""
+    return lambda rows, test: (
+        statistics.tost_p(rows[0], margin, test),
+        statistics.outside_p(rows[0], margin, test),
+    )
+
+
+def room(d: np.ndarray, margin: float) -> np.ndarray:
+    """Distance of each seed's `d` [n] from the end of ±margin that is nearer to their mean."""
+    return margin - d if len(d) and d.mean() > 0 else margin + d
+
+
+def of_mean(
+    d: np.ndarray,
+    toward: np.ndarray,
+    rows: np.ndarray,
+    test: Test,
+    ways: Ways,
+    what: str,
+    dropped: int,
+    notes: list[str],
+) -> Finding:
+    """The finding of a claim on the mean of `d` [n]; `toward` is what decides exact results."""
+    effect = float(d.mean()) if len(d) else math.nan
+    found = of_rows(effect, test.interval(d), what, rows, test, ways, dropped, notes, d[None])
+    at_level = functools.partial(test.interval, d)
+    return dataclasses.replace(found, deciding=toward, at_level=at_level)
+
+
+def by_sign_flips(rows: np.ndarray, ways: Ways) -> float:
+    """The smallest of the p values by sign flips: stands next to the one that decides."""
+    return float(min(ways(rows, Test('permutation'))))
+
+
+def of_rows(
+    effect: float,
+    interval: tuple[float, float],
+    what: str,
+    rows: np.ndarray,
+    test: Test,
+    ways: Ways,
+    dropped: int,
+    notes: list[str],
+    compared: np.ndarray | None = None,
+) -> Finding:
+    """`compared`: the numbers [A, n] whose spread t rests on, if they are not `rows`."""
+    n = rows.shape[1]
+    if n < 2:
+        support = contradict = negligible = flips = math.nan
+    else:
+        support, contradict, negligible = (*map(float, ways(rows, test)), math.nan)[:3]
+        flips = by_sign_flips(rows, ways)
+        compared = rows if compared is None else compared
+        if all(statistics.is_constant(row, test.scale) for row in compared):
+            notes = [*notes, 'the seeds do not differ, so the sign-flip p decides']
+    return Finding(
+        effect,
+        *interval,
+        what,
+        n,
+        dropped,
+        support,
+        contradict,
+        flips,
+        negligible,
+        notes=tuple(notes),
+        rows=rows,
+        test=test,
+        ways=ways,
+    )

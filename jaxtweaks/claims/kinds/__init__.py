@@ -1,0 +1,1 @@
+"""The built-in kinds of claims, each registered as a user's (`claims/register.py`)."""

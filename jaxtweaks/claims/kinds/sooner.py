@@ -1,0 +1,83 @@
+"""The claim that one arm reaches a level in fewer epochs than another: sooner."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from jaxtweaks.base.numbers import number
+from jaxtweaks.base.words import value_label
+from jaxtweaks.claims import claim_data, finding
+from jaxtweaks.claims.claim import Claim
+from jaxtweaks.claims.finding import Finding
+from jaxtweaks.claims.kind import Kind, Say
+from jaxtweaks.claims.register import claim
+from jaxtweaks.claims.statistics import Test
+from jaxtweaks.results.results import Results
+
+
+@claim('sooner', needs=('a', 'b'), reads=('goal', 'level', 'smallest'))
+class Sooner(Kind):
+    """The metric of a reaches a level (or the best value that both reach) before that of b."""
+
+    by_epoch = True
+    with_goal = True
+
+    def test(self, claim: Claim, results: Results, alpha: float) -> Finding:
+        """Restricted mean epochs to a level (Royston and Parmar 2013): b's minus a's."""
+        settings = [claim_data.group(results, claim.where, side) for side in (claim.a, claim.b)]
+        both = [*settings[0], *settings[1]]
+        epochs, never, words = _epochs(claim, results, both)
+        rows = np.stack([epochs[ks].mean(axis=0) for ks in settings])
+        rows, dropped, notes = claim_data.complete(rows, both, results)
+        counts = [int((epochs[ks] == never).sum()) for ks in settings]
+        if any(counts):
+            totals = [int(np.isfinite(epochs[ks]).sum()) for ks in settings]
+            notes.append(
+                f'censored: {counts[0]} of {totals[0]} runs of a and {counts[1]} of {totals[1]} of '
+                f'b never reach {words} and count as epoch {never:g}, a lower bound'
+            )
+        d = rows[1] - rows[0]
+        sides = [claim_data.spoken(side, results) for side in (claim.a, claim.b)]
+        what = (
+            f'{results.axis}s until {claim_data.label(claim, results)} reaches {words}:'
+            f' {sides[1]} minus {sides[0]}'
+        )
+        ways, test = finding.directional(claim.smallest), Test(grain=1.0)
+        found = finding.of_mean(d, d, d[None], test, ways, what, dropped, notes)
+        return finding.with_means(finding.with_small(found, claim, d[None]), sides, rows)
+
+    def amount(self, claim: Claim, size: float) -> str:
+        """See `Kind`."""
+        return f'{number(size)} epochs'
+
+    def effect(self, metric: str, verdict: Mapping[str, Any]) -> tuple[Say, str]:
+        """Epochs."""
+        return (lambda value: number(value, 3, '+')), ' epochs'
+
+    def measured(self, metric: str) -> Say:
+        """Epochs."""
+        return number
+
+
+def _epochs(claim: Claim, results: Results, settings: list[int]) -> tuple[np.ndarray, float, str]:
+    """The epoch in which each run reaches the level, [K, S]; that of never; the level in words."""
+    curve = np.asarray(results.curve(claim.metric), dtype=float)
+    sign = -1.0 if claim_data.falls(claim) else 1.0
+    risen = sign * np.where(np.isfinite(curve), curve, np.nan)
+    never = float(results.epochs[-1] + 1)
+    if claim.level is None:
+        # The worse of the best values of a seed's runs: every one of them reaches it.
+        reached = claim_data.best(risen, lower=False)
+        reached = np.where(results.diverged, np.nan, reached)
+        target = reached[settings].min(axis=0)[None, :, None]
+        words = 'the best value that both reach'
+    else:
+        target = np.array(sign * claim.level)
+        words = value_label('', claim.level)
+    hit = risen >= target
+    epochs = np.where(hit.any(axis=2), results.epochs[hit.argmax(axis=2)], never)
+    if claim.level is None:
+        epochs = np.where(np.isnan(target[:, :, 0]), np.nan, epochs)
+    missing = np.isnan(risen).all(axis=2) & ~results.diverged
+    return np.where(missing, np.nan, epochs), never, words

@@ -1,0 +1,1 @@
+"""The built-in kinds of figures, each registered as a user's (`figures/register.py`)."""

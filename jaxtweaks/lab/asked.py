@@ -1,0 +1,133 @@
+"""What is asked besides a config: further axes of its sweep, and the folder for what changes."""
+
+import ast
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import expand
+
+_LONGEST = 100  # letters of a folder's name; file systems have room for 255 bytes
+# Keys, and sections of them, that change no run: the same folder goes on with them.
+_SAME_RUNS = (
+    *('seeds', 'name', 'size', 'question', 'document', 'table', 'names', 'figures', 'claims'),
+    *('smallest', 'derive', 'ensemble', 'stopping', 'execution', 'data.dir', 'data.download'),
+)
+
+
+def axis(text: str) -> tuple[str, tuple[Any, ...]]:
+    """The field and the values of 'FIELD=VALUE,VALUE,…'.
+
+    A value is a number, a word, or a tuple in its brackets: 'model.hidden=(64,),(64,64)'.
+
+    Raises:
+      UserError: it is nothing of the kind.
+    """
+    field, equals, values = text.partition('=')
+    pieces = [piece.strip() for piece in _split(values)]
+    if not (field.strip() and equals and all(pieces)):
+        raise UserError(
+            f'--sweep={text}: must be a field and its values, as '
+            '--sweep=optim.learning_rate=0.1,0.01'
+        )
+    return field.strip().removeprefix('config.'), tuple(map(_value, pieces))
+
+
+def with_axes(values: Mapping[str, Any], axes: Sequence[str]) -> dict[str, Any]:
+    """A config whose sweep has further axes, each as `axis` takes it.
+
+    Its figures get panels for them, and each claim is tested at each of their values.
+
+    Raises:
+      UserError: one of them is no axis, or there already.
+    """
+    values = dict(values)
+    for text in axes:
+        field, given = axis(text)
+        sweep = values.get('sweep') or ()
+        if field in {name for point in expand.expand(sweep) for name in point}:
+            raise UserError(
+                f'--sweep={text}: {field} is swept already; put the whole sweep in its place with '
+                '--config.sweep, or change it in the config'
+            )
+        further = expand.grid(field, *given)
+        points = expand.expand(further, '--sweep')
+        figures, claims = values.get('figures') or (), values.get('claims') or ()
+        values |= {
+            'sweep': expand.product(sweep, further) if sweep else further,
+            'figures': tuple(_with_panels(figure, field) for figure in figures),
+            'claims': tuple(_at(claim, point) for claim in claims for point in points),
+        }
+    return values
+
+
+def _with_panels(figure: Mapping[str, Any], field: str) -> dict[str, Any]:
+    """A figure with panels for a further field, or lines where its kind has no panels."""
+    from jaxtweaks.figures.figure_spec import KINDS  # not while there is nothing to draw
+
+    kind = KINDS.get(figure.get('kind', ''))
+    reads = ('panels',) if kind is None else kind.reads  # one that is not there is reported later
+    key = next((one for one in ('panels', 'hue') if one in reads), '')
+    known = [figure[key]] if figure.get(key) else []
+    return {**figure, key: ' + '.join([*known, field])} if key else dict(figure)
+
+
+def _at(claim: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
+    """A claim about the settings of a further axis at one of its values."""
+    words = ', '.join(f'{field} = {value}' for field, value in point.items())
+    where = {**claim.get('where', {}), **point}
+    return {**claim, 'sentence': f'{claim.get("sentence", "")} [{words}]', 'where': where}
+
+
+def changes(overrides: Mapping[str, Any], axes: Sequence[str] = ()) -> dict[str, str]:
+    """What makes the runs others than the config's own: by key, or by sweep.FIELD for an axis.
+
+    Args:
+      overrides: keys by their dotted names, and what they are set to.
+      axes: see `axis`.
+    """
+    found = {name: str(value) for name, value in overrides.items() if _changes_runs(name)}
+    given = (text.partition('=') for text in axes)
+    return found | {f'sweep.{field.strip()}': values for field, _, values in given}
+
+
+def folder(name: str, size: str, changed: Mapping[str, str]) -> Path:
+    """The work folder of an experiment that the user has named no folder for.
+
+    Args:
+      name: of the experiment.
+      size: of the experiment.
+      changed: see `changes`; the order of its keys does not matter.
+    """
+    whole = ','.join(f'{key}={changed[key]}' for key in sorted(changed))
+    shown = re.sub(r'[^\w.=,+-]+', '-', whole).strip('-')
+    if len(shown) > _LONGEST:
+        digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
+        shown = f'{shown[:_LONGEST]}-{digest}'
+    return Path('runs') / ','.join([f'{name}-{size}', *([shown] if shown else [])])
+
+
+def _changes_runs(key: str) -> bool:
+    return not any(key == same or key.startswith(f'{same}.') for same in _SAME_RUNS)
+
+
+def _split(text: str) -> list[str]:
+    """The pieces between commas that are in no brackets."""
+    pieces, depth = [''], 0
+    for letter in text:
+        depth += (letter in '([{') - (letter in ')]}')
+        if letter == ',' and depth == 0:
+            pieces.append('')
+        else:
+            pieces[-1] += letter
+    return pieces
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text  # a word

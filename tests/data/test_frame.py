@@ -1,0 +1,220 @@
+"""Tables become data sets, and what is not clear in them is refused."""
+
+import datetime
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.settings import DATASETS, Data
+from jaxtweaks.data import frame, own, tables
+from jaxtweaks.data.catalogue import TABLES
+from jaxtweaks.data.load import load
+from jaxtweaks.data.standardise import standardised_targets, target_scale
+
+RNG = np.random.default_rng(0)
+COUNT = 40
+AREA = RNG.uniform(30, 200, COUNT)
+WORDS = np.array(['brick', 'stone', 'wood'])[np.arange(COUNT) % 3]
+PRICE = AREA * 1000 + 0.5
+COLUMNS = {'area': AREA, 'wall': WORDS.tolist(), 'lift': [True, False] * 20, 'price': PRICE}
+
+
+def from_frame(table, target='price', **options):
+    told = []
+    return frame.from_frame(table, target, notify=told.append, **options), told
+
+
+class Polars:
+    """What is asked of a polars frame: its columns, and each of them."""
+
+    def __init__(self, columns):
+        self._columns = columns
+        self.columns = list(columns)
+
+    def __getitem__(self, name):
+        return np.asarray(self._columns[name])
+
+
+FRAMES = {
+    'dict': lambda: COLUMNS,
+    'pandas': lambda: pd.DataFrame(COLUMNS),
+    'pandas strings': lambda: pd.DataFrame(COLUMNS).astype({'wall': 'string', 'lift': 'boolean'}),
+    'pandas categories': lambda: pd.DataFrame(COLUMNS).astype({'wall': 'category'}),
+    'arrow': lambda: pa.table(COLUMNS),
+    'columns alone': lambda: Polars(COLUMNS),
+}
+
+
+@pytest.mark.parametrize('kind', FRAMES)
+def test_numbers_stay_words_become_one_hot_and_truth_values_0_and_1(kind):
+    found, told = from_frame(FRAMES[kind]())
+    assert (found.targets, found.classes) == ('float', ('price',))
+    both = np.concatenate([found.training.images, found.test.images])[:, 0, 0]
+    back = np.argsort(found.places)
+    expected = np.stack([AREA, *(word == WORDS for word in np.unique(WORDS)), [1, 0] * 20], 1)
+    np.testing.assert_allclose(both[back], expected, rtol=1e-6)
+    prices = np.concatenate([found.training.labels, found.test.labels])[back]
+    np.testing.assert_array_equal(prices[:, 0], PRICE)
+    assert '5 features of 3 columns: area, wall=brick, wall=stone, wall=wood, lift' in told[-1]
+
+
+def test_words_are_classes_and_several_columns_several_numbers():
+    found, _ = from_frame(COLUMNS, 'wall')
+    assert (found.targets, found.classes) == ('classes', ('brick', 'stone', 'wood'))
+    found, _ = from_frame(COLUMNS, ('price', 'area'), columns=('wall',))
+    assert found.training.labels.shape[1] == 2
+    assert found.classes == ('price', 'area')
+
+
+def test_whole_numbers_are_what_is_said_of_them():
+    table = COLUMNS | {'rooms': np.arange(COUNT) % 3 + 9}
+    with pytest.raises(UserError, match="'rooms' is of whole numbers"):
+        from_frame(table, 'rooms')
+    assert from_frame(table, 'rooms', targets='classes')[0].classes == ('09', '10', '11')
+    assert from_frame(table, 'rooms', targets='float')[0].classes == ('rooms',)
+
+
+def lacking():
+    area, wall = AREA.copy(), WORDS.tolist()
+    area[[1, 5]], wall[5], wall[7] = np.nan, None, ''
+    return COLUMNS | {'area': area, 'wall': wall}
+
+
+def test_missing_values_are_counted_dropped_or_filled():
+    words = r'3 of 40 rows lack a value \(area 2, wall 2\)'
+    with pytest.raises(UserError, match=words):
+        from_frame(lacking())
+    found, told = from_frame(lacking(), missing='drop')
+    assert len(found.training) + len(found.test) == 37
+    assert 'are dropped' in told[0]
+    with pytest.raises(UserError, match="'wall' is of words, which has no mean"):
+        from_frame(lacking(), missing='mean')
+    found, _ = from_frame(lacking() | {'wall': WORDS.tolist()}, missing='mean')
+    both = np.concatenate([found.training.images, found.test.images])[:, 0, 0, 0]
+    area = both[np.argsort(found.places)]
+    # Of the rows that are not held out for the test, and not of those filled.
+    kept = np.setdiff1d(found.places[: len(found.training)], [1, 5])
+    np.testing.assert_allclose(area[[1, 5]], AREA[kept].mean(), rtol=1e-6)
+    with pytest.raises(UserError, match='is the target, which has no mean'):
+        from_frame(COLUMNS | {'price': np.where(np.arange(COUNT), PRICE, np.nan)}, missing='mean')
+
+
+DATES = [datetime.date(2020, 1, 1 + i % 9) for i in range(COUNT)]
+WRONG = {
+    'no such column': (COLUMNS, 'prise', {}, "no column 'prise'; did you mean 'price'"),
+    'dates': (COLUMNS | {'built': DATES}, 'price', {}, "'built' holds dates .*2020-01-01"),
+    'moments': (
+        pd.DataFrame(COLUMNS).assign(built=pd.Timestamp('2020-01-01')), 'price', {}, 'holds dates',
+    ),
+    'lists': (COLUMNS | {'built': [[1], [2, 3]] * 20}, 'price', {}, 'values are list'),
+    'mixed': (COLUMNS | {'built': [1, 'x'] * 20}, 'price', {}, 'values are int, such as'),
+    'identifiers': (
+        {'id': [f'a{i}' for i in range(120)], 'y': np.arange(120) / 7}, 'y', {}, '120 different',
+    ),
+    'nothing else': ({'price': PRICE}, 'price', {}, 'no columns besides'),
+    'the target twice': (COLUMNS, 'price', {'columns': ('price',)}, 'is the target'),
+    'no frame': ([1, 2], 'price', {}, 'is list'),
+    'words to learn': (COLUMNS, 'wall', {'targets': 'float'}, "'wall' is of words"),
+    'an unknown option': (COLUMNS, 'price', {'missing': 'zero'}, "'error', 'drop', 'mean'"),
+    'one value': (COLUMNS | {'price': np.full(COUNT, 2.5)}, 'price', {}, 'nothing to learn'),
+    'far from 0': (
+        COLUMNS | {'price': 1e9 + PRICE / 1e4}, 'price', {}, 'subtract a constant',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('case', WRONG)
+def test_what_is_not_clear_is_refused(case):
+    table, target, options, message = WRONG[case]
+    with pytest.raises(UserError, match=message) as raised:
+        from_frame(table, target, **options)
+    assert '\n' not in str(raised.value)
+
+
+def write(folder, text):
+    (folder / 'a b.csv').write_text(text)
+    return folder / 'a b.csv'
+
+
+ROWS = ''.join(f'{i / 3},{"ab"[i % 2]},"{i * i}.5"\n' for i in range(COUNT))
+
+
+def test_a_csv_file_is_data_by_its_name(tmp_path):
+    path = write(tmp_path, 'size, kind ,y\n' + ROWS + 'NA,a,1.5\n')
+    name = f'csv:{path}?target=y&missing=drop'
+    assert name in DATASETS
+    found = load(Data(name=name, train_size=20, validation_size=5), lambda text: None)
+    assert (found.targets, found.label, found.classes) == ('float', 'a b.csv', ('y',))
+    assert found.training.images.shape == (20, 1, 1, 2)
+    assert len(found.test) == 8
+
+
+TEXTS = {
+    'no target': ('x,y\n1,2\n', '', 'which column is predicted'),
+    'an unknown option': ('x,y\n1,2\n', '?target=y&mising=drop', "unknown option 'mising'"),
+    'missing values': ('x,y\n1,2.5\n,3\n', '?target=y', r'1 of 2 rows .*\(x 1\)'),
+    'a short row': ('x,y\n1,2\n3\n', '?target=y', 'line 3 has 1 values'),
+    'no rows': ('x,y\n', '?target=y', 'has no rows'),
+    'a name twice': ('x,x\n1,2\n', '?target=x', "name 'x' twice"),
+    'dates': ('x,y\n2020-01-02,2.5\n2020-02-02,3\n', '?target=y', "'x' holds dates"),
+}
+
+
+@pytest.mark.parametrize('case', TEXTS)
+def test_what_is_wrong_with_a_file_is_said(tmp_path, case):
+    text, options, message = TEXTS[case]
+    with pytest.raises(UserError, match=message):
+        frame.from_csv(f'{write(tmp_path, text)}{options}', lambda text: None)
+    with pytest.raises(UserError, match='No such file'):
+        frame.from_csv('no/such.csv?target=y')
+
+
+def test_the_tables_of_scikit_learn_are_data_by_name():
+    shapes = {'diabetes': (442, 10), 'breast_cancer': (569, 30), 'wine': (178, 13)}
+    for name, (count, features) in shapes.items():
+        found = tables.source(name, lambda text: None)
+        assert len(found.training) + len(found.test) == count
+        assert found.training.images.shape[1:] == (1, 1, features)
+        assert found.targets == ('float' if name == 'diabetes' else 'classes')
+    assert tables.source('wine', lambda text: None).classes == ('class_0', 'class_1', 'class_2')
+    assert set(TABLES) <= set(DATASETS)
+    with pytest.raises(UserError, match='comes with jaxtweaks'):
+        own.dataset('wine')
+
+
+def test_a_table_that_is_not_on_disk_is_not_fetched(tmp_path, monkeypatch):
+    monkeypatch.setenv('SCIKIT_LEARN_DATA', str(tmp_path))
+    with pytest.raises(UserError, match='not on this disk'):
+        tables.source('california_housing')
+
+
+NUMBERS = np.arange(20.0)
+TARGETS = {
+    'words': ('float', ['a'] * 20, 'must be numbers'),
+    'not finite': ('float', np.where(NUMBERS == 3, np.nan, NUMBERS), 'nan in row 3, output 0'),
+    'other numbers': ('multilabel', np.stack([NUMBERS, NUMBERS], 1), 'neither 0 nor 1'),
+    'one label': ('multilabel', NUMBERS, r'must be numbers \[N, labels\]'),
+    'an unknown kind': ('floats', NUMBERS, "'classes', 'float', 'multilabel'"),
+    'too few': ('float', NUMBERS[:9], '20 images but labels'),
+    'numbers without a word': ('classes', NUMBERS / 3, "targets='float'"),
+}
+
+
+@pytest.mark.parametrize('case', TARGETS)
+def test_arrays_of_targets_are_checked(case):
+    kind, targets, message = TARGETS[case]
+    with pytest.raises(UserError, match=message):
+        own.from_arrays(NUMBERS[:, None], targets, targets=kind)
+
+
+def test_targets_far_from_zero_are_standardised_before_they_are_rounded():
+    years = 2000.0 + np.arange(8)[:, None]
+    mean, deviation = target_scale(years)
+    found = standardised_targets(years, mean, deviation)
+    np.testing.assert_allclose(found, (years - years.mean()) / years.std(), rtol=1e-6)
+    assert found.dtype == np.float32
+    plain = standardised_targets(years, *target_scale(years, standardise=False))
+    np.testing.assert_array_equal(plain, years.astype(np.float32))

@@ -1,0 +1,138 @@
+"""The normalisations beside PyTorch's in float64, or NumPy's where it has none."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import parts, trace
+from jaxtweaks.config.settings import Model, Setting
+from jaxtweaks.nn import models, norms
+from jaxtweaks.nn.layers import Dense
+from jaxtweaks.nn.norm import standardised_kernels
+
+torch = pytest.importorskip('torch')
+F = torch.nn.functional
+RNG = np.random.default_rng(0)
+MAPS, ROWS = RNG.normal(2.0, 3.0, (8, 5, 4, 6)), RNG.normal(2.0, 3.0, (8, 6))
+SCALE, SHIFT = RNG.normal(size=6), RNG.normal(size=6)
+EPSILON = 1e-5
+
+
+def ours(module, x, stats=None, train=True):
+    variables = {'params': {'scale': SCALE, 'bias': SHIFT}} | (
+        {'batch_stats': stats} if stats else {}
+    )
+    variables = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), variables)
+    found, mutated = jax.jit(lambda v, x: module.apply(v, x, train, mutable=['batch_stats']))(
+        variables, jnp.asarray(x, jnp.float32)
+    )
+    return np.asarray(found), mutated.get('batch_stats', {})
+
+
+def in_torch(function, x):
+    """A function of channels first, applied to channels last."""
+    back = np.moveaxis(x, -1, 1)
+    numbers = [torch.as_tensor(np.ascontiguousarray(a)) for a in (back, SCALE, SHIFT)]
+    return np.moveaxis(function(*numbers).numpy(), 1, -1)
+
+
+PAIRS = {
+    'group of maps': (
+        norms.GroupNorm(3), MAPS, lambda x, g, b: F.group_norm(x, 3, g, b, EPSILON)
+    ),
+    'group of rows': (
+        norms.GroupNorm(2), ROWS, lambda x, g, b: F.group_norm(x, 2, g, b, EPSILON)
+    ),
+    'layer over the image': (
+        norms.LayerNorm('image'), MAPS, lambda x, g, b: F.group_norm(x, 1, g, b, EPSILON)
+    ),
+    'layer over features': (
+        norms.LayerNorm(), MAPS,
+        lambda x, g, b: F.layer_norm(x.movedim(1, -1), (6,), g, b, EPSILON).movedim(-1, 1),
+    ),
+    'layer of rows': (
+        norms.LayerNorm(), ROWS, lambda x, g, b: F.layer_norm(x, (6,), g, b, EPSILON)
+    ),
+    'instance': (
+        norms.InstanceNorm(), MAPS,
+        lambda x, g, b: F.instance_norm(x, weight=g, bias=b, eps=EPSILON),
+    ),
+    'batch': (
+        norms.BatchNorm(), MAPS,
+        lambda x, g, b: F.batch_norm(x, None, None, g, b, training=True, eps=EPSILON),
+    ),
+    'none': (norms.NoNorm(), MAPS, lambda x, g, b: x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('case', PAIRS)
+def test_it_is_that_of_pytorch(case):
+    module, x, function = PAIRS[case]
+    stats = {'mean': np.zeros(6), 'var': np.ones(6)} if case == 'batch' else None
+    expected = in_torch(function, x)
+    np.testing.assert_allclose(ours(module, x, stats)[0], expected, rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize('x', [MAPS, ROWS])
+def test_ghost_batches_are_batches_one_after_the_other(x):
+    """Of 8 images in two parts of 4, and the running averages after both."""
+    start = {'mean': RNG.normal(size=6), 'var': RNG.uniform(1, 2, 6)}
+    mean, variance = (torch.as_tensor(start[name].copy()) for name in ('mean', 'var'))
+    one_part = lambda x, g, b: F.batch_norm(x, mean, variance, g, b, True, 0.25, EPSILON)
+    expected = np.concatenate([in_torch(one_part, part) for part in (x[:4], x[4:])])
+    found, stats = ours(norms.GhostBatchNorm(4, momentum=0.75), x, start)
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
+    np.testing.assert_allclose(stats['mean'], mean, rtol=1e-5)
+    np.testing.assert_allclose(stats['var'], variance, rtol=1e-5)
+    at_test = lambda x, g, b: F.batch_norm(x, mean, variance, g, b, False, 0.25, EPSILON)
+    found, after = ours(norms.GhostBatchNorm(4), x, stats, train=False)
+    np.testing.assert_allclose(found, in_torch(at_test, x), rtol=1e-4, atol=1e-4)
+    assert all(np.array_equal(after[name], stats[name]) for name in stats)
+
+
+def test_kernels_are_standardised_by_output():
+    kernel = RNG.normal(1.0, 2.0, (3, 3, 5, 7))
+    params = {'Conv_0': {'kernel': kernel, 'bias': SCALE}, 'Dense_0': {'kernel': ROWS}}
+    found = standardised_kernels(jax.tree.map(jnp.asarray, params))
+    mean = kernel.mean((0, 1, 2))
+    expected = (kernel - mean) / np.sqrt(kernel.var((0, 1, 2)) + 1e-5)
+    np.testing.assert_allclose(found['Conv_0']['kernel'], expected, rtol=1e-4, atol=1e-5)
+    for layer, name in (('Conv_0', 'bias'), ('Dense_0', 'kernel')):
+        assert np.array_equal(found[layer][name], np.float32(params[layer][name]))
+    local = np.stack([kernel, 2 * kernel + 1])[None]  # a kernel for each place
+    found = standardised_kernels({'kernel': jnp.asarray(local)})['kernel']
+    np.testing.assert_allclose(found[0], [expected, expected], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ('module', 'words'),
+    [
+        (norms.GroupNorm(4), r'group\.groups: 4 does not divide 6 features'),
+        (norms.GhostBatchNorm(3), r'ghost_batch\.size: 3 does not divide a batch of 8'),
+        (norms.InstanceNorm(), "'instance' gives a dense layer one value"),
+    ],
+)
+def test_what_it_cannot_take_is_said(module, words):
+    with pytest.raises(UserError, match=words):
+        module.init_with_output(jax.random.key(0), jnp.zeros((8, 6)), True)
+
+
+@pytest.mark.parametrize('name', [name for name in parts.of_slot('norm') if name != 'instance'])
+@pytest.mark.parametrize('place', ['before', 'after'])
+def test_each_stands_before_or_after_the_activation(name, place):
+    """Behind a ReLU nothing is negative, unless it is normalised there."""
+    model = Model('mlp', hidden=(8,), norm=name, norm_place=place)
+    network = models.build(trace.as_numbers(Setting(model=model)), 3)
+    entered = []
+
+    def record(call, args, kwargs, context):
+        if isinstance(context.module, Dense):
+            entered.append(args[0])
+        return call(*args, **kwargs)
+
+    with nn.intercept_methods(record):
+        network.init(jax.random.key(0), jnp.asarray(ROWS, jnp.float32), train=True)
+    assert bool(jnp.any(entered[1] < 0)) == (place == 'after' and name != 'none')

@@ -1,0 +1,127 @@
+"""What is asked besides a config: further axes, and the work folder that goes by what changes."""
+
+import pathlib
+import types
+
+import pytest
+
+from jaxtweaks import api, app
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import config_file
+from jaxtweaks.config.expand import expand
+from jaxtweaks.lab import asked, collection, experiment
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+@pytest.mark.parametrize(
+    ('text', 'field', 'values'),
+    [
+        ('optim.learning_rate=0.1,1e-2', 'optim.learning_rate', (0.1, 0.01)),
+        ('config.model.batch_norm=none, before', 'model.batch_norm', ('none', 'before')),
+        ('model.hidden=(64,),(64,32),()', 'model.hidden', ((64,), (64, 32), ())),
+        ("init.scheme='he'", 'init.scheme', ('he',)),
+        ('x=True', 'x', (True,)),
+    ],
+)
+def test_an_axis_is_a_field_and_its_values(text, field, values):
+    assert asked.axis(text) == (field, values)
+
+
+@pytest.mark.parametrize('text', ['', 'x', 'x=', '=1', 'x=1,,2', 'x=1,'])
+def test_what_is_no_axis_is_refused(text):
+    with pytest.raises(UserError, match='must be a field and its values'):
+        asked.axis(text)
+
+
+def config(name):
+    return config_file.load(ROOT / 'configs' / f'{name}.py', 'smoke').to_dict()
+
+
+def test_further_axes_multiply_the_sweep_with_panels_and_claims_for_them():
+    before = experiment.build(config('bn_onoff'))
+    axes = ['optim.learning_rate=0.1,0.01', 'init.scheme=he,lecun']
+    after = experiment.build(asked.with_axes(config('bn_onoff'), axes))
+    assert after.points == [
+        {**point, 'optim.learning_rate': rate, 'init.scheme': scheme}
+        for point in before.points
+        for rate in (0.1, 0.01)
+        for scheme in ('he', 'lecun')
+    ]
+    assert {figure.panels for figure in after.figures} == {'optim.learning_rate + init.scheme'}
+    assert len(after.claims) == 4 * len(before.claims)
+    assert after.claims[1].where == {'optim.learning_rate': 0.1, 'init.scheme': 'lecun'}
+    assert after.claims[1].sentence.endswith('[optim.learning_rate = 0.1] [init.scheme = lecun]')
+
+
+def test_a_config_without_a_sweep_gets_one():
+    plain = {'name': 'x', 'claims': (), 'figures': ({'name': 'f', 'kind': 'confusion'},)}
+    found = asked.with_axes(plain, ['train.epochs=1,2'])
+    assert expand(found['sweep']) == [{'train.epochs': 1}, {'train.epochs': 2}]
+    assert found['figures'][0]['hue'] == 'train.epochs'
+
+
+@pytest.mark.parametrize(
+    ('axis', 'words'),
+    [
+        ('model.batch_norm=none,before', 'model.batch_norm is swept already'),
+        ('optim.learning_rte=1', 'learning_rate'),
+        ('optim.learning_rate=fast', "'fast' is not a number"),
+    ],
+)
+def test_an_axis_that_cannot_be_is_named(axis, words):
+    with pytest.raises(UserError, match=words):
+        asked.with_axes(config('bn_onoff'), [axis])
+
+
+def test_a_folder_goes_by_what_changes_the_runs():
+    keys = {
+        'train.epochs': 3, 'seeds': 9, 'execution.batching': 'map', 'data.dir': '/x',
+        'claims': '()', 'model.hidden': '(8, 8)',
+    }  # fmt: skip
+    found = asked.changes(keys, ['optim.learning_rate=0.1,0.01'])
+    shown = 'model.hidden=-8-8,sweep.optim.learning_rate=0.1,0.01,train.epochs=3'
+    folder = asked.folder('x', 'quick', found)
+    assert folder.as_posix() == f'runs/x-quick,{shown}'.replace('=-8-8', '=-8,-8-')
+    assert asked.folder('x', 'quick', dict(reversed(found.items()))) == folder
+    assert asked.folder('x', 'quick', asked.changes({'seeds': 3})) == pathlib.Path('runs/x-quick')
+
+
+def test_the_name_of_a_folder_is_bounded_and_only_the_same_for_the_same():
+    long = {'sweep': "('grid', 'optim.learning_rate', " + '0.1, ' * 99 + ')'}
+    one, other = (asked.folder('x', 'quick', long | {'z': z}) for z in '12')
+    assert one != other
+    assert max(len(one.name), len(other.name)) < 140
+    assert asked.folder('x', 'quick', {'data.name': 'folder:../a b/\n'}).parts[0] == 'runs'
+    assert len(asked.folder('x', 'quick', {'data.name': 'folder:../a b/\n'}).parts) == 2
+
+
+def test_the_command_line_and_python_choose_the_same_folder(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    chosen = []
+    monkeypatch.setattr(api.laboratory, 'run', lambda asked, path, *_, **__: chosen.append(path))
+    arguments = ['--config=clr_mlp3:smoke', '--config.train.epochs=4', '--config.seeds=5']
+    assert app.main(['main.py', *arguments]) == 0
+    assert 'train.epochs = 4): runs/clr_mlp3-smoke,train.epochs=4' in capsys.readouterr().out
+    api.run('clr_mlp3:smoke', changes={'train': {'epochs': 4}, 'seeds': 5})
+    assert app.main(['main.py', *arguments[:1], '--workdir=w', '--config.train.epochs=4']) == 0
+    own = pathlib.Path('runs/clr_mlp3-smoke,train.epochs=4')
+    assert chosen == [own, own, pathlib.Path('w')]
+
+
+def test_a_collection_may_end_at_its_first_failure(tmp_path, monkeypatch):
+    tried = []
+    monkeypatch.setattr(collection, '_load', lambda path, size: tried.append(path) or 1 / 0)
+    many = collection.Collection(name='all', experiments=('a.py', 'b.py'))
+    console = types.SimpleNamespace(print=lambda *_, **__: None)
+    options = collection.Options(dry_run=True, fail_fast=True)
+    assert collection.run(many, tmp_path, console, options, ' '.join) == 1
+    assert tried == ['a.py']
+
+
+def test_what_is_for_one_or_for_many_is_refused_elsewhere(capsys, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    assert app.main(['main.py', '--config=clr_mlp3:smoke', '--fail_fast']) == 2
+    assert '--fail_fast: is for a collection' in capsys.readouterr().err
+    assert app.main(['main.py', '--config=all:smoke', '--sweep=train.epochs=1,2']) == 2
+    assert '--sweep is for one experiment' in capsys.readouterr().err

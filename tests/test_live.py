@@ -1,0 +1,193 @@
+"""A sweep that is not finished: the page that shows it, and what can be loaded of it."""
+
+import io
+import re
+import types
+
+import numpy as np
+import pytest
+from fake_results import sweep
+from rich.console import Console
+
+import jaxtweaks as jt
+from jaxtweaks.lab import experiment as experiment_lib
+from jaxtweaks.lab import live, partial, stored
+from jaxtweaks.report import report
+from jaxtweaks.run import group as group_lib
+from jaxtweaks.run import progress, runner
+
+
+def tiny(**more):
+    """A config of two programs, one run side by side, and two chunks an epoch."""
+    return {
+        'name': 'tiny', 'size': 'smoke', 'seeds': 2, 'question': 'Is it <b>all</b> there?',
+        'data': {'name': 'digits', 'train_size': 40, 'validation_size': 20, 'test_size': 20},
+        'model': {'name': 'mlp', 'hidden': (4,)}, 'train': {'batch_size': 20, 'epochs': 3},
+        'sweep': jt.grid('model.batch_norm', 'before', 'none'),
+        'names': (('model.batch_norm=before', 'with BN'), ('model.batch_norm=none', 'plain')),
+        'execution': {'batching': 'map', 'group_size': 1, 'chunk_seconds': 1e-9},
+        'claims': (
+            {'sentence': 'With BN it is below 90.', 'source': '§1', 'kind': 'level', 'level': 90.0,
+             'direction': 'below', 'metric': 'test_loss', 'a': {'model.batch_norm': 'before'}},
+            {'sentence': 'BN is better.', 'source': '§2', 'kind': 'greater',
+             'metric': 'test_accuracy', 'a': {'model.batch_norm': 'before'},
+             'b': {'model.batch_norm': 'none'}},
+        ),
+        **more,
+    }  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def followed(tmp_path_factory):
+    """Every page that was written, and the folder of a sweep interrupted in its third group."""
+    patch, pages = pytest.MonkeyPatch(), []
+    write = report.write_live
+
+    def kept(path, contents, state):
+        pages.append((state, write(path, contents, state).read_text()))
+
+    advanced = []
+
+    def asked_to_stop():
+        advanced.append(None)
+        return 15 if len(advanced) > 14 else 0
+
+    train = group_lib.train_group
+    patch.setattr(live, 'SECONDS', 0.0)
+    patch.setattr(live, '_SHARE', np.inf)
+    patch.setattr(live.report, 'write_live', kept)
+    patch.setattr(
+        runner,
+        'train_group',
+        lambda group, compiled, data, path, execution, asked, *rest, **named: train(
+            group, compiled, data, path, execution, asked_to_stop, *rest, **named
+        ),
+    )
+    folder = tmp_path_factory.mktemp('live') / 'w'
+    with pytest.raises(KeyboardInterrupt):
+        jt.run(tiny(), folder, quiet=True)
+    patch.undo()
+    return pages, folder
+
+
+def test_there_is_a_page_from_the_first_moment_on(followed):
+    pages, folder = followed
+    state, text = pages[0]
+    assert (state.share, state.stopped) == (0.0, False)
+    assert 'Is it &lt;b&gt;all&lt;/b&gt; there?' in text
+    assert text.count('<li>') == 2  # no claim can be tested yet
+    assert report.is_live(folder / 'report.html')
+
+
+def test_a_page_names_what_trains_and_has_the_curves_so_far(followed):
+    pages, _ = followed
+    shares = [state.share for state, _ in pages]
+    assert shares == sorted(shares)
+    assert len(pages) > 10
+    state, text = pages[-2]
+    assert 'group 3/4: plain' in state.group
+    assert '<title>' in text
+    assert re.search(r'"label": ?"validation accuracy"', text)
+    # The groups before are finished, so what speaks of them alone is tested, as provisional.
+    assert 'Verdicts so far: provisional' in text
+    assert 'With BN it is below 90.' in text
+    assert re.findall(r'<li>(.*?)</li>', text) == ['BN is better.']
+    assert 'data-stopped' not in text
+
+
+def test_the_last_page_of_an_interruption_stands_still(followed):
+    state, text = followed[0][-1]
+    assert state.stopped
+    assert 'data-stopped' in text
+    assert 'http-equiv="refresh"' not in text
+    assert 'http-equiv="refresh"' in followed[0][-2][1]
+
+
+def test_what_is_there_can_be_loaded(followed):
+    _, folder = followed
+    with pytest.warns(UserWarning, match='2 of 4 runs are finished; 1 of 2 claims can be tested'):
+        answer = jt.load(folder)
+    assert np.isfinite(answer['test_loss'].sel(batch_norm='before')).all()
+    assert np.isnan(answer['test_loss'].sel(batch_norm='none')).all()
+    assert [verdict.claim.source for verdict in answer.verdicts] == ['§1']
+    assert 'below 90' in answer._repr_html_()
+    assert answer.table.rows[0][0] == 'with BN'
+
+
+def test_finished_the_report_takes_the_place_of_the_page(followed):
+    """Last: it goes on in the folder."""
+    _, folder = followed
+    answer = jt.run(tiny(), folder, quiet=True)
+    assert not report.is_live(answer.report)
+    text = answer.report.read_text()
+    assert 'provisional' not in text
+    assert 'http-equiv="refresh"' not in text
+    assert len(answer.verdicts) == 2
+
+
+def test_nothing_to_load_is_said(tmp_path):
+    asked = experiment_lib.build(tiny())
+    nothing = stored.Stored(asked, {}, [], [None], 4)
+    with pytest.raises(jt.UserError, match='none of its 4 runs is finished yet'):
+        stored.unfinished_answer(tmp_path, nothing, print)
+
+
+def test_a_claim_waits_for_the_runs_it_speaks_of():
+    asked = experiment_lib.build(tiny())
+    results = sweep({'model.batch_norm': ('before', 'none')}, seeds=2)
+    done = np.array([[True, True], [True, False]])
+    assert partial.testable(asked.claims, results, done) == [True, False]
+    assert partial.testable(asked.claims, results, ~done) == [False, False]
+
+
+class Ticks:
+    """A clock that goes on by what a page takes."""
+
+    def __init__(self):
+        self.time = 0.0
+
+    def __call__(self):
+        return self.time
+
+
+def page_of(monkeypatch, tmp_path, takes):
+    """A page whose making takes so many seconds, its clock, and when it was made."""
+    ticks, made = Ticks(), []
+
+    def write(path, contents, state):
+        made.append(ticks.time)
+        ticks.time += takes
+
+    monkeypatch.setattr(live.report, 'write_live', write)
+    monkeypatch.setattr(live.LivePage, '_load', lambda self: None)
+    monkeypatch.setattr(live.LivePage, '_contents', lambda self: None)
+    monkeypatch.setattr(live.LivePage, '_live', lambda self, stopped: None)
+    workdir, asked = types.SimpleNamespace(path=tmp_path), experiment_lib.build(tiny())
+    console = Console(file=io.StringIO())
+    return live.LivePage(console, progress.View(), asked, workdir, None, None, ticks), ticks, made
+
+
+@pytest.mark.parametrize(('takes', 'between'), [(0.01, 10.0), (1.0, 50.0)])
+def test_pages_take_no_more_than_a_fiftieth_of_the_time(monkeypatch, tmp_path, takes, between):
+    page, ticks, made = page_of(monkeypatch, tmp_path, takes)
+    page.begin(1000.0, 0.0)
+    while ticks.time < 500:
+        ticks.time += 0.5
+        page.finished(0.5)
+    waits = np.diff(made)
+    assert between <= waits.min() <= waits.max() <= between + takes + 0.5
+    assert page.spent <= 0.02 * ticks.time + takes
+
+
+def test_a_page_that_cannot_be_written_is_noted_once_and_stops_nothing(monkeypatch, tmp_path):
+    page, *_ = page_of(monkeypatch, tmp_path, 0.0)
+    notes = []
+    monkeypatch.setattr(page, 'note', notes.append)
+
+    def full(*_):
+        raise OSError('no room')
+
+    monkeypatch.setattr(live.report, 'write_live', full)
+    page.begin(1.0, 0.0)
+    page.end()
+    assert notes == ['the report is not written while it trains (OSError: no room)']

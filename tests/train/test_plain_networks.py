@@ -1,0 +1,134 @@
+"""Plain linen networks, unchanged, through the whole of training."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tiny_training import Trained, data, differing, group_of, numbers, program, setting
+
+from jaxtweaks.config import register, trace
+from jaxtweaks.config.fields import static
+from jaxtweaks.nn.network import Plain
+from jaxtweaks.train.measure import kernels
+
+SIDE = 4
+DATA = data(SIDE)
+SEEDS = (0, 3)
+OTHERS = frozenset(name for name, one in trace.FIELDS.items() if one.rule.off is not None)
+OTHERS -= {'dropout.hidden'}
+SEEN = []  # dtypes of what the layers of a network give
+
+
+class Zoo(nn.Module):
+    """Layers of every kind, a weight and a count of its own."""
+
+    outputs: int
+    dropout: float
+    width: int = static(4, 'channels', low=1)
+
+    @nn.compact
+    def __call__(self, x, train):
+        steps = self.variable('memory', 'steps', lambda: jnp.int32(0))
+        if train and not self.is_initializing():
+            steps.value += 1
+        x = nn.Conv(self.width, (3, 3), strides=2)(x)
+        x = nn.relu(nn.BatchNorm(use_running_average=not train)(x))
+        SEEN.append(x.dtype)
+        x = nn.Dropout(self.dropout)(x.mean((1, 2)), deterministic=not train)
+        weight = self.param('w', nn.initializers.normal(0.5), (self.width, self.width))
+        return nn.Dense(self.outputs)(x @ weight)
+
+
+@pytest.fixture(autouse=True)
+def _registered():
+    register.network('zoo')(Zoo)
+    SEEN.clear()
+
+
+def zoo(**values):
+    return setting(model__name='zoo', model__norm='none', model__norm_place='before', **values)
+
+
+def trained(*ones, off=frozenset()):
+    runs = [(one, seed) for one in ones for seed in SEEDS]
+    group, hyper, seeds = group_of(runs, 'map', OTHERS | off)
+    return Trained(group, hyper, seeds, DATA)
+
+
+def test_seeds_and_settings_side_by_side_are_each_as_if_alone():
+    """Everything that is kept of a run is there, its own collection too."""
+    kept = {'train__select': 'best_loss', 'train__snapshots': 1, 'train__mc_samples': (2,)}
+    off, on = zoo(**kept), zoo(dropout__hidden=0.5, **kept)
+    found = trained(off, on)
+    steps = 3 * on.train.epochs
+    assert found.final.collections['memory']['steps'].tolist() == [steps] * 4
+    assert found.final.snapshots['collections']['memory']['steps'].tolist() == [[steps]] * 4
+    assert np.all(found.final.best.collections['memory']['steps'] <= steps)
+    for tree in (found.final.params, found.final.batch_stats, found.found.finals):
+        assert all(np.all(np.isfinite(leaf)) for leaf in jax.tree.leaves(tree))
+    assert np.all(found.final.batch_stats['BatchNorm_0']['mean'] != 0)
+    weights = found.final.params['w']
+    assert len({weight.tobytes() for weight in weights}) == 4
+    # Kernels and other weights are measured; biases and scales are not.
+    assert len(kernels(found.final.params)) == 3
+    # A drop rate that is off, traced, is the program without it to the bit.
+    alone = trained(off, off=frozenset({'dropout.hidden'}))
+    assert differing(found.run(1), alone.run(1)) == []
+
+
+def test_bf16_is_what_the_layers_compute_in_and_the_loss_is_near():
+    for precision, kind in (('float32', jnp.float32), ('bf16', jnp.bfloat16)):
+        one = zoo(train__precision=precision)
+        p, hyper = program(one, OTHERS), numbers(one, OTHERS)
+        state = jax.jit(p.init)(hyper, np.uint32(0), DATA)
+        SEEN.clear()
+        images = DATA.standardised(DATA.training.images)
+        stepped = jax.jit(p.step)(hyper, np.uint32(0), state, images, DATA.training.labels)
+        assert set(SEEN) == {jnp.dtype(kind)}
+        assert all(leaf.dtype == np.float32 for leaf in jax.tree.leaves(stepped.params))
+        if kind == jnp.float32:
+            full = stepped.loss_sum
+    assert stepped.loss_sum != full
+    np.testing.assert_allclose(stepped.loss_sum, full, rtol=0.02)
+
+
+def test_its_dropout_drops_a_share_and_scales_the_rest():
+    @register.network('drops')
+    class Drops(nn.Module):
+        outputs: int
+        dropout: float
+
+        @nn.compact
+        def __call__(self, x, train):
+            x = x.reshape(x.shape[0], -1)[:, : self.outputs]
+            return nn.Dropout(self.dropout, broadcast_dims=(0,))(x, deterministic=not train)
+
+    x = np.ones((2, 50, 50, 1), np.float32)
+    apply = lambda rate, form, **how: Plain(
+        Drops(2000, rate), 2000, setting(model__name='drops', dropout__form=form)
+    ).apply({}, x, **how)
+    rngs = {'dropout': jax.random.key(0)}
+    for form, kept, at_test in (('inverted', 4.0, 1.0), ('vanilla', 1.0, 0.25)):
+        traced = jax.jit(lambda rate, form=form: apply(rate, form, train=True, rngs=rngs))
+        dropped = np.asarray(traced(0.75))
+        assert np.array_equal(dropped[0], dropped[1])  # broadcast over the batch
+        assert set(np.unique(dropped)) == {0.0, kept}
+        assert abs(np.mean(dropped != 0) - 0.25) < 4 * (0.75 * 0.25 / 2000) ** 0.5
+        assert np.all(apply(0.75, form, train=False) == at_test)
+        masks = apply(0.75, form, train=False, rngs=rngs)  # a key at test draws masks all the same
+        assert np.array_equal(masks, dropped)
+    assert np.all(apply(0.0, 'inverted', train=True) == 1)
+
+
+def test_tweaks_and_dropout_of_the_input_act_on_any_network():
+    one = zoo(dropout__input=0.5)
+    p, hyper = program(one), numbers(one)
+    state = p.init(hyper, np.uint32(0), DATA)
+    x = jnp.ones((4, SIDE, SIDE, 1))
+    found = [
+        p.apply(hyper | {'dropout.input': rate}, p.in_use(state.variables), x, train=True,
+                rngs={'dropout': jax.random.key(1)}, mutable=['batch_stats', 'memory'])[0]
+        for rate in (0.0, 0.5)
+    ]  # fmt: skip
+    assert not np.allclose(*found)
