@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from jaxtweaks import api, app, studies
+from jaxtweaks import api, app
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import parts
 from jaxtweaks.config.expand import grid
 from jaxtweaks.lab import answers, experiment, laboratory, settle, stored
 from jaxtweaks.run import manifest as manifest_lib
@@ -29,7 +31,7 @@ class Noisy:
     def __init__(self, at=None):
         self.calls, self._at = [], at
 
-    def __call__(self, setting, seed, data):
+    def __call__(self, setting, seed):
         rate, seed = round(float(setting.dropout.hidden), 3), int(seed)
         self.calls.append((rate, seed))
         if len(self.calls) == self._at:
@@ -47,13 +49,16 @@ def _no_figures(monkeypatch):
 def put(monkeypatch):
     """Puts a study that measures with noise in the place of a known one."""
 
+    part = parts.get('study', 'dropout_linear')
+
     def put(at=None, **changes):
         measure = Noisy(at)
-        study = Study(
-            measure=measure, finals={'total': 'total height'}, reads=(RATE,), generated='noise',
-            **changes,
-        )  # fmt: skip
-        monkeypatch.setitem(studies.STUDIES, 'dropout_linear', study)
+        about = Study({'total': 'total height'}, reads=(RATE,), generated='noise', **changes)
+        facts = {'study': about, 'data': False}
+        known = dataclasses.replace(part, build=measure, parameters={}, facts=facts)
+        monkeypatch.setattr(parts.Part, 'built_in', True)
+        monkeypatch.setitem(parts._REGISTRY['study'], 'dropout_linear', known)
+        metrics.add_whole(*about.metrics)
         return measure.calls
 
     return put

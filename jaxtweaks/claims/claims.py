@@ -319,7 +319,7 @@ def _check_metric(
     if claim.metric == 'diverged' and not by_epoch:
         return
     known = curves if by_epoch else (*finals, 'diverged')
-    if claim.metric not in known:
+    if claim.metric not in known or (by_epoch and claim.metric == 'diverged'):
         which = 'metric by epoch' if by_epoch else 'final metric'
         raise UserError(f"no {which} '{claim.metric}'; {did_you_mean(claim.metric, known)}")
     if claim.at == 'best_epoch' and metrics.is_of_test(claim.metric):
