@@ -15,7 +15,11 @@ _MANY = 3  # numbers from which on a field is an axis rather than a colour
 
 
 def default(
-    settings: Sequence[dict[str, Any]], recorded: Recorded, names: Mapping[str, str], usual: str
+    settings: Sequence[dict[str, Any]],
+    recorded: Recorded,
+    names: Mapping[str, str],
+    usual: str = 'accuracy',
+    with_test: bool = True,
 ) -> tuple[Figure, ...]:
     """One figure that the settings can show; none if there is no such figure.
 
@@ -23,10 +27,11 @@ def default(
       settings: the swept values of each, after derivations.
       recorded: what the runs will record.
       names: the config's words for fields and values.
-      usual: what of a split says how good a network is, such as 'accuracy'.
+      usual: what of a split says how good a network is.
+      with_test: whether it may show the test set, which a search looks at only at its end.
     """
     results = without_runs(settings)
-    for given in _candidates(results, recorded, usual):
+    for given in _candidates(results, recorded, usual, with_test):
         metric, *_ = given['metrics']
         against = field_label(given['x'], names) if given.get('x') else results.axis
         label = metrics.label(metric)
@@ -40,13 +45,17 @@ def default(
     return ()
 
 
-def _candidates(results: Results, recorded: Recorded, usual: str) -> list[dict[str, Any]]:
+def _candidates(
+    results: Results, recorded: Recorded, usual: str, with_test: bool
+) -> list[dict[str, Any]]:
     """What a figure may show, the most telling first."""
     fields = sorted(results.varied, key=lambda name: not _is_axis(results.values(name)))
-    final = next((one for one in _finals(usual) if one in recorded.all_finals), None)
-    final = final or next(iter(recorded.finals), None)
-    curve = next((one for one in _curves(usual) if one in recorded.curves), None)
-    curve = curve or next(iter(recorded.curves), None)
+    shown = lambda known: [one for one in known if with_test or not metrics.is_of_test(one)]
+    finals, curves = shown(recorded.all_finals), shown(recorded.curves)
+    final = next((one for one in _finals(usual) if one in finals), None)
+    final = final or next(iter(shown(recorded.finals)), None)
+    curve = next((one for one in _curves(usual) if one in curves), None)
+    curve = curve or next(iter(curves), None)
     by_epoch = {'kind': 'curves', 'metrics': (curve,), **_as(fields, 'hue', 'panels')}
     effect = {'kind': 'effect', 'metrics': (final,), **_as(fields, 'x', 'hue', 'panels')}
     if fields and _is_axis(results.values(fields[0])):

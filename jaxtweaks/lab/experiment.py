@@ -211,7 +211,8 @@ def build(
     points, recorded = derive_lib.plan(points, recorded, experiment.derivations, experiment.base)
     if not experiment.figures:
         usual = measured.usual(experiment.base).name
-        drawn = figure_default.default(points, recorded, dict(experiment.names), usual)
+        names, with_test = dict(experiment.names), not experiment.search.rounds
+        drawn = figure_default.default(points, recorded, names, usual, with_test)
         experiment = dataclasses.replace(experiment, figures=drawn)
     figures_lib.check(experiment.figures, points, recorded)
     for metric in experiment.table:

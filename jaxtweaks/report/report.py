@@ -106,6 +106,7 @@ def render_live(contents: Contents, live: Live) -> str:
         config='',
         banner=report_facts.stand_in(results),
         warnings=[],
+        answer=None,  # only what is finished has one
         verdicts=[_verdict(verdict) for verdict in verdicts],
         tally=_tally(verdicts),
         figures=[],

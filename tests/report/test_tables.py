@@ -31,7 +31,7 @@ def printed(table, width=100, fitted=False) -> str:
 def test_a_row_has_the_mean_and_half_width_of_the_runs_that_did_not_diverge():
     results = sweep(FIELDS, diverged=[(1, 0, 2)])
     table = tables.settings_table(results, ['test_accuracy'])
-    assert table.columns == ('batch size', 'batch norm', 'seeds', 'diverged', 'test accuracy')
+    assert table.columns == ('batch size', 'normalisation', 'seeds', 'diverged', 'test accuracy')
     values = 100 * results.finals['test_accuracy'][1, 1:]
     half = stats.t.ppf(0.975, 3) * values.std(ddof=1) / 2
     cell = f'{values.mean():.2f} ± {half:.2f} %'
