@@ -5,9 +5,9 @@ And how a plain linen network, which shares nothing with them, is applied in the
 
 import contextlib
 import dataclasses
-import functools
 import inspect
 import zlib
+from collections.abc import Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -19,6 +19,7 @@ from jaxtweaks.config import settings
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.layers import hidden_widths
 from jaxtweaks.nn import dropout as dropout_lib
+from jaxtweaks.nn import plain
 from jaxtweaks.nn import tweak as tweak_lib
 from jaxtweaks.nn.activations import activated
 from jaxtweaks.nn.init import Initialiser, initialiser
@@ -106,7 +107,7 @@ class Plain:
 
     def init(self, rngs: Any, x: jax.Array, *, train: bool) -> dict[str, Any]:
         """Its variables; `rngs` is a key, or keys by stream."""
-        with self._taken_over(x.dtype):
+        with self._taken_over(x.dtype, draw_masks=False):
             return dict(self.module.init(rngs, x, **self._train(train)))
 
     def apply(
@@ -125,7 +126,8 @@ class Plain:
         x = self._dropped(x, train, rngs.get('dropout'))
         weights = jax.tree.leaves(variables.get('params', {}))
         narrow = any(leaf.dtype == jnp.bfloat16 for leaf in weights)
-        with self._taken_over(jnp.bfloat16 if narrow else x.dtype):
+        draw_masks = not train and 'dropout' in rngs
+        with self._taken_over(jnp.bfloat16 if narrow else x.dtype, draw_masks):
             found = self.module.apply(
                 variables, x, **self._train(train), rngs=rngs, mutable=mutable, **options
             )
@@ -133,13 +135,12 @@ class Plain:
         logits = self._tweaked(self._checked(logits, x), 'logits', train, rngs)
         return (logits, *rest) if rest else logits
 
-    def _taken_over(self, dtype: Any) -> Any:
-        """A context in which linen's layers do what the setting says."""
-        stack = contextlib.ExitStack()
-        stack.enter_context(blaming(f"network '{self.setting.model.name}'"))
-        form = self.setting.dropout.form
-        stack.enter_context(nn.intercept_methods(functools.partial(_take_over, form, dtype)))
-        return stack
+    @contextlib.contextmanager
+    def _taken_over(self, dtype: Any, draw_masks: bool) -> Iterator[None]:
+        """Inside, linen's layers do what the setting says, and what fails names the network."""
+        named = blaming(f"network '{self.setting.model.name}'")
+        with named, plain.layers(draw_masks, self.setting.dropout.form, dtype):
+            yield
 
     def _train(self, train: bool) -> dict[str, bool]:
         takes = inspect.signature(type(self.module).__call__).parameters
@@ -171,38 +172,3 @@ class Plain:
 
 
 _INPUT = zlib.crc32(b'input')  # names the key of the dropout before a plain network
-
-
-def _take_over(form: str, dtype: Any, call: Any, args: tuple, kwargs: dict, context: Any) -> Any:
-    """Linen's layers: dropout with a rate that may be traced, and products of narrow numbers."""
-    module = context.module
-    if context.method_name != '__call__':
-        return call(*args, **kwargs)
-    if type(module) is nn.Dropout:
-        return _dropout(module, form, *args, **kwargs)
-    linen = type(module).__module__.startswith('flax.linen')
-    if dtype == jnp.bfloat16 and linen and getattr(module, 'dtype', dtype) is None:
-        # What a layer is given and keeps is promoted to the widest of all unless it has a dtype.
-        object.__setattr__(module, 'dtype', dtype)
-    return call(*args, **kwargs)
-
-
-def _dropout(
-    module: nn.Dropout,
-    form: str,
-    inputs: jax.Array,
-    deterministic: bool | None = None,
-    rng: jax.Array | None = None,
-) -> jax.Array:
-    """What `nn.Dropout` does, by `nn.dropout`; at test too where there is a key, as there."""
-    deterministic = nn.merge_param('deterministic', module.deterministic, deterministic)
-    rate: Any = module.rate
-    if dropout_lib.is_off(rate):
-        return inputs
-    if deterministic and not module.has_rng(module.rng_collection):
-        return dropout_lib.dropout_at_test(inputs, rate, form)
-    key = module.make_rng(module.rng_collection) if rng is None else rng
-    if not module.broadcast_dims:
-        return dropout_lib.dropout(key, inputs, rate, form)
-    alike = [1 if axis in module.broadcast_dims else n for axis, n in enumerate(inputs.shape)]
-    return inputs * dropout_lib.dropout(key, jnp.ones(alike, inputs.dtype), rate, form)

@@ -2,13 +2,15 @@
 
 Networks of a user's are plain `flax.linen`. Inside `layers`, in which they are applied here,
 
-* `nn.Dropout` takes a rate that is traced, so that rates are swept in one program. A rate that is
-  a Python 0 drops nothing and draws no mask; a traced 0 gives bitwise the same. A rate that is a
-  Python number is left to Flax.
+* `nn.Dropout` is dropout as the package's own layers have it (`nn.dropout`): its rate may be
+  traced, so that rates are swept in one program, and `dropout.form` counts. A Python 0 drops
+  nothing and draws no mask; a traced 0 gives bitwise the same. Masks are those that Flax draws.
 * `nn.BatchNorm` over the last axis takes the variance as the mean squared difference from the mean,
   and sums in an order that is fast on a CPU (`nn.norm`). Flax's E[x²] − E[x]² loses the digits of
   features whose mean is large. Parameters, running averages and their momentum are Flax's; no
   gradient flows through the running averages.
+* Layers without a dtype of their own compute in that of the program, where it is bfloat16: Flax
+  promotes what a layer is given and what it keeps to the widest of all.
 
 All else, and all that does not fit (masks, other axes, other dtypes, subclasses), is Flax's.
 """
@@ -22,25 +24,35 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from jaxtweaks.nn import conv, norm
+from jaxtweaks.nn import conv, dropout, norm
 
 _NHWC = lax.conv_dimension_numbers((1, 1, 1, 1), (1, 1, 1, 1), ('NHWC', 'HWIO', 'NHWC'))
 
 
 @contextlib.contextmanager
-def layers(draw_masks: bool = False) -> Iterator[None]:
+def layers(
+    draw_masks: bool = False, form: str = 'inverted', dtype: Any = jnp.float32
+) -> Iterator[None]:
     """Where a network is applied, see above.
 
     Args:
       draw_masks: `nn.Dropout` that is deterministic draws masks all the same, if it has a key for
         them (Monte-Carlo dropout).
+      form: of dropout, see `dropout.dropout`.
+      dtype: in which the program computes.
     """
 
     def intercept(next_method, args, kwargs, context):
-        module, method = context.module, context.method_name
-        if method == '__call__' and type(module) is nn.Dropout:
-            return _dropout(next_method, module, args, kwargs, draw_masks)
-        if method == '__call__' and type(module) is nn.BatchNorm:
+        module = context.module
+        if context.method_name != '__call__':
+            return next_method(*args, **kwargs)
+        if type(module) is nn.Dropout:
+            return _dropout(module, draw_masks, form, *args, **kwargs)
+        linen = type(module).__module__.startswith('flax.linen')
+        if dtype == jnp.bfloat16 and linen and getattr(module, 'dtype', dtype) is None:
+            # Flax freezes modules; it reads this one where it computes.
+            object.__setattr__(module, 'dtype', dtype)
+        if type(module) is nn.BatchNorm:
             return _batch_norm(next_method, module, args, kwargs)
         return next_method(*args, **kwargs)
 
@@ -106,35 +118,27 @@ def _conv_general_dilated(
 
 
 def _dropout(
-    next_method: Callable, module: nn.Dropout, args: tuple, kwargs: dict, draw_masks: bool
-) -> Any:
-    """`nn.Dropout.__call__(inputs, deterministic, rng)`."""
-    fixed = isinstance(module.rate, int | float)
-    if fixed and not draw_masks:
-        return next_method(*args, **kwargs)
-    if fixed and module.rate == 0:
-        return args[0] if args else kwargs['inputs']
-
-    def found(inputs, deterministic=None, rng=None):
-        deterministic = nn.merge_param('deterministic', module.deterministic, deterministic)
-        if deterministic and not (draw_masks and module.has_rng(module.rng_collection)):
-            return inputs
-        key = module.make_rng(module.rng_collection) if rng is None else rng
-        return _dropped(key, inputs, module.rate, tuple(module.broadcast_dims))
-
-    return found(*args, **kwargs)
-
-
-def _dropped(
-    key: jax.Array, x: jax.Array, rate: jax.Array | float, broadcast: tuple[int, ...]
+    module: nn.Dropout,
+    draw_masks: bool,
+    form: str,
+    inputs: jax.Array,
+    deterministic: bool | None = None,
+    rng: jax.Array | None = None,
 ) -> jax.Array:
-    """As `nn.Dropout` drops, with a rate that may be traced; at 0 bitwise `x`, at 1 zeros."""
-    keep = 1 - jnp.asarray(rate, jnp.promote_types(x.dtype, jnp.float32))
-    shape = [1 if axis in broadcast else n for axis, n in enumerate(x.shape)]
-    kept = jnp.broadcast_to(jax.random.bernoulli(key, keep, tuple(shape)), x.shape)
-    # At rate 1 nothing is kept; x/0 would still make a NaN in the gradient.
-    scaled = x / jnp.where(keep > 0, keep, 1).astype(x.dtype)
-    return jnp.where(kept, scaled, jnp.zeros_like(x))
+    """`nn.Dropout.__call__`."""
+    deterministic = nn.merge_param('deterministic', module.deterministic, deterministic)
+    rate: Any = module.rate
+    if dropout.is_off(rate):
+        return inputs
+    if deterministic and not (draw_masks and module.has_rng(module.rng_collection)):
+        return dropout.dropout_at_test(inputs, rate, form)
+    key = module.make_rng(module.rng_collection) if rng is None else rng
+    if not module.broadcast_dims:
+        return dropout.dropout(key, inputs, rate, form)
+    alike = [1 if axis in module.broadcast_dims else n for axis, n in enumerate(inputs.shape)]
+    mask = dropout.dropout(key, jnp.ones(alike, inputs.dtype), rate, form)
+    # Not a product where nothing is kept: 0 × ∞ is no 0.
+    return jnp.where(mask == 0, jnp.zeros_like(inputs), inputs * mask)
 
 
 def _batch_norm(next_method: Callable, module: nn.BatchNorm, args: tuple, kwargs: dict) -> Any:
