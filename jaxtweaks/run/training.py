@@ -75,6 +75,7 @@ class Training:
         self._notify = notify
         self.failed: dict[str, str] = {}
         self.measured: list[dict[str, float]] = []
+        self.seconds: float | None = None
         self.dataset = self._machine.dataset(data)
 
     def check(self, settings: Sequence[Setting]) -> None:
@@ -201,6 +202,7 @@ class Training:
         each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
         # As long as the others do their part.
         seconds = self._share(missing) * cost.seconds / min(processes, max(len(groups), 1))
+        self.seconds = seconds if groups else None
         words = f'about {max(cost.gibibytes, 0.01):.2g} GiB{each}, about {duration(seconds)}'
         return words if groups else ''
 

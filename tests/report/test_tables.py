@@ -31,7 +31,7 @@ def printed(table, width=100, fitted=False) -> str:
 def test_a_row_has_the_mean_and_half_width_of_the_runs_that_did_not_diverge():
     results = sweep(FIELDS, diverged=[(1, 0, 2)])
     table = tables.settings_table(results, ['test_accuracy'])
-    assert table.columns == ('batch size', 'batch norm', 'seeds', 'diverged', 'test accuracy')
+    assert table.columns == ('batch size', 'normalisation', 'seeds', 'diverged', 'test accuracy')
     values = 100 * results.finals['test_accuracy'][1, 1:]
     half = stats.t.ppf(0.975, 3) * values.std(ddof=1) / 2
     cell = f'{values.mean():.2f} ± {half:.2f} %'
@@ -65,7 +65,7 @@ def test_every_run_is_listed_with_its_state():
     assert table.rows[7][2:] == ('1', 'diverged at step 201', '—', '—')
     assert table.rows[0][2:5] == ('0', 'finished', '8')
     results.finals['train_loss'][0, 0] = np.nan
-    assert tables.runs_table(results, ['train_loss']).rows[0][3] == 'missing'
+    assert tables.runs_table(results, ['train_loss']).rows[0][3] == 'not trained'
     ids = np.array([f'a{i}-s{s}' for i in range(4) for s in range(2)]).reshape(4, 2)
     table = tables.runs_table(dataclasses.replace(results, ids=ids), ['train_loss'])
     assert [row[-1] for row in table.rows[:3]] == ['a0-s0', 'a0-s1', 'a1-s0']
