@@ -137,7 +137,7 @@ def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:
     return experiment.changed(config, changes)
 
 
-def _flat(values: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+def _flat(values: Mapping[str, Any] | ConfigDict, prefix: str = '') -> dict[str, Any]:
     """The values of keys by their dotted names, sections taken apart."""
     found: dict[str, Any] = {}
     for key, value in values.items():

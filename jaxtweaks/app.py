@@ -445,7 +445,7 @@ def _completion(values: flags.FlagValues) -> str:
         kept.keep('keys', key, found)
     fields, keys = found
     known = [flag for flags in _defined(values).values() for flag in flags]
-    few = {flag.name: list(flag.parser.enum_values) for flag in known if _is_one_of_few(flag)}
+    few = {flag.name: valid for flag in known if (valid := _one_of_few(flag)) is not None}
     configs = {path.stem for one in config_file.folders() for path in config_file.in_folder(one)}
     given = {flag.name: not flag.boolean for flag in known}
     return completion.script(values.completion, _COMMAND, given, sorted(configs), fields, keys, few)
@@ -457,8 +457,9 @@ def _defined(values: flags.FlagValues) -> dict[str, list[flags.Flag]]:
     return {module: defined for module, defined in found if module != 'absl.flags'}
 
 
-def _is_one_of_few(flag: flags.Flag) -> bool:
-    return hasattr(flag.parser, 'enum_values')
+def _one_of_few(flag: flags.Flag) -> list[str] | None:
+    """The values of a flag that takes no others; None of one that does."""
+    return list(flag.parser.enum_values) if isinstance(flag.parser, flags.EnumParser) else None
 
 
 def _list(console: Console, estimate: bool) -> int:

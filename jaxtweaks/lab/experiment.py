@@ -452,7 +452,7 @@ def every_key() -> tuple[list[str], list[str]]:
 
     def leaves(cls: type, prefix: str) -> Iterator[str]:
         for name, (kind, _) in keys(cls).items():
-            if dataclasses.is_dataclass(kind):
+            if isinstance(kind, type) and dataclasses.is_dataclass(kind):
                 yield from leaves(kind, f'{prefix}{name}.')
             elif name not in (parts.SECTION, tweaks.SECTION):
                 yield f'{prefix}{name}'

@@ -142,20 +142,24 @@ class Training:
         dataset = self._machine.dataset(setting.data)
         shape = dataset.training.images.shape[1:]
         program = Program(static, setting.train.batch_size, len(dataset.classes))
-        a = jax.ShapeDtypeStruct
-        images = a((_IMAGES, *shape), np.float32)
         of_classes = dataset.targets == CLASSES
-        labels = (
-            a((_IMAGES,), np.int32) if of_classes else a((_IMAGES, program.classes), np.float32)
-        )
-        split = DeviceSplit(images, labels)
-        data = DeviceData(split, split, split, a(shape, np.float32), a(shape, np.float32))
+
+        def example():
+            targets = (
+                jnp.zeros(_IMAGES, jnp.int32)
+                if of_classes
+                else jnp.zeros((_IMAGES, program.classes), jnp.float32)
+            )
+            split = DeviceSplit(jnp.zeros((_IMAGES, *shape), jnp.float32), targets)
+            pixels = jnp.zeros(shape, jnp.float32)
+            return DeviceData(split, split, split, pixels, pixels)
 
         def step(hyper, data, x, y):
             seed = jnp.uint32(0)
             return program.step(hyper, seed, program.init(hyper, seed, data), x, y)
 
-        jax.eval_shape(step, hyper, data, images, labels)
+        data = jax.eval_shape(example)
+        jax.eval_shape(step, hyper, data, data.training.images, data.training.labels)
 
     def plan(
         self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
