@@ -42,6 +42,40 @@ def on_a_cpu() -> bool:
     return jax.default_backend() == 'cpu'
 
 
+# The smallest difference that matters, by the end of a metric's name; fixed before any run of the
+# published results. Less is "negligible".
+#
+# Accuracies and their kin: half a point. The documents give their figures to a tenth or a whole
+# point and speak of differences of one point or more; a test set of 2,000 to 10,000 images has a
+# standard error of 0.5 to 1 points itself, and a second seed of the same setting is as far away.
+# Losses: 0.02 nats, by which the probability of the right class changes by 2% of itself; half a
+# point of accuracy goes with about as much in these networks. Of log10 of a loss 0.02 is 5% of it.
+# Epochs until a level: half an epoch, as an epoch is the step of the measurement.
+SMALLEST = {'accuracy': 0.005, 'error': 0.005, 'gain': 0.005, 'regret': 0.005,
+            'overconfidence': 0.005, 'loss': 0.02}  # fmt: skip
+SMALLEST_EPOCHS = 0.5
+# What may be negligible; margins say themselves what does not matter, `optimum` and `peak` are
+# about places.
+_MAY_BE_SMALL = ('greater', 'less', 'increasing', 'decreasing', 'sooner', 'level')
+
+
+def that_matter(claims: tuple[dict, ...]) -> tuple[dict, ...]:
+    """The claims, each with the smallest difference that matters, unless it names its own.
+
+    Of other metrics (norms, variances, the accuracy of gradients) nothing can be said for all.
+    """
+    return tuple(_that_matters(claim) for claim in claims)
+
+
+def _that_matters(claim: dict) -> dict:
+    kind = claim['metric'].rpartition('_')[2]
+    size = SMALLEST_EPOCHS if claim['kind'] == 'sooner' else SMALLEST.get(kind)
+    told = any(key in claim for key in ('smallest', 'margin')) or claim.get('direction') == 'equal'
+    if claim['kind'] not in _MAY_BE_SMALL or size is None or told:
+        return claim
+    return {**claim, 'smallest': size}
+
+
 RATES = 'optim.learning_rate + step.factor'
 
 
