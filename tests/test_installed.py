@@ -60,7 +60,10 @@ def test_a_wheel_has_every_file_and_the_command(wheel):
         for path in (ROOT / 'jaxtweaks').rglob('*')
         if path.suffix in kinds or path.name == 'py.typed'
     }
-    configs = {f'jaxtweaks_configs/configs/{path.name}' for path in ROOT.glob('configs/*.py')}
+    configs = {
+        f'jaxtweaks_configs/{path.relative_to(ROOT).as_posix()}'
+        for path in (ROOT / 'configs').rglob('*.py')
+    }
     assert {name for name in names if '.dist-info/' not in name} == ours | configs
     assert 'jaxtweaks = jaxtweaks.__main__:main' in command.splitlines()
 
