@@ -35,7 +35,6 @@ from jaxtweaks.train.data import DeviceData, DeviceSplit
 from jaxtweaks.train.program import Program
 
 _WELL_KNOWN = ('none', 'batch')  # normalisations that go with any network and any batch
-_IMAGES = 2  # of a batch on which a network is tried
 
 
 def _network_of(setting: Setting) -> tuple[Any, ...]:
@@ -98,7 +97,9 @@ class Training:
             return
         dataset = self._machine.dataset(setting.data)
         program = Applied(static, len(dataset.training.images), len(dataset.classes))
-        images = jax.ShapeDtypeStruct((_IMAGES, *dataset.training.images.shape[1:]), np.float32)
+        # A whole batch: ghost batch norm divides it.
+        shape = (setting.train.batch_size, *dataset.training.images.shape[1:])
+        images = jax.ShapeDtypeStruct(shape, np.float32)
 
         def start(hyper, key, x):
             return dict(program.network(hyper).init(key, x, train=False))
@@ -141,12 +142,10 @@ class Training:
         dataset = self._machine.dataset(setting.data)
         shape = dataset.training.images.shape[1:]
         program = Program(static, setting.train.batch_size, len(dataset.classes))
-        a = jax.ShapeDtypeStruct
-        images = a((_IMAGES, *shape), np.float32)
+        a, count = jax.ShapeDtypeStruct, setting.train.batch_size
+        images = a((count, *shape), np.float32)
         of_classes = dataset.targets == CLASSES
-        labels = (
-            a((_IMAGES,), np.int32) if of_classes else a((_IMAGES, program.classes), np.float32)
-        )
+        labels = a((count,), np.int32) if of_classes else a((count, program.classes), np.float32)
         split = DeviceSplit(images, labels)
         data = DeviceData(split, split, split, a(shape, np.float32), a(shape, np.float32))
 
