@@ -97,6 +97,8 @@ def test_a_name_is_of_the_folder_here_before_that_of_the_package(tmp_path, monke
     (tmp_path / 'configs').mkdir()
     (tmp_path / 'configs' / 'bn_onoff.py').write_text('')
     assert config_file.find('bn_onoff') == pathlib.Path('configs/bn_onoff.py')
-    assert config_file.folders() == [pathlib.Path('configs'), ROOT / 'configs']
+    ours = [ROOT / 'configs', ROOT / 'configs' / 'classics']
+    assert config_file.folders() == [pathlib.Path('configs'), *ours]
+    assert config_file.find('swa') == ROOT / 'configs' / 'classics' / 'swa.py'
     assert config_file.find('nothing') == pathlib.Path('nothing')
     assert "did you mean 'bn_onoff'" in config_file.not_there(pathlib.Path('bn_onof'))
