@@ -35,13 +35,20 @@ from jaxtweaks.train.data import DeviceData, DeviceSplit
 from jaxtweaks.train.program import Program
 
 _WELL_KNOWN = ('none', 'batch')  # normalisations that go with any network and any batch
-_IMAGES = 2  # of a batch on which a network is tried
 
 
 def _network_of(setting: Setting) -> tuple[Any, ...]:
     """What decides whether a network can be traced."""
     static = trace.split(setting)[0]
-    return static.data, static.model, static.dropout, static.train.precision, static.parts
+    train = static.train
+    return (
+        static.data,
+        static.model,
+        static.dropout,
+        train.precision,
+        train.batch_size,
+        static.parts,
+    )
 
 
 def _check_kernels(setting: Setting, params: Any) -> None:
@@ -99,7 +106,9 @@ class Training:
             return
         dataset = self._machine.dataset(setting.data)
         program = Applied(static, len(dataset.training.images), len(dataset.classes))
-        images = jax.ShapeDtypeStruct((_IMAGES, *dataset.training.images.shape[1:]), np.float32)
+        # A whole batch: ghost batch norm divides it.
+        shape = (setting.train.batch_size, *dataset.training.images.shape[1:])
+        images = jax.ShapeDtypeStruct(shape, np.float32)
 
         def start(hyper, key, x):
             return dict(program.network(hyper).init(key, x, train=False))
@@ -142,15 +151,16 @@ class Training:
         dataset = self._machine.dataset(setting.data)
         shape = dataset.training.images.shape[1:]
         program = Program(static, setting.train.batch_size, len(dataset.classes))
+        count = setting.train.batch_size
         of_classes = dataset.targets == CLASSES
 
         def example():
             targets = (
-                jnp.zeros(_IMAGES, jnp.int32)
+                jnp.zeros(count, jnp.int32)
                 if of_classes
-                else jnp.zeros((_IMAGES, program.classes), jnp.float32)
+                else jnp.zeros((count, program.classes), jnp.float32)
             )
-            split = DeviceSplit(jnp.zeros((_IMAGES, *shape), jnp.float32), targets)
+            split = DeviceSplit(jnp.zeros((count, *shape), jnp.float32), targets)
             pixels = jnp.zeros(shape, jnp.float32)
             return DeviceData(split, split, split, pixels, pixels)
 
