@@ -64,9 +64,7 @@ def kept_open(verdict: Verdict, results: Results) -> str:
         return 'open: no setting between the ends beats both ends, and no end all between'
     against = _steps_against(claim, results) if claim.kind in _TRENDS else ''
     low, high = verdict.low, verdict.high
-    turn = claim.level or 0.0 if claim.kind in ('level', 'published') else 0.0
-    if claim.kind == 'published' and claim.level is None:
-        (turn,) = claim.published.values()
+    turn = _level(claim) if claim.kind in ('level', 'published') else 0.0
     if claim.metric in TWO_VALUED or not (math.isfinite(low) and math.isfinite(high)):
         return 'open: so few seeds cannot tell the two apart'
     if against and not low <= turn <= high:
@@ -74,7 +72,8 @@ def kept_open(verdict: Verdict, results: Results) -> str:
     if against:
         return f'open: the change may be none, and {against}'
     margin = claim.margin or claim.smallest
-    if claim.kind in ('equivalent', 'different', 'published') or claim.direction == 'equal':
+    within = claim.kind in ('equivalent', 'different', 'published') or claim.direction == 'equal'
+    if within and margin is not None:
         return f'open: the interval lies on both sides of the margin, {_size(claim, margin)}'
     words = 'zero' if turn == 0 else metric_value(claim.metric, turn)
     if margin and claim.margin:
@@ -85,6 +84,14 @@ def kept_open(verdict: Verdict, results: Results) -> str:
 
 def _size(claim: Claim, size: float) -> str:
     return KINDS.find(claim.kind).amount(claim, size)
+
+
+def _level(claim: Claim) -> float:
+    """What a value is compared with: the level of a claim, or else the one value published."""
+    if claim.level is not None:
+        return claim.level
+    (level,) = claim.published.values()
+    return level
 
 
 def _steps_against(claim: Claim, results: Results) -> str:
@@ -168,13 +175,8 @@ def _size_of_effect(verdict: Verdict) -> float:
     claim = verdict.claim
     if claim.kind in ('optimum', 'sooner', 'identical') or claim.metric in TWO_VALUED:
         return math.nan
-    if claim.kind == 'level':
-        return abs(verdict.effect - claim.level)
-    if claim.kind == 'published':
-        level = claim.level
-        if level is None:
-            (level,) = claim.published.values()
-        return abs(verdict.effect - level)
+    if claim.kind in ('level', 'published'):
+        return abs(verdict.effect - _level(claim))
     return abs(verdict.effect)
 
 

@@ -101,7 +101,9 @@ def wanted(experiment: Experiment, looks: Sequence[LookRecord]) -> list[Run]:
     spared = [one for one in settled(looks) if one.next]
     if not spared or looks[-1].design != SETTLED or experiment.derive:
         return runs
-    needed = [(one.seeds, one.next, _needed(experiment, one.going or ())) for one in spared]
+    needed = [
+        (one.seeds, one.next, _needed(experiment, one.going or ())) for one in spared if one.next
+    ]
     first = experiment.first_seed
     places = [place for place in range(len(experiment.points)) for _ in range(experiment.seeds)]
     return [
