@@ -10,6 +10,7 @@ from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import config_file
 from jaxtweaks.config.config_time import measured
 from jaxtweaks.config.expand import points
+from jaxtweaks.config.settings import Model
 from jaxtweaks.lab.experiment import SIZES, default_config
 
 BATCH_NORM_WORDS = (
@@ -285,9 +286,11 @@ def classic_cnn(name: str, size: str | None) -> ConfigDict:
     SGD with momentum 0.9, cosine schedule, penalty ½·5e-4·Σw². `paper` is a ResNet-20 on 45,000
     images with flips and crops, batch 128, rate 0.1, 100 epochs: smaller and shorter than what most
     of the papers train. `quick` is the CNN of ROLE §2 with a quarter of its channels on 3,000
-    images, batch 32, rate 0.05, 12 epochs, without augmentation.
+    images, batch 32, rate 0.05, 12 epochs, without augmentation; `smoke` an MLP, for time.
     """
     config = role_cnn(name, size)
+    if config.size == 'smoke':
+        as_mlp(config)
     config.init.scheme, config.init.distribution = 'he', 'normal'
     config.model.norm, config.optim.name = 'batch', 'momentum'
     config.optim.learning_rate, config.schedule.name = 0.05, 'cosine'
@@ -300,6 +303,12 @@ def classic_cnn(name: str, size: str | None) -> ConfigDict:
         config.train.batch_size, config.train.epochs = 128, 100
         config.flip.probability, config.crop.pixels = 0.5, 4.0
     return config
+
+
+def as_mlp(config: ConfigDict) -> None:
+    """A tiny MLP in place of the CNN, which takes longer to compile than to train at `smoke`."""
+    config.model.name, config.model.hidden = 'mlp', (16,)
+    config.model.channels = Model.channels
 
 
 def collection(name: str, size: str | None, folder: Path, but: tuple[str, ...] = ()) -> ConfigDict:

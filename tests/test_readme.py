@@ -25,6 +25,8 @@ def test_the_question_of_ones_own(tmp_path, size):
 
 
 def test_every_config_has_its_row():
-    configs = {path.stem for path in (Path(__file__).parents[1] / 'configs').glob('*.py')}
-    rows = set(re.findall(r'\| \[`(\w+)`\]\(configs/\1\.py\)', README))
-    assert rows == configs - {'all', 'common'}
+    folder = Path(__file__).parents[1] / 'configs'
+    for prefix, others in (('', {'all', 'classics', 'common'}), ('classics/', set())):
+        configs = {path.stem for path in (folder / prefix).glob('*.py')}
+        rows = set(re.findall(rf'\| \[`(\w+)`\]\(configs/{prefix}\1\.py\)', README))
+        assert rows == configs - others

@@ -87,14 +87,15 @@ def get_config(size=None):
     elif config.size == 'paper':
         config.train.epochs = 40
     else:
-        rates = {name: values[1:3] for name, values in RATES.items()}
+        common.as_mlp(config)
+        rates = {name: RATES[name][1:3] for name in ('momentum', 'adam')}
     config.sweep = union(
         *(product(grid(NAME, name), grid(RATE, *values)) for name, values in rates.items())
     )
     config.derive = ('tuned',)
     config.names = (
         (NAME, 'optimiser'),
-        *((f'{NAME}={name}', words) for name, words in WORDS.items()),
+        *((f'{NAME}={name}', WORDS[name]) for name in rates),
         (RATE, 'learning rate'),
         (CHOSEN, 'rate'),
     )
@@ -132,6 +133,7 @@ def get_config(size=None):
             }
             for one in ('sgd', 'momentum')
             for other in ('adagrad', 'rmsprop', 'adam')
+            if {one, other} <= set(rates)
         )
     )
     return config

@@ -37,6 +37,8 @@ def get_config(size=None):
     }[config.size]  # fmt: skip
     if config.size == 'quick':
         config.data.train_size = 2_048
+    elif config.size == 'smoke':
+        common.as_mlp(config)
     config.ghost_batch.size = small
     arms = dict(zip(NAMES, _arms(small, large, epochs), strict=True))
     config.sweep = points(*arms.values())

@@ -26,12 +26,13 @@ def get_config(size=None):
     config.document = 'He et al. 2015, arXiv 1502.01852'
     config.optim.learning_rate = 0.003
     width = {'smoke': 8, 'quick': 64, 'paper': 256}[config.size]
-    shallow, deep = (width,) * 4, (width,) * 29
+    layers = 10 if config.size == 'smoke' else 30
+    shallow, deep = (width,) * 4, (width,) * (layers - 1)
     config.sweep = product(grid(DEPTH, shallow, deep), grid(SCHEME, 'he', 'glorot'))
     config.names = (
         (DEPTH, 'network'),
         (f'{DEPTH}={shallow}', '5 layers'),
-        (f'{DEPTH}={deep}', '30 layers'),
+        (f'{DEPTH}={deep}', f'{layers} layers'),
         (SCHEME, 'initial weights'),
         (f'{SCHEME}=he', 'He'),
         (f'{SCHEME}=glorot', 'Glorot'),
@@ -49,7 +50,8 @@ def get_config(size=None):
     config.claims = common.that_matter(
         (
             {
-                'sentence': "With Glorot's weights 30 layers stall (training accuracy below 20%).",
+                'sentence': f"With Glorot's weights {layers} layers stall (training accuracy below "
+                '20%).',
                 'source': 'He et al. 2015, Figure 3',
                 'kind': 'level',
                 'metric': 'train_accuracy',

@@ -29,6 +29,8 @@ def get_config(size=None):
         config.data.train_size, config.train.epochs = 2_000, 8
     elif config.size == 'paper':
         config.train.epochs = 30
+    else:
+        common.as_mlp(config)
     rates = [0.02 * batch / 32 for batch in batches]
     config.sweep = product(
         grid(NORM, 'batch', 'group'), zipped(grid(BATCH, *batches), grid(RATE, *rates))

@@ -28,6 +28,8 @@ def get_config(size=None):
         config.data.train_size, config.train.epochs = 2_000, 8
     elif config.size == 'paper':
         config.train.epochs = 30
+    else:
+        common.as_mlp(config)
     config.sweep = product(grid(NORM, 'batch', 'none'), grid(RATE, *rates))
     config.names = ((RATE, 'learning rate'), *common.BATCH_NORM_WORDS)
     config.figures = (
