@@ -90,7 +90,7 @@ def settings_table(
         else ('Exact: no seed changes it.' if results.exact else 'One seed: no interval.')
     )
     if results.diverged.any():
-        note += ' Diverged runs are counted, and left out of the means.'
+        note += ' Diverged runs are counted, and omitted from the means.'
     kept = (f'test_{results.usual}', 'validation_loss')
     left_out = [metric_label(metric) for metric in metrics if metric not in kept]
     every = chosen or not results.trained

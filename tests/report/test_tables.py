@@ -31,7 +31,7 @@ def printed(table, width=100, fitted=False) -> str:
 def test_a_row_has_the_mean_and_half_width_of_the_runs_that_did_not_diverge():
     results = sweep(FIELDS, diverged=[(1, 0, 2)])
     table = tables.settings_table(results, ['test_accuracy'])
-    assert table.columns == ('batch size', 'batch norm', 'seeds', 'diverged', 'test accuracy')
+    assert table.columns == ('batch size', 'normalisation', 'seeds', 'diverged', 'test accuracy')
     values = 100 * results.finals['test_accuracy'][1, 1:]
     half = stats.t.ppf(0.975, 3) * values.std(ddof=1) / 2
     cell = f'{values.mean():.2f} ± {half:.2f} %'
@@ -85,12 +85,12 @@ def test_verdicts_read_in_the_unit_of_the_claim():
     ).rows  # fmt: skip
     assert rows[0] == (
         '✓ supported', 'Batch norm raises test accuracy.', '+2.14 points',
-        '+1.01 to +3.27 points', '5 (1 left out)', '0.012', '0.0625',
+        '+1.01 to +3.27 points', '5 (1 omitted)', '0.012', '0.0625',
         'with batch norm: 53.64 %; without: 53.11 %', 'ROLE §5.3',
     )  # fmt: skip
     assert rows[1][2:6] == ('0.4', '0.3 to 0.7', '5', '—')
     assert rows[1][7] == 'p: 0.4'
-    assert rows[2][2:6] == ('−3 epochs', '—', '5 (1 left out)', '< 0.001')
+    assert rows[2][2:6] == ('−3 epochs', '—', '5 (1 omitted)', '< 0.001')
 
 
 def test_the_terminal_shows_brackets_as_text_and_loses_no_letter():
