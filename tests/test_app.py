@@ -347,7 +347,7 @@ def test_the_files_left_behind_agree_with_each_other(finished, given):
 
     record = json.loads((workdir / 'claims.json').read_text())
     assert (record['experiment'], record['size'], record['seeds']) == ('tiny', 'smoke', 2)
-    assert record['tweaks'] == ['batch norm']
+    assert record['tweaks'] == ['normalisation']
     (claim,) = record['verdicts']
     test = runs['test_accuracy']
     assert claim['effect'] == pytest.approx((test[0] - test[2] + test[1] - test[3]) / 2)
@@ -407,7 +407,6 @@ def test_a_result_damaged_before_it_is_read_is_trained_again(capsys, workdir, gi
     assert rows(workdir / 'runs.parquet') == old
 
 
-@pytest.mark.usefixtures('quickly_compiled')
 def test_more_seeds_train_only_what_is_missing_or_damaged(capsys, workdir, given):
     damaged = min((workdir / 'results').iterdir())
     before, old = snapshot(workdir), rows(workdir / 'runs.parquet')

@@ -13,7 +13,7 @@ import jaxtweaks as jt
 from jaxtweaks import api, app
 from jaxtweaks.base import provenance
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import older, trace
+from jaxtweaks.config import build, older, trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import folder, stored
 from jaxtweaks.run import manifest, version
@@ -21,12 +21,12 @@ from jaxtweaks.run.plan import Group
 from jaxtweaks.run.workdir import Workdir
 
 KEPT = Path(__file__).parent / 'older'
-# What was done where the default is another one since.
-BEFORE = [
-    f'--config.{name}={before}'
+# What was done where the default is another one since, as lines of a config.
+BEFORE = ''.join(
+    f'    config.{name} = {before!r}\n'
     for name, before in older.LATER.items()
-    if before != trace.get(Setting(), name)
-]
+    if build.to_dict(before) != build.to_dict(trace.get(Setting(), name))
+)
 
 
 @pytest.fixture
@@ -35,9 +35,9 @@ def copied(tmp_path, monkeypatch):
     for name in ('network', 'tweaked'):
         shutil.copytree(KEPT / name, tmp_path / 'runs' / f'{name}-smoke')
         # As it would be written today: the field belongs to the optimiser now.
-        config = (
-            (KEPT / f'{name}.py').read_text().replace("'optim.momentum'", "'momentum.momentum'")
-        )
+        config = (KEPT / f'{name}.py').read_text()
+        config = config.replace("'optim.momentum'", "'momentum.momentum'")
+        config = config.replace('    return config\n', f'{BEFORE}    return config\n')
         (tmp_path / f'{name}.py').write_text(config)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -68,7 +68,7 @@ def rows(path):
 def test_an_older_folder_is_gone_on_with_and_nothing_is_left_to_train(capsys, copied, name):
     workdir = copied / 'runs' / f'{name}-smoke'
     results, before = snapshot(workdir / 'results'), rows(workdir)
-    code, out, err = call(capsys, f'--config={name}.py', *BEFORE)
+    code, out, err = call(capsys, f'--config={name}.py')
     assert (code, err) == (0, '')
     assert '2 of 2 groups finished before' in out
     assert 'trained by version one not recorded of the training code' in out
@@ -100,7 +100,7 @@ def test_an_older_folder_is_loaded(copied, name):
 
 def test_to_a_folder_of_another_version_nothing_is_added_unless_asked(capsys, copied):
     workdir = copied / 'runs' / 'network-smoke'
-    more = ['--config=network.py', '--config.seeds=2', *BEFORE]
+    more = ['--config=network.py', '--config.seeds=2']
     before = snapshot(workdir)
     code, _, err = call(capsys, *more)
     assert (code, err.count('\n')) == (2, 1)
@@ -146,7 +146,7 @@ def test_numbers_of_two_versions_in_one_table_are_asked_for_and_said(capsys, tmp
 
 
 def test_what_a_tweak_did_in_an_older_folder_is_not_known_well_enough_to_add_to_it(capsys, copied):
-    more = ['--config=tweaked.py', '--config.seeds=2', '--mix_versions', *BEFORE]
+    more = ['--config=tweaked.py', '--config.seeds=2', '--mix_versions']
     code, _, err = call(capsys, *more)
     assert (code, err.count('\n')) == (2, 1)
     assert "its tweak 'shrink' is known by the text of its source alone" in err
@@ -272,7 +272,7 @@ def test_a_copied_config_does_not_take_the_original_s_folder(capsys, copied, mon
     other.write_text(text.replace('0.05', '0.06'))
     for path in (same, other):
         for args in ([], ['--dry_run']):
-            code, _, err = call(capsys, f'--config={path}', *BEFORE, *args)
+            code, _, err = call(capsys, f'--config={path}', *args)
             assert (code, err.count('\n')) == (2, 1)
             assert "has the name 'network' of network.py, whose work folder" in err
             assert f"as '{path.stem}'" in err
@@ -280,7 +280,7 @@ def test_a_copied_config_does_not_take_the_original_s_folder(capsys, copied, mon
         api.run(same, dry_run=True)
     assert snapshot(workdir) == before
     # Where the user says so, it is said and done.
-    args = [f'--config={same}', f'--workdir={workdir}', '--dry_run', *BEFORE]
+    args = [f'--config={same}', f'--workdir={workdir}', '--dry_run']
     code, out, _ = call(capsys, *args)
     assert (code, 'is of network.py; configs/copy.py goes on in it' in out) == (0, True)
     code, _, err = call(capsys, f'--config={other}', *args[1:])
@@ -288,21 +288,21 @@ def test_a_copied_config_does_not_take_the_original_s_folder(capsys, copied, mon
     assert 'optim.learning_rate: 0.05 there, 0.06 now' in err
     # The file itself by another path, and a file that was renamed.
     (copied / 'linked.py').symlink_to('network.py')
-    assert call(capsys, '--config=linked.py', '--dry_run', *BEFORE)[0] == 0
+    assert call(capsys, '--config=linked.py', '--dry_run')[0] == 0
     (copied / 'linked.py').unlink()
     (copied / 'network.py').unlink()
-    code, out, _ = call(capsys, f'--config={same}', '--dry_run', *BEFORE)
+    code, out, _ = call(capsys, f'--config={same}', '--dry_run')
     assert (code, 'is of network.py, which is not there any more' in out) == (0, True)
 
 
 def test_the_config_file_of_a_launch_is_on_record_from_anywhere(capsys, copied, monkeypatch):
     workdir = copied / 'runs' / 'network-smoke'
-    assert call(capsys, '--config=network.py', '--quiet', *BEFORE)[0] == 0
+    assert call(capsys, '--config=network.py', '--quiet')[0] == 0
     assert manifest_of(workdir)['launches'][-1]['config'] == str(copied / 'network.py')
     monkeypatch.chdir(copied / 'runs')
     shutil.copy(copied / 'network.py', 'copy.py')
     (copied / 'runs' / 'runs').symlink_to('.')
-    code, _, err = call(capsys, '--config=copy.py', '--dry_run', *BEFORE)
+    code, _, err = call(capsys, '--config=copy.py', '--dry_run')
     assert (code, "has the name 'network' of ../network.py" in err) == (2, True)
 
 

@@ -254,6 +254,7 @@ def test_every_field_can_have_an_effect(name):
     ]
     when = trace.FIELDS[name].rule.when if name in parts.FIELDS else None
     settings += [trace.replace(Setting(), {when[0]: when[1][0], **STEP})] if when else []
+    settings.append(trace.replace(Setting(), {'loss.name': 'mse'}))
     settings += [trace.replace(Setting(), {SCHEDULE: one}) for one in parts.of_slot('schedule')]
     settings += [
         trace.replace(Setting(), {field: 0.5})

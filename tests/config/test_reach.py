@@ -74,10 +74,11 @@ def test_one_image_at_a_time_is_taken_where_nothing_is_lost(values):
 
 
 def test_the_images_of_a_gradient_check_have_a_variance():
-    values = {'name': 'x', 'study': {'name': 'gradcheck', 'images': 1}, 'model': {'name': 'mlp'}}
+    values = {'name': 'x', 'study': {'name': 'gradcheck'}, 'gradcheck': {'images': 1}}
+    values['model'] = {'name': 'mlp'}
     assert experiment.build(values)
     values['model']['norm'] = 'batch'
-    with pytest.raises(UserError, match=r'study\.images: 1 gives batch norm one value'):
+    with pytest.raises(UserError, match=r'gradcheck\.images: 1 gives batch norm one value'):
         experiment.build(values)
 
 

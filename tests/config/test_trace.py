@@ -35,7 +35,7 @@ def value_of(name):
     if rule.choices:
         return st.sampled_from(rule.choices)
     if kind is int:
-        return st.integers(int(rule.low), int(rule.high))
+        return st.integers(int(rule.low or 0), int(rule.high or 10))
     number = st.floats(rule.low or 0.0, rule.high or 10.0)
     return number if kind is float else st.lists(number, max_size=4).map(tuple)
 
