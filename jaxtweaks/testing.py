@@ -95,7 +95,7 @@ def base_of(*fields: str) -> Setting:
     """
     base = Setting(
         data=settings.Data(train_size=_IMAGES, validation_size=_IMAGES),
-        model=settings.Model('mlp', channels=(2,), hidden=(7,), batch_norm='after'),
+        model=settings.Model('mlp', channels=(2,), hidden=(7,), norm='batch', norm_place='after'),
         optim=settings.Optim('momentum', learning_rate=0.02),
         train=settings.Train(batch_size=8, epochs=2, train_eval_size=9),
     )

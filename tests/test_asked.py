@@ -18,7 +18,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
     ('text', 'field', 'values'),
     [
         ('optim.learning_rate=0.1,1e-2', 'optim.learning_rate', (0.1, 0.01)),
-        ('config.model.batch_norm=none, before', 'model.batch_norm', ('none', 'before')),
+        ('config.model.norm=none, batch', 'model.norm', ('none', 'batch')),
         ('model.hidden=(64,),(64,32),()', 'model.hidden', ((64,), (64, 32), ())),
         ("init.scheme='he'", 'init.scheme', ('he',)),
         ('x=True', 'x', (True,)),
@@ -64,7 +64,7 @@ def test_a_config_without_a_sweep_gets_one():
 @pytest.mark.parametrize(
     ('axis', 'words'),
     [
-        ('model.batch_norm=none,before', 'model.batch_norm is swept already'),
+        ('model.norm=none,batch', 'model.norm is swept already'),
         ('optim.learning_rte=1', 'learning_rate'),
         ('optim.learning_rate=fast', "'fast' is not a number"),
     ],

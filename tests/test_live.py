@@ -23,15 +23,15 @@ def tiny(**more):
         'name': 'tiny', 'size': 'smoke', 'seeds': 2, 'question': 'Is it <b>all</b> there?',
         'data': {'name': 'digits', 'train_size': 40, 'validation_size': 20, 'test_size': 20},
         'model': {'name': 'mlp', 'hidden': (4,)}, 'train': {'batch_size': 20, 'epochs': 3},
-        'sweep': jt.grid('model.batch_norm', 'before', 'none'),
-        'names': (('model.batch_norm=before', 'with BN'), ('model.batch_norm=none', 'plain')),
+        'sweep': jt.grid('model.norm', 'batch', 'none'),
+        'names': (('model.norm=batch', 'with BN'), ('model.norm=none', 'plain')),
         'execution': {'batching': 'map', 'group_size': 1, 'chunk_seconds': 1e-9},
         'claims': (
             {'sentence': 'With BN it is below 90.', 'source': '§1', 'kind': 'level', 'level': 90.0,
-             'direction': 'below', 'metric': 'test_loss', 'a': {'model.batch_norm': 'before'}},
+             'direction': 'below', 'metric': 'test_loss', 'a': {'model.norm': 'batch'}},
             {'sentence': 'BN is better.', 'source': '§2', 'kind': 'greater',
-             'metric': 'test_accuracy', 'a': {'model.batch_norm': 'before'},
-             'b': {'model.batch_norm': 'none'}},
+             'metric': 'test_accuracy', 'a': {'model.norm': 'batch'},
+             'b': {'model.norm': 'none'}},
         ),
         **more,
     }  # fmt: skip
@@ -107,8 +107,8 @@ def test_what_is_there_can_be_loaded(followed):
     _, folder = followed
     with pytest.warns(UserWarning, match='2 of 4 runs are finished; 1 of 2 claims can be tested'):
         answer = jt.load(folder)
-    assert np.isfinite(answer['test_loss'].sel(batch_norm='before')).all()
-    assert np.isnan(answer['test_loss'].sel(batch_norm='none')).all()
+    assert np.isfinite(answer['test_loss'].sel(norm='batch')).all()
+    assert np.isnan(answer['test_loss'].sel(norm='none')).all()
     assert [verdict.claim.source for verdict in answer.verdicts] == ['§1']
     assert 'below 90' in answer._repr_html_()
     assert answer.table.rows[0][0] == 'with BN'
@@ -134,7 +134,7 @@ def test_nothing_to_load_is_said(tmp_path):
 
 def test_a_claim_waits_for_the_runs_it_speaks_of():
     asked = experiment_lib.build(tiny())
-    results = sweep({'model.batch_norm': ('before', 'none')}, seeds=2)
+    results = sweep({'model.norm': ('batch', 'none')}, seeds=2)
     done = np.array([[True, True], [True, False]])
     assert partial.testable(asked.claims, results, done) == [True, False]
     assert partial.testable(asked.claims, results, ~done) == [False, False]
