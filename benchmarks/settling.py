@@ -17,7 +17,7 @@ from scipy import stats
 
 from benchmarks import claims_error_rates
 from benchmarks.claims_error_rates import SHAPES
-from jaxtweaks.claims import claims, finding, settling
+from jaxtweaks.claims import claims, finding, sequential, settling
 from jaxtweaks.claims.settling import GRID, Look
 from jaxtweaks.claims.statistics import Test
 from jaxtweaks.results.results import Results
@@ -130,7 +130,7 @@ def every_kind(name: str, shape: str, count: int) -> float:
         results = claims_error_rates.simulate(shape, GRID[-1], rng)
         looks: list[Look] = []
         for n in GRID:
-            found = _found(claim, _first(results, n))
+            found = _found(claim, results.first_seeds(n))
             looks.append(Look(n, (found.tests,)))
             (rests_on,) = settling.settled(looks)
             if rests_on:
@@ -144,18 +144,25 @@ def _found(claim: claims_error_rates.Claim, results: Results) -> finding.Finding
         return claims.find(claim, results)
 
 
-def _first(results: Results, n: int) -> Results:
-    """The results of the first n seeds."""
-    part = lambda arrays: {name: values[:, :n] for name, values in arrays.items()}
-    return dataclasses.replace(
-        results,
-        seeds=results.seeds[:n],
-        curves=part(results.curves),
-        finals=part(results.finals),
-        confusion=results.confusion[:, :n],
-        chosen_epoch=results.chosen_epoch[:, :n],
-        diverged_at=results.diverged_at[:, :n],
-    )
+def whole_procedure(names: Sequence[str], shape: str, count: int) -> tuple[float, float]:
+    """Share of experiments with any wrong verdict, and mean seeds of a claim.
+
+    All claims of an experiment together, as `--until_settled` does it: looks, Holm, and claims that
+    are given up, each tested by its own test.
+    """
+    tested = [claims_error_rates.NULL[name] for name in names]
+    asked, rng = [claim for claim, _ in tested], np.random.default_rng(10)
+    errors, seeds = 0, []
+    with claims_error_rates.verdicts_only():
+        for _ in range(count):
+            results = claims_error_rates.simulate(shape, GRID[-1], rng)
+            looks: list[sequential.Looked] = []
+            while len(looks) < len(GRID) and (not looks or looks[-1].going):
+                looks.append(sequential.look(asked, results, looks, GRID[len(looks)]))
+            found = sequential.evaluate(asked, results, looks)
+            errors += any(v.verdict in wrong for v, (_, wrong) in zip(found, tested, strict=True))
+            seeds += [verdict.looks[-1] for verdict in found]
+    return errors / count, float(np.mean(seeds))
 
 
 def main(count: int) -> None:
@@ -184,6 +191,14 @@ def main(count: int) -> None:
     print(
         f'They cost {percent(runs / (len(MIXED) + 1) / GRID[-1])} of the runs of 50 seeds each.\n'
     )
+
+    print('The whole procedure: experiments with any wrong verdict / mean seeds of a claim:\n')
+    some = max(40, count // 10)
+    rows = []
+    for name, members in claims_error_rates.EXPERIMENTS.items():
+        ends = [whole_procedure(members, shape, some) for shape in SHAPES]
+        rows.append([name, *[cell(one) for one in ends]])
+    table(['claims', *SHAPES], rows)
 
     print('Every kind of claim, without effect: share settled wrongly:\n')
     rows = [

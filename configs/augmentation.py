@@ -112,6 +112,7 @@ def get_config(size=None):
             **accuracy,
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config
 
 

@@ -73,4 +73,5 @@ def get_config(size=None):
             'b': {BOOTSTRAP: 0.0, SIZE: members},
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -72,4 +72,5 @@ def get_config(size=None):
             ('Bias²', 'bias_squared', 'increasing' if field == L2 else 'decreasing'),
         )
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -101,4 +101,5 @@ def get_config(size=None):
             'along': 'train.batch_size',
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -69,4 +69,5 @@ def get_config(size=None):
             **sides,
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -60,4 +60,5 @@ def get_config(size=None):
             'b': before,
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -132,6 +132,7 @@ def get_config(size=None):
             'b': {RATE: BIT},
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config
 
 

@@ -84,6 +84,7 @@ def get_config(size=None):
     )
     config.figures = _figures()
     config.claims = (*_claims(), *(_published() if config.size == 'paper' else ()))
+    config.claims = common.that_matter(config.claims)
     return config
 
 

@@ -93,4 +93,5 @@ def get_config(size=None):
             if published
         ),
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -1,9 +1,14 @@
 """What the configs share: sizes, and the networks of the documents."""
 
+import os
+from pathlib import Path
+
 import jax
 from ml_collections import ConfigDict
 
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.config import config_file
+from jaxtweaks.config.config_time import measured
 from jaxtweaks.config.expand import points
 from jaxtweaks.lab.experiment import SIZES, default_config
 
@@ -40,6 +45,40 @@ def size_of(size: str | None) -> str:
 def on_a_cpu() -> bool:
     """Whether there is no accelerator; then `paper` must do with fewer seeds, and some images."""
     return jax.default_backend() == 'cpu'
+
+
+# The smallest difference that matters, by the end of a metric's name; fixed before any run of the
+# published results. Less is "negligible".
+#
+# Accuracies and their kin: half a point. The documents give their figures to a tenth or a whole
+# point and speak of differences of one point or more; a test set of 2,000 to 10,000 images has a
+# standard error of 0.5 to 1 points itself, and a second seed of the same setting is as far away.
+# Losses: 0.02 nats, by which the probability of the right class changes by 2% of itself; half a
+# point of accuracy goes with about as much in these networks. Of log10 of a loss 0.02 is 5% of it.
+# Epochs until a level: half an epoch, as an epoch is the step of the measurement.
+SMALLEST = {'accuracy': 0.005, 'error': 0.005, 'gain': 0.005, 'regret': 0.005,
+            'overconfidence': 0.005, 'loss': 0.02}  # fmt: skip
+SMALLEST_EPOCHS = 0.5
+# What may be negligible; margins say themselves what does not matter, `optimum` and `peak` are
+# about places.
+_MAY_BE_SMALL = ('greater', 'less', 'increasing', 'decreasing', 'sooner', 'level')
+
+
+def that_matter(claims: tuple[dict, ...]) -> tuple[dict, ...]:
+    """The claims, each with the smallest difference that matters, unless it names its own.
+
+    Of other metrics (norms, variances, the accuracy of gradients) nothing can be said for all.
+    """
+    return tuple(_that_matters(claim) for claim in claims)
+
+
+def _that_matters(claim: dict) -> dict:
+    kind = claim['metric'].rpartition('_')[2]
+    size = SMALLEST_EPOCHS if claim['kind'] == 'sooner' else SMALLEST.get(kind)
+    told = any(key in claim for key in ('smallest', 'margin')) or claim.get('direction') == 'equal'
+    if claim['kind'] not in _MAY_BE_SMALL or size is None or told:
+        return claim
+    return {**claim, 'smallest': size}
 
 
 RATES = 'optim.learning_rate + step.factor'
@@ -238,3 +277,47 @@ def capacity_panels(study, degrees, steps, weights):
         ('steps', step, 'the steps of gradient descent', {step: steps, degree: 9, l2: 0.0}),
         ('penalty', l2, 'the weight of the L2 penalty', {l2: weights, degree: 9, step: 0}),
     )
+
+
+def classic_cnn(name: str, size: str | None) -> ConfigDict:
+    """A network with batch norm on CIFAR-10, as the papers of the classics have it.
+
+    SGD with momentum 0.9, cosine schedule, penalty ½·5e-4·Σw². `paper` is a ResNet-20 on 45,000
+    images with flips and crops, batch 128, rate 0.1, 100 epochs: smaller and shorter than what most
+    of the papers train. `quick` is the CNN of ROLE §2 with a quarter of its channels on 3,000
+    images, batch 32, rate 0.05, 12 epochs, without augmentation.
+    """
+    config = role_cnn(name, size)
+    config.init.scheme, config.init.distribution = 'he', 'normal'
+    config.model.norm, config.optim.name = 'batch', 'momentum'
+    config.optim.learning_rate, config.schedule.name = 0.05, 'cosine'
+    config.penalty.l2 = 5e-4
+    if config.size == 'quick':
+        config.data.train_size, config.train.epochs = 3_000, 12
+    elif config.size == 'paper':
+        config.model.name, config.optim.learning_rate = 'resnet', 0.1
+        config.data.train_size, config.data.validation_size = 45_000, 5_000
+        config.train.batch_size, config.train.epochs = 128, 100
+        config.flip.probability, config.crop.pixels = 0.5, 4.0
+    return config
+
+
+def collection(name: str, size: str | None, folder: Path, but: tuple[str, ...] = ()) -> ConfigDict:
+    """All experiments of a folder, those that took least time first (see `configs/all.py`).
+
+    Args:
+      name: of the collection.
+      size: see `size_of`.
+      folder: of config files.
+      but: names of those that are no experiments.
+    """
+    names = {path.stem for path in config_file.in_folder(folder)} - set(but)
+    ordered = sorted(names, key=lambda one: (_seconds(folder / f'{one}.py'), one))
+    paths = tuple(os.path.relpath(folder / f'{one}.py') for one in ordered)
+    return ConfigDict({'name': name, 'size': size_of(size), 'experiments': paths})
+
+
+def _seconds(path: Path) -> float:
+    """What an experiment took at `quick`, as its docstring says."""
+    found = measured(path)
+    return found.seconds if found and found.size in ('quick', 'any') else float('inf')

@@ -109,4 +109,5 @@ def get_config(size=None):
             'b': without,
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

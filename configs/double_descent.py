@@ -107,4 +107,5 @@ def get_config(size=None):
             **error,
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

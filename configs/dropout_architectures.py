@@ -89,4 +89,5 @@ def get_config(size=None):
         }
         for each in architectures
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -111,4 +111,5 @@ def get_config(size=None):
             'b': {SAMPLES: 0},
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -100,4 +100,5 @@ def get_config(size=None):
             **accuracy,
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

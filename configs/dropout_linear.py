@@ -90,4 +90,5 @@ def get_config(size=None):
         )
         for layer in range(1, LAYERS + 1)
     )
+    config.claims = common.that_matter(config.claims)
     return config

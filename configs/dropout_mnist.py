@@ -80,6 +80,7 @@ def get_config(size=None):
             ('greater', 'validation_accuracy', 'improves', 'the validation accuracy', 'Figure 14'),
         )
     )
+    config.claims = common.that_matter(config.claims)
     return config
 
 

@@ -89,4 +89,5 @@ def get_config(size=None):
             'goal': 'max',
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -148,4 +148,5 @@ def get_config(size=None):
             'b': {L2: 0.0},
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -88,4 +88,5 @@ def get_config(size=None):
         }
         for n, weight in penalties.items()
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -116,6 +116,7 @@ def get_config(size=None):
         },
     )
     config.claims = _claims(members)
+    config.claims = common.that_matter(config.claims)
     return config
 
 

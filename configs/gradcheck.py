@@ -95,6 +95,7 @@ def get_config(size=None):
     config.claims = tuple(
         claim for hidden, bn in networks for claim in _claims(hidden, bn, *PUBLISHED[hidden, bn])
     )
+    config.claims = common.that_matter(config.claims)
     return config
 
 

@@ -59,4 +59,5 @@ def get_config(size=None):
         }
         for layer in layers
     )
+    config.claims = common.that_matter(config.claims)
     return config

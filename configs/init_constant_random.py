@@ -122,4 +122,5 @@ def get_config(size=None):
             'goal': 'min',
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

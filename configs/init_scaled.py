@@ -86,4 +86,5 @@ def get_config(size=None):
             **loss,
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

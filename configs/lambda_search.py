@@ -140,4 +140,5 @@ def get_config(size=None):
             for _ in range(paper)
         ),
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -76,4 +76,5 @@ def get_config(size=None):
             'b': schedules['LS'],
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -100,4 +100,5 @@ def get_config(size=None):
             **end,
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

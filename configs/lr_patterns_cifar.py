@@ -77,4 +77,5 @@ def get_config(size=None):
             'b': schedules['L'],
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -92,4 +92,5 @@ def get_config(size=None):
             'goal': 'max',
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

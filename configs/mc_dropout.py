@@ -113,4 +113,5 @@ def get_config(size=None):
             if paper
         ),
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -86,6 +86,7 @@ def get_config(size=None):
     )
     claims = {'lenet5': _lenet, 'vgg16': _vgg, 'cnn': _cnn}
     config.claims = tuple(claim for name in networks if name in claims for claim in claims[name]())
+    config.claims = common.that_matter(config.claims)
     return config
 
 

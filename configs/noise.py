@@ -101,6 +101,7 @@ def get_config(size=None):
             for name, words in ((LABELS, 'Replaced labels'), (SMOOTHING, 'Smoothed labels'))
         ),
     )
+    config.claims = common.that_matter(config.claims)
     return config
 
 

@@ -170,4 +170,5 @@ def get_config(size=None):
             for unit in ('tanh', 'sigmoid')
         ),
     )
+    config.claims = common.that_matter(config.claims)
     return config

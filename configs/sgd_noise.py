@@ -106,4 +106,5 @@ def get_config(size=None):
             },
         )
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -95,6 +95,7 @@ def get_config(size=None):
             'direction': 'below',
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config
 
 

@@ -135,4 +135,5 @@ def get_config(size=None):
             for noise, problem in PROBLEMS.items()
         ),
     )
+    config.claims = common.that_matter(config.claims)
     return config

@@ -65,4 +65,5 @@ def get_config(size=None):
             'b': {LAMBDA: 0.0},
         },
     )
+    config.claims = common.that_matter(config.claims)
     return config

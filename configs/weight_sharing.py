@@ -96,6 +96,7 @@ def get_config(size=None):
         }
         for words, other in others.items()
     )
+    config.claims = common.that_matter(config.claims)
     return config
 
 

@@ -56,7 +56,7 @@ _HOME = {
 
 _MODULES = ('testing',)
 
-__all__ = sorted([*_HOME, *_MODULES])
+__all__ = sorted([*_HOME, *_MODULES])  # pyright: ignore[reportUnsupportedDunderAll]: not literal
 
 
 def __getattr__(name: str) -> Any:

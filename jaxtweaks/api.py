@@ -13,7 +13,7 @@ from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import config_file
 from jaxtweaks.lab import asked as asked_lib
-from jaxtweaks.lab import experiment, laboratory, stored
+from jaxtweaks.lab import experiment, laboratory, settle, stored
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import export
@@ -32,6 +32,8 @@ def run(
     quiet: bool = False,
     dry_run: bool | str = False,
     mix_versions: bool = False,
+    until_settled: bool = False,
+    budget: str = '',
 ) -> Answer | None:
     """Answers a question; what is there of the answer already is not trained again.
 
@@ -50,6 +52,8 @@ def run(
         'measure' compiles the programs to measure it.
       mix_versions: go on in a folder though another version of the training code trained what is
         there; the numbers of both are then in one table, and the report says so.
+      until_settled: add seeds (5, 8, 12, 20, 32, 50) until every claim is settled or given up.
+      budget: the time that this may take in all, as '2h' or '90s'; '' for 30 minutes.
 
     Returns:
       The answer, None after a dry run.
@@ -63,7 +67,8 @@ def run(
     if dry_run not in (True, False, laboratory.MEASURE):
         raise UserError(f"dry_run: is {dry_run!r}; it must be True, False or 'measure'")
     with _beside(config):
-        return _run(config, workdir, changes, exports, quiet, dry_run, mix_versions)
+        seconds = settle.budget_of(until_settled, budget)
+        return _run(config, workdir, changes, exports, quiet, dry_run, mix_versions, seconds)
 
 
 def _run(
@@ -74,8 +79,11 @@ def _run(
     quiet: bool,
     dry_run: bool | str,
     mix_versions: bool,
+    budget: float | None,
 ) -> Answer | None:
     asked = _experiment(config, changes or {})
+    if budget is not None:
+        settle.check(asked, chosen='seeds' in (changes or {}))
     changed = asked_lib.changes(_flat(changes or {}))
     path = home.expanded(workdir or asked_lib.folder(asked.name, asked.size, changed))
     compile_cache.enable(warnings.warn)
@@ -84,13 +92,14 @@ def _run(
             asked,
             path,
             Console(),
-            command=_call(config, workdir, changes),
+            command=_call(config, workdir, changes, budget),
             dry_run=dry_run,
             quiet=quiet,
             exports=tuple(exports),
             mix_versions=mix_versions,
             file=_file_of(config),
             named=workdir is not None,
+            budget=budget,
         )
     except Interrupted:
         raise KeyboardInterrupt(f'everything is saved in {path}; the same call goes on') from None
@@ -128,7 +137,7 @@ def _experiment(config: Config, changes: Mapping[str, Any]) -> Experiment:
     return experiment.changed(config, changes)
 
 
-def _flat(values: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+def _flat(values: Mapping[str, Any] | ConfigDict, prefix: str = '') -> dict[str, Any]:
     """The values of keys by their dotted names, sections taken apart."""
     found: dict[str, Any] = {}
     for key, value in values.items():
@@ -155,9 +164,12 @@ def _beside(config: Config) -> contextlib.AbstractContextManager:
     return contextlib.nullcontext()
 
 
-def _call(config: Config, workdir: Any, changes: Mapping[str, Any] | None) -> str:
+def _call(
+    config: Config, workdir: Any, changes: Mapping[str, Any] | None, budget: float | None = None
+) -> str:
     """What was called, for the record; a config that is no file stands in config.json."""
     shown = repr(str(config)) if isinstance(config, str | Path) else 'config'
     shown += f', {str(workdir)!r}' if workdir is not None else ''
     shown += f', changes={dict(changes)!r}' if changes else ''
+    shown += '' if budget is None else f", until_settled=True, budget='{budget:g}s'"
     return f'jaxtweaks.run({shown})'

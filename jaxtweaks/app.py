@@ -55,6 +55,7 @@ _VALUES = {
     'overview': 'FOLDER,…',
     'new': 'NAME',
     'sweep': 'FIELD=VALUE,…',
+    'budget': 'TIME',
 }
 _MEASURE = 'measure'  # see `laboratory.MEASURE`
 _COMMAND = 'jaxtweaks'  # what the package installs
@@ -75,7 +76,7 @@ _ACTIONS = {
 }
 _OPTIONS = (
     *('config', 'sweep', 'workdir', 'dry_run', 'quiet', 'export', 'processes', 'mix_versions'),
-    'fail_fast',
+    *('fail_fast', 'until_settled', 'budget'),
 )
 _SURROUNDINGS = """
 The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
@@ -169,6 +170,20 @@ def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
         False,
         'Say how many seeds would settle each claim, from the results in --workdir. If it holds '
         'none, three seeds are trained first; a later run with more seeds builds on them.',
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        'until_settled',
+        False,
+        'Add seeds (looks at 5, 8, 12, 20, 32 and 50, corrected for looking) until every claim is '
+        'settled, cannot be settled, or --budget is spent.',
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        'budget',
+        None,
+        'With --until_settled: the training time of an experiment in all, as 90s, 30m (the '
+        'default) or 2h. The same command with more goes on.',
         flag_values=values,
     )
     flags.DEFINE_bool('quiet', False, 'Say only what must not be missed.', flag_values=values)
@@ -337,7 +352,7 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
         raise UserError('--fail_fast: is for a collection; an experiment ends as it fails')
     experiment = _experiment(values.config, argv, values.sweep)
     # Only a valid config is worth the seconds it takes to load the rest.
-    from jaxtweaks.lab import laboratory, planning
+    from jaxtweaks.lab import laboratory, planning, settle
     from jaxtweaks.run import compile_cache
     from jaxtweaks.run.group import Interrupted
 
@@ -346,6 +361,7 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
     path = _workdir(values, experiment, argv, console)
     command = _command(argv)
     exports = _exports(values)
+    budget = settle.budget_of(values.until_settled, values.budget or '')
     how = {
         'command': command,
         'dry_run': values.dry_run,
@@ -359,8 +375,16 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
             more = lambda seeds: _command(_with_seeds(argv, seeds))
             planning.run(experiment, path, console, more, **how)
             return 0
+        if budget is not None:
+            settle.check(experiment, chosen='seeds' in _keys_set(argv))
         laboratory.run(
-            experiment, path, console, exports=exports, processes=values.processes, **how
+            experiment,
+            path,
+            console,
+            exports=exports,
+            processes=values.processes,
+            budget=budget,
+            **how,
         )
     except Interrupted as interrupted:
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')
@@ -421,7 +445,7 @@ def _completion(values: flags.FlagValues) -> str:
         kept.keep('keys', key, found)
     fields, keys = found
     known = [flag for flags in _defined(values).values() for flag in flags]
-    few = {flag.name: list(flag.parser.enum_values) for flag in known if _is_one_of_few(flag)}
+    few = {flag.name: valid for flag in known if (valid := _one_of_few(flag)) is not None}
     configs = {path.stem for one in config_file.folders() for path in config_file.in_folder(one)}
     given = {flag.name: not flag.boolean for flag in known}
     return completion.script(values.completion, _COMMAND, given, sorted(configs), fields, keys, few)
@@ -433,8 +457,9 @@ def _defined(values: flags.FlagValues) -> dict[str, list[flags.Flag]]:
     return {module: defined for module, defined in found if module != 'absl.flags'}
 
 
-def _is_one_of_few(flag: flags.Flag) -> bool:
-    return hasattr(flag.parser, 'enum_values')
+def _one_of_few(flag: flags.Flag) -> list[str] | None:
+    """The values of a flag that takes no others; None of one that does."""
+    return list(flag.parser.enum_values) if isinstance(flag.parser, flags.EnumParser) else None
 
 
 def _list(console: Console, estimate: bool) -> int:
@@ -498,7 +523,7 @@ def _load_jax() -> None:
 
 def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console) -> int:
     """Carries out the experiments of a collection and returns the exit code."""
-    from jaxtweaks.lab import collection
+    from jaxtweaks.lab import collection, settle
     from jaxtweaks.run import compile_cache
     from jaxtweaks.run.group import Interrupted
 
@@ -516,6 +541,7 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
         exports,
         values.processes,
         values.mix_versions,
+        settle.budget_of(values.until_settled, values.budget or ''),
         values.fail_fast,
     )
     try:
@@ -586,6 +612,11 @@ def _experiment(config: Any, argv: Sequence[str], axes: Sequence[str] = ()) -> '
         values = config.to_dict() if isinstance(config, ConfigDict) else config
         config = asked.with_axes(values, axes)
     return experiment_lib.changed(config, changes)
+
+
+def _keys_set(argv: Sequence[str]) -> list[str]:
+    """The dotted names of the keys that the command line sets."""
+    return [arg.partition('=')[0] for arg in _overrides(argv)]
 
 
 def _overrides(argv: Sequence[str]) -> list[str]:

@@ -33,7 +33,7 @@ from jaxtweaks.train.program import Program
 _IMAGES, _CLASSES, _FOLDS = 22, 3, 4
 _ROWS = 4  # runs side by side, of every program: so the ones without a part are shared
 # Runs alone and side by side multiply matrices of different shapes.
-_CLOSE = {'rtol': 2e-3, 'atol': 1e-4}
+_RTOL, _ATOL = 2e-3, 1e-4
 # Further from a value, in this order, to find others that are allowed.
 _AWAY = (0.5, 1.0, 0.1, -0.5, -0.1)
 
@@ -155,7 +155,7 @@ def check_fields(
                 )
         alone = traced.alone(trace.replace(base, rows[-1].values))
     for path, leaf in found[-1].items():
-        if not np.allclose(leaf, alone[path], **_CLOSE):
+        if not np.allclose(leaf, alone[path], rtol=_RTOL, atol=_ATOL):
             raise AssertionError(
                 f'{what}: {rows[-1].words(base)}: {path} is another one in a run alone'
             )
@@ -283,7 +283,7 @@ class _Trained:
         return _flat(jax.tree.map(np.asarray, function(*args)))
 
     def _columns(self, runs: Sequence[Setting]) -> tuple[trace.Hyper, np.ndarray]:
-        return stack_runs([Run((), one, 0) for one in runs], self._off)
+        return stack_runs([Run({}, one, 0) for one in runs], self._off)
 
     def _compile(self, args: tuple[Any, ...]) -> Callable[..., Any]:
         if self._train is None:
@@ -333,17 +333,20 @@ def _data(side: int) -> DeviceData:
     """Images in which the class is the brightest row: separable; with folds."""
     rng = np.random.default_rng(0)
 
-    def split() -> DeviceSplit:
+    def drawn() -> tuple[np.ndarray, np.ndarray]:
         labels = rng.permutation(np.arange(_IMAGES) % _CLASSES)
         images = rng.integers(0, 90, (_IMAGES, side, side, 1))
         images[np.arange(_IMAGES), labels + 1] += 120
-        return DeviceSplit(np.asarray(images, np.uint8), np.asarray(labels, np.int32))
+        return np.asarray(images, np.uint8), np.asarray(labels, np.int32)
 
-    training, validation, test = split(), split(), split()
-    pixels = np.asarray(training.images, np.float32)
-    folds = np.asarray(folds_of(training.labels, _FOLDS, 'stratified'))
-    inverse = 1 / (pixels.std(0) + 1)
-    return DeviceData(training, validation, test, pixels.mean(0), inverse, folds=folds)
+    parts_of = drawn(), drawn(), drawn()
+    images, labels = parts_of[0]
+    pixels = np.asarray(images, np.float32)
+    mean, inverse = jnp.asarray(pixels.mean(0)), jnp.asarray(1 / (pixels.std(0) + 1))
+    folds = jnp.asarray(folds_of(labels, _FOLDS, 'stratified'))
+    splits = [DeviceSplit(jnp.asarray(x), jnp.asarray(y)) for x, y in parts_of]
+    data = DeviceData(splits[0], splits[1], splits[2], mean, inverse, folds=folds)
+    return jax.tree.map(np.asarray, data)  # kept on no device
 
 
 def _found(part: str | Callable[..., Any], slot: str | None) -> tuple[str, str]:

@@ -58,6 +58,9 @@ def _surroundings(session_cache_dir):
     """The user's cache is left alone, and downloads fail at once: nothing listens on port 9."""
     patch = pytest.MonkeyPatch()
     patch.setenv('JAXTWEAKS_CACHE_DIR', str(session_cache_dir))
+    # What one test has compiled serves the others, but for those that ask for `compiled_anew`.
+    jax.config.update('jax_compilation_cache_dir', str(session_cache_dir / 'programs'))
+    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
     patch.setenv('JAXTWEAKS_MIRROR', 'http://127.0.0.1:9')
     patch.setenv('NO_PROXY', '127.0.0.1')
     patch.setenv('no_proxy', '127.0.0.1')

@@ -14,7 +14,12 @@ from jaxtweaks.data.catalogue import CATALOGUE
 from jaxtweaks.lab import experiment, laboratory
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-CONFIGS = sorted(p.stem for p in (ROOT / 'configs').glob('*.py') if p.stem not in ('all', 'common'))
+NOT_EXPERIMENTS = ('all', 'classics', 'common')
+CLASSICS = sorted(f'classics/{p.stem}' for p in (ROOT / 'configs' / 'classics').glob('*.py'))
+CONFIGS = [
+    *sorted(p.stem for p in (ROOT / 'configs').glob('*.py') if p.stem not in NOT_EXPERIMENTS),
+    *CLASSICS,
+]
 
 
 @pytest.fixture(autouse=True)
@@ -25,14 +30,28 @@ def _in_the_checkout(monkeypatch):
 
 def module(name):
     """Loaded from its file, as main.py does it."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / 'configs' / f'{name}.py')
+    spec = importlib.util.spec_from_file_location(
+        name.replace('/', '_'), ROOT / 'configs' / f'{name}.py'
+    )
     loaded = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(loaded)
     return loaded
 
 
 def test_there_are_configs():
-    assert {'bn_batchsize', 'bn_onoff', 'clr_mlp3', 'dropout_rate'} <= set(CONFIGS)
+    assert {'bn_batchsize', 'bn_onoff', 'clr_mlp3', 'dropout_rate', 'classics/swa'} <= set(CONFIGS)
+
+
+def test_a_collection_has_every_experiment_of_its_folder():
+    for name, own in (('all', set(CONFIGS) - set(CLASSICS)), ('classics', set(CLASSICS))):
+        collected = module(name).get_config('smoke')
+        assert set(collected.experiments) == {f'configs/{one}.py' for one in own}
+        assert (collected.name, collected.size) == (name, 'smoke')
+
+
+def test_no_experiment_has_the_name_of_another():
+    # Each has a work folder of its name, and is found by it.
+    assert len({name.rpartition('/')[2] for name in CONFIGS}) == len(CONFIGS)
 
 
 @pytest.mark.parametrize('name', CONFIGS)
@@ -46,7 +65,7 @@ def test_the_docstring_asks_the_question_and_gives_the_command(name):
 @pytest.mark.parametrize('name', CONFIGS)
 def test_it_is_a_valid_plan_at_every_size(name, size):
     found = experiment.build(module(name).get_config(size))
-    assert (found.name, found.size) == (name, size)
+    assert (found.name, found.size) == (name.rpartition('/')[2], size)
     assert found.question.endswith('?')
     assert found.document
     assert found.claims

@@ -60,7 +60,10 @@ def test_a_wheel_has_every_file_and_the_command(wheel):
         for path in (ROOT / 'jaxtweaks').rglob('*')
         if path.suffix in kinds or path.name == 'py.typed'
     }
-    configs = {f'jaxtweaks_configs/configs/{path.name}' for path in ROOT.glob('configs/*.py')}
+    configs = {
+        f'jaxtweaks_configs/{path.relative_to(ROOT).as_posix()}'
+        for path in (ROOT / 'configs').rglob('*.py')
+    }
     assert {name for name in names if '.dist-info/' not in name} == ours | configs
     assert 'jaxtweaks = jaxtweaks.__main__:main' in command.splitlines()
 
@@ -94,6 +97,8 @@ def test_a_name_is_of_the_folder_here_before_that_of_the_package(tmp_path, monke
     (tmp_path / 'configs').mkdir()
     (tmp_path / 'configs' / 'bn_onoff.py').write_text('')
     assert config_file.find('bn_onoff') == pathlib.Path('configs/bn_onoff.py')
-    assert config_file.folders() == [pathlib.Path('configs'), ROOT / 'configs']
+    ours = [ROOT / 'configs', ROOT / 'configs' / 'classics']
+    assert config_file.folders() == [pathlib.Path('configs'), *ours]
+    assert config_file.find('swa') == ROOT / 'configs' / 'classics' / 'swa.py'
     assert config_file.find('nothing') == pathlib.Path('nothing')
     assert "did you mean 'bn_onoff'" in config_file.not_there(pathlib.Path('bn_onof'))

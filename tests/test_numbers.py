@@ -75,6 +75,15 @@ def test_what_was_measured_is_not_rounded_to_0_or_1():
     assert metric_interval('train_loss', 0.4, 1e-9) == '0.400000 ± < 0.000001'
 
 
+def test_the_interval_of_a_share_stays_within_0_and_100_percent():
+    assert metric_interval('test_accuracy', 0.99, 0.03) == '99.00 % (96.00 to 100.00)'
+    assert metric_interval('test_error', 0.01, 0.03) == '1.00 % (0.00 to 4.00)'
+    # What is a difference of shares, or no share, may lie beyond.
+    assert metric_interval('gap_accuracy', 0.01, 0.03) == '1.00 ± 3.00 %'
+    assert metric_interval('test_accuracy_gain', -0.01, 0.03) == '−1.00 ± 3.00 %'
+    assert metric_interval('train_loss', 0.01, 0.03) == '0.010 ± 0.030'
+
+
 def test_complements_are_as_one_writes_them_and_stay_apart():
     assert complements([0.9, 0.1 + 0.2, 0, 0.6000000000000001]) == [0.1, 0.7, 1, 0.4]
     assert complements([1e-11, 0.9]) == [0.99999999999, 0.1]

@@ -42,7 +42,11 @@ def in_the_row_of(slot):
     return set(re.findall(r'`(\w+)`', row))
 
 
-def test_every_config_has_its_row():
-    configs = {path.stem for path in (Path(__file__).parents[1] / 'configs').glob('*.py')}
-    rows = set(re.findall(r'\| \[`(\w+)`\]\(configs/\1\.py\)', README))
-    assert rows == configs - {'all', 'common'}
+@pytest.mark.parametrize(
+    ('folder', 'others'),
+    [('configs', {'all', 'classics', 'common'}), ('configs/classics', set())],
+)
+def test_every_config_has_its_row(folder, others):
+    configs = {path.stem for path in (Path(__file__).parents[1] / folder).glob('*.py')}
+    rows = set(re.findall(rf'\| \[`(\w+)`\]\({folder}/\1\.py\)', README))
+    assert rows == configs - others

@@ -10,6 +10,7 @@ Nothing else in the package takes a metric's name apart.
 """
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterable
 
@@ -45,6 +46,11 @@ class Metric:
     def is_share(self) -> bool:
         """Whether it is a share (of images, of weights, of runs), shown in %."""
         return self.unit == SHARE
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Between which values it lies: 0 and 1 for a share that is no difference."""
+        return (0.0, 1.0) if self.is_share and not self.signed else (-math.inf, math.inf)
 
     @property
     def words(self) -> str:

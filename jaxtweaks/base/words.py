@@ -301,9 +301,16 @@ def _is_count(value: float) -> bool:
 
 
 def metric_interval(metric: str, mean: float, half: float) -> str:
-    """'mean ± half width' of a metric, both in the metric's unit; no ± where `half` is NaN."""
+    """'mean ± half width' of a metric, both in the metric's unit; no ± where `half` is NaN.
+
+    Of a share whose interval would reach beyond 0 or 100 % the ends, cut off there.
+    """
     if not math.isfinite(mean) or not math.isfinite(half):
         return metric_value(metric, mean)
+    low, high = metrics.of(metric).bounds
+    if low <= mean <= high and (mean - half < low - 1e-9 or mean + half > high + 1e-9):
+        ends = [percent(min(max(end, low), high)) for end in (mean - half, mean + half)]
+        return f'{percent(mean)} % ({ends[0]} to {ends[1]})'
     if is_share(metric):
         return f'{_with_half(100 * mean, 100 * half, 2, 100.0)} %'
     if half == 0 and float(mean).is_integer():

@@ -74,6 +74,9 @@ class Claim:
         default_factory=dict,
         metadata=_rule('published figures, by label'),
     )
+    answers: bool = plain(
+        False, "whether it answers the experiment's question; if none does, all do"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Verdict:
     Attributes:
       verdict: 'supported', 'contradicted', 'negligible' or 'inconclusive'.
       effect: its size, in the unit `what` names; NaN if there is none.
-      low, high: the 95% confidence interval of the effect (not adjusted for other claims).
+      low, high: the confidence interval of the effect at `level` (not adjusted for other claims).
       what: what the effect is, in words.
       n: seeds used.
       dropped: seeds omitted because a run they need diverged or has no value.
@@ -95,6 +98,8 @@ class Verdict:
       measured: means of what is compared, by what it is of, in words.
       published: the published figures, as given.
       note: what else to know, in plain words; '' for nothing.
+      level: of the interval; of a claim that was looked at as seeds were added, that of its look.
+      looks: the seeds of the looks at it, if it was.
     """
 
     claim: Claim
@@ -113,6 +118,8 @@ class Verdict:
     measured: dict[str, float]
     published: dict[str, float]
     note: str
+    level: float = 0.95
+    looks: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON; None where a number is not finite."""

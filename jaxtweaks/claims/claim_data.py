@@ -10,6 +10,7 @@ from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.field_names import terms
 from jaxtweaks.base.words import named, together, value_label
 from jaxtweaks.claims.claim import Claim
+from jaxtweaks.results import guess
 from jaxtweaks.results.results import Results
 
 MOMENTS = ('final', 'last_epoch', 'best_epoch', 'chosen_epoch')
@@ -61,16 +62,19 @@ def curve_points(claim: Claim, results: Results) -> list[tuple[float, list[int],
 def measured(claim: Claim, results: Results) -> np.ndarray:
     """The claim's metric at the claim's moment for every run, [K, S]; NaN where there is none.
 
-    A run that diverged has no value, except at an epoch before it did.
+    A run that diverged counts as a guess (`results.guess`) or has no value, except at an epoch
+    before it did.
     """
     if claim.metric == 'diverged':
         return results.diverged.astype(float)
+    instead = guess.of(claim.metric, results.guesses)
     if claim.at == 'final':
-        return np.where(results.diverged, np.nan, results.final(claim.metric))
+        return np.where(results.diverged, instead, results.final(claim.metric))
     curve = np.asarray(results.curve(claim.metric), dtype=float)
     curve = np.where(np.isfinite(curve), curve, np.nan)
     if isinstance(claim.at, int):
-        return curve[:, :, list(results.epochs).index(claim.at)]
+        value = curve[:, :, list(results.epochs).index(claim.at)]
+        return np.where(results.diverged & np.isnan(value), instead, value)
     if claim.at == 'best_epoch':
         value = best(curve, falls(claim))
     else:
@@ -80,7 +84,16 @@ def measured(claim: Claim, results: Results) -> np.ndarray:
         else:
             index = np.clip(results.chosen_epoch - 1, 0, curve.shape[2] - 1)
         value = np.take_along_axis(curve, index[:, :, None], axis=2)[:, :, 0]
-    return np.where(results.diverged, np.nan, value)
+    return np.where(results.diverged, instead, value)
+
+
+def settings_of(claim: Claim, results: Results) -> list[int]:
+    """The indices of all settings that a claim is about; `results` may be without runs."""
+    if claim.along:
+        points = curve_points(claim, results)
+        return sorted({k for _, ours, theirs in points for k in (*ours, *theirs)})
+    sides = [claim.a, claim.b] if claim.b else [claim.a]
+    return sorted({k for side in sides for k in group(results, claim.where, side)})
 
 
 def best(curve: np.ndarray, lower: bool) -> np.ndarray:

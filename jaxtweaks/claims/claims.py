@@ -98,6 +98,27 @@ def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> 
     Raises:
       UserError: as `check`.
     """
+    _check_on(claims, results)
+    findings = [find(claim, results, alpha) for claim in claims]
+    tested = with_chance(claims, results.exact)
+    adjusted = statistics.holm(np.array([findings[i].tests for i in tested]))
+    verdicts = [_exact(claim, found) for claim, found in zip(claims, findings, strict=True)]
+    for i, p_adjusted in zip(tested, adjusted.tolist(), strict=True):
+        verdicts[i] = _verdict(claims[i], findings[i], p_adjusted, alpha, len(tested))
+    return verdicts
+
+
+def untested(claims: Sequence[Claim], results: Results) -> list[Verdict]:
+    """The verdicts on the claims as if chance had no say: right for those of `identical`.
+
+    Raises:
+      UserError: as `check`.
+    """
+    _check_on(claims, results)
+    return [_exact(claim, find(claim, results)) for claim in claims]
+
+
+def _check_on(claims: Sequence[Claim], results: Results) -> None:
     check(
         claims,
         results.settings,
@@ -105,13 +126,11 @@ def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> 
         finals=(*results.finals, *metrics.derived(results.finals)),
         epochs=len(results.epochs),
     )
-    findings = [find(claim, results, alpha) for claim in claims]
-    tested = [] if results.exact else [i for i, claim in enumerate(claims) if _is_tested(claim)]
-    adjusted = statistics.holm(np.array([findings[i].tests for i in tested]))
-    verdicts = [_exact(claim, found) for claim, found in zip(claims, findings, strict=True)]
-    for i, p_adjusted in zip(tested, adjusted.tolist(), strict=True):
-        verdicts[i] = _verdict(claims[i], findings[i], p_adjusted, alpha, len(tested))
-    return verdicts
+
+
+def with_chance(claims: Sequence[Claim], exact: bool = False) -> list[int]:
+    """The places of the claims that chance has a say in; none if the results are exact."""
+    return [] if exact else [i for i, claim in enumerate(claims) if _is_tested(claim)]
 
 
 def _is_tested(claim: Claim) -> bool:
@@ -122,6 +141,23 @@ def _is_tested(claim: Claim) -> bool:
 def _verdict(
     claim: Claim, found: Finding, adjusted: Sequence[float], alpha: float, claims: int
 ) -> Verdict:
+    """The verdict on one of so many claims, whose p values are known after Holm's adjustment."""
+    verdict = verdict_by(claim, found, adjusted, alpha)
+    if verdict.verdict != 'inconclusive' or found.n < 2:
+        return verdict
+    notes = [verdict.note] if verdict.note else []
+    if verdict.p <= alpha:
+        words = p_value(verdict.p)
+        words = words if words.startswith('<') else f'= {words}'
+        notes.append(f'p {words} alone, but not among {claims} claims (Holm)')
+    notes += _settling(found, alpha / claims)
+    return dataclasses.replace(verdict, note='; '.join(notes))
+
+
+def verdict_by(
+    claim: Claim, found: Finding, adjusted: Sequence[float], alpha: float = 0.05
+) -> Verdict:
+    """The verdict by the p values of `found.tests` after every adjustment."""
     sided, small = (p <= alpha for p in adjusted)
     # Less than what matters is negligible, be it significant or not.
     verdict = 'negligible' if small else found.side if sided else 'inconclusive'
@@ -137,12 +173,6 @@ def _verdict(
         notes.append(
             f'with {found.n} seeds no permutation test can reach {alpha:g}; {enough} would'
         )
-    if verdict == 'inconclusive' and found.n >= 2:
-        if p <= alpha:
-            words = p_value(p)
-            words = words if words.startswith('<') else f'= {words}'
-            notes.append(f'p {words} alone, but not among {claims} claims (Holm)')
-        notes += _settling(found, alpha / claims)
     return dataclasses.replace(
         _untested(claim, found, verdict, '; '.join(notes)),
         low=found.low,
@@ -289,7 +319,7 @@ def _check_metric(
     if claim.metric == 'diverged' and not by_epoch:
         return
     known = curves if by_epoch else (*finals, 'diverged')
-    if claim.metric not in known:
+    if claim.metric not in known or (by_epoch and claim.metric == 'diverged'):
         which = 'metric by epoch' if by_epoch else 'final metric'
         raise UserError(f"no {which} '{claim.metric}'; {did_you_mean(claim.metric, known)}")
     if claim.at == 'best_epoch' and metrics.is_of_test(claim.metric):

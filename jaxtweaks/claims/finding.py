@@ -6,6 +6,7 @@ why.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -43,6 +44,7 @@ class Finding:
       deciding: per-seed numbers [n], positive where the claim is so of exact results; None if
         its kind is not for them.
       small: whether all seeds lie within what does not matter, of exact results.
+      at_level: the interval of the effect at another level than 95%; None if there is none.
       rows, test, ways: the numbers by seed [A, n] that were tested, and how: `ways(rows, test)`
         are the p values. For samples that might have been, `rows` may be [A, ..., n].
     """
@@ -64,6 +66,7 @@ class Finding:
     rows: np.ndarray | None = None
     test: Test | None = None
     ways: Ways | None = None
+    at_level: Callable[[float], tuple[float, float]] | None = None
 
     @property
     def p(self) -> float:
@@ -183,7 +186,8 @@ def of_mean(
     """The finding of a claim on the mean of `d` [n]; `toward` is what decides exact results."""
     effect = float(d.mean()) if len(d) else math.nan
     found = of_rows(effect, test.interval(d), what, rows, test, ways, dropped, notes, d[None])
-    return dataclasses.replace(found, deciding=toward)
+    at_level = functools.partial(test.interval, d)
+    return dataclasses.replace(found, deciding=toward, at_level=at_level)
 
 
 def by_sign_flips(rows: np.ndarray, ways: Ways) -> float:

@@ -115,7 +115,7 @@ def hopeless(
 
 
 def open_claims(
-    found: Sequence[Finding],
+    found: Sequence[Finding | None],
     looks: Sequence[Look],
     grid: Sequence[int] = GRID,
     alpha: float = 0.05,
@@ -125,16 +125,18 @@ def open_claims(
     To give one up costs power at worst: it adds no verdict, so no wrong one.
 
     Args:
-      found: of each claim, with the seeds of the last look.
+      found: of each claim, with the seeds of the last look; None if it was given up before.
       looks: all looks so far, the last one last.
     """
     last = looks[-1].seeds
     if last >= grid[-1]:
         return []
     unsettled = [i for i, rests_on in enumerate(settled(looks, grid, alpha)) if rests_on is None]
-    return [
-        i
-        for i in unsettled
-        if found[i].rows is not None
-        and (found[i].n < 2 or not hopeless(found[i], last, len(unsettled), grid, alpha))
-    ]
+    going = []
+    for i in unsettled:
+        one = found[i]
+        if one is None or one.rows is None:
+            continue
+        if one.n < 2 or not hopeless(one, last, len(unsettled), grid, alpha):
+            going.append(i)
+    return going

@@ -73,10 +73,20 @@ def not_there(path: Path) -> str:
 
 
 def folders() -> list[Path]:
-    """Where configs are looked for by their names: configs/ here, and those of the package."""
+    """Where configs are looked for by their names: configs/ here, and those of the package.
+
+    Each is followed by the folders of configs in it.
+    """
     here, ours = Path(_CONFIGS), shipped()
     found = [here] if here.is_dir() else []
-    return found + [ours] if ours and not (found and here.resolve() == ours) else found
+    found += [ours] if ours and not (found and here.resolve() == ours) else []
+    return [folder for one in found for folder in (one, *inner(one))]
+
+
+def inner(folder: Path) -> list[Path]:
+    """The folders of a folder that have configs in them, by name; none that begins with a dot."""
+    found = (one for one in sorted(folder.iterdir()) if not one.name.startswith('.'))
+    return [one for one in found if one.is_dir() and in_folder(one)]
 
 
 def shipped() -> Path | None:

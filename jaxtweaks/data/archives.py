@@ -34,8 +34,10 @@ def _cifar10(known: Known, files: Mapping[str, bytes]) -> tuple[Split, Split]:
         with tarfile.open(fileobj=io.BytesIO(files[name]), mode='r:gz') as tar:
             for member in tar:
                 base = member.name.rpartition('/')[2]
-                if member.isfile() and base in (*training, 'test_batch.bin'):
-                    batches[base] = tar.extractfile(member).read()
+                if not member.isfile() or base not in (*training, 'test_batch.bin'):
+                    continue
+                if (file := tar.extractfile(member)) is not None:
+                    batches[base] = file.read()
     except _BROKEN as error:
         raise UserError(f'{name}: not a readable tar.gz archive ({error})') from error
 

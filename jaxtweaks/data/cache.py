@@ -7,6 +7,7 @@ the bytes of the arrays it lists. Nothing in it is ever executed.
 import atexit
 import functools
 import hashlib
+import inspect
 import json
 import math
 import pathlib
@@ -71,7 +72,7 @@ def key(files: Mapping[str, pathlib.Path], options: object, code: Sequence[str])
                 [name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
                 for name, _, stat in stats
             ]
-        makers = [_digest(pathlib.Path(sys.modules[name].__file__)) for name in code]
+        makers = [_digest(pathlib.Path(inspect.getfile(sys.modules[name]))) for name in code]
     except OSError as error:
         raise UserError(f'{error.filename}: cannot be read ({error.strerror})') from error
     return hashlib.sha256(json.dumps([listed, options, makers]).encode()).hexdigest()
@@ -133,7 +134,7 @@ def _parts(key, arrays, facts) -> list[bytes | memoryview]:
         for name, array in arrays.items()
     ]
     header = json.dumps({'key': key, 'facts': dict(facts), 'arrays': listed}).encode()
-    body = [len(header).to_bytes(8, 'little'), header]
+    body: list[bytes | memoryview] = [len(header).to_bytes(8, 'little'), header]
     for array in arrays.values():
         little = np.ascontiguousarray(array, _DTYPES[array.dtype.name])
         body.append(little.reshape(-1).view(np.uint8).data)

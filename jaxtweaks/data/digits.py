@@ -1,5 +1,7 @@
 """scikit-learn's embedded handwritten digits: real data that needs neither disk nor network."""
 
+from typing import Any, cast
+
 import numpy as np
 
 from jaxtweaks.data.catalogue import CATALOGUE, Known
@@ -17,7 +19,8 @@ def source(stand_in_for: Known | None = None) -> Source:
     """
     from sklearn import datasets  # here, since it takes a second to import
 
-    raw = datasets.load_digits()
+    # Inferred is what `return_X_y` would give as well.
+    raw = cast(Any, datasets.load_digits())
     # Published in 17 levels, 0 … 16.
     images = np.rint(raw.images * (255 / 16)).astype(np.uint8)[..., None]
     digits = CATALOGUE['digits']

@@ -29,7 +29,7 @@ def cached(known: Known, notify: Callable[[str], None]) -> Source | None:
         return None
     arrays, facts = found
     parts = parts_of(arrays)
-    return Source(known.title, **parts, classes=known.classes, source=facts['source'])
+    return Source(known.title, parts['training'], parts['test'], known.classes, facts['source'])
 
 
 def load(

@@ -48,6 +48,7 @@ def listing(folder: Path, ours: Path) -> Listing:
         field.name: [] for field in dataclasses.fields(Listing) if field.name != 'folder'
     }
     try:
+        waiting: list[tuple[Place, frozenset[tuple[int, int]]]]
         waiting = [((), frozenset([_identity(folder)]))]
         while waiting:
             place, above = waiting.pop()

@@ -184,7 +184,7 @@ def _needs_float64(images: np.ndarray) -> bool:
     return bool(((spread > 0) & (lost > spread * _ROUNDING)).any())
 
 
-def _place(index: Sequence[int], names: list[str]) -> str:
+def _place(index: Sequence[int | np.integer], names: list[str]) -> str:
     """Where a number is, in words."""
     index = [int(i) for i in index]
     if len(index) != 2:

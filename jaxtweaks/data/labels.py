@@ -140,7 +140,9 @@ def odd_names(names: tuple[str, ...]) -> list[str]:
 def _array(labels: Any, what: str) -> np.ndarray:
     """What the user gave as an array in which nothing has become a word that was none."""
     if np.ma.isMaskedArray(labels):
-        return np.where(np.ma.getmaskarray(labels), None, labels.astype(object).data)
+        found = np.array(np.ma.getdata(labels), object)
+        found[np.ma.getmaskarray(labels)] = None
+        return found
     if hasattr(labels, '__array__'):
         return np.asarray(labels)
     try:

@@ -140,10 +140,10 @@ def assembled(
         tested = labels_lib.read(test[1], f'{title}: test labels')
         labels_lib.check_test(training, tested, classes, title)
         given.append(_read(test[0], tested, f'{title}: test images', channels_last))
-        _check_alike(*given, title)
+        _check_alike(given[0], given[1], title)
     numbers = inputs.narrowed(given)
     whole = _split(numbers[0], labels_lib.numbered(training, names, f'{title}: labels'))
-    if len(names) < 2:
+    if len(names) == 1:
         raise UserError(f'{title}: there is 1 class, {names[0]!r}; there must be at least 2')
     _check_some_alike(whole, title)
     if test is None:
@@ -173,7 +173,7 @@ def _of_targets(
             raise UserError(f'{title}: test must be the test images and their targets, as (x, y)')
         values.append(target_values.read(test[1], targets, f'{title}: test targets'))
         inputs_of.append(_read(test[0], values[1], f'{title}: test images', channels_last))
-        _check_alike(*inputs_of, title)
+        _check_alike(inputs_of[0], inputs_of[1], title)
         if values[0].shape[1] != values[1].shape[1]:
             raise UserError(
                 f'{title}: there are {values[0].shape[1]} targets to train on and '

@@ -54,7 +54,9 @@ def split(source: Source, config: settings.Data, *, fallback: bool = False) -> D
     parts = {'training': training_split, 'validation': validation_split, 'test': test_split}
     return Dataset(
         label=source.label,
-        **parts,
+        training=training_split,
+        validation=validation_split,
+        test=test_split,
         classes=source.classes,
         source=source.source,
         fingerprint=fingerprint(parts.values()),
@@ -277,11 +279,11 @@ def _parted(labels: np.ndarray, size: int, how: str, seed: int) -> tuple[np.ndar
         labels[order], return_index=True, return_inverse=True, return_counts=True
     )
     by_appearance = np.argsort(first)
-    held = np.empty_like(counts)
-    held[by_appearance] = held_out_counts(counts[by_appearance], size)
-    is_held = _ranks(label) < held[label]
-    parts = order[is_held], order[~is_held]
-    return tuple(part[spread(labels[part])] for part in parts)
+    of_class = np.empty_like(counts)
+    of_class[by_appearance] = held_out_counts(counts[by_appearance], size)
+    is_held = _ranks(label) < of_class[label]
+    held, rest = order[is_held], order[~is_held]
+    return held[spread(labels[held])], rest[spread(labels[rest])]
 
 
 def _some(part: Split, size: int, config: settings.Data) -> Split:

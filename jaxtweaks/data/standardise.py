@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from jaxtweaks.base.errors import UserError
 
@@ -69,7 +70,7 @@ def standardiser(training_images: np.ndarray, how: str) -> tuple[np.ndarray, np.
         total, squares = total.sum((0, 1)), squares.sum((0, 1))
     moments = [_moments(n, int(s), int(q)) for s, q in zip(total.flat, squares.flat, strict=True)]
     mean, inverse = np.array(moments, np.float64).T.reshape(2, *total.shape)
-    return tuple(np.broadcast_to(a, shape).astype(np.float32) for a in (mean, inverse))
+    return _whole(mean, shape, np.float32), _whole(inverse, shape, np.float32)
 
 
 def _of_floats(images: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
@@ -84,7 +85,13 @@ def _of_floats(images: np.ndarray, axes: tuple[int, ...]) -> tuple[np.ndarray, n
             constant, 1, np.sqrt(np.square(images - mean).mean(axes, dtype=np.float64))
         )
     inverse = np.where(constant, 1, inverse)
-    return tuple(np.broadcast_to(a, images.shape[1:]).astype(images.dtype) for a in (mean, inverse))
+    shape, dtype = images.shape[1:], images.dtype
+    return _whole(mean, shape, dtype), _whole(inverse, shape, dtype)
+
+
+def _whole(array: np.ndarray, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+    """A number of each pixel, from those of a pixel or of a channel."""
+    return np.broadcast_to(array, shape).astype(dtype)
 
 
 def _of_wide(

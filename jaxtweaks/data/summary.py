@@ -31,9 +31,12 @@ def without_images(tree: dict[str, Any]) -> Dataset:
     """The data set of a `summary`; its images are omitted, their number is not."""
     grid = tree['grid'].get('inputs')
     targets = tree.get('targets', 'classes')  # older folders have classes alone
+    splits = {name: _split(tree['splits'][name], targets) for name in _SPLITS}
     return Dataset(
         label=tree['label'],
-        **{name: _split(tree['splits'][name], targets) for name in _SPLITS},
+        training=splits['training'],
+        validation=splits['validation'],
+        test=splits['test'],
         classes=tuple(tree['classes'][str(i)] for i in range(len(tree['classes']))),
         source=tree['source'],
         fingerprint=tree['fingerprint'],

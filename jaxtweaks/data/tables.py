@@ -17,12 +17,11 @@ def source(name: str, notify: Callable[[str], None] = print) -> Source:
     from sklearn import datasets  # here, since it takes a second to import
 
     bunch: Any = _LOAD[name](datasets)
-    classes = getattr(bunch, 'target_names', None)
     numbers = name in _NUMBERS
     return own.from_arrays(
         bunch.data,
         bunch.target,
-        classes=[_NUMBERS[name]] if numbers else list(map(str, classes)),
+        classes=[_NUMBERS[name]] if numbers else list(map(str, bunch.target_names)),
         targets='float' if numbers else 'classes',
         title=name.replace('_', ' '),
         source=f"scikit-learn's {name} (sklearn.datasets)",

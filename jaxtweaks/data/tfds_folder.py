@@ -167,7 +167,7 @@ def _decode(
     asked: Mapping[str, str | None],
 ) -> tuple[dict[str, Split], dict]:
     """Parts, by name, and the facts 'label' and 'notices', from the folder's files."""
-    declared = [_json(known, folder / name) for name in _JSON]
+    info, features = (_json(known, folder / name) for name in _JSON)
     _check_classes(known, folder)
 
     import tensorflow_datasets as tfds  # here: slow, and not needed when the arrays are cached
@@ -175,7 +175,8 @@ def _decode(
     try:
         builder = tfds.builder_from_directory(folder)
         _check_features(known, folder, builder.info.features)
-        file_format = builder.info.file_format.value
+        declared = builder.info.file_format
+        file_format = declared.value if declared is not None else 'no known'
         splits = dict(builder.info.splits)
         counts = {name: int(split.num_examples) for name, split in splits.items()}
         chosen = _chosen(known, folder, counts, asked)
@@ -215,7 +216,7 @@ def _decode(
         found = _part(known, records(builder, name, shards[name]), progress, part)
         parts[part], is_jpeg = found[0], is_jpeg or found[1]
     # Of data that are not in the catalogue it is not known how they were published.
-    altered = _altered(*declared, is_jpeg) if known.archives else ''
+    altered = _altered(info, features, is_jpeg) if known.archives else ''
     return parts, {'label': known.title + altered, 'notices': _remarks(known, chosen, counts)}
 
 
@@ -331,7 +332,9 @@ Record = tuple[pathlib.Path, bytes | None, int | None]
 def _array_records(builder, split: str, shards) -> Iterator[Record]:
     """The records of a split in array_record format, in the order of the files."""
     import tensorflow_datasets as tfds
-    from array_record.python import array_record_module
+    from array_record.python import (
+        array_record_module,  # pyright: ignore[reportAttributeAccessIssue]: compiled, without a stub
+    )
 
     # The images stay encoded: how they are encoded is itself a fact that has to be told.
     decoders = {'image': tfds.decode.SkipDecoding()}
@@ -361,7 +364,7 @@ def _array_records(builder, split: str, shards) -> Iterator[Record]:
 
 def _tfrecords(builder, split: str, shards) -> Iterator[Record]:
     """The records of a split in TFRECORD format, in the order of the files; needs TensorFlow."""
-    import tensorflow as tf
+    import tensorflow as tf  # pyright: ignore[reportMissingModuleSource]: an extra
     import tensorflow_datasets as tfds
 
     # TensorFlow would take the whole memory of every GPU, which JAX is about to need.

@@ -24,7 +24,8 @@ def world(rng: np.random.Generator) -> World:
     The tones of a class have random frequencies, uniform in the logarithm, and random strengths.
     Each signal has them with random phases, a little detuned, at random loudness, in white noise.
     """
-    cycles = np.exp(rng.uniform(*np.log(CYCLES), (CLASSES, TONES)))
+    low, high = np.log(CYCLES)
+    cycles = np.exp(rng.uniform(low, high, (CLASSES, TONES)))
     strength = rng.uniform(0.5, 1, (CLASSES, TONES))
     strength *= np.sqrt(2 / np.square(strength).sum(1, keepdims=True))  # a sine has power ½
 

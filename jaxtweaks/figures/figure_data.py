@@ -30,7 +30,7 @@ class Seeds:
     def tally(self) -> str:
         """What the mean omits, in words; '' when it omits nothing."""
         parts = [f'{len(self.broken)} of {self.total} diverged'] if len(self.broken) else []
-        parts += [f'{self.missing} of {self.total} missing'] if self.missing else []
+        parts += [f'{self.missing} of {self.total} not trained'] if self.missing else []
         return ', '.join(parts)
 
 

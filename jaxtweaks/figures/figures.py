@@ -145,13 +145,21 @@ def _render(sheet: Sheet, kind: str) -> bytes:
 
 
 def _data(figure: Figure, results: Results) -> str:
-    seeds = f' · {count(len(results.seeds), "seed")}'
+    seeds = f' · {_seeds(figure, results)}'
     if not kind_of(figure).shows_settings or results.exact:
         seeds = ''
     if not results.fallback:
         return f'data: {results.data_label}{seeds}'
     label = results.data_label.removeprefix('stand-in data: ')
     return f'stand-in data: {label}{seeds}'
+
+
+def _seeds(figure: Figure, results: Results) -> str:
+    """How many seeds the settings of a figure have: all the same, or from the fewest on."""
+    shown = results.select(figure.where) if kind_of(figure).shows_settings else []
+    fewest = min((results.runs_of(k) for k in shown), default=len(results.seeds))
+    every = count(len(results.seeds), 'seed')
+    return every if fewest == len(results.seeds) else f'{fewest} to {every}'
 
 
 def _notes(figure: Figure, results: Results) -> list[str]:

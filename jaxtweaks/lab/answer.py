@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from matplotlib.figure import Figure as Sheet
 from rich.console import Console
+from rich.text import Text
 
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.words import count
@@ -15,7 +16,7 @@ from jaxtweaks.config.build import from_dict
 from jaxtweaks.figures import figures
 from jaxtweaks.lab import answer_html
 from jaxtweaks.lab.experiment import Experiment
-from jaxtweaks.report import tables
+from jaxtweaks.report import answer_sentence, tables
 from jaxtweaks.report.choice import Choice, tells_of_test
 from jaxtweaks.report.table import Table
 from jaxtweaks.report.verdict_words import verdict_lines
@@ -81,6 +82,12 @@ class Answer:
         """A row for each claim."""
         return tables.verdict_table([verdict.to_dict() for verdict in self.verdicts])
 
+    @property
+    def sentence(self) -> str:
+        """The answer to the question in a sentence; '' if there are no claims."""
+        verdicts = [verdict.to_dict() for verdict in self.verdicts]
+        return answer_sentence.of(self.experiment.question, verdicts).sentence
+
     def __getitem__(self, metric: str) -> 'xr.DataArray':
         """A final metric on the axes (swept fields, seed). Raises UserError if there is none.
 
@@ -135,6 +142,8 @@ class Answer:
         lines = verdict_lines([verdict.to_dict() for verdict in self.verdicts])
         # A terminal is better wrapped between words; a log has lines as long as they are.
         console.print(lines, soft_wrap=not console.is_terminal)
+        if said := self.sentence:
+            console.print(Text(said, style='bold'), soft_wrap=not console.is_terminal)
         console.print(f'report: {self.report}', highlight=False, markup=False, soft_wrap=True)
 
     def __repr__(self) -> str:

@@ -34,7 +34,7 @@ def render(answer: 'Answer') -> str:
     """The HTML of an answer; figures are those in its folder, and none is drawn for it."""
     question = answer.experiment.question or answer.experiment.name
     parts = [f'<p style="font-size:1.15em"><b>{html.escape(question)}</b></p>']
-    if said := getattr(answer, 'sentence', ''):
+    if said := answer.sentence:
         parts.append(f'<p>{html.escape(said)}</p>')
     if answer.results.fallback:
         parts.append(f'<p><b>&#9888; {html.escape(answer.results.data_label)}</b></p>')
@@ -60,7 +60,8 @@ def _row(verdict: Verdict) -> str:
     told = verdict.to_dict()
     effect, interval = verdict_words.effect_words(told)
     seeds = verdict_words.seeds_words(told)
-    known = {effect: effect, interval: f'95% {interval}', seeds: f'{seeds} seeds'}
+    level = verdict_words.level_words(told)
+    known = {effect: effect, interval: f'{level} {interval}', seeds: f'{seeds} seeds'}
     numbers = ' · '.join(words for cell, words in known.items() if cell != ABSENT)
     what = f'{told.get("what") or ""}: {numbers}'.removeprefix(': ')
     kind = verdict.verdict

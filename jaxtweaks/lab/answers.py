@@ -12,33 +12,41 @@ import numpy as np
 
 from jaxtweaks.base import atomic, provenance
 from jaxtweaks.base.words import Names, together, tweaks_of
-from jaxtweaks.claims import claims
+from jaxtweaks.claims import remarks
 from jaxtweaks.config import measured as measured_lib
 from jaxtweaks.config.build import to_dict
+from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import summary
 from jaxtweaks.figures import figures
+from jaxtweaks.lab import settle
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import export, report, report_markdown, tables
 from jaxtweaks.report.choice import Choice, choose
 from jaxtweaks.report.contents import Contents, Drawn
 from jaxtweaks.report.table import latex_document
-from jaxtweaks.results import derive
+from jaxtweaks.results import derive, guess
 from jaxtweaks.results.collect import collect
 from jaxtweaks.results.results import Results
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run import search
+from jaxtweaks.run.manifest import LookRecord
 from jaxtweaks.run.method import Method
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.studies.study import Sheet
 
 _KINDS = ('png', 'svg')  # of files of a figure that there always are
+_OF_LEARNING = ('curves', 'paths', 'effect')  # kinds of figures
 
 
 def gather(
-    experiment: Experiment, found: Sequence[GroupResult], dataset: Dataset, folder: Path
+    experiment: Experiment,
+    found: Sequence[GroupResult],
+    dataset: Dataset,
+    folder: Path,
+    looks: Sequence[LookRecord] = (),
 ) -> Answer:
     """Puts together what was found, and tests the claims; writes nothing.
 
@@ -47,6 +55,7 @@ def gather(
       found: the results of all groups.
       dataset: the data that was used; its images may be omitted, see `data.summary`.
       folder: the work folder.
+      looks: at the claims, see `manifest.LookRecord`.
     """
     runs = experiment.runs
     measured = measure(experiment, found, dataset)
@@ -63,7 +72,7 @@ def gather(
         experiment,
         measured,
         results,
-        claims.evaluate(experiment.claims, results),
+        settle.verdicts(experiment, results, looks),
         choice_of(experiment, measured) if experiment.search.rounds else None,
         tables.settings_table(results, _listed(experiment), names=dict(experiment.names)),
         [tables.from_sheet(sheet) for sheet in _sheets(experiment)],
@@ -88,7 +97,8 @@ def write(
       method: how they came about, with the data that was used.
       exports: what else to write, some of `export.KINDS`.
     """
-    answer = gather(experiment, found, method.dataset, workdir.path)
+    looks = manifest_lib.current(workdir).looks
+    answer = gather(experiment, found, method.dataset, workdir.path, looks)
     workdir.save_summary(summary(method.dataset))
     for name, rows in answer.rows.items():
         export.write_parquet(workdir.path / f'{name}.parquet', rows)
@@ -106,8 +116,11 @@ def write(
         written = latex_document((*shown, answer.verdict_table))
         atomic.write(workdir.path / 'tables.tex', written.encode())
     kinds = (*_KINDS, 'pdf') if 'pdf' in exports else _KINDS
-    drawn = _draw(experiment, answer.results, workdir.figures, kinds)
-    contents = Contents(measured, described, drawn, shown, _meta(experiment, workdir, found))
+    late = remarks.unfinished(answer.verdicts, answer.results)
+    drawn = _draw(experiment, answer.results, workdir.figures, kinds, late)
+    meta = _meta(experiment, workdir, found)
+    meta['remarks'] = [*settle.remarks_of(looks), remarks.unfinished_words(late, answer.results)]
+    contents = Contents(measured, described, drawn, shown, meta)
     atomic.write(workdir.path / 'report.md', report_markdown.render(contents).encode())
     metrics = _listed(experiment) if experiment.search.rounds else None
     report.write(answer.report, contents, metrics)
@@ -132,8 +145,21 @@ def measure(experiment: Experiment, found: Sequence[GroupResult], dataset: Datas
     exact = study is not None and study.exact
     usual = '' if study else measured_lib.usual(experiment.base).name
     return dataclasses.replace(
-        measured, names=dict(experiment.names), exact=exact, usual=usual or measured.usual
+        measured,
+        names=dict(experiment.names),
+        exact=exact,
+        usual=usual or measured.usual,
+        guesses=_guesses(experiment, dataset),
     )
+
+
+def _guesses(experiment: Experiment, dataset: Dataset) -> dict[str, float]:
+    """What a diverged run counts as in claims, see `guess.values`; only a class can be guessed."""
+    if dataset.targets != CLASSES:
+        return {}
+    losses = {run.setting.loss.name for run in experiment.runs[:: experiment.seeds]}
+    cross_entropy = losses == {'cross_entropy'} and not experiment.plain
+    return guess.values(experiment.diverged, len(dataset.classes), cross_entropy)
 
 
 def _with_dropped(group: GroupResult) -> GroupResult:
@@ -202,14 +228,21 @@ def _sheets(experiment: Experiment) -> Sequence[Sheet]:
 
 
 def _draw(
-    experiment: Experiment, results: Results, folder: Path, kinds: Sequence[str]
+    experiment: Experiment,
+    results: Results,
+    folder: Path,
+    kinds: Sequence[str],
+    late: Sequence[int] = (),
 ) -> list[Drawn]:
+    """The figures, drawn and saved; `late`: the settings that had not finished learning."""
     drawn = []
     for figure in experiment.figures:
         sheet = figures.draw(figure, results)
         paths = dict(zip(kinds, figures.save(sheet, folder, figure.name, kinds), strict=True))
-        words = figure.title, figures.caption(figure, results)
-        drawn.append(Drawn(figure.name, *words, paths['svg'].read_bytes()))
+        shown = results.select(figure.where) if figure.kind in _OF_LEARNING else ()
+        note = remarks.unfinished_words([k for k in late if k in shown], results)
+        caption = ' '.join(filter(None, [figures.caption(figure, results), note]))
+        drawn.append(Drawn(figure.name, figure.title, caption, paths['svg'].read_bytes()))
     return drawn
 
 

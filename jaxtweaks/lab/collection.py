@@ -50,6 +50,7 @@ class Options:
     exports: tuple[str, ...] = ()
     processes: int = 1
     mix_versions: bool = False
+    budget: float | None = None
     fail_fast: bool = False
 
 
@@ -174,7 +175,9 @@ def _run_one(
     options: Options,
     command: Callable[[Sequence[str]], str],
 ) -> None:
-    if is_finished(experiment, folder) and not options.exports:
+    # An experiment without claims, or a search, has nothing that more seeds would settle.
+    settles = options.budget is not None and experiment.claims and not experiment.search.rounds
+    if not settles and is_finished(experiment, folder) and not options.exports:
         if not options.quiet:
             console.print(f'{heading}: finished before', highlight=False, markup=False)
         return
@@ -184,12 +187,19 @@ def _run_one(
         experiment,
         folder,
         console,
-        command=command([f'--config={path}:{experiment.size}', f'--workdir={folder}']),
+        command=command(
+            [
+                f'--config={path}:{experiment.size}',
+                f'--workdir={folder}',
+                *(['--until_settled', f'--budget={options.budget:g}s'] if settles else []),
+            ]
+        ),
         dry_run=options.dry_run,
         quiet=options.quiet,
         exports=options.exports,
         processes=options.processes,
         mix_versions=options.mix_versions,
+        budget=options.budget if settles else None,
         file=Path(path),
         named=False,
     )

@@ -19,10 +19,12 @@ from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round, rounds
 from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.config.reach import check_reach
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.figures import figure_default
 from jaxtweaks.figures import figures as figures_lib
 from jaxtweaks.figures.figure_spec import Figure, kind_of
 from jaxtweaks.lab import matched
 from jaxtweaks.results import derive as derive_lib
+from jaxtweaks.results import guess
 from jaxtweaks.results.derive import DERIVATIONS, Derivation, Options
 from jaxtweaks.results.recorded import Recorded, metrics_of
 from jaxtweaks.run import search as search_lib
@@ -66,13 +68,19 @@ class Experiment:
     # A section for each derivation that has options.
     options: Options = dataclasses.field(default_factory=Options, metadata=FLAT)
     search: Search = dataclasses.field(default_factory=Search)
-    figures: tuple[Figure, ...] = plain((), 'what to draw')
+    figures: tuple[Figure, ...] = plain((), 'what to draw; () for one that suits the sweep')
     claims: tuple[Claim, ...] = plain((), 'what to test')
     smallest: dict[str, float] = dataclasses.field(
         default_factory=dict,
         metadata={
             'rule': Rule('plain', 'by metric, the smallest difference that matters to claims on it')
         },
+    )
+    diverged: str = plain(
+        'guess',
+        'what a diverged run counts as in claims: a network that guesses, or nothing',
+        choices=guess.MODES,
+        older='drop',
     )
     execution: Execution = dataclasses.field(default_factory=Execution)
 
@@ -201,6 +209,11 @@ def build(
     if experiment.search.rungs:
         recorded |= Recorded(finals=(search_lib.DROPPED,))
     points, recorded = derive_lib.plan(points, recorded, experiment.derivations, experiment.base)
+    if not experiment.figures:
+        usual = measured.usual(experiment.base).name
+        names, with_test = dict(experiment.names), not experiment.search.rounds
+        drawn = figure_default.default(points, recorded, names, usual, with_test)
+        experiment = dataclasses.replace(experiment, figures=drawn)
     figures_lib.check(experiment.figures, points, recorded)
     for metric in experiment.table:
         if metric not in recorded.all_finals:
@@ -439,7 +452,7 @@ def every_key() -> tuple[list[str], list[str]]:
 
     def leaves(cls: type, prefix: str) -> Iterator[str]:
         for name, (kind, _) in keys(cls).items():
-            if dataclasses.is_dataclass(kind):
+            if isinstance(kind, type) and dataclasses.is_dataclass(kind):
                 yield from leaves(kind, f'{prefix}{name}.')
             elif name not in (parts.SECTION, tweaks.SECTION):
                 yield f'{prefix}{name}'

@@ -18,10 +18,11 @@ from jaxtweaks.config import expand
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import summary
-from jaxtweaks.lab import answers, folder, live, stored
+from jaxtweaks.lab import answers, folder, live, settle, stored
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
+from jaxtweaks.results import derive
 from jaxtweaks.run import devices
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.leases import turn
@@ -57,6 +58,7 @@ def run(
     mix_versions: bool = False,
     file: Path | None = None,
     named: bool = True,
+    budget: float | None = None,
 ) -> Answer | None:
     """Carries out an experiment in the folder `path`, going on from what is there.
 
@@ -76,6 +78,8 @@ def run(
         that are there; see `folder.check_version`.
       file: the config file, if it is of one.
       named: whether the user named the folder; see `folder.check_file`.
+      budget: if given, seeds are added until the claims are settled, or until the folder's training
+        has taken so many seconds in all; see `settle`.
 
     Returns:
       The answer, or None after a dry run or if another process wrote it.
@@ -88,6 +92,11 @@ def run(
     notify = functools.partial(notice, console)
     once = functools.cache(notify)  # though a search comes back for each round
     experiment = experiment.as_now()
+    if budget is not None:
+        settle.check(experiment)
+        if not settle.possible(experiment):
+            once('nothing here is left to chance, so no seeds are added')
+            budget = None
     method = method_of(experiment, notify)
     dataset = method.dataset
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
@@ -101,7 +110,7 @@ def run(
     workdir = Workdir(path)
     code = stored.code_of(experiment)
     record = _record(command, workdir.started, code, file, mix_versions)
-    launch = _Launch(record, file, named)
+    launch = _Launch(record, file, named, budget)
     if not dry_run:
         if not path.exists():  # what cannot be known of a tweak is said before there is a folder
             folder.forget_traces(experiment.digests)
@@ -128,7 +137,9 @@ def run(
             if len(found) < len(groups):  # damaged since it was written: it is trained again
                 continue
             if not _goes_on(experiment, workdir, found, method, reporter.note, plan.may_train):
-                break
+                say = lambda words: quiet or console.print(Text(words), soft_wrap=True)
+                if not _looks(plan, workdir, found, method, budget, say):
+                    break
         with turn(workdir.leases, 'report'):
             digest = answers.config_digest(experiment)
             if digest in workdir.leases.notes('report', reports_before):
@@ -171,11 +182,15 @@ def _reporter(
 
 
 class _Launch(NamedTuple):
-    """A launch: what is recorded of it, and which config file named which folder, see `run`."""
+    """A launch: what is recorded of it, which config file named which folder, and its budget.
+
+    See `run`; the budget is None if no seeds are added.
+    """
 
     record: Launch
     file: Path | None
     named: bool
+    budget: float | None
 
 
 class _Plan(NamedTuple):
@@ -212,13 +227,20 @@ def _plan(
     `rough`: nothing is measured for it.
     """
     manifest = manifest_lib.read(workdir, notify)
+    looks = settle.settled(manifest.looks) if manifest and launch.budget is not None else []
+    if launch.budget is not None:
+        kept = workdir.read_json('config.json') if manifest else None
+        experiment = settle.grown(experiment, looks, (kept or {}).get('seeds', 0))
     if manifest is not None:
         folder.check_file(workdir, manifest, experiment.name, launch.file, launch.named, notify)
         grown = experiment.asked.grown(manifest.rounds)
         experiment = stored.as_recorded(grown, manifest, notify)
     folder.forget_traces(experiment.digests)
-    runs = experiment.runs
     old, missing = _known(experiment, workdir, manifest, method)
+    wanted = {run.id for run in settle.wanted(experiment, looks)}
+    missing = [run for run in missing if run.id in wanted]
+    there = {run.id for group in old for run in group.runs}
+    runs = [run for run in experiment.runs if run.id in wanted | there]
     load = lambda group: workdir.load_result(group, lambda text: None)
     finished = {group.id for group in old if load(group) is not None}
     now = stored.code_of(experiment)
@@ -235,7 +257,7 @@ def _plan(
     new, cost = (method.guess if rough else method.plan)(missing, runs, processes)
     groups = old + new
     code = folder.codes(workdir, manifest, groups, finished, now)
-    settings = len(runs) // experiment.seeds
+    settings = len(experiment.runs) // experiment.seeds
     plan = (
         f'{experiment.name}:{experiment.size}: {method.count(groups, runs)} '
         f'({count(settings, "setting")} × {count(experiment.seeds, "seed")})'
@@ -244,6 +266,10 @@ def _plan(
         plan += f', {cost}'
     if more := experiment.rounds_to_come:
         plan += f', then {count(more, "round")} of {experiment.search.samples} settings'
+    if launch.budget is not None:
+        each = method.seconds / len(missing) if missing and method.seconds else None
+        done = len(there) // settings
+        plan += f', {settle.plan_words(experiment, launch.budget, each, done)}'
     if old:
         plan += f', {len(finished)} of {len(old)} groups finished before'
     plan += f', data: {method.dataset.label}, workdir: {workdir.path}'
@@ -353,6 +379,28 @@ def _goes_on(
     return True
 
 
+def _looks(
+    plan: _Plan,
+    workdir: Workdir,
+    found: Sequence[GroupResult],
+    method: Method,
+    budget: float | None,
+    say: Callable[[str], object],
+) -> bool:
+    """Looks at the claims, and puts it on record; whether more seeds are to be trained for them."""
+    experiment = plan.experiment
+    if not settle.possible(experiment):
+        return False
+    measured = answers.measure(experiment, found, method.dataset)
+    results = derive.derived(measured, experiment.derivations, experiment.base)
+    with turn(workdir.leases, 'plan'):
+        if budget is None:
+            settle.record_fixed(experiment, results, workdir)
+            return False
+        may_train = lambda: plan.may_train(1, notify=lambda text: None)
+        return settle.decide(experiment, results, workdir, found, budget, say, may_train)
+
+
 def _record(
     command: str, started: float, code: str, file: Path | None, mix_versions: bool
 ) -> Launch:
@@ -393,6 +441,7 @@ def _freeze(plan: _Plan, workdir: Workdir, method: Method, launch: _Launch) -> N
             rounds=tuple(expand.parts_by_round(experiment.sweep)[1:]),
             # Those of the first launch.
             surroundings=manifest.surroundings if manifest else surroundings.current(),
+            looks=manifest.looks if manifest else (),
         ),
     )
 

@@ -82,22 +82,29 @@ def _entry(
 def lines(folder: Path, console: Console, estimate: bool = False) -> Iterator[Line]:
     """Every config of a folder in a line, with `MISTAKE` for a style where it has one.
 
-    Arguments as of `entries`. Those that come with the package are known by their names alone.
+    Those of the folders in it follow, each under its name. Arguments as of `entries`. Those that
+    come with the package are known by their names alone.
     """
     by_name = folder == config_file.shipped()
     shown = lambda path: path.stem if by_name else str(path)
-    width = max((len(shown(path)) for path in folder.glob('*.py')), default=0)
-    for entry in entries(folder, console, estimate):
-        time, rest = ('mistake', entry.mistake) if entry.mistake else (entry.time, entry.question)
-        line = f'{shown(entry.path):{width}}  {time:{_WIDTH}} {rest}'
-        yield line, MISTAKE if entry.mistake else ''
+    inside = config_file.inner(folder) if folder.is_dir() else []
+    every = [path for one in (folder, *inside) for path in one.glob('*.py')]
+    width = max((len(shown(path)) for path in every), default=0)
+    for one in (folder, *inside):
+        if one != folder:
+            yield f'{one.name.capitalize()}:', ''
+        for entry in entries(one, console, estimate):
+            wrong = entry.mistake
+            time, rest = ('mistake', wrong) if wrong else (entry.time, entry.question)
+            yield f'{shown(entry.path):{width}}  {time:{_WIDTH}} {rest}', MISTAKE if wrong else ''
     if not estimate:
         yield (
             f'Times as measured on two CPU cores, at the size named. {ABSENT}: not measured; '
             '--list --dry_run estimates it on this machine, which takes a while.',
             '',
         )
-    further = [one for one in config_file.folders() if one.resolve() != folder.resolve()]
+    listed = {one.resolve() for one in (folder, *inside)}
+    further = [one for one in config_file.folders() if one.resolve() not in listed]
     for names in (_names(one, folder) for one in further):
         if names:
             yield f'By its name alone, one that comes with the package: {", ".join(names)}.', ''

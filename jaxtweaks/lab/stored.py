@@ -12,7 +12,7 @@ from jaxtweaks.config import older
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import without_images
-from jaxtweaks.lab import answers, partial
+from jaxtweaks.lab import answers, partial, settle
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment, build
 from jaxtweaks.lab.methods import method_of
@@ -90,7 +90,7 @@ def read(experiment: Experiment, workdir: Workdir, notify: Notify) -> Stored | N
     found = [workdir.load_result(group, notify) for group in groups]
     pairs = zip(groups, found, strict=True)
     finished = {run.id for group, result in pairs if result for run in group.runs}
-    missing = sum(run.id not in finished for run in runs)
+    missing = sum(run.id not in finished for run in settle.wanted(experiment, manifest.looks))
     return Stored(experiment, manifest, groups, found, missing)
 
 
@@ -102,7 +102,7 @@ def answer(path: Path, stored: Stored, notify: Notify) -> Answer:
     """
     dataset = _dataset(path, stored, notify)
     found = [one for one in stored.found if one is not None]
-    return answers.gather(stored.experiment, found, dataset, path)
+    return answers.gather(stored.experiment, found, dataset, path, stored.manifest.looks)
 
 
 def unfinished_answer(path: Path, stored: Stored, notify: Notify) -> Answer:
@@ -236,6 +236,8 @@ def refuse(experiment: Experiment, workdir: Workdir, manifest: Manifest) -> NoRe
         if then.get(name, digest) != digest
     ] + changed
     changed = changed or ['the function of a registered tweak is another one now']
+    if settle.settled(manifest.looks) and any('seeds: ' in one for one in changed):
+        changed = ['its seeds were added by --until_settled, which goes on in it', *changed]
     listed = '; '.join(changed[:8]) + (' …' if len(changed) > 8 else '')
     raise UserError(
         f'{workdir.path}: holds runs of another config ({listed}); choose another --workdir, as '

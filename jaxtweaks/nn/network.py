@@ -142,7 +142,7 @@ class Plain:
         with named, plain.layers(draw_masks, self.setting.dropout.form, dtype):
             yield
 
-    def _train(self, train: bool) -> dict[str, bool]:
+    def _train(self, train: bool) -> dict[str, Any]:
         takes = inspect.signature(type(self.module).__call__).parameters
         return {'train': train} if 'train' in takes else {}
 

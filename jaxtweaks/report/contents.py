@@ -26,7 +26,8 @@ class Contents(NamedTuple):
       tables: the study's tables.
       meta: title, question, document, command, config (dict), versions (dict), commit, device,
         data (dict: label, source, fingerprint, sizes), started (text or seconds since 1970),
-        seconds, size, training_code (dict: groups by the version of the code that trained them).
+        seconds, size, training_code (dict: groups by the version of the code that trained them),
+        remarks (sentences to know before believing the results).
         What is missing is omitted.
     """
 

@@ -15,7 +15,7 @@ from typing import Any
 from jaxtweaks.base import atomic
 from jaxtweaks.base.sealed import parse_json
 from jaxtweaks.base.words import ABSENT, count
-from jaxtweaks.report import page, verdict_words
+from jaxtweaks.report import answer_sentence, page, verdict_words
 from jaxtweaks.report.markdown import escaped
 
 _COLUMNS = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'measured', 'published', 'from')
@@ -75,6 +75,50 @@ class Entry:
     reason: str = ''
 
 
+@dataclasses.dataclass(frozen=True)
+class Short:
+    """What an experiment asked and found, each in a sentence.
+
+    Attributes:
+      experiment, size, question: of what.
+      kind: of the verdict whose colour the answer has; answer: the sentence.
+      link, text: as of `Line`.
+    """
+
+    experiment: str
+    size: str
+    question: str
+    kind: str
+    answer: str
+    link: str
+    text: str
+
+
+def answers(entries: Sequence[Entry], folder: Path) -> list[Short]:
+    """The answer of each entry that has one; `folder`: where the overview will lie."""
+    found = []
+    for entry in entries:
+        record = entry.record
+        if record is None:
+            continue
+        question = record.get('question') or ''
+        said = answer_sentence.of(question, record['verdicts'])
+        if said.sentence:
+            report, text = entry.path / 'report.html', entry.path / 'report.md'
+            found.append(
+                Short(
+                    record['experiment'],
+                    record['size'],
+                    question,
+                    said.kind,
+                    said.sentence,
+                    _link(report, folder) if report.is_file() else '',
+                    _link(text, folder) if text.is_file() else '',
+                )
+            )
+    return found
+
+
 def gather(folders: Iterable[Path]) -> list[Entry]:
     """The answers in work folders, or in the folders inside; by experiment, as given.
 
@@ -123,17 +167,24 @@ def write(
     }
     shown = lines(entries, folder)
     paths = folder / 'overview.html', folder / 'overview.md'
-    atomic.write(paths[0], render(shown, failed, _finished(entries)).encode())
-    atomic.write(paths[1], markdown(shown, failed, _finished(entries)).encode())
+    short = answers(entries, folder)
+    atomic.write(paths[0], render(shown, failed, _finished(entries), short).encode())
+    atomic.write(paths[1], markdown(shown, failed, _finished(entries), short).encode())
     return paths
 
 
-def render(shown: Sequence[Line], failed: Mapping[str, str], experiments: int) -> str:
+def render(
+    shown: Sequence[Line],
+    failed: Mapping[str, str],
+    experiments: int,
+    short: Sequence[Short] = (),
+) -> str:
     """The page as text; the same arguments give the same text."""
     documents = list(dict.fromkeys(line.document for line in shown))
     return page.render(
         'overview.html',
         tally=tally(shown, experiments),
+        short=short,
         sections=[
             (name, DOCUMENTS.get(name, ''), [line for line in shown if line.document == name])
             for name in documents
@@ -152,7 +203,12 @@ def render(shown: Sequence[Line], failed: Mapping[str, str], experiments: int) -
     )
 
 
-def markdown(shown: Sequence[Line], failed: Mapping[str, str], experiments: int) -> str:
+def markdown(
+    shown: Sequence[Line],
+    failed: Mapping[str, str],
+    experiments: int,
+    short: Sequence[Short] = (),
+) -> str:
     """The same as GitHub Markdown, ending in a newline."""
     text = ['# Overview', '', tally(shown, experiments)]
     for data in sorted({line.data for line in shown if line.data}):
@@ -160,6 +216,13 @@ def markdown(shown: Sequence[Line], failed: Mapping[str, str], experiments: int)
     if failed:
         text += ['', '## Not finished', '']
         text += [f'- {escaped(name)}: {escaped(reason)}' for name, reason in failed.items()]
+    if short:
+        text += ['', '## Answers', '']
+        for one in short:
+            name = escaped(f'{one.experiment}:{one.size}')
+            link = one.text or one.link
+            name = f'[{name}](<{link}>)' if link else name
+            text.append(f'- {name}: {escaped(one.question)} **{escaped(one.answer)}**')
     for document in dict.fromkeys(line.document for line in shown):
         title = DOCUMENTS.get(document)
         text += ['', f'## {escaped(document)}{f": {title}" if title else ""}', '']

@@ -11,7 +11,14 @@ from typing import Any
 
 from jaxtweaks.base import atomic
 from jaxtweaks.base.words import count
-from jaxtweaks.report import page, report_curves, report_facts, tables, verdict_words
+from jaxtweaks.report import (
+    answer_sentence,
+    page,
+    report_curves,
+    report_facts,
+    tables,
+    verdict_words,
+)
 from jaxtweaks.report.contents import Contents, Drawn
 from jaxtweaks.report.table import Table
 
@@ -45,6 +52,7 @@ def render(contents: Contents, metrics: Sequence[str] | None = None) -> str:
         config=json.dumps(_plain(meta.get('config', {})), indent=2, ensure_ascii=False),
         banner=report_facts.stand_in(results),
         warnings=report_facts.warnings(results, meta),
+        answer=answer_sentence.of(meta.get('question') or '', verdicts),
         verdicts=[_verdict(verdict) for verdict in verdicts],
         tally=_tally(verdicts),
         figures=[_figure(i, figure) for i, figure in enumerate(contents.figures, 1)],
@@ -98,6 +106,7 @@ def render_live(contents: Contents, live: Live) -> str:
         config='',
         banner=report_facts.stand_in(results),
         warnings=[],
+        answer=None,  # only what is finished has one
         verdicts=[_verdict(verdict) for verdict in verdicts],
         tally=_tally(verdicts),
         figures=[],
@@ -155,7 +164,7 @@ def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
         'what': verdict.get('what') or '',
         'numbers': [
             ('effect', effect),
-            ('95% interval', interval),
+            (f'{verdict_words.level_words(verdict)} interval', interval),
             ('seeds', verdict_words.seeds_words(verdict)),
             ('p (Holm)', verdict_words.p_words(verdict['p_adjusted'])),
             ('p (sign flips)', verdict_words.p_words(verdict['p_permutation'])),

@@ -24,6 +24,7 @@ def warnings(results: Results, meta: Mapping[str, Any]) -> list[str]:
             f'Numbers of {len(codes)} versions of the training code are mixed here: '
             f'{_by_version(codes)}.'
         )
+    found += [words for words in meta.get('remarks') or () if words]
     n = len(results.seeds)
     if n < FEW_SEEDS and not results.exact:
         found.append(
@@ -34,9 +35,10 @@ def warnings(results: Results, meta: Mapping[str, Any]) -> list[str]:
     if diverged:
         all_of = int(results.diverged.all(1).sum())
         every = f' In {count(all_of, "setting")} every run diverged.' if all_of else ''
+        guess = ' Claims count them as guessing.' if results.guesses else ''
         found.append(
             f'{count(diverged, "run")} of {results.diverged.size} diverged: counted and shown, '
-            f'and left out of the means.{every}'
+            f'and omitted from the means.{guess}{every}'
         )
     return found
 

@@ -31,6 +31,7 @@ from jaxtweaks.report.table import Table
 from jaxtweaks.report.verdict_words import (
     ICONS,
     effect_words,
+    level_words,
     p_words,
     published_words,
     seeds_words,
@@ -65,19 +66,21 @@ def settings_table(
         *(metric_label(metric) for metric in metrics),
     )
     values = {metric: results.final(metric) for metric in metrics}
-    rows, raw = [], []
+    rows, raw, cut = [], [], False
     for k, setting in enumerate(results.settings):
         diverged = int(results.diverged[k].sum())
         cells: list[str] = [value_label(name, value_of(setting, name), names) for name in swept]
         keys: list[Any] = [_key(value_of(setting, name)) for name in swept]
-        counts = [len(results.seeds)] * (not results.exact) + [diverged] * results.trained
+        trained = results.runs_of(k)
+        counts = [trained] * (not results.exact) + [diverged] * results.trained
         cells += map(str, counts)
         keys += counts
         for metric in metrics:
             seeds = seeds_of(results, values[metric], k)
             mean, half = (float(x) for x in mean_interval(seeds.whole))
             cell = metric_interval(metric, mean, half)
-            if seeds.missing:
+            cut = cut or ('%' in cell and '±' not in cell and math.isfinite(half))
+            if len(seeds.whole) + diverged < trained:
                 cell += f' (n = {len(seeds.whole)})'
             cells.append(cell)
             keys.append(_key(mean))
@@ -89,6 +92,8 @@ def settings_table(
         if several
         else ('Exact: no seed changes it.' if results.exact else 'One seed: no interval.')
     )
+    if cut:
+        note += ' An interval that reaches beyond 0 or 100 % is cut off there, and has its ends.'
     if results.diverged.any():
         note += ' Diverged runs are counted, and omitted from the means.'
     kept = (f'test_{results.usual}', 'validation_loss')
@@ -152,7 +157,7 @@ def runs_table(
         setting = results.settings[k]
         finals = [float(values[metric][k, s]) for metric in metrics]
         step = int(results.diverged_at[k, s])
-        state = 'finished' if any(map(math.isfinite, finals)) or not finals else 'missing'
+        state = 'finished' if any(map(math.isfinite, finals)) or not finals else 'not trained'
         state = f'diverged at step {step}' if step >= 0 else state
         epoch = int(results.chosen_epoch[k, s]) if state == 'finished' else None
         seed = int(results.seeds[s])
@@ -207,6 +212,8 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
     for verdict in verdicts:
         claim = verdict['claim']
         effect, interval = effect_words(verdict)
+        if interval != ABSENT and (level := level_words(verdict)) != '95%':
+            interval += f' ({level})'
         rows.append(
             (
                 f'{ICONS[verdict["verdict"]]} {verdict["verdict"]}',
@@ -234,6 +241,11 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
             )
         )
     note = 'Intervals are not adjusted for the number of claims; p (Holm) is, and decides.'
+    if any(level_words(verdict) != '95%' for verdict in verdicts):
+        note += (
+            ' Seeds were added until the claims were settled: an interval of a look has the level '
+            'beside it, so that those of all looks hold together in 95% of cases.'
+        )
     brief = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'p (Holm)')
     return Table('Verdicts', columns, tuple(rows), tuple(raw), note, brief)
 

@@ -55,8 +55,10 @@ def verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> rich.text.Text:
         text.append(f'{ICONS[verdict["verdict"]]} {verdict["verdict"]}', COLORS[verdict['verdict']])
         text.append(f'  {claim["sentence"]}', 'bold')
         text.append(f' ({claim["source"]})\n')
+        level = level_words(verdict)
         parts = [
-            f'{verdict["what"]}: {effect}' + ('' if interval == ABSENT else f' (95% {interval})')
+            f'{verdict["what"]}: {effect}'
+            + ('' if interval == ABSENT else f' ({level} {interval})')
         ]
         if verdict['smallest_permutation_p'] is not None:  # None: exact, no matter of chance
             parts += [f'{seeds_words(verdict)} seeds', f'p (Holm) {p_words(verdict["p_adjusted"])}']
@@ -71,6 +73,12 @@ def verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> rich.text.Text:
     for words in sorted(common):
         text.append(f'{words}\n', 'dim')
     return text
+
+
+def level_words(verdict: Mapping[str, Any]) -> str:
+    """The level of a verdict's interval: '95%', or that of the look that it rests on."""
+    level = verdict.get('level') or 0.95
+    return f'{numbers.percent(level, 0 if round(100 * level, 6) % 1 == 0 else 1)}%'
 
 
 def p_words(p: float | None) -> str:

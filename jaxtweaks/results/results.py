@@ -59,6 +59,7 @@ class Results:
       plane: the data of a decision boundary, None if the inputs are not pairs of numbers.
       names: the config's words for 'field', 'field=value' or 'value'.
       ids: what each run is called in files and by `--replay`, [K, S]; None for what is no run.
+      guesses: what a diverged run counts as in claims, see `guess`; empty to drop it there.
     """
 
     settings: tuple[dict[str, Any], ...]
@@ -81,6 +82,7 @@ class Results:
     plane: Plane | None = None
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ids: np.ndarray | None = None
+    guesses: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def words(self) -> Names:
@@ -155,6 +157,31 @@ class Results:
     def final(self, metric: str) -> np.ndarray:
         """Values of the chosen parameters, [K, S]; derived as by `curve`."""
         return _derive(self.finals, metric, 'final metric')
+
+    def first_seeds(self, n: int) -> 'Results':
+        """The results of the first n seeds."""
+        return self.of_seeds(slice(n))
+
+    def of_seeds(self, places: slice) -> 'Results':
+        """The results of the seeds at these places."""
+        part = lambda arrays: {name: values[:, places] for name, values in arrays.items()}
+        return dataclasses.replace(
+            self,
+            seeds=self.seeds[places],
+            curves=part(self.curves),
+            finals=part(self.finals),
+            confusion=self.confusion[:, places],
+            chosen_epoch=self.chosen_epoch[:, places],
+            diverged_at=self.diverged_at[:, places],
+            arrays=part(self.arrays),
+            ids=None if self.ids is None else self.ids[:, places],
+        )
+
+    def runs_of(self, setting: int) -> int:
+        """How many seeds a setting has: fewer than others if no open claim needed more of it."""
+        known = [np.isfinite(values[setting]) for values in self.finals.values()]
+        known += [np.isfinite(values[setting]).any(-1) for values in self.curves.values()]
+        return int(np.any([*known, self.diverged[setting]], axis=0).sum())
 
     @property
     def trained(self) -> bool:

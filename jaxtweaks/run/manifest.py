@@ -36,6 +36,7 @@ _SHAPE = {
     'data': {'label': str, 'source': str, 'fingerprint': str},
     'groups': [_GROUP],
     'rounds?': [list],
+    'looks?': [{'seeds': int, 'design': str, 'p': {}, 'going?': [str], 'next?': int}],
     'surroundings?': {},
     'tweaks?': {'python': str, 'digests': {}},
 }
@@ -167,6 +168,25 @@ class TweaksRecord(_Record):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class LookRecord(_Record):
+    """A look at the claims, see `claims.sequential`.
+
+    Attributes:
+      seeds: of a setting.
+      design: 'fixed', a number of seeds that the user chose, or 'settled', one of the grid.
+      p: by the key of each claim looked at its two p values, None for NaN.
+      going: of 'settled': the keys of the claims that more seeds are worth training for.
+      next: how many seeds it was decided to go on to; None if it was not.
+    """
+
+    seeds: int
+    design: str
+    p: Mapping[str, tuple[float | None, float | None]]
+    going: tuple[str, ...] | None = None
+    next: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Manifest(_Record):
     """What a work folder says of itself.
 
@@ -178,6 +198,7 @@ class Manifest(_Record):
       groups: all of them.
       rounds: the further rounds that a search has come to.
       surroundings: flags of XLA that can change a number; None if the folder does not say.
+      looks: at the claims, the latest last; none in a folder that kept none.
     """
 
     format: int = 1
@@ -187,6 +208,7 @@ class Manifest(_Record):
     groups: tuple[GroupRecord, ...]
     rounds: tuple[Sweep, ...] = ()
     surroundings: Mapping[str, Any] | None = None
+    looks: tuple[LookRecord, ...] = ()
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> 'Manifest':
@@ -199,13 +221,14 @@ class Manifest(_Record):
                 'tweaks': None if tweaks is None else TweaksRecord.from_json(tweaks),
                 'data': DataRecord.from_json(content['data']),
                 'groups': tuple(map(GroupRecord.from_json, content['groups'])),
+                'looks': tuple(map(LookRecord.from_json, content.get('looks', ()))),
             }
         )
 
     def to_json(self) -> dict[str, Any]:
         """The content of the file."""
         content = super().to_json()
-        for name in ('launches', 'groups'):
+        for name in ('launches', 'groups', 'looks'):
             content[name] = [one.to_json() for one in content[name]]
         parts = {name: content[name].to_json() for name in ('tweaks', 'data') if name in content}
         return content | parts
@@ -289,6 +312,14 @@ def add_round(workdir: Workdir, number: int, sweep: Sweep) -> None:
     now = current(workdir)
     if len(now.rounds) < number - 1:
         write(workdir, dataclasses.replace(now, rounds=(*now.rounds, sweep)))
+
+
+def add_look(workdir: Workdir, look: LookRecord) -> None:
+    """Adds a look at the claims, in the place of one with as many seeds and of the same design."""
+    now = current(workdir)
+    alike = lambda one: (one.seeds, one.design) == (look.seeds, look.design)
+    before = tuple(one for one in now.looks if not alike(one))
+    write(workdir, dataclasses.replace(now, looks=(*before, look)))
 
 
 def regroup(

@@ -19,6 +19,7 @@ class Method(Protocol):
     # of programs with several ways the seconds an image of each.
     failed: dict[str, str]
     measured: list[dict[str, float]]
+    seconds: float | None  # that the missing runs of the last plan take; None if it is not known
 
     def check(self, settings: Sequence[Setting]) -> None:
         """Whether the data there really are suit the settings. Raises UserError."""

@@ -35,13 +35,20 @@ from jaxtweaks.train.data import DeviceData, DeviceSplit
 from jaxtweaks.train.program import Program
 
 _WELL_KNOWN = ('none', 'batch')  # normalisations that go with any network and any batch
-_IMAGES = 2  # of a batch on which a network is tried
 
 
 def _network_of(setting: Setting) -> tuple[Any, ...]:
     """What decides whether a network can be traced."""
     static = trace.split(setting)[0]
-    return static.data, static.model, static.dropout, static.train.precision, static.parts
+    train = static.train
+    return (
+        static.data,
+        static.model,
+        static.dropout,
+        train.precision,
+        train.batch_size,
+        static.parts,
+    )
 
 
 def _check_kernels(setting: Setting, params: Any) -> None:
@@ -75,6 +82,7 @@ class Training:
         self._notify = notify
         self.failed: dict[str, str] = {}
         self.measured: list[dict[str, float]] = []
+        self.seconds: float | None = None
         self.dataset = self._machine.dataset(data)
 
     def check(self, settings: Sequence[Setting]) -> None:
@@ -98,7 +106,9 @@ class Training:
             return
         dataset = self._machine.dataset(setting.data)
         program = Applied(static, len(dataset.training.images), len(dataset.classes))
-        images = jax.ShapeDtypeStruct((_IMAGES, *dataset.training.images.shape[1:]), np.float32)
+        # A whole batch: ghost batch norm divides it.
+        shape = (setting.train.batch_size, *dataset.training.images.shape[1:])
+        images = jax.ShapeDtypeStruct(shape, np.float32)
 
         def start(hyper, key, x):
             return dict(program.network(hyper).init(key, x, train=False))
@@ -141,20 +151,25 @@ class Training:
         dataset = self._machine.dataset(setting.data)
         shape = dataset.training.images.shape[1:]
         program = Program(static, setting.train.batch_size, len(dataset.classes))
-        a = jax.ShapeDtypeStruct
-        images = a((_IMAGES, *shape), np.float32)
+        count = setting.train.batch_size
         of_classes = dataset.targets == CLASSES
-        labels = (
-            a((_IMAGES,), np.int32) if of_classes else a((_IMAGES, program.classes), np.float32)
-        )
-        split = DeviceSplit(images, labels)
-        data = DeviceData(split, split, split, a(shape, np.float32), a(shape, np.float32))
+
+        def example():
+            targets = (
+                jnp.zeros(count, jnp.int32)
+                if of_classes
+                else jnp.zeros((count, program.classes), jnp.float32)
+            )
+            split = DeviceSplit(jnp.zeros((count, *shape), jnp.float32), targets)
+            pixels = jnp.zeros(shape, jnp.float32)
+            return DeviceData(split, split, split, pixels, pixels)
 
         def step(hyper, data, x, y):
             seed = jnp.uint32(0)
             return program.step(hyper, seed, program.init(hyper, seed, data), x, y)
 
-        jax.eval_shape(step, hyper, data, images, labels)
+        data = jax.eval_shape(example)
+        jax.eval_shape(step, hyper, data, data.training.images, data.training.labels)
 
     def plan(
         self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
@@ -201,6 +216,7 @@ class Training:
         each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
         # As long as the others do their part.
         seconds = self._share(missing) * cost.seconds / min(processes, max(len(groups), 1))
+        self.seconds = seconds if groups else None
         words = f'about {max(cost.gibibytes, 0.01):.2g} GiB{each}, about {duration(seconds)}'
         return words if groups else ''
 

@@ -28,6 +28,7 @@ class Calls:
         self._study = study
         self.failed: dict[str, str] = {}
         self.measured: list[dict[str, float]] = []
+        self.seconds: float | None = None
         self.dataset = (
             data_lib.nothing(study.generated) if study.generated else data_lib.load(data, notify)
         )

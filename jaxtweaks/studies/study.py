@@ -111,8 +111,8 @@ class Study:
 def study(
     name: str,
     *,
-    finals: Mapping[str, str] | Sequence[str] = (),
-    curves: Mapping[str, str] | Sequence[str] = (),
+    finals: Mapping[str, str | Metric] | Sequence[str] = (),
+    curves: Mapping[str, str | Metric] | Sequence[str] = (),
     words: str = '',
     **known: Any,
 ) -> Callable[[F], F]:
@@ -142,7 +142,7 @@ def study(
     return parts.register(SLOT, name, words, study=about, data=not about.generated)
 
 
-def _in_words(metrics: Mapping[str, str] | Sequence[str]) -> Mapping[str, str]:
+def _in_words(metrics: Mapping[str, str | Metric] | Sequence[str]) -> Mapping[str, str | Metric]:
     if isinstance(metrics, Mapping):
         return metrics
     return {name: name.replace('_', ' ') for name in metrics}

@@ -52,14 +52,14 @@ class DeviceData:
 
     def in_units(self, targets: jax.Array) -> jax.Array:
         """Targets or outputs [N, outputs] in the unit of the data, float32."""
-        if self.target_mean is None:
+        if self.target_mean is None or self.target_deviation is None:
             return targets
         mean, deviation = _alike(targets, self.target_mean, self.target_deviation)
         return targets * deviation + mean
 
     def as_trained(self, outputs: jax.Array) -> jax.Array:
         """The inverse of `in_units`."""
-        if self.target_mean is None:
+        if self.target_mean is None or self.target_deviation is None:
             return outputs
         mean, deviation = _alike(outputs, self.target_mean, self.target_deviation)
         return (outputs - mean) / deviation

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +24,7 @@ ACCURACY = Measures()  # and what else there is of classes
 
 # Images [batch, height, width, channels] to logits [batch, classes].
 Network = Callable[[jax.Array], jax.Array]
+Array = TypeVar('Array', jax.Array, np.ndarray)
 
 
 def evaluate(
@@ -182,7 +183,7 @@ def calibration(probabilities: jax.Array, labels: jax.Array, times: jax.Array) -
     return jnp.zeros((3, CALIBRATION_BINS), jnp.float32).at[:, bins].add(rows)
 
 
-def calibration_error(bins: jax.Array | np.ndarray) -> jax.Array | np.ndarray:
+def calibration_error(bins: Array) -> Array:
     """Expected calibration error: Σ over bins of (n / N) |accuracy − confidence|.
 
     Naeini, Cooper and Hauskrecht 2015; Guo et al. 2017, eq. 3.
@@ -227,7 +228,7 @@ def averaged_over_masks(
             now = found.at[:, index].set(kind.read(mean)[None])
             return mean, jnp.where((numbers == i + 1)[:, None, None], now, found)
 
-        one = jax.eval_shape(lambda: kind.first(sampled(0, first, x)))
+        one = jax.eval_shape(lambda: kind.first(sampled(jnp.int32(0), first, x)))
         return lax.fori_loop(0, max(samples), add_mask, (jnp.full(one.shape, kind.start), found))[1]
 
     shape = jax.eval_shape(sampled, 0, jnp.int32(0), data.standardised(split.images[:1])).shape

@@ -167,6 +167,8 @@ def _of_fold(
     has (wrong ones included); NaN if there is none.
     """
     config = program.setting(hyper).data
+    if data.folds is None:
+        raise ValueError('data.folds: the data have none, though a fold is held out')
     index = fold(config, data.folds)
     part = jax.tree.map(lambda leaf: leaf[index], program.training(hyper, seed, data))
     found = program.evaluate(hyper, chosen, data, part)

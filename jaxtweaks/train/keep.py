@@ -56,7 +56,7 @@ def averaged(average: Any, params: Any, decay: jax.Array | float) -> Any:
     return jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, average, params)
 
 
-def averaged_epochs(average: Any, params: Any, start: jax.Array, epoch: jax.Array) -> Any:
+def averaged_epochs(average: Any, params: Any, start: jax.Array | int, epoch: jax.Array) -> Any:
     """The mean of the parameters at the ends of the epochs from `start` on (SWA).
 
     Izmailov et al. 2018 (arXiv 1803.05407), Algorithm 1 with a cycle of one epoch.

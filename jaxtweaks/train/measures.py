@@ -6,12 +6,16 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import measured, parts, trace
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.train.losses import losses_of
+from jaxtweaks.train.losses import cross_entropy, losses_of
+
+# On the device while a network is trained, of a folder's results NumPy's.
+Targets = jax.Array | np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,8 +29,8 @@ class Measures:
     """
 
     targets: str = parts.CLASSES
-    losses: Callable[[jax.Array, jax.Array], jax.Array] | None = None
-    functions: tuple[tuple[str, Callable[[jax.Array, jax.Array], jax.Array]], ...] = ()
+    losses: Callable[[jax.Array, jax.Array], jax.Array] = cross_entropy
+    functions: tuple[tuple[str, Callable[[jax.Array, Targets], jax.Array]], ...] = ()
 
 
 def measures_of(setting: Setting) -> Measures:
@@ -43,9 +47,7 @@ def measures_of(setting: Setting) -> Measures:
     return Measures(measured.targets_of(setting), losses, tuple(functions))
 
 
-def _of_part(
-    setting: Setting, part: parts.Part, outputs: jax.Array, targets: jax.Array
-) -> jax.Array:
+def _of_part(setting: Setting, part: parts.Part, outputs: jax.Array, targets: Targets) -> jax.Array:
     """A registered metric of a whole split. Raises UserError if it is no number."""
     what = f"metric '{part.name}'"
     with blaming(what):

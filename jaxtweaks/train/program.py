@@ -66,7 +66,7 @@ class Program(Applied):
         setting = self.setting(hyper)
         example = jnp.zeros((2, *data.training.images.shape[1:]), jnp.float32)
         key = stream_key(member_seed(seed, setting.train.member), 'init')
-        drawn = self.network(hyper).init(key, example, train=False)
+        drawn = dict(self.network(hyper).init(key, example, train=False))
         params, others, train = drawn['params'], kept(drawn), setting.train
         variables = {'params': params, **others}
         return State(

@@ -71,12 +71,12 @@ def learning_rate(setting: Setting, time: Time) -> jax.Array:
 
 def _number(found: Any, name: str) -> jax.Array:
     """What a schedule returns as a float32 scalar. Raises UserError if it is no number."""
-    kind = getattr(found, 'dtype', None)
+    kind, shape = getattr(found, 'dtype', None), getattr(found, 'shape', ())
     if isinstance(found, bool) or not (
         isinstance(found, int | float)
-        or (kind is not None and jnp.issubdtype(kind, jnp.number) and found.shape == ())
+        or (kind is not None and jnp.issubdtype(kind, jnp.number) and shape == ())
     ):
-        given = f'{kind} {list(found.shape)}' if kind is not None else repr(found)
+        given = f'{kind} {list(shape)}' if kind is not None else repr(found)
         raise UserError(f"schedule '{name}': gives {given}; it must give one number, the rate")
     return jnp.asarray(found, jnp.float32)
 

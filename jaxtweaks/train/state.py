@@ -89,10 +89,11 @@ class State:
     @classmethod
     def from_tree(cls, tree: Mapping[str, Any]) -> 'State':
         """The inverse of `to_tree`."""
-        best = tree.get('best')
         names = ('best', 'collections', 'correct_sum', 'ema', 'snapshots', 'swa')
-        whole: dict[str, Any] = dict.fromkeys(names) | dict(tree)
-        return cls(**whole | {'best': None if best is None else Best(**best)})
+        whole: dict[str, Any] = {**dict.fromkeys(names), **tree}
+        if whole['best'] is not None:
+            whole['best'] = Best(**whole['best'])
+        return cls(**whole)
 
 
 def _variables(found: Best | State) -> Variables:

@@ -217,7 +217,7 @@ def test_fields_joined_by_a_plus_tell_settings_apart():
     both = 'train.batch_size + model.norm'
     assert results.values(both) == [(8, 'none'), (8, 'batch'), (16, 'none'), (16, 'batch')]
     assert results.select({both: ((8, 'batch'), (16, 'none'))}) == [1, 2]
-    assert field_label(both) == 'batch size and batch norm'
+    assert field_label(both) == 'batch size and normalisation'
     assert named(both, (8, 'none')) == 'batch size 8, without normalisation'
     assert named(both, (8, 'none'), {f"{both}=(8, 'none')": 'mine'}) == 'mine'
     check([figure(metrics=('train_loss',), hue=both)], results.settings)

@@ -65,7 +65,7 @@ def test_every_run_is_listed_with_its_state():
     assert table.rows[7][2:] == ('1', 'diverged at step 201', '—', '—')
     assert table.rows[0][2:5] == ('0', 'finished', '8')
     results.finals['train_loss'][0, 0] = np.nan
-    assert tables.runs_table(results, ['train_loss']).rows[0][3] == 'missing'
+    assert tables.runs_table(results, ['train_loss']).rows[0][3] == 'not trained'
     ids = np.array([f'a{i}-s{s}' for i in range(4) for s in range(2)]).reshape(4, 2)
     table = tables.runs_table(dataclasses.replace(results, ids=ids), ['train_loss'])
     assert [row[-1] for row in table.rows[:3]] == ['a0-s0', 'a0-s1', 'a1-s0']

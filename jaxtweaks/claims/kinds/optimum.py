@@ -1,5 +1,6 @@
 """Claims on where a curve over a swept number is best: optimum, peak."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Mapping, Sequence
@@ -55,13 +56,13 @@ class Optimum(Kind):
             )
 
         n = rows.shape[1]
-        location, ends = math.nan, (math.nan, math.nan)
+        location, ends, at_level = math.nan, (math.nan, math.nan), None
         if n:
             location = float(xs[better.mean(axis=1).argmax()])
         if n > 1:
             drawn = xs[(better @ statistics.bootstrap_counts(n).T).argmax(axis=0)]
-            first, last = np.quantile(drawn, [0.025, 0.975], method='inverted_cdf')
-            ends = float(first), float(last)
+            at_level = functools.partial(_middle, drawn)
+            ends = at_level(0.95)
             share = float(np.mean((drawn >= low) & (drawn <= high)))
             notes.append(
                 f'in {percent(share, 0)}% of resamples of the seeds the optimum lies within '
@@ -70,7 +71,8 @@ class Optimum(Kind):
         field = field_label(claim.along, results.names)
         end = 'lowest' if lower else 'highest'
         what = f'{field} with the {end} {finding.subject(claim, results)}'
-        return finding.of_rows(location, ends, what, better, test, ways, dropped, notes)
+        found = finding.of_rows(location, ends, what, better, test, ways, dropped, notes)
+        return dataclasses.replace(found, at_level=at_level)
 
     def effect(self, metric: str, verdict: Mapping[str, Any]) -> tuple[Say, str]:
         """A place on the axis of the swept field, in that field's unit."""
@@ -96,20 +98,22 @@ class Peak(Kind):
         better = -rows if lower else rows
         ends, interior = better[[0, -1]], better[1:-1]
         n = rows.shape[1]
-        effect, interval, where = math.nan, (math.nan, math.nan), ''
+        effect, interval, where, at_level = math.nan, (math.nan, math.nan), '', None
         if n:
             top = int(interior.mean(axis=1).argmax())
             d = interior[top] - ends[int(ends.mean(axis=1).argmax())]
             effect = float(d.mean())
             # The top is the best of several: its interval is widened for the choice.
-            interval = test.interval(d, 1 - 0.05 / len(interior))
+            at_level = lambda level: test.interval(d, 1 - (1 - level) / len(interior))
+            interval = at_level(0.95)
             place = results.words.number(claim.along, xs[1 + top])
             where = f' (at {field_label(claim.along, results.words)} {place})'
         what = (
             f'{finding.subject(claim, results)}: how much the {"lowest" if lower else "highest"} '
             f'point between the ends{where} is {"below" if lower else "above"} the better end'
         )
-        return finding.of_rows(effect, interval, what, better, test, _peaks, dropped, notes)
+        found = finding.of_rows(effect, interval, what, better, test, _peaks, dropped, notes)
+        return dataclasses.replace(found, at_level=at_level)
 
 
 def _peaks(better: np.ndarray, test: Test) -> tuple[Any, ...]:
@@ -127,6 +131,13 @@ def _one_beats_all(winners: np.ndarray, losers: np.ndarray, test: Test) -> np.nd
     """
     weakest = [np.max([test.greater(w - other) for other in losers], axis=0) for w in winners]
     return np.minimum(1.0, 2 * len(winners) * np.min(weakest, axis=0))
+
+
+def _middle(drawn: np.ndarray, level: float) -> tuple[float, float]:
+    """The interval that holds the share `level` of resampled places."""
+    tails = [(1 - level) / 2, (1 + level) / 2]
+    low, high = np.quantile(drawn, tails, method='inverted_cdf')
+    return float(low), float(high)
 
 
 def _range(claim: Claim) -> tuple[float, float]:

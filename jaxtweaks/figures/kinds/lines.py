@@ -15,6 +15,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.metrics import label as metric_label
+from jaxtweaks.base.metrics import of as metric_of
 from jaxtweaks.base.words import field_label, value_label
 from jaxtweaks.figures import figure_axes, figure_legend, figure_style, register
 from jaxtweaks.figures.figure_data import Seeds, arrange, column, ordered, seeds_of
@@ -250,8 +251,7 @@ def _curves_panel(panel: Panel) -> None:
         if np.isfinite(half).any():
             axes.fill_between(
                 epochs,
-                _lower(figure, mean, half),
-                mean + half,
+                *_ends(panel, mean, half),
                 color=look['color'],
                 alpha=0.16,
                 linewidth=0,
@@ -327,8 +327,9 @@ def _effect_panel(panel: Panel) -> None:
             mean, half = mean_interval(seeds.whole)
             places.append(place)
             means.append(float(mean))
-            lows.append(float(mean - _lower(figure, mean, half)))
-            highs.append(float(half))
+            lower, upper = _ends(panel, mean, half)
+            lows.append(float(mean - lower))
+            highs.append(float(upper - mean))
             found.append(seeds)
         if crowded:
             crowd.append((np.array(places) - shift * scale.numeric, np.array(means), look))
@@ -345,13 +346,15 @@ def _effect_panel(panel: Panel) -> None:
     _published(panel, scale)
 
 
-def _lower(figure: Figure, mean: np.ndarray, half: np.ndarray) -> np.ndarray:
-    """The lower end of an interval, on a logarithmic axis kept above 0."""
-    lower = mean - half
-    if not figure.log_y:
-        return lower
+def _ends(panel: Panel, mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of an interval: of a share within 0 and 1, on a logarithmic axis above 0."""
+    low, high = metric_of(panel.metric).bounds
+    lower = np.where(mean - half < low, np.minimum(mean, low), mean - half)
+    upper = np.where(mean + half > high, np.maximum(mean, high), mean + half)
+    if not panel.figure.log_y:
+        return lower, upper
     # A mean that is not positive itself has no place on the axis, and no bar.
-    return np.where(lower <= 0, np.minimum(mean / 10, mean), lower)
+    return np.where(lower <= 0, np.minimum(mean / 10, mean), lower), upper
 
 
 def _dots(

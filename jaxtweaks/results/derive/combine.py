@@ -66,7 +66,7 @@ def combine_labels(logits: np.ndarray, how: str) -> np.ndarray:
     logits = np.asarray(logits, np.float64)
     if how != 'probabilities':
         return logits.mean(0)
-    yes, no = (logsumexp(log_expit(sign * logits), axis=0) for sign in (1, -1))
+    yes, no = (np.asarray(logsumexp(log_expit(sign * logits), axis=0)) for sign in (1, -1))
     return yes - no
 
 

@@ -293,13 +293,13 @@ def _scorer(results: Results, base: Setting) -> Callable[[np.ndarray, str, str],
         scale = target_scale(results.labels['training'], base.data.standardise_targets)
 
     def of_classes(team: np.ndarray, split: str, how: str) -> dict[str, Any]:
-        found = score(team, results.labels[split], how)
-        # Votes give no probabilities.
-        known = np.isfinite(team).all() and how != 'votes'
-        together = jnp.asarray(combine(team, how)[1]) if known else None
-        for name, function in measures.functions:
-            found[name] = float(function(together, results.labels[split])) if known else np.nan
-        return found
+        labels = results.labels[split]
+        found = score(team, labels, how)
+        if how == 'votes' or not np.isfinite(team).all():  # votes give no probabilities
+            return found | {name: np.nan for name, _ in measures.functions}
+        together = jnp.asarray(combine(team, how)[1])
+        values = {name: float(function(together, labels)) for name, function in measures.functions}
+        return found | values
 
     def of_others(team: np.ndarray, split: str, how: str) -> dict[str, Any]:
         given = combine_labels(team, how), results.labels[split]

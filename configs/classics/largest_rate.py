@@ -1,0 +1,85 @@
+"""Does batch norm allow larger learning rates? (Bjorck et al. 2018)
+
+    python main.py --config=configs/classics/largest_rate.py
+
+J. Bjorck, C. Gomes, B. Selman, K. Q. Weinberger, *Understanding Batch Normalization* (2018), arXiv
+1806.02375. With batch norm and without, at learning rates from 0.001 to 0.3.
+
+What differs from the paper: a ResNet-110 on CIFAR-10 there, the CNN of ROLE §2 here, SGD with
+momentum 0.9, 30 epochs at a constant rate (`quick`: a quarter of its channels, 2,000 images, 8
+epochs). No figure of the paper is of such a network; the claims are of direction.
+"""
+
+from configs import common
+from jaxtweaks.config.expand import grid, product
+
+NORM, RATE = 'model.norm', 'optim.learning_rate'
+WITH, WITHOUT = {NORM: 'batch'}, {NORM: 'none'}
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.role_cnn('largest_rate', size)
+    config.question = 'Does batch norm allow larger learning rates?'
+    config.document = 'Bjorck et al. 2018, arXiv 1806.02375'
+    config.optim.name = 'momentum'
+    rates = (0.01, 0.1) if config.size == 'smoke' else (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
+    if config.size == 'quick':
+        config.data.train_size, config.train.epochs = 2_000, 8
+    elif config.size == 'paper':
+        config.train.epochs = 30
+    config.sweep = product(grid(NORM, 'batch', 'none'), grid(RATE, *rates))
+    config.names = ((RATE, 'learning rate'), *common.BATCH_NORM_WORDS)
+    config.figures = (
+        {
+            'name': 'by_rate',
+            'kind': 'effect',
+            'title': 'Test error against the learning rate',
+            'metrics': ('1-test_accuracy',),
+            'x': RATE,
+            'hue': NORM,
+            'log_x': True,
+        },
+        {
+            'name': 'by_epoch',
+            'kind': 'curves',
+            'title': 'Training loss by epoch',
+            'metrics': ('train_loss',),
+            'hue': RATE,
+            'panels': NORM,
+        },
+    )
+    large = {RATE: 0.1}
+    config.claims = common.that_matter(
+        (
+            {
+                'sentence': 'At a rate of 0.1 the network with batch norm is more accurate.',
+                'source': 'Bjorck et al. 2018, Figure 1',
+                'kind': 'greater',
+                'metric': 'test_accuracy',
+                'a': WITH | large,
+                'b': WITHOUT | large,
+            },
+            {
+                'sentence': 'Without batch norm it does not train at 0.1 (accuracy within 5 points '
+                'of chance).',
+                'source': 'Bjorck et al. 2018, §3',
+                'kind': 'level',
+                'metric': 'test_accuracy',
+                'a': WITHOUT | large,
+                'level': 0.1,
+                'direction': 'equal',
+                'margin': 0.05,
+            },
+            {
+                'sentence': 'The larger the rate, the more batch norm gains.',
+                'source': 'Bjorck et al. 2018, §3',
+                'kind': 'increasing',
+                'metric': 'test_accuracy',
+                'along': RATE,
+                'a': WITH,
+                'b': WITHOUT,
+            },
+        )
+    )
+    return config

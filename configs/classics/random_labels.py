@@ -1,0 +1,126 @@
+"""Does a network fit random labels, and do regularisers keep it from doing so? (Zhang et al. 2017)
+
+    python main.py --config=configs/classics/random_labels.py
+
+C. Zhang, S. Bengio, M. Hardt, B. Recht, O. Vinyals, *Understanding deep learning requires
+rethinking generalization* (2017), arXiv 1611.03530. An MLP of three hidden layers, with the labels
+of CIFAR-10 as they are and with random ones, each without a regulariser, with weight decay, with
+random crops, and with both. That a network fits random labels says that its capacity alone does not
+explain why it generalises; that weight decay does not prevent it, and that the network generalises
+without any, says that explicit regularisers do not either.
+
+What differs from the paper: its table of regularisers is of Inception and AlexNet, ours of its MLP
+3×512 (`quick`: 3×256); 50,000 images there, 10,000 (1,000) here, of 32×32 pixels and not of 28×28;
+random labels are 90% replaced by another class, which is what drawing anew from ten classes comes
+to. Shuffled and random pixels are omitted. Choices of this project: momentum 0.9 at 0.02, batch
+50, 200 (100) epochs, λ = 5e-4, crops by up to 4 pixels; "fits" is a training accuracy above 99%.
+"""
+
+from configs import common
+from jaxtweaks.config.expand import grid, points, product
+
+LABELS, DECAY, CROP = 'data.label_noise', 'penalty.l2', 'crop.pixels'
+TRUE, RANDOM = {LABELS: 0.0}, {LABELS: 0.9}
+NONE, WITH_DECAY = {DECAY: 0.0, CROP: 0.0}, {DECAY: 5e-4, CROP: 0.0}
+WITH_CROPS, ALL = {DECAY: 0.0, CROP: 4.0}, {DECAY: 5e-4, CROP: 4.0}
+ARM = f'{DECAY} + {CROP}'
+WORDS = {'none': NONE, 'weight decay': WITH_DECAY, 'crops': WITH_CROPS, 'both': ALL}
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.start('random_labels', size)
+    config.question = 'Does a network fit random labels, and do regularisers keep it from doing so?'
+    config.document = 'Zhang et al. 2017, arXiv 1611.03530'
+    config.model.name, config.model.hidden = 'mlp', (512, 512, 512)
+    config.data.train_size, config.data.validation_size = 10_000, 5_000
+    config.optim.name, config.optim.learning_rate = 'momentum', 0.02
+    config.train.batch_size, config.train.epochs = 50, 200
+    if config.size == 'quick':
+        config.model.hidden = (256, 256, 256)
+        config.data.train_size, config.data.validation_size = 1_000, 1_000
+        config.data.test_size, config.train.epochs = 5_000, 100
+    elif config.size == 'smoke':
+        common.smoke(config)
+        config.model.hidden = (16, 16, 16)
+    config.train.train_eval_size = config.data.train_size
+    config.sweep = product(grid(LABELS, 0.0, 0.9), points(*WORDS.values()))
+    config.names = (
+        (LABELS, 'labels'),
+        (f'{LABELS}=0.0', 'true'),
+        (f'{LABELS}=0.9', 'random'),
+        (ARM, 'regulariser'),
+        *((f'{ARM}={tuple(setting.values())}', name) for name, setting in WORDS.items()),
+    )
+    config.table = ('train_accuracy', 'test_accuracy', 'train_loss', 'weight_norm')
+    config.figures = (
+        {
+            'name': 'fitting',
+            'kind': 'curves',
+            'title': 'Accuracy on the training images, by the labels they are trained with',
+            'metrics': ('train_accuracy',),
+            'hue': ARM,
+            'panels': LABELS,
+        },
+        {
+            'name': 'true_and_random',
+            'kind': 'curves',
+            'title': 'Training loss with true labels and with random ones, without a regulariser',
+            'metrics': ('train_loss',),
+            'hue': LABELS,
+            'where': NONE,
+        },
+    )
+    fits = {'kind': 'level', 'metric': 'train_accuracy', 'level': 0.99, 'direction': 'above'}
+    config.claims = common.that_matter(
+        (
+            {
+                'sentence': 'The network fits random labels (training accuracy above 99%).',
+                'source': 'Zhang et al. 2017, Table 1',
+                'a': RANDOM | NONE,
+                'published': {'MLP 3×512': 1.0, 'MLP 1×512': 0.9934, 'AlexNet': 0.9982},
+                **fits,
+            },
+            {
+                'sentence': 'Weight decay does not keep it from fitting them: explicit '
+                'regularisers are not sufficient.',
+                'source': 'Zhang et al. 2017, §3',
+                'a': RANDOM | WITH_DECAY,
+                **fits,
+            },
+            {
+                'sentence': 'Trained on random labels it is at chance on the test set (within 2 '
+                'points).',
+                'source': 'Zhang et al. 2017, Table 1',
+                'kind': 'level',
+                'metric': 'test_accuracy',
+                'a': RANDOM | NONE,
+                'level': 0.1,
+                'direction': 'equal',
+                'margin': 0.02,
+                'published': {'Inception': 0.0978, 'Inception without BN': 0.1012},
+            },
+            {
+                'sentence': 'Without a regulariser it generalises (test accuracy over 10 points '
+                'above chance): they are not necessary.',
+                'source': 'Zhang et al. 2017, Table 1',
+                'kind': 'level',
+                'metric': 'test_accuracy',
+                'a': TRUE | NONE,
+                'level': 0.2,
+                'direction': 'above',
+                'published': {'Inception': 0.8575},
+            },
+            {
+                'sentence': 'Regularisers improve the test accuracy, crops and weight decay '
+                'together.',
+                'source': 'Zhang et al. 2017, Table 1',
+                'kind': 'greater',
+                'metric': 'test_accuracy',
+                'a': TRUE | ALL,
+                'b': TRUE | NONE,
+                'published': {'Inception, both': 0.8905, 'none': 0.8575},
+            },
+        )
+    )
+    return config

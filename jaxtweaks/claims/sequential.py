@@ -1,0 +1,183 @@
+"""Verdicts on claims that were looked at as seeds were added: `settling`, applied to results.
+
+A look is made with the first seeds of the results, so that it can be made again at any time. Each
+claim is known by its key: what is tested, whatever the sentence around it. Pure functions.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+
+from jaxtweaks.base.numbers import percent
+from jaxtweaks.claims import claims as claims_lib
+from jaxtweaks.claims import settling
+from jaxtweaks.claims.claim import Claim, Verdict
+from jaxtweaks.claims.finding import Finding
+from jaxtweaks.claims.settling import GRID
+from jaxtweaks.config.build import to_dict
+from jaxtweaks.results.results import Results
+
+_WORDS = ('sentence', 'source', 'answers')  # of a claim, which change no test
+Pair = tuple[float, float]
+_NONE: Pair = (math.nan, math.nan)
+
+
+@dataclasses.dataclass(frozen=True)
+class Looked:
+    """A look at the claims of an experiment.
+
+    Attributes:
+      seeds: of each setting.
+      p: by the key of each claim looked at its two p values, see `settling.Look`.
+      going: the keys of the claims that more seeds are worth training for.
+    """
+
+    seeds: int
+    p: Mapping[str, Pair]
+    going: tuple[str, ...] = ()
+
+
+def key(claim: Claim) -> str:
+    """What a claim is called in records: a digest of what is tested."""
+    values = {name: value for name, value in to_dict(claim).items() if name not in _WORDS}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def p_values(
+    claims: Sequence[Claim], results: Results, among: Collection[str] | None = None
+) -> dict[str, Pair]:
+    """The two p values of each claim that chance has a say in, by its key; NaN without a test.
+
+    `among`: the keys of the claims to be looked at; None for all.
+    """
+    return {name: found.tests for name, found in _found(claims, results, among).items()}
+
+
+def look(claims: Sequence[Claim], results: Results, before: Sequence[Looked], seeds: int) -> Looked:
+    """The next look, with the first `seeds` seeds of the results.
+
+    Args:
+      claims: all claims of the experiment.
+      results: of as many seeds, or more.
+      before: the looks so far. What was settled or given up there is not looked at again.
+      seeds: of the look, a number of the grid.
+    """
+    results = results.first_seeds(seeds)
+    found = _found(claims, results, still_going(claims, before) if before else None)
+    now = Looked(seeds, {name: one.tests for name, one in found.items()})
+    names = _names(claims, results.exact)
+    looks = _in_order([*before, now], names)
+    places = settling.open_claims([found.get(name) for name in names], looks)
+    return dataclasses.replace(now, going=tuple(names[i] for i in places))
+
+
+def still_going(claims: Sequence[Claim], looks: Sequence[Looked]) -> list[str]:
+    """The keys of the claims to be looked at next: those going, and those that are new."""
+    seen = {name for one in looks for name in one.p}
+    going = looks[-1].going if looks else ()
+    names = [key(claims[i]) for i in claims_lib.with_chance(claims)]
+    return [name for name in names if name in going or name not in seen]
+
+
+def evaluate(
+    claims: Sequence[Claim], results: Results, looks: Sequence[Looked], alpha: float = 0.05
+) -> list[Verdict]:
+    """The verdict on every claim after these looks, the last one last.
+
+    A claim that is settled has the effect and the interval of the look that settled it, any other
+    those of the last look at it.
+    """
+    verdicts = claims_lib.untested(claims, results)
+    tested = claims_lib.with_chance(claims, results.exact)
+    in_order = _in_order(looks, [key(claims[i]) for i in tested])
+    settled = settling.settled(in_order, alpha=alpha)
+    adjusted = settling.adjusted(in_order).tolist()
+    for place, i in enumerate(tested):
+        name = key(claims[i])
+        seen = [at for at, one in enumerate(looks) if name in one.p]
+        rests_on = settled[place]
+        at = rests_on[0] if rests_on else seen[-1] if seen else len(looks) - 1
+        found = _at_look(claims[i], results, looks[at].seeds)
+        verdict = claims_lib.verdict_by(claims[i], found, adjusted[place], alpha)
+        note = _note(verdict, looks, at, name)
+        verdicts[i] = dataclasses.replace(
+            verdict,
+            level=settling.confidence(looks[at].seeds),
+            looks=tuple(looks[at].seeds for at in seen),
+            note='; '.join(filter(None, [verdict.note, note])),
+        )
+    return verdicts
+
+
+def _at_look(claim: Claim, results: Results, seeds: int) -> Finding:
+    """The finding with the first seeds, its interval at the level of the look."""
+    found = claims_lib.find(claim, results.first_seeds(seeds))
+    if found.at_level is None or found.n < 2:
+        return found
+    low, high = found.at_level(settling.confidence(seeds))
+    return dataclasses.replace(found, low=low, high=high)
+
+
+def _note(verdict: Verdict, looks: Sequence[Looked], at: int, name: str) -> str:
+    """How often it was looked at, and why no more seeds were added."""
+    seeds = [one.seeds for one in looks if name in one.p]
+    if not seeds:
+        return 'not looked at as seeds were added'
+    level = percent(settling.confidence(looks[at].seeds), 1)
+    note = f'looked at with {_listed(seeds)} seeds, and corrected for it (interval at {level} %)'
+    if verdict.verdict in ('supported', 'contradicted'):
+        if looks[at].seeds < GRID[-1]:
+            note += f'; settled at {looks[at].seeds}: an early stop overestimates the effect'
+        return note
+    if verdict.verdict == 'negligible':
+        return note
+    last = looks[-1]
+    if seeds[-1] >= GRID[-1]:
+        return f'{note}; {GRID[-1]} seeds are the last look'
+    if name in last.going:
+        return f'{note}; more seeds may settle it, but the budget was spent'
+    return (
+        f'{note}; given up, because no look up to {GRID[-1]} seeds would settle it with a chance '
+        f'of {percent(settling.FUTILE, 0)} %'
+    )
+
+
+def _listed(seeds: Sequence[int]) -> str:
+    *most, last = map(str, seeds)
+    return f'{", ".join(most)} and {last}' if most else last
+
+
+def _names(claims: Sequence[Claim], exact: bool) -> list[str]:
+    return [key(claims[i]) for i in claims_lib.with_chance(claims, exact)]
+
+
+def _found(
+    claims: Sequence[Claim], results: Results, among: Collection[str] | None
+) -> dict[str, Finding]:
+    tested = [claims[i] for i in claims_lib.with_chance(claims, results.exact)]
+    return {
+        key(claim): claims_lib.find(claim, results)
+        for claim in tested
+        if among is None or key(claim) in among
+    }
+
+
+def _in_order(looks: Sequence[Looked], names: Sequence[str]) -> list[settling.Look]:
+    """The looks with their p values in the order of the claims."""
+    return [
+        settling.Look(one.seeds, tuple(one.p.get(name, _NONE) for name in names)) for one in looks
+    ]
+
+
+def as_numbers(p: Mapping[str, Sequence[float | None]]) -> dict[str, Pair]:
+    """The p values of a look as a manifest has them: None is NaN."""
+    number = lambda value: math.nan if value is None else float(value)
+    return {name: (number(sided), number(small)) for name, (sided, small) in p.items()}
+
+
+def as_plain(p: Mapping[str, Pair]) -> dict[str, tuple[float | None, float | None]]:
+    """The opposite of `as_numbers`."""
+    plain = lambda value: float(value) if math.isfinite(value) else None
+    return {name: (plain(sided), plain(small)) for name, (sided, small) in p.items()}

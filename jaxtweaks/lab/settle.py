@@ -1,0 +1,321 @@
+"""Seeds added look by look until every claim is settled: `--until_settled`, `--budget`.
+
+A work folder grows as if its user had raised `seeds`, along the grid of `claims.settling`. After
+each number of seeds the claims are looked at; what was found goes into the manifest before the next
+seeds are trained, so that an interruption may come anywhere. Settings that no open claim needs get
+no more seeds. A look with a number of seeds that the user chose is recorded as well.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.words import count
+from jaxtweaks.claims import claim_data, claims, remarks, sequential
+from jaxtweaks.claims.claim import Verdict
+from jaxtweaks.claims.sequential import Looked
+from jaxtweaks.claims.settling import GRID
+from jaxtweaks.lab.experiment import Experiment
+from jaxtweaks.results.results import Results, without_runs
+from jaxtweaks.run import manifest as manifest_lib
+from jaxtweaks.run.manifest import LookRecord
+from jaxtweaks.run.plan import Run
+from jaxtweaks.run.progress import duration
+from jaxtweaks.run.result import GroupResult
+from jaxtweaks.run.workdir import Workdir
+
+BUDGET = '30m'
+FIXED, SETTLED = 'fixed', 'settled'
+_UNITS = {'h': 3600.0, 'm': 60.0, 's': 1.0}
+
+
+def seconds_of(budget: str) -> float:
+    """The seconds of a budget such as '30m', '90s' or '1h30m'. Raises UserError."""
+    parts = re.findall(r'(\d+(?:\.\d+)?)([hms])', str(budget))
+    written = ''.join(number + unit for number, unit in parts)
+    seconds = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if written != budget or not seconds:
+        raise UserError(
+            f"budget: {budget!r} is not allowed; it must be a time with its unit, as '30m', "
+            "'90s' or '1h30m'"
+        )
+    return seconds
+
+
+def budget_of(until_settled: bool, budget: str) -> float | None:
+    """The seconds of the budget; None if no seeds are to be added. Raises UserError."""
+    if budget and not until_settled:
+        raise UserError(
+            f'budget: {budget!r} has no effect because until_settled is not given; give both'
+        )
+    return seconds_of(budget or BUDGET) if until_settled else None
+
+
+def check(experiment: Experiment, chosen: bool = False) -> None:
+    """Whether seeds can be added until the claims of an experiment are settled.
+
+    Args:
+      experiment: what is asked.
+      chosen: whether the user chose the number of seeds as well.
+
+    Raises:
+      UserError: they cannot, or the number of seeds has no effect.
+    """
+    if not experiment.claims:
+        raise UserError('--until_settled: the config has no claims to settle; leave it out')
+    if experiment.search.rounds:
+        raise UserError(
+            '--until_settled: a search chooses by the seeds there are, so none can be added; leave '
+            'it out, or set search.rounds to 0'
+        )
+    if chosen:
+        raise UserError(
+            f'seeds: have no effect because --until_settled adds them by itself, {_grid()}; leave '
+            'out one of the two'
+        )
+
+
+def possible(experiment: Experiment) -> bool:
+    """Whether chance has a say in any of the claims, so that seeds would settle something."""
+    exact = experiment.plain is not None and experiment.plain.exact
+    return bool(claims.with_chance(experiment.claims, exact))
+
+
+def grown(experiment: Experiment, looks: Sequence[LookRecord], there: int) -> Experiment:
+    """The experiment with the seeds that the folder has come to, or is to come to.
+
+    Args:
+      experiment: as its config has it.
+      looks: of the manifest.
+      there: seeds that the folder was asked for before, 0 if there is no folder.
+    """
+    ahead = [one.next for one in settled(looks) if one.next]
+    return dataclasses.replace(experiment, seeds=max([GRID[0], there, *ahead]))
+
+
+def wanted(experiment: Experiment, looks: Sequence[LookRecord]) -> list[Run]:
+    """The runs of an experiment without those whose seeds no open claim needed."""
+    runs = experiment.runs
+    spared = [one for one in settled(looks) if one.next]
+    if not spared or looks[-1].design != SETTLED or experiment.derive:
+        return runs
+    needed = [(one.seeds, one.next, _needed(experiment, one.going or ())) for one in spared]
+    first = experiment.first_seed
+    places = [place for place in range(len(experiment.points)) for _ in range(experiment.seeds)]
+    return [
+        run
+        for place, run in zip(places, runs, strict=True)
+        if all(
+            place in settings or not low <= run.seed - first < high
+            for low, high, settings in needed
+        )
+    ]
+
+
+def _needed(experiment: Experiment, going: Sequence[str]) -> set[int]:
+    """The places of the settings that claims with these keys are about."""
+    points = without_runs(experiment.points)
+    open_claims = [one for one in experiment.claims if sequential.key(one) in going]
+    if len({sequential.key(one) for one in open_claims}) < len(set(going)):  # one was changed
+        return set(range(len(experiment.points)))
+    return {k for claim in open_claims for k in claim_data.settings_of(claim, points)}
+
+
+def look(experiment: Experiment, results: Results, looks: Sequence[LookRecord]) -> list[LookRecord]:
+    """The looks that are still to be made with the seeds there are, for the manifest."""
+    done = [_looked(one) for one in settled(looks)]
+    most = max((one.seeds for one in done), default=0)
+    new = []
+    for seeds in GRID:
+        if most < seeds <= len(results.seeds):
+            now = sequential.look(experiment.claims, results, done, seeds)
+            done.append(now)
+            p = sequential.as_plain(now.p)
+            new.append(LookRecord(seeds=seeds, design=SETTLED, p=p, going=now.going))
+    return new
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """What follows from the looks so far.
+
+    Attributes:
+      seeds: how many to go on to; None to stop.
+      words: why, for the user.
+      going: the keys of the claims that are open.
+    """
+
+    seeds: int | None
+    words: str
+    going: tuple[str, ...] = ()
+
+
+def step(
+    experiment: Experiment, looks: Sequence[LookRecord], spent: float, finished: int, budget: float
+) -> Step:
+    """Whether to go on, and to how many seeds.
+
+    Args:
+      experiment: with the seeds there are.
+      looks: those of until_settled, the one with these seeds last.
+      spent: the seconds that all results took.
+      finished: how many runs they are of.
+      budget: the seconds that they may take.
+    """
+    done = [_looked(one) for one in looks]
+    keys = tuple(sequential.still_going(experiment.claims, done))
+    going = [one.sentence for one in experiment.claims if sequential.key(one) in keys]
+    total = count(len(claims.with_chance(experiment.claims, exact=False)), 'claim')
+    said = f'look at {count(done[-1].seeds, "seed")}: '
+    if not going:
+        return Step(None, f'{said}none of {total} is open')
+    said += f'{len(going)} of {total} open ({_named(going)})'
+    later = [n for n in GRID if n > experiment.seeds]
+    if not later:
+        return Step(None, f'{said}; {GRID[-1]} seeds are the last look')
+    seeds = later[0]
+    then = dataclasses.replace(experiment, seeds=seeds)
+    ahead = [*looks[:-1], dataclasses.replace(looks[-1], next=seeds, going=keys)]
+    more = max(0, len(wanted(then, ahead)) - finished)
+    cost = spent / max(finished, 1) * more
+    if spent + cost > budget:
+        return Step(
+            None,
+            f'{said}; {duration(spent)} of the budget of {duration(budget)} are spent, and '
+            f'{seeds} seeds take about {duration(cost)} more: raise --budget to go on',
+        )
+    words = f'{said}; next look at {seeds} seeds: {count(more, "run")}, about {duration(cost)}'
+    return Step(seeds, words, keys)
+
+
+def decide(
+    experiment: Experiment,
+    results: Results,
+    workdir: Workdir,
+    found: Sequence[GroupResult],
+    budget: float,
+    notify: Callable[[str], Any],
+    may_train: Callable[[], None] = lambda: None,
+) -> bool:
+    """Looks at the claims; whether more seeds are to be trained. All of it is in the manifest.
+
+    Args:
+      experiment: with the seeds there are.
+      results: of them, after derivations.
+      workdir: with its manifest.
+      found: the results of all groups.
+      budget: in seconds.
+      notify: is told how the claims stand.
+      may_train: raises UserError if nothing must be added to the folder.
+    """
+    before = manifest_lib.current(workdir).looks
+    new = look(experiment, results, before)
+    looks = settled([*before, *new])
+    spent = sum(float(group.seconds) for group in found)
+    finished = sum(len(group.runs) for group in found)
+    then = step(experiment, looks, spent, finished, budget)
+    last = looks[-1]
+    # Also one that is known: it is the latest now, and verdicts go by it.
+    for one in new or [last]:
+        manifest_lib.add_look(workdir, one)
+    notify(then.words)
+    if then.seeds is None:
+        return False
+    may_train()
+    manifest_lib.add_look(workdir, dataclasses.replace(last, next=then.seeds, going=then.going))
+    return True
+
+
+def record_fixed(experiment: Experiment, results: Results, workdir: Workdir) -> None:
+    """Writes down a look with a number of seeds that the user chose, if it is not there."""
+    looks = manifest_lib.current(workdir).looks
+    p = sequential.as_plain(sequential.p_values(experiment.claims, results))
+    now = LookRecord(seeds=len(results.seeds), design=FIXED, p=p)
+    if not looks or now != looks[-1]:
+        manifest_lib.add_look(workdir, now)
+
+
+def verdicts(
+    experiment: Experiment, results: Results, looks: Sequence[LookRecord] = ()
+) -> list[Verdict]:
+    """The verdicts on all claims, by the looks that were made, with what is to be remarked."""
+    by_looks = bool(looks) and looks[-1].design == SETTLED and possible(experiment)
+    if by_looks and not results.exact:
+        done = [_looked(one) for one in settled(looks)]
+        found = sequential.evaluate(experiment.claims, results, done)
+        remark = lambda one: remarks.remarked(one, results.first_seeds(_seen(one, results)))
+    else:
+        found = claims.evaluate(experiment.claims, results)
+        remark = lambda one: remarks.remarked(one, results)
+    return [_uncorrected(remark(one), looks, by_looks) for one in found]
+
+
+def _seen(verdict: Verdict, results: Results) -> int:
+    return verdict.looks[-1] if verdict.looks else len(results.seeds)
+
+
+def _uncorrected(verdict: Verdict, looks: Sequence[LookRecord], by_looks: bool) -> Verdict:
+    """The verdict, with a note of the looks that it was not corrected for."""
+    name = sequential.key(verdict.claim)
+    before = {
+        one.seeds for one in looks[:-1] if name in one.p and (one.design == FIXED or not by_looks)
+    }
+    before = sorted(seeds for seeds in before if seeds < looks[-1].seeds) if looks else []
+    if not before:
+        return verdict
+    listed = ' and '.join(map(str, before))
+    note = f'not corrected for an earlier look at {listed} seeds, after which seeds were added'
+    return dataclasses.replace(verdict, note='; '.join(filter(None, [verdict.note, note])))
+
+
+def remarks_of(looks: Sequence[LookRecord]) -> list[str]:
+    """What a report says of seeds that were added until the claims were settled."""
+    if not looks or looks[-1].design != SETTLED:
+        return []
+    seeds = [str(one.seeds) for one in settled(looks)]
+    return [
+        f'Seeds were added until the claims were settled: looks at {", ".join(seeds)} of up to '
+        f'{GRID[-1]} seeds, which verdicts and their intervals are corrected for. Settings that no '
+        'open claim needed have fewer. An early stop overestimates the effect.'
+    ]
+
+
+def plan_words(experiment: Experiment, budget: float, each: float | None, there: int) -> str:
+    """The grid, the budget and what a look costs, for the plan.
+
+    Args:
+      experiment: what is asked.
+      budget: in seconds.
+      each: the seconds of a run, None if they are not known.
+      there: the seeds that are trained already.
+    """
+    looks, before = [], 0
+    for seeds in GRID:
+        more = seeds - max(before, min(there, seeds))
+        cost = each * more * len(experiment.points) if each else 0
+        looks.append(f'{seeds} (+{duration(cost)})' if cost else str(seeds))
+        before = seeds
+    return (
+        f'until settled: looks at {", ".join(looks[:-1])} and at most {looks[-1]} seeds, less for '
+        f'settings that no open claim needs; budget {duration(budget)} of training'
+    )
+
+
+def settled(looks: Sequence[LookRecord]) -> list[LookRecord]:
+    """Those of the looks that are corrected for looking."""
+    return [one for one in looks if one.design == SETTLED]
+
+
+def _looked(look: LookRecord) -> Looked:
+    return Looked(look.seeds, sequential.as_numbers(look.p), look.going or ())
+
+
+def _grid() -> str:
+    return f'{", ".join(map(str, GRID[:-1]))} and {GRID[-1]}'
+
+
+def _named(going: Sequence[str]) -> str:
+    shown = [sentence.rstrip('.') for sentence in going[:3]]
+    return '; '.join([*shown, *([f'and {len(going) - 3} more'] if len(going) > 3 else [])])

@@ -1,0 +1,272 @@
+"""Seeds added until claims are settled: from the command to the folder, interrupted anywhere."""
+
+import dataclasses
+import io
+import json
+import os
+import signal
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from jaxtweaks import api, app
+from jaxtweaks.base import metrics
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import parts
+from jaxtweaks.config.expand import grid
+from jaxtweaks.lab import answers, experiment, laboratory, settle, stored
+from jaxtweaks.run import manifest as manifest_lib
+from jaxtweaks.run.group import Interrupted
+from jaxtweaks.run.workdir import Workdir
+from jaxtweaks.studies.study import Measured, Study
+
+RATE = 'dropout.hidden'
+LEVELS = {0.1: 0.0, 0.2: 0.7, 0.5: 5.0}  # of the mean, in standard deviations
+
+
+class Noisy:
+    """Measures a level with noise of the seed; signals itself at the call `at`."""
+
+    def __init__(self, at=None):
+        self.calls, self._at = [], at
+
+    def __call__(self, setting, seed):
+        rate, seed = round(float(setting.dropout.hidden), 3), int(seed)
+        self.calls.append((rate, seed))
+        if len(self.calls) == self._at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        noise = np.random.default_rng([seed, int(1000 * rate)]).standard_normal()
+        return Measured(finals={'total': LEVELS[rate] + noise})
+
+
+@pytest.fixture(autouse=True)
+def _no_figures(monkeypatch):
+    monkeypatch.setattr(answers, '_draw', lambda *args: [])
+
+
+@pytest.fixture
+def put(monkeypatch):
+    """Puts a study that measures with noise in the place of a known one."""
+
+    part = parts.get('study', 'dropout_linear')
+
+    def put(at=None, **changes):
+        measure = Noisy(at)
+        about = Study({'total': 'total height'}, reads=(RATE,), generated='noise', **changes)
+        facts = {'study': about, 'data': False}
+        known = dataclasses.replace(part, build=measure, parameters={}, facts=facts)
+        monkeypatch.setattr(parts.Part, 'built_in', True)
+        monkeypatch.setitem(parts._REGISTRY['study'], 'dropout_linear', known)
+        metrics.add_whole(*about.metrics)
+        return measure.calls
+
+    return put
+
+
+def claim(kind, a, b, **given):
+    sentence = f'{a} {kind} than {b}.'
+    sides = {'a': {RATE: a}, 'b': {RATE: b}}
+    return {'sentence': sentence, 'source': '§1', 'kind': kind, 'metric': 'total', **sides, **given}
+
+
+LARGE, OPEN = claim('greater', 0.5, 0.1), claim('greater', 0.2, 0.1)
+
+
+def config(**values):
+    return {
+        'name': 'noise', 'size': 'smoke', 'question': 'Is it higher?', 'seeds': 3,
+        'study': {'name': 'dropout_linear'}, 'sweep': grid(RATE, *LEVELS),
+        'claims': (LARGE, OPEN), **values,
+    }  # fmt: skip
+
+
+def run(path, budget=3600.0, **values):
+    out = io.StringIO()
+    asked = experiment.build(config(**values))
+    console = Console(file=out, width=300)
+    answer = laboratory.run(asked, path, console, command='test', budget=budget)
+    return answer, out.getvalue()
+
+
+def looks_of(path):
+    return list(manifest_lib.current(Workdir(path)).looks)
+
+
+def as_text(answer):
+    """All that the verdicts say, NaN included."""
+    return [json.dumps(verdict.to_dict()) for verdict in answer.verdicts]
+
+
+def test_seeds_grow_for_what_is_open_and_stop_when_nothing_is(put, tmp_path):
+    calls = put()
+    answer, said = run(tmp_path)
+    looks = looks_of(tmp_path)
+    grown = [look.seeds for look in looks]
+    assert grown == [5, 8, 12, 20, 32, 50][: len(grown)]
+    assert len(grown) > 1
+    large, still = answer.verdicts
+    assert (large.verdict, large.n, large.looks) == ('supported', 5, (5,))
+    assert large.level == pytest.approx(0.995)
+    assert 'settled at 5: an early stop overestimates the effect' in large.note
+    assert still.looks == tuple(grown)
+    # The setting that only the settled claim needs got no more seeds than the first look.
+    seeds = {rate: sum(one == rate for one, _ in calls) for rate in LEVELS}
+    assert seeds == {0.1: grown[-1], 0.2: grown[-1], 0.5: 5}
+    assert answer.results.runs_of(2) == 5
+    assert answer.table.rows[2][1] == '5'
+    assert 'look at 5 seeds: 1 of 2 claims open (0.2 greater than 0.1); next look at 8' in said
+    assert 'until settled: looks at 5, 8, 12, 20, 32 and at most 50 seeds' in said
+    report = (tmp_path / 'report.md').read_text()
+    assert 'Seeds were added until the claims were settled' in report
+    assert as_text(api.load(tmp_path)) == as_text(answer)
+    # Again: nothing is measured, and the answer is the same.
+    before = len(calls)
+    again, _ = run(tmp_path)
+    assert (len(calls), as_text(again), looks_of(tmp_path)) == (before, as_text(answer), looks)
+
+
+@pytest.mark.parametrize('at', [4, 17, 22])
+def test_an_interruption_changes_nothing(put, tmp_path, at):
+    put()
+    whole, _ = run(tmp_path / 'whole')
+    put(at=at)
+    with pytest.raises(Interrupted):
+        run(tmp_path / 'cut')
+    calls = put()
+    cut, _ = run(tmp_path / 'cut')
+    assert len(calls) == whole.results.ids.size - at - missing(whole)
+    assert as_text(cut) == as_text(whole)
+    assert looks_of(tmp_path / 'cut') == looks_of(tmp_path / 'whole')
+
+
+def missing(answer):
+    """How many runs of the grid were not trained, as no open claim needed them."""
+    return int(np.isnan(answer.results.final('total')).sum())
+
+
+def test_an_interruption_between_a_look_and_its_seeds(put, tmp_path, monkeypatch):
+    put()
+    whole, _ = run(tmp_path / 'whole')
+    freeze, count = laboratory._freeze, []
+
+    def once(*args):
+        count.append(args)
+        if len(count) == 2:  # the look is in the manifest, the groups of its seeds are not
+            raise KeyboardInterrupt
+        freeze(*args)
+
+    monkeypatch.setattr(laboratory, '_freeze', once)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / 'cut')
+    assert looks_of(tmp_path / 'cut')[-1].next == 8
+    monkeypatch.setattr(laboratory, '_freeze', freeze)
+    assert as_text(run(tmp_path / 'cut')[0]) == as_text(whole)
+
+
+def test_a_budget_ends_it_and_more_goes_on(put, tmp_path):
+    calls = put()
+    answer, said = run(tmp_path, budget=1e-9)
+    assert len(calls) == 3 * 5
+    assert 'raise --budget to go on' in said
+    assert answer.verdicts[1].verdict == 'inconclusive'
+    assert 'more seeds may settle it, but the budget was spent' in answer.verdicts[1].note
+    more, _ = run(tmp_path)
+    assert more.verdicts[1].looks[:2] == (5, 8)
+    assert len(calls) > 15
+
+
+def test_seeds_added_by_hand_are_a_look_that_is_not_corrected_for(put, tmp_path):
+    put()
+    first, _ = run(tmp_path, budget=None, seeds=4)
+    assert 'not corrected' not in first.verdicts[1].note
+    then, _ = run(tmp_path, budget=None, seeds=6)
+    assert [(one.seeds, one.design) for one in looks_of(tmp_path)] == [
+        (4, 'fixed'), (6, 'fixed'),
+    ]  # fmt: skip
+    assert 'not corrected for an earlier look at 4 seeds' in then.verdicts[1].note
+    assert then.verdicts[1].level == 0.95
+    # Going on until settled: with the first 5 of the 6 seeds that are there, and then with 8.
+    last, _ = run(tmp_path)
+    assert last.verdicts[1].looks[:2] == (5, 8)
+    assert 'not corrected for an earlier look at 4 and 6 seeds' in last.verdicts[1].note
+
+
+def test_a_folder_grown_until_settled_says_so_where_it_is_refused(put, tmp_path):
+    put()
+    run(tmp_path)
+    with pytest.raises(UserError, match='its seeds were added by --until_settled'):
+        run(tmp_path, budget=None)
+
+
+def test_with_a_derivation_every_setting_gets_the_seeds(put):
+    put()
+    asked = experiment.build(config(seeds=8))
+    going = (settle.sequential.key(asked.claims[1]),)
+    look = manifest_lib.LookRecord(seeds=5, design='settled', p={}, next=8, going=going)
+    assert len(settle.wanted(asked, [look])) == 3 * 8 - 3
+    assert len(settle.wanted(dataclasses.replace(asked, derive=('mc',)), [look])) == 3 * 8
+    # A claim that is not the config's any more: nothing is spared.
+    assert len(settle.wanted(asked, [dataclasses.replace(look, going=('other',))])) == 3 * 8
+    by_hand = [look, manifest_lib.LookRecord(seeds=8, design='fixed', p={})]
+    assert len(settle.wanted(asked, by_hand)) == 3 * 8
+
+
+def test_exact_results_get_no_seeds(put, tmp_path):
+    calls = put(exact=True)
+    _, said = run(tmp_path, claims=(LARGE,))
+    assert len(calls) == 9
+    assert 'nothing here is left to chance' in said
+    assert looks_of(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ('text', 'seconds'), [('90s', 90), ('30m', 1800), ('1h30m', 5400), ('0.5h', 1800)]
+)
+def test_a_budget_is_a_time_with_its_unit(text, seconds):
+    assert settle.seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize('text', ['30', 'm', '', '30 m', '30min', '0s', '-5m', '1d'])
+def test_no_other_budget(text):
+    with pytest.raises(UserError, match=r'budget: .* must be a time with its unit'):
+        settle.seconds_of(text)
+
+
+@pytest.mark.parametrize(
+    ('how', 'message'),
+    [
+        ({'budget': '5m'}, "budget: '5m' has no effect because until_settled is not given"),
+        ({'until_settled': True, 'changes': {'seeds': 9}}, 'seeds: have no effect because'),
+        ({'until_settled': True, 'changes': {'claims': ()}}, 'the config has no claims to settle'),
+        ({'until_settled': True, 'budget': 'long'}, "budget: 'long' is not allowed"),
+    ],
+)
+def test_what_cannot_be_settled_is_refused(put, tmp_path, how, message):
+    put()
+    with pytest.raises(UserError, match=message):
+        api.run(config(), tmp_path / 'w', quiet=True, **how)
+    assert not (tmp_path / 'w').exists()
+
+
+def test_the_flags_say_the_same(capsys, tmp_path):
+    code = app.main(['main.py', '--config=configs/bn_onoff.py:smoke', '--budget=5m'])
+    assert (code, capsys.readouterr().err.count('\n')) == (2, 1)
+    code = app.main(
+        ['main.py', '--config=configs/bn_onoff.py:smoke', '--until_settled', '--config.seeds=9']
+    )
+    assert code == 2
+    assert 'error: seeds: have no effect because --until_settled adds them' in (
+        capsys.readouterr().err
+    )
+
+
+def test_an_older_manifest_has_no_looks(put, tmp_path):
+    put()
+    run(tmp_path, budget=None)
+    workdir = Workdir(tmp_path)
+    content = workdir.read_json(manifest_lib.NAME)
+    del content['looks']
+    workdir.write_json(manifest_lib.NAME, content)
+    answer = stored.load(tmp_path, print)
+    assert 'looked at' not in answer.verdicts[0].note
