@@ -343,7 +343,7 @@ def test_importing_the_package_costs_nothing():
 
 def test_every_public_name_is_there():
     for name in jt.__all__:
-        assert callable(getattr(jt, name)) or name == 'CLASSIFICATION', name
+        assert callable(getattr(jt, name)) or name in ('CLASSIFICATION', 'testing'), name
         assert name in dir(jt)
     with pytest.raises(AttributeError, match='no attribute'):
         jt.nothing  # noqa: B018

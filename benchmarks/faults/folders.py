@@ -332,7 +332,7 @@ def _empty(made: Made, names: Sequence[str]) -> None:
 def _beside(made: Made, names: Sequence[str]) -> None:
     if made.tops['train']:
         place = made.write(('unlabelled', made.new_file('.png')), made.picture().content)
-        made.omit('beside', place)
+        made.omit('next to', place)
 
 
 def _deeper(made: Made, names: Sequence[str]) -> None:

@@ -145,9 +145,9 @@ def complete(
             if count
         ]
         places = places[:3] + (['…'] if len(places) > 3 else [])
-        notes.append(f'{_seeds(diverged)} left out because a run diverged ({"; ".join(places)})')
+        notes.append(f'{_seeds(diverged)} omitted because a run diverged ({"; ".join(places)})')
     if dropped > diverged:
-        notes.append(f'{_seeds(dropped - diverged)} left out because a run has no value')
+        notes.append(f'{_seeds(dropped - diverged)} omitted because a run has no value')
     return rows[:, keep], dropped, notes
 
 

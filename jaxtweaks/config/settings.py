@@ -57,8 +57,8 @@ class Data:
     split_seed: int = static(0, 'seed of the split, the same for every run', low=0, high=4e9)
     standardise: str = static(
         'channel',
-        'mean and deviation of the training set by channel or by pixel; only divide by 255 (unit); '
-        'or leave as they are (none)',
+        'mean and standard deviation of the training set by channel or by pixel; only divide by '
+        '255 (unit); or leave as they are (none)',
         choices=('channel', 'pixel', 'unit', 'none'),
     )
     standardise_targets: bool = static(
@@ -139,7 +139,7 @@ class Init:
         'he', "the rule for the weights' standard deviation σ", choices=Choices('init')
     )
     distribution: str = traced(
-        'normal', 'the law of the weights; constant sets all to σ', choices=DISTRIBUTIONS
+        'normal', 'the distribution of the weights; constant sets all to σ', choices=DISTRIBUTIONS
     )
 
 
@@ -215,10 +215,13 @@ class Noise:
     """Random disturbances of training, drawn again at each step."""
 
     input: float = traced(
-        0.0, 'deviation of normal noise on the standardised inputs', low=0.0, off=0.0
+        0.0, 'standard deviation of normal noise on the standardised inputs', low=0.0, off=0.0
     )
     weights: float = traced(
-        0.0, 'deviation of normal noise on the weights, for one step each', low=0.0, off=0.0
+        0.0,
+        'standard deviation of normal noise on the weights, for one step each',
+        low=0.0,
+        off=0.0,
     )
     labels: float = traced(
         0.0, 'probability that a label is replaced by another class', low=0.0, high=1.0, off=0.0
@@ -263,14 +266,14 @@ class Train:
     )
     ema_decay: float = traced(
         0.0,
-        'decay by step of a running average of the parameters, tested beside them; 0 for none',
+        'decay by step of a running average of the parameters, tested next to them; 0 for none',
         low=0.0,
         high=1.0,
         off=0.0,
     )
     swa_start: int = traced(
         0,
-        'the first epoch (from 1) whose last parameters enter an average, tested beside them with '
+        'the first epoch (from 1) whose last parameters enter an average, tested next to them with '
         'batch statistics of its own; 0 for none',
         low=0,
         off=0,

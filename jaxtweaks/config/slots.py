@@ -93,7 +93,7 @@ SLOTS = {
         ),
         Slot(
             'loss',
-            'a function (logits, targets) to a loss for each image',
+            'a function (outputs, targets) to a loss for each example',
             'loss',
             ('logits', 'targets'),
             'loss.name',

@@ -134,8 +134,13 @@ CATALOGUE['cifar10_patch'] = dataclasses.replace(
     made_of='cifar10',
 )
 
-# The tables that come with scikit-learn (`data/tables.py`), or that it finds on disk.
-TABLES = ('diabetes', 'breast_cancer', 'wine', 'california_housing')
+# What the tables are that come with scikit-learn (`data/tables.py`), or that it finds on disk.
+TABLES = {
+    'diabetes': 'a table of patients; how far a disease progresses, a number',
+    'breast_cancer': 'a table of tumours in 2 classes',
+    'wine': 'a table of wines in 3 classes',
+    'california_housing': 'a table of districts, if it is on disk; the value of a house, a number',
+}
 
 # Further images that come with a data set, on which networks are evaluated by epoch
 # (`Dataset.probes`), and the data sets that come with a grid for decision boundaries.

@@ -3,11 +3,12 @@
 import numpy as np
 
 from jaxtweaks.data.dataset import Split
-from jaxtweaks.data.world import World, labels_in_turn
+from jaxtweaks.data.world import World, balanced_labels
 
 CENTRE = 10.0  # in both coordinates (INITREG)
-# INITREG leaves these open. The law is that of scikit-learn's `make_circles`; with this noise the
-# circle halfway between errs in 1 − Φ(2.5) = 0.6% of the points, near the best published accuracy.
+# INITREG leaves these open. The distribution is that of scikit-learn's `make_circles`; with this
+# noise the circle halfway between errs in 1 − Φ(2.5) = 0.6% of the points, near the best published
+# accuracy.
 RADII = (1.0, 0.5)
 NOISE = 0.1
 # The grid reaches five standard deviations beyond the outer circle.
@@ -27,7 +28,7 @@ def world(rng: np.random.Generator) -> World:
 
 
 def _draw(rng: np.random.Generator, count: int) -> Split:
-    labels = labels_in_turn(rng, count, len(RADII))
+    labels = balanced_labels(rng, count, len(RADII))
     angle = rng.uniform(0, 2 * np.pi, count)
     direction = np.stack([np.cos(angle), np.sin(angle)], -1)
     points = CENTRE + np.asarray(RADII)[labels, None] * direction + rng.normal(0, NOISE, (count, 2))

@@ -89,7 +89,7 @@ def _part_folders(listing: Listing, images: Sequence[Place]) -> dict[str, Place]
     if nested and others and (not train or set(named) == {'train'}):
         raise UserError(
             f'{where}: {nested[0]}/ holds folders of images, as a part of the data does, but '
-            f'{others[0]}/ beside it is no part; name the parts {_NAMES}, or give the class '
+            f'{others[0]}/ next to it is no part; name the parts {_NAMES}, or give the class '
             'another name'
         )
     if (set(named) <= {'train'} and not nested) or (not train and others):
@@ -245,7 +245,7 @@ def _of_omitted(listing: Listing, images: Sequence[Place], tops: Mapping[str, Pl
     unread = [p for p in within if len(p) > depth + 1 and p not in known]
     parts = ', '.join(f'{shown(top)}/' for top in tops.values())
     return [
-        *such_as(beside, f'file{{s}} beside {parts} {{is_}} omitted'),
+        *such_as(beside, f'file{{s}} next to {parts} {{is_}} omitted'),
         *such_as(loose, 'file{s} in no folder of a class {is_} omitted'),
         *such_as(unread, 'file{s} that Pillow reads no image in {is_} omitted'),
         *such_as(listing.hidden, 'hidden file{s} or folder{s} {is_} omitted'),

@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxtweaks.data.dataset import Dataset, Split, fingerprint, frozen
 from jaxtweaks.data.standardise import standardiser
-from jaxtweaks.data.world import labels_in_turn, stream
+from jaxtweaks.data.world import balanced_labels, stream
 
 SIDE = 7  # of the patch, in the middle of the image
 PATCHED = 0.8  # share of the images
@@ -102,7 +102,7 @@ def _mixed(split: Split, patches: _Patches, rng: np.random.Generator) -> Split:
 
 
 def _alone(dataset: Dataset, patches: _Patches, rng: np.random.Generator) -> Split:
-    labels = labels_in_turn(rng, len(dataset.validation), len(dataset.classes))
+    labels = balanced_labels(rng, len(dataset.validation), len(dataset.classes))
     images = np.empty_like(dataset.validation.images)
     images[:] = patches.blank.astype(np.uint8)
     strength = rng.uniform(*FAINTEST_TO_STRONGEST, len(labels))

@@ -10,7 +10,7 @@ import functools
 import numpy as np
 
 from jaxtweaks.data.dataset import Split
-from jaxtweaks.data.world import World, labels_in_turn
+from jaxtweaks.data.world import World, balanced_labels
 
 # The paper's d, here one for each component, since its results are asymptotic: with 20 dimensions
 # of P, 200 examples fit it without error at any rate; with 100 of Q, a network of 200 hidden units
@@ -37,7 +37,7 @@ def world(rng: np.random.Generator) -> World:
 
     def draw(rng: np.random.Generator, count: int, shares: tuple[float, float]) -> Split:
         """`shares`: of examples with P alone and with Q alone."""
-        labels = labels_in_turn(rng, count, 2)
+        labels = balanced_labels(rng, count, 2)
         noise = rng.normal(0, P_DIMENSIONS**-0.5, (count, P_DIMENSIONS))
         along = noise @ w
         noise += (np.abs(along) - along)[:, None] * w  # mirrored to ⟨w⋆, g⟩ ≥ 0

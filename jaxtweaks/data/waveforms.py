@@ -7,7 +7,7 @@ the sources are generated, and fewer, so that a few thousand signals show each o
 import numpy as np
 
 from jaxtweaks.data.dataset import Split
-from jaxtweaks.data.world import World, labels_in_turn
+from jaxtweaks.data.world import World, balanced_labels
 
 CLASSES = 40
 LENGTH = 264  # of which ConvNet1D leaves three places, as the lecture's dense layer has it
@@ -30,7 +30,7 @@ def world(rng: np.random.Generator) -> World:
     strength *= np.sqrt(2 / np.square(strength).sum(1, keepdims=True))  # a sine has power ½
 
     def draw(rng: np.random.Generator, count: int) -> Split:
-        labels = labels_in_turn(rng, count, CLASSES)
+        labels = balanced_labels(rng, count, CLASSES)
         time = np.arange(LENGTH) / LENGTH
         signals = rng.normal(0, NOISE, (count, LENGTH))
         loudness = np.exp(rng.normal(0, LOUDNESS, (count, 1)))

@@ -33,6 +33,6 @@ def stream(seed: int, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64([seed, *name.encode()]))
 
 
-def labels_in_turn(rng: np.random.Generator, count: int, classes: int) -> np.ndarray:
+def balanced_labels(rng: np.random.Generator, count: int, classes: int) -> np.ndarray:
     """int32 [count] in random order, every class as often as the others, give or take one."""
     return rng.permutation(np.arange(count) % classes).astype(np.int32)

@@ -28,7 +28,7 @@ class Seeds:
         return len(self.whole) + len(self.broken) + self.missing
 
     def tally(self) -> str:
-        """What the mean leaves out, in words; '' when it leaves out nothing."""
+        """What the mean omits, in words; '' when it omits nothing."""
         parts = [f'{len(self.broken)} of {self.total} diverged'] if len(self.broken) else []
         parts += [f'{self.missing} of {self.total} not trained'] if self.missing else []
         return ', '.join(parts)

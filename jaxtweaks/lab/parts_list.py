@@ -12,13 +12,20 @@ from jaxtweaks.config.parts import Part
 from jaxtweaks.config.settings import DATASETS
 from jaxtweaks.config.slots import Slot
 from jaxtweaks.data import own
-from jaxtweaks.data.catalogue import CATALOGUE
+from jaxtweaks.data.catalogue import CATALOGUE, TABLES
 from jaxtweaks.figures.figure_spec import KINDS as FIGURES
 from jaxtweaks.lab.kept import Line
 from jaxtweaks.results.derive import DERIVATIONS
 
 # Slots of an experiment, whose items are no parts of a setting.
 REGISTRIES: tuple[Registry[Any], ...] = (DERIVATIONS, FIGURES, CLAIMS)
+
+# What the data sets are that are given by where they are.
+_FORMS = {
+    'tfds:NAME': 'images that TFDS has prepared, such as tfds:fashion_mnist',
+    'folder:PATH': 'a folder of images for each class',
+    'csv:PATH?target=NAME': 'a table in a file, its target by the name of the column',
+}
 
 
 def lines() -> Iterator[Line]:
@@ -59,7 +66,7 @@ def _data() -> Iterator[Line]:
     """The data sets by name: those that come with the package, and the user's."""
     heading = 'data set (chosen by data.name); jt.dataset: a function that returns (images, labels)'
     yield heading, 'bold'
-    known = {name: about.title for name, about in CATALOGUE.items()}
+    known = _FORMS | TABLES | {name: about.title for name, about in CATALOGUE.items()}
     known |= {name: inspect.getdoc(made) or '' for name, made in own.REGISTRY.items()}
     width = max(map(len, DATASETS))
     for name in DATASETS:

@@ -1,8 +1,8 @@
 """The matrix product of a dense layer, in forms for which XLA's CPU backend has fast kernels.
 
 A narrow kernel, [3072, 50] say, has rows too short for the vector units. In a training loop such
-kernels stand transposed (`turned`), and their products are written so that each walks along long
-rows; on CPU that is about twice as fast. Layers and optimisers see nothing of it.
+kernels stand transposed (`transpose_narrow`), and their products are written so that each walks
+along long rows; on CPU that is about twice as fast. Layers and optimisers see nothing of it.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-# Kernels with a side shorter than this are turned. From 128 on it no longer pays (measured).
+# Kernels with a side shorter than this are transposed. From 128 on it no longer pays (measured).
 _NARROW = 128
 
 
@@ -19,7 +19,7 @@ def _is_narrow(matrix: jax.Array) -> bool:
     return min(matrix.shape) < _NARROW
 
 
-def turned(tree: Any) -> Any:
+def transpose_narrow(tree: Any) -> Any:
     """Transposes each narrow matrix of a tree and leaves all else; its own inverse."""
     return jax.tree.map(lambda leaf: leaf.T if leaf.ndim == 2 and _is_narrow(leaf) else leaf, tree)
 

@@ -57,7 +57,7 @@ def convolutions(native: bool) -> Iterator[Taken]:
     """Takes over the convolutions of programs that are lowered inside (on this thread).
 
     What was lowered before stays as it was: JAX does not see that a program would be lowered in
-    another way now. So `jax.jit` anew, trace and lower inside.
+    another way now. So `jax.jit` again, trace and lower inside.
 
     Args:
       native: by custom kernels where they can (float32), which `run.native.load` has made ready;

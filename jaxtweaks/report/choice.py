@@ -17,8 +17,8 @@ from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 from jaxtweaks.run.search import DROPPED
 
-_ONLY_TOLD = 'of the test set only what it gives for this setting is told'
-_OTHERS_TOLD = 'the test set, also where it is told for other settings, played no part'
+_ONLY_ITS_OWN = 'of the test set only the result of this setting is reported'
+_OTHERS_TOO = 'the test set, also where it is reported for other settings, played no part'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Choice:
     better: np.ndarray
     luck: np.ndarray
 
-    def table(self, results: Results, test_is_told: bool) -> Table:
+    def table(self, results: Results, others_reported: bool) -> Table:
         """A row that says it all.
 
         Args:
           results: of the search.
-          test_is_told: whether the config has more told of the test set, see `tells_of_test`.
+          others_reported: whether the config reports more of the test set, see `tells_of_test`.
         """
         test = on(self.metric, 'test')
         words = together(self.setting, results.words)
@@ -65,7 +65,7 @@ class Choice:
         dropped = f' ({self.dropped} of them dropped on the way)' if self.dropped else ''
         note = (
             f'Chosen among {count(self.tried, "setting")}{dropped} by the mean of the seeds on '
-            f'validation; {_OTHERS_TOLD if test_is_told else _ONLY_TOLD}. Being chosen '
+            f'validation; {_OTHERS_TOO if others_reported else _ONLY_ITS_OWN}. Being chosen '
             'adds to a figure. Selection bias: how much better validation is than test, because '
             'the choice was made on those images (or because they are of another kind). Seed luck: '
             'how much better validation is, seed by seed, than that of the setting chosen without '

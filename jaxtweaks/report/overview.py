@@ -258,7 +258,7 @@ def _line(verdict: Mapping[str, Any], record: Mapping[str, Any], path: Path, fol
     effect, interval = verdict_words.effect_words(verdict)
     report, text = path / 'report.html', path / 'report.md'
     exact = verdict['smallest_permutation_p'] is None
-    left_out = f' ({verdict["dropped"]} left out)' if verdict['dropped'] else ''
+    omitted = f' ({verdict["dropped"]} omitted)' if verdict['dropped'] else ''
     return Line(
         document=_document(claim['source'], record['document']),
         tweaks=tuple(record['tweaks']),
@@ -269,7 +269,7 @@ def _line(verdict: Mapping[str, Any], record: Mapping[str, Any], path: Path, fol
         effect=effect,
         interval=interval,
         p=verdict_words.p_words(verdict['p_adjusted']),
-        seeds='exact' if exact else count(verdict['n'], 'seed') + left_out,
+        seeds='exact' if exact else count(verdict['n'], 'seed') + omitted,
         what=verdict['what'],
         measured=verdict_words.measured_words(verdict),
         published=verdict_words.published_words(verdict),

@@ -38,7 +38,7 @@ def warnings(results: Results, meta: Mapping[str, Any]) -> list[str]:
         guess = ' Claims count them as guessing.' if results.guesses else ''
         found.append(
             f'{count(diverged, "run")} of {results.diverged.size} diverged: counted and shown, '
-            f'and left out of the means.{guess}{every}'
+            f'and omitted from the means.{guess}{every}'
         )
     return found
 

@@ -95,7 +95,7 @@ def settings_table(
     if cut:
         note += ' An interval that reaches beyond 0 or 100 % is cut off there, and has its ends.'
     if results.diverged.any():
-        note += ' Diverged runs are counted, and left out of the means.'
+        note += ' Diverged runs are counted, and omitted from the means.'
     kept = (f'test_{results.usual}', 'validation_loss')
     left_out = [metric_label(metric) for metric in metrics if metric not in kept]
     every = chosen or not results.trained

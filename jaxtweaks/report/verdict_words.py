@@ -90,7 +90,7 @@ def p_words(p: float | None) -> str:
 
 def seeds_words(verdict: Mapping[str, Any]) -> str:
     """How many seeds a verdict rests on, and how many had to be omitted."""
-    dropped = f' ({verdict["dropped"]} left out)' if verdict['dropped'] else ''
+    dropped = f' ({verdict["dropped"]} omitted)' if verdict['dropped'] else ''
     return f'{verdict["n"]}{dropped}'
 
 

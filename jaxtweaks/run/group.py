@@ -38,7 +38,7 @@ class Execution:
     memory_share: float = plain(
         0.7, "share of the device's free memory to use", above=0.0, high=1.0
     )
-    chunk_seconds: float = plain(2.0, 'time between two signs of life', above=0.0)
+    chunk_seconds: float = plain(2.0, 'time between two heartbeats', above=0.0)
     checkpoint_seconds: float = plain(60.0, 'time between two checkpoints', low=0.0)
     patience_seconds: float = plain(
         60.0,

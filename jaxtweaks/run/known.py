@@ -47,13 +47,6 @@ def keep(static: Setting, cost: Cost) -> None:
         atomic.write(path, json.dumps(content | {'sha256': _digest(content)}).encode())
 
 
-def trained(static: Setting, batching: str, seconds_per_image: float) -> None:
-    """Corrects what is kept by the time that training itself took, which is what is asked for."""
-    before = recall(static)
-    if before is not None and before.batching == batching:
-        keep(static, dataclasses.replace(before, seconds_per_image=seconds_per_image))
-
-
 def recall(static: Setting) -> Cost | None:
     """What is kept of the program of a static part; None if that is nothing, or damaged."""
     try:

@@ -94,13 +94,13 @@ def check(setting: Setting) -> None:
     'signal_propagation',
     curves={
         'activation_mean': '|mean| of the activations',
-        'activation_std': 'deviation of the activations',
+        'activation_std': 'standard deviation of the activations',
         'gradient_mean': '|mean| of the gradients',
-        'gradient_std': 'deviation of the gradients',
+        'gradient_std': 'standard deviation of the gradients',
     },
     finals={
-        'last_activation_std': 'deviation of the last activations',
-        'first_gradient_std': "deviation of the first layer's gradients",
+        'last_activation_std': 'standard deviation of the last activations',
+        'first_gradient_std': "standard deviation of the first layer's gradients",
         'living_activations': 'layers whose activations have not vanished',
         'living_gradients': 'layers whose gradients have not vanished',
     },

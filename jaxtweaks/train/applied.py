@@ -12,7 +12,7 @@ from jaxtweaks.config import layers, measured, trace
 from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import lowered, models
-from jaxtweaks.nn.dense import turned
+from jaxtweaks.nn.dense import transpose_narrow
 from jaxtweaks.nn.network import LINEARITY, Network, Plain
 from jaxtweaks.nn.norm import standardised_kernels
 from jaxtweaks.train import evaluate, precision
@@ -80,10 +80,10 @@ class Applied:
     def ready(self, variables: Variables) -> Callable[[], Variables]:
         """`in_use`, to be called where the network is applied again and again, in a loop.
 
-        Outside the loop narrow kernels are turned as its products find them (`nn.dense`).
+        Outside the loop narrow kernels are transposed as its products find them (`nn.dense`).
         """
-        standing = lax.optimization_barrier(turned(variables['params']))
-        return lambda: self.in_use(variables | {'params': turned(standing)})
+        standing = lax.optimization_barrier(transpose_narrow(variables['params']))
+        return lambda: self.in_use(variables | {'params': transpose_narrow(standing)})
 
     def in_use(self, variables: Variables, precision_of: str = '') -> Variables:
         """'params' and all other collections as a network is applied to them.

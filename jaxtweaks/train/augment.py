@@ -281,7 +281,7 @@ def mixup(
     targets: jax.Array,
     *,
     alpha: Number = traced(
-        0.0, 'α of Beta(α, α), the law of the shares', low=0.0, off=0.0, words='mixup α'
+        0.0, 'α of Beta(α, α), the distribution of the shares', low=0.0, off=0.0, words='mixup α'
     ),
 ) -> tuple[jax.Array, jax.Array]:
     """λ of each image and 1 − λ of another one of the batch, and so of their targets.

@@ -68,7 +68,7 @@ def averaged_epochs(average: Any, params: Any, start: jax.Array | int, epoch: ja
       epoch: this one, from 0.
     """
     count = jnp.where(start > 0, jnp.maximum(epoch + 2 - start, 1), 1).astype(jnp.float32)
-    # Of one epoch the mean is that epoch to the bit, whatever stood there before.
+    # Of one epoch the mean is bitwise that epoch, whatever stood there before.
     mean = lambda old, new: jnp.where(count > 1, old + (new - old) / count, new)
     return jax.tree.map(mean, average, params)
 

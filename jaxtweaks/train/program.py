@@ -18,7 +18,7 @@ from jaxtweaks.base.rng import member_seed, stream_key
 from jaxtweaks.config import measured, trace
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.nn import tweak
-from jaxtweaks.nn.dense import turned
+from jaxtweaks.nn.dense import transpose_narrow
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.train import keep, measure, transform
 from jaxtweaks.train.applied import COLLECTIONS, Applied, kept, named
@@ -181,18 +181,18 @@ class Program(Applied):
     ) -> State:
         """Steps on the images and labels that `batch_of` gives for `start` … `stop` − 1."""
         body = lambda i, state: self._step(hyper, seed, state, *batch_of(i))
-        return _turned(lax.fori_loop(start, stop, body, _turned(state)))
+        return _as_in_the_loop(lax.fori_loop(start, stop, body, _as_in_the_loop(state)))
 
     def step(
         self, hyper: trace.Hyper, seed: jax.Array, state: State, x: jax.Array, y: jax.Array
     ) -> State:
         """One update on the images x [batch, height, width, channels] with labels y [batch]."""
-        return _turned(self._step(hyper, seed, _turned(state), x, y))
+        return _as_in_the_loop(self._step(hyper, seed, _as_in_the_loop(state), x, y))
 
     def _step(
         self, hyper: trace.Hyper, seed: jax.Array, state: State, x: jax.Array, y: jax.Array
     ) -> State:
-        """`step` on a state as it stands in the loop, see `_turned`."""
+        """`step` on a state as it stands in the loop, see `_as_in_the_loop`."""
         setting = self.setting(hyper)
         key = functools.partial(
             stream_key, member_seed(seed, setting.train.member), step=state.step
@@ -204,10 +204,10 @@ class Program(Applied):
         x = noisy_inputs(on_inputs, x, setting.noise.input)
 
         def loss_of(params):
-            params = turned(params)
+            params = transpose_narrow(params)
             noisy = noisy_weights(on_weights, params, setting.noise.weights)
             # So that the products find noisy kernels as they would find those without noise.
-            noisy = turned(lax.optimization_barrier(turned(noisy)))
+            noisy = transpose_narrow(lax.optimization_barrier(transpose_narrow(noisy)))
             logits, mutated = self.apply(
                 hyper,
                 self.in_use(state.variables | {'params': noisy}),
@@ -325,11 +325,11 @@ class Program(Applied):
         return found
 
 
-def _turned(state: State) -> State:
+def _as_in_the_loop(state: State) -> State:
     """A state with the narrow matrices that a step works on transposed; its own inverse."""
     return dataclasses.replace(
         state,
-        params=turned(state.params),
-        opt_state=turned(state.opt_state),
-        ema=turned(state.ema),
+        params=transpose_narrow(state.params),
+        opt_state=transpose_narrow(state.opt_state),
+        ema=transpose_narrow(state.ema),
     )

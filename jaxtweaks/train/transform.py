@@ -19,7 +19,7 @@ from jaxtweaks.config.fields import traced
 from jaxtweaks.config.parts import Part
 from jaxtweaks.config.register import transform
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.nn.dense import turned
+from jaxtweaks.nn.dense import transpose_narrow
 
 Tree = Any  # of parameters, or like it
 Number = jax.Array | float
@@ -32,7 +32,7 @@ def gradients(
 
     Args:
       gradient: from weights to the gradients there, and what else is found on the way.
-      weights: as they stand in the loop, see `nn.dense.turned`.
+      weights: as they stand in the loop, see `nn.dense.transpose_narrow`.
       setting: its strengths may be traced.
 
     Returns:
@@ -63,9 +63,9 @@ def _acting(setting: Setting, on: str) -> list[tuple[Part, dict[str, Any]]]:
 def _changed(part: Part, given: dict[str, Any], tree: Tree, *passed: Tree) -> Tree:
     """What a part makes of `tree`, bitwise the same where its strength is off."""
     with blaming(f"transform '{part.name}'"):
-        found = part.build(*map(turned, passed), **given)
-    _check(part, turned(tree), found)
-    return _where_on(part, given, turned(found), tree)
+        found = part.build(*map(transpose_narrow, passed), **given)
+    _check(part, transpose_narrow(tree), found)
+    return _where_on(part, given, transpose_narrow(found), tree)
 
 
 def _where_on(part: Part, given: dict[str, Any], on: Tree, off: Tree) -> Tree:

@@ -233,7 +233,7 @@ def test_a_diverged_run_takes_its_seed_out_and_is_told():
     results = results_of([0.6, 0.5, 0.5], diverged=[(1, 0), (2, 3)])
     verdict = verdict_on(claim('greater', **ARMS), results)
     assert (verdict.n, verdict.dropped) == (5, 1)
-    assert '1 seed left out because a run diverged (x 1: 1)' in verdict.note
+    assert '1 seed omitted because a run diverged (x 1: 1)' in verdict.note
     expected = (results.finals['test_accuracy'][0] - results.finals['test_accuracy'][1])[1:]
     assert verdict.effect == pytest.approx(expected.mean())
     curve = verdict_on(claim('peak', along='x'), results)
@@ -251,7 +251,7 @@ def test_a_missing_run_is_told_apart_from_a_diverged_one():
     results.finals['test_accuracy'][0, 2] = np.nan
     verdict = verdict_on(claim('greater', **ARMS), results)
     assert verdict.dropped == 1
-    assert '1 seed left out because a run has no value' in verdict.note
+    assert '1 seed omitted because a run has no value' in verdict.note
 
 
 def same_but(k, s, by):

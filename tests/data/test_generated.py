@@ -1,4 +1,4 @@
-"""Generated data: that they follow their laws, and repeat themselves."""
+"""Generated data: that they have their distributions, and repeat themselves."""
 
 import dataclasses
 
@@ -9,7 +9,7 @@ from jaxtweaks import data
 from jaxtweaks.config import settings
 from jaxtweaks.config.settings import DATASETS
 from jaxtweaks.data import circles, patterns, waveforms
-from jaxtweaks.data.catalogue import CATALOGUE
+from jaxtweaks.data.catalogue import CATALOGUE, TABLES
 from jaxtweaks.data.generated import WORLDS
 
 SIZES = {'train_size': 600, 'validation_size': 200, 'test_size': 300}
@@ -21,8 +21,8 @@ def loaded(name, **more):
 
 def test_every_data_set_of_the_settings_is_known():
     forms = {name for name in DATASETS if ':' in name}
-    assert forms == {'tfds:NAME', 'folder:PATH'}
-    assert set(CATALOGUE) == set(DATASETS) - forms
+    assert forms == {'tfds:NAME', 'folder:PATH', 'csv:PATH?target=NAME'}
+    assert {*CATALOGUE, *TABLES} == set(DATASETS) - forms
     assert set(WORLDS) < set(DATASETS)
 
 

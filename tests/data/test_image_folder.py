@@ -129,7 +129,7 @@ def test_what_was_said_is_said_again_and_recorded(pets):
     dataset = [data.load(config, told.append) for _ in range(2)][1]
     said = '1 folder has no images and is no class, such as bird'
     assert told[1:] == [f'notice: {said}', f'notice: {said}']  # the second time from the cache
-    assert _describe(dataset)['notices'] == [said]
+    assert _describe(dataset).notices == (said,)
 
 
 @pytest.mark.parametrize('name', ['val', 'Valid', 'VALIDATION'])
@@ -176,7 +176,7 @@ def test_what_lies_beside_the_parts_is_said(tmp_path):
     fill(tmp_path, 'unlabelled')
     source, notices = read(tmp_path)
     assert len(source.training) + len(source.test) == 25
-    assert notices == ['5 files beside train/, test/ are omitted, such as unlabelled/0.png']
+    assert notices == ['5 files next to train/, test/ are omitted, such as unlabelled/0.png']
     config = settings.Data(name=f'folder:{tmp_path}', train_size=9, validation_size=6)
     found = data.load(config, lambda text: None)
     assert found.notices == (*notices, "class 'elk' has no test images")
@@ -194,7 +194,7 @@ def test_what_lies_beside_the_parts_is_said(tmp_path):
         (['train', 'test', 'plane'], r'train: holds no .*\(2 images dir.* is a class, no part'),
         (['test/cat', 'test/dog'], 'has test/, but no train/'),
         (['train/cat', 'train/dog', 'plane/a'], 'train/ holds folders of images.* plane/'),
-        (['cat', 'dog', 'test/cat', 'test/dog'], 'test/ holds folders of images.* cat/ beside'),
+        (['cat', 'dog', 'test/cat', 'test/dog'], 'test/ holds folders of images.* cat/ next to'),
         (['train/cat', 'train/dog', 'val/cat', 'valid/cat'], 'val/ and valid/ are both'),
         (['training_set/cat', 'test_set/cat'], 'test_set/ and training_set/ seem to be parts'),
         (['cat/train', 'cat/test', 'dog/train', 'dog/test'], 'cat/train/ seems .* train/cat/'),

@@ -43,7 +43,7 @@ def test_only_narrow_matrices_are_turned_and_turning_twice_is_nothing():
         'kernel': jnp.ones((3, 3, 2, 4)),
         'bias': jnp.ones(5),
     }
-    once = dense.turned(tree)
+    once = dense.transpose_narrow(tree)
     assert {name: leaf.shape for name, leaf in once.items()} == {
         'narrow': (3, 2),
         'wide': (200, 150),
@@ -51,5 +51,5 @@ def test_only_narrow_matrices_are_turned_and_turning_twice_is_nothing():
         'bias': (5,),
     }
     np.testing.assert_array_equal(once['narrow'], [[0, 3], [1, 4], [2, 5]])
-    for name, leaf in dense.turned(once).items():
+    for name, leaf in dense.transpose_narrow(once).items():
         np.testing.assert_array_equal(leaf, tree[name])

@@ -55,7 +55,7 @@ def test_claims_stand_under_their_documents_in_order(runs):
     ]  # fmt: skip
     assert found[0].link == '../a%20b/report.html'
     assert found[0].text == ''
-    assert found[0].seeds == '5 seeds (1 left out)'
+    assert found[0].seeds == '5 seeds (1 omitted)'
     assert found[1].seeds == 'exact'
     assert found[3].data == 'digits (stand-in for CIFAR-10)'
     assert found[2].effect == '+2.14 points'

@@ -85,12 +85,12 @@ def test_verdicts_read_in_the_unit_of_the_claim():
     ).rows  # fmt: skip
     assert rows[0] == (
         '✓ supported', 'Batch norm raises test accuracy.', '+2.14 points',
-        '+1.01 to +3.27 points', '5 (1 left out)', '0.012', '0.0625',
+        '+1.01 to +3.27 points', '5 (1 omitted)', '0.012', '0.0625',
         'with batch norm: 53.64 %; without: 53.11 %', 'ROLE §5.3',
     )  # fmt: skip
     assert rows[1][2:6] == ('0.4', '0.3 to 0.7', '5', '—')
     assert rows[1][7] == 'p: 0.4'
-    assert rows[2][2:6] == ('−3 epochs', '—', '5 (1 left out)', '< 0.001')
+    assert rows[2][2:6] == ('−3 epochs', '—', '5 (1 omitted)', '< 0.001')
 
 
 def test_the_terminal_shows_brackets_as_text_and_loses_no_letter():

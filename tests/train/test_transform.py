@@ -114,7 +114,7 @@ def test_sharpness_aware_steps_are_those_of_pytorch():
     """With batch norm: its averages are those of the first pass alone."""
     rho, rate = 0.3, 0.1
     one = setting(
-        model__batch_norm='before', optim__name='sgd', optim__learning_rate=rate, sam__rho=rho
+        model__norm_place='before', optim__name='sgd', optim__learning_rate=rate, sam__rho=rho
     )
     p, hyper, seed = program(one), numbers(one), np.uint32(0)
     state = started(p, hyper)
@@ -159,7 +159,7 @@ def test_an_average_over_epochs_by_hand():
 
 def test_statistics_computed_again_are_those_of_pytorch():
     """`torch.optim.swa_utils.update_bn`, on the batches of one size that training has."""
-    one = setting(model__batch_norm='before')
+    one = setting(model__norm_place='before')
     p, hyper = program(one), numbers(one)
     state = started(p, hyper)
     again = jax.jit(lambda hyper, state: statistics(p, hyper, 0, state.variables, DATA))
@@ -169,14 +169,14 @@ def test_statistics_computed_again_are_those_of_pytorch():
     batches = [x[[j % count for j in range(i, i + size)]] for i in range(0, count, size)]
     torch.optim.swa_utils.update_bn(batches, network)
     for momentum in (0.0, 0.9, 0.99):  # whatever a layer makes of its batches
-        hyper['model.bn_momentum'] = np.float32(momentum)
+        hyper['batch.momentum'] = np.float32(momentum)
         found = again(hyper, state)['BatchNorm_0']
         np.testing.assert_allclose(found['mean'], network.norm.running_mean, rtol=1e-4, atol=2e-5)
         np.testing.assert_allclose(found['var'], network.norm.running_var, rtol=1e-4)
 
 
 def test_an_average_of_one_epoch_is_tested_as_its_parameters():
-    one = setting(train__swa_start=2, model__batch_norm='none')
+    one = setting(train__swa_start=2, model__norm='none')
     p, hyper = program(one), numbers(one)
     state = started(p, hyper)
     finals = jax.jit(p.finish)(hyper, np.uint32(0), state, DATA).finals

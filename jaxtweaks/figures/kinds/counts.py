@@ -42,7 +42,7 @@ def confusion_shares(results: Results, setting: int) -> np.ndarray:
 
 @register.figure('confusion', reads=('hue', 'where', 'published'), arrays=('confusion',))
 class Confusion(Kind):
-    """Classes told from classes: a panel for each value of the hue, its test accuracy above."""
+    """Which classes are taken for which: a panel for each hue, its test accuracy above."""
 
     tells_of_test = True
     published = ('(x, value, label)',)

@@ -154,7 +154,7 @@ class _Lines(Kind):
     needs=('metrics',),
 )
 class Curves(_Lines):
-    """Metrics by epoch: mean over seeds, band, and the runs the mean leaves out."""
+    """Metrics by epoch: mean over seeds, band, and the runs that the mean omits."""
 
     by_epoch = True
     x_is = 'the epoch'

@@ -16,7 +16,7 @@ class VisionTransformer(nn.Module):
     """A vision transformer (Dosovitskiy et al. 2020, arXiv 2010.11929).
 
     Patches become tokens, with learned positions; blocks of attention and an MLP with GELU, each
-    after layer norm and beside a shortcut; layer norm, the mean of all tokens and a dense layer
+    after layer norm and next to a shortcut; layer norm, the mean of all tokens and a dense layer
     (the mean in place of a class token: Beyer et al. 2022, arXiv 2205.01580). Dropout is after the
     positions, the attention and each layer of the MLPs.
     """
