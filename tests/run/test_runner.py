@@ -40,7 +40,7 @@ class Remembering(Reporter):
         super().__init__(None)
         self.said = []
 
-    def group(self, text):
+    def group(self, text, settings=()):
         self.said.append(text)
 
 

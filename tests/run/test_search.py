@@ -122,8 +122,10 @@ def test_the_next_round_stays_within_what_a_field_allows():
 
 
 def test_bounds_hold_after_rounding(monkeypatch):
-    rule = dataclasses.replace(trace.FIELDS['dropout.hidden'].rule, low=0.12346, high=0.87654)
-    monkeypatch.setitem(trace.FIELDS.maps[-1], 'dropout.hidden', (float, rule))
+    field = trace.FIELDS['dropout.hidden']
+    rule = dataclasses.replace(field.rule, low=0.12346, high=0.87654)
+    narrowed = dataclasses.replace(field, rule=rule)
+    monkeypatch.setitem(trace.FIELDS.maps[-1], 'dropout.hidden', narrowed)
     swept = [{'dropout.hidden': rate} for rate in (0.2, 0.8)]
     for best, bound in zip(swept, (rule.low, rule.high), strict=True):
         points = closer(Search(samples=50, zoom=1.0), Setting(), swept, best, 2)

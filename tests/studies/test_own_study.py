@@ -43,7 +43,7 @@ def test_its_options_are_fields_and_what_it_returns_is_sorted():
         experiment.build({'name': 'x', 'study': {'name': 'stairs'}, 'stairs': {'steps': 0}})
     with pytest.raises(UserError, match=r'stairs\.steps: 4 has no effect because study\.name is'):
         experiment.build({'name': 'x', 'stairs': {'steps': 4}})
-    with pytest.raises(UserError, match="'stair' is not allowed; did you mean 'stairs'"):
+    with pytest.raises(UserError, match="no study 'stair' is registered; did you mean 'stairs'"):
         experiment.build({'name': 'x', 'study': {'name': 'stair'}})
 
 

@@ -108,7 +108,7 @@ def test_a_signal_that_vanishes_is_counted():
     setting = setting_of(
         model__hidden=(8,) * 6,
         init__scheme='sigma',
-        init__sigma=1e-9,
+        sigma__sigma=1e-9,
         signal_propagation__vectors=20,
     )
     found = measured(setting, 0, None)
