@@ -44,6 +44,7 @@ def test_cnn_is_that_of_the_document():
     network = models.build(setting(Model()), 10)
     count, shapes = described(network, (2, 32, 32, 3))
     assert count == 1_250_858
+    shapes = {name: shape for name, shape in shapes.items() if not name.startswith('NoNorm')}
     assert shapes == {
         'Dropout_0': (2, 32, 32, 3),
         'Conv_0': (2, 32, 32, 32),

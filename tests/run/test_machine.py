@@ -61,7 +61,7 @@ def test_a_data_set_is_loaded_once_for_all_that_is_done_with_it():
     dataset = machine.dataset(config)
     after = {
         'share': 0.5, 'bootstrap': 0.5, 'label_noise': 0.5, 'scale': 0.1, 'standardise': 'unit',
-        'folds': 3, 'fold': 1,
+        'folds': 3, 'fold': 1, 'standardise_targets': False,
     }  # fmt: skip
     for name, value in after.items():
         assert machine.dataset(dataclasses.replace(config, **{name: value})) is dataset
