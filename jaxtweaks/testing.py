@@ -19,7 +19,7 @@ import numpy as np
 
 from jaxtweaks.base import pinned
 from jaxtweaks.base.errors import UserError, did_you_mean
-from jaxtweaks.config import effect, parts, settings, trace, tweaks
+from jaxtweaks.config import effect, layers, measured, parts, settings, trace, tweaks
 from jaxtweaks.config.fields import Field
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.slots import SLOTS
@@ -31,7 +31,9 @@ from jaxtweaks.train.data import DeviceData, DeviceSplit
 from jaxtweaks.train.program import Program
 
 _IMAGES, _CLASSES, _FOLDS = 22, 3, 4
-_ROWS = 4  # runs side by side, of every program: so the ones without a part are shared
+_ROWS = 4  # at most so many runs side by side
+# Height and width of the images, the first that a network takes.
+_SIZES = ((8, 8), (32, 32), (264, 1))
 # Runs alone and side by side multiply matrices of different shapes.
 _RTOL, _ATOL = 2e-3, 1e-4
 # Further from a value, in this order, to find others that are allowed.
@@ -50,8 +52,8 @@ def check_part(
 
     Where a parameter is off, as a number that the program is given, all is bitwise as in the
     program without it; a sweep over all its traced parameters compiles once; each of them changes
-    the training, which stays finite; and a run side by side with others is the run alone, but for
-    rounding.
+    the weights or the outputs at test, which stay finite; and a run side by side with others is
+    the run alone, but for rounding.
 
     Args:
       part: its name, or the function or module that was registered.
@@ -82,7 +84,13 @@ def check_part(
     tried = {f'{name}.{parameter}': one for parameter, one in given.items()}
     fixed = {field: one[0] for field, one in tried.items() if field not in swept}
     if chooser := SLOTS[slot].field:
-        fixed[chooser] = name
+        fixed[chooser] = (name,) if SLOTS[slot].several else name
+    if slot == 'norm':  # of maps alone: there all that normalise an image by itself can be
+        fixed |= {'model.name': 'cnn', 'model.channels': (4,), 'model.hidden': ()}
+    if slot == 'network':  # deep ones enlarge what is rounded, the more the longer the steps are
+        fixed |= {'optim.learning_rate': 1e-3, 'model.norm': 'none'}
+    if slot == 'metric':
+        fixed['loss.name'] = _loss_for(known)
     base = trace.replace(base_of(*swept), fixed)
     away = {field: one for field, one in tried.items() if field in swept}
     check_fields(swept, base, values=away, what=what)
@@ -136,7 +144,11 @@ def check_fields(
     off = trace.off_everywhere([base])
     rows = _rows(fields, base, values or {})
     with pinned.pinned():
-        traced = _Trained(base, off - set(fields), epochs)
+        omittable = bool(off & set(fields))
+        # Only what is compared bit by bit must be the program that trains.
+        options = executables.FAST_CPU if omittable else executables.QUICK_COMPILE
+        together = _ROWS if omittable else min(len(rows), _ROWS)
+        traced = _Trained(base, off - set(fields), epochs, together, options)
         found = traced.side_by_side([trace.replace(base, row.values) for row in rows])
         if traced.traces != 1:
             raise AssertionError(f'{what}: a sweep compiles {traced.traces} times, not once')
@@ -146,7 +158,7 @@ def check_fields(
                 raise AssertionError(f'{what}: {row.words(base)}: {bad[0]} is not finite')
             if row.beside is not None and not watching:
                 _check_counts(row, run, found[row.beside], f'{what}: {row.words(base)}')
-        if off & set(fields):
+        if omittable:
             plain = _omitted(_without(base, off), off, epochs)
             if differs := _differing(found[0], plain, fields):
                 raise AssertionError(
@@ -206,9 +218,9 @@ def _others(value: Any, declared: Field) -> list[Any]:
 
 
 def _check_counts(row: _Row, run: Values, other: Values, begin: str) -> None:
-    weights = [path for path in run if path.startswith("['params']")]
-    if all(np.array_equal(run[path], other[path]) for path in weights):
-        raise AssertionError(f'{begin}: changes no weight in three steps of training')
+    seen = [path for path in run if path.startswith(("['params']", "['logits']"))]
+    if all(np.array_equal(run[path], other[path]) for path in seen):
+        raise AssertionError(f'{begin}: changes no weight and no output in three steps of training')
 
 
 def _differing(a: Values, b: Values, fields: Iterable[str]) -> list[str]:
@@ -227,10 +239,19 @@ class _Trained:
     With `epochs` the steps are an epoch, of images in an order of its own, which is evaluated.
     """
 
-    def __init__(self, base: Setting, off: frozenset[str], epochs: bool):
+    def __init__(
+        self,
+        base: Setting,
+        off: frozenset[str],
+        epochs: bool,
+        together: int = _ROWS,
+        options: dict[str, Any] = executables.FAST_CPU,
+    ):
+        """`together`: runs side by side in a program, compiled with `options`."""
         self._off, self.traces = off, 0
+        self._together, self._options = together, options
         self._program = Program(trace.split(base, off)[0], _IMAGES, _CLASSES)
-        self._data = _data(4 if base.model.name == 'mlp' else 8)
+        self._data = _data(_size(base), measured.targets_of(base))
         self._function = self._epoch if epochs else self._steps
         self._vmapped = jax.vmap(self._counted, (0, 0, 0, None, None))
         self._train: Callable[..., Any] | None = None
@@ -264,9 +285,9 @@ class _Trained:
     def side_by_side(self, runs: Sequence[Setting]) -> list[dict[str, np.ndarray]]:
         """What there is after three steps, of each run a flat dict of arrays by path."""
         found = []
-        for start in range(0, len(runs), _ROWS):
-            some = list(runs[start : start + _ROWS])
-            hyper, seeds = self._columns(some + some[-1:] * (_ROWS - len(some)))
+        for start in range(0, len(runs), self._together):
+            some = list(runs[start : start + self._together])
+            hyper, seeds = self._columns(some + some[-1:] * (self._together - len(some)))
             args = hyper, seeds, self._started(hyper, seeds), self._data, self._stop
             after = jax.tree.map(np.asarray, self._compile(args)(*args))
             row = lambda i, after=after: jax.tree.map(lambda leaf: leaf[i], after)
@@ -275,7 +296,7 @@ class _Trained:
 
     def alone(self, run: Setting) -> dict[str, np.ndarray]:
         """The same of one run, not vmapped."""
-        columns = self._columns([run] * _ROWS)
+        columns = self._columns([run] * self._together)
         own = jax.tree.map(lambda leaf: leaf[0], (*columns, self._started(*columns)))
         args = *own, self._data, self._stop
         # Not optimised, since it is compared within rounding.
@@ -287,7 +308,7 @@ class _Trained:
 
     def _compile(self, args: tuple[Any, ...]) -> Callable[..., Any]:
         if self._train is None:
-            self._train = _compiled(self._vmapped, args, executables.FAST_CPU)
+            self._train = _compiled(self._vmapped, args, self._options)
         return self._train
 
     def _started(self, hyper: trace.Hyper, seeds: np.ndarray) -> Any:
@@ -328,24 +349,47 @@ def _leaves(tree: Any):
     return jax.tree_util.tree_leaves_with_path((found,))
 
 
+def _size(base: Setting) -> tuple[int, int]:
+    """Height and width of images that the network takes."""
+    if layers.made_of(base.model) == 'dense':
+        return 4, 4
+    fits = layers.network(base.model).facts.get('fits', lambda model, size: '')
+    return next((size for size in _SIZES if not fits(base.model, size)), _SIZES[-1])
+
+
+def _loss_for(metric: parts.Part) -> str:
+    """A loss whose targets a metric is of."""
+    wanted = metric.facts.get('targets', parts.CLASSES)
+    losses = parts.of_slot('loss').values()
+    return next(one.name for one in losses if one.facts.get('targets', parts.CLASSES) == wanted)
+
+
 @functools.cache
-def _data(side: int) -> DeviceData:
-    """Images in which the class is the brightest row: separable; with folds."""
+def _data(size: tuple[int, int], targets: str) -> DeviceData:
+    """Images in which the class is the brightest row: separable; with folds.
+
+    Args:
+      size: height and width of the images.
+      targets: the classes themselves, or for other losses 1 for the class and 0 for the others.
+    """
     rng = np.random.default_rng(0)
 
     def drawn() -> tuple[np.ndarray, np.ndarray]:
         labels = rng.permutation(np.arange(_IMAGES) % _CLASSES)
-        images = rng.integers(0, 90, (_IMAGES, side, side, 1))
+        images = rng.integers(0, 90, (_IMAGES, *size, 1))
         images[np.arange(_IMAGES), labels + 1] += 120
         return np.asarray(images, np.uint8), np.asarray(labels, np.int32)
 
-    parts_of = drawn(), drawn(), drawn()
-    images, labels = parts_of[0]
+    def split(images: np.ndarray, labels: np.ndarray) -> DeviceSplit:
+        given = labels if targets == parts.CLASSES else np.eye(_CLASSES, dtype=np.float32)[labels]
+        return DeviceSplit(jnp.asarray(images), jnp.asarray(given))
+
+    splits = drawn(), drawn(), drawn()
+    images, labels = splits[0]
     pixels = np.asarray(images, np.float32)
     mean, inverse = jnp.asarray(pixels.mean(0)), jnp.asarray(1 / (pixels.std(0) + 1))
     folds = jnp.asarray(folds_of(labels, _FOLDS, 'stratified'))
-    splits = [DeviceSplit(jnp.asarray(x), jnp.asarray(y)) for x, y in parts_of]
-    data = DeviceData(splits[0], splits[1], splits[2], mean, inverse, folds=folds)
+    data = DeviceData(*(split(*one) for one in splits), mean, inverse, folds=folds)
     return jax.tree.map(np.asarray, data)  # kept on no device
 
 

@@ -1,6 +1,7 @@
 """The report while it is in the making: a page in the work folder that reloads itself."""
 
 import dataclasses
+import errno
 import time
 from collections.abc import Callable, Sequence
 
@@ -115,7 +116,9 @@ class LivePage(Reporter):
             contents = self._contents()
             report.write_live(self._workdir.path / 'report.html', contents, self._live(stopped))
         except Exception as error:  # whatever it is, the training is worth more than the page
-            if not self._failed:
+            # Of a full disk the training says itself what it could not write.
+            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            if not (self._failed or full):
                 reason = f'{type(error).__name__}: {error}'
                 self.note(f'the report is not written while it trains ({reason})')
             self._failed = True

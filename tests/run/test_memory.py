@@ -158,7 +158,9 @@ def test_a_group_that_does_not_fit_is_halved_and_the_finished_ones_stay(
 def test_what_does_not_fit_while_it_is_measured_is_not_planned(capsys, tmp_path, monkeypatch):
     calls = []
     monkeypatch.setattr(GroupProgram, 'train', lack(1, calls=calls))
-    code, out, _ = launch(capsys, tmp_path / 'w', '--config.execution.group_size=4', '--dry_run')
+    code, out, _ = launch(
+        capsys, tmp_path / 'w', '--config.execution.group_size=4', '--dry_run=measure'
+    )
     assert code == 0
     assert '3 runs side by side do not fit in the memory' in out
     assert '2 runs side by side do not fit in the memory' in out

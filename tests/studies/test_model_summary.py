@@ -97,8 +97,8 @@ def test_as_many_parameters_as_the_network_really_has(norm, place):
     found = measured(setting, 0, None)
     assert found.finals['parameters'] == sum(leaf.size for leaf in jax.tree.leaves(params))
     assert found.finals['weights'] == 6 * 7 + 7 * 10
-    norm = [row for row in model_summary.summarise(setting) if 'BatchNorm' in row.name]
-    assert [(row.shape, row.weights, row.others) for row in norm] == (
+    rows = [row for row in model_summary.summarise(setting) if 'Norm' in row.name]
+    assert [(row.shape, row.weights, row.others) for row in rows] == (
         [] if norm == 'none' else [((7,), 0, 14)]
     )
     assert found.finals['activations'] == 6 + 7 + 10  # batch norm works in place
