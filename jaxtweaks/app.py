@@ -13,20 +13,20 @@ import os
 import shlex
 import signal
 import sys
-import textwrap
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from absl import flags
-from ml_collections import ConfigDict, config_flags
+from ml_collections import ConfigDict
 from rich.console import Console
 
+from jaxtweaks import command_flags
 from jaxtweaks.base import home
-from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import config_file
-from jaxtweaks.config.config_file import complaint, one_line
+from jaxtweaks.config.config_file import one_line
 from jaxtweaks.lab import kept
 
 if TYPE_CHECKING:
@@ -34,217 +34,6 @@ if TYPE_CHECKING:
 
 # JAX and all that imports it take seconds, so they are imported where something is to be done: not
 # for the help, a mistake in a flag or in the path of a config, and not for a listing that is kept.
-
-_USAGE = """Answers a question about training neural networks, given as a config file.
-
-  {program} --config=configs/bn_batchsize.py            at the size that suits the machine
-  {program} --config=configs/bn_batchsize.py:paper      at the size of the document
-  {program} --config=bn_batchsize:smoke                 one of configs/, or of the package's
-  {program} --config=configs/x.py --config.seeds=10 --config.train.epochs=5
-  {program} --config=configs/all.py:quick               every experiment, and an overview
-  {program} --overview=runs                             an overview of what there is
-  srun -N 4 {program} --config=... --processes=4        on four hosts of a cluster
-  {program} --replay=RUN --workdir=runs/x-quick         one run again: is it the same?
-  {program} --list                                      the configs there are
-  {program} --new=NAME                                  a config to start from
-"""
-# What stands after the = of a flag in the help.
-_VALUES = {
-    'config': 'FILE[:SIZE]',
-    'workdir': 'FOLDER',
-    'overview': 'FOLDER,…',
-    'new': 'NAME',
-    'sweep': 'FIELD=VALUE,…',
-    'budget': 'TIME',
-}
-_MEASURE = 'measure'  # see `laboratory.MEASURE`
-_COMMAND = 'jaxtweaks'  # what the package installs
-_KEYS = (
-    '--config.KEY=VALUE',
-    'Set a key of the config, as in --config.train.epochs=5. The keys, what they are for and which '
-    'values they take: jaxtweaks/config/settings.py.',
-)
-# What is done in place of carrying out an experiment, and which options it reads.
-_ACTIONS = {
-    'new': (),
-    'completion': (),
-    'list': ('dry_run',),
-    'parts': ('config',),
-    'overview': ('workdir',),
-    'replay': ('config', 'workdir', 'quiet'),
-    'plan_seeds': ('config', 'sweep', 'workdir', 'dry_run', 'quiet', 'mix_versions'),
-}
-_OPTIONS = (
-    *('config', 'sweep', 'workdir', 'dry_run', 'quiet', 'export', 'processes', 'mix_versions'),
-    *('fail_fast', 'until_settled', 'budget'),
-)
-_SURROUNDINGS = """
-The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
-XDG_CACHE_HOME where decoded data and compiled programs are kept; JAXTWEAKS_MIRROR a server with
-CIFAR-10's archive; JAXTWEAKS_COMPILE_CACHE=0 and JAXTWEAKS_NATIVE=0 do without the cache of
-compiled programs and without convolutions of our own, which CXX compiles; NO_COLOR turns colours
-off; JAX's own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
-
-Exit codes: 0 done; 1 no mistake of yours (a full disk, a bug); 2 a mistake in command or config;
-128 + n interrupted by signal n, with the state saved: the same command goes on (130 Ctrl-C, 143
-SIGTERM, 129 SIGHUP, 138 and 140 SIGUSR1 and SIGUSR2). With --list, 2 if a config has a mistake.
-"""
-
-
-def _define_flags(argv: Sequence[str]) -> flags.FlagValues:
-    """The flags, before parsing; `argv` because config_flags looks ahead for the overrides."""
-    values = flags.FlagValues()
-    config_flags.DEFINE_config_file(
-        'config',
-        None,
-        'The question: a config file. :smoke after it is a try of seconds, :quick takes minutes on '
-        'two CPU cores, :paper has the sizes of the document; else what suits the machine.',
-        flag_values=values,
-        sys_argv=list(argv),
-    )
-    values['config'].parser = _ConfigParser()
-    flags.DEFINE_multi_string(
-        'sweep',
-        [],
-        'A further axis of the sweep, as --sweep=optim.learning_rate=0.1,0.01; may be given more '
-        'than once.',
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        'workdir',
-        None,
-        'Where results go, and where the same command goes on; default runs/<config>-<size>, with '
-        'what is changed of the config after it, as runs/x-quick,train.epochs=3; for a collection '
-        'runs.',
-        flag_values=values,
-    )
-    flags.DEFINE_list(
-        'overview',
-        None,
-        'Only write an overview of finished experiments: their folders, or folders of them, with '
-        'commas between; to --workdir, default <first folder>/overview.',
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        'replay',
-        None,
-        'Only train one run of the sweep in --workdir again, alone, and say whether it is bitwise '
-        'what is on record; its id is in the column run of runs.parquet. Writes nothing.',
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        'new',
-        None,
-        'Only write configs/NAME.py (NAME.py where there is no configs/), a config that runs as it '
-        'stands, to be changed.',
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        'list',
-        False,
-        'Only list the configs in configs/, or else those that come with the package: what each '
-        'asks, and how long it takes; with --dry_run also an estimate for those not measured.',
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        'parts',
-        False,
-        'Only list what a setting can be put together from (optimisers, schedules, losses, …): '
-        'what each does, its parameters and their defaults; with --config those it registers too.',
-        flag_values=values,
-    )
-    flags.DEFINE_flag(
-        flags.Flag(
-            _DryRunParser(),
-            None,
-            'dry_run',
-            False,
-            'Say how many programs and runs there would be, and how much memory and time they need '
-            'by what is known here, and stop; --dry_run=measure compiles them to measure it.',
-            boolean=True,
-        ),
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        'plan_seeds',
-        False,
-        'Say how many seeds would settle each claim, from the results in --workdir. If it holds '
-        'none, three seeds are trained first; a later run with more seeds builds on them.',
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        'until_settled',
-        False,
-        'Add seeds (looks at 5, 8, 12, 20, 32 and 50, corrected for looking) until every claim is '
-        'settled, cannot be settled, or --budget is spent.',
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        'budget',
-        None,
-        'With --until_settled: the training time of an experiment in all, as 90s, 30m (the '
-        'default) or 2h. The same command with more goes on.',
-        flag_values=values,
-    )
-    flags.DEFINE_bool('quiet', False, 'Say only what must not be missed.', flag_values=values)
-    flags.DEFINE_list(
-        'export',
-        [],
-        'What else to write, with commas between: csv (the rows), pdf (the figures), latex (the '
-        'tables), tensorboard (event files; needs the extra tensorboard), wandb (offline runs of '
-        'Weights & Biases, which wandb sync sends; needs the extra wandb).',
-        flag_values=values,
-    )
-    flags.DEFINE_integer(
-        'processes',
-        1,
-        'How many processes are given this same command, on this host or on others with the same '
-        'file system, to share the work.',
-        lower_bound=1,
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        'mix_versions',
-        False,
-        'Go on in a work folder though another version of the training code trained what is there; '
-        'the numbers of both are then in one table, and the report says so.',
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        'fail_fast',
-        False,
-        'Of a collection: end at the first experiment that fails, in place of going on without it.',
-        flag_values=values,
-    )
-    flags.DEFINE_enum(
-        'completion',
-        None,
-        ['bash', 'zsh', 'fish'],
-        'Only print a script that completes the command in this shell: eval "$(jaxtweaks '
-        '--completion=bash)".',
-        flag_values=values,
-    )
-    flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
-    return values
-
-
-def _help(values: flags.FlagValues, program: str) -> str:
-    """How to use the command line: our flags, without those that absl has for every program."""
-    entries = []
-    for defined in _defined(values).values():
-        for flag in defined:
-            value = '' if flag.boolean else f'={_VALUES.get(flag.name, "…")}'
-            entries.append((f'--{flag.name}{value}', flag.help))
-    entries.insert(1, _KEYS)
-    wide = 22
-    lines = [_USAGE.format(program=program)]
-    for name, words in entries:
-        wrapped = textwrap.wrap(words, 96 - wide)
-        if len(name) + 3 > wide:
-            wrapped = ['', *wrapped]
-        lines += [f'  {name:{wide - 2}}{wrapped[0]}'.rstrip()]
-        lines += [' ' * wide + line for line in wrapped[1:]]
-    return '\n'.join([*lines, _SURROUNDINGS.rstrip()])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -286,12 +75,14 @@ def _complain(text: str) -> None:
 
 def _main(argv: list[str], console: Console) -> int:
     if {'-h', '--help', '-help', '--helpshort', '--helpfull'} & set(argv[1:]):
-        print(_help(_define_flags(argv), shlex.join(_program(argv))))
+        print(
+            command_flags.usage(command_flags.define(argv), shlex.join(command_flags.program(argv)))
+        )
         return 0
-    light = _check_flags(argv)
-    path = _config_file(argv)
+    light = command_flags.check(argv)
+    path = command_flags.config_path(argv)
     if light.new is not None or light.list or light.parts or light.completion:
-        _check_read(light)
+        command_flags.check_read(light)
     if light.completion:
         print(_completion(light), end='')
         return 0
@@ -307,13 +98,13 @@ def _main(argv: list[str], console: Console) -> int:
             'no --config; it must name a config file, as --config=configs/bn_batchsize.py'
         )
     _load_jax()
-    for override in _overrides(argv):
+    for override in command_flags.overrides(argv):
         key = override.split('=')[0]
         if key != config_file.COLLECTION:
             _check_key(key, path)
     # Functions of the config may import what lies next to it when they are called.
     with contextlib.nullcontext() if path is None else config_file.neighbours(path):
-        return _carry_out(argv, _parse(argv, path), console)
+        return _carry_out(argv, command_flags.parse(argv, path), console)
 
 
 def _check_key(key: str, path: Path | None) -> None:
@@ -338,7 +129,7 @@ def _is_loaded(path: Path | None) -> bool:
 
 def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> int:
     """Does what the flags say and returns the exit code."""
-    _check_read(values)
+    command_flags.check_read(values)
     if values.parts:
         _parts(console)
         return 0
@@ -359,7 +150,7 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
     compile_cache.enable(_complain)
 
     path = _workdir(values, experiment, argv, console)
-    command = _command(argv)
+    command = command_flags.command(argv)
     exports = _exports(values)
     budget = settle.budget_of(values.until_settled, values.budget or '')
     how = {
@@ -367,16 +158,16 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
         'dry_run': values.dry_run,
         'quiet': values.quiet,
         'mix_versions': values.mix_versions,
-        'file': _config_file(argv),
+        'file': command_flags.config_path(argv),
         'named': values.workdir is not None,
     }
     try:
         if values.plan_seeds:
-            more = lambda seeds: _command(_with_seeds(argv, seeds))
+            more = lambda seeds: command_flags.command(command_flags.with_seeds(argv, seeds))
             planning.run(experiment, path, console, more, **how)
             return 0
         if budget is not None:
-            settle.check(experiment, chosen='seeds' in _keys_set(argv))
+            settle.check(experiment, chosen='seeds' in command_flags.keys_set(argv))
         laboratory.run(
             experiment,
             path,
@@ -400,7 +191,7 @@ def _workdir(
 
     if values.workdir:
         return home.expanded(values.workdir)
-    given = (override.partition('=') for override in _overrides(argv))
+    given = (override.partition('=') for override in command_flags.overrides(argv))
     changed = asked.changes({key: value for key, _, value in given}, values.sweep)
     path = asked.folder(experiment.name, experiment.size, changed)
     if changed and not values.quiet:
@@ -410,24 +201,12 @@ def _workdir(
     return path
 
 
-def _check_read(values: flags.FlagValues) -> None:
-    """Whether what is asked for reads all that is given. Raises UserError."""
-    known = (*_ACTIONS, *_OPTIONS)
-    given = [name for name in known if values[name].value != values[name].default]
-    if not given or given[0] not in _ACTIONS:
-        return
-    action, *others = given
-    unread = [name for name in others if name not in _ACTIONS[action]]
-    if unread:
-        raise UserError(f'--{unread[0]}: --{action} does not read it; leave out one of the two')
-
-
 def _new(name: str, argv: Sequence[str]) -> int:
     """Writes a config to start from and returns the exit code."""
     from jaxtweaks.lab import new_config
 
     path = new_config.write(name, Path('configs') if Path('configs').is_dir() else Path())
-    print(f'wrote {path}; try it: {_command([argv[0], f"--config={path}:smoke"])}')
+    print(f'wrote {path}; try it: {command_flags.command([argv[0], f"--config={path}:smoke"])}')
     return 0
 
 
@@ -444,22 +223,15 @@ def _completion(values: flags.FlagValues) -> str:
         found = experiment.every_key()
         kept.keep('keys', key, found)
     fields, keys = found
-    known = [flag for flags in _defined(values).values() for flag in flags]
-    few = {flag.name: valid for flag in known if (valid := _one_of_few(flag)) is not None}
+    known = [flag for flags in command_flags.every(values).values() for flag in flags]
+    few = {
+        flag.name: valid for flag in known if (valid := command_flags.one_of_few(flag)) is not None
+    }
     configs = {path.stem for one in config_file.folders() for path in config_file.in_folder(one)}
     given = {flag.name: not flag.boolean for flag in known}
-    return completion.script(values.completion, _COMMAND, given, sorted(configs), fields, keys, few)
-
-
-def _defined(values: flags.FlagValues) -> dict[str, list[flags.Flag]]:
-    """Our flags, without those that absl has for every program."""
-    found = values.flags_by_module_dict().items()
-    return {module: defined for module, defined in found if module != 'absl.flags'}
-
-
-def _one_of_few(flag: flags.Flag) -> list[str] | None:
-    """The values of a flag that takes no others; None of one that does."""
-    return list(flag.parser.enum_values) if isinstance(flag.parser, flags.EnumParser) else None
+    return completion.script(
+        values.completion, command_flags.COMMAND, given, sorted(configs), fields, keys, few
+    )
 
 
 def _list(console: Console, estimate: bool) -> int:
@@ -546,10 +318,16 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
     )
     try:
         return collection.run(
-            found, root, console, options, lambda arguments: _command([argv[0], *arguments])
+            found,
+            root,
+            console,
+            options,
+            lambda arguments: command_flags.command([argv[0], *arguments]),
         )
     except Interrupted as interrupted:
-        _complain(f'interrupted; everything is saved in {root}. To go on: {_command(argv)}')
+        _complain(
+            f'interrupted; everything is saved in {root}. To go on: {command_flags.command(argv)}'
+        )
         return 128 + interrupted.signal
 
 
@@ -601,7 +379,7 @@ def _experiment(config: Any, argv: Sequence[str], axes: Sequence[str] = ()) -> '
     from jaxtweaks.lab import experiment as experiment_lib
 
     changes = {}
-    for arg in _overrides(argv):
+    for arg in command_flags.overrides(argv):
         key, _, value = arg.partition('=')
         # config_flags has put them in the config, but for an empty tuple, which it passes over.
         empty = value.replace(' ', '') == '()'
@@ -612,142 +390,3 @@ def _experiment(config: Any, argv: Sequence[str], axes: Sequence[str] = ()) -> '
         values = config.to_dict() if isinstance(config, ConfigDict) else config
         config = asked.with_axes(values, axes)
     return experiment_lib.changed(config, changes)
-
-
-def _keys_set(argv: Sequence[str]) -> list[str]:
-    """The dotted names of the keys that the command line sets."""
-    return [arg.partition('=')[0] for arg in _overrides(argv)]
-
-
-def _overrides(argv: Sequence[str]) -> list[str]:
-    """The arguments of the form --config.a.b=v, as 'a.b=v'."""
-    given = [arg.lstrip('-') for arg in argv[1:] if arg.startswith('-')]
-    return [arg.removeprefix('config.') for arg in given if arg.startswith('config.')]
-
-
-def _command(argv: Sequence[str]) -> str:
-    """What the user typed, near enough to type it again."""
-    return shlex.join([*_program(argv), *argv[1:]])
-
-
-def _program(argv: Sequence[str]) -> list[str]:
-    """How this program was called."""
-    name = os.path.basename(argv[0])
-    if name in ('__main__.py', _COMMAND):
-        return ['python', '-m', 'jaxtweaks'] if name != _COMMAND else [_COMMAND]
-    return ['python', os.path.relpath(argv[0])]
-
-
-def _with_seeds(argv: Sequence[str], seeds: int) -> list[str]:
-    """The command line that carries out what this one plans, with so many seeds."""
-    kept, args = [], iter(argv[1:])
-    for arg in args:
-        if arg.lstrip('-') == 'config.seeds':
-            next(args)  # its value
-        elif arg.lstrip('-').partition('=')[0] not in ('plan_seeds', 'dry_run', 'config.seeds'):
-            kept.append(arg)
-    return [argv[0], *kept, f'--config.seeds={seeds}']
-
-
-class _DryRunParser(flags.BooleanParser):
-    """Takes 'measure' besides what a boolean flag takes."""
-
-    def parse(self, argument: str | bool) -> bool | str:
-        """A boolean, or 'measure'. Raises ValueError."""
-        if argument == _MEASURE:
-            return _MEASURE
-        try:
-            return super().parse(argument)
-        except ValueError:
-            raise ValueError("it must be 'measure' or nothing") from None
-
-
-class _ConfigParser(flags.ArgumentParser):
-    """Loads the config of a flag as everything here does, see `config_file.load`."""
-
-    def parse(self, argument: str) -> Mapping[str, Any] | ConfigDict:
-        """The config of 'FILE:SIZE'. Raises UserError."""
-        path, _, size = argument.partition(':')
-        config = config_file.load(config_file.find(path), size or None)
-        if isinstance(config, ConfigDict):
-            config.lock()
-        return config
-
-
-def _parse(argv: Sequence[str], path: Path | None) -> flags.FlagValues:
-    """The flags' values; `path`: of the config file, None if there is none. Raises UserError."""
-    values = _define_flags(argv)
-    try:
-        rest = values(list(argv))
-    except UserError:
-        raise
-    except (Exception, SystemExit) as error:
-        if isinstance(error, flags.Error):
-            _check_override(str(error), argv)
-            raise UserError(f'{one_line(error)} (see --help)') from None
-        if isinstance(error, AttributeError | KeyError) and path is not None:
-            _check_there(argv, path)
-        raise UserError(complaint(error, path)) from error
-    if len(rest) > 1:
-        raise UserError(f'{rest[1]!r} is not a flag; flags begin with -- (see --help)')
-    return values
-
-
-def _check_flags(argv: Sequence[str]) -> flags.FlagValues:
-    """The flags' values with the config as it is named, and nothing loaded. Raises UserError."""
-    values = _define_flags([])
-    delattr(values, 'config')
-    flags.DEFINE_string('config', None, '', flag_values=values)
-    arguments = iter(argv)
-    given = []
-    for arg in arguments:
-        if not arg.lstrip('-').startswith('config.') or not arg.startswith('-'):
-            given.append(arg)
-        elif '=' not in arg:
-            next(arguments, None)  # its value
-    try:
-        rest = values(given)
-    except flags.Error as error:
-        raise UserError(f'{one_line(error)} (see --help)') from None
-    if len(rest) > 1:
-        raise UserError(f'{rest[1]!r} is not a flag; flags begin with -- (see --help)')
-    return values
-
-
-def _check_override(complaint: str, argv: Sequence[str]) -> None:
-    """Reports in plain words the override that config_flags could not take."""
-    from jaxtweaks.lab import experiment as experiment_lib
-
-    for override in _overrides(argv):
-        if f'--config.{override}:' in complaint:
-            key, _, value = override.partition('=')
-            experiment_lib.check_value(key, value)
-
-
-def _check_there(argv: Sequence[str], path: Path) -> None:
-    """Complains of the first override whose key the config of a file does not have."""
-    config = config_file.load(path, None)
-    for key in (override.partition('=')[0] for override in _overrides(argv)):
-        section = config
-        for part in key.split('.'):
-            if not isinstance(section, Mapping | ConfigDict):
-                return
-            if part not in section:
-                hint = did_you_mean(part, section) if section else 'there are none of its kind'
-                raise UserError(f"config.{key}: {path} has no key '{part}'; {hint}")
-            section = section[part]
-
-
-def _config_file(argv: Sequence[str]) -> Path | None:
-    """The file of --config, None if there is no such flag. Raises UserError if it is not there."""
-    path = None
-    for i, arg in enumerate(argv):
-        name, _, value = arg.lstrip('-').partition('=')
-        if arg.startswith('-') and name == 'config':
-            value = value or (argv[i + 1] if '=' not in arg and i + 1 < len(argv) else '')
-            if not value:
-                raise UserError('--config is empty; it must name a config file')
-            path = config_file.find(value.partition(':')[0])
-            if not path.is_file():
-                raise UserError(f'--config={value}: {config_file.not_there(path)}')
-    return path

@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from tfds_folder import write_tfds_folder
 
-from jaxtweaks import app
+from jaxtweaks import app, command_flags
 from jaxtweaks.lab import laboratory
 from jaxtweaks.run import memory
 from jaxtweaks.run.training import Training
@@ -243,7 +243,7 @@ def test_seeds_are_planned_from_what_is_there_and_nothing_is_written(capsys, wor
 def test_a_plan_names_the_command_with_its_number_of_seeds(seeds):
     argv = ['main.py', SMOKE, *seeds, '--plan_seeds', '--dry_run', '--config.train.epochs', '2']
     carried_out = ['main.py', SMOKE, '--config.train.epochs', '2', '--config.seeds=9']
-    assert app._with_seeds(argv, 9) == carried_out
+    assert command_flags.with_seeds(argv, 9) == carried_out
 
 
 @pytest.mark.usefixtures('quickly_compiled')
