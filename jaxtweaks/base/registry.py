@@ -8,12 +8,13 @@ import contextlib
 import importlib
 import inspect
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 from jaxtweaks.base.errors import UserError, did_you_mean
 
 T = TypeVar('T')
+F = TypeVar('F', bound=Callable[..., Any])
 
 
 class Registry(Mapping[str, T], Generic[T]):
@@ -57,6 +58,52 @@ class Registry(Mapping[str, T], Generic[T]):
                 f"{self.slot} '{name}': the name must be letters, digits and _, a letter first"
             )
         return f"{self.slot} '{name}'"
+
+    def check_options(
+        self, name: str, given: Sequence[str], known: Sequence[str], word: str = 'option'
+    ) -> None:
+        """Whether what a kind needs and reads, in a word, is there. Raises UserError."""
+        for option in given:
+            if option not in known:
+                hint = did_you_mean(str(option), known)
+                raise UserError(f"{self.slot} '{name}': no {word} '{option}'; {hint}")
+
+    def decorator(
+        self,
+        name: str,
+        kind: type,
+        arguments: Sequence[str],
+        of_class: Callable[[type], T],
+        of_function: Callable[[Callable[..., Any]], T],
+    ) -> Callable[[F], F]:
+        """A decorator that registers a function, or a class that inherits from `kind`.
+
+        Args:
+          name: by which a config names it.
+          kind: what a class must be.
+          arguments: the names of what a function is called with, in their order.
+          of_class: makes the item of such a class.
+          of_function: makes it of such a function.
+
+        Raises:
+          UserError: a name that cannot be, or it is neither.
+        """
+        what = self.check_name(name)
+
+        def decorate(source: Any) -> Any:
+            if isinstance(source, type) and issubclass(source, kind):
+                if lacks := sorted(getattr(source, '__abstractmethods__', ())):
+                    raise UserError(f'{what}: {source!r} has no {" and no ".join(lacks)}')
+                self.add(name, of_class(source), source)
+                return source
+            try:
+                inspect.signature(source).bind(*arguments)
+            except (TypeError, ValueError):
+                raise UserError(f'{what}: is {source!r}; it must be {self.doc}') from None
+            self.add(name, of_function(source), source)
+            return source
+
+        return decorate
 
     def find(self, name: str) -> T:
         """An item by its name. Raises UserError, naming the nearest."""

@@ -1,5 +1,6 @@
 """What a kind of claim is: what it needs, how it is checked and tested, how it reads."""
 
+import abc
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
@@ -19,8 +20,30 @@ OPTIONS = ('at', 'a', 'b', 'along', 'within', 'goal', 'margin', 'smallest', 'lev
 Say = Callable[[float], str]
 
 
+class Words:
+    """How a verdict reads; of a stored one whose kind is not registered here, as a difference."""
+
+    def effect(self, metric: str, verdict: Mapping[str, Any]) -> tuple[Say, str]:
+        """How the effect and the ends of its interval read, and their unit; here a difference."""
+        if is_share(metric) or metric == 'diverged':
+            return (lambda value: numbers.percent(value, sign='+')), ' points'
+        one = metrics.of(metric)
+        unit = '' if one.is_share or not one.unit else f' {one.unit}'
+        return (lambda value: number(value, 4, '+')), unit
+
+    def measured(self, metric: str) -> Say:
+        """How the means read that were compared."""
+        if metric == 'diverged':
+            return lambda value: f'{number(100 * value)} %'
+        return lambda value: metric_value(metric, value)
+
+    def published(self, metric: str, verdict: Mapping[str, Any]) -> Say:
+        """How published figures read."""
+        return lambda value: metric_value(metric, value)
+
+
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class Kind(Words, abc.ABC):
     """A kind of claim; each built-in one is a class that inherits from this.
 
     Attributes:
@@ -64,32 +87,10 @@ class Kind:
                 f"along '{claim.along}' has {len(xs)} values here; it needs {self.least_points}"
             )
 
+    @abc.abstractmethod
     def test(self, claim: Claim, results: Results, alpha: float) -> Finding:
         """Tests a claim that has passed `claims.check`."""
-        raise NotImplementedError(f"kind '{self.name}' has no test")
 
     def amount(self, claim: Claim, size: float) -> str:
         """How large a difference is, in words."""
         return amount(claim.metric, size)
-
-    def effect(self, metric: str, verdict: Mapping[str, Any]) -> tuple[Say, str]:
-        """How the effect and the ends of its interval read, and their unit; here a difference."""
-        if is_share(metric) or metric == 'diverged':
-            return (lambda value: numbers.percent(value, sign='+')), ' points'
-        one = metrics.of(metric)
-        unit = '' if one.is_share or not one.unit else f' {one.unit}'
-        return (lambda value: number(value, 4, '+')), unit
-
-    def measured(self, metric: str) -> Say:
-        """How the means read that were compared."""
-        if metric == 'diverged':
-            return lambda value: f'{number(100 * value)} %'
-        return lambda value: metric_value(metric, value)
-
-    def published(self, metric: str, verdict: Mapping[str, Any]) -> Say:
-        """How published figures read."""
-        return lambda value: metric_value(metric, value)
-
-
-# For a verdict that was stored, of a kind that is not registered here.
-UNKNOWN = Kind('', ())

@@ -1,10 +1,8 @@
 """The decorator that registers a kind of claim, public as `jt.claim`."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.claims.claim import KINDS
 from jaxtweaks.claims.function import OfFunction
 from jaxtweaks.claims.kind import OPTIONS, Kind
@@ -30,20 +28,11 @@ def claim(
     Raises:
       UserError: a name that cannot be, an option that there is not, or not such a function.
     """
-    what = KINDS.check_name(name)
-    for option in (*needs, *reads):
-        if option not in OPTIONS:
-            raise UserError(f"{what}: no option '{option}'; {did_you_mean(str(option), OPTIONS)}")
-
-    def decorate(source: Any) -> Any:
-        if isinstance(source, type) and issubclass(source, Kind):
-            KINDS.add(name, source(name, needs, reads), source)
-            return source
-        try:
-            inspect.signature(source).bind('arms', 'test')
-        except (TypeError, ValueError):
-            raise UserError(f'{what}: is {source!r}; it must be {KINDS.doc}') from None
-        KINDS.add(name, OfFunction(name, needs, reads, source), source)
-        return source
-
-    return decorate
+    KINDS.check_options(name, (*needs, *reads), OPTIONS)
+    return KINDS.decorator(
+        name,
+        Kind,
+        ('arms', 'test'),
+        of_class=lambda cls: cls(name, needs, reads),
+        of_function=lambda function: OfFunction(name, needs, reads, function),
+    )

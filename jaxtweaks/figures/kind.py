@@ -1,5 +1,6 @@
 """What a kind of figure is: what it reads and needs, how it is checked, drawn and described."""
 
+import abc
 import dataclasses
 from collections.abc import Callable
 from typing import ClassVar
@@ -19,7 +20,7 @@ Finish = Callable[..., Sheet]
 
 
 @dataclasses.dataclass(frozen=True)
-class Kind:
+class Kind(abc.ABC):
     """A kind of figure; each built-in one is a class that inherits from this.
 
     Attributes:
@@ -57,12 +58,14 @@ class Kind:
         """The field whose values must have what (x, value, label) names; '' for any value."""
         return ''
 
-    def check(self, figure: Figure, results: Results, recorded: Recorded) -> None:
+    def check(  # noqa: B027  (most kinds have nothing to check)
+        self, figure: Figure, results: Results, recorded: Recorded
+    ) -> None:
         """Whether what it alone reads can be drawn. Raises UserError."""
 
+    @abc.abstractmethod
     def draw(self, figure: Figure, results: Results, finish: Finish) -> Sheet:
         """Draws the panels on a page and returns what `finish(page, key)` makes of it."""
-        raise NotImplementedError(f"kind '{self.name}' draws nothing")
 
     def most_panels(self, figure: Figure, results: Results) -> dict[int, int]:
         """How many values there may be of each of `fields` that has panels, by its place there."""

@@ -1,10 +1,8 @@
 """The decorator that registers a kind of figure, public as `jt.figure`."""
 
-import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.figures.figure_spec import KINDS
 from jaxtweaks.figures.function import OfCurves, OfFunction
 from jaxtweaks.figures.kind import OPTIONS, Kind
@@ -37,22 +35,13 @@ def figure(
     Raises:
       UserError: a name that cannot be, a field that there is not, or not such a function.
     """
-    what = KINDS.check_name(name)
-    for option in (*reads, *needs):
-        if option not in OPTIONS:
-            raise UserError(f"{what}: no field '{option}'; {did_you_mean(str(option), OPTIONS)}")
-
-    def decorate(source: Any) -> Any:
-        if isinstance(source, type) and issubclass(source, Kind):
-            KINDS.add(name, source(name, reads, needs, arrays), source)
-            return source
-        try:
-            inspect.signature(source).bind('axes', 'panel')
-        except (TypeError, ValueError):
-            raise UserError(f'{what}: is {source!r}; it must be {KINDS.doc}') from None
-        cls, always = OfCurves if by_epoch else OfFunction, ('metrics',)
-        read, needed = (tuple(dict.fromkeys(always + more)) for more in (reads, needs))
-        KINDS.add(name, cls(name, read, needed, arrays, source), source)
-        return source
-
-    return decorate
+    KINDS.check_options(name, (*reads, *needs), OPTIONS, 'field')
+    made, always = OfCurves if by_epoch else OfFunction, ('metrics',)
+    read, needed = (tuple(dict.fromkeys(always + more)) for more in (reads, needs))
+    return KINDS.decorator(
+        name,
+        Kind,
+        ('axes', 'panel'),
+        of_class=lambda cls: cls(name, reads, needs, arrays),
+        of_function=lambda function: made(name, read, needed, arrays, function),
+    )

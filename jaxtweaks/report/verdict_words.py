@@ -10,7 +10,7 @@ import rich.text
 from jaxtweaks.base import numbers
 from jaxtweaks.base.words import ABSENT
 from jaxtweaks.claims.claim import KINDS
-from jaxtweaks.claims.kind import UNKNOWN, Kind
+from jaxtweaks.claims.kind import Words
 from jaxtweaks.figures.figure_style import is_number
 
 COLORS = {
@@ -34,9 +34,9 @@ def effect_words(verdict: Mapping[str, Any]) -> tuple[str, str]:
     return (effect if effect == ABSENT else effect + unit), interval
 
 
-def _kind(verdict: Mapping[str, Any]) -> Kind:
+def _kind(verdict: Mapping[str, Any]) -> Words:
     """The kind of claim of a verdict, which may have been stored where others are registered."""
-    return KINDS.get(verdict['claim'].get('kind', ''), UNKNOWN)
+    return KINDS.get(verdict['claim'].get('kind', ''), Words())
 
 
 _FEW_SEEDS = re.compile(r'with \d+ seeds no permutation test can reach [\d.]+; \d+ would')

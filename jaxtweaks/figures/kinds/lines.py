@@ -1,5 +1,6 @@
 """Figures with a metric on the y axis: by epoch, against another one, against a swept field."""
 
+import abc
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
@@ -73,9 +74,9 @@ class _Lines(Kind):
     mark: ClassVar[str]
     crosses: ClassVar[bool] = False
 
+    @abc.abstractmethod
     def paint(self, panel: Panel) -> None:
         """Draws one panel."""
-        raise NotImplementedError
 
     def draw(self, figure: Figure, results: Results, finish: Finish) -> Sheet:
         """See `Kind`."""
@@ -130,8 +131,9 @@ class _Lines(Kind):
             'would hide one another.'
         ]
 
+    @abc.abstractmethod
     def _notes(self, results: Results) -> list[str]:
-        raise NotImplementedError
+        """`notes`, where it is not crowded."""
 
     def _any_positive(self, figure: Figure, results: Results, settings: Sequence[int]) -> bool:
         """Whether each metric of the figure has a value above 0."""

@@ -1,6 +1,8 @@
 """What every derivation is: a frozen dataclass whose fields are its options."""
 
+import abc
 import dataclasses
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -16,7 +18,7 @@ C = TypeVar('C', bound=type)
 
 
 @dataclasses.dataclass(frozen=True)
-class Derivation:
+class Derivation(abc.ABC):
     """Turns results into results with further fields or metrics.
 
     It reads its own options and the base setting, which has the fields that no point names, and
@@ -31,9 +33,9 @@ class Derivation:
         """What there will be of each of them. Raises UserError if something that it needs lacks."""
         return recorded
 
+    @abc.abstractmethod
     def results(self, results: Results, base: Setting) -> Results:
         """The results themselves, of the settings that `points` returns."""
-        raise NotImplementedError
 
 
 # By name; a config registers further ones by `jt.derivation`, and all are listed by --parts.
@@ -61,7 +63,7 @@ def derivation(name: str) -> Callable[[C], C]:
 
     def decorate(source: Any) -> Any:
         fits = isinstance(source, type) and issubclass(source, Derivation)
-        if not fits or source.results is Derivation.results:
+        if not fits or inspect.isabstract(source):
             raise UserError(f'{what}: is {source!r}; it must be {DERIVATIONS.doc}')
         ready = '__dataclass_params__' in vars(source)
         made: Any = source if ready else dataclasses.dataclass(frozen=True)(source)
