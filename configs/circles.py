@@ -28,8 +28,8 @@ import math
 from configs import common
 from jaxtweaks.config.expand import points, product
 
-SCHEME, LAW = 'init.scheme', 'init.distribution'
-INIT = f'{SCHEME} + {LAW}'
+SCHEME, DISTRIBUTION = 'init.scheme', 'init.distribution'
+INIT = f'{SCHEME} + {DISTRIBUTION}'
 CASE = 'data.standardise + data.scale'
 RAW = {'data.standardise': 'none', 'data.scale': 1.0}
 STANDARDISED = {'data.standardise': 'channel', 'data.scale': 1.0}
@@ -72,7 +72,7 @@ def get_config(size=None):
         config.data.train_size = config.train.batch_size = config.train.train_eval_size = 200
         config.data.validation_size = config.data.test_size = 100
         config.execution.batching = 'map'
-    inits = [{SCHEME: scheme, LAW: law} for scheme, law in WORDS]
+    inits = [{SCHEME: scheme, DISTRIBUTION: distribution} for scheme, distribution in WORDS]
     config.sweep = product(points(RAW, STANDARDISED, SMALL), points(*inits))
     config.names = (
         (CASE, 'data'),
@@ -180,7 +180,7 @@ def _published():
             'source': 'INITREG §II, Figures 8-10',
             'kind': 'published',
             'metric': 'test_accuracy',
-            'a': {**data, SCHEME: init[0], LAW: init[1]},
+            'a': {**data, SCHEME: init[0], DISTRIBUTION: init[1]},
             'margin': margin,
             'published': {'one run': value},
         }

@@ -58,7 +58,7 @@ def get_config(size=None):
         {
             'name': 'test_accuracy',
             'kind': 'effect',
-            'title': 'Test accuracy beside the published figures',
+            'title': 'Test accuracy and the published figures',
             'metrics': ('test_accuracy',),
             'x': 'model.norm',
             'published': published,

@@ -76,8 +76,8 @@ def that_matter(claims: tuple[dict, ...]) -> tuple[dict, ...]:
 def _that_matters(claim: dict) -> dict:
     kind = claim['metric'].rpartition('_')[2]
     size = SMALLEST_EPOCHS if claim['kind'] == 'sooner' else SMALLEST.get(kind)
-    told = any(key in claim for key in ('smallest', 'margin')) or claim.get('direction') == 'equal'
-    if claim['kind'] not in _MAY_BE_SMALL or size is None or told:
+    named = any(key in claim for key in ('smallest', 'margin')) or claim.get('direction') == 'equal'
+    if claim['kind'] not in _MAY_BE_SMALL or size is None or named:
         return claim
     return {**claim, 'smallest': size}
 

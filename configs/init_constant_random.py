@@ -1,9 +1,9 @@
-"""Which deviation must random initial weights have? (ROLE §6.2, Figure 6)
+"""Which standard deviation must random initial weights have? (ROLE §6.2, Figure 6)
 
     python main.py --config=configs/init_constant_random.py
 
 The CNN of ROLE §2 with all weights constant (0 or 1), normal N(0, σ²) or uniform U(−√3σ, √3σ), σ
-from 1e-4 to 1. All of them are one program: scheme, law and σ are traced.
+from 1e-4 to 1. All of them are one program: scheme, distribution and σ are traced.
 
 Choices of this project: see `common.role_cnn`; "does not train" is read as a training loss at the
 end that is not below 2.25, where a network that has learned nothing stands at log 10 = 2.303; the
@@ -21,13 +21,13 @@ import math
 from configs import common
 from jaxtweaks.config.expand import grid, product, union
 
-LAW, SIGMA = 'init.distribution', 'sigma.sigma'
+DISTRIBUTION, SIGMA = 'init.distribution', 'sigma.sigma'
 
 
 def get_config(size=None):
     """See the module's docstring."""
     config = common.role_cnn('init_constant_random', size)
-    config.question = 'Which deviation must random initial weights have?'
+    config.question = 'Which standard deviation must random initial weights have?'
     config.document = 'ROLE §6.2, Figure 6'
     config.init.scheme = 'sigma'
     sigmas = (1e-4, 1e-3, 0.01, 0.03, 0.05, 0.07, 0.1, 0.3, 1.0)
@@ -35,12 +35,12 @@ def get_config(size=None):
         sigmas = (1e-4, 0.03, 0.05, 0.07, 1.0)
     elif config.size == 'quick':
         config.data.train_size, config.train.epochs = 2_500, 4
-    random = {LAW: ('normal', 'uniform')}
+    random = {DISTRIBUTION: ('normal', 'uniform')}
     config.sweep = union(
-        product(grid(LAW, 'constant'), grid(SIGMA, 0.0, 1.0)),
-        product(grid(LAW, 'normal', 'uniform'), grid(SIGMA, *sigmas)),
+        product(grid(DISTRIBUTION, 'constant'), grid(SIGMA, 0.0, 1.0)),
+        product(grid(DISTRIBUTION, 'normal', 'uniform'), grid(SIGMA, *sigmas)),
     )
-    config.names = ((LAW, 'initial weights'), (SIGMA, 'σ (or the constant)'))
+    config.names = ((DISTRIBUTION, 'initial weights'), (SIGMA, 'σ (or the constant)'))
     config.figures = (
         {
             'name': 'figure_6',
@@ -48,7 +48,7 @@ def get_config(size=None):
             'title': 'Training loss by epoch',
             'metrics': ('train_loss',),
             'hue': SIGMA,
-            'panels': LAW,
+            'panels': DISTRIBUTION,
             'log_y': True,
         },
         {
@@ -57,7 +57,7 @@ def get_config(size=None):
             'title': 'Training loss by epoch, σ up to 0.1',
             'metrics': ('train_loss',),
             'hue': SIGMA,
-            'panels': LAW,
+            'panels': DISTRIBUTION,
             'where': {**random, SIGMA: tuple(sigma for sigma in sigmas if sigma <= 0.1)},
         },
         {
@@ -66,7 +66,7 @@ def get_config(size=None):
             'title': 'Training loss at the end against σ',
             'metrics': ('train_loss',),
             'x': SIGMA,
-            'hue': LAW,
+            'hue': DISTRIBUTION,
             'where': random,
             'log_x': True,
             'log_y': True,
@@ -82,13 +82,13 @@ def get_config(size=None):
         {
             'sentence': 'Weights that are all 0 do not train (training loss stays above 2.25).',
             'source': 'ROLE §6.2',
-            'a': {LAW: 'constant', SIGMA: 0.0},
+            'a': {DISTRIBUTION: 'constant', SIGMA: 0.0},
             **stuck,
         },
         {
             'sentence': 'Weights that are all 1 do not train (training loss stays above 2.25).',
             'source': 'ROLE §6.2',
-            'a': {LAW: 'constant', SIGMA: 1.0},
+            'a': {DISTRIBUTION: 'constant', SIGMA: 1.0},
             **stuck,
         },
         *(

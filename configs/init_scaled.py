@@ -19,7 +19,7 @@ way round: LeCun 48.3%, Glorot 47.7%, He 45.8%, σ = 0.05 44.4%.
 from configs import common
 from jaxtweaks.config.expand import grid, product
 
-SCHEME, LAW = 'init.scheme', 'init.distribution'
+SCHEME, DISTRIBUTION = 'init.scheme', 'init.distribution'
 SCALED = {'lecun': 'LeCun', 'glorot': 'Glorot', 'he': 'He'}
 
 
@@ -28,12 +28,12 @@ def get_config(size=None):
     config = common.role_cnn('init_scaled', size)
     config.question = 'Which scaled initialisation is best?'
     config.document = 'ROLE §6.2, Figure 7'
-    config.sweep = product(grid(SCHEME, *SCALED, 'sigma'), grid(LAW, 'normal', 'uniform'))
+    config.sweep = product(grid(SCHEME, *SCALED, 'sigma'), grid(DISTRIBUTION, 'normal', 'uniform'))
     if config.size == 'quick':
         config.train.epochs = 6
     config.names = (
         (SCHEME, 'scheme'),
-        (LAW, 'law'),
+        (DISTRIBUTION, 'distribution'),
         *((f'{SCHEME}={scheme}', words) for scheme, words in SCALED.items()),
         (f'{SCHEME}=sigma', 'σ = 0.05'),
     )
@@ -44,7 +44,7 @@ def get_config(size=None):
             'title': 'Training loss by epoch',
             'metrics': ('train_loss',),
             'hue': SCHEME,
-            'panels': LAW,
+            'panels': DISTRIBUTION,
         },
         {
             'name': 'by_scheme',
@@ -52,7 +52,7 @@ def get_config(size=None):
             'title': 'Training loss and test accuracy at the end',
             'metrics': ('train_loss', 'test_accuracy'),
             'x': SCHEME,
-            'hue': LAW,
+            'hue': DISTRIBUTION,
         },
     )
     loss = {'metric': 'train_loss', 'source': 'ROLE §6.2, Figure 7'}

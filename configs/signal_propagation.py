@@ -19,7 +19,7 @@ is above ReLU with Xavier uniform and above the heuristic and the fixed σ, in a
 gradients (supported), and below ReLU with Kaiming uniform and tanh with Kaiming in both
 (contradicted: 0.098 against 0.78 and 0.56 for activations); ReLU with Xavier is far below tanh with
 Xavier normal and with Kaiming (contradicted), ReLU with Kaiming above the first (supported) and, in
-gradients, below the second (contradicted). The uniform laws cannot be told from the normal ones.
+gradients, below the second (contradicted). Uniform and normal draws cannot be told apart.
 Expected (paper, 12 seeds, ten of them in 33 minutes on cores used by others too): the same
 verdicts, with 0.098, 0.78 and 0.56 for activations.
 """
@@ -27,7 +27,7 @@ verdicts, with 0.098, 0.78 and 0.56 for activations.
 from configs import common
 from jaxtweaks.config.expand import grid, points, product
 
-SCHEME, LAW, ACTIVATION = 'init.scheme', 'init.distribution', 'model.activation'
+SCHEME, DISTRIBUTION, ACTIVATION = 'init.scheme', 'init.distribution', 'model.activation'
 INITS = (
     ('heuristic', 'uniform'),
     ('sigma', 'normal'),
@@ -54,12 +54,12 @@ def get_config(size=None):
         config.model.hidden, config.signal_propagation.vectors, config.seeds = (32,) * 6, 50, 2
     config.sweep = product(
         grid(ACTIVATION, 'tanh', 'relu', 'sigmoid'),
-        points(*({SCHEME: scheme, LAW: law} for scheme, law in INITS)),
+        points(*({SCHEME: scheme, DISTRIBUTION: distribution} for scheme, distribution in INITS)),
     )
     config.names = (
-        (f'{SCHEME} + {LAW}', 'initialisation'),
+        (f'{SCHEME} + {DISTRIBUTION}', 'initialisation'),
         (SCHEME, 'initialisation'),
-        (LAW, 'law'),
+        (DISTRIBUTION, 'distribution'),
         (f'{SCHEME}=heuristic', 'U(±1/√n)'),
         (f'{SCHEME}=sigma', 'σ = 0.01'),
         (f'{SCHEME}=glorot', 'Xavier'),
@@ -73,7 +73,7 @@ def get_config(size=None):
             'title': f'{words} of activations and of gradients by layer',
             'metrics': (f'activation_{moment}', f'gradient_{moment}'),
             'panels': ACTIVATION,
-            'hue': f'{SCHEME} + {LAW}',
+            'hue': f'{SCHEME} + {DISTRIBUTION}',
             'log_y': True,
         }
         for name, moment, words in (
@@ -101,7 +101,11 @@ def get_config(size=None):
 
 def _ranking(metric, at, words, source):
     """Who is above whom; each rival alone, since a mean is that of the highest."""
-    way = lambda unit, scheme, *laws: {ACTIVATION: unit, SCHEME: scheme, LAW: laws}
+    way = lambda unit, scheme, *distributions: {
+        ACTIVATION: unit,
+        SCHEME: scheme,
+        DISTRIBUTION: distributions,
+    }
     shared = {'source': source, 'kind': 'greater', 'metric': metric, 'at': at}
     first = way('tanh', 'glorot', 'uniform')
     others = (
@@ -121,8 +125,8 @@ def _ranking(metric, at, words, source):
     return (
         *(
             {
-                'sentence': f'Tanh with Xavier uniform keeps a higher {words} deviation than '
-                f'{rival}.',
+                'sentence': 'Tanh with Xavier uniform keeps a higher standard deviation of '
+                f'{words} than {rival}.',
                 'a': first,
                 'b': other,
                 **shared,
@@ -131,8 +135,8 @@ def _ranking(metric, at, words, source):
         ),
         *(
             {
-                'sentence': f'ReLU with {name} uniform comes next in {words} deviation: above '
-                f'{rival}.',
+                'sentence': f'ReLU with {name} uniform comes next in the standard deviation of '
+                f'{words}: above {rival}.',
                 'a': way('relu', scheme, 'uniform'),
                 'b': other,
                 **shared,

@@ -9,7 +9,7 @@ Choices of this project: see `common.role_cnn`; "too large" is λ = 0.1; "do hel
 best validation accuracy is at some λ > 0.
 
 Expected (quick, CIFAR-10 (JPEG q75), 5 seeds, 2 minutes on two CPU cores): λ = 0.1 costs 17.0 ± 2.0
-points of test accuracy (supported); below that no λ can be told from none (inconclusive), though
+points of test accuracy (supported); below that no λ differs from none (inconclusive), though
 0.01 halves the gap to the training set.
 """
 

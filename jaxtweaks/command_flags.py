@@ -61,7 +61,7 @@ _SURROUNDINGS = """
 The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
 XDG_CACHE_HOME where decoded data and compiled programs are kept; JAXTWEAKS_MIRROR a server with
 CIFAR-10's archive; JAXTWEAKS_COMPILE_CACHE=0 and JAXTWEAKS_NATIVE=0 do without the cache of
-compiled programs and without convolutions of our own, which CXX compiles; NO_COLOR turns colours
+compiled programs and without custom convolution kernels, which CXX compiles; NO_COLOR turns colours
 off; JAX's own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
 
 Exit codes: 0 done; 1 no mistake of yours (a full disk, a bug); 2 a mistake in command or config;

@@ -8,7 +8,7 @@ whose initial weights have the variance 2/n learns; with that of Glorot and Beng
 
 What differs from the paper: 27 convolutional layers and 3 dense ones on ImageNet there; here 29
 hidden layers of 256 units (`quick`: 64) and the output layer on a part of MNIST, SGD with momentum
-0.9 at 0.003 (see `common.general_mlp`), and 5 layers beside it, with which both should train.
+0.9 at 0.003 (see `common.general_mlp`), and 5 layers next to it, with which both should train.
 "Stalls" is a training accuracy below 20%. Residual networks without normalisation are omitted.
 """
 

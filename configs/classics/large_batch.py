@@ -11,7 +11,7 @@ What differs from the paper: 50,000 images, of 60,000 (`quick`: 5,000); five lay
 (128); the small batch is 256, here too (32), and there is one between; the same 100 epochs (40) for
 all, where the paper trains until the loss no longer falls. The sharpness of the minima is not
 measured, so that the claim is on the test accuracy alone; and that the large batch fits the
-training set is tested beside it.
+training set is tested too.
 """
 
 from configs import common

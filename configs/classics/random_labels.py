@@ -11,7 +11,7 @@ without any, says that explicit regularisers do not either.
 
 What differs from the paper: its table of regularisers is of Inception and AlexNet, ours of its MLP
 3×512 (`quick`: 3×256); 50,000 images there, 10,000 (1,000) here, of 32×32 pixels and not of 28×28;
-random labels are 90% replaced by another class, which is what drawing anew from ten classes comes
+random labels are 90% replaced by another class, which is what drawing again from ten classes comes
 to. Shuffled and random pixels are omitted. Choices of this project: momentum 0.9 at 0.02, batch
 50, 200 (100) epochs, λ = 5e-4, crops by up to 4 pixels; "fits" is a training accuracy above 99%.
 """

@@ -1,4 +1,4 @@
-"""Numbers in words: as short as they can be told, and never as 0 or 1 where they are not.
+"""Numbers in words: as short as they can be, and never as 0 or 1 where they are not.
 
 What was chosen (the values of a field) keeps all its digits if they are few, and as many as tell it
 from the other values. What was measured has a fixed number of digits, and more only near 0 and 1.
@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 ABSENT = '—'
-_SHORT = 6  # significant digits of a chosen value that is told to the last of them
+_SHORT = 6  # significant digits of a chosen value that is shown to the last of them
 _MOST = 17  # significant digits that tell any two float64 apart
 _NOISE = 1e-12  # of 1: what is left over where shares are subtracted or averaged
 _PLAIN = 1e5  # numbers from here on have a power of ten, if they are not counts
@@ -24,7 +24,7 @@ def apart(values: Iterable[float]) -> dict[float, str]:
 
     Returns:
       The words of each distinct value. Whole numbers and those of up to 6 significant digits are
-      told as they are, others to 3 digits or as many as keep them apart.
+      shown as they are, others to 3 digits or as many as keep them apart.
     """
     words: dict[float, str] = dict.fromkeys(values, '')
     left = list(words)

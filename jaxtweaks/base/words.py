@@ -240,12 +240,12 @@ def together(
 ) -> str:
     """Values of several fields in words that can be read alone, with commas between.
 
-    Fields that `names` has one word for ('a + b=(1, 2)') are told by this word.
+    Fields that `names` has one word for ('a + b=(1, 2)') are shown by this word.
 
     Args:
       values: by field.
       names: see `value_label`.
-      say: how a single value is told.
+      say: how a single value is shown.
     """
     left, parts, names = dict(values), [], names or {}
     joint = [fields for key in names if len(fields := _fields_of(key)) > 1]

@@ -91,8 +91,8 @@ def inner(folder: Path) -> list[Path]:
 
 def shipped() -> Path | None:
     """The folder of the configs that come with the package; None if there is none."""
-    beside = Path(__file__).resolve().parents[2]  # where it is installed, or checked out
-    found = (beside / 'jaxtweaks_configs' / _CONFIGS, beside / _CONFIGS)
+    root = Path(__file__).resolve().parents[2]  # where it is installed, or checked out
+    found = (root / 'jaxtweaks_configs' / _CONFIGS, root / _CONFIGS)
     return next((folder for folder in found if (folder / 'common.py').is_file()), None)
 
 

@@ -91,7 +91,7 @@ class Tweaks(Mapping[str, Any]):
     """The strengths of registered tweaks by name, hashable; those it does not name are off."""
 
     def __init__(self, strengths: Mapping[Tweak, Any] = types.MappingProxyType({})):
-        """`strengths`: numbers, or tracers, or None where a program is not told them."""
+        """`strengths`: numbers, or tracers, or None where a program is not given them."""
         ordered = sorted(strengths.items(), key=lambda item: item[0].name)
         self._tweaks = {tweak.name: tweak for tweak, _ in ordered}
         self._strengths = {tweak.name: strength for tweak, strength in ordered}

@@ -244,7 +244,7 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
     if any(level_words(verdict) != '95%' for verdict in verdicts):
         note += (
             ' Seeds were added until the claims were settled: an interval of a look has the level '
-            'beside it, so that those of all looks hold together in 95% of cases.'
+            'next to it, so that those of all looks hold together in 95% of cases.'
         )
     brief = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'p (Holm)')
     return Table('Verdicts', columns, tuple(rows), tuple(raw), note, brief)
@@ -298,8 +298,8 @@ def _planning_note(verdicts: Sequence[Mapping[str, Any]]) -> str:
     return (
         f'For a chance of {power.POWER:.0%} at 5% over all {count(len(tested), "claim")} (Holm), '
         f'if effect and scatter are as seen. In {n} seeds the scatter is seen only roughly: the '
-        f'true deviation is {number(low, 2)} to {number(high, 2)} times as large (95%), and the '
-        'seeds needed grow with its square.'
+        f'true standard deviation is {number(low, 2)} to {number(high, 2)} times as large '
+        '(95%), and the seeds needed grow with its square.'
     )
 
 

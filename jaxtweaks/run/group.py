@@ -31,8 +31,8 @@ class Execution:
         'auto',
         'how runs share a program: they take turns (map), the same in several threads (threads), '
         'or each operation has all runs, with convolutions as a loop, matrix product, grouped '
-        'convolution or kernel of our own; with native at the end: convolutions on a CPU by kernels'
-        ' of our own, which a C++ compiler builds; auto: what is fastest',
+        'convolution or custom kernel; with native at the end: convolutions on a CPU by custom '
+        'kernels, which a C++ compiler builds; auto: what is fastest',
         choices=('auto', *BATCHINGS),
     )
     memory_share: float = plain(

@@ -1,4 +1,4 @@
-"""The plain networks of the package beside PyTorch's, and what they read."""
+"""The plain networks of the package against PyTorch's, and what they read."""
 
 import jax
 import jax.numpy as jnp

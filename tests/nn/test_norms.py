@@ -1,4 +1,4 @@
-"""The normalisations beside PyTorch's in float64, or NumPy's where it has none."""
+"""The normalisations against PyTorch's in float64, or NumPy's where it has none."""
 
 import flax.linen as nn
 import jax
