@@ -305,6 +305,20 @@ def classic_cnn(name: str, size: str | None) -> ConfigDict:
     return config
 
 
+def error_by_rate(hue: str, **options: object) -> dict:
+    """A figure: the test error against the learning rate, a line for each value of `hue`."""
+    return {
+        'name': 'by_rate',
+        'kind': 'effect',
+        'title': 'Test error against the learning rate',
+        'metrics': ('1-test_accuracy',),
+        'x': 'optim.learning_rate',
+        'hue': hue,
+        'log_x': True,
+        **options,
+    }
+
+
 def as_mlp(config: ConfigDict) -> None:
     """A tiny MLP in place of the CNN, which takes longer to compile than to train at `smoke`."""
     config.model.name, config.model.hidden = 'mlp', (16,)

@@ -100,16 +100,7 @@ def get_config(size=None):
         (CHOSEN, 'rate'),
     )
     config.figures = (
-        {
-            'name': 'by_rate',
-            'kind': 'effect',
-            'title': 'Test error against the learning rate',
-            'metrics': ('1-test_accuracy',),
-            'x': RATE,
-            'hue': NAME,
-            'where': {CHOSEN: 'each'},
-            'log_x': True,
-        },
+        common.error_by_rate(NAME, where={CHOSEN: 'each'}),
         {
             'name': 'tuned',
             'kind': 'curves',

@@ -34,15 +34,7 @@ def get_config(size=None):
         (RATE, 'learning rate'),
     )
     config.figures = (
-        {
-            'name': 'by_rate',
-            'kind': 'effect',
-            'title': 'Test error against the learning rate',
-            'metrics': ('1-test_accuracy',),
-            'x': RATE,
-            'hue': NORM,
-            'log_x': True,
-        },
+        common.error_by_rate(NORM),
         {
             'name': 'by_epoch',
             'kind': 'curves',

@@ -33,15 +33,7 @@ def get_config(size=None):
     config.sweep = product(grid(NORM, 'batch', 'none'), grid(RATE, *rates))
     config.names = ((RATE, 'learning rate'), *common.BATCH_NORM_WORDS)
     config.figures = (
-        {
-            'name': 'by_rate',
-            'kind': 'effect',
-            'title': 'Test error against the learning rate',
-            'metrics': ('1-test_accuracy',),
-            'x': RATE,
-            'hue': NORM,
-            'log_x': True,
-        },
+        common.error_by_rate(NORM),
         {
             'name': 'by_epoch',
             'kind': 'curves',
