@@ -389,7 +389,8 @@ def _data(size: tuple[int, int], targets: str) -> DeviceData:
     pixels = np.asarray(images, np.float32)
     mean, inverse = jnp.asarray(pixels.mean(0)), jnp.asarray(1 / (pixels.std(0) + 1))
     folds = jnp.asarray(folds_of(labels, _FOLDS, 'stratified'))
-    data = DeviceData(*(split(*one) for one in splits), mean, inverse, folds=folds)
+    training, validation, test = (split(*one) for one in splits)
+    data = DeviceData(training, validation, test, mean, inverse, folds=folds)
     return jax.tree.map(np.asarray, data)  # kept on no device
 
 
