@@ -2,8 +2,8 @@
 
     from jaxtweaks.testing import check_part
 
-    def test_lion():
-        check_part('lion')
+    def test_mine():
+        check_part('mine')
 
 A training of three steps that compiles in seconds is swept over the part's traced parameters.
 """

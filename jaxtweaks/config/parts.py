@@ -1,12 +1,12 @@
 """Parts: what a setting can be put together from, each registered by its name in a slot.
 
-    @jt.optimiser('lion')
-    def lion(learning_rate, *, b1=jt.traced(0.9, 'β₁', low=0.0, high=1.0)):
+    @jt.optimiser('mine')
+    def mine(learning_rate, *, b1=jt.traced(0.9, 'β₁', low=0.0, high=1.0)):
         return optax.chain(optax.scale_by_lion(b1), optax.scale_by_learning_rate(learning_rate))
 
 A part is a pure function or a plain linen module. Its signature is the schema: a keyword parameter
 declared with `static` or `traced` (a field of a module, for a module) is a field of every setting,
-'lion.b1', that can be set, swept and named in claims like those of `settings.py`. The built-in
+'mine.b1', that can be set, swept and named in claims like those of `settings.py`. The built-in
 parts are registered in the same way, by the modules in `_BUILT_IN`.
 
 In a slot with a `field` one part is chosen by its name (`optim.name`). In the others (those that
