@@ -51,12 +51,13 @@ def of(question: str, verdicts: Sequence[Verdict]) -> AnswerSentence:
     kind = 'contradicted' if by_kind['contradicted'] else settled[0]
     word = 'yes' if kind == 'supported' else 'no'
     agree = [one for one in asked if one['verdict'] in _SETTLED]
-    sentence = f'{_opening(question, kind)}: {_told(by_kind[kind][0])}'
+    sentence = f'{_opening(question, kind)}: {_with_number(by_kind[kind][0])}'
     others = len(agree) - 1
     if others:
-        also = 'holds' if others == 1 else 'hold'
-        also = also if kind == 'supported' else f'{"does" if others == 1 else "do"} not hold'
-        sentence += f'; {count(others, "further claim")} {also} as well'
+        holds = f'{"holds" if others == 1 else "hold"} as well'
+        fails = f'{"does" if others == 1 else "do"} not hold either'
+        also = holds if kind == 'supported' else fails
+        sentence += f'; {count(others, "further claim")} {also}'
     if left:
         sentence += f', {len(left)} of {len(asked)} not settled'
     return AnswerSentence(word, kind, f'{sentence}.')
@@ -67,16 +68,16 @@ def _opening(question: str, kind: str) -> str:
     if kind == 'negligible':
         return 'No, not by as much as matters' if closed else 'No difference that matters'
     if closed:
-        return 'Yes' if kind == 'supported' else 'No'
+        return 'Yes' if kind == 'supported' else 'No, this is contradicted'
     return 'As claimed' if kind == 'supported' else 'Not as claimed'
 
 
 def _not_settled(left: Sequence[Verdict], some: Sequence[Verdict], total: int) -> AnswerSentence:
-    sentence = f'Not settled: {_told(left[0])}'
+    sentence = f'Not settled: {_with_number(left[0])}'
     if total > 1:
         sentence += f'; {len(left)} of {count(total, "claim")} open'
     if some:
-        sentence += f', {some[0]["verdict"]} so far: {_told(some[0])}'
+        sentence += f', {some[0]["verdict"]} so far: {_with_number(some[0])}'
     return AnswerSentence('not settled', 'inconclusive', f'{sentence}.')
 
 
@@ -90,11 +91,11 @@ def _depends(by_kind: Mapping[str, Sequence[Verdict]], total: int) -> AnswerSent
         f', {len(fails)} {"does" if len(fails) == 1 else "do"} not'
         + (f', {len(left)} {"is" if len(left) == 1 else "are"} not settled' if left else '')
     )
-    sentence += f'. It holds: {_told(holds[0])}. It does not: {_told(fails[0])}'
+    sentence += f'. It holds: {_with_number(holds[0])}. It does not: {_with_number(fails[0])}'
     return AnswerSentence('it depends', 'negligible', f'{sentence}.')
 
 
-def _told(verdict: Verdict) -> str:
+def _with_number(verdict: Verdict) -> str:
     """The claim and the number that carries its verdict."""
     sentence = verdict['claim']['sentence'].strip().rstrip('.')
     effect, interval = verdict_words.effect_words(verdict)

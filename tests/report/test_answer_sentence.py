@@ -16,9 +16,9 @@ def said(*kinds, question=QUESTION):
     ('kinds', 'word', 'beginning'),
     [
         (['supported'], 'yes', 'Yes: Batch norm raises test accuracy (+2.14 points, +1.01 to'),
-        (['contradicted'] * 2, 'no', 'No: Batch norm'),
+        (['contradicted'] * 2, 'no', 'No, this is contradicted: Batch norm'),
         (['negligible'], 'no', 'No, not by as much as matters: Batch norm'),
-        (['contradicted', 'negligible'], 'no', 'No: Batch norm'),
+        (['contradicted', 'negligible'], 'no', 'No, this is contradicted: Batch norm'),
         (['supported', 'contradicted'], 'it depends', 'It depends: 1 of 2 claims holds, 1 does'),
         (['supported', 'negligible'], 'it depends', 'It depends: 1 of 2 claims holds, 1 does'),
         (['inconclusive'], 'not settled', 'Not settled: Batch norm'),
@@ -37,6 +37,11 @@ def test_what_is_open_is_counted():
     assert said('supported', 'supported', 'inconclusive').sentence.endswith(
         '; 1 further claim holds as well, 1 of 3 not settled.'
     )
+
+
+def test_what_fails_as_well_is_counted():
+    found = said('contradicted', 'contradicted', 'negligible').sentence
+    assert found.endswith('; 2 further claims do not hold either.')
 
 
 def test_a_question_that_is_not_answered_by_yes_has_other_words():
