@@ -10,9 +10,12 @@ import hypothesis
 import jax
 import pytest
 
-from jaxtweaks.base import words
+from jaxtweaks.base import metrics, words
+from jaxtweaks.claims import claim
 from jaxtweaks.config import parts, settings, slots, tweaks
 from jaxtweaks.data import own
+from jaxtweaks.figures import figure_spec
+from jaxtweaks.results.derive.derivation import DERIVATIONS
 from jaxtweaks.run import executables
 
 # How long an example takes depends on what else the machine is doing: no test fails by that.
@@ -111,9 +114,12 @@ def _registries_are_restored(monkeypatch):
     monkeypatch.setattr(parts, '_PARAMETERS', dict(parts._PARAMETERS))
     for name in ('ABOUT', 'FIELDS', 'VALUES'):
         monkeypatch.setattr(words, name, dict(getattr(words, name)))
+    for name in ('_MEASURES', '_WHOLE'):
+        monkeypatch.setattr(metrics, name, dict(getattr(metrics, name)))
     monkeypatch.setattr(settings.DATASETS, '_names', list(settings.DATASETS._names))
     fields = dict(tweaks.FIELDS)
-    yield
+    with claim.KINDS.temporary(), figure_spec.KINDS.temporary(), DERIVATIONS.temporary():
+        yield
     tweaks.FIELDS.clear()
     tweaks.FIELDS.update(fields)
 

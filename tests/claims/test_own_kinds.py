@@ -19,9 +19,7 @@ ARMS = claim_cases.ARMS
 @pytest.fixture(autouse=True)
 def _registered():
     """Kinds of one's own, for one test each."""
-    with KINDS.temporary():
-        _register()
-        yield
+    _register()
 
 
 def _register():

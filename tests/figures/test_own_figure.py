@@ -6,16 +6,9 @@ from fake_results import batch_sizes
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.figures import register
-from jaxtweaks.figures.figure_spec import KINDS
 from jaxtweaks.figures.figures import Figure, check, draw
 
 SHOWN = {'title': 'Own', 'hue': 'model.norm', 'metrics': ('test_accuracy',)}
-
-
-@pytest.fixture(autouse=True)
-def _registry():
-    with KINDS.temporary():
-        yield
 
 
 def test_a_function_draws_labelled_groups_and_the_page_is_ours():
