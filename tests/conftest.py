@@ -1,5 +1,6 @@
 """What tests share: no display, no network, no cache of the user's; the real data if any."""
 
+import contextlib
 import gc
 import os
 import pathlib
@@ -15,6 +16,7 @@ from jaxtweaks.claims import claim
 from jaxtweaks.config import parts, settings, slots, tweaks
 from jaxtweaks.data import own
 from jaxtweaks.figures import figure_spec
+from jaxtweaks.lab import parts_list
 from jaxtweaks.results.derive.derivation import DERIVATIONS
 from jaxtweaks.run import executables
 
@@ -104,9 +106,24 @@ def _executables_are_dropped():
     gc.collect()
 
 
-@pytest.fixture(autouse=True)
-def _registries_are_restored(monkeypatch):
-    """What a test registers is gone after it: no other test sees it, in whatever order they run."""
+@contextlib.contextmanager
+def _restored():
+    """What is registered meanwhile is gone afterwards."""
+    fields = dict(tweaks.FIELDS)
+    with (
+        pytest.MonkeyPatch.context() as monkeypatch,
+        claim.KINDS.temporary(),
+        figure_spec.KINDS.temporary(),
+        DERIVATIONS.temporary(),
+    ):
+        _set_aside(monkeypatch)
+        yield
+    tweaks.FIELDS.clear()
+    tweaks.FIELDS.update(fields)
+
+
+def _set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Copies of the registries, in the place of those that are there."""
     monkeypatch.setattr(tweaks, '_REGISTRY', dict(tweaks._REGISTRY))
     monkeypatch.setattr(own, 'REGISTRY', dict(own.REGISTRY))
     known = {slot: dict(parts.of_slot(slot)) for slot in slots.SLOTS}
@@ -117,11 +134,31 @@ def _registries_are_restored(monkeypatch):
     for name in ('_MEASURES', '_WHOLE'):
         monkeypatch.setattr(metrics, name, dict(getattr(metrics, name)))
     monkeypatch.setattr(settings.DATASETS, '_names', list(settings.DATASETS._names))
-    fields = dict(tweaks.FIELDS)
-    with claim.KINDS.temporary(), figure_spec.KINDS.temporary(), DERIVATIONS.temporary():
+
+
+@pytest.fixture(autouse=True)
+def _registries_are_restored():
+    """No test sees what another one registers, in whatever order they run."""
+    with _restored():
         yield
-    tweaks.FIELDS.clear()
-    tweaks.FIELDS.update(fields)
+
+
+@pytest.fixture(scope='module')
+def of_module():
+    """What a fixture of a module registers is there for its tests, and gone after them."""
+    with _restored():
+        yield
+
+
+def pytest_collection_finish():
+    """A module that registers when it is imported would do so for the tests of all the others."""
+    assert parts_list.all_built_in(), 'a test module registers a part when it is imported'
+
+
+@pytest.fixture
+def torch():
+    """PyTorch, which the extra `bench` installs; the test is skipped where there is none."""
+    return pytest.importorskip('torch', reason='PyTorch is not installed; see the extra bench')
 
 
 @pytest.fixture(scope='session')

@@ -19,7 +19,6 @@ CONSOLE = Console(file=io.StringIO(), width=200)
 CLAIM = {'sentence': 'S.', 'source': '§'}
 
 
-@jt.dataset('hills')
 def hills():
     """Two numbers of three features, far from 0 and of different sizes."""
     rng = np.random.default_rng(0)
@@ -28,17 +27,22 @@ def hills():
     return jt.from_arrays(x, y, targets='float', classes=('height', 'width'), title='hills')
 
 
-@jt.dataset('tags')
 def tags():
     """Three labels of each example, which overlap."""
     x = np.random.default_rng(1).normal(size=(120, 4))
     return jt.from_arrays(x, (x[:, :3] > 0.3).astype(int), targets='multilabel', title='tags')
 
 
-@jt.metric('worst', label='largest error', better='low', targets='float')
 def worst(outputs, targets):
     """The largest error of all, which is no mean over batches."""
     return abs(outputs - targets).max()
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _registered(of_module):
+    jt.dataset('hills')(hills)
+    jt.dataset('tags')(tags)
+    jt.metric('worst', label='largest error', better='low', targets='float')(worst)
 
 
 def config_of(name, loss, **values):

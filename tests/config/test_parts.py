@@ -293,7 +293,7 @@ GIVEN_WRONG = {
     'a vector': ('schedule', lambda time, peak: jnp.ones(3), r'gives float32 \[3\]; it must give'),
     'nothing': ('schedule', lambda time, peak: None, "schedule 'wrong': gives None"),
     'another shape': ('activation', lambda x: x[:1], r"activation 'wrong': gives float32 \[1, 8\]"),
-    'another type': ('activation', lambda x: x > 0, r"activation 'wrong': gives bool \[2, 8\]"),
+    'another type': ('activation', lambda x: x > 0, r"activation 'wrong': gives bool \[32, 8\]"),
 }
 
 

@@ -49,5 +49,6 @@ def test_a_figure_of_boundaries_names_the_test_accuracy():
 def test_the_note_says_what_is_told_of_the_test_set():
     results = batch_sizes()
     choice = choose(results, metrics.of('validation_accuracy'))
-    assert 'of the test set only what it gives' in choice.table(results, False).note
-    assert 'only what it gives' not in choice.table(results, True).note
+    only = 'of the test set only the result of this setting is reported'
+    assert only in choice.table(results, False).note
+    assert only not in choice.table(results, True).note

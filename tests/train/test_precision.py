@@ -57,10 +57,10 @@ def test_float32_has_the_bits_of_the_program_that_asks_for_nothing(name, monkeyp
         assert differing(asked.run(run), plain.run(run)) == []
 
 
-@pytest.mark.parametrize(('name', 'tolerance'), [('mlp', 0.03), ('cnn', 0.03)])
+@pytest.mark.parametrize(('name', 'tolerance'), [('mlp', 0.03), ('cnn', 0.05)])
 @pytest.mark.parametrize('norm', ['none', 'batch'])
 def test_bf16_stays_near_float32(name, norm, tolerance):
-    """Six steps: the loss within 3%, and what was learned points the same way."""
+    """Six steps: the loss within 3 or 5%, and what was learned points the same way."""
     one = network(name, model__norm=norm, optim__name='sgd', optim__learning_rate=0.05)
     full, half = (trained(setting_) for setting_ in (one, in_bf16(one)))
     for epoch in range(one.train.epochs):

@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-import torch
 from tiny_training import CLASSES, data, numbers, program, setting
 
 from jaxtweaks.base.errors import UserError
@@ -58,7 +57,7 @@ def test_a_gradient_of_zero_stays_zero():
 
 
 @pytest.mark.parametrize('norm', [0.7, 2.5])
-def test_max_norm_is_that_of_pytorch(norm):
+def test_max_norm_is_that_of_pytorch(torch, norm):
     weights = tree()
     found = jax.jit(part('max_norm'))(weights, norm=norm)
     for layer, places in (('Dense_0', 0), ('Conv_0', 0), ('Local_0', 2)):
@@ -73,35 +72,38 @@ def test_max_norm_is_that_of_pytorch(norm):
         assert np.array_equal(found[layer]['bias'], weights[layer]['bias'])
 
 
-class Torch(torch.nn.Module):
+def in_pytorch(torch, state):
     """The network of `tiny_training` with the weights of a state."""
 
-    def __init__(self, state, momentum=0.1):
-        super().__init__()
-        params = jax.tree.map(lambda leaf: torch.tensor(np.asarray(leaf, np.float64)), state)
-        first, second = params['Dense_0'], params['Dense_1']
-        self.hidden = torch.nn.Linear(*first['kernel'].shape, dtype=torch.float64)
-        self.norm = torch.nn.BatchNorm1d(first['kernel'].shape[1], 1e-5, momentum).double()
-        self.last = torch.nn.Linear(*second['kernel'].shape, dtype=torch.float64)
-        with torch.no_grad():
-            for layer, values in ((self.hidden, first), (self.last, second)):
-                layer.weight.copy_(values['kernel'].T)
-                layer.bias.copy_(values['bias'])
-            self.norm.weight.copy_(params['BatchNorm_0']['scale'])
-            self.norm.bias.copy_(params['BatchNorm_0']['bias'])
+    class Network(torch.nn.Module):
+        def __init__(self, state):
+            super().__init__()
+            params = jax.tree.map(lambda leaf: torch.tensor(np.asarray(leaf, np.float64)), state)
+            first, second = params['Dense_0'], params['Dense_1']
+            self.hidden = torch.nn.Linear(*first['kernel'].shape, dtype=torch.float64)
+            self.norm = torch.nn.BatchNorm1d(first['kernel'].shape[1], 1e-5, 0.1).double()
+            self.last = torch.nn.Linear(*second['kernel'].shape, dtype=torch.float64)
+            with torch.no_grad():
+                for layer, values in ((self.hidden, first), (self.last, second)):
+                    layer.weight.copy_(values['kernel'].T)
+                    layer.bias.copy_(values['bias'])
+                self.norm.weight.copy_(params['BatchNorm_0']['scale'])
+                self.norm.bias.copy_(params['BatchNorm_0']['bias'])
 
-    def forward(self, x):
-        return self.last(torch.relu(self.norm(self.hidden(x.flatten(1)))))
+        def forward(self, x):
+            return self.last(torch.relu(self.norm(self.hidden(x.flatten(1)))))
 
-    def as_params(self):
-        array = lambda leaf: leaf.detach().numpy()
-        layer = lambda one: {'kernel': array(one.weight).T, 'bias': array(one.bias)}
-        norm = {'scale': array(self.norm.weight), 'bias': array(self.norm.bias)}
-        return {
-            'Dense_0': layer(self.hidden),
-            'Dense_1': layer(self.last),
-            'BatchNorm_0': norm,
-        }
+        def as_params(self):
+            array = lambda leaf: leaf.detach().numpy()
+            layer = lambda one: {'kernel': array(one.weight).T, 'bias': array(one.bias)}
+            norm = {'scale': array(self.norm.weight), 'bias': array(self.norm.bias)}
+            return {
+                'Dense_0': layer(self.hidden),
+                'Dense_1': layer(self.last),
+                'BatchNorm_0': norm,
+            }
+
+    return Network(state)
 
 
 def images(count, seed=1):
@@ -110,7 +112,7 @@ def images(count, seed=1):
     return x, (np.arange(count) % CLASSES).astype(np.int32)
 
 
-def test_sharpness_aware_steps_are_those_of_pytorch():
+def test_sharpness_aware_steps_are_those_of_pytorch(torch):
     """With batch norm: its averages are those of the first pass alone."""
     rho, rate = 0.3, 0.1
     one = setting(
@@ -118,7 +120,7 @@ def test_sharpness_aware_steps_are_those_of_pytorch():
     )
     p, hyper, seed = program(one), numbers(one), np.uint32(0)
     state = started(p, hyper)
-    network = Torch(state.params)
+    network = in_pytorch(torch, state.params)
     step = jax.jit(p.step)
     for i in range(3):
         x, y = images(8, i)
@@ -157,13 +159,13 @@ def test_an_average_over_epochs_by_hand():
         assert found == expected
 
 
-def test_statistics_computed_again_are_those_of_pytorch():
+def test_statistics_computed_again_are_those_of_pytorch(torch):
     """`torch.optim.swa_utils.update_bn`, on the batches of one size that training has."""
     one = setting(model__norm_place='before')
     p, hyper = program(one), numbers(one)
     state = started(p, hyper)
     again = jax.jit(lambda hyper, state: statistics(p, hyper, 0, state.variables, DATA))
-    network = Torch(state.params)
+    network = in_pytorch(torch, state.params)
     count, size = len(DATA.training.images), one.train.batch_size
     x = torch.tensor(np.asarray(DATA.standardised(DATA.training.images), np.float64))
     batches = [x[[j % count for j in range(i, i + size)]] for i in range(0, count, size)]
