@@ -55,18 +55,20 @@ def make_groups(
     fewest = _fewest([len(members) for members in sharing.values()], processes)
     for static, members in sharing.items():
         families.setdefault(_family(static), []).append(members)
+    of = lambda members: trace.split(members[0].setting, off)[0]
     groups, probes = [], []
     for programs in families.values():
         ordered = sorted(programs, key=lambda members: members[0].setting.train.batch_size)
         smallest, biggest = ordered[0], ordered[-1]
-        batching, probe, fits = _batching(biggest, execution, machine, off, fewest, notify)
+        work = sum(len(members) * machine.work_of_run(of(members)) for members in programs)
+        batching, probe, fits = _batching(biggest, work, execution, machine, off, fewest, notify)
         measured = [probe]
         if smallest is not biggest:
             group = _cut(smallest, execution, batching, off, fewest, fits=fits)[0]
             measured.append(machine.probe(group))
         probes += measured
         for members, one in zip((biggest, smallest), measured, strict=False):
-            static = trace.split(members[0].setting, off)[0]
+            static = of(members)
             numbers = one.bytes_per_run, one.seconds_per_image, one.compile_seconds
             known.keep(static, known.Cost(batching, *numbers))
         largest = max(1, int(budget // max(probe.bytes_per_run for probe in measured)))
@@ -140,13 +142,17 @@ def most_side_by_side(batching: str) -> int:
 
 def _batching(
     runs: Sequence[Run],
+    work: float,
     execution: Execution,
     machine: Machine,
     off: frozenset[str],
     fewest: int,
     notify: Callable[[str], None],
 ) -> tuple[str, memory.Probe, int | None]:
-    """How the runs of a program are batched, what it costs, and how many fit if not all did."""
+    """How the runs of a program are batched, what it costs, and how many fit if not all did.
+
+    `work` is that of all programs that will be batched in the same way, in images.
+    """
     static = trace.split(runs[0].setting, off)[0]
     ways = (execution.batching,)
     if execution.batching == 'auto':
@@ -155,7 +161,7 @@ def _batching(
     while True:
         groups = {way: _cut(runs, execution, way, off, fewest, fits=fits)[0] for way in ways}
         try:
-            return *tuning.fastest(groups, machine.probe), fits
+            return *tuning.fastest(groups, machine.probe, work), fits
         except Exception as error:  # see `memory.is_exhausted`
             size = max(group.size for group in groups.values())
             if not memory.is_exhausted(error):

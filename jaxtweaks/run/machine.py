@@ -56,8 +56,7 @@ class Machine:
         """The program of a group."""
         key = group.program
         if key not in self._programs:
-            dataset = self.dataset(group.static.data)
-            program = Program(group.static, len(dataset.training), len(dataset.classes))
+            program = self._program(group.static)
             self._programs[key] = GroupProgram(program, group.batching, group.size)
         return self._programs[key]
 
@@ -87,8 +86,15 @@ class Machine:
 
     def work(self, group: Group) -> float:
         """Images to be trained in the whole group, evaluation included."""
-        data = self.data(group.static.data)
-        return training_work(self.compiled(group).program, data) * len(group.runs)
+        return self.work_of_run(group.static) * len(group.runs)
+
+    def work_of_run(self, static: settings.Setting) -> float:
+        """Images to be trained in a run of a program, evaluation included."""
+        return training_work(self._program(static), self.data(static.data))
+
+    def _program(self, static: settings.Setting) -> Program:
+        dataset = self.dataset(static.data)
+        return Program(static, len(dataset.training), len(dataset.classes))
 
 
 def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:

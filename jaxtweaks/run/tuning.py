@@ -5,6 +5,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -20,12 +21,18 @@ from jaxtweaks.run.memory import Probe
 from jaxtweaks.run.plan import Group
 
 
-def fastest(groups: Mapping[str, Group], probe: Callable[[Group], Probe]) -> tuple[str, Probe]:
+def fastest(
+    groups: Mapping[str, Group],
+    probe: Callable[[Group], Probe],
+    work: float = math.inf,
+) -> tuple[str, Probe]:
     """The fastest way of batching, and what it costs.
 
     Args:
       groups: by way of batching, the same runs.
       probe: measures a group.
+      work: images that will be trained in the way that is chosen. Where all of them take less time
+        than to compile one program, no other way can save what it costs to try it.
 
     Returns:
       The way with the fewest seconds an image. What earlier measurements of the same program on
@@ -49,13 +56,18 @@ def fastest(groups: Mapping[str, Group], probe: Callable[[Group], Probe]) -> tup
     lasting = True
     for way, group in groups.items():
         try:
-            measured[way] = probe(group)
+            cost = measured[way] = probe(group)
         except Exception as error:  # whatever a compiler or a driver may raise
             failed[way] = memory.first_line(error)
             # What failed for lack of memory may not fail next time: it is measured again then.
             lasting = lasting and not memory.is_exhausted(error)
             # A lack of memory is what smaller groups can mend.
             last = last if last is not None and memory.is_exhausted(last) else error
+        else:
+            best = min(one.seconds_per_image for one in measured.values())
+            if best * work < cost.compile_seconds:
+                lasting = lasting and measured.keys() | failed.keys() == groups.keys()
+                break
     if last is not None and not measured:
         raise last
     best = min(measured, key=lambda way: measured[way].seconds_per_image)

@@ -20,6 +20,9 @@ class Machine:
     def probe(self, group):
         return memory.Probe(self.bytes_per_run, 1.0, 1.0)
 
+    def work_of_run(self, static):
+        return 1.0
+
 
 def sizes(count, bytes_per_run=1.0, **execution):
     runs = all_runs(Setting(), [{}], range(count))

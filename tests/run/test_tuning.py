@@ -45,6 +45,17 @@ def test_the_fastest_is_chosen_and_believed_the_next_time():
     assert second.asked == ['vmap_pallas']
 
 
+@pytest.mark.parametrize(('images', 'tried'), [(0.3, 1), (0.4, 2), (1.1, 3)])
+def test_no_other_way_is_tried_where_it_cannot_save_what_that_costs(images, tried):
+    probe = Prober()  # three seconds an image, and one to compile
+    way, _ = tuning.fastest(groups(*SECONDS), probe, images)
+    assert (probe.asked, way) == (list(SECONDS)[:tried], list(SECONDS)[tried - 1])
+    again = Prober()
+    tuning.fastest(groups(*SECONDS), again)
+    remembered = again.asked == ['vmap_pallas']
+    assert remembered == (tried == 3), 'some alone must not be remembered as all'
+
+
 def test_other_layers_are_measured_anew(monkeypatch):
     tuning.fastest(groups(*SECONDS), Prober())
     monkeypatch.setattr(tuning, '_code', lambda: 'with a faster kernel')
