@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import tiny_training
 from tiny_training import (
     CLASSES,
     TEST,
@@ -15,7 +16,6 @@ from tiny_training import (
     Trained,
     data,
     differing,
-    group_of,
     numbers,
     program,
     setting,
@@ -26,6 +26,7 @@ from jaxtweaks.config.parts import Choices
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
 DATA = data()
+group_of = functools.partial(tiny_training.group_of, kept={})
 # Three runs that differ in seed and in traced numbers; every kind of randomness is on.
 RUNS = (
     (setting(dropout__hidden=0.3), 0),

@@ -97,8 +97,16 @@ def differing(a, b):
     return [path for path in a if a[path].tobytes() != b[path].tobytes()]
 
 
-def group_of(runs, batching='vmap_loop', off=frozenset()):
-    """A `GroupProgram` for (setting, seed) pairs, their traced numbers and seeds."""
+def group_of(runs, batching='vmap_loop', off=frozenset(), kept=None):
+    """A `GroupProgram` for (setting, seed) pairs, their traced numbers and seeds.
+
+    With `kept`, a dict, one that is there for the same program is taken, and a new one stays there:
+    what it has compiled serves the next.
+    """
     runs = [Run((), one, seed) for one, seed in runs]
     hyper, seeds = stack_runs(runs, off)
-    return GroupProgram(program(runs[0].setting, off), batching), hyper, seeds
+    key = trace.split(runs[0].setting, off)[0], batching
+    kept = {} if kept is None else kept
+    if key not in kept:
+        kept[key] = GroupProgram(program(runs[0].setting, off), batching)
+    return kept[key], hyper, seeds
