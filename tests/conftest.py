@@ -86,13 +86,28 @@ def compiled_anew():
 
 
 @pytest.fixture
-def quickly_compiled(monkeypatch):
+def quickly_compiled():
     """For tests that train but neither time it nor compare its bits with another program's.
 
     Most of their time would be XLA optimising programs that run for a second.
     """
+    with _quickly():
+        yield
+
+
+@pytest.fixture(scope='module')
+def all_quickly_compiled():
+    """The same for a whole module, and for its fixtures that train."""
+    with _quickly():
+        yield
+
+
+@contextlib.contextmanager
+def _quickly():
     quick = executables.QUICK_COMPILE | {'xla_cpu_use_fusion_emitters': False}
-    monkeypatch.setattr(executables, 'FAST_CPU', quick)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(executables, 'FAST_CPU', quick)
+        yield
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -11,6 +11,8 @@ from jaxtweaks.config import config_file
 from jaxtweaks.config.expand import expand
 from jaxtweaks.lab import asked, collection, experiment
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 

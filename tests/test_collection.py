@@ -19,6 +19,8 @@ TINY = """
 from jaxtweaks.lab.experiment import default_config
 from jaxtweaks.config.expand import grid
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 
 def get_config(size=None):
     config = default_config({name!r})

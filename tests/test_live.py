@@ -16,6 +16,8 @@ from jaxtweaks.report import report
 from jaxtweaks.run import group as group_lib
 from jaxtweaks.run import progress, runner
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 
 def tiny(**more):
     """A config of two programs, one run side by side, and two chunks an epoch."""

@@ -14,6 +14,8 @@ import optax
 
 import jaxtweaks as jt
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 
 @jt.optimiser('signum', words='Signum')
 def signum(

@@ -21,6 +21,8 @@ from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.studies.study import Measured, Study
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 RATE = 'dropout.hidden'
 LEVELS = {0.1: 0.0, 0.2: 0.7, 0.5: 5.0}  # of the mean, in standard deviations
 

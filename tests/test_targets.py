@@ -15,6 +15,8 @@ from jaxtweaks.report.choice import choose
 from jaxtweaks.results.derive import derived
 from jaxtweaks.run import search
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 CONSOLE = Console(file=io.StringIO(), width=200)
 CLAIM = {'sentence': 'S.', 'source': '§'}
 

@@ -18,6 +18,8 @@ from jaxtweaks import api, app, testing
 from jaxtweaks.data import own
 from jaxtweaks.run import search
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
 CODE = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)

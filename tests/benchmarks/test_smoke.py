@@ -9,7 +9,10 @@ import pytest
 from benchmarks import compile_time, evaluation, gpu_table, group_size, plain, scaling, sweep
 from jaxtweaks import app
 
-pytestmark = pytest.mark.filterwarnings('ignore')  # those of PyTorch
+pytestmark = [
+    pytest.mark.filterwarnings('ignore'),  # those of PyTorch
+    pytest.mark.usefixtures('all_quickly_compiled'),
+]
 
 
 def test_gpu_table(tmp_path):

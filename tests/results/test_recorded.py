@@ -17,6 +17,8 @@ from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment, laboratory
 from jaxtweaks.results.recorded import metrics_of
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 
 def recorded(**fields):
     values = {name.replace('__', '.'): value for name, value in fields.items()}
