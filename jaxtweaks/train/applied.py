@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxtweaks.base import metrics
 from jaxtweaks.config import layers, measured, trace
 from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.settings import Setting
@@ -180,6 +181,7 @@ def besides(variables: Variables) -> Variables:
     return {name: tree for name, tree in variables.items() if name not in omitted}
 
 
-def named(split: str, found: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """The metrics of `evaluate.evaluate` under the names of a split."""
-    return {f'{split}_{key}': value for key, value in evaluate.scalars(found).items()}
+def named(split: str, found: dict[str, jax.Array], family: str = '') -> dict[str, jax.Array]:
+    """The metrics of `evaluate.evaluate` under the names of a split (and family, `Metric.on`)."""
+    scalars = evaluate.scalars(found).items()
+    return {metrics.measure(key).on(split, family): value for key, value in scalars}

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.rng import member_seed, stream_key
 from jaxtweaks.config import trace
 from jaxtweaks.nn.dropout import is_off
@@ -125,26 +126,26 @@ def _also(
     if state.ema is not None:
         average = state.variables | {'params': state.ema}
         found = program.evaluate(hyper, average, data, data.test, train.keep_logits)
-        finals |= named('ema_test', found)
+        finals |= named('test', found, metrics.EMA)
         if train.keep_logits:
             arrays['ema_test_logits'] = found['logits']
     if state.swa is not None:
         average = state.variables | {'params': state.swa}
         average |= {'batch_stats': statistics(program, hyper, seed, average, data)}
         for name, split in (('validation', data.validation), ('test', data.test)):
-            finals |= named(f'swa_{name}', program.evaluate(hyper, average, data, split))
+            finals |= named(name, program.evaluate(hyper, average, data, split), metrics.SWA)
     if state.snapshots is not None:
         logits = lax.map(
             lambda one: program.evaluate(hyper, one, data, data.test, True)['logits'],
             state.snapshots,
         )
-        finals |= named('snapshots_test', _of_mean(program, hyper, logits, data))
+        finals |= named('test', _of_mean(program, hyper, logits, data), metrics.SNAPSHOTS)
         if train.keep_logits:
             arrays['snapshot_test_logits'] = logits
     if train.mc_samples:
         sampled = _sampled(program, hyper, seed, chosen)
         for n, found in _over_masks(program, hyper, sampled, data).items():
-            finals |= named(f'mc_{n}_test', found)
+            finals |= named('test', found, metrics.over_masks(n))
     if train.gradient_batches:
         finals |= _gradients(program, hyper, seed, chosen, data)
     if setting.data.folds and not is_off(setting.data.fold):
