@@ -14,18 +14,7 @@ from jaxtweaks.config.tweaks import Tweaks
 
 # Those of the catalogue, any on disk, and what is registered (`data/own.py`).
 DATASETS = Names(
-    'cifar10',
-    'mnist',
-    'digits',
-    'circles',
-    'waveforms',
-    'patterns',
-    'cifar10_patch',
-    'diabetes',
-    'breast_cancer',
-    'wine',
-    'california_housing',
-    forms=('tfds:NAME', 'folder:PATH', 'csv:PATH?target=NAME'),
+    'jaxtweaks.data.catalogue', forms=('tfds:NAME', 'folder:PATH', 'csv:PATH?target=NAME')
 )
 PRECISIONS = ('float32', 'tf32', 'bf16')
 DISTRIBUTIONS = ('normal', 'uniform', 'constant')
