@@ -279,6 +279,11 @@ class Train:
     keep_logits: bool = static(
         False, 'whether the logits of validation and test images are kept with the results'
     )
+    keep_parameters: bool = static(
+        False,
+        'whether the chosen parameters of each run are kept in the work folder, a file each; '
+        'answer.parameters and answer.predict read them',
+    )
     gradient_batches: int = static(
         0, 'batches over whose gradients the variance is measured at the end; 0 for none', low=0
     )

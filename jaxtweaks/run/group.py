@@ -277,6 +277,7 @@ def _without_padding(
         confusion=found.confusion,
         arrays=found.arrays,
         left_at=np.full(count, group.stage if group.leaves else 0, np.int32),
+        variables=found.variables,
     )
 
 

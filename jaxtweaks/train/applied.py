@@ -156,6 +156,13 @@ class Applied:
         initial = lambda hyper, key, x: self.network(hyper).init(key, x, train=False)
         return lowered.of_others(jax.make_jaxpr(initial)(hyper, jax.random.key(0), images))
 
+    def shapes(self, hyper: trace.Hyper, shape: tuple[int, ...]) -> Variables:
+        """The shapes of the variables of a state; `shape`: of an image."""
+        images = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
+        initial = lambda hyper, key, x: dict(self.network(hyper).init(key, x, train=False))
+        drawn = jax.eval_shape(initial, hyper, jax.random.key(0), images)
+        return {'params': drawn['params'], **kept(drawn)}
+
     def training(self, hyper: trace.Hyper, seed: jax.Array, data: DeviceData) -> DeviceSplit:
         """The training set with the labels it is trained on."""
         if not self.of_classes:

@@ -45,6 +45,7 @@ class Found:
       finals: scalars by name: 'train_loss', 'validation_loss', 'test_loss', each also as accuracy,
         or as the metrics of the loss; 'test_calibration_error' (of classes), 'weight_norm',
         'small_weights', 'parameters' and what the setting asks for besides, see `_also`.
+      variables: the chosen ones, as of `State`, if `train.keep_parameters`; else None.
     """
 
     arrays: dict[str, Any]
@@ -52,6 +53,7 @@ class Found:
     confusion: Any
     diverged_at: Any
     finals: dict[str, Any]
+    variables: Any = None
 
 
 def finish(
@@ -88,6 +90,7 @@ def finish(
         confusion=test.get('confusion'),
         diverged_at=jnp.where(ruined, state.step, state.diverged_at),
         finals=finals | more_finals,
+        variables=chosen if program.static.train.keep_parameters else None,
     )
 
 
