@@ -115,6 +115,7 @@ def test_parameters_are_what_linen_takes(kept, images):
     [
         ({'learning_rate': 0.09}, 0, "the nearest is {'optim.learning_rate': 0.1}"),
         ({'learning_rate': 0.1}, 7, 'seed: there is no 7; the seeds are 0, 1'),
+        ({'learning_rate': 0.1}, [0], 'seed: there is no [0]'),
         (None, 0, 'setting: 2 of them have any value; say too what optim.learning_rate is'),
         ({'learning_rat': 0.1}, 0, "no field 'learning_rat'; did you mean 'learning_rate'"),
         (0.1, 0, 'setting: is 0.1; it must be a dict of swept fields'),

@@ -157,7 +157,7 @@ class Answer:
         """
         run = self._run(setting, seed)
         network = networks.load(self.folder, run)
-        if self.measured.diverged[self.measured.ids == run.id].any():
+        if run.id in np.asarray(self.measured.ids)[self.measured.diverged]:
             raise UserError(f'seed {seed} of {dict(run.point)} diverged, so it predicts nothing')
         return networks.predict(inputs, run, network)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import flax.serialization
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxtweaks.base.errors import UserError, did_you_mean
@@ -58,10 +59,11 @@ def find(
             f'{" and ".join(fields)} is, as {dict(fits[0].point)}'
         )
     found = {run.seed: run for run in runs if run.point == fits[0].point}
-    if seed not in found:
+    number = _plain(seed)
+    if not isinstance(number, int) or number not in found:
         seeds = ', '.join(map(str, [*found][:_LISTED])) + (', …' if len(found) > _LISTED else '')
         raise UserError(f'seed: there is no {seed!r}; the seeds are {seeds}')
-    return found[seed]
+    return found[number]
 
 
 def load(folder: Path, run: Run) -> Trained:
@@ -113,13 +115,13 @@ def predict(images: Any, run: Run, network: Trained) -> np.ndarray:
     name = run.setting.model.name
     variables = _of_structure(applied, hyper, prepared.shape[1:], network.variables, name)
     size = min(applied.evaluated_at_once, len(prepared))
-    on_device = network.scale.on_device()
+    on_device: dict[str, Any] = network.scale.on_device()
     found = []
     with precision.products(static.train.precision):
         # Not a loop within the program: XLA is slow at the convolutions of plain networks there.
         for start in range(0, len(prepared), size):
             index = np.minimum(np.arange(start, start + size), len(prepared) - 1)
-            split = DeviceSplit(prepared[index], np.zeros(size, np.int32))
+            split = DeviceSplit(jnp.asarray(prepared[index]), jnp.zeros(size, jnp.int32))
             data = DeviceData(split, split, split, **on_device)
             found.append(np.asarray(_outputs(applied)(hyper, variables, data)))
     return np.concatenate(found)[: len(prepared)]
@@ -135,9 +137,9 @@ def _field(name: str, axes: Mapping[str, str]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value as a setting has it: no list, and no scalar of NumPy or xarray."""
-    if getattr(value, 'ndim', None) == 0:
-        value = value.item()
+    """A value as a setting has it: no list, and nothing of NumPy's or xarray's."""
+    if hasattr(value, 'tolist'):
+        value = value.tolist()
     return tuple(_plain(item) for item in value) if isinstance(value, list | tuple) else value
 
 

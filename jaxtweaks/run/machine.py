@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import jax
 
@@ -111,19 +112,23 @@ class Machine:
         return training_work(self.compiled(group).program, data) * len(group.runs)
 
 
+def _put(array: Any) -> Any:
+    """An array on the device (on each of several); None as it is."""
+    return None if array is None else jax.device_put(array, devices.copied())
+
+
 def _to_device(dataset: data_lib.Dataset, scale: Scale, config: settings.Data) -> DeviceData:
-    put = lambda array: None if array is None else jax.device_put(array, devices.copied())
     on_device = lambda split: DeviceSplit(
-        put(scale.prepared(split.images)), put(scale.targets(split.labels))
+        _put(scale.prepared(split.images)), _put(scale.targets(split.labels))
     )
     return DeviceData(
         training=on_device(dataset.training),
         validation=on_device(dataset.validation),
         test=on_device(dataset.test),
         probes={name: on_device(probe) for name, probe in dataset.probes.items()},
-        grid=put(dataset.grid),
-        folds=put(folds_of(strata_of(dataset.training.labels), config.folds, config.split))
+        grid=_put(dataset.grid),
+        folds=_put(folds_of(strata_of(dataset.training.labels), config.folds, config.split))
         if config.folds
         else None,
-        **{name: put(array) for name, array in scale.on_device().items()},
+        **{name: _put(array) for name, array in scale.on_device().items()},
     )
