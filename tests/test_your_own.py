@@ -85,7 +85,7 @@ def test_a_new_sweep_and_its_answer_in_a_notebook(folder, capsys):
 def test_the_trained_networks(folder):
     space = {}
     exec(TRAINED, space)
-    assert space['kernels']['Dense_0'] == (28 * 28, 16)
+    assert space['kernels']['Dense_0'] == (8 * 8, 16)
     assert space['logits'].shape == (5, 10)
     assert len(set(space['named'])) == 1  # of images that are all alike
 
