@@ -13,6 +13,7 @@ from ml_collections import ConfigDict, config_flags
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import config_file
 from jaxtweaks.config.config_file import complaint, one_line
+from jaxtweaks.lab.completion import SHELLS
 
 _USAGE = """Answers a question about training neural networks, given as a config file.
 
@@ -215,7 +216,7 @@ def _define_options(values: flags.FlagValues) -> None:
     flags.DEFINE_enum(
         'completion',
         None,
-        ['bash', 'zsh', 'fish'],
+        [*SHELLS],
         'Only print a script that completes the command in this shell: eval "$(jaxtweaks '
         '--completion=bash)".',
         flag_values=values,

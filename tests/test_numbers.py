@@ -7,7 +7,7 @@ import pytest
 from fake_results import sweep
 from fake_verdicts import verdict
 
-from jaxtweaks.base.numbers import apart, complements, fixed, number, p_value, percent
+from jaxtweaks.base.numbers import apart, complements, fixed, number, of_bytes, p_value, percent
 from jaxtweaks.base.words import Names, metric_interval, metric_value, named, together, value_label
 from jaxtweaks.claims import claims
 from jaxtweaks.claims.claim import Claim
@@ -156,3 +156,11 @@ def test_labels_of_arrays_are_the_values_themselves():
     results = sweep({BETA: (0.9999999, 0.99999999)}, seeds=1)
     found = labelled.final('train_loss', results)
     assert found[found.dims[0]].values.tolist() == [0.9999999, 0.99999999]
+
+
+@pytest.mark.parametrize(
+    ('count', 'words'),
+    [(0, '0 B'), (999, '999 B'), (1024, '1 KiB'), (3_580_000, '3.41 MiB'), (2**40 - 1, '1024 GiB')],
+)
+def test_bytes(count, words):
+    assert of_bytes(count) == words

@@ -10,6 +10,7 @@ from rich.console import Console
 import jaxtweaks as jt
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
+from jaxtweaks.data import load
 from jaxtweaks.lab import experiment, laboratory
 from jaxtweaks.report.choice import choose
 from jaxtweaks.results.derive import derived
@@ -77,7 +78,7 @@ def regression(tmp_path_factory):
         train={
             'select': 'best_worst', 'metrics': ('worst',), 'patience': 2, 'ema_decay': 0.5,
             'snapshots': 2, 'mc_samples': (1, 3), 'test_curve': True, 'keep_logits': True,
-            'gradient_batches': 2,
+            'gradient_batches': 2, 'keep_parameters': True,
         },
         figures=(
             {'name': 'r2', 'kind': 'curves', 'title': 'R²', 'metrics': ('validation_r2',),
@@ -146,6 +147,20 @@ def test_the_best_epoch_is_that_of_the_metric(regression):
     np.testing.assert_array_equal(results.chosen_epoch[:2], np.nanargmin(curve, -1) + 1)
 
 
+def test_what_a_network_predicts_is_in_the_unit_of_the_target(regression):
+    _, found = regression
+    test = load(found.experiment.base.data, CONSOLE.print).test
+    outputs = found.predict(test.images.reshape(-1, 3), {'learning_rate': 0.05}, seed=1)
+    recorded = found.results.arrays['test_logits'][1, 1]
+    np.testing.assert_allclose(outputs, recorded, rtol=1e-6)
+    mse = np.square(outputs - test.labels).mean()
+    assert found['test_mse'].sel(learning_rate=0.05, seed=1) == pytest.approx(mse, rel=1e-5)
+    with pytest.raises(UserError, match=r'seed 0 .* diverged, so it predicts nothing'):
+        found.predict(test.images, {'learning_rate': 1e30}, seed=0)
+    with pytest.raises(UserError, match='some numbers are beyond float32'):
+        found.predict(np.full((1, 3), 1e300), {'learning_rate': 0.05}, seed=1)
+
+
 def test_several_labels(tmp_path):
     found = run(
         tmp_path,
@@ -154,7 +169,7 @@ def test_several_labels(tmp_path):
             'binary_cross_entropy',
             sweep=jt.grid('train.member', 0, 1),
             derive=('ensemble',),
-            train={'keep_logits': True, 'select': 'best_micro_f1'},
+            train={'keep_logits': True, 'keep_parameters': True, 'select': 'best_micro_f1'},
             claims=(
                 {**CLAIM, 'kind': 'level', 'metric': 'test_label_accuracy', 'level': 0.5,
                  'direction': 'above'},
@@ -165,6 +180,10 @@ def test_several_labels(tmp_path):
         'probabilities', 'logits'
     }  # fmt: skip
     assert (found.results.finals['test_label_accuracy'] > 0.5).all()
+    images = load(found.experiment.base.data, CONSOLE.print).test.images
+    for k in (0, 1):  # a network of each member, though the results are of both together
+        logits = found.predict(images, {'train.member': k}, seed=1)
+        np.testing.assert_allclose(logits, found.measured.arrays['test_logits'][k, 1], atol=1e-6)
 
 
 def test_an_ensemble_of_numbers_predicts_the_mean(regression):

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
 CODE = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
 SWEEP, SEARCH, PART, LOSS, METRIC, NETWORK, NORM, TRANSFORM, CHECK, *REST = CODE
-CLAIM, FIGURE, DERIVATION, STUDY, TWEAK, DATA, FOLDER, TABLE, NOTEBOOK = REST
+CLAIM, FIGURE, DERIVATION, STUDY, TWEAK, DATA, FOLDER, TABLE, NOTEBOOK, TRAINED = REST
 
 
 @pytest.fixture
@@ -82,6 +82,14 @@ def test_a_new_sweep_and_its_answer_in_a_notebook(folder, capsys):
         assert (left / name).stat().st_size > 0
     code, _, err = call(capsys, *args[:2], '--export=excel')
     assert (code, "--export: unknown kind 'excel'" in err) == (2, True)
+
+
+def test_the_trained_networks(folder):
+    space = {}
+    exec(TRAINED, space)
+    assert space['kernels']['Dense_0'] == (8 * 8, 16)
+    assert space['logits'].shape == (5, 10)
+    assert len(set(space['named'])) == 1  # of images that are all alike
 
 
 def test_a_search(folder, capsys):

@@ -63,6 +63,16 @@ class Metric:
         """1 if it should be high, −1 if low, 0 if neither."""
         return {'high': 1, 'low': -1, '': 0}[self.better]
 
+    def on(self, split: str, family: str = '') -> str:
+        """Its whole name as measured of a split: 'mse' on 'test' is 'test_mse'.
+
+        Args:
+          split: one of those of a run, or the name of further images.
+          family: of which predictions: '' for the plain ones, `EMA`, `SWA`, `SNAPSHOTS` or those of
+            `over_masks`.
+        """
+        return f'{family}{split}_{self.measure or self.name}'
+
 
 # What the metrics of a split begin with, and how the split reads before what is measured, and
 # behind it in brackets.
@@ -73,11 +83,12 @@ _SPLITS = {
     'test': ('test', ''),
 }
 # What other predictions than the plain ones of a run begin with, and how they read.
+EMA, SWA, SNAPSHOTS = 'ema_', 'swa_', 'snapshots_'
 _FAMILIES = (
     (re.compile(r'mc_(\d+)_'), 'mean over {} dropout masks'),
-    (re.compile(r'ema_()'), 'running average of the parameters'),
-    (re.compile(r'swa_()'), 'stochastic weight average'),
-    (re.compile(r'snapshots_()'), 'mean over the snapshots'),
+    (re.compile(f'{EMA}()'), 'running average of the parameters'),
+    (re.compile(f'{SWA}()'), 'stochastic weight average'),
+    (re.compile(f'{SNAPSHOTS}()'), 'mean over the snapshots'),
 )
 LOSS = Metric('loss', 'loss', better='low')
 ACCURACY = Metric('accuracy', 'accuracy', SHARE, 'high')
@@ -187,6 +198,11 @@ def of(name: str) -> Metric:
     return Metric(name)
 
 
+def over_masks(count: int) -> str:
+    """What metrics of predictions averaged over so many dropout masks begin with."""
+    return f'mc_{count}_'
+
+
 def label(name: str) -> str:
     """A metric in words, with its unit."""
     return of(name).words
@@ -233,7 +249,7 @@ def family(name: str) -> tuple[str, str]:
 def on(name: str, split: str) -> str:
     """The same metric of another split: ('validation_loss', 'test') to 'test_loss'."""
     one = of(name)
-    return f'{split}_{one.measure}' if one.measure else name
+    return one.on(split) if one.measure else name
 
 
 def is_of_test(name: str) -> bool:

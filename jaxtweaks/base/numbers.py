@@ -80,6 +80,14 @@ def p_value(p: float) -> str:
     return '> 0.999' if 0.999 < p < 1 else f'{p:.3g}'
 
 
+def of_bytes(count: float) -> str:
+    """A number of bytes, as '3.4 MiB'."""
+    units = ('B', 'KiB', 'MiB', 'GiB', 'TiB')
+    power = min(int(math.log2(max(count, 1))) // 10, len(units) - 1)
+    value = count / 1024**power
+    return f'{value:.3g} {units[power]}' if value < 100 else f'{value:.0f} {units[power]}'
+
+
 def complements(values: Sequence[float]) -> list[float]:
     """1 − each value, as one would write it: 1 − 0.9 is 0.1, and no two become the same."""
     rounded = [round(1 - value, 10) for value in values]

@@ -7,6 +7,7 @@ is carried out and does not reach the training program.
 """
 
 import dataclasses
+import importlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,26 +18,31 @@ class Names(Sequence[str]):
     It lists the forms as they are written; what begins like one, up to its colon, is among it.
     """
 
-    def __init__(self, *names: str, forms: tuple[str, ...] = ()):
-        self._names = list(names)
+    def __init__(self, module: str, forms: tuple[str, ...] = ()):
+        """`module`: adds the names when it is imported, by itself or when one is looked for."""
+        self._module = module
+        self._names: list[str] = []
         self._forms = forms
 
-    def add(self, name: str) -> None:
-        """Allows one more name."""
-        if name not in self._names:
-            self._names.append(name)
+    def add(self, *names: str) -> None:
+        """Allows more names."""
+        self._names += [name for name in names if name not in self._names]
 
     def __contains__(self, value: object) -> bool:
         beginning, colon, rest = str(value).partition(':')
-        return value in self._names or (
+        return value in self._known() or (
             bool(rest) and any(form.startswith(beginning + colon) for form in self._forms)
         )
 
     def __getitem__(self, index: Any) -> Any:
-        return [*self._names, *self._forms][index]
+        return [*self._known(), *self._forms][index]
 
     def __len__(self) -> int:
-        return len(self._names) + len(self._forms)
+        return len(self._known()) + len(self._forms)
+
+    def _known(self) -> list[str]:
+        importlib.import_module(self._module)
+        return self._names
 
 
 @dataclasses.dataclass(frozen=True)

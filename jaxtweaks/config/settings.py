@@ -14,18 +14,7 @@ from jaxtweaks.config.tweaks import Tweaks
 
 # Those of the catalogue, any on disk, and what is registered (`data/own.py`).
 DATASETS = Names(
-    'cifar10',
-    'mnist',
-    'digits',
-    'circles',
-    'waveforms',
-    'patterns',
-    'cifar10_patch',
-    'diabetes',
-    'breast_cancer',
-    'wine',
-    'california_housing',
-    forms=('tfds:NAME', 'folder:PATH', 'csv:PATH?target=NAME'),
+    'jaxtweaks.data.catalogue', forms=('tfds:NAME', 'folder:PATH', 'csv:PATH?target=NAME')
 )
 PRECISIONS = ('float32', 'tf32', 'bf16')
 DISTRIBUTIONS = ('normal', 'uniform', 'constant')
@@ -289,6 +278,11 @@ class Train:
     )
     keep_logits: bool = static(
         False, 'whether the logits of validation and test images are kept with the results'
+    )
+    keep_parameters: bool = static(
+        False,
+        'whether the chosen parameters of each run are kept in the work folder, a file each; '
+        'answer.parameters and answer.predict read them',
     )
     gradient_batches: int = static(
         0, 'batches over whose gradients the variance is measured at the end; 0 for none', low=0

@@ -5,8 +5,10 @@ checksum lists.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from jaxtweaks.config.settings import DATASETS
 from jaxtweaks.data import patterns, waveforms
 
 
@@ -40,6 +42,23 @@ class Known:
     address: str
     archives: tuple[Archive, ...]
     made_of: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A table that comes with scikit-learn, or that it finds on disk (`data/tables.py`).
+
+    Attributes:
+      about: what it is of, for listings.
+      loader: the function of `sklearn.datasets` that gives it.
+      options: what that is called with.
+      number: what is to be learned, if that is a number; '' if it is a class.
+    """
+
+    about: str
+    loader: str
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    number: str = ''
 
 
 def _generated(name: str, title: str, shape: tuple[int, int, int], classes: Iterable[str]) -> Known:
@@ -134,13 +153,24 @@ CATALOGUE['cifar10_patch'] = dataclasses.replace(
     made_of='cifar10',
 )
 
-# What the tables are that come with scikit-learn (`data/tables.py`), or that it finds on disk.
 TABLES = {
-    'diabetes': 'a table of patients; how far a disease progresses, a number',
-    'breast_cancer': 'a table of tumours in 2 classes',
-    'wine': 'a table of wines in 3 classes',
-    'california_housing': 'a table of districts, if it is on disk; the value of a house, a number',
+    'diabetes': Table(
+        'a table of patients; how far a disease progresses, a number',
+        'load_diabetes',
+        # In the units that were measured: what is scaled leaves nothing to `data.standardise`.
+        {'scaled': False},
+        number='progression of the disease after a year',
+    ),
+    'breast_cancer': Table('a table of tumours in 2 classes', 'load_breast_cancer'),
+    'wine': Table('a table of wines in 3 classes', 'load_wine'),
+    'california_housing': Table(
+        'a table of districts, if it is on disk; the value of a house, a number',
+        'fetch_california_housing',
+        {'download_if_missing': False},
+        number='median value of a house in 100,000 $',
+    ),
 }
+DATASETS.add(*CATALOGUE, *TABLES)
 
 # Further images that come with a data set, on which networks are evaluated by epoch
 # (`Dataset.probes`), and the data sets that come with a grid for decision boundaries.

@@ -1,11 +1,15 @@
 """Mean and standard deviation by which images are standardised, from the training split alone."""
 
+import dataclasses
 import math
+from typing import Self
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.settings import Data
+from jaxtweaks.data.dataset import Dataset
 
 # Images summed at once: squares of a chunk are held as uint32, so this bounds the memory.
 _CHUNK = 2_048
@@ -162,3 +166,56 @@ def _moments(n: int, total: int, squares: int) -> tuple[float, float]:
     # In Python's integers: n Σx² - (Σx)² exceeds 64 bits and would cancel in floating point.
     spread = n * squares - total * total
     return total / n, n / math.sqrt(spread) if spread else 1 / 255
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """How images and targets become what a network sees, by the training split alone.
+
+    Attributes:
+      kind: the type of the images' numbers: 'uint8', 'float32' or 'float64'.
+      mean, inverse_deviation: of the images, as `standardiser` gives them, [H, W, C].
+      factor: what standardised images are multiplied by.
+      target_mean, target_deviation: of targets that are numbers, float64 [outputs]; else None.
+    """
+
+    kind: str
+    mean: np.ndarray
+    inverse_deviation: np.ndarray
+    factor: float
+    target_mean: np.ndarray | None = None
+    target_deviation: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, dataset: Dataset, config: Data) -> Self:
+        """Of a data set, as a setting says. Raises UserError, see `standardiser`."""
+        images, targets = dataset.training.images, None
+        if dataset.targets == 'float':
+            targets = target_scale(dataset.training.labels, config.standardise_targets)
+        mean_and_inverse = standardiser(images, config.standardise)
+        return cls(str(images.dtype), *mean_and_inverse, config.scale, *(targets or ()))
+
+    def prepared(self, images: np.ndarray) -> np.ndarray:
+        """Images as they go to the device: float64 is standardised before it is rounded."""
+        if self.kind != 'float64':
+            return images
+        return standardised(images, self.mean, self.inverse_deviation)
+
+    def targets(self, targets: np.ndarray) -> np.ndarray:
+        """Targets as they go to the device."""
+        if self.target_mean is None or self.target_deviation is None:
+            return targets
+        return standardised_targets(targets, self.target_mean, self.target_deviation)
+
+    def on_device(self) -> dict[str, np.ndarray | None]:
+        """What is done on the device, by the names of `train.data.DeviceData`; float32."""
+        mean, inverse = self.mean, self.inverse_deviation
+        if self.kind == 'float64':  # that is done
+            mean, inverse = np.zeros(mean.shape, np.float32), np.ones(mean.shape, np.float32)
+        narrow = lambda array: None if array is None else array.astype(np.float32)
+        return {
+            'mean': mean,
+            'inverse_deviation': inverse * np.float32(self.factor),
+            'target_mean': narrow(self.target_mean),
+            'target_deviation': narrow(self.target_deviation),
+        }

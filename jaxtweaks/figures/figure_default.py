@@ -68,11 +68,12 @@ def _candidates(
 
 
 def _finals(usual: str) -> tuple[str, ...]:
-    return f'test_{usual}', 'test_error', f'validation_{usual}'
+    on = metrics.measure(usual).on
+    return on('test'), 'test_error', on('validation')
 
 
 def _curves(usual: str) -> tuple[str, ...]:
-    return f'validation_{usual}', 'validation_loss'
+    return metrics.measure(usual).on('validation'), metrics.LOSS.on('validation')
 
 
 def _is_axis(values: Sequence[Any]) -> bool:

@@ -1,9 +1,11 @@
 """What an experiment found, as an object to look at: arrays, tables, verdicts and figures."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 from matplotlib.figure import Figure as Sheet
 from rich.console import Console
@@ -14,7 +16,7 @@ from jaxtweaks.base.words import count
 from jaxtweaks.claims.claim import Verdict
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.figures import figures
-from jaxtweaks.lab import answer_html
+from jaxtweaks.lab import answer_html, networks
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import answer_sentence, tables
 from jaxtweaks.report.choice import Choice, tells_of_test
@@ -22,6 +24,7 @@ from jaxtweaks.report.table import Table
 from jaxtweaks.report.verdict_words import verdict_lines
 from jaxtweaks.results import labelled
 from jaxtweaks.results.results import Results
+from jaxtweaks.run.plan import Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,6 +115,59 @@ class Answer:
     def to_pandas(self) -> 'pd.DataFrame':
         """A row for each run: the swept fields, the seed, and the final metrics."""
         return labelled.frame(self.results)
+
+    def parameters(self, setting: Mapping[str, Any] | None, seed: int) -> dict[str, Any]:
+        """The parameters of a run that were chosen and tested, where they are kept.
+
+            answer.parameters({'model.norm': 'batch'}, seed=0)['params']
+
+        Args:
+          setting: by the name of a swept field, or of its axis, its value; None where there is
+            one setting.
+          seed: of the run.
+
+        Returns:
+          What linen's `apply` takes: nested dicts of arrays, 'params' and, if the network has them,
+          'batch_stats' and the other collections that it keeps.
+
+        Raises:
+          UserError: there is no such setting or seed; `train.keep_parameters` was off; the run is
+            not finished; or the file is damaged.
+        """
+        run = self._run(setting, seed)
+        return networks.as_linen_takes_them(networks.load(self.folder, run).variables)
+
+    def predict(self, inputs: Any, setting: Mapping[str, Any] | None, seed: int) -> np.ndarray:
+        """What a trained network gives for inputs, as it is tested: without noise.
+
+            logits = answer.predict(images, {'model.norm': 'batch'}, seed=0)
+
+        Args:
+          inputs: images [N, height, width, channels] or features [N, D] as they were given for
+            training: of the same size and unit, uint8 if those were. They are standardised as
+            those were.
+          setting, seed: see `parameters`.
+
+        Returns:
+          float32 [N, outputs]: logits of classes (in the order of `results.classes`) or labels, or
+          numbers in the unit of the target.
+
+        Raises:
+          UserError: as `parameters`; the inputs are of another size or type; or the run diverged.
+        """
+        run = self._run(setting, seed)
+        network = networks.load(self.folder, run)
+        if run.id in np.asarray(self.measured.ids)[self.measured.diverged]:
+            raise UserError(f'seed {seed} of {dict(run.point)} diverged, so it predicts nothing')
+        return networks.predict(inputs, run, network)
+
+    def _run(self, setting: Mapping[str, Any] | None, seed: int) -> Run:
+        """The run that is meant. Raises UserError."""
+        if self.experiment.plain is not None:
+            study = self.experiment.base.study.name
+            raise UserError(f"the study '{study}' trains no networks that are kept")
+        axes = labelled.Labels(self.measured).names
+        return networks.find(self.experiment.runs, axes, setting, seed)
 
     def plot(self, name: str = '', /, **figure: Any) -> Sheet:
         """One of the experiment's figures by its name, or one that is described here.

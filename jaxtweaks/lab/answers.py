@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.base import atomic, provenance
+from jaxtweaks.base.metrics import LOSS
 from jaxtweaks.base.words import Names, together, tweaks_of
 from jaxtweaks.claims import remarks
 from jaxtweaks.config import measured as measured_lib
@@ -184,8 +185,8 @@ def _listed(experiment: Experiment) -> tuple[str, ...] | None:
         return None
     # Of the test set a search reports only what it finds for the chosen setting.
     dropped = (search.DROPPED,) if experiment.search.rungs else ()
-    usual = measured_lib.usual(experiment.base).name
-    return tuple(dict.fromkeys((f'validation_{usual}', 'validation_loss', *dropped)))
+    both = (measured_lib.usual(experiment.base), LOSS)
+    return tuple(dict.fromkeys((*(one.on('validation') for one in both), *dropped)))
 
 
 def _record(

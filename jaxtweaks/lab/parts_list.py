@@ -66,7 +66,8 @@ def _data() -> Iterator[Line]:
     """The data sets by name: those that come with the package, and the user's."""
     heading = 'data set (chosen by data.name); jt.dataset: a function that returns (images, labels)'
     yield heading, 'bold'
-    known = _FORMS | TABLES | {name: about.title for name, about in CATALOGUE.items()}
+    known = _FORMS | {name: one.about for name, one in TABLES.items()}
+    known |= {name: one.title for name, one in CATALOGUE.items()}
     known |= {name: inspect.getdoc(made) or '' for name, made in own.REGISTRY.items()}
     width = max(map(len, DATASETS))
     for name in DATASETS:

@@ -8,9 +8,10 @@ the training code trained it, that is said.
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import jax
 import numpy as np
 from rich.console import Console
 from rich.text import Text
@@ -21,6 +22,8 @@ from jaxtweaks.base.pinned import pinned
 from jaxtweaks.lab import stored
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
+from jaxtweaks.run import trained
+from jaxtweaks.run.files import DamagedFile
 from jaxtweaks.run.manifest import Manifest
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.progress import for_console, notice
@@ -78,7 +81,10 @@ def run(
     for line in code:
         notify(f'{line}; bits that differ may be due to that')
     again = method.measure_again(alone, for_console(console, quiet))
-    found = list(differences(result, column, again))
+    recorded = _with_network(result, column, path, notify)
+    if recorded.variables is None:
+        again = dataclasses.replace(again, variables=None)
+    found = list(differences(recorded, column, again))
     _say(run.id, found, [*code, *_moved(there.manifest)], console)
     return not found
 
@@ -116,7 +122,24 @@ def arrays_of(result: GroupResult, column: int) -> dict[str, np.ndarray]:
     own |= {'chosen_epoch': result.chosen_epoch, 'diverged_at': result.diverged_at}
     for name, values in (*result.finals.items(), *result.arrays.items(), *own.items()):
         found[name] = np.asarray(values)[column]
+    for name, values in trained.by_place(result.variables or {}).items():
+        found[f'parameters, {name}'] = values[column]
     return found
+
+
+def _with_network(
+    result: GroupResult, column: int, path: Path, notify: Callable[[str], None]
+) -> GroupResult:
+    """The result with the variables of one of its runs in its column, if they can be read."""
+    try:
+        kept = trained.load(path, result.runs[column]).variables
+    except FileNotFoundError:
+        return result
+    except DamagedFile as damage:
+        notify(f'{damage}; its parameters are not compared')
+        return result
+    alone = lambda leaf: np.broadcast_to(leaf, (len(result.runs), *np.shape(leaf)))
+    return dataclasses.replace(result, variables=jax.tree.map(alone, kept))
 
 
 def _find(groups: list[Group], run_id: str) -> tuple[int, int]:

@@ -87,7 +87,8 @@ def read(experiment: Experiment, workdir: Workdir, notify: Notify) -> Stored | N
     groups = restore_groups(manifest.groups, runs)
     if groups is None:
         refuse(experiment, workdir, manifest)
-    found = [workdir.load_result(group, notify) for group in groups]
+    # Results are read though networks that were kept with them are not there any more.
+    found = [workdir.load_result(group, notify, networks=False) for group in groups]
     pairs = zip(groups, found, strict=True)
     finished = {run.id for group, result in pairs if result for run in group.runs}
     missing = sum(run.id not in finished for run in settle.wanted(experiment, manifest.looks))

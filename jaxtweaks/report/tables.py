@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.base.field_names import split_key, terms, value_of
-from jaxtweaks.base.metrics import derived
+from jaxtweaks.base.metrics import LOSS, derived, measure
 from jaxtweaks.base.metrics import label as metric_label
 from jaxtweaks.base.metrics import of as metric_of
 from jaxtweaks.base.words import (
@@ -96,7 +96,7 @@ def settings_table(
         note += ' An interval that reaches beyond 0 or 100 % is cut off there, and has its ends.'
     if results.diverged.any():
         note += ' Diverged runs are counted, and omitted from the means.'
-    kept = (f'test_{results.usual}', 'validation_loss')
+    kept = (measure(results.usual).on('test'), LOSS.on('validation'))
     left_out = [metric_label(metric) for metric in metrics if metric not in kept]
     every = chosen or not results.trained
     brief = columns if every else tuple(name for name in columns if name not in left_out)
@@ -308,7 +308,9 @@ def _measured(results: Results, metrics: Sequence[str] | None) -> list[str]:
         return list(metrics)
     if not results.trained:
         return list(results.finals)
-    both = [f'{split}_{name}' for split in ('test', 'validation') for name in _measures(results)]
+    both = [
+        measure(name).on(split) for split in ('test', 'validation') for name in _measures(results)
+    ]
     known = (*results.finals, *derived(results.finals))
     return [metric for metric in (*both, f'gap_{results.usual}') if metric in known]
 
@@ -316,8 +318,8 @@ def _measured(results: Results, metrics: Sequence[str] | None) -> list[str]:
 def _measures(results: Results) -> list[str]:
     """What is measured of splits: the usual first, then the loss, then the others."""
     found = (metric_of(name) for name in results.finals)
-    every = [one.measure for one in found if one.name == f'validation_{one.measure}']
-    return list(dict.fromkeys((results.usual, 'loss', *every)))
+    every = [one.measure for one in found if one.name == one.on('validation')]
+    return list(dict.fromkeys((results.usual, LOSS.name, *every)))
 
 
 def _told(results: Results, names: Mapping[str, str] | None) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from jaxtweaks import studies
 from jaxtweaks.base import metrics
+from jaxtweaks.base.metrics import ACCURACY, LOSS
 from jaxtweaks.config import measured
 from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.settings import Setting
@@ -63,24 +64,25 @@ def _of_study(study: Study) -> Recorded:
 
 def _of_training(setting: Setting) -> Recorded:
     train = setting.train
-    names = [one.name for one in measured.measures(setting)]
+    measures = measured.measures(setting)
     of_classes = measured.targets_of(setting) == CLASSES
-    of = lambda splits: [f'{split}_{name}' for split in splits for name in names]
-    running = ['running_loss', *['running_accuracy'] * of_classes]
+    of = lambda splits, family='': [one.on(split, family) for split in splits for one in measures]
+    running = [one.on('running') for one in (LOSS, *[ACCURACY] * of_classes)]
     weights = ['weight_norm', 'small_weights']
     splits = ('train', 'validation', *['test'] * train.test_curve)
     curves = [*running, *of(splits), *weights, *of(PROBES.get(setting.data.name, ()))]
     finals = [*running, *of(('train', 'validation', 'test')), *weights, 'parameters']
     finals += ['test_calibration_error', 'test_overconfidence'] * of_classes
-    finals += of(f'mc_{n}_test' for n in train.mc_samples)
+    for n in train.mc_samples:
+        finals += of(['test'], metrics.over_masks(n))
     arrays = ['confusion', 'calibration'] * of_classes
     if train.ema_decay:
-        curves += of(['ema_validation'])
-        finals += of(['ema_test'])
+        curves += of(['validation'], metrics.EMA)
+        finals += of(['test'], metrics.EMA)
     if train.swa_start:
-        finals += of(['swa_validation', 'swa_test'])
+        finals += of(['validation', 'test'], metrics.SWA)
     if train.snapshots:
-        finals += of(['snapshots_test'])
+        finals += of(['test'], metrics.SNAPSHOTS)
     if train.gradient_batches:
         finals += ['gradient_variance', 'gradient_norm']
     if setting.data.fold:

@@ -253,7 +253,7 @@ def _ended(state: State, runs: int) -> tuple[int, int]:
 
 def _best(history: dict[str, list[np.ndarray]], runs: int, by: Metric) -> float:
     """The best of a run after an epoch so far, on validation; NaN if there is none."""
-    seen = np.asarray(history.get(f'validation_{by.name}', []), float)[..., :runs]
+    seen = np.asarray(history.get(by.on('validation'), []), float)[..., :runs]
     if not seen.size:
         return np.nan
     return by.sign * float(np.fmax.reduce(by.sign * seen, axis=None, initial=-np.inf))
@@ -277,6 +277,7 @@ def _without_padding(
         confusion=found.confusion,
         arrays=found.arrays,
         left_at=np.full(count, group.stage if group.leaves else 0, np.int32),
+        variables=found.variables,
     )
 
 

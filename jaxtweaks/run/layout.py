@@ -126,7 +126,9 @@ def estimate(groups: Sequence[Group], probes: Sequence[memory.Probe], machine: M
     if not groups:
         return Estimate(0.0, 0.0)
     programs = len({group.program for group in groups})
-    per_run = max(probe.bytes_per_run for probe in probes)
+    # At the end there is a copy of what is to be kept.
+    copies = max(machine.kept_bytes(group.runs[0].setting) for group in groups)
+    per_run = max(probe.bytes_per_run for probe in probes) + copies
     speed = sum(probe.seconds_per_image for probe in probes) / len(probes)
     compiling = sum(probe.compile_seconds for probe in probes) / len(probes)
     seconds = speed * sum(machine.work(group) for group in groups) + 1.5 * compiling * programs

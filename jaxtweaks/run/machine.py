@@ -2,15 +2,15 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import jax
-import numpy as np
 
 from jaxtweaks import data as data_lib
 from jaxtweaks.config import settings, trace
 from jaxtweaks.config.build import rule_of
 from jaxtweaks.data.split import folds_of, strata_of
-from jaxtweaks.data.standardise import standardised, standardised_targets, target_scale
+from jaxtweaks.data.standardise import Scale
 from jaxtweaks.run import devices, memory
 from jaxtweaks.run.compiled import GroupProgram
 from jaxtweaks.run.group import training_work
@@ -34,9 +34,11 @@ class Machine:
         """`load`: how to get the data set of a setting."""
         self._load = load
         self._data: tuple[settings.Data, DeviceData] | None = None
+        self._scale: tuple[settings.Data, Scale] | None = None
         self._datasets: dict[settings.Data, data_lib.Dataset] = {}
         self._programs: dict[tuple, GroupProgram] = {}
         self._plain: dict[settings.Setting, bool] = {}
+        self._kept: dict[settings.Setting, int] = {}
 
     def dataset(self, config: settings.Data) -> data_lib.Dataset:
         """The data set of a setting; the same for all that differ only in what is done with it."""
@@ -49,8 +51,14 @@ class Machine:
         """The data set of a setting, on the device; one at a time."""
         if self._data is None or self._data[0] != config:
             self._data = None
-            self._data = config, _to_device(self.dataset(config), config)
+            self._data = config, _to_device(self.dataset(config), self.scale(config), config)
         return self._data[1]
+
+    def scale(self, config: settings.Data) -> Scale:
+        """How the data set of a setting becomes what networks see; of the last one asked for."""
+        if self._scale is None or self._scale[0] != config:
+            self._scale = config, Scale.of(self.dataset(config), config)
+        return self._scale[1]
 
     def compiled(self, group: Group) -> GroupProgram:
         """The program of a group."""
@@ -70,6 +78,19 @@ class Machine:
             shape = dataset.training.images.shape[1:]
             self._plain[static] = network.plain_convolutions(hyper, shape) > 0
         return self._plain[static]
+
+    def kept_bytes(self, setting: settings.Setting) -> int:
+        """What the parameters of a run take that are to be kept; 0 if they are not."""
+        if not setting.train.keep_parameters:
+            return 0
+        static, hyper = trace.split(dataclasses.replace(setting, train=settings.Train()))
+        if static not in self._kept:
+            dataset = self.dataset(setting.data)
+            network = Applied(static, len(dataset.training), len(dataset.classes))
+            variables = network.shapes(hyper, dataset.training.images.shape[1:])
+            leaves = jax.tree.leaves(variables)
+            self._kept[static] = sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
+        return self._kept[static]
 
     def left_to_xla(self) -> set[str]:
         """Which convolutions are slow because they could not be taken over, and why."""
@@ -97,29 +118,23 @@ class Machine:
         return Program(static, len(dataset.training), len(dataset.classes))
 
 
-def _to_device(dataset: data_lib.Dataset, config: settings.Data) -> DeviceData:
-    mean, inverse = data_lib.standardiser(dataset.training.images, config.standardise)
-    prepared = lambda images: images
-    if dataset.training.images.dtype == np.float64:  # standardised before they are rounded
-        prepared = lambda images, mean=mean, inverse=inverse: standardised(images, mean, inverse)
-        mean, inverse = np.zeros(mean.shape, np.float32), np.ones(mean.shape, np.float32)
-    put = lambda array: jax.device_put(array, devices.copied())
-    scale = None
-    if dataset.targets == 'float':
-        scale = target_scale(dataset.training.labels, config.standardise_targets)
-    targets = lambda labels: labels if scale is None else standardised_targets(labels, *scale)
-    on_device = lambda split: DeviceSplit(put(prepared(split.images)), put(targets(split.labels)))
+def _put(array: Any) -> Any:
+    """An array on the device (on each of several); None as it is."""
+    return None if array is None else jax.device_put(array, devices.copied())
+
+
+def _to_device(dataset: data_lib.Dataset, scale: Scale, config: settings.Data) -> DeviceData:
+    on_device = lambda split: DeviceSplit(
+        _put(scale.prepared(split.images)), _put(scale.targets(split.labels))
+    )
     return DeviceData(
         training=on_device(dataset.training),
         validation=on_device(dataset.validation),
         test=on_device(dataset.test),
-        mean=put(mean),
-        inverse_deviation=put(inverse * np.float32(config.scale)),
         probes={name: on_device(probe) for name, probe in dataset.probes.items()},
-        grid=None if dataset.grid is None else put(dataset.grid),
-        folds=put(folds_of(strata_of(dataset.training.labels), config.folds, config.split))
+        grid=_put(dataset.grid),
+        folds=_put(folds_of(strata_of(dataset.training.labels), config.folds, config.split))
         if config.folds
         else None,
-        target_mean=None if scale is None else put(scale[0].astype(np.float32)),
-        target_deviation=None if scale is None else put(scale[1].astype(np.float32)),
+        **{name: _put(array) for name, array in scale.on_device().items()},
     )

@@ -25,6 +25,8 @@ class GroupResult:
       arrays: what else was recorded, by name, [runs, …].
       left_at: the stage at which they left the others, 0 if they did not, int32 [runs]; None for
         runs that have no stages.
+      variables: the chosen parameters and what else a network keeps, [runs, …], where they are to
+        be kept; None after reading, for they have files of their own (`trained`).
     """
 
     runs: tuple[str, ...]
@@ -36,10 +38,12 @@ class GroupResult:
     confusion: np.ndarray | None = None
     arrays: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     left_at: np.ndarray | None = None
+    variables: Any = None
 
     def to_tree(self) -> dict[str, Any]:
         """Nested dicts of arrays, as files hold it; without what is None."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        del values['variables']
         values = {name: value for name, value in values.items() if value is not None}
         return values | {'runs': {str(i): run for i, run in enumerate(self.runs)}}
 
@@ -53,7 +57,7 @@ class GroupResult:
         lacking = [name for name in _ALWAYS if not isinstance(tree, dict) or name not in tree]
         if lacking:
             raise ValueError(f'it is not a result: {lacking[0]} is missing')
-        known = {field.name for field in dataclasses.fields(cls)}
+        known = {field.name for field in dataclasses.fields(cls)} - {'variables'}
         values = {name: value for name, value in tree.items() if name in known}
         runs = tuple(tree['runs'][str(i)] for i in range(len(tree['runs'])))
         return cls(**values | {'runs': runs, 'seconds': float(tree['seconds'])})

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import NamedTuple
 
-from jaxtweaks.run import compaction, files, manifest, memory
+from jaxtweaks.run import compaction, files, manifest, memory, trained
 from jaxtweaks.run.compaction import Stages
 from jaxtweaks.run.group import Execution, train_group
 from jaxtweaks.run.leases import turn
@@ -188,6 +188,9 @@ def _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part
     )
     if result is None:  # it waits for the others
         return
+    # First: where there is a result, there are the networks that it is of.
+    outputs = machine.compiled(group).program.classes
+    trained.save(workdir.path, result, machine.scale(group.static.data), outputs)
     workdir.save_result(group, result)
     files.remove_generations(path)
 

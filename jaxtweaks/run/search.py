@@ -52,7 +52,7 @@ class Search:
 
 def score_of(setting: Setting) -> Metric:
     """The metric a search goes by, on validation."""
-    return metrics.of(f'validation_{measured.chosen_by(setting).name}')
+    return metrics.of(measured.chosen_by(setting).on('validation'))
 
 
 def check(search: Search, settings: Sequence[Setting], swept: Sequence[Point]) -> None:

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxtweaks import data as data_lib
+from jaxtweaks.base import numbers
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import measured, trace
 from jaxtweaks.config import settings as settings_lib
@@ -183,14 +184,19 @@ class Training:
         self.measured = [dict(probe.measured) for probe in probes if probe.measured]
         for way, reason in self.failed.items():
             self._notify(f'batching {way} does not work here and is omitted ({reason})')
-        plain = self._machine.plain_convolutions
-        programs = {group.static: group.runs[0].setting for group in groups}
-        lacking = {lacks_native(static, plain(one)) for static, one in programs.items()} - {''}
-        if lacking and self._execution.batching == 'auto':
-            self._notify(f'convolutions go by XLA, at about half the speed: {", ".join(lacking)}')
+        if self._execution.batching == 'auto':
+            self._say_what_lacks(groups)
         for reason in sorted(self._machine.left_to_xla()):
             self._notify(f'{reason}: left to XLA, which is slow at them in loops')
         return groups, self._cost(groups, probes, missing, processes)
+
+    def _say_what_lacks(self, groups: Sequence[Group]) -> None:
+        """Says why programs do without the native convolutions that they could have had."""
+        plain = self._machine.plain_convolutions
+        programs = {group.static: group.runs[0].setting for group in groups}
+        lacking = {lacks_native(static, plain(one)) for static, one in programs.items()} - {''}
+        if lacking:
+            self._notify(f'convolutions go by XLA, at about half the speed: {", ".join(lacking)}')
 
     def guess(
         self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
@@ -201,7 +207,8 @@ class Training:
             missing, self._execution, self._machine, off, processes
         )
         if groups and not probes:
-            return groups, 'time and memory not known here (--dry_run=measure measures them)'
+            unknown = 'time and memory not known here (--dry_run=measure measures them)'
+            return groups, unknown + self._kept(groups)
         return groups, self._cost(groups, probes, missing, processes)
 
     def _cost(
@@ -218,7 +225,12 @@ class Training:
         seconds = self._share(missing) * cost.seconds / min(processes, max(len(groups), 1))
         self.seconds = seconds if groups else None
         words = f'about {max(cost.gibibytes, 0.01):.2g} GiB{each}, about {duration(seconds)}'
-        return words if groups else ''
+        return words + self._kept(groups) if groups else ''
+
+    def _kept(self, groups: Sequence[Group]) -> str:
+        """What the networks of the groups take on disk that are to be kept, in words."""
+        kept = sum(self._machine.kept_bytes(run.setting) for one in groups for run in one.runs)
+        return f', {numbers.of_bytes(kept)} of parameters on disk' if kept else ''
 
     def _share(self, runs: Sequence[Run]) -> float:
         """The share of their epochs that these runs are trained for, if some are dropped."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxtweaks.base import atomic, sealed
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.run import files, leases
+from jaxtweaks.run import files, leases, trained
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.result import GroupResult
 
@@ -81,7 +81,8 @@ class Workdir:
         if shared:
             self.leases = leases.Shared(self.path / 'leases', patience)
             return  # another process may be writing
-        for folder in (self.path, self.figures, self.path / 'results', self.path / 'checkpoints'):
+        inside = (self.path / name for name in ('results', 'checkpoints', trained.FOLDER))
+        for folder in (self.path, self.figures, *inside):
             atomic.remove_leftovers(folder)
 
     def unlock(self) -> None:
@@ -128,16 +129,37 @@ class Workdir:
         return {path.stem for path in (self.path / 'results').glob('*.result')}
 
     def load_result(
-        self, group: Group, notify: Any, *, discard: bool = False
+        self, group: Group, notify: Any, *, discard: bool = False, networks: bool = True
     ) -> GroupResult | None:
-        """What a group found; None if it is not finished or the file is damaged.
+        """What a group found; None if it is not finished or a file of it is damaged.
 
         Args:
           group: whose result.
-          notify: is told in a sentence if the file is damaged.
+          notify: is told in a sentence if a file is damaged.
           discard: delete it then. At once: later it may be a good one, of another process.
+          networks: whether a result counts only with the networks that are to be kept with it.
         """
-        return self.load_result_of(group.id, notify, discard=discard)
+        found = self.load_result_of(group.id, notify, discard=discard)
+        if found is None or not networks or not group.runs[0].setting.train.keep_parameters:
+            return found
+        lacking = self._first_lacking(found)
+        if not lacking:
+            return found
+        if discard:
+            self._result_path(group.id).unlink(missing_ok=True)
+        notify(f'{lacking}; its runs are trained again')
+        return None
+
+    def _first_lacking(self, found: GroupResult) -> str:
+        """What is wrong with the first network of a result that is not there, '' if all are."""
+        for run_id in found.runs:
+            try:
+                trained.load(self.path, run_id)
+            except FileNotFoundError:
+                return f'{trained.path_of(self.path, run_id)} is missing'
+            except files.DamagedFile as damage:
+                return str(damage)
+        return ''
 
     def load_result_of(
         self, group: str, notify: Any, *, discard: bool = False

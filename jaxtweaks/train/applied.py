@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxtweaks.base import metrics
 from jaxtweaks.config import layers, measured, trace
 from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.settings import Setting
@@ -155,6 +156,13 @@ class Applied:
         initial = lambda hyper, key, x: self.network(hyper).init(key, x, train=False)
         return lowered.of_others(jax.make_jaxpr(initial)(hyper, jax.random.key(0), images))
 
+    def shapes(self, hyper: trace.Hyper, shape: tuple[int, ...]) -> Variables:
+        """The shapes of the variables of a state; `shape`: of an image."""
+        images = jax.ShapeDtypeStruct((2, *shape), jnp.float32)
+        initial = lambda hyper, key, x: dict(self.network(hyper).init(key, x, train=False))
+        drawn = jax.eval_shape(initial, hyper, jax.random.key(0), images)
+        return {'params': drawn['params'], **kept(drawn)}
+
     def training(self, hyper: trace.Hyper, seed: jax.Array, data: DeviceData) -> DeviceSplit:
         """The training set with the labels it is trained on."""
         if not self.of_classes:
@@ -180,6 +188,7 @@ def besides(variables: Variables) -> Variables:
     return {name: tree for name, tree in variables.items() if name not in omitted}
 
 
-def named(split: str, found: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """The metrics of `evaluate.evaluate` under the names of a split."""
-    return {f'{split}_{key}': value for key, value in evaluate.scalars(found).items()}
+def named(split: str, found: dict[str, jax.Array], family: str = '') -> dict[str, jax.Array]:
+    """The metrics of `evaluate.evaluate` under the names of a split (and family, `Metric.on`)."""
+    scalars = evaluate.scalars(found).items()
+    return {metrics.measure(key).on(split, family): value for key, value in scalars}

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.rng import member_seed, stream_key
 from jaxtweaks.config import trace
 from jaxtweaks.nn.dropout import is_off
@@ -44,6 +45,7 @@ class Found:
       finals: scalars by name: 'train_loss', 'validation_loss', 'test_loss', each also as accuracy,
         or as the metrics of the loss; 'test_calibration_error' (of classes), 'weight_norm',
         'small_weights', 'parameters' and what the setting asks for besides, see `_also`.
+      variables: the chosen ones, as of `State`, if `train.keep_parameters`; else None.
     """
 
     arrays: dict[str, Any]
@@ -51,6 +53,7 @@ class Found:
     confusion: Any
     diverged_at: Any
     finals: dict[str, Any]
+    variables: Any = None
 
 
 def finish(
@@ -87,6 +90,7 @@ def finish(
         confusion=test.get('confusion'),
         diverged_at=jnp.where(ruined, state.step, state.diverged_at),
         finals=finals | more_finals,
+        variables=chosen if program.static.train.keep_parameters else None,
     )
 
 
@@ -125,26 +129,26 @@ def _also(
     if state.ema is not None:
         average = state.variables | {'params': state.ema}
         found = program.evaluate(hyper, average, data, data.test, train.keep_logits)
-        finals |= named('ema_test', found)
+        finals |= named('test', found, metrics.EMA)
         if train.keep_logits:
             arrays['ema_test_logits'] = found['logits']
     if state.swa is not None:
         average = state.variables | {'params': state.swa}
         average |= {'batch_stats': statistics(program, hyper, seed, average, data)}
         for name, split in (('validation', data.validation), ('test', data.test)):
-            finals |= named(f'swa_{name}', program.evaluate(hyper, average, data, split))
+            finals |= named(name, program.evaluate(hyper, average, data, split), metrics.SWA)
     if state.snapshots is not None:
         logits = lax.map(
             lambda one: program.evaluate(hyper, one, data, data.test, True)['logits'],
             state.snapshots,
         )
-        finals |= named('snapshots_test', _of_mean(program, hyper, logits, data))
+        finals |= named('test', _of_mean(program, hyper, logits, data), metrics.SNAPSHOTS)
         if train.keep_logits:
             arrays['snapshot_test_logits'] = logits
     if train.mc_samples:
         sampled = _sampled(program, hyper, seed, chosen)
         for n, found in _over_masks(program, hyper, sampled, data).items():
-            finals |= named(f'mc_{n}_test', found)
+            finals |= named('test', found, metrics.over_masks(n))
     if train.gradient_batches:
         finals |= _gradients(program, hyper, seed, chosen, data)
     if setting.data.folds and not is_off(setting.data.fold):

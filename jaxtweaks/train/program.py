@@ -14,6 +14,7 @@ import optax
 from jax import lax
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.metrics import EMA
 from jaxtweaks.base.rng import member_seed, stream_key
 from jaxtweaks.config import measured, trace
 from jaxtweaks.config.config_file import blaming
@@ -282,11 +283,11 @@ class Program(Applied):
         if state.ema is not None:
             average = state.variables | {'params': state.ema}
             found = self.evaluate(hyper, average, data, data.validation)
-            metrics |= named('ema_validation', found)
+            metrics |= named('validation', found, EMA)
         over = stopped = False
         if state.best is not None:
             chosen = measured.chosen_by(self.static)
-            value = metrics[f'validation_{chosen.name}']
+            value = metrics[chosen.on('validation')]
             score = -value if chosen.sign < 0 else value
             # Looked up before it is brought up to date: the epoch in which it stops still counts.
             stopped = state.best.stopped_at > 0

@@ -12,7 +12,7 @@ from tfds_folder import encode, example, write_shard, write_tfds_folder
 from jaxtweaks import data
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import settings
-from jaxtweaks.data import own, tfds_folder
+from jaxtweaks.data import catalogue, own, tfds_folder
 from jaxtweaks.data.image_folder import from_folder
 from jaxtweaks.data.load import from_tfds
 from jaxtweaks.data.own import from_arrays
@@ -410,3 +410,10 @@ def test_a_tfds_name_that_is_not_there_has_no_stand_in(tmp_path):
     (folder / 'features.json').write_text(json.dumps(features))
     with pytest.raises(UserError, match="a class 'label'"):
         data.load(config, lambda text: None)
+
+
+def test_the_names_of_data_sets_are_those_of_the_catalogue():
+    names = [name for name in settings.DATASETS if ':' not in name]
+    assert names == [*catalogue.CATALOGUE, *catalogue.TABLES]
+    assert 'tfds:anything' in settings.DATASETS
+    assert 'tfds:' not in settings.DATASETS

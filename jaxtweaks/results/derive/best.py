@@ -41,7 +41,7 @@ class Best(Derivation):
         If all runs of a seed diverged, the best did as well.
         """
         by = measured.usual(base)
-        score = by.sign * results.final(f'validation_{by.name}')
+        score = by.sign * results.final(by.on('validation'))
         score = np.where(results.diverged, np.nan, score)
         chosen = np.where(np.isfinite(score), score, -np.inf).argmax(axis=0)
         seeds = np.arange(len(results.seeds))

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 import numpy as np
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import measured
 from jaxtweaks.config.expand import Point
@@ -108,9 +109,9 @@ class Ensemble(Derivation):
 
 def _finals(base: Setting) -> tuple[str, ...]:
     """What is known of an ensemble."""
-    names = [one.name for one in measured.measures(base)]
+    measures = measured.measures(base)
     gain = [GAIN] if measured.targets_of(base) == CLASSES else []
-    return (*(f'{split}_{name}' for split in ('test', 'validation') for name in names), *gain)
+    return (*(one.on(split) for split in ('test', 'validation') for one in measures), *gain)
 
 
 # By the fields of a setting but for member and fold, the settings there are.
@@ -248,9 +249,9 @@ def _runs(one: _Plan, results: Results, seed: int, base: Setting) -> list[int]:
     if one.kind == 'top':
         by = measured.usual(base)
         if one.folds:
-            values = results.finals[f'fold_{by.name}'][one.folds, seed].mean(-1)
+            values = results.finals[by.on('fold')][one.folds, seed].mean(-1)
         else:
-            values = results.finals[f'validation_{by.name}'][one.among, seed]
+            values = results.finals[by.on('validation')][one.among, seed]
         order = np.argsort(-by.sign * values, kind='stable')  # what has no value comes last
         return [one.among[i] for i in order[: one.size]]
     together = one.kind == 'members' and one.size > 1
@@ -274,7 +275,9 @@ def _score(one: _Plan, results: Results, seed: int, base: Setting) -> dict[str, 
             teams = [np.stack(logits)] if together else [z[None] for z in logits]
         scores = [alike(team, split, one.combine) for team in teams]
         for metric in scores[0].keys() - {'confusion'}:
-            found[f'{split}_{metric}'] = float(np.mean([each[metric] for each in scores]))
+            found[metrics.measure(metric).on(split)] = float(
+                np.mean([each[metric] for each in scores])
+            )
         if split == 'test' and GAIN in found:
             found['confusion'] = np.sum([each['confusion'] for each in scores], axis=0)
             alone = [

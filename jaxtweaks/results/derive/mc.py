@@ -54,7 +54,9 @@ class MeanOverMasks(Derivation):
                 for j, point in enumerate(new):
                     if n := point[FIELD]:
                         absent = np.full_like(results.finals[name], np.nan)
-                        finals[name][j] = results.finals.get(f'mc_{n}_{name}', absent)[parents[j]]
+                        finals[name][j] = results.finals.get(metrics.over_masks(n) + name, absent)[
+                            parents[j]
+                        ]
         return picked(results, parents, new, finals)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.metrics import EMA, SNAPSHOTS, SWA
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.results.derive.derivation import Derivation, derivation
@@ -20,7 +21,7 @@ from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
 FIELD = 'tested'
-_OTHERS = ('ema', 'swa', 'snapshots')
+_OTHERS = {family.removesuffix('_'): family for family in (EMA, SWA, SNAPSHOTS)}
 
 
 @derivation('tested')
@@ -50,26 +51,22 @@ class Tested(Derivation):
         pairs = [
             (k, which) for k, point in enumerate(results.settings) for which in _sets(point, base)
         ]
-        chosen = [(k, which if which in _OTHERS else '') for k, which in pairs]
         new = self.points(results.settings, base)
-        found = picked(results, [k for k, _ in pairs], new, _pick(results.finals, chosen))
-        return dataclasses.replace(found, curves=_pick(results.curves, chosen))
+        found = picked(results, [k for k, _ in pairs], new, _pick(results.finals, pairs))
+        return dataclasses.replace(found, curves=_pick(results.curves, pairs))
 
 
 def _pick(
     measured: dict[str, np.ndarray], chosen: Sequence[tuple[int, str]]
 ) -> dict[str, np.ndarray]:
-    """Each metric of the parameters chosen, [J, …]; `chosen`: setting and family ('': plain)."""
+    """Each metric of the parameters chosen, [J, …]; `chosen`: setting and which."""
     found = {}
     for name, values in measured.items():
         if _of(name):
             continue
         absent = np.full_like(values, np.nan)
         found[name] = np.stack(
-            [
-                measured.get(f'{family}_{name}' if family else name, absent)[k]
-                for k, family in chosen
-            ]
+            [measured.get(_OTHERS.get(which, '') + name, absent)[k] for k, which in chosen]
         )
     return found
 
@@ -83,4 +80,4 @@ def _sets(point: Point, base: Setting) -> list[str]:
 
 def _of(metric: str) -> bool:
     """Whether a metric is of another set of parameters than the plain one."""
-    return metrics.family(metric)[0].removesuffix('_') in _OTHERS
+    return metrics.family(metric)[0] in _OTHERS.values()
