@@ -38,7 +38,7 @@ def drink(setting, seed):
 
 def get_config(size=None):
     config = jt.default_config('poison')
-    config.study.name, config.size, config.seeds = 'drink', 'smoke', 2
+    config.study.name, config.size, config.seeds = 'drink', 'smoke', 1
     config.sweep = grid('optim.learning_rate', 0.1, 0.2, 0.3)
     config.claims = (
         dict(sentence='0.2 tastes more.', source='§1', kind='greater', metric='taste',
@@ -74,7 +74,7 @@ def experiment():
         'optim': {'name': 'sgd'},
         'train': {'epochs': 4, 'batch_size': 20, 'select': 'best_accuracy'},
         'sweep': grid('optim.learning_rate', 1e-3, 1e-2, 1e-1),
-        'search': {'rungs': (2,)},
+        'search': {'rounds': 1, 'rungs': (2,)},
         'seeds': 2,
         # Saved after every step.
         'execution': {
@@ -154,19 +154,16 @@ def test_one_that_kills_its_workers_is_given_up_and_the_others_are_finished(
     poison.touch()
     config.write_text(POISON.format(poison=str(poison)))
     given = f'--config={config}', f'--workdir={path}', f'--scheduler={users_cluster}'
-    code, out, err = call(capsys, *given, '--config.seeds=1')
+    code, out, err = call(capsys, *given)
     assert code == 1
     assert err.startswith('not finished: 1 of 3 groups failed: it ended 2 workers that had it')
     assert 'run 3/3 failed: it ended 2 workers' in ' '.join(out.split())
     assert len(list((path / 'results').iterdir())) == 2
     poison.unlink()
-    code, out, err = call(capsys, *given, '--config.seeds=1')
+    # The same workers, and one launch of them for several looks, by which seeds are added.
+    code, out, err = call(capsys, *given, '--until_settled')
     assert (code, '2 of 3 groups finished before' in out) == (0, True), err
-    # And with a new launch of the same workers: looks, by which seeds are added.
-    settled = f'--workdir={tmp_path / "settled"}', '--until_settled', '--quiet'
-    code, _, err = call(capsys, *given, *settled)
-    assert code == 0, err
-    looks = json.loads((tmp_path / 'settled' / 'manifest.json').read_text())['looks']
+    looks = json.loads((path / 'manifest.json').read_text())['looks']
     assert [one['seeds'] for one in looks] == [5, 8, 12]
 
 

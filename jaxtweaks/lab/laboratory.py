@@ -113,8 +113,8 @@ def run(
         workdir.lock()
     crew = None
     if workers is not None:
-        say = lambda text: quiet or console.print(Text(text), soft_wrap=True)
-        crew = Crew(Cluster(workers, say, gpus), workdir, record.config, notify)
+        show = lambda text: None if quiet else console.print(Text(text), soft_wrap=True)
+        crew = Crew(Cluster(workers, show, gpus), workdir, record.config, notify)
     try:
         while True:
             rough = bool(dry_run) and dry_run != MEASURE

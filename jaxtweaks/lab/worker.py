@@ -161,8 +161,9 @@ def _made(here: Here, asked: Mapping[str, Any], of: tuple, before: _Bench | None
     if manifest is not None:
         experiment = stored.as_recorded(experiment, manifest, lambda text: None)
     _check_code(here, asked, experiment)
-    method = before.method if before is not None and same_launch else None
-    if method is None or not _is_alike(before.experiment, experiment):
+    if before is not None and same_launch and _is_alike(before.experiment, experiment):
+        method = before.method
+    else:
         method = method_of(experiment, notify)
         _check_data(here, asked, method)
     return _Bench(of, experiment, method, {run.id: run for run in experiment.runs})

@@ -122,7 +122,7 @@ class Cluster:
             return max(1, self.count())
         if self.wanted.workers == AUTO:
             return len(self._gpus()) or max(1, (os.cpu_count() or 1) // 2)
-        return int(self.wanted.workers)
+        return int(self.wanted.workers or 1)
 
     def count(self) -> int:
         """How many workers have joined. Raises Gone."""
@@ -186,7 +186,7 @@ class Cluster:
 
     def _connected(self) -> Any:
         if self._client is None:
-            import dask
+            import dask.config
             import distributed
 
             self._stack.enter_context(dask.config.set(_SETTINGS))
@@ -202,7 +202,7 @@ class Cluster:
         self._said.put(('said', fields | {'worker': fields.pop('who')}))
 
     def _to_users(self, distributed: Any) -> Any:
-        where = self.wanted.scheduler
+        where = str(self.wanted.scheduler)
         how = {'address': where} if '://' in where else {'scheduler_file': where}
         try:
             client = distributed.Client(**how, timeout=_CONNECT_SECONDS)
@@ -305,9 +305,9 @@ def on_worker(function: str, name: str, given: dict[str, Any], topic: str) -> An
     """
     from distributed import Reschedule, get_worker
     from distributed.core import Status
-    from distributed.worker import thread_state
 
-    worker, key = get_worker(), thread_state.key
+    worker = get_worker()
+    key = worker.get_current_task()
     called = str(worker.name)
     # Not 'worker', which the scheduler puts the address in.
     say = lambda **fields: worker.log_event(topic, {'group': name, 'who': called, **fields})
