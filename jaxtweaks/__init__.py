@@ -50,6 +50,7 @@ _HOME = {
     'from_tfds': 'data.load',
     'interval': 'results.labelled',
     'Answer': 'lab.answer',
+    'Unfinished': 'base.errors',
     'UserError': 'base.errors',
 }
 # Modules that are public as a whole.

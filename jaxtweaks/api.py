@@ -17,7 +17,7 @@ from jaxtweaks.lab import experiment, laboratory, settle, stored
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import export
-from jaxtweaks.run import compile_cache
+from jaxtweaks.run import cluster, compile_cache
 from jaxtweaks.run.group import Interrupted
 
 Config = str | Path | ConfigDict | Mapping | Experiment
@@ -34,6 +34,8 @@ def run(
     mix_versions: bool = False,
     until_settled: bool = False,
     budget: str = '',
+    workers: int | str | None = None,
+    scheduler: str | Path | None = None,
 ) -> Answer | None:
     """Answers a question; what is there of the answer already is not trained again.
 
@@ -54,6 +56,9 @@ def run(
         there; the numbers of both are then in one table, and the report says so.
       until_settled: add seeds (5, 8, 12, 20, 32, 50) until every claim is settled or given up.
       budget: the time that this may take in all, as '2h' or '90s'; '' for 30 minutes.
+      workers: train by so many processes of this host; 'auto' for one for each GPU. In a script
+        this goes below `if __name__ == '__main__':`, since each of them imports it.
+      scheduler: train by the workers of a Dask cluster: the scheduler's address, or its file.
 
     Returns:
       The answer, None after a dry run.
@@ -62,13 +67,16 @@ def run(
       UserError: the config is wrong, the folder is another experiment's, or the data do not fit.
       KeyboardInterrupt: by Ctrl-C (or SIGTERM, SIGHUP, SIGUSR1 or SIGUSR2), after the state was
         saved; the same call goes on.
+      Unfinished: some groups failed on workers and all others are finished, or the scheduler is
+        gone; the same call goes on.
     """
     export.check(exports)
     if dry_run not in (True, False, laboratory.MEASURE):
         raise UserError(f"dry_run: is {dry_run!r}; it must be True, False or 'measure'")
     with _beside(config):
         seconds = settle.budget_of(until_settled, budget)
-        return _run(config, workdir, changes, exports, quiet, dry_run, mix_versions, seconds)
+        who = cluster.asked(workers, scheduler)
+        return _run(config, workdir, changes, exports, quiet, dry_run, mix_versions, seconds, who)
 
 
 def _run(
@@ -80,6 +88,7 @@ def _run(
     dry_run: bool | str,
     mix_versions: bool,
     budget: float | None,
+    workers: cluster.Asked | None,
 ) -> Answer | None:
     asked = _experiment(config, changes or {})
     if budget is not None:
@@ -100,6 +109,7 @@ def _run(
             file=_file_of(config),
             named=workdir is not None,
             budget=budget,
+            workers=workers,
         )
     except Interrupted:
         raise KeyboardInterrupt(f'everything is saved in {path}; the same call goes on') from None

@@ -1,7 +1,7 @@
 """The command line: flags in, an exit code out.
 
-Exit codes: 0 done; 1 an internal error; 2 a user error; 128 + n interrupted by signal n, with the
-state saved.
+Exit codes: 0 done; 1 an internal error, or not all could be carried out; 2 a user error; 128 + n
+interrupted by signal n, with the state saved.
 """
 
 import contextlib
@@ -24,10 +24,11 @@ from rich.console import Console
 
 from jaxtweaks import command_flags
 from jaxtweaks.base import home
-from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.errors import Unfinished, UserError
 from jaxtweaks.config import config_file
 from jaxtweaks.config.config_file import one_line
 from jaxtweaks.lab import kept
+from jaxtweaks.run import cluster
 
 if TYPE_CHECKING:
     from jaxtweaks.lab.experiment import Experiment
@@ -50,6 +51,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         _complain(f'error: {one_line(error)}')
         return 2
+    except Unfinished as error:
+        _complain(f'not finished: {one_line(error)}')
+        return 1
     except KeyboardInterrupt:
         _complain('interrupted; the same command goes on from what is saved')
         return 128 + signal.SIGINT
@@ -97,7 +101,8 @@ def _main(argv: list[str], console: Console) -> int:
         raise UserError(
             'no --config; it must name a config file, as --config=configs/bn_batchsize.py'
         )
-    _load_jax()
+    cluster.asked(light.workers, light.scheduler)  # which may be a mistake
+    _load_jax(only_to_plan=bool(light.workers or light.scheduler))
     for override in command_flags.overrides(argv):
         key = override.split('=')[0]
         if key != config_file.COLLECTION:
@@ -173,7 +178,7 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
             path,
             console,
             exports=exports,
-            processes=values.processes,
+            workers=cluster.asked(values.workers, values.scheduler),
             budget=budget,
             **how,
         )
@@ -275,14 +280,20 @@ def _parts(console: Console) -> None:
         kept.keep('parts', key, found)
 
 
-def _load_jax() -> None:
-    """Imports JAX. Raises UserError if a variable is not as it, or the machine, takes it."""
+def _load_jax(only_to_plan: bool = False) -> None:
+    """Imports JAX. Raises UserError if a variable is not as it, or the machine, takes it.
+
+    `only_to_plan`: others train, so that no accelerator is taken from them.
+    """
     try:
         jax = importlib.import_module('jax')
     except ValueError as error:  # it reads its variables when it is imported
         if 'JAX' not in str(error):
             raise
         raise UserError(f'{error}; correct or unset the variable of this name') from None
+    if only_to_plan:
+        jax.config.update('jax_platforms', 'cpu')
+        return
     wanted = os.environ.get('JAX_PLATFORMS')
     if wanted:
         try:
@@ -311,7 +322,7 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
         values.dry_run,
         values.quiet,
         exports,
-        values.processes,
+        cluster.asked(values.workers, values.scheduler),
         values.mix_versions,
         settle.budget_of(values.until_settled, values.budget or ''),
         values.fail_fast,

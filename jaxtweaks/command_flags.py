@@ -23,7 +23,8 @@ _USAGE = """Answers a question about training neural networks, given as a config
   {program} --config=configs/x.py --config.seeds=10 --config.train.epochs=5
   {program} --config=configs/all.py:quick               every experiment, and an overview
   {program} --overview=runs                             an overview of what there is
-  srun -N 4 {program} --config=... --processes=4        on four hosts of a cluster
+  {program} --config=... --workers=auto                 a process for each GPU of this host
+  {program} --config=... --scheduler=cluster.json       on a Dask cluster
   {program} --replay=RUN --workdir=runs/x-quick         one run again: is it the same?
   {program} --list                                      the configs there are
   {program} --new=NAME                                  a config to start from
@@ -36,6 +37,8 @@ _VALUES = {
     'new': 'NAME',
     'sweep': 'FIELD=VALUE,…',
     'budget': 'TIME',
+    'workers': 'N|auto',
+    'scheduler': 'ADDRESS|FILE',
 }
 _MEASURE = 'measure'  # see `laboratory.MEASURE`
 COMMAND = 'jaxtweaks'  # what the package installs
@@ -55,8 +58,8 @@ _ACTIONS = {
     'plan_seeds': ('config', 'sweep', 'workdir', 'dry_run', 'quiet', 'mix_versions'),
 }
 _OPTIONS = (
-    *('config', 'sweep', 'workdir', 'dry_run', 'quiet', 'export', 'processes', 'mix_versions'),
-    *('fail_fast', 'until_settled', 'budget'),
+    *('config', 'sweep', 'workdir', 'dry_run', 'quiet', 'export', 'workers', 'mix_versions'),
+    *('fail_fast', 'until_settled', 'budget', 'scheduler'),
 )
 _SURROUNDINGS = """
 The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
@@ -65,9 +68,10 @@ CIFAR-10's archive; JAXTWEAKS_COMPILE_CACHE=0 and JAXTWEAKS_NATIVE=0 do without 
 compiled programs and without custom convolution kernels, which CXX compiles; NO_COLOR turns colours
 off; JAX's own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
 
-Exit codes: 0 done; 1 no mistake of yours (a full disk, a bug); 2 a mistake in command or config;
-128 + n interrupted by signal n, with the state saved: the same command goes on (130 Ctrl-C, 143
-SIGTERM, 129 SIGHUP, 138 and 140 SIGUSR1 and SIGUSR2). With --list, 2 if a config has a mistake.
+Exit codes: 0 done; 1 no mistake of yours (a full disk, a lost scheduler, a bug); 2 a mistake in
+command or config; 128 + n interrupted by signal n, with the state saved: the same command goes on
+(130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 138 and 140 SIGUSR1 and SIGUSR2). With --list, 2 if a config
+has a mistake.
 """
 
 
@@ -192,12 +196,18 @@ def _define_options(values: flags.FlagValues) -> None:
         'Weights & Biases, which wandb sync sends; needs the extra wandb).',
         flag_values=values,
     )
-    flags.DEFINE_integer(
-        'processes',
-        1,
-        'How many processes are given this same command, on this host or on others with the same '
-        'file system, to share the work.',
-        lower_bound=1,
+    flags.DEFINE_string(
+        'workers',
+        None,
+        'Train by so many processes of this host, each with a GPU of its own if there are any; '
+        'auto: one for each GPU. Needs the extra distributed.',
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        'scheduler',
+        None,
+        'Train by the workers of a Dask cluster: the address of its scheduler, as tcp://host:8786, '
+        'or the file it writes. They must see the work folder. Needs the extra distributed.',
         flag_values=values,
     )
     flags.DEFINE_bool(

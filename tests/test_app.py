@@ -283,7 +283,7 @@ def test_what_cannot_be_planned_is_refused(capsys, given):
     assert (code, '--dry_run: --replay does not read it' in err) == (2, True)
     code, _, err = call(capsys, '--config=configs/all.py:smoke', '--plan_seeds')
     assert (code, 'for one experiment' in err) == (2, True)
-    for unread in ('--export=csv', '--processes=2'):
+    for unread in ('--export=csv', '--workers=2'):
         code, _, err = call(capsys, *given, '--plan_seeds', '--dry_run', unread)
         assert (code, f'{unread.partition("=")[0]}: --plan_seeds does not' in err) == (2, True)
     for action, unread in (

@@ -1,222 +1,195 @@
-"""Several processes share a sweep: each group is trained once, and the dead leave their groups."""
+"""Workers of a real cluster of two: bitwise one process, whatever dies meanwhile."""
 
+import io
 import json
 import os
-import pathlib
 import signal
-import subprocess
-import sys
+import threading
 import time
 
-import psutil
 import pytest
+from rich.console import Console
 
-from jaxtweaks.run.leases import Shared
+from jaxtweaks import app
+from jaxtweaks.base.errors import Unfinished
+from jaxtweaks.config.expand import grid
+from jaxtweaks.lab import answers, laboratory
+from jaxtweaks.lab.experiment import build
+from jaxtweaks.run import cluster, workers
+from jaxtweaks.run.cluster import Asked
 
-pytestmark = pytest.mark.usefixtures('compiled_anew')
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-CONFIG = '''
-"""Eight groups of one run, saved after every step."""
-
-from jaxtweaks.lab.experiment import default_config
+dask = pytest.importorskip('dask')
+distributed = pytest.importorskip('distributed')
+FILES = ('runs.parquet', 'epochs.parquet', 'claims.json', 'config.json')
+# A study that ends its process for one of its settings, as long as a file is there.
+POISON = """
+import os, pathlib, signal
+import jaxtweaks as jt
 from jaxtweaks.config.expand import grid
 
 
+@jt.study('drink', finals=('taste',), generated='nothing', reads=('optim.learning_rate',))
+def drink(setting, seed):
+    rate = setting.optim.learning_rate
+    if rate > 0.25 and pathlib.Path({poison!r}).exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {{'taste': float(rate) + 0.001 * int(seed)}}
+
+
 def get_config(size=None):
-    config = default_config('shared')
-    config.size, config.seeds = 'smoke', 8
-    config.question = 'Who did it?'
-    config.data.name = 'digits'
-    config.data.train_size, config.data.validation_size, config.data.test_size = 60, 20, 20
-    config.model.name, config.model.hidden = 'mlp', (4,)
-    config.optim.learning_rate = 0.01
-    config.train.batch_size, config.train.epochs = 20, 60
-    config.sweep = grid('optim.learning_rate', 0.01)
-    config.execution.batching, config.execution.group_size = 'map', 1
-    config.execution.chunk_seconds, config.execution.checkpoint_seconds = 1e-9, 0.0
-    config.execution.patience_seconds = 5.0
-    config.figures = (
-        dict(name='curves', kind='curves', title='By epoch', metrics=('validation_loss',)),
+    config = jt.default_config('poison')
+    config.study.name, config.size, config.seeds = 'drink', 'smoke', 1
+    config.sweep = grid('optim.learning_rate', 0.1, 0.2, 0.3)
+    config.claims = (
+        dict(sentence='0.2 tastes more.', source='§1', kind='greater', metric='taste',
+             a={{'optim.learning_rate': 0.2}}, b={{'optim.learning_rate': 0.1}}),
     )
     return config
-'''
-LACKING = '''
-"""The program, on a device that has room for one run as soon as both processes have planned."""
-
-import json
-import pathlib
-import sys
-import time
-
-import jax
-
-from jaxtweaks import app
-from jaxtweaks.run.compiled import GroupProgram
-
-train = GroupProgram.train
-(workdir,) = (arg.partition('=')[2] for arg in sys.argv if arg.startswith('--workdir='))
-manifest = pathlib.Path(workdir) / 'manifest.json'
+"""
 
 
-def limited(self, hyper, seeds, state, data, epoch, *to):
-    if len(seeds) > 1 and epoch >= 1:
-        while len(json.loads(manifest.read_text())['launches']) < 2:
-            time.sleep(0.05)
-        raise jax.errors.JaxRuntimeError('RESOURCE_EXHAUSTED: Out of memory allocating 123 bytes.')
-    return train(self, hyper, seeds, state, data, epoch, *to)
-
-
-GroupProgram.train = limited
-sys.exit(app.main(sys.argv))
-'''
-FILES = ('runs.parquet', 'epochs.parquet', 'claims.json', 'config.json', 'figures/curves.svg')
+@pytest.fixture(autouse=True)
+def _no_figures(monkeypatch):
+    monkeypatch.setattr(answers, '_draw', lambda *args: [])
 
 
 @pytest.fixture(scope='module')
-def command(tmp_path_factory):
-    """Of the tiny config."""
-    path = tmp_path_factory.mktemp('config') / 'shared.py'
-    path.write_text(CONFIG)
-    return [sys.executable, 'main.py', f'--config={path}']
+def users_cluster():
+    """The address of a scheduler with two workers, as a user would have started it."""
+    with dask.config.set(cluster._SETTINGS | {'distributed.scheduler.allowed-failures': 1}):
+        started = distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address='127.0.0.1:0', memory_limit=0,
+            silence_logs='CRITICAL',
+        )  # fmt: skip
+        with started:
+            yield started.scheduler_address
 
 
-@pytest.fixture(scope='module')
-def alone(command, tmp_path_factory):
-    """The folder that one process leaves."""
-    workdir = tmp_path_factory.mktemp('alone') / 'w'
-    subprocess.run([*command, f'--workdir={workdir}', '--quiet'], cwd=ROOT, check=True, timeout=300)
-    return workdir
+def experiment():
+    values = {
+        'name': 'shared',
+        'size': 'smoke',
+        'data': {'name': 'digits', 'train_size': 60, 'validation_size': 20, 'test_size': 20},
+        'model': {'name': 'mlp', 'hidden': (4,)},
+        'optim': {'name': 'sgd'},
+        'train': {'epochs': 4, 'batch_size': 20, 'select': 'best_accuracy'},
+        'sweep': grid('optim.learning_rate', 1e-3, 1e-2, 1e-1),
+        'search': {'rounds': 1, 'rungs': (2,)},
+        'seeds': 2,
+        # Saved after every step.
+        'execution': {
+            'batching': 'map', 'group_size': 2, 'chunk_seconds': 1e-9, 'checkpoint_seconds': 0.0,
+        },
+    }  # fmt: skip
+    return build(values)
 
 
-def start(command, workdir, count, present=None):
-    """Processes of a sweep for so many; `present`: how many come, if not all.
-
-    They begin together: none gets to plan before all are there.
-    """
-    whole = [*command, f'--workdir={workdir}', f'--processes={count}']
-    pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE, 'text': True}
-    barrier = Shared(workdir / 'leases', 30.0)
-    assert barrier.take(['plan'])
-    processes = [subprocess.Popen(whole, cwd=ROOT, **pipes) for _ in range(present or count)]
-    lock = str(workdir / '.lock')
-    there = lambda process: lock in [file.path for file in psutil.Process(process.pid).open_files()]
-    wait_for(processes, lambda: all(there(process) for process in processes))
-    barrier.close()
-    return processes
+def carried_out(asked, path, **given):
+    console = Console(file=io.StringIO(), width=200)
+    answer = laboratory.run(asked, path, console, command='x', **given)
+    return answer, console.file.getvalue()
 
 
-def owners(workdir):
-    """Who has taken each group: process numbers by group id, the last one last."""
-    found = {}
-    for path in sorted(workdir.glob('leases/*.*'), key=lambda path: int(path.suffix[1:])):
-        if path.stem not in ('plan', 'report') and (lines := path.read_text().split()):
-            found.setdefault(path.stem, []).append(int(lines[1]))
-    return found
-
-
-def wait_for(processes, happened):
-    """Until `happened()`; no process may end before."""
-    deadline = time.monotonic() + 300
-    while not happened():
-        for process in processes:
-            assert process.poll() is None, process.communicate()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def stop_within_a_group(process, workdir):
-    """Stops a process at work; the groups it has begun and not finished: one."""
-    while True:
-        wait_for([process], lambda: working(workdir, process))
-        process.send_signal(signal.SIGSTOP)
-        time.sleep(0.1)
-        if begun := working(workdir, process):
-            return begun
-        process.send_signal(signal.SIGCONT)
-
-
-def finish(processes):
-    """What each printed; all must have succeeded."""
-    printed = [process.communicate(timeout=300) for process in processes]
-    assert [process.returncode for process in processes] == [0] * len(processes), printed
-    return [out for out, _ in printed]
-
-
-def assert_the_same(workdir, alone):
+def assert_the_same(path, alone):
     for name in FILES:
-        assert (workdir / name).read_bytes() == (alone / name).read_bytes(), name
+        assert (path / name).read_bytes() == (alone / name).read_bytes(), name
+    assert not list((path / 'checkpoints').iterdir())
 
 
-def working(workdir, process):
-    """Groups that a process has taken and saved something of, but not finished."""
-    return [
-        group
-        for group, taken in owners(workdir).items()
-        if taken[-1] == process.pid
-        and (workdir / 'checkpoints' / f'{group}.ckpt').exists()
-        and not (workdir / 'results' / f'{group}.result').exists()
-    ]
+def call(capsys, *args):
+    code = app.main(['main.py', *args])
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
 
 
-@pytest.mark.parametrize('count', [2, 4])
-def test_one_of_them_is_killed_and_the_others_do_its_work(command, alone, tmp_path, count):
-    workdir = tmp_path / 'w'
-    processes = start(command, workdir, count)
-    victim = processes[-1]
-    orphans = stop_within_a_group(victim, workdir)
-    victim.kill()
-    victim.communicate()
-    printed = finish(processes[:-1])
-    assert len(orphans) == 1
-    taken = owners(workdir)
-    assert [group for group, pids in taken.items() if len(pids) > 1] == orphans
-    assert taken[orphans[0]][0] == victim.pid
-    assert taken[orphans[0]][1] in {process.pid for process in processes[:-1]}
-    assert sum('report: ' in out for out in printed) == 1
-    assert sum('another process has written the report' in out for out in printed) == count - 2
-    assert_the_same(workdir, alone)
-    manifest = json.loads((workdir / 'manifest.json').read_text())
-    assert [launch['host'] for launch in manifest['launches']] == count * [os.uname().nodename]
-    assert len(manifest['groups']) == 8
-    assert not list((workdir / 'checkpoints').iterdir())
+def killed(path, address):
+    """Kills a worker that has saved something of a group that is not finished."""
+    with distributed.Client(address) as client:
+        pids = client.run(os.getpid)
+        while True:
+            time.sleep(0.01)
+            begun = {one.stem for one in (path / 'checkpoints').glob('*.ckpt')}
+            for worker, keys in client.processing().items():
+                if any(key.partition('-')[0] in begun for key in keys):
+                    os.kill(pids[worker], signal.SIGKILL)
+                    return
 
 
-def test_all_of_them_are_stopped_and_others_go_on(command, alone, tmp_path):
-    workdir = tmp_path / 'w'
-    processes = start(command, workdir, 2)
-    stop_within_a_group(processes[1], workdir)
-    processes[1].kill()
-    stop_within_a_group(processes[0], workdir)
-    processes[0].send_signal(signal.SIGTERM)
-    processes[0].send_signal(signal.SIGCONT)
-    _, err = processes[0].communicate(timeout=60)
-    assert processes[0].returncode == 128 + signal.SIGTERM
-    assert '--processes=2' in err.partition('To go on: ')[2]
-    # One that is on its own is refused as long as one of the others is there.
-    (process,) = start(command, workdir, 2, present=1)
-    wait_for([process], lambda: working(workdir, process))
-    refused = subprocess.run(
-        [*command, f'--workdir={workdir}'], cwd=ROOT, capture_output=True, text=True, timeout=300
+def test_a_search_in_which_a_worker_is_killed_leaves_the_files_of_one_process(
+    users_cluster, tmp_path, monkeypatch
+):
+    """Rungs compare the runs of all workers; nothing is lost but what was not saved."""
+    path, alone, said = tmp_path / 'w', tmp_path / 'alone', []
+    one, _ = carried_out(experiment(), alone)
+    for name in ('began', 'resumed'):
+        tell = getattr(workers.Tally, name)
+        hear = lambda self, group, *more, name=name, tell=tell: (
+            said.append((name, group, *more[:1])),
+            tell(self, group, *more),
+        )
+        monkeypatch.setattr(workers.Tally, name, hear)
+    killing = threading.Thread(target=killed, args=(path, users_cluster), daemon=True)
+    killing.start()
+    many, printed = carried_out(experiment(), path, workers=Asked(scheduler=users_cluster))
+    killing.join(10)
+    assert not killing.is_alive()
+    twice = [group for what, group, *_ in said if what == 'began' and said.count((what, group)) > 1]
+    again = [work for what, group, *work in said if what == 'resumed' and group in twice]
+    assert len(set(twice)) == 1  # the group of the dead, which went on from its checkpoint
+    assert again[-1][0] > 0
+    assert_the_same(path, alone)
+    assert many.choice.setting == one.choice.setting
+    assert many.choice.dropped == one.choice.dropped > 0
+    assert f'scheduler {users_cluster}, 2 workers' in printed
+    (launch,) = json.loads((path / 'manifest.json').read_text())['launches']
+    assert all(f'{os.uname().nodename}: CPU' in one for one in launch['workers'].values())
+    # All is there: nobody is needed to draw it again.
+    carried_out(experiment(), path, workers=Asked(scheduler='tcp://127.0.0.1:9'))
+
+
+def test_one_that_kills_its_workers_is_given_up_and_the_others_are_finished(
+    users_cluster, tmp_path, capsys
+):
+    poison, config, path = tmp_path / 'poison', tmp_path / 'poison.py', tmp_path / 'w'
+    poison.touch()
+    config.write_text(POISON.format(poison=str(poison)))
+    given = f'--config={config}', f'--workdir={path}', f'--scheduler={users_cluster}'
+    code, out, err = call(capsys, *given)
+    assert code == 1
+    assert err.startswith('not finished: 1 of 3 groups failed: it ended 2 workers that had it')
+    assert 'run 3/3 failed: it ended 2 workers' in ' '.join(out.split())
+    assert len(list((path / 'results').iterdir())) == 2
+    poison.unlink()
+    # The same workers, and one launch of them for several looks, by which seeds are added.
+    code, out, err = call(capsys, *given, '--until_settled')
+    assert (code, '2 of 3 groups finished before' in out) == (0, True), err
+    looks = json.loads((path / 'manifest.json').read_text())['looks']
+    assert [one['seeds'] for one in looks] == [5, 8, 12]
+
+
+def test_a_scheduler_that_ends_is_reported():
+    """Nobody has joined it yet."""
+    started = distributed.LocalCluster(
+        n_workers=0, dashboard_address='127.0.0.1:0', silence_logs='CRITICAL', protocol='tcp'
     )
-    assert refused.returncode == 2
-    assert 'another process is at work here' in refused.stderr
-    assert '--processes' in refused.stderr
-    finish([process])
-    assert_the_same(workdir, alone)
+    asked = cluster.Cluster(Asked(scheduler=started.scheduler_address), print, list)
+    assert asked.count() == 0
+    asked.start('x', 'jaxtweaks.lab.worker:train', {})
+    started.close()
+    with pytest.raises(Unfinished, match='is gone; what was saved is kept'):
+        list(iter(lambda: asked.next(0.2), 'nothing is ever said'))
+    asked.close()
 
 
-def test_each_finds_out_that_a_group_is_too_large_and_they_agree(command, alone, tmp_path):
-    """Two runs side by side fit for an epoch, and then no more: groups of one are trained."""
-    script = tmp_path / 'lacking.py'
-    script.write_text(LACKING)
-    given = [*command[2:], '--config.execution.group_size=2']
-    printed = finish(start([sys.executable, str(script), *given], tmp_path / 'w', 2))
-    words = [' '.join(out.split()) for out in printed]  # lines are cut at the terminal's width
-    assert all('2 runs side by side do not fit in the memory' in out for out in words)
-    manifest = json.loads((tmp_path / 'w' / 'manifest.json').read_text())
-    assert [group['size'] for group in manifest['groups']] == [1] * 8
-    regrouped = [launch.get('regrouped', []) for launch in manifest['launches']]
-    assert sum(map(len, regrouped)) == 2
-    for name in ('runs.parquet', 'epochs.parquet', 'figures/curves.svg'):
-        assert (tmp_path / 'w' / name).read_bytes() == (alone / name).read_bytes(), name
-    assert not list((tmp_path / 'w' / 'checkpoints').iterdir())
+def test_a_cluster_of_this_host_is_for_its_user_alone():
+    own = cluster.Cluster(Asked(1), print, list)
+    try:
+        assert own.count() == 1
+        info = own._client.scheduler_info()
+        (address,) = info['workers']
+        assert info['address'].startswith('tls://127.0.0.1:')
+        assert address.startswith('tls://127.0.0.1:')
+        with pytest.raises(Exception, match=r'.'):
+            distributed.Client(info['address'], timeout=1)
+    finally:
+        own.close()

@@ -101,7 +101,7 @@ def test_what_needs_nothing_imports_nothing(tmp_path, monkeypatch):
     assert app.main(['main.py', '--parts']) == app.main(['main.py', '--list']) == 0
     commands = (
         ['--help'], ['--wrkdir=x'], ['--config=configs/nothing.py'], ['--config=nothing'], [],
-        ['--new=a/b'], ['--processes=0'], ['--list', '--quiet'], ['--list'], ['--parts'],
+        ['--new=a/b'], ['--workers=0'], ['--list', '--quiet'], ['--list'], ['--parts'],
     )  # fmt: skip
     code = (
         'import sys; from jaxtweaks import app\n'

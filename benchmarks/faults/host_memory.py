@@ -30,13 +30,13 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument('--out', help='a JSON file')
     flags = parser.parse_args(argv)
     process, resident = psutil.Process(), []
-    run_group = runner._run_group
+    run_group = runner.run_group
 
-    def noted(group, *others):
-        run_group(group, *others)
+    def noted(group, *others, **named):
+        run_group(group, *others, **named)
         resident.append((group.static.train.batch_size, process.memory_info().rss / 2**20))
 
-    runner._run_group = noted
+    runner.run_group = noted
     with tempfile.TemporaryDirectory() as name, contextlib.redirect_stdout(io.StringIO()):
         for size in range(20, 20 + flags.programs):
             # A work folder each, one process: what one experiment leaves must not pile up either.

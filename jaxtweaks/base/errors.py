@@ -13,6 +13,13 @@ class UserError(Exception):
     """
 
 
+class Unfinished(Exception):
+    """What was asked for could not all be carried out, by no mistake of the user's.
+
+    The message says why, and how to go on; `main.py` prints it as one line and exits with code 1.
+    """
+
+
 def did_you_mean(name: str, valid: Iterable[str]) -> str:
     """The end of an error message that lists `valid` and names the one nearest to `name`."""
     valid = sorted(valid)

@@ -65,6 +65,19 @@ LATER: dict[str, Any] = {
 }
 
 
+# Keys that there are no more, and that no result depends on.
+_GONE = {'execution': ('patience_seconds',)}
+
+
+def _without_gone(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A folder's config without the keys that there are no more."""
+    found = dict(values)
+    for section, names in _GONE.items():
+        if isinstance(kept := found.get(section), Mapping):
+            found[section] = {name: item for name, item in kept.items() if name not in names}
+    return found
+
+
 @functools.cache
 def _former() -> dict[str, dict[str, Any]]:
     """Section to field to default, as JSON has it, of fields that belong to parts now."""
@@ -127,7 +140,7 @@ def renamed(values: Mapping[str, Any]) -> Mapping[str, Any]:
     A field that several parts have taken over (β₁ and μ were one) is that of the part chosen.
     """
     known = {name.partition('.')[0] for name in values.get(parts.SECTION, {})}
-    values = _with_norm(values)
+    values = _with_norm(_without_gone(values))
     values, given, words = dict(values), dict(values.get(parts.SECTION, {})), {}
     for part in (part for slot in slots.SLOTS for part in parts.of_slot(slot).values()):
         slot = slots.SLOTS[part.slot]

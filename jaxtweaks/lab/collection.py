@@ -20,7 +20,7 @@ from rich.text import Text
 
 from jaxtweaks import data as data_lib
 from jaxtweaks.base import provenance
-from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.errors import Unfinished, UserError
 from jaxtweaks.config import config_file
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.config.fields import plain, required
@@ -28,6 +28,7 @@ from jaxtweaks.lab import answers, laboratory
 from jaxtweaks.lab import experiment as experiment_lib
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import overview, report
+from jaxtweaks.run.cluster import Asked
 from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.workdir import Workdir
 
@@ -48,7 +49,7 @@ class Options:
     dry_run: bool | str = False
     quiet: bool = False
     exports: tuple[str, ...] = ()
-    processes: int = 1
+    workers: Asked | None = None
     mix_versions: bool = False
     budget: float | None = None
     fail_fast: bool = False
@@ -105,6 +106,9 @@ def run(
             raise
         except UserError as error:
             failed[path] = config_file.one_line(error)
+        except Unfinished as error:
+            failed[path] = config_file.one_line(error)
+            ours = True
         except Exception as error:
             traceback.print_exc()
             ours = True
@@ -197,7 +201,7 @@ def _run_one(
         dry_run=options.dry_run,
         quiet=options.quiet,
         exports=options.exports,
-        processes=options.processes,
+        workers=options.workers,
         mix_versions=options.mix_versions,
         budget=options.budget if settles else None,
         file=Path(path),

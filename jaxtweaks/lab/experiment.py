@@ -343,7 +343,6 @@ def _unread(experiment: Experiment) -> dict[str, str]:
     if experiment.plain:
         why = f"the study '{experiment.base.study.name}' trains nothing in groups"
         found |= dict.fromkeys(_keys('execution', experiment.execution), why)
-        del found['execution.patience_seconds']  # of --processes
     return found
 
 

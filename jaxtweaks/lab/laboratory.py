@@ -20,12 +20,13 @@ from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import summary
 from jaxtweaks.lab import answers, folder, live, settle, stored
 from jaxtweaks.lab.answer import Answer
+from jaxtweaks.lab.crew import Crew
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
 from jaxtweaks.results import derive
 from jaxtweaks.run import devices
 from jaxtweaks.run import manifest as manifest_lib
-from jaxtweaks.run.leases import turn
+from jaxtweaks.run.cluster import Asked, Cluster, gpus
 from jaxtweaks.run.manifest import (
     DataRecord,
     Launch,
@@ -54,7 +55,7 @@ def run(
     dry_run: bool | str = False,
     quiet: bool = False,
     exports: Collection[str] = (),
-    processes: int = 1,
+    workers: Asked | None = None,
     mix_versions: bool = False,
     file: Path | None = None,
     named: bool = True,
@@ -71,9 +72,8 @@ def run(
         here of its programs; if this is 'measure', they are compiled and measured.
       quiet: say only what must not be missed.
       exports: what else to write, some of `sweep.export.KINDS`.
-      processes: if more than 1, the folder is shared with other processes that are called in the
-        same way, here or on other hosts: about so many in all. Each trains what no other is at
-        work on, and one of them writes the answer.
+      workers: which processes train, here or on other hosts; None for this one. Everything else is
+        done here.
       mix_versions: whether groups may be trained by another version of the training code than those
         that are there; see `folder.check_version`.
       file: the config file, if it is of one.
@@ -82,12 +82,13 @@ def run(
         has taken so many seconds in all; see `settle`.
 
     Returns:
-      The answer, or None after a dry run or if another process wrote it.
+      The answer, or None after a dry run.
 
     Raises:
       UserError: the folder is another experiment's, another config file's or another version's, or
-        in use, or the data do not fit.
+        in use, or the data do not fit; or a worker cannot do its part.
       Interrupted: by a signal, after the state was saved.
+      Unfinished: some groups failed on workers, or the scheduler is gone.
     """
     notify = functools.partial(notice, console)
     once = functools.cache(notify)  # though a search comes back for each round
@@ -102,11 +103,6 @@ def run(
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
     if dataset.fallback:
         console.print(Text(f'STAND-IN DATA: {dataset.label}', style='bold white on red'))
-    if processes > 1 and experiment.search.rungs:
-        raise UserError(
-            '--processes: the rungs of a search compare all runs, which one process must train; '
-            'leave it out, or search.rungs'
-        )
     workdir = Workdir(path)
     code = stored.code_of(experiment)
     record = _record(command, workdir.started, code, file, mix_versions)
@@ -114,24 +110,24 @@ def run(
     if not dry_run:
         if not path.exists():  # what cannot be known of a tweak is said before there is a folder
             folder.forget_traces(experiment.digests)
-        workdir.lock(experiment.execution.patience_seconds if processes > 1 else None)
+        workdir.lock()
+    crew = None
+    if workers is not None:
+        show = lambda text: None if quiet else console.print(Text(text), soft_wrap=True)
+        crew = Crew(Cluster(workers, show, gpus), workdir, record.config, notify)
     try:
-        reports_before = workdir.leases.taken('report')
         while True:
-            # The first to come measures, and the others believe it.
-            waits = lambda: quiet or notify('waiting for another process, which makes the plan')
-            with turn(workdir.leases, 'plan', waits):
-                rough = bool(dry_run) and dry_run != MEASURE
-                plan = _plan(experiment, workdir, method, processes, launch, once, rough)
-                experiment = plan.experiment
-                _check_surroundings(workdir, plan.manifest, plan.groups, notify)
-                if not quiet or dry_run:
-                    console.print(plan.words, highlight=False, markup=False, soft_wrap=True)
-                if dry_run:
-                    return None
-                _freeze(plan, workdir, method, launch)
-            reporter = _reporter(console, quiet, plan, workdir, method, record, processes)
-            groups = method.carry_out(plan.groups, workdir, reporter)
+            rough = bool(dry_run) and dry_run != MEASURE
+            plan = _plan(experiment, workdir, method, crew, launch, once, rough)
+            experiment = plan.experiment
+            _check_surroundings(workdir, plan.manifest, plan.groups, notify)
+            if not quiet or dry_run:
+                console.print(plan.words, highlight=False, markup=False, soft_wrap=True)
+            if dry_run:
+                return None
+            _freeze(plan, workdir, method, launch)
+            reporter = _reporter(console, quiet, plan, workdir, method, record)
+            groups = _carry_out(plan, workdir, method, reporter, crew)
             loaded = [workdir.load_result(group, reporter.note) for group in groups]
             found = [one for one in loaded if one is not None]
             if len(found) < len(groups):  # damaged since it was written: it is trained again
@@ -140,17 +136,13 @@ def run(
                 say = lambda words: quiet or console.print(Text(words), soft_wrap=True)
                 if not _looks(plan, workdir, found, method, budget, say):
                     break
-        with turn(workdir.leases, 'report'):
-            digest = answers.config_digest(experiment)
-            if digest in workdir.leases.notes('report', reports_before):
-                console.print('another process has written the report', highlight=False)
-                return None
-            answer = answers.write(experiment, workdir, found, method, exports)
-            workdir.leases.note('report', digest)
+        answer = answers.write(experiment, workdir, found, method, exports)
         if not quiet:
             answer.show(console)
         return answer
     finally:
+        if crew is not None:
+            crew.close()
         workdir.unlock()
 
 
@@ -169,16 +161,27 @@ def _reporter(
     workdir: Workdir,
     method: Method,
     record: Launch,
-    processes: int,
 ) -> Reporter:
-    """What shows how it goes: a page too, if something is to be done.
-
-    Of several processes none knows what the others are at, and the last page would be anyone's.
-    """
+    """What shows how it goes: a page too, if something is to be done."""
     view = view_for(console, quiet)
-    if processes > 1 or all(workdir.has_result(group) for group in plan.groups):
+    if all(workdir.has_result(group) for group in plan.groups):
         return Reporter(console, view)
     return live.LivePage(console, view, plan.experiment, workdir, method, record)
+
+
+def _carry_out(
+    plan: '_Plan', workdir: Workdir, method: Method, reporter: Reporter, crew: Crew | None
+) -> list[Group]:
+    """Trains what is missing, and puts on record which workers did. See `Method.carry_out`."""
+    if crew is None or all(workdir.has_result(group) for group in plan.groups):
+        return method.carry_out(plan.groups, workdir, reporter)
+    crew.asked(plan.experiment, manifest_lib.current(workdir), method)
+    try:
+        groups = method.carry_out(plan.groups, workdir, reporter, crew)
+    finally:
+        crew.record()
+    workdir.remove_leftovers()  # of workers that were killed while they saved
+    return groups
 
 
 class _Launch(NamedTuple):
@@ -217,14 +220,14 @@ def _plan(
     experiment: Experiment,
     workdir: Workdir,
     method: Method,
-    processes: int,
+    crew: Crew | None,
     launch: _Launch,
     notify: Callable[[str], None],
     rough: bool = False,
 ) -> _Plan:
     """What is to be done in a folder. Raises UserError if that is not to be done there.
 
-    `rough`: nothing is measured for it.
+    `crew`: who measures it, and trains; `rough`: nothing is measured for it.
     """
     manifest = manifest_lib.read(workdir, notify)
     looks = settle.settled(manifest.looks) if manifest and launch.budget is not None else []
@@ -254,7 +257,7 @@ def _plan(
     )
     left = len(missing) + sum(len(group.runs) for group in old if group.id not in finished)
     may_train(left, notify=notify)  # before anything is measured
-    new, cost = (method.guess if rough else method.plan)(missing, runs, processes)
+    new, cost = _grouped(experiment, manifest, missing, runs, method, crew, rough)
     groups = old + new
     code = folder.codes(workdir, manifest, groups, finished, now)
     settings = len(experiment.runs) // experiment.seeds
@@ -274,6 +277,24 @@ def _plan(
         plan += f', {len(finished)} of {len(old)} groups finished before'
     plan += f', data: {method.dataset.label}, workdir: {workdir.path}'
     return _Plan(experiment, manifest, groups, code, may_train, plan)
+
+
+def _grouped(
+    experiment: Experiment,
+    manifest: Manifest | None,
+    missing: Sequence[Run],
+    runs: Sequence[Run],
+    method: Method,
+    crew: Crew | None,
+    rough: bool,
+) -> tuple[list[Group], str]:
+    """Groups of the missing runs, and what they cost: see `Method.plan`."""
+    if rough:
+        return method.guess(missing, runs, 1 if crew is None else crew.expected())
+    if crew is None or experiment.plain is not None or not missing:
+        return method.plan(missing, runs)
+    crew.asked(experiment, manifest, method)
+    return crew.plan(missing, runs, method)
 
 
 def _known(
@@ -374,8 +395,7 @@ def _goes_on(
     if not new:
         return False
     may_train(1, notify=lambda text: None)
-    with turn(workdir.leases, 'plan'):
-        manifest_lib.add_round(workdir, number, expand.points(*new))
+    manifest_lib.add_round(workdir, number, expand.points(*new))
     return True
 
 
@@ -393,12 +413,11 @@ def _looks(
         return False
     measured = answers.measure(experiment, found, method.dataset)
     results = derive.derived(measured, experiment.derivations, experiment.base)
-    with turn(workdir.leases, 'plan'):
-        if budget is None:
-            settle.record_fixed(experiment, results, workdir)
-            return False
-        may_train = lambda: plan.may_train(1, notify=lambda text: None)
-        return settle.decide(experiment, results, workdir, found, budget, say, may_train)
+    if budget is None:
+        settle.record_fixed(experiment, results, workdir)
+        return False
+    may_train = lambda: plan.may_train(1, notify=lambda text: None)
+    return settle.decide(experiment, results, workdir, found, budget, say, may_train)
 
 
 def _record(

@@ -70,10 +70,11 @@ class LivePage(Reporter):
         super().begin(total, done)
         self._write()
 
-    def group(self, text: str, settings: Sequence[Point] = ()) -> None:
+    def group(self, text: str, settings: Sequence[Point] = (), where: str = '') -> None:
         """See `Reporter`."""
-        super().group(text, settings)
-        self._group = ': '.join(filter(None, (text, self.named(settings))))
+        super().group(text, settings, where)
+        shown = f'{text} ({where})' if where else text
+        self._group = ': '.join(filter(None, (shown, self.named(settings))))
 
     def named(self, settings: Sequence[Point]) -> str:
         """See `Reporter`: by the fields that differ, in the config's words."""

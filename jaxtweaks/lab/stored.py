@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from jaxtweaks.base import provenance
 from jaxtweaks.base.errors import UserError
@@ -60,11 +60,16 @@ def frozen(workdir: Workdir) -> Experiment:
     if values is None:
         raise UserError(f'{workdir.path}: holds no experiment (it has no config.json)')
     try:
-        return build(as_given(older.completed(Experiment, older.renamed(values))), on_record=True)
+        return rebuilt(values)
     except UserError as error:
         raise UserError(
             f'{workdir.path / "config.json"}: {error} (is it of another version of jaxtweaks?)'
         ) from None
+
+
+def rebuilt(values: dict[str, Any]) -> Experiment:
+    """The experiment of a config as JSON has it. Raises UserError."""
+    return build(as_given(older.completed(Experiment, older.renamed(values))), on_record=True)
 
 
 def read(experiment: Experiment, workdir: Workdir, notify: Notify) -> Stored | None:

@@ -40,12 +40,6 @@ class Execution:
     )
     chunk_seconds: float = plain(2.0, 'time between two heartbeats', above=0.0)
     checkpoint_seconds: float = plain(60.0, 'time between two checkpoints', low=0.0)
-    patience_seconds: float = plain(
-        60.0,
-        'with --processes: one without a heartbeat for so long has died, and others '
-        'take its groups',
-        above=0.0,
-    )
 
 
 class Interrupted(Exception):

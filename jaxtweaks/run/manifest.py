@@ -80,6 +80,7 @@ class Launch(_Record):
       mix_versions: whether groups might be trained by another version than those there were.
       batchings_measured, batchings_that_failed: see `method.Method`.
       regrouped: what happened to groups while it ran.
+      workers: by name the host and the device of those that trained, if it was not this process.
     """
 
     command: str | None = None
@@ -95,6 +96,7 @@ class Launch(_Record):
     batchings_measured: Sequence[Mapping[str, float]] | None = None
     batchings_that_failed: Mapping[str, str] | None = None
     regrouped: tuple[Mapping[str, Any], ...] | None = None
+    workers: Mapping[str, str] | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -307,8 +309,17 @@ def write(workdir: Workdir, manifest: Manifest) -> None:
         workdir.write_json(name, content)
 
 
+def add_workers(workdir: Workdir, workers: Mapping[str, str]) -> None:
+    """Adds workers to the record of this launch, see `Launch`."""
+    now = current(workdir)
+    add = lambda one: dataclasses.replace(one, workers={**(one.workers or {}), **workers})
+    mine = lambda one: one.started == workdir.started
+    launches = tuple(add(one) if mine(one) else one for one in now.launches)
+    write(workdir, dataclasses.replace(now, launches=launches))
+
+
 def add_round(workdir: Workdir, number: int, sweep: Sweep) -> None:
-    """Adds the round of this number to a search, unless another process has done so."""
+    """Adds the round of this number to a search, unless it has it."""
     now = current(workdir)
     if len(now.rounds) < number - 1:
         write(workdir, dataclasses.replace(now, rounds=(*now.rounds, sweep)))
@@ -329,8 +340,8 @@ def regroup(
 
     Args:
       workdir: with a manifest.
-      replaced: what is in the place of a group from now on, by its id. Those that another process
-        has replaced before stay as they are.
+      replaced: what is in the place of a group from now on, by its id. Those that it does
+        not have stay as they are.
       event: what happened, for the record of this launch, under 'regrouped'.
     """
     now = current(workdir)

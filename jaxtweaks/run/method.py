@@ -1,6 +1,6 @@
 """How the runs of an experiment are carried out: by training, or otherwise."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from jaxtweaks.config.settings import Setting
@@ -9,6 +9,7 @@ from jaxtweaks.run.plan import Group, Run
 from jaxtweaks.run.progress import Reporter
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
+from jaxtweaks.run.workers import Workers
 
 
 class Method(Protocol):
@@ -33,7 +34,7 @@ class Method(Protocol):
         Args:
           missing: runs that no earlier launch planned.
           runs: all runs of the experiment.
-          processes: that share the work; each should have a group.
+          processes: that do the work; each should have a group.
         """
         ...
 
@@ -48,16 +49,44 @@ class Method(Protocol):
         ...
 
     def carry_out(
-        self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter
+        self,
+        groups: Sequence[Group],
+        workdir: Workdir,
+        reporter: Reporter,
+        workers: Workers | None = None,
     ) -> list[Group]:
         """Sees to it that every group has its result in the work folder.
 
+        Args:
+          groups: all of them.
+          workdir: the folder.
+          reporter: is told of the progress.
+          workers: who does it; None for this process.
 
         Returns:
           The groups as they were carried out: one too large for the memory is halved.
 
         Raises:
           Interrupted: by a signal, with everything saved that a later launch needs.
+          Unfinished: some groups failed on workers, or the engine is gone.
+        """
+        ...
+
+    def carry_out_one(
+        self,
+        group: Group,
+        workdir: Workdir,
+        reporter: Reporter,
+        asked_to_stop: Callable[[], int],
+        until: int | None,
+    ) -> bool:
+        """The part of a worker: one group, up to the epoch `until` if it waits for others there.
+
+        Returns:
+          Whether its result is in the work folder; if not, its state is.
+
+        Raises:
+          Interrupted: `asked_to_stop` said so; the state is saved.
         """
         ...
 

@@ -94,10 +94,16 @@ class Reporter:
         self._clock.begin(total, done)
         self._view.start()
 
-    def group(self, text: str, settings: Sequence[Point] = ()) -> None:
-        """A group starts: which, in words, and the swept fields of the settings of its runs."""
-        self._sweep.group()
-        self._view.group(text, self.named(settings))
+    def group(self, text: str, settings: Sequence[Point] = (), where: str = '') -> None:
+        """A group starts, or is spoken of again: of several under way each is told of in turn.
+
+        Args:
+          text: which, in words.
+          settings: the swept fields of the settings of its runs.
+          where: what else is under way, and where, in words.
+        """
+        self._sweep.group(text)
+        self._view.group(f'{text} ({where})' if where else text, self.named(settings))
 
     def named(self, settings: Sequence[Point]) -> str:
         """Settings in words; '' if they are not named."""
@@ -275,25 +281,23 @@ class _Sweep:
 
     def __init__(self):
         self._best = math.nan
-        self._before: tuple[int, int] = (0, 0)
-        self._now: tuple[int, int] = (0, 0)
+        self._group = ''
+        self._counts: dict[str, tuple[int, int]] = {}  # of each group
 
-    def group(self) -> None:
-        """The next group starts."""
-        (diverged, stopped), now = self._before, self._now
-        self._before = diverged + now[0], stopped + now[1]
-        self._now = (0, 0)
+    def group(self, name: str) -> None:
+        """A group is spoken of from now on."""
+        self._group = name
 
     def regrouped(self) -> None:
         """The runs are counted again."""
-        self._before = self._now = (0, 0)
+        self._counts = {}
 
     def words(self, now: Now) -> str:
         """How the group under way stands, and what there is to say of the sweep."""
         sign = metrics.measure(now.measure).sign
         score = lambda x: -math.inf if math.isnan(x) else sign * x
         self._best = max((self._best, now.best), key=score)
-        self._now = now.diverged, now.stopped
+        self._counts[self._group] = now.diverged, now.stopped
         parts = [f'epoch {now.epoch}/{now.epochs}']
         if now.diverged < now.runs:
             parts.append(f'loss {fixed(now.loss, 3)}')
@@ -301,7 +305,7 @@ class _Sweep:
                 parts.append(f'accuracy {percent(now.accuracy, 1)}%')
         if math.isfinite(self._best):
             parts.append(f'best validation {_best_words(now.measure, self._best)}')
-        counts = [before + here for before, here in zip(self._before, self._now, strict=True)]
+        counts = map(sum, zip(*self._counts.values(), strict=True))
         names = 'diverged', 'stopped early'
         parts += [f'{n} {name}' for n, name in zip(counts, names, strict=True) if n]
         return '  '.join(parts)

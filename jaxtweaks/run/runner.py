@@ -5,18 +5,18 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from typing import NamedTuple
 
+from jaxtweaks.base.errors import Unfinished
 from jaxtweaks.run import compaction, files, manifest, memory, trained
 from jaxtweaks.run.compaction import Stages
-from jaxtweaks.run.group import Execution, train_group
-from jaxtweaks.run.leases import turn
+from jaxtweaks.run.group import Execution, Interrupted, train_group
 from jaxtweaks.run.machine import Machine
 from jaxtweaks.run.plan import Group, halved, replaced
 from jaxtweaks.run.progress import Reporter
-from jaxtweaks.run.waiting import hand_out, unfinished
 from jaxtweaks.run.workdir import Workdir
+from jaxtweaks.run.workers import Ended, Tally, Workers, carry_out, failed_words
 
 
 def run_groups(
@@ -26,37 +26,55 @@ def run_groups(
     execution: Execution,
     reporter: Reporter,
     stages: Stages,
+    workers: Workers | None = None,
 ) -> list[Group]:
     """Trains every group that has no result yet; results and checkpoints go to the workdir.
 
     A group that does not fit in the memory is halved, and so are the others of its program that
     are not finished; the manifest says so before they begin. At a stage the groups wait for one
-    another, and those whose runs go on become fewer, see `compaction`; several processes that share
-    the work pass over stages at which nothing is compared.
+    another, and those whose runs go on become fewer, see `compaction`. All this is decided here;
+    `workers`, if there are any, train.
 
     Returns:
       The groups as they were trained.
 
     Raises:
-      UserError: one run alone does not fit in the memory.
+      UserError: one run alone does not fit in the memory; or a worker cannot do its part.
       Interrupted: by a signal (see `stop_on_signal`), after the state was saved.
+      Unfinished: some groups failed on workers, and all others are trained; or the engine is gone.
     """
     waiting = unfinished(groups, workdir, reporter.note)
     work = sum(machine.work(group) for group in groups)
     left = sum(machine.work(group) for group in waiting)
+    tally = Tally(reporter)
+    failed: dict[str, str] = {}
     with stop_on_signal() as asked_to_stop:
         reporter.begin(work, work - left)
         try:
-            for part in _to_come(stages, waiting, workdir):
-                while too_large := _train(
-                    waiting, groups, workdir, machine, execution, asked_to_stop, reporter, part
-                ):
-                    group, waiting, lacking = too_large
-                    reporter.note(
-                        f'{group.size} runs side by side do not fit in the memory ({lacking}); '
-                        'their groups are halved'
+            for part in _to_come(stages, waiting):
+                train = _Training(
+                    groups, workdir, machine, execution, asked_to_stop, reporter, part
+                )
+                while waiting:
+                    ended = (
+                        train.here(waiting)
+                        if workers is None
+                        else train.elsewhere(waiting, workers, tally)
                     )
-                    groups, waiting = _halve(group, groups, waiting, lacking, workdir)
+                    failed |= ended.failed
+                    waiting = [one for one in waiting if one.id not in failed]
+                    if failed and stages.compared:
+                        raise Unfinished(failed_words(failed, len(groups)))
+                    if not ended.too_large:
+                        break
+                    for group, lacking in ended.too_large:
+                        reporter.note(
+                            f'{group.size} runs side by side do not fit in the memory ({lacking}); '
+                            'their groups are halved'
+                        )
+                        left_over = [one for one in waiting if not workdir.has_result(one)]
+                        groups, waiting = _halve(group, groups, left_over, lacking, workdir)
+                    train = train._replace(groups=groups)
                 if part.until is not None:
                     waiting = [one for one in waiting if not workdir.has_result(one)]
                     groups, waiting = compaction.compact(
@@ -65,7 +83,20 @@ def run_groups(
                     reporter.regrouped()
         finally:
             reporter.end()
+    if failed:
+        raise Unfinished(failed_words(failed, len(groups)))
     return list(groups)
+
+
+def unfinished(
+    groups: Sequence[Group], workdir: Workdir, notify: Callable[[str], None]
+) -> list[Group]:
+    """The groups without a good result; `notify` is told in a sentence of each damaged one.
+
+    Those are deleted, so that a result that is there is a good one.
+    """
+    load = lambda group: workdir.load_result(group, notify, discard=True)
+    return [group for group in groups if load(group) is None]
 
 
 class _Part(NamedTuple):
@@ -88,55 +119,78 @@ class _Part(NamedTuple):
         return compaction.next_stage(group, self.stages, self.until)
 
 
-def _to_come(stages: Stages, waiting: Sequence[Group], workdir: Workdir) -> list[_Part]:
+def _to_come(stages: Stages, waiting: Sequence[Group]) -> list[_Part]:
     """What is left to do, cut at the stages at which groups wait for one another."""
     programs = [group.program for group in waiting]
-    fewer = not workdir.shared and len(set(programs)) < len(programs)
+    fewer = len(set(programs)) < len(programs)
     ahead = [compaction.next_stage(group, stages) for group in waiting]
     first = min((epoch for epoch in ahead if epoch), default=math.inf)
     wait = [epoch for epoch in stages.epochs if epoch >= first and (stages.compared or fewer)]
     return [_Part(until, i == 0, stages) for i, until in enumerate([*wait, None])]
 
 
-def _train(
-    waiting: Sequence[Group],
-    groups: Sequence[Group],
-    workdir: Workdir,
-    machine: Machine,
-    execution: Execution,
-    asked_to_stop: Callable[[], int],
-    reporter: Reporter,
-    part: _Part,
-) -> tuple[Group, list[Group], str] | None:
-    """Carries out a part of the groups that wait, or until one does not fit in the memory.
+class _Training(NamedTuple):
+    """What it takes to carry a part out; `groups` are all there are."""
 
-    Returns:
-      That one, all that are still without a result, and what the device said; None if all have one.
-    """
-    work = {group.id: machine.work(group) for group in waiting}
-    elsewhere = lambda group: reporter.finished(work[group.id])
-    if part.until is None:
-        handed = hand_out(waiting, workdir, asked_to_stop, elsewhere)
-    else:
-        handed = ((one, waiting) for one in waiting if not workdir.has_result(one))
-    places, loaded = _places(groups), None
-    with closing(handed):
-        for group, left_over in handed:
+    groups: Sequence[Group]
+    workdir: Workdir
+    machine: Machine
+    execution: Execution
+    asked_to_stop: Callable[[], int]
+    reporter: Reporter
+    part: _Part
+
+    def here(self, waiting: Sequence[Group]) -> Ended:
+        """Trains the groups that wait, one after the other, until one does not fit in the memory.
+
+        Raises UserError if one run alone does not.
+        """
+        places, loaded = _places(self.groups), None
+        waiting = [one for one in waiting if not self.workdir.has_result(one)]
+        for number, group in enumerate(waiting):
             if group.program != loaded:  # not for each group: there may be thousands
-                machine.keep_only(left_over)
+                self.machine.keep_only(waiting[number:])
                 loaded = group.program
             points = {tuple(run.point.items()): run.point for run in group.runs}
-            reporter.group(places[group.id], list(points.values()))
+            self.reporter.group(places[group.id], list(points.values()))
             try:
-                _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part)
+                self._run(group)
             except Exception as error:  # see `memory.is_exhausted`
                 if not memory.is_exhausted(error):
                     raise
                 if group.size == 1:
                     raise memory.one_run_too_large(error) from error
-                left = [one for one in left_over if not workdir.has_result(one)]
-                return group, left, memory.first_line(error)
-    return None
+                return Ended([(group, memory.first_line(error))])
+            if came := self.asked_to_stop():  # perhaps while the last figures were computed
+                raise Interrupted(came)
+        return Ended()
+
+    def elsewhere(self, waiting: Sequence[Group], workers: Workers, tally: Tally) -> Ended:
+        """Has workers train the groups that wait. Raises as `carry_out` does."""
+        return carry_out(
+            waiting,
+            {group.id: self.machine.work(group) for group in waiting},
+            workers,
+            self.workdir,
+            self.asked_to_stop,
+            self.reporter,
+            _places(self.groups),
+            self.part.until_of,
+            tally,
+            counted=not self.part.first,
+        )
+
+    def _run(self, group: Group) -> None:
+        run_group(
+            group,
+            self.workdir,
+            self.machine,
+            self.execution,
+            self.asked_to_stop,
+            self.reporter,
+            self.part.until_of(group),
+            counted=not self.part.first,
+        )
 
 
 def _halve(
@@ -148,14 +202,12 @@ def _halve(
 ) -> tuple[list[Group], list[Group]]:
     """All groups and those that wait, with halves in the place of one that is too large.
 
-    The others of its program that wait would not fit either, and are halved too. Several processes
-    that share the work each find out for themselves, and make the same halves.
+    The others of its program that wait would not fit either, and are halved too.
     """
     too_large = [one for one in waiting if one.program == group.program]
     new = {one.id: halved(one) for one in too_large}
     event = {'too_large': list(new), 'reason': lacking}
-    with turn(workdir.leases, 'plan'):
-        manifest.regroup(workdir, new, event)
+    manifest.regroup(workdir, new, event)
     for one in too_large:  # a state of so many runs is of no use to fewer
         files.remove_generations(workdir.checkpoint_path(one))
     return replaced(groups, new), replaced(waiting, new)
@@ -173,7 +225,17 @@ def _places(groups: Sequence[Group]) -> dict[str, str]:
     return {group.id: f'{program(group)}, {words[group.id]}' for group in groups}
 
 
-def _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part) -> None:
+def run_group(
+    group: Group,
+    workdir: Workdir,
+    machine: Machine,
+    execution: Execution,
+    asked_to_stop: Callable[[], int],
+    reporter: Reporter,
+    until: int | None = None,
+    counted: bool = False,
+) -> bool:
+    """Trains a group, see `train_group`; whether it is done, with its result in the workdir."""
     path = workdir.checkpoint_path(group)
     result = train_group(
         group,
@@ -183,16 +245,17 @@ def _run_group(group, workdir, machine, execution, asked_to_stop, reporter, part
         execution,
         asked_to_stop,
         reporter,
-        part.until_of(group),
-        counted=not part.first,
+        until,
+        counted=counted,
     )
     if result is None:  # it waits for the others
-        return
+        return False
     # First: where there is a result, there are the networks that it is of.
     outputs = machine.compiled(group).program.classes
     trained.save(workdir.path, result, machine.scale(group.static.data), outputs)
     workdir.save_result(group, result)
     files.remove_generations(path)
+    return True
 
 
 # What asks a process to leave: by hand or by a scheduler; by a terminal that is closed, or as what

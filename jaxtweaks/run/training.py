@@ -30,6 +30,7 @@ from jaxtweaks.run.progress import Reporter, duration
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.search import Rungs, Search, share_of_epochs
 from jaxtweaks.run.workdir import Workdir
+from jaxtweaks.run.workers import Workers
 from jaxtweaks.train import precision
 from jaxtweaks.train.applied import Applied, besides, kept
 from jaxtweaks.train.data import DeviceData, DeviceSplit
@@ -221,7 +222,7 @@ class Training:
         """What groups cost, in words; `probes`: of some of their programs."""
         cost = layout.estimate(groups, probes, self._machine)
         each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
-        # As long as the others do their part.
+        # As long as there are so many.
         seconds = self._share(missing) * cost.seconds / min(processes, max(len(groups), 1))
         self.seconds = seconds if groups else None
         words = f'about {max(cost.gibibytes, 0.01):.2g} GiB{each}, about {duration(seconds)}'
@@ -246,7 +247,11 @@ class Training:
         return f'{words} × {len(runs) / programs:g} runs'
 
     def carry_out(
-        self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter
+        self,
+        groups: Sequence[Group],
+        workdir: Workdir,
+        reporter: Reporter,
+        workers: Workers | None = None,
     ) -> list[Group]:
         """See `Method`."""
         stages = Rungs(self._search.rungs, self._search.keep) if self._search.rungs else None
@@ -257,6 +262,21 @@ class Training:
             self._execution,
             reporter,
             stages or compaction.Done.among(groups),
+            workers,
+        )
+
+    def carry_out_one(
+        self,
+        group: Group,
+        workdir: Workdir,
+        reporter: Reporter,
+        asked_to_stop: Callable[[], int],
+        until: int | None,
+    ) -> bool:
+        """See `Method`."""
+        self._machine.keep_only([group])
+        return runner.run_group(
+            group, workdir, self._machine, self._execution, asked_to_stop, reporter, until
         )
 
     def measure_again(self, group: Group, reporter: Reporter) -> GroupResult:

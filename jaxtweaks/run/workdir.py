@@ -1,4 +1,4 @@
-"""The folder a sweep leaves behind: what it is of, what is done, and who is at work in it."""
+"""The folder a sweep leaves behind: what it is of, and what is done."""
 
 import errno
 import fcntl
@@ -9,7 +9,7 @@ from typing import Any
 
 from jaxtweaks.base import atomic, sealed
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.run import files, leases, trained
+from jaxtweaks.run import files, trained
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.result import GroupResult
 
@@ -21,18 +21,12 @@ class Workdir:
         """`path` need not exist; nothing is written before `lock`."""
         self.path = path
         self.started = time.time()  # by which the manifest tells the launches apart
-        self.leases: leases.Leases = leases.Alone()
         self._lock: int | None = None
 
     @property
     def figures(self) -> Path:
         """The folder of the figures."""
         return self.path / 'figures'
-
-    @property
-    def shared(self) -> bool:
-        """Whether other processes may be at work in it."""
-        return not isinstance(self.leases, leases.Alone)
 
     def checkpoint_path(self, group: Group) -> Path:
         """The state of a group under way."""
@@ -42,17 +36,14 @@ class Workdir:
         """Whether there is a state of a group under way; it may be damaged."""
         return files.has_generation(self.checkpoint_path(group))
 
-    def lock(self, patience: float | None = None) -> None:
+    def lock(self) -> None:
         """Makes the folder and takes it for this process, until the process ends.
 
-        Args:
-          patience: if given, the folder is shared with others that give it too, and `leases` says
-            who is at work on what; see `leases.Shared`.
+        Workers of its own write results and states in it besides.
 
         Raises:
           UserError: another process is at work in it, or it cannot be written or locked.
         """
-        shared = patience is not None
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path / '.lock', os.O_RDWR | os.O_CREAT, 0o644)
@@ -61,34 +52,29 @@ class Workdir:
                 f'{self.path}: cannot be written ({error.strerror}); choose another --workdir'
             ) from None
         try:
-            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
+            os.close(handle)
             if error.errno == errno.EWOULDBLOCK:
-                os.close(handle)
                 raise UserError(
-                    f'{self.path}: another process is at work here; wait for it, give --processes '
-                    'to all that shall share the work, or choose another --workdir'
+                    f'{self.path}: another process is at work here; wait for it or choose another '
+                    '--workdir (for more workers on one sweep, see --workers)'
                 ) from None
-            # Some file systems that hosts share have no such locks, and leases do without.
-            if not shared:
-                os.close(handle)
-                raise UserError(
-                    f'{self.path}: cannot be locked ({error.strerror}), so another process could '
-                    'be at work here unnoticed; choose a --workdir on another file system, or give '
-                    '--processes=2, which needs no locks (one process may come alone)'
-                ) from None
+            raise UserError(
+                f'{self.path}: cannot be locked ({error.strerror}), so another process could '
+                'be at work here unnoticed; choose a --workdir on another file system'
+            ) from None
         self._lock = handle
-        if shared:
-            self.leases = leases.Shared(self.path / 'leases', patience)
-            return  # another process may be writing
+        self.remove_leftovers()
+
+    def remove_leftovers(self) -> None:
+        """Deletes what processes left half-written that were killed; nobody may be writing."""
         inside = (self.path / name for name in ('results', 'checkpoints', trained.FOLDER))
         for folder in (self.path, self.figures, *inside):
             atomic.remove_leftovers(folder)
 
     def unlock(self) -> None:
         """Gives the folder back."""
-        self.leases.close()
-        self.leases = leases.Alone()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -136,7 +122,7 @@ class Workdir:
         Args:
           group: whose result.
           notify: is told in a sentence if a file is damaged.
-          discard: delete it then. At once: later it may be a good one, of another process.
+          discard: delete it then. At once: later it may be a good one, of a worker.
           networks: whether a result counts only with the networks that are to be kept with it.
         """
         found = self.load_result_of(group.id, notify, discard=discard)

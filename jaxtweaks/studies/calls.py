@@ -7,16 +7,18 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks import data as data_lib
+from jaxtweaks.base.errors import Unfinished
 from jaxtweaks.base.words import count
 from jaxtweaks.config import settings as settings_lib
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
+from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.plan import Group, Run
 from jaxtweaks.run.progress import Reporter
 from jaxtweaks.run.result import GroupResult
-from jaxtweaks.run.runner import stop_on_signal
-from jaxtweaks.run.waiting import hand_out, unfinished
+from jaxtweaks.run.runner import stop_on_signal, unfinished
 from jaxtweaks.run.workdir import Workdir
+from jaxtweaks.run.workers import Workers, carry_out, failed_words
 from jaxtweaks.studies.study import Measured, Study, measured
 
 
@@ -55,22 +57,48 @@ class Calls:
         return count(len(runs), 'run')
 
     def carry_out(
-        self, groups: Sequence[Group], workdir: Workdir, reporter: Reporter
+        self,
+        groups: Sequence[Group],
+        workdir: Workdir,
+        reporter: Reporter,
+        workers: Workers | None = None,
     ) -> list[Group]:
         """See `Method`. A signal is obeyed when the run under way is finished."""
         waiting = unfinished(groups, workdir, reporter.note)
+        places = {one.id: f'run {i}/{len(groups)}' for i, one in enumerate(groups, 1)}
+        failed: dict[str, str] = {}
         with stop_on_signal() as asked_to_stop:
             reporter.begin(len(groups), len(groups) - len(waiting))
             try:
-                elsewhere = lambda group: reporter.finished(1)
-                for group, _ in hand_out(waiting, workdir, asked_to_stop, elsewhere):
-                    (run,) = group.runs
-                    reporter.group(f'run {groups.index(group) + 1}/{len(groups)}', [run.point])
-                    workdir.save_result(group, _result(self._study, run, self.dataset))
-                    reporter.finished(1)
+                if workers is not None:
+                    work = dict.fromkeys(places, 1.0)
+                    failed = carry_out(
+                        waiting, work, workers, workdir, asked_to_stop, reporter, places
+                    ).failed
+                for group in waiting if workers is None else ():
+                    reporter.group(places[group.id], [group.runs[0].point])
+                    self.carry_out_one(group, workdir, reporter, asked_to_stop, None)
+                    if came := asked_to_stop():
+                        raise Interrupted(came)
             finally:
                 reporter.end()
+        if failed:
+            raise Unfinished(failed_words(failed, len(groups)))
         return list(groups)
+
+    def carry_out_one(
+        self,
+        group: Group,
+        workdir: Workdir,
+        reporter: Reporter,
+        asked_to_stop: Callable[[], int],
+        until: int | None,
+    ) -> bool:
+        """See `Method`."""
+        (run,) = group.runs
+        workdir.save_result(group, _result(self._study, run, self.dataset))
+        reporter.finished(1)
+        return True
 
     def measure_again(self, group: Group, reporter: Reporter) -> GroupResult:
         """See `Method`."""

@@ -414,11 +414,6 @@ def test_nothing_is_added_to_settings_that_were_compared(searched):
         carried_out(path, experiment(seeds=3))
 
 
-def test_rungs_need_one_process(tmp_path):
-    with pytest.raises(UserError, match='--processes: the rungs of a search compare all runs'):
-        carried_out(tmp_path, processes=2)
-
-
 def test_a_round_can_be_added(searched, tmp_path):
     first, _ = carried_out(tmp_path, experiment(search={'rounds': 1}))
     before = first.measured.final('validation_loss')
@@ -438,23 +433,6 @@ def test_settings_that_are_drawn_again_or_cannot_be_are_left_out(tmp_path):
     assert len(set(shares)) == len(shares) == 5
     assert min(shares[2:]) > 0.5
     assert '1 of 4 settings around the best are there already' in said
-
-
-def test_a_search_that_another_process_has_ended_is_reported_once(tmp_path, monkeypatch):
-    """The other one does all that is left while this one is between two rounds."""
-    asked, goes_on, others = experiment(search={'rounds': 2, 'samples': 2}), laboratory._goes_on, []
-
-    def slow(*args):
-        if not others:
-            others.append(None)
-            others[0] = carried_out(tmp_path, asked, processes=2)
-        return goes_on(*args)
-
-    monkeypatch.setattr(laboratory, '_goes_on', slow)
-    answer, said = carried_out(tmp_path, asked, processes=2)
-    assert others[0][0].choice is not None
-    assert answer is None
-    assert 'another process has written the report' in said
 
 
 def test_rounds_that_a_config_gives_are_trained(tmp_path):

@@ -123,15 +123,16 @@ def test_a_group_that_does_not_fit_is_halved_and_the_finished_ones_stay(
     class Stop(Exception):
         pass
 
-    def stop(*args):
+    def stop(*args, **kwargs):
         raise Stop
 
     with monkeypatch.context() as patch:
         save = patch.setattr  # the second group is not begun
         from jaxtweaks.run import runner
 
-        run_one = runner._run_group
-        save(runner, '_run_group', lambda *a: (run_one(*a), save(runner, '_run_group', stop)))
+        run_one = runner.run_group
+        once = lambda *a, **k: (run_one(*a, **k), save(runner, 'run_group', stop))
+        save(runner, 'run_group', once)
         assert launch(capsys, workdir, three)[0] == 1
     (finished,) = (workdir / 'results').iterdir()
     before = finished.read_bytes(), finished.stat().st_mtime_ns

@@ -59,7 +59,7 @@ def run(tmp_path, monkeypatch, sweep, seeds):
         return split(*args)
 
     workdir = Workdir(tmp_path)
-    monkeypatch.setattr(runner, '_run_group', lambda group, to, *_: to.save_result(group, NOTHING))
+    monkeypatch.setattr(runner, 'run_group', lambda one, to, *_, **__: to.save_result(one, NOTHING))
     monkeypatch.setattr(trace, 'split', counted)
     runner.run_groups(groups, workdir, machine, Execution(), reporter, Done())
     return reporter.said, machine.kept, len(splits)

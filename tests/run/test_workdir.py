@@ -161,16 +161,15 @@ def test_what_a_killed_process_left_is_cleared_and_nothing_else(tmp_path):
 def test_a_folder_of_another_process_is_refused(tmp_path):
     one, other = Workdir(tmp_path), Workdir(tmp_path)
     one.lock()
-    for patience in (None, 1.0):
-        with pytest.raises(UserError, match='another process is at work here'):
-            other.lock(patience)
+    with pytest.raises(UserError, match='another process is at work here'):
+        other.lock()
     one.unlock()
     other.lock()
     other.unlock()
 
 
 @pytest.mark.parametrize('number', [errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS])
-def test_a_file_system_without_locks_is_called_so_and_can_be_shared(tmp_path, monkeypatch, number):
+def test_a_file_system_without_locks_is_called_so(tmp_path, monkeypatch, number):
     def no_locks(*args):
         raise OSError(number, os.strerror(number))
 
@@ -179,11 +178,7 @@ def test_a_file_system_without_locks_is_called_so_and_can_be_shared(tmp_path, mo
     with pytest.raises(UserError, match='cannot be locked') as caught:
         workdir.lock()
     assert os.strerror(number) in str(caught.value)
-    assert '--processes=2' in str(caught.value)
     assert 'is at work here;' not in str(caught.value)
-    workdir.lock(1.0)
-    assert workdir.shared
-    workdir.unlock()
 
 
 class Bomb:

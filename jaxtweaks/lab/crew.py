@@ -1,0 +1,156 @@
+"""The workers of a launch: told of what is asked, and of a group at a time.
+
+What a worker is given is plain data: the config as the work folder has it, and the group by the ids
+of its runs. It loads the config file, so that what that registers is there too, and the data. So
+nothing of a function is sent, and what a worker would train by other code, other data or other
+flags of XLA than the driver knows is refused there, see `worker`.
+"""
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from jaxtweaks.base import surroundings
+from jaxtweaks.base.errors import Unfinished, UserError
+from jaxtweaks.base.words import count
+from jaxtweaks.config.build import to_dict
+from jaxtweaks.config.config_file import one_line
+from jaxtweaks.lab import stored
+from jaxtweaks.lab.experiment import Experiment
+from jaxtweaks.run import manifest as manifest_lib
+from jaxtweaks.run import workers
+from jaxtweaks.run.cluster import Cluster
+from jaxtweaks.run.manifest import GroupRecord, Manifest, restore_groups
+from jaxtweaks.run.method import Method
+from jaxtweaks.run.plan import Group, Run
+from jaxtweaks.run.workdir import Workdir
+from jaxtweaks.run.workers import SECONDS, Event
+
+_TRAIN, _PLAN = 'jaxtweaks.lab.worker:train', 'jaxtweaks.lab.worker:plan'
+# Where the user's data are, as variables say; a worker that has them set goes by its own.
+_VARIABLES = ('TFDS_DATA_DIR',)
+
+
+class Crew:
+    """See `run.workers.Workers`."""
+
+    def __init__(
+        self, cluster: Cluster, workdir: Workdir, file: str | None, notify: Callable[[str], None]
+    ):
+        """
+        Args:
+          cluster: where they are.
+          workdir: where they save.
+          file: the config file; None if there is none.
+          notify: is told what happens while they plan.
+        """
+        self._cluster, self._workdir = cluster, workdir
+        self._file, self._notify = file, notify
+        self._given: dict[str, Any] = {}
+        self.trained: dict[str, str] = {}  # by name the host and the device of those that began
+
+    def expected(self) -> int:
+        """How many workers there will be."""
+        return self._cluster.expected()
+
+    def asked(self, experiment: Experiment, manifest: Manifest | None, method: Method) -> None:
+        """Says what it is all about from now on; `manifest`: of the folder, None if there is none.
+
+        They need not know what became of other groups and launches.
+        """
+        kept = None
+        if manifest is not None:
+            kept = manifest.to_json() | {'groups': [], 'launches': [{}], 'looks': []}
+        self._given = {
+            'path': str(self._workdir.path.resolve()),
+            'started': self._workdir.started,
+            'values': json.dumps(to_dict(experiment.asked)),
+            'manifest': None if kept is None else json.dumps(kept),
+            'file': self._file,
+            'size': experiment.size,
+            'code': stored.code_of(experiment),
+            'surroundings': json.dumps(surroundings.current()),
+            'data': [method.dataset.fingerprint, method.dataset.label, method.dataset.source],
+            'folder': os.getcwd(),
+            'variables': {name: os.environ[name] for name in _VARIABLES if name in os.environ},
+        }
+
+    def plan(
+        self, missing: Sequence[Run], runs: Sequence[Run], method: Method
+    ) -> tuple[list[Group], str]:
+        """See `Method.plan`: measured by a worker, on the device that trains."""
+        ids = {'missing': [run.id for run in missing], 'runs': [run.id for run in runs]}
+        self._cluster.start(
+            'plan', _PLAN, {'asked': self._given, **ids, 'workers': self.expected()}
+        )
+        while True:
+            said = self._cluster.next(SECONDS)
+            if said is None:
+                continue
+            if said.get('kind') == 'note':
+                self._notify(f'worker {said["worker"]}: {said["text"]}')
+            if 'error' in said:
+                break
+        if said['error'] is not None:
+            raise Unfinished(f'the plan could not be made: {_why(said["error"])}')
+        found = said['returned']
+        if 'refused' in found:
+            raise UserError(f'worker {found["worker"]}: {found["refused"]}')
+        method.failed, method.measured = found['failed'], found['measured']
+        method.seconds = found['seconds']
+        records = [GroupRecord.from_json(one) for one in found['groups']]
+        groups = restore_groups(records, runs)
+        assert groups is not None  # of the runs that were given
+        return groups, found['cost']
+
+    def count(self) -> int:
+        """See `Workers`."""
+        return self._cluster.count()
+
+    def start(self, group: Group, until: int | None) -> None:
+        """See `Workers`."""
+        record = GroupRecord.of(group, None).to_json()
+        given = {'asked': self._given, 'group': record, 'until': until}
+        self._cluster.start(group.id, _TRAIN, given)
+
+    def event(self, seconds: float) -> Event | None:
+        """See `Workers`."""
+        said = self._cluster.next(seconds)
+        if said is None:
+            return None
+        if 'error' not in said:
+            where = said.pop('where', None)
+            if where:
+                self.trained[said['worker']] = where
+            return workers.from_plain(said)
+        if (error := said['error']) is None:
+            kind, worker, text = said['returned']
+            return Event(said['group'], kind, worker, text=text)
+        # What is not there for any worker: the package itself.
+        kind = workers.REFUSED if isinstance(error, ImportError) else workers.FAILED
+        return Event(said['group'], kind, '', text=_why(error))
+
+    def stop(self) -> None:
+        """See `Workers`."""
+        self._cluster.stop()
+
+    def record(self) -> None:
+        """Writes into the manifest which workers trained."""
+        if self.trained:
+            manifest_lib.add_workers(self._workdir, self.trained)
+
+    def close(self) -> None:
+        """Leaves the cluster, or ends one of this host's own."""
+        self._cluster.close()
+
+
+def _why(error: BaseException) -> str:
+    """What to say of an error that came from a worker, or of its end."""
+    if type(error).__name__ == 'KilledWorker':
+        died = getattr(error, 'allowed_failures', 0) + 1
+        return (
+            f'it ended {count(died, "worker")} that had it, one after the other (killed for want '
+            'of memory, or a crash in native code?)'
+        )
+    return f'{type(error).__name__}: {one_line(error)}'

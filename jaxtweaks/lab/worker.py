@@ -1,0 +1,213 @@
+"""The part of a worker: it makes the experiment again, and plans or trains a group of it."""
+
+import contextlib
+import dataclasses
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from jaxtweaks.base import provenance, surroundings
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.pinned import pinned
+from jaxtweaks.config import config_file
+from jaxtweaks.lab import stored
+from jaxtweaks.lab.experiment import Experiment
+from jaxtweaks.lab.methods import method_of
+from jaxtweaks.run import compile_cache, memory, workers
+from jaxtweaks.run import manifest as manifest_lib
+from jaxtweaks.run.cluster import Here, Left
+from jaxtweaks.run.group import Interrupted
+from jaxtweaks.run.manifest import GroupRecord, Manifest, describe_groups
+from jaxtweaks.run.method import Method
+from jaxtweaks.run.plan import Run
+from jaxtweaks.run.workdir import Workdir
+
+_NO_FILE = (
+    '; what a notebook registers is not known on workers: register it in a config file, and give '
+    'its path'
+)
+
+
+def plan(
+    here: Here, asked: Mapping[str, Any], missing: Sequence[str], runs: Sequence[str], workers: int
+) -> dict[str, Any]:
+    """Groups of the missing runs, see `Method.plan`, and what it cost; or why not, 'refused'.
+
+    Args:
+      here: see `cluster`.
+      asked: see `crew.Crew.asked`.
+      missing, runs: ids.
+      workers: how many there are.
+    """
+    try:
+        with _bench(here, asked) as bench:
+            wanted = [bench.runs[run] for run in missing]
+            groups, cost = bench.method.plan(wanted, [bench.runs[run] for run in runs], workers)
+            return {
+                'groups': [one.to_json() for one in describe_groups(groups)],
+                'cost': cost,
+                'failed': bench.method.failed,
+                'measured': bench.method.measured,
+                'seconds': bench.method.seconds,
+            }
+    except UserError as error:
+        return {'refused': str(error), 'worker': here.worker}
+
+
+def train(
+    here: Here, asked: Mapping[str, Any], group: Mapping[str, Any], until: int | None
+) -> tuple[str, str, str]:
+    """Trains a group of runs as far as it goes, and saves.
+
+    Returns:
+      How that ended, one of `workers.ENDS`; the name of this worker; and what there is to say.
+
+    Raises:
+      Left: it was asked to stop, and has saved.
+    """
+    end = lambda kind, text='': (kind, here.worker, text)
+    try:
+        _check_folder(here, asked)
+        with _bench(here, asked) as bench:
+            workdir = Workdir(Path(asked['path']))
+            whole = GroupRecord.from_json(group).group(bench.runs)
+            if workdir.has_result(whole):  # saved by one that died before it could say so
+                return end(workers.SAVED)
+            here.say(kind='began', where=f'{here.host}: {provenance.device()}')
+            telling = workers.Telling(here.say)
+            try:
+                done = bench.method.carry_out_one(
+                    whole, workdir, telling, here.asked_to_stop, until
+                )
+            except Interrupted:
+                raise Left() from None
+            except Exception as error:
+                if not memory.is_exhausted(error):
+                    raise
+                if whole.size == 1:
+                    raise memory.one_run_too_large(error) from None
+                return end(workers.TOO_LARGE, memory.first_line(error))
+            return end(workers.SAVED if done else workers.WAITS)
+    except UserError as error:
+        return end(workers.REFUSED, str(error))
+    except Left:
+        raise
+    except Exception as error:
+        import traceback
+
+        traceback.print_exc()  # in the log of the worker
+        return end(workers.FAILED, config_file.complaint(error, Path('training')))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Bench:
+    """What a worker keeps from group to group.
+
+    Attributes:
+      of: the launch and the config.
+      experiment: as the driver has it.
+      method: with the data and the programs.
+      runs: by id.
+    """
+
+    of: tuple[Any, ...]
+    experiment: Experiment
+    method: Method
+    runs: Mapping[str, Run]
+
+
+_kept: list[_Bench] = []  # the one of the call before, if any
+
+
+@contextlib.contextmanager
+def _bench(here: Here, asked: Mapping[str, Any]) -> Iterator[_Bench]:
+    """What is needed to train; JAX has its options meanwhile, and the config's folder is there.
+
+    Raises:
+      UserError: the worker does not have what it takes: the config, the code, the flags, the data.
+    """
+    with contextlib.suppress(OSError):  # what is named relative to it is then not to be found
+        os.chdir(asked['folder'])
+    for name, value in asked['variables'].items():
+        os.environ.setdefault(name, value)
+    notify = lambda text: here.say(kind='note', text=text)
+    around = contextlib.nullcontext()
+    if asked['file'] is not None:
+        around = config_file.neighbours(Path(asked['file']))
+    with around, pinned():
+        of = asked['path'], asked['started'], asked['values'], asked['manifest']
+        if not _kept or _kept[0].of != of:
+            compile_cache.enable(notify)
+            before = _kept.pop() if _kept else None
+            _kept.append(_made(here, asked, of, before, notify))
+        yield _kept[0]
+
+
+def _made(here: Here, asked: Mapping[str, Any], of: tuple, before: _Bench | None, notify) -> _Bench:
+    same_launch = before is not None and before.of[:2] == of[:2]
+    if asked['file'] is not None and not same_launch:  # it may have been changed since
+        config_file.load(Path(asked['file']), asked['size'])
+    try:
+        experiment = stored.rebuilt(json.loads(asked['values']))
+    except UserError as error:
+        raise UserError(f'{error}{"" if asked["file"] else _NO_FILE}') from None
+    manifest = None
+    if asked['manifest'] is not None:
+        manifest = Manifest.from_json(json.loads(asked['manifest']))
+        experiment = experiment.grown(manifest.rounds)
+    experiment = experiment.as_now()
+    if manifest is not None:
+        experiment = stored.as_recorded(experiment, manifest, lambda text: None)
+    _check_code(here, asked, experiment)
+    if before is not None and same_launch and _is_alike(before.experiment, experiment):
+        method = before.method
+    else:
+        method = method_of(experiment, notify)
+        _check_data(here, asked, method)
+    return _Bench(of, experiment, method, {run.id: run for run in experiment.runs})
+
+
+def _is_alike(one: Experiment, other: Experiment) -> bool:
+    """Whether data and programs of one are those of another."""
+    what = lambda of: (of.base, of.execution, of.search)
+    return what(one) == what(other)
+
+
+def _check_folder(here: Here, asked: Mapping[str, Any]) -> None:
+    """Whether the work folder is the driver's: it has the record of this launch."""
+    path = Path(asked['path'])
+    launches = ()
+    with contextlib.suppress(UserError):
+        launches = manifest_lib.current(Workdir(path)).launches
+    if all(one.started != asked['started'] for one in launches):
+        raise UserError(
+            f'{path} cannot be seen on {here.host}: --workdir must be on a file system that all '
+            'workers share, under the same path'
+        )
+
+
+def _check_code(here: Here, asked: Mapping[str, Any], experiment: Experiment) -> None:
+    """Whether it would train by the same code, with the same flags."""
+    if (found := stored.code_of(experiment)) != asked['code']:
+        raise UserError(
+            f'{here.host} has version {found} of the training code, and {asked["code"]} is asked '
+            'for: install the same everywhere, and start the workers again'
+        )
+    then = json.loads(asked['surroundings'])
+    if changed := surroundings.differences(then, surroundings.current()):
+        raise UserError(
+            f'{here.host} has other surroundings than where the plan is made '
+            f'({"; ".join(changed)}), which can change numbers; start the workers with the same'
+        )
+
+
+def _check_data(here: Here, asked: Mapping[str, Any], method: Method) -> None:
+    fingerprint, label, source = asked['data']
+    if method.dataset.fingerprint != fingerprint:
+        raise UserError(
+            f'{here.host} finds other data ({method.dataset.label}, from {method.dataset.source}) '
+            f'than there are where the plan is made ({label}, from {source}): put the same where '
+            'workers find them, as in a folder that all share'
+        )

@@ -1,0 +1,360 @@
+"""Workers of a Dask cluster: one of this host's own, or one that the user has started.
+
+Dask is imported where a cluster is asked for, and nowhere else. This module is imported by the
+scheduler too, so it imports nothing heavy.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import importlib
+import importlib.util
+import logging
+import os
+import platform
+import queue
+import signal
+import threading
+import time
+import traceback
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jaxtweaks.base import home
+from jaxtweaks.base.errors import Unfinished, UserError
+from jaxtweaks.config.config_file import one_line
+
+AUTO = 'auto'
+_EXTRA = "it needs Dask: pip install 'jaxtweaks[distributed]'"
+_LEAVING_SECONDS = 60.0  # that workers may take to save and stop
+_CONNECT_SECONDS = 30.0
+# What Dask is told where it would do something else; the reasons are in docs/scaling.md.
+_SETTINGS = {
+    'distributed.nanny.pre-spawn-environ': {},
+    'distributed.scheduler.allowed-failures': 3,
+    'distributed.scheduler.work-stealing': False,
+    'distributed.scheduler.worker-saturation': 1.0,
+    'distributed.scheduler.worker-ttl': None,
+    'distributed.worker.profile.enabled': False,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """Which workers the user wants.
+
+    Attributes:
+      workers: how many on this host, or 'auto'; None if a scheduler is named.
+      scheduler: its address, or the path of its file.
+    """
+
+    workers: int | str | None = None
+    scheduler: str | None = None
+
+    @property
+    def flag(self) -> str:
+        """As it is given on the command line."""
+        return f'--scheduler={self.scheduler}' if self.scheduler else f'--workers={self.workers}'
+
+
+def asked(workers: int | str | None, scheduler: str | Path | None) -> Asked | None:
+    """Which workers are wanted, None for none. Raises UserError if they are not to be had."""
+    if workers in (None, '') and scheduler in (None, ''):
+        return None
+    if workers not in (None, '') and scheduler not in (None, ''):
+        raise UserError(
+            '--workers and --scheduler: the one starts workers here, the other has those of a '
+            'cluster; leave out one of the two'
+        )
+    found = Asked(scheduler=str(scheduler)) if scheduler else Asked(_number(workers))
+    needed = ('distributed',) if found.scheduler else ('distributed', 'cryptography')
+    if not all(map(importlib.util.find_spec, needed)):
+        raise UserError(f'{found.flag}: {_EXTRA}')
+    if found.scheduler and '://' not in found.scheduler:
+        path = home.expanded(found.scheduler)
+        if not path.is_file():
+            raise UserError(
+                f'--scheduler={scheduler}: is neither an address, as tcp://host:8786, nor a file '
+                'that `dask scheduler --scheduler-file` has written'
+            )
+        found = Asked(scheduler=str(path))
+    return found
+
+
+def _number(workers: Any) -> int | str:
+    if workers == AUTO:
+        return AUTO
+    with contextlib.suppress(ValueError, TypeError):
+        if not isinstance(workers, bool) and int(workers) == float(workers) and int(workers) > 0:
+            return int(workers)
+    raise UserError(
+        f"--workers={workers}: it must be a number from 1, or 'auto' for one for each GPU"
+    )
+
+
+class Cluster:
+    """Workers, connected to when the first is asked for something.
+
+    Calls go by the names of functions, 'module:function', which are called on a worker with plain
+    data, see `Here`.
+    """
+
+    def __init__(self, wanted: Asked, notify: Callable[[str], None], gpus: Callable[[], list[str]]):
+        """
+        Args:
+          wanted: which.
+          notify: is told in a sentence where they are.
+          gpus: what CUDA_VISIBLE_DEVICES names, each alone, on this host.
+        """
+        self.wanted = wanted
+        self._notify, self._gpus = notify, gpus
+        self._client: Any = None
+        self._stack = contextlib.ExitStack()
+        self._topic = f'jaxtweaks-{uuid.uuid4().hex}'
+        self._futures: dict[str, Any] = {}
+        self._said: queue.Queue[tuple[str, Any]] = queue.Queue()
+
+    def expected(self) -> int:
+        """How many workers there are, or will be."""
+        if self.wanted.scheduler:
+            return max(1, self.count())
+        if self.wanted.workers == AUTO:
+            return len(self._gpus()) or max(1, (os.cpu_count() or 1) // 2)
+        return int(self.wanted.workers or 1)
+
+    def count(self) -> int:
+        """How many workers have joined. Raises Gone."""
+        client = self._connected()
+        with _or_gone(self):
+            return len(client.nthreads())
+
+    def start(self, name: str, function: str, given: Mapping[str, Any]) -> None:
+        """Has a function called by a worker that is free; `name`: of the call, for `next`."""
+        client = self._connected()
+        with _or_gone(self):
+            # Another key each time: what was called before under this name is of no use.
+            key = f'{name}-{uuid.uuid4().hex[:8]}'
+            future = client.submit(
+                on_worker, function, name, dict(given), self._topic, key=key, pure=False
+            )
+        self._futures[name] = future
+        future.add_done_callback(lambda done: self._said.put(('done', (name, done))))
+
+    def next(self, seconds: float) -> dict[str, Any] | None:
+        """What a worker says next, or what a call returned; None if there is nothing for so long.
+
+        What a call returned has 'returned'; if it failed, 'error', the exception. Raises Gone.
+        """
+        try:
+            kind, what = self._said.get(timeout=seconds)
+        except queue.Empty:
+            if self._client is not None and self._client.status != 'running':
+                raise Gone(self.wanted) from None
+            return None
+        if kind == 'said':
+            return what
+        name, future = what
+        if self._futures.get(name) is not future:  # it was stopped
+            return None
+        del self._futures[name]
+        if future.cancelled():
+            raise Gone(self.wanted)
+        with _or_gone(self):
+            error = future.exception()
+            found = {} if error is not None else {'returned': future.result()}
+        return {'group': name, 'error': error, **found}
+
+    def stop(self) -> None:
+        """Has all calls stop, and waits until they have, but not for ever."""
+        futures, self._futures = list(self._futures.values()), {}
+        if not futures or self._client.status != 'running':
+            return
+        with contextlib.suppress(Exception):  # it stops in any case when the scheduler forgets it
+            self._client.cancel(futures)
+            self._client.run(wait_until_idle, _LEAVING_SECONDS)
+
+    def close(self) -> None:
+        """Leaves a cluster of the user's as it is, and ends one of this host's own."""
+        self.stop()
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(Exception):
+                client.close(timeout=5)
+        self._stack.close()
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            import dask.config
+            import distributed
+
+            self._stack.enter_context(dask.config.set(_SETTINGS))
+            if self.wanted.scheduler:
+                self._client = self._to_users(distributed)
+            else:
+                self._client = self._to_own(distributed)
+            self._client.subscribe_topic(self._topic, self._hear)
+        return self._client
+
+    def _hear(self, event: tuple[float, Any]) -> None:
+        fields = dict(event[1])
+        self._said.put(('said', fields | {'worker': fields.pop('who')}))
+
+    def _to_users(self, distributed: Any) -> Any:
+        where = str(self.wanted.scheduler)
+        how = {'address': where} if '://' in where else {'scheduler_file': where}
+        try:
+            client = distributed.Client(**how, timeout=_CONNECT_SECONDS)
+        except Exception as error:  # whatever the file or the address leads to
+            raise UserError(
+                f'--scheduler={where}: no scheduler can be reached there '
+                f'({type(error).__name__}: {one_line(error)}); is `dask scheduler` running?'
+            ) from None
+        info = client.scheduler_info(n_workers=0)
+        address = f'scheduler {client.scheduler.address}'
+        board = f', dashboard {client.dashboard_link}' if 'dashboard' in info['services'] else ''
+        self._notify(f'{address}, {len(client.nthreads())} workers{board}')
+        return client
+
+    def _to_own(self, distributed: Any) -> Any:
+        """A cluster on this host that nobody else can use: on loopback, with keys of its own."""
+        number, gpus = self.expected(), self._gpus()
+        security = distributed.Security.temporary()
+        common = {'host': '127.0.0.1', 'protocol': 'tls', 'security': security}
+        own = lambda i: {'CUDA_VISIBLE_DEVICES': gpus[i % len(gpus)]} if gpus else {}
+        options = lambda i: {
+            **common, 'nthreads': 1, 'memory_limit': 0, 'env': own(i), 'name': str(i),
+            'dashboard': False, 'preload': [__name__], 'silence_logs': logging.CRITICAL,
+        }  # fmt: skip
+        cluster = distributed.SpecCluster(
+            workers={i: {'cls': distributed.Nanny, 'options': options(i)} for i in range(number)},
+            scheduler={
+                'cls': distributed.Scheduler,
+                'options': {**common, 'port': 0, 'dashboard': False},
+            },
+            security=security,
+            silence_logs='CRITICAL',
+        )
+        self._stack.callback(cluster.close, timeout=20)
+        client = distributed.Client(cluster, timeout=_CONNECT_SECONDS)
+        each = ', one for each GPU' if gpus and number == len(gpus) else ''
+        self._notify(f'{number} workers on this host{each}')
+        return client
+
+
+class Gone(Unfinished):
+    """The scheduler, and with it the connection to all workers, is gone."""
+
+    def __init__(self, wanted: Asked):
+        where = f'the scheduler {wanted.scheduler}' if wanted.scheduler else 'the scheduler'
+        again = (
+            'start one, and the same command goes on'
+            if wanted.scheduler
+            else ('the same command goes on')
+        )
+        super().__init__(f'{where} is gone; what was saved is kept: {again} from there')
+
+
+@contextlib.contextmanager
+def _or_gone(cluster: Cluster) -> Iterator[None]:
+    """Turns what Dask raises when the scheduler is not there any more into Gone."""
+    try:
+        yield
+    except (OSError, TimeoutError, RuntimeError) as error:
+        lost = cluster._client is None or cluster._client.status != 'running'
+        if lost or isinstance(error, OSError | TimeoutError):
+            raise Gone(cluster.wanted) from None
+        raise
+
+
+@dataclasses.dataclass(frozen=True)
+class Here:
+    """What a function that is called on a worker knows of where it is.
+
+    Attributes:
+      worker: its name.
+      host: of the worker.
+      say: sends plain data to who called; 'group', the name of the call, is among them.
+      asked_to_stop: the number of a signal if the worker is to leave or nobody wants the result
+        any more, else 0.
+    """
+
+    worker: str
+    host: str
+    say: Callable[..., None]
+    asked_to_stop: Callable[[], int]
+
+
+def dask_setup(worker: Any) -> None:
+    """Called by Dask in each worker process of this host's own cluster, when it starts.
+
+    Ctrl-C reaches all processes of a terminal. The one that was called has them save.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+_one_at_a_time = threading.Lock()
+_busy = threading.Event()
+
+
+def on_worker(function: str, name: str, given: dict[str, Any], topic: str) -> Any:
+    """Called by Dask on a worker: calls a function there, with a `Here` and what is given.
+
+    A worker of several threads does one after the other: they would share a device.
+    """
+    from distributed import Reschedule, get_worker
+    from distributed.core import Status
+
+    worker = get_worker()
+    key = worker.get_current_task()
+    called = str(worker.name)
+    # Not 'worker', which the scheduler puts the address in.
+    say = lambda **fields: worker.log_event(topic, {'group': name, 'who': called, **fields})
+
+    def unwanted() -> bool:
+        task = worker.state.tasks.get(key)
+        return task is None or task.state == 'cancelled'
+
+    def asked_to_stop() -> int:
+        stays = worker.status in (Status.running, Status.paused)
+        return 0 if stays and not unwanted() else signal.SIGTERM
+
+    module, _, called_function = function.partition(':')
+    with _one_at_a_time:
+        if unwanted():
+            return None
+        _busy.set()
+        try:
+            call = getattr(importlib.import_module(module), called_function)
+            return call(Here(called, platform.node(), say, asked_to_stop), **given)
+        except Left:
+            if unwanted():
+                return None
+            raise Reschedule() from None  # another worker goes on from what was saved
+        except Exception:
+            traceback.print_exc()  # in the log of the worker
+            raise
+        finally:
+            _busy.clear()
+
+
+class Left(Exception):
+    """Raised by a function on a worker that was asked to stop, when it has saved."""
+
+
+async def wait_until_idle(seconds: float) -> None:
+    """Called by Dask on every worker: waits until nothing of ours is under way there."""
+    deadline = time.monotonic() + seconds
+    while _busy.is_set() and time.monotonic() < deadline:
+        await asyncio.sleep(0.05)
+
+
+def gpus() -> list[str]:
+    """The GPUs of this host, as CUDA_VISIBLE_DEVICES names them. JAX would take them if asked."""
+    named = os.environ.get('CUDA_VISIBLE_DEVICES')
+    if os.environ.get('JAX_PLATFORMS', '').startswith('cpu'):
+        return []
+    if named is not None:
+        return [one for one in named.split(',') if one.strip()]
+    return [str(i) for i in range(len(list(Path('/dev').glob('nvidia[0-9]*'))))]

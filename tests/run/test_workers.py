@@ -1,0 +1,259 @@
+"""Groups carried out by workers, as far as it can be seen without any: who is given what when."""
+
+import dataclasses
+import math
+import pathlib
+
+import pytest
+from rich.console import Console
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.lab import crew, worker
+from jaxtweaks.run import cluster, workers
+from jaxtweaks.run.cluster import Here
+from jaxtweaks.run.group import Interrupted
+from jaxtweaks.run.plan import all_runs, into_groups
+from jaxtweaks.run.progress import Now, Reporter
+from jaxtweaks.run.workers import Event, Tally, Telling, carry_out
+
+NOW = Now(1, 5, math.nan, 0.5, math.nan, 2, 0, 0, so_far=lambda: pytest.fail('made for nobody'))
+
+
+class Script:
+    """Workers that answer each start with the events of a script; see `run.workers.Workers`."""
+
+    def __init__(self, count, script):
+        self.number, self.script = count, script
+        self.started, self.stopped, self.said = [], False, []
+
+    def count(self):
+        return self.number
+
+    def start(self, group, until):
+        self.started.append(group.id)
+        self.said += [Event(group.id, **one) for one in self.script(group)]
+
+    def event(self, seconds):
+        return self.said.pop(0) if self.said else None
+
+    def stop(self):
+        self.stopped = True
+
+
+class Folder:
+    """Results appear where a worker says so."""
+
+    def __init__(self):
+        self.results = set()
+
+    def has_result(self, group):
+        return group.id in self.results
+
+    has_checkpoint = has_result
+
+
+class Noting(Reporter):
+    def __init__(self):
+        super().__init__(Console(file=None, quiet=True))
+        self.notes, self.shown = [], []
+
+    def note(self, text):
+        self.notes.append(text)
+
+    def group(self, text, settings=(), where=''):
+        super().group(text, settings, where)
+        self.shown.append((text, where))
+
+    def share(self):
+        return self._clock.share()
+
+
+def groups_of(*sizes):
+    """Groups of two programs each: a batch size for each of the sizes."""
+    points = [{'train.batch_size': 10 + i} for i in range(len(sizes))]
+    return [
+        group
+        for point, size in zip(points, sizes, strict=True)
+        for group in into_groups(all_runs(Setting(), [point], range(size)), 1, 'map', frozenset())
+    ]
+
+
+def carried_out(groups, script, count=2, work=None, stop=lambda: 0):
+    folder, reporter = Folder(), Noting()
+    crew = Script(count, lambda group: script(group, folder))
+    work = work or {group.id: 10.0 for group in groups}
+    reporter.begin(sum(work.values()), 0)
+    places = {group.id: f'group {i}' for i, group in enumerate(groups)}
+    ended = carry_out(groups, work, crew, folder, stop, reporter, places)
+    return ended, crew, reporter
+
+
+def saves(group, folder):
+    folder.results.add(group.id)
+    return [
+        {'kind': 'began', 'worker': 'a'},
+        {'kind': 'advance', 'worker': 'a', 'work': 4.0, 'now': NOW},
+        {'kind': workers.SAVED, 'worker': 'a'},
+    ]
+
+
+def test_the_longest_are_begun_first_and_what_is_done_is_counted():
+    groups = groups_of(5)
+    work = {group.id: float(i) for i, group in enumerate(groups)}
+    ended, crew, reporter = carried_out(groups, saves, work=work)
+    assert crew.started == [group.id for group in reversed(groups)]
+    assert (ended.too_large, ended.failed) == ([], {})
+    assert reporter.share() == 1.0
+    assert reporter.shown[0] == ('group 4', 'worker a: group 4; 2 running; 3 waiting')
+
+
+def test_one_that_fails_is_reported_and_the_others_are_finished():
+    groups = groups_of(4)
+    fails = lambda group, folder: (
+        [{'kind': workers.FAILED, 'text': 'boom'}] if group is groups[1] else saves(group, folder)
+    )
+    ended, crew, reporter = carried_out(groups, fails)
+    assert ended.failed == {groups[1].id: 'boom'}
+    assert len(crew.started) == 4
+    assert reporter.notes == ['group 1 failed: boom']
+    said = workers.failed_words(ended.failed, 4)
+    assert said.startswith('1 of 4 groups failed: boom; all others that could be are finished')
+
+
+def test_of_a_program_that_is_too_large_no_further_group_is_begun():
+    groups = groups_of(4, 2)
+    lacks = lambda group, folder: (
+        [{'kind': workers.TOO_LARGE, 'text': 'no room'}]
+        if group.program == groups[0].program
+        else saves(group, folder)
+    )
+    ended, crew, _ = carried_out(groups, lacks, count=1)
+    assert ended.too_large == [(groups[0], 'no room')]
+    assert crew.started == [groups[0].id, groups[4].id, groups[5].id]
+
+
+def test_a_worker_that_cannot_do_its_part_ends_it_all():
+    refuses = lambda group, folder: [{'kind': workers.REFUSED, 'worker': 'b', 'text': 'no data'}]
+    with pytest.raises(UserError, match=r'^worker b: no data$'):
+        carried_out(groups_of(3), refuses)
+
+
+def test_a_signal_has_all_of_them_save():
+    groups, folder, reporter = groups_of(3), Folder(), Noting()
+    crew = Script(2, lambda group: [])
+    with pytest.raises(Interrupted) as caught:
+        carry_out(groups, {one.id: 1.0 for one in groups}, crew, folder, lambda: 15, reporter, {})
+    assert (caught.value.signal, crew.stopped, len(crew.started)) == (15, True, 2)
+
+
+def test_what_a_worker_had_done_that_died_is_not_counted_twice():
+    reporter = Noting()
+    reporter.begin(100.0, 0)
+    tally = Tally(reporter)
+    tally.began('g')
+    tally.advance('g', 40.0, None)  # since its checkpoint at 30 ten were lost
+    tally.began('g')
+    tally.resumed('g', 30.0, counted=False)
+    assert reporter.share() == 0.3
+    tally.began('g')  # and once more, with no checkpoint that can be read
+    tally.advance('g', 5.0, None)
+    assert reporter.share() == 0.05
+    tally.saved('g', 50.0)
+    assert reporter.share() == 0.5
+    tally.resumed('regrouped', 20.0, counted=True)  # of groups that were counted
+    assert reporter.share() == 0.5
+
+
+def test_what_a_worker_says_arrives():
+    said = []
+    telling = Telling(lambda **fields: said.append(fields))
+    telling.resumed(3)
+    telling.advance(2, NOW)
+    telling.finished(1)
+    telling.note('careful')
+    events = [workers.from_plain({'group': 'g', 'worker': 'a', **one}) for one in said]
+    assert [one.kind for one in events] == ['resumed', 'advance', 'finished', 'note']
+    assert [one.work for one in events] == [3.0, 2.0, 1.0, 0.0]
+    assert events[1].now == dataclasses.replace(events[1].now, so_far=None)
+    assert (events[1].now.epochs, events[1].now.accuracy, events[3].text) == (5, 0.5, 'careful')
+
+
+@pytest.mark.parametrize(
+    ('given', 'said'),
+    [
+        ((0, None), '--workers=0: it must be a number from 1'),
+        (('many', None), '--workers=many: it must be a number from 1'),
+        ((1.5, None), '--workers=1.5: it must be'),
+        ((True, None), '--workers=True: it must be'),
+        ((2, 'tcp://a:1'), 'leave out one of the two'),
+        ((None, 'nowhere.json'), '--scheduler=nowhere.json: is neither an address'),
+    ],
+)
+def test_workers_that_cannot_be_meant_are_refused(given, said):
+    with pytest.raises(UserError) as caught:
+        cluster.asked(*given)
+    assert said in str(caught.value)
+
+
+def test_which_workers_are_meant(tmp_path, monkeypatch):
+    file = tmp_path / 'scheduler.json'
+    file.touch()
+    assert cluster.asked(None, None) is cluster.asked(None, '') is None
+    assert cluster.asked('3', None) == cluster.asked(3, None) == cluster.Asked(3)
+    assert cluster.asked('auto', None) == cluster.Asked('auto')
+    assert cluster.asked(None, file) == cluster.Asked(scheduler=str(file))
+    monkeypatch.setattr(cluster.importlib.util, 'find_spec', lambda name: None)
+    with pytest.raises(UserError, match=r'pip install .jaxtweaks\[distributed\]'):
+        cluster.asked(2, None)
+
+
+def test_the_gpus_of_a_host_are_those_that_are_named(monkeypatch):
+    monkeypatch.delenv('JAX_PLATFORMS', raising=False)
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,GPU-5')
+    assert cluster.gpus() == ['3', 'GPU-5']
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
+    assert cluster.gpus() == []
+    named = cluster.Cluster(cluster.Asked('auto'), print, lambda: ['3', '5'])
+    assert named.expected() == 2
+
+
+def test_a_folder_that_a_worker_does_not_see_is_named(tmp_path):
+    here = Here('7', 'node7', lambda **fields: None, lambda: 0)
+    asked = {'path': str(tmp_path), 'started': 1.0}
+    kind, who, text = worker.train(here, asked, {}, None)
+    assert (kind, who) == (workers.REFUSED, '7')
+    assert text.startswith(f'{tmp_path} cannot be seen on node7: --workdir must be on a file')
+
+
+def test_other_code_other_flags_and_other_data_are_refused(monkeypatch):
+    here = Here('7', 'node7', lambda **fields: None, lambda: 0)
+    monkeypatch.setattr(worker.stored, 'code_of', lambda experiment: 'new')
+    monkeypatch.setattr(worker.surroundings, 'current', lambda: {'xla_a': '1'})
+    asked = {'code': 'old', 'surroundings': '{}', 'data': ['f', 'digits', 'there']}
+    with pytest.raises(UserError, match='node7 has version new of the training code, and old is'):
+        worker._check_code(here, asked, None)
+    with pytest.raises(UserError, match=r'node7 has other surroundings .*xla_a'):
+        worker._check_code(here, asked | {'code': 'new'}, None)
+
+    class Method:
+        class dataset:
+            fingerprint, label, source = 'g', 'STAND-IN', 'made up'
+
+    with pytest.raises(UserError, match=r'node7 finds other data \(STAND-IN, from made up\)'):
+        worker._check_data(here, asked, Method)
+
+
+def test_what_killed_its_workers_is_said_in_a_line():
+    scheduler = pytest.importorskip('distributed.scheduler')
+    killed = scheduler.KilledWorker('key', None, 3)
+    assert crew._why(killed).startswith('it ended 4 workers that had it, one after the other')
+
+
+def test_only_the_part_that_is_asked_for_imports_dask():
+    sources = pathlib.Path(cluster.__file__).parents[1].rglob('*.py')
+    found = {path.name for path in sources if 'import distributed' in path.read_text()}
+    assert found == {'cluster.py'}
+    text = pathlib.Path(cluster.__file__).read_text()
+    assert '\nimport distributed' not in text
+    assert '\nimport dask' not in text
