@@ -107,6 +107,13 @@ _WHOLE = {
             'linearity of the hidden units (squared correlation of input and output)',
         ),
         Metric('roughness', 'roughness of the cost (sum of its rises from epoch to epoch)'),
+        Metric('train_cost', 'training cost (loss and penalty)', better='low', split='train'),
+        Metric(
+            'validation_cost',
+            'validation cost (loss and penalty)',
+            better='low',
+            split='validation',
+        ),
         Metric('parameters', 'parameters'),
         Metric('gradient_norm', 'norm of the gradient at the end'),
         Metric('gradient_variance', "variance of the batches' gradients at the end"),
