@@ -160,7 +160,8 @@ def mlp_bn(name: str, size: str | None, hidden: tuple[int, ...]) -> ConfigDict:
     rate 1e-5 … 1e-1 with half a cycle of 5 epochs, 2 cycles; J = L + λΣ‖W‖² with λ = 0.005; weights
     N(0, (2/√d)²), which is what the document writes (`he` would be He et al.'s √2/√d). Batch norm
     divides by √(σ² + ε) and keeps the unbiased variance for the test, as is usual; the document has
-    σ + ε (equation 7) and 1/n (9). `quick` has 20,000 training images; the schedule counts in
+    σ + ε (equation 7) and 1/n (9). Its training curves are of all 45,000 images, presumably; ours
+    are of 5,000 of them. `quick` has 20,000 training images; the schedule counts in
     epochs and stays the same. `smoke` has one cycle in its two epochs.
     """
     config = start(name, size)
