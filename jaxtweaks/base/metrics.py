@@ -75,6 +75,7 @@ _SPLITS = {
 # What other predictions than the plain ones of a run begin with, and how they read.
 _FAMILIES = (
     (re.compile(r'mc_(\d+)_'), 'mean over {} dropout masks'),
+    (re.compile(r'mc_logits_(\d+)_'), 'mean of the logits over {} dropout masks'),
     (re.compile(r'ema_()'), 'running average of the parameters'),
     (re.compile(r'swa_()'), 'stochastic weight average'),
     (re.compile(r'snapshots_()'), 'mean over the snapshots'),

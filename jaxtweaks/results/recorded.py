@@ -72,7 +72,11 @@ def _of_training(setting: Setting) -> Recorded:
     curves = [*running, *of(splits), *weights, *of(PROBES.get(setting.data.name, ()))]
     finals = [*running, *of(('train', 'validation', 'test')), *weights, 'parameters']
     finals += ['test_calibration_error', 'test_overconfidence'] * of_classes
-    finals += of(f'mc_{n}_test' for n in train.mc_samples)
+    if not of_classes or 'probabilities' in train.mc_combine:
+        finals += of(f'mc_{n}_test' for n in train.mc_samples)
+    if of_classes and 'logits' in train.mc_combine:
+        ways = ('loss', 'accuracy')
+        finals += [f'mc_logits_{n}_test_{one}' for n in train.mc_samples for one in ways]
     arrays = ['confusion', 'calibration'] * of_classes
     if train.ema_decay:
         curves += of(['ema_validation'])

@@ -143,8 +143,8 @@ def _also(
             arrays['snapshot_test_logits'] = logits
     if train.mc_samples:
         sampled = _sampled(program, hyper, seed, chosen)
-        for n, found in _over_masks(program, hyper, sampled, data).items():
-            finals |= named(f'mc_{n}_test', found)
+        for name, found in _over_masks(program, hyper, sampled, data).items():
+            finals |= named(f'{name}_test', found)
     if train.gradient_batches:
         finals |= _gradients(program, hyper, seed, chosen, data)
     if setting.data.folds and not is_off(setting.data.fold):
@@ -231,18 +231,21 @@ def _over_masks(
     hyper: trace.Hyper,
     sampled: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
     data: DeviceData,
-) -> dict[int, dict[str, jax.Array]]:
-    """What is measured of predictions averaged over dropout masks, by the number of masks."""
+) -> dict[str, dict[str, jax.Array]]:
+    """What is measured of predictions averaged over dropout masks, by 'mc_n' or 'mc_logits_n'."""
     train, measures = program.static.train, measures_of(program.setting(hyper))
     given = sampled, data, data.test, train.mc_samples
-    found = {n: {} for n in train.mc_samples}
+    found = {} if program.of_classes else {f'mc_{n}': {} for n in train.mc_samples}
     if program.of_classes:
-        found = evaluate.monte_carlo(*given, program.evaluated_at_once)
-    if measures.functions:
+        ways = evaluate.monte_carlo(*given, program.evaluated_at_once, train.mc_combine)
+        for way, by_number in ways.items():
+            prefix = 'mc' if way == 'probabilities' else f'mc_{way}'
+            found |= {f'{prefix}_{n}': one for n, one in by_number.items()}
+    if measures.functions and 'mc' in {name.rpartition('_')[0] for name in found}:
         kind = KINDS[program.targets]
         outputs = evaluate.averaged_over_masks(*given, kind, program.evaluated_at_once)
         for n, one in outputs.items():
-            found[n] = evaluate.measured(one, data, data.test, measures) | found[n]
+            found[f'mc_{n}'] = evaluate.measured(one, data, data.test, measures) | found[f'mc_{n}']
     return found
 
 
