@@ -4,11 +4,10 @@
 
 `circles` with another reading of what the document leaves open: that of a public program which is
 probably its own. Radii 4 and 1 with noise along the radius alone, U(±1), so that the classes can be
-told apart; 100 points, of which 80 are trained on and 20 validate; 1,000 to test; 5,000 steps. The
-claims are the same.
+told apart; 100 points, of which 80 are trained on and 20 validate; 1,000 to test; 5,000 steps;
+biases drawn from U(±1/√N). The claims are the same.
 
-Choices of this project: the program's biases are drawn from U(±1/√n), ours start at 0; it has one
-seed.
+Choices of this project: see `circles`; the program has one seed.
 
 Expected: not measured yet.
 """
@@ -23,5 +22,6 @@ def get_config(size=None):
     config.data.train_size, config.data.validation_size = 80, 20
     config.train.epochs = {'smoke': 4, 'quick': 3_000, 'paper': 5_000}[config.size]
     config = circles.configured(config, 'rings far apart')
+    config.mlp.biases = 'uniform'
     config.question = "Do circles far apart, of which few are seen, give INITREG's figures?"
     return config
