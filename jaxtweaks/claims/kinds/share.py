@@ -73,16 +73,22 @@ def _percent(value: float) -> str:
 
 def _does(claim: Claim, results: Results) -> np.ndarray:
     """1 for each run that lies on the side, else 0, [K, S]; NaN where it has no value."""
-    values = claim_data.measured(claim, results)
+    values, level = claim_data.measured(claim, results), _number(claim.level)
     if claim.direction == 'equal':
-        does = np.abs(values - claim.level) <= claim.margin
+        does = np.abs(values - level) <= _number(claim.margin)
     else:
-        does = values > claim.level if claim.direction == 'above' else values < claim.level
+        does = values > level if claim.direction == 'above' else values < level
     return np.where(np.isfinite(values), does, np.nan)
 
 
 def _side(claim: Claim) -> str:
-    level = metric_value(claim.metric, claim.level)
+    level = metric_value(claim.metric, _number(claim.level))
     if claim.direction == 'equal':
-        return f'within {amount(claim.metric, claim.margin)} of {level}'
+        return f'within {amount(claim.metric, _number(claim.margin))} of {level}'
     return f'{claim.direction} {level}'
+
+
+def _number(given: float | None) -> float:
+    """What a claim says, where its kind needs it."""
+    assert given is not None, 'claims.check sees to it'
+    return given
