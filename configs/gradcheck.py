@@ -6,40 +6,48 @@ The gradient of the training loss by automatic differentiation next to central d
 float64, for every parameter: 2, 3 and 4 layers without batch norm, 2 and 3 with it, on the first 10
 dimensions of the first 5 training images, without a penalty, at the initial weights.
 
+The document has 100% of the errors of every parameter below 1e-6, but for W1 with batch norm (97.8%
+and 99.6%). That at least as many are below is a reproduction, which an exact gradient cannot fail;
+whether W1's shares are as published is asked besides. The largest error that is published for each
+parameter stands in the figures; those of b1 and b2 before batch norm, 1e-16, are the rounding of a
+gradient that is exactly 0, which differences with this step (1e-10) cannot show.
+
 Choices of this project: the step of the differences, 1e-6, which the document does not give; a seed
 is one draw of the initial weights, where the document has one; a published share is met within 0.1
-points, for 100% cannot be exceeded, and is asked of the parameter that has it, W1; `quick` and
-`paper` differ in the number of seeds alone.
+points, for 100% cannot be exceeded; `quick` and `paper` differ in the number of seeds alone.
 
 Expected (quick, CIFAR-10 (JPEG q75), 10 seeds, 2 minutes on two CPU cores): all errors of all
 parameters below 1e-6; the largest of a network 0.6e-9 (2 layers with batch norm) to 1.6e-9 (4
-layers), far below the published 0.3e-6 to 1.8e-6; all ten claims supported. `paper` (20 draws, 6
-minutes) says the same.
+layers), far below the published 0.3e-6 to 1.8e-6; the ten claims that reproduce are supported.
+`paper` (20 draws, 6 minutes) says the same. The claims on W1's shares are not measured yet.
 """
 
 from configs import common
 from jaxtweaks.config.expand import points
 
 HIDDEN, BN, PARAMETER = 'model.hidden', 'model.norm', 'gradcheck.parameter'
-# (hidden, batch norm): share of errors below 1e-6 over all parameters' worst, and the largest.
-PUBLISHED = {
-    ((50,), 'none'): (1.0, 1.0063e-6),
-    ((50, 50), 'none'): (1.0, 6.4744e-7),
-    ((50, 50, 25), 'none'): (1.0, 2.6750e-7),
-    ((50,), 'batch'): (0.978, 1.7628e-6),
-    ((50, 50), 'batch'): (0.996, 1.3681e-6),
-}
-# Largest errors of the parameters of 3 layers.
+# (hidden, batch norm): of each parameter the published largest error.
 LARGEST = {
-    'none': {
+    ((50,), 'none'): {'W1': 2.9144e-8, 'b1': 1.9984e-8, 'W2': 1.0063e-6, 'b2': 8.0699e-8},
+    ((50, 50), 'none'): {
         'W1': 2.0314e-8, 'b1': 1.7173e-8, 'W2': 3.6173e-7, 'b2': 2.5908e-8, 'W3': 6.4744e-7,
         'b3': 6.0997e-8,
     },
-    'batch': {
+    ((50, 50, 25), 'none'): {
+        'W1': 2.237e-8, 'b1': 1.7213e-8, 'W2': 2.4880e-7, 'b2': 1.8120e-8, 'W3': 2.6750e-7,
+        'b3': 4.6682e-8, 'W4': 1.8688e-7, 'b4': 7.9988e-8,
+    },
+    ((50,), 'batch'): {
+        'W1': 1.7628e-6, 'b1': 1.3322e-16, 'γ1': 1.4987e-8, 'β1': 2.0604e-8, 'W2': 6.9411e-8,
+        'b2': 6.6373e-8,
+    },
+    ((50, 50), 'batch'): {
         'W1': 1.3681e-6, 'b1': 8.8817e-17, 'γ1': 5.179e-8, 'β1': 6.1067e-8, 'W2': 3.9499e-7,
         'b2': 4.9960e-17, 'γ2': 2.7055e-8, 'β2': 1.3721e-8, 'W3': 8.375e-8, 'b3': 6.9580e-8,
     },
 }  # fmt: skip
+# Published shares of errors below 1e-6, of W1 with batch norm; of all other parameters it is 100%.
+SHARES = {((50,), 'batch'): 0.978, ((50, 50), 'batch'): 0.996}
 
 
 def get_config(size=None):
@@ -53,7 +61,7 @@ def get_config(size=None):
     config.data.train_size, config.data.validation_size = 45_000, 5_000
     config.data.standardise = 'pixel'
     config.seeds = {'smoke': 2, 'quick': 10, 'paper': 20}[config.size]
-    networks = list(PUBLISHED)
+    networks = list(LARGEST)
     if config.size == 'smoke':
         config.data.name = 'digits'
         config.data.train_size, config.data.validation_size = 512, 128
@@ -78,23 +86,20 @@ def get_config(size=None):
             if any(name in _parameters(hidden, bn) for hidden, bn in networks)
         ),
     )
-    shown = networks[0][0] if config.size == 'smoke' else (50, 50)
     config.figures = tuple(
         {
-            'name': f'largest_{name}',
+            'name': f'largest_{len(hidden) + 1}_layers_{"without" if bn == "none" else "with"}',
             'kind': 'effect',
-            'title': f'Largest difference of the gradients, {len(shown) + 1} layers {words}',
+            'title': f'Largest difference of the gradients, {_called(hidden, bn)}',
             'metrics': ('max_difference',),
             'x': PARAMETER,
-            'where': {HIDDEN: (shown,), BN: bn},
+            'where': {HIDDEN: (hidden,), BN: bn},
             'log_y': True,
-            'published': ((1e-6, 'tolerance'), *_marks(shown, bn)),
+            'published': ((1e-6, 'tolerance'), *_marks(hidden, bn)),
         }
-        for name, bn, words in (('without', 'none', 'without BN'), ('with', 'batch', 'with BN'))
+        for hidden, bn in networks
     )
-    config.claims = tuple(
-        claim for hidden, bn in networks for claim in _claims(hidden, bn, *PUBLISHED[hidden, bn])
-    )
+    config.claims = tuple(claim for hidden, bn in networks for claim in _claims(hidden, bn))
     config.claims = common.that_matter(config.claims)
     return config
 
@@ -120,38 +125,56 @@ def _parameters(hidden, bn):
 
 
 def _marks(hidden, bn):
-    """The published largest error of each parameter, where the figure shows 3 layers."""
-    paths = {words: path for path, words in _words(3).items()}
-    found = LARGEST[bn] if hidden == (50, 50) else {}
+    """The published largest error of each parameter."""
+    paths = {words: path for path, words in _words(len(hidden) + 1).items()}
+    found = LARGEST[hidden, bn]
     return ((paths[words], value, 'largest error') for words, value in found.items())
 
 
-def _claims(hidden, bn, share, largest):
-    words = f'{len(hidden) + 1} layers {"with" if bn == "batch" else "without"} batch norm'
-    source = {'source': 'MLP-BN §3' if bn == 'batch' else 'MLP-BN §2'}
-    network = {HIDDEN: (hidden,), BN: bn}
+def _called(hidden, bn):
+    return f'{len(hidden) + 1} layers {"with" if bn == "batch" else "without"} batch norm'
+
+
+def _claims(hidden, bn):
+    words, network = _called(hidden, bn), {HIDDEN: (hidden,), BN: bn}
+    source = 'MLP-BN §3' if bn == 'batch' else 'MLP-BN §2'
+    share, largest = SHARES.get((hidden, bn), 1.0), max(LARGEST[hidden, bn].values())
     first, errors = ('Dense_0/kernel', ' of W1') if share < 1 else ('', '')
     # 100% cannot be exceeded: it is met if less than one entry in a thousand is beyond 1e-6.
     margin = 0.001
-    return (
+    found = [
         {
             'sentence': f'{words}: at least {share:.1%} of the errors{errors} are below 1e-6.',
+            'source': f'{source} (a reproduction)',
             'kind': 'level',
             'metric': 'share_within',
             'level': share - margin,
             'direction': 'above',
             'published': {'least of a parameter': share},
             'a': network | {PARAMETER: first},
-            **source,
         },
         {
             'sentence': f'{words}: no error is larger than the published {largest:.3g}.',
+            'source': f'{source} (a reproduction)',
             'kind': 'level',
             'metric': 'max_difference',
             'level': largest,
             'direction': 'below',
             'published': {'largest': largest},
             'a': network | {PARAMETER: ''},
-            **source,
         },
-    )
+    ]
+    if share < 1:
+        found.append(
+            {
+                'sentence': f'{words}: {share:.1%} of the errors of W1 are below 1e-6 (within 0.1 '
+                'percentage points).',
+                'source': source,
+                'kind': 'published',
+                'metric': 'share_within',
+                'margin': margin,
+                'published': {'W1': share},
+                'a': network | {PARAMETER: first},
+            }
+        )
+    return found

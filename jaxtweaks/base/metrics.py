@@ -86,6 +86,7 @@ _SPLITS = {
 EMA, SWA, SNAPSHOTS = 'ema_', 'swa_', 'snapshots_'
 _FAMILIES = (
     (re.compile(r'mc_(\d+)_'), 'mean over {} dropout masks'),
+    (re.compile(r'mc_logits_(\d+)_'), 'mean of the logits over {} dropout masks'),
     (re.compile(f'{EMA}()'), 'running average of the parameters'),
     (re.compile(f'{SWA}()'), 'stochastic weight average'),
     (re.compile(f'{SNAPSHOTS}()'), 'mean over the snapshots'),
@@ -118,6 +119,13 @@ _WHOLE = {
             'linearity of the hidden units (squared correlation of input and output)',
         ),
         Metric('roughness', 'roughness of the cost (sum of its rises from epoch to epoch)'),
+        Metric('train_cost', 'training cost (loss and penalty)', better='low', split='train'),
+        Metric(
+            'validation_cost',
+            'validation cost (loss and penalty)',
+            better='low',
+            split='validation',
+        ),
         Metric('parameters', 'parameters'),
         Metric('gradient_norm', 'norm of the gradient at the end'),
         Metric('gradient_variance', "variance of the batches' gradients at the end"),
@@ -198,9 +206,9 @@ def of(name: str) -> Metric:
     return Metric(name)
 
 
-def over_masks(count: int) -> str:
-    """What metrics of predictions averaged over so many dropout masks begin with."""
-    return f'mc_{count}_'
+def over_masks(count: int, way: str = 'probabilities') -> str:
+    """What metrics of predictions averaged over so many dropout masks in a way begin with."""
+    return f'mc_{count}_' if way == 'probabilities' else f'mc_{way}_{count}_'
 
 
 def label(name: str) -> str:

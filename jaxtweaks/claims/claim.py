@@ -18,7 +18,7 @@ KINDS: 'Registry[Kind]' = Registry(
     "a claim's kind",
     tuple(
         f'jaxtweaks.claims.kinds.{name}'
-        for name in ('difference', 'trend', 'optimum', 'sooner', 'constant')
+        for name in ('difference', 'trend', 'optimum', 'sooner', 'constant', 'share')
     ),
 )
 

@@ -65,7 +65,8 @@ def kept_open(verdict: Verdict, results: Results) -> str:
     against = _steps_against(claim, results) if claim.kind in _TRENDS else ''
     low, high = verdict.low, verdict.high
     turn = _level(claim) if claim.kind in ('level', 'published') else 0.0
-    if claim.metric in TWO_VALUED or not (math.isfinite(low) and math.isfinite(high)):
+    shares = claim.kind == 'share' or claim.metric in TWO_VALUED
+    if shares or not (math.isfinite(low) and math.isfinite(high)):
         return 'open: so few seeds cannot tell the two apart'
     if against and not low <= turn <= high:
         return f'open: the change is clear, but {against}'
@@ -173,7 +174,7 @@ def late_change(curve: np.ndarray) -> float:
 def _size_of_effect(verdict: Verdict) -> float:
     """The size of the effect in the unit of the metric; NaN where it is none, as of a place."""
     claim = verdict.claim
-    if claim.kind in ('optimum', 'sooner', 'identical') or claim.metric in TWO_VALUED:
+    if claim.kind in ('optimum', 'sooner', 'identical', 'share') or claim.metric in TWO_VALUED:
         return math.nan
     if claim.kind in ('level', 'published'):
         return abs(verdict.effect - _level(claim))

@@ -319,7 +319,12 @@ def _no_change(setting: Setting) -> str:
 _AT_OFF: dict[str, Callable[[Setting], str]] = {
     'model.norm_place': _no_norm,
     'dropout.form': _no_dropout,
-    'train.mc_samples': _no_dropout,
+    'train.mc_samples': lambda setting: (
+        _no_dropout(setting) or ('' if setting.train.mc_combine else 'train.mc_combine is ()')
+    ),
+    'train.mc_combine': lambda setting: (
+        _no_dropout(setting) or ('' if setting.train.mc_samples else 'train.mc_samples is ()')
+    ),
     'data.folds': _no_folds,
     'penalty.elastic': lambda setting: (
         '' if setting.penalty.l1 else 'it multiplies penalty.l1, which is 0; set penalty.l1 too'

@@ -55,6 +55,7 @@ _BUILT_IN = (
     'jaxtweaks.studies.dropout_linear',
     'jaxtweaks.studies.bias_variance',
     'jaxtweaks.studies.capacity',
+    'jaxtweaks.studies.label_shares',
 )
 # What a part is given besides, where a fact of it says so.
 _GIVEN = {'mixes': 'targets', 'data': 'data'}

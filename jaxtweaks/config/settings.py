@@ -16,6 +16,8 @@ from jaxtweaks.config.tweaks import Tweaks
 DATASETS = Names(
     'jaxtweaks.data.catalogue', forms=('tfds:NAME', 'folder:PATH', 'csv:PATH?target=NAME')
 )
+# How class predictions are averaged over dropout masks, before or after the softmax.
+MASKS_BY = ('probabilities', 'logits')
 PRECISIONS = ('float32', 'tf32', 'bf16')
 DISTRIBUTIONS = ('normal', 'uniform', 'constant')
 
@@ -272,6 +274,11 @@ class Train:
     )
     mc_samples: tuple[int, ...] = static(
         (), 'numbers of dropout masks over which predictions are averaged at test', low=1
+    )
+    mc_combine: tuple[str, ...] = static(
+        ('probabilities',),
+        'what of them is averaged, of classes: probabilities, or what stands before the softmax',
+        choices=MASKS_BY,
     )
     test_curve: bool = static(
         False, 'whether the test set is evaluated after each epoch; nothing is chosen by it'

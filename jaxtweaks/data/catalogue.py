@@ -131,6 +131,7 @@ CATALOGUE = {
         archives=(),
     ),
     'circles': _generated('circles', 'circles', (1, 1, 2), ('outer', 'inner')),
+    'rings': _generated('rings', 'rings', (1, 1, 2), ('outer', 'inner')),
     'waveforms': _generated(
         'waveforms',
         'generated waveforms',
@@ -175,4 +176,4 @@ DATASETS.add(*CATALOGUE, *TABLES)
 # Further images that come with a data set, on which networks are evaluated by epoch
 # (`Dataset.probes`), and the data sets that come with a grid for decision boundaries.
 PROBES = {'patterns': ('p_only', 'q_only', 'both'), 'cifar10_patch': ('clean', 'patch_only')}
-GRIDS = ('circles',)
+GRIDS = ('circles', 'rings')

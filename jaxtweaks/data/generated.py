@@ -11,7 +11,8 @@ from jaxtweaks.data.dataset import Dataset, checked, fingerprint
 from jaxtweaks.data.world import Draw, World, stream
 
 WORLDS: dict[str, Callable[[np.random.Generator], World]] = {
-    'circles': circles.world,
+    'circles': circles.CIRCLES.world,
+    'rings': circles.RINGS.world,
     'waveforms': waveforms.world,
     'patterns': patterns.world,
 }

@@ -94,6 +94,18 @@ def heuristic(fan_in: int, fan_out: int) -> np.float32:
     return _root(1 / (3 * fan_in))
 
 
+@init('glorot_2_over_n', words='Glorot, σ = 2/(N_in + N_out)')
+def glorot_2_over_n(fan_in: int, fan_out: int) -> np.float32:
+    """σ = 2/(fan_in + fan_out): Glorot's variance taken for the standard deviation (INITREG)."""
+    return np.float32(2 / (fan_in + fan_out))
+
+
+@init('he_2_over_n', words='He, σ = 2/N')
+def he_2_over_n(fan_in: int, fan_out: int) -> np.float32:
+    """σ = 2/fan_in: He's variance taken for the standard deviation (INITREG)."""
+    return np.float32(2 / fan_in)
+
+
 def _root(variance: float) -> np.float32:
     return np.sqrt(np.float32(variance))
 

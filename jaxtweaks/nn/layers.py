@@ -4,6 +4,8 @@ A layer knows its static settings as attributes; those that may be traced (drop 
 attributes too, and may hold tracers.
 """
 
+from collections.abc import Callable
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -21,8 +23,22 @@ def _kernel(module: nn.Module, shape: tuple[int, ...], init: Initialiser) -> jax
     return module.param('kernel', init, shape)
 
 
-def _bias(module: nn.Module, shape: tuple[int, ...]) -> jax.Array:
-    return module.param('bias', nn.initializers.zeros, shape, jnp.float32)
+def _bias(
+    module: nn.Module, shape: tuple[int, ...], init: Initialiser = nn.initializers.zeros
+) -> jax.Array:
+    return module.param('bias', init, shape, jnp.float32)
+
+
+def zero_biases(fan_in: int) -> Initialiser:
+    """Biases of 0, however many inputs a unit has."""
+    del fan_in
+    return nn.initializers.zeros
+
+
+def uniform_biases(fan_in: int) -> Initialiser:
+    """Biases from U(±1/√fan_in), as PyTorch's Linear draws them."""
+    end = fan_in**-0.5
+    return lambda key, shape, dtype: jax.random.uniform(key, shape, dtype, -end, end)
 
 
 class Dense(nn.Module):
@@ -34,14 +50,16 @@ class Dense(nn.Module):
     features: int
     init: Initialiser
     last: bool = False
+    biases: Callable[[int], Initialiser] = zero_biases
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
         """[batch, in] to [batch, features]."""
+        biases = self.biases(x.shape[-1])
         kernel = _kernel(self, (x.shape[-1], self.features), self.init)
         dtype = jnp.promote_types(kernel.dtype, jnp.float32) if self.last else kernel.dtype
         product = dense.matmul(x.astype(kernel.dtype), kernel, dtype)
-        return add_bias(product, _bias(self, (self.features,)))
+        return add_bias(product, _bias(self, (self.features,), biases))
 
 
 class Conv(nn.Module):

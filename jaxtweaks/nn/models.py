@@ -15,9 +15,10 @@ import jax.numpy as jnp
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import layers, settings, trace
 from jaxtweaks.config.config_file import blaming
+from jaxtweaks.config.fields import static
 from jaxtweaks.config.parts import Part, register
-from jaxtweaks.nn.init import initialiser
-from jaxtweaks.nn.layers import Conv, Dense, Local
+from jaxtweaks.nn.init import Initialiser, initialiser
+from jaxtweaks.nn.layers import Conv, Dense, Local, uniform_biases, zero_biases
 from jaxtweaks.nn.network import Network, Plain
 from jaxtweaks.nn.pool import max_pool, max_pool_rows
 
@@ -25,6 +26,9 @@ _ALL = ('model.activation', 'model.norm', 'model.norm_place', 'init', 'dropout.h
 _ALL = (*_ALL, 'dropout.by_layer', 'tweaks.hidden', 'train.linearity')
 _POOLED = (*_ALL, 'dropout.conv', 'tweaks.conv')
 _WIDE = ('model.hidden', 'model.width')
+
+# By the inputs of a unit, how its bias is drawn.
+BIASES = {'zeros': zero_biases, 'uniform': uniform_biases}
 
 # Of the size of images, height and width, to what is wrong with them; '' if they are large enough.
 Fits = Callable[[settings.Model, tuple[int, int]], str]
@@ -57,6 +61,15 @@ def _at_least_as(height: int, width: int) -> Fits:
 @register('network', 'mlp', 'MLP', reads=(*_ALL, *_WIDE), made_of='dense')
 class MLP(Network):
     """Dense layers, each with batch norm (optional), nonlinearity and dropout (MLP-BN eq. 1-6)."""
+
+    biases: str = static(
+        'zeros', 'the initial biases: 0, or from U(±1/√inputs) as in PyTorch', choices=BIASES
+    )
+
+    @property
+    def drawn_biases(self) -> Callable[[int], Initialiser]:
+        """See `Network`."""
+        return BIASES[self.biases]
 
     @nn.compact
     def __call__(self, x: jax.Array, *, train: bool) -> jax.Array:

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import inspect
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -23,7 +23,7 @@ from jaxtweaks.nn import plain
 from jaxtweaks.nn import tweak as tweak_lib
 from jaxtweaks.nn.activations import activated
 from jaxtweaks.nn.init import Initialiser, initialiser
-from jaxtweaks.nn.layers import Dense, Dropout
+from jaxtweaks.nn.layers import Dense, Dropout, zero_biases
 from jaxtweaks.nn.linearity import linearity
 from jaxtweaks.nn.norms import normalised
 
@@ -41,6 +41,11 @@ class Network(nn.Module):
     def drawn(self) -> Initialiser:
         """How the weights of a layer are drawn."""
         return initialiser(self.setting)
+
+    @property
+    def drawn_biases(self) -> Callable[[int], Initialiser]:
+        """By the inputs of a unit, how the biases of dense layers are drawn."""
+        return zero_biases
 
     def finish(self, x: jax.Array, train: bool) -> jax.Array:
         """The nonlinearity, with the normalisation before or after it."""
@@ -78,13 +83,13 @@ class Network(nn.Module):
         """The hidden dense layers and the output layer: [batch, …] to [batch, outputs]."""
         x = x.reshape(x.shape[0], -1)
         for layer, width in enumerate(hidden_widths(self.setting.model)):
-            x = self.finish(Dense(width, self.drawn)(x), train)
+            x = self.finish(Dense(width, self.drawn, biases=self.drawn_biases)(x), train)
             x = self.drop_hidden(x, layer, train)
         return self.logits(x, train)
 
     def logits(self, x: jax.Array, train: bool) -> jax.Array:
         """The output layer: [batch, units] to [batch, outputs]."""
-        x = Dense(self.outputs, self.drawn, last=True)(x)
+        x = Dense(self.outputs, self.drawn, last=True, biases=self.drawn_biases)(x)
         return self.tweaked(x, 'logits', train)
 
 

@@ -74,7 +74,11 @@ def _of_training(setting: Setting) -> Recorded:
     finals = [*running, *of(('train', 'validation', 'test')), *weights, 'parameters']
     finals += ['test_calibration_error', 'test_overconfidence'] * of_classes
     for n in train.mc_samples:
-        finals += of(['test'], metrics.over_masks(n))
+        if not of_classes or 'probabilities' in train.mc_combine:
+            finals += of(['test'], metrics.over_masks(n))
+        if of_classes and 'logits' in train.mc_combine:
+            family = metrics.over_masks(n, 'logits')
+            finals += [one.on('test', family) for one in (LOSS, ACCURACY)]
     arrays = ['confusion', 'calibration'] * of_classes
     if train.ema_decay:
         curves += of(['validation'], metrics.EMA)

@@ -84,6 +84,16 @@ def _combined(pieces: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     return np.stack([mean, np.sqrt(square)], 1)
 
 
+def _factor(std: np.ndarray) -> float:
+    """Geometric mean of what each step multiplies `std` [layers] with; 0 if it ends at 0.
+
+    1 for a single layer, which has no step.
+    """
+    if not std[-1]:
+        return 0.0
+    return float((std[-1] / std[0]) ** (1 / max(1, len(std) - 1)))
+
+
 def check(setting: Setting) -> None:
     """Whether there are layers. Raises UserError."""
     if not setting.model.hidden:
@@ -103,6 +113,10 @@ def check(setting: Setting) -> None:
         'first_gradient_std': "standard deviation of the first layer's gradients",
         'living_activations': 'layers whose activations have not vanished',
         'living_gradients': 'layers whose gradients have not vanished',
+        'activation_factor': 'by how much a layer multiplies the standard deviation of '
+        'activations (geometric mean)',
+        'gradient_factor': 'by how much a layer multiplies the standard deviation of gradients '
+        'on the way back (geometric mean)',
     },
     reads=('model.hidden', 'model.activation', 'init'),
     axis='layer',
@@ -149,5 +163,7 @@ def measure(
             'first_gradient_std': gradient_std[0],
             'living_activations': int((activation_std >= _NORMAL).sum()),
             'living_gradients': int((gradient_std >= _NORMAL).sum()),
+            'activation_factor': _factor(activation_std),
+            'gradient_factor': _factor(gradient_std[::-1]),
         },
     )

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -243,8 +243,9 @@ def monte_carlo(
     split: DeviceSplit,
     samples: tuple[int, ...],
     batch: int = BATCH,
-) -> dict[int, dict[str, jax.Array]]:
-    """Loss and accuracy of class probabilities averaged over dropout masks (INITREG Table I).
+    ways: tuple[str, ...] = ('probabilities',),
+) -> dict[str, dict[int, dict[str, jax.Array]]]:
+    """Loss and accuracy of class predictions averaged over dropout masks (INITREG Table I).
 
     Args:
       sampled: (mask number, batch number, images) to logits under a mask drawn for these numbers.
@@ -252,9 +253,11 @@ def monte_carlo(
       split: N images.
       samples: numbers of masks to average over; the first ones of one and the same sequence.
       batch: images at once.
+      ways: what is averaged, of `MASKS_BY`; all of them of the same masks.
 
     Returns:
-      By number of masks 'loss' (−log of the averaged probability of the label) and 'accuracy'.
+      By way and number of masks 'loss' (−log of the label's probability after averaging) and
+      'accuracy'.
     """
     count = split.labels.shape[0]
     numbers = jnp.asarray(samples)
@@ -264,24 +267,51 @@ def monte_carlo(
         x = data.standardised(split.images[index])
         first = index[0]
 
+        def seen(log_p):
+            chosen = jnp.take_along_axis(log_p, y[:, None], 1)[:, 0]
+            now = jnp.stack([-chosen, (jnp.argmax(log_p, -1) == y).astype(jnp.float32)])
+            return jnp.sum(jnp.where(inside[None], now, 0), -1)
+
         def add_mask(i, carry):
-            mean, found = carry
-            mean = log_mean(mean, jax.nn.log_softmax(sampled(i, first, x)), i + 1)
-            chosen = jnp.take_along_axis(mean, y[:, None], 1)[:, 0]
-            now = jnp.stack([-chosen, (jnp.argmax(mean, -1) == y).astype(jnp.float32)])
-            now = jnp.sum(jnp.where(inside[None], now, 0), -1)
-            return mean, found + jnp.where((numbers == i + 1)[:, None], now[None], 0)
+            logits = sampled(i, first, x)
+            means = {way: _MASKS[way].add(carry[way][0], logits, i + 1) for way in ways}
+            now = {way: seen(_MASKS[way].read(mean)) for way, mean in means.items()}
+            asked = (numbers == i + 1)[:, None]
+            return {
+                way: (means[way], carry[way][1] + jnp.where(asked, now[way][None], 0))
+                for way in ways
+            }
 
         shape = jax.eval_shape(sampled, 0, first, x).shape
-        start = jnp.full(shape, -jnp.inf), jnp.zeros((len(samples), 2), jnp.float32)
-        return sums + lax.fori_loop(0, max(samples), add_mask, start)[1]
+        start = {way: (jnp.full(shape, _MASKS[way].start), none) for way in ways}
+        found = lax.fori_loop(0, max(samples), add_mask, start)
+        return {way: sums[way] + found[way][1] for way in ways}
 
-    zero = jnp.zeros((len(samples), 2), jnp.float32)
-    sums = _over_batches(count, batch, measure, zero) / count
+    none = jnp.zeros((len(samples), 2), jnp.float32)
+    sums = _over_batches(count, batch, measure, dict.fromkeys(ways, none))
     return {
-        n: {'loss': loss, 'accuracy': _of_finite(loss, accuracy)}
-        for n, (loss, accuracy) in zip(samples, sums, strict=True)
+        way: {
+            n: {'loss': loss, 'accuracy': _of_finite(loss, accuracy)}
+            for n, (loss, accuracy) in zip(samples, sums[way] / count, strict=True)
+        }
+        for way in ways
     }
+
+
+class _Masks(NamedTuple):
+    """A running mean over masks: how it starts, takes logits [N, C], and reads as log p."""
+
+    start: float
+    add: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+    read: Callable[[jax.Array], jax.Array]
+
+
+_MASKS = {
+    'probabilities': _Masks(
+        -jnp.inf, lambda mean, x, n: log_mean(mean, jax.nn.log_softmax(x), n), lambda mean: mean
+    ),
+    'logits': _Masks(0.0, lambda mean, x, n: mean + (x - mean) / n, jax.nn.log_softmax),
+}
 
 
 def probabilities(network: Network, data: DeviceData, images: jax.Array) -> jax.Array:

@@ -147,8 +147,8 @@ def _also(
             arrays['snapshot_test_logits'] = logits
     if train.mc_samples:
         sampled = _sampled(program, hyper, seed, chosen)
-        for n, found in _over_masks(program, hyper, sampled, data).items():
-            finals |= named('test', found, metrics.over_masks(n))
+        for family, found in _over_masks(program, hyper, sampled, data).items():
+            finals |= named('test', found, family)
     if train.gradient_batches:
         finals |= _gradients(program, hyper, seed, chosen, data)
     if setting.data.folds and not is_off(setting.data.fold):
@@ -235,18 +235,21 @@ def _over_masks(
     hyper: trace.Hyper,
     sampled: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
     data: DeviceData,
-) -> dict[int, dict[str, jax.Array]]:
-    """What is measured of predictions averaged over dropout masks, by the number of masks."""
+) -> dict[str, dict[str, jax.Array]]:
+    """What is measured of predictions averaged over dropout masks, by `metrics.over_masks`."""
     train, measures = program.static.train, measures_of(program.setting(hyper))
     given = sampled, data, data.test, train.mc_samples
-    found = {n: {} for n in train.mc_samples}
+    found = {} if program.of_classes else {metrics.over_masks(n): {} for n in train.mc_samples}
     if program.of_classes:
-        found = evaluate.monte_carlo(*given, program.evaluated_at_once)
-    if measures.functions:
+        ways = evaluate.monte_carlo(*given, program.evaluated_at_once, train.mc_combine)
+        for way, by_number in ways.items():
+            found |= {metrics.over_masks(n, way): one for n, one in by_number.items()}
+    if measures.functions and metrics.over_masks(train.mc_samples[0]) in found:
         kind = KINDS[program.targets]
         outputs = evaluate.averaged_over_masks(*given, kind, program.evaluated_at_once)
         for n, one in outputs.items():
-            found[n] = evaluate.measured(one, data, data.test, measures) | found[n]
+            measured = evaluate.measured(one, data, data.test, measures)
+            found[metrics.over_masks(n)] = measured | found[metrics.over_masks(n)]
     return found
 
 

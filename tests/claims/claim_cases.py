@@ -71,4 +71,5 @@ SMALLEST = {
     'sooner': ARMS,
     'level': {**LEVEL, 'direction': 'above'},
     'published': PUBLISHED,
+    'share': {**LEVEL, 'direction': 'above'},
 }

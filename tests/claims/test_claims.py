@@ -77,6 +77,12 @@ DIP = [0.1, 0.3, 0.2, 0.5, 0.6]  # rises on the whole, falls once
         ('published', PUBLISHED, [0.5], 'supported'),
         ('published', PUBLISHED, [0.7], 'contradicted'),
         ('published', PUBLISHED, [0.55], 'inconclusive'),
+        ('share', {**LEVEL, 'direction': 'above'}, [0.5], 'supported'),
+        ('share', {**LEVEL, 'direction': 'above'}, [0.1], 'contradicted'),
+        ('share', {**LEVEL, 'direction': 'above'}, [0.2], 'inconclusive'),
+        ('share', {**LEVEL, 'direction': 'equal', 'margin': 0.1}, [0.25], 'supported'),
+        ('share', {**LEVEL, **ARMS, 'direction': 'below'}, [0.1, 0.3], 'supported'),
+        ('share', {**LEVEL, **ARMS, 'direction': 'below'}, [0.3, 0.3], 'inconclusive'),
     ],
 )
 @pytest.mark.parametrize('n', [6, 20])
@@ -302,6 +308,23 @@ def test_an_exact_trend_has_no_step_the_other_way(values, verdict):
     mirrored = {**exact.finals, 'parameters': -exact.finals['parameters']}
     falls = claim('decreasing', along='x', metric='parameters')
     assert verdict_on(falls, dataclasses.replace(exact, finals=mirrored)).verdict == verdict
+
+
+def test_a_share_counts_runs_where_a_mean_is_that_of_the_stuck_one():
+    """Three settings, of which one gets stuck in three of eight seeds."""
+    values = np.full((3, 8), 0.95)
+    values[0, :3] = 0.1
+    results = results_of([0.0] * 3, 8, noise=values)
+    stuck = {'level': 0.9, 'direction': 'below'}
+    verdict = verdict_on(claim('share', a={'x': 0}, b={'x': (1, 2)}, **stuck), results)
+    assert verdict.measured == {'x 0': 0.375, 'x 1 or 2': 0.0}
+    assert verdict.effect == 0.375
+    assert verdict.p == 0.25  # the flips of three seeds: 2 of 8
+    verdict = verdict_on(claim('share', a={'x': (0, 1, 2)}, **stuck), results)
+    assert verdict.effect == pytest.approx(1 / 8)
+    assert verdict.verdict == 'contradicted'
+    with pytest.raises(UserError, match='margin must be a number'):
+        verdict_on(claim('share', level=0.9, direction='equal'), results)
 
 
 @pytest.mark.parametrize('kind', [kind for kind in KINDS if kind != 'identical'])

@@ -168,6 +168,9 @@ def test_masks_are_averaged_over_where_units_are_dropped():
     masks = {'train': {'mc_samples': (5,)}}
     assert 'train.mc_samples: (5,) has no effect because no unit is dropped' in refusal((), **masks)
     assert build(grid(DROPPED, 0.0, 0.5), **masks).points
+    ways = grid('train.mc_combine', ('probabilities',), ('logits',))
+    message = refusal(ways, dropout={'hidden': 0.5})
+    assert 'has no effect because train.mc_samples is ()' in message
 
 
 def test_rounds_that_a_search_added_have_every_field_of_the_best():
@@ -248,6 +251,7 @@ def test_every_field_can_have_an_effect(name):
                 L1: 0.1,
                 L2: 0.1,
                 DROPPED: 0.5,
+                'train.mc_samples': (5,),
                 **STEP,
             },
         ),

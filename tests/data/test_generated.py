@@ -91,8 +91,24 @@ def test_circles():
         assert np.all(np.abs(turns - n / 8) < 5 * (n * 7 / 64) ** 0.5)
 
 
-def test_grid_of_the_circles_goes_row_by_row_over_all_points():
-    dataset = loaded('circles', train_size=20_000)
+def test_rings_are_apart():
+    """Radii 3 to 5 and 0 to 2, uniformly, in every direction alike."""
+    dataset = loaded('rings', train_size=20_000)
+    points = dataset.training.images[:, 0, 0].astype(np.float64) - circles.CENTRE
+    for label, radius in enumerate((4.0, 1.0)):
+        chosen = points[dataset.training.labels == label]
+        n, across = len(chosen), np.hypot(*chosen.T)
+        assert radius - 1 <= across.min() + 1e-5
+        assert across.max() - 1e-5 <= radius + 1
+        found = np.histogram(across, 4, (radius - 1, radius + 1))[0]
+        assert np.all(np.abs(found - n / 4) < 5 * (n * 3 / 16) ** 0.5)
+        turns = np.histogram(np.arctan2(*chosen.T), 8, (-np.pi, np.pi))[0]
+        assert np.all(np.abs(turns - n / 8) < 5 * (n * 7 / 64) ** 0.5)
+
+
+@pytest.mark.parametrize('name', ['circles', 'rings'])
+def test_grid_of_the_circles_goes_row_by_row_over_all_points(name):
+    dataset = loaded(name, train_size=20_000)
     side = circles.GRID_SIDE
     grid = dataset.grid.reshape(side, side, 2)
     assert np.all(grid[:, :, 0] == grid[0, :, 0])

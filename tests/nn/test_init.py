@@ -38,6 +38,8 @@ BY_HAND = {
     'he': 0.0816496581,  # √(2/300)
     'he_2_over_sqrt_n': 0.1154700538,  # 2/√300
     'heuristic': 0.0333333333,  # √(1/900)
+    'glorot_2_over_n': 0.005,  # 2/400
+    'he_2_over_n': 0.0066666667,  # 2/300
 }
 
 
@@ -103,6 +105,8 @@ def test_constants_are_exact(sigma, traced):
         ('glorot', (2 / (45 + 60)) ** 0.5),
         ('he_2_over_sqrt_n', 2 / 45**0.5),
         ('heuristic', (1 / 135) ** 0.5),
+        ('glorot_2_over_n', 2 / (45 + 60)),
+        ('he_2_over_n', 2 / 45),
     ],
 )
 def test_fans_of_a_kernel(scheme, expected):

@@ -462,3 +462,22 @@ def test_initial_values():
         assert np.all(np.asarray(params[f'BatchNorm_{index}']['scale']) == 1)
         assert not np.any(params[f'BatchNorm_{index}']['bias'])
     assert set(params) == set(fans) | {f'BatchNorm_{i}' for i in range(6)}
+
+
+def test_biases_of_an_mlp_as_those_of_pytorch():
+    """From U(±1/√inputs) in every layer, the weights the same; 0 by default."""
+    plain = setting(Model(name='mlp', hidden=(400, 900)))
+    drawn = trace.replace(plain, {'mlp.biases': 'uniform'})
+    x = jnp.zeros((1, 5, 5, 1))
+    zeros, found = (models.build(one, 10).init(KEY, x, train=False)['params']
+                    for one in (plain, drawn))  # fmt: skip
+    for name, inputs in (('Dense_0', 25), ('Dense_1', 400), ('Dense_2', 900)):
+        assert not zeros[name]['bias'].any()
+        np.testing.assert_array_equal(zeros[name]['kernel'], found[name]['kernel'])
+        biases = np.asarray(found[name]['bias'], np.float64)
+        assert np.abs(biases).max() <= inputs**-0.5
+        if len(biases) > 100:
+            # The error of a standard deviation is σ √((1.8 − 1)/4n).
+            sigma = (3 * inputs) ** -0.5
+            assert abs(biases.std() - sigma) < 4 * sigma * (0.2 / len(biases)) ** 0.5
+            assert abs(biases.mean()) < 4 * sigma / len(biases) ** 0.5

@@ -172,6 +172,28 @@ def test_masks_become_settings():
     assert not any(name.startswith('mc_') for name in found.finals)
 
 
+def test_ways_to_average_over_masks_become_settings():
+    asked = config(
+        seeds=2,
+        sweep=grid('dropout.hidden', 0.5, 0.2),
+        train={'mc_samples': (5,), 'mc_combine': ('probabilities', 'logits')},
+        derive=('mc',),
+    )
+    results = sweep({'dropout.hidden': (0.5, 0.2)}, seeds=2)
+    results.finals['mc_5_test_accuracy'] = np.array([[0.1, 0.2], [0.3, 0.4]])
+    results.finals['mc_logits_5_test_accuracy'] = np.array([[0.5, 0.6], [0.7, 0.8]])
+    found = derived(results, asked)
+    assert found.settings == tuple(planned(asked)[0])
+    plain = results.finals['test_accuracy']
+    np.testing.assert_allclose(
+        found.finals['test_accuracy'],
+        [plain[0], [0.1, 0.2], plain[0], [0.5, 0.6], plain[1], [0.3, 0.4], plain[1], [0.7, 0.8]],
+    )
+    k = row_of(found, dropout__hidden=0.2, mc__combine='logits', mc__samples=5)
+    assert k == 7
+    assert not any(name.startswith('mc_') for name in found.finals)
+
+
 def test_parameter_sets_become_settings():
     asked = config(
         seeds=2,

@@ -12,6 +12,7 @@ from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
 from jaxtweaks.results.derive import Options, derived, plan
 from jaxtweaks.results.derive.best import Best
+from jaxtweaks.results.derive.cost import Cost
 from jaxtweaks.results.derive.derivation import DERIVATIONS, Derivation, derivation
 from jaxtweaks.results.derive.roughness import Roughness
 from jaxtweaks.results.derive.stopping import Rule, Stopping
@@ -151,6 +152,45 @@ def test_the_best_is_chosen_on_validation_seed_by_seed():
     assert list(found.arrays['calibration'][3, :, 0]) == expected
     assert list(found.diverged_at[3]) == [-1, -1, -1]
     np.testing.assert_array_equal(found.finals['test_accuracy'][:3], number)
+
+
+def test_a_best_for_each_value_of_a_field():
+    points = [{'penalty.l2': w, 'model.norm': norm} for norm in ('none', 'batch') for w in (1, 2)]
+    results = dataclasses.replace(
+        without_runs(points),
+        seeds=np.arange(2),
+        finals={
+            'validation_accuracy': np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.3], [0.4, np.nan]]),
+            'test_accuracy': np.arange(8.0).reshape(4, 2),
+        },
+        confusion=np.zeros((4, 2, 1, 1)),
+        chosen_epoch=np.zeros((4, 2)),
+        diverged_at=np.full((4, 2), -1),
+    )
+    found = Best(within=('model.norm',)).results(results, Setting())
+    assert found.settings[4:] == (
+        {'penalty.l2': None, 'model.norm': 'none', 'best.setting': 'best'},
+        {'penalty.l2': None, 'model.norm': 'batch', 'best.setting': 'best'},
+    )
+    np.testing.assert_array_equal(found.finals['test_accuracy'][4:], [[0, 3], [6, 5]])
+    with pytest.raises(UserError, match=r"'model.nrm' is not swept; did you mean 'model.norm'"):
+        Best(within=('model.nrm',)).points(points, Setting())
+
+
+def test_the_cost_is_the_loss_with_the_penalty():
+    """J = L + λΣ‖W‖² with λ = 0.5, and L alone with λ = 0 (MLP-BN equation 10)."""
+    asked = experiment.build({'name': 'it', 'penalty': {'l2_form': 'full'}})
+    loss = np.array([[[3.0, 2.0]], [[3.0, 2.0]]])
+    one = {'train_loss': loss, 'validation_loss': 2 * loss, 'weight_norm': np.full((2, 1, 2), 2.0)}
+    results = dataclasses.replace(
+        without_runs([{'penalty.l2': 0.0}, {'penalty.l2': 0.5}]),
+        curves=one,
+        finals={name: values[..., -1] for name, values in one.items()},
+    )
+    found = Cost().results(results, asked.base)
+    np.testing.assert_allclose(found.curves['train_cost'], [[[3, 2]], [[5, 4]]])
+    np.testing.assert_allclose(found.finals['validation_cost'], [[4], [6]])
+    assert {'train_cost', 'validation_cost'} <= set(Cost().recorded(Recorded(), asked.base).finals)
 
 
 @pytest.fixture

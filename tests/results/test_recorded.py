@@ -83,6 +83,7 @@ def test_it_is_what_runs_record(tmp_path, everything):
             'ema_decay': 0.9,
             'snapshots': 2,
             'mc_samples': (2, 3),
+            'mc_combine': ('probabilities', 'logits'),
             'test_curve': True,
             'keep_logits': True,
             'gradient_batches': 2,

@@ -59,6 +59,11 @@ def test_moments_of_activations_and_gradients(activation):
     assert found.finals['last_activation_std'] == found.curves['activation_std'][-1]
     assert found.finals['first_gradient_std'] == found.curves['gradient_std'][0]
     assert found.finals['living_activations'] == found.finals['living_gradients'] == 3
+    forward, back = (np.array([x.std() for x in side]) for side in by_hand(setting, 3))
+    steps = np.exp(np.log(forward[1:] / forward[:-1]).mean())
+    assert found.finals['activation_factor'] == pytest.approx(steps, rel=1e-4)
+    steps = np.exp(np.log(back[:-1] / back[1:]).mean())
+    assert found.finals['gradient_factor'] == pytest.approx(steps, rel=1e-4)
 
 
 def test_weights_are_those_of_the_settings_rule():
@@ -114,3 +119,4 @@ def test_a_signal_that_vanishes_is_counted():
     found = measured(setting, 0, None)
     # Each layer makes it about 3e-9 times as large; 1.2e-38 is reached at the fifth.
     assert found.finals['living_activations'] == 4
+    assert found.finals['activation_factor'] == 0  # what is 0 at the end

@@ -103,21 +103,36 @@ def test_a_network_that_diverged_predicts_nothing():
 
 @pytest.mark.parametrize('size', [5, 500])
 def test_monte_carlo_is_the_mean_of_probabilities(size):
-    """Masks that multiply the logits by 0.5, 1.0, 1.5, …"""
+    """Masks that multiply the logits by 0.5, 1.0, 1.5, … and shift them; or the mean of logits."""
+    shift = np.linspace(-1, 1, CLASSES)
     found = evaluate.monte_carlo(
-        lambda mask, batch, x: network(x) * (mask + 1) / 2, DATA, DATA.validation, (1, 4, 3), size
+        lambda mask, batch, x: (
+            network(x) * (mask + 1) / 2 + jnp.asarray(shift, jnp.float32)[None] * mask**2
+        ),
+        DATA,
+        DATA.validation,
+        (1, 4, 3),
+        size,
+        ('probabilities', 'logits'),
     )
     for n in (1, 3, 4):
-        p = np.mean([softmax(expected_logits() * (m + 1) / 2) for m in range(n)], 0)
-        loss = -np.log(p[np.arange(VALIDATION), LABELS]).mean()
-        assert float(found[n]['loss']) == pytest.approx(loss, rel=1e-5)
-        assert float(found[n]['accuracy']) == pytest.approx(np.mean(p.argmax(1) == LABELS))
+        logits = [expected_logits() * (m + 1) / 2 + shift * m**2 for m in range(n)]
+        ways = {
+            'probabilities': np.mean([softmax(one) for one in logits], 0),
+            'logits': softmax(np.mean(logits, 0)),
+        }
+        for way, p in ways.items():
+            one = found[way][n]
+            loss = -np.log(p[np.arange(VALIDATION), LABELS]).mean()
+            assert float(one['loss']) == pytest.approx(loss, rel=1e-5)
+            assert float(one['accuracy']) == pytest.approx(np.mean(p.argmax(1) == LABELS))
 
 
 def test_masks_that_drop_nothing_leave_every_average_the_same():
     found = evaluate.monte_carlo(
         lambda mask, batch, x: network(x), DATA, DATA.validation, (1, 7, 50)
     )
+    found = found['probabilities']
     for n in (7, 50):
         assert jax.tree.map(float, found[n]) == jax.tree.map(float, found[1])
 
@@ -135,8 +150,10 @@ def test_probabilities_that_underflow_are_averaged_all_the_same():
     log_p -= np.log(np.exp(log_p).sum(-1, keepdims=True))
     mean = np.logaddexp.reduce(log_p, 0) - np.log(4)
     loss = -mean[np.arange(VALIDATION), LABELS].mean()
-    assert float(found[4]['loss']) == pytest.approx(loss, rel=1e-5)
-    assert float(found[4]['accuracy']) == pytest.approx(np.mean(mean.argmax(1) == LABELS))
+    assert float(found['probabilities'][4]['loss']) == pytest.approx(loss, rel=1e-5)
+    assert float(found['probabilities'][4]['accuracy']) == pytest.approx(
+        np.mean(mean.argmax(1) == LABELS)
+    )
 
 
 def test_masks_and_batches_are_told_apart():

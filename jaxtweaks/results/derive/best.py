@@ -1,7 +1,8 @@
 """`best`: besides the settings of the sweep, the one that is best on validation, seed by seed.
 
 The field 'best.setting' comes: 'each' for the settings there are, 'best' for the new one, whose
-swept fields have no value, since each seed chooses its own.
+swept fields have no value, since each seed chooses its own. With `best.within` there is one for
+each value of the fields named there, chosen from the settings that have it.
 """
 
 import dataclasses
@@ -9,8 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import measured
 from jaxtweaks.config.expand import Point
+from jaxtweaks.config.fields import plain
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.recorded import Recorded
@@ -23,12 +26,29 @@ FIELD = 'best.setting'
 class Best(Derivation):
     """Adds what each seed would have chosen."""
 
+    within: tuple[str, ...] = plain((), 'swept fields for each of whose values a best is chosen')
+
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
-        """Each setting, and the best."""
+        """Each setting, and the best. Raises UserError if `within` names a field not swept."""
+        for name in self.within:
+            if not all(name in point for point in points):
+                swept = dict.fromkeys(name for point in points for name in point)
+                raise UserError(f"best.within: '{name}' is not swept; {did_you_mean(name, swept)}")
+        swept = dict.fromkeys(name for point in points for name in point)
         return [
             *(point | {FIELD: 'each'} for point in points),
-            dict.fromkeys(points[0]) | {FIELD: 'best'},
+            *(
+                dict.fromkeys(swept) | dict(zip(self.within, values, strict=True)) | {FIELD: 'best'}
+                for values in self._groups(points)
+            ),
         ]
+
+    def _groups(self, points: Sequence[Point]) -> dict[tuple, list[int]]:
+        """The settings that a best is chosen from, by the values of `within`, in their order."""
+        found: dict[tuple, list[int]] = {}
+        for k, point in enumerate(points):
+            found.setdefault(tuple(point[name] for name in self.within), []).append(k)
+        return found
 
     def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
         """The same as before."""
@@ -43,11 +63,13 @@ class Best(Derivation):
         by = measured.usual(base)
         score = by.sign * results.final(by.on('validation'))
         score = np.where(results.diverged, np.nan, score)
-        chosen = np.where(np.isfinite(score), score, -np.inf).argmax(axis=0)
+        score = np.where(np.isfinite(score), score, -np.inf)
+        groups = [np.array(ks) for ks in self._groups(results.settings).values()]
+        chosen = np.stack([ks[score[ks].argmax(axis=0)] for ks in groups])  # [bests, seeds]
         seeds = np.arange(len(results.seeds))
 
         def with_best(values: np.ndarray) -> np.ndarray:
-            return np.concatenate([values, values[chosen, seeds][None]])
+            return np.concatenate([values, values[chosen, seeds]])
 
         return dataclasses.replace(
             results,

@@ -1,7 +1,8 @@
 """`mc`: predictions averaged over dropout masks as settings of their own.
 
 The field 'mc.samples' is the number of masks; 0 is the one deterministic pass. `test_loss` and
-`test_accuracy` are those of that prediction; other metrics of the test set belong to 0 only.
+`test_accuracy` are those of that prediction; other metrics of the test set belong to 0 only. With
+several ways in `train.mc_combine` the field 'mc.combine' comes too; 0 is there once for each.
 """
 
 import dataclasses
@@ -18,7 +19,7 @@ from jaxtweaks.results.derive.settings import picked, setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
-FIELD = 'mc.samples'
+FIELD, WAY = 'mc.samples', 'mc.combine'
 
 
 @derivation('mc')
@@ -27,7 +28,7 @@ class MeanOverMasks(Derivation):
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
         """Each setting with 0 and with each number of `train.mc_samples`."""
-        found = [point | {FIELD: n} for point in points for n in _samples(point, base)]
+        found = [point | made for point in points for made in _made(points, point, base)]
         if len(found) == len(points):
             raise UserError("derive: 'mc' needs train.mc_samples, the numbers of dropout masks")
         return found
@@ -43,7 +44,7 @@ class MeanOverMasks(Derivation):
         parents = [
             k
             for k, point in enumerate(results.settings)
-            for _ in _samples(point, base)
+            for _ in _made(results.settings, point, base)
         ]  # fmt: skip
         finals = {}
         for name, values in results.finals.items():
@@ -54,9 +55,9 @@ class MeanOverMasks(Derivation):
                 for j, point in enumerate(new):
                     if n := point[FIELD]:
                         absent = np.full_like(results.finals[name], np.nan)
-                        finals[name][j] = results.finals.get(metrics.over_masks(n) + name, absent)[
-                            parents[j]
-                        ]
+                        way = point.get(WAY) or _ways(point, base)[0]
+                        measured = results.finals.get(metrics.over_masks(n, way) + name, absent)
+                        finals[name][j] = measured[parents[j]]
         return picked(results, parents, new, finals)
 
 
@@ -64,5 +65,13 @@ def _of_masks(metric: str) -> bool:
     return metrics.family(metric)[0].startswith('mc_')
 
 
-def _samples(point: Point, base: Setting) -> tuple[int, ...]:
-    return 0, *setting_of(point, base).train.mc_samples
+def _made(points: Sequence[Point], point: Point, base: Setting) -> list[Point]:
+    """What is added to a point: the numbers of masks, and the ways if there are several."""
+    samples = 0, *setting_of(point, base).train.mc_samples
+    if len({way for one in points for way in _ways(one, base)}) < 2:
+        return [{FIELD: n} for n in samples]
+    return [{WAY: way, FIELD: n} for way in _ways(point, base) for n in samples]
+
+
+def _ways(point: Point, base: Setting) -> tuple[str, ...]:
+    return setting_of(point, base).train.mc_combine

@@ -13,9 +13,9 @@ import numpy as np
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import Point
-from jaxtweaks.config.settings import Penalty, Setting
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.results.derive.derivation import Derivation, derivation
-from jaxtweaks.results.derive.settings import setting_of
+from jaxtweaks.results.derive.settings import setting_of, weight_of_squares
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
@@ -41,13 +41,7 @@ class Roughness(Derivation):
     def results(self, results: Results, base: Setting) -> Results:
         """With the new metric; NaN for a run without all its epochs."""
         penalties = [setting_of(point, base).penalty for point in results.settings]
-        weight = np.array([_weight(penalty) for penalty in penalties])[:, None, None]
+        weight = np.array([weight_of_squares(penalty) for penalty in penalties])[:, None, None]
         cost = results.curve('running_loss') + weight * np.square(results.curve('weight_norm'))
         rises = np.maximum(np.diff(cost, axis=2), 0).sum(axis=2)
         return dataclasses.replace(results, finals={**results.finals, METRIC: rises})
-
-
-def _weight(penalty: Penalty) -> float:
-    """What Σw² of the kernels is multiplied with in the cost; NaN if there is more to it."""
-    l2 = penalty.l2 * (0.5 if penalty.l2_form == 'half' else 1.0)
-    return np.nan if penalty.l1 or (l2 and penalty.scope == 'all') else l2

@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.expand import Point
-from jaxtweaks.config.settings import Setting
+from jaxtweaks.config.settings import Penalty, Setting
 from jaxtweaks.results.results import Results
 
 
@@ -15,6 +15,12 @@ def setting_of(point: Point, base: Setting) -> Setting:
     """All fields of a setting, whatever fields of derivations its point has besides."""
     own = {name: value for name, value in point.items() if name in trace.FIELDS}
     return trace.replace(base, own)
+
+
+def weight_of_squares(penalty: Penalty) -> float:
+    """What Σw² of the kernels is multiplied with in the cost; NaN if there is more to it."""
+    l2 = penalty.l2 * (0.5 if penalty.l2_form == 'half' else 1.0)
+    return np.nan if penalty.l1 or (l2 and penalty.scope == 'all') else l2
 
 
 def picked(

@@ -1,0 +1,27 @@
+"""Do circles far apart, of which few are seen, give INITREG's figures? (INITREG §II, Figures 5-11)
+
+    python main.py --config=configs/circles_rings.py
+
+`circles` with another reading of what the document leaves open: that of a public program which is
+probably its own. Radii 4 and 1 with noise along the radius alone, U(±1), so that the classes can be
+told apart; 100 points, of which 80 are trained on and 20 validate; 1,000 to test; 5,000 steps;
+biases drawn from U(±1/√N). The claims are the same.
+
+Choices of this project: see `circles`; the program has one seed.
+
+Expected: not measured yet.
+"""
+
+from configs import circles, common
+
+
+def get_config(size=None):
+    """See the module's docstring."""
+    config = common.start('circles_rings', size)
+    config.data.name = 'rings'
+    config.data.train_size, config.data.validation_size = 80, 20
+    config.train.epochs = {'smoke': 4, 'quick': 3_000, 'paper': 5_000}[config.size]
+    config = circles.configured(config, 'rings far apart')
+    config.mlp.biases = 'uniform'
+    config.question = "Do circles far apart, of which few are seen, give INITREG's figures?"
+    return config
