@@ -210,7 +210,14 @@ def test_sooner_for_a_loss_is_downwards():
 
 @pytest.mark.parametrize(
     ('at', 'expected'),
-    [(3, 0.3), ('last_epoch', 1.0), ('best_epoch', 1.0), ('chosen_epoch', 0.2), (10, 1.0)],
+    [
+        (3, 0.3),
+        ('last_epoch', 1.0),
+        ('best_epoch', 1.0),
+        ('chosen_epoch', 0.2),
+        (10, 1.0),
+        ('mean_epoch', 0.55),
+    ],
 )
 def test_moments(at, expected):
     results = curve_results([0.1, 0.0])
@@ -227,6 +234,18 @@ def test_the_last_epoch_is_the_last_a_run_has():
         'greater', **ARMS, metric='validation_accuracy', at='last_epoch', where={'x': [0, 1]}
     )
     assert verdict_on(last, results).effect == pytest.approx(0.5)
+
+
+def test_the_mean_over_epochs_is_of_those_a_run_has():
+    results = curve_results([0.1, 0.0])
+    results.curves['validation_accuracy'][0, :, 5:] = np.nan
+    results.curves['validation_accuracy'][1, 5, :] = np.nan  # a run without any
+    mean = claim('greater', **ARMS, metric='validation_accuracy', at='mean_epoch')
+    verdict = verdict_on(mean, results)
+    rising, flat = results.curves['validation_accuracy'][:, :5, :5].mean(axis=(1, 2))
+    assert verdict.effect == pytest.approx(rising - flat)
+    assert (verdict.n, verdict.dropped) == (5, 1)
+    assert 'mean over epochs' in verdict.what
 
 
 def test_a_diverged_run_takes_its_seed_out_and_is_told():
