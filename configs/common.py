@@ -170,6 +170,16 @@ def role_cnn(name: str, size: str | None) -> ConfigDict:
     return config
 
 
+def sigma_scale(config: ConfigDict) -> float:
+    """By what ROLE's σ are multiplied in `role_cnn`, so that σ√N is what it is in its network.
+
+    The variance that a layer passes on goes with Nσ², N being its inputs (ROLE §6.1). All layers
+    but the first have a quarter of the inputs at `quick`, so a σ there does what half of it does in
+    the document's network.
+    """
+    return {'quick': 2.0}.get(config.size, 1.0)
+
+
 def mlp_bn(name: str, size: str | None, hidden: tuple[int, ...]) -> ConfigDict:
     """The network and training of MLP-BN §1 and §4.
 
