@@ -74,6 +74,7 @@ def _of_training(setting: Setting) -> Recorded:
     finals += ['test_calibration_error', 'test_overconfidence'] * of_classes
     finals += of(f'mc_{n}_test' for n in train.mc_samples)
     arrays = ['confusion', 'calibration'] * of_classes
+    curves += ['unit_spread'] * train.unit_spread
     if train.ema_decay:
         curves += of(['ema_validation'])
         finals += of(['ema_test'])
