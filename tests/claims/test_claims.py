@@ -559,6 +559,18 @@ def test_true_claims_are_found():
 NAMED = {'model.norm=batch': 'with BN', 'model.norm=none': 'without BN'}
 
 
+def test_a_peak_shows_the_point_that_decides_it():
+    # x = 1 is the highest on average, by one seed; x = 2 is above both ends in every seed.
+    results = results_of([0.5] * 4)
+    rises = [[0] * 6, [0.6, 0, 0, 0, 0, 0], [0.05, 0.06, 0.04, 0.05, 0.06, 0.05], [0.01] * 6]
+    results.finals['test_accuracy'] = 0.5 + np.asarray(rises)
+    verdict = verdict_on(claim('peak', along='x'), results)
+    assert verdict.verdict == 'supported'
+    assert '(at x 2)' in verdict.what
+    assert verdict.effect == pytest.approx(np.mean(rises[2]) - 0.01)
+    assert 0 < verdict.low < verdict.effect < verdict.high
+
+
 def test_verdicts_speak_the_words_of_the_config():
     extra = [{'model.norm': 'batch'}, {'model.norm': 'none'}]
     results = results_of([0.6, 0.5], extra=extra, diverged=[(1, 0)])
