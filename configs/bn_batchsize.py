@@ -16,8 +16,8 @@ are there for DEEPREG, which says that batch norm "requires the mini-batch to be
 Choices of this project: see `common.role_cnn`; the same learning rate at every batch size; "large
 enough" is 32, the document's own size.
 
-Results of these arms and claims are not measured yet. Expected (quick): about 4 minutes on two CPU
-cores.
+Expected (quick, about 4 minutes on two CPU cores): results of these arms and claims are not
+measured yet.
 """
 
 from configs import common

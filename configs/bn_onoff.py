@@ -14,8 +14,8 @@ curve lies below another, and does not count in whole epochs.
 
 Choices of this project: see `common.role_cnn`; momentum 0.9 and ε = 1e-5 of batch norm.
 
-Results of these arms and claims are not measured yet. Expected (quick): about 3 minutes on two CPU
-cores.
+Expected (quick, about 3 minutes on two CPU cores): results of these arms and claims are not
+measured yet.
 """
 
 from configs import common

@@ -12,8 +12,8 @@ the same expectations, `dropout.form` chooses); "near p = 0.4" is read as 0.3 â€
 p = 1. What p is best depends on how many units there are to drop, so the layer keeps its 512 units
 at `quick`, where only the channels are fewer.
 
-Results of this network and these claims are not measured yet. Expected (quick): about 5 minutes on
-two CPU cores.
+Expected (quick, about 5 minutes on two CPU cores): results of this network and these claims are not
+measured yet.
 """
 
 from configs import common

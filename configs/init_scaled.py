@@ -13,8 +13,8 @@ Choices of this project: see `common.role_cnn`; "a little bit the same" is read 
 below 0.05 in the loss. At `quick` the network is narrower and the plain σ is twice as large
 (`common.sigma_scale`), or it would be worse by construction.
 
-Results of these arms and claims are not measured yet. Expected (quick): about 2 minutes on two CPU
-cores.
+Expected (quick, about 2 minutes on two CPU cores): results of these arms and claims are not
+measured yet.
 """
 
 from configs import common

@@ -12,10 +12,10 @@ Choices of this project: SGD with momentum 0.9, an L2 penalty of 5e-4 and the ra
 which are those of that paper's published program; batch norm before the ReLU, as its network has
 it; annealing after half the epochs (10 at `quick`, 60 at `paper`); see `common.role_cnn`.
 
-Results of the claims on gaps are not measured yet. Expected (quick): 2 minutes on two CPU cores.
-The others, measured before (CIFAR-10 (JPEG q75), 5 seeds): LS ends 5.2 ± 1.7 points more accurate
-on test than the rate that stays large; that it ends above S (by 2.4 ± 2.1 points), and that S leads
-before the annealing (by 3.8 ± 3.8), was inconclusive among three claims.
+Expected (quick, about 2 minutes on two CPU cores): results of the claims on gaps are not measured
+yet. The others, measured before (CIFAR-10 (JPEG q75), 5 seeds): LS ends 5.2 ± 1.7 points more
+accurate on test than the rate that stays large; that it ends above S (by 2.4 ± 2.1 points), and
+that S leads before the annealing (by 3.8 ± 3.8), was inconclusive among three claims.
 """
 
 from configs import common

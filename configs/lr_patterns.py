@@ -17,8 +17,8 @@ and 0.2, annealing after half of 16,000 steps (`paper`: 60,000). They were chose
 network can fit Q at all, and does not fit P without error. "Fits" is read as right on more than
 90%. The paper adds noise to the gradients; here that of the batches is all there is.
 
-Results with fewer examples are not measured yet. Expected (quick): about 2 minutes on two CPU
-cores. With all of them, measured before at `quick` (10 seeds): before the annealing S is 19 points
+Expected (quick, about 2 minutes on two CPU cores): results with fewer examples are not measured
+yet. With all of them, measured before at `quick` (10 seeds): before the annealing S is 19 points
 more accurate on Q alone than the large rate, and in the end LS 25 points more than L, though less
 than S; LS fits P long before Q; that S fits P less well in the end (99.1% against 99.9%) was
 inconclusive. At `paper` all of that was supported.

@@ -11,7 +11,7 @@ images.
 Choices of this project: those of `lr_large_initial`; at `quick` 4,000 images for 16 epochs, as far
 fewer steps leave all schedules at chance on patches alone.
 
-Results of this size are not measured yet. Expected (quick): about 4 minutes on two CPU cores.
+Expected (quick, about 4 minutes on two CPU cores): results of this size are not measured yet.
 """
 
 from configs import common
