@@ -2,19 +2,24 @@
 
     python main.py --config=configs/bn_onoff.py
 
-The CNN of ROLE §2 with batch norm before each ReLU, and without. As in the document's Figure 3 test
-accuracy is followed by epoch; nothing is chosen by it.
+The CNN of ROLE §2 in three arms: with batch norm after each ReLU, which is what the document writes
+("on its activation values", "the input of each hidden layer"); with batch norm before each ReLU, as
+Ioffe and Szegedy (2015) have it, whom the document cites; and without. As in the document's Figure
+3 test accuracy is followed by epoch; nothing is chosen by it.
 
-Choices of this project: see `common.role_cnn`; batch norm before the ReLU. The training loss that
-both reach is taken per seed: the worse of the two runs' best epochs.
+The document's figures are curves, so each of its sentences is asked of the mean over epochs, and of
+the epoch with the lowest validation loss, which is the network one would keep. That training is
+faster is asked of the mean over epochs of the training loss of Figure 5: it is lower where one
+curve lies below another, and does not count in whole epochs.
 
-Expected (quick, CIFAR-10 (JPEG q75), 5 seeds, 3 minutes on two CPU cores): batch norm reaches the
-training loss 1.2 ± 1.2 epochs sooner; test accuracy is 54.3 ± 1.9% with and 54.2 ± 1.6% without:
-all three claims are inconclusive.
+Choices of this project: see `common.role_cnn`; momentum 0.9 and ε = 1e-5 of batch norm.
+
+Expected (quick, about 3 minutes on two CPU cores): results of these arms and claims are not
+measured yet.
 """
 
 from configs import common
-from jaxtweaks.config.expand import grid
+from jaxtweaks.config.expand import points
 
 
 def get_config(size=None):
@@ -23,51 +28,61 @@ def get_config(size=None):
     config.question = 'What does batch norm change in a small CNN?'
     config.document = 'ROLE §5.3-5.4, Figures 3 and 5'
     if config.size == 'quick':
-        config.data.train_size = 10_000
-        config.train.epochs = 8
+        config.data.train_size = 8_000
+        config.train.epochs = 7
     config.train.test_curve = True
-    config.sweep = grid('model.norm', 'batch', 'none')
-    config.names = common.BATCH_NORM_WORDS
+    config.train.select = 'best_loss'
+    after, before, none = (common.BATCH_NORM[arm] for arm in ('after', 'before', 'none'))
+    config.sweep = points(after, before, none)
+    config.names = common.BATCH_NORM_PLACES
     config.figures = (
         {
             'name': 'figure_3',
             'kind': 'curves',
             'title': 'Test accuracy and validation loss, with and without batch norm',
             'metrics': ('test_accuracy', 'validation_loss'),
-            'hue': 'model.norm',
+            'hue': common.BN_AND_PLACE,
         },
         {
             'name': 'figure_5',
             'kind': 'curves',
             'title': 'Training loss, with and without batch norm',
             'metrics': ('running_loss',),
-            'hue': 'model.norm',
+            'hue': common.BN_AND_PLACE,
         },
     )
-    sides = {'a': {'model.norm': 'batch'}, 'b': {'model.norm': 'none'}}
+    beyond = 'beyond the document (Ioffe and Szegedy 2015)'
     config.claims = (
-        {
-            'sentence': 'Batch norm raises test accuracy.',
-            'source': 'ROLE §5.3, Figure 3',
-            'kind': 'greater',
-            'metric': 'test_accuracy',
-            **sides,
-        },
-        {
-            'sentence': 'Batch norm lowers validation loss.',
-            'source': 'ROLE §5.3, Figure 3',
-            'kind': 'less',
-            'metric': 'validation_loss',
-            'at': 'last_epoch',
-            **sides,
-        },
-        {
-            'sentence': 'Batch norm reaches a given training loss in fewer epochs.',
-            'source': 'ROLE §5.4, Figure 5',
-            'kind': 'sooner',
-            'metric': 'running_loss',
-            **sides,
-        },
+        *_claims(after, none, 'Batch norm after the ReLU', 'ROLE', answers=True),
+        *_claims(before, none, 'Batch norm before the ReLU', beyond, answers=False),
     )
     config.claims = common.that_matter(config.claims)
     return config
+
+
+def _claims(a, b, subject, document, answers):
+    """The document's three sentences of one arm; the text's also as a mean over the curves."""
+    sides = {'a': a, 'b': b}
+    in_document = document == 'ROLE'
+    source = lambda section: f'ROLE {section}' if in_document else document
+    accuracy = {'kind': 'greater', 'metric': 'test_accuracy', 'source': source('§5.3, Figure 3')}
+    loss = {'kind': 'less', 'metric': 'validation_loss', 'source': source('§5.3, Figure 3')}
+    chosen = (
+        {'sentence': f'{subject} raises test accuracy.', **accuracy},
+        {'sentence': f'{subject} lowers validation loss.', **loss},
+        {
+            'sentence': f'{subject} speeds up training: a lower training loss, mean over epochs.',
+            'source': source('§5.4, Figure 5'),
+            'kind': 'less',
+            'metric': 'running_loss',
+            'at': 'mean_epoch',
+        },
+    )
+    mean = (
+        {'sentence': f'{subject} raises test accuracy, mean over epochs.', **accuracy},
+        {'sentence': f'{subject} lowers validation loss, mean over epochs.', **loss},
+    )
+    return (
+        *({**claim, **sides, 'answers': answers} for claim in chosen),
+        *({**claim, **sides, 'at': 'mean_epoch'} for claim in mean if in_document),
+    )

@@ -19,6 +19,21 @@ BATCH_NORM_WORDS = (
     ('model.norm=none', 'without BN'),
 )
 
+# Batch norm after the ReLU, as the text of ROLE has it ("on its activation values"), before it, as
+# Ioffe and Szegedy have it, and none.
+BN_AND_PLACE = 'model.norm + model.norm_place'
+BATCH_NORM = {
+    'after': {'model.norm': 'batch', 'model.norm_place': 'after'},
+    'before': {'model.norm': 'batch', 'model.norm_place': 'before'},
+    'none': {'model.norm': 'none', 'model.norm_place': 'before'},
+}
+BATCH_NORM_PLACES = (
+    (BN_AND_PLACE, 'batch norm'),
+    (f'{BN_AND_PLACE}={("batch", "after")}', 'BN after ReLU'),
+    (f'{BN_AND_PLACE}={("batch", "before")}', 'BN before ReLU'),
+    (f'{BN_AND_PLACE}={("none", "before")}', 'without BN'),
+)
+
 
 def start(name: str, size: str | None) -> ConfigDict:
     """A config with every key at its default, and its size; `name` is that of the file.
@@ -136,8 +151,10 @@ def role_cnn(name: str, size: str | None) -> ConfigDict:
 
     The document does not name optimiser, rate, initialisation or scaling of the images. Adam at its
     default of 1e-3, Glorot uniform (Keras's default) and images standardised by channel are ours;
-    the Keras example with this network has RMSprop at 1e-4 and pixels in [0, 1]. `quick` has a
-    quarter of the channels and an eighth of the images.
+    the Keras example with this network has RMSprop at 1e-4 and pixels in [0, 1]. Where there is
+    batch norm it has momentum 0.9 and ε = 1e-5, not Keras's 0.99 and 1e-3: at `quick` an epoch has
+    too few steps for running averages that take hundreds of them. `quick` has a quarter of the
+    channels and an eighth of the images.
     """
     config = start(name, size)
     config.init.scheme, config.init.distribution = 'glorot', 'uniform'
@@ -151,6 +168,16 @@ def role_cnn(name: str, size: str | None) -> ConfigDict:
         smoke(config)
         config.model.channels, config.model.hidden = (4,), (16,)
     return config
+
+
+def sigma_scale(config: ConfigDict) -> float:
+    """By what ROLE's σ are multiplied in `role_cnn`, so that σ√N is what it is in its network.
+
+    The variance that a layer passes on goes with Nσ², N being its inputs (ROLE §6.1). All layers
+    but the first have a quarter of the inputs at `quick`, so a σ there does what half of it does in
+    the document's network.
+    """
+    return {'quick': 2.0}.get(config.size, 1.0)
 
 
 def mlp_bn(name: str, size: str | None, hidden: tuple[int, ...]) -> ConfigDict:

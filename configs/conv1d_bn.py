@@ -2,10 +2,11 @@
 
     python main.py --config=configs/conv1d_bn.py
 
-The lecture's ConvNet: convolutions in one dimension of 80 × 251, 60 × 5 and 60 × 5 (its listing has
-60 × 3 for the last), each with batch norm, ReLU and a max-pool, then dense layers of 400 and the
-classes; with batch norm and without, at three learning rates. The lecture says that batch norm
-"speeds up and stabilizes training", and that without it lower rates are needed.
+The lecture's ConvNet: convolutions in one dimension of 80 × 251, 60 × 5 and 60 × 3, each with batch
+norm, ReLU and a max-pool, then dense layers of 400 and the classes; with batch norm and without, at
+three learning rates. The lecture says that batch norm "speeds up and stabilizes training", and that
+without it lower rates are needed. "Speeds up" is asked of the mean of the training loss over
+epochs, which is lower where one curve lies below another, not of whole epochs until a level.
 
 Choices of this project: the signals (the lecture does not name its own): 40 generated sources, each
 known by three frequencies, at noise as strong as the signal (jaxtweaks/data/waveforms.py), where
@@ -13,15 +14,10 @@ the lecture's network tells 462 apart; 8,000 of them (`quick`: 4,000) for 20 (12
 1e-4, 1e-3 and 1e-2; batch size 64; Glorot uniform weights. "Speeds up" is asked where both networks
 learn, at 1e-4 and 1e-3.
 
-Expected (quick, 5 seeds, 2 minutes on two CPU cores): at the rate 1e-2 only the network with batch
-norm learns, 80% against 3%, which is chance (supported); at 1e-3 it takes 2.8 ± 2.3 epochs fewer to
-the same loss and is no more accurate, at 1e-4 it is no sooner there and far less accurate (58.9
-against 74.5%): inconclusive among four claims.
-
-Expected (paper, 6 seeds, 17 minutes on cores used by others too): all four supported. Batch norm
-saves 3 epochs at 1e-4 and 4.5 at 1e-3 on the way to the same loss, and at 1e-2 learns alone (89.7
-against 3.4%). At 1e-3 it adds 1.7 ± 1.1 points of test accuracy; at 1e-4, of which no claim is
-made, the network without it is better, by 88.3 against 84.8%.
+Expected (quick, about 2 minutes on two CPU cores): results of this network and these claims are not
+measured yet. With a third convolution of length 5, measured before (`paper`, 6 seeds): at the rate
+1e-2 only the network with batch norm learned (89.7 against 3.4%); at 1e-4 the one without it was
+more accurate, by 88.3 against 84.8%.
 """
 
 from configs import common
@@ -78,11 +74,12 @@ def get_config(size=None):
     config.claims = (
         *(
             {
-                'sentence': 'With batch norm the network reaches a training loss in fewer epochs '
-                f'(learning rate {words}).',
+                'sentence': 'Batch norm speeds up training: a lower training loss, mean over '
+                f'epochs (learning rate {words}).',
                 'source': 'DEEPREG, Batch normalization',
-                'kind': 'sooner',
+                'kind': 'less',
                 'metric': 'train_loss',
+                'at': 'mean_epoch',
                 'where': {RATE: rate},
                 'a': with_bn,
                 'b': without,

@@ -113,6 +113,7 @@ _WHOLE = {
             signed=True,
         ),
         Metric('weight_norm', 'norm of the weights'),
+        Metric('unit_spread', 'spread between the units of a layer (0: all the same)'),
         Metric('small_weights', 'share of weights below 0.001 in size', SHARE),
         Metric(
             'linearity',

@@ -41,7 +41,9 @@ class Claim:
     kind: str = required('what is tested', choices=KINDS.names)
     metric: str = required("a metric's name, or 'diverged' for the share of diverged runs")
     at: str | int = plain(
-        'final', "'final', 'last_epoch', 'best_epoch', 'chosen_epoch' or the number of an epoch"
+        'final',
+        "'final', 'last_epoch', 'best_epoch', 'chosen_epoch', the number of an epoch, or "
+        "'mean_epoch', the mean over epochs",
     )
     a: dict[str, Any] = dataclasses.field(
         default_factory=dict,

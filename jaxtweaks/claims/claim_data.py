@@ -13,7 +13,7 @@ from jaxtweaks.claims.claim import Claim
 from jaxtweaks.results import guess
 from jaxtweaks.results.results import Results
 
-MOMENTS = ('final', 'last_epoch', 'best_epoch', 'chosen_epoch')
+MOMENTS = ('final', 'last_epoch', 'best_epoch', 'chosen_epoch', 'mean_epoch')
 
 
 def group(results: Results, *conditions: dict[str, Any]) -> list[int]:
@@ -77,6 +77,8 @@ def measured(claim: Claim, results: Results) -> np.ndarray:
         return np.where(results.diverged & np.isnan(value), instead, value)
     if claim.at == 'best_epoch':
         value = best(curve, falls(claim))
+    elif claim.at == 'mean_epoch':
+        value = _mean(curve)
     else:
         if claim.at == 'last_epoch':
             epochs = np.arange(curve.shape[2])
@@ -99,6 +101,14 @@ def settings_of(claim: Claim, results: Results) -> list[int]:
 def best(curve: np.ndarray, lower: bool) -> np.ndarray:
     """The best value of each run over its epochs, [..., E] to [...]; NaN where it has none."""
     return (np.fmin if lower else np.fmax).reduce(curve, axis=-1)
+
+
+def _mean(curve: np.ndarray) -> np.ndarray:
+    """The mean of each run over the epochs it has, [..., E] to [...]; NaN where it has none."""
+    there = np.isfinite(curve)
+    count = there.sum(axis=-1)
+    total = np.where(there, curve, 0.0).sum(axis=-1)
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def falls(claim: Claim) -> bool:
@@ -163,6 +173,8 @@ def label(claim: Claim, results: Results) -> str:
     if claim.metric == 'diverged':
         return 'share of runs that diverged'
     name = metrics.label(claim.metric)
+    if claim.at == 'mean_epoch':
+        return f'{name}, mean over {results.axis}s'
     if not results.trained and claim.at != 'final':
         last = claim.at == 'last_epoch'
         return f'{name} at {f"the last {results.axis}" if last else f"{results.axis} {claim.at}"}'

@@ -91,11 +91,12 @@ def _check_one(setting: Setting) -> None:
             'be at most that'
         )
     some = setting.model.hidden or channels(setting.model)
-    if train.linearity and made_of(setting.model) and not some:
-        raise UserError(
-            'train.linearity: this network has no hidden units to measure; give it some '
-            '(model.hidden), or leave it out'
-        )
+    for name in ('linearity', 'unit_spread'):
+        if getattr(train, name) and made_of(setting.model) and not some:
+            raise UserError(
+                f'train.{name}: this network has no hidden units to measure; give it some '
+                '(model.hidden), or leave it out'
+            )
     if train.gradient_batches == 1:
         raise UserError(
             'train.gradient_batches: 1 has no variance; it must be ≥ 2, or 0 to measure none'

@@ -295,6 +295,9 @@ class Train:
         0, 'batches over whose gradients the variance is measured at the end; 0 for none', low=0
     )
     weight_bins: int = static(0, 'bins of the histogram of the final weights; 0 for none', low=0)
+    unit_spread: bool = static(
+        False, 'whether it is measured after each epoch how much the units of a layer differ'
+    )
     linearity: bool = static(
         False, 'whether it is measured at the end how near to linear the hidden units are'
     )

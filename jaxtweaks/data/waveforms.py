@@ -10,7 +10,7 @@ from jaxtweaks.data.dataset import Split
 from jaxtweaks.data.world import World, balanced_labels
 
 CLASSES = 40
-LENGTH = 264  # of which ConvNet1D leaves three places, as the lecture's dense layer has it
+LENGTH = 262  # of which ConvNet1D leaves three places, as the lecture's dense layer has it
 TONES = 3
 CYCLES = (4.0, 66.0)  # in a signal; the highest has four samples a cycle
 DETUNED = 0.03  # relative standard deviation of a frequency from signal to signal
@@ -19,7 +19,7 @@ NOISE = 1.0  # standard deviation; that of the tones together is 1
 
 
 def world(rng: np.random.Generator) -> World:
-    """Signals [N, 264, 1, 1].
+    """Signals [N, 262, 1, 1].
 
     The tones of a class have random frequencies, uniform in the logarithm, and random strengths.
     Each signal has them with random phases, a little detuned, at random loudness, in white noise.

@@ -80,12 +80,15 @@ class BatchNorm(nn.Module):
         choices=('unbiased', 'biased'),
         former='model.bn_running_variance',
     )
+    affine: bool = static(True, 'whether γ and β are learned; without them γ = 1 and β = 0')
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """[..., features] to the same shape."""
         features = x.shape[-1:]
-        scale, shift = _scale_and_shift(self, x.shape[-1])
+        scale, shift = jnp.ones(features, jnp.float32), jnp.zeros(features, jnp.float32)
+        if self.affine:
+            scale, shift = _scale_and_shift(self, x.shape[-1])
         mean = self.variable('batch_stats', 'mean', jnp.zeros, features, jnp.float32)
         variance = self.variable('batch_stats', 'var', jnp.ones, features, jnp.float32)
         if not train:

@@ -80,6 +80,7 @@ def _of_training(setting: Setting) -> Recorded:
             family = metrics.over_masks(n, 'logits')
             finals += [one.on('test', family) for one in (LOSS, ACCURACY)]
     arrays = ['confusion', 'calibration'] * of_classes
+    curves += ['unit_spread'] * train.unit_spread
     if train.ema_decay:
         curves += of(['validation'], metrics.EMA)
         finals += of(['test'], metrics.EMA)

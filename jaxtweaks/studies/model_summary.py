@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.metrics import SHARE, Metric
@@ -19,6 +20,7 @@ from jaxtweaks.config.fields import static
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models
 from jaxtweaks.studies.study import Measured, Sheet, options, study
+from jaxtweaks.train import optimisers
 
 _FLOAT32 = 4  # bytes
 
@@ -129,6 +131,25 @@ def _sheet(name: str, rows: Sequence[Row]) -> Sheet:
     )
 
 
+def _pools(rows: Sequence[Row]) -> np.ndarray:
+    """Of each layer with weights, what the pool behind it puts out; NaN where there is none."""
+    found = []
+    for row in rows:
+        if row.weights:
+            found.append(math.nan)
+        elif row.name == 'pool' and found:
+            found[-1] = float(row.activations)
+    return np.array(found)
+
+
+def training_multiple(optimiser: optax.GradientTransformation) -> int:
+    """Numbers that training keeps for each parameter: itself, its gradient, the optimiser's own."""
+    one = jnp.zeros(1_000)  # so many that what is not by parameter, as a count of steps, is seen
+    state = jax.eval_shape(optimiser.init, one)
+    own = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state) if leaf.shape)
+    return 2 + own // one.size
+
+
 def check(setting: Setting) -> None:
     """Whether the network can be built for this input. Raises UserError."""
     shape = options(setting).input_shape
@@ -142,6 +163,7 @@ def check(setting: Setting) -> None:
     curves={
         'layer_weights': 'weights of the layer',
         'layer_activations': 'activations of the layer',
+        'pool_activations': 'activations of the pool behind the layer',
     },
     finals={
         'weights': 'weights (without biases)',
@@ -149,6 +171,9 @@ def check(setting: Setting) -> None:
         'parameter_megabytes': 'parameters in float32 (MB)',
         'activations': 'activations of an image',
         'activation_megabytes': 'activations in float32 (MB)',
+        'input_activations': 'numbers of the input',
+        'sgd_multiple': 'memory of the parameters with gradients in SGD, multiple',
+        'adam_multiple': 'memory of the parameters with gradients and moments in Adam, multiple',
         'share_dense': Metric('share_dense', 'share of the weights in dense layers', SHARE),
     },
     reads=('model',),
@@ -181,6 +206,7 @@ def measure(
         curves={
             'layer_weights': np.array([row.weights for row in layers], float),
             'layer_activations': np.array([row.activations for row in layers], float),
+            'pool_activations': _pools(rows),
         },
         finals={
             'weights': weights,
@@ -188,6 +214,9 @@ def measure(
             'parameter_megabytes': parameters * _FLOAT32 / 1e6,
             'activations': activations,
             'activation_megabytes': activations * _FLOAT32 / 1e6,
+            'input_activations': rows[0].activations,
+            'sgd_multiple': training_multiple(optimisers.sgd(lambda step: 0.1)),
+            'adam_multiple': training_multiple(optimisers.adam(lambda step: 0.1)),
             'share_dense': dense / weights,
         },
     )

@@ -111,6 +111,7 @@ def check(setting: Setting) -> None:
     finals={
         'last_activation_std': 'standard deviation of the last activations',
         'first_gradient_std': "standard deviation of the first layer's gradients",
+        'gradient_ratio': "standard deviation of the first layer's gradients over the last's",
         'living_activations': 'layers whose activations have not vanished',
         'living_gradients': 'layers whose gradients have not vanished',
         'activation_factor': 'by how much a layer multiplies the standard deviation of '
@@ -161,6 +162,7 @@ def measure(
         finals={
             'last_activation_std': activation_std[-1],
             'first_gradient_std': gradient_std[0],
+            'gradient_ratio': gradient_std[0] / gradient_std[-1],
             'living_activations': int((activation_std >= _NORMAL).sum()),
             'living_gradients': int((gradient_std >= _NORMAL).sum()),
             'activation_factor': _factor(activation_std),

@@ -31,6 +31,25 @@ def small_weights(params: Any) -> jax.Array:
     return small.astype(jnp.float32) / sum(leaf.size for leaf in found)
 
 
+def unit_spread(params: Any) -> jax.Array:
+    """How much the units of a hidden layer differ in what they weigh their inputs by, scalar.
+
+    √(Σ(w − w̄)² / Σw²) over the kernels of all layers but the last, w̄ being the mean over the units
+    (the last axis) of a layer: 0 if all units of each layer are the same, near 1 if they are drawn
+    independently with mean 0.
+
+    Args:
+      params: of a network whose dense layers are called Dense_0, …, the last one of the outputs.
+    """
+    dense = [name for name in params if name.startswith('Dense_')]
+    last = max(dense, key=lambda name: int(name.removeprefix('Dense_')))
+    hidden = kernels({name: layer for name, layer in params.items() if name != last})
+    apart = (leaf - jnp.mean(leaf, axis=-1, keepdims=True) for leaf in hidden)
+    spread = total(jnp.sum(jnp.square(leaf)) for leaf in apart)
+    size = total(jnp.sum(jnp.square(leaf)) for leaf in hidden)
+    return jnp.sqrt(spread / jnp.where(size > 0, size, 1))
+
+
 def weight_histogram(params: Any, bins: int) -> tuple[jax.Array, jax.Array]:
     """Counts of the kernels' entries, float32 [bins], and the edges, [bins + 1].
 

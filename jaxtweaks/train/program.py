@@ -261,10 +261,11 @@ class Program(Applied):
         Returns:
           The state, and scalars by metric name: 'running_loss', 'train_loss', 'validation_loss',
           each also as accuracy, or as the metrics of the loss ('running' only as accuracy);
-          'weight_norm' and 'small_weights'; the test set's if `train.test_curve`, those of the
-          data's probes by their names, and the running average's on validation ('ema_…'). The
-          'running' ones are means over the epoch's own batches, with the parameters and the noise
-          they were trained with. After a run has stopped early its metrics are NaN.
+          'weight_norm' and 'small_weights', and 'unit_spread' if it is asked for; the test set's if
+          `train.test_curve`, those of the data's probes by their names, and the running average's
+          on validation ('ema_…'). The 'running' ones are means over the epoch's own batches, with
+          the parameters and the noise they were trained with. After a run has stopped early its
+          metrics are NaN.
         """
         train = self.static.train
         splits = {'validation': data.validation} | ({'test': data.test} if train.test_curve else {})
@@ -278,6 +279,8 @@ class Program(Applied):
             'small_weights': measure.small_weights(state.params),
             **named('train', self.evaluate_training(hyper, seed, state.variables, data)),
         }
+        if train.unit_spread:
+            metrics['unit_spread'] = measure.unit_spread(state.params)
         for name, split in (splits | data.probes).items():
             metrics |= named(name, self.evaluate(hyper, state.variables, data, split))
         if state.ema is not None:

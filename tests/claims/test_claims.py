@@ -216,7 +216,14 @@ def test_sooner_for_a_loss_is_downwards():
 
 @pytest.mark.parametrize(
     ('at', 'expected'),
-    [(3, 0.3), ('last_epoch', 1.0), ('best_epoch', 1.0), ('chosen_epoch', 0.2), (10, 1.0)],
+    [
+        (3, 0.3),
+        ('last_epoch', 1.0),
+        ('best_epoch', 1.0),
+        ('chosen_epoch', 0.2),
+        (10, 1.0),
+        ('mean_epoch', 0.55),
+    ],
 )
 def test_moments(at, expected):
     results = curve_results([0.1, 0.0])
@@ -233,6 +240,18 @@ def test_the_last_epoch_is_the_last_a_run_has():
         'greater', **ARMS, metric='validation_accuracy', at='last_epoch', where={'x': [0, 1]}
     )
     assert verdict_on(last, results).effect == pytest.approx(0.5)
+
+
+def test_the_mean_over_epochs_is_of_those_a_run_has():
+    results = curve_results([0.1, 0.0])
+    results.curves['validation_accuracy'][0, :, 5:] = np.nan
+    results.curves['validation_accuracy'][1, 5, :] = np.nan  # a run without any
+    mean = claim('greater', **ARMS, metric='validation_accuracy', at='mean_epoch')
+    verdict = verdict_on(mean, results)
+    rising, flat = results.curves['validation_accuracy'][:, :5, :5].mean(axis=(1, 2))
+    assert verdict.effect == pytest.approx(rising - flat)
+    assert (verdict.n, verdict.dropped) == (5, 1)
+    assert 'mean over epochs' in verdict.what
 
 
 def test_a_diverged_run_takes_its_seed_out_and_is_told():
@@ -561,6 +580,18 @@ def test_true_claims_are_found():
 
 
 NAMED = {'model.norm=batch': 'with BN', 'model.norm=none': 'without BN'}
+
+
+def test_a_peak_shows_the_point_that_decides_it():
+    # x = 1 is the highest on average, by one seed; x = 2 is above both ends in every seed.
+    results = results_of([0.5] * 4)
+    rises = [[0] * 6, [0.6, 0, 0, 0, 0, 0], [0.05, 0.06, 0.04, 0.05, 0.06, 0.05], [0.01] * 6]
+    results.finals['test_accuracy'] = 0.5 + np.asarray(rises)
+    verdict = verdict_on(claim('peak', along='x'), results)
+    assert verdict.verdict == 'supported'
+    assert '(at x 2)' in verdict.what
+    assert verdict.effect == pytest.approx(np.mean(rises[2]) - 0.01)
+    assert 0 < verdict.low < verdict.effect < verdict.high
 
 
 def test_verdicts_speak_the_words_of_the_config():

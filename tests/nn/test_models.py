@@ -115,11 +115,11 @@ def test_vgg16_is_that_of_the_document():
 
 def test_convnet1d_is_that_of_the_document():
     network = models.build(setting(Model('convnet1d', norm='batch')), 462)
-    count, shapes = described(network, (2, 264, 1, 1))
-    kernels = 251 * 80 + 5 * 80 * 60 + 5 * 60 * 60 + 3 * 60 * 400 + 400 * 462
+    count, shapes = described(network, (2, 262, 1, 1))
+    kernels = 251 * 80 + 5 * 80 * 60 + 3 * 60 * 60 + 3 * 60 * 400 + 400 * 462
     # Of each convolution a bias and batch norm's two numbers, of each dense layer a bias.
     assert count == kernels + 3 * (80 + 60 + 60) + 400 + 462
-    assert shapes['Conv_0'] == (2, 14, 1, 80)
+    assert shapes['Conv_0'] == (2, 12, 1, 80)
     assert shapes['Dropout_3'] == (2, 3, 1, 60)
     assert shapes['Dense_0'] == (2, 400)
 
@@ -257,7 +257,7 @@ def random_variables(network, x):
 
 
 def images(name='mlp'):
-    size = (5, 264, 1, 1) if name == 'convnet1d' else (5, 12, 13, 2)
+    size = (5, 262, 1, 1) if name == 'convnet1d' else (5, 12, 13, 2)
     return np.random.default_rng(1).normal(size=size).astype(np.float32)
 
 

@@ -76,6 +76,17 @@ def test_it_is_that_of_pytorch(case):
     np.testing.assert_allclose(ours(module, x, stats)[0], expected, rtol=2e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize('train', [True, False])
+def test_batch_norm_without_its_scale_and_shift_is_that_with_one_and_zero(train):
+    stats = {'mean': SHIFT, 'var': np.square(SCALE) + 0.1}
+    own, _ = ours(norms.BatchNorm(affine=False), ROWS, stats, train)
+    moments = (ROWS.mean(0), ROWS.var(0)) if train else (stats['mean'], stats['var'])
+    expected = (ROWS - moments[0]) / np.sqrt(moments[1] + EPSILON)
+    np.testing.assert_allclose(own, expected, rtol=1e-4, atol=1e-5)
+    drawn = norms.BatchNorm(affine=False).init(jax.random.key(0), jnp.asarray(ROWS), True)
+    assert 'params' not in drawn
+
+
 @pytest.mark.parametrize('x', [MAPS, ROWS])
 def test_ghost_batches_are_batches_one_after_the_other(x):
     """Of 8 images in two parts of 4, and the running averages after both."""

@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from jaxtweaks.base.errors import UserError
@@ -10,6 +11,7 @@ from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models
 from jaxtweaks.studies import measured, model_summary
+from jaxtweaks.train import optimisers
 
 CNN = {'model.name': 'cnn', 'model_summary.input_shape': (32, 32, 3), 'model_summary.classes': 10}
 MLP = {'model.name': 'mlp', 'model.hidden': (7,), 'model_summary.input_shape': (3, 2, 1)}
@@ -39,6 +41,10 @@ def test_the_cnn_of_role():
     assert found.finals['share_dense'] == pytest.approx((2304 * 512 + 5120) / 1_250_144)
     assert found.curves['layer_weights'].tolist() == [864, 9216, 18432, 36864, 1179648, 5120]
     assert found.curves['layer_activations'][1] == 30 * 30 * 32
+    assert found.finals['input_activations'] == 32 * 32 * 3
+    none = np.nan
+    pools = [none, 15 * 15 * 32, none, 6 * 6 * 64, none, none]
+    np.testing.assert_array_equal(found.curves['pool_activations'], pools)
 
 
 VGG16 = {
@@ -71,18 +77,31 @@ def test_vgg16_is_the_lectures_table_row_by_row():
     assert found['activations'] == sum(s * s * c for s, c, _ in expected) + 4096 + 4096 + 1000
 
 
+@pytest.mark.parametrize(
+    ('optimiser', 'expected'),
+    [
+        (optimisers.sgd(lambda step: 0.1), 2),
+        (optax.trace(0.9), 3),
+        (optimisers.adam(lambda step: 0.1), 4),
+    ],
+)
+def test_what_training_keeps_of_each_parameter(optimiser, expected):
+    """DEEPREG, VGG-16: twice the parameters for plain SGD, four times for Adam."""
+    assert model_summary.training_multiple(optimiser) == expected
+
+
 def test_signals_are_pooled_in_one_direction():
-    """264 − 250 = 14, pooled 13; − 4 = 9, 8; − 4 = 4, 3 places of 60 channels."""
+    """262 − 250 = 12, pooled 11; − 4 = 7, 6; − 2 = 4, 3 places of 60 channels."""
     values = {
         'model.name': 'convnet1d',
-        'model_summary.input_shape': (264, 1, 1),
+        'model_summary.input_shape': (262, 1, 1),
         'model_summary.classes': 462,
     }
     rows = model_summary.summarise(setting_of(values))
     assert [(row.shape, row.weights) for row in rows] == [
-        ((264, 1, 1), 0), ((14, 1, 80), 251 * 80), ((13, 1, 80), 0),
-        ((9, 1, 60), 5 * 80 * 60), ((8, 1, 60), 0),
-        ((4, 1, 60), 5 * 60 * 60), ((3, 1, 60), 0),
+        ((262, 1, 1), 0), ((12, 1, 80), 251 * 80), ((11, 1, 80), 0),
+        ((7, 1, 60), 5 * 80 * 60), ((6, 1, 60), 0),
+        ((4, 1, 60), 3 * 60 * 60), ((3, 1, 60), 0),
         ((400,), 180 * 400), ((462,), 400 * 462),
     ]  # fmt: skip
 

@@ -58,6 +58,8 @@ def test_moments_of_activations_and_gradients(activation):
         np.testing.assert_allclose(found.curves[f'{name}_std'], std, rtol=1e-4)
     assert found.finals['last_activation_std'] == found.curves['activation_std'][-1]
     assert found.finals['first_gradient_std'] == found.curves['gradient_std'][0]
+    first, last = (by_hand(setting, 3)[1][layer].std() for layer in (0, -1))
+    assert found.finals['gradient_ratio'] == pytest.approx(first / last, rel=1e-4)
     assert found.finals['living_activations'] == found.finals['living_gradients'] == 3
     forward, back = (np.array([x.std() for x in side]) for side in by_hand(setting, 3))
     steps = np.exp(np.log(forward[1:] / forward[:-1]).mean())

@@ -18,6 +18,24 @@ def test_only_kernels_are_weights():
     assert measure.count_parameters(PARAMS) == 7
 
 
+def test_units_differ_by_what_their_weights_have_not_in_common():
+    rng = np.random.default_rng(3)
+    conv, first, outputs = (rng.normal(1, 2, size) for size in ((3, 3, 2, 5), (20, 4), (4, 3)))
+    shared = {
+        'Conv_0': {'kernel': np.repeat(conv[..., :1], 5, -1), 'bias': np.arange(5.0)},
+        'Dense_9': {'kernel': np.repeat(first[:, :1], 4, -1)},
+        'Dense_10': {'kernel': outputs},  # the last by its number: its units are the classes
+    }
+    as_params = lambda tree: {n: {k: jnp.asarray(v) for k, v in d.items()} for n, d in tree.items()}
+    assert float(measure.unit_spread(as_params(shared))) == pytest.approx(0, abs=1e-6)
+    apart = shared | {'Conv_0': {'kernel': conv}, 'Dense_9': {'kernel': first}}
+    residual = 5 * conv.var(-1).sum() + 4 * first.var(-1).sum()
+    expected = np.sqrt(residual / (np.square(conv).sum() + np.square(first).sum()))
+    assert float(measure.unit_spread(as_params(apart))) == pytest.approx(expected, rel=1e-5)
+    zeros = {name: {'kernel': jnp.zeros((2, 2))} for name in ('Dense_0', 'Dense_1')}
+    assert float(measure.unit_spread(zeros)) == 0
+
+
 def test_histogram():
     weights = np.random.default_rng(0).normal(size=500).astype(np.float32)
     counts, edges = measure.weight_histogram({'kernel': jnp.asarray(weights)}, 11)

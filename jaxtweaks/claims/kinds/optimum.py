@@ -100,20 +100,35 @@ class Peak(Kind):
         n = rows.shape[1]
         effect, interval, where, at_level = math.nan, (math.nan, math.nan), '', None
         if n:
-            top = int(interior.mean(axis=1).argmax())
-            d = interior[top] - ends[int(ends.mean(axis=1).argmax())]
+            top, end = _deciding(interior, ends, test)
+            d = interior[top] - ends[end]
             effect = float(d.mean())
-            # The top is the best of several: its interval is widened for the choice.
+            # The point is the best of several: its interval is widened for the choice.
             at_level = lambda level: test.interval(d, 1 - (1 - level) / len(interior))
             interval = at_level(0.95)
             place = results.words.number(claim.along, xs[1 + top])
             where = f' (at {field_label(claim.along, results.words)} {place})'
         what = (
-            f'{finding.subject(claim, results)}: how much the {"lowest" if lower else "highest"} '
-            f'point between the ends{where} is {"below" if lower else "above"} the better end'
+            f'{finding.subject(claim, results)}: how much the clearest point between the ends'
+            f'{where} is {"below" if lower else "above"} the better end'
         )
         found = finding.of_rows(effect, interval, what, better, test, _peaks, dropped, notes)
         return dataclasses.replace(found, at_level=at_level)
+
+
+def _deciding(interior: np.ndarray, ends: np.ndarray, test: Test) -> tuple[int, int]:
+    """The point [I, n] that p speaks of, and the end [2, n] that it is above least clearly.
+
+    The highest point need not be the one: another may be above both ends more evenly by seed. One
+    seed has no p, and where several have the same the higher one counts.
+    """
+    height = interior.mean(axis=1)
+    higher = int(ends.mean(axis=1).argmax())
+    if interior.shape[1] < 2:
+        return int(height.argmax()), higher
+    p = np.array([[float(test.greater(row - end)) for end in ends] for row in interior])
+    top = int(np.lexsort((-height, p.max(axis=1)))[0])
+    return top, int(p[top].argmax()) if p[top, 0] != p[top, 1] else higher
 
 
 def _peaks(better: np.ndarray, test: Test) -> tuple[Any, ...]:
