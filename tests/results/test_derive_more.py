@@ -11,7 +11,7 @@ from jaxtweaks.config.fields import static
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
 from jaxtweaks.results.derive import Options, derived, plan
-from jaxtweaks.results.derive.best import Best
+from jaxtweaks.results.derive.best import Best, Choice
 from jaxtweaks.results.derive.derivation import DERIVATIONS, Derivation, derivation
 from jaxtweaks.results.derive.roughness import Roughness
 from jaxtweaks.results.derive.stopping import Rule, Stopping
@@ -151,6 +151,48 @@ def test_the_best_is_chosen_on_validation_seed_by_seed():
     assert list(found.arrays['calibration'][3, :, 0]) == expected
     assert list(found.diverged_at[3]) == [-1, -1, -1]
     np.testing.assert_array_equal(found.finals['test_accuracy'][:3], number)
+
+
+def test_each_choice_is_made_among_its_own_settings():
+    points = [
+        {'penalty.l2': l2, 'model.activation': unit}
+        for unit in ('relu', 'tanh')
+        for l2 in (0.0, 0.1, 0.2)
+    ]
+    validation = np.array([[0.9, 0.9], [0.5, 0.7], [0.6, 0.6], [0.8, 0.1], [0.2, 0.2], [0.1, 0.3]])
+    test = np.arange(12.0).reshape(6, 2)
+    results = dataclasses.replace(
+        without_runs(points),
+        seeds=np.arange(2),
+        finals={'validation_accuracy': validation, 'test_accuracy': test},
+        confusion=np.zeros((6, 2, 0, 0)),
+        chosen_epoch=np.ones((6, 2)),
+        diverged_at=np.full((6, 2), -1),
+    )
+    some = {'penalty.l2': (0.1, 0.2), 'model.activation': 'relu'}
+    best = Best((Choice('relu', some), Choice('tanh', {'model.activation': 'tanh'})))
+    found = best.results(results, Setting())
+    assert list(found.settings) == best.points(points, Setting())
+    assert found.settings[6:] == (
+        {'penalty.l2': None, 'model.activation': 'relu', 'best.setting': 'relu'},
+        {'penalty.l2': None, 'model.activation': 'tanh', 'best.setting': 'tanh'},
+    )
+    # Of ReLU λ = 0.2 and 0.1, though 0 is better; of tanh 0 and 0.2.
+    np.testing.assert_array_equal(found.finals['test_accuracy'][6:], [[4.0, 3.0], [6.0, 11.0]])
+
+
+@pytest.mark.parametrize(
+    ('choices', 'message'),
+    [
+        (({'name': 'a'}, {'name': 'a'}), "'a' is the name of two settings"),
+        (({'name': 'each'},), "'each' is the name of two settings"),
+        (({'name': 'a', 'where': {'penalty.l2': 3.0}},), r"'a': no setting has penalty.l2 = 3.0"),
+    ],
+)
+def test_a_choice_that_cannot_be_made_is_refused(choices, message):
+    asked = {'name': 'it', 'derive': ('best',), 'best': {'choices': choices}}
+    with pytest.raises(UserError, match=message):
+        experiment.build(asked | {'sweep': ('grid', 'penalty.l2', (0.0, 1.0))})
 
 
 @pytest.fixture

@@ -1,34 +1,72 @@
 """`best`: besides the settings of the sweep, the one that is best on validation, seed by seed.
 
-The field 'best.setting' comes: 'each' for the settings there are, 'best' for the new one, whose
-swept fields have no value, since each seed chooses its own.
+The field 'best.setting' comes: 'each' for the settings there are, 'best' for the new one. With
+`best.choices` there is a new one for each choice, called by its name, which is made among the
+settings that meet its conditions. A new one has the values that all settings it is chosen from
+share; other swept fields have no value, since each seed chooses its own.
 """
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import measured
 from jaxtweaks.config.expand import Point
+from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.results.derive.derivation import Derivation, derivation
 from jaxtweaks.results.recorded import Recorded
-from jaxtweaks.results.results import Results
+from jaxtweaks.results.results import Results, without_runs
 
-FIELD = 'best.setting'
+FIELD, EACH = 'best.setting', 'each'
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """Settings among which one is chosen."""
+
+    name: str = required('what the chosen setting is called')
+    where: dict[str, Any] = dataclasses.field(
+        default_factory=dict,
+        metadata={'rule': Rule('plain', 'conditions of the settings it is chosen from')},
+    )
 
 
 @derivation('best')
 class Best(Derivation):
     """Adds what each seed would have chosen."""
 
+    choices: tuple[Choice, ...] = plain((), 'the choices that are made; () for one among all')
+
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
-        """Each setting, and the best."""
-        return [
-            *(point | {FIELD: 'each'} for point in points),
-            dict.fromkeys(points[0]) | {FIELD: 'best'},
-        ]
+        """Each setting, and the best of each choice. Raises UserError if there is none."""
+        found = [point | {FIELD: EACH} for point in points]
+        for name, among in self._made(points):
+            first, *others = (points[k] for k in among)
+            shared = {
+                field: value if all(other.get(field) == value for other in others) else None
+                for field, value in first.items()
+            }
+            # Of a choice among all, as of settings drawn at random, no value is told.
+            found.append((shared if self.choices else dict.fromkeys(first)) | {FIELD: name})
+        return found
+
+    def _made(self, points: Sequence[Point]) -> list[tuple[str, list[int]]]:
+        """Of each choice its name and the settings it is made among. Raises UserError."""
+        if not self.choices:
+            return [('best', list(range(len(points))))]
+        names = [EACH, *(choice.name for choice in self.choices)]
+        if twice := next((name for name in names if names.count(name) > 1), ''):
+            raise UserError(f'best.choices: {twice!r} is the name of two settings; choose another')
+        known, found = without_runs(points), []
+        for choice in self.choices:
+            if wrong := known.unmet(choice.where):
+                raise UserError(f'best.choices: {choice.name!r}: {wrong}')
+            found.append((choice.name, known.select(choice.where)))
+        return found
 
     def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
         """The same as before."""
@@ -43,11 +81,13 @@ class Best(Derivation):
         by = measured.usual(base)
         score = by.sign * results.final(f'validation_{by.name}')
         score = np.where(results.diverged, np.nan, score)
-        chosen = np.where(np.isfinite(score), score, -np.inf).argmax(axis=0)
+        score = np.where(np.isfinite(score), score, -np.inf)
+        among = [np.array(ks) for _, ks in self._made(results.settings)]
+        chosen = np.stack([ks[score[ks].argmax(axis=0)] for ks in among])
         seeds = np.arange(len(results.seeds))
 
         def with_best(values: np.ndarray) -> np.ndarray:
-            return np.concatenate([values, values[chosen, seeds][None]])
+            return np.concatenate([values, values[chosen, seeds]])
 
         return dataclasses.replace(
             results,
