@@ -107,6 +107,10 @@ _WHOLE = {
             'linearity of the hidden units (squared correlation of input and output)',
         ),
         Metric('roughness', 'roughness of the cost (sum of its rises from epoch to epoch)'),
+        Metric(
+            'relative_roughness',
+            'relative roughness of the cost (second differences of its logarithm)',
+        ),
         Metric('parameters', 'parameters'),
         Metric('gradient_norm', 'norm of the gradient at the end'),
         Metric('gradient_variance', "variance of the batches' gradients at the end"),

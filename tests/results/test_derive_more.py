@@ -104,6 +104,18 @@ def test_roughness_is_how_much_the_cost_rises():
     np.testing.assert_array_equal(found, [[0.0, 3.5, np.nan], [0.5, 3.5, np.nan], unknown])
 
 
+def test_relative_roughness_is_of_the_curve_without_its_fall_and_its_unit():
+    falls, bumpy = 0.5 ** np.arange(4.0), np.exp([0.0, 1.0, 0.0, 3.0])
+    losses = np.stack([falls, bumpy, bumpy / 1_000, [1.0, 0.5, 0.0, 0.0]])[:, None]
+    results = dataclasses.replace(
+        without_runs([{'train.member': member} for member in range(4)]),
+        curves={'running_loss': losses, 'weight_norm': np.ones_like(losses)},
+    )
+    found = Roughness().results(results, Setting()).final('relative_roughness')[:, 0]
+    # Of the logarithms 0, 1, 0, 3 the second differences are -2 and 4.
+    np.testing.assert_allclose(found, [0.0, 10**0.5, 10**0.5, np.nan], atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ('options', 'weight'),
     [({}, 0.15), ({'l2_form': 'full'}, 0.3), ({'scope': 'all'}, np.nan), ({'l1': 0.1}, np.nan)],
@@ -120,7 +132,9 @@ def test_the_cost_has_the_penalty_that_was_trained_with(options, weight):
 
 
 def test_roughness_is_known_beforehand_and_needs_two_epochs():
-    assert 'roughness' in Roughness().recorded(Recorded(epochs=2), Setting()).finals
+    assert Roughness().recorded(Recorded(epochs=2), Setting()).finals == ('roughness',)
+    both = ('roughness', 'relative_roughness')
+    assert Roughness().recorded(Recorded(epochs=3), Setting()).finals == both
     with pytest.raises(UserError, match='2 epochs'):
         Roughness().recorded(Recorded(epochs=1), Setting())
 
