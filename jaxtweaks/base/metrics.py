@@ -111,6 +111,7 @@ _WHOLE = {
             'relative_roughness',
             'relative roughness of the cost (second differences of its logarithm)',
         ),
+        Metric('threshold', 'threshold (the least value at which the level is reached)'),
         Metric('parameters', 'parameters'),
         Metric('gradient_norm', 'norm of the gradient at the end'),
         Metric('gradient_variance', "variance of the batches' gradients at the end"),

@@ -58,6 +58,7 @@ FIELDS = {
     'ensemble.combine': 'combined by',
     'mc.samples': 'dropout masks',
     'stopping.rule': 'stopping rule',
+    'aligned.share': 'share of the threshold',
     'tested': 'parameters tested',
 }
 VALUES = {

@@ -11,6 +11,7 @@ from jaxtweaks.config.fields import static
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
 from jaxtweaks.results.derive import Options, derived, plan
+from jaxtweaks.results.derive.aligned import Aligned
 from jaxtweaks.results.derive.best import Best, Choice
 from jaxtweaks.results.derive.derivation import DERIVATIONS, Derivation, derivation
 from jaxtweaks.results.derive.roughness import Roughness
@@ -207,6 +208,64 @@ def test_a_choice_that_cannot_be_made_is_refused(choices, message):
     asked = {'name': 'it', 'derive': ('best',), 'best': {'choices': choices}}
     with pytest.raises(UserError, match=message):
         experiment.build(asked | {'sweep': ('grid', 'penalty.l2', (0.0, 1.0))})
+
+
+def test_settings_are_aligned_at_the_threshold_of_each_seed():
+    widths = (2, 4, 8, 16, 64)
+    points = [{'model.width': width} for width in widths]
+    # Just fitted with 8 units, with 4, never, and with 64 because the run with 16 diverged.
+    error = np.array([[3, 3, 3, 3], [2, 0, 2, 2], [0, 0, 1, 2], [0, 1, 1, 0], [0, 0, 1, 0]]) / 10
+    diverged = np.full((5, 4), -1)
+    diverged[3, 3] = 7
+    test = np.arange(20.0).reshape(5, 4)
+    results = dataclasses.replace(
+        without_runs(points),
+        seeds=np.arange(4),
+        curves={'train_loss': test[:, :, None]},
+        finals={'train_accuracy': 1 - error, 'test_accuracy': test},
+        confusion=np.zeros((5, 4, 0, 0)),
+        chosen_epoch=np.ones((5, 4)),
+        diverged_at=diverged,
+    )
+    aligned = Aligned('model.width', level=0.05, shares=(0.5, 1.0, 3.0, 8.0))
+    found = aligned.results(results, Setting())
+    assert list(found.settings) == aligned.points(points, Setting())
+    assert found.settings[5] == {'model.width': None, 'aligned.share': 0.5}
+    none = np.nan
+    expected = [  # 3 times 8 is 24, 1.5 times 16; 3 times 4 is 12, and 16 is the nearest
+        [test[1, 0], test[0, 1], none, none],
+        [test[2, 0], test[1, 1], none, test[4, 3]],
+        [none, test[3, 1], none, none],
+        [test[4, 0], none, none, none],
+    ]
+    np.testing.assert_array_equal(found.final('test_accuracy')[5:], expected)
+    np.testing.assert_array_equal(found.curve('train_loss')[5:, :, 0], expected)
+    np.testing.assert_array_equal(found.final('threshold'), [[8.0, 4.0, none, 64.0]] * 9)
+
+
+@pytest.mark.parametrize(
+    ('aligned', 'fields', 'message'),
+    [
+        ({'along': 'model.width'}, {'model.width': (2, 4)}, 'needs aligned.shares'),
+        ({'along': 'penalty.l2', 'shares': (1,)}, {'model.width': (2, 4)}, 'is not swept'),
+        (
+            {'along': 'model.width', 'shares': (1,)},
+            {'model.width': (2, 4), 'penalty.l2': (0.0, 0.1)},
+            "'penalty.l2' is swept besides 'model.width'",
+        ),
+        ({'along': 'penalty.l2', 'shares': (1,)}, {'penalty.l2': (0.0, 1.0)}, 'above 0'),
+        (
+            {'along': 'penalty.l2', 'shares': (1,), 'metric': 'tran_loss'},
+            {'penalty.l2': (0.5, 1.0)},
+            "no final metric 'tran_loss'; did you mean 'train_loss'",
+        ),
+    ],
+)
+def test_what_cannot_be_aligned_is_refused(aligned, fields, message):
+    sweep = ('product', *(('grid', name, values) for name, values in fields.items()))
+    asked = {'name': 'it', 'derive': ('aligned',), 'aligned': aligned, 'sweep': sweep}
+    with pytest.raises(UserError, match=message):
+        experiment.build(asked)
 
 
 @pytest.fixture

@@ -45,7 +45,16 @@ DERIVATIONS: Registry[type[Derivation]] = Registry(
     'derive',
     tuple(
         f'jaxtweaks.results.derive.{name}'
-        for name in ('mc', 'ensemble', 'stopping', 'tested', 'best', 'tweaks', 'roughness')
+        for name in (
+            'mc',
+            'ensemble',
+            'stopping',
+            'tested',
+            'best',
+            'aligned',
+            'tweaks',
+            'roughness',
+        )
     ),
 )
 
