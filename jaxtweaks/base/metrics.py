@@ -115,6 +115,10 @@ _WHOLE = {
         Metric('parameters', 'parameters'),
         Metric('gradient_norm', 'norm of the gradient at the end'),
         Metric('gradient_variance', "variance of the batches' gradients at the end"),
+        Metric(
+            'gradient_disagreement',
+            "variance of the batches' gradients, divided by the square of their mean's norm",
+        ),
         Metric('stop_epoch', 'epoch at which training stops'),
         Metric('dropped_after', 'dropped after epoch, or 0'),
         Metric('stopped', 'share of runs that the rule stops', SHARE),

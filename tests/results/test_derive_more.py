@@ -14,6 +14,7 @@ from jaxtweaks.results.derive import Options, derived, plan
 from jaxtweaks.results.derive.aligned import Aligned
 from jaxtweaks.results.derive.best import Best, Choice
 from jaxtweaks.results.derive.derivation import DERIVATIONS, Derivation, derivation
+from jaxtweaks.results.derive.disagreement import Disagreement
 from jaxtweaks.results.derive.roughness import Roughness
 from jaxtweaks.results.derive.stopping import Rule, Stopping
 from jaxtweaks.results.derive.tweaks import NamedByTweaks
@@ -266,6 +267,20 @@ def test_what_cannot_be_aligned_is_refused(aligned, fields, message):
     asked = {'name': 'it', 'derive': ('aligned',), 'aligned': aligned, 'sweep': sweep}
     with pytest.raises(UserError, match=message):
         experiment.build(asked)
+
+
+def test_gradients_disagree_by_their_variance_for_one_part_of_signal():
+    results = dataclasses.replace(
+        without_runs([{}]),
+        finals={
+            'gradient_variance': np.array([[8.0, 0.5, 0.0]]),
+            'gradient_norm': np.array([[2.0, 0.5, 0.0]]),
+        },
+    )
+    found = Disagreement().results(results, Setting()).final('gradient_disagreement')
+    np.testing.assert_array_equal(found, [[2.0, 2.0, np.nan]])
+    with pytest.raises(UserError, match=r'needs train\.gradient_batches'):
+        Disagreement().recorded(Recorded(), Setting())
 
 
 @pytest.fixture

@@ -54,6 +54,7 @@ DERIVATIONS: Registry[type[Derivation]] = Registry(
             'aligned',
             'tweaks',
             'roughness',
+            'disagreement',
         )
     ),
 )
