@@ -3,12 +3,15 @@
 Each takes the learning rate, a function of the step, and returns what is added to the parameters.
 """
 
+import functools
+
 import jax
 import optax
 
 from jaxtweaks.config.fields import traced
 from jaxtweaks.config.register import optimiser
 from jaxtweaks.nn.dropout import is_off
+from jaxtweaks.nn.weights import is_weight
 
 Schedule = optax.Schedule
 Number = jax.Array | float
@@ -55,6 +58,25 @@ _WEIGHT_DECAY = traced(0.0, 'λ, decoupled weight decay', low=0.0, off=0.0, word
 def sgd(learning_rate: Schedule) -> optax.GradientTransformation:
     """−η g."""
     return optax.chain(optax.identity(), optax.scale_by_learning_rate(learning_rate))
+
+
+@optimiser('sgd_shrink', words='SGD that shrinks weights')
+def sgd_shrink(
+    learning_rate: Schedule,
+    *,
+    shrink: Number = traced(
+        0.0, 'λ: a step multiplies weights by 1 − 2λ', low=0.0, high=0.5, off=0.0, words='λ'
+    ),
+) -> optax.GradientTransformation:
+    """W ← W(1 − 2λ) − η g, biases and normalisations' numbers without λ (GENERAL, weight decay).
+
+    λ is not times η: a step on J = L + λ‖W‖² shrinks by 1 − 2ηλ.
+    """
+    direction = optax.scale_by_learning_rate(learning_rate)
+    if is_off(shrink):
+        return optax.chain(optax.identity(), direction)
+    weights = functools.partial(jax.tree_util.tree_map_with_path, is_weight)
+    return optax.chain(direction, optax.add_decayed_weights(-2 * shrink, mask=weights))
 
 
 @optimiser('momentum', words='SGD with momentum')
