@@ -78,6 +78,8 @@ _FAMILIES = (
     (re.compile(r'ema_()'), 'running average of the parameters'),
     (re.compile(r'swa_()'), 'stochastic weight average'),
     (re.compile(r'snapshots_()'), 'mean over the snapshots'),
+    (re.compile(r'perturbed_()'), 'weights perturbed'),
+    (re.compile(r'lesioned_()'), 'hidden units lost'),
 )
 LOSS = Metric('loss', 'loss', better='low')
 ACCURACY = Metric('accuracy', 'accuracy', SHARE, 'high')
@@ -106,6 +108,7 @@ _WHOLE = {
             'linearity',
             'linearity of the hidden units (squared correlation of input and output)',
         ),
+        Metric('sensitivity', 'sensitivity to the inputs (mean norm of the Jacobian)'),
         Metric('roughness', 'roughness of the cost (sum of its rises from epoch to epoch)'),
         Metric(
             'relative_roughness',

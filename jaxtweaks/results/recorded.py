@@ -87,6 +87,10 @@ def _of_training(setting: Setting) -> Recorded:
         finals += of(['fold'])
     if train.linearity:
         finals += ['linearity']
+    if train.sensitivity:
+        finals += ['sensitivity']
+    finals += of(['perturbed_test']) if train.perturbation else []
+    finals += of(['lesioned_test']) if train.lost_units else []
     if train.patience:
         finals += ['stop_epoch']
     if train.keep_logits:
