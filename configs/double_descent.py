@@ -7,7 +7,9 @@ puts the peak where the effective model complexity equals the number of training
 complexity is how many images the training can fit (Nakkiran et al. 2020), so the threshold is
 measured: of each seed the least width whose training error is 0, and widths are compared by their
 share of it. Another reading is the width at which parameters = images × classes (Belkin et al.
-2019); it is claimed apart. The test loss is drawn too; the lecture speaks of the error.
+2019); it is claimed apart. The test loss is drawn too; the lecture speaks of the error. That more
+capacity allows smoother functions is measured by how steeply the probabilities of the classes
+change with the inputs, the mean norm of their Jacobian on validation images.
 
 Choices of this project: data, network and 20% wrong labels (Nakkiran et al. 2020); Adam at 1e-3,
 batch 100, He initialisation, no regularisation; half an octave from width to width, from 2 on; a
@@ -46,7 +48,7 @@ def get_config(size=None):
     config.data.train_size, config.data.validation_size = images, 5_000
     config.model.name, config.model.hidden = 'mlp', (1,)
     config.train.batch_size, config.train.epochs = 100, 500
-    config.train.train_eval_size = images
+    config.train.train_eval_size, config.train.sensitivity = images, True
     if config.size == 'quick':
         config.data.validation_size, config.data.test_size = 1_000, 5_000
         config.train.epochs = 200
@@ -67,7 +69,9 @@ def get_config(size=None):
         (WIDTH, f'hidden units ({parameters(1) - CLASSES} parameters each)'),
         (SHARE, 'share of the width that just fits'),
     )
-    config.table = ('1-train_accuracy', '1-test_accuracy', 'test_loss', 'threshold')
+    config.table = (
+        '1-train_accuracy', '1-test_accuracy', 'test_loss', 'sensitivity', 'threshold',
+    )  # fmt: skip
     threshold = images * CLASSES / parameters(1)
     given = {SHARE: 0.0}
     config.figures = (
@@ -79,6 +83,16 @@ def get_config(size=None):
             'x': SHARE,
             'where': {SHARE: shares},
             'log_x': True,
+        },
+        {
+            'name': 'smoothness',
+            'kind': 'effect',
+            'title': 'How steep the outputs are, against the width as a share of what just fits',
+            'metrics': ('sensitivity',),
+            'x': SHARE,
+            'where': {SHARE: shares},
+            'log_x': True,
+            'log_y': True,
         },
         {
             'name': 'error',
@@ -134,6 +148,15 @@ def _claims(widths, shares, threshold):
             'a': {SHARE: shares[-1]},
             'b': {SHARE: 1.0},
             **error,
+        },
+        {
+            'sentence': 'More capacity than just fits the data gives smoother functions: the '
+            'wider, the less steep.',
+            'kind': 'decreasing',
+            'along': SHARE,
+            'where': {SHARE: tuple(share for share in shares if share >= 1)},
+            **error,
+            'metric': 'sensitivity',
         },
         {
             'sentence': 'The peak lies where parameters = images × classes (within a factor of 2).',

@@ -7,8 +7,9 @@ Every combination of the rates 0, 0.2 and 0.5 for the input and for each of two 
 dropout, next to which the large one with dropout is to be judged. The lecture speaks of a network
 that does not overfit; on these few images there is none that learns: with 2 to 16 units a layer the
 gap is as wide as with 128, or nothing is learned. What the lecture says of dropout itself is asked
-of the same runs: that it helps where a network overfits, that training takes longer, and that the
-weights are smaller.
+of the same runs: that it helps where a network overfits, that training takes longer, that the
+weights are smaller, and that the representation is redundant: the network is also tested without a
+quarter of its hidden units, others for each image.
 
 Choices of this project: see `common.general_mlp`, but Adam at 1e-3 for 80 epochs: with dropout, SGD
 with momentum at the rate of the others was unstable and not done after 40; "different rates help"
@@ -27,6 +28,7 @@ from jaxtweaks.config.expand import grid, points, product, union
 INPUT, HIDDEN, WIDTH = 'dropout.input', 'dropout.by_layer', 'model.width'
 RATES = (0.0, 0.2, 0.5)
 MIX = {INPUT: 0.2, HIDDEN: ((0.5, 0.5),)}
+LOST = 0.25
 NONE = {INPUT: 0.0, HIDDEN: ((0.0, 0.0),)}
 
 
@@ -46,6 +48,7 @@ def get_config(size=None):
     if config.size == 'quick':
         pairs = [(0.0, 0.0), (0.2, 0.2), (0.5, 0.5), (0.0, 0.5), (0.5, 0.0)]
     config.model.width = large
+    config.train.lost_units = LOST
     config.sweep = union(
         product(grid(INPUT, *RATES), grid(HIDDEN, *pairs)),
         points({INPUT: 0.0, HIDDEN: (0.0, 0.0), WIDTH: small}),
@@ -81,6 +84,15 @@ def get_config(size=None):
             'metrics': ('1-test_accuracy', 'gap_accuracy'),
             'x': WIDTH,
             'where': {INPUT: 0.0, HIDDEN: ((0.0, 0.0),)},
+        },
+        {
+            'name': 'lesioned',
+            'kind': 'effect',
+            'title': 'Test accuracy without a quarter of the hidden units',
+            'metrics': ('lesioned_test_accuracy',),
+            'x': HIDDEN,
+            'hue': INPUT,
+            'where': {WIDTH: large},
         },
     )
     accuracy = {'metric': 'test_accuracy', 'kind': 'greater'}
@@ -135,6 +147,14 @@ def _of_dropout(large):
             'source': 'GENERAL, why does dropout work',
             'kind': 'less',
             'metric': 'weight_norm',
+            **two,
+        },
+        {
+            'sentence': 'Dropout forces a redundant representation: without a quarter of its '
+            'hidden units the network is more accurate.',
+            'source': 'GENERAL, how can dropout be a good idea',
+            'kind': 'greater',
+            'metric': 'lesioned_test_accuracy',
             **two,
         },
     )
