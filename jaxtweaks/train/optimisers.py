@@ -3,9 +3,8 @@
 Each takes the learning rate, a function of the step, and returns what is added to the parameters.
 """
 
-import functools
-
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxtweaks.config.fields import traced
@@ -72,11 +71,22 @@ def sgd_shrink(
 
     λ is not times η: a step on J = L + λ‖W‖² shrinks by 1 − 2ηλ.
     """
+
+    def shrunk(updates: optax.Updates, params: optax.Params | None) -> optax.Updates:
+        # Rounded before it is added to anything, so that it is the same without λ to the bit.
+        updates = jax.lax.optimization_barrier(updates)
+        if is_off(shrink):
+            return updates
+
+        def of_leaf(path, update, param):
+            if not is_weight(path, param):
+                return update
+            return jnp.where(shrink > 0, update - 2 * shrink * param, update)
+
+        return jax.tree_util.tree_map_with_path(of_leaf, updates, params)
+
     direction = optax.scale_by_learning_rate(learning_rate)
-    if is_off(shrink):
-        return optax.chain(optax.identity(), direction)
-    weights = functools.partial(jax.tree_util.tree_map_with_path, is_weight)
-    return optax.chain(direction, optax.add_decayed_weights(-2 * shrink, mask=weights))
+    return optax.chain(direction, optax.stateless(shrunk))
 
 
 @optimiser('momentum', words='SGD with momentum')
