@@ -84,12 +84,15 @@ _SPLITS = {
 }
 # What other predictions than the plain ones of a run begin with, and how they read.
 EMA, SWA, SNAPSHOTS = 'ema_', 'swa_', 'snapshots_'
+PERTURBED, LESIONED = 'perturbed_', 'lesioned_'
 _FAMILIES = (
     (re.compile(r'mc_(\d+)_'), 'mean over {} dropout masks'),
     (re.compile(r'mc_logits_(\d+)_'), 'mean of the logits over {} dropout masks'),
     (re.compile(f'{EMA}()'), 'running average of the parameters'),
     (re.compile(f'{SWA}()'), 'stochastic weight average'),
     (re.compile(f'{SNAPSHOTS}()'), 'mean over the snapshots'),
+    (re.compile(f'{PERTURBED}()'), 'weights perturbed'),
+    (re.compile(f'{LESIONED}()'), 'hidden units lost'),
 )
 LOSS = Metric('loss', 'loss', better='low')
 ACCURACY = Metric('accuracy', 'accuracy', SHARE, 'high')
@@ -119,6 +122,7 @@ _WHOLE = {
             'linearity',
             'linearity of the hidden units (squared correlation of input and output)',
         ),
+        Metric('sensitivity', 'sensitivity to the inputs (mean norm of the Jacobian)'),
         Metric('roughness', 'roughness of the cost (sum of its rises from epoch to epoch)'),
         Metric('train_cost', 'training cost (loss and penalty)', better='low', split='train'),
         Metric(
@@ -127,9 +131,18 @@ _WHOLE = {
             better='low',
             split='validation',
         ),
+        Metric(
+            'relative_roughness',
+            'relative roughness of the cost (second differences of its logarithm)',
+        ),
+        Metric('threshold', 'threshold (the least value at which the level is reached)'),
         Metric('parameters', 'parameters'),
         Metric('gradient_norm', 'norm of the gradient at the end'),
         Metric('gradient_variance', "variance of the batches' gradients at the end"),
+        Metric(
+            'gradient_disagreement',
+            "variance of the batches' gradients, divided by the square of their mean's norm",
+        ),
         Metric('stop_epoch', 'epoch at which training stops'),
         Metric('dropped_after', 'dropped after epoch, or 0'),
         Metric('stopped', 'share of runs that the rule stops', SHARE),

@@ -21,6 +21,7 @@ STREAMS = {
     'masks': 7,
     'tweaks': 8,
     'statistics': 9,
+    'perturb': 10,
 }
 # 2³² over the golden ratio: the members of neighbouring seeds do not meet.
 _MEMBER = 0x9E3779B1

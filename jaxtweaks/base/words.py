@@ -58,6 +58,7 @@ FIELDS = {
     'ensemble.combine': 'combined by',
     'mc.samples': 'dropout masks',
     'stopping.rule': 'stopping rule',
+    'aligned.share': 'share of the threshold',
     'tested': 'parameters tested',
 }
 VALUES = {
@@ -73,6 +74,8 @@ VALUES = {
     'ensemble.combine=probabilities': 'mean of probabilities',
     'ensemble.combine=logits': 'mean of logits',
     'ensemble.combine=votes': 'majority vote',
+    'ensemble.combine=median': 'median of outputs',
+    'ensemble.combine=alone': 'not combined: mean of the members',
     'tested=last': 'last parameters',
     'tested=chosen': 'chosen parameters',
     'tested=ema': 'running average of the parameters',

@@ -231,7 +231,7 @@ _OF_SOME = frozenset(
         *('model.channels', 'model.hidden', 'model.width', 'model.activation', 'model.norm'),
         *('model.norm_place', 'init.scheme', 'init.distribution'),
         *('dropout.conv', 'dropout.hidden', 'dropout.by_layer', 'train.linearity'),
-        *('train.unit_spread', 'tweaks.conv', 'tweaks.hidden'),
+        *('train.unit_spread', 'train.lost_units', 'tweaks.conv', 'tweaks.hidden'),
     )
 )
 

@@ -301,6 +301,24 @@ class Train:
     linearity: bool = static(
         False, 'whether it is measured at the end how near to linear the hidden units are'
     )
+    sensitivity: bool = static(
+        False,
+        'whether it is measured at the end how steeply the outputs change with the inputs: the '
+        'mean norm of the Jacobian on validation images, of classes that of their probabilities',
+    )
+    perturbation: float = static(
+        0.0,
+        'standard deviation of normal noise on the weights of the network with which it is also '
+        'tested, the mean over a few draws; 0 for none',
+        low=0.0,
+    )
+    lost_units: float = static(
+        0.0,
+        'share of the hidden units without which the network is also tested, others for each '
+        'image, the rest scaled up; 0 for none',
+        low=0.0,
+        high=0.99,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

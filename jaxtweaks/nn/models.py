@@ -24,6 +24,7 @@ from jaxtweaks.nn.pool import max_pool, max_pool_rows
 
 _ALL = ('model.activation', 'model.norm', 'model.norm_place', 'init', 'dropout.hidden')
 _ALL = (*_ALL, 'dropout.by_layer', 'tweaks.hidden', 'train.linearity', 'train.unit_spread')
+_ALL = (*_ALL, 'train.lost_units')
 _POOLED = (*_ALL, 'dropout.conv', 'tweaks.conv')
 _WIDE = ('model.hidden', 'model.width')
 

@@ -94,6 +94,10 @@ def _of_training(setting: Setting) -> Recorded:
         finals += of(['fold'])
     if train.linearity:
         finals += ['linearity']
+    if train.sensitivity:
+        finals += ['sensitivity']
+    finals += of(['test'], metrics.PERTURBED) if train.perturbation else []
+    finals += of(['test'], metrics.LESIONED) if train.lost_units else []
     if train.patience:
         finals += ['stop_epoch']
     if train.keep_logits:

@@ -13,21 +13,26 @@ from jax import lax
 from jaxtweaks.base import metrics
 from jaxtweaks.base.rng import member_seed, stream_key
 from jaxtweaks.config import trace
+from jaxtweaks.config.settings import Dropout
+from jaxtweaks.nn import models
 from jaxtweaks.nn.dropout import is_off
-from jaxtweaks.nn.network import LINEARITY
+from jaxtweaks.nn.network import LINEARITY, Network, Plain
 from jaxtweaks.train import evaluate, measure
 from jaxtweaks.train.applied import Applied, named
 from jaxtweaks.train.data import DeviceData, first_ones, fold, images_in_use
 from jaxtweaks.train.losses import cross_entropy, losses_of
 from jaxtweaks.train.measures import measures_of
+from jaxtweaks.train.noise import noisy_weights
 from jaxtweaks.train.state import State, Variables
 from jaxtweaks.train.statistics import statistics
 from jaxtweaks.train.targets import KINDS
 
 # Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
 GRADIENT_BATCH = 100
-# Validation images on which the linearity of hidden units is measured (`train.linearity`).
+# Validation images on which linearity and sensitivity are measured (`train.linearity`, …).
 LINEARITY_IMAGES = 500
+# Draws of the noise on the weights over which what is measured is averaged (`train.perturbation`).
+PERTURBATIONS = 5
 
 
 @jax.tree_util.register_dataclass
@@ -115,6 +120,8 @@ def _also(
       Scalars: 'stop_epoch' (patience), the epoch after which training stopped, or the last;
       'ema_test_…'; 'swa_validation_…' and 'swa_test_…'; 'snapshots_test_…' of the snapshots'
       averaged probabilities; 'mc_n_test_…';
+      'perturbed_test_…' with noise on the weights; 'lesioned_test_…' without some hidden units;
+      'linearity'; 'sensitivity';
       'gradient_variance' and 'gradient_norm' of the unpenalised loss at the chosen parameters;
       'fold_…' of the fold that was held out.
       Arrays: 'ema_test_logits', 'snapshot_test_logits' [k, N, classes], 'grid_probabilities'
@@ -147,7 +154,8 @@ def _also(
             arrays['snapshot_test_logits'] = logits
     if train.mc_samples:
         sampled = _sampled(program, hyper, seed, chosen)
-        for family, found in _over_masks(program, hyper, sampled, data).items():
+        masks = train.mc_samples, train.mc_combine
+        for family, found in _over_masks(program, hyper, sampled, data, *masks).items():
             finals |= named('test', found, family)
     if train.gradient_batches:
         finals |= _gradients(program, hyper, seed, chosen, data)
@@ -155,6 +163,15 @@ def _also(
         finals |= named('fold', _of_fold(program, hyper, seed, chosen, data))
     if train.linearity:
         finals['linearity'] = _linearity(program, hyper, chosen, data)
+    if train.sensitivity:
+        finals['sensitivity'] = _sensitivity(program, hyper, chosen, data)
+    if train.perturbation:
+        finals |= _perturbed(program, hyper, seed, chosen, data)
+    if train.lost_units:
+        without = _WithoutUnits(program.static, program.train_size, program.classes)
+        sampled = _sampled(without, hyper, seed, chosen)
+        found = _over_masks(without, hyper, sampled, data, (1,), ('probabilities',))
+        finals |= named('test', found[metrics.over_masks(1)], metrics.LESIONED)
     if data.grid is not None:
         network = program.at_rest(hyper, chosen)
         arrays['grid_probabilities'] = evaluate.probabilities(network, data, data.grid)
@@ -180,6 +197,51 @@ def _of_fold(
         key: jnp.where(config.fold > 0, value, jnp.nan)
         for key, value in evaluate.scalars(found).items()
     }
+
+
+class _WithoutUnits(Applied):
+    """A network that loses `train.lost_units` of its hidden units, and keeps its inputs."""
+
+    def network(self, hyper: trace.Hyper) -> Network | Plain:
+        """See `Applied`."""
+        setting = self.setting(hyper)
+        dropout = Dropout(hidden=self.static.train.lost_units, form='inverted')
+        return models.build(dataclasses.replace(setting, dropout=dropout), self.classes)
+
+
+def _perturbed(
+    program: Applied, hyper: trace.Hyper, seed: jax.Array, chosen: Variables, data: DeviceData
+) -> dict[str, jax.Array]:
+    """What is measured on test with noise on the weights, the mean over draws of it."""
+    sigma = program.static.train.perturbation
+    member = member_seed(seed, program.setting(hyper).train.member)
+
+    def drawn(draw):
+        noisy = noisy_weights(stream_key(member, 'perturb', draw), chosen['params'], sigma)
+        found = program.evaluate(hyper, chosen | {'params': noisy}, data, data.test)
+        return evaluate.scalars(found)
+
+    every = lax.map(drawn, jnp.arange(PERTURBATIONS))
+    return named('test', jax.tree.map(jnp.mean, every), metrics.PERTURBED)
+
+
+def _sensitivity(
+    program: Applied, hyper: trace.Hyper, chosen: Variables, data: DeviceData
+) -> jax.Array:
+    """The mean over images of the Frobenius norm of the Jacobian (Novak et al. 2018)."""
+    images = data.standardised(data.validation.images[:LINEARITY_IMAGES])
+    network = program.at_rest(hyper, chosen)
+
+    def squared(output):
+        def summed(x):  # an image's outputs are of that image alone
+            found = network(x)
+            found = jax.nn.softmax(found) if program.of_classes else found
+            return jnp.sum(found[:, output])
+
+        slopes = jax.grad(summed)(images)
+        return jnp.sum(jnp.square(slopes), tuple(range(1, slopes.ndim)))
+
+    return jnp.mean(jnp.sqrt(jnp.sum(lax.map(squared, jnp.arange(program.classes)), 0)))
 
 
 def _linearity(
@@ -235,16 +297,18 @@ def _over_masks(
     hyper: trace.Hyper,
     sampled: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
     data: DeviceData,
+    samples: tuple[int, ...],
+    combine: tuple[str, ...],
 ) -> dict[str, dict[str, jax.Array]]:
     """What is measured of predictions averaged over dropout masks, by `metrics.over_masks`."""
-    train, measures = program.static.train, measures_of(program.setting(hyper))
-    given = sampled, data, data.test, train.mc_samples
-    found = {} if program.of_classes else {metrics.over_masks(n): {} for n in train.mc_samples}
+    measures = measures_of(program.setting(hyper))
+    given = sampled, data, data.test, samples
+    found = {} if program.of_classes else {metrics.over_masks(n): {} for n in samples}
     if program.of_classes:
-        ways = evaluate.monte_carlo(*given, program.evaluated_at_once, train.mc_combine)
+        ways = evaluate.monte_carlo(*given, program.evaluated_at_once, combine)
         for way, by_number in ways.items():
             found |= {metrics.over_masks(n, way): one for n, one in by_number.items()}
-    if measures.functions and metrics.over_masks(train.mc_samples[0]) in found:
+    if measures.functions and metrics.over_masks(samples[0]) in found:
         kind = KINDS[program.targets]
         outputs = evaluate.averaged_over_masks(*given, kind, program.evaluated_at_once)
         for n, one in outputs.items():

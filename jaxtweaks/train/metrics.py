@@ -2,11 +2,12 @@
 
 The built-in ones are registered here as a user's are. A function takes all outputs and targets of
 a split, both [N, outputs]: numbers in the unit of the target; or, of several labels, logits and
-0 or 1.
+0 or 1. Of classes it takes logits [N, classes] and labels [N].
 """
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from jaxtweaks.config.register import metric
 
@@ -66,3 +67,26 @@ def micro_f1(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     said, true = outputs > 0, targets > 0.5
     hits, wrong = jnp.sum(said & true), jnp.sum(said != true)
     return 2 * hits / jnp.maximum(2 * hits + wrong, 1)
+
+
+@metric(
+    'loss_deviation',
+    label='standard deviation of the loss over examples',
+    better='low',
+    targets='classes',
+)
+def loss_deviation(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    """How unevenly examples are fitted: of their cross-entropy, in nats."""
+    return jnp.std(optax.softmax_cross_entropy_with_integer_labels(outputs, targets))
+
+
+@metric(
+    'loss_variation',
+    label='standard deviation of the loss over examples, divided by its mean',
+    better='low',
+    targets='classes',
+)
+def loss_variation(outputs: jax.Array, targets: jax.Array) -> jax.Array:
+    """`loss_deviation` as a multiple of the mean cross-entropy; 0 where all losses are 0."""
+    losses = optax.softmax_cross_entropy_with_integer_labels(outputs, targets)
+    return jnp.std(losses) / jnp.maximum(jnp.mean(losses), jnp.finfo(losses.dtype).tiny)

@@ -4,11 +4,13 @@ Each takes the learning rate, a function of the step, and returns what is added 
 """
 
 import jax
+import jax.numpy as jnp
 import optax
 
 from jaxtweaks.config.fields import traced
 from jaxtweaks.config.register import optimiser
 from jaxtweaks.nn.dropout import is_off
+from jaxtweaks.nn.weights import is_weight
 
 Schedule = optax.Schedule
 Number = jax.Array | float
@@ -55,6 +57,36 @@ _WEIGHT_DECAY = traced(0.0, 'λ, decoupled weight decay', low=0.0, off=0.0, word
 def sgd(learning_rate: Schedule) -> optax.GradientTransformation:
     """−η g."""
     return optax.chain(optax.identity(), optax.scale_by_learning_rate(learning_rate))
+
+
+@optimiser('sgd_shrink', words='SGD that shrinks weights')
+def sgd_shrink(
+    learning_rate: Schedule,
+    *,
+    shrink: Number = traced(
+        0.0, 'λ: a step multiplies weights by 1 − 2λ', low=0.0, high=0.5, off=0.0, words='λ'
+    ),
+) -> optax.GradientTransformation:
+    """W ← W(1 − 2λ) − η g, biases and normalisations' numbers without λ (GENERAL, weight decay).
+
+    λ is not times η: a step on J = L + λ‖W‖² shrinks by 1 − 2ηλ.
+    """
+
+    def shrunk(updates: optax.Updates, params: optax.Params | None) -> optax.Updates:
+        # Rounded before it is added to anything, so that it is the same without λ to the bit.
+        updates = jax.lax.optimization_barrier(updates)
+        if is_off(shrink):
+            return updates
+
+        def of_leaf(path, update, param):
+            if not is_weight(path, param):
+                return update
+            return jnp.where(shrink > 0, update - 2 * shrink * param, update)
+
+        return jax.tree_util.tree_map_with_path(of_leaf, updates, params)
+
+    direction = optax.scale_by_learning_rate(learning_rate)
+    return optax.chain(direction, optax.stateless(shrunk))
 
 
 @optimiser('momentum', words='SGD with momentum')

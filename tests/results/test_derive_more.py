@@ -11,9 +11,11 @@ from jaxtweaks.config.fields import static
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
 from jaxtweaks.results.derive import Options, derived, plan
-from jaxtweaks.results.derive.best import Best
+from jaxtweaks.results.derive.aligned import Aligned
+from jaxtweaks.results.derive.best import Best, Choice
 from jaxtweaks.results.derive.cost import Cost
 from jaxtweaks.results.derive.derivation import DERIVATIONS, Derivation, derivation
+from jaxtweaks.results.derive.disagreement import Disagreement
 from jaxtweaks.results.derive.roughness import Roughness
 from jaxtweaks.results.derive.stopping import Rule, Stopping
 from jaxtweaks.results.derive.tweaks import NamedByTweaks
@@ -105,6 +107,18 @@ def test_roughness_is_how_much_the_cost_rises():
     np.testing.assert_array_equal(found, [[0.0, 3.5, np.nan], [0.5, 3.5, np.nan], unknown])
 
 
+def test_relative_roughness_is_of_the_curve_without_its_fall_and_its_unit():
+    falls, bumpy = 0.5 ** np.arange(4.0), np.exp([0.0, 1.0, 0.0, 3.0])
+    losses = np.stack([falls, bumpy, bumpy / 1_000, [1.0, 0.5, 0.0, 0.0]])[:, None]
+    results = dataclasses.replace(
+        without_runs([{'train.member': member} for member in range(4)]),
+        curves={'running_loss': losses, 'weight_norm': np.ones_like(losses)},
+    )
+    found = Roughness().results(results, Setting()).final('relative_roughness')[:, 0]
+    # Of the logarithms 0, 1, 0, 3 the second differences are -2 and 4.
+    np.testing.assert_allclose(found, [0.0, 10**0.5, 10**0.5, np.nan], atol=1e-12)
+
+
 @pytest.mark.parametrize(
     ('options', 'weight'),
     [({}, 0.15), ({'l2_form': 'full'}, 0.3), ({'scope': 'all'}, np.nan), ({'l1': 0.1}, np.nan)],
@@ -121,7 +135,9 @@ def test_the_cost_has_the_penalty_that_was_trained_with(options, weight):
 
 
 def test_roughness_is_known_beforehand_and_needs_two_epochs():
-    assert 'roughness' in Roughness().recorded(Recorded(epochs=2), Setting()).finals
+    assert Roughness().recorded(Recorded(epochs=2), Setting()).finals == ('roughness',)
+    both = ('roughness', 'relative_roughness')
+    assert Roughness().recorded(Recorded(epochs=3), Setting()).finals == both
     with pytest.raises(UserError, match='2 epochs'):
         Roughness().recorded(Recorded(epochs=1), Setting())
 
@@ -191,6 +207,120 @@ def test_the_cost_is_the_loss_with_the_penalty():
     np.testing.assert_allclose(found.curves['train_cost'], [[[3, 2]], [[5, 4]]])
     np.testing.assert_allclose(found.finals['validation_cost'], [[4], [6]])
     assert {'train_cost', 'validation_cost'} <= set(Cost().recorded(Recorded(), asked.base).finals)
+
+
+def test_each_choice_is_made_among_its_own_settings():
+    points = [
+        {'penalty.l2': l2, 'model.activation': unit}
+        for unit in ('relu', 'tanh')
+        for l2 in (0.0, 0.1, 0.2)
+    ]
+    validation = np.array([[0.9, 0.9], [0.5, 0.7], [0.6, 0.6], [0.8, 0.1], [0.2, 0.2], [0.1, 0.3]])
+    test = np.arange(12.0).reshape(6, 2)
+    results = dataclasses.replace(
+        without_runs(points),
+        seeds=np.arange(2),
+        finals={'validation_accuracy': validation, 'test_accuracy': test},
+        confusion=np.zeros((6, 2, 0, 0)),
+        chosen_epoch=np.ones((6, 2)),
+        diverged_at=np.full((6, 2), -1),
+    )
+    some = {'penalty.l2': (0.1, 0.2), 'model.activation': 'relu'}
+    best = Best((Choice('relu', some), Choice('tanh', {'model.activation': 'tanh'})))
+    found = best.results(results, Setting())
+    assert list(found.settings) == best.points(points, Setting())
+    assert found.settings[6:] == (
+        {'penalty.l2': None, 'model.activation': 'relu', 'best.setting': 'relu'},
+        {'penalty.l2': None, 'model.activation': 'tanh', 'best.setting': 'tanh'},
+    )
+    # Of ReLU λ = 0.2 and 0.1, though 0 is better; of tanh 0 and 0.2.
+    np.testing.assert_array_equal(found.finals['test_accuracy'][6:], [[4.0, 3.0], [6.0, 11.0]])
+
+
+@pytest.mark.parametrize(
+    ('choices', 'message'),
+    [
+        (({'name': 'a'}, {'name': 'a'}), "'a' is the name of two settings"),
+        (({'name': 'each'},), "'each' is the name of two settings"),
+        (({'name': 'a', 'where': {'penalty.l2': 3.0}},), r"'a': no setting has penalty.l2 = 3.0"),
+    ],
+)
+def test_a_choice_that_cannot_be_made_is_refused(choices, message):
+    asked = {'name': 'it', 'derive': ('best',), 'best': {'choices': choices}}
+    with pytest.raises(UserError, match=message):
+        experiment.build(asked | {'sweep': ('grid', 'penalty.l2', (0.0, 1.0))})
+
+
+def test_settings_are_aligned_at_the_threshold_of_each_seed():
+    widths = (2, 4, 8, 16, 64)
+    points = [{'model.width': width} for width in widths]
+    # Just fitted with 8 units, with 4, never, and with 64 because the run with 16 diverged.
+    error = np.array([[3, 3, 3, 3], [2, 0, 2, 2], [0, 0, 1, 2], [0, 1, 1, 0], [0, 0, 1, 0]]) / 10
+    diverged = np.full((5, 4), -1)
+    diverged[3, 3] = 7
+    test = np.arange(20.0).reshape(5, 4)
+    results = dataclasses.replace(
+        without_runs(points),
+        seeds=np.arange(4),
+        curves={'train_loss': test[:, :, None]},
+        finals={'train_accuracy': 1 - error, 'test_accuracy': test},
+        confusion=np.zeros((5, 4, 0, 0)),
+        chosen_epoch=np.ones((5, 4)),
+        diverged_at=diverged,
+    )
+    aligned = Aligned('model.width', level=0.05, shares=(0.5, 1.0, 3.0, 8.0))
+    found = aligned.results(results, Setting())
+    assert list(found.settings) == aligned.points(points, Setting())
+    assert found.settings[5] == {'model.width': None, 'aligned.share': 0.5}
+    none = np.nan
+    expected = [  # 3 times 8 is 24, 1.5 times 16; 3 times 4 is 12, and 16 is the nearest
+        [test[1, 0], test[0, 1], none, none],
+        [test[2, 0], test[1, 1], none, test[4, 3]],
+        [none, test[3, 1], none, none],
+        [test[4, 0], none, none, none],
+    ]
+    np.testing.assert_array_equal(found.final('test_accuracy')[5:], expected)
+    np.testing.assert_array_equal(found.curve('train_loss')[5:, :, 0], expected)
+    np.testing.assert_array_equal(found.final('threshold'), [[8.0, 4.0, none, 64.0]] * 9)
+
+
+@pytest.mark.parametrize(
+    ('aligned', 'fields', 'message'),
+    [
+        ({'along': 'model.width'}, {'model.width': (2, 4)}, 'needs aligned.shares'),
+        ({'along': 'penalty.l2', 'shares': (1,)}, {'model.width': (2, 4)}, 'is not swept'),
+        (
+            {'along': 'model.width', 'shares': (1,)},
+            {'model.width': (2, 4), 'penalty.l2': (0.0, 0.1)},
+            "'penalty.l2' is swept besides 'model.width'",
+        ),
+        ({'along': 'penalty.l2', 'shares': (1,)}, {'penalty.l2': (0.0, 1.0)}, 'above 0'),
+        (
+            {'along': 'penalty.l2', 'shares': (1,), 'metric': 'tran_loss'},
+            {'penalty.l2': (0.5, 1.0)},
+            "no final metric 'tran_loss'; did you mean 'train_loss'",
+        ),
+    ],
+)
+def test_what_cannot_be_aligned_is_refused(aligned, fields, message):
+    sweep = ('product', *(('grid', name, values) for name, values in fields.items()))
+    asked = {'name': 'it', 'derive': ('aligned',), 'aligned': aligned, 'sweep': sweep}
+    with pytest.raises(UserError, match=message):
+        experiment.build(asked)
+
+
+def test_gradients_disagree_by_their_variance_for_one_part_of_signal():
+    results = dataclasses.replace(
+        without_runs([{}]),
+        finals={
+            'gradient_variance': np.array([[8.0, 0.5, 0.0]]),
+            'gradient_norm': np.array([[2.0, 0.5, 0.0]]),
+        },
+    )
+    found = Disagreement().results(results, Setting()).final('gradient_disagreement')
+    np.testing.assert_array_equal(found, [[2.0, 2.0, np.nan]])
+    with pytest.raises(UserError, match=r'needs train\.gradient_batches'):
+        Disagreement().recorded(Recorded(), Setting())
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from fake_results import sweep
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import grid, points, product, union
-from jaxtweaks.results.derive.combine import combine, score
+from jaxtweaks.results.derive.combine import HOW, combine, combine_labels, score, ways
 
 LOG = np.log
 
@@ -283,6 +283,30 @@ def test_the_gain_is_over_the_mean_of_the_members_alone():
     assert found.finals['test_accuracy_gain'][k, 0] == pytest.approx(expected)
     ema = found.select({'ensemble.kind': 'ema'})
     np.testing.assert_allclose(found.finals['test_accuracy_gain'][ema], 0, atol=1e-12)
+
+
+@pytest.mark.parametrize('how', ['probabilities', 'votes'])
+def test_the_members_not_combined_are_what_the_gain_is_over(how):
+    kinds = ('members', 'top', 'snapshots')
+    asked, results = ensemble_case(kinds=kinds, combine=(how, 'alone'), sizes=(3,))
+    found = derived(results, asked)
+    accuracies, gains = found.finals['test_accuracy'], found.finals['test_accuracy_gain']
+    together, alone = (found.select({'ensemble.combine': one}) for one in (how, 'alone'))
+    np.testing.assert_allclose(accuracies[together] - accuracies[alone], gains[together])
+    np.testing.assert_allclose(gains[alone], 0, atol=1e-12)
+    labels, logits = results.labels['test'], results.arrays['snapshot_test_logits'][5:, 1]
+    fields = {'ensemble__kind': 'snapshots', 'dropout__hidden': 0.5, 'ensemble__combine': 'alone'}
+    expected = np.mean([accuracy(one, labels) for run in logits for one in run])
+    assert accuracies[row_of(found, **fields), 1] == pytest.approx(expected)
+    assert found.confusion[row_of(found, **fields), 1].sum() == 5 * 3 * IMAGES
+
+
+def test_the_median_of_numbers_is_not_moved_by_one_network():
+    outputs = np.array([[[1.0], [5.0]], [[2.0], [4.0]], [[90.0], [3.0]]])
+    assert combine_labels(outputs, 'median').tolist() == [[2.0], [4.0]]
+    assert combine_labels(outputs, 'outputs').tolist() == [[31.0], [4.0]]
+    assert ways(HOW, 'float') == ('outputs',)
+    assert ways(('median', 'alone'), 'float') == ('median', 'alone')
 
 
 def test_an_ensemble_with_a_diverged_member_has_diverged():

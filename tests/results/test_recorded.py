@@ -88,6 +88,10 @@ def test_it_is_what_runs_record(tmp_path, everything):
             'keep_logits': True,
             'gradient_batches': 2,
             'weight_bins': 5,
+            'linearity': True,
+            'sensitivity': True,
+            'perturbation': 0.1,
+            'lost_units': 0.5,
         }
     asked = experiment.build(asked)
     console = Console(file=io.StringIO())
@@ -110,6 +114,8 @@ def test_it_is_what_runs_record(tmp_path, everything):
         ('1-mc_50_test_accuracy', 'test error (mean over 50 dropout masks)'),
         ('ema_validation_loss', 'validation loss (running average of the parameters)'),
         ('snapshots_test_loss', 'test loss (mean over the snapshots)'),
+        ('perturbed_test_loss', 'test loss (weights perturbed)'),
+        ('lesioned_test_accuracy', 'test accuracy (hidden units lost)'),
         ('p_only_accuracy', 'accuracy on p only'),
         ('1-p_only_accuracy', 'error on p only'),
         ('log_train_loss', 'log₁₀ of the training loss'),

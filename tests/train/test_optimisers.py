@@ -21,8 +21,8 @@ def by_hand(name, momentum, beta2, epsilon, decay):
     w, m, v = WEIGHTS.copy(), np.zeros(3), np.zeros(3)
     v = v + START * (name == 'adagrad')
     for t, (g, rate) in enumerate(zip(GRADIENTS, RATES, strict=True), 1):
-        if name == 'sgd':
-            w = w - rate * g
+        if name in ('sgd', 'sgd_shrink'):
+            w = w * (1 - 2 * decay * (name == 'sgd_shrink')) - rate * g
         elif name in ('momentum', 'nesterov'):
             v = momentum * v + g
             w = w - rate * (g + momentum * v if name == 'nesterov' else v)
@@ -59,7 +59,7 @@ def by_hand(name, momentum, beta2, epsilon, decay):
 
 def built(name, schedule, momentum=0.9, beta2=0.999, epsilon=1e-8, decay=0.0):
     numbers = {'b1': momentum, 'b2': beta2, 'epsilon': epsilon, 'weight_decay': decay}
-    numbers |= {'decay': beta2, 'momentum': momentum, 'start': START}
+    numbers |= {'decay': beta2, 'momentum': momentum, 'start': START, 'shrink': decay}
     part = parts.get('optimiser', name)
     return part.build(schedule, **{key: numbers[key] for key in part.parameters})
 
@@ -71,12 +71,13 @@ def test_three_steps_with_traced_numbers(name):
     @jax.jit
     def train(momentum, beta2, epsilon, decay):
         optimiser = built(name, schedule, momentum, beta2, epsilon, decay)
-        params = {'w': jnp.asarray(WEIGHTS, jnp.float32)}
+        params = {'kernel': jnp.asarray(WEIGHTS, jnp.float32)}
         state = optimiser.init(params)
         for g in GRADIENTS:
-            updates, state = optimiser.update({'w': jnp.asarray(g, jnp.float32)}, state, params)
+            gradient = {'kernel': jnp.asarray(g, jnp.float32)}
+            updates, state = optimiser.update(gradient, state, params)
             params = optax.apply_updates(params, updates)
-        return params['w']
+        return params['kernel']
 
     found = []
     for numbers in ((0.9, 0.999, 1e-8, 0.0), (0.5, 0.9, 1e-2, 0.3), (0.0, 0.5, 1.0, 1.0)):
@@ -91,6 +92,7 @@ def test_first_steps_in_numbers():
     """w = 1, g = 0.5, rate 0.1: the definitions once more, as plain numbers."""
     expected = {
         'sgd': 0.95,
+        'sgd_shrink': 0.6 - 0.05,
         'momentum': 0.95,
         'nesterov': 1 - 0.1 * (0.5 + 0.9 * 0.5),
         'adam': 0.9,
@@ -105,9 +107,18 @@ def test_first_steps_in_numbers():
     assert set(expected) == set(OPTIMISERS)
     for name, value in expected.items():
         optimiser = built(name, lambda step: jnp.float32(0.1), decay=0.2)
-        w = jnp.float32(1)
-        updates, _ = optimiser.update(jnp.float32(0.5), optimiser.init(w), w)
-        assert float(w + updates) == pytest.approx(value, rel=1e-4)
+        w = {'kernel': jnp.float32(1)}
+        updates, _ = optimiser.update({'kernel': jnp.float32(0.5)}, optimiser.init(w), w)
+        assert float(1 + updates['kernel']) == pytest.approx(value, rel=1e-4)
+
+
+def test_biases_are_not_shrunk():
+    optimiser = built('sgd_shrink', lambda step: jnp.float32(0.1), decay=0.25)
+    params = {'kernel': jnp.ones((2, 2)), 'bias': jnp.ones(2)}
+    zero = jax.tree.map(jnp.zeros_like, params)
+    updates, _ = optimiser.update(zero, optimiser.init(params), params)
+    assert np.all(updates['kernel'] == -0.5)
+    assert not np.any(updates['bias'])
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,10 @@ from scipy.special import log_expit, log_softmax, logsumexp
 from jaxtweaks.base.errors import UserError
 
 HOW = ('probabilities', 'logits', 'votes')
-# Those that targets which are no classes have: numbers are averaged as they are.
-OF_NUMBERS, OF_LABELS = ('outputs',), ('probabilities', 'logits')
+# Those that targets which are no classes have: of numbers as they are the mean or the median.
+OF_NUMBERS, OF_LABELS = ('outputs', 'median'), ('probabilities', 'logits')
+# Not combined at all: the mean of what is measured of each, for all kinds of targets.
+ALONE = 'alone'
 
 
 def combine(logits: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray | None]:
@@ -40,18 +42,18 @@ def combine(logits: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray | None
 
 
 def ways(asked: tuple[str, ...], targets: str) -> tuple[str, ...]:
-    """How predictions of this kind of targets become one: as asked, or all there are.
+    """How predictions of this kind of targets become one: as asked, or all means (and votes).
 
     Raises:
       UserError: what is asked for is of other targets.
     """
     known = {'float': OF_NUMBERS, 'multilabel': OF_LABELS}.get(targets, HOW)
     if asked == HOW:  # the default
-        return known
-    if wrong := [how for how in asked if how not in known]:
+        return tuple(how for how in known if how != 'median')
+    if wrong := [how for how in asked if how not in (*known, ALONE)]:
         raise UserError(
             f'ensemble.combine: {wrong[0]!r} is of other targets than those of this loss; it must '
-            f'be one of {", ".join(map(repr, known))}'
+            f'be one of {", ".join(map(repr, (*known, ALONE)))}'
         )
     return asked
 
@@ -61,9 +63,12 @@ def combine_labels(logits: np.ndarray, how: str) -> np.ndarray:
 
     Args:
       logits: of each network.
-      how: 'probabilities' of each label are averaged; or 'logits', or 'outputs'.
+      how: 'probabilities' of each label are averaged; or 'logits', or 'outputs'; or the 'median'
+        of each output is taken.
     """
     logits = np.asarray(logits, np.float64)
+    if how == 'median':
+        return np.median(logits, axis=0)
     if how != 'probabilities':
         return logits.mean(0)
     yes, no = (np.asarray(logsumexp(log_expit(sign * logits), axis=0)) for sign in (1, -1))

@@ -45,7 +45,18 @@ DERIVATIONS: Registry[type[Derivation]] = Registry(
     'derive',
     tuple(
         f'jaxtweaks.results.derive.{name}'
-        for name in ('mc', 'ensemble', 'stopping', 'tested', 'best', 'tweaks', 'roughness', 'cost')
+        for name in (
+            'mc',
+            'ensemble',
+            'stopping',
+            'tested',
+            'best',
+            'aligned',
+            'tweaks',
+            'roughness',
+            'cost',
+            'disagreement',
+        )
     ),
 )
 

@@ -13,7 +13,9 @@ snapshots  the last M snapshots of one run, and
 ema        the running average of its parameters: both as a mean over the members' runs
 
 `test_accuracy_gain` is by how much the test accuracy of an ensemble is above the mean of its
-members', each alone. Runs that lack a fold only judge settings; they are part of no ensemble.
+members', each alone. Combined as 'alone', the same members are not combined: every number is the
+mean of theirs, to which a claim compares the ensemble seed by seed. Runs that lack a fold only
+judge settings; they are part of no ensemble.
 """
 
 import dataclasses
@@ -32,6 +34,7 @@ from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data.standardise import standardised_targets, target_scale
 from jaxtweaks.results.derive.combine import (
+    ALONE,
     HOW,
     OF_NUMBERS,
     combine,
@@ -64,7 +67,9 @@ class Ensemble(Derivation):
     kinds: tuple[str, ...] = plain(('members',), 'of what', choices=KINDS)
     sizes: tuple[int, ...] = plain((), 'numbers of members; () for 1, 2, 4, … and all', low=1)
     combine: tuple[str, ...] = plain(
-        HOW, 'how predictions become one; of numbers by outputs', choices=(*HOW, *OF_NUMBERS)
+        HOW,
+        'how predictions become one; of numbers by the mean or median of outputs; or each alone',
+        choices=(*HOW, *OF_NUMBERS, ALONE),
     )
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
@@ -273,7 +278,11 @@ def _score(one: _Plan, results: Results, seed: int, base: Setting) -> dict[str, 
             teams = [z[n - one.size : n] for z, n in zip(logits, kept, strict=True)]
         else:
             teams = [np.stack(logits)] if together else [z[None] for z in logits]
-        scores = [alike(team, split, one.combine) for team in teams]
+        how = one.combine
+        if how == ALONE:  # in which way one network is combined makes no difference
+            teams = [member[None] for team in teams for member in team]
+            how = 'probabilities'
+        scores = [alike(team, split, how) for team in teams]
         for metric in scores[0].keys() - {'confusion'}:
             found[metrics.measure(metric).on(split)] = float(
                 np.mean([each[metric] for each in scores])
@@ -281,7 +290,7 @@ def _score(one: _Plan, results: Results, seed: int, base: Setting) -> dict[str, 
         if split == 'test' and GAIN in found:
             found['confusion'] = np.sum([each['confusion'] for each in scores], axis=0)
             alone = [
-                score(member[None], results.labels[split], one.combine)['accuracy']
+                score(member[None], results.labels[split], how)['accuracy']
                 for team in teams
                 for member in team
             ]
