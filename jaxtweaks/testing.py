@@ -93,7 +93,7 @@ def check_part(
         fixed['loss.name'] = _loss_for(known)
     base = trace.replace(base_of(*swept), fixed)
     away = {field: one for field, one in tried.items() if field in swept}
-    check_fields(swept, base, values=away, what=what, large=slot == 'network')
+    check_fields(swept, base, values=away, what=what)
 
 
 def base_of(*fields: str) -> Setting:
@@ -125,7 +125,6 @@ def check_fields(
     what: str = '',
     watching: bool = False,
     epochs: bool = False,
-    large: bool = False,
 ) -> None:
     """`check_part` of some traced fields of a setting.
 
@@ -137,7 +136,6 @@ def check_fields(
       watching: whether they only watch, so that no weight changes by them.
       epochs: whether it takes an epoch, with its order of images and its evaluation, for them to
         act.
-      large: whether three steps take longer than to optimise the program.
 
     Raises:
       AssertionError: see `check_part`.
@@ -148,7 +146,7 @@ def check_fields(
     with pinned.pinned():
         omittable = bool(off & set(fields))
         # Only what is compared bit by bit must be the program that trains.
-        options = executables.FAST_CPU if omittable or large else executables.QUICK_COMPILE
+        options = executables.FAST_CPU if omittable else executables.QUICK_COMPILE
         together = _ROWS if omittable else min(len(rows), _ROWS)
         traced = _Trained(base, off - set(fields), epochs, together, options)
         found = traced.side_by_side([trace.replace(base, row.values) for row in rows])
