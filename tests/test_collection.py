@@ -14,12 +14,12 @@ from jaxtweaks.base import provenance
 from jaxtweaks.lab import answers, collection
 from jaxtweaks.lab.experiment import build
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TINY = """
 from jaxtweaks.lab.experiment import default_config
 from jaxtweaks.config.expand import grid
-
-pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
 
 
 def get_config(size=None):

@@ -9,12 +9,12 @@ from jaxtweaks.config import parts, slots
 from jaxtweaks.figures.figure_spec import KINDS as FIGURES
 from jaxtweaks.lab import parts_list
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 OWN = '''"""Does Signum's mean need a long memory?"""
 import optax
 
 import jaxtweaks as jt
-
-pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
 
 
 @jt.optimiser('signum', words='Signum')

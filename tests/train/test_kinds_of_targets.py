@@ -119,7 +119,18 @@ def test_the_contract_of_metrics(name):
     assert one.label.startswith('test ')
 
 
+def _losses(y, z):
+    """Cross-entropy of each example, in float64."""
+    z = z - z.max(1, keepdims=True)
+    return np.log(np.exp(z).sum(1)) - z[np.arange(len(z)), y]
+
+
 SKLEARN = {
+    'loss_deviation': lambda y, z: _losses(y, z).std(),
+    'loss_variation': lambda y, z: (
+        _losses(y, z).std()
+        / reference.log_loss(y, np.exp(z) / np.exp(z).sum(1, keepdims=True), labels=range(WIDTH))
+    ),
     'mse': reference.mean_squared_error,
     'rmse': lambda y, z: np.sqrt(reference.mean_squared_error(y, z)),
     'mae': reference.mean_absolute_error,
