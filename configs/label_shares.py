@@ -9,8 +9,8 @@ Choices of this project: "approximately" is within 1 percentage point of the 10%
 validation images are held out at random. (All other experiments keep the shares of the classes,
 which makes the claim true by construction.) The figure itself is that of `clr_mlp3`, too.
 
-Expected (quick and paper, CIFAR-10, seconds): 9.9 to 10.1% of the training images in a class, 9.1
-to 10.8% of the validation images, 10.0% of the test images; all three claims supported.
+Expected (quick, CIFAR-10, 10 seconds; `paper` is the same): 9.9 to 10.1% of the training images in
+a class, 9.1 to 10.8% of the validation images, 10.0% of the test images; all three claims supported.
 """
 
 from configs import common
