@@ -10,7 +10,7 @@ validation images are held out at random. (All other experiments keep the shares
 which makes the claim true by construction.) The figure itself is that of `clr_mlp3`, too.
 
 Expected (quick, CIFAR-10, 10 seconds; `paper` is the same): 9.9 to 10.1% of the training images in
-a class, 9.1 to 10.8% of the validation images, 10.0% of the test images; all three claims supported.
+a class, 9.1 to 10.8% of the validation images, 10.0% of the test images; all claims supported.
 """
 
 from configs import common
