@@ -34,7 +34,7 @@ def get_config(size=None):
     config.question = 'Does batch norm regularise more when the batches are larger?'
     config.document = 'ROLE §5.3, Figure 4; DEEPREG, batch normalisation'
     # Batch sizes, and those that may be too small; epochs of all of them; epochs of the smallest
-    # where steps are equal. By their epochs the two halves of the sweep are told apart.
+    # where steps are equal. By their epochs the two halves of the sweep are distinguished.
     batches, tiny, epochs, of_smallest = {
         'smoke': ((8, ENOUGH), (2,), 2, 1),
         'quick': ((8, ENOUGH, 128), (), 3, 1),

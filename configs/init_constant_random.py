@@ -7,7 +7,7 @@ to 1. All of them are one program: scheme, distribution and σ are traced. The d
 are 0 and 1. It says that with any of them "the whole network will be equivalent to using only one
 neuron or one filter per layer": that the units of a layer stay the same is measured after each
 epoch, as what their weights have not in common (`train.unit_spread`). All 0 get no gradient and all
-1 let the signal explode, so a third constant of ours, 0.003, is one with which the loss can fall.
+1 let the signal explode, so a third constant, 0.003, which is not the document's, is one with which the loss can fall.
 
 Choices of this project: see `common.role_cnn`; "does not train" is read as a training loss at the
 end that is not below 2.25, where a network that has learned nothing stands at log 10 = 2.303; the
@@ -145,7 +145,7 @@ def get_config(size=None):
         {
             'sentence': f'With all weights {alike:g} the units of a layer stay the same (spread '
             'below 1%).',
-            'source': 'ROLE §6.1, constant initialization (a constant of ours)',
+            'source': 'ROLE §6.1, constant initialization (a constant beyond the document)',
             'kind': 'level',
             'metric': 'unit_spread',
             'at': 'last_epoch',
@@ -156,7 +156,7 @@ def get_config(size=None):
         {
             'sentence': f'A network of units that are all the same ({alike:g}) trains worse than '
             f'one with random weights (σ = {good[1]:g}).',
-            'source': 'ROLE §6.1, constant initialization (a constant of ours)',
+            'source': 'ROLE §6.1, constant initialization (a constant beyond the document)',
             'kind': 'greater',
             'metric': 'train_loss',
             'a': {DISTRIBUTION: 'constant', SIGMA: alike},

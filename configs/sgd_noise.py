@@ -33,7 +33,7 @@ from jaxtweaks.config.expand import grid, product, union, zipped
 
 BATCH, EPOCHS = 'train.batch_size', 'train.epochs'
 # The epochs for equal steps, of the smallest batch; those for equal epochs must not be among their
-# multiples, by which the two halves of the sweep are told apart.
+# multiples, by which the two halves of the sweep are distinguished.
 STEPS_EPOCHS = 8
 
 

@@ -272,7 +272,7 @@ def check_read(values: flags.FlagValues) -> None:
     action, *others = given
     unread = [name for name in others if name not in _ACTIONS[action]]
     if unread:
-        raise UserError(f'--{unread[0]}: --{action} does not read it; leave out one of the two')
+        raise UserError(f'--{unread[0]}: --{action} does not read it; omit one of the two')
 
 
 def keys_set(argv: Sequence[str]) -> list[str]:

@@ -75,7 +75,7 @@ def _check_fold(setting: Setting) -> None:
     if fold and setting.data.share < 1:
         raise UserError(
             f'data.share: {setting.data.share!r} cannot be had with data.fold, which holds out '
-            'some of all training images; leave out one of the two'
+            'some of all training images; omit one of the two'
         )
 
 

@@ -171,7 +171,7 @@ def _check_same_run(points: Sequence[Point], settings: Sequence[Setting]) -> Non
         if first is not point and first != point:
             raise UserError(
                 f'sweep: {first} and {point} are the same run, because model.width stands in the '
-                'place of the widths of model.hidden; leave out one of the two'
+                'place of the widths of model.hidden; omit one of the two'
             )
 
 

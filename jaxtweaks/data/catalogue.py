@@ -50,7 +50,7 @@ class Table:
 
     Attributes:
       about: what it is of, for listings.
-      loader: the function of `sklearn.datasets` that gives it.
+      loader: the function of `sklearn.datasets` that returns it.
       options: what that is called with.
       number: what is to be learned, if that is a number; '' if it is a class.
     """

@@ -57,6 +57,6 @@ def _radial(rng: np.random.Generator, direction: np.ndarray) -> np.ndarray:
 # in 1 − Φ(2.5) = 0.6% of the points, near the best published accuracy. The grid reaches five
 # standard deviations beyond the outer circle.
 CIRCLES = Circles((1.0, 0.5), _normal, 1.5)
-# Rings of radius 3 to 5 and 0 to 2, which can be told apart: those of a public program that is
+# Rings of radius 3 to 5 and 0 to 2, which can be separated: those of a public program that is
 # probably INITREG's.
 RINGS = Circles((4.0, 1.0), _radial, 6.0)

@@ -174,7 +174,7 @@ class Scale:
 
     Attributes:
       kind: the type of the images' numbers: 'uint8', 'float32' or 'float64'.
-      mean, inverse_deviation: of the images, as `standardiser` gives them, [H, W, C].
+      mean, inverse_deviation: of the images, as `standardiser` returns them, [H, W, C].
       factor: what standardised images are multiplied by.
       target_mean, target_deviation: of targets that are numbers, float64 [outputs]; else None.
     """

@@ -138,7 +138,7 @@ class Answer:
         return networks.as_linen_takes_them(networks.load(self.folder, run).variables)
 
     def predict(self, inputs: Any, setting: Mapping[str, Any] | None, seed: int) -> np.ndarray:
-        """What a trained network gives for inputs, as it is tested: without noise.
+        """What a trained network predicts for inputs, as it is tested: without noise.
 
             logits = answer.predict(images, {'model.norm': 'batch'}, seed=0)
 

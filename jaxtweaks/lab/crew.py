@@ -1,4 +1,4 @@
-"""The workers of a launch: told of what is asked, and of a group at a time.
+"""The workers of a launch: sent what is asked, and a group at a time.
 
 What a worker is given is plain data: the config as the work folder has it, and the group by the ids
 of its runs. It loads the config file, so that what that registers is there too, and the data. So
@@ -43,7 +43,7 @@ class Crew:
           cluster: where they are.
           workdir: where they save.
           file: the config file; None if there is none.
-          notify: is told what happens while they plan.
+          notify: is called with what happens while they plan.
         """
         self._cluster, self._workdir = cluster, workdir
         self._file, self._notify = file, notify

@@ -363,7 +363,7 @@ def _check_splits(experiment: Experiment, settings: Sequence[Setting]) -> None:
     if swept and needs:
         raise UserError(
             f'sweep: {swept[0]} cannot be swept with {needs[0]}, which is of one split of the '
-            'data; leave out one of the two'
+            'data; omit one of the two'
         )
 
 
@@ -394,7 +394,7 @@ def _check_search(experiment: Experiment, settings: Sequence[Setting]) -> None:
         what = 'derive' if experiment.derive else 'claims'
         raise UserError(
             f'search.rungs: the settings are trained unequally long, so {what} cannot compare '
-            'them; leave out one of the two'
+            'them; omit one of the two'
         )
 
 

@@ -97,7 +97,7 @@ def as_linen_takes_them(variables: Variables) -> dict[str, Any]:
 
 @pinned()
 def predict(images: Any, run: Run, network: Trained) -> np.ndarray:
-    """What the network of a run gives for images, as at test: float32 [N, outputs].
+    """What the network of a run predicts for images, as at test: float32 [N, outputs].
 
     Logits of classes and labels; numbers in the unit of the target.
 

@@ -30,7 +30,7 @@ AUTO = 'auto'
 _EXTRA = "it needs Dask: pip install 'jaxtweaks[distributed]'"
 _LEAVING_SECONDS = 60.0  # that workers may take to save and stop
 _CONNECT_SECONDS = 30.0
-# What Dask is told where it would do something else; the reasons are in docs/scaling.md.
+# Settings of Dask where its defaults would do something else; the reasons are in docs/scaling.md.
 _SETTINGS = {
     'distributed.nanny.pre-spawn-environ': {},
     'distributed.scheduler.allowed-failures': 3,
@@ -66,7 +66,7 @@ def asked(workers: int | str | None, scheduler: str | Path | None) -> Asked | No
     if workers not in (None, '') and scheduler not in (None, ''):
         raise UserError(
             '--workers and --scheduler: the one starts workers here, the other has those of a '
-            'cluster; leave out one of the two'
+            'cluster; omit one of the two'
         )
     found = Asked(scheduler=str(scheduler)) if scheduler else Asked(_number(workers))
     needed = ('distributed',) if found.scheduler else ('distributed', 'cryptography')
@@ -105,7 +105,7 @@ class Cluster:
         """
         Args:
           wanted: which.
-          notify: is told in a sentence where they are.
+          notify: is called with a sentence that says where they are.
           gpus: what CUDA_VISIBLE_DEVICES names, each alone, on this host.
         """
         self.wanted = wanted
@@ -344,7 +344,7 @@ class Left(Exception):
 
 
 async def wait_until_idle(seconds: float) -> None:
-    """Called by Dask on every worker: waits until nothing of ours is under way there."""
+    """Called by Dask on every worker: waits until no call of `on_worker` is under way there."""
     deadline = time.monotonic() + seconds
     while _busy.is_set() and time.monotonic() < deadline:
         await asyncio.sleep(0.05)

@@ -23,7 +23,7 @@ class Trained:
       variables: nested dicts of arrays: 'params', 'batch_stats' and, if the network keeps more,
         'collections' by name.
       scale: of what it was trained on.
-      outputs: how many it gives.
+      outputs: how many it has.
     """
 
     variables: dict[str, Any]

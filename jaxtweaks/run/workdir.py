@@ -121,7 +121,7 @@ class Workdir:
 
         Args:
           group: whose result.
-          notify: is told in a sentence if a file is damaged.
+          notify: is called with a sentence if a file is damaged.
           discard: delete it then. At once: later it may be a good one, of a worker.
           networks: whether a result counts only with the networks that are to be kept with it.
         """

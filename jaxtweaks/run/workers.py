@@ -72,7 +72,7 @@ class Workers(Protocol):
 
 
 class Telling(Reporter):
-    """The reporter of a worker: what it is told goes to the process that started the group."""
+    """The reporter of a worker: its events go to the process that started the group."""
 
     def __init__(self, say: Callable[..., None]):
         """`say`: is given the fields of an `Event`, as plain data."""
@@ -121,7 +121,7 @@ class Tally:
         self._begun.add(group)
 
     def resumed(self, group: str, work: float, counted: bool) -> None:
-        """So much of a group was done; `counted`: what is not known of it was told before."""
+        """So much of a group was done; `counted`: what is not known of it was reported before."""
         self._begun.discard(group)
         before = self._known.get(group, work if counted else 0.0)
         self._reporter.resumed(work - before)

@@ -73,7 +73,7 @@ def sgd_shrink(
     """
 
     def shrunk(updates: optax.Updates, params: optax.Params | None) -> optax.Updates:
-        # Rounded before it is added to anything, so that it is the same without λ to the bit.
+        # Rounded before it is added to anything, so that it is bitwise the same without λ.
         updates = jax.lax.optimization_barrier(updates)
         if is_off(shrink):
             return updates

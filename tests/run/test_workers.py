@@ -186,7 +186,7 @@ def test_what_a_worker_says_arrives():
         (('many', None), '--workers=many: it must be a number from 1'),
         ((1.5, None), '--workers=1.5: it must be'),
         ((True, None), '--workers=True: it must be'),
-        ((2, 'tcp://a:1'), 'leave out one of the two'),
+        ((2, 'tcp://a:1'), 'omit one of the two'),
         ((None, 'nowhere.json'), '--scheduler=nowhere.json: is neither an address'),
     ],
 )

@@ -52,7 +52,7 @@ class Best(Derivation):
                 field: value if all(other.get(field) == value for other in others) else None
                 for field, value in first.items()
             }
-            # Of a choice among all, as of settings drawn at random, no value is told.
+            # Of a choice among all, as of settings drawn at random, no value is reported.
             all_of_them = not (self.choices or self.within)
             found.append((dict.fromkeys(first) if all_of_them else shared) | {FIELD: name})
         return found
