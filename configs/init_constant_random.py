@@ -7,7 +7,7 @@ to 1. All of them are one program: scheme, distribution and σ are traced. The d
 are 0 and 1. It says that with any of them "the whole network will be equivalent to using only one
 neuron or one filter per layer": that the units of a layer stay the same is measured after each
 epoch, as what their weights have not in common (`train.unit_spread`). All 0 get no gradient and all
-1 let the signal explode, so a third constant, 0.003, which is not the document's, is one with which the loss can fall.
+1 let the signal explode, so with a third constant, 0.003, beyond the document, the loss can fall.
 
 Choices of this project: see `common.role_cnn`; "does not train" is read as a training loss at the
 end that is not below 2.25, where a network that has learned nothing stands at log 10 = 2.303; the

@@ -13,9 +13,9 @@ for the standard deviation (σ = 2/(N_in + N_out) and 2/N). The figures have sev
 with the heuristic and Xavier, ReLU with Xavier and Kaiming; each reading is asked about its own
 seven. With layers of one width Xavier and Kaiming without gain are the same.
 
-Beyond the document: tanh with Kaiming and ReLU with the heuristic; the variances of ROLE §6.1 (a linear
-layer multiplies the standard deviation with √N σ on both ways, ReLU's half of it lost), as the
-factor of a layer within 0.02; σ = 0.01, 0.1 and 1 with tanh and sigmoid (ROLE §6.1).
+Beyond the document: tanh with Kaiming and ReLU with the heuristic; the variances of ROLE §6.1 (a
+linear layer multiplies the standard deviation with √N σ on both ways, ReLU's half of it lost), as
+the factor of a layer within 0.02; σ = 0.01, 0.1 and 1 with tanh and sigmoid (ROLE §6.1).
 
 Choices of this project: the fixed σ is 0.01; the loss takes the last layer's activations as logits
 of as many random classes; gradients are those with respect to the activations of each layer (the
