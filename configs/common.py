@@ -47,6 +47,21 @@ def start(name: str, size: str | None) -> ConfigDict:
     return config
 
 
+def propagation(name: str, size: str | None, quick: int, paper: int) -> ConfigDict:
+    """A config of how signals and gradients go through networks that are not trained.
+
+    Args:
+      name, size: see `start`.
+      quick, paper: how many seeds at these sizes.
+    """
+    config = start(name, size)
+    config.study.name = 'signal_propagation'
+    vectors = {'smoke': 20, 'quick': 200, 'paper': 2_000}
+    config.signal_propagation.vectors = vectors[config.size]
+    config.seeds = {'smoke': 2, 'quick': quick, 'paper': paper}[config.size]
+    return config
+
+
 def size_of(size: str | None) -> str:
     """The size that is meant by what stands after the colon of `--config=file.py:size`.
 

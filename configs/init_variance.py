@@ -31,14 +31,9 @@ LECUN, GLOROT, HE = ({SCHEME: scheme} for scheme in ('lecun', 'glorot', 'he'))
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.start('init_variance', size)
+    config = common.propagation('init_variance', size, quick=20, paper=40)
     config.question = 'Which variance of the weights keeps that of the signal, and of the gradient?'
     config.document = 'ROLE §6.1; DEEPREG, weight initialization'
-    config.study.name = 'signal_propagation'
-    vectors, config.seeds = {'smoke': (20, 2), 'quick': (200, 20), 'paper': (2_000, 40)}[
-        config.size
-    ]
-    config.signal_propagation.vectors = vectors
     equal, halved = (1024,) * 6, (1024, 512, 256, 128, 64)
     if config.size == 'smoke':
         equal, halved = (32,) * 6, (64, 32, 16, 8, 4)

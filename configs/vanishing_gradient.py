@@ -32,14 +32,9 @@ WORDS = {'sigmoid': 'sigmoid', 'tanh': 'tanh', 'relu': 'ReLU'}
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.start('vanishing_gradient', size)
+    config = common.propagation('vanishing_gradient', size, quick=12, paper=12)
     config.question = 'When does the gradient vanish on its way to the first layers?'
     config.document = 'ROLE §6.1; DEEPREG, how deep can we go'
-    config.study.name = 'signal_propagation'
-    vectors, config.seeds = {'smoke': (20, 2), 'quick': (200, 12), 'paper': (2_000, 12)}[
-        config.size
-    ]
-    config.signal_propagation.vectors = vectors
     units = 16 if config.size == 'smoke' else 256
     depths = tuple((units,) * layers for layers in (5, 10, 20, 50))
     shallow, ten, _, deep = depths
