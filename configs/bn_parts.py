@@ -53,7 +53,22 @@ def get_config(size=None):
         (FROM, 'tested with statistics of all batches from epoch'),
     )
     running = {TESTED: 'last'}
-    config.figures = (
+    config.figures = _figures(arm, running)
+    source = 'DEEPREG, batch normalized network'
+    sides = {
+        'where': running | {NORM: 'batch'},
+        'a': {AFFINE: False},
+        'b': {AFFINE: True},
+        'source': source,
+    }
+    config.claims = _claims(running, sides)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures(arm, running):
+    """What is drawn."""
+    return (
         {
             'name': 'training_loss',
             'kind': 'curves',
@@ -80,14 +95,11 @@ def get_config(size=None):
             'where': {NORM: 'batch'},
         },
     )
-    source = 'DEEPREG, batch normalized network'
-    sides = {
-        'where': running | {NORM: 'batch'},
-        'a': {AFFINE: False},
-        'b': {AFFINE: True},
-        'source': source,
-    }
-    config.claims = (
+
+
+def _claims(running, sides):
+    """What is claimed."""
+    return (
         {
             'sentence': 'Standardising alone limits the expressive power: without γ and β the '
             'sigmoid units stay nearer to linear.',
@@ -124,5 +136,3 @@ def get_config(size=None):
             'margin': 0.005,
         },
     )
-    config.claims = common.that_matter(config.claims)
-    return config

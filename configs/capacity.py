@@ -68,7 +68,15 @@ def get_config(size=None):
     # A condition's tuple is a choice of values, so one that is a value stands in another.
     dropout = {REGRESSOR: 'network', HIDDEN: (two,)}
     depth = {REGRESSOR: 'network', RATE: 0.0}
-    config.figures = (
+    config.figures = _figures(panels, dropout, depth, degrees, steps, weights)
+    config.claims = _claims(panels, dropout, depth, one, four)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures(panels, dropout, depth, degrees, steps, weights):
+    """What is drawn."""
+    return (
         *(
             {
                 'name': name,
@@ -102,7 +110,11 @@ def get_config(size=None):
             ]
         ),
     )
-    config.claims = (
+
+
+def _claims(panels, dropout, depth, one, four):
+    """What is claimed."""
+    return (
         *(
             {
                 'sentence': f'The test error is U-shaped against {words}.',
@@ -153,8 +165,6 @@ def get_config(size=None):
             'b': {RATE: BIT},
         },
     )
-    config.claims = common.that_matter(config.claims)
-    return config
 
 
 def _three(values):

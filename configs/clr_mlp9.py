@@ -53,7 +53,16 @@ def get_config(size=None):
     deep, shallow = {WIDTHS: (DEEP,), **WRITTEN}, {WIDTHS: (SHALLOW,), **WRITTEN}
     paper = config.size == 'paper'
     published = tuple((bn, value, 'MLP-BN') for bn, value in PUBLISHED.items()) if paper else ()
-    config.figures = (
+    config.figures = _figures(published, deep)
+    accuracy = {'metric': 'test_accuracy', 'source': 'MLP-BN §4.2'}
+    config.claims = _claims(paper, accuracy, deep, shallow)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures(published, deep):
+    """What is drawn."""
+    return (
         {
             'name': 'figures_6_7',
             'kind': 'curves',
@@ -98,8 +107,11 @@ def get_config(size=None):
             'published': published,
         },
     )
-    accuracy = {'metric': 'test_accuracy', 'source': 'MLP-BN §4.2'}
-    config.claims = (
+
+
+def _claims(paper, accuracy, deep, shallow):
+    """What is claimed."""
+    return (
         {
             'sentence': 'Batch norm helps the 9-layer network.',
             'kind': 'greater',
@@ -157,8 +169,6 @@ def get_config(size=None):
             if paper
         ),
     )
-    config.claims = common.that_matter(config.claims)
-    return config
 
 
 def _interaction():

@@ -75,7 +75,15 @@ def get_config(size=None):
     config.table = ('stop_epoch', 'test_loss', 'test_error', 'regret')
     plain, end = {L2: 0.0}, {RULE: 'last epoch'}
     patient = {RULE: 'loss, patience 3'}
-    config.figures = (
+    config.figures = _figures(plain, end)
+    config.claims = _claims(patient, plain, end)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures(plain, end):
+    """What is drawn."""
+    return (
         {
             'name': 'errors',
             'kind': 'curves',
@@ -105,7 +113,11 @@ def get_config(size=None):
             'where': plain,
         },
     )
-    config.claims = (
+
+
+def _claims(patient, plain, end):
+    """What is claimed."""
+    return (
         {
             'sentence': 'Continued training overfits: while the training loss falls, the test loss '
             'rises from the epoch that patience 3 on the validation loss keeps to the end.',
@@ -148,5 +160,3 @@ def get_config(size=None):
             'b': {L2: 0.0},
         },
     )
-    config.claims = common.that_matter(config.claims)
-    return config

@@ -52,7 +52,21 @@ def get_config(size=None):
         product(grid(DISTRIBUTION, 'normal', 'uniform'), grid(SIGMA, *sigmas)),
     )
     config.names = ((DISTRIBUTION, 'initial weights'), (SIGMA, 'σ (or the constant)'))
-    config.figures = (
+    config.figures = _figures(sigmas, scale, random)
+    stuck = {
+        'kind': 'level',
+        'metric': 'log_train_loss',
+        'level': math.log10(2.25),
+        'direction': 'above',
+    }
+    config.claims = _claims(sigmas, scale, alike, random, stuck, good)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures(sigmas, scale, random):
+    """What is drawn."""
+    return (
         {
             'name': 'figure_6',
             'kind': 'curves',
@@ -91,13 +105,11 @@ def get_config(size=None):
             'log_y': True,
         },
     )
-    stuck = {
-        'kind': 'level',
-        'metric': 'log_train_loss',
-        'level': math.log10(2.25),
-        'direction': 'above',
-    }
-    config.claims = (
+
+
+def _claims(sigmas, scale, alike, random, stuck, good):
+    """What is claimed."""
+    return (
         {
             'sentence': 'Weights that are all 0 do not train (training loss stays above 2.25).',
             'source': 'ROLE §6.2',
@@ -163,5 +175,3 @@ def get_config(size=None):
             'b': {**random, SIGMA: good[1]},
         },
     )
-    config.claims = common.that_matter(config.claims)
-    return config

@@ -49,7 +49,17 @@ def get_config(size=None):
         (SIGMA, 'σ of the initial weights'),
     )
     paper = config.size == 'paper'
-    config.figures = (
+    config.figures = _figures(paper)
+    accuracy = {'metric': 'test_accuracy', 'source': 'MLP-BN §6, Table 1'}
+    small = (1e-3, 1e-4)
+    config.claims = _claims(paper, accuracy, small)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures(paper):
+    """What is drawn."""
+    return (
         {
             'name': 'table_1',
             'kind': 'effect',
@@ -71,9 +81,11 @@ def get_config(size=None):
             'panels': BN,
         },
     )
-    accuracy = {'metric': 'test_accuracy', 'source': 'MLP-BN §6, Table 1'}
-    small = (1e-3, 1e-4)
-    config.claims = (
+
+
+def _claims(paper, accuracy, small):
+    """What is claimed."""
+    return (
         {
             'sentence': 'With small initial weights (0.001, 0.0001), batch norm raises test '
             'accuracy.',
@@ -128,5 +140,3 @@ def get_config(size=None):
             if paper
         ),
     )
-    config.claims = common.that_matter(config.claims)
-    return config

@@ -46,7 +46,15 @@ def get_config(size=None):
     )
     each, best = {ROLE: 'each'}, {ROLE: 'best'}
     paper = config.size == 'paper'
-    config.figures = (
+    config.figures = _figures(paper, each, best)
+    config.claims = _claims(paper, each, best)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures(paper, each, best):
+    """What is drawn."""
+    return (
         {
             'name': 'figure_10',
             'kind': 'effect',
@@ -76,7 +84,11 @@ def get_config(size=None):
             'published': ((BEST, PUBLISHED, 'MLP-BN'),) if paper else (),
         },
     )
-    config.claims = (
+
+
+def _claims(paper, each, best):
+    """What is claimed."""
+    return (
         {
             'sentence': 'There is a region of best λ inside the range for validation accuracy.',
             'source': 'MLP-BN §5, Figure 10',
@@ -139,5 +151,3 @@ def get_config(size=None):
             for _ in range(paper)
         ),
     )
-    config.claims = common.that_matter(config.claims)
-    return config

@@ -54,7 +54,26 @@ def get_config(size=None):
     config.names = (*config.names, (SHARE, 'share of the examples'))
     whole = {SHARE: 1.0}
     by_epoch['where'] = whole
-    config.figures = (
+    config.figures = _figures(schedules, by_epoch)
+    source = 'ROLE §4.1; Li, Wei and Ma 2019, Theorems 3.4 and 3.5'
+    end = {'at': 'last_epoch', 'kind': 'greater', 'source': source, 'where': whole}
+    first = {
+        'at': annealed,
+        'kind': 'level',
+        'source': source,
+        'where': whole,
+        'a': schedules['LS'],
+        'level': 0.9,
+    }
+    few = {'metric': 'q_only_accuracy', 'at': 'last_epoch', 'source': 'ROLE §4.1'}
+    config.claims = _claims(whole, source, end, first, few, schedules, annealed)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures(schedules, by_epoch):
+    """What is drawn."""
+    return (
         {
             'name': 'accuracy_by_epoch',
             'title': 'Accuracy on P alone, Q alone and both by epoch',
@@ -79,18 +98,11 @@ def get_config(size=None):
             },
         },
     )
-    source = 'ROLE §4.1; Li, Wei and Ma 2019, Theorems 3.4 and 3.5'
-    end = {'at': 'last_epoch', 'kind': 'greater', 'source': source, 'where': whole}
-    first = {
-        'at': annealed,
-        'kind': 'level',
-        'source': source,
-        'where': whole,
-        'a': schedules['LS'],
-        'level': 0.9,
-    }
-    few = {'metric': 'q_only_accuracy', 'at': 'last_epoch', 'source': 'ROLE §4.1'}
-    config.claims = (
+
+
+def _claims(whole, source, end, first, few, schedules, annealed):
+    """What is claimed."""
+    return (
         {
             'sentence': 'S fits Q first: before the annealing it is more accurate on Q alone than '
             'the large rate.',
@@ -149,5 +161,3 @@ def get_config(size=None):
             **end,
         },
     )
-    config.claims = common.that_matter(config.claims)
-    return config

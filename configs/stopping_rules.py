@@ -79,7 +79,16 @@ def get_config(size=None):
     )
     config.table = ('stop_epoch', 'stopped', 'test_error', 'regret')
     constant = {FACTOR: 1.0}
-    config.figures = (
+    config.figures = _figures(constant)
+    lecture = {'source': 'DEEPREG, when to stop training', 'metric': 'regret'}
+    config.claims = _claims(constant, lecture)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures(constant):
+    """What is drawn."""
+    return (
         {
             'name': 'curves',
             'kind': 'curves',
@@ -107,8 +116,11 @@ def get_config(size=None):
             'where': {RULE: FIXED},
         },
     )
-    lecture = {'source': 'DEEPREG, when to stop training', 'metric': 'regret'}
-    config.claims = (
+
+
+def _claims(constant, lecture):
+    """What is claimed."""
+    return (
         *(
             {
                 'sentence': f'{sentence}: its regrets on the two problems differ by over 1 '
@@ -142,5 +154,3 @@ def get_config(size=None):
             )
         ),
     )
-    config.claims = common.that_matter(config.claims)
-    return config

@@ -53,24 +53,7 @@ def get_config(size=None):
         *((f'{ARM}={tuple(setting.values())}', name) for name, setting in WORDS.items()),
     )
     config.table = ('train_accuracy', 'test_accuracy', 'train_loss', 'weight_norm')
-    config.figures = (
-        {
-            'name': 'fitting',
-            'kind': 'curves',
-            'title': 'Accuracy on the training images, by the labels they are trained with',
-            'metrics': ('train_accuracy',),
-            'hue': ARM,
-            'panels': LABELS,
-        },
-        {
-            'name': 'true_and_random',
-            'kind': 'curves',
-            'title': 'Training loss with true labels and with random ones, without a regulariser',
-            'metrics': ('train_loss',),
-            'hue': LABELS,
-            'where': NONE,
-        },
-    )
+    config.figures = _figures()
     fits = {'kind': 'level', 'metric': 'train_accuracy', 'level': 0.99, 'direction': 'above'}
     config.claims = common.that_matter(
         (
@@ -124,3 +107,25 @@ def get_config(size=None):
         )
     )
     return config
+
+
+def _figures():
+    """What is drawn."""
+    return (
+        {
+            'name': 'fitting',
+            'kind': 'curves',
+            'title': 'Accuracy on the training images, by the labels they are trained with',
+            'metrics': ('train_accuracy',),
+            'hue': ARM,
+            'panels': LABELS,
+        },
+        {
+            'name': 'true_and_random',
+            'kind': 'curves',
+            'title': 'Training loss with true labels and with random ones, without a regulariser',
+            'metrics': ('train_loss',),
+            'hue': LABELS,
+            'where': NONE,
+        },
+    )
