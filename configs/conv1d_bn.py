@@ -48,7 +48,15 @@ def get_config(size=None):
     config.names = (*common.BATCH_NORM_WORDS, (RATE, 'learning rate'))
     with_bn, without = {BN: 'batch'}, {BN: 'none'}
     by_epoch = {'kind': 'curves', 'hue': BN, 'panels': RATE}
-    config.figures = (
+    config.figures = _figures(by_epoch)
+    config.claims = _claims(rates, with_bn, without)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures(by_epoch):
+    """What is drawn."""
+    return (
         {
             'name': 'training_loss',
             'title': 'Training loss by epoch',
@@ -71,7 +79,11 @@ def get_config(size=None):
             'log_x': True,
         },
     )
-    config.claims = (
+
+
+def _claims(rates, with_bn, without):
+    """What is claimed."""
+    return (
         *(
             {
                 'sentence': 'Batch norm speeds up training: a lower training loss, mean over '
@@ -106,5 +118,3 @@ def get_config(size=None):
             'b': without,
         },
     )
-    config.claims = common.that_matter(config.claims)
-    return config

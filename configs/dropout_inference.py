@@ -56,7 +56,15 @@ def get_config(size=None):
         (f'{SAMPLES}=0', 'scaled net'),
     )
     config.table = ('test_accuracy', 'test_loss')
-    config.figures = (
+    config.figures = _figures()
+    config.claims = _claims(most)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures():
+    """What is drawn."""
+    return (
         {
             'name': 'masks',
             'kind': 'effect',
@@ -77,7 +85,11 @@ def get_config(size=None):
             'where': {SAMPLES: 0},
         },
     )
-    config.claims = (
+
+
+def _claims(most):
+    """What is claimed."""
+    return (
         {
             'sentence': 'Vanilla and inverted dropout test alike (within half a point).',
             'source': 'GENERAL, inverted dropout',
@@ -111,5 +123,3 @@ def get_config(size=None):
             'b': {SAMPLES: 0},
         },
     )
-    config.claims = common.that_matter(config.claims)
-    return config

@@ -58,7 +58,16 @@ def get_config(size=None):
         (HIDDEN, 'drop rates of the hidden layers'),
         (WIDTH, 'units a layer'),
     )
-    config.figures = (
+    config.figures = _figures(large)
+    accuracy = {'metric': 'test_accuracy', 'kind': 'greater'}
+    config.claims = _claims(large, small, accuracy)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures(large):
+    """What is drawn."""
+    return (
         {
             'name': 'grid',
             'kind': 'effect',
@@ -95,8 +104,11 @@ def get_config(size=None):
             'where': {WIDTH: large},
         },
     )
-    accuracy = {'metric': 'test_accuracy', 'kind': 'greater'}
-    config.claims = (
+
+
+def _claims(large, small, accuracy):
+    """What is claimed."""
+    return (
         *(
             {
                 'sentence': 'Different rates for different layers (0.2 on the input, 0.5 on hidden '
@@ -118,8 +130,6 @@ def get_config(size=None):
         },
         *_of_dropout(large),
     )
-    config.claims = common.that_matter(config.claims)
-    return config
 
 
 def _of_dropout(large):

@@ -33,7 +33,15 @@ def get_config(size=None):
         config.train.epochs = 6
         config.model.hidden = (512,)
     config.names = ((KEEP, 'probability of keeping a unit'),)
-    config.figures = (
+    config.figures = _figures()
+    config.claims = _claims(tenths)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures():
+    """What is drawn."""
+    return (
         {
             'name': 'figure_1a',
             'kind': 'effect',
@@ -56,7 +64,11 @@ def get_config(size=None):
             'hue': KEEP,
         },
     )
-    config.claims = (
+
+
+def _claims(tenths):
+    """What is claimed."""
+    return (
         {
             'sentence': 'The more likely a neuron is present, the lower the train loss gets.',
             'source': 'ROLE §3.3, Figure 1a',
@@ -110,5 +122,3 @@ def get_config(size=None):
             'goal': 'max',
         },
     )
-    config.claims = common.that_matter(config.claims)
-    return config

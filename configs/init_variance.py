@@ -68,7 +68,14 @@ def get_config(size=None):
     )
     role, lecture = 'ROLE §6.1', 'DEEPREG, weight initialization'
     of_signal, of_gradient = 'last_activation_std', 'gradient_ratio'
-    config.claims = (
+    config.claims = _claims(equal, halved, role, lecture, of_signal, of_gradient)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _claims(equal, halved, role, lecture, of_signal, of_gradient):
+    """What is claimed."""
+    return (
         _level(
             'With σ² = 1/N linear layers keep the variance of the signal', f'{role}; {lecture}',
             of_signal, LINEAR | LECUN | equal, 1.0,
@@ -109,8 +116,6 @@ def get_config(size=None):
             'b': LECUN,
         },
     )  # fmt: skip
-    config.claims = common.that_matter(config.claims)
-    return config
 
 
 def _level(sentence, source, metric, arm, level):

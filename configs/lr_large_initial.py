@@ -28,7 +28,15 @@ def get_config(size=None):
     config.document = 'ROLE §4'
     common.cnn_to_anneal(config)
     schedules, annealed, by_epoch = common.large_and_small(config, 0.1, 0.004)
-    config.figures = (
+    config.figures = _figures(by_epoch)
+    config.claims = _claims(schedules, annealed)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures(by_epoch):
+    """What is drawn."""
+    return (
         {
             'name': 'accuracy_by_epoch',
             'title': 'Training and validation accuracy by epoch',
@@ -49,7 +57,11 @@ def get_config(size=None):
             'x': common.RATES,
         },
     )
-    config.claims = (
+
+
+def _claims(schedules, annealed):
+    """What is claimed."""
+    return (
         *(
             {
                 'sentence': f'Large learning rates reduce overfitting: {words} ends with a smaller '
@@ -100,5 +112,3 @@ def get_config(size=None):
             'b': schedules['LS'],
         },
     )
-    config.claims = common.that_matter(config.claims)
-    return config

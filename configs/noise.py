@@ -47,7 +47,15 @@ def get_config(size=None):
         'test_accuracy', 'test_loss', 'validation_loss', 'gap_accuracy', 'test_overconfidence',
         'test_calibration_error', 'perturbed_test_loss',
     )  # fmt: skip
-    config.figures = (
+    config.figures = _figures()
+    config.claims = _claims()
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures():
+    """What is drawn."""
+    return (
         *(
             {
                 'name': name.partition('.')[2],
@@ -86,7 +94,11 @@ def get_config(size=None):
             'where': _alone(LABELS),
         },
     )
-    config.claims = (
+
+
+def _claims():
+    """What is claimed."""
+    return (
         *(
             {
                 'sentence': f'A little of it regularises: {words}, {levels[0]:g} against none.',
@@ -120,8 +132,6 @@ def get_config(size=None):
             'b': {WEIGHTS: 0.0},
         },
     )
-    config.claims = common.that_matter(config.claims)
-    return config
 
 
 def _little(name):

@@ -36,7 +36,16 @@ def get_config(size=None):
     if config.size == 'quick':
         config.data.train_size, config.train.epochs = 3_000, 8
     config.names = ((LAMBDA, 'weight decay λ'),)
-    config.figures = (
+    config.figures = _figures()
+    poor = {'a': {LAMBDA: TOO_LARGE}, 'b': {LAMBDA: 0.0}}
+    config.claims = _claims(poor)
+    config.claims = common.that_matter(config.claims)
+    return config
+
+
+def _figures():
+    """What is drawn."""
+    return (
         {
             'name': 'figure_8',
             'kind': 'curves',
@@ -61,8 +70,11 @@ def get_config(size=None):
             'log_x': True,
         },
     )
-    poor = {'a': {LAMBDA: TOO_LARGE}, 'b': {LAMBDA: 0.0}}
-    config.claims = (
+
+
+def _claims(poor):
+    """What is claimed."""
+    return (
         {
             'sentence': 'Weight decay helps generalise: the larger λ (up to 0.01), the smaller the '
             'generalisation gap.',
@@ -112,5 +124,3 @@ def get_config(size=None):
             'direction': 'above',
         },
     )
-    config.claims = common.that_matter(config.claims)
-    return config

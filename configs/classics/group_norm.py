@@ -41,25 +41,7 @@ def get_config(size=None):
         (f'{NORM}=group', 'group norm'),
         (BATCH, 'batch size'),
     )
-    config.figures = (
-        {
-            'name': 'by_batch_size',
-            'kind': 'effect',
-            'title': 'Test error against the batch size',
-            'metrics': ('1-test_accuracy',),
-            'x': BATCH,
-            'hue': NORM,
-            'log_x': True,
-        },
-        {
-            'name': 'by_epoch',
-            'kind': 'curves',
-            'title': 'Validation accuracy by epoch, for each batch size',
-            'metrics': ('validation_accuracy',),
-            'hue': BATCH,
-            'panels': NORM,
-        },
-    )
+    config.figures = _figures()
     smallest, largest = {BATCH: batches[0]}, {BATCH: batches[-1]}
     config.claims = common.that_matter(
         (
@@ -101,3 +83,26 @@ def get_config(size=None):
         )
     )
     return config
+
+
+def _figures():
+    """What is drawn."""
+    return (
+        {
+            'name': 'by_batch_size',
+            'kind': 'effect',
+            'title': 'Test error against the batch size',
+            'metrics': ('1-test_accuracy',),
+            'x': BATCH,
+            'hue': NORM,
+            'log_x': True,
+        },
+        {
+            'name': 'by_epoch',
+            'kind': 'curves',
+            'title': 'Validation accuracy by epoch, for each batch size',
+            'metrics': ('validation_accuracy',),
+            'hue': BATCH,
+            'panels': NORM,
+        },
+    )
