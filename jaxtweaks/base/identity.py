@@ -18,7 +18,6 @@ import enum
 import functools
 import hashlib
 import io
-import random
 import struct
 import sys
 import types
@@ -26,24 +25,10 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
-from jaxtweaks.base import bytecode, installed
+from jaxtweaks.base import bytecode, installed, introspection
 from jaxtweaks.base.errors import UserError
 
 _MISSING = object()
-# Of a class or an object: what Python, dataclasses and flax write into it for themselves.
-_BOOKKEEPING = frozenset(
-    (
-        *('__module__', '__name__', '__qualname__', '__doc__', '__annotations__', '__annotate__'),
-        *('__dict__', '__weakref__', '__slots__', '__firstlineno__', '__static_attributes__'),
-        *('__match_args__', '__dataclass_params__', '__dataclass_fields__', '__orig_bases__'),
-        *('__abstractmethods__', '_abc_impl', '__parameters__', '__type_params__'),
-        '__jaxtweaks_declared__',  # of a part: what its parameters are, which fields say
-        *('__builtins__', '__file__', '__spec__', '__loader__', '__package__'),
-    )
-)
-_OF_LINEN = frozenset(
-    ('_state', '_parent_ref', 'parent', 'scope', '_compact_name_scope_methods', '_id')
-)
 _DESCRIPTORS = (
     types.WrapperDescriptorType,
     types.MethodDescriptorType,
@@ -151,7 +136,7 @@ class _Walk:
         kind = type(value).__name__
         if isinstance(value, io.IOBase):
             self.refuse(f'is an open file ({kind})', 'what is read from it')
-        if _is_random(value):
+        if introspection.is_random(value):
             self.refuse(
                 f'is a state of random numbers ({kind}) that moves on',
                 'the key that the function is given, or numbers drawn before,',
@@ -168,13 +153,15 @@ class _Walk:
             if isinstance(value, kinds):
                 write(value)
                 return
-        if array := _array(value):
+        if array := introspection.array(value):
             self._array(*array)
         elif (home := installed.named(value)) is not None:
             self._named(*home)
         elif isinstance(value, type):
             self._class(value)
-        elif callable(value) and hasattr(value, '__wrapped__') and _is_of_c(type(value)):
+        elif (
+            callable(value) and hasattr(value, '__wrapped__') and introspection.is_of_c(type(value))
+        ):
             self.put('wrapped', type(value).__qualname__)  # jit, lru_cache
             self.value(value.__wrapped__)
         else:
@@ -293,7 +280,8 @@ class _Walk:
         self.value(function.__defaults__)
         self._sorted(function.__kwdefaults__ or {})
         self._closure(function)
-        self._sorted({k: v for k, v in vars(function).items() if k not in _BOOKKEEPING})
+        own = vars(function).items()
+        self._sorted({k: v for k, v in own if k not in introspection.BOOKKEEPING})
 
     def _closure(self, function: types.FunctionType) -> None:
         chains = bytecode.names(function.__code__).outer
@@ -326,7 +314,7 @@ class _Walk:
                 )
         chains: dict[str, list[tuple[str, ...]]] = {}
         for chain in sorted(names.globals):
-            if chain[0] not in _BOOKKEEPING:
+            if chain[0] not in introspection.BOOKKEEPING:
                 chains.setdefault(chain[0], []).append(chain)
         for name, used in chains.items():
             found = function.__globals__.get(name, _MISSING)
@@ -352,7 +340,7 @@ class _Walk:
                 self.value(found, '.'.join(path))
 
     def _class(self, cls: type) -> None:
-        if _is_installed_class(cls):
+        if introspection.is_installed_class(cls):
             self._named(cls.__module__, cls.__qualname__)
             return
         self.put('class', cls.__name__)  # flax names parameters by it
@@ -360,11 +348,11 @@ class _Walk:
         self._items('bases', cls.__bases__)
         if issubclass(cls, enum.Enum):
             self._items('members', [(name, one.value) for name, one in cls.__members__.items()])
-        skipped = _BOOKKEEPING | (_OF_LINEN if _is_linen(cls) else frozenset())
+        skipped = introspection.bookkeeping(cls)
         body = {
-            name: _unwrapped(value)
+            name: introspection.unwrapped(value)
             for name, value in vars(cls).items()
-            if name not in skipped and not _is_made_for(cls, name, value)
+            if name not in skipped and not introspection.is_made_for(cls, name, value)
         }
         self._sorted(body)
         if dataclasses.is_dataclass(cls) and '__dataclass_fields__' in vars(cls):
@@ -372,7 +360,7 @@ class _Walk:
 
     def _fields(self, cls: type) -> None:
         for field in dataclasses.fields(cls):
-            if _is_linen(cls) and field.name in _OF_LINEN:
+            if field.name in introspection.bookkeeping(cls):
                 continue
             self.put('field', field.name, field.init, field.kw_only)
             for default in (field.default, field.default_factory):
@@ -385,12 +373,12 @@ class _Walk:
     def _object(self, value: Any) -> None:
         """An instance: its class, what is in it, and its attributes."""
         cls = type(value)
-        solid = next(base for base in cls.__mro__ if _is_of_c(base))
+        solid = next(base for base in cls.__mro__ if introspection.is_of_c(base))
         if solid in _PLAIN:
             self.put('object')
             self.value(cls)
             self._content(value)
-            self._sorted(_attributes(value))
+            self._sorted(introspection.attributes(value))
             return
         try:
             reduce = copyreg.dispatch_table.get(cls)
@@ -438,103 +426,5 @@ def _is_by_name(state: Any) -> bool:
     return type(state) is dict and all(isinstance(key, str) for key in state)
 
 
-_HEAP = 1 << 9  # the flag of classes that are made while Python runs; some in C are too
-
-
-@functools.cache
-def _is_of_c(cls: type) -> bool:
-    """Whether a class is not written in Python, so that its objects may hold what we do not see.
-
-    One written in Python has a dict or slots, and adds no other memory to that of its base.
-    """
-    if not cls.__flags__ & _HEAP:
-        return True
-    slots = sum(isinstance(value, types.MemberDescriptorType) for value in vars(cls).values())
-    added = cls.__basicsize__ - (cls.__base__ or object).__basicsize__
-    pointer = struct.calcsize('P')
-    has_room = cls.__dictoffset__ or '__slots__' in vars(cls)
-    return (
-        not has_room
-        or added > pointer * (slots + 2)  # and a dict and weak references
-        or (type(cls) is not type and _is_of_c(type(cls)))
-    )
-
-
 def _article(noun: str) -> str:
     return f'{"an" if noun[:1].lower() in "aeiou" else "a"} {noun}'
-
-
-def _is_random(value: Any) -> bool:
-    kinds: list[type] = [random.Random]
-    if numpy := sys.modules.get('numpy'):
-        kinds += [numpy.random.Generator, numpy.random.RandomState, numpy.random.BitGenerator]
-    return isinstance(value, tuple(kinds))
-
-
-def _array(value: Any) -> tuple[str, Any] | None:
-    """The kind of an array, and its numbers as NumPy has them; None for anything else."""
-    numpy: Any = sys.modules.get('numpy')
-    jax: Any = sys.modules.get('jax')
-    if numpy and isinstance(value, numpy.ndarray):
-        return 'array', value
-    if numpy and isinstance(value, numpy.generic):
-        return 'scalar', numpy.asarray(value)
-    if jax and isinstance(value, jax.Array):
-        if jax.dtypes.issubdtype(value.dtype, jax.dtypes.prng_key):
-            return f'key {jax.random.key_impl(value)}', numpy.asarray(jax.random.key_data(value))
-        return f'jax {value.weak_type}', numpy.asarray(value)
-    return None
-
-
-def _is_installed_class(cls: type) -> bool:
-    home = sys.modules.get(cls.__module__)
-    if home is None or not installed.is_module(home):
-        return False
-    # What is executed without a module of its own says that it is of builtins.
-    return cls.__module__ != 'builtins' or _is_of_c(cls)
-
-
-def _is_linen(cls: type) -> bool:
-    linen = sys.modules.get('flax.linen')
-    return linen is not None and issubclass(cls, linen.Module)
-
-
-def _unwrapped(method: Any) -> Any:
-    """A method as it was written, where flax has wrapped it."""
-    while (
-        isinstance(method, types.FunctionType)
-        and method.__globals__.get('__name__') == 'flax.linen.module'
-        and '__wrapped__' in vars(method)
-    ):
-        method = method.__wrapped__
-    return method
-
-
-def _is_made_for(cls: type, name: str, value: Any) -> bool:
-    """Whether dataclasses or flax made a method for a class, by its fields."""
-    if isinstance(value, types.MemberDescriptorType | types.GetSetDescriptorType):
-        return True  # a slot
-    if _is_linen(cls) and (name == 'name' or name in ('__hash__', '__init__')):
-        value = _unwrapped(value)
-        if not isinstance(value, types.FunctionType):
-            return True
-        value = getattr(value, '__wrapped__', value)
-        return installed.is_function(value) or value.__code__.co_qualname.startswith(
-            '__create_fn__'
-        )
-    code = getattr(value, '__code__', None)
-    return code is not None and code.co_qualname.startswith('__create_fn__')
-
-
-def _attributes(value: Any) -> dict[str, Any]:
-    """Of an object, by name: those in its dict and in its slots."""
-    found = dict(getattr(value, '__dict__', {}))
-    for cls in type(value).__mro__:
-        slots = vars(cls).get('__slots__', ())
-        for slot in (slots,) if isinstance(slots, str) else slots:
-            hidden = slot.startswith('__') and not slot.endswith('__')
-            name = f'_{cls.__name__.lstrip("_")}{slot}' if hidden else slot
-            if name not in ('__dict__', '__weakref__') and hasattr(value, name):
-                found[name] = getattr(value, name)
-    skipped = _BOOKKEEPING | (_OF_LINEN if _is_linen(type(value)) else frozenset())
-    return {str(name): item for name, item in found.items() if name not in skipped}
