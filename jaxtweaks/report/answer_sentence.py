@@ -45,9 +45,9 @@ def of(question: str, verdicts: Sequence[Verdict]) -> AnswerSentence:
     left = by_kind['inconclusive']
     if not settled or (len(settled) == 1 and 2 * len(left) > len(asked)):
         some = by_kind[settled[0]] if settled else []
-        return _not_settled(left, some, len(asked))
+        return _not_settled(left, some, _claims(asked, verdicts))
     if by_kind['supported'] and len(settled) > 1:
-        return _depends(by_kind, len(asked))
+        return _depends(by_kind, _claims(asked, verdicts))
     kind = 'contradicted' if by_kind['contradicted'] else settled[0]
     word = 'yes' if kind == 'supported' else 'no'
     agree = [one for one in asked if one['verdict'] in _SETTLED]
@@ -63,6 +63,12 @@ def of(question: str, verdicts: Sequence[Verdict]) -> AnswerSentence:
     return AnswerSentence(word, kind, f'{sentence}.')
 
 
+def _claims(asked: Sequence[Verdict], verdicts: Sequence[Verdict]) -> str:
+    """How many claims the answer is made from, and that there are others."""
+    others = len(verdicts) > len(asked)
+    return count(len(asked), 'claim') + (' that answer the question' if others else '')
+
+
 def _opening(question: str, kind: str) -> str:
     closed = _CLOSED.match(question.strip()) is not None
     if kind == 'negligible':
@@ -72,21 +78,22 @@ def _opening(question: str, kind: str) -> str:
     return 'As claimed' if kind == 'supported' else 'Not as claimed'
 
 
-def _not_settled(left: Sequence[Verdict], some: Sequence[Verdict], total: int) -> AnswerSentence:
+def _not_settled(left: Sequence[Verdict], some: Sequence[Verdict], claims: str) -> AnswerSentence:
     sentence = f'Not settled: {_with_number(left[0])}'
-    if total > 1:
-        sentence += f'; {len(left)} of {count(total, "claim")} open'
+    if len(left) + len(some) > 1:
+        verb = 'is' if len(left) == 1 else 'are'
+        sentence += f'; {len(left)} of {claims} {verb} open'
     if some:
         sentence += f', {some[0]["verdict"]} so far: {_with_number(some[0])}'
     return AnswerSentence('not settled', 'inconclusive', f'{sentence}.')
 
 
-def _depends(by_kind: Mapping[str, Sequence[Verdict]], total: int) -> AnswerSentence:
+def _depends(by_kind: Mapping[str, Sequence[Verdict]], claims: str) -> AnswerSentence:
     holds = by_kind['supported']
     fails = [*by_kind['contradicted'], *by_kind['negligible']]
     left = by_kind['inconclusive']
     sentence = (
-        f'It depends: {len(holds)} of {count(total, "claim")} '
+        f'It depends: {len(holds)} of {claims} '
         f'{"holds" if len(holds) == 1 else "hold"}'
         f', {len(fails)} {"does" if len(fails) == 1 else "do"} not'
         + (f', {len(left)} {"is" if len(left) == 1 else "are"} not settled' if left else '')

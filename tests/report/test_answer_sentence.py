@@ -54,3 +54,11 @@ def test_only_claims_that_answer_count_if_any_does():
     verdicts = [verdict('contradicted'), verdict('supported', claim={'answers': True})]
     assert answer_sentence.of(QUESTION, verdicts).word == 'yes'
     assert answer_sentence.of(QUESTION, []) == ('', '', '')
+
+
+def test_what_is_open_is_counted_among_the_claims_that_answer():
+    answering = [verdict('inconclusive', claim={'answers': True}) for _ in range(2)]
+    of_all = answer_sentence.of(QUESTION, answering).sentence
+    assert of_all.endswith('; 2 of 2 claims are open.')
+    some = answer_sentence.of(QUESTION, [*answering, verdict('supported')]).sentence
+    assert some.endswith('; 2 of 2 claims that answer the question are open.')
