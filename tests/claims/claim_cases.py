@@ -1,5 +1,7 @@
 """Results whose verdicts are known, and claims on them, for the tests of claims."""
 
+import dataclasses
+
 import numpy as np
 
 from jaxtweaks.claims import claims
@@ -73,3 +75,28 @@ SMALLEST = {
     'published': PUBLISHED,
     'share': {**LEVEL, 'direction': 'above'},
 }
+
+HUMP = [0.1, 0.3, 0.5, 0.3, 0.1]
+SLOPE = [0.1, 0.2, 0.3, 0.4, 0.5]
+DIP = [0.1, 0.3, 0.2, 0.5, 0.6]  # rises on the whole, falls once
+
+
+def final_of(metric, values):
+    """Results with one more final metric, [K, S]."""
+    values = np.asarray(values, float)
+    results = results_of([0.5] * len(values), values.shape[1])
+    return dataclasses.replace(results, finals={**results.finals, metric: values})
+
+
+def curve_results(rises, n=6, **given):
+    """Setting k rises by rises[k] an epoch, from 0, for 10 epochs; seeds start a little apart."""
+    epochs = np.arange(1, 11)
+    curve = (
+        np.asarray(rises, float)[:, None, None] * epochs
+        + 0.3 * centred(NOISE[: len(rises), :n])[..., None]
+    )
+    return results_of([0.5] * len(rises), n, curves={'validation_accuracy': curve}, **given)
+
+
+def sooner(**given):
+    return claim('sooner', **ARMS, metric='validation_accuracy', **given)

@@ -1,0 +1,129 @@
+"""Claims on curves: at which moment they are asked, and who gets there sooner."""
+
+import numpy as np
+import pytest
+from claim_cases import (
+    ARMS,
+    claim,
+    curve_results,
+    results_of,
+    sooner,
+    verdict_on,
+)
+
+
+def test_sooner_counts_epochs():
+    # 0.52 is reached at 0.1 an epoch in epoch 6, at 0.06 in epoch 9.
+    verdict = verdict_on(sooner(level=0.52), curve_results([0.1, 0.06]))
+    assert verdict.effect == 3
+    assert verdict.verdict == 'supported'  # by sign flips: 2/2⁶
+    assert verdict.p == 2 / 64
+    assert 'censored' not in verdict.note
+    assert 'sign-flip p decides' in verdict.note
+    assert verdict_on(sooner(level=0.52), curve_results([0.06, 0.1])).verdict == 'contradicted'
+    assert verdict_on(sooner(level=0.52), curve_results([0.1, 0.1])).verdict == 'inconclusive'
+
+
+def test_sooner_censors_runs_that_never_reach_the_level():
+    verdict = verdict_on(sooner(level=0.52), curve_results([0.1, 0.01]))
+    assert verdict.effect == 11 - 6
+    assert verdict.n == 6
+    assert 'censored: 0 of 6 runs of a and 6 of 6 of b never reach 0.52' in verdict.note
+
+
+def test_sooner_censors_runs_that_diverge_before_the_level():
+    results = curve_results([0.1, 0.06], diverged=[(1, 0)])
+    results.curves['validation_accuracy'][1, 0, 3:] = np.nan
+    verdict = verdict_on(sooner(level=0.52), results)
+    assert (verdict.n, verdict.dropped) == (6, 0)
+    assert verdict.effect == pytest.approx((5 * 3 + 5) / 6)
+    assert '1 of 6 of b never reach' in verdict.note
+
+
+def test_sooner_to_the_common_level():
+    # b's best is 0.06 · 10 = 0.6, which a reaches in epoch 6 (or 7, by its start).
+    verdict = verdict_on(sooner(), curve_results([0.1, 0.0601]))
+    assert 3 <= verdict.effect <= 4
+    assert verdict.verdict == 'supported'
+    results = curve_results([0.1, 0.06], diverged=[(1, 0)])
+    assert verdict_on(sooner(), results).dropped == 1
+
+
+def test_sooner_for_a_loss_is_downwards():
+    results = curve_results([0.1, 0.06])
+    results.curves['train_loss'] = 2 - results.curves['validation_accuracy']
+    falling = claim('sooner', **ARMS, metric='train_loss', level=1.48)
+    assert verdict_on(falling, results).effect == 3
+
+
+@pytest.mark.parametrize(
+    ('at', 'expected'),
+    [
+        (3, 0.3),
+        ('last_epoch', 1.0),
+        ('best_epoch', 1.0),
+        ('chosen_epoch', 0.2),
+        (10, 1.0),
+        ('mean_epoch', 0.55),
+    ],
+)
+def test_moments(at, expected):
+    results = curve_results([0.1, 0.0])
+    best = {'goal': 'max'} if at == 'best_epoch' else {}
+    one = claim('level', a={'x': 0}, level=0, direction='above', at=at, metric='running', **best)
+    results.curves['running'] = np.broadcast_to(0.1 * np.arange(1, 11), (2, 6, 10))
+    assert verdict_on(one, results).effect == pytest.approx(expected)
+
+
+def test_the_last_epoch_is_the_last_a_run_has():
+    results = curve_results([0.1, 0.0])
+    results.curves['validation_accuracy'][0, :, 5:] = np.nan
+    last = claim(
+        'greater', **ARMS, metric='validation_accuracy', at='last_epoch', where={'x': [0, 1]}
+    )
+    assert verdict_on(last, results).effect == pytest.approx(0.5)
+
+
+def test_the_mean_over_epochs_is_of_those_a_run_has():
+    results = curve_results([0.1, 0.0])
+    results.curves['validation_accuracy'][0, :, 5:] = np.nan
+    results.curves['validation_accuracy'][1, 5, :] = np.nan  # a run without any
+    mean = claim('greater', **ARMS, metric='validation_accuracy', at='mean_epoch')
+    verdict = verdict_on(mean, results)
+    rising, flat = results.curves['validation_accuracy'][:, :5, :5].mean(axis=(1, 2))
+    assert verdict.effect == pytest.approx(rising - flat)
+    assert (verdict.n, verdict.dropped) == (5, 1)
+    assert 'mean over epochs' in verdict.what
+
+
+def test_a_diverged_run_takes_its_seed_out_and_is_told():
+    results = results_of([0.6, 0.5, 0.5], diverged=[(1, 0), (2, 3)])
+    verdict = verdict_on(claim('greater', **ARMS), results)
+    assert (verdict.n, verdict.dropped) == (5, 1)
+    assert '1 seed omitted because a run diverged (x 1: 1)' in verdict.note
+    expected = (results.finals['test_accuracy'][0] - results.finals['test_accuracy'][1])[1:]
+    assert verdict.effect == pytest.approx(expected.mean())
+    curve = verdict_on(claim('peak', along='x'), results)
+    assert (curve.n, curve.dropped) == (4, 2)
+
+
+def test_a_diverged_run_is_out_even_if_its_number_is_finite():
+    results = results_of([0.6, 0.5])
+    results.diverged_at[0, 2] = 5
+    assert verdict_on(claim('greater', **ARMS), results).dropped == 1
+
+
+def test_a_missing_run_is_told_apart_from_a_diverged_one():
+    results = results_of([0.6, 0.5])
+    results.finals['test_accuracy'][0, 2] = np.nan
+    verdict = verdict_on(claim('greater', **ARMS), results)
+    assert verdict.dropped == 1
+    assert '1 seed omitted because a run has no value' in verdict.note
+
+
+def test_sooner_by_less_than_matters_is_negligible():
+    results = curve_results([0.1, 0.1], 20)
+    verdict = verdict_on(sooner(level=0.52, smallest=2.0), results)
+    assert verdict.verdict == 'negligible'
+    assert 'less than 2 epochs either way' in verdict.note
+    assert verdict_on(sooner(level=0.52, smallest=2.0), curve_results([0.1, 0.05], 20)).effect > 2
