@@ -5,13 +5,10 @@ fault for which it is to be refused. What it holds is counted while it is writte
 again; `expected` and `check` share no code with `jaxtweaks.data`.
 """
 
-import io
 import os
 import random
 import re
-import struct
 import unicodedata
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from benchmarks.faults.pictures import FORMS, Picture, encoded, lossless, noise
 from jaxtweaks.data.dataset import Source
 
 Place = tuple[str, ...]
@@ -31,19 +29,6 @@ _PARTS = {
     'test': ('test', 'TEST', 'testing'),
 }
 _FILES = ('{}', 'img {}', 'ü{}', "it's {}", '{}.2023', '#{}%20')
-
-
-class Picture(NamedTuple):
-    """An image as a file's bytes, and the pixels that are right, uint8 [height, width, 3].
-
-    `tolerance` is the largest error of a pixel; `said` what is to be said of it, '' for nothing.
-    """
-
-    content: bytes
-    pixels: np.ndarray
-    endings: Sequence[str]
-    tolerance: int = 0
-    said: str = ''
 
 
 class Known(NamedTuple):
@@ -79,7 +64,7 @@ class Made:
         self.root, self.rng = root, rng
         self.size = rng.randint(3, 6), rng.randint(3, 6)
         self.scale: tuple[int, int] | None = None
-        self.forms = rng.choices(_FORMS, k=rng.randint(1, 3))
+        self.forms = rng.choices(FORMS, k=rng.randint(1, 3))
         self.images: list[Known] = []
         self.odd: dict[str, list[Place]] = {}
         self.refusals: list[tuple[str, ...]] = []
@@ -109,7 +94,7 @@ class Made:
             colour = np.array([self.rng.randrange(256) for _ in range(3)], np.uint8)
             plain = np.broadcast_to(colour, (*size, 3))
             there = np.broadcast_to(colour, (*self.scale, 3))
-            return Picture(_bytes(Image.fromarray(plain), 'PNG'), there, ('.png',))
+            return Picture(encoded(Image.fromarray(plain), 'PNG'), there, ('.png',))
         return self.rng.choice(self.forms)(self.rng, self.size)
 
     def add(
@@ -153,135 +138,6 @@ def _distinct(rng: random.Random, count: int) -> list[str]:
     return rng.sample(pool, count)
 
 
-# Images.
-
-
-def _bytes(image: Image.Image, format: str, **options) -> bytes:
-    file = io.BytesIO()
-    image.save(file, format, **options)
-    return file.getvalue()
-
-
-def _noise(rng: random.Random, size: tuple[int, int], channels: int = 3) -> np.ndarray:
-    height, width = size
-    values = rng.randbytes(height * width * channels)
-    return np.frombuffer(values, np.uint8).reshape(height, width, channels)
-
-
-def _lossless(rng: random.Random, size: tuple[int, int]) -> Picture:
-    pixels = _noise(rng, size)
-    format, endings, options = rng.choice(
-        [
-            ('PNG', ('.png', '', '.dat', '.bmp'), {}),
-            ('BMP', ('.bmp', '', '.png'), {}),
-            ('TIFF', ('.tif', '.tiff', ''), {}),
-            ('PPM', ('.ppm', '.pnm', ''), {}),
-            ('TGA', ('.tga',), {}),
-            ('WEBP', ('.webp', ''), {'lossless': True}),
-            ('JPEG2000', ('.jp2', '.j2k', ''), {}),
-            ('SGI', ('.rgb', '.sgi'), {}),
-            ('PCX', ('.pcx',), {}),
-        ]
-    )
-    return Picture(_bytes(Image.fromarray(pixels), format, **options), pixels, endings)
-
-
-def _grey(rng: random.Random, size: tuple[int, int]) -> Picture:
-    pixels = _noise(rng, size, 1)
-    format, ending = rng.choice(
-        [('PNG', '.png'), ('GIF', '.gif'), ('PPM', '.pgm'), ('BMP', '.bmp')]
-    )
-    image = Image.fromarray(pixels[..., 0])
-    return Picture(_bytes(image, format), pixels.repeat(3, 2), (ending, ''))
-
-
-def _one_bit(rng: random.Random, size: tuple[int, int]) -> Picture:
-    pixels = 255 * (_noise(rng, size, 1) % 2)
-    image = Image.fromarray(pixels[..., 0]).convert('1')
-    return Picture(_bytes(image, 'PNG'), pixels.repeat(3, 2), ('.png',))
-
-
-def _jpeg(rng: random.Random, size: tuple[int, int]) -> Picture:
-    pixels = np.broadcast_to(_noise(rng, (1, 1)), (*size, 3))
-    content = _bytes(Image.fromarray(pixels), 'JPEG', quality=95)
-    return Picture(content, pixels, ('.jpg', '.jpeg', '.jfif', '.jpe', ''), tolerance=5)
-
-
-def _cmyk(rng: random.Random, size: tuple[int, int]) -> Picture:
-    inks = _noise(rng, size, 4).copy()
-    inks[..., 3] = 0
-    image = Image.frombytes('CMYK', size[::-1], inks.tobytes())
-    return Picture(_bytes(image, 'TIFF'), 255 - inks[..., :3], ('.tif',))
-
-
-def _alpha(rng: random.Random, size: tuple[int, int]) -> Picture:
-    """Colour or grey with alpha that is 0 or 255, anything, or 255 throughout."""
-    grey, how = rng.random() < 0.3, rng.choice(['hard', 'soft', 'opaque'])
-    colour = _noise(rng, size, 1 if grey else 3)
-    alpha = _noise(rng, size, 1).copy()
-    if how == 'hard':
-        alpha = 255 * (alpha % 2)
-        alpha[0, 0] = 0
-    elif how == 'opaque':
-        alpha[:] = 255
-    image = Image.fromarray(np.concatenate([colour, alpha], -1))
-    share = alpha / 255
-    pixels = np.rint(colour * share + 255 * (1 - share)).astype(np.uint8)
-    pixels = pixels.repeat(3, 2) if grey else pixels
-    said = 'transparent pixels' if (alpha < 255).any() else ''
-    return Picture(_bytes(image, 'PNG'), pixels, ('.png',), int(how == 'soft'), said)
-
-
-def _palette(rng: random.Random, size: tuple[int, int]) -> Picture:
-    """A palette, of which one colour may be transparent."""
-    colours = np.frombuffer(rng.randbytes(12), np.uint8).reshape(4, 3).copy()
-    index = _noise(rng, size, 1)[..., 0] % 4
-    image = Image.fromarray(index).convert('P')
-    image.putpalette(colours.tobytes())
-    options, said = {}, ''
-    if rng.random() < 0.5:
-        options['transparency'] = int(index[0, 0])
-        colours[index[0, 0]] = 255
-        said = 'transparent pixels'
-    return Picture(_bytes(image, 'PNG', **options), colours[index], ('.png',), 0, said)
-
-
-def _turned(rng: random.Random, size: tuple[int, int]) -> Picture:
-    """Turned by half or a quarter, which EXIF says."""
-    pixels, exif = _noise(rng, size), Image.Exif()
-    exif[0x0112], turns = rng.choice([(3, 2), (6, 1), (8, -1)])
-    stored = Image.fromarray(np.ascontiguousarray(np.rot90(pixels, turns)))
-    return Picture(_bytes(stored, 'PNG', exif=exif), pixels, ('.png', ''), said='turned upright')
-
-
-def _frames(rng: random.Random, size: tuple[int, int]) -> Picture:
-    pixels = _noise(rng, size, 1)
-    first, second = (Image.fromarray(a[..., 0]) for a in (pixels, _noise(rng, size, 1)))
-    format, ending = rng.choice([('GIF', '.gif'), ('TIFF', '.tif'), ('PNG', '.png')])
-    content = _bytes(first, format, save_all=True, append_images=[second])
-    return Picture(content, pixels.repeat(3, 2), (ending,), said='several frames')
-
-
-def _deep(rng: random.Random, size: tuple[int, int]) -> Picture:
-    """A PNG of three channels of 16 bits."""
-    height, width = size
-    high = _noise(rng, size)
-    values = np.stack([high, _noise(rng, size)], -1).reshape(height, -1)  # big-endian
-    rows = b''.join(b'\0' + row.tobytes() for row in values)
-    head = struct.pack('>IIBBBBB', width, height, 16, 2, 0, 0, 0)
-    content = b'\x89PNG\r\n\x1a\n'
-    for name, body in ((b'IHDR', head), (b'IDAT', zlib.compress(rows)), (b'IEND', b'')):
-        check = struct.pack('>I', zlib.crc32(name + body))
-        content += struct.pack('>I', len(body)) + name + body + check
-    return Picture(content, high, ('.png',), said='16 bits a channel')
-
-
-_Form = Callable[[random.Random, tuple[int, int]], Picture]
-_FORMS: Sequence[_Form] = (
-    *(_lossless,) * 6,
-    *(_grey, _one_bit, _jpeg, _cmyk, _alpha, _palette, _turned, _frames, _deep),
-)
-
 # What is to be said.
 
 
@@ -293,7 +149,7 @@ def _text(made: Made, names: Sequence[str]) -> None:
 
 
 def _loose(made: Made, names: Sequence[str]) -> None:
-    content = made.rng.choice([b'read me', _lossless(made.rng, made.size).content])
+    content = made.rng.choice([b'read me', lossless(made.rng, made.size).content])
     place = made.rng.choice([(), made.tops['train']])
     ending = made.rng.choice(['.png', '.md'])
     made.omit('in no folder of a class', made.write((*place, made.new_file(ending)), content))
@@ -387,7 +243,7 @@ _ODDITIES: Sequence[_Change] = (
 
 
 def _damaged(made: Made, names: Sequence[str]) -> None:
-    whole = _bytes(Image.fromarray(_noise(made.rng, made.size)), 'PNG')
+    whole = encoded(Image.fromarray(noise(made.rng, made.size)), 'PNG')
     content = made.rng.choice([whole[: len(whole) // 2], b'', b'<html>404</html>'])
     place = (*made.tops['train'], names[0], made.new_file('.png'))
     made.refusals.append(('/'.join(made.write(place, content)), 'cannot be decoded'))
@@ -396,14 +252,14 @@ def _damaged(made: Made, names: Sequence[str]) -> None:
 def _too_deep(made: Made, names: Sequence[str]) -> None:
     values = np.full(made.size, 300, made.rng.choice(['uint16', 'int32', 'float32']))
     place = (*made.tops['train'], names[-1], made.new_file('.tif'))
-    made.write(place, _bytes(Image.fromarray(values), 'TIFF'))
+    made.write(place, encoded(Image.fromarray(values), 'TIFF'))
     made.refusals.append(('/'.join(place), 'more than 8 bits'))
 
 
 def _other_size(made: Made, names: Sequence[str]) -> None:
     if made.scale is None:
         height, width = made.size
-        made.add('train', names[0], picture=_lossless(made.rng, (height + 1, width)))
+        made.add('train', names[0], picture=lossless(made.rng, (height + 1, width)))
         made.refusals.append((f'{height} × {width}', f'{height + 1} × {width}'))
 
 
