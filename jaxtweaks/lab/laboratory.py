@@ -106,36 +106,20 @@ def run(
     workdir = Workdir(path)
     code = stored.code_of(experiment)
     record = _record(command, workdir.started, code, file, mix_versions)
-    launch = _Launch(record, file, named, budget)
+    launch = _Launch(record, file, named, budget, console, quiet and not dry_run)
     if not dry_run:
         if not path.exists():  # what cannot be known of a tweak is said before there is a folder
             folder.forget_traces(experiment.digests)
         workdir.lock()
     crew = None
     if workers is not None:
-        show = lambda text: None if quiet else console.print(Text(text), soft_wrap=True)
-        crew = Crew(Cluster(workers, show, gpus), workdir, record.config, notify)
+        crew = Crew(Cluster(workers, launch.say, gpus), workdir, record.config, notify)
     try:
-        while True:
-            rough = bool(dry_run) and dry_run != MEASURE
-            plan = _plan(experiment, workdir, method, crew, launch, once, rough)
-            experiment = plan.experiment
-            _check_surroundings(workdir, plan.manifest, plan.groups, notify)
-            if not quiet or dry_run:
-                console.print(plan.words, highlight=False, markup=False, soft_wrap=True)
-            if dry_run:
-                return None
-            _freeze(plan, workdir, method, launch)
-            reporter = _reporter(console, quiet, plan, workdir, method, record)
-            groups = _carry_out(plan, workdir, method, reporter, crew)
-            loaded = [workdir.load_result(group, reporter.note) for group in groups]
-            found = [one for one in loaded if one is not None]
-            if len(found) < len(groups):  # damaged since it was written: it is trained again
-                continue
-            if not _goes_on(experiment, workdir, found, method, reporter.note, plan.may_train):
-                say = lambda words: quiet or console.print(Text(words), soft_wrap=True)
-                if not _looks(plan, workdir, found, method, budget, say):
-                    break
+        if dry_run:
+            rough = dry_run != MEASURE
+            _shown(_plan(experiment, workdir, method, crew, launch, once, rough), workdir, launch)
+            return None
+        experiment, found = _until_done(experiment, workdir, method, crew, launch, once)
         answer = answers.write(experiment, workdir, found, method, exports)
         if not quiet:
             answer.show(console)
@@ -154,19 +138,49 @@ def estimate(experiment: Experiment, console: Console) -> str:
     return method.plan(experiment.runs, experiment.runs)[1]
 
 
-def _reporter(
-    console: Console,
-    quiet: bool,
-    plan: '_Plan',
+def _until_done(
+    experiment: Experiment,
     workdir: Workdir,
     method: Method,
-    record: Launch,
-) -> Reporter:
+    crew: Crew | None,
+    launch: '_Launch',
+    notify: Callable[[str], None],
+) -> tuple[Experiment, list[GroupResult]]:
+    """Plans and trains until no round of a search, and no further seed, is to come.
+
+    Returns:
+      The experiment with all its rounds, and what its groups found.
+    """
+    while True:
+        plan = _plan(experiment, workdir, method, crew, launch, notify)
+        experiment = plan.experiment
+        _shown(plan, workdir, launch)
+        _freeze(plan, workdir, method, launch)
+        reporter = _reporter(launch, plan, workdir, method)
+        groups = _carry_out(plan, workdir, method, reporter, crew)
+        loaded = [workdir.load_result(group, reporter.note) for group in groups]
+        found = [one for one in loaded if one is not None]
+        if len(found) < len(groups):  # damaged since it was written: it is trained again
+            continue
+        if _goes_on(experiment, workdir, found, method, reporter.note, plan.may_train):
+            continue
+        if not _looks(plan, workdir, found, method, launch.budget, launch.say):
+            return experiment, found
+
+
+def _shown(plan: '_Plan', workdir: Workdir, launch: '_Launch') -> None:
+    """Shows a plan. Raises UserError if it must not be added to what is in the folder."""
+    notify = functools.partial(notice, launch.console)
+    _check_surroundings(workdir, plan.manifest, plan.groups, notify)
+    launch.say(plan.words)
+
+
+def _reporter(launch: '_Launch', plan: '_Plan', workdir: Workdir, method: Method) -> Reporter:
     """What shows how it goes: a page too, if something is to be done."""
-    view = view_for(console, quiet)
+    view = view_for(launch.console, launch.quiet)
     if all(workdir.has_result(group) for group in plan.groups):
-        return Reporter(console, view)
-    return live.LivePage(console, view, plan.experiment, workdir, method, record)
+        return Reporter(launch.console, view)
+    return live.LivePage(launch.console, view, plan.experiment, workdir, method, launch.record)
 
 
 def _carry_out(
@@ -185,15 +199,22 @@ def _carry_out(
 
 
 class _Launch(NamedTuple):
-    """A launch: what is recorded of it, which config file named which folder, and its budget.
+    """A launch: what is recorded of it, and what `run` was given for it.
 
-    See `run`; the budget is None if no seeds are added.
+    The budget is None if no seeds are added.
     """
 
     record: Launch
     file: Path | None
     named: bool
     budget: float | None
+    console: Console
+    quiet: bool
+
+    def say(self, words: str) -> None:
+        """Says what may be missed."""
+        if not self.quiet:
+            self.console.print(Text(words), soft_wrap=True)
 
 
 class _Plan(NamedTuple):
