@@ -187,6 +187,9 @@ def test_the_planned_groups_are_those_that_fit():
                 raise MemoryError
             return memory.Probe(1.0, 1.0, 1.0)
 
+        def work_of_run(self, static):
+            return 1.0
+
     told = []
     runs = all_runs(Setting(), [{}], range(20))
     execution = Execution(batching='map', group_size=10)
