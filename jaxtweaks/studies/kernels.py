@@ -4,6 +4,7 @@ import functools
 import itertools
 
 import jax
+import numpy as np
 
 from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import trace
@@ -30,6 +31,13 @@ def _draw(
     widths: tuple[int, ...], static: Setting, seed: int, hyper: trace.Hyper
 ) -> list[jax.Array]:
     draw = initialiser(trace.join(static, hyper))
-    shapes = itertools.pairwise(widths)
-    keys = jax.random.split(stream_key(seed, 'init'), len(widths) - 1)
-    return [draw(key, shape) for key, shape in zip(keys, shapes, strict=True)]
+    shapes = list(itertools.pairwise(widths))
+    keys = jax.random.split(stream_key(seed, 'init'), len(shapes))
+    kernels: list[jax.Array] = [keys] * len(shapes)
+    for shape in dict.fromkeys(shapes):
+        # All layers of a shape in a loop: a deep network compiles as fast as a shallow one.
+        layers = np.flatnonzero([other == shape for other in shapes])
+        drawn = jax.lax.map(functools.partial(draw, shape=shape), keys[layers])
+        for layer, kernel in zip(layers, drawn, strict=True):
+            kernels[layer] = kernel
+    return kernels

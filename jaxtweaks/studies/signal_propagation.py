@@ -1,6 +1,7 @@
 """What becomes of a signal and of its gradient in an untrained deep network? (INITREG §I)"""
 
 import functools
+import itertools
 from typing import Any
 
 import jax
@@ -21,12 +22,21 @@ _AT_ONCE = 500  # vectors whose activations are kept for the way back
 _NORMAL = float(np.finfo(np.float32).tiny)  # the smallest float32 with all its digits
 
 
-@functools.partial(jax.jit, static_argnums=(3, 4, 5))
+@functools.partial(jax.jit, static_argnums=(2, 3, 4))
+def _vectors(
+    seed: int, start: int, count: int, width: int, classes: int
+) -> tuple[jax.Array, jax.Array]:
+    """Some random vectors [count, width] and their classes; a program for networks of any depth."""
+    key = stream_key(seed, 'noise', start)
+    x = jax.random.normal(key, (count, width), jnp.float32)
+    return x, jax.random.randint(jax.random.fold_in(key, 1), (count,), 0, classes)
+
+
+@functools.partial(jax.jit, static_argnums=(3, 4))
 def _piece(
     kernels: list[jax.Array],
-    seed: int,
-    start: int,
-    count: int,
+    x: jax.Array,
+    labels: jax.Array,
     total: int,
     activation: tuple[Part, tuple[tuple[str, Any], ...]],
 ) -> jax.Array:
@@ -34,31 +44,48 @@ def _piece(
 
     Args:
       kernels: [in, out] of each layer.
-      seed: of the run.
-      start: the number of the first vector, which names its random numbers.
-      count: vectors.
+      x: vectors [count, in].
+      labels: their classes, [count].
       total: vectors of the whole loss.
       activation: the nonlinearity, and its arguments by name.
     """
     part, given = activation[0], dict(activation[1])
-    key = stream_key(seed, 'noise', start)
-    x = jax.random.normal(key, (count, kernels[0].shape[0]), jnp.float32)
-    classes = kernels[-1].shape[1]
-    labels = jax.random.randint(jax.random.fold_in(key, 1), (count,), 0, classes)
+    stacks = _stacks(kernels)
+
+    def layer(at, given_here):
+        kernel, offset = given_here
+        at = part.build(at @ kernel, **given) + offset
+        return at, at
 
     def loss(offsets):
         """Offsets of zero, added to each layer's activations, have their gradients."""
         at, activations = x, []
-        for kernel, offset in zip(kernels, offsets, strict=True):
-            at = part.build(at @ kernel, **given) + offset
-            activations.append(at)
+        for stack, offset in zip(stacks, offsets, strict=True):
+            if len(stack) == 1:
+                at, one = layer(at, (stack[0], offset[0]))
+                activations.append(one[None])
+            else:
+                at, several = jax.lax.scan(layer, at, (stack, offset))
+                activations.append(several)
         return jnp.sum(cross_entropy(at, labels)) / total, activations
 
-    zeros = [jnp.zeros((count, kernel.shape[1]), jnp.float32) for kernel in kernels]
+    zeros = [jnp.zeros((len(stack), len(x), stack.shape[2]), jnp.float32) for stack in stacks]
     gradients, activations = jax.grad(loss, has_aux=True)(zeros)
     return jnp.stack(
-        [jnp.stack([_moments(values) for values in found], 1) for found in (activations, gradients)]
+        [
+            jnp.concatenate([jax.vmap(_moments, out_axes=1)(values) for values in found], 1)
+            for found in (activations, gradients)
+        ]
     )
+
+
+def _stacks(kernels: list[jax.Array]) -> list[jax.Array]:
+    """Neighbouring layers that are as wide as their input together, [layers, in, out] each.
+
+    They are one loop of the program, which otherwise takes longer to compile than to run.
+    """
+    key = lambda kernel: kernel.shape if kernel.shape[0] == kernel.shape[1] else id(kernel)
+    return [jnp.stack(list(run)) for _, run in itertools.groupby(kernels, key)]
 
 
 def _moments(values: jax.Array) -> jax.Array:
@@ -145,11 +172,13 @@ def measure(
     kernels = random_kernels(setting, seed)
     part = trace.part(setting, 'activation')
     activation = part, tuple(trace.arguments(setting, part).items())
+    width, classes = kernels[0].shape[0], kernels[-1].shape[1]
+    starts = range(0, vectors, _AT_ONCE)
+    sizes = np.array([min(_AT_ONCE, vectors - start) for start in starts])
     pieces = [
-        _piece(kernels, seed, start, min(_AT_ONCE, vectors - start), vectors, activation)
-        for start in range(0, vectors, _AT_ONCE)
+        _piece(kernels, *_vectors(seed, start, size, width, classes), vectors, activation)
+        for start, size in zip(starts, sizes.tolist(), strict=True)
     ]
-    sizes = np.array([min(_AT_ONCE, vectors - start) for start in range(0, vectors, _AT_ONCE)])
     moments = _combined(np.asarray(pieces, np.float64), sizes)  # [2, 2, layers]
     (activation_mean, activation_std), (gradient_mean, gradient_std) = moments
     return Measured(

@@ -93,8 +93,9 @@ def test_more_vectors_than_are_kept_at_once(monkeypatch):
     monkeypatch.setattr(signal_propagation, '_AT_ONCE', 4)
     setting = setting_of(signal_propagation__vectors=10)
     tanh, kernels = (parts.get('activation', 'tanh'), ()), random_kernels(setting, 0)
+    _piece, _vectors = signal_propagation._piece, signal_propagation._vectors
     pieces = [
-        np.asarray(signal_propagation._piece(kernels, 0, start, n, 10, tanh))
+        np.asarray(_piece(kernels, *_vectors(0, start, n, 5, 3), 10, tanh))
         for start, n in ((0, 4), (4, 4), (8, 2))
     ]
     assert len({float(piece[0, 0, 0]) for piece in pieces}) == 3  # other vectors in each
