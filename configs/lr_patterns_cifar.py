@@ -25,6 +25,8 @@ def get_config(size=None):
     if config.size == 'smoke':
         # The patch needs large images: digits in the shape of CIFAR-10, without asking the web.
         config.data.download = False
+        config.data.train_size, config.data.validation_size, config.data.test_size = 128, 64, 64
+        config.train.train_eval_size = 64
     config.data.name = 'cifar10_patch'
     common.cnn_to_anneal(config)
     if config.size == 'quick':

@@ -25,7 +25,7 @@ def network(name, **values):
 
 def trained(one, batching='map'):
     group, hyper, seeds = group_of([(one, seed) for seed in SEEDS], batching)
-    return Trained(group, hyper, seeds, data(SIDE))
+    return Trained(group, hyper, seeds, data(SIDE), finish=False)
 
 
 def equations(jaxpr):
@@ -57,6 +57,7 @@ def test_float32_has_the_bits_of_the_program_that_asks_for_nothing(name, monkeyp
         assert differing(asked.run(run), plain.run(run)) == []
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 @pytest.mark.parametrize(('name', 'tolerance'), [('mlp', 0.03), ('cnn', 0.05)])
 @pytest.mark.parametrize('norm', ['none', 'batch'])
 def test_bf16_stays_near_float32(name, norm, tolerance):
@@ -81,6 +82,7 @@ def in_bf16(one):
     return trace.replace(one, {'train.precision': 'bf16'})
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 @pytest.mark.parametrize('name', ['mlp', 'cnn'])
 def test_bf16_starts_from_the_same_weights_and_keeps_everything_in_float32(name):
     one = network(name, model__norm='batch', model__norm_place='after', train__select='best_loss')
