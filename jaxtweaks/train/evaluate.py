@@ -11,7 +11,7 @@ from jax import lax
 
 from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.train.data import DeviceData, DeviceSplit
-from jaxtweaks.train.losses import cross_entropy, in_order_sum
+from jaxtweaks.train.losses import cross_entropy, pairwise_sum
 from jaxtweaks.train.measures import Measures
 from jaxtweaks.train.targets import Kind, log_mean
 
@@ -70,7 +70,7 @@ def evaluate(
         weight = inside.astype(jnp.int32) * (1 if times is None else times[index])
         losses = jnp.where(weight > 0, cross_entropy(logits, y) * weight, 0)
         sums = sums | {
-            'loss': sums['loss'] + in_order_sum(losses),
+            'loss': sums['loss'] + pairwise_sum(losses),
             'confusion': sums['confusion'].at[y, predicted].add(weight),
             'calibration': sums['calibration'] + calibration(jax.nn.softmax(logits), y, weight),
         }
@@ -139,7 +139,7 @@ def measured(
         losses = measures.losses(outputs, split.labels)
     if times is not None:
         losses = jnp.where(times > 0, losses * times, 0)
-    loss = in_order_sum(losses) / losses.size
+    loss = pairwise_sum(losses) / losses.size
     given = data.in_units(outputs), data.in_units(split.labels)
     return {'loss': loss} | _of_functions(loss, *given, measures, times)
 

@@ -30,7 +30,7 @@ from jaxtweaks.train.data import (
     epoch_order,
 )
 from jaxtweaks.train.finish import Found, finish
-from jaxtweaks.train.losses import in_order_mean, losses_of, penalty
+from jaxtweaks.train.losses import losses_of, pairwise_mean, penalty
 from jaxtweaks.train.noise import noisy_inputs, noisy_labels, noisy_weights
 from jaxtweaks.train.schedules import Time, learning_rate
 from jaxtweaks.train.state import State
@@ -217,7 +217,7 @@ class Program(Applied):
                 rngs={'dropout': key('dropout')} | tweak.keys(setting.tweaks, key('tweaks')),
                 mutable=['batch_stats', *(state.collections or ())],
             )
-            loss = in_order_mean(losses_of(setting, logits, y, targets))
+            loss = pairwise_mean(losses_of(setting, logits, y, targets))
             total = loss + penalty(params, setting.penalty)
             return total, (loss, logits, kept(mutated))
 

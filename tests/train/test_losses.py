@@ -9,7 +9,7 @@ from scipy import special, stats
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import register, trace
 from jaxtweaks.config.settings import Penalty, Setting
-from jaxtweaks.train.losses import cross_entropy, focal, losses_of, penalty
+from jaxtweaks.train.losses import cross_entropy, focal, losses_of, pairwise_sum, penalty
 
 PARAMS = {
     'Dense_0': {'kernel': np.array([[1.0, -2.0], [0.5, 3.0]]), 'bias': np.array([4.0, -1.0])},
@@ -251,3 +251,19 @@ def test_a_loss_of_whole_numbers_has_no_gradient_and_is_named():
     setting = trace.replace(Setting(), {'loss.name': 'counted'})
     with pytest.raises(UserError, match=r"loss 'counted': gives int32 \[2\].*float loss"):
         losses_of(setting, jnp.zeros((2, 3)), jnp.array([0, 1]))
+
+
+@pytest.mark.parametrize('count', [1, 2, 3, 7, 32, 100])
+def test_a_sum_over_a_batch_is_a_tree_whatever_it_is_fused_with(count):
+    """Bit by bit the tree in NumPy, compiled alone, side by side, and behind a product."""
+    factors = np.random.default_rng(count).normal(size=(2, count)).astype(np.float32)
+    a, b = factors
+    tree = np.zeros(1 << (count - 1).bit_length(), np.float32)
+    tree[:count] = a * b
+    while len(tree) > 1:
+        front, back = np.split(tree, 2)
+        tree = front + back
+    of_product = jax.jit(lambda a, b: pairwise_sum(a * b))
+    assert of_product(a, b) == pairwise_sum(jnp.asarray(a * b)) == tree[0]
+    beside = jax.jit(jax.vmap(lambda a, b: pairwise_sum(a * b)))
+    assert beside(np.stack([b, a]), np.stack([a, b])).tolist() == [tree[0]] * 2
