@@ -11,6 +11,7 @@ the peer's, so more than 1 means faster.
 """
 
 import argparse
+import dataclasses
 import itertools
 import time
 
@@ -37,6 +38,12 @@ def cases() -> dict[str, tuple[Network, int]]:
         for runs in (1, 16)
         for batch in (32, 128)
     }
+    found |= {
+        f'cnn_bf16_R{runs}_B{batch}': (networks.cnn(batch, 'bf16'), runs)
+        for runs in (1, 16)
+        for batch in (32, 128)
+    }
+    found['mlp_800-800_bf16_R8'] = networks.mlp(800, 800, precision='bf16'), 8
     for runs, hidden, norm in ((8, (50, 50), True), (32, (50, 50), True), (8, (800, 800), False)):
         name = f'mlp_{"-".join(map(str, hidden))}_R{runs}'
         found[name] = networks.mlp(*hidden, batch_norm=norm), runs
@@ -47,17 +54,27 @@ def contenders(network: Network, runs: int, images, labels, data: DeviceData) ->
     """By name, something with `train(steps)`."""
     setting = network.setting
     batch = setting.train.batch_size
+    bf16 = setting.train.precision == 'bf16'
     found = {'jaxtweaks': Ours(setting, runs, data, side_by_side=most_side_by_side)}
-    for name, naive in (('flax, loop over runs', False), ('flax, naive vmap', True)):
-        found[name] = flax_plain.Flax(*network.flax(), images, labels, runs, batch, naive)
+    if bf16:
+        train = dataclasses.replace(setting.train, precision='float32')
+        full = dataclasses.replace(setting, train=train)
+        found['jaxtweaks, float32'] = Ours(full, runs, data, side_by_side=most_side_by_side)
+    else:
+        for name, naive in (('flax, loop over runs', False), ('flax, naive vmap', True)):
+            found[name] = flax_plain.Flax(*network.flax(), images, labels, runs, batch, naive)
     try:
         from benchmarks.peers import pytorch
     except ImportError:
         print('PyTorch is not installed; its rows are omitted')
         return found
     common = (setting.optim, images, labels, runs, batch)
-    found['pytorch, eager'] = pytorch.Sequential(network.pytorch(), *common)
-    found['pytorch, func.vmap'] = pytorch.Ensemble(network.pytorch(running=False), *common)
+    found['pytorch, eager'] = pytorch.Sequential(network.pytorch(), *common, bf16=bf16)
+    found['pytorch, compile'] = pytorch.Sequential(
+        network.pytorch(), *common, compiled=True, bf16=bf16
+    )
+    if not bf16:
+        found['pytorch, func.vmap'] = pytorch.Ensemble(network.pytorch(running=False), *common)
     return found
 
 

@@ -1,6 +1,7 @@
 """PyTorch: eager training of one network after the other, and a `torch.func.vmap` ensemble."""
 
 import copy
+import functools
 
 import torch
 from torch import nn
@@ -83,9 +84,24 @@ class _Data:
 
 
 class Sequential:
-    """Eager training, one run after the other; `compiled` wraps each network in torch.compile."""
+    """Eager training, one run after the other.
 
-    def __init__(self, make, optimiser, images, labels, runs, batch, device='cpu', compiled=False):
+    `compiled` wraps each network in torch.compile; `bf16`: its products are in bfloat16 by
+    torch.autocast, and the rest stays in float32.
+    """
+
+    def __init__(
+        self,
+        make,
+        optimiser,
+        images,
+        labels,
+        runs,
+        batch,
+        device='cpu',
+        compiled=False,
+        bf16=False,
+    ):
         """make() returns a network."""
         self._data = _Data(images, labels, device, channels_last=True)
         self._batch = batch
@@ -93,6 +109,7 @@ class Sequential:
         self._optimisers = [_optimiser(optimiser, net.parameters()) for net in nets]
         self._nets = [torch.compile(net) for net in nets] if compiled else nets
         self._loss = nn.CrossEntropyLoss()
+        self._cast = functools.partial(torch.autocast, device, torch.bfloat16, enabled=bf16)
 
     def train(self, steps):
         """`steps` steps of every run."""
@@ -100,7 +117,9 @@ class Sequential:
             for _ in range(steps):
                 x, y = self._data.batch((self._batch,))
                 optimiser.zero_grad(set_to_none=True)
-                self._loss(net(x), y).backward()
+                with self._cast():
+                    loss = self._loss(net(x), y)
+                loss.backward()
                 optimiser.step()
         if self._data.device != 'cpu':
             torch.cuda.synchronize()
