@@ -346,6 +346,12 @@ def check_not_moved(name: str, where: str) -> None:
             f"{where}: {name} is model.norm now ('none', 'batch', …), and model.norm_place "
             "('before' or 'after' the activation)"
         )
+    section, _, tweak = name.partition('.')
+    if section == 'tweaks' and (part := of_slot('tweak').get(tweak)):
+        raise UserError(
+            f"{where}: the tweak '{tweak}' declares its parameters; its strength is "
+            f'{part.name}.{part.strength}, not {name}'
+        )
     if now := moved(name):
         raise UserError(f'{where}: {name} is a field of the chosen part now: {" or ".join(now)}')
 

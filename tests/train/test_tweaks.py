@@ -196,6 +196,9 @@ def test_declared_it_is_what_it_was_with_a_strength_alone_to_the_bit():
         state = jax.jit(p.init)(hyper, np.uint32(0), images(4))
         after.append(jax.jit(p.step)(hyper, np.uint32(0), state, x, y))
     assert differing(*after) == []
+    for values in ({'sweep': grid('tweaks.jitter', 0.5)}, {'tweaks': {'jitter': 0.5}}):
+        with pytest.raises(UserError, match=r'its strength is jitter\.sigma, not tweaks\.jitter$'):
+            build({'name': 'it', 'train': {'batch_size': 8}} | values)
     tweaks.tweak('jitter', where='input')(jitter)
     assert 'jitter.sigma' not in trace.FIELDS
 
