@@ -67,12 +67,13 @@ def check_part(
     """
     slot, name = _found(part, slot)
     given = dict(values or {})
-    if slot == 'tweak':
+    if slot == tweaks.SLOT and name in tweaks.registered():
         field = f'{tweaks.SECTION}.{name}'
         away = {field: given.pop('strength')} if 'strength' in given else {}
         if given:
             raise UserError(f"tweak '{name}': values: no parameter '{min(given)}'; it has strength")
-        check_fields([field], base_of(field), values=away, what=f"tweak '{name}'")
+        base = trace.replace(base_of(field), _with_place(field))
+        check_fields([field], base, values=away, what=f"tweak '{name}'")
         return
     known, what = parts.of_slot(slot)[name], f"{slot} '{name}'"
     for parameter in given:
@@ -91,9 +92,16 @@ def check_part(
         fixed |= {'optim.learning_rate': 1e-3, 'model.norm': 'none'}
     if slot == 'metric':
         fixed['loss.name'] = _loss_for(known)
+    if slot == tweaks.SLOT:
+        fixed |= _with_place(f'{name}.{known.strength}')
     base = trace.replace(base_of(*swept), fixed)
     away = {field: one for field, one in tried.items() if field in swept}
     check_fields(swept, base, values=away, what=what)
+
+
+def _with_place(field: str) -> Values:
+    """What a setting needs so that the tweak of a field acts somewhere in its network."""
+    return {'model.name': 'cnn'} if tweaks.place(field) == 'conv' else {}
 
 
 def base_of(*fields: str) -> Setting:
@@ -397,7 +405,7 @@ def _data(size: tuple[int, int], targets: str) -> DeviceData:
 def _found(part: str | Callable[..., Any], slot: str | None) -> tuple[str, str]:
     """Slot and name of a registered part. Raises UserError."""
     by_slot = {one: {n: known.build for n, known in parts.of_slot(one).items()} for one in SLOTS}
-    by_slot['tweak'] = {name: known.function for name, known in tweaks.registered().items()}
+    by_slot[tweaks.SLOT] |= {name: known.function for name, known in tweaks.registered().items()}
     if slot is not None and slot not in by_slot:
         raise UserError(f"check_part: no slot '{slot}'; {did_you_mean(str(slot), by_slot)}")
     among = {slot: by_slot[slot]} if slot else by_slot

@@ -6,6 +6,7 @@ import jaxtweaks as jt
 from jaxtweaks import app
 from jaxtweaks.claims.claim import KINDS as CLAIMS
 from jaxtweaks.config import parts, slots
+from jaxtweaks.config.fields import traced
 from jaxtweaks.figures.figure_spec import KINDS as FIGURES
 from jaxtweaks.lab import parts_list
 
@@ -85,6 +86,9 @@ def test_kinds_and_data_sets_are_listed_with_what_they_need(capsys):
         jt.claim('above', needs=('a', 'b'))(lambda arms, test: (1.0, 1.0))
         jt.figure('violin', needs=('x',))(lambda axes, panel: None)
         jt.dataset('spirals_listed')(lambda: None)
+        jt.tweak('cool', off=1.0)(lambda key, x, strength, train: x / strength)
+        declared = lambda key, x, train, *, by=traced(0.0, 'how much', off=0.0): x * (1 - by)
+        jt.tweak('shrink')(declared)
         code, out, err = call(capsys, '--parts')
     assert (code, err) == (0, '')
     words = ' '.join(out.split())
@@ -97,6 +101,8 @@ def test_kinds_and_data_sets_are_listed_with_what_they_need(capsys):
     assert 'stopping.rules = (): the rules' in words
     assert ' cifar10 CIFAR-10 ' in words
     assert ' spirals_listed ' in words
+    assert ' shrink shrink shrink.by = 0.0 (traced): how much' in words
+    assert ' cool cool tweaks.cool = 1.0 (traced, ≥ 0): strength of the tweak' in words
 
 
 def test_every_built_in_part_says_what_it_does():

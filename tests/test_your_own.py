@@ -259,15 +259,15 @@ def test_a_new_tweak(folder, capsys):
     # Rewritten, it is another tweak: what was found with the old one is not taken for its answer.
     (folder / 'configs' / 'gaussian_dropout.py').write_text(TWEAK.replace('(1 +', '(1 -'))
     code, _, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
-    changed = "the function of the registered tweak 'gaussian_dropout' is another one now"
+    changed = "the function of the tweak 'gaussian_dropout' is another one now"
     assert (code, changed in err) == (2, True)
     with pytest.raises(jt.UserError, match=changed):
         jt.load('runs/gaussian_dropout-smoke,train.epochs=1')
-    code, _, err = call(capsys, config, '--config.tweaks.gausian_dropout=0.3')
+    code, _, err = call(capsys, config, '--config.gausian_dropout.sigma=0.3')
     assert code == 2
     assert 'gausian_dropout' in err
     assert len(err.strip().splitlines()) == 1
-    code, _, err = call(capsys, config, '--config.tweaks.gaussian_dropout=-1')
+    code, _, err = call(capsys, config, '--config.gaussian_dropout.sigma=-1')
     assert (code, '≥ 0' in err) == (2, True)
 
 
@@ -277,11 +277,11 @@ def test_a_new_tweak(folder, capsys):
         ('raise SystemExit(3)', r'broken\.py:13: SystemExit: 3'),
         ('return x * strangth', r'broken\.py:13: NameError: .*strangth'),
         ('return x.sum()', r'it must give an array like the one it is given'),
-        ('return x if strength > 0 else 2 * x', r'broken\.py:13: TracerBoolConversionError'),
+        ('return x if sigma > 0 else 2 * x', r'broken\.py:13: TracerBoolConversionError'),
     ],
 )
 def test_a_broken_tweak_is_one_line_and_nothing_is_written(folder, capsys, line, words):
-    whole = 'return x * (1 + strength * jax.random.normal(key, x.shape))'
+    whole = 'return x * (1 + sigma * jax.random.normal(key, x.shape))'
     assert whole in TWEAK
     (folder / 'configs' / 'broken.py').write_text(TWEAK.replace(whole, line))
     code, _, err = call(capsys, '--config=configs/broken.py:smoke')

@@ -199,9 +199,7 @@ def _of_a_part_that_is_off(setting: Setting, name: str) -> str:
 
 def _unread_by_network(setting: Setting, name: str) -> str:
     """Why, if the network does not read it, or has no place for it."""
-    if name.startswith(f'{tweaks.SECTION}.'):
-        places = {tweak.name: tweak.where for tweak, _ in setting.tweaks.items_at()}
-        where = places.get(name.split('.')[1], '')
+    if where := tweaks.place(name):
         if where in ('conv', 'hidden') and (why := _not_among_reads(setting, f'tweaks.{where}')):
             return why
         name = {'conv': 'dropout.conv', 'hidden': 'model.width'}.get(where, '')

@@ -16,6 +16,7 @@ first parameter that declares an `off` value, has another one.
 
 import dataclasses
 import functools
+import hashlib
 import importlib
 import inspect
 import re
@@ -101,7 +102,9 @@ class Part:
         Raises:
           UserError: that cannot be known, see `identity.digest`.
         """
-        return identity.digest(self.build, f"{self.slot} '{self.name}'")
+        does = identity.digest(self.build, f"{self.slot} '{self.name}'")
+        where = self.facts.get('where')
+        return hashlib.sha256(f'{does} {where}'.encode()).hexdigest() if where else does
 
     @property
     def strength(self) -> str:
@@ -343,6 +346,12 @@ def check_not_moved(name: str, where: str) -> None:
             f"{where}: {name} is model.norm now ('none', 'batch', …), and model.norm_place "
             "('before' or 'after' the activation)"
         )
+    section, _, tweak = name.partition('.')
+    if section == 'tweaks' and (part := of_slot('tweak').get(tweak)):
+        raise UserError(
+            f"{where}: the tweak '{tweak}' declares its parameters; its strength is "
+            f'{part.name}.{part.strength}, not {name}'
+        )
     if now := moved(name):
         raise UserError(f'{where}: {name} is a field of the chosen part now: {" or ".join(now)}')
 
@@ -416,15 +425,25 @@ def register(
         parameters = parameters_of(build, what, SLOTS[slot], passed)
         part = Part(slot, name, build, parameters, words, facts | takes)
         _admit(part, what)
-        for field in [field for field in _PARAMETERS if field.startswith(f'{name}.')]:
-            if name in _REGISTRY[slot]:
-                del _PARAMETERS[field]
+        _remove_parameters(slot, name)
         _REGISTRY[slot][name] = part
         _PARAMETERS.update(part.fields)
         _name(part)
         return build
 
     return decorate
+
+
+def remove(slot: str, name: str) -> None:
+    """Takes a part out of the registry, if it is there, and its parameters with it."""
+    _remove_parameters(slot, name)
+    _REGISTRY[slot].pop(name, None)
+
+
+def _remove_parameters(slot: str, name: str) -> None:
+    if name in _REGISTRY[slot]:
+        for field in _REGISTRY[slot][name].fields:
+            _PARAMETERS.pop(field, None)
 
 
 def _admit(part: Part, what: str) -> None:

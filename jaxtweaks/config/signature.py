@@ -48,6 +48,15 @@ def parameters_of(
     return found
 
 
+def declares(build: Callable[..., Any]) -> bool:
+    """Whether a function declares parameters, with `static` or `traced`."""
+    try:
+        defaults = _declared(build).values()
+    except (TypeError, ValueError):  # it has no signature
+        return False
+    return any(isinstance(one, dataclasses.Field) and 'rule' in one.metadata for one in defaults)
+
+
 def offered_to(
     build: Callable[..., Any], what: str, slot: Slot, reads: Iterable[str]
 ) -> tuple[str, ...]:

@@ -114,6 +114,12 @@ SLOTS = {
             ('gradients', 'weights'),
         ),
         Slot(
+            'tweak',
+            'a function (key, x, train) to an array like x',
+            'own tweak',
+            ('key', 'x', 'train'),
+        ),
+        Slot(
             'study',
             'a function (setting, seed), or of data as well, to numbers and curves by name',
             'other',

@@ -1,12 +1,18 @@
-"""Tweaks from outside the package: a function with a traced strength, registered by its name.
+"""Tweaks: functions of what goes through a network, registered by their names.
+
+    @tweak('shrink', where='hidden')
+    def shrink(key, x, train, *, by=traced(0.0, 'share that goes', low=0.0, high=1.0, off=0.0)):
+        return x * (1 - by)
+
+Such a tweak is a part (`parts.py`) with the field 'shrink.by'. One that declares nothing has a
+strength alone:
 
     @tweak('shrink', where='hidden', low=0.0, high=1.0)
     def shrink(key, x, strength, train):
         return x * (1 - strength)
 
-From then on `tweaks.shrink` is a traced field like those of `config/settings.py`: it can be set,
-swept and named in claims, and where it is off in every run it is omitted from the program. What
-calls the function is `nn/tweak.py`.
+It is the traced field `tweaks.shrink`. Both can be set, swept and named in claims, and where they
+are off in every run they are omitted from the program. What calls the functions is `nn/tweak.py`.
 """
 
 import dataclasses
@@ -21,10 +27,13 @@ from typing import Any, TypeVar
 
 from jaxtweaks.base import identity
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.config import parts
 from jaxtweaks.config.build import convert
 from jaxtweaks.config.fields import Field, Rule
+from jaxtweaks.config.signature import declares
 
 SECTION = 'tweaks'
+SLOT = 'tweak'
 _TAKEN = 'on'  # `tweaks.on` is what the derivation `tweaks` gives
 PLACES = ('input', 'conv', 'hidden', 'logits')
 
@@ -180,13 +189,16 @@ def tweak(
     low: float | None = 0.0,
     high: float | None = None,
     doc: str = '',
+    words: str = '',
 ) -> Callable[[F], F]:
-    """Registers a function as the tweak whose strength is the field `tweaks.<name>`.
+    """Registers a function of what goes through a network as a tweak.
 
-    The function takes (key, x, strength, train) and returns an array like `x`. It is called once
-    for each place it acts on, with a random key of its own (None at test, where nothing is random),
-    the strength as a float32 scalar that may be traced, and whether this is training. No Python
-    `if` on the strength: at the value `off` the result is bitwise `x`, whatever the function
+    A function (key, x, train) that declares its parameters, see `parts.register`, the first with an
+    `off` value its strength, which must not be static; or a function (key, x, strength, train),
+    whose strength is the field `tweaks.<name>`. It returns an array like `x`. It is called once for
+    each place it acts on, with a random key of its own (None at test, where nothing is random), and
+    whether this is training; numbers that are swept are float32 scalars that may be traced. No
+    Python `if` on them: where the strength is off the result is bitwise `x`, whatever the function
     returns there, and so is the gradient. A name that is registered again is replaced.
 
     Args:
@@ -194,9 +206,10 @@ def tweak(
       where: 'input', 'conv' or 'hidden', just before dropout of these names: the standardised
         images [batch, height, width, channels], what comes out of each max-pool, or of each hidden
         dense layer [batch, units]; or 'logits', [batch, classes].
-      off: the strength at which it does nothing.
-      low, high: inclusive bounds of the strength, None for none.
-      doc: what the strength is, for error messages.
+      off: the strength at which it does nothing, of a function that declares none.
+      low, high: inclusive bounds of this strength, None for none.
+      doc: what this strength is, for error messages.
+      words: how a tweak that declares parameters reads in tables and figures.
 
     Returns:
       A decorator that returns the function.
@@ -212,17 +225,31 @@ def tweak(
         )
     if where not in PLACES:
         raise UserError(f"tweak '{name}': where={where!r}; {did_you_mean(str(where), PLACES)}")
+    given = {'off': (off, 0.0), 'low': (low, 0.0), 'high': (high, None), 'doc': (doc, '')}
+    of_strength = [one for one, (value, default) in given.items() if value != default]
     rule = Rule('traced', doc or f"strength of the tweak '{name}'", low=low, high=high, off=off)
     if not rule.admits(off):
         raise UserError(f"tweak '{name}': off={off!r} is not allowed itself: {rule.allowed()}")
 
     def register(function: F) -> F:
+        if declares(function):
+            if of_strength:
+                raise UserError(
+                    f"tweak '{name}': {of_strength[0]} is said of a strength that the function "
+                    'declares itself; write it there, as in traced(0.0, …, off=0.0)'
+                )
+            parts.register(SLOT, name, words, where=where)(function)
+            if name in _REGISTRY:
+                del _REGISTRY[name], FIELDS[f'{SECTION}.{name}']
+            return function
         try:
             inspect.signature(function).bind('key', 'x', 'strength', 'train')
         except (TypeError, ValueError):
             raise UserError(
-                f"tweak '{name}': {function!r} must be a function (key, x, strength, train)"
+                f"tweak '{name}': {function!r} must be a function (key, x, strength, train), or "
+                '(key, x, train) with parameters that it declares by traced(…) or static(…)'
             ) from None
+        parts.remove(SLOT, name)
         _REGISTRY[name] = Tweak(name, function, where, rule)
         FIELDS[f'{SECTION}.{name}'] = Field(float, off, rule)
         return function
@@ -238,6 +265,15 @@ def _renewed(tweak: Tweak, known: Callable[[Tweak], str]) -> Tweak:
 def registered() -> Mapping[str, Tweak]:
     """Every registered tweak by name."""
     return _REGISTRY
+
+
+def place(name: str) -> str:
+    """Where the tweak acts whose field has this dotted name; '' if it is no tweak's."""
+    section, _, rest = name.partition('.')
+    if section == SECTION:
+        return _REGISTRY[rest].where if rest in _REGISTRY else ''
+    part = parts.of_slot(SLOT).get(section)
+    return part.facts['where'] if part is not None and name in part.fields else ''
 
 
 def off_strengths() -> dict[str, float]:

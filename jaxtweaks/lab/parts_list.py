@@ -2,13 +2,13 @@
 
 import dataclasses
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from jaxtweaks.base.registry import Registry
 from jaxtweaks.claims.claim import KINDS as CLAIMS
-from jaxtweaks.config import parts, slots
-from jaxtweaks.config.parts import Part
+from jaxtweaks.config import parts, slots, tweaks
+from jaxtweaks.config.fields import Field
 from jaxtweaks.config.settings import DATASETS
 from jaxtweaks.config.slots import Slot
 from jaxtweaks.data import own
@@ -31,12 +31,12 @@ _FORMS = {
 def lines() -> Iterator[Line]:
     """Every slot with its parts, those of the user included, line by line."""
     for slot in slots.SLOTS.values():
-        known = parts.of_slot(slot.name)
+        known = list(_of_slot(slot.name))
         yield _heading(slot), 'bold'
-        width = max(len(name) for name in known)
-        for part in known.values():
-            yield f'  {part.name:{width}}  {_first_line(part)}', ''
-            for name, parameter in part.fields.items():
+        width = max((len(name) for name, _, _ in known), default=0)
+        for part, first_line, fields in known:
+            yield f'  {part:{width}}  {first_line}', ''
+            for name, parameter in fields.items():
                 rule = parameter.rule
                 allowed = f', {rule.allowed()}' if rule.allowed() else ''
                 line = f'{name} = {parameter.default!r} ({rule.kind}{allowed}): {rule.doc}'
@@ -57,9 +57,20 @@ def lines() -> Iterator[Line]:
 def all_built_in() -> bool:
     """Whether no part is the user's."""
     registered = any(not registry.built_in(name) for registry in REGISTRIES for name in registry)
-    return not (registered or own.REGISTRY) and all(
+    return not (registered or own.REGISTRY or tweaks.registered()) and all(
         part.built_in for slot in slots.SLOTS for part in parts.of_slot(slot).values()
     )
+
+
+def _of_slot(slot: str) -> Iterator[tuple[str, str, Mapping[str, Field]]]:
+    """The parts of a slot: their names, what they do, and their fields by dotted name."""
+    for part in parts.of_slot(slot).values():
+        yield part.name, _first_line(part.build, part.words or part.name), part.fields
+    if slot == tweaks.SLOT:
+        for tweak in tweaks.registered().values():
+            field = f'{tweaks.SECTION}.{tweak.name}'
+            doc = _first_line(tweak.function, tweak.name)
+            yield tweak.name, doc, {field: tweaks.FIELDS[field]}
 
 
 def _data() -> Iterator[Line]:
@@ -92,7 +103,7 @@ def _heading(slot: Slot) -> str:
     return f'{slot.name} ({chosen}); jt.{slot.name}: {slot.doc}'
 
 
-def _first_line(part: Part) -> str:
-    """What a part does, by the first paragraph of its docstring."""
-    doc = inspect.getdoc(part.build) or part.words or part.name
+def _first_line(build: Callable[..., Any], words: str) -> str:
+    """What a part does, by the first paragraph of its docstring; `words` where it has none."""
+    doc = inspect.getdoc(build) or words
     return ' '.join(doc.partition('\n\n')[0].split())

@@ -19,8 +19,7 @@ from jaxtweaks.config import settings
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.layers import hidden_widths
 from jaxtweaks.nn import dropout as dropout_lib
-from jaxtweaks.nn import plain
-from jaxtweaks.nn import tweak as tweak_lib
+from jaxtweaks.nn import plain, tweak
 from jaxtweaks.nn.activations import activated
 from jaxtweaks.nn.init import Initialiser, initialiser
 from jaxtweaks.nn.layers import Dense, Dropout, zero_biases
@@ -59,10 +58,7 @@ class Network(nn.Module):
 
     def tweaked(self, x: jax.Array, where: str, train: bool) -> jax.Array:
         """The registered tweaks of a place, see `config.tweaks.PLACES`, one after the other."""
-        for tweak, strength in self.setting.tweaks.items_at(where):
-            key = self.make_rng(tweak_lib.stream(tweak)) if train else None
-            x = tweak_lib.apply(tweak, key, x, strength, train)
-        return x
+        return tweak.applied(self.setting, where, x, self.make_rng, train)
 
     def drop(self, x: jax.Array, where: str, train: bool) -> jax.Array:
         """Registered tweaks and dropout on the 'input' or after a pool ('conv')."""
@@ -152,10 +148,7 @@ class Plain:
         return {'train': train} if 'train' in takes else {}
 
     def _tweaked(self, x: jax.Array, where: str, train: bool, rngs: dict[str, Any]) -> jax.Array:
-        for tweak, strength in self.setting.tweaks.items_at(where):
-            key = rngs[tweak_lib.stream(tweak)] if train else None
-            x = tweak_lib.apply(tweak, key, x, strength, train)
-        return x
+        return tweak.applied(self.setting, where, x, rngs.__getitem__, train)
 
     def _dropped(self, x: jax.Array, train: bool, key: jax.Array | None) -> jax.Array:
         rate, form = self.setting.dropout.input, self.setting.dropout.form

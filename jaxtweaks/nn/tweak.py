@@ -5,25 +5,57 @@ its function does there.
 """
 
 import zlib
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import trace
 from jaxtweaks.config.config_file import blaming
-from jaxtweaks.config.tweaks import Tweak, Tweaks
+from jaxtweaks.config.parts import Part
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.config.tweaks import SLOT, Tweak
 
 
-def stream(tweak: Tweak) -> str:
+def stream(name: str) -> str:
     """The name of a tweak's random stream in a network."""
-    return f'tweaks.{tweak.name}'
+    return f'tweaks.{name}'
 
 
-def keys(tweaks: Tweaks, key: jax.Array) -> dict[str, jax.Array]:
+def keys(setting: Setting, key: jax.Array) -> dict[str, jax.Array]:
     """A random key for each tweak by stream, which does not depend on which others there are."""
-    number = lambda tweak: zlib.crc32(tweak.name.encode())
-    return {stream(tweak): jax.random.fold_in(key, number(tweak)) for tweak, _ in tweaks.items_at()}
+    names = [tweak.name for tweak, _ in setting.tweaks.items_at()]
+    names += [part.name for part in trace.parts_of(setting) if part.slot == SLOT]
+    return {stream(name): jax.random.fold_in(key, zlib.crc32(name.encode())) for name in names}
+
+
+def applied(
+    setting: Setting,
+    where: str,
+    x: jax.Array,
+    key_of: Callable[[str], jax.Array],
+    train: bool,
+) -> jax.Array:
+    """What a setting's tweaks of a place make of `x`, one after the other.
+
+    Args:
+      setting: traced fields may hold tracers.
+      where: one of `PLACES`.
+      x: float, any shape.
+      key_of: returns a random key for a stream, called in training only.
+      train: whether this is training.
+
+    Raises:
+      UserError: see `apply`.
+    """
+    for tweak, strength in setting.tweaks.items_at(where):
+        x = apply(tweak, key_of(stream(tweak.name)) if train else None, x, strength, train)
+    for part, given in trace.acting(setting):
+        if part.slot == SLOT and part.facts['where'] == where:
+            x = apply_part(part, given, key_of(stream(part.name)) if train else None, x, train)
+    return x
 
 
 def apply(
@@ -44,40 +76,82 @@ def apply(
     Raises:
       UserError: the function fails, or returns something of another shape or that is no float.
     """
-    off = tweak.rule.off
+    off = tweak.off
     if isinstance(strength, int | float) and strength == off:
         return x
 
     def changed(x, key, strength):
-        with blaming(f"tweak '{tweak.name}'"):
-            found = tweak.function(key, x, strength, train)
-        _check(tweak, x, found)
-        return found.astype(x.dtype)
+        return _changed(tweak.name, x, tweak.function, key, x, strength, train)
+
+    is_on = lambda key, strength: strength != off
+    return _switched(changed, is_on, x, key, jnp.asarray(strength, jnp.float32))
+
+
+def apply_part(
+    part: Part, given: Mapping[str, Any], key: jax.Array | None, x: jax.Array, train: bool
+) -> jax.Array:
+    """What a tweak that declares its parameters makes of `x`.
+
+    Args:
+      part: of the slot of tweaks.
+      given: its parameters, which may be traced, by name.
+      key, x, train: see `apply`.
+
+    Returns:
+      Like `x`, and bitwise `x` where the strength is off.
+
+    Raises:
+      UserError: see `apply`.
+    """
+    off = part.parameters[part.strength].rule.off
+    arrays = {name: value for name, value in given.items() if isinstance(value, jax.Array)}
+
+    def changed(x, key, arrays):
+        return _changed(part.name, x, part.build, key, x, train, **{**given, **arrays})
+
+    is_on = lambda key, arrays: {**given, **arrays}[part.strength] != off
+    return _switched(changed, is_on, x, key, arrays)
+
+
+def _switched(
+    changed: Callable[..., jax.Array], is_on: Callable[..., Any], x: jax.Array, *others: Any
+) -> jax.Array:
+    """`changed` of `x` and others, or bitwise `x`; no gradient goes to the others."""
 
     # Not a plain `where`: its gradient would add the one that is not chosen times 0, which is not
     # nothing for infinities and -0.0.
     @jax.custom_vjp
-    def switched(x, key, strength):
-        return jnp.where(strength != off, changed(x, key, strength), x)
+    def switched(x, *others):
+        return jnp.where(is_on(*others), changed(x, *others), x)
 
-    def forward(x, key, strength):
-        y, pullback = jax.vjp(lambda x: changed(x, key, strength), x)
-        return jnp.where(strength != off, y, x), (pullback, strength)
+    def forward(x, *others):
+        y, pullback = jax.vjp(lambda x: changed(x, *others), x)
+        return jnp.where(is_on(*others), y, x), (pullback, others)
 
     def backward(residuals, g):
-        pullback, strength = residuals
+        pullback, others = residuals
         (back,) = pullback(g)
-        return jnp.where(strength != off, back, g), None, None
+        return jnp.where(is_on(*others), back, g), *(None for _ in others)
 
     switched.defvjp(forward, backward)
-    return switched(x, key, jnp.asarray(strength, jnp.float32))
+    return switched(x, *others)
 
 
-def _check(tweak: Tweak, x: jax.Array, found: Any) -> None:
+def _changed(
+    name: str, x: jax.Array, function: Callable[..., Any], *args: Any, **given: Any
+) -> jax.Array:
+    """What a tweak's function returns, like `x`. Raises UserError."""
+    with blaming(f"tweak '{name}'"):
+        found = function(*args, **given)
+    _check(name, x, found)
+    return found.astype(x.dtype)
+
+
+def _check(name: str, x: jax.Array, found: Any) -> None:
     kind = getattr(found, 'dtype', None)
     if kind is None or not jnp.issubdtype(kind, jnp.floating) or found.shape != x.shape:
         given = f'{kind} {list(found.shape)}' if kind is not None else repr(found)
         raise UserError(
-            f"tweak '{tweak.name}': gives {given} for {x.dtype} {list(x.shape)}; it must give an "
+            f"tweak '{name}': gives {given} for {x.dtype} {list(x.shape)}; it must give an "
             'array like the one it is given'
         )

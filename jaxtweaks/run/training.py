@@ -117,7 +117,7 @@ class Training:
 
         def step(hyper, key, variables, x):
             others = besides(variables)
-            rngs = {'dropout': key} | tweak.keys(setting.tweaks, key)
+            rngs = {'dropout': key} | tweak.keys(setting, key)
             state = {'params': variables['params'], **kept(variables)}
             return program.apply(
                 hyper, program.in_use(state), x, train=True, rngs=rngs, mutable=list(others)

@@ -214,7 +214,7 @@ class Program(Applied):
                 self.in_use(state.variables | {'params': noisy}),
                 x,
                 train=True,
-                rngs={'dropout': key('dropout')} | tweak.keys(setting.tweaks, key('tweaks')),
+                rngs={'dropout': key('dropout')} | tweak.keys(setting, key('tweaks')),
                 mutable=['batch_stats', *(state.collections or ())],
             )
             loss = pairwise_mean(losses_of(setting, logits, y, targets))

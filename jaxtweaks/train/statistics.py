@@ -60,7 +60,7 @@ def statistics(
                 program.in_use(variables | {'batch_stats': before}),
                 x,
                 train=True,
-                rngs={'dropout': keys['dropout']} | tweak.keys(setting.tweaks, keys['tweaks']),
+                rngs={'dropout': keys['dropout']} | tweak.keys(setting, keys['tweaks']),
                 mutable=['batch_stats', *variables.get(COLLECTIONS, ())],
             )
             return applied[1].get('batch_stats', {})

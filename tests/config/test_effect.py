@@ -184,9 +184,14 @@ def test_a_registered_tweak_has_an_effect_where_it_has_a_place():
     def of_pools(key, x, strength, train):
         return x * (1 - strength)
 
-    sweep = product(grid(NET, 'mlp', 'cnn'), grid('tweaks.of_pools', 0.0, 0.5))
-    assert "model.name is 'mlp'; it has one where model.name is 'cnn' or" in refusal(sweep)
-    build(meant(refusal(sweep)))
+    @tweak('declared', where='conv')
+    def declared(key, x, train, *, by=traced(0.0, 'how much', off=0.0)):
+        return x * (1 - by)
+
+    for field in ('tweaks.of_pools', 'declared.by'):
+        sweep = product(grid(NET, 'mlp', 'cnn'), grid(field, 0.0, 0.5))
+        assert "model.name is 'mlp'; it has one where model.name is 'cnn' or" in refusal(sweep)
+        build(meant(refusal(sweep)))
 
 
 def test_a_parameter_of_a_part_that_is_off_has_no_effect():

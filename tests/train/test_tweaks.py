@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from tiny_training import Trained, data, differing, group_of, numbers, program, setting
 
-from jaxtweaks import api
+from jaxtweaks import api, testing
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import trace, tweaks
+from jaxtweaks.config import parts, trace, tweaks
 from jaxtweaks.config.expand import grid, product
-from jaxtweaks.config.fields import Rule
+from jaxtweaks.config.fields import Rule, static, traced
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import folder
 from jaxtweaks.lab.experiment import build, default_config
@@ -164,6 +164,79 @@ def test_each_place_sees_what_it_says():
     assert False not in seen
     jax.eval_shape(p.finish, hyper, np.uint32(0), state, images(8))
     assert {key_missing for _, key_missing in seen[False]} == {True}
+
+
+def declared_jitter(key, x, train, *, sigma=traced(0.0, 'standard deviation', low=0.0, off=0.0)):
+    return jitter(key, x, sigma, train)
+
+
+def declared_soften(
+    key,
+    x,
+    train,
+    *,
+    scale=traced(0.0, 'where it begins to bend', low=0.0, off=0.0),
+    power=traced(1.0, 'of the result', above=0.0),
+    form=static('tanh', 'of the bend', choices=('tanh', 'sin')),
+):
+    return getattr(jnp, form)(soften(key, x, scale, train)) * power
+
+
+def test_declared_it_is_what_it_was_with_a_strength_alone_to_the_bit():
+    one, after = base('mlp'), []
+    split = images(4).training
+    x, y = images(4).standardised(split.images[:8]), split.labels[:8]
+    for field in ('tweaks.jitter', 'jitter.sigma'):
+        if field == 'jitter.sigma':
+            tweaks.tweak('jitter', where='input')(declared_jitter)
+            assert 'tweaks.jitter' not in trace.FIELDS
+        given = trace.replace(one, {field: 0.5})
+        p, hyper = program(given, off_of(given)), numbers(given, off_of(given))
+        assert field in hyper
+        state = jax.jit(p.init)(hyper, np.uint32(0), images(4))
+        after.append(jax.jit(p.step)(hyper, np.uint32(0), state, x, y))
+    assert differing(*after) == []
+    for values in ({'sweep': grid('tweaks.jitter', 0.5)}, {'tweaks': {'jitter': 0.5}}):
+        with pytest.raises(UserError, match=r'its strength is jitter\.sigma, not tweaks\.jitter$'):
+            build({'name': 'it', 'train': {'batch_size': 8}} | values)
+    tweaks.tweak('jitter', where='input')(jitter)
+    assert 'jitter.sigma' not in trace.FIELDS
+
+
+@pytest.mark.parametrize('where', ['conv', 'logits'])
+def test_a_declared_tweak_keeps_the_contract(where):
+    tweaks.tweak('bend', where=where)(declared_soften)
+    testing.check_part('bend', values={'scale': (1.0, 3.0), 'form': ('sin',)})
+
+
+def test_what_a_declared_tweak_does_where_is_which_run_it_is():
+    def run(**values):
+        given = {f'bend.{name}': value for name, value in values.items()}
+        return Run({}, trace.replace(Setting(), given), 0).id
+
+    tweaks.tweak('bend')(declared_soften)
+    assert run() == run(scale=0.0) == run(power=2.0) == run_id()
+    on = [run(scale=1.0), run(scale=2.0), run(scale=1.0, power=2.0), run(scale=1.0, form='sin')]
+    tweaks.tweak('bend', where='logits')(declared_soften)
+    on.append(run(scale=1.0))
+    tweaks.tweak('bend', where='logits')(lambda key, x, train, *, scale=traced(0.0, '', off=0.0): x)
+    on.append(run(scale=1.0))
+    assert len({*on, run()}) == 7
+
+
+@pytest.mark.parametrize(
+    ('function', 'how', 'words'),
+    [
+        (declared_jitter, {'low': None}, "tweak 'it': low is said of a strength"),
+        (lambda key, x, train, *, a=traced(0.0, 'a'): x, {}, "tweak 'it': has no strength"),
+        (lambda key, x, *, a=traced(0.0, 'a', off=0.0): x, {}, r"tweak 'it': .*\(key, x, train\)"),
+        (lambda key, x, train: x, {}, r'\(key, x, strength, train\), or \(key, x, train\) with'),
+    ],
+)
+def test_mistakes_of_declaring_are_named_and_nothing_is_registered(function, how, words):
+    with pytest.raises(UserError, match=words):
+        tweaks.tweak('it', **how)(function)
+    assert not any('it' in known for known in (tweaks.registered(), parts.of_slot('tweak')))
 
 
 def test_half_precision_stays_half_precision():
