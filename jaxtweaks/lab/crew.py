@@ -21,7 +21,7 @@ from jaxtweaks.config.config_file import one_line
 from jaxtweaks.lab import stored
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.run import manifest as manifest_lib
-from jaxtweaks.run import sent, workers
+from jaxtweaks.run import sent, version, workers
 from jaxtweaks.run.cluster import Cluster
 from jaxtweaks.run.files import DamagedFile
 from jaxtweaks.run.manifest import GroupRecord, Manifest, restore_groups
@@ -78,6 +78,7 @@ class Crew:
             'file': self._file,
             'size': experiment.size,
             'code': stored.code_of(experiment),
+            'engine': version.engine(),
             'surroundings': json.dumps(surroundings.current()),
             'data': [method.dataset.fingerprint, method.dataset.label, method.dataset.source],
             'folder': os.getcwd(),

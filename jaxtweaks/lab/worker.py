@@ -15,7 +15,7 @@ from jaxtweaks.config import config_file
 from jaxtweaks.lab import stored
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
-from jaxtweaks.run import compile_cache, memory, sent, workers
+from jaxtweaks.run import compile_cache, memory, sent, version, workers
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.cluster import Here, Left
 from jaxtweaks.run.group import Interrupted
@@ -196,10 +196,15 @@ def _sees_folder(asked: Mapping[str, Any]) -> bool:
 
 def _check_code(here: Here, asked: Mapping[str, Any], experiment: Experiment) -> None:
     """Whether it would train by the same code, with the same flags."""
+    install = 'install the same everywhere, and start the workers again'
     if (found := stored.code_of(experiment)) != asked['code']:
         raise UserError(
             f'{here.host} has version {found} of the training code, and {asked["code"]} is asked '
-            'for: install the same everywhere, and start the workers again'
+            f'for: {install}'
+        )
+    if version.engine() != asked.get('engine'):
+        raise UserError(
+            f'{here.host} has another version of jaxtweaks than where the plan is made: {install}'
         )
     then = json.loads(asked['surroundings'])
     if changed := surroundings.differences(then, surroundings.current()):

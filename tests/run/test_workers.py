@@ -234,9 +234,14 @@ def test_other_code_other_flags_and_other_data_are_refused(monkeypatch):
     here = Here('7', 'node7', pathlib.Path(), print, lambda: True, lambda: 0)
     monkeypatch.setattr(worker.stored, 'code_of', lambda experiment: 'new')
     monkeypatch.setattr(worker.surroundings, 'current', lambda: {'xla_a': '1'})
-    asked = {'code': 'old', 'surroundings': '{}', 'data': ['f', 'digits', 'there']}
+    asked = {
+        'code': 'old', 'engine': worker.version.engine(), 'surroundings': '{}',
+        'data': ['f', 'digits', 'there'],
+    }  # fmt: skip
     with pytest.raises(UserError, match='node7 has version new of the training code, and old is'):
         worker._check_code(here, asked, None)
+    with pytest.raises(UserError, match='node7 has another version of jaxtweaks than where'):
+        worker._check_code(here, asked | {'code': 'new', 'engine': 'other'}, None)
     with pytest.raises(UserError, match=r'node7 has other surroundings .*xla_a'):
         worker._check_code(here, asked | {'code': 'new'}, None)
 
