@@ -14,6 +14,7 @@ from jaxtweaks import app
 from jaxtweaks.base.errors import Unfinished
 from jaxtweaks.config.expand import grid
 from jaxtweaks.lab import answers, laboratory
+from jaxtweaks.lab.crew import Crew
 from jaxtweaks.lab.experiment import build
 from jaxtweaks.run import cluster, workers
 from jaxtweaks.run.cluster import Asked
@@ -72,7 +73,9 @@ def experiment():
         'data': {'name': 'digits', 'train_size': 60, 'validation_size': 20, 'test_size': 20},
         'model': {'name': 'mlp', 'hidden': (4,)},
         'optim': {'name': 'sgd'},
-        'train': {'epochs': 4, 'batch_size': 20, 'select': 'best_accuracy'},
+        'train': {
+            'epochs': 4, 'batch_size': 20, 'select': 'best_accuracy', 'keep_parameters': True,
+        },
         'sweep': grid('optim.learning_rate', 1e-3, 1e-2, 1e-1),
         'search': {'rounds': 1, 'rungs': (2,)},
         'seeds': 2,
@@ -90,10 +93,22 @@ def carried_out(asked, path, **given):
     return answer, console.file.getvalue()
 
 
+@pytest.fixture(scope='module')
+def alone(tmp_path_factory):
+    """What one process finds, and the folder that it leaves."""
+    path = tmp_path_factory.mktemp('alone')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(answers, '_draw', lambda *args: [])
+        return carried_out(experiment(), path)[0], path
+
+
 def assert_the_same(path, alone):
-    for name in FILES:
+    networks = [f'parameters/{one.name}' for one in (alone / 'parameters').iterdir()]
+    assert len(networks) >= 6
+    for name in (*FILES, *networks):
         assert (path / name).read_bytes() == (alone / name).read_bytes(), name
     assert not list((path / 'checkpoints').iterdir())
+    assert not list(path.rglob('*.tmp'))
 
 
 def call(capsys, *args):
@@ -115,12 +130,40 @@ def killed(path, address):
                     return
 
 
-def test_a_search_in_which_a_worker_is_killed_leaves_the_files_of_one_process(
-    users_cluster, tmp_path, monkeypatch
-):
-    """Rungs compare the runs of all workers; nothing is lost but what was not saved."""
-    path, alone, said = tmp_path / 'w', tmp_path / 'alone', []
-    one, _ = carried_out(experiment(), alone)
+def have_one_die_in_a_save(address, fuse):
+    """The first worker to save a second state of a group is killed when half of it is written."""
+
+    def lay(fuse):
+        import os
+        import pathlib
+        import signal
+
+        from jaxtweaks.base import atomic
+
+        write = atomic._write
+
+        def dies(path, parts):
+            if path.suffix == '.ckpt' and path.with_name(f'{path.name}.previous').exists():
+                try:
+                    pathlib.Path(fuse).unlink()  # one process alone can
+                except FileNotFoundError:
+                    pass
+                else:
+                    atomic._temporary(path).write_bytes(bytes(parts[0]))
+                    os.kill(os.getpid(), signal.SIGKILL)
+            write(path, parts)
+
+        atomic._write = dies
+
+    fuse.touch()
+    with distributed.Client(address) as client:
+        client.run(lay, str(fuse))
+
+
+@pytest.fixture
+def heard(monkeypatch):
+    """What is said of the progress of groups: what, of which, and how far it was."""
+    said = []
     for name in ('began', 'resumed'):
         tell = getattr(workers.Tally, name)
         hear = lambda self, group, *more, name=name, tell=tell: (
@@ -128,23 +171,60 @@ def test_a_search_in_which_a_worker_is_killed_leaves_the_files_of_one_process(
             tell(self, group, *more),
         )
         monkeypatch.setattr(workers.Tally, name, hear)
-    killing = threading.Thread(target=killed, args=(path, users_cluster), daemon=True)
-    killing.start()
-    many, printed = carried_out(experiment(), path, workers=Asked(scheduler=users_cluster))
-    killing.join(10)
-    assert not killing.is_alive()
-    twice = [group for what, group, *_ in said if what == 'began' and said.count((what, group)) > 1]
-    again = [work for what, group, *work in said if what == 'resumed' and group in twice]
-    assert len(set(twice)) == 1  # the group of the dead, which went on from its checkpoint
+    return said
+
+
+def assert_one_went_on(heard):
+    """One group, that of the dead, was begun twice, and went on from its checkpoint."""
+    begun = [group for what, group, *_ in heard if what == 'began']
+    twice = {group for group in begun if begun.count(group) > 1}
+    again = [work for what, group, *work in heard if what == 'resumed' and group in twice]
+    assert len(twice) == 1
     assert again[-1][0] > 0
-    assert_the_same(path, alone)
+
+
+def test_a_search_in_which_a_worker_dies_in_a_save_leaves_the_files_of_one_process(
+    users_cluster, alone, tmp_path, heard
+):
+    """Rungs compare the runs of all workers; nothing is lost but what was not saved."""
+    one, reference = alone
+    path, fuse = tmp_path / 'w', tmp_path / 'fuse'
+    have_one_die_in_a_save(users_cluster, fuse)
+    many, printed = carried_out(experiment(), path, workers=Asked(scheduler=users_cluster))
+    assert not fuse.exists()
+    assert_one_went_on(heard)
+    assert_the_same(path, reference)
     assert many.choice.setting == one.choice.setting
     assert many.choice.dropped == one.choice.dropped > 0
     assert f'scheduler {users_cluster}, 2 workers' in printed
+    assert 'does not see' not in printed
     (launch,) = json.loads((path / 'manifest.json').read_text())['launches']
     assert all(f'{os.uname().nodename}: CPU' in one for one in launch['workers'].values())
     # All is there: nobody is needed to draw it again.
     carried_out(experiment(), path, workers=Asked(scheduler='tcp://127.0.0.1:9'))
+
+
+def test_workers_that_do_not_see_the_work_folder_send_what_they_find(
+    users_cluster, alone, tmp_path, heard, monkeypatch
+):
+    """They look for it where it is not; one is killed, so its state has to come from here."""
+    path, asked = tmp_path / 'w', Crew.asked
+
+    def elsewhere(self, *args):
+        asked(self, *args)
+        self._given['path'] = str(tmp_path / 'not' / 'here')
+
+    monkeypatch.setattr(Crew, 'asked', elsewhere)
+    killing = threading.Thread(target=killed, args=(path, users_cluster), daemon=True)
+    killing.start()
+    _, printed = carried_out(experiment(), path, workers=Asked(scheduler=users_cluster))
+    killing.join(10)
+    assert not killing.is_alive()
+    assert_one_went_on(heard)
+    assert_the_same(path, alone[1])
+    assert printed.count('does not see') == 1
+    (launch,) = json.loads((path / 'manifest.json').read_text())['launches']
+    assert all(one.endswith(', without the work folder') for one in launch['workers'].values())
 
 
 def test_one_that_kills_its_workers_is_given_up_and_the_others_are_finished(

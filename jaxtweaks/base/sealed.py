@@ -32,7 +32,12 @@ def read(path: Path) -> memoryview:
       ValueError: the file is not what was written.
       OSError: it cannot be read.
     """
-    stored = memoryview(path.read_bytes())
+    return content(path.read_bytes())
+
+
+def content(written: bytes) -> memoryview:
+    """The parts, of the bytes of a file. Raises ValueError if they are not what was written."""
+    stored = memoryview(written)
     start = len(MAGIC) + hashlib.sha256().digest_size
     if stored[: len(MAGIC)] != MAGIC:
         raise ValueError('it does not begin as it should')

@@ -6,9 +6,11 @@ nothing of a function is sent, and what a worker would train by other code, othe
 flags of XLA than the driver knows is refused there, see `worker`.
 """
 
+import contextlib
 import json
+import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jaxtweaks.base import surroundings
@@ -19,8 +21,9 @@ from jaxtweaks.config.config_file import one_line
 from jaxtweaks.lab import stored
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.run import manifest as manifest_lib
-from jaxtweaks.run import workers
+from jaxtweaks.run import sent, version, workers
 from jaxtweaks.run.cluster import Cluster
+from jaxtweaks.run.files import DamagedFile
 from jaxtweaks.run.manifest import GroupRecord, Manifest, restore_groups
 from jaxtweaks.run.method import Method
 from jaxtweaks.run.plan import Group, Run
@@ -48,6 +51,11 @@ class Crew:
         self._cluster, self._workdir = cluster, workdir
         self._file, self._notify = file, notify
         self._given: dict[str, Any] = {}
+        self._groups: dict[str, Group] = {}  # by id those that were started
+        # By id who has a group without seeing the work folder: the address, and the folder there.
+        self._apart: dict[str, tuple[str, str]] = {}
+        self._taken: dict[str, float] = {}  # by such a folder when it was looked at
+        self._said = False  # that there is such a worker
         self.trained: dict[str, str] = {}  # by name the host and the device of those that began
 
     def expected(self) -> int:
@@ -70,6 +78,7 @@ class Crew:
             'file': self._file,
             'size': experiment.size,
             'code': stored.code_of(experiment),
+            'engine': version.engine(),
             'surroundings': json.dumps(surroundings.current()),
             'data': [method.dataset.fingerprint, method.dataset.label, method.dataset.source],
             'folder': os.getcwd(),
@@ -110,6 +119,7 @@ class Crew:
 
     def start(self, group: Group, until: int | None) -> None:
         """See `Workers`."""
+        self._groups[group.id] = group
         record = GroupRecord.of(group, None).to_json()
         given = {'asked': self._given, 'group': record, 'until': until}
         self._cluster.start(group.id, _TRAIN, given)
@@ -119,21 +129,73 @@ class Crew:
         said = self._cluster.next(seconds)
         if said is None:
             return None
+        if said.get('kind') in (sent.ASKS, sent.SAVES):
+            return self._exchange(said)
         if 'error' not in said:
             where = said.pop('where', None)
             if where:
-                self.trained[said['worker']] = where
+                apart = '' if said['group'] not in self._apart else ', without the work folder'
+                self.trained[said['worker']] = f'{where}{apart}'
+            del said['address']
             return workers.from_plain(said)
+        self._apart.pop(said['group'], None)
         if (error := said['error']) is None:
-            kind, worker, text = said['returned']
-            return Event(said['group'], kind, worker, text=text)
+            return self._received(said['group'], *said['returned'])
         # What is not there for any worker: the package itself.
         kind = workers.REFUSED if isinstance(error, ImportError) else workers.FAILED
         return Event(said['group'], kind, '', text=_why(error))
 
+    def _exchange(self, said: Mapping[str, Any]) -> Event | None:
+        """Sends the state of a group to a worker that asks for it, or fetches what it has saved."""
+        group, worker, folder = said['group'], said['worker'], said['folder']
+        if said['kind'] == sent.SAVES:
+            mine = self._apart.get(group) == (said['address'], folder)
+            if mine and said['at'] > self._taken.get(folder, -math.inf):
+                self._fetch(group)
+            return None
+        if group not in self._groups:
+            return None
+        self._apart[group] = said['address'], folder
+        state = sent.state(self._workdir, self._groups[group])
+        self._cluster.aside(said['address'], sent.GIVE, {'folder': folder, 'sent': state})
+        if self._said:
+            return None
+        self._said = True
+        text = (
+            f'does not see {self._workdir.path}, so states and results are sent here from it, and '
+            'from any other that does not'
+        )
+        return Event(group, 'note', worker, text=text)
+
+    def _fetch(self, group: str) -> None:
+        """Writes the newest state of a group into the work folder, from where it is trained."""
+        address, folder = self._apart[group]
+        name = self._workdir.checkpoint_path(self._groups[group]).name
+        found = self._cluster.aside(address, sent.TAKE, {'folder': folder, 'name': name})
+        if found is None:  # the worker is gone
+            return
+        self._taken[folder] = found['at']
+        try:
+            sent.put_state(self._workdir, self._groups[group], found['files'])
+        except DamagedFile as damage:
+            self._notify(f'{damage}; it is fetched again when the next is saved')
+
+    def _received(self, group: str, kind: str, worker: str, text: str, files: sent.Files) -> Event:
+        """Writes what was sent at the end of a group into the work folder."""
+        put = sent.put_result if kind == workers.SAVED else sent.put_state
+        try:
+            if files:
+                put(self._workdir, self._groups[group], files)
+        except DamagedFile as damage:
+            return Event(group, workers.FAILED, worker, text=str(damage))
+        return Event(group, kind, worker, text=text)
+
     def stop(self) -> None:
         """See `Workers`."""
         self._cluster.stop()
+        with contextlib.suppress(Unfinished):  # then what was fetched before is what there is
+            for group in self._apart:
+                self._fetch(group)
 
     def record(self) -> None:
         """Writes into the manifest which workers trained."""

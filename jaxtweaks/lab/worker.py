@@ -15,7 +15,7 @@ from jaxtweaks.config import config_file
 from jaxtweaks.lab import stored
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
-from jaxtweaks.run import compile_cache, memory, workers
+from jaxtweaks.run import compile_cache, memory, sent, version, workers
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.cluster import Here, Left
 from jaxtweaks.run.group import Interrupted
@@ -58,30 +58,35 @@ def plan(
 
 def train(
     here: Here, asked: Mapping[str, Any], group: Mapping[str, Any], until: int | None
-) -> tuple[str, str, str]:
+) -> tuple[str, str, str, sent.Files]:
     """Trains a group of runs as far as it goes, and saves.
 
     Returns:
-      How that ended, one of `workers.ENDS`; the name of this worker; and what there is to say.
+      How that ended, one of `workers.ENDS`; the name of this worker; what there is to say; and the
+      files, if it does not see the work folder.
 
     Raises:
       Left: it was asked to stop, and has saved.
     """
-    end = lambda kind, text='': (kind, here.worker, text)
+    end = lambda kind, text='', files=None: (kind, here.worker, text, files or {})
     try:
-        _check_folder(here, asked)
         with _bench(here, asked) as bench:
-            workdir = Workdir(Path(asked['path']))
             whole = GroupRecord.from_json(group).group(bench.runs)
+            apart = None if _sees_folder(asked) else sent.Apart(here, whole)
+            workdir = Workdir(Path(asked['path'])) if apart is None else apart.workdir
             if workdir.has_result(whole):  # saved by one that died before it could say so
                 return end(workers.SAVED)
+            if apart is not None:
+                apart.begin()
             here.say(kind='began', where=f'{here.host}: {provenance.device()}')
-            telling = workers.Telling(here.say)
+            telling = sent.Announcing(here, apart) if apart else workers.Telling(here.say)
             try:
                 done = bench.method.carry_out_one(
                     whole, workdir, telling, here.asked_to_stop, until
                 )
             except Interrupted:
+                if apart is not None:
+                    apart.leave()
                 raise Left() from None
             except Exception as error:
                 if not memory.is_exhausted(error):
@@ -89,7 +94,8 @@ def train(
                 if whole.size == 1:
                     raise memory.one_run_too_large(error) from None
                 return end(workers.TOO_LARGE, memory.first_line(error))
-            return end(workers.SAVED if done else workers.WAITS)
+            kind = workers.SAVED if done else workers.WAITS
+            return end(kind, files=apart.end(done) if apart else None)
     except UserError as error:
         return end(workers.REFUSED, str(error))
     except Left:
@@ -175,25 +181,30 @@ def _is_alike(one: Experiment, other: Experiment) -> bool:
     return what(one) == what(other)
 
 
-def _check_folder(here: Here, asked: Mapping[str, Any]) -> None:
-    """Whether the work folder is the driver's: it has the record of this launch."""
+def _sees_folder(asked: Mapping[str, Any]) -> bool:
+    """Whether the work folder is here under its path, and can be written.
+
+    It is if it has the record of this launch: another one may have the same path.
+    """
     path = Path(asked['path'])
     launches = ()
     with contextlib.suppress(UserError):
         launches = manifest_lib.current(Workdir(path)).launches
-    if all(one.started != asked['started'] for one in launches):
-        raise UserError(
-            f'{path} cannot be seen on {here.host}: --workdir must be on a file system that all '
-            'workers share, under the same path'
-        )
+    mine = any(one.started == asked['started'] for one in launches)
+    return mine and os.access(path, os.W_OK)
 
 
 def _check_code(here: Here, asked: Mapping[str, Any], experiment: Experiment) -> None:
     """Whether it would train by the same code, with the same flags."""
+    install = 'install the same everywhere, and start the workers again'
     if (found := stored.code_of(experiment)) != asked['code']:
         raise UserError(
             f'{here.host} has version {found} of the training code, and {asked["code"]} is asked '
-            'for: install the same everywhere, and start the workers again'
+            f'for: {install}'
+        )
+    if version.engine() != asked.get('engine'):
+        raise UserError(
+            f'{here.host} has another version of jaxtweaks than where the plan is made: {install}'
         )
     then = json.loads(asked['surroundings'])
     if changed := surroundings.differences(then, surroundings.current()):

@@ -166,6 +166,28 @@ class Cluster:
             found = {} if error is not None else {'returned': future.result()}
         return {'group': name, 'error': error, **found}
 
+    def aside(self, address: str, function: str, given: Mapping[str, Any]) -> Any:
+        """What a short function returns that a busy worker calls besides; None if it is gone.
+
+        Args:
+          address: of the worker, as it is in what it says.
+          function: as in `start`; it is given no `Here`.
+          given: to the function. Neither this nor what is returned stays with the scheduler.
+
+        Raises:
+          Gone: the scheduler is.
+        """
+        client = self._connected()
+        with _or_gone(self):
+            found = client.run(
+                call_aside, function, dict(given), workers=[address], on_error='return'
+            ).get(address)
+        if client.status != 'running':
+            raise Gone(self.wanted)
+        if isinstance(found, Exception) and not isinstance(found, OSError):
+            raise found
+        return None if isinstance(found, OSError) else found
+
     def stop(self) -> None:
         """Has all calls stop, and waits until they have, but not for ever."""
         futures, self._futures = list(self._futures.values()), {}
@@ -199,7 +221,9 @@ class Cluster:
 
     def _hear(self, event: tuple[float, Any]) -> None:
         fields = dict(event[1])
-        self._said.put(('said', fields | {'worker': fields.pop('who')}))
+        self._said.put(
+            ('said', fields | {'worker': fields.pop('who'), 'address': fields['worker']})
+        )
 
     def _to_users(self, distributed: Any) -> Any:
         where = str(self.wanted.scheduler)
@@ -275,14 +299,19 @@ class Here:
     Attributes:
       worker: its name.
       host: of the worker.
-      say: sends plain data to who called; 'group', the name of the call, is among them.
+      folder: on a disk of its own, which goes when the worker does; it need not exist.
+      say: sends plain data to who called; 'group', the name of the call, is among them, and so is
+        'address', that of the worker.
+      wanted: whether anybody still wants the result.
       asked_to_stop: the number of a signal if the worker is to leave or nobody wants the result
         any more, else 0.
     """
 
     worker: str
     host: str
+    folder: Path
     say: Callable[..., None]
+    wanted: Callable[[], bool]
     asked_to_stop: Callable[[], int]
 
 
@@ -327,7 +356,9 @@ def on_worker(function: str, name: str, given: dict[str, Any], topic: str) -> An
         _busy.set()
         try:
             call = getattr(importlib.import_module(module), called_function)
-            return call(Here(called, platform.node(), say, asked_to_stop), **given)
+            folder = Path(worker.local_directory) / 'jaxtweaks'
+            wanted = lambda: not unwanted()
+            return call(Here(called, platform.node(), folder, say, wanted, asked_to_stop), **given)
         except Left:
             if unwanted():
                 return None
@@ -337,6 +368,12 @@ def on_worker(function: str, name: str, given: dict[str, Any], topic: str) -> An
             raise
         finally:
             _busy.clear()
+
+
+def call_aside(function: str, given: Mapping[str, Any]) -> Any:
+    """Called by Dask on a worker: calls a function there, which must not take long."""
+    module, _, called = function.partition(':')
+    return getattr(importlib.import_module(module), called)(**given)
 
 
 class Left(Exception):

@@ -7,7 +7,7 @@ from typing import Any
 
 import flax.serialization
 
-from jaxtweaks.base import sealed
+from jaxtweaks.base import atomic, sealed
 
 
 class DamagedFile(Exception):
@@ -55,6 +55,37 @@ def load_generation(path: Path, notify: Any) -> Any | None:
             # Out of the way: the next save must not push out the good one in its place.
             os.replace(candidate, _damaged(candidate))
     return None
+
+
+def copied_generation(path: Path) -> bytes | None:
+    """The bytes of the newest undamaged generation, for `put_generation`; None if there is none."""
+    for candidate in (path, _previous(path)):
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            stored = candidate.read_bytes()
+            sealed.content(stored)
+            return stored
+    return None
+
+
+def put_generation(path: Path, stored: bytes) -> None:
+    """Writes what `copied_generation` returned as the newest. Raises DamagedFile."""
+    _check(path, stored)
+    with contextlib.suppress(FileNotFoundError):
+        os.replace(path, _previous(path))
+    atomic.write(path, stored)
+
+
+def put_tree(path: Path, stored: bytes) -> None:
+    """Writes the bytes of a file that `save_tree` wrote. Raises DamagedFile."""
+    _check(path, stored)
+    atomic.write(path, stored)
+
+
+def _check(path: Path, stored: bytes) -> None:
+    try:
+        sealed.content(stored)
+    except ValueError as error:
+        raise DamagedFile(f'{path.name} was damaged on its way ({error})') from None
 
 
 def has_generation(path: Path) -> bool:

@@ -23,6 +23,8 @@ TRAINING = (
     *('run/group.py', 'run/machine.py', 'run/native.py', 'run/search.py'),
 )
 STUDIES = (*TRAINING, 'studies')
+# What workers are asked for, and what they say; see `run/workers.py`.
+ENGINE = ('base', 'config', 'lab', 'run')
 # How data get here, and what is said of them; what they are then is in their fingerprint.
 _NOT = tuple(
     f'data/{name}.py'
@@ -46,6 +48,18 @@ def training() -> str:
 def studies() -> str:
     """Of what the studies compute that are plain functions, in hex; networks are a part of it."""
     return digest(files(STUDIES))
+
+
+@functools.cache
+def engine() -> str:
+    """Of what the driver and its workers must have in common besides what computes, in hex.
+
+    Of the files as they are: comments count, which costs nobody anything, and it takes no time.
+    """
+    whole = hashlib.sha256()
+    for path in files(ENGINE):
+        whole.update(hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()[:_LENGTH]
 
 
 def files(places: Iterable[str]) -> list[Path]:

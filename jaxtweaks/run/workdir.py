@@ -36,6 +36,10 @@ class Workdir:
         """Whether there is a state of a group under way; it may be damaged."""
         return files.has_generation(self.checkpoint_path(group))
 
+    def result_path(self, group: Group) -> Path:
+        """What a finished group found."""
+        return self._result_path(group.id)
+
     def lock(self) -> None:
         """Makes the folder and takes it for this process, until the process ends.
 

@@ -10,11 +10,12 @@ from rich.console import Console
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import crew, worker
-from jaxtweaks.run import cluster, workers
+from jaxtweaks.run import cluster, manifest, workers
 from jaxtweaks.run.cluster import Here
 from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.plan import all_runs, into_groups
 from jaxtweaks.run.progress import Now, Reporter
+from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.run.workers import Event, Tally, Telling, carry_out
 
 NOW = Now(1, 5, math.nan, 0.5, math.nan, 2, 0, 0, so_far=lambda: pytest.fail('made for nobody'))
@@ -218,21 +219,29 @@ def test_the_gpus_of_a_host_are_those_that_are_named(monkeypatch):
     assert named.expected() == 2
 
 
-def test_a_folder_that_a_worker_does_not_see_is_named(tmp_path):
-    here = Here('7', 'node7', lambda **fields: None, lambda: 0)
-    asked = {'path': str(tmp_path), 'started': 1.0}
-    kind, who, text = worker.train(here, asked, {}, None)
-    assert (kind, who) == (workers.REFUSED, '7')
-    assert text.startswith(f'{tmp_path} cannot be seen on node7: --workdir must be on a file')
+def test_a_worker_sees_the_work_folder_by_the_record_of_the_launch(tmp_path):
+    workdir = Workdir(tmp_path)
+    asked = {'path': str(tmp_path), 'started': workdir.started}
+    assert not worker._sees_folder(asked)
+    launches = (manifest.Launch(started=workdir.started),)
+    data = manifest.DataRecord(label='d', source='s', fingerprint='f')
+    manifest.write(workdir, manifest.Manifest(launches=launches, data=data, groups=()))
+    assert worker._sees_folder(asked)
+    assert not worker._sees_folder(asked | {'started': 1.0})  # another folder of this path
 
 
 def test_other_code_other_flags_and_other_data_are_refused(monkeypatch):
-    here = Here('7', 'node7', lambda **fields: None, lambda: 0)
+    here = Here('7', 'node7', pathlib.Path(), print, lambda: True, lambda: 0)
     monkeypatch.setattr(worker.stored, 'code_of', lambda experiment: 'new')
     monkeypatch.setattr(worker.surroundings, 'current', lambda: {'xla_a': '1'})
-    asked = {'code': 'old', 'surroundings': '{}', 'data': ['f', 'digits', 'there']}
+    asked = {
+        'code': 'old', 'engine': worker.version.engine(), 'surroundings': '{}',
+        'data': ['f', 'digits', 'there'],
+    }  # fmt: skip
     with pytest.raises(UserError, match='node7 has version new of the training code, and old is'):
         worker._check_code(here, asked, None)
+    with pytest.raises(UserError, match='node7 has another version of jaxtweaks than where'):
+        worker._check_code(here, asked | {'code': 'new', 'engine': 'other'}, None)
     with pytest.raises(UserError, match=r'node7 has other surroundings .*xla_a'):
         worker._check_code(here, asked | {'code': 'new'}, None)
 
