@@ -24,8 +24,8 @@ from rich.console import Console
 
 from jaxtweaks import command_flags
 from jaxtweaks.base import home
-from jaxtweaks.base.errors import Unfinished, UserError
-from jaxtweaks.config import config_file
+from jaxtweaks.base.errors import Unfinished, UserError, did_you_mean
+from jaxtweaks.config import config_file, sources, unknown
 from jaxtweaks.config.config_file import one_line
 from jaxtweaks.lab import kept
 from jaxtweaks.run import cluster
@@ -102,14 +102,53 @@ def _main(argv: list[str], console: Console) -> int:
             'no --config; it must name a config file, as --config=configs/bn_batchsize.py'
         )
     cluster.asked(light.workers, light.scheduler)  # which may be a mistake
+    if path is not None:
+        _check_kept(argv, light.sweep, path)
     _load_jax(only_to_plan=bool(light.workers or light.scheduler))
-    for override in command_flags.overrides(argv):
-        key = override.split('=')[0]
+    _keys()  # kept, so that a mistake in one is found at once next time
+    for key in command_flags.keys_set(argv):
         if key != config_file.COLLECTION:
             _check_key(key, path)
     # Functions of the config may import what lies next to it when they are called.
     with contextlib.nullcontext() if path is None else config_file.neighbours(path):
         return _carry_out(argv, command_flags.parse(argv, path), console)
+
+
+def _check_kept(argv: Sequence[str], axes: Sequence[str], path: Path) -> None:
+    """Whether configs have the keys that are set and swept, by a list of them that is kept.
+
+    Where there is none, or the config can register keys of its own, that is checked later.
+
+    Raises:
+      UserError: they do not have one.
+    """
+    given = command_flags.keys_set(argv)
+    swept = [axis.partition('=')[0].strip().removeprefix('config.') for axis in axes]
+    found = kept.recall('keys', kept.key()) if given or swept else None
+    if found is None or sources.of(path).registers:
+        return
+    fields, known, former = found
+    for key in filter(None, (*given, *swept)):
+        # One that was moved, and one of a tweak, are spoken of in words of their own.
+        if key in (config_file.COLLECTION, *former) or key.startswith('tweaks.'):
+            continue
+        if complaint := unknown.complaint(key, known):
+            named = f"--sweep: unknown field '{key}'; {did_you_mean(key, fields)}"
+            raise UserError(complaint if key in given else named)
+
+
+def _keys() -> tuple[list[str], ...]:
+    """See `experiment.every_key`: as they are kept, or made and kept. May import JAX."""
+    key = kept.key()
+    found = kept.recall('keys', key)
+    if found is None:
+        _load_jax()
+        from jaxtweaks.lab import experiment, parts_list
+
+        found = experiment.every_key()
+        if parts_list.all_built_in():
+            kept.keep('keys', key, found)
+    return tuple(found)
 
 
 def _check_key(key: str, path: Path | None) -> None:
@@ -219,15 +258,7 @@ def _completion(values: flags.FlagValues) -> str:
     """The script that completes the command line in a shell."""
     from jaxtweaks.lab import completion
 
-    key = kept.key()
-    found = kept.recall('keys', key)
-    if found is None:
-        _load_jax()
-        from jaxtweaks.lab import experiment
-
-        found = experiment.every_key()
-        kept.keep('keys', key, found)
-    fields, keys = found
+    fields, keys, _ = _keys()
     known = [flag for flags in command_flags.every(values).values() for flag in flags]
     few = {
         flag.name: valid for flag in known if (valid := command_flags.one_of_few(flag)) is not None
