@@ -27,7 +27,7 @@ from jaxtweaks.base import home
 from jaxtweaks.base.errors import Unfinished, UserError, did_you_mean
 from jaxtweaks.config import config_file, sources, unknown
 from jaxtweaks.config.config_file import one_line
-from jaxtweaks.lab import kept
+from jaxtweaks.lab import done, kept
 from jaxtweaks.run import cluster
 
 if TYPE_CHECKING:
@@ -102,6 +102,13 @@ def _main(argv: list[str], console: Console) -> int:
             'no --config; it must name a config file, as --config=configs/bn_batchsize.py'
         )
     cluster.asked(light.workers, light.scheduler)  # which may be a mistake
+    command = None if path is None else _known_command(argv, light, path, console)
+    if command is not None and (found := done.recall(command)):
+        if not light.quiet:
+            said = f'{found.workdir}: finished before, nothing to do'
+            console.print(said, highlight=False, markup=False, soft_wrap=True)
+            console.file.write(found.shown)
+        return 0
     if path is not None:
         _check_kept(argv, light.sweep, path)
     _load_jax(only_to_plan=bool(light.workers or light.scheduler))
@@ -111,7 +118,7 @@ def _main(argv: list[str], console: Console) -> int:
             _check_key(key, path)
     # Functions of the config may import what lies next to it when they are called.
     with contextlib.nullcontext() if path is None else config_file.neighbours(path):
-        return _carry_out(argv, command_flags.parse(argv, path), console)
+        return _carry_out(argv, command_flags.parse(argv, path), console, command)
 
 
 def _check_kept(argv: Sequence[str], axes: Sequence[str], path: Path) -> None:
@@ -171,8 +178,23 @@ def _is_loaded(path: Path | None) -> bool:
         return False
 
 
-def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> int:
-    """Does what the flags say and returns the exit code."""
+def _known_command(
+    argv: Sequence[str], light: flags.FlagValues, path: Path, console: Console
+) -> done.Command | None:
+    """What `done` is to know of a command; None of one that is no plain experiment."""
+    other = light.dry_run or light.plan_seeds or light.parts
+    if other or light.overview is not None or light.replay is not None:
+        return None
+    return done.command(argv, path, console)
+
+
+def _carry_out(
+    argv: list[str],
+    values: flags.FlagValues,
+    console: Console,
+    known: done.Command | None,
+) -> int:
+    """Does what the flags say and returns the exit code; see `done` for a known command."""
     command_flags.check_read(values)
     if values.parts:
         _parts(console)
@@ -212,7 +234,7 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
             return 0
         if budget is not None:
             settle.check(experiment, chosen='seeds' in command_flags.keys_set(argv))
-        laboratory.run(
+        answer = laboratory.run(
             experiment,
             path,
             console,
@@ -221,6 +243,10 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
             budget=budget,
             **how,
         )
+        if known is not None and answer is not None and not answer.results.fallback:
+            with console.capture() as shown:
+                answer.show(console)
+            done.keep(known, path, shown.get())
     except Interrupted as interrupted:
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')
         return 128 + interrupted.signal

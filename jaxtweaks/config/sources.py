@@ -33,7 +33,7 @@ class Sources:
     """What a config is made of.
 
     Attributes:
-      files: its own and those next to it that it imports, but for what the package's share.
+      files: its own and those that it imports, from next to it or of the package's configs.
       closed: whether it depends on nothing besides them, the package and its libraries.
       registers: whether it can register parts of the user's.
     """
@@ -49,8 +49,8 @@ def of(path: Path) -> Sources:
     waiting = [path.resolve()]
     while waiting:
         file = waiting.pop()
-        if file not in found and not _is_ours(file):
-            found[file] = _read(file)
+        if file not in found:
+            found[file] = _File((), True, False) if _is_shared(file) else _read(file)
             waiting += found[file].neighbours
     read = found.values()
     closed, registers = all(one.closed for one in read), any(one.registers for one in read)
@@ -135,7 +135,7 @@ def _uses(tree: ast.AST) -> bool:
     return len(plain) < whole or not _PUBLIC.issuperset(plain)
 
 
-def _is_ours(file: Path) -> bool:
+def _is_shared(file: Path) -> bool:
     """Whether a file is what the package's configs share: it reads the device, and no more."""
     ours = config_file.shipped()
     return ours is not None and file == ours.resolve() / 'common.py'
