@@ -24,10 +24,10 @@ from rich.console import Console
 
 from jaxtweaks import command_flags
 from jaxtweaks.base import home
-from jaxtweaks.base.errors import Unfinished, UserError
-from jaxtweaks.config import config_file
+from jaxtweaks.base.errors import Unfinished, UserError, did_you_mean
+from jaxtweaks.config import config_file, sources, unknown
 from jaxtweaks.config.config_file import one_line
-from jaxtweaks.lab import kept
+from jaxtweaks.lab import done, kept
 from jaxtweaks.run import cluster
 
 if TYPE_CHECKING:
@@ -102,14 +102,60 @@ def _main(argv: list[str], console: Console) -> int:
             'no --config; it must name a config file, as --config=configs/bn_batchsize.py'
         )
     cluster.asked(light.workers, light.scheduler)  # which may be a mistake
+    command = None if path is None else _known_command(argv, light, path, console)
+    if command is not None and (found := done.recall(command)):
+        if not light.quiet:
+            said = f'{found.workdir}: finished before, nothing to do'
+            console.print(said, highlight=False, markup=False, soft_wrap=True)
+            console.file.write(found.shown)
+        return 0
+    if path is not None:
+        _check_kept(argv, light.sweep, path)
     _load_jax(only_to_plan=bool(light.workers or light.scheduler))
-    for override in command_flags.overrides(argv):
-        key = override.split('=')[0]
+    _keys()  # kept, so that a mistake in one is found at once next time
+    for key in command_flags.keys_set(argv):
         if key != config_file.COLLECTION:
             _check_key(key, path)
     # Functions of the config may import what lies next to it when they are called.
     with contextlib.nullcontext() if path is None else config_file.neighbours(path):
-        return _carry_out(argv, command_flags.parse(argv, path), console)
+        return _carry_out(argv, command_flags.parse(argv, path), console, command)
+
+
+def _check_kept(argv: Sequence[str], axes: Sequence[str], path: Path) -> None:
+    """Whether configs have the keys that are set and swept, by a list of them that is kept.
+
+    Where there is none, or the config can register keys of its own, that is checked later.
+
+    Raises:
+      UserError: they do not have one.
+    """
+    given = command_flags.keys_set(argv)
+    swept = [axis.partition('=')[0].strip().removeprefix('config.') for axis in axes]
+    found = kept.recall('keys', kept.key()) if given or swept else None
+    if found is None or sources.of(path).registers:
+        return
+    fields, known, former = found
+    for key in filter(None, (*given, *swept)):
+        # One that was moved, and one of a tweak, are spoken of in words of their own.
+        if key in (config_file.COLLECTION, *former) or key.startswith('tweaks.'):
+            continue
+        if complaint := unknown.complaint(key, known):
+            named = f"--sweep: unknown field '{key}'; {did_you_mean(key, fields)}"
+            raise UserError(complaint if key in given else named)
+
+
+def _keys() -> tuple[list[str], ...]:
+    """See `experiment.every_key`: as they are kept, or made and kept. May import JAX."""
+    key = kept.key()
+    found = kept.recall('keys', key)
+    if found is None:
+        _load_jax()
+        from jaxtweaks.lab import experiment, parts_list
+
+        found = experiment.every_key()
+        if parts_list.all_built_in():
+            kept.keep('keys', key, found)
+    return tuple(found)
 
 
 def _check_key(key: str, path: Path | None) -> None:
@@ -132,8 +178,23 @@ def _is_loaded(path: Path | None) -> bool:
         return False
 
 
-def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> int:
-    """Does what the flags say and returns the exit code."""
+def _known_command(
+    argv: Sequence[str], light: flags.FlagValues, path: Path, console: Console
+) -> done.Command | None:
+    """What `done` is to know of a command; None of one that is no plain experiment."""
+    other = light.dry_run or light.plan_seeds or light.parts
+    if other or light.overview is not None or light.replay is not None:
+        return None
+    return done.command(argv, path, console)
+
+
+def _carry_out(
+    argv: list[str],
+    values: flags.FlagValues,
+    console: Console,
+    known: done.Command | None,
+) -> int:
+    """Does what the flags say and returns the exit code; see `done` for a known command."""
     command_flags.check_read(values)
     if values.parts:
         _parts(console)
@@ -173,7 +234,7 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
             return 0
         if budget is not None:
             settle.check(experiment, chosen='seeds' in command_flags.keys_set(argv))
-        laboratory.run(
+        answer = laboratory.run(
             experiment,
             path,
             console,
@@ -182,6 +243,10 @@ def _carry_out(argv: list[str], values: flags.FlagValues, console: Console) -> i
             budget=budget,
             **how,
         )
+        if known is not None and answer is not None and not answer.results.fallback:
+            with console.capture() as shown:
+                answer.show(console)
+            done.keep(known, path, shown.get())
     except Interrupted as interrupted:
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')
         return 128 + interrupted.signal
@@ -219,15 +284,7 @@ def _completion(values: flags.FlagValues) -> str:
     """The script that completes the command line in a shell."""
     from jaxtweaks.lab import completion
 
-    key = kept.key()
-    found = kept.recall('keys', key)
-    if found is None:
-        _load_jax()
-        from jaxtweaks.lab import experiment
-
-        found = experiment.every_key()
-        kept.keep('keys', key, found)
-    fields, keys = found
+    fields, keys, _ = _keys()
     known = [flag for flags in command_flags.every(values).values() for flag in flags]
     few = {
         flag.name: valid for flag in known if (valid := command_flags.one_of_few(flag)) is not None

@@ -34,12 +34,16 @@ _VALUES = {
     'config': 'FILE[:SIZE]',
     'workdir': 'FOLDER',
     'overview': 'FOLDER,…',
+    'replay': 'RUN',
     'new': 'NAME',
     'sweep': 'FIELD=VALUE,…',
+    'export': 'FORMAT,…',
+    'completion': '|'.join(SHELLS),
     'budget': 'TIME',
     'workers': 'N|auto',
     'scheduler': 'ADDRESS|FILE',
 }
+_ABSL_ADDS = ';\n    repeat this option'  # to the help of a flag that may be given again
 _MEASURE = 'measure'  # see `laboratory.MEASURE`
 COMMAND = 'jaxtweaks'  # what the package installs
 _KEYS = (
@@ -82,7 +86,17 @@ def define(argv: Sequence[str]) -> flags.FlagValues:
     _define_actions(values)
     _define_options(values)
     flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
+    for defined in every(values).values():
+        for flag in defined:
+            flag.help = _own_words(flag)
     return values
+
+
+def _own_words(flag: flags.Flag) -> str:
+    """The help of a flag without what absl puts before and behind it."""
+    few = one_of_few(flag)
+    words = flag.help.removeprefix(f'<{"|".join(few)}>: ') if few else flag.help
+    return words.partition(_ABSL_ADDS)[0]
 
 
 def _define_question(values: flags.FlagValues, argv: Sequence[str]) -> None:
@@ -238,8 +252,8 @@ def usage(values: flags.FlagValues, called: str) -> str:
     entries = []
     for defined in every(values).values():
         for flag in defined:
-            value = '' if flag.boolean else f'={_VALUES.get(flag.name, "…")}'
-            entries.append((f'--{flag.name}{value}', flag.help))
+            name = f'--{flag.name}' if flag.boolean else f'--{flag.name}={_VALUES[flag.name]}'
+            entries.append((f'{name}[={_MEASURE}]' if flag.name == 'dry_run' else name, flag.help))
     entries.insert(1, _KEYS)
     wide = 22
     lines = [_USAGE.format(program=called)]

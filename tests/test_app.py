@@ -302,13 +302,18 @@ def test_help_says_how(capsys):
     code, out, _ = call(capsys, '--help')
     assert code == 0
     assert '--config=configs/' in out
-    described = re.findall(r'^  (--[\w.]+)(?:=\S+)?(?:\n? +)(\w.*)$', out, re.MULTILINE)
+    described = re.findall(r'^  (--[\w.]+)(?:\[?=\S+)?(?:\n? +)(\w.*)$', out, re.MULTILINE)
     names = {name for name, words in described if len(words) > 8}
     assert {'--config', '--config.KEY', '--workdir', '--dry_run', '--list', '--plan_seeds'} <= names
     assert {'--overview', '--quiet', '--export', '--help'} <= names
     assert 'flagfile' not in out  # absl's own
     assert all(len(line) <= 100 for line in out.splitlines())
     assert call(capsys, '-h', SMOKE) == call(capsys, '--helpfull') == (0, out, '')
+    assert 'repeat this option' not in out
+    assert '<bash' not in out
+    assert '=…' not in out  # every value is named
+    assert '--completion=bash|zsh|fish' in out
+    assert '--dry_run[=measure]' in out
 
 
 def test_the_files_left_behind_agree_with_each_other(finished, given):
@@ -359,7 +364,7 @@ def test_the_files_left_behind_agree_with_each_other(finished, given):
     assert data['fingerprint'][:8] in page
     assert 'stand-in' not in page
     assert not list(workdir.glob('checkpoints/*'))
-    assert '2 programs × 2 runs' in out
+    assert '4 runs in 2 programs' in out
     assert str(workdir / 'report.html') in out
 
 
@@ -467,7 +472,7 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(capsys, tmp_path, mo
     """What it costs is measured if that is asked for, and known from then on."""
     monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path / 'cache'))
     odd = tmp_path / 'a[b] [/c]'  # rich takes brackets for markup
-    runs = r'clr_mlp3:smoke: 2 programs × 2 runs \(2 settings × 2 seeds\), '
+    runs = r'clr_mlp3:smoke: 4 runs in 2 programs \(2 settings × 2 seeds\), '
     cost = r'about [\d.]+ GiB, about \d+ \w+, data: digits, workdir: '
 
     def said(how):

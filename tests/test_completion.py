@@ -60,7 +60,7 @@ def test_other_shells_know_the_same_words(scripts):
 
 
 def test_keys_are_those_that_a_config_takes():
-    fields, keys = experiment.every_key()
+    fields, keys, _ = experiment.every_key()
     for key in keys:
         experiment.check_key(key)
     assert {'optim.learning_rate', 'adamw.weight_decay'} <= set(fields) <= set(keys)

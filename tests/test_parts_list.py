@@ -119,7 +119,7 @@ def test_parts_of_a_config_are_listed_swept_overridden_and_named(capsys, signum)
     assert 'signum.b1 = 0.9 (traced, ≥ 0 and ≤ 1)' in out
     code, out, err = call(capsys, '--config=signum.py', '--config.signum.b1=0.8', '--workdir=w')
     assert (code, err) == (0, ''), err
-    assert '1 program × 8 runs' in out
+    assert '8 runs in 1 program' in out
     text = (signum.parent / 'w' / 'report.md').read_text()
     assert 'b2 of Signum' in text
     code, _, err = call(capsys, '--config=signum.py', '--config.signum.b3=0.8')

@@ -4,6 +4,7 @@ import dataclasses
 import io
 import json
 import os
+import re
 import signal
 
 import numpy as np
@@ -15,7 +16,8 @@ from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import parts
 from jaxtweaks.config.expand import grid
-from jaxtweaks.lab import answers, experiment, laboratory, settle, stored
+from jaxtweaks.lab import answers, experiment, laboratory, live, settle, stored
+from jaxtweaks.report import report
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.workdir import Workdir
@@ -140,6 +142,28 @@ def test_an_interruption_changes_nothing(put, tmp_path, at):
     assert len(calls) == whole.results.ids.size - at - missing(whole)
     assert as_text(cut) == as_text(whole)
     assert looks_of(tmp_path / 'cut') == looks_of(tmp_path / 'whole')
+
+
+def test_while_it_trains_the_looks_are_on_the_page_and_in_the_log(put, tmp_path, monkeypatch):
+    put()
+    pages = []
+    monkeypatch.setattr(
+        live.report, 'write_live', lambda _, *args: pages.append(report.render_live(*args))
+    )
+    _, said = run(tmp_path)
+    first, second = (
+        'look 1 of at most 6, at 5 seeds: 2 of 2',
+        'look 2 of at most 6, at 8 seeds: 1 of 2',
+    )
+    shown = [[words in page for words in (first, second)] for page in pages]
+    assert shown[0] == [True, False]
+    later = pages[shown.index([False, True])]
+    listed = lambda page: re.findall(r'<li>(.*?)</li>', page.partition('class="open"')[2])
+    assert listed(pages[0])[:2] == [LARGE['sentence'], OPEN['sentence']]
+    assert listed(later) == [OPEN['sentence']]  # and none waits for runs that it does not get
+    assert 'settled at 5: an early stop overestimates the effect' in later  # corrected for looks
+    assert f'{first} claims open ({LARGE["sentence"][:-1]}; ' in said
+    assert f'{second} claims open ({OPEN["sentence"][:-1]})\n' in said
 
 
 def missing(answer):

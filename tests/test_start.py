@@ -91,17 +91,21 @@ def raising(error):
     return fail
 
 
-SLOW = ('jax', 'flax', 'optax', 'matplotlib', 'scipy', 'pandas', 'tensorflow_datasets')
+SLOW = ('jax', 'flax', 'optax', 'matplotlib', 'scipy', 'pandas', 'tensorflow_datasets', 'numpy')
 
 
 def test_what_needs_nothing_imports_nothing(tmp_path, monkeypatch):
     """Help, mistakes in flags and paths, and listings that are kept are there at once."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path))
-    assert app.main(['main.py', '--parts']) == app.main(['main.py', '--list']) == 0
+    finished = ['--config=configs/model_summary.py:smoke', f'--workdir={tmp_path}/w']
+    for args in (['--parts'], ['--completion=bash'], ['--list'], finished):
+        assert app.main(['main.py', *args]) == 0
     commands = (
         ['--help'], ['--wrkdir=x'], ['--config=configs/nothing.py'], ['--config=nothing'], [],
         ['--new=a/b'], ['--workers=0'], ['--list', '--quiet'], ['--list'], ['--parts'],
+        ['--completion=bash'], [SMOKE, '--config.loin.b1=1'], [SMOKE, '--config.train.epoch=3'],
+        [SMOKE, '--sweep=trian.epochs=1,2'], finished, [*finished, '--quiet'],
     )  # fmt: skip
     code = (
         'import sys; from jaxtweaks import app\n'
@@ -109,7 +113,13 @@ def test_what_needs_nothing_imports_nothing(tmp_path, monkeypatch):
         f'print(codes, sorted(set(sys.modules) & set({SLOW!r})))'
     )
     done = python('-c', code, JAXTWEAKS_CACHE_DIR=str(tmp_path))
-    assert done.stdout.splitlines()[-1] == '[0, 2, 2, 2, 2, 2, 2, 2, 0, 0] []', done.stderr
+    codes = '[0, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 2, 2, 2, 0, 0] []'
+    assert done.stdout.splitlines()[-1] == codes, done.stderr
+    assert done.stdout.count('finished before, nothing to do') == 1
+    assert done.stdout.count(f'report: {tmp_path}/w/report.html') == 1
+    assert "did you mean 'lion.b1'" in done.stderr
+    assert "in config.train; did you mean 'epochs'" in done.stderr
+    assert "unknown field 'trian.epochs'; did you mean 'train.epochs'" in done.stderr
 
 
 def test_a_terminal_without_our_letters_shows_others():

@@ -230,7 +230,7 @@ def test_a_transformation_of_ones_own_and_its_check(folder, capsys, monkeypatch)
     config = '--config=configs/centring.py:smoke'
     code, out, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')
     assert (code, err) == (0, ''), err
-    assert '1 program × 4 runs' in out
+    assert '4 runs in 1 program' in out
     assert len(np.unique(jt.load('runs/centring-smoke,train.epochs=1')['test_loss'].values)) == 4
     checked = []
     monkeypatch.setattr(testing, 'check_fields', lambda fields, *_, **also: checked.append(also))
@@ -255,7 +255,7 @@ def test_a_new_tweak(folder, capsys):
     assert settings == [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 0.2), (0.0, 0.5)]
     losses = answer['test_loss'].values
     assert len(np.unique(losses)) == 5
-    assert '1 program × 5 runs' in out
+    assert '5 runs in 1 program' in out
     # Rewritten, it is another tweak: what was found with the old one is not taken for its answer.
     (folder / 'configs' / 'gaussian_dropout.py').write_text(TWEAK.replace('(1 +', '(1 -'))
     code, _, err = call(capsys, config, '--config.seeds=1', '--config.train.epochs=1')

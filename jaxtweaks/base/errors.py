@@ -20,9 +20,17 @@ class Unfinished(Exception):
     """
 
 
-def did_you_mean(name: str, valid: Iterable[str]) -> str:
-    """The end of an error message that lists `valid` and names the one nearest to `name`."""
+def did_you_mean(name: str, valid: Iterable[str], meant: str = '') -> str:
+    """The end of an error message that lists `valid` and names the one nearest to `name`.
+
+    `meant`: what is named in its place.
+    """
     valid = sorted(valid)
-    nearest = difflib.get_close_matches(name.lower(), valid, n=1, cutoff=0.5)
+    meant = meant or nearest(name, valid)
     listed = ', '.join(valid if len(valid) <= _LISTED else [*valid[:_LISTED], '…'])
-    return f"did you mean '{nearest[0]}'? (valid: {listed})" if nearest else f'valid: {listed}'
+    return f"did you mean '{meant}'? (valid: {listed})" if meant else f'valid: {listed}'
+
+
+def nearest(name: str, valid: Iterable[str]) -> str:
+    """The one of several names that is meant by a misspelt one; '' if none is like it."""
+    return next(iter(difflib.get_close_matches(name.lower(), sorted(valid), n=1, cutoff=0.5)), '')

@@ -275,6 +275,7 @@ class _Fields(Mapping[str, Field]):
 
 
 FIELDS: Mapping[str, Field] = _Fields()
+RENAMED = ('model.batch_norm',)  # fields that are others now, and no part's
 
 
 def of_slot(slot: str) -> Mapping[str, Part]:
@@ -341,7 +342,7 @@ def moved(name: str) -> list[str]:
 
 def check_not_moved(name: str, where: str) -> None:
     """Whether a field still has this dotted name. Raises UserError with what it is called now."""
-    if name == 'model.batch_norm':
+    if name in RENAMED:
         raise UserError(
             f"{where}: {name} is model.norm now ('none', 'batch', …), and model.norm_place "
             "('before' or 'after' the activation)"

@@ -11,7 +11,7 @@ from jaxtweaks import studies
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.claims import claims as claims_lib
 from jaxtweaks.claims.claim import Claim
-from jaxtweaks.config import effect, measured, parts, trace, tweaks
+from jaxtweaks.config import effect, measured, parts, trace, tweaks, unknown
 from jaxtweaks.config.build import FLAT, convert, from_dict, keys, rule_of
 from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.config_file import NAME
@@ -426,28 +426,19 @@ def _declared(path: str) -> tuple[Any, Rule | None]:
         if path in registered:
             return registered[path].type, registered[path].rule
     parts.check_not_moved(path, f'config.{path}')
-    section, sections = path.partition('.')[0], parts.sections(keys(Experiment))
-    if section in sections:
-        own = [name for name in parts.FIELDS if name.startswith(f'{section}.')]
-        raise UserError(f'config.{path}: unknown key; {did_you_mean(path, own)}')
+    parts.sections(keys(Experiment))
     cls, rule, names = Experiment, None, path.split('.')
-    for i, part in enumerate(names):
+    for part in names:
         known = keys(cls) if dataclasses.is_dataclass(cls) else {}
         if part not in known:
-            valid = [*known, *(sections if not i else ())] or [*keys(Experiment), *trace.FIELDS]
-            prefix = '.'.join(names[:i])
-            name = part if known else path
-            raise UserError(
-                f"config.{path}: unknown key '{name}'"
-                f'{f" in config.{prefix}" if prefix else ""}; {did_you_mean(name, valid)}'
-            )
+            raise UserError(unknown.complaint(path, every_key()[1]))
         cls, field = known[part]
         rule = rule_of(field)
     return cls, rule
 
 
-def every_key() -> tuple[list[str], list[str]]:
-    """The fields that can be swept, and all keys of a config that are no sections, by name."""
+def every_key() -> tuple[list[str], list[str], list[str]]:
+    """The fields that can be swept, all keys of a config that are no sections, and former keys."""
 
     def leaves(cls: type, prefix: str) -> Iterator[str]:
         for name, (kind, _) in keys(cls).items():
@@ -457,7 +448,9 @@ def every_key() -> tuple[list[str], list[str]]:
                 yield f'{prefix}{name}'
 
     fields = [name for name in trace.FIELDS if name not in _ONE_FOR_ALL]
-    return sorted(fields), sorted({*leaves(Experiment, ''), *parts.FIELDS})
+    former = {field.rule.former for field in parts.FIELDS.values()} - {''}
+    known = {*leaves(Experiment, ''), *parts.FIELDS}
+    return sorted(fields), sorted(known), sorted({*former, *parts.RENAMED})
 
 
 def default_config(name: str) -> ConfigDict:

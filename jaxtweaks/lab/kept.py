@@ -25,6 +25,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _INSTALLED = ('jax', 'flax', 'optax')
 # What a listing may depend on besides files: on which device there is the default size does.
 _VARIABLES = ('JAX_', 'CUDA_', 'ROCR_', 'HIP_', 'TPU_', 'TFDS_DATA_DIR')
+_SET_BY_JAX = ('TPU_SKIP_MDS_QUERY',)  # when it is imported, so only in some processes
 _DEVICES = ('/dev/nvidia0', '/dev/kfd', '/dev/accel0', '/dev/vfio/0')
 
 
@@ -40,7 +41,8 @@ def key(folders: Iterable[Path] = ()) -> str:
             with contextlib.suppress(OSError):  # a link to nowhere, a folder that is locked
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
                 whole.update(f'{path.resolve()} {digest}\n'.encode(errors='surrogateescape'))
-    variables = {name: os.environ[name] for name in os.environ if name.startswith(_VARIABLES)}
+    named = [name for name in os.environ if name.startswith(_VARIABLES)]
+    variables = {name: os.environ[name] for name in named if name not in _SET_BY_JAX}
     devices = [name for name in _DEVICES if os.path.exists(name)]
     versions = [importlib.metadata.version(name) for name in _INSTALLED]
     whole.update(repr((sys.version, versions, sorted(variables.items()), devices)).encode())

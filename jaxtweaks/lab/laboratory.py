@@ -180,7 +180,10 @@ def _reporter(launch: '_Launch', plan: '_Plan', workdir: Workdir, method: Method
     view = view_for(launch.console, launch.quiet)
     if all(workdir.has_result(group) for group in plan.groups):
         return Reporter(launch.console, view)
-    return live.LivePage(launch.console, view, plan.experiment, workdir, method, launch.record)
+    looks = None if launch.budget is None else manifest_lib.current(workdir).looks
+    return live.LivePage(
+        launch.console, view, plan.experiment, workdir, method, launch.record, looks=looks
+    )
 
 
 def _carry_out(

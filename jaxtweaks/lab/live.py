@@ -5,16 +5,18 @@ import errno
 import time
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from rich.console import Console
 
 from jaxtweaks.base.words import together
+from jaxtweaks.claims.claim import Claim, Verdict
 from jaxtweaks.config.expand import Point
-from jaxtweaks.lab import answers, partial
+from jaxtweaks.lab import answers, partial, settle
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import report
 from jaxtweaks.report.contents import Contents
-from jaxtweaks.results.results import without_runs
-from jaxtweaks.run.manifest import Launch
+from jaxtweaks.results.results import Results, without_runs
+from jaxtweaks.run.manifest import Launch, LookRecord
 from jaxtweaks.run.method import Method
 from jaxtweaks.run.progress import Now, Reporter, View
 from jaxtweaks.run.result import GroupResult
@@ -42,6 +44,7 @@ class LivePage(Reporter):
         method: Method,
         record: Launch,
         now: Callable[[], float] = time.monotonic,
+        looks: Sequence[LookRecord] | None = None,
     ):
         """
         Args:
@@ -52,11 +55,14 @@ class LivePage(Reporter):
           method: how they come about, with the data.
           record: of this launch.
           now: a clock, in seconds.
+          looks: those so far, if seeds are added until the claims are settled; else None.
         """
         super().__init__(console, view)
         self._experiment, self._workdir = experiment, workdir
         self._method, self._record = method, record
         self._now, self._group = now, ''
+        self._looks = [] if looks is None else looks
+        self._look = None if looks is None else settle.under_way(experiment, looks)
         names = dict(experiment.names)
         self._settings = dataclasses.replace(without_runs(experiment.points), names=names)
         self._finished: dict[str, GroupResult] = {}
@@ -68,6 +74,8 @@ class LivePage(Reporter):
     def begin(self, total: float, done: float) -> None:
         """See `Reporter`."""
         super().begin(total, done)
+        if self._look:
+            self._view.look(self._look.line)
         self._write()
 
     def group(self, text: str, settings: Sequence[Point] = (), where: str = '') -> None:
@@ -140,7 +148,7 @@ class LivePage(Reporter):
             experiment, [*self._under_way.values(), *done], self._method.dataset
         )
         finished = partial.finished(results, done)
-        found, waiting = partial.verdicts(experiment, results, finished)
+        found, waiting = self._verdicts(results, finished)
         self._waiting = [claim.sentence for claim in waiting]
         meta = {
             'title': experiment.name,
@@ -153,6 +161,14 @@ class LivePage(Reporter):
         self._view.means(means.first(_LISTED, 'report.html'))
         return Contents(results, [one.to_dict() for one in found], [], [means], meta)
 
+    def _verdicts(
+        self, results: Results, finished: np.ndarray
+    ) -> tuple[list[Verdict], list[Claim]]:
+        """Those by the looks so far, or on what is finished; and the claims that have none yet."""
+        if self._looks and not self._experiment.derive:
+            return settle.verdicts(self._experiment, results, self._looks), []
+        return partial.verdicts(self._experiment, results, finished)
+
     def _live(self, stopped: bool) -> report.Live:
         return report.Live(
             share=self._clock.share(),
@@ -162,4 +178,6 @@ class LivePage(Reporter):
             every=max(SECONDS, self._took / _SHARE),
             written=time.time(),
             stopped=stopped,
+            look=self._look.words if self._look else '',
+            going=self._look.going if self._look else (),
         )

@@ -192,6 +192,34 @@ def step(
     return Step(seeds, words, keys)
 
 
+@dataclasses.dataclass(frozen=True)
+class UnderWay:
+    """The look at the claims that is trained for.
+
+    Attributes:
+      words: which it is, and how many claims are open.
+      going: the sentences of those.
+    """
+
+    words: str
+    going: tuple[str, ...]
+
+    @property
+    def line(self) -> str:
+        """All of it in a line, with the first of the claims."""
+        return f'{self.words} ({_named(self.going)})' if self.going else self.words
+
+
+def under_way(experiment: Experiment, looks: Sequence[LookRecord]) -> UnderWay:
+    """Which look comes next with the seeds that an experiment has grown to; `looks`: so far."""
+    seeds = max((n for n in GRID if n <= experiment.seeds), default=GRID[0])
+    keys = sequential.still_going(experiment.claims, [_looked(one) for one in settled(looks)])
+    going = tuple(one.sentence for one in experiment.claims if sequential.key(one) in keys)
+    total = count(len(claims.with_chance(experiment.claims, exact=False)), 'claim')
+    which = f'look {GRID.index(seeds) + 1} of at most {len(GRID)}, at {seeds} seeds'
+    return UnderWay(f'{which}: {len(going)} of {total} open', going)
+
+
 def decide(
     experiment: Experiment,
     results: Results,

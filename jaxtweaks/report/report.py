@@ -78,6 +78,8 @@ class Live:
       every: seconds between two pages, about.
       written: when, in seconds since 1970.
       stopped: whether it stands still, so that the page is the last one for now.
+      look: where seeds are added until the claims are settled, which look at them is trained for.
+      going: the sentences of the claims that are open then.
     """
 
     share: float
@@ -87,6 +89,8 @@ class Live:
     every: float
     written: float
     stopped: bool = False
+    look: str = ''
+    going: Sequence[str] = ()
 
 
 def write_live(path: str | Path, contents: Contents, live: Live) -> Path:

@@ -69,6 +69,9 @@ class View:
     def group(self, text: str, settings: str) -> None:
         """A group starts, with runs of these settings, in words."""
 
+    def look(self, text: str) -> None:
+        """Which look at the claims is trained for, where seeds are added until they are settled."""
+
     def means(self, table: Shown) -> None:
         """The means so far of each setting, from time to time."""
 
@@ -151,6 +154,10 @@ class Lines(View):
         """The name of the group stands in every line."""
         self._group = f'{text}: {settings}' if settings else text
 
+    def look(self, text: str) -> None:
+        """A line of its own."""
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
     def show(self, share: float, now: str, left: str) -> None:
         """Prints, if it is time to."""
         if time.monotonic() - self._printed >= self._interval:
@@ -192,6 +199,10 @@ class Live(View):
         self._bar.below = self._below(now)
         self._bar.update(self._task, completed=share, left=left)
 
+    def look(self, text: str) -> None:
+        """A line below the bar."""
+        self._bar.look = text
+
     def means(self, table: Shown) -> None:
         """A table below the bar."""
         self._bar.table = table.to_rich(self._console.width)
@@ -225,7 +236,7 @@ class InPlace(View):
         """`interval`: seconds between two updates, at least."""
         self._interval = interval
         self._handle: Any = None
-        self._shown, self._group, self._table = -math.inf, '', ''
+        self._shown, self._group, self._table, self._look = -math.inf, '', '', ''
 
     def start(self) -> None:
         """There is one display, which is updated."""
@@ -234,6 +245,10 @@ class InPlace(View):
     def group(self, text: str, settings: str) -> None:
         """Its name stands above the bar."""
         self._group = f'{text}: {settings}' if settings else text
+
+    def look(self, text: str) -> None:
+        """A line above the bar."""
+        self._look = text
 
     def means(self, table: Shown) -> None:
         """A table below the bar."""
@@ -245,7 +260,8 @@ class InPlace(View):
             self._shown = time.monotonic()
             words = '  ·  '.join(filter(None, (f'{math.floor(100 * share)} %', left, now)))
             bar = f'<progress max="1" value="{share:.4f}" style="width:100%"></progress>'
-            lines = f'{html.escape(self._group)}<br>{bar}<br>{html.escape(words)}'
+            above = '<br>'.join(html.escape(one) for one in (self._look, self._group) if one)
+            lines = f'{above}<br>{bar}<br>{html.escape(words)}'
             self._put(f'<div style="max-width:60em">{lines}{self._table}</div>')
 
     def stop(self) -> None:
@@ -262,9 +278,10 @@ class InPlace(View):
 
 
 class _Bar(Progress):
-    """A progress bar with a line of text below it."""
+    """A progress bar with lines of text below it."""
 
     below = ''
+    look = ''
     table: RenderableType | None = None
 
     def get_renderables(self) -> Iterable[RenderableType]:
@@ -272,6 +289,8 @@ class _Bar(Progress):
         yield from super().get_renderables()
         if self.below:
             yield Text(self.below, style='cyan', no_wrap=True, overflow='ellipsis')
+        if self.look:
+            yield Text(self.look, no_wrap=True, overflow='ellipsis')
         if self.table is not None:
             yield self.table
 

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtweaks import data as data_lib
 from jaxtweaks.base import numbers
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.words import count
 from jaxtweaks.config import measured, trace
 from jaxtweaks.config import settings as settings_lib
 from jaxtweaks.config.check import check_image, check_training_size
@@ -242,9 +243,8 @@ class Training:
 
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
         """See `Method`."""
-        programs = len({group.program for group in groups})
-        words = '1 program' if programs == 1 else f'{programs} programs'
-        return f'{words} × {len(runs) / programs:g} runs'
+        programs = count(len({group.program for group in groups}), 'program')
+        return f'{count(len(runs), "run")} in {programs}'
 
     def carry_out(
         self,

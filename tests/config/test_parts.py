@@ -269,7 +269,7 @@ def test_what_a_config_says_of_parts_is_checked(case):
 
 
 def test_a_misspelt_part_on_the_command_line_is_named():
-    with pytest.raises(UserError, match=r"config\.adamm\.b1: .* did you mean 'adam'"):
+    with pytest.raises(UserError, match=r"config\.adamm\.b1: .* did you mean 'adam\.b1'"):
         experiment.check_key('adamm.b1')
 
 

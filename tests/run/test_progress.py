@@ -162,6 +162,7 @@ def test_a_terminal_shows_the_settings_and_their_means_below_the_bar(monkeypatch
     reporter = Naming(console, view)
     reporter.begin(100, 20)
     reporter.group('group 1/2', [{'x': 'with [BN]'}])
+    view.look('look 1 of at most 6')
     view.means(MEANS)
     reporter.advance(10, START)
     with console.capture() as captured:
@@ -171,4 +172,5 @@ def test_a_terminal_shows_the_settings_and_their_means_below_the_bar(monkeypatch
     shown = re.sub(r'\x1b\[[\d;?]*\w', '', captured.get())
     assert 'group 1/2' in shown
     assert 'with [BN]: epoch 1/9  loss 2.300' in shown
+    assert 'look 1 of at most 6\n' in shown
     assert re.search(r'plain +│ +0\.5', shown)

@@ -1,0 +1,90 @@
+"""A command with nothing left to do, known at once: neither JAX nor a config is imported for it.
+
+When a command is done, what it was made of is kept in the cache: the package's sources and the
+config's, versions, variables, the command itself, and size and time of every file of the work
+folder, with what was shown last. While all of it is the same, the same command has the same answer.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from jaxtweaks.config import sources
+from jaxtweaks.lab import kept
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """What a command came to.
+
+    Attributes:
+      workdir: its work folder.
+      shown: the answer as it was shown, for the same terminal.
+    """
+
+    workdir: Path
+    shown: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command, and all that its answer depends on besides the work folder."""
+
+    name: str
+    key: str
+
+
+def command(argv: Sequence[str], path: Path, console: Console) -> Command | None:
+    """What is to be known of a command line; None if its answer may depend on more than is seen.
+
+    Args:
+      argv: the command line.
+      path: of its config file.
+      console: where the answer is shown.
+    """
+    found = sources.of(path)
+    if found.registers:
+        return None
+    asked = [arg for arg in argv[1:] if arg.lstrip('-') != 'quiet']
+    try:
+        texts = [hashlib.sha256(file.read_bytes()).hexdigest() for file in found.files]
+    except OSError:
+        return None
+    terminal = console.width, console.color_system, console.encoding
+    parts = [kept.key(), list(map(str, found.files)), texts, terminal]
+    where = _digest([os.getcwd(), asked])
+    return Command(f'done-{where[:24]}', _digest([*parts, where]))
+
+
+def keep(one: Command, workdir: Path, shown: str) -> None:
+    """Keeps that a command is done, with its answer as it was shown."""
+    content = {'workdir': str(workdir), 'shown': shown, 'files': _files(workdir)}
+    kept.keep(one.name, one.key, content)
+
+
+def recall(one: Command) -> Done | None:
+    """What a command came to, if nothing of it has changed; else None."""
+    found = kept.recall(one.name, one.key)
+    if found is None or found['files'] != _files(Path(found['workdir'])):
+        return None
+    return Done(Path(found['workdir']), found['shown'])
+
+
+def _files(folder: Path) -> list[list[str | int]]:
+    """The path, the size and the time of each file of a folder."""
+    found = []
+    for inside, _, names in os.walk(folder):
+        for name in names:
+            path = Path(inside, name)
+            stat = path.lstat()
+            found.append([str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns])
+    return sorted(found)
+
+
+def _digest(content: Sequence[object]) -> str:
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
