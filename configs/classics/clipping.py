@@ -75,8 +75,6 @@ def get_config(size=None):
                 'metric': 'diverged',
                 'a': CLIPPED | large,
                 'b': FREE | large,
-                # A tenth of the runs; less is one of them or none.
-                'smallest': 0.1,
             },
             {
                 'sentence': 'At the smallest rate it changes nothing (within half a point).',

@@ -84,8 +84,6 @@ def get_config(size=None):
                 'metric': 'diverged',
                 'a': WITH | {RATE: rates[-1]},
                 'b': WITHOUT | {RATE: rates[-1]},
-                # A tenth of the runs; less is one of them or none.
-                'smallest': 0.1,
             },
         )
     )
