@@ -8,12 +8,14 @@ norm, so that what the next layer is given is less stable than without batch nor
 network trains as well all the same, a stable distribution is not what batch norm helps by. The
 noise is the tweak `unstable` of this file.
 
-What differs from the paper: a VGG on CIFAR-10 there; here an MLP of ten hidden layers of 256 units
+What differs from the paper: a VGG on CIFAR-10 there; here an MLP of five hidden layers of 256 units
 (`quick`: 64) on 40,000 (3,000) images of it, as this package has a place right after the norm in
-dense layers alone: with batch norm after the ReLU. Choices of this project: at each step each unit
-has a scale from U(1, 1 + s) and a shift from U(±s), and each image a shift from U(±0.2 s) besides,
-s = 0.5; none at test; SGD at 0.05, batch 32, Glorot uniform weights, 30 (12) epochs. No figure of
-the paper was found in a copy; the claims are of direction.
+dense layers alone: with batch norm after the nonlinearity. Its units are sigmoids, with which batch
+norm makes a difference; with ReLU this network trained as well without it in a trial of two seeds.
+Choices of this project: at each step each unit has a scale from U(1 ± s/2) and a shift from U(±s),
+and each image a shift from U(±0.2 s) besides, s = 0.5; none at test; SGD at 0.1, batch 32, Glorot
+uniform weights, 30 (12) epochs. No figure of the paper was found in a copy; the claims are of
+direction.
 
 Expected: not measured yet.
 """
@@ -43,7 +45,7 @@ def unstable(key, x, strength, train):
     if not train:
         return x
     of_scale, of_shift, of_image = jax.random.split(key, 3)
-    scale = 1 + strength * jax.random.uniform(of_scale, x.shape[-1:])
+    scale = 1 + strength * jax.random.uniform(of_scale, x.shape[-1:], minval=-0.5, maxval=0.5)
     shift = jax.random.uniform(of_shift, x.shape[-1:], minval=-1.0)
     each = jax.random.uniform(of_image, x.shape, minval=-0.2, maxval=0.2)
     return scale * x + strength * (shift + each)
@@ -55,11 +57,9 @@ def get_config(size=None):
     config.question = 'Does batch norm still help if its outputs are shifted at random?'
     config.document = 'Santurkar et al. 2018, arXiv 1805.11604'
     common.as_mlp(config)
-    config.model.hidden = {'smoke': (16,) * 2, 'quick': (64,) * 10, 'paper': (256,) * 10}[
-        config.size
-    ]
-    config.model.norm_place = 'after'
-    config.optim.name, config.optim.learning_rate = 'sgd', 0.05
+    config.model.hidden = {'smoke': (16,) * 2, 'quick': (64,) * 5, 'paper': (256,) * 5}[config.size]
+    config.model.activation, config.model.norm_place = 'sigmoid', 'after'
+    config.optim.name, config.optim.learning_rate = 'sgd', 0.1
     if config.size == 'quick':
         config.data.train_size, config.train.epochs = 3_000, 12
     elif config.size == 'paper':
@@ -119,10 +119,11 @@ def get_config(size=None):
                 **source,
             },
             {
-                'sentence': 'With noise after batch norm it reaches an accuracy (validation) in '
-                'fewer epochs than without batch norm.',
+                'sentence': 'With noise after batch norm it reaches a validation accuracy of 25% '
+                'in fewer epochs than without batch norm.',
                 'kind': 'sooner',
                 'metric': 'validation_accuracy',
+                'level': 0.25,
                 'a': NOISY,
                 'b': NONE,
                 **source,
