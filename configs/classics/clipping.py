@@ -10,6 +10,8 @@ rates from 0.01 to 1, with the gradient as it is and with one of norm 1 at most.
 What differs from the papers: recurrent networks and language models there, an MLP without batch
 norm on a part of MNIST here (see `common.general_mlp`; three hidden layers). No figure of theirs is
 of such a network; the claims are of direction.
+
+Expected: not measured yet.
 """
 
 from configs import common
@@ -55,6 +57,7 @@ def get_config(size=None):
                 'metric': 'test_accuracy',
                 'a': CLIPPED | large,
                 'b': FREE | large,
+                'answers': True,
             },
             {
                 'sentence': 'The larger the rate, the more clipping improves it.',

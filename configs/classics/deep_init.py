@@ -10,6 +10,8 @@ What differs from the paper: 27 convolutional layers and 3 dense ones on ImageNe
 hidden layers of 256 units (`quick`: 64) and the output layer on a part of MNIST, SGD with momentum
 0.9 at 0.003 (see `common.general_mlp`), and 5 layers next to it, with which both should train.
 "Stalls" is a training accuracy below 20%. Residual networks without normalisation are omitted.
+
+Expected: not measured yet.
 """
 
 from configs import common
@@ -58,6 +60,7 @@ def get_config(size=None):
                 'a': {DEPTH: (deep,)} | GLOROT,
                 'level': 0.2,
                 'direction': 'below',
+                'answers': True,
             },
             {
                 'sentence': "With He's they learn (training accuracy above 50%).",
@@ -67,6 +70,7 @@ def get_config(size=None):
                 'a': {DEPTH: (deep,)} | HE,
                 'level': 0.5,
                 'direction': 'above',
+                'answers': True,
             },
             {
                 'sentence': "With 5 layers Glorot's weights learn too (training accuracy above "

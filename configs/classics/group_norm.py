@@ -9,6 +9,8 @@ What differs from the paper: a ResNet-50 on ImageNet for 100 epochs there, with 
 batch for each of eight GPUs; the CNN of ROLE §2 on CIFAR-10 here, 4 groups, momentum 0.9, rate
 0.02 · batch/32, 30 epochs (`quick`: a quarter of its channels, 2,000 images, 8 epochs). The paper's
 figures are of ImageNet; of small images none were found, so that the claims are of direction.
+
+Expected: not measured yet.
 """
 
 from configs import common
@@ -53,6 +55,7 @@ def get_config(size=None):
                 'metric': '1-test_accuracy',
                 'a': smallest | GN,
                 'b': smallest | BN,
+                'answers': True,
             },
             {
                 'sentence': 'The smaller the batch, the more group norm gains over batch norm.',

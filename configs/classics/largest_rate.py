@@ -8,6 +8,8 @@ J. Bjorck, C. Gomes, B. Selman, K. Q. Weinberger, *Understanding Batch Normaliza
 What differs from the paper: a ResNet-110 on CIFAR-10 there, the CNN of ROLE §2 here, SGD with
 momentum 0.9, 30 epochs at a constant rate (`quick`: a quarter of its channels, 2,000 images, 8
 epochs). No figure of the paper is of such a network; the claims are of direction.
+
+Expected: not measured yet.
 """
 
 from configs import common
@@ -53,6 +55,7 @@ def get_config(size=None):
                 'metric': 'test_accuracy',
                 'a': WITH | large,
                 'b': WITHOUT | large,
+                'answers': True,
             },
             {
                 'sentence': 'Without batch norm it does not train at 0.1 (accuracy within 5 points '
@@ -73,6 +76,14 @@ def get_config(size=None):
                 'along': RATE,
                 'a': WITH,
                 'b': WITHOUT,
+            },
+            {
+                'sentence': 'At the largest rate fewer runs diverge with it.',
+                'source': 'Bjorck et al. 2018, §3',
+                'kind': 'less',
+                'metric': 'diverged',
+                'a': WITH | {RATE: rates[-1]},
+                'b': WITHOUT | {RATE: rates[-1]},
             },
         )
     )

@@ -11,6 +11,8 @@ What differs from the paper: VGG16 and others for 200 epochs and more there, `co
 here; SWA there starts from a run that is decayed at first, and goes on at a constant or cyclical
 rate; ours has its constant rate, 0.02 (`paper`: 0.05), from the start, and the run that falls
 begins at the rate of `classic_cnn`. All runs have one budget; the paper has 1, 1.25 and 1.5.
+
+Expected: not measured yet.
 """
 
 from configs import common
@@ -71,6 +73,7 @@ def get_config(size=None):
                 'source': 'Izmailov et al. 2018, Table 1',
                 'a': CONSTANT | AVERAGE,
                 'b': FALLING | LAST,
+                'answers': True,
                 'published': {'SWA, VGG16': 0.9359, 'SGD': 0.9325},
                 **better,
             },
