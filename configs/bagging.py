@@ -74,4 +74,5 @@ def get_config(size=None):
         },
     )
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(config.claims, f'{members} bagged networks')
     return config

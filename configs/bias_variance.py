@@ -75,4 +75,12 @@ def get_config(size=None):
         )
     )
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(
+        config.claims,
+        *(
+            f'{what} {does} with {words}'
+            for what, does in (('Variance', 'grows'), ('Bias²', 'falls'))
+            for words in ('the degree', 'the steps')
+        ),
+    )
     return config

@@ -63,6 +63,7 @@ def get_config(size=None):
     }
     config.claims = _claims(running, sides)
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(config.claims, 'Standardising alone', 'At test')
     return config
 
 

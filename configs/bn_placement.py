@@ -1,4 +1,4 @@
-"""Does batch norm belong before or after the ReLU? (DEEPREG, batch normalisation)
+"""Does batch norm belong after the ReLU? (DEEPREG, batch normalisation)
 
     python main.py --config=configs/bn_placement.py
 
@@ -23,7 +23,7 @@ BN = common.BN_AND_PLACE
 def get_config(size=None):
     """See the module's docstring."""
     config = common.role_cnn('bn_placement', size)
-    config.question = 'Does batch norm belong before or after the ReLU?'
+    config.question = 'Does batch norm belong after the ReLU?'
     config.document = 'DEEPREG, batch normalisation'
     if config.size == 'quick':
         config.train.epochs = 8

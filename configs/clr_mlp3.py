@@ -73,6 +73,8 @@ def get_config(size=None):
             'metric': 'test_accuracy',
             'a': {'model.norm': 'batch'},
             'b': {'model.norm': 'none'},
+            'answers': True,
+            'answers_no': True,
             'margin': 0.01,
             'published': {'with': PUBLISHED['batch'], 'without': PUBLISHED['none']}
             if published

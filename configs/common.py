@@ -112,6 +112,21 @@ def _that_matters(claim: dict) -> dict:
     return {**claim, 'smallest': size}
 
 
+def that_answer(claims: tuple[dict, ...], *beginnings: str) -> tuple[dict, ...]:
+    """The claims, of which those whose sentence begins with one of these answer the question.
+
+    Raises:
+      ValueError: no sentence begins with one of them.
+    """
+    for beginning in beginnings:
+        if not any(claim['sentence'].startswith(beginning) for claim in claims):
+            raise ValueError(f'no claim begins with {beginning!r}')
+    return tuple(
+        {**claim, 'answers': True} if claim['sentence'].startswith(beginnings) else claim
+        for claim in claims
+    )
+
+
 RATES = 'optim.learning_rate + step.factor'
 
 

@@ -117,6 +117,9 @@ def get_config(size=None):
         },
     )
     config.claims = common.that_matter(_claims(widths, shares, threshold))
+    config.claims = common.that_answer(
+        config.claims, 'From a quarter', 'The peak lies where the network'
+    )
     return config
 
 

@@ -59,6 +59,7 @@ def get_config(size=None):
     config.figures = _figures()
     config.claims = _claims(most)
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(config.claims, 'Vanilla and inverted', 'With ')
     return config
 
 

@@ -62,6 +62,7 @@ def get_config(size=None):
     accuracy = {'metric': 'test_accuracy', 'kind': 'greater'}
     config.claims = _claims(large, small, accuracy)
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(config.claims, 'Different rates')
     return config
 
 

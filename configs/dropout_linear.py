@@ -91,4 +91,5 @@ def get_config(size=None):
         for layer in range(1, LAYERS + 1)
     )
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(config.claims, 'E[z̃] = (1 − p)')
     return config

@@ -91,6 +91,14 @@ def get_config(size=None):
         )
     )
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(
+        config.claims,
+        *(
+            f'Dropout with p = {rate:g} {does} accuracy'
+            for rate in RATES[1:]
+            for does in ('worsens the training', 'improves the validation')
+        ),
+    )
     return config
 
 

@@ -78,6 +78,7 @@ def get_config(size=None):
     config.figures = _figures(plain, end)
     config.claims = _claims(patient, plain, end)
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(config.claims, 'Stopping early (')
     return config
 
 

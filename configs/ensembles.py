@@ -134,6 +134,7 @@ def get_config(size=None):
     )
     config.claims = _claims(members)
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(config.claims, f'{members} networks combined')
     return config
 
 

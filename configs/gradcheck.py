@@ -101,6 +101,9 @@ def get_config(size=None):
     )
     config.claims = tuple(claim for hidden, bn in networks for claim in _claims(hidden, bn))
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(
+        config.claims, *(f'{_called(hidden, bn)}: no error' for hidden, bn in networks)
+    )
     return config
 
 

@@ -61,6 +61,12 @@ def get_config(size=None):
     }
     config.claims = _claims(sigmas, scale, alike, random, stuck, good)
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(
+        config.claims,
+        f'σ = {sigmas[0]:g} is too low',
+        f'σ = {sigmas[-1]:g} is too high',
+        'The best σ',
+    )
     return config
 
 

@@ -75,6 +75,7 @@ def get_config(size=None):
         ),
     )
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(config.claims, 'LeCun')
     return config
 
 

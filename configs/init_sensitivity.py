@@ -54,6 +54,9 @@ def get_config(size=None):
     small = (1e-3, 1e-4)
     config.claims = _claims(paper, accuracy, small)
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(
+        config.claims, 'With small initial weights', 'With batch norm the size'
+    )
     return config
 
 

@@ -70,6 +70,9 @@ def get_config(size=None):
     of_signal, of_gradient = 'last_activation_std', 'gradient_ratio'
     config.claims = _claims(equal, halved, role, lecture, of_signal, of_gradient)
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(
+        config.claims, 'With σ² = 1/N linear layers', 'With σ² = 2/N and ReLU'
+    )
     return config
 
 

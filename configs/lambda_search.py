@@ -49,6 +49,9 @@ def get_config(size=None):
     config.figures = _figures(paper, each, best)
     config.claims = _claims(paper, each, best)
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(
+        config.claims, 'There is a region', 'The best λ for validation'
+    )
     return config
 
 

@@ -31,6 +31,11 @@ def get_config(size=None):
     config.figures = _figures(by_epoch)
     config.claims = _claims(schedules, annealed)
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(
+        config.claims,
+        'Large learning rates reduce overfitting: a large initial',
+        'After the annealing',
+    )
     return config
 
 

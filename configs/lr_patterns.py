@@ -68,6 +68,7 @@ def get_config(size=None):
     few = {'metric': 'q_only_accuracy', 'at': 'last_epoch', 'source': 'ROLE §4.1'}
     config.claims = _claims(whole, source, end, first, few, schedules, annealed)
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(config.claims, 'S fits Q first', 'LS fits P first')
     return config
 
 

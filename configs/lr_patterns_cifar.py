@@ -80,4 +80,5 @@ def get_config(size=None):
         },
     )
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(config.claims, 'Before the annealing')
     return config

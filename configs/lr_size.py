@@ -69,6 +69,14 @@ def get_config(size=None):
         *_beyond(),
     )
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(
+        config.claims,
+        *(
+            f'{words}: {what}'
+            for words in WORDS.values()
+            for what in ('a learning rate of 1e-7', 'the larger the learning rate')
+        ),
+    )
     return config
 
 

@@ -127,6 +127,7 @@ def _improves(words, where, most, paper):
             'a': {SAMPLES: most},
             'b': {SAMPLES: 0},
             'published': {f'{n or "no"} masks': PUBLISHED[rate][n] for n in (0, most) if paper},
+            'answers': words == common.AS_WRITTEN,
         }
         for rate in PLACES
     )

@@ -99,6 +99,14 @@ def get_config(size=None):
     claims = {'lenet5': _lenet, 'vgg16': _vgg, 'cnn': _cnn}
     config.claims = tuple(claim for name in networks if name in claims for claim in claims[name]())
     config.claims = common.that_matter(config.claims)
+    beginnings = {
+        'lenet5': 'Most of the weights of LeNet-5',
+        'vgg16': 'VGG-16 has',
+        'cnn': 'The CNN of ROLE',
+    }
+    config.claims = common.that_answer(
+        config.claims, *(words for name, words in beginnings.items() if name in networks)
+    )
     return config
 
 

@@ -50,6 +50,14 @@ def get_config(size=None):
     config.figures = _figures()
     config.claims = _claims()
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(
+        config.claims,
+        *(
+            f'A little of it regularises: {words},'
+            for name, (words, _) in KINDS.items()
+            if name != SMOOTHING
+        ),
+    )
     return config
 
 

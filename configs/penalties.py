@@ -133,6 +133,9 @@ def get_config(size=None):
         },
     )
     config.claims = common.that_matter(_claims())
+    config.claims = common.that_answer(
+        config.claims, 'A penalty closes', 'L1 makes weights sparse', 'L2 makes the weights smaller'
+    )
     return config
 
 

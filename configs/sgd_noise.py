@@ -103,6 +103,7 @@ def get_config(size=None):
         )
     )
     config.claims = common.that_matter(_claims(batches, *(where for _, _, where in halves)))
+    config.claims = common.that_answer(config.claims, 'SGD', 'Smaller batches generalise better')
     return config
 
 

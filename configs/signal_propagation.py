@@ -136,6 +136,7 @@ def get_config(size=None):
     config.claims = common.that_matter(
         (*_ranking(), *_vanished(), *_beyond(), *_laws(), *_sigmas())
     )
+    config.claims = common.that_answer(config.claims, 'Some combinations')
     return config
 
 

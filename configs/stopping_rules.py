@@ -83,6 +83,9 @@ def get_config(size=None):
     lecture = {'source': 'DEEPREG, when to stop training', 'metric': 'regret'}
     config.claims = _claims(constant, lecture)
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(
+        config.claims, 'The window rule comes closer', 'Early stopping comes closer'
+    )
     return config
 
 

@@ -107,6 +107,11 @@ def get_config(size=None):
         },
     )
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(
+        config.claims,
+        *(f'{unit}: the gradient vanishes' for unit in ('tanh', 'sigmoid')),
+        'With depth the gradient vanishes',
+    )
     return config
 
 

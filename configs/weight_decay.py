@@ -40,6 +40,7 @@ def get_config(size=None):
     poor = {'a': {LAMBDA: TOO_LARGE}, 'b': {LAMBDA: 0.0}}
     config.claims = _claims(poor)
     config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(config.claims, 'Some weight decay', 'Too large a decay')
     return config
 
 

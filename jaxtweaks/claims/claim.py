@@ -79,6 +79,7 @@ class Claim:
     answers: bool = plain(
         False, "whether it answers the experiment's question; if none does, all do"
     )
+    answers_no: bool = plain(False, 'whether it answers the question with no where it holds')
 
 
 @dataclasses.dataclass(frozen=True)

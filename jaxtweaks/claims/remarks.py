@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxtweaks.base import metrics
+from jaxtweaks.base.numbers import p_value
 from jaxtweaks.base.words import amount, count, metric_value, together
 from jaxtweaks.claims import claim_data
 from jaxtweaks.claims.claim import KINDS, Claim, Verdict
@@ -21,6 +22,7 @@ from jaxtweaks.results.results import Results
 
 LATE = 4  # the last quarter of the epochs
 _FEWEST = 4  # epochs from which there is a last quarter to speak of
+_ALPHA = 0.05
 _TRENDS = ('increasing', 'decreasing')
 _LISTED = 3  # settings that are named
 
@@ -55,8 +57,10 @@ def remarked(verdict: Verdict, results: Results) -> Verdict:
 
 def kept_open(verdict: Verdict, results: Results) -> str:
     """Why a verdict is inconclusive, '' if it is not or if its note says it already."""
-    if verdict.verdict != 'inconclusive' or verdict.n < 2 or verdict.p <= 0.05:
+    if verdict.verdict != 'inconclusive' or verdict.n < 2:
         return ''
+    if verdict.p <= _ALPHA:
+        return _corrected_away(verdict)
     claim = verdict.claim
     if claim.kind == 'optimum':
         return 'open: no setting in the range beats every one outside, nor the other way round'
@@ -81,6 +85,16 @@ def kept_open(verdict: Verdict, results: Results) -> str:
         return f'open: the interval lies on both sides of {_size(claim, margin)}'
     beyond = f', and reaches beyond {_size(claim, margin)}' if margin else ''
     return f'open: the interval holds {words}{beyond}'
+
+
+def _corrected_away(verdict: Verdict) -> str:
+    """That only the correction keeps a claim open; without looks its note says it already."""
+    if not (verdict.looks and verdict.p_adjusted > _ALPHA):
+        return ''
+    return (
+        f'open: asked alone and at one look it would be settled (p {p_value(verdict.p)}), but not '
+        f'corrected for the looks and the other claims (p {p_value(verdict.p_adjusted)})'
+    )
 
 
 def _size(claim: Claim, size: float) -> str:

@@ -19,7 +19,7 @@ from jaxtweaks.claims.settling import GRID
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.results.results import Results
 
-_WORDS = ('sentence', 'source', 'answers')  # of a claim, which change no test
+_WORDS = ('sentence', 'source', 'answers', 'answers_no')  # of a claim, which change no test
 Pair = tuple[float, float]
 _NONE: Pair = (math.nan, math.nan)
 

@@ -1,6 +1,7 @@
 """The answer to an experiment's question in a sentence, made from the verdicts on its claims.
 
-It is that of the claims that the config marks with `answers`, or of all of them if it marks none.
+It is that of the claims that the config marks with `answers`, or of all of them if it marks none. A
+claim with `answers_no` says no to the question: that there is no difference, for one.
 Verdicts are what `Verdict.to_dict` returns, so that an overview can make it from a record.
 """
 
@@ -47,11 +48,11 @@ def of(question: str, verdicts: Sequence[Verdict]) -> AnswerSentence:
         some = by_kind[settled[0]] if settled else []
         return _not_settled(left, some, _claims(asked, verdicts))
     if by_kind['supported'] and len(settled) > 1:
-        return _depends(by_kind, _claims(asked, verdicts))
+        return _depends(question, by_kind, _claims(asked, verdicts))
     kind = 'contradicted' if by_kind['contradicted'] else settled[0]
-    word = 'yes' if kind == 'supported' else 'no'
     agree = [one for one in asked if one['verdict'] in _SETTLED]
-    sentence = f'{_opening(question, kind)}: {_with_number(by_kind[kind][0])}'
+    word, opening = _opening(question, kind, {_says_no(one) for one in agree})
+    sentence = f'{opening}: {_with_number(by_kind[kind][0])}'
     others = len(agree) - 1
     if others:
         holds = f'{"holds" if others == 1 else "hold"} as well'
@@ -69,13 +70,24 @@ def _claims(asked: Sequence[Verdict], verdicts: Sequence[Verdict]) -> str:
     return count(len(asked), 'claim') + (' that answer the question' if others else '')
 
 
-def _opening(question: str, kind: str) -> str:
+def _says_no(verdict: Verdict) -> bool:
+    return bool(verdict['claim'].get('answers_no'))
+
+
+def _opening(question: str, kind: str, no: set[bool]) -> tuple[str, str]:
+    """The word of an answer, and how its sentence begins; `no`: whether the claims say no."""
     closed = _CLOSED.match(question.strip()) is not None
+    word = 'yes' if kind == 'supported' else 'no'
+    if True in no:  # that a claim which says no fails is no yes: an effect has two directions
+        word = 'no' if no == {True} and kind == 'supported' else 'it depends'
+        if closed and word == 'no':
+            return word, 'No'
+        return word, 'As claimed' if kind == 'supported' else 'Not as claimed'
     if kind == 'negligible':
-        return 'No, not by as much as matters' if closed else 'No difference that matters'
+        return word, 'No, not by as much as matters' if closed else 'No difference that matters'
     if closed:
-        return 'Yes' if kind == 'supported' else 'No, this is contradicted'
-    return 'As claimed' if kind == 'supported' else 'Not as claimed'
+        return word, 'Yes' if kind == 'supported' else 'No, this is contradicted'
+    return word, 'As claimed' if kind == 'supported' else 'Not as claimed'
 
 
 def _not_settled(left: Sequence[Verdict], some: Sequence[Verdict], claims: str) -> AnswerSentence:
@@ -88,27 +100,35 @@ def _not_settled(left: Sequence[Verdict], some: Sequence[Verdict], claims: str) 
     return AnswerSentence('not settled', 'inconclusive', f'{sentence}.')
 
 
-def _depends(by_kind: Mapping[str, Sequence[Verdict]], claims: str) -> AnswerSentence:
+def _depends(
+    question: str, by_kind: Mapping[str, Sequence[Verdict]], claims: str
+) -> AnswerSentence:
     holds = by_kind['supported']
     fails = [*by_kind['contradicted'], *by_kind['negligible']]
     left = by_kind['inconclusive']
+    opening = 'It depends' if _CLOSED.match(question.strip()) else 'In part as claimed'
     sentence = (
-        f'It depends: {len(holds)} of {claims} '
+        f'{opening}: {len(holds)} of {claims} '
         f'{"holds" if len(holds) == 1 else "hold"}'
         f', {len(fails)} {"does" if len(fails) == 1 else "do"} not'
         + (f', {len(left)} {"is" if len(left) == 1 else "are"} not settled' if left else '')
     )
-    sentence += f'. It holds: {_with_number(holds[0])}. It does not: {_with_number(fails[0])}'
+    sentence += f'. What holds: {_with_number(holds[0])}. What does not: {_with_number(fails[0])}'
     return AnswerSentence('it depends', 'negligible', f'{sentence}.')
 
 
 def _with_number(verdict: Verdict) -> str:
-    """The claim and the number that carries its verdict."""
+    """The claim and the number that carries its verdict, in one pair of parentheses at its end."""
     sentence = verdict['claim']['sentence'].strip().rstrip('.')
     effect, interval = verdict_words.effect_words(verdict)
     if effect == ABSENT:
         return sentence
-    words = effect if interval == ABSENT else f'{effect}, {interval}'
+    words = [effect]
+    if interval != ABSENT and verdict['low'] != verdict['high']:
+        words.append(f'{verdict_words.level_words(verdict)} interval {interval}')
     if verdict.get('smallest_permutation_p') is not None:
-        words += f', {count(verdict["n"], "seed")}'
-    return f'{sentence} ({words})'
+        words.append(count(verdict['n'], 'seed'))
+    numbers = ', '.join(words)
+    if sentence.endswith(')'):  # parentheses side by side read badly
+        return f'{sentence[:-1]}; measured: {numbers})'
+    return f'{sentence} ({numbers})'

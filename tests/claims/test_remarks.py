@@ -1,5 +1,6 @@
 """What a verdict says besides: what kept it open, who only guesses, who still learns."""
 
+import dataclasses
 import json
 import math
 
@@ -95,6 +96,16 @@ def test_an_interval_that_holds_zero_is_why():
     assert 'and reaches beyond 1.00 points' in note
     note = verdict_of(claim('equivalent', margin=0.01, **ARMS), results).note
     assert note.startswith('open: the interval lies on both sides of the margin')
+
+
+def test_what_only_the_correction_keeps_open_says_so():
+    results = results_of([0.52, 0.5], 5)
+    (found,) = claims.evaluate([claim('greater', **ARMS)], results)
+    found = dataclasses.replace(found, verdict='inconclusive', p=0.02, p_adjusted=0.27, looks=(5,))
+    words = remarks.kept_open(found, results)
+    assert words.startswith('open: asked alone and at one look it would be settled (p 0.02)')
+    assert words.endswith('(p 0.27)')
+    assert remarks.kept_open(dataclasses.replace(found, looks=()), results) == ''
 
 
 def test_the_change_over_the_last_quarter_by_hand():

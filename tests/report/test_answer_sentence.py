@@ -15,7 +15,11 @@ def said(*kinds, question=QUESTION):
 @pytest.mark.parametrize(
     ('kinds', 'word', 'beginning'),
     [
-        (['supported'], 'yes', 'Yes: Batch norm raises test accuracy (+2.14 points, +1.01 to'),
+        (
+            ['supported'],
+            'yes',
+            'Yes: Batch norm raises test accuracy (+2.14 points, 95% interval +1',
+        ),
         (['contradicted'] * 2, 'no', 'No, this is contradicted: Batch norm'),
         (['negligible'], 'no', 'No, not by as much as matters: Batch norm'),
         (['contradicted', 'negligible'], 'no', 'No, this is contradicted: Batch norm'),
@@ -62,3 +66,30 @@ def test_what_is_open_is_counted_among_the_claims_that_answer():
     assert of_all.endswith('; 2 of 2 claims are open.')
     some = answer_sentence.of(QUESTION, [*answering, verdict('supported')]).sentence
     assert some.endswith('; 2 of 2 claims that answer the question are open.')
+
+
+def test_a_claim_that_says_no_answers_no_where_it_holds():
+    """'It makes no difference', supported, is no yes to 'does it help?'."""
+    no = {'answers': True, 'answers_no': True}
+    found = answer_sentence.of(QUESTION, [verdict('supported', claim=no)])
+    assert (found.word, found.sentence[:8]) == ('no', 'No: Batc')
+    found = answer_sentence.of(QUESTION, [verdict('contradicted', claim=no)])
+    assert (found.word, found.sentence[:16]) == ('it depends', 'Not as claimed: ')
+
+
+def test_an_open_question_is_answered_in_part():
+    found = said('supported', 'contradicted', question='Which is best?')
+    assert found.word == 'it depends'
+    assert found.sentence.startswith('In part as claimed: 1 of 2 claims holds, 1 does not. What h')
+
+
+def test_numbers_join_the_parentheses_that_a_sentence_ends_with():
+    claim = {'sentence': 'No difference (less than 1 point).'}
+    found = answer_sentence.of(QUESTION, [verdict(claim=claim)]).sentence
+    assert found.startswith('Yes: No difference (less than 1 point; measured: +2.14 points, 95% in')
+    assert ')' not in found[:-2]
+
+
+def test_an_interval_without_width_is_not_given():
+    found = answer_sentence.of(QUESTION, [verdict(effect=1.0, low=1.0, high=1.0)]).sentence
+    assert 'interval' not in found
