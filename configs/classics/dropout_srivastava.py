@@ -21,14 +21,14 @@ from jaxtweaks.config.expand import points
 WIDTH, UNIT, RATE = 'model.width', 'model.activation', 'dropout.hidden'
 INPUT, NORM = 'dropout.input', 'max_norm.norm'
 ARM = f'{WIDTH} + {UNIT} + {RATE} + {NORM}'
-# The test errors of the paper, of each step.
+# The test errors of the paper, of each step; that of the wide network was not found in a copy.
 PUBLISHED = {
     'logistic': 0.016,
     'logistic, dropout': 0.0135,
     'ReLU, dropout': 0.0125,
     'ReLU, dropout, max-norm': 0.0106,
-    'wide': 0.0101,
 }
+NAMES = (*PUBLISHED, 'wide')
 
 
 def get_config(size=None):
@@ -50,7 +50,7 @@ def get_config(size=None):
     elif config.size == 'smoke':
         common.smoke(config)
         width, wide = 16, 32
-    arms = dict(zip(PUBLISHED, _arms(width, wide), strict=True))
+    arms = dict(zip(NAMES, _arms(width, wide), strict=True))
     config.sweep = points(*arms.values())
     config.names = (
         (ARM, 'network'),
@@ -72,7 +72,6 @@ def get_config(size=None):
             'x': ARM,
         },
     )
-    names = list(PUBLISHED)
     config.claims = tuple(
         {
             'sentence': f'{words} the test error.',
@@ -81,15 +80,15 @@ def get_config(size=None):
             'metric': '1-test_accuracy',
             'a': arms[after],
             'b': arms[before],
-            'published': {after: PUBLISHED[after], before: PUBLISHED[before]},
+            'published': {name: PUBLISHED[name] for name in (after, before) if name in PUBLISHED},
             # The steps of the paper are of 0.05 to 0.25 points.
             'smallest': 0.0005,
             'answers': True,
         }
         for words, before, after in zip(
             ('Dropout lowers', 'ReLU lowers', 'Max-norm lowers', 'Width lowers'),
-            names[:-1],
-            names[1:],
+            NAMES[:-1],
+            NAMES[1:],
             strict=True,
         )
     )

@@ -72,7 +72,6 @@ def get_config(size=None):
                 'metric': '1-test_accuracy',
                 'a': CORRUPT | MIXED,
                 'b': CORRUPT | PLAIN,
-                'published': {'mixup (α = 32)': 0.127, 'without': 0.446},
             },
             {
                 'sentence': 'Mixup lowers the share of wrong labels that is memorised: with half '

@@ -57,7 +57,7 @@ def get_config(size=None):
     config.question = 'Does batch norm still help if its outputs are shifted at random?'
     config.document = 'Santurkar et al. 2018, arXiv 1805.11604'
     common.as_mlp(config)
-    config.model.hidden = {'smoke': (16,) * 2, 'quick': (64,) * 5, 'paper': (256,) * 5}[config.size]
+    config.model.hidden = {'smoke': (16,), 'quick': (64,) * 5, 'paper': (256,) * 5}[config.size]
     config.model.activation, config.model.norm_place = 'sigmoid', 'after'
     config.optim.name, config.optim.learning_rate = 'sgd', 0.1
     if config.size == 'quick':
