@@ -129,7 +129,7 @@ MISTAKES = {
     'a flag': ([SMOKE, '--wrkdir=x'], ['wrkdir', 'workdir']),
     'a word': ([SMOKE, 'quick'], ["'quick'", 'not a flag']),
     'a key': ([SMOKE, '--config.train.epoch=3'], ['config.train.epoch', "'epochs'"]),
-    'a section': ([SMOKE, '--config.trian.epochs=3'], ["'trian'", "'train'"]),
+    'a section': ([SMOKE, '--config.trian.epochs=3'], ["'trian'", "'train.epochs'"]),
     'an empty tuple for no key': ([SMOKE, '--config.t=()'], ['config.t', "'t'"]),
     'an empty tuple for a number': ([SMOKE, '--config.seeds=()'], ['seeds', "'()'", 'integer']),
     'a word for a number': (

@@ -25,6 +25,7 @@ def load(
     catalogue: Mapping[str, Known] = CATALOGUE,
     mirror: str | None = None,
     timeout: float = download.TIMEOUT,
+    decode: bool = True,
 ) -> Dataset:
     """The data set `config` asks for, split.
 
@@ -41,11 +42,13 @@ def load(
       catalogue: the data sets that can be asked for.
       mirror: a web folder to download from; None means JAXTWEAKS_MIRROR, if set, or the publisher.
       timeout: seconds to wait for the web, to connect and for each piece.
+      decode: whether to decode a TFDS folder that is not in the cache, which takes minutes;
+        otherwise its images have the right sizes and nothing else.
 
     Raises:
       UserError: if the data cannot be had, or `config` asks for more images than there are.
     """
-    if source := _own(config, notify):
+    if source := _own(config, notify, decode):
         return _told(source, config, notify)
     if config.name not in catalogue:
         raise UserError(f"data.name is '{config.name}': {did_you_mean(config.name, catalogue)}")
@@ -57,6 +60,7 @@ def load(
             catalogue=catalogue,
             mirror=mirror,
             timeout=timeout,
+            decode=decode,
         )
         return patch.patched(original, config.split_seed)
     if not known.archives:
@@ -68,10 +72,10 @@ def load(
             return generate(known, config)
         return _told(digits.source(), config, notify)
     if config.dir:
-        return _told(_given(known, config.dir, notify), config, notify)
+        return _told(_given(known, config.dir, notify, decode), config, notify)
 
     failures: list[str] = []
-    source = _anywhere(known, config, notify, failures, mirror, timeout)
+    source = _anywhere(known, config, notify, failures, mirror, timeout, decode)
     if source is not None:
         return _told(source, config, notify)
     if config.fallback != 'digits':
@@ -100,6 +104,7 @@ def from_tfds(
     training: str | None = None,
     validation: str | None = None,
     test: str | None = None,
+    decode: bool = True,
 ) -> Source:
     """Any data set for classification in a TFDS folder, as `tfds build` makes it.
 
@@ -112,6 +117,7 @@ def from_tfds(
         none. Without it they are taken from the training images.
       test: the split to test on; None for 'test' if there is one, '' for none. Without it a fifth
         of the training images is held out.
+      decode: see `load`.
 
     Raises:
       UserError: it is not there, cannot be read, or has no images of a fixed size with labels, or
@@ -122,14 +128,14 @@ def from_tfds(
     known = known if known and known.archives else tfds_folder.described(name, data_dir)
     asked = {'training': training, 'validation': validation, 'test': test}
     asked = {part: split for part, split in asked.items() if split is not None}
-    return tfds_folder.load(known, data_dir, notify, asked)
+    return tfds_folder.load(known, data_dir, notify, asked, decode)
 
 
-def _own(config: settings.Data, notify: Callable[[str], None]) -> Source | None:
+def _own(config: settings.Data, notify: Callable[[str], None], decode: bool) -> Source | None:
     """The data of a name that is registered or says where they are; None for other names."""
     kind, _, rest = config.name.partition(':')
     if kind == 'tfds' and rest:
-        return from_tfds(rest, config.dir, notify)
+        return from_tfds(rest, config.dir, notify, decode=decode)
     if kind == 'folder' and rest:
         source = from_folder(rest, notify=notify)
     elif kind == 'csv' and rest:
@@ -153,10 +159,10 @@ _HOW_TO_GIVE = (
 )
 
 
-def _given(known: Known, folder: str, notify: Callable[[str], None]) -> Source:
+def _given(known: Known, folder: str, notify: Callable[[str], None], decode: bool) -> Source:
     """The data in the folder the user named; every fault of it is an error."""
     try:
-        return tfds_folder.load(known, home.expanded(folder), notify)
+        return tfds_folder.load(known, home.expanded(folder), notify, decode=decode)
     except UserError as error:
         raise UserError(f"data.dir '{folder}' cannot be used: {error}") from error
 
@@ -168,13 +174,15 @@ def _anywhere(
     failures: list[str],
     mirror: str | None,
     timeout: float,
+    decode: bool,
 ) -> Source | None:
     """The data from wherever it can be had, or None with the reasons added to `failures`."""
     download.base_address(known, mirror)  # a bad address is an error even when it is not needed
     variable = os.environ.get('TFDS_DATA_DIR', '')
     called = 'TFDS_DATA_DIR' if variable else "TFDS's default folder"
     try:
-        return tfds_folder.load(known, home.expanded(variable or _TFDS_DEFAULT), notify)
+        folder = home.expanded(variable or _TFDS_DEFAULT)
+        return tfds_folder.load(known, folder, notify, decode=decode)
     except tfds_folder.NotThere as error:
         failures.append(f'{called}: {error}')
     except UserError as error:

@@ -38,6 +38,7 @@ def load(
     data_dir: pathlib.Path,
     notify: Callable[[str], None],
     asked: Mapping[str, str | None] | None = None,
+    decode: bool = True,
 ) -> Source:
     """The data set in `data_dir`, from the cache if the folder is what it was.
 
@@ -46,6 +47,7 @@ def load(
       data_dir: TFDS's data folder.
       notify: is told when images are decoded, and what to know of them.
       asked: which of its splits are 'training', 'validation' and 'test', see `_chosen`.
+      decode: whether to decode what is not in the cache; otherwise it has the right sizes alone.
 
     Raises:
       NotThere: if `data_dir` has no folder of the data set.
@@ -60,6 +62,8 @@ def load(
     if found is not None:
         arrays, facts = found
         parts = parts_of(arrays)
+    elif not decode:
+        return _outline(known, folder, asked)
     else:
         parts, facts = _decode(known, folder, notify, asked)
         cache.write(name, key, arrays_of(parts), facts, notify)
@@ -67,6 +71,28 @@ def load(
     for text in facts['notices']:
         notify(f'notice: {source.label}: {text}')
     return dataclasses.replace(source, notices=tuple(facts['notices']))
+
+
+def _outline(known: Known, folder: pathlib.Path, asked: Mapping[str, str | None]) -> Source:
+    """As many black images as the folder says it has, of the right size, evenly of all classes.
+
+    Raises:
+      UserError: it does not say how many images it has.
+    """
+    path = folder / _JSON[0]
+    try:
+        splits = _json(known, path)['splits']
+        counts = {one['name']: sum(map(int, one['shardLengths'])) for one in splits}
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f'{path}: does not say how many images there are') from error
+    parts = {
+        part: Split(
+            np.zeros((counts[name], *known.shape), np.uint8),
+            np.arange(counts[name], dtype=np.int32) % len(known.classes),
+        )
+        for part, name in _chosen(known, folder, counts, asked).items()
+    }
+    return _source(known, parts, f'{known.title} (not decoded yet)', f'TFDS folder {folder}')
 
 
 def _source(known: Known, parts: Mapping[str, Split], label: str, source: str) -> Source:

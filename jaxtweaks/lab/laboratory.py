@@ -98,7 +98,9 @@ def run(
         if not settle.possible(experiment):
             once('nothing here is left to chance, so no seeds are added')
             budget = None
-    method = method_of(experiment, notify)
+    # The data of a folder that there is are compared with those it was trained on.
+    rough = dry_run and dry_run != MEASURE and not path.exists()
+    method = method_of(experiment, notify, decode=not rough)
     dataset = method.dataset
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
     if dataset.fallback:

@@ -8,13 +8,15 @@ from jaxtweaks.run.training import Training
 from jaxtweaks.studies.calls import Calls
 
 
-def method_of(experiment: Experiment, notify: Callable[[str], None]) -> Method:
+def method_of(experiment: Experiment, notify: Callable[[str], None], decode: bool = True) -> Method:
     """Training, or calls of a plain function; with the data loaded.
 
     Args:
       experiment: what is asked.
       notify: is told of everything unexpected that is not an error.
+      decode: see `data.load`: whether more than the sizes of the data is needed.
     """
     if experiment.plain is None:
-        return Training(experiment.base.data, experiment.execution, experiment.search, notify)
+        search = experiment.search
+        return Training(experiment.base.data, experiment.execution, search, notify, decode)
     return Calls(experiment.plain, experiment.base.data, notify)

@@ -77,9 +77,13 @@ class Training:
         execution: Execution,
         search: Search,
         notify: Callable[[str], None],
+        decode: bool = True,
     ):
-        """`data`: what is trained on; `notify`: is told what happens while it is loaded."""
-        self._machine = Machine(lambda config: data_lib.load(config, notify))
+        """`data`: what is trained on; `notify`: is told what happens while it is loaded.
+
+        `decode`: see `data.load`; nothing can be trained without it.
+        """
+        self._machine = Machine(lambda config: data_lib.load(config, notify, decode=decode))
         self._execution = execution
         self._search = search
         self._notify = notify

@@ -56,6 +56,24 @@ def test_images_and_labels_in_order(tmp_path, known, shards):
     assert source.source == f'TFDS folder {written.folder}'
 
 
+@pytest.mark.parametrize('known', [CIFAR10, MNIST])
+def test_sizes_are_known_without_decoding(tmp_path, monkeypatch, known):
+    write_tfds_folder(tmp_path, known.name, train=25, test=12, shards=3)
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, 'tensorflow_datasets', None)  # importing it would fail
+        outline = tfds_folder.load(known, tmp_path, ignore, decode=False)
+    assert not cache.folder().exists()
+    source = tfds_folder.load(known, tmp_path, ignore)
+    for part, whole in ((outline.training, source.training), (outline.test, source.test)):
+        assert part.images.shape == whole.images.shape
+        assert part.images.dtype == whole.images.dtype
+        assert part.labels.dtype == whole.labels.dtype
+        assert part.labels.max() < len(known.classes)
+    assert outline.label == f'{known.title} (not decoded yet)'
+    again = tfds_folder.load(known, tmp_path, ignore, decode=False)  # it is in the cache now
+    np.testing.assert_array_equal(again.training.images, source.training.images)
+
+
 def test_second_time_comes_from_the_cache(tmp_path, monkeypatch):
     write_tfds_folder(tmp_path, train=20, description='As JPEG (quality 75).')
     told = []
