@@ -43,9 +43,24 @@ def test_rows_of_others_stay_and_are_counted(publish, tmp_path):
     assert publish.counted(publish.merged(path, NEW)) == overview(
         '4 claims of 3 experiments: 2 supported, 2 contradicted.',
         A=[('supported', 'one', 'bags-quick'), ('contradicted', 'two', 'noise-quick')],
-        B=[('supported', 'three', 'bags-quick')],
         C=[('contradicted', 'four', 'ants-quick')],
+        B=[('supported', 'three', 'bags-quick')],
     )
+
+
+def test_answers_are_merged_and_are_no_claims(publish, tmp_path):
+    def with_answer(page, name):
+        line = f'## Answers\n\n- [{name}](<../{name}/report.md>): Is it? **Yes.**\n\n## A'
+        return page.replace('## A', line, 1)
+
+    path = tmp_path / 'overview.md'
+    path.write_text(with_answer(OLD, 'bags-quick'))
+    found = publish.counted(publish.merged(path, with_answer(NEW, 'ants-quick')))
+    headings = [line for line in found.splitlines() if line.startswith('#')]
+    assert headings == ['# Overview', '## Answers', '## A', '## C', '## B']
+    answered = [line.partition(']')[0] for line in found.splitlines() if line.startswith('- ')]
+    assert answered == ['- [ants-quick', '- [bags-quick']
+    assert '4 claims of 3 experiments: 2 supported, 2 contradicted.' in found
 
 
 def test_with_nothing_before_or_nothing_new_the_page_stays_as_it_is(publish, tmp_path):

@@ -48,6 +48,7 @@ def publish(work: Path, target: Path) -> None:
     """One experiment: its report with the first of its figures, and no path of the machine."""
     shutil.rmtree(target, ignore_errors=True)
     text = re.sub(r'^- data: source: .*\n', '', (work / 'report.md').read_text(), flags=re.M)
+    text = re.sub(r'--workdir=/\S*/(?=[^/\s]+)', '--workdir=runs/', text)
     first, *others = FIGURE.findall(text) or [None]
     if first is not None:
         end = FIGURE.search(text).end()
@@ -89,7 +90,7 @@ def merged(path: Path, text: str) -> str:
     old, new = sections(path.read_text() if path.is_file() else ''), sections(text)
     named = {name for section in new.values() for name, _ in section.rows}
     lines = []
-    for heading in dict.fromkeys([*old, *new]):
+    for heading in dict.fromkeys([*new, *old]):
         before, after = old.get(heading, Section()), new.get(heading, Section())
         rows = [row for row in before.rows if row[0] not in named] + after.rows
         if rows or heading in new:
@@ -117,7 +118,8 @@ def sections(text: str) -> dict[str, Section]:
 
 def counted(overview: str) -> str:
     """The overview with the number of its claims, experiments and verdicts."""
-    rows = [row for section in sections(overview).values() for row in section.rows]
+    found = [row for section in sections(overview).values() for row in section.rows]
+    rows = [(name, row) for name, row in found if row.startswith('|')]  # not the list of answers
     experiments = {name for name, _ in rows}
     kinds = collections.Counter(row.split('|')[1].split()[1] for _, row in rows)
     parts = [f'{kinds[kind]} {kind}' for kind in verdict_words.ICONS if kinds[kind]]
