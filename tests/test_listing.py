@@ -111,7 +111,7 @@ def test_what_was_not_measured_is_estimated_on_demand(tmp_path):
     assert tiny.question == 'Is this listed? (TEST §1)'
     known, tiny = listing.entries(tmp_path, console, estimate=True)
     assert known.time == '7 seconds (smoke)'
-    assert re.fullmatch(r'about [\d.]+ GiB, about \d+ s \(smoke\)', tiny.time)
+    assert re.fullmatch(r'about [\d.]+ GiB, about \d+ (s|min) \(smoke\)', tiny.time)
 
 
 def test_a_config_may_be_silent_about_its_question_and_its_size(tmp_path):

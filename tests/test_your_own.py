@@ -403,7 +403,7 @@ def test_a_change_without_effect_is_an_error(changes, words):
     [
         ('no/such.py', {}, 'no file no/such.py'),
         ({'name': 'x', 'experiments': ('a.py',)}, {}, 'is a collection'),
-        ({'name': 'x'}, {'changes': {'trian.epochs': 3}}, "'trian'.*'train'"),
+        ({'name': 'x'}, {'changes': {'trian.epochs': 3}}, "'trian'.*'train.epochs'"),
         ({'name': 'x'}, {'changes': {'train.epochs': 'many'}}, "'many' is not an integer"),
         ({'name': 'x', 'train': 5}, {'changes': {'train.epochs': 3}}, 'cannot be set in 5'),
         ({'name': 'x'}, {'changes': {1: 2}}, 'changes: is {1: 2}; it must be a dict'),
