@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import numpy as np
 from hypothesis import strategies as st
 
 from jaxtweaks import app
@@ -54,6 +55,16 @@ _WRONG = st.sampled_from(
 _WORDS = st.sampled_from(['', 'a word', 'two\nlines', '<b>', '$\\frac{', 'ü', '%s', '{0}', "'"])
 
 
+def _inside(low: float, high: float) -> tuple[float, float]:
+    """The outermost float32 numbers within bounds, which may be none themselves."""
+    least, most = np.float32(low), np.float32(high)
+    if least < low:
+        least = np.nextafter(least, np.float32(np.inf))
+    if most > high:
+        most = np.nextafter(most, np.float32(-np.inf))
+    return float(least), float(most)
+
+
 def allowed(name: str) -> st.SearchStrategy:
     """Values that a field of a setting allows by itself."""
     kind, rule = trace.FIELDS[name].type, trace.FIELDS[name].rule
@@ -68,7 +79,7 @@ def allowed(name: str) -> st.SearchStrategy:
         if kind is int:
             return st.integers(int(low), int(min(high, low + 12)))
         if kind is float:
-            numbers = st.floats(low, high, exclude_min=rule.above is not None, width=32)
+            numbers = st.floats(*_inside(low, high), exclude_min=rule.above is not None, width=32)
             return st.one_of(numbers, st.integers(int(low) + 1, max(int(high), int(low) + 1)))
         return st.sampled_from(['', 'Dense_0/kernel', 'nowhere'])
 
