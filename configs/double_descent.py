@@ -73,8 +73,18 @@ def get_config(size=None):
         '1-train_accuracy', '1-test_accuracy', 'test_loss', 'sensitivity', 'threshold',
     )  # fmt: skip
     threshold = images * CLASSES / parameters(1)
+    config.figures = _figures(shares, threshold)
+    config.claims = common.that_matter(_claims(widths, shares, threshold))
+    config.claims = common.that_answer(
+        config.claims, 'From a quarter', 'The peak lies where the network'
+    )
+    return config
+
+
+def _figures(shares, threshold):
+    """What is drawn; `threshold`: at how many units there are as many parameters as equations."""
     given = {SHARE: 0.0}
-    config.figures = (
+    return (
         {
             'name': 'aligned',
             'kind': 'effect',
@@ -116,11 +126,6 @@ def get_config(size=None):
             'log_y': True,
         },
     )
-    config.claims = common.that_matter(_claims(widths, shares, threshold))
-    config.claims = common.that_answer(
-        config.claims, 'From a quarter', 'The peak lies where the network'
-    )
-    return config
 
 
 def _claims(widths, shares, threshold):

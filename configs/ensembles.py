@@ -93,7 +93,16 @@ def get_config(size=None):
         (COMBINE, 'combined by'),
     )
     config.table = ('test_accuracy', 'test_accuracy_gain', 'test_loss')
-    config.figures = (
+    config.figures = _figures()
+    config.claims = _claims(members)
+    config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(config.claims, f'{members} networks combined')
+    return config
+
+
+def _figures():
+    """What is drawn."""
+    return (
         {
             'name': 'members',
             'kind': 'effect',
@@ -132,10 +141,6 @@ def get_config(size=None):
             'where': PLAIN | MEAN | {KIND: 'ema'},
         },
     )
-    config.claims = _claims(members)
-    config.claims = common.that_matter(config.claims)
-    config.claims = common.that_answer(config.claims, f'{members} networks combined')
-    return config
 
 
 def _claims(members):

@@ -82,7 +82,17 @@ def get_config(size=None):
         'test_accuracy', 'train_loss', 'gap_accuracy', 'weight_norm', 'small_weights', 'linearity',
         'roughness', 'relative_roughness', 'sensitivity',
     )  # fmt: skip
-    config.figures = (
+    config.figures = _figures()
+    config.claims = common.that_matter(_claims())
+    config.claims = common.that_answer(
+        config.claims, 'A penalty closes', 'L1 makes weights sparse', 'L2 makes the weights smaller'
+    )
+    return config
+
+
+def _figures():
+    """What is drawn."""
+    return (
         *(
             {
                 'name': f'{figure}_{name.partition(" ")[0].lower()}',
@@ -132,17 +142,11 @@ def get_config(size=None):
             'log_x': True,
         },
     )
-    config.claims = common.that_matter(_claims())
-    config.claims = common.that_answer(
-        config.claims, 'A penalty closes', 'L1 makes weights sparse', 'L2 makes the weights smaller'
-    )
-    return config
 
 
 def _claims():
     """On each penalty; L1 = 0 and L2 = 0 are no penalty, whatever β is."""
     none = {L1: 0.0, L2: 0.0, BETA: 0.0, UNIT: 'relu', **EACH}
-    of_l2 = {'along': L2, 'where': {**KINDS['L2'][2], **EACH}}
     return (
         *(
             {
@@ -157,6 +161,22 @@ def _claims():
             for name in KINDS
         ),
         {
+            'sentence': 'L1 makes weights sparse: the larger λ, the more weights are below 0.001.',
+            'source': 'GENERAL, L1 regularization',
+            'kind': 'increasing',
+            'metric': 'small_weights',
+            'along': L1,
+            'where': {**KINDS['L1'][2], **EACH},
+        },
+        *_of_l2(none),
+    )
+
+
+def _of_l2(none):
+    """What L2 does along its λ, and to the curve of the cost next to `none`."""
+    of_l2 = {'along': L2, 'where': {**KINDS['L2'][2], **EACH}}
+    return (
+        {
             'sentence': 'The larger λ of L2, the greater the error on the training data: its loss '
             '(ReLU).',
             'source': 'GENERAL, regularization parameter',
@@ -164,14 +184,6 @@ def _claims():
             'metric': 'train_loss',
             'along': L2,
             'where': {**KINDS['L2'][2], **EACH, UNIT: 'relu'},
-        },
-        {
-            'sentence': 'L1 makes weights sparse: the larger λ, the more weights are below 0.001.',
-            'source': 'GENERAL, L1 regularization',
-            'kind': 'increasing',
-            'metric': 'small_weights',
-            'along': L1,
-            'where': {**KINDS['L1'][2], **EACH},
         },
         *(
             {

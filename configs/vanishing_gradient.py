@@ -57,31 +57,23 @@ def get_config(size=None):
         *((f'{ACTIVATION}={unit}', words) for unit, words in WORDS.items()),
     )
     by_depth = {SCHEME: ('lecun', 'he')}
-    config.figures = (
-        {
-            'name': 'by_sigma',
-            'kind': 'effect',
-            'title': 'What reaches the first of ten layers, against σ',
-            'metrics': (RATIO,),
-            'x': SIGMA,
-            'hue': ACTIVATION,
-            'where': {SCHEME: 'sigma'},
-            'log_x': True,
-            'log_y': True,
-        },
-        {
-            'name': 'by_depth',
-            'kind': 'effect',
-            'title': 'What reaches the first layer, by depth',
-            'metrics': (RATIO,),
-            'x': HIDDEN,
-            'hue': ACTIVATION,
-            'where': by_depth,
-            'log_y': True,
-        },
-    )
+    config.figures = _figures(by_depth)
     config.claims = (
         *(claim for unit in ('tanh', 'sigmoid') for claim in _of_sigma(unit, sigmas)),
+        *_of_depth(by_depth, deep, shallow),
+    )
+    config.claims = common.that_matter(config.claims)
+    config.claims = common.that_answer(
+        config.claims,
+        *(f'{unit}: the gradient vanishes' for unit in ('tanh', 'sigmoid')),
+        'With depth the gradient vanishes',
+    )
+    return config
+
+
+def _of_depth(by_depth, deep, shallow):
+    """What is claimed of networks of 5 and of 50 layers."""
+    return (
         *(
             {
                 'sentence': f'With depth the gradient vanishes ({WORDS[unit]}: less reaches the '
@@ -106,13 +98,33 @@ def get_config(size=None):
             'b': {ACTIVATION: 'sigmoid'},
         },
     )
-    config.claims = common.that_matter(config.claims)
-    config.claims = common.that_answer(
-        config.claims,
-        *(f'{unit}: the gradient vanishes' for unit in ('tanh', 'sigmoid')),
-        'With depth the gradient vanishes',
+
+
+def _figures(by_depth):
+    """What is drawn."""
+    return (
+        {
+            'name': 'by_sigma',
+            'kind': 'effect',
+            'title': 'What reaches the first of ten layers, against σ',
+            'metrics': (RATIO,),
+            'x': SIGMA,
+            'hue': ACTIVATION,
+            'where': {SCHEME: 'sigma'},
+            'log_x': True,
+            'log_y': True,
+        },
+        {
+            'name': 'by_depth',
+            'kind': 'effect',
+            'title': 'What reaches the first layer, by depth',
+            'metrics': (RATIO,),
+            'x': HIDDEN,
+            'hue': ACTIVATION,
+            'where': by_depth,
+            'log_y': True,
+        },
     )
-    return config
 
 
 def _of_sigma(unit, sigmas):

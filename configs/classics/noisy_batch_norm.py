@@ -71,7 +71,14 @@ def get_config(size=None):
         (ARM, 'network'),
         *((f'{ARM}={tuple(setting.values())}', name) for name, setting in WORDS.items()),
     )
-    config.figures = (
+    config.figures = _figures()
+    config.claims = common.that_matter(_claims())
+    return config
+
+
+def _figures():
+    """What is drawn."""
+    return (
         {
             'name': 'figure_2',
             'kind': 'curves',
@@ -87,49 +94,50 @@ def get_config(size=None):
             'hue': ARM,
         },
     )
+
+
+def _claims():
+    """What is claimed."""
     source = {'source': 'Santurkar et al. 2018, §2.1, Figure 2'}
-    config.claims = common.that_matter(
-        (
-            {
-                'sentence': 'With batch norm the network fits the training set better than '
-                'without (mean over the epochs).',
-                'kind': 'greater',
-                'metric': 'train_accuracy',
-                'at': 'mean_epoch',
-                'a': PLAIN,
-                'b': NONE,
-                **source,
-            },
-            {
-                'sentence': 'With noise after batch norm it still does.',
-                'kind': 'greater',
-                'metric': 'train_accuracy',
-                'at': 'mean_epoch',
-                'a': NOISY,
-                'b': NONE,
-                'answers': True,
-                **source,
-            },
-            {
-                'sentence': 'The noise costs less than batch norm gains: in the end the test '
-                'accuracy is the same with it (within 2 points).',
-                'kind': 'equivalent',
-                'metric': 'test_accuracy',
-                'a': NOISY,
-                'b': PLAIN,
-                'margin': 0.02,
-                **source,
-            },
-            {
-                'sentence': 'With noise after batch norm it reaches a validation accuracy of 25% '
-                'in fewer epochs than without batch norm.',
-                'kind': 'sooner',
-                'metric': 'validation_accuracy',
-                'level': 0.25,
-                'a': NOISY,
-                'b': NONE,
-                **source,
-            },
-        )
+    return (
+        {
+            'sentence': 'With batch norm the network fits the training set better than '
+            'without (mean over the epochs).',
+            'kind': 'greater',
+            'metric': 'train_accuracy',
+            'at': 'mean_epoch',
+            'a': PLAIN,
+            'b': NONE,
+            **source,
+        },
+        {
+            'sentence': 'With noise after batch norm it still does.',
+            'kind': 'greater',
+            'metric': 'train_accuracy',
+            'at': 'mean_epoch',
+            'a': NOISY,
+            'b': NONE,
+            'answers': True,
+            **source,
+        },
+        {
+            'sentence': 'The noise costs less than batch norm gains: in the end the test '
+            'accuracy is the same with it (within 2 points).',
+            'kind': 'equivalent',
+            'metric': 'test_accuracy',
+            'a': NOISY,
+            'b': PLAIN,
+            'margin': 0.02,
+            **source,
+        },
+        {
+            'sentence': 'With noise after batch norm it reaches a validation accuracy of 25% '
+            'in fewer epochs than without batch norm.',
+            'kind': 'sooner',
+            'metric': 'validation_accuracy',
+            'level': 0.25,
+            'a': NOISY,
+            'b': NONE,
+            **source,
+        },
     )
-    return config
