@@ -69,6 +69,10 @@ SECTION = 'parts'  # of a setting; a config has a section for each part
 
 F = TypeVar('F', bound=Callable[..., Any])
 
+# What is said of a function where it is registered and decides what it does, with the defaults: a
+# part that has these is the one it was before they counted.
+_ACTING = {'where': '', 'on': 'gradients', 'mixes': False}
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Part:
@@ -103,8 +107,9 @@ class Part:
           UserError: that cannot be known, see `identity.digest`.
         """
         does = identity.digest(self.build, f"{self.slot} '{self.name}'")
-        where = self.facts.get('where')
-        return hashlib.sha256(f'{does} {where}'.encode()).hexdigest() if where else does
+        said = [self.facts.get(name, default) for name, default in _ACTING.items()]
+        given = [str(one) for one in said if one not in _ACTING.values()]
+        return hashlib.sha256(' '.join([does, *given]).encode()).hexdigest() if given else does
 
     @property
     def strength(self) -> str:

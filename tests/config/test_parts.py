@@ -100,6 +100,17 @@ def test_a_part_that_is_registered_again_is_another_program_and_another_run():
     assert trace.part(trace.join(first, {}), 'optimiser') != parts.get('optimiser', 'signum')
 
 
+def test_the_same_function_registered_to_do_something_else_is_another_run():
+    def halved(tree, other, *, by=traced(1.0, 'factor', off=1.0)):
+        return tree
+
+    found = set()
+    for on in ('gradients', 'point'):
+        register.transform('halved', on=on)(halved)
+        found.add(parts.get('transform', 'halved').digest)
+    assert len(found) == 2
+
+
 def test_what_is_not_read_is_refused():
     signum()
     with pytest.raises(UserError, match=r"signum\.b1: 0\.5 .*optim\.name is 'adam'"):
@@ -288,12 +299,20 @@ GIVEN_WRONG = {
     'no chain': (
         'optimiser',
         lambda learning_rate: 3,
-        "optimiser 'wrong': gives 3; it must",
+        "optimiser 'wrong': returns 3; it must",
     ),
-    'a vector': ('schedule', lambda time, peak: jnp.ones(3), r'gives float32 \[3\]; it must give'),
-    'nothing': ('schedule', lambda time, peak: None, "schedule 'wrong': gives None"),
-    'another shape': ('activation', lambda x: x[:1], r"activation 'wrong': gives float32 \[1, 8\]"),
-    'another type': ('activation', lambda x: x > 0, r"activation 'wrong': gives bool \[32, 8\]"),
+    'a vector': (
+        'schedule',
+        lambda time, peak: jnp.ones(3),
+        r'returns float32 \[3\]; it must return',
+    ),
+    'nothing': ('schedule', lambda time, peak: None, "schedule 'wrong': returns None"),
+    'another shape': (
+        'activation',
+        lambda x: x[:1],
+        r"activation 'wrong': returns float32 \[1, 8\]",
+    ),
+    'another type': ('activation', lambda x: x > 0, r"activation 'wrong': returns bool \[32, 8\]"),
 }
 
 
