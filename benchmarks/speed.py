@@ -97,7 +97,7 @@ def main() -> None:
     """Runs the cases, prints a table, writes JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--only', help='a case, or the beginning of its name')
-    parser.add_argument('--without', default='', help='peers to leave out, as naive or func.vmap')
+    parser.add_argument('--without', default='', help='peers to omit, as naive or func.vmap')
     parser.add_argument('--seconds', type=float, default=1.0, help='of a turn, for each group')
     parser.add_argument('--rounds', type=int, default=5)
     parser.add_argument('--out', help='a JSON file')

@@ -1,4 +1,4 @@
-"""Two workers and two devices beside one process: images a second, and what a launch takes besides.
+"""Two workers and two devices next to one process: images a second, and the cost of a launch.
 
     python -m benchmarks.workers_throughput [--only mlp] [--epochs 4 300] [--out workers.json]
 

@@ -95,7 +95,7 @@ def get_config(size=None):
 
 
 def _larger(words, where):
-    """What a larger batch does: by itself, as the document has it, and beside the control."""
+    """What a larger batch does: by itself, as the document has it, and next to the control."""
     sides = {'a': {NORM: 'batch'}, 'b': {NORM: 'none'}}
     for metric, kind, does in (
         ('gap_accuracy', 'decreasing', 'narrows the generalisation gap'),

@@ -85,6 +85,8 @@ def define(argv: Sequence[str]) -> flags.FlagValues:
     _define_question(values, argv)
     _define_actions(values)
     _define_options(values)
+    _define_seeds(values)
+    _define_workers(values)
     flags.DEFINE_bool('help', False, 'Show this.', short_name='h', flag_values=values)
     for defined in every(values).values():
         for flag in defined:
@@ -180,27 +182,6 @@ def _define_options(values: flags.FlagValues) -> None:
         ),
         flag_values=values,
     )
-    flags.DEFINE_bool(
-        'plan_seeds',
-        False,
-        'Say how many seeds would settle each claim, from the results in --workdir. If it holds '
-        'none, three seeds are trained first; a later run with more seeds builds on them.',
-        flag_values=values,
-    )
-    flags.DEFINE_bool(
-        'until_settled',
-        False,
-        'Add seeds (looks at 5, 8, 12, 20, 32 and 50, corrected for looking) until every claim is '
-        'settled, cannot be settled, or --budget is spent.',
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        'budget',
-        None,
-        'With --until_settled: the training time of an experiment in all, as 90s, 30m (the '
-        'default) or 2h. The same command with more goes on.',
-        flag_values=values,
-    )
     flags.DEFINE_bool('quiet', False, 'Say only what must not be missed.', flag_values=values)
     flags.DEFINE_list(
         'export',
@@ -208,20 +189,6 @@ def _define_options(values: flags.FlagValues) -> None:
         'What else to write, with commas between: csv (the rows), pdf (the figures), latex (the '
         'tables), tensorboard (event files; needs the extra tensorboard), wandb (offline runs of '
         'Weights & Biases, which wandb sync sends; needs the extra wandb).',
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        'workers',
-        None,
-        'Train by so many processes of this host, each with a GPU of its own if there are any; '
-        'auto: one for each GPU. Needs the extra distributed.',
-        flag_values=values,
-    )
-    flags.DEFINE_string(
-        'scheduler',
-        None,
-        'Train by the workers of a Dask cluster: the address of its scheduler, as tcp://host:8786, '
-        'or the file it writes. They must see the work folder. Needs the extra distributed.',
         flag_values=values,
     )
     flags.DEFINE_bool(
@@ -243,6 +210,49 @@ def _define_options(values: flags.FlagValues) -> None:
         [*SHELLS],
         'Only print a script that completes the command in this shell: eval "$(jaxtweaks '
         '--completion=bash)".',
+        flag_values=values,
+    )
+
+
+def _define_seeds(values: flags.FlagValues) -> None:
+    """How many seeds there are."""
+    flags.DEFINE_bool(
+        'plan_seeds',
+        False,
+        'Say how many seeds would settle each claim, from the results in --workdir. If it holds '
+        'none, three seeds are trained first; a later run with more seeds builds on them.',
+        flag_values=values,
+    )
+    flags.DEFINE_bool(
+        'until_settled',
+        False,
+        'Add seeds (looks at 5, 8, 12, 20, 32 and 50, corrected for looking) until every claim is '
+        'settled, cannot be settled, or --budget is spent.',
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        'budget',
+        None,
+        'With --until_settled: the training time of an experiment in all, as 90s, 30m (the '
+        'default) or 2h. The same command with more goes on.',
+        flag_values=values,
+    )
+
+
+def _define_workers(values: flags.FlagValues) -> None:
+    """Which processes train."""
+    flags.DEFINE_string(
+        'workers',
+        None,
+        'Train by so many processes of this host, each with a GPU of its own if there are any; '
+        'auto: one for each GPU. Needs the extra distributed.',
+        flag_values=values,
+    )
+    flags.DEFINE_string(
+        'scheduler',
+        None,
+        'Train by the workers of a Dask cluster: the address of its scheduler, as tcp://host:8786, '
+        'or the file it writes. Needs the extra distributed.',
         flag_values=values,
     )
 

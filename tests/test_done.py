@@ -17,8 +17,8 @@ def finished(tmp_path, monkeypatch):
     """Keeps a command as done; returns a function that says what is known of one now."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path / 'cache'))
-    (tmp_path / 'x.py').write_text('import beside\n')
-    (tmp_path / 'beside.py').write_text('')
+    (tmp_path / 'x.py').write_text('import neighbour\n')
+    (tmp_path / 'neighbour.py').write_text('')
     (tmp_path / 'w' / 'results').mkdir(parents=True)
     (tmp_path / 'w' / 'results' / 'a.npz').write_bytes(b'numbers')
 
@@ -32,12 +32,12 @@ def finished(tmp_path, monkeypatch):
 
 
 CHANGES = {
-    'the config': lambda path: (path / 'x.py').write_text('import beside  # still\n'),
-    'a file next to it': lambda path: (path / 'beside.py').write_text('A = 1\n'),
+    'the config': lambda path: (path / 'x.py').write_text('import neighbour  # still\n'),
+    'a file next to it': lambda path: (path / 'neighbour.py').write_text('A = 1\n'),
     'a result': lambda path: (path / 'w' / 'results' / 'a.npz').write_bytes(b'NUMBERS'),
     'a result that is gone': lambda path: (path / 'w' / 'results' / 'a.npz').unlink(),
     'a new file': lambda path: (path / 'w' / 'lock').write_text(''),
-    'what the config can do': lambda path: (path / 'x.py').write_text('import os, beside\n'),
+    'what the config can do': lambda path: (path / 'x.py').write_text('import os, neighbour\n'),
 }
 
 

@@ -124,7 +124,7 @@ def test_parts_of_a_config_are_listed_swept_overridden_and_named(capsys, signum)
     assert 'b2 of Signum' in text
     code, _, err = call(capsys, '--config=signum.py', '--config.signum.b3=0.8')
     assert (code, err.count('\n')) == (2, 1)
-    assert "'signum.b1'" in err or "'signum.b2'" in err
+    assert "unknown key 'b3' in config.signum; did you mean 'b2'? (valid: b1, b2)" in err
 
 
 def test_a_part_that_does_something_else_is_refused_in_the_folder(capsys, signum):

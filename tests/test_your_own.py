@@ -276,7 +276,7 @@ def test_a_new_tweak(folder, capsys):
     [
         ('raise SystemExit(3)', r'broken\.py:13: SystemExit: 3'),
         ('return x * strangth', r'broken\.py:13: NameError: .*strangth'),
-        ('return x.sum()', r'it must give an array like the one it is given'),
+        ('return x.sum()', r'it must return an array like the one it is given'),
         ('return x if sigma > 0 else 2 * x', r'broken\.py:13: TracerBoolConversionError'),
     ],
 )

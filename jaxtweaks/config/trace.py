@@ -177,7 +177,7 @@ def split(setting: Setting, off: frozenset[str] = frozenset()) -> tuple[Setting,
 
     Args:
       setting: the setting of one run.
-      off: traced tweaks to leave out of the program; they keep their off value in the static
+      off: traced tweaks to omit from the program; they keep their off value in the static
         part, as Python numbers.
 
     Returns:

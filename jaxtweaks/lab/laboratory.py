@@ -98,9 +98,9 @@ def run(
         if not settle.possible(experiment):
             once('nothing here is left to chance, so no seeds are added')
             budget = None
+    rough = dry_run and dry_run != MEASURE
     # The data of a folder that there is are compared with those it was trained on.
-    rough = dry_run and dry_run != MEASURE and not path.exists()
-    method = method_of(experiment, notify, decode=not rough)
+    method = method_of(experiment, notify, decode=not rough or path.exists())
     dataset = method.dataset
     method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
     if dataset.fallback:
@@ -118,8 +118,8 @@ def run(
         crew = Crew(Cluster(workers, launch.say, gpus), workdir, record.config, notify)
     try:
         if dry_run:
-            rough = dry_run != MEASURE
-            _shown(_plan(experiment, workdir, method, crew, launch, once, rough), workdir, launch)
+            plan = _plan(experiment, workdir, method, crew, launch, once, rough=bool(rough))
+            _shown(plan, workdir, launch)
             return None
         experiment, found = _until_done(experiment, workdir, method, crew, launch, once)
         answer = answers.write(experiment, workdir, found, method, exports)

@@ -17,8 +17,8 @@ def activated(setting: Setting, x: jax.Array) -> jax.Array:
     if kind is None or not jnp.issubdtype(kind, jnp.floating) or found.shape != x.shape:
         given = f'{kind} {list(found.shape)}' if kind is not None else repr(found)
         raise UserError(
-            f"activation '{setting.model.activation}': gives {given} for {x.dtype} "
-            f'{list(x.shape)}; it must give an array like the one it is given'
+            f"activation '{setting.model.activation}': returns {given} for {x.dtype} "
+            f'{list(x.shape)}; it must return an array like the one it is given'
         )
     return found
 

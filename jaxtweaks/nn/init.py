@@ -132,7 +132,7 @@ def _sigma(part: Part, given: Mapping[str, Any], fan_in: int, fan_out: int) -> j
     with blaming(f"init '{part.name}'"):
         found = jnp.asarray(part.build(fan_in, fan_out, **given), jnp.float32)
     if found.shape:
-        raise UserError(f"init '{part.name}': gives {list(found.shape)}; σ must be a number")
+        raise UserError(f"init '{part.name}': returns {list(found.shape)}; σ must be a number")
     return found
 
 
@@ -195,7 +195,7 @@ def _own(
         found = jnp.asarray(part.build(key, shape, *fans, **given), jnp.float32)
     if found.shape != shape:
         raise UserError(
-            f"init '{part.name}': gives {list(found.shape)} for {list(shape)}; it must give "
+            f"init '{part.name}': returns {list(found.shape)} for {list(shape)}; it must return "
             'weights of the shape that it is given'
         )
     return found

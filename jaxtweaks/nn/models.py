@@ -228,7 +228,7 @@ def build(setting: settings.Setting, outputs: int) -> Network | Plain:
     if isinstance(module, Network):
         return module
     if not isinstance(module, nn.Module):
-        raise UserError(f"network '{part.name}': gives {module!r}; it must give a linen module")
+        raise UserError(f"network '{part.name}': returns {module!r}; it must return a linen module")
     return Plain(module, outputs, setting)
 
 

@@ -163,8 +163,8 @@ class Plain:
         if kind is None or not jnp.issubdtype(kind, jnp.floating) or logits.shape != expected:
             given = f'{kind} {list(logits.shape)}' if kind is not None else repr(logits)
             raise UserError(
-                f"network '{self.setting.model.name}': gives {given} for {list(x.shape)}; it must "
-                f'give float outputs {list(expected)}'
+                f"network '{self.setting.model.name}': returns {given} for {list(x.shape)}; it "
+                f'must return float outputs {list(expected)}'
             )
         return logits.astype(jnp.promote_types(kind, jnp.float32))
 

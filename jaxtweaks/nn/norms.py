@@ -29,7 +29,7 @@ def normalised(setting: Setting, x: jax.Array, train: bool) -> jax.Array:
     if getattr(found, 'shape', None) != x.shape:
         given = list(found.shape) if hasattr(found, 'shape') else repr(found)
         raise UserError(
-            f"norm '{setting.model.norm}': gives {given} for {list(x.shape)}; it must give an "
+            f"norm '{setting.model.norm}': returns {given} for {list(x.shape)}; it must return an "
             'array like the one it is given'
         )
     return found.astype(x.dtype)

@@ -152,6 +152,6 @@ def _check(name: str, x: jax.Array, found: Any) -> None:
     if kind is None or not jnp.issubdtype(kind, jnp.floating) or found.shape != x.shape:
         given = f'{kind} {list(found.shape)}' if kind is not None else repr(found)
         raise UserError(
-            f"tweak '{name}': gives {given} for {x.dtype} {list(x.shape)}; it must give an "
+            f"tweak '{name}': returns {given} for {x.dtype} {list(x.shape)}; it must return an "
             'array like the one it is given'
         )

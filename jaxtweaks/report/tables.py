@@ -86,20 +86,10 @@ def settings_table(
             keys.append(_key(mean))
         rows.append(tuple(cells))
         raw.append(tuple(keys))
-    several = len(results.seeds) > 1
-    note = f'Data: {results.data_label}. ' + (
-        'Mean over seeds ± half the width of its 95% Student-t interval.'
-        if several
-        else ('Exact: no seed changes it.' if results.exact else 'One seed: no interval.')
-    )
-    if cut:
-        note += ' An interval that reaches beyond 0 or 100 % is cut off there, and has its ends.'
-    if results.diverged.any():
-        note += ' Diverged runs are counted, and omitted from the means.'
     kept = (measure(results.usual).on('test'), LOSS.on('validation'))
-    left_out = [metric_label(metric) for metric in metrics if metric not in kept]
+    omitted = [metric_label(metric) for metric in metrics if metric not in kept]
     every = chosen or not results.trained
-    brief = columns if every else tuple(name for name in columns if name not in left_out)
+    brief = columns if every else tuple(name for name in columns if name not in omitted)
     words = [
         together(
             {name: setting[name] for name in results.varied or results.swept if name in setting},
@@ -112,11 +102,25 @@ def settings_table(
         columns,
         tuple(rows),
         tuple(raw),
-        note,
+        _note(results, cut),
         tuple(brief),
         tuple(words),
         len(swept),
     )
+
+
+def _note(results: Results, cut: bool) -> str:
+    """What stands below the table of settings; `cut`: whether an interval in it is cut off."""
+    if len(results.seeds) > 1:
+        cells = 'Mean over seeds ± half the width of its 95% Student-t interval.'
+    else:
+        cells = 'Exact: no seed changes it.' if results.exact else 'One seed: no interval.'
+    note = f'Data: {results.data_label}. {cells}'
+    if cut:
+        note += ' An interval that reaches beyond 0 or 100 % is cut off there, and has its ends.'
+    if results.diverged.any():
+        note += ' Diverged runs are counted, and omitted from the means.'
+    return note
 
 
 def from_sheet(sheet: Sheet) -> Table:

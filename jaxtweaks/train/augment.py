@@ -72,7 +72,7 @@ def _check(part: Part, what: str, given: jax.Array, found: Any) -> None:
     if kind != given.dtype or found.shape != given.shape:
         other = f'{kind} {list(found.shape)}' if kind is not None else repr(found)
         raise UserError(
-            f"augment '{part.name}': gives {what} {other} for {given.dtype} {list(given.shape)}; "
+            f"augment '{part.name}': returns {what} {other} for {given.dtype} {list(given.shape)}; "
             'they must be like those it is given'
         )
 

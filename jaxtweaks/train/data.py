@@ -54,15 +54,15 @@ class DeviceData:
         """Targets or outputs [N, outputs] in the unit of the data, float32."""
         if self.target_mean is None or self.target_deviation is None:
             return targets
-        mean, deviation = _alike(targets, self.target_mean, self.target_deviation)
-        return targets * deviation + mean
+        mean, std = _alike(targets, self.target_mean, self.target_deviation)
+        return targets * std + mean
 
     def as_trained(self, outputs: jax.Array) -> jax.Array:
         """The inverse of `in_units`."""
         if self.target_mean is None or self.target_deviation is None:
             return outputs
-        mean, deviation = _alike(outputs, self.target_mean, self.target_deviation)
-        return (outputs - mean) / deviation
+        mean, std = _alike(outputs, self.target_mean, self.target_deviation)
+        return (outputs - mean) / std
 
     def standardised(self, images: jax.Array) -> jax.Array:
         """Images [..., height, width, channels] as the networks see them, float32."""

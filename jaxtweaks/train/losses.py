@@ -50,8 +50,8 @@ def losses_of(
     if not is_float or found.shape != labels.shape[:1]:
         given = f'{kind} {list(found.shape)}' if kind is not None else repr(found)
         raise UserError(
-            f"loss '{part.name}': gives {given} for {list(logits.shape)} logits; it must give a "
-            f'float loss for each image, {list(labels.shape[:1])}'
+            f"loss '{part.name}': returns {given} for {list(logits.shape)} logits; it must return "
+            f'a float loss for each image, {list(labels.shape[:1])}'
         )
     return found.astype(logits.dtype)
 

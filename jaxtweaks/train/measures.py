@@ -54,7 +54,7 @@ def _of_part(setting: Setting, part: parts.Part, outputs: jax.Array, targets: Ta
         found = jnp.asarray(part.build(outputs, targets, **trace.arguments(setting, part)))
     if found.shape != () or found.dtype.kind not in 'fiub':
         raise UserError(
-            f'{what}: gives {found.dtype} {list(found.shape)} for {list(outputs.shape)} outputs; '
-            'it must give one number'
+            f'{what}: returns {found.dtype} {list(found.shape)} for {list(outputs.shape)} outputs; '
+            'it must return one number'
         )
     return found.astype(jnp.float32)

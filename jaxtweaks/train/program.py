@@ -324,7 +324,8 @@ class Program(Applied):
         found = trace.made(setting, 'optimiser', lambda step: learning_rate(setting, time(step)))
         if not isinstance(found, optax.GradientTransformation):
             raise UserError(
-                f"optimiser '{setting.optim.name}': gives {found!r}; it must give an optax chain"
+                f"optimiser '{setting.optim.name}': returns {found!r}; it must return an optax "
+                'chain'
             )
         return found
 

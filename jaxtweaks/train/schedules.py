@@ -77,7 +77,7 @@ def _number(found: Any, name: str) -> jax.Array:
         or (kind is not None and jnp.issubdtype(kind, jnp.number) and shape == ())
     ):
         given = f'{kind} {list(shape)}' if kind is not None else repr(found)
-        raise UserError(f"schedule '{name}': gives {given}; it must give one number, the rate")
+        raise UserError(f"schedule '{name}': returns {given}; it must return one number, the rate")
     return jnp.asarray(found, jnp.float32)
 
 

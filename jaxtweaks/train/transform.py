@@ -79,8 +79,8 @@ def _check(part: Part, given: Tree, found: Tree) -> None:
     begin = f"transform '{part.name}': "
     if jax.tree.structure(found) != jax.tree.structure(given):
         raise UserError(
-            f'{begin}gives {jax.tree.structure(found)}; it must be a tree like that of the {what}, '
-            'as jax.tree.map gives it'
+            f'{begin}returns {jax.tree.structure(found)}; it must be a tree like that of the '
+            f'{what}, as jax.tree.map gives it'
         )
     of_found = jax.tree.leaves(found)
     for (path, before), after in zip(jax.tree.leaves_with_path(given), of_found, strict=True):
@@ -89,7 +89,7 @@ def _check(part: Part, given: Tree, found: Tree) -> None:
             other = f'{kind} {list(after.shape)}' if kind is not None else repr(after)
             place = '/'.join(str(key.key) for key in path)
             raise UserError(
-                f'{begin}gives {other} for {what} {place}, {before.dtype} {list(before.shape)}; '
+                f'{begin}returns {other} for {what} {place}, {before.dtype} {list(before.shape)}; '
                 'it must be like what it is given'
             )
 

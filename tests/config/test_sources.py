@@ -10,7 +10,7 @@ CASES = {
     'plain': ('import math\nimport jaxtweaks as jt\njt.grid("a", 1)\n', True, False),
     'from configs': ('from configs import common\n', True, False),
     'inside': (START + 'from jaxtweaks.config.expand import grid\n', True, False),
-    'a neighbour': ('import beside\n', True, False),
+    'a neighbour': ('import neighbour\n', True, False),
     'a neighbour that registers': ('import parts\n', True, True),
     'a part': ('import jaxtweaks as jt\n@jt.loss\ndef l(): ...\n', True, True),
     'a part by its name': ('from jaxtweaks import loss\n', True, True),
@@ -29,7 +29,7 @@ CASES = {
 @pytest.mark.parametrize('case', CASES)
 def test_what_a_config_can_do_is_seen_in_its_text(tmp_path, case):
     text, closed, registers = CASES[case]
-    (tmp_path / 'beside.py').write_text('from math import pi\n')
+    (tmp_path / 'neighbour.py').write_text('from math import pi\n')
     (tmp_path / 'parts.py').write_text('import jaxtweaks\njaxtweaks.optimiser\n')
     (tmp_path / 'reads.py').write_text('import time\n')
     path = tmp_path / 'x.py'

@@ -294,7 +294,7 @@ def test_a_change_of_ones_own_draws_from_a_stream_of_its_own_and_is_off_at_its_o
     def wrong(key, images, *, strength=traced(0.0, 'strength', off=0.0)):
         return images[:1]
 
-    with pytest.raises(UserError, match=r"augment 'wrong': gives images float32 \[1, 2, 2, 1\]"):
+    with pytest.raises(UserError, match=r"augment 'wrong': returns images float32 \[1, 2, 2, 1\]"):
         augment(KEY, images, {'wrong': 1.0})
 
 

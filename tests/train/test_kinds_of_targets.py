@@ -283,7 +283,7 @@ def test_what_a_metric_cannot_be_is_refused(case):
 def test_a_metric_must_give_a_number():
     register.metric('errors', better='low', targets='float')(lambda z, y: z - y)
     one = setting('mse', **{'train.metrics': ('errors',)})
-    with pytest.raises(UserError, match=r"metric 'errors': gives float32 \[23, 4\]"):
+    with pytest.raises(UserError, match=r"metric 'errors': returns float32 \[23, 4\]"):
         dict(measures_of(one).functions)['errors'](single(OUTPUTS), single(TARGETS['float']))
 
 

@@ -239,7 +239,7 @@ def test_a_loss_of_ones_own_that_is_none_for_each_image_is_named():
         return jnp.sum(logits * targets)
 
     setting = trace.replace(Setting(), {'loss.name': 'summed'})
-    with pytest.raises(UserError, match=r"loss 'summed': gives float32 \[\] .* each image"):
+    with pytest.raises(UserError, match=r"loss 'summed': returns float32 \[\] .* each image"):
         losses_of(setting, jnp.zeros((2, 3)), jnp.array([0, 1]))
 
 
@@ -249,7 +249,7 @@ def test_a_loss_of_whole_numbers_has_no_gradient_and_is_named():
         return jnp.sum(logits > 0, -1)
 
     setting = trace.replace(Setting(), {'loss.name': 'counted'})
-    with pytest.raises(UserError, match=r"loss 'counted': gives int32 \[2\].*float loss"):
+    with pytest.raises(UserError, match=r"loss 'counted': returns int32 \[2\].*float loss"):
         losses_of(setting, jnp.zeros((2, 3)), jnp.array([0, 1]))
 
 
@@ -265,5 +265,5 @@ def test_a_sum_over_a_batch_is_a_tree_whatever_it_is_fused_with(count):
         tree = front + back
     of_product = jax.jit(lambda a, b: pairwise_sum(a * b))
     assert of_product(a, b) == pairwise_sum(jnp.asarray(a * b)) == tree[0]
-    beside = jax.jit(jax.vmap(lambda a, b: pairwise_sum(a * b)))
-    assert beside(np.stack([b, a]), np.stack([a, b])).tolist() == [tree[0]] * 2
+    vmapped = jax.jit(jax.vmap(lambda a, b: pairwise_sum(a * b)))
+    assert vmapped(np.stack([b, a]), np.stack([a, b])).tolist() == [tree[0]] * 2

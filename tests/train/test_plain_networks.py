@@ -72,7 +72,7 @@ def test_seeds_and_settings_side_by_side_are_each_as_if_alone():
     assert len({weight.tobytes() for weight in weights}) == 4
     # Kernels and other weights are measured; biases and scales are not.
     assert len(kernels(found.final.params)) == 3
-    # A drop rate that is off, traced, is the program without it to the bit.
+    # A drop rate that is off, traced, is bitwise the program without it.
     alone = trained(off, off=frozenset({'dropout.hidden'}))
     assert differing(found.run(1), alone.run(1)) == []
 

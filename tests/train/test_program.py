@@ -234,7 +234,7 @@ def test_grouped_equals_alone(batching):
     for index, (one, seed) in enumerate(RUNS):
         _, final = alone(one, seed)
         mine = jax.tree.map(lambda leaf, i=index: leaf[i], trained(batching).final)
-        # Made at the ends of epochs, which `alone` leaves out.
+        # Made at the ends of epochs, which `alone` omits.
         mine, final = (dataclasses.replace(state, swa=None) for state in (mine, final))
         for got, expected in zip(jax.tree.leaves(mine), jax.tree.leaves(final), strict=True):
             np.testing.assert_allclose(got, expected, rtol=1e-3, atol=2e-5)

@@ -204,7 +204,7 @@ WRONG = {
     'another tree': (lambda gradients, weights, *, a: jax.tree.leaves(gradients), 'must be a tree'),
     'another shape': (
         lambda gradients, weights, *, a: jax.tree.map(jnp.sum, gradients),
-        r'gives float32 \[\] for gradients BatchNorm_0/bias, float32 \[7\]',
+        r'returns float32 \[\] for gradients BatchNorm_0/bias, float32 \[7\]',
     ),
     'a mistake': (
         lambda gradients, weights, *, a: gradients.nothing,
