@@ -62,18 +62,6 @@ def get_config(size=None):
     config.figures = (
         *(
             {
-                'name': f'{what}_by_epoch',
-                'kind': 'curves',
-                'title': f'Validation {what} by epoch',
-                'metrics': (f'validation_{what}',),
-                'hue': BATCH,
-                'panels': NORM,
-                'where': {EPOCHS: epochs},
-            }
-            for what in ('accuracy', 'loss')
-        ),
-        *(
-            {
                 'name': f'by_batch_size_{name}',
                 'kind': 'effect',
                 'title': f'Accuracy, loss and generalisation gap against batch size, {words}',
@@ -84,6 +72,18 @@ def get_config(size=None):
                 'log_x': True,
             }
             for name, words, where in halves
+        ),
+        *(
+            {
+                'name': f'{what}_by_epoch',
+                'kind': 'curves',
+                'title': f'Validation {what} by epoch',
+                'metrics': (f'validation_{what}',),
+                'hue': BATCH,
+                'panels': NORM,
+                'where': {EPOCHS: epochs},
+            }
+            for what in ('accuracy', 'loss')
         ),
     )
     config.claims = (

@@ -21,7 +21,7 @@ def reference(tmp_path_factory):
     return folder, unlimited.operations
 
 
-@pytest.mark.parametrize('share', [0.3, 0.98])
+@pytest.mark.parametrize('share', [0.3, 0.95])
 def test_a_full_disk_is_an_error_and_with_room_it_goes_on(reference, tmp_path, share):
     """While a checkpoint and the report are written."""
     folder, operations = reference
