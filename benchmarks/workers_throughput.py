@@ -4,8 +4,8 @@
 
 Each case is two launches of `main.py` that differ in the number of epochs. What they differ by in
 time is training alone: start, compilation and report are in both. Group size and batching are set,
-so all cases train the same groups. `2 devices` is one process with two CPU devices, which is what
-the sharding of `run/compiled.py` is for.
+to what a sweep of one process chooses, so all cases train the same groups. `2 devices` is one
+process with two CPU devices, which is what the sharding of `run/compiled.py` is for.
 """
 
 import argparse
@@ -44,7 +44,7 @@ def get_config(network=None):
         config.model.hidden, config.execution.batching = (256, 256), 'map'
     else:
         config.model.channels, config.model.hidden = (16,), (128,)  # of 8 × 8 pixels
-        config.execution.batching = 'map_native'
+        config.execution.batching = 'threads_native'
     config.optim.name, config.optim.learning_rate = 'sgd', 0.01
     config.train.batch_size = 50
     config.execution.group_size = RUNS // 2

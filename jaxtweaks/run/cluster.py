@@ -18,13 +18,14 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxtweaks.base import home
 from jaxtweaks.base.errors import Unfinished, UserError
 from jaxtweaks.config.config_file import one_line
+from jaxtweaks.run import devices
 
 AUTO = 'auto'
 _EXTRA = "it needs Dask: pip install 'jaxtweaks[distributed]'"
@@ -246,10 +247,10 @@ class Cluster:
         number, gpus = self.expected(), self._gpus()
         security = distributed.Security.temporary()
         common = {'host': '127.0.0.1', 'protocol': 'tls', 'security': security}
-        own = lambda i: {'CUDA_VISIBLE_DEVICES': gpus[i % len(gpus)]} if gpus else {}
         options = lambda i: {
-            **common, 'nthreads': 1, 'memory_limit': 0, 'env': own(i), 'name': str(i),
-            'dashboard': False, 'preload': [__name__], 'silence_logs': logging.CRITICAL,
+            **common, 'nthreads': 1, 'memory_limit': 0, 'env': share(i, number, gpus),
+            'name': str(i), 'dashboard': False, 'preload': [__name__],
+            'silence_logs': logging.CRITICAL,
         }  # fmt: skip
         cluster = distributed.SpecCluster(
             workers={i: {'cls': distributed.Nanny, 'options': options(i)} for i in range(number)},
@@ -385,6 +386,16 @@ async def wait_until_idle(seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while _busy.is_set() and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
+
+
+def share(i: int, workers: int, gpus: Sequence[str]) -> dict[str, str]:
+    """Variables that give one of the workers of this host its GPU, or its share of the threads.
+
+    On a CPU each may use all cores, since last bits depend on their number.
+    """
+    if gpus:
+        return {'CUDA_VISIBLE_DEVICES': gpus[i % len(gpus)]}
+    return {devices.THREADS: str(max(1, devices.threads() // workers))}
 
 
 def gpus() -> list[str]:

@@ -142,7 +142,9 @@ class GroupProgram:
         self._takes_over = on_cpu and self._sharing in ('map', 'threads')
         self.left: set[str] = set()
         alone = devices.count() == 1
-        self._threads = provenance.cores() if self._sharing == 'threads' and alone else 1
+        # Of a group: by the cores, however many of them are ours, so that it is the same program.
+        self._parts = provenance.cores() if self._sharing == 'threads' and alone else 1
+        self._threads = devices.threads()
         self._most_parts = 1  # that have been trained at once
         self._jitted: dict[str, Callable] = {}
         self._executables: dict[tuple[str, int, int], jax.stages.Compiled] = {}
@@ -215,15 +217,16 @@ class GroupProgram:
 
     def _threaded(self, function: _Function, own: tuple, shared: tuple) -> Any:
         """f(*own, *shared) on one device, in threads if so chosen."""
-        if self._threads == 1 or function.name == 'init':
+        if self._parts == 1 or function.name == 'init':
             return self._run(function, own, shared)
         runs = _runs(own)
-        parts = _cut(own, min(self._threads, runs))
-        self._most_parts = max(self._most_parts, len(parts))
+        parts = _cut(own, min(self._parts, runs))
+        threads = min(self._threads, len(parts))
+        self._most_parts = max(self._most_parts, threads)
         call = lambda part: jax.block_until_ready(self._run(function, part, shared))
         compiled = (function.name, _runs(parts[0]), 0) in self._executables
         done = [] if compiled else [call(parts[0])]
-        with ThreadPoolExecutor(len(parts), initializer=pinned.pin_thread) as pool:
+        with ThreadPoolExecutor(threads, initializer=pinned.pin_thread) as pool:
             done += pool.map(call, parts[len(done) :])
         return _joined(done, runs)
 

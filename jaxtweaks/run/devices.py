@@ -1,15 +1,38 @@
 """The devices of this process, and how the runs of a group lie on them."""
 
+import os
+
 import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from jaxtweaks.base import provenance
+from jaxtweaks.base.errors import UserError
+
+# How many threads train parts of a group at once, where several processes share a CPU.
+THREADS = 'JAXTWEAKS_THREADS'
 _RUNS = 'runs'
 
 
 def count() -> int:
     """The devices of this process."""
     return jax.local_device_count()
+
+
+def threads() -> int:
+    """How many threads of this process may train at once: one for each core, or JAXTWEAKS_THREADS.
+
+    Not how many parts a group is cut into: bits do not depend on it.
+
+    Raises:
+      UserError: JAXTWEAKS_THREADS is not a number from 1.
+    """
+    wanted = os.environ.get(THREADS, '')
+    if not wanted:
+        return provenance.cores()
+    if not wanted.isdecimal() or int(wanted) < 1:
+        raise UserError(f'{THREADS} is {wanted!r}: it should be a whole number from 1')
+    return min(int(wanted), provenance.cores())
 
 
 def copied() -> NamedSharding | None:

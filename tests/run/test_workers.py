@@ -219,6 +219,21 @@ def test_the_gpus_of_a_host_are_those_that_are_named(monkeypatch):
     assert named.expected() == 2
 
 
+def test_workers_of_a_host_share_its_gpus_or_its_threads(monkeypatch):
+    assert cluster.share(1, 2, ['3', '5']) == {'CUDA_VISIBLE_DEVICES': '5'}
+    monkeypatch.setattr(cluster.devices.provenance, 'cores', lambda: 8)
+    monkeypatch.delenv('JAXTWEAKS_THREADS', raising=False)
+    shares = {n: cluster.share(0, n, []) for n in (1, 2, 3, 16)}
+    assert {n: int(one['JAXTWEAKS_THREADS']) for n, one in shares.items()} == {
+        1: 8,
+        2: 4,
+        3: 2,
+        16: 1,
+    }
+    monkeypatch.setenv('JAXTWEAKS_THREADS', '4')
+    assert cluster.share(0, 2, []) == {'JAXTWEAKS_THREADS': '2'}
+
+
 def test_a_worker_sees_the_work_folder_by_the_record_of_the_launch(tmp_path):
     workdir = Workdir(tmp_path)
     asked = {'path': str(tmp_path), 'started': workdir.started}
