@@ -6,6 +6,7 @@ import os
 import pathlib
 import signal
 import sys
+import types
 
 import hypothesis
 import jax
@@ -102,9 +103,16 @@ def all_quickly_compiled():
         yield
 
 
+@pytest.fixture
+def quickly_compiled_by_library():
+    """The same with the matrix library that trains, for tests that compare bits by what it does."""
+    with _quickly(executables.FAST_CPU):
+        yield
+
+
 @contextlib.contextmanager
-def _quickly():
-    quick = executables.QUICK_COMPILE | {'xla_cpu_use_fusion_emitters': False}
+def _quickly(library=types.MappingProxyType({})):
+    quick = executables.QUICK_COMPILE | {'xla_cpu_use_fusion_emitters': False} | library
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executables, 'FAST_CPU', quick)
         yield

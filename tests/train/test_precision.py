@@ -47,6 +47,7 @@ def step_program(one):
     return jax.make_jaxpr(p.step)(numbers(one), np.uint32(0), state, x, y)
 
 
+@pytest.mark.usefixtures('quickly_compiled_by_library')
 @pytest.mark.parametrize('name', ['mlp', 'cnn'])
 def test_float32_has_the_bits_of_the_program_that_asks_for_nothing(name, monkeypatch):
     one = network(name)
