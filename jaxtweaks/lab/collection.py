@@ -159,7 +159,9 @@ def collect(
         ) from None
     page, _ = overview.write(target, entries, failed)
     finished = sum(entry.record is not None for entry in entries)
-    console.print(overview.tally(overview.lines(entries, target), finished), highlight=False)
+    shown = overview.lines(entries, target)
+    counted = overview.tally(shown, finished), overview.why_open(shown)
+    console.print(' '.join(filter(None, counted)), highlight=False)
     console.print(f'overview: {page}', highlight=False, markup=False, soft_wrap=True)
 
 
