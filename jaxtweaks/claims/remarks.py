@@ -115,6 +115,7 @@ def _words(because: Open, verdict: Verdict, results: Results) -> str:
         case Open.PLACE:
             return 'no setting between the ends beats both ends, and no end all between'
         case Open.MARGIN:
+            assert claim.margin is not None, 'else there is none to hold'
             which = 'the margin, ' if _is_within(claim) else ''
             return f'the interval lies on both sides of {which}{_size(claim, claim.margin)}'
         case Open.ZERO:
