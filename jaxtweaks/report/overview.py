@@ -187,7 +187,7 @@ def render(
     return page.render(
         'overview.html',
         tally=tally(shown, experiments),
-        why_open=why_open(shown),
+        why_open=why_open(_reasons(shown)),
         short=short,
         sections=[
             (name, DOCUMENTS.get(name, ''), [line for line in shown if line.document == name])
@@ -214,9 +214,9 @@ def markdown(
     short: Sequence[Short] = (),
 ) -> str:
     """The same as GitHub Markdown, ending in a newline."""
-    text = ['# Overview', '', tally(shown, experiments)]
-    if counted := why_open(shown):
-        text += ['', counted]
+    text = ['# Overview']
+    for words in counted(shown, experiments):
+        text += ['', words]
     for data in sorted({line.data for line in shown if line.data}):
         text += ['', f'**Stand-in data: {escaped(data)}.** What rests on them says so.']
     if failed:
@@ -241,7 +241,7 @@ def markdown(
                 continue
             name = escaped(f'{line.experiment}:{line.size}')
             cells = [
-                f'{line.icon} {line.kind}',
+                f'{line.icon} {line.kind}{f" ({line.open})" if line.open else ""}',
                 escaped(f'{line.sentence} ({line.source})'),
                 *map(escaped, (line.effect, line.interval, line.seeds)),
                 *(escaped(words) or ABSENT for words in (line.measured, line.published)),
@@ -259,12 +259,20 @@ def tally(shown: Sequence[Line], experiments: int) -> str:
     return f'{count(len(kinds), "claim")} of {count(experiments, "experiment")}{listed}.'
 
 
-def why_open(shown: Sequence[Line]) -> str:
+def counted(shown: Sequence[Line], experiments: int) -> list[str]:
+    """Both sentences, that on what keeps claims open only if there is any."""
+    return list(filter(None, [tally(shown, experiments), why_open(_reasons(shown))]))
+
+
+def _reasons(shown: Sequence[Line]) -> list[str]:
+    return [line.open for line in shown if line.kind == 'inconclusive']
+
+
+def why_open(reasons: Sequence[str]) -> str:
     """How many inconclusive claims there are for each reason, in a sentence; '' for none.
 
-    A claim counts once, by the first of its reasons. A record may be older than reasons are.
+    `reasons`: the first of each claim's; '' where its record is older than reasons are.
     """
-    reasons = [line.open for line in shown if line.kind == 'inconclusive']
     parts = [f'{reasons.count(one)} {one}' for one in Open if one in reasons]
     if not parts:
         return ''
