@@ -48,6 +48,18 @@ def test_rows_of_others_stay_and_are_counted(publish, tmp_path):
     )
 
 
+def test_why_claims_are_open_is_counted_over_all_rows(publish, tmp_path):
+    path = tmp_path / 'overview.md'
+    path.write_text(OLD)
+    why = 'Why claims are inconclusive: 1 too few seeds.'
+    new = NEW.replace('contradicted |', 'inconclusive (too few seeds) |')
+    new = new.replace('2 contradicted.', f'2 inconclusive.\n\n{why}')
+    found = publish.counted(publish.merged(path, new))
+    assert '4 claims of 3 experiments: 2 supported, 2 inconclusive.' in found
+    assert found.count('Why claims') == 1
+    assert 'Why claims are inconclusive: 2 too few seeds.' in found
+
+
 def test_answers_are_merged_and_are_no_claims(publish, tmp_path):
     def with_answer(page, name):
         line = f'## Answers\n\n- [{name}](<../{name}/report.md>): Is it? **Yes.**\n\n## A'

@@ -14,6 +14,7 @@ from rich.console import Console
 from jaxtweaks import api, app
 from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.claims.claim import Open
 from jaxtweaks.config import parts
 from jaxtweaks.config.expand import grid
 from jaxtweaks.lab import answers, experiment, laboratory, live, settle, stored
@@ -197,6 +198,7 @@ def test_a_budget_ends_it_and_more_goes_on(put, tmp_path):
     assert 'raise --budget to go on' in said
     assert answer.verdicts[1].verdict == 'inconclusive'
     assert 'more seeds may settle it, but the budget was spent' in answer.verdicts[1].note
+    assert answer.verdicts[1].open_because[0] is Open.BUDGET
     more, _ = run(tmp_path)
     assert more.verdicts[1].looks[:2] == (5, 8)
     assert len(calls) > 15

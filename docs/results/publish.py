@@ -17,12 +17,15 @@ from pathlib import Path
 
 from PIL import Image
 
+from jaxtweaks.report import overview as overview_lib
 from jaxtweaks.report import verdict_words
 
 HERE = Path(__file__).parent
 FIGURE = re.compile(r'!\[[^\n]*\]\(figures/([^)\n]+)\.png\)\n\n\*[^\n]*\*\n')
 # The folder of the report that a row of a table links to.
 REPORT = re.compile(r'([\w.-]+)/report\.md>?\)')
+WHY = re.compile(r'^Why claims are inconclusive: .*\n\n', re.MULTILINE)
+REASON = re.compile(r'\| \S inconclusive(?: \(([^)|]*)\))? \|')
 TALLY = re.compile(r'^\d+ claims? of \d+ experiments?.*$', re.MULTILINE)
 
 
@@ -117,14 +120,16 @@ def sections(text: str) -> dict[str, Section]:
 
 
 def counted(overview: str) -> str:
-    """The overview with the number of its claims, experiments and verdicts."""
+    """The overview with the number of its claims, experiments, verdicts and reasons."""
     found = [row for section in sections(overview).values() for row in section.rows]
     rows = [(name, row) for name, row in found if row.startswith('|')]  # not the list of answers
     experiments = {name for name, _ in rows}
     kinds = collections.Counter(row.split('|')[1].split()[1] for _, row in rows)
     parts = [f'{kinds[kind]} {kind}' for kind in verdict_words.ICONS if kinds[kind]]
     tally = f'{len(rows)} claims of {len(experiments)} experiments: {", ".join(parts)}.'
-    return TALLY.sub(tally, overview, count=1)
+    why = overview_lib.why_open([one[1] or '' for _, row in rows if (one := REASON.match(row))])
+    counts = '\n\n'.join(filter(None, [tally, why]))
+    return TALLY.sub(counts, WHY.sub('', overview), count=1)
 
 
 def put(text: str, path: Path) -> None:

@@ -1,6 +1,7 @@
 """A claim of a document as data, and the verdict on it."""
 
 import dataclasses
+import enum
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +83,26 @@ class Claim:
     answers_no: bool = plain(False, 'whether it answers the question with no where it holds')
 
 
+class Open(enum.StrEnum):
+    """Why a claim is open, in the words in which an overview counts it; `remarks` says more."""
+
+    # Why it was given no more seeds.
+    BUDGET = 'budget spent'
+    LAST_LOOK = 'last look made'
+    GIVEN_UP = 'given up as hopeless'
+    NOT_LOOKED_AT = 'not looked at'
+    # What its numbers leave open.
+    TOO_FEW = 'too few seeds'
+    CORRECTED = 'significant only without correction'
+    STEP = 'a step goes the other way'
+    PLACE = 'no setting beats all its rivals'
+    MARGIN = 'interval holds the margin'
+    ZERO = 'interval holds no difference'
+    NOT_EXACT = 'not for exact results'
+    # What its runs were.
+    UNFINISHED = 'not finished learning'
+
+
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     """What the runs say about a claim.
@@ -103,6 +124,8 @@ class Verdict:
       note: what else to know, in plain words; '' for nothing.
       level: of the interval; of a claim that was looked at as seeds were added, that of its look.
       looks: the seeds of the looks at it, if it was.
+      open_because: of an inconclusive verdict all that keeps it open, in the order of `Open`; none
+        of another verdict, or in a record of before there were reasons. A count goes by the first.
     """
 
     claim: Claim
@@ -123,6 +146,7 @@ class Verdict:
     note: str
     level: float = 0.95
     looks: tuple[int, ...] = ()
+    open_because: tuple[Open, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON; None where a number is not finite."""

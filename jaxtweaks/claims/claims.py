@@ -13,9 +13,8 @@ import numpy as np
 
 from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError, did_you_mean
-from jaxtweaks.base.numbers import p_value
 from jaxtweaks.claims import claim_data, power, statistics
-from jaxtweaks.claims.claim import KINDS, Claim, Verdict
+from jaxtweaks.claims.claim import KINDS, Claim, Open, Verdict
 from jaxtweaks.claims.finding import TWO_VALUED, Finding
 from jaxtweaks.claims.kind import OPTIONS, Kind
 from jaxtweaks.results.results import Results, without_runs
@@ -145,13 +144,8 @@ def _verdict(
     verdict = verdict_by(claim, found, adjusted, alpha)
     if verdict.verdict != 'inconclusive' or found.n < 2:
         return verdict
-    notes = [verdict.note] if verdict.note else []
-    if verdict.p <= alpha:
-        words = p_value(verdict.p)
-        words = words if words.startswith('<') else f'= {words}'
-        notes.append(f'p {words} alone, but not among {claims} claims (Holm)')
-    notes += _settling(found, alpha / claims)
-    return dataclasses.replace(verdict, note='; '.join(notes))
+    notes = [verdict.note, *_settling(found, alpha / claims)]
+    return dataclasses.replace(verdict, note='; '.join(filter(None, notes)))
 
 
 def verdict_by(
@@ -182,6 +176,7 @@ def verdict_by(
         p_permutation=found.p_permutation,
         smallest_permutation_p=statistics.smallest_permutation_p(found.n),
         seeds_for_permutation=enough,
+        open_because=(Open.TOO_FEW,) if verdict == 'inconclusive' and found.n < 2 else (),
     )
 
 
@@ -199,17 +194,20 @@ def _negligible(claim: Claim, found: Finding, sided: bool) -> str:
 
 def _exact(claim: Claim, found: Finding) -> Verdict:
     """The verdict where chance has no say: a claim is so, for every seed, or it is not."""
+    because: tuple[Open, ...] = ()
     if found.deciding is None:
-        verdict, note = 'inconclusive', f"kind '{claim.kind}' is not for exact results"
+        verdict, because = 'inconclusive', (Open.NOT_EXACT,)
+        note = f"kind '{claim.kind}' is not for exact results"
     elif not len(found.deciding):
-        verdict, note = 'inconclusive', 'no seed is left'
+        verdict, because, note = 'inconclusive', (Open.TOO_FEW,), 'no seed is left'
     else:
         verdict = 'supported' if (found.deciding > 0).all() else 'contradicted'
         verdict = 'negligible' if found.small else verdict
         note = 'exact: nothing here is left to chance'
     if not _is_tested(claim):  # else the notes are of tests
         note = '; '.join([*found.notes, note])
-    return _untested(claim, found, verdict, note)
+    untested = _untested(claim, found, verdict, note)
+    return dataclasses.replace(untested, open_because=because)
 
 
 def _untested(claim: Claim, found: Finding, verdict: str, note: str) -> Verdict:

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from jaxtweaks.base import metrics
-from jaxtweaks.base.numbers import p_value
+from jaxtweaks.base.numbers import p_value, percent
 from jaxtweaks.base.words import amount, count, metric_value, together
 from jaxtweaks.claims import claim_data
-from jaxtweaks.claims.claim import KINDS, Claim, Verdict
-from jaxtweaks.claims.finding import TWO_VALUED
+from jaxtweaks.claims.claim import KINDS, Claim, Open, Verdict
+from jaxtweaks.claims.finding import TWO_VALUED, curve, zero_test
+from jaxtweaks.claims.settling import FUTILE, GRID
 from jaxtweaks.claims.statistics import Test
 from jaxtweaks.results import guess
 from jaxtweaks.results.results import Results
@@ -43,58 +44,120 @@ class Improving:
 
 
 def remarked(verdict: Verdict, results: Results) -> Verdict:
-    """The verdict with all that is to be remarked on it in its note."""
+    """The verdict with all that keeps it open, and with all that is to be remarked in its note."""
     if results.exact:
         return verdict
+    verdict = dataclasses.replace(verdict, open_because=open_because(verdict, results))
     found = [
         kept_open(verdict, results),
+        verdict.note,
+        turned(verdict, results),
         guessing(verdict.claim, results),
         not_finished(verdict, results),
     ]
-    note = '; '.join(filter(None, [*found[:1], verdict.note, *found[1:]]))
-    return dataclasses.replace(verdict, note=note)
+    return dataclasses.replace(verdict, note='; '.join(filter(None, found)))
+
+
+def open_because(verdict: Verdict, results: Results) -> tuple[Open, ...]:
+    """All that keeps a verdict open, what is known of it already first; none of a settled one."""
+    if verdict.verdict != 'inconclusive':
+        return ()
+    found = set(verdict.open_because)
+    if verdict.n >= 2:
+        found.add(_left_open(verdict, results))
+    if improving(verdict, results):
+        found.add(Open.UNFINISHED)
+    return tuple(one for one in Open if one in found)
+
+
+def _left_open(verdict: Verdict, results: Results) -> Open:
+    """What the numbers of an open verdict, of two seeds or more, leave open."""
+    claim, low, high = verdict.claim, verdict.low, verdict.high
+    if verdict.p <= _ALPHA:
+        return Open.CORRECTED
+    if claim.kind in ('optimum', 'peak'):
+        return Open.PLACE
+    shares = claim.kind == 'share' or claim.metric in TWO_VALUED
+    if shares or not (math.isfinite(low) and math.isfinite(high)):
+        return Open.TOO_FEW
+    if claim.kind in _TRENDS and not low <= 0 <= high and _steps_against(claim, results):
+        return Open.STEP
+    return Open.MARGIN if claim.margin else Open.ZERO
 
 
 def kept_open(verdict: Verdict, results: Results) -> str:
-    """Why a verdict is inconclusive, '' if it is not or if its note says it already."""
-    if verdict.verdict != 'inconclusive' or verdict.n < 2:
-        return ''
-    if verdict.p <= _ALPHA:
-        return _corrected_away(verdict)
+    """The sentence on what keeps a verdict open, made from `open_because`; '' for nothing.
+
+    Runs that have not finished learning have one of their own, whatever the verdict
+    (`not_finished`).
+    """
+    said = [_words(one, verdict, results) for one in verdict.open_because]
+    # First what the numbers leave open, then why there are no more of them.
+    order = sorted(
+        (words for words in zip(verdict.open_because, said, strict=True) if words[1]),
+        key=lambda words: words[0] in _NO_MORE_SEEDS,
+    )
+    return f'open: {"; ".join(words for _, words in order)}' if order else ''
+
+
+def _words(because: Open, verdict: Verdict, results: Results) -> str:
+    """What keeps a verdict open, as part of a sentence."""
     claim = verdict.claim
-    if claim.kind == 'optimum':
-        return 'open: no setting in the range beats every one outside, nor the other way round'
-    if claim.kind == 'peak':
-        return 'open: no setting between the ends beats both ends, and no end all between'
-    against = _steps_against(claim, results) if claim.kind in _TRENDS else ''
-    low, high = verdict.low, verdict.high
+    match because:
+        case Open.TOO_FEW:  # of one seed its note speaks
+            return 'so few seeds cannot tell the two apart' if verdict.n >= 2 else ''
+        case Open.CORRECTED:
+            return _corrected_away(verdict)
+        case Open.STEP:
+            return f'the change is clear, but {_steps_against(claim, results)}'
+        case Open.PLACE if claim.kind == 'optimum':
+            return 'no setting in the range beats every one outside, nor the other way round'
+        case Open.PLACE:
+            return 'no setting between the ends beats both ends, and no end all between'
+        case Open.MARGIN:
+            assert claim.margin is not None, 'else there is none to hold'
+            which = 'the margin, ' if _is_within(claim) else ''
+            return f'the interval lies on both sides of {which}{_size(claim, claim.margin)}'
+        case Open.ZERO:
+            return _holds(verdict, results)
+        case _:
+            return _NO_MORE_SEEDS.get(because, '')
+
+
+_NO_MORE_SEEDS = {
+    Open.BUDGET: 'more seeds may settle it, but the budget was spent',
+    Open.LAST_LOOK: f'{GRID[-1]} seeds are the last look',
+    Open.GIVEN_UP: (
+        f'given up, because no look up to {GRID[-1]} seeds would settle it with a chance of '
+        f'{percent(FUTILE, 0)} %'
+    ),
+    Open.NOT_LOOKED_AT: 'not looked at as seeds were added',
+}
+
+
+def _holds(verdict: Verdict, results: Results) -> str:
+    """That the interval holds what is no difference, and what of a trend's steps."""
+    claim = verdict.claim
+    if claim.kind in _TRENDS and (against := _steps_against(claim, results)):
+        return f'the change may be none, and {against}'
     turn = _level(claim) if claim.kind in ('level', 'published') else 0.0
-    shares = claim.kind == 'share' or claim.metric in TWO_VALUED
-    if shares or not (math.isfinite(low) and math.isfinite(high)):
-        return 'open: so few seeds cannot tell the two apart'
-    if against and not low <= turn <= high:
-        return f'open: the change is clear, but {against}'
-    if against:
-        return f'open: the change may be none, and {against}'
-    margin = claim.margin or claim.smallest
-    within = claim.kind in ('equivalent', 'different', 'published') or claim.direction == 'equal'
-    if within and margin is not None:
-        return f'open: the interval lies on both sides of the margin, {_size(claim, margin)}'
     words = 'zero' if turn == 0 else metric_value(claim.metric, turn)
-    if margin and claim.margin:
-        return f'open: the interval lies on both sides of {_size(claim, margin)}'
-    beyond = f', and reaches beyond {_size(claim, margin)}' if margin else ''
-    return f'open: the interval holds {words}{beyond}'
+    beyond = f', and reaches beyond {_size(claim, claim.smallest)}' if claim.smallest else ''
+    return f'the interval holds {words}{beyond}'
 
 
 def _corrected_away(verdict: Verdict) -> str:
-    """That only the correction keeps a claim open; without looks its note says it already."""
-    if not (verdict.looks and verdict.p_adjusted > _ALPHA):
-        return ''
+    """That only the correction keeps a claim open."""
+    at, what = (' and at one look', 'the looks and ') if verdict.looks else ('', '')
     return (
-        f'open: asked alone and at one look it would be settled (p {p_value(verdict.p)}), but not '
-        f'corrected for the looks and the other claims (p {p_value(verdict.p_adjusted)})'
+        f'asked alone{at} it would be settled (p {p_value(verdict.p)}), but not corrected for '
+        f'{what}the other claims (p {p_value(verdict.p_adjusted)})'
     )
+
+
+def _is_within(claim: Claim) -> bool:
+    """Whether a claim is about lying within its margin, or not."""
+    return claim.kind in ('equivalent', 'different', 'published') or claim.direction == 'equal'
 
 
 def _size(claim: Claim, size: float) -> str:
@@ -111,26 +174,51 @@ def _level(claim: Claim) -> float:
 
 def _steps_against(claim: Claim, results: Results) -> str:
     """How many steps of a trend go the other way, and the largest of them; '' for none."""
-    values = claim_data.measured(claim, results)
-    xs, rows = [], []
-    for x, a, b in claim_data.curve_points(claim, results):
-        xs.append(x)
-        rows.append(values[a].mean(axis=0) - (values[b].mean(axis=0) if b else 0.0))
-    kept = np.stack(rows)[:, np.isfinite(rows).all(axis=0)]
-    if not kept.shape[1]:
+    xs, rows = _as_claimed(claim, results)
+    if not rows.shape[1]:
         return ''
-    steps = np.diff(kept.mean(axis=1)) * (1 if claim.kind == 'increasing' else -1)
-    against = int((steps < 0).sum())
+    steps = np.diff(rows, axis=0)
+    means = steps.mean(axis=1)
+    against = int((means < 0).sum())
     if not against:
         return ''
-    worst = int(steps.argmin())
-    ends = [results.words.number(claim.along, x) for x in xs[worst : worst + 2]]
     goes = 'goes' if against == 1 else 'go'
     most = ', most' if against > 1 else ''
-    return (
-        f'{against} of {count(len(steps), "step")} {goes} the other way{most} from {ends[0]} to '
-        f'{ends[1]}'
-    )
+    worst = int(means.argmin())
+    where = _step(claim, results, xs[worst : worst + 2], means[worst])
+    return f'{against} of {count(len(steps), "step")} {goes} the other way{most} {where}'
+
+
+def turned(verdict: Verdict, results: Results) -> str:
+    """Which step of a trend goes significantly the other way; '' if none, or if it is said already.
+
+    An open claim whose change or steps are not clear says it by `kept_open`.
+    """
+    claim = verdict.claim
+    if claim.kind not in _TRENDS or {Open.STEP, Open.ZERO} & {*verdict.open_because}:
+        return ''
+    xs, rows = _as_claimed(claim, results)
+    if rows.shape[1] < 2 or len(rows) < 3:
+        return ''
+    test, steps = zero_test(claim, rows), np.diff(rows, axis=0)
+    p = [test.greater(-step) for step in steps]
+    worst = int(np.argmin(p))
+    if 2 * len(steps) * p[worst] > _ALPHA:
+        return ''
+    where = _step(claim, results, xs[worst : worst + 2], steps[worst].mean())
+    return f'it goes the other way {where}'
+
+
+def _as_claimed(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray]:
+    """The curve of a trend, x [X] and values [X, n], turned so that the claim says it rises."""
+    xs, rows, _, _ = curve(claim, results)
+    return xs, rows if claim.kind == 'increasing' else -rows
+
+
+def _step(claim: Claim, results: Results, ends: np.ndarray, size: float) -> str:
+    """Between which x a step is, [2], and how large."""
+    start, end = (results.words.number(claim.along, x) for x in ends)
+    return f'from {start} to {end} (by {amount(claim.metric, size)})'
 
 
 def guessing(claim: Claim, results: Results) -> str:

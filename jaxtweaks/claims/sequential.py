@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from jaxtweaks.base.numbers import percent
 from jaxtweaks.claims import claims as claims_lib
 from jaxtweaks.claims import settling
-from jaxtweaks.claims.claim import Claim, Verdict
+from jaxtweaks.claims.claim import Claim, Open, Verdict
 from jaxtweaks.claims.finding import Finding
 from jaxtweaks.claims.settling import GRID
 from jaxtweaks.config.build import to_dict
@@ -101,11 +101,15 @@ def evaluate(
         at = rests_on[0] if rests_on else seen[-1] if seen else len(looks) - 1
         found = _at_look(claims[i], results, looks[at].seeds)
         verdict = claims_lib.verdict_by(claims[i], found, adjusted[place], alpha)
-        note = _note(verdict, looks, at, name)
+        seeds = tuple(looks[at].seeds for at in seen)
+        note = _note(verdict, seeds, looks[at].seeds)
+        if verdict.verdict == 'inconclusive':
+            stopped = (_stopped(seeds, name in looks[-1].going),)
+            verdict = dataclasses.replace(verdict, open_because=(*stopped, *verdict.open_because))
         verdicts[i] = dataclasses.replace(
             verdict,
             level=settling.confidence(looks[at].seeds),
-            looks=tuple(looks[at].seeds for at in seen),
+            looks=seeds,
             note='; '.join(filter(None, [verdict.note, note])),
         )
     return verdicts
@@ -120,28 +124,24 @@ def _at_look(claim: Claim, results: Results, seeds: int) -> Finding:
     return dataclasses.replace(found, low=low, high=high)
 
 
-def _note(verdict: Verdict, looks: Sequence[Looked], at: int, name: str) -> str:
-    """How often it was looked at, and why no more seeds were added."""
-    seeds = [one.seeds for one in looks if name in one.p]
+def _note(verdict: Verdict, seeds: Sequence[int], at: int) -> str:
+    """How often it was looked at, with how many seeds each, and at which it was settled."""
     if not seeds:
-        return 'not looked at as seeds were added'
-    level = percent(settling.confidence(looks[at].seeds), 1)
+        return ''
+    level = percent(settling.confidence(at), 1)
     note = f'looked at with {_listed(seeds)} seeds, and corrected for it (interval at {level} %)'
-    if verdict.verdict in ('supported', 'contradicted'):
-        if looks[at].seeds < GRID[-1]:
-            note += f'; settled at {looks[at].seeds}: an early stop overestimates the effect'
-        return note
-    if verdict.verdict == 'negligible':
-        return note
-    last = looks[-1]
+    if verdict.verdict in ('supported', 'contradicted') and at < GRID[-1]:
+        note += f'; settled at {at}: an early stop overestimates the effect'
+    return note
+
+
+def _stopped(seeds: Sequence[int], going: bool) -> Open:
+    """Why no more seeds were added for an open claim that was looked at with these."""
+    if not seeds:
+        return Open.NOT_LOOKED_AT
     if seeds[-1] >= GRID[-1]:
-        return f'{note}; {GRID[-1]} seeds are the last look'
-    if name in last.going:
-        return f'{note}; more seeds may settle it, but the budget was spent'
-    return (
-        f'{note}; given up, because no look up to {GRID[-1]} seeds would settle it with a chance '
-        f'of {percent(settling.FUTILE, 0)} %'
-    )
+        return Open.LAST_LOOK
+    return Open.BUDGET if going else Open.GIVEN_UP
 
 
 def _listed(seeds: Sequence[int]) -> str:

@@ -159,7 +159,8 @@ def collect(
         ) from None
     page, _ = overview.write(target, entries, failed)
     finished = sum(entry.record is not None for entry in entries)
-    console.print(overview.tally(overview.lines(entries, target), finished), highlight=False)
+    for words in overview.counted(overview.lines(entries, target), finished):
+        console.print(words, highlight=False)
     console.print(f'overview: {page}', highlight=False, markup=False, soft_wrap=True)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtweaks.base.metrics import label
 from jaxtweaks.base.words import ABSENT, count, metric_interval, together
 from jaxtweaks.claims import claims as claims_lib
+from jaxtweaks.claims import remarks
 from jaxtweaks.claims.claim import Claim, Verdict
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report.table import Table
@@ -47,6 +48,7 @@ def verdicts(
     pairs = list(zip(experiment.claims, ready, strict=True))
     tested = [claim for claim, yes in pairs if yes]
     found = claims_lib.evaluate(tested, results) if tested else []
+    found = [remarks.remarked(one, results) for one in found]
     return found, [claim for claim, yes in pairs if not yes]
 
 

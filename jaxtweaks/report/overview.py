@@ -15,6 +15,7 @@ from typing import Any
 from jaxtweaks.base import atomic
 from jaxtweaks.base.sealed import parse_json
 from jaxtweaks.base.words import ABSENT, count
+from jaxtweaks.claims.claim import Open
 from jaxtweaks.report import answer_sentence, page, verdict_words
 from jaxtweaks.report.markdown import escaped
 
@@ -40,6 +41,7 @@ class Line:
       effect, interval, p, seeds, what: the evidence.
       measured, published: figures next to each other; '' for none.
       note: what else to know.
+      open: why it is inconclusive, see `Open`; '' if it is not, or if its record does not say.
       experiment, size, data: of what; `data` only if it stands in for other data.
       link: the report, relative to the overview; '' if there is none.
       text: the same, of the report as Markdown.
@@ -59,6 +61,7 @@ class Line:
     measured: str
     published: str
     note: str
+    open: str
     experiment: str
     size: str
     data: str
@@ -184,6 +187,7 @@ def render(
     return page.render(
         'overview.html',
         tally=tally(shown, experiments),
+        why_open=why_open(_reasons(shown)),
         short=short,
         sections=[
             (name, DOCUMENTS.get(name, ''), [line for line in shown if line.document == name])
@@ -210,7 +214,9 @@ def markdown(
     short: Sequence[Short] = (),
 ) -> str:
     """The same as GitHub Markdown, ending in a newline."""
-    text = ['# Overview', '', tally(shown, experiments)]
+    text = ['# Overview']
+    for words in counted(shown, experiments):
+        text += ['', words]
     for data in sorted({line.data for line in shown if line.data}):
         text += ['', f'**Stand-in data: {escaped(data)}.** What rests on them says so.']
     if failed:
@@ -235,7 +241,7 @@ def markdown(
                 continue
             name = escaped(f'{line.experiment}:{line.size}')
             cells = [
-                f'{line.icon} {line.kind}',
+                f'{line.icon} {line.kind}{f" ({line.open})" if line.open else ""}',
                 escaped(f'{line.sentence} ({line.source})'),
                 *map(escaped, (line.effect, line.interval, line.seeds)),
                 *(escaped(words) or ABSENT for words in (line.measured, line.published)),
@@ -251,6 +257,27 @@ def tally(shown: Sequence[Line], experiments: int) -> str:
     parts = [f'{kinds.count(kind)} {kind}' for kind in verdict_words.ICONS if kind in kinds]
     listed = f': {", ".join(parts)}' if parts else ''
     return f'{count(len(kinds), "claim")} of {count(experiments, "experiment")}{listed}.'
+
+
+def counted(shown: Sequence[Line], experiments: int) -> list[str]:
+    """Both sentences, that on what keeps claims open only if there is any."""
+    return list(filter(None, [tally(shown, experiments), why_open(_reasons(shown))]))
+
+
+def _reasons(shown: Sequence[Line]) -> list[str]:
+    return [line.open for line in shown if line.kind == 'inconclusive']
+
+
+def why_open(reasons: Sequence[str]) -> str:
+    """How many inconclusive claims there are for each reason, in a sentence; '' for none.
+
+    `reasons`: the first of each claim's; '' where its record is older than reasons are.
+    """
+    parts = [f'{reasons.count(one)} {one}' for one in Open if one in reasons]
+    if not parts:
+        return ''
+    parts += [f'{reasons.count("")} not recorded'] if '' in reasons else []
+    return f'Why claims are inconclusive: {", ".join(parts)}.'
 
 
 def _line(verdict: Mapping[str, Any], record: Mapping[str, Any], path: Path, folder: Path) -> Line:
@@ -274,6 +301,7 @@ def _line(verdict: Mapping[str, Any], record: Mapping[str, Any], path: Path, fol
         measured=verdict_words.measured_words(verdict),
         published=verdict_words.published_words(verdict),
         note=verdict['note'],
+        open=(verdict.get('open_because') or [''])[0],
         experiment=record['experiment'],
         size=record['size'],
         data=record['data'] if record['stand_in'] else '',

@@ -23,8 +23,8 @@ from claim_cases import (
 )
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.claims import claims, statistics
-from jaxtweaks.claims.claim import KINDS
+from jaxtweaks.claims import claims, remarks, statistics
+from jaxtweaks.claims.claim import KINDS, Open
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,8 @@ def test_too_few_seeds_are_inconclusive(kind, left):
 def test_a_step_the_other_way_is_told_in_the_unit_of_the_metric(metric, by):
     results = final_of(metric, [[0.1] * 8, [0.3] * 8, [0.25] * 8])
     verdict = verdict_on(claim('increasing', along='x', metric=metric), results)
-    assert f'it goes the other way from 1 to 2 (by {by})' in verdict.note
+    note = remarks.remarked(verdict, results).note
+    assert f'it goes the other way from 1 to 2 (by {by})' in note
 
 
 def test_divergence_itself_can_be_claimed():
@@ -302,7 +303,9 @@ def test_holm_decides():
     among = claims.evaluate([one] * 6, results)[0]
     assert among.verdict == 'inconclusive'
     assert among.p_adjusted == pytest.approx(6 * alone.p)
-    assert 'not among 6 claims (Holm)' in among.note
+    among = remarks.remarked(among, results)
+    assert among.open_because == (Open.CORRECTED,)
+    assert 'asked alone it would be settled (p ' in among.note
 
 
 def test_a_side_may_be_pairs_of_values():

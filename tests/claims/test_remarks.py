@@ -9,6 +9,7 @@ import pytest
 from claim_cases import ARMS, claim, results_of
 
 from jaxtweaks.claims import claims, remarks, sequential
+from jaxtweaks.claims.claim import Open
 from jaxtweaks.results import guess
 
 
@@ -70,42 +71,92 @@ def test_a_diverged_run_keeps_what_it_had_at_an_epoch_before():
     assert (at(2), at(3), at('last_epoch')) == (0.7, 0.5, 0.5)
 
 
-def test_one_step_of_four_kept_it_open():
-    # Up by 0.1 at each step but one, which goes down by as much as is clear.
-    results = results_of([0.5, 0.6, 0.7, 0.65, 0.75], 6)
-    verdict = verdict_of(claim('increasing', along='x'), results)
-    assert verdict.verdict == 'inconclusive' or 'goes the other way' in verdict.note
-    noise = np.zeros((5, 6))
-    noise[3] = [0.1, -0.1, 0.06, -0.06, 0.02, -0.02]
-    noise[0] = [0.03, 0.02, -0.03, -0.02, 0.01, -0.01]
-    shaky = results_of([0.5, 0.6, 0.7, 0.68, 0.75], 6, noise=noise)
-    found = claims.evaluate([claim('increasing', along='x')], shaky)[0]
-    if found.verdict == 'inconclusive':
-        assert '1 of 4 steps goes the other way from 2 to 3' in remarks.kept_open(found, shaky)
-    assert remarks._steps_against(claim('increasing', along='x'), shaky) == (
-        '1 of 4 steps goes the other way from 2 to 3'
-    )
+# Of each step of a trend that would be clear: its noise is small next to it.
+CALM = np.zeros((4, 6))
+CALM[2] = [0.01, -0.01, 0.006, -0.006, 0.002, -0.002]
+
+
+def test_a_step_the_other_way_is_told_once():
+    trend = claim('increasing', along='x')
+    against = '1 of 3 steps goes the other way from 1 to 2 (by 5.00 points)'
+    # It contradicts by itself, and the change alone would support.
+    contradicted = verdict_of(trend, results_of([0.5, 0.6, 0.55, 0.7], noise=CALM))
+    assert (contradicted.verdict, contradicted.open_because) == ('contradicted', ())
+    assert contradicted.note.count('the other way') == 1
+    assert 'it goes the other way from 1 to 2 (by 5.00 points)' in contradicted.note
+    # Open although the change is clear, and open for that it may be none.
+    found = dataclasses.replace(contradicted, verdict='inconclusive', p=0.2, note='')
+    results = results_of([0.5, 0.6, 0.55, 0.7], noise=CALM)
+    for low, because, begins in (
+        (0.01, Open.STEP, 'open: the change is clear, but '),
+        (-0.01, Open.ZERO, 'open: the change may be none, and '),
+    ):
+        verdict = remarks.remarked(dataclasses.replace(found, low=low, high=0.3), results)
+        assert verdict.open_because == (because,)
+        assert verdict.note == begins + against
+    # Only the correction keeps it open: which step it is has not been said yet.
+    many = remarks.remarked(dataclasses.replace(found, p=0.02, p_adjusted=0.3), results)
+    assert many.open_because == (Open.CORRECTED,)
+    assert many.note.count('the other way') == 1
 
 
 def test_an_interval_that_holds_zero_is_why():
     noise = np.array([[0.1, -0.1, 0.05, -0.05, 0.02, -0.01], [0.0] * 6])
     results = results_of([0.5, 0.5], 6, noise=noise)
-    note = verdict_of(claim('greater', **ARMS), results).note
-    assert note.startswith('open: the interval holds zero')
+    verdict = verdict_of(claim('greater', **ARMS), results)
+    assert verdict.open_because == (Open.ZERO,)
+    assert verdict.note.startswith('open: the interval holds zero')
     note = verdict_of(claim('greater', smallest=0.01, **ARMS), results).note
     assert 'and reaches beyond 1.00 points' in note
-    note = verdict_of(claim('equivalent', margin=0.01, **ARMS), results).note
-    assert note.startswith('open: the interval lies on both sides of the margin')
+    verdict = verdict_of(claim('equivalent', margin=0.01, **ARMS), results)
+    assert verdict.open_because == (Open.MARGIN,)
+    assert verdict.note.startswith('open: the interval lies on both sides of the margin')
 
 
 def test_what_only_the_correction_keeps_open_says_so():
     results = results_of([0.52, 0.5], 5)
     (found,) = claims.evaluate([claim('greater', **ARMS)], results)
     found = dataclasses.replace(found, verdict='inconclusive', p=0.02, p_adjusted=0.27, looks=(5,))
-    words = remarks.kept_open(found, results)
+    words = remarks.remarked(found, results).note
     assert words.startswith('open: asked alone and at one look it would be settled (p 0.02)')
-    assert words.endswith('(p 0.27)')
-    assert remarks.kept_open(dataclasses.replace(found, looks=()), results) == ''
+    assert 'not corrected for the looks and the other claims (p 0.27)' in words
+    words = remarks.remarked(dataclasses.replace(found, looks=()), results).note
+    assert words.startswith('open: asked alone it would be settled (p 0.02)')
+    assert 'not corrected for the other claims (p 0.27)' in words
+
+
+@pytest.mark.parametrize('because', Open)
+def test_every_reason_has_words(because):
+    """But those that have a sentence of their own: runs that still improve, and exact results."""
+    results = results_of([0.6, 0.5, 0.55, 0.7], 6)
+    one = claim('increasing', along='x')
+    if because is Open.PLACE:
+        one = claim('peak', along='x')
+    if because is Open.MARGIN:
+        one = claim('equivalent', margin=0.01, **ARMS)
+    (found,) = claims.evaluate([one], results)
+    words = remarks.kept_open(dataclasses.replace(found, open_because=(because,)), results)
+    assert bool(words) == (because not in (Open.UNFINISHED, Open.NOT_EXACT))
+
+
+def test_all_that_keeps_a_claim_open_is_listed_and_why_there_are_no_more_seeds_first():
+    noise = np.array([[0.1, -0.1, 0.05, -0.05, 0.02, -0.01], [0.0] * 6])
+    results = results_of([0.5, 0.5], 6, noise=noise)
+    (found,) = claims.evaluate([claim('greater', **ARMS)], results)
+    found = dataclasses.replace(found, open_because=(Open.BUDGET,), note='')
+    verdict = remarks.remarked(found, results)
+    assert verdict.open_because == (Open.BUDGET, Open.ZERO)
+    assert verdict.note == (
+        'open: the interval holds zero; more seeds may settle it, but the budget was spent'
+    )
+    stored = json.loads(json.dumps(verdict.to_dict()))
+    assert stored['open_because'] == ['budget spent', 'interval holds no difference']
+
+
+def test_one_seed_is_too_few_and_a_kind_may_not_be_for_exact_results():
+    lost = [(1, s) for s in range(5)]
+    (one,) = claims.evaluate([claim('greater', **ARMS)], results_of([0.5, 0.5], 6, diverged=lost))
+    assert (one.n, one.open_because) == (1, (Open.TOO_FEW,))
 
 
 def test_the_change_over_the_last_quarter_by_hand():
@@ -124,6 +175,8 @@ def test_runs_that_still_learn_by_more_than_the_effect_are_named():
     verdict = verdict_of(claim('greater', **ARMS), small)
     assert 'not finished learning: in the last quarter of the epochs' in verdict.note
     assert 'with x 0, more than the effect' in verdict.note
+    if verdict.verdict == 'inconclusive':
+        assert verdict.open_because[-1] is Open.UNFINISHED
     assert remarks.unfinished([verdict], small) == [0]
     assert 'x 0.' in remarks.unfinished_words([0], small)
     # An effect that is larger than what they still gain stands.

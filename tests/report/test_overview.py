@@ -77,6 +77,16 @@ def test_the_page_can_be_filtered_and_loads_nothing(runs):
     assert 'Stand-in data: digits (stand-in for CIFAR-10)' in page
 
 
+def test_open_claims_are_counted_by_their_first_reason(runs, tmp_path):
+    page, text = written(runs)
+    assert 'Why claims' not in page + text  # of a record of before there were reasons
+    reasons = ['budget spent', 'not finished learning'], ['too few seeds'], ['budget spent']
+    found = [verdict('inconclusive', open_because=one) for one in reasons]
+    put(tmp_path, 'later', [*found, verdict(open_because=[])])
+    line = 'Why claims are inconclusive: 2 budget spent, 1 too few seeds, 1 not recorded.'
+    assert all(line in one for one in written(runs))
+
+
 def test_a_folder_named_twice_counts_once(runs):
     twice = [runs / 'c', runs / 'd' / '..' / 'c', runs]
     assert [entry.path.name for entry in overview.gather(twice)] == ['c', 'a b', 'd']

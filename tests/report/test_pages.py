@@ -4,19 +4,23 @@ import json
 import pathlib
 import time
 
+import numpy as np
 import pytest
 from browser import Browser, find
 from fake_results import batch_sizes
 from fake_verdicts import verdict
+from matplotlib.colors import to_hex, to_rgb
 
 from jaxtweaks.base import atomic
 from jaxtweaks.figures import figures
+from jaxtweaks.figures.figure_style import INK, MUTED, OKABE_ITO, WARNING, styles
 from jaxtweaks.figures.figures import Figure
 from jaxtweaks.report import overview, report, tables
 from jaxtweaks.report.contents import Contents, Drawn
 from jaxtweaks.report.verdict_words import ICONS
 
 TABLES = 'section[aria-labelledby=tables]'
+PAGE = 'rgb(31, 31, 31)'
 SCHEMES = [(1200, False), (1200, True), (390, False), (390, True)]
 
 # The elements that show text of their own, with the contrast of the text to what lies behind it.
@@ -198,6 +202,50 @@ def test_the_theme_is_the_readers(browser, page):
     browser.screen(1200, 900, dark=True, media='print')
     assert browser.evaluate(color) == 'rgb(255, 255, 255)'
     browser.evaluate('localStorage.clear()')
+
+
+def test_figures_fit_the_theme_that_the_reader_chose(browser, report_page):
+    """Whatever the system's is; on paper they are light."""
+    shown = """['img', '.paper'].map(one => document.querySelector('figure ' + one))
+      .map(getComputedStyle).map((style, i) => i ? style.backgroundColor : style.filter)"""
+    light, dark = ['none', 'rgb(255, 255, 255)'], ['invert(0.88) hue-rotate(180deg)', PAGE]
+    for system, other in ((light, dark), (dark, light)):
+        browser.screen(1200, 900, dark=system is dark)
+        browser.open(report_page)
+        assert browser.evaluate(shown) == system
+        browser.click('#theme')
+        assert browser.evaluate(shown) == other
+        browser.screen(1200, 900, dark=system is dark, media='print')
+        assert browser.evaluate(shown) == light
+        browser.screen(1200, 900, dark=system is dark)
+        browser.evaluate('localStorage.clear()')
+
+
+def luminance(color):
+    """Relative luminance of red, green, blue in 0…1."""
+    linear = np.where(color <= 0.04045, color / 12.92, ((color + 0.055) / 1.055) ** 2.4)
+    return linear @ [0.2126, 0.7152, 0.0722]
+
+
+def contrast(one, other):
+    low, high = sorted(luminance(np.array(to_rgb(color))) for color in (one, other))
+    return (high + 0.05) / (low + 0.05)
+
+
+def on_dark(color):
+    """invert(.88) hue-rotate(180deg), as the Filter Effects Module defines them."""
+    turned = np.array([[-0.574, 1.43, 0.144], [0.426, 0.43, 0.144], [0.426, 1.43, -0.856]])
+    return np.clip(turned @ (0.88 - 0.76 * np.array(to_rgb(color))), 0, 1)
+
+
+ORDERED = [look['color'] for look in styles([1, 2, 3, 4, 5, 6])]
+
+
+@pytest.mark.parametrize('color', [*OKABE_ITO, *ORDERED, INK, MUTED, WARNING])
+def test_a_colour_of_a_figure_is_read_as_easily_on_a_dark_page(color):
+    paper = on_dark('white')
+    assert to_hex(paper) == '#1f1f1f'  # `--figure-page`
+    assert contrast(on_dark(color), paper) > min(3.0, contrast(color, 'white'))
 
 
 def test_a_page_under_way_reloads_itself_and_stays_where_the_reader_is(browser, tmp_path):

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from jaxtweaks.base.words import amount, field_label
+from jaxtweaks.base.words import field_label
 from jaxtweaks.claims import finding, statistics
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.claims.finding import Finding, Ways
@@ -27,13 +27,6 @@ class _Trend(Kind):
         says = functools.partial(results.words.number, claim.along)
         test = finding.zero_test(claim, rows)
         change, steps = _changes(rows), self.sign * np.diff(rows, axis=0)
-        if len(rows[0]) > 1 and len(xs) > 2:
-            worst = int(np.argmin([test.greater(-step) for step in steps]))
-            if 2 * len(steps) * test.greater(-steps[worst]) <= alpha:
-                notes.append(
-                    f'it goes the other way from {says(xs[worst])} to {says(xs[worst + 1])}'
-                    f' (by {amount(claim.metric, steps[worst].mean())})'
-                )
         field = field_label(claim.along, results.words)
         what = (
             f'{finding.subject(claim, results)}: fitted change from {field} {says(xs[0])} to'
