@@ -48,7 +48,8 @@ def run(
       workdir: the work folder; None for runs/<config>-<size>, with the changes after it, as on the
         command line.
       changes: values of keys by dotted name, in place of the config's.
-      exports: what else to write: 'csv', 'pdf', 'latex', 'tensorboard', 'wandb'.
+      exports: what else to write: 'csv', 'pdf', 'latex', 'tensorboard', 'wandb',
+        'mlflow'.
       quiet: say only what must not be missed.
       dry_run: only say what would be done, and what it costs as far as that is known here;
         'measure' compiles the programs to measure it.

@@ -188,7 +188,8 @@ def _define_options(values: flags.FlagValues) -> None:
         [],
         'What else to write, with commas between: csv (the rows), pdf (the figures), latex (the '
         'tables), tensorboard (event files; needs the extra tensorboard), wandb (offline runs of '
-        'Weights & Biases, which wandb sync sends; needs the extra wandb).',
+        'Weights & Biases, which wandb sync sends; needs the extra wandb), mlflow (a database of '
+        'MLflow; needs the extra mlflow).',
         flag_values=values,
     )
     flags.DEFINE_bool(
