@@ -51,7 +51,7 @@ def run(
       exports: what else to write: 'csv', 'pdf', 'latex', 'tensorboard', 'wandb',
         'mlflow'.
       quiet: say only what must not be missed.
-      dry_run: only say what would be done, and what it costs as far as that is known here;
+      dry_run: only say what would be done, and what it costs as far as that is known or guessed;
         'measure' compiles the programs to measure it.
       mix_versions: go on in a folder though another version of the training code trained what is
         there; the numbers of both are then in one table, and the report says so.

@@ -177,7 +177,8 @@ def _define_options(values: flags.FlagValues) -> None:
             'dry_run',
             False,
             'Say how many programs and runs there would be, and how much memory and time they need '
-            'by what is known here, and stop; --dry_run=measure compiles them to measure it.',
+            'by what was measured here before, else a rough guess of the time, and stop; '
+            '--dry_run=measure compiles them to measure it.',
             boolean=True,
         ),
         flag_values=values,
