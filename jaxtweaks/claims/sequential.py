@@ -82,12 +82,16 @@ def still_going(claims: Sequence[Claim], looks: Sequence[Looked]) -> list[str]:
 
 
 def evaluate(
-    claims: Sequence[Claim], results: Results, looks: Sequence[Looked], alpha: float = 0.05
+    claims: Sequence[Claim],
+    results: Results,
+    looks: Sequence[Looked],
+    alpha: float = 0.05,
+    ahead: int | None = None,
 ) -> list[Verdict]:
     """The verdict on every claim after these looks, the last one last.
 
     A claim that is settled has the effect and the interval of the look that settled it, any other
-    those of the last look at it.
+    those of the last look at it. `ahead`: the seeds of the look that is trained for, if one is.
     """
     verdicts = claims_lib.untested(claims, results)
     tested = claims_lib.with_chance(claims, results.exact)
@@ -101,7 +105,7 @@ def evaluate(
         at = rests_on[0] if rests_on else seen[-1] if seen else len(looks) - 1
         found = _at_look(claims[i], results, looks[at].seeds)
         verdict = claims_lib.verdict_by(claims[i], found, adjusted[place], alpha)
-        note = _note(verdict, looks, at, name)
+        note = _note(verdict, looks, at, name, ahead)
         verdicts[i] = dataclasses.replace(
             verdict,
             level=settling.confidence(looks[at].seeds),
@@ -120,7 +124,7 @@ def _at_look(claim: Claim, results: Results, seeds: int) -> Finding:
     return dataclasses.replace(found, low=low, high=high)
 
 
-def _note(verdict: Verdict, looks: Sequence[Looked], at: int, name: str) -> str:
+def _note(verdict: Verdict, looks: Sequence[Looked], at: int, name: str, ahead: int | None) -> str:
     """How often it was looked at, and why no more seeds were added."""
     seeds = [one.seeds for one in looks if name in one.p]
     if not seeds:
@@ -136,6 +140,8 @@ def _note(verdict: Verdict, looks: Sequence[Looked], at: int, name: str) -> str:
     last = looks[-1]
     if seeds[-1] >= GRID[-1]:
         return f'{note}; {GRID[-1]} seeds are the last look'
+    if name in last.going and ahead:
+        return f'{note}; the next look is at {ahead} seeds'
     if name in last.going:
         return f'{note}; more seeds may settle it, but the budget was spent'
     return (
