@@ -48,9 +48,10 @@ def run(
       workdir: the work folder; None for runs/<config>-<size>, with the changes after it, as on the
         command line.
       changes: values of keys by dotted name, in place of the config's.
-      exports: what else to write: 'csv', 'pdf', 'latex', 'tensorboard', 'wandb'.
+      exports: what else to write: 'csv', 'pdf', 'latex', 'tensorboard', 'wandb',
+        'mlflow'.
       quiet: say only what must not be missed.
-      dry_run: only say what would be done, and what it costs as far as that is known here;
+      dry_run: only say what would be done, and what it costs as far as that is known or guessed;
         'measure' compiles the programs to measure it.
       mix_versions: go on in a folder though another version of the training code trained what is
         there; the numbers of both are then in one table, and the report says so.

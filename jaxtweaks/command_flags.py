@@ -178,7 +178,8 @@ def _define_options(values: flags.FlagValues) -> None:
             'dry_run',
             False,
             'Say how many programs and runs there would be, and how much memory and time they need '
-            'by what is known here, and stop; --dry_run=measure compiles them to measure it.',
+            'by what was measured here before, else a rough guess of the time, and stop; '
+            '--dry_run=measure compiles them to measure it.',
             boolean=True,
         ),
         flag_values=values,
@@ -189,7 +190,8 @@ def _define_options(values: flags.FlagValues) -> None:
         [],
         'What else to write, with commas between: csv (the rows), pdf (the figures), latex (the '
         'tables), tensorboard (event files; needs the extra tensorboard), wandb (offline runs of '
-        'Weights & Biases, which wandb sync sends; needs the extra wandb).',
+        'Weights & Biases, which wandb sync sends; needs the extra wandb), mlflow (a database of '
+        'MLflow; needs the extra mlflow).',
         flag_values=values,
     )
     flags.DEFINE_bool(

@@ -163,6 +163,8 @@ def test_while_it_trains_the_looks_are_on_the_page_and_in_the_log(put, tmp_path,
     assert listed(pages[0])[:2] == [LARGE['sentence'], OPEN['sentence']]
     assert listed(later) == [OPEN['sentence']]  # and none waits for runs that it does not get
     assert 'settled at 5: an early stop overestimates the effect' in later  # corrected for looks
+    assert 'the next look is at 8 seeds' in later
+    assert not any('the budget was spent' in page for page in pages)
     assert f'{first} claims open ({LARGE["sentence"][:-1]}; ' in said
     assert f'{second} claims open ({OPEN["sentence"][:-1]})\n' in said
 

@@ -110,11 +110,17 @@ def test_what_needs_nothing_imports_nothing(tmp_path, monkeypatch):
     code = (
         'import sys; from jaxtweaks import app\n'
         f'codes = [app.main(["main.py", *args]) for args in {commands!r}]\n'
-        f'print(codes, sorted(set(sys.modules) & set({SLOW!r})))'
+        f'print(codes, sorted(set(sys.modules) & set({SLOW!r})))\n'
+        # Nor does a dry run import what only tests, draws or reads.
+        'sys.stdout.flush(); plan = app.main(["main.py", "--dry_run", *sys.argv[1:]])\n'
+        'print(plan, sorted(set(sys.modules) & {"matplotlib", "scipy.stats", "scipy.special", '
+        '"pandas", "xarray", "sklearn", "tensorflow_datasets"}))'
     )
-    done = python('-c', code, JAXTWEAKS_CACHE_DIR=str(tmp_path))
+    planned = '--config=configs/circles.py:smoke', f'--workdir={tmp_path}/new'
+    done = python('-c', code, *planned, JAXTWEAKS_CACHE_DIR=str(tmp_path))
     codes = '[0, 2, 2, 2, 2, 2, 2, 2, 0, 0, 0, 2, 2, 2, 0, 0] []'
-    assert done.stdout.splitlines()[-1] == codes, done.stderr
+    assert codes in done.stdout.splitlines(), done.stderr
+    assert done.stdout.splitlines()[-1] == '0 []', done.stderr
     assert done.stdout.count('finished before, nothing to do') == 1
     assert done.stdout.count(f'report: {tmp_path}/w/report.html') == 1
     assert "did you mean 'lion.b1'" in done.stderr

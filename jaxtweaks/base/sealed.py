@@ -14,6 +14,7 @@ from jaxtweaks.base import atomic
 
 MAGIC = b'jaxtweaks1\n'
 CHECKSUM = 'sha256'
+START = len(MAGIC) + hashlib.sha256().digest_size  # of what follows, in bytes
 _WRONG = 'its checksum is wrong'
 
 
@@ -38,12 +39,11 @@ def read(path: Path) -> memoryview:
 def content(written: bytes) -> memoryview:
     """The parts, of the bytes of a file. Raises ValueError if they are not what was written."""
     stored = memoryview(written)
-    start = len(MAGIC) + hashlib.sha256().digest_size
     if stored[: len(MAGIC)] != MAGIC:
         raise ValueError('it does not begin as it should')
-    if hashlib.sha256(stored[start:]).digest() != stored[len(MAGIC) : start]:
+    if hashlib.sha256(stored[START:]).digest() != stored[len(MAGIC) : START]:
         raise ValueError(_WRONG)
-    return stored[start:]
+    return stored[START:]
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:

@@ -86,7 +86,8 @@ class Claim:
 class Open(enum.StrEnum):
     """Why a claim is open, in the words in which an overview counts it; `remarks` says more."""
 
-    # Why it was given no more seeds.
+    # Why it was given no more seeds, or not yet.
+    NEXT_LOOK = 'next look under way'
     BUDGET = 'budget spent'
     LAST_LOOK = 'last look made'
     GIVEN_UP = 'given up as hopeless'

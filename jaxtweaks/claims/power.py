@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 import numpy as np
-from scipy import special, stats
+import scipy  # its parts are imported as they are used: that takes a second
 
 from jaxtweaks.claims import statistics
 from jaxtweaks.claims.finding import VERDICTS, Finding
@@ -85,7 +85,7 @@ def spread_known(n: int, level: float = 0.95) -> tuple[float, float]:
 
     The interval of `level` for normal noise, by the χ² distribution.
     """
-    tails = stats.chi2.ppf([(1 + level) / 2, (1 - level) / 2], n - 1)
+    tails = scipy.stats.chi2.ppf([(1 + level) / 2, (1 - level) / 2], n - 1)
     low, high = np.sqrt((n - 1) / tails)
     return float(low), float(high)
 
@@ -164,7 +164,7 @@ class _Many(Test):
     def greater(self, d: np.ndarray) -> np.ndarray:
         """See `Test`."""
         n, t = d.shape[-1], self._t(d)
-        p = special.stdtr(n - 1, -t)
+        p = scipy.special.stdtr(n - 1, -t)
         if self.design == 'single':
             reference = statistics.skewed_t(n, _REFERENCE)
             beyond = np.searchsorted(reference, -t, side='right')
@@ -174,7 +174,7 @@ class _Many(Test):
     def differs(self, d: np.ndarray) -> np.ndarray:
         """See `Test`."""
         n, t = d.shape[-1], np.abs(self._t(d))
-        p = 2 * special.stdtr(n - 1, -t)
+        p = 2 * scipy.special.stdtr(n - 1, -t)
         if self.design == 'single':
             reference = statistics.skewed_size(n, _REFERENCE)
             beyond = _REFERENCE - np.searchsorted(reference, t, side='left')

@@ -82,12 +82,16 @@ def still_going(claims: Sequence[Claim], looks: Sequence[Looked]) -> list[str]:
 
 
 def evaluate(
-    claims: Sequence[Claim], results: Results, looks: Sequence[Looked], alpha: float = 0.05
+    claims: Sequence[Claim],
+    results: Results,
+    looks: Sequence[Looked],
+    alpha: float = 0.05,
+    ahead: int | None = None,
 ) -> list[Verdict]:
     """The verdict on every claim after these looks, the last one last.
 
     A claim that is settled has the effect and the interval of the look that settled it, any other
-    those of the last look at it.
+    those of the last look at it. `ahead`: the seeds of the look that is trained for, if one is.
     """
     verdicts = claims_lib.untested(claims, results)
     tested = claims_lib.with_chance(claims, results.exact)
@@ -104,8 +108,10 @@ def evaluate(
         seeds = tuple(looks[at].seeds for at in seen)
         note = _note(verdict, seeds, looks[at].seeds)
         if verdict.verdict == 'inconclusive':
-            stopped = (_stopped(seeds, name in looks[-1].going),)
-            verdict = dataclasses.replace(verdict, open_because=(*stopped, *verdict.open_because))
+            stopped = _stopped(seeds, name in looks[-1].going, ahead)
+            if stopped == Open.NEXT_LOOK:
+                note = f'{note}; the next look is at {ahead} seeds'
+            verdict = dataclasses.replace(verdict, open_because=(stopped, *verdict.open_because))
         verdicts[i] = dataclasses.replace(
             verdict,
             level=settling.confidence(looks[at].seeds),
@@ -135,12 +141,14 @@ def _note(verdict: Verdict, seeds: Sequence[int], at: int) -> str:
     return note
 
 
-def _stopped(seeds: Sequence[int], going: bool) -> Open:
-    """Why no more seeds were added for an open claim that was looked at with these."""
+def _stopped(seeds: Sequence[int], going: bool, ahead: int | None) -> Open:
+    """Why an open claim that was looked at with these seeds has no more of them, or not yet."""
     if not seeds:
         return Open.NOT_LOOKED_AT
     if seeds[-1] >= GRID[-1]:
         return Open.LAST_LOOK
+    if going and ahead:
+        return Open.NEXT_LOOK
     return Open.BUDGET if going else Open.GIVEN_UP
 
 

@@ -9,7 +9,7 @@ import functools
 import math
 
 import numpy as np
-from scipy import special
+import scipy  # its parts are imported as they are used: that takes a second
 
 _ENUMERATED = 16  # sign flips of up to this many seeds are all enumerated
 _RESAMPLES = 19_999
@@ -50,7 +50,7 @@ class Test:
         if self._by_sign_flips(d):
             return permutation_p(d, 'greater')
         t = self._t(d)
-        p = float(special.stdtr(len(d) - 1, -t))
+        p = float(scipy.special.stdtr(len(d) - 1, -t))
         if self.design == 'single':
             # Skewed to the left, the mirror image of the reference, is the worse case here.
             reference = skewed_t(len(d))
@@ -64,7 +64,7 @@ class Test:
         if self._by_sign_flips(d):
             return permutation_p(d)
         t = abs(self._t(d))
-        p = float(2 * special.stdtr(len(d) - 1, -t))
+        p = float(2 * scipy.special.stdtr(len(d) - 1, -t))
         if self.design == 'single':
             reference = skewed_size(len(d))
             extreme = len(reference) - np.searchsorted(reference, t, 'left')
@@ -105,7 +105,7 @@ def is_constant(d: np.ndarray, scale: float = 0.0) -> bool:
 def paired_interval(d: np.ndarray, level: float = 0.95, grain: float = 0.0) -> tuple[float, float]:
     """Student's t interval of the mean of paired differences [n ≥ 2]; `grain`: as in `Test`."""
     error = math.sqrt((d.var(ddof=1) + grain**2 / 6) / len(d))
-    half = special.stdtrit(len(d) - 1, (1 + level) / 2) * error
+    half = scipy.special.stdtrit(len(d) - 1, (1 + level) / 2) * error
     return float(d.mean() - half), float(d.mean() + half)
 
 
@@ -119,7 +119,7 @@ def single_interval(x: np.ndarray, level: float = 0.95, grain: float = 0.0) -> t
     # The smallest value that `Test.differs` calls significant, the observed one counted too.
     rank = math.ceil(level * (len(reference) + 1)) - 1
     critical = max(
-        special.stdtrit(len(x) - 1, (1 + level) / 2),
+        scipy.special.stdtrit(len(x) - 1, (1 + level) / 2),
         reference[rank] if rank < len(reference) else math.inf,
     )
     half = critical * math.sqrt((x.var(ddof=1) + grain**2 / 12) / len(x))

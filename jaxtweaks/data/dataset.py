@@ -42,6 +42,7 @@ class Source:
       targets: see `Dataset`.
       places: of data without a test part of their own, where each image of `training`, and then of
         `test`, was before the test part was held out, int [N]; None for others.
+      outline: whether it has the right sizes and nothing else.
     """
 
     label: str
@@ -53,6 +54,7 @@ class Source:
     notices: tuple[str, ...] = ()
     places: np.ndarray | None = None
     targets: str = 'classes'
+    outline: bool = False
 
 
 def check_trained(source: Source) -> None:

@@ -42,8 +42,8 @@ def load(
       catalogue: the data sets that can be asked for.
       mirror: a web folder to download from; None means JAXTWEAKS_MIRROR, if set, or the publisher.
       timeout: seconds to wait for the web, to connect and for each piece.
-      decode: whether to decode a TFDS folder that is not in the cache, which takes minutes;
-        otherwise its images have the right sizes and nothing else.
+      decode: whether to read and decode a TFDS folder, which takes seconds if it is in the cache
+        and minutes if not; otherwise its images have the right sizes and nothing else.
 
     Raises:
       UserError: if the data cannot be had, or `config` asks for more images than there are.

@@ -40,6 +40,8 @@ def split(source: Source, config: settings.Data, *, fallback: bool = False) -> D
       UserError: if there are fewer images than asked for.
     """
     _check_sizes(source, config)
+    if source.outline:
+        return _sizes_alone(source, config)
     if config.split != 'stratified':  # which is how the source has held its test part out
         source = _held_out_again(source, config.split)
     validation = 0 if source.validation is not None else config.validation_size
@@ -62,6 +64,22 @@ def split(source: Source, config: settings.Data, *, fallback: bool = False) -> D
         fingerprint=fingerprint(parts.values()),
         fallback=fallback,
         notices=(*source.notices, *_lacking(parts, source)),
+        targets=source.targets,
+    )
+
+
+def _sizes_alone(source: Source, config: settings.Data) -> Dataset:
+    """Splits of the right sizes, whose images are any: to choose them takes time."""
+    first = lambda part, count: Split(part.images[:count], part.labels[:count])
+    return Dataset(
+        label=source.label,
+        training=first(source.training, config.train_size),
+        validation=first(source.validation or source.training, config.validation_size),
+        test=first(source.test, config.test_size or None),
+        classes=source.classes,
+        source=source.source,
+        fingerprint='',
+        fallback=False,
         targets=source.targets,
     )
 

@@ -47,7 +47,7 @@ def load(
       data_dir: TFDS's data folder.
       notify: is told when images are decoded, and what to know of them.
       asked: which of its splits are 'training', 'validation' and 'test', see `_chosen`.
-      decode: whether to decode what is not in the cache; otherwise it has the right sizes alone.
+      decode: whether to read and decode the images; otherwise they have the right sizes alone.
 
     Raises:
       NotThere: if `data_dir` has no folder of the data set.
@@ -57,13 +57,16 @@ def load(
     asked = dict(asked or {})
     # One cache file a folder: when the folder changes, the file is replaced, not added to.
     place = hashlib.sha256(f'{folder.resolve()} {asked or ""}'.encode()).hexdigest()[:12]
-    name, key = f'{known.name.replace("/", "-")}-tfds-{place}.arrays', _key(known, folder)
+    name = f'{known.name.replace("/", "-")}-tfds-{place}.arrays'
+    if not decode:
+        facts = cache.facts(name, _files(folder).values())
+        label = facts['label'] if facts else f'{known.title} (not decoded yet)'
+        return _outline(known, folder, asked, label)
+    key = _key(known, folder)
     found = cache.read(name, key, notify)
     if found is not None:
         arrays, facts = found
         parts = parts_of(arrays)
-    elif not decode:
-        return _outline(known, folder, asked)
     else:
         parts, facts = _decode(known, folder, notify, asked)
         cache.write(name, key, arrays_of(parts), facts, notify)
@@ -73,7 +76,9 @@ def load(
     return dataclasses.replace(source, notices=tuple(facts['notices']))
 
 
-def _outline(known: Known, folder: pathlib.Path, asked: Mapping[str, str | None]) -> Source:
+def _outline(
+    known: Known, folder: pathlib.Path, asked: Mapping[str, str | None], label: str
+) -> Source:
     """As many black images as the folder says it has, of the right size, evenly of all classes.
 
     Raises:
@@ -92,7 +97,7 @@ def _outline(known: Known, folder: pathlib.Path, asked: Mapping[str, str | None]
         )
         for part, name in _chosen(known, folder, counts, asked).items()
     }
-    return _source(known, parts, f'{known.title} (not decoded yet)', f'TFDS folder {folder}')
+    return dataclasses.replace(_source(known, parts, label, f'TFDS folder {folder}'), outline=True)
 
 
 def _source(known: Known, parts: Mapping[str, Split], label: str, source: str) -> Source:
@@ -178,12 +183,16 @@ def described(name: str, data_dir: pathlib.Path) -> Known:
 
 def _key(known: Known, folder: pathlib.Path) -> str:
     """Changes when a file of the folder does, or what else decides the arrays made of them."""
+    options = [known.name, known.title, known.shape, known.classes, image_file.versions()]
+    return cache.key(_files(folder), options, code=[__name__])
+
+
+def _files(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    """The files of a folder by name. Raises UserError."""
     try:
-        files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
+        return {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
     except OSError as error:
         raise UserError(f'{error.filename}: cannot be read ({error.strerror})') from error
-    options = [known.name, known.title, known.shape, known.classes, image_file.versions()]
-    return cache.key(files, options, code=[__name__])
 
 
 def _decode(

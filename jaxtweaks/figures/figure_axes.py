@@ -1,19 +1,22 @@
 """Axes of a figure: positions and ticks of a swept field, units and limits of a metric."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Sheet
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from jaxtweaks.base import metrics
 from jaxtweaks.base.metrics import label as metric_label
 from jaxtweaks.base.words import is_share, number, shortened, value_label
 from jaxtweaks.figures.figure_data import ordered
 from jaxtweaks.figures.figure_style import is_number
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Sheet
 
 _MANY = 12  # tick labels that would lie upon each other if they were turned only a little
 _DECADES = 3  # of a logarithmic axis on which 2 and 5 have ticks
@@ -95,6 +98,8 @@ def _thin(places: list[float], words: list[str], per_inch: float) -> tuple[list[
 
 def sheet_of(axes: Axes) -> Sheet:
     """The figure that axes are a part of."""
+    from matplotlib.figure import Figure as Sheet
+
     sheet = axes.get_figure()
     assert isinstance(sheet, Sheet)
     return sheet
@@ -119,6 +124,8 @@ def set_scale(axes: Axes, scale: Scale) -> None:
 
 def set_epochs(axes: Axes, epochs: np.ndarray, name: str) -> None:
     """Whole epochs on the x axis. epochs: [E]; name: what they count, such as 'epoch'."""
+    from matplotlib.ticker import MaxNLocator
+
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True, min_n_ticks=1))
     if len(epochs):
         margin = max(0.25, 0.03 * (epochs[-1] - epochs[0]))
@@ -128,6 +135,8 @@ def set_epochs(axes: Axes, epochs: np.ndarray, name: str) -> None:
 
 def set_metric(axes: Axes, metric: str, log: bool) -> None:
     """Label, unit and scale of a metric on the y axis."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     head, bracket, rest = metric_label(metric).partition(' (')
     lines = textwrap.wrap(head, _LINE) + (textwrap.wrap(f'({rest}', _LINE) if bracket else [])
     axes.set_ylabel('\n'.join(lines))
@@ -152,6 +161,8 @@ def set_limits(same: Sequence[Axes], metric: str, log: bool, lowest: float) -> N
     An interval of few seeds can reach below 0 or above 100%; the axis does not, unless the lowest
     value measured does.
     """
+    from matplotlib.ticker import LogLocator
+
     low = min(axes.get_ylim()[0] for axes in same)
     high = max(axes.get_ylim()[1] for axes in same)
     if not metrics.of(metric).signed and not log and lowest >= 0:

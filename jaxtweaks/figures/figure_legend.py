@@ -1,16 +1,17 @@
 """What tells the lines of a figure apart, in a room that does not grow with their number."""
 
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
-
-from matplotlib.axes import Axes
-from matplotlib.colors import ListedColormap
-from matplotlib.lines import Line2D
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxtweaks.base.words import field_label, named, shortened, value_label
 from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.figures.figure_style import MUTED, is_order
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MANY = 24  # entries of a legend; of more lines bands, bars and dots would hide one another
 MOST_NUMBERS = 12  # numbers that have an entry each; more are a colour bar
@@ -30,6 +31,8 @@ class Bar(NamedTuple):
 
     def draw(self, axes: Axes) -> None:
         """Draws it from the bottom to the top of axes of its own."""
+        from matplotlib.colors import ListedColormap
+
         colors = ListedColormap(self.colors)
         values = [[i] for i in range(len(self.colors))]
         axes.imshow(values, cmap=colors, origin='lower', extent=(0, 1, 0, 1), aspect='auto')
@@ -63,6 +66,8 @@ def key(
       label: an entry's label from the hue and its words.
       further: entries after those of the hues.
     """
+    from matplotlib.lines import Line2D
+
     if not figure.hue:
         return Key(further)
     title, hues = field_label(figure.hue, figure.names), list(looks)
@@ -83,6 +88,8 @@ def is_bar(hues: Sequence[Any]) -> bool:
 
 def cut(handles: Sequence[Any]) -> list[Any]:
     """The first entries, and how many more there are."""
+    from matplotlib.lines import Line2D
+
     if len(handles) <= MANY:
         return list(handles)
     more = f'… and {len(handles) - MANY + 1:,} more'

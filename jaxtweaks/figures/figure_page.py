@@ -1,17 +1,17 @@
 """The sheet a figure is drawn on: title, data, panels, legend and notes, with no overlap."""
 
-import io
+from __future__ import annotations
+
 import textwrap
 from collections.abc import Sequence
-from typing import Any
-
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure as Sheet
-from matplotlib.layout_engine import ConstrainedLayoutEngine
+from typing import TYPE_CHECKING, Any
 
 from jaxtweaks.figures.figure_legend import Key
-from jaxtweaks.figures.figure_style import MUTED, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, WARNING, look
+from jaxtweaks.figures.figure_style import MUTED, SMALL_SIZE, TEXT_SIZE, TITLE_SIZE, WARNING
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Sheet
 
 PANEL, ALONE = (3.7, 2.9), (5.2, 3.5)  # inches: a panel with a metric, and one that is alone
 _COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2}
@@ -21,16 +21,6 @@ _BAR_HEIGHT, _BAR_ROOM, _BAR_LETTERS = 2.0, 1.75, 22  # a colour bar: inches, an
 NO_KEY = Key()
 
 
-class _Picture(Sheet):
-    """A matplotlib figure that a notebook shows, also where pyplot was never imported."""
-
-    def _repr_png_(self) -> bytes:
-        buffer = io.BytesIO()
-        with look():
-            self.savefig(buffer, format='png')
-        return buffer.getvalue()
-
-
 class Page:
     """A matplotlib figure whose head, panels, legend and foot have room of their own.
 
@@ -38,11 +28,12 @@ class Page:
     """
 
     def __init__(self, panels: int, size: tuple[float, float], columns: int = 0):
+        from jaxtweaks.figures.figure_picture import picture
+
         self.columns = columns or _COLUMNS.get(panels, 3)
         self.rows = -(-panels // self.columns)
         self.panel_size = size
-        self.sheet = _Picture(layout='constrained')
-        FigureCanvasAgg(self.sheet)
+        self.sheet = picture()
         grid = self.sheet.add_gridspec(self.rows, self.columns)
         self.axes: list[Axes] = [
             self.sheet.add_subplot(grid[i // self.columns, i % self.columns]) for i in range(panels)
@@ -88,8 +79,7 @@ class Page:
         top = 1 - (words.above + _MARGIN) / height
         right = 1 - (_MARGIN + beside) / width
         left = _MARGIN / width
-        engine = sheet.get_layout_engine()
-        assert isinstance(engine, ConstrainedLayoutEngine)
+        engine: Any = sheet.get_layout_engine()
         engine.set(
             rect=(left, bottom, right - left, top - bottom), w_pad=0.05, h_pad=0.05,
             wspace=0.03, hspace=0.04,

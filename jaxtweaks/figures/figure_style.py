@@ -4,10 +4,6 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import matplotlib
-from matplotlib import colormaps, style
-from matplotlib.colors import to_hex
-
 # Okabe and Ito's colours (2008), the darkest first; their yellow is too pale for a line.
 OKABE_ITO = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000')
 LINES = ('-', (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.4, 1.2, 1.4)), (0, (8, 2)))
@@ -56,6 +52,9 @@ _RC = {
 @contextlib.contextmanager
 def look() -> Iterator[None]:
     """Draws and saves with this project's style, whatever the user's matplotlibrc says."""
+    import matplotlib
+    from matplotlib import style
+
     with style.context(_RC, after_reset=True), matplotlib.rc_context({'backend': 'agg'}):
         yield
 
@@ -75,6 +74,9 @@ def styles(values: Sequence[Any]) -> list[dict[str, Any]]:
     Three or more numbers are an order, so they take a run of dark to light; anything else takes
     colours that differ. Markers (and, for categories, lines) differ as well, for grey prints.
     """
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
     n = len(values)
     ordered = is_order(values)
     chosen = []

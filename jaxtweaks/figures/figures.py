@@ -4,14 +4,13 @@ Every figure says which data it shows, over how many seeds, what its bands are, 
 diverged. The same results give the same bytes.
 """
 
+from __future__ import annotations
+
 import dataclasses
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import matplotlib
-from matplotlib.figure import Figure as Sheet
+from typing import TYPE_CHECKING, Any
 
 from jaxtweaks.base import atomic
 from jaxtweaks.base.words import Names, count, field_label, together
@@ -22,6 +21,9 @@ from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure, check, check_one, fields_of, kind_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Sheet
 
 __all__ = ['Figure', 'caption', 'check', 'draw', 'save', 'svg']
 
@@ -136,6 +138,8 @@ _METADATA = {
 
 
 def _render(sheet: Sheet, kind: str) -> bytes:
+    import matplotlib
+
     buffer = io.BytesIO()
     dpi = min(_DPI, _PIXELS / max(sheet.get_size_inches()))
     # Type 42: letters of a PDF stay letters, as journals ask.

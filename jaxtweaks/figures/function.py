@@ -1,11 +1,12 @@
 """Kinds of figures that are a plain function of one panel, as a config registers them."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure as Sheet
 
 from jaxtweaks.base.words import field_label, shortened, value_label
 from jaxtweaks.config.config_file import blaming
@@ -16,6 +17,9 @@ from jaxtweaks.figures.figure_page import ALONE, PANEL, Page
 from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.figures.kind import Finish, Kind
 from jaxtweaks.results.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Sheet
 
 _LETTERS = 22  # of a group's label
 

@@ -1,22 +1,25 @@
 """What a kind of figure is: what it reads and needs, how it is checked, drawn and described."""
 
+from __future__ import annotations
+
 import abc
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar
-
-from matplotlib.figure import Figure as Sheet
+from typing import TYPE_CHECKING, ClassVar
 
 from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Sheet
 
 # What a kind may read besides name, kind, title, caption and names.
 OPTIONS = ('metrics', 'hue', 'panels', 'x', 'where', 'log_x', 'log_y', 'marks', 'published')
 PANELS = 24  # of a figure; of more, as many are chosen
 
 # What `figures.draw` does with the page and the legend of a figure that is drawn.
-Finish = Callable[..., Sheet]
+Finish = Callable[..., 'Sheet']
 
 
 @dataclasses.dataclass(frozen=True)

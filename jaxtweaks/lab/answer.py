@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-from matplotlib.figure import Figure as Sheet
 from rich.console import Console
 from rich.text import Text
 
@@ -28,7 +26,9 @@ from jaxtweaks.run.plan import Run
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     import xarray as xr
+    from matplotlib.figure import Figure as Sheet
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
@@ -55,7 +55,7 @@ class Answer:
     choice: Choice | None
     table: Table
     sheets: list[Table]
-    rows: dict[str, pa.Table]
+    rows: 'dict[str, pa.Table]'
     folder: Path
 
     def __post_init__(self):
@@ -169,7 +169,7 @@ class Answer:
         axes = labelled.Labels(self.measured).names
         return networks.find(self.experiment.runs, axes, setting, seed)
 
-    def plot(self, name: str = '', /, **figure: Any) -> Sheet:
+    def plot(self, name: str = '', /, **figure: Any) -> 'Sheet':
         """One of the experiment's figures by its name, or one that is described here.
 
             answer.plot('accuracy')

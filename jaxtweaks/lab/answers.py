@@ -111,6 +111,10 @@ def write(
     if 'wandb' in exports:
         place, project = workdir.path / 'wandb', experiment.name
         export.write_wandb(place, project, experiment.runs, measured.curves)
+    if 'mlflow' in exports:
+        place = workdir.path / 'mlflow.db'
+        curves, finals = measured.curves, measured.finals
+        export.write_mlflow(place, experiment.name, experiment.runs, curves, finals)
     described = [verdict.to_dict() for verdict in answer.verdicts]
     shown = answer.tables
     if 'latex' in exports:

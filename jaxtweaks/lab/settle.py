@@ -274,7 +274,7 @@ def verdicts(
     by_looks = bool(looks) and looks[-1].design == SETTLED and possible(experiment)
     if by_looks and not results.exact:
         done = [_looked(one) for one in settled(looks)]
-        found = sequential.evaluate(experiment.claims, results, done)
+        found = sequential.evaluate(experiment.claims, results, done, ahead=looks[-1].next)
         remark = lambda one: remarks.remarked(one, results.first_seeds(_seen(one, results)))
     else:
         found = claims.evaluate(experiment.claims, results)

@@ -1,8 +1,12 @@
-"""The rows of a sweep, one per run and epoch and one per run: Parquet, CSV, TensorBoard."""
+"""The rows of a sweep, one per run and epoch and one per run, for other programs."""
 
 import importlib.util
 import io
+import logging
+import os
 import re
+import tempfile
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +21,8 @@ from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.run.plan import Run
 
 # What is written besides Parquet, PNG, SVG and Markdown if it is asked for: rows, figures, tables,
-# event files.
-KINDS = ('csv', 'pdf', 'latex', 'tensorboard', 'wandb')
+# event files, what other programs keep of runs.
+KINDS = ('csv', 'pdf', 'latex', 'tensorboard', 'wandb', 'mlflow')
 
 
 def check(kinds: Iterable[str]) -> None:
@@ -26,15 +30,19 @@ def check(kinds: Iterable[str]) -> None:
     for kind in kinds:
         if kind not in KINDS:
             raise UserError(f"--export: unknown kind '{kind}'; {did_you_mean(kind, KINDS)}")
-        module = _MODULES.get(kind)
-        if module is not None and importlib.util.find_spec(module) is None:
-            raise UserError(
-                f"--export={kind}: {module} is not installed; pip install -e '.[{kind}]'"
-            )
+        for module in _MODULES.get(kind, ()):
+            if importlib.util.find_spec(module) is None:
+                raise UserError(
+                    f"--export={kind}: {module} is not installed; pip install -e '.[{kind}]'"
+                )
 
 
 # What a kind needs that is an extra of its name.
-_MODULES = {'tensorboard': 'tensorboardX', 'wandb': 'wandb'}
+_MODULES = {
+    'tensorboard': ('tensorboardX',),
+    'wandb': ('wandb',),
+    'mlflow': ('mlflow', 'sqlalchemy', 'alembic'),
+}
 
 
 def epoch_rows(runs: list[Run], curves: dict[str, np.ndarray], axis: str = 'epoch') -> pa.Table:
@@ -162,6 +170,70 @@ def write_wandb(folder: Path, project: str, runs: list[Run], curves: dict[str, n
                     values = {name: float(curve[epoch]) for name, curve in of_run.items()}
                     finite = {name: value for name, value in values.items() if np.isfinite(value)}
                     written.log(finite, step=epoch + 1)
+
+
+def write_mlflow(
+    path: Path,
+    project: str,
+    runs: list[Run],
+    curves: dict[str, np.ndarray],
+    finals: dict[str, np.ndarray],
+) -> None:
+    """Writes a database of MLflow with a run for each run, in place of the one that was there.
+
+    Swept fields and the seed are its parameters, curves its metrics by epoch; what there is at the
+    end alone has the last epoch as its step. Nothing is sent anywhere. All or none.
+
+    Args:
+      path: of the database, for `mlflow ui --backend-store-uri sqlite:///PATH`.
+      project: the name of the experiment there.
+      runs, curves: as for `epoch_rows`.
+      finals: metric to [K, S]; those that are curves too are omitted.
+
+    Raises:
+      ImportError: MLflow or what its databases need, an extra, is not installed.
+    """
+    os.environ.setdefault('MLFLOW_DISABLE_TELEMETRY', 'true')  # read when it is imported
+    from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]: an extra
+
+    logging.getLogger('mlflow').setLevel(logging.WARNING)  # else it tells how it makes its tables
+    with tempfile.TemporaryDirectory() as folder:
+        made = Path(folder) / path.name
+        client = MlflowClient(f'sqlite:///{made}')
+        artifacts = path.with_suffix('.artifacts').resolve().as_uri()
+        experiment = client.create_experiment(project, artifact_location=artifacts)
+        for i, run in enumerate(runs):
+            of_run = {name: np.reshape(v, (len(runs), -1))[i] for name, v in curves.items()}
+            at_end = {name: v.reshape(-1)[i] for name, v in finals.items() if name not in curves}
+            _log_run(client, experiment, run, of_run, at_end)
+        atomic.write(path, made.read_bytes())
+
+
+def _log_run(
+    client: Any,
+    experiment: str,
+    run: Run,
+    curves: Mapping[str, np.ndarray],
+    finals: Mapping[str, float],
+) -> None:
+    """A run for MLflow; `curves`: metric to [E], `finals`: metric to its value at the end."""
+    from mlflow.entities import Metric, Param  # pyright: ignore[reportMissingImports]: an extra
+
+    now = round(1000 * time.time())
+    last = max(map(len, curves.values()), default=0)
+    values = [(name, v, epoch) for name, of in curves.items() for epoch, v in enumerate(of, 1)]
+    values += [(name, value, last) for name, value in finals.items()]
+    metrics = [Metric(name, float(v), now, step) for name, v, step in values if np.isfinite(v)]
+    params = [Param(name, str(value)) for name, value in {**run.point, 'seed': run.seed}.items()]
+    tags = {'jaxtweaks.run': run.id}
+    made = client.create_run(experiment, run_name=_named(run), tags=tags, start_time=now)
+    client.log_batch(made.info.run_id, params=params)
+    for start in range(0, len(metrics), _MOST_AT_ONCE):
+        client.log_batch(made.info.run_id, metrics=metrics[start : start + _MOST_AT_ONCE])
+    client.set_terminated(made.info.run_id, end_time=now)
+
+
+_MOST_AT_ONCE = 1_000  # metrics that MLflow takes at once
 
 
 def _named(run: Run) -> str:

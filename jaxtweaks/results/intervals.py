@@ -3,7 +3,7 @@
 import functools
 
 import numpy as np
-from scipy import stats
+import scipy  # its parts are imported as they are used: that takes a second
 
 CONFIDENCE = 0.95
 
@@ -34,4 +34,4 @@ def mean_interval(values: np.ndarray, axis: int = -1) -> tuple[np.ndarray, np.nd
 @functools.lru_cache
 def _quantile(n: int) -> float:
     """Of Student's t for n seeds: half the width of an interval in standard errors."""
-    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1))
+    return float(scipy.stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1))

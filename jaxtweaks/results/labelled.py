@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import stats
+import scipy  # its parts are imported as they are used: that takes a second
 
 from jaxtweaks.base import metrics
 from jaxtweaks.base.words import field_label, value_label
@@ -65,7 +65,7 @@ def interval(array: 'xr.DataArray', dim: str = SEED) -> tuple['xr.DataArray', 'x
     fewer than two values.
     """
     n = array.notnull().sum(dim)
-    critical = stats.t.ppf(0.975, np.maximum(n - 1, 1))
+    critical = scipy.stats.t.ppf(0.975, np.maximum(n - 1, 1))
     # Not std(ddof=1), which warns of a single value.
     squares = ((array - array.mean(dim)) ** 2).sum(dim)
     error = (squares / (np.maximum(n - 1, 1) * np.maximum(n, 1))) ** 0.5

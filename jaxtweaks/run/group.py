@@ -13,6 +13,7 @@ from jaxtweaks.base import metrics
 from jaxtweaks.base.metrics import Metric
 from jaxtweaks.config import measured, trace
 from jaxtweaks.config.fields import plain
+from jaxtweaks.data.dataset import Dataset
 from jaxtweaks.run import checkpoint
 from jaxtweaks.run.compiled import BATCHINGS, GroupProgram, stack_runs
 from jaxtweaks.run.plan import Group
@@ -126,7 +127,7 @@ def train_group(
     return _without_padding(group, at.history, found, clock.seconds())
 
 
-def evaluation_work(program: Program, data: DeviceData) -> float:
+def evaluation_work(program: Program, data: DeviceData | Dataset) -> float:
     """Work of the evaluations after an epoch, in images trained: a forward pass is a third."""
     train = program.static.train
     splits = [data.validation, *data.probes.values(), *([data.test] if train.test_curve else [])]
@@ -134,7 +135,7 @@ def evaluation_work(program: Program, data: DeviceData) -> float:
     return (shown + sum(split.labels.shape[0] for split in splits)) / 3
 
 
-def training_work(program: Program, data: DeviceData) -> float:
+def training_work(program: Program, data: DeviceData | Dataset) -> float:
     """Work of one run, in images trained."""
     images = program.steps * program.static.train.batch_size
     return images + program.static.train.epochs * evaluation_work(program, data)

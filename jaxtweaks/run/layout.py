@@ -104,14 +104,24 @@ def guess_groups(
         cost = known.mean(family) if family else None
         way = execution.batching
         if way == 'auto':
-            plain = cost is None and machine.plain_convolutions(members[0].setting)
-            way = cost.batching if cost else candidates(static, plain)[0]
+            way = cost.batching if cost else _likely(members[0], static, machine)
         largest = max(1, int(budget // cost.bytes_per_run)) if cost else None
         groups += _cut(members, execution, way, off, fewest, largest)
         if cost:
             numbers = cost.bytes_per_run, cost.seconds_per_image, cost.compile_seconds
             probes.append(memory.Probe(*numbers))
     return groups, probes if len(probes) == len(sharing) else []
+
+
+def _likely(run: Run, static: Setting, machine: Machine) -> str:
+    """A way of batching for a program that was not measured.
+
+    On a CPU any will do, since it does not decide the size of groups there; to find the one that is
+    best takes tracing the network, and building the native kernels.
+    """
+    if jax.default_backend() == 'cpu':
+        return 'map'
+    return candidates(static, machine.plain_convolutions(run.setting))[0]
 
 
 def _family(static: Setting) -> Setting:

@@ -111,7 +111,7 @@ class Machine:
 
     def work_of_run(self, static: settings.Setting) -> float:
         """Images to be trained in a run of a program, evaluation included."""
-        return training_work(self._program(static), self.data(static.data))
+        return training_work(self._program(static), self.dataset(static.data))
 
     def _program(self, static: settings.Setting) -> Program:
         dataset = self.dataset(static.data)

@@ -22,7 +22,7 @@ from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.reach import check_reach_on_data
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import tweak
-from jaxtweaks.run import compaction, devices, layout, memory, runner
+from jaxtweaks.run import compaction, devices, layout, memory, rough, runner
 from jaxtweaks.run.compiled import lacks_native
 from jaxtweaks.run.group import Execution, train_group
 from jaxtweaks.run.machine import Machine
@@ -213,9 +213,20 @@ class Training:
             missing, self._execution, self._machine, off, processes
         )
         if groups and not probes:
-            unknown = 'time and memory not known here (--dry_run=measure measures them)'
-            return groups, unknown + self._kept(groups)
+            return groups, self._rough(groups, missing, processes) + self._kept(groups)
         return groups, self._cost(groups, probes, missing, processes)
+
+    def _rough(self, groups: Sequence[Group], missing: Sequence[Run], processes: int) -> str:
+        """What groups may cost of which nothing is known, in words."""
+        found = rough.seconds(groups, self._machine)
+        if found is None:
+            return 'time and memory not known here (--dry_run=measure measures them)'
+        share = self._share(missing) / min(processes, len(groups))
+        least, most = (duration(share * bound) for bound in found)
+        return (
+            f'roughly {least} to {most}, guessed from the multiplications of its networks '
+            '(--dry_run=measure measures time and memory)'
+        )
 
     def _cost(
         self,

@@ -7,12 +7,17 @@ records them. What fetches data is not in it: the data have a fingerprint.
 """
 
 import ast
+import contextlib
 import functools
 import hashlib
+import json
 import re
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from jaxtweaks.base import atomic, home
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Folders with all that is in them, and single files.
@@ -41,13 +46,13 @@ UNRECORDED = 'unrecorded'  # in place of a digest, of what was trained before th
 @functools.cache
 def training() -> str:
     """Of what trains networks, in hex."""
-    return digest(files(TRAINING))
+    return kept('training', files(TRAINING))
 
 
 @functools.cache
 def studies() -> str:
     """Of what the studies compute that are plain functions, in hex; networks are a part of it."""
-    return digest(files(STUDIES))
+    return kept('studies', files(STUDIES))
 
 
 @functools.cache
@@ -60,6 +65,34 @@ def engine() -> str:
     for path in files(ENGINE):
         whole.update(hashlib.sha256(path.read_bytes()).digest())
     return whole.hexdigest()[:_LENGTH]
+
+
+def kept(name: str, sources: Sequence[Path]) -> str:
+    """`digest` of the sources, kept in the cache while their bytes are the same.
+
+    To parse them all takes more than a second.
+
+    Args:
+      name: of the file in the cache; what was kept under it before is replaced.
+      sources: the files.
+    """
+    folder = home.cache()
+    if folder is None:
+        return digest(sources)
+    whole = hashlib.sha256(sys.version.encode())
+    for path in (*sources, Path(__file__)):
+        whole.update(f'{path} {hashlib.sha256(path.read_bytes()).hexdigest()}\n'.encode())
+    path, key = folder / 'versions' / f'{name}.json', whole.hexdigest()
+    sealed = lambda found: [key, found, hashlib.sha256(f'{key} {found}'.encode()).hexdigest()]
+    with contextlib.suppress(OSError, ValueError, IndexError, KeyError, TypeError):
+        content = json.loads(path.read_bytes())
+        if content == sealed(content[1]):
+            return content[1]
+    found = digest(sources)
+    with contextlib.suppress(OSError):  # a full or locked cache: it is computed next time too
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write(path, json.dumps(sealed(found)).encode())
+    return found
 
 
 def files(places: Iterable[str]) -> list[Path]:

@@ -1,5 +1,8 @@
 """Rows and event files hold what was measured."""
 
+import contextlib
+import sqlite3
+
 import numpy as np
 import pytest
 
@@ -46,6 +49,8 @@ def test_what_cannot_be_written_is_refused(monkeypatch):
         export.check(['tensorboard'])
     with pytest.raises(UserError, match=r"wandb is not installed; pip install -e '.\[wandb\]'"):
         export.check(['wandb'])
+    with pytest.raises(UserError, match=r"mlflow is not installed; pip install -e '.\[mlflow\]'"):
+        export.check(['mlflow'])
 
 
 def test_event_files_hold_the_curves(tmp_path):
@@ -96,3 +101,36 @@ def test_wandb_has_an_offline_run_for_each_run(tmp_path, monkeypatch):
     content = record.read_bytes()
     assert all(name.encode() in content for name in CURVES)
     assert b'tiny' in content
+
+
+def test_mlflow_has_a_run_for_each_run_however_often_it_is_written(tmp_path, monkeypatch):
+    for module in ('mlflow', 'sqlalchemy', 'alembic'):
+        pytest.importorskip(module, reason='the extra mlflow is not installed')
+    for name in ('HTTP_PROXY', 'HTTPS_PROXY'):  # nothing is sent: there is nobody to send it to
+        monkeypatch.setenv(name, 'http://127.0.0.1:9')
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / 'mlflow.db'
+    finals = {'test_loss': np.array([[2.5, np.nan], [0.75, 0.5]]), 'validation_loss': np.ones(4)}
+    for _ in range(2):
+        export.write_mlflow(path, 'tiny', RUNS, CURVES, finals)
+    assert [one.name for one in tmp_path.iterdir()] == ['mlflow.db']
+    with contextlib.closing(sqlite3.connect(path)) as base:
+        rows = base.execute('SELECT run_uuid, name, status FROM runs').fetchall()
+        of = lambda table, columns, run: sorted(
+            base.execute(f'SELECT {columns} FROM {table} WHERE run_uuid = ?', [run]).fetchall()
+        )
+        by_id = {dict(of('tags', 'key, value', run))['jaxtweaks.run']: run for run, _, _ in rows}
+        assert set(by_id) == {run.id for run in RUNS}
+        assert {status for _, _, status in rows} == {'FINISHED'}
+        assert of('params', 'key, value', by_id[RUNS[1].id]) == [
+            ('dropout.hidden', '0.1'),
+            ('seed', '1'),
+        ]
+        metrics = lambda run: of('metrics', 'key, step, value', by_id[run.id])
+        assert metrics(RUNS[1]) == [('validation_loss', 1, 4.0)]  # without what is not finite
+        assert metrics(RUNS[2]) == [
+            ('test_loss', 2, 0.75),
+            ('validation_loss', 1, 5.0),
+            ('validation_loss', 2, 1.0),
+        ]
+        assert base.execute("SELECT name FROM experiments WHERE name = 'tiny'").fetchall()

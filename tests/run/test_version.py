@@ -81,6 +81,23 @@ def test_a_file_that_changes_changes_the_digest(tmp_path):
     assert re.fullmatch('[0-9a-f]{12}', found[0])
 
 
+def test_a_digest_is_kept_while_the_sources_are_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path / 'cache'))
+    path = tmp_path / 'layers.py'
+    path.write_text('x = 1')
+    found = version.kept('some', [path])
+    assert found == version.digest([path])
+    with monkeypatch.context() as patch:
+        patch.setattr(version, 'digest', None)
+        assert version.kept('some', [path]) == found
+    file = tmp_path / 'cache' / 'versions' / 'some.json'
+    for wrong in (file.read_text().replace(found, '0' * 12), '[]', '{', 'null'):
+        file.write_text(wrong)
+        assert version.kept('some', [path]) == found
+    path.write_text('x = 2')
+    assert version.kept('some', [path]) == version.digest([path]) != found
+
+
 def test_what_decides_numbers_is_in_it():
     """What these files import at their top is in it too, but for what decides no number."""
     inside = {

@@ -1,12 +1,10 @@
 """The kinds of figure drawn from what a run keeps besides its metrics: calibration and weights."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Sheet
-from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from jaxtweaks.base.words import metric_interval, number, shortened, value_label
 from jaxtweaks.figures import figure_axes, figure_legend, figure_style, register
@@ -19,6 +17,10 @@ from jaxtweaks.figures.kind import Finish, Kind, means
 from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 from jaxtweaks.train.evaluate import calibration_error
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Sheet
 
 _ECE = 'test_calibration_error'
 # Wider than high: the square in it must not take the room of the label at its left.
@@ -58,6 +60,8 @@ class Reliability(Kind):
 
     def draw(self, figure: Figure, results: Results, finish: Finish) -> Sheet:
         """See `Kind`."""
+        from matplotlib.lines import Line2D
+
         cells = arrange(results, self.fields(figure), figure.where, figure.name)
         panels, hues = (ordered([key[i] for key in cells]) for i in (0, 1))
         looks = dict(zip(hues, figure_style.styles(hues), strict=True))
@@ -219,6 +223,8 @@ def _error(calibration: np.ndarray) -> str:
 
 
 def _square(axes: Axes) -> None:
+    from matplotlib.ticker import FuncFormatter
+
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_box_aspect(1)
@@ -229,6 +235,8 @@ def _square(axes: Axes) -> None:
 
 
 def _shares_axis(axes: Axes, log: bool) -> None:
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
     axes.set_ylabel('share of the weights')
     axes.yaxis.set_major_formatter(FuncFormatter(figure_axes.percent))
     if log:

@@ -1,12 +1,10 @@
 """The kind of figure that shows what a network makes of the points of a plane."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure as Sheet
-from matplotlib.lines import Line2D
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import metric_value, shortened
@@ -18,6 +16,10 @@ from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.figures.figure_style import INK, MARKERS, MUTED, OKABE_ITO
 from jaxtweaks.figures.kind import PANELS, Finish, Kind
 from jaxtweaks.results.results import Plane, Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Sheet
 
 _SIDE = 2.55
 _ALONE = 4.0
@@ -42,6 +44,8 @@ class Boundary(Kind):
 
     def draw(self, figure: Figure, results: Results, finish: Finish) -> Sheet:
         """See `Kind`."""
+        from matplotlib.lines import Line2D
+
         plane = results.plane
         if plane is None:
             raise UserError(f"figure '{figure.name}': the inputs of these data are not points")
@@ -128,6 +132,8 @@ def background(probabilities: np.ndarray) -> np.ndarray:
     Returns:
       Red, green and blue in 0 … 1, [..., 3].
     """
+    from matplotlib.colors import to_rgb
+
     classes = probabilities.shape[-1]
     colors = np.array([to_rgb(OKABE_ITO[c % len(OKABE_ITO)]) for c in range(classes)])
     sure = (probabilities.max(-1, keepdims=True) - 1 / classes) / (1 - 1 / classes)

@@ -1,14 +1,11 @@
 """The two kinds of figure that count images: confusion of classes, and labels by split."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib import colormaps
-from matplotlib.axes import Axes
-from matplotlib.colors import PowerNorm
-from matplotlib.figure import Figure as Sheet
-from matplotlib.ticker import FuncFormatter
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import metric_interval, metric_value, shortened
@@ -22,6 +19,10 @@ from jaxtweaks.figures.figure_style import HATCHES, LETTERS, MOST_NUMBERED, OKAB
 from jaxtweaks.figures.kind import PANELS, Finish, Kind
 from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Sheet
 
 _COLORS = 'Blues'
 _LARGE = 6.0  # inches: the side of a matrix of more classes
@@ -106,6 +107,8 @@ class Labels(Kind):
 
     def draw(self, figure: Figure, results: Results, finish: Finish) -> Sheet:
         """See `Kind`."""
+        from matplotlib.ticker import FuncFormatter
+
         if not results.label_counts:
             raise UserError(f"figure '{figure.name}': the labels were not counted")
         classes = results.classes
@@ -160,6 +163,8 @@ def ink_on(background: Sequence[float] | np.ndarray) -> str:
 
 def _write_shares(axes: Axes, shares: np.ndarray) -> None:
     """Whole percents; what is not none or all does not read so."""
+    from matplotlib import colormaps
+
     for row, column in np.ndindex(shares.shape):
         share = shares[row, column]
         if np.isfinite(share):
@@ -172,6 +177,8 @@ def _write_shares(axes: Axes, shares: np.ndarray) -> None:
 
 def _paint_shares(axes: Axes, shares: np.ndarray) -> None:
     """Colours alone, of the root of the share, so that rare confusions are seen."""
+    from matplotlib.colors import PowerNorm
+
     image = axes.imshow(shares, cmap=_COLORS, norm=PowerNorm(0.5, 0, 1), aspect='equal')
     bar = sheet_of(axes).colorbar(image, ax=axes, shrink=0.6, aspect=30, pad=0.02)
     bar.set_ticks([0, 0.01, 0.1, 0.25, 0.5, 1], labels=['0%', '1%', '10%', '25%', '50%', '100%'])

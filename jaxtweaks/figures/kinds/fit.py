@@ -1,10 +1,10 @@
 """The kind of figure that shows a curve fitted to points, with the truth behind it."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.figure import Figure as Sheet
-from matplotlib.lines import Line2D
 
 from jaxtweaks.figures import register
 from jaxtweaks.figures.figure_data import arrange, ordered
@@ -14,6 +14,9 @@ from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.figures.figure_style import INK, MUTED, OKABE_ITO
 from jaxtweaks.figures.kind import Finish, Kind
 from jaxtweaks.results.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Sheet
 
 _PANEL = (2.9, 2.5)
 _TRUTH: dict[str, Any] = {'color': MUTED, 'linewidth': 1.4, 'linestyle': (0, (4, 2))}
@@ -38,6 +41,8 @@ class Fit(Kind):
 
     def draw(self, figure: Figure, results: Results, finish: Finish) -> Sheet:
         """See `Kind`."""
+        from matplotlib.lines import Line2D
+
         cells = arrange(results, self.fields(figure), figure.where, figure.name)
         panels = ordered([key[0] for key in cells])
         page = Page(len(panels), _PANEL, columns=min(len(panels), 3))

@@ -1,15 +1,12 @@
 """Single panels of figures with a metric on the y axis, and what their legends say."""
 
+from __future__ import annotations
+
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
-from matplotlib.transforms import ScaledTranslation
 
 from jaxtweaks.base.metrics import label as metric_label
 from jaxtweaks.base.metrics import of as metric_of
@@ -21,6 +18,10 @@ from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.figures.figure_style import INK, MUTED, is_number
 from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,6 +192,8 @@ def _dots(
     axes: Axes, places: Sequence[float], found: Sequence[Seeds], look: dict[str, Any], low: float
 ) -> None:
     """Every seed as a faint dot next to its bar; a diverged one, without a value, as a × below."""
+    from matplotlib.transforms import ScaledTranslation
+
     beside = axes.transData + ScaledTranslation(
         5.5 / 72, 0, figure_axes.sheet_of(axes).dpi_scale_trans
     )
@@ -230,6 +233,8 @@ def _draw_crowd(
     joined: bool = True,
 ) -> None:
     """Means of more hues than can each have a band: thin lines, or points, and nothing else."""
+    from matplotlib.collections import LineCollection
+
     lines = [(x[np.isfinite(y)], y[np.isfinite(y)], look) for x, y, look in lines]
     lines = [line for line in lines if len(line[0])]
     raster: dict[str, Any] = {'rasterized': len(lines) > _RASTER}
@@ -278,6 +283,8 @@ def extra_handles(
     figure: Figure, results: Results, settings: Sequence[int], crowded: bool
 ) -> list[Line2D]:
     """What stands in the legend besides the hues: marks, published values, diverged runs."""
+    from matplotlib.lines import Line2D
+
     handles = []
     if results.diverged[list(settings)].any() and not crowded:
         handles.append(Line2D([], [], label='a run that diverged', **_cross(MUTED)))
@@ -302,17 +309,16 @@ def _label(figure: Figure, hue: Any) -> str:
     return value_label(figure.hue, hue, figure.names) if figure.hue else 'mean over seeds'
 
 
-# A × on its own line would not be seen.
-_HALO = (withStroke(linewidth=4, foreground='white'),)
-
-
 def _cross(color: str) -> dict[str, Any]:
+    from matplotlib.patheffects import withStroke
+
     return {
         'color': color,
         'marker': 'x',
         'markersize': 7,
         'markeredgewidth': 1.8,
-        'path_effects': _HALO,
+        # A × on its own line would not be seen.
+        'path_effects': (withStroke(linewidth=4, foreground='white'),),
         'linestyle': 'none',
         'zorder': 5,
         'clip_on': False,

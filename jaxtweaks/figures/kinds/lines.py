@@ -1,13 +1,14 @@
 """Figures with a metric on the y axis: by epoch, against another one, against a swept field."""
 
+from __future__ import annotations
+
 import abc
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-from matplotlib.figure import Figure as Sheet
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.figures import figure_axes, figure_legend, figure_style, register
@@ -20,6 +21,9 @@ from jaxtweaks.figures.kind import Finish, Kind, means
 from jaxtweaks.figures.kinds import line_panels
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Sheet
 
 
 class _Lines(Kind):

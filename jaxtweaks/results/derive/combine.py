@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from scipy.special import log_expit, log_softmax, logsumexp
+import scipy  # its parts are imported as they are used: that takes a second
 
 from jaxtweaks.base.errors import UserError
 
@@ -33,9 +33,11 @@ def combine(logits: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray | None
         counts = (votes[:, None, :] == votes[None, :, :]).sum(1)  # votes for each one's choice
         return np.take_along_axis(votes, counts.argmax(0)[None], axis=0)[0], None
     if how == 'logits':
-        together = log_softmax(logits.mean(0), axis=-1)
+        together = scipy.special.log_softmax(logits.mean(0), axis=-1)
     elif how == 'probabilities':
-        together = logsumexp(log_softmax(logits, axis=-1), axis=0) - np.log(len(logits))
+        together = scipy.special.logsumexp(
+            scipy.special.log_softmax(logits, axis=-1), axis=0
+        ) - np.log(len(logits))
     else:
         raise ValueError(f'unknown way to combine: {how!r}')
     return together.argmax(-1), together
@@ -71,7 +73,10 @@ def combine_labels(logits: np.ndarray, how: str) -> np.ndarray:
         return np.median(logits, axis=0)
     if how != 'probabilities':
         return logits.mean(0)
-    yes, no = (np.asarray(logsumexp(log_expit(sign * logits), axis=0)) for sign in (1, -1))
+    yes, no = (
+        np.asarray(scipy.special.logsumexp(scipy.special.log_expit(sign * logits), axis=0))
+        for sign in (1, -1)
+    )
     return yes - no
 
 
