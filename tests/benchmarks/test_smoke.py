@@ -1,12 +1,23 @@
 """The benchmarks run, at tiny sizes, and record what they should; speed itself is not tested."""
 
+import argparse
 import json
 from unittest import mock
 
 import numpy as np
 import pytest
 
-from benchmarks import compile_time, evaluation, gpu_table, group_size, plain, scaling, sweep
+from benchmarks import (
+    compile_time,
+    evaluation,
+    gpu_table,
+    group_size,
+    plain,
+    resnet_pytorch,
+    scaling,
+    sweep,
+)
+from benchmarks.peers import flax_plain
 from jaxtweaks import app
 
 pytestmark = [
@@ -165,3 +176,34 @@ def test_plain(tmp_path):
     (row,) = json.loads((tmp_path / 'plain.json').read_text())['rows']
     assert row['images_per_second']['map'] > 0
     assert row['ratios'] == {'map': 1.0}
+
+
+def test_the_resnet_of_pytorch_is_the_plain_one(torch):
+    """Its weights copied, in training, where batch norm takes the statistics of the batch."""
+    flags = argparse.Namespace(blocks=1, channels=(2, 3))
+    theirs = resnet_pytorch.network(flags)
+    images = np.random.default_rng(0).normal(size=(4, 8, 8, 3)).astype(np.float32)
+    module = flax_plain.PlainResNet(flags.blocks, flags.channels)
+    # Layers of a kind are in the order of the forward pass, but PyTorch's shortcuts come after.
+    arrays = iter(p.detach().numpy() for p in theirs.parameters())
+    params = {}
+    for conv in range(6):
+        params[f'Conv_{conv}'] = {'kernel': next(arrays).transpose(2, 3, 1, 0)}
+        params[f'BatchNorm_{conv}'] = {'scale': next(arrays), 'bias': next(arrays)}
+    params['Dense_0'] = {'kernel': next(arrays).T, 'bias': next(arrays)}
+    assert next(arrays, None) is None
+    assert max(np.abs(params['Dense_0']['bias'])) == 0
+    found, _ = module.apply({'params': params}, images, mutable=['batch_stats'])
+    expected = theirs(torch.from_numpy(images).permute(0, 3, 1, 2)).detach().numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_curves_are_compared_by_epoch():
+    a, b = np.array([[1.0, 4.0], [3.0, 4.5]]), np.array([[2.0, 1.0], [4.0, 1.2]])
+    first, second = resnet_pytorch.compared(a, b)
+    assert (first['epoch'], first['jaxtweaks'][0], first['difference']) == (1, 2.0, -1.0)
+    assert first['jaxtweaks'][1] == pytest.approx(2**0.5)
+    assert first['interval'][0] < 0 < first['interval'][1]
+    assert second['interval'][0] > 0
+    rows = {name: [first] for name in resnet_pytorch.METRICS}
+    assert '| 1 | 2.000 ± 1.414 | 3.000 ± 1.414 | -1.000 (' in resnet_pytorch.table(rows)
