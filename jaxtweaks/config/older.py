@@ -19,7 +19,7 @@ from typing import Any, TypeGuard
 from jaxtweaks.config import parts, slots, trace
 from jaxtweaks.config.build import keys, rule_of, to_dict
 from jaxtweaks.config.fields import Field
-from jaxtweaks.config.parts import Part
+from jaxtweaks.config.part import Part
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.tweaks import SECTION
 

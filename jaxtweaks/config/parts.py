@@ -7,7 +7,7 @@
 A part is a pure function or a plain linen module. Its signature is the schema: a keyword parameter
 declared with `static` or `traced` (a field of a module, for a module) is a field of every setting,
 'mine.b1', that can be set, swept and named in claims like those of `settings.py`. The built-in
-parts are registered in the same way, by the modules in `_BUILT_IN`.
+parts are registered in the same way, by the modules in `part.BUILT_IN`.
 
 In a slot with a `field` one part is chosen by its name (`optim.name`). In the others (those that
 change training images, say) any number of parts act together, each as soon as its strength, the
@@ -15,8 +15,6 @@ first parameter that declares an `off` value, has another one.
 """
 
 import dataclasses
-import functools
-import hashlib
 import importlib
 import inspect
 import re
@@ -26,38 +24,14 @@ from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
-from jaxtweaks.base import identity
 from jaxtweaks.base import words as words_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.build import convert
 from jaxtweaks.config.fields import Field
+from jaxtweaks.config.part import BUILT_IN, Part
 from jaxtweaks.config.signature import offered_to, parameters_of
 from jaxtweaks.config.slots import SLOTS
 
-# The modules that register the built-in parts, imported when the registry is first asked.
-_BUILT_IN = (
-    'jaxtweaks.nn.models',
-    'jaxtweaks.nn.networks.resnet',
-    'jaxtweaks.nn.networks.residual_mlp',
-    'jaxtweaks.nn.networks.vit',
-    'jaxtweaks.nn.norms',
-    'jaxtweaks.nn.activations',
-    'jaxtweaks.nn.init',
-    'jaxtweaks.train.optimisers',
-    'jaxtweaks.train.schedules',
-    'jaxtweaks.train.losses',
-    'jaxtweaks.train.metrics',
-    'jaxtweaks.train.augment',
-    'jaxtweaks.train.transform',
-    'jaxtweaks.studies.gradcheck',
-    'jaxtweaks.studies.gradcheck_layers',
-    'jaxtweaks.studies.signal_propagation',
-    'jaxtweaks.studies.model_summary',
-    'jaxtweaks.studies.dropout_linear',
-    'jaxtweaks.studies.bias_variance',
-    'jaxtweaks.studies.capacity',
-    'jaxtweaks.studies.label_shares',
-)
 # What a part is given besides, where a fact of it says so.
 _GIVEN = {'mixes': 'targets', 'data': 'data'}
 
@@ -68,78 +42,6 @@ _TAKEN = ('experiments',)
 SECTION = 'parts'  # of a setting; a config has a section for each part
 
 F = TypeVar('F', bound=Callable[..., Any])
-
-# What is said of a function where it is registered and decides what it does, with the defaults: a
-# part that has these is the one it was before they counted.
-_ACTING = {'where': '', 'on': 'gradients', 'mixes': False}
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Part:
-    """A registered part.
-
-    Attributes:
-      slot: the name of its slot.
-      name: its own; its fields are `<name>.<parameter>`.
-      build: the function or module class.
-      parameters: by name, in the order of the signature.
-      words: how it reads in tables and figures.
-      facts: what else its slot knows of it, by name.
-    """
-
-    slot: str
-    name: str
-    build: Callable[..., Any]
-    parameters: Mapping[str, Field]
-    words: str = ''
-    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    @property
-    def built_in(self) -> bool:
-        """Whether it is one of the package's own."""
-        return getattr(self.build, '__module__', '') in _BUILT_IN
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """SHA-256, in hex, of what it does, so that another one is another run.
-
-        Raises:
-          UserError: that cannot be known, see `identity.digest`.
-        """
-        does = identity.digest(self.build, f"{self.slot} '{self.name}'")
-        said = [self.facts.get(name, default) for name, default in _ACTING.items()]
-        given = [str(one) for one in said if one not in _ACTING.values()]
-        return hashlib.sha256(' '.join([does, *given]).encode()).hexdigest() if given else does
-
-    @property
-    def strength(self) -> str:
-        """The parameter by which a part that acts with others is switched off; '' if none is."""
-        off = (name for name, one in self.parameters.items() if one.rule.off is not None)
-        return next(off, '')
-
-    @property
-    def fields(self) -> dict[str, Field]:
-        """Its parameters by dotted name."""
-        return {f'{self.name}.{name}': one for name, one in self.parameters.items()}
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """The fields, or sections, that a part reads of those that only some parts read."""
-        offers = SLOTS[self.slot].offers
-        taken = (field for name in self.facts.get('takes', ()) for field in offers[name].split())
-        return frozenset((*self.facts.get('reads', ()), *taken))
-
-    def _key(self) -> tuple[str, str, str]:
-        return self.slot, self.name, '' if self.built_in else self.digest
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Part) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def __repr__(self) -> str:
-        return f'Part({", ".join(map(repr, self._key()))})'
 
 
 class Parts(Mapping[str, Any]):
@@ -206,56 +108,6 @@ class Parts(Mapping[str, Any]):
         return f'Parts({self._values!r})'
 
 
-class Choices(Sequence[str]):
-    """The names of a slot's parts, those registered later included, after that of none of them."""
-
-    def __init__(self, slot: str):
-        self._slot = slot
-
-    def __getitem__(self, index: Any) -> Any:
-        return [*self._none(), *of_slot(self._slot)][index]
-
-    def __len__(self) -> int:
-        return len(self._none()) + len(of_slot(self._slot))
-
-    def __contains__(self, value: object) -> bool:
-        return value in self._none() or value in of_slot(self._slot)
-
-    def missing(self, value: str) -> str:
-        """What is wrong with a name that is not among them."""
-        return _unregistered(value, self, self._slot)
-
-    def _none(self) -> list[str]:
-        none = SLOTS[self._slot].none
-        return [none] if none else []
-
-
-class Selections(Sequence[str]):
-    """The values of `train.select`: 'last', and 'best_…' of every metric, those registered later
-    included.
-    """
-
-    def __init__(self, *, last: bool = True):
-        """`last`: whether 'last' is among them."""
-        self._first = ('last',) if last else ()
-
-    def _names(self) -> list[str]:
-        brought = (
-            one for loss in of_slot('loss').values() for one in loss.facts.get('metrics', ())
-        )
-        named = ['loss', 'accuracy', *of_slot('metric'), *(one.name for one in brought)]
-        return [*self._first, *dict.fromkeys(f'{BEST}{name}' for name in named)]
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._names()[index]
-
-    def __len__(self) -> int:
-        return len(self._names())
-
-    def __contains__(self, value: object) -> bool:
-        return value in self._names()
-
-
 # Slot to parts by name. Names live as long as the process; a config file that is loaded again
 # registers its parts again.
 _REGISTRY: dict[str, dict[str, Part]] = {slot: {} for slot in SLOTS}
@@ -291,7 +143,7 @@ def of_slot(slot: str) -> Mapping[str, Part]:
 
 def metrics_known(build: Callable[..., Any]) -> Mapping[str, Part]:
     """The metrics that a loss may name: all there are; of a built-in loss those so far."""
-    if getattr(build, '__module__', '') not in _BUILT_IN:
+    if getattr(build, '__module__', '') not in BUILT_IN:
         _load()
     return _REGISTRY['metric']
 
@@ -315,7 +167,7 @@ def checked(name: str, value: Any, where: str) -> Any:
     if name not in FIELDS:
         section = name.partition('.')[0]
         if not _of_part(section):
-            raise UserError(f'{where}: {_unregistered(section, sections(()))}')
+            raise UserError(f'{where}: {unregistered(section, sections(()))}')
         raise UserError(f"{where}: unknown field '{name}'; {did_you_mean(name, FIELDS)}")
     field = FIELDS[name]
     return convert(value, field.type, field.rule, where)
@@ -326,7 +178,8 @@ def _of_part(name: str) -> list[str]:
     return [field for field in FIELDS if field.startswith(f'{name}.')]
 
 
-def _unregistered(name: str, known: Iterable[str], slot: str = 'part') -> str:
+def unregistered(name: str, known: Iterable[str], slot: str = 'part') -> str:
+    """What is wrong with a name that no part has; `known`: those that parts have."""
     return (
         f"no {slot} '{name}' is registered; {did_you_mean(name, known)}; one of your own is "
         'registered by the file that defines it: load or import that first'
@@ -419,7 +272,7 @@ def register(
             of_nnx = any(one.__module__.startswith('flax.nnx') for one in bases)
             why = ', an nnx module, whose state stands outside of the program' if of_nnx else ''
             raise UserError(f'{what}: is {build!r}{why}; it must be {SLOTS[slot].doc}')
-        if getattr(build, '__module__', '') not in _BUILT_IN:
+        if getattr(build, '__module__', '') not in BUILT_IN:
             _load()
         also = tuple(name for fact, name in _GIVEN.items() if facts.get(fact))
         passed = given or SLOTS[slot].given + also
@@ -507,5 +360,5 @@ def _load() -> None:
     global _loaded
     if not _loaded:
         _loaded = True
-        for module in _BUILT_IN:
+        for module in BUILT_IN:
             importlib.import_module(module)

@@ -8,8 +8,9 @@ See `fields.py` for what static and traced mean.
 
 import dataclasses
 
+from jaxtweaks.config.choices import Choices, Selections
 from jaxtweaks.config.fields import Names, static, traced
-from jaxtweaks.config.parts import Choices, Parts, Selections
+from jaxtweaks.config.parts import Parts
 from jaxtweaks.config.tweaks import Tweaks
 
 # Those of the catalogue, any on disk, and what is registered (`data/own.py`).

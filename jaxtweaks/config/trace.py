@@ -11,7 +11,8 @@ from jaxtweaks.config import parts, slots, tweaks
 from jaxtweaks.config.build import convert, rule_of
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.fields import Field
-from jaxtweaks.config.parts import Part, Parts
+from jaxtweaks.config.part import Part
+from jaxtweaks.config.parts import Parts
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.slots import Slot
 

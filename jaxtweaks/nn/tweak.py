@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.config_file import blaming
-from jaxtweaks.config.parts import Part
+from jaxtweaks.config.part import Part
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.tweaks import SLOT, Tweak
 
