@@ -28,7 +28,7 @@ from jaxtweaks.base import words as words_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.build import convert
 from jaxtweaks.config.fields import Field
-from jaxtweaks.config.part import BUILT_IN, Part
+from jaxtweaks.config.part import BUILT_IN, TWEAKS, Part
 from jaxtweaks.config.signature import offered_to, parameters_of
 from jaxtweaks.config.slots import SLOTS
 
@@ -37,8 +37,8 @@ _GIVEN = {'mixes': 'targets', 'data': 'data'}
 
 BEST = 'best_'  # what train.select begins with where a metric chooses the epoch
 CLASSES = 'classes'  # the targets of most losses
-# Keys of a config file of several experiments.
-_TAKEN = ('experiments',)
+# Keys of a config file of several experiments, and of tweaks that have a strength alone.
+_TAKEN = ('experiments', TWEAKS)
 SECTION = 'parts'  # of a setting; a config has a section for each part
 
 F = TypeVar('F', bound=Callable[..., Any])
@@ -64,24 +64,27 @@ class Parts(Mapping[str, Any]):
             raise UserError(f'{path}: {values!r} is not a set of keys (it should be a dict)')
         found = {}
         for name, value in values.items():
-            if not isinstance(value, Mapping) and (own := _of_part(str(name))):
-                keys = ' or '.join(own)
-                raise UserError(f'{name}: {value!r} is not a set of keys; set one of them: {keys}')
+            own = _of_part(str(name))
+            if not isinstance(value, Mapping) and (own or name == TWEAKS):
+                keys = f'; set one of them: {" or ".join(own)}' if own else ''
+                raise UserError(f'{name}: {value!r} is not a set of keys{keys}')
             inside = value if isinstance(value, Mapping) else {'': value}
             for parameter, item in inside.items():
                 field = f'{name}.{parameter}' if parameter else str(name)
                 found[field] = checked(field, item, field)
         return cls(found)
 
-    def as_now(self) -> 'Parts':
+    def as_now(self, known: Callable[[Part], str] = lambda part: '') -> 'Parts':
         """With the registered parts from outside as they are now.
 
         What a part does may change without a new registration, by a global that it reads.
+
+        Args:
+          known: returns the digest under which a work folder knows a part, '' for that of now.
         """
         every = (part for known in _REGISTRY.values() for part in known.values())
-        return Parts(
-            self._values, [dataclasses.replace(part) for part in every if not part.built_in]
-        )
+        own = (part for part in every if not part.built_in)
+        return Parts(self._values, [dataclasses.replace(p, known_as=known(p)) for p in own])
 
     def replaced(self, values: Mapping[str, Any]) -> 'Parts':
         """With these values, by dotted name."""
@@ -165,6 +168,7 @@ def default(name: str) -> Any:
 def checked(name: str, value: Any, where: str) -> Any:
     """`value` as the parameter with this dotted name takes it. Raises UserError naming `where`."""
     if name not in FIELDS:
+        check_not_moved(name, where)
         section = name.partition('.')[0]
         if not _of_part(section):
             raise UserError(f'{where}: {unregistered(section, sections(()))}')
@@ -190,7 +194,7 @@ def strengths() -> dict[str, Part]:
     """The fields that switch a part on that acts together with others, and these parts."""
     alone = (slot.name for slot in SLOTS.values() if not slot.field)
     every = (part for slot in alone for part in of_slot(slot).values())
-    return {f'{part.name}.{part.strength}': part for part in every}
+    return {part.field(part.strength): part for part in every}
 
 
 def moved(name: str) -> list[str]:
@@ -206,10 +210,14 @@ def check_not_moved(name: str, where: str) -> None:
             "('before' or 'after' the activation)"
         )
     section, _, tweak = name.partition('.')
-    if section == 'tweaks' and (part := of_slot('tweak').get(tweak)):
+    if section == TWEAKS and name not in FIELDS:
+        known = of_slot('tweak')
+        if tweak not in known:
+            raise UserError(f'{where}: {unregistered(tweak, known, "tweak")}')
+        strength = known[tweak].field(known[tweak].strength)
         raise UserError(
-            f"{where}: the tweak '{tweak}' declares its parameters; its strength is "
-            f'{part.name}.{part.strength}, not {name}'
+            f"{where}: the tweak '{tweak}' declares its parameters; its strength is {strength}, "
+            f'not {name}'
         )
     if now := moved(name):
         raise UserError(f'{where}: {name} is a field of the chosen part now: {" or ".join(now)}')
@@ -224,7 +232,7 @@ def sections(keys: Iterable[str]) -> set[str]:
     Raises:
       UserError: a part has the name of one of them.
     """
-    found = {name.partition('.')[0] for name in FIELDS}
+    found = {TWEAKS, *(name.partition('.')[0] for name in FIELDS)}
     if both := found.intersection(keys):
         name = min(both)
         raise UserError(
@@ -236,7 +244,7 @@ def sections(keys: Iterable[str]) -> set[str]:
 
 def defaults() -> dict[str, dict[str, Any]]:
     """Every parameter at its default: parameter to value by part, for a config to fill in."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {TWEAKS: {}}
     for name in FIELDS:
         part, _, parameter = name.partition('.')
         found.setdefault(part, {})[parameter] = default(name)
@@ -282,32 +290,27 @@ def register(
         if SLOTS[slot].offers:
             takes = {'takes': offered_to(build, what, SLOTS[slot], facts.get('reads', ()))}
         parameters = parameters_of(build, what, SLOTS[slot], passed)
-        part = Part(slot, name, build, parameters, words, facts | takes)
-        _admit(part, what)
-        _remove_parameters(slot, name)
-        _REGISTRY[slot][name] = part
-        _PARAMETERS.update(part.fields)
-        _name(part)
+        add(Part(slot, name, build, parameters, words, facts | takes))
         return build
 
     return decorate
 
 
-def remove(slot: str, name: str) -> None:
-    """Takes a part out of the registry, if it is there, and its parameters with it."""
-    _remove_parameters(slot, name)
-    _REGISTRY[slot].pop(name, None)
-
-
-def _remove_parameters(slot: str, name: str) -> None:
-    if name in _REGISTRY[slot]:
-        for field in _REGISTRY[slot][name].fields:
-            _PARAMETERS.pop(field, None)
+def add(part: Part) -> None:
+    """Registers a part, in the place of one of its name. Raises UserError."""
+    _admit(part, f"{part.slot} '{part.name}'")
+    before = _REGISTRY[part.slot].get(part.name)
+    for field in before.fields if before else ():
+        _PARAMETERS.pop(field, None)
+    _REGISTRY[part.slot][part.name] = part
+    _PARAMETERS.update(part.fields)
+    _name(part)
 
 
 def _admit(part: Part, what: str) -> None:
     """Whether the registry takes a part. Raises UserError."""
-    if part.parameters and (part.name in dir(ConfigDict) or part.name in _TAKEN):
+    taken = part.name in (*dir(ConfigDict), *(() if part.alone else _TAKEN))
+    if part.parameters and taken:
         raise UserError(
             f"{what}: 'config.{part.name}' means something else, so its parameters could not be "
             'set; choose another name'
@@ -317,7 +320,9 @@ def _admit(part: Part, what: str) -> None:
         raise UserError(f'{what}: is the name of a built-in part; choose another one')
     for slot, known in _REGISTRY.items():
         other = known.get(part.name)
-        if slot != part.slot and other and other.parameters and part.parameters:
+        if slot == part.slot or other is None or other.section != part.section:
+            continue
+        if other.parameters and part.parameters:
             raise UserError(
                 f"{what}: a part of the slot {slot} has this name, so '{part.name}.' would mean "
                 'both; choose another one'
@@ -343,11 +348,12 @@ def _is_function_or_dataclass(build: Any) -> bool:
 def _name(part: Part) -> None:
     """Gives a part and its fields their words in tables and figures."""
     slot, words = SLOTS[part.slot], part.words or part.name.replace('_', ' ')
-    words_lib.ABOUT[part.name] = slot.about
+    words_lib.ABOUT[part.section] = slot.about
     for name, one in part.parameters.items():
         alone = name.replace('_', ' ')
         of_part = alone if slot.short else f'{alone} of {words}'
-        words_lib.FIELDS[f'{part.name}.{name}'] = one.rule.words or of_part
+        of_part = words if part.alone else of_part
+        words_lib.FIELDS[part.field(name)] = one.rule.words or of_part
     if slot.field:
         words_lib.VALUES[f'{slot.field}={part.name}'] = words
 

@@ -11,7 +11,6 @@ import dataclasses
 from jaxtweaks.config.choices import Choices, Selections
 from jaxtweaks.config.fields import Names, static, traced
 from jaxtweaks.config.parts import Parts
-from jaxtweaks.config.tweaks import Tweaks
 
 # Those of the catalogue, any on disk, and what is registered (`data/own.py`).
 DATASETS = Names(
@@ -346,5 +345,4 @@ class Setting:
     noise: Noise = Noise()
     train: Train = Train()
     study: Study = Study()
-    tweaks: Tweaks = dataclasses.field(default_factory=Tweaks)
     parts: Parts = dataclasses.field(default_factory=Parts)
