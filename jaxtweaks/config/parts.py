@@ -184,9 +184,11 @@ def _of_part(name: str) -> list[str]:
 
 def unregistered(name: str, known: Iterable[str], slot: str = 'part') -> str:
     """What is wrong with a name that no part has; `known`: those that parts have."""
+    known = list(known)
+    hint = f'{did_you_mean(name, known)}; ' if known else ''
     return (
-        f"no {slot} '{name}' is registered; {did_you_mean(name, known)}; one of your own is "
-        'registered by the file that defines it: load or import that first'
+        f"no {slot} '{name}' is registered; {hint}one of your own is registered by the file that "
+        'defines it: load or import that first'
     )
 
 
@@ -311,9 +313,10 @@ def _admit(part: Part, what: str) -> None:
     """Whether the registry takes a part. Raises UserError."""
     taken = part.name in (*dir(ConfigDict), *(() if part.alone else _TAKEN))
     if part.parameters and taken:
+        key = f'{TWEAKS}.{part.name}' if part.alone else part.name
         raise UserError(
-            f"{what}: 'config.{part.name}' means something else, so its parameters could not be "
-            'set; choose another name'
+            f"{what}: 'config.{key}' means something else, so its parameters could not be set; "
+            'choose another name'
         )
     before = _REGISTRY[part.slot].get(part.name)
     if before is not None and before.built_in and not part.built_in:

@@ -314,6 +314,7 @@ def test_mistakes_in_a_config_are_named(values, words):
     [
         ('a b', {}, 'letters'),
         ('on', {}, "not 'on'"),
+        ('items', {}, r"'config\.tweaks\.items' means something else"),
         ('it', {'where': 'hiden'}, "'hidden'"),
         ('it', {'low': 1.0}, '≥ 1'),
     ],
