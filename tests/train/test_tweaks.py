@@ -369,6 +369,12 @@ def test_those_of_a_place_act_by_their_names_however_they_are_registered():
     assert found == [4.0, 4.0]
 
 
+def test_one_that_is_off_asks_for_no_random_key():
+    """Plain functions apply networks without any."""
+    setting, x = trace.replace(Setting(), {'tweaks.jitter': 0.0}), jnp.ones(())
+    assert tweak_lib.applied(setting, 'input', x, {}.__getitem__, True) is x
+
+
 def test_without_its_source_it_is_told_by_its_code():
     def typed(body):
         space = {}
