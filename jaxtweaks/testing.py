@@ -19,7 +19,7 @@ import numpy as np
 
 from jaxtweaks.base import pinned
 from jaxtweaks.base.errors import UserError, did_you_mean
-from jaxtweaks.config import effect, layers, measured, parts, settings, trace, tweaks
+from jaxtweaks.config import effect, layers, measured, parts, settings, trace
 from jaxtweaks.config.fields import Field
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.slots import SLOTS
@@ -67,14 +67,6 @@ def check_part(
     """
     slot, name = _found(part, slot)
     given = dict(values or {})
-    if slot == tweaks.SLOT and name in tweaks.registered():
-        field = f'{tweaks.SECTION}.{name}'
-        away = {field: given.pop('strength')} if 'strength' in given else {}
-        if given:
-            raise UserError(f"tweak '{name}': values: no parameter '{min(given)}'; it has strength")
-        base = trace.replace(base_of(field), _with_place(field))
-        check_fields([field], base, values=away, what=f"tweak '{name}'")
-        return
     known, what = parts.of_slot(slot)[name], f"{slot} '{name}'"
     for parameter in given:
         if parameter not in known.parameters:
@@ -82,7 +74,7 @@ def check_part(
             raise UserError(f"{what}: values: no parameter '{parameter}'; {hint}")
     kinds = {field: one.rule.kind for field, one in known.fields.items()}
     swept = [field for field, kind in kinds.items() if kind == 'traced']
-    tried = {f'{name}.{parameter}': one for parameter, one in given.items()}
+    tried = {known.field(parameter): one for parameter, one in given.items()}
     fixed = {field: one[0] for field, one in tried.items() if field not in swept}
     if chooser := SLOTS[slot].field:
         fixed[chooser] = (name,) if SLOTS[slot].several else name
@@ -92,16 +84,11 @@ def check_part(
         fixed |= {'optim.learning_rate': 1e-3, 'model.norm': 'none'}
     if slot == 'metric':
         fixed['loss.name'] = _loss_for(known)
-    if slot == tweaks.SLOT:
-        fixed |= _with_place(f'{name}.{known.strength}')
+    if known.facts.get('where') == 'conv':
+        fixed['model.name'] = 'cnn'
     base = trace.replace(base_of(*swept), fixed)
     away = {field: one for field, one in tried.items() if field in swept}
     check_fields(swept, base, values=away, what=what)
-
-
-def _with_place(field: str) -> Values:
-    """What a setting needs so that the tweak of a field acts somewhere in its network."""
-    return {'model.name': 'cnn'} if tweaks.place(field) == 'conv' else {}
 
 
 def base_of(*fields: str) -> Setting:
@@ -120,7 +107,7 @@ def base_of(*fields: str) -> Setting:
         rule = trace.FIELDS[name].rule
         if rule.when is not None:
             values[rule.when[0]] = rule.when[1][0]
-        if name in parts.strengths() or name.startswith(f'{tweaks.SECTION}.'):
+        if name in parts.strengths():
             values[name] = rule.off  # what acts with others is named
     return trace.replace(base, values)
 
@@ -336,8 +323,7 @@ def _omitted(base: Setting, off: frozenset[str], epochs: bool) -> dict[str, np.n
 def _without(base: Setting, off: frozenset[str]) -> Setting:
     """The setting, without naming those parts that act with others and are off."""
     named = {name: value for name, value in base.parts.items() if name not in off}
-    kept = dataclasses.replace(base, parts=parts.Parts(named, base.parts.bound))
-    return dataclasses.replace(kept, tweaks=base.tweaks.without(frozenset(base.tweaks)))
+    return dataclasses.replace(base, parts=parts.Parts(named, base.parts.bound))
 
 
 def _compiled(
@@ -405,7 +391,6 @@ def _data(size: tuple[int, int], targets: str) -> DeviceData:
 def _found(part: str | Callable[..., Any], slot: str | None) -> tuple[str, str]:
     """Slot and name of a registered part. Raises UserError."""
     by_slot = {one: {n: known.build for n, known in parts.of_slot(one).items()} for one in SLOTS}
-    by_slot[tweaks.SLOT] |= {name: known.function for name, known in tweaks.registered().items()}
     if slot is not None and slot not in by_slot:
         raise UserError(f"check_part: no slot '{slot}'; {did_you_mean(str(slot), by_slot)}")
     among = {slot: by_slot[slot]} if slot else by_slot

@@ -14,7 +14,7 @@ import pytest
 
 from jaxtweaks.base import metrics, words
 from jaxtweaks.claims import claim
-from jaxtweaks.config import parts, settings, slots, tweaks
+from jaxtweaks.config import parts, settings, slots
 from jaxtweaks.data import own
 from jaxtweaks.figures import figure_spec
 from jaxtweaks.lab import parts_list
@@ -132,7 +132,6 @@ def _executables_are_dropped():
 @contextlib.contextmanager
 def _restored():
     """What is registered meanwhile is gone afterwards."""
-    fields = dict(tweaks.FIELDS)
     with (
         pytest.MonkeyPatch.context() as monkeypatch,
         claim.KINDS.temporary(),
@@ -141,13 +140,10 @@ def _restored():
     ):
         _set_aside(monkeypatch)
         yield
-    tweaks.FIELDS.clear()
-    tweaks.FIELDS.update(fields)
 
 
 def _set_aside(monkeypatch: pytest.MonkeyPatch) -> None:
     """Copies of the registries, in the place of those that are there."""
-    monkeypatch.setattr(tweaks, '_REGISTRY', dict(tweaks._REGISTRY))
     monkeypatch.setattr(own, 'REGISTRY', dict(own.REGISTRY))
     known = {slot: dict(parts.of_slot(slot)) for slot in slots.SLOTS}
     monkeypatch.setattr(parts, '_REGISTRY', known)

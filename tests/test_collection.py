@@ -261,7 +261,7 @@ def test_any_folders_can_be_looked_over(capsys, configs, tmp_path):
             ['--config=configs/all.py:smoke', '--config.seeds=5'],
             "config.seeds: configs/all.py has no key 'seeds'; valid: experiments, name, size",
         ),
-        (['--config={}/one.py', '--config.tweaks.foo=1'], "has no key 'foo'"),
+        (['--config={}/one.py', '--config.tweaks.foo=1'], "no tweak 'foo' is registered; one of"),
         (['--overview=configs', '--dry_run'], '--dry_run: --overview does not read it'),
     ],
 )

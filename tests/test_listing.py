@@ -92,6 +92,8 @@ def test_a_list_is_kept_until_a_file_changes(tmp_path, capsys, monkeypatch):
     (record,) = (tmp_path / 'cache' / 'listings').iterdir()
     record.write_bytes(record.read_bytes()[:-9])  # damaged: it is
     assert listed() == first
+    record.write_bytes(record.read_bytes().replace(b'Is this', b'Is thus'))
+    assert listed() == first
     path.write_text(TINY.format(expected='').replace('Is this', 'Was that'))
     assert 'Was that listed?' in listed()[1]
     path.write_text('import nothing_of_this_name\ndef get_config(size=None): pass')

@@ -13,9 +13,10 @@ import jaxtweaks as jt
 from jaxtweaks import api, app
 from jaxtweaks.base import provenance
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import build, older, trace
+from jaxtweaks.config import build, older, register, trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import folder, stored
+from jaxtweaks.lab.experiment import build as build_experiment
 from jaxtweaks.run import manifest, version
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.workdir import Workdir
@@ -260,6 +261,16 @@ def test_another_python_knows_a_tweak_by_what_is_on_record(copied, monkeypatch):
     ids = lambda one: [run.id for run in one.runs]
     assert ids(found)[0] == ids(asked)[0]  # off
     assert ids(found)[1] != ids(asked)[1]
+
+
+def test_another_python_knows_any_part_by_what_is_on_record():
+    register.activation('scaled')(lambda x: 2 * x)
+    asked = build_experiment({'name': 'x', 'model': {'activation': 'scaled'}})
+    record = manifest.TweaksRecord(python='3.99', digests={'activation scaled': 'b' * 64})
+    kept, said = dataclasses.replace(NOTHING, tweaks=record), []
+    found = stored.as_recorded(asked, kept, said.append)
+    assert found.digests == record.digests != asked.digests
+    assert said[0].startswith("activation 'scaled': known here by what Python 3.99 made of it")
 
 
 def test_a_copied_config_does_not_take_the_original_s_folder(capsys, copied, monkeypatch):

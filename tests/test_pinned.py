@@ -18,7 +18,7 @@ from rich.console import Console
 from jaxtweaks.base import pinned, surroundings
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import own
-from jaxtweaks.lab import experiment, laboratory, replay
+from jaxtweaks.lab import agenda, experiment, laboratory, replay
 from jaxtweaks.run import manifest
 from jaxtweaks.run.manifest import restore_groups
 from jaxtweaks.run.workdir import Workdir
@@ -242,7 +242,7 @@ def test_results_of_other_flags_are_not_added_to(plain, tmp_path, monkeypatch):
     assert content.surroundings == {}
     groups = restore_groups(content.groups, tiny().runs)
     told = []
-    check = lambda content: laboratory._check_surroundings(workdir, content, groups, told.append)
+    check = lambda content: agenda.check_surroundings(workdir, content, groups, told.append)
     monkeypatch.setenv('XLA_FLAGS', '--xla_cpu_enable_fast_math --xla_dump_to=/x')
     check(content)  # nothing is left to compute
     assert told == []

@@ -17,7 +17,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.claims.claim import Open
 from jaxtweaks.config import parts
 from jaxtweaks.config.expand import grid
-from jaxtweaks.lab import answers, experiment, laboratory, live, settle, stored
+from jaxtweaks.lab import answers, experiment, laboratory, live, record, settle, stored
 from jaxtweaks.report import report
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.group import Interrupted
@@ -177,7 +177,7 @@ def missing(answer):
 def test_an_interruption_between_a_look_and_its_seeds(put, tmp_path, monkeypatch):
     put()
     whole, _ = run(tmp_path / 'whole')
-    freeze, count = laboratory._freeze, []
+    freeze, count = record.freeze, []
 
     def once(*args):
         count.append(args)
@@ -185,11 +185,11 @@ def test_an_interruption_between_a_look_and_its_seeds(put, tmp_path, monkeypatch
             raise KeyboardInterrupt
         freeze(*args)
 
-    monkeypatch.setattr(laboratory, '_freeze', once)
+    monkeypatch.setattr(record, 'freeze', once)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / 'cut')
     assert looks_of(tmp_path / 'cut')[-1].next == 8
-    monkeypatch.setattr(laboratory, '_freeze', freeze)
+    monkeypatch.setattr(record, 'freeze', freeze)
     assert as_text(run(tmp_path / 'cut')[0]) == as_text(whole)
 
 

@@ -102,7 +102,6 @@ _TWEAKS = (
     (('data.',), 'data'),
     (('model.',), 'network'),
     (('tweaks.on',), 'other'),  # of a derivation, see derive/tweaks.py
-    (('tweaks.',), 'own tweak'),
 )
 
 

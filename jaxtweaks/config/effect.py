@@ -12,7 +12,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import measured, parts, spell, trace, tweaks
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round
 from jaxtweaks.config.layers import channels, hidden_widths, made_of, network
-from jaxtweaks.config.parts import Part
+from jaxtweaks.config.part import Part
 from jaxtweaks.config.settings import Setting
 
 _DEFAULTS = Setting()

@@ -1,7 +1,7 @@
 """What an architecture says of its layers where the setting does not, and the images it needs."""
 
 from jaxtweaks.config import parts
-from jaxtweaks.config.parts import Part
+from jaxtweaks.config.part import Part
 from jaxtweaks.config.settings import Model
 
 

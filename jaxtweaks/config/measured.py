@@ -10,7 +10,8 @@ from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.metrics import LOSS, Metric
 from jaxtweaks.config import parts, trace
-from jaxtweaks.config.parts import BEST, CLASSES, Part
+from jaxtweaks.config.part import Part
+from jaxtweaks.config.parts import BEST, CLASSES
 from jaxtweaks.config.settings import Setting
 
 # How targets of a kind read in messages.

@@ -19,9 +19,8 @@ from typing import Any, TypeGuard
 from jaxtweaks.config import parts, slots, trace
 from jaxtweaks.config.build import keys, rule_of, to_dict
 from jaxtweaks.config.fields import Field
-from jaxtweaks.config.parts import Part
+from jaxtweaks.config.part import TWEAKS, Part
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.config.tweaks import SECTION
 
 # The fields of the first work folders, which every run's name is made of. Those that came later are
 # part of it where they say something else than what was done before. Nothing is to be added here.
@@ -59,7 +58,7 @@ _DEFAULTS = Setting()
 LATER: dict[str, Any] = {
     f'{section.name}.{field.name}': to_dict(value(f'{section.name}.{field.name}'))
     for section in dataclasses.fields(Setting)
-    if section.name not in (SECTION, parts.SECTION)  # of what is registered
+    if section.name != parts.SECTION  # of what is registered
     for field in dataclasses.fields(getattr(_DEFAULTS, section.name))
     if field.name not in FIRST.get(section.name, ())
 }
@@ -102,6 +101,9 @@ def put_former(values: dict[str, dict[str, Any]], setting: Setting) -> None:
     for section, fields in _former().items():
         values[section] = fields | values.get(section, {})
     for part, given in trace.acting(setting):
+        if part.alone:
+            values.setdefault(TWEAKS, {})[part.name] = given[part.strength], part.digest
+            continue
         for name, parameter in part.parameters.items():
             section, _, field = parameter.rule.former.partition('.')
             if field:
@@ -109,7 +111,7 @@ def put_former(values: dict[str, dict[str, Any]], setting: Setting) -> None:
             elif given[name] != parameter.default:
                 values.setdefault(part.name, {})[name] = given[name]
         if not part.built_in:
-            values.setdefault(parts.SECTION, {})[f'{part.slot} {part.name}'] = part.digest
+            values.setdefault(parts.SECTION, {})[part.key] = part.digest
     for slot in slots.SLOTS.values():
         if slot.field in trace.TRACED:  # a program has them all, and what they were given counted
             for name, parameter in _fields(trace.table(setting, slot.name)):
@@ -142,6 +144,7 @@ def renamed(values: Mapping[str, Any]) -> Mapping[str, Any]:
     known = {name.partition('.')[0] for name in values.get(parts.SECTION, {})}
     values = _with_norm(_without_gone(values))
     values, given, words = dict(values), dict(values.get(parts.SECTION, {})), {}
+    given |= {f'{TWEAKS}.{name}': one for name, one in values.pop(TWEAKS, {}).items()}
     for part in (part for slot in slots.SLOTS for part in parts.of_slot(slot).values()):
         slot = slots.SLOTS[part.slot]
         section, _, chooser = slot.field.partition('.')

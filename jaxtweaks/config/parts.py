@@ -7,7 +7,7 @@
 A part is a pure function or a plain linen module. Its signature is the schema: a keyword parameter
 declared with `static` or `traced` (a field of a module, for a module) is a field of every setting,
 'mine.b1', that can be set, swept and named in claims like those of `settings.py`. The built-in
-parts are registered in the same way, by the modules in `_BUILT_IN`.
+parts are registered in the same way, by the modules in `part.BUILT_IN`.
 
 In a slot with a `field` one part is chosen by its name (`optim.name`). In the others (those that
 change training images, say) any number of parts act together, each as soon as its strength, the
@@ -15,8 +15,6 @@ first parameter that declares an `off` value, has another one.
 """
 
 import dataclasses
-import functools
-import hashlib
 import importlib
 import inspect
 import re
@@ -26,120 +24,24 @@ from typing import Any, TypeVar
 
 from ml_collections import ConfigDict
 
-from jaxtweaks.base import identity
 from jaxtweaks.base import words as words_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config.build import convert
 from jaxtweaks.config.fields import Field
+from jaxtweaks.config.part import BUILT_IN, TWEAKS, Part
 from jaxtweaks.config.signature import offered_to, parameters_of
 from jaxtweaks.config.slots import SLOTS
 
-# The modules that register the built-in parts, imported when the registry is first asked.
-_BUILT_IN = (
-    'jaxtweaks.nn.models',
-    'jaxtweaks.nn.networks.resnet',
-    'jaxtweaks.nn.networks.residual_mlp',
-    'jaxtweaks.nn.networks.vit',
-    'jaxtweaks.nn.norms',
-    'jaxtweaks.nn.activations',
-    'jaxtweaks.nn.init',
-    'jaxtweaks.train.optimisers',
-    'jaxtweaks.train.schedules',
-    'jaxtweaks.train.losses',
-    'jaxtweaks.train.metrics',
-    'jaxtweaks.train.augment',
-    'jaxtweaks.train.transform',
-    'jaxtweaks.studies.gradcheck',
-    'jaxtweaks.studies.gradcheck_layers',
-    'jaxtweaks.studies.signal_propagation',
-    'jaxtweaks.studies.model_summary',
-    'jaxtweaks.studies.dropout_linear',
-    'jaxtweaks.studies.bias_variance',
-    'jaxtweaks.studies.capacity',
-    'jaxtweaks.studies.label_shares',
-)
 # What a part is given besides, where a fact of it says so.
 _GIVEN = {'mixes': 'targets', 'data': 'data'}
 
 BEST = 'best_'  # what train.select begins with where a metric chooses the epoch
 CLASSES = 'classes'  # the targets of most losses
-# Keys of a config file of several experiments.
-_TAKEN = ('experiments',)
+# Keys of a config file of several experiments, and of tweaks that have a strength alone.
+_TAKEN = ('experiments', TWEAKS)
 SECTION = 'parts'  # of a setting; a config has a section for each part
 
 F = TypeVar('F', bound=Callable[..., Any])
-
-# What is said of a function where it is registered and decides what it does, with the defaults: a
-# part that has these is the one it was before they counted.
-_ACTING = {'where': '', 'on': 'gradients', 'mixes': False}
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Part:
-    """A registered part.
-
-    Attributes:
-      slot: the name of its slot.
-      name: its own; its fields are `<name>.<parameter>`.
-      build: the function or module class.
-      parameters: by name, in the order of the signature.
-      words: how it reads in tables and figures.
-      facts: what else its slot knows of it, by name.
-    """
-
-    slot: str
-    name: str
-    build: Callable[..., Any]
-    parameters: Mapping[str, Field]
-    words: str = ''
-    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    @property
-    def built_in(self) -> bool:
-        """Whether it is one of the package's own."""
-        return getattr(self.build, '__module__', '') in _BUILT_IN
-
-    @functools.cached_property
-    def digest(self) -> str:
-        """SHA-256, in hex, of what it does, so that another one is another run.
-
-        Raises:
-          UserError: that cannot be known, see `identity.digest`.
-        """
-        does = identity.digest(self.build, f"{self.slot} '{self.name}'")
-        said = [self.facts.get(name, default) for name, default in _ACTING.items()]
-        given = [str(one) for one in said if one not in _ACTING.values()]
-        return hashlib.sha256(' '.join([does, *given]).encode()).hexdigest() if given else does
-
-    @property
-    def strength(self) -> str:
-        """The parameter by which a part that acts with others is switched off; '' if none is."""
-        off = (name for name, one in self.parameters.items() if one.rule.off is not None)
-        return next(off, '')
-
-    @property
-    def fields(self) -> dict[str, Field]:
-        """Its parameters by dotted name."""
-        return {f'{self.name}.{name}': one for name, one in self.parameters.items()}
-
-    @property
-    def reads(self) -> frozenset[str]:
-        """The fields, or sections, that a part reads of those that only some parts read."""
-        offers = SLOTS[self.slot].offers
-        taken = (field for name in self.facts.get('takes', ()) for field in offers[name].split())
-        return frozenset((*self.facts.get('reads', ()), *taken))
-
-    def _key(self) -> tuple[str, str, str]:
-        return self.slot, self.name, '' if self.built_in else self.digest
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Part) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
-
-    def __repr__(self) -> str:
-        return f'Part({", ".join(map(repr, self._key()))})'
 
 
 class Parts(Mapping[str, Any]):
@@ -162,24 +64,27 @@ class Parts(Mapping[str, Any]):
             raise UserError(f'{path}: {values!r} is not a set of keys (it should be a dict)')
         found = {}
         for name, value in values.items():
-            if not isinstance(value, Mapping) and (own := _of_part(str(name))):
-                keys = ' or '.join(own)
-                raise UserError(f'{name}: {value!r} is not a set of keys; set one of them: {keys}')
+            own = _of_part(str(name))
+            if not isinstance(value, Mapping) and (own or name == TWEAKS):
+                keys = f'; set one of them: {" or ".join(own)}' if own else ''
+                raise UserError(f'{name}: {value!r} is not a set of keys{keys}')
             inside = value if isinstance(value, Mapping) else {'': value}
             for parameter, item in inside.items():
                 field = f'{name}.{parameter}' if parameter else str(name)
                 found[field] = checked(field, item, field)
         return cls(found)
 
-    def as_now(self) -> 'Parts':
+    def as_now(self, known: Callable[[Part], str] = lambda part: '') -> 'Parts':
         """With the registered parts from outside as they are now.
 
         What a part does may change without a new registration, by a global that it reads.
+
+        Args:
+          known: returns the digest under which a work folder knows a part, '' for that of now.
         """
         every = (part for known in _REGISTRY.values() for part in known.values())
-        return Parts(
-            self._values, [dataclasses.replace(part) for part in every if not part.built_in]
-        )
+        own = (part for part in every if not part.built_in)
+        return Parts(self._values, [dataclasses.replace(p, known_as=known(p)) for p in own])
 
     def replaced(self, values: Mapping[str, Any]) -> 'Parts':
         """With these values, by dotted name."""
@@ -204,56 +109,6 @@ class Parts(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return f'Parts({self._values!r})'
-
-
-class Choices(Sequence[str]):
-    """The names of a slot's parts, those registered later included, after that of none of them."""
-
-    def __init__(self, slot: str):
-        self._slot = slot
-
-    def __getitem__(self, index: Any) -> Any:
-        return [*self._none(), *of_slot(self._slot)][index]
-
-    def __len__(self) -> int:
-        return len(self._none()) + len(of_slot(self._slot))
-
-    def __contains__(self, value: object) -> bool:
-        return value in self._none() or value in of_slot(self._slot)
-
-    def missing(self, value: str) -> str:
-        """What is wrong with a name that is not among them."""
-        return _unregistered(value, self, self._slot)
-
-    def _none(self) -> list[str]:
-        none = SLOTS[self._slot].none
-        return [none] if none else []
-
-
-class Selections(Sequence[str]):
-    """The values of `train.select`: 'last', and 'best_…' of every metric, those registered later
-    included.
-    """
-
-    def __init__(self, *, last: bool = True):
-        """`last`: whether 'last' is among them."""
-        self._first = ('last',) if last else ()
-
-    def _names(self) -> list[str]:
-        brought = (
-            one for loss in of_slot('loss').values() for one in loss.facts.get('metrics', ())
-        )
-        named = ['loss', 'accuracy', *of_slot('metric'), *(one.name for one in brought)]
-        return [*self._first, *dict.fromkeys(f'{BEST}{name}' for name in named)]
-
-    def __getitem__(self, index: Any) -> Any:
-        return self._names()[index]
-
-    def __len__(self) -> int:
-        return len(self._names())
-
-    def __contains__(self, value: object) -> bool:
-        return value in self._names()
 
 
 # Slot to parts by name. Names live as long as the process; a config file that is loaded again
@@ -291,7 +146,7 @@ def of_slot(slot: str) -> Mapping[str, Part]:
 
 def metrics_known(build: Callable[..., Any]) -> Mapping[str, Part]:
     """The metrics that a loss may name: all there are; of a built-in loss those so far."""
-    if getattr(build, '__module__', '') not in _BUILT_IN:
+    if getattr(build, '__module__', '') not in BUILT_IN:
         _load()
     return _REGISTRY['metric']
 
@@ -313,9 +168,10 @@ def default(name: str) -> Any:
 def checked(name: str, value: Any, where: str) -> Any:
     """`value` as the parameter with this dotted name takes it. Raises UserError naming `where`."""
     if name not in FIELDS:
+        check_not_moved(name, where)
         section = name.partition('.')[0]
         if not _of_part(section):
-            raise UserError(f'{where}: {_unregistered(section, sections(()))}')
+            raise UserError(f'{where}: {unregistered(section, sections(()))}')
         raise UserError(f"{where}: unknown field '{name}'; {did_you_mean(name, FIELDS)}")
     field = FIELDS[name]
     return convert(value, field.type, field.rule, where)
@@ -326,10 +182,13 @@ def _of_part(name: str) -> list[str]:
     return [field for field in FIELDS if field.startswith(f'{name}.')]
 
 
-def _unregistered(name: str, known: Iterable[str], slot: str = 'part') -> str:
+def unregistered(name: str, known: Iterable[str], slot: str = 'part') -> str:
+    """What is wrong with a name that no part has; `known`: those that parts have."""
+    known = list(known)
+    hint = f'{did_you_mean(name, known)}; ' if known else ''
     return (
-        f"no {slot} '{name}' is registered; {did_you_mean(name, known)}; one of your own is "
-        'registered by the file that defines it: load or import that first'
+        f"no {slot} '{name}' is registered; {hint}one of your own is registered by the file that "
+        'defines it: load or import that first'
     )
 
 
@@ -337,7 +196,7 @@ def strengths() -> dict[str, Part]:
     """The fields that switch a part on that acts together with others, and these parts."""
     alone = (slot.name for slot in SLOTS.values() if not slot.field)
     every = (part for slot in alone for part in of_slot(slot).values())
-    return {f'{part.name}.{part.strength}': part for part in every}
+    return {part.field(part.strength): part for part in every}
 
 
 def moved(name: str) -> list[str]:
@@ -353,10 +212,14 @@ def check_not_moved(name: str, where: str) -> None:
             "('before' or 'after' the activation)"
         )
     section, _, tweak = name.partition('.')
-    if section == 'tweaks' and (part := of_slot('tweak').get(tweak)):
+    if section == TWEAKS and name not in FIELDS:
+        known = of_slot('tweak')
+        if tweak not in known:
+            raise UserError(f'{where}: {unregistered(tweak, known, "tweak")}')
+        strength = known[tweak].field(known[tweak].strength)
         raise UserError(
-            f"{where}: the tweak '{tweak}' declares its parameters; its strength is "
-            f'{part.name}.{part.strength}, not {name}'
+            f"{where}: the tweak '{tweak}' declares its parameters; its strength is {strength}, "
+            f'not {name}'
         )
     if now := moved(name):
         raise UserError(f'{where}: {name} is a field of the chosen part now: {" or ".join(now)}')
@@ -371,7 +234,7 @@ def sections(keys: Iterable[str]) -> set[str]:
     Raises:
       UserError: a part has the name of one of them.
     """
-    found = {name.partition('.')[0] for name in FIELDS}
+    found = {TWEAKS, *(name.partition('.')[0] for name in FIELDS)}
     if both := found.intersection(keys):
         name = min(both)
         raise UserError(
@@ -383,7 +246,7 @@ def sections(keys: Iterable[str]) -> set[str]:
 
 def defaults() -> dict[str, dict[str, Any]]:
     """Every parameter at its default: parameter to value by part, for a config to fill in."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {TWEAKS: {}}
     for name in FIELDS:
         part, _, parameter = name.partition('.')
         found.setdefault(part, {})[parameter] = default(name)
@@ -419,7 +282,7 @@ def register(
             of_nnx = any(one.__module__.startswith('flax.nnx') for one in bases)
             why = ', an nnx module, whose state stands outside of the program' if of_nnx else ''
             raise UserError(f'{what}: is {build!r}{why}; it must be {SLOTS[slot].doc}')
-        if getattr(build, '__module__', '') not in _BUILT_IN:
+        if getattr(build, '__module__', '') not in BUILT_IN:
             _load()
         also = tuple(name for fact, name in _GIVEN.items() if facts.get(fact))
         passed = given or SLOTS[slot].given + also
@@ -429,42 +292,40 @@ def register(
         if SLOTS[slot].offers:
             takes = {'takes': offered_to(build, what, SLOTS[slot], facts.get('reads', ()))}
         parameters = parameters_of(build, what, SLOTS[slot], passed)
-        part = Part(slot, name, build, parameters, words, facts | takes)
-        _admit(part, what)
-        _remove_parameters(slot, name)
-        _REGISTRY[slot][name] = part
-        _PARAMETERS.update(part.fields)
-        _name(part)
+        add(Part(slot, name, build, parameters, words, facts | takes))
         return build
 
     return decorate
 
 
-def remove(slot: str, name: str) -> None:
-    """Takes a part out of the registry, if it is there, and its parameters with it."""
-    _remove_parameters(slot, name)
-    _REGISTRY[slot].pop(name, None)
-
-
-def _remove_parameters(slot: str, name: str) -> None:
-    if name in _REGISTRY[slot]:
-        for field in _REGISTRY[slot][name].fields:
-            _PARAMETERS.pop(field, None)
+def add(part: Part) -> None:
+    """Registers a part, in the place of one of its name. Raises UserError."""
+    _admit(part, f"{part.slot} '{part.name}'")
+    before = _REGISTRY[part.slot].get(part.name)
+    for field in before.fields if before else ():
+        _PARAMETERS.pop(field, None)
+    _REGISTRY[part.slot][part.name] = part
+    _PARAMETERS.update(part.fields)
+    _name(part)
 
 
 def _admit(part: Part, what: str) -> None:
     """Whether the registry takes a part. Raises UserError."""
-    if part.parameters and (part.name in dir(ConfigDict) or part.name in _TAKEN):
+    taken = part.name in (*dir(ConfigDict), *(() if part.alone else _TAKEN))
+    if part.parameters and taken:
+        key = f'{TWEAKS}.{part.name}' if part.alone else part.name
         raise UserError(
-            f"{what}: 'config.{part.name}' means something else, so its parameters could not be "
-            'set; choose another name'
+            f"{what}: 'config.{key}' means something else, so its parameters could not be set; "
+            'choose another name'
         )
     before = _REGISTRY[part.slot].get(part.name)
     if before is not None and before.built_in and not part.built_in:
         raise UserError(f'{what}: is the name of a built-in part; choose another one')
     for slot, known in _REGISTRY.items():
         other = known.get(part.name)
-        if slot != part.slot and other and other.parameters and part.parameters:
+        if slot == part.slot or other is None or other.section != part.section:
+            continue
+        if other.parameters and part.parameters:
             raise UserError(
                 f"{what}: a part of the slot {slot} has this name, so '{part.name}.' would mean "
                 'both; choose another one'
@@ -490,11 +351,12 @@ def _is_function_or_dataclass(build: Any) -> bool:
 def _name(part: Part) -> None:
     """Gives a part and its fields their words in tables and figures."""
     slot, words = SLOTS[part.slot], part.words or part.name.replace('_', ' ')
-    words_lib.ABOUT[part.name] = slot.about
+    words_lib.ABOUT[part.section] = slot.about
     for name, one in part.parameters.items():
         alone = name.replace('_', ' ')
         of_part = alone if slot.short else f'{alone} of {words}'
-        words_lib.FIELDS[f'{part.name}.{name}'] = one.rule.words or of_part
+        of_part = words if part.alone else of_part
+        words_lib.FIELDS[part.field(name)] = one.rule.words or of_part
     if slot.field:
         words_lib.VALUES[f'{slot.field}={part.name}'] = words
 
@@ -507,5 +369,5 @@ def _load() -> None:
     global _loaded
     if not _loaded:
         _loaded = True
-        for module in _BUILT_IN:
+        for module in BUILT_IN:
             importlib.import_module(module)

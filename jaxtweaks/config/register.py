@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 from jaxtweaks.base import metrics as metrics_lib
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.metrics import ACCURACY, Metric
-from jaxtweaks.config.parts import CLASSES, Part, metrics_known, register
+from jaxtweaks.config.part import Part
+from jaxtweaks.config.parts import CLASSES, metrics_known, register
 
 F = TypeVar('F', bound=Callable[..., Any])
 

@@ -8,9 +8,9 @@ See `fields.py` for what static and traced mean.
 
 import dataclasses
 
+from jaxtweaks.config.choices import Choices, Selections
 from jaxtweaks.config.fields import Names, static, traced
-from jaxtweaks.config.parts import Choices, Parts, Selections
-from jaxtweaks.config.tweaks import Tweaks
+from jaxtweaks.config.parts import Parts
 
 # Those of the catalogue, any on disk, and what is registered (`data/own.py`).
 DATASETS = Names(
@@ -345,5 +345,4 @@ class Setting:
     noise: Noise = Noise()
     train: Train = Train()
     study: Study = Study()
-    tweaks: Tweaks = dataclasses.field(default_factory=Tweaks)
     parts: Parts = dataclasses.field(default_factory=Parts)

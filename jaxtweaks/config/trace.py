@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from jaxtweaks.base.errors import UserError, did_you_mean
-from jaxtweaks.config import parts, slots, tweaks
+from jaxtweaks.config import parts, slots
 from jaxtweaks.config.build import convert, rule_of
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.fields import Field
-from jaxtweaks.config.parts import Part, Parts
+from jaxtweaks.config.part import Part
+from jaxtweaks.config.parts import Parts
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.config.slots import Slot
 
@@ -19,7 +20,7 @@ from jaxtweaks.config.slots import Slot
 def _fields() -> dict[str, Field]:
     found = {}
     for section, cls in typing.get_type_hints(Setting).items():
-        if section in (tweaks.SECTION, parts.SECTION):
+        if section == parts.SECTION:
             continue
         hints = typing.get_type_hints(cls)
         for field in dataclasses.fields(cls):
@@ -30,8 +31,8 @@ def _fields() -> dict[str, Field]:
 
 
 _OWN = _fields()
-# Every field of a setting by dotted name; those of registered tweaks and parts come to it.
-FIELDS: Mapping[str, Field] = ChainMap(tweaks.FIELDS, cast(Any, parts.FIELDS), _OWN)
+# Every field of a setting by dotted name; those of registered parts come to it.
+FIELDS: Mapping[str, Field] = ChainMap(cast(Any, parts.FIELDS), _OWN)
 # Those that every setting has.
 TRACED = tuple(name for name, field in _OWN.items() if field.rule.kind == 'traced')
 
@@ -41,8 +42,6 @@ Hyper = dict[str, Any]
 def get(setting: Setting, name: str) -> Any:
     """The value of the field with this dotted name."""
     section, field = name.split('.')
-    if section == tweaks.SECTION:
-        return setting.tweaks.get(field, FIELDS[name].rule.off)
     if name in _OWN:
         return getattr(getattr(setting, section), field)
     return setting.parts[name] if name in setting.parts else parts.default(name)
@@ -93,7 +92,7 @@ def table(setting: Setting, slot: str) -> list[Part]:
 
 def arguments(setting: Setting, part: Part) -> dict[str, Any]:
     """What a setting says of the parameters of a part, by their names."""
-    return {name: get(setting, f'{part.name}.{name}') for name in part.parameters}
+    return {name: get(setting, part.field(name)) for name in part.parameters}
 
 
 def is_off(part: Part, given: Mapping[str, Any]) -> bool:
@@ -135,7 +134,6 @@ def replace(setting: Setting, values: Mapping[str, Any]) -> Setting:
     for name, value in values.items():
         section, field = name.split('.')
         sections.setdefault(section, {})[field] = value
-    registered = sections.pop(tweaks.SECTION, {})
     of_parts = {
         f'{section}.{field}': value
         for section in [section for section in sections if not hasattr(setting, section)]
@@ -143,7 +141,6 @@ def replace(setting: Setting, values: Mapping[str, Any]) -> Setting:
     }
     return dataclasses.replace(
         setting,
-        tweaks=setting.tweaks.replaced(registered),
         parts=setting.parts.replaced(of_parts),
         **{
             section: dataclasses.replace(getattr(setting, section), **fields)
@@ -191,12 +188,7 @@ def split(setting: Setting, off: frozenset[str] = frozenset()) -> tuple[Setting,
             value = get(setting, name)
             choices = FIELDS[name].rule.choices
             hyper[name] = choices.index(value) if choices else value
-    left_out = frozenset(name.partition('.')[2] for name in off if _is_registered(name))
-    setting = dataclasses.replace(
-        setting,
-        tweaks=setting.tweaks.without(left_out),
-        parts=_static_parts(setting, off),
-    )
+    setting = dataclasses.replace(setting, parts=_static_parts(setting, off))
     return replace(setting, dict.fromkeys(hyper)), hyper
 
 
@@ -223,15 +215,11 @@ def join(static_part: Setting, hyper: Hyper) -> Setting:
 
 
 def _traced(setting: Setting, off: frozenset[str] = frozenset()) -> tuple[str, ...]:
-    """The traced fields that a setting has: everyone's, and those of its tweaks and parts."""
+    """The traced fields that a setting has: everyone's, and those of its parts."""
     of_parts = (
         name
         for part in parts_of(setting, off)
         for name, one in part.fields.items()
         if one.rule.kind == 'traced'
     )
-    return (*TRACED, *(f'{tweaks.SECTION}.{name}' for name in setting.tweaks), *of_parts)
-
-
-def _is_registered(name: str) -> bool:
-    return name.startswith(f'{tweaks.SECTION}.')
+    return (*TRACED, *of_parts)

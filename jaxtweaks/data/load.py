@@ -18,6 +18,23 @@ from jaxtweaks.data.image_folder import from_folder
 from jaxtweaks.data.split import scaled_down, split
 
 
+@dataclasses.dataclass(frozen=True)
+class _How:
+    """How data are looked for; see `load`."""
+
+    notify: Callable[[str], None]
+    catalogue: Mapping[str, Known]
+    mirror: str | None = None
+    timeout: float = download.TIMEOUT
+    decode: bool = True
+
+    def tfds(
+        self, known: Known, folder: str, asked: Mapping[str, str | None] | None = None
+    ) -> Source:
+        """What TFDS's data folder has of a data set; see `tfds_folder.load`."""
+        return tfds_folder.load(known, home.expanded(folder), self.notify, asked, self.decode)
+
+
 def load(
     config: settings.Data,
     notify: Callable[[str], None] = print,
@@ -48,34 +65,32 @@ def load(
     Raises:
       UserError: if the data cannot be had, or `config` asks for more images than there are.
     """
-    if source := _own(config, notify, decode):
+    return _found(config, _How(notify, catalogue, mirror, timeout, decode))
+
+
+def _found(config: settings.Data, how: _How) -> Dataset:
+    notify, known = how.notify, how.catalogue.get(config.name)
+    if source := _own(config, how):
         return _told(source, config, notify)
-    if config.name not in catalogue:
-        raise UserError(f"data.name is '{config.name}': {did_you_mean(config.name, catalogue)}")
-    known = catalogue[config.name]
+    if known is None:
+        hint = did_you_mean(config.name, how.catalogue)
+        raise UserError(f"data.name is '{config.name}': {hint}")
     if known.made_of:
-        original = load(
-            dataclasses.replace(config, name=known.made_of),
-            notify,
-            catalogue=catalogue,
-            mirror=mirror,
-            timeout=timeout,
-            decode=decode,
-        )
+        original = _found(dataclasses.replace(config, name=known.made_of), how)
         return patch.patched(original, config.split_seed)
     if not known.archives:
         generated = known.name in WORLDS
         if config.dir:
-            how = 'generated' if generated else 'embedded'
-            notify(f'notice: data.dir is not used: {known.title} is {how}')
+            made = 'generated' if generated else 'embedded'
+            notify(f'notice: data.dir is not used: {known.title} is {made}')
         if generated:
             return generate(known, config)
         return _told(digits.source(), config, notify)
     if config.dir:
-        return _told(_given(known, config.dir, notify, decode), config, notify)
+        return _told(_given(known, config.dir, how), config, notify)
 
     failures: list[str] = []
-    source = _anywhere(known, config, notify, failures, mirror, timeout, decode)
+    source = _anywhere(known, config, how, failures)
     if source is not None:
         return _told(source, config, notify)
     if config.fallback != 'digits':
@@ -104,7 +119,6 @@ def from_tfds(
     training: str | None = None,
     validation: str | None = None,
     test: str | None = None,
-    decode: bool = True,
 ) -> Source:
     """Any data set for classification in a TFDS folder, as `tfds build` makes it.
 
@@ -117,25 +131,31 @@ def from_tfds(
         none. Without it they are taken from the training images.
       test: the split to test on; None for 'test' if there is one, '' for none. Without it a fifth
         of the training images is held out.
-      decode: see `load`.
 
     Raises:
       UserError: it is not there, cannot be read, or has no images of a fixed size with labels, or
         not these splits.
     """
-    data_dir = home.expanded(folder or os.environ.get('TFDS_DATA_DIR', '') or _TFDS_DEFAULT)
-    known = CATALOGUE.get(name)
-    known = known if known and known.archives else tfds_folder.described(name, data_dir)
     asked = {'training': training, 'validation': validation, 'test': test}
     asked = {part: split for part, split in asked.items() if split is not None}
-    return tfds_folder.load(known, data_dir, notify, asked, decode)
+    return _of_tfds(name, folder, _How(notify, CATALOGUE), asked)
 
 
-def _own(config: settings.Data, notify: Callable[[str], None], decode: bool) -> Source | None:
+def _of_tfds(name: str, folder: str, how: _How, asked: Mapping[str, str | None]) -> Source:
+    """See `from_tfds`; `asked`: the splits that are not the usual ones."""
+    folder = folder or os.environ.get('TFDS_DATA_DIR', '') or _TFDS_DEFAULT
+    known = CATALOGUE.get(name)
+    if not known or not known.archives:
+        known = tfds_folder.described(name, home.expanded(folder))
+    return how.tfds(known, folder, asked)
+
+
+def _own(config: settings.Data, how: _How) -> Source | None:
     """The data of a name that is registered or says where they are; None for other names."""
+    notify = how.notify
     kind, _, rest = config.name.partition(':')
     if kind == 'tfds' and rest:
-        return from_tfds(rest, config.dir, notify, decode=decode)
+        return _of_tfds(rest, config.dir, how, {})
     if kind == 'folder' and rest:
         source = from_folder(rest, notify=notify)
     elif kind == 'csv' and rest:
@@ -159,30 +179,22 @@ _HOW_TO_GIVE = (
 )
 
 
-def _given(known: Known, folder: str, notify: Callable[[str], None], decode: bool) -> Source:
+def _given(known: Known, folder: str, how: _How) -> Source:
     """The data in the folder the user named; every fault of it is an error."""
     try:
-        return tfds_folder.load(known, home.expanded(folder), notify, decode=decode)
+        return how.tfds(known, folder)
     except UserError as error:
         raise UserError(f"data.dir '{folder}' cannot be used: {error}") from error
 
 
-def _anywhere(
-    known: Known,
-    config: settings.Data,
-    notify: Callable[[str], None],
-    failures: list[str],
-    mirror: str | None,
-    timeout: float,
-    decode: bool,
-) -> Source | None:
+def _anywhere(known: Known, config: settings.Data, how: _How, failures: list[str]) -> Source | None:
     """The data from wherever it can be had, or None with the reasons added to `failures`."""
-    download.base_address(known, mirror)  # a bad address is an error even when it is not needed
+    notify = how.notify
+    download.base_address(known, how.mirror)  # a bad address is an error even when it is not needed
     variable = os.environ.get('TFDS_DATA_DIR', '')
     called = 'TFDS_DATA_DIR' if variable else "TFDS's default folder"
     try:
-        folder = home.expanded(variable or _TFDS_DEFAULT)
-        return tfds_folder.load(known, folder, notify, decode=decode)
+        return how.tfds(known, variable or _TFDS_DEFAULT)
     except tfds_folder.NotThere as error:
         failures.append(f'{called}: {error}')
     except UserError as error:
@@ -196,7 +208,7 @@ def _anywhere(
         failures.append('web: data.download is off')
         return None
     try:
-        return download.load(known, notify, mirror=mirror, timeout=timeout)
+        return download.load(known, notify, mirror=how.mirror, timeout=how.timeout)
     except UserError as error:
         failures.append(f'web: {error}')
         return None

@@ -11,12 +11,13 @@ from jaxtweaks import studies
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.claims import claims as claims_lib
 from jaxtweaks.claims.claim import Claim
-from jaxtweaks.config import effect, measured, parts, trace, tweaks, unknown
+from jaxtweaks.config import effect, measured, parts, trace, unknown
 from jaxtweaks.config.build import FLAT, convert, from_dict, keys, rule_of
 from jaxtweaks.config.check import check_settings
 from jaxtweaks.config.config_file import NAME
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round, rounds
 from jaxtweaks.config.fields import Rule, plain, required
+from jaxtweaks.config.part import Part
 from jaxtweaks.config.reach import check_reach
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.figures import figure_default
@@ -126,24 +127,18 @@ class Experiment:
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         return all_runs(self.base, points, seeds)
 
-    def as_now(self, known: Callable[[tweaks.Tweak], str] = lambda tweak: '') -> 'Experiment':
-        """With its registered tweaks and parts as they are now; see `Tweaks.as_now`."""
-        base = dataclasses.replace(
-            self.base, tweaks=self.base.tweaks.as_now(known), parts=self.base.parts.as_now()
-        )
+    def as_now(self, known: Callable[[Part], str] = lambda part: '') -> 'Experiment':
+        """With its registered parts as they are now; see `Parts.as_now`."""
+        base = dataclasses.replace(self.base, parts=self.base.parts.as_now(known))
         return dataclasses.replace(self, base=base)
 
     @property
     def digests(self) -> dict[str, str]:
-        """Of the registered tweaks and parts that act in some run. Raises UserError.
-
-        By the name of a tweak, or the slot and name of a part.
-        """
+        """Of the registered parts that act in some run, by their keys. Raises UserError."""
         found = {}
         for run in self.runs[:: self.seeds]:
-            found |= {name: digest for name, (_, digest) in run.setting.tweaks.identity().items()}
             acting = [part for part, _ in trace.acting(run.setting) if not part.built_in]
-            found |= {f'{part.slot} {part.name}': part.digest for part in acting}
+            found |= {part.key: part.digest for part in acting}
         return found
 
     @property
@@ -408,8 +403,7 @@ def _named(experiment: Experiment) -> tuple[Figure, ...]:
 
 def check_key(path: str) -> None:
     """Whether configs have a key of this dotted name. Raises UserError, naming the nearest."""
-    if not path.startswith(f'{tweaks.SECTION}.'):  # what a config file registers is not known yet
-        _declared(path)
+    _declared(path)
 
 
 def check_value(path: str, value: Any) -> None:
@@ -422,9 +416,8 @@ def check_value(path: str, value: Any) -> None:
 
 def _declared(path: str) -> tuple[Any, Rule | None]:
     """The type and the rule of the key with this dotted name. Raises UserError."""
-    for registered in (tweaks.FIELDS, parts.FIELDS):
-        if path in registered:
-            return registered[path].type, registered[path].rule
+    if path in parts.FIELDS:
+        return parts.FIELDS[path].type, parts.FIELDS[path].rule
     parts.check_not_moved(path, f'config.{path}')
     parts.sections(keys(Experiment))
     cls, rule, names = Experiment, None, path.split('.')
@@ -444,7 +437,7 @@ def every_key() -> tuple[list[str], list[str], list[str]]:
         for name, (kind, _) in keys(cls).items():
             if isinstance(kind, type) and dataclasses.is_dataclass(kind):
                 yield from leaves(kind, f'{prefix}{name}.')
-            elif name not in (parts.SECTION, tweaks.SECTION):
+            elif name != parts.SECTION:
                 yield f'{prefix}{name}'
 
     fields = [name for name in trace.FIELDS if name not in _ONE_FOR_ALL]
@@ -462,4 +455,4 @@ def default_config(name: str) -> ConfigDict:
     values = values.pop('base') | values | options
     del values[parts.SECTION]
     parts.sections(values)
-    return ConfigDict(values | {tweaks.SECTION: tweaks.off_strengths()} | parts.defaults())
+    return ConfigDict(values | parts.defaults())

@@ -94,8 +94,8 @@ def check_version(
         return
     if (how := stored.known_by(manifest)) and experiment.digests:
         raise UserError(
-            f'{by}, and its tweak {min(experiment.digests)!r} is known by {how}, so that nothing '
-            f'can be added to it; {elsewhere}'
+            f'{by}, and its {stored.called(min(experiment.digests))} is known by {how}, so that '
+            f'nothing can be added to it; {elsewhere}'
         )
     part = count(left, 'run')
     if not mix:

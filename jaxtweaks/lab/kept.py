@@ -6,7 +6,6 @@ What is here imports neither JAX nor anything else that takes long: a listing is
 import contextlib
 import hashlib
 import importlib.metadata
-import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -16,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from jaxtweaks.base import atomic, home
+from jaxtweaks.base import home, sealed
 
 Line = tuple[str, str]  # and its style, as rich knows it
 MISTAKE = 'red'  # the style of a line that names one
@@ -53,7 +52,7 @@ def recall(name: str, key: str) -> Any | None:
     """What `keep` kept under this name and key; None if there is nothing, or it is damaged."""
     path = _path(name)
     try:
-        content = json.loads(path.read_bytes()) if path else None
+        content = sealed.parse_json(path.read_bytes(), required=True) if path else None
     except (OSError, ValueError):
         return None
     if not isinstance(content, dict) or content.get('key') != key:
@@ -65,8 +64,7 @@ def keep(name: str, key: str, content: Any) -> None:
     """Keeps what JSON can hold, if there is a place for it."""
     if path := _path(name):
         with contextlib.suppress(OSError):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            atomic.write(path, json.dumps({'key': key, 'content': content}).encode())
+            sealed.write_json(path, {'key': key, 'content': content})
 
 
 def printed(lines: Iterable[Line], console: Console) -> Iterator[Line]:

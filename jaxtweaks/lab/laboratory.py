@@ -1,42 +1,25 @@
 """From an experiment to its answer: plan, run what is missing, test, draw, report."""
 
-import dataclasses
 import functools
-import platform
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
-from jaxtweaks.base import provenance, surroundings
-from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.pinned import pinned
-from jaxtweaks.base.words import count
 from jaxtweaks.config import expand
-from jaxtweaks.config.build import to_dict
-from jaxtweaks.data import Dataset
-from jaxtweaks.data.summary import summary
-from jaxtweaks.lab import answers, folder, live, settle, stored
+from jaxtweaks.lab import agenda, answers, folder, live, record, settle, stored
+from jaxtweaks.lab.agenda import Launch, Plan
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.crew import Crew
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
 from jaxtweaks.results import derive
-from jaxtweaks.run import devices
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.cluster import Asked, Cluster, gpus
-from jaxtweaks.run.manifest import (
-    DataRecord,
-    Launch,
-    Manifest,
-    TweaksRecord,
-    describe_groups,
-    restore_groups,
-)
 from jaxtweaks.run.method import Method
-from jaxtweaks.run.plan import Group, Run
+from jaxtweaks.run.plan import Group
 from jaxtweaks.run.progress import Reporter, notice, view_for
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.search import closer, possible
@@ -107,18 +90,18 @@ def run(
         console.print(Text(f'STAND-IN DATA: {dataset.label}', style='bold white on red'))
     workdir = Workdir(path)
     code = stored.code_of(experiment)
-    record = _record(command, workdir.started, code, file, mix_versions)
-    launch = _Launch(record, file, named, budget, console, quiet and not dry_run)
+    made = record.of_launch(command, workdir.started, code, file, mix_versions)
+    launch = Launch(made, file, named, budget, console, quiet and not dry_run)
     if not dry_run:
         if not path.exists():  # what cannot be known of a tweak is said before there is a folder
             folder.forget_traces(experiment.digests)
         workdir.lock()
     crew = None
     if workers is not None:
-        crew = Crew(Cluster(workers, launch.say, gpus), workdir, record.config, notify)
+        crew = Crew(Cluster(workers, launch.say, gpus), workdir, made.config, notify)
     try:
         if dry_run:
-            plan = _plan(experiment, workdir, method, crew, launch, once, rough=bool(rough))
+            plan = agenda.plan(experiment, workdir, method, crew, launch, once, rough=bool(rough))
             _shown(plan, workdir, launch)
             return None
         experiment, found = _until_done(experiment, workdir, method, crew, launch, once)
@@ -145,7 +128,7 @@ def _until_done(
     workdir: Workdir,
     method: Method,
     crew: Crew | None,
-    launch: '_Launch',
+    launch: Launch,
     notify: Callable[[str], None],
 ) -> tuple[Experiment, list[GroupResult]]:
     """Plans and trains until no round of a search, and no further seed, is to come.
@@ -154,10 +137,10 @@ def _until_done(
       The experiment with all its rounds, and what its groups found.
     """
     while True:
-        plan = _plan(experiment, workdir, method, crew, launch, notify)
+        plan = agenda.plan(experiment, workdir, method, crew, launch, notify)
         experiment = plan.experiment
         _shown(plan, workdir, launch)
-        _freeze(plan, workdir, method, launch)
+        record.freeze(plan, workdir, method, launch.record)
         reporter = _reporter(launch, plan, workdir, method)
         groups = _carry_out(plan, workdir, method, reporter, crew)
         loaded = [workdir.load_result(group, reporter.note) for group in groups]
@@ -170,14 +153,14 @@ def _until_done(
             return experiment, found
 
 
-def _shown(plan: '_Plan', workdir: Workdir, launch: '_Launch') -> None:
+def _shown(plan: Plan, workdir: Workdir, launch: Launch) -> None:
     """Shows a plan. Raises UserError if it must not be added to what is in the folder."""
     notify = functools.partial(notice, launch.console)
-    _check_surroundings(workdir, plan.manifest, plan.groups, notify)
+    agenda.check_surroundings(workdir, plan.manifest, plan.groups, notify)
     launch.say(plan.words)
 
 
-def _reporter(launch: '_Launch', plan: '_Plan', workdir: Workdir, method: Method) -> Reporter:
+def _reporter(launch: Launch, plan: Plan, workdir: Workdir, method: Method) -> Reporter:
     """What shows how it goes: a page too, if something is to be done."""
     view = view_for(launch.console, launch.quiet)
     if all(workdir.has_result(group) for group in plan.groups):
@@ -189,7 +172,7 @@ def _reporter(launch: '_Launch', plan: '_Plan', workdir: Workdir, method: Method
 
 
 def _carry_out(
-    plan: '_Plan', workdir: Workdir, method: Method, reporter: Reporter, crew: Crew | None
+    plan: Plan, workdir: Workdir, method: Method, reporter: Reporter, crew: Crew | None
 ) -> list[Group]:
     """Trains what is missing, and puts on record which workers did. See `Method.carry_out`."""
     if crew is None or all(workdir.has_result(group) for group in plan.groups):
@@ -201,192 +184,6 @@ def _carry_out(
         crew.record()
     workdir.remove_leftovers()  # of workers that were killed while they saved
     return groups
-
-
-class _Launch(NamedTuple):
-    """A launch: what is recorded of it, and what `run` was given for it.
-
-    The budget is None if no seeds are added.
-    """
-
-    record: Launch
-    file: Path | None
-    named: bool
-    budget: float | None
-    console: Console
-    quiet: bool
-
-    def say(self, words: str) -> None:
-        """Says what may be missed."""
-        if not self.quiet:
-            self.console.print(Text(words), soft_wrap=True)
-
-
-class _Plan(NamedTuple):
-    """What is to be done.
-
-    Attributes:
-      experiment: with the rounds there are of a search, and the tweaks as the folder knows them.
-      manifest: of the folder so far; None if it has none.
-      groups: those of an earlier launch first.
-      code: by the id of a group the versions of the code that train it, see `folder.codes`.
-      may_train: raises UserError if so many further runs must not be trained in the folder.
-      words: the plan for the user.
-    """
-
-    experiment: Experiment
-    manifest: Manifest | None
-    groups: list[Group]
-    code: folder.Codes
-    may_train: Callable[..., None]
-    words: str
-
-
-def _plan(
-    experiment: Experiment,
-    workdir: Workdir,
-    method: Method,
-    crew: Crew | None,
-    launch: _Launch,
-    notify: Callable[[str], None],
-    rough: bool = False,
-) -> _Plan:
-    """What is to be done in a folder. Raises UserError if that is not to be done there.
-
-    `crew`: who measures it, and trains; `rough`: nothing is measured for it.
-    """
-    manifest = manifest_lib.read(workdir, notify)
-    looks = settle.settled(manifest.looks) if manifest and launch.budget is not None else []
-    if launch.budget is not None:
-        kept = workdir.read_json('config.json') if manifest else None
-        experiment = settle.grown(experiment, looks, (kept or {}).get('seeds', 0))
-    if manifest is not None:
-        folder.check_file(workdir, manifest, experiment.name, launch.file, launch.named, notify)
-        grown = experiment.asked.grown(manifest.rounds)
-        experiment = stored.as_recorded(grown, manifest, notify)
-    folder.forget_traces(experiment.digests)
-    old, missing = _known(experiment, workdir, manifest, method)
-    wanted = {run.id for run in settle.wanted(experiment, looks)}
-    missing = [run for run in missing if run.id in wanted]
-    there = {run.id for group in old for run in group.runs}
-    runs = [run for run in experiment.runs if run.id in wanted | there]
-    load = lambda group: workdir.load_result(group, lambda text: None)
-    finished = {group.id for group in old if load(group) is not None}
-    now = stored.code_of(experiment)
-    may_train = functools.partial(
-        folder.check_version,
-        workdir,
-        manifest,
-        experiment,
-        folder.codes(workdir, manifest, old, finished, now),
-        mix=bool(launch.record.mix_versions),
-    )
-    left = len(missing) + sum(len(group.runs) for group in old if group.id not in finished)
-    may_train(left, notify=notify)  # before anything is measured
-    new, cost = _grouped(experiment, manifest, missing, runs, method, crew, rough)
-    groups = old + new
-    code = folder.codes(workdir, manifest, groups, finished, now)
-    settings = len(experiment.runs) // experiment.seeds
-    plan = (
-        f'{experiment.name}:{experiment.size}: {method.count(groups, runs)} '
-        f'({count(settings, "setting")} × {count(experiment.seeds, "seed")})'
-    )
-    if cost:
-        plan += f', {cost}'
-    if more := experiment.rounds_to_come:
-        plan += f', then {count(more, "round")} of {experiment.search.samples} settings'
-    if launch.budget is not None:
-        each = method.seconds / len(missing) if missing and method.seconds else None
-        done = len(there) // settings
-        plan += f', {settle.plan_words(experiment, launch.budget, each, done)}'
-    if old:
-        plan += f', {len(finished)} of {len(old)} groups finished before'
-    plan += f', data: {method.dataset.label}, workdir: {workdir.path}'
-    return _Plan(experiment, manifest, groups, code, may_train, plan)
-
-
-def _grouped(
-    experiment: Experiment,
-    manifest: Manifest | None,
-    missing: Sequence[Run],
-    runs: Sequence[Run],
-    method: Method,
-    crew: Crew | None,
-    rough: bool,
-) -> tuple[list[Group], str]:
-    """Groups of the missing runs, and what they cost: see `Method.plan`."""
-    if rough:
-        return method.guess(missing, runs, 1 if crew is None else crew.expected())
-    if crew is None or experiment.plain is not None or not missing:
-        return method.plan(missing, runs)
-    crew.asked(experiment, manifest, method)
-    return crew.plan(missing, runs, method)
-
-
-def _known(
-    experiment: Experiment, workdir: Workdir, manifest: Manifest | None, method: Method
-) -> tuple[list[Group], list[Run]]:
-    """The groups of an earlier launch, and the runs that are in none. Raises UserError."""
-    runs = experiment.runs
-    old: list[Group] = []
-    if manifest is not None:
-        old = restore_groups(manifest.groups, runs) or []
-        if not old:
-            stored.refuse(experiment, workdir, manifest)
-        stored.check_same_data(workdir, manifest, method.dataset)
-    planned = {run.id for group in old for run in group.runs}
-    _check_growth(experiment, planned)
-    return old, [run for run in runs if run.id not in planned]
-
-
-def _check_surroundings(
-    workdir: Workdir,
-    manifest: Manifest | None,
-    groups: Sequence[Group],
-    notify: Callable[[str], None],
-) -> None:
-    """Whether what is still to be computed has the flags of XLA that the results there have.
-
-    Args:
-      workdir: the folder.
-      manifest: of earlier launches, None if this is the first.
-      groups: all of them.
-      notify: is told of flags that are set.
-
-    Raises:
-      UserError: it has others.
-    """
-    now = surroundings.current()
-    if all(workdir.has_result(group) for group in groups):
-        return
-    if manifest is None:
-        if now:
-            notify(
-                f'{surroundings.in_words(now)}: can change results, so it is recorded, and '
-                f'{workdir.path} can only go on with it'
-            )
-    elif (then := manifest.surroundings) is None:
-        if now:
-            notify(
-                f'{surroundings.in_words(now)}: can change results, and {workdir.path} is of a '
-                'version that did not record whether its results were made with it'
-            )
-    elif changed := surroundings.differences(then, now):
-        raise UserError(
-            f'{workdir.path}: its results were made in other surroundings ({"; ".join(changed)}), '
-            'which can change numbers; set them as they were or choose another --workdir'
-        )
-
-
-def _check_growth(experiment: Experiment, planned: Collection[str]) -> None:
-    """Whether runs are missing that a search has left no room for. Raises UserError."""
-    for points in experiment.points_by_round if experiment.search.rungs else ():
-        ids = {run.id for run in experiment.runs_of(points)}
-        if not ids.isdisjoint(planned) and not ids.issubset(planned):
-            raise UserError(
-                'search.rungs: settings were compared with one another and dropped, so no seeds or '
-                'settings can be added to them; choose another --workdir'
-            )
 
 
 def _goes_on(
@@ -426,7 +223,7 @@ def _goes_on(
 
 
 def _looks(
-    plan: _Plan,
+    plan: Plan,
     workdir: Workdir,
     found: Sequence[GroupResult],
     method: Method,
@@ -444,72 +241,3 @@ def _looks(
         return False
     may_train = lambda: plan.may_train(1, notify=lambda text: None)
     return settle.decide(experiment, results, workdir, found, budget, say, may_train)
-
-
-def _record(
-    command: str, started: float, code: str, file: Path | None, mix_versions: bool
-) -> Launch:
-    """What there is to know of this launch, for the record."""
-    return Launch(
-        command=command,
-        started=started,
-        code=code,
-        commit=provenance.commit(),
-        versions=provenance.versions(),
-        device=provenance.device(),
-        devices=devices.count(),
-        host=platform.node(),
-        config=str(file.resolve()) if file else None,
-        mix_versions=True if mix_versions else None,
-    )
-
-
-def _freeze(plan: _Plan, workdir: Workdir, method: Method, launch: _Launch) -> None:
-    """Writes what this sweep is, before the first step."""
-    experiment, manifest, record = plan.experiment, plan.manifest, launch.record
-    launches = manifest.launches if manifest else ()
-    if all(one.started != record.started for one in launches):  # not a round of this one
-        tried = dataclasses.replace(
-            record, batchings_measured=method.measured, batchings_that_failed=method.failed
-        )
-        launches = (*launches, tried)
-    workdir.write_json('config.json', to_dict(experiment.asked))
-    workdir.save_summary(summary(method.dataset))  # by which an unfinished sweep can be loaded
-    manifest_lib.write(
-        workdir,
-        Manifest(
-            format=manifest.format if manifest else manifest_lib.FORMAT,
-            launches=launches,
-            tweaks=_tweaks(experiment, manifest),
-            data=_describe(method.dataset),
-            groups=describe_groups(plan.groups, plan.code),
-            rounds=tuple(expand.parts_by_round(experiment.sweep)[1:]),
-            # Those of the first launch.
-            surroundings=manifest.surroundings if manifest else surroundings.current(),
-            looks=manifest.looks if manifest else (),
-        ),
-    )
-
-
-def _tweaks(experiment: Experiment, manifest: Manifest | None) -> TweaksRecord | None:
-    """What the registered tweaks do, as the folder knows it."""
-    known = manifest.tweaks if manifest else None
-    if manifest is not None and stored.known_by(manifest):
-        return known
-    digests = {**(known.digests if known else {}), **experiment.digests}
-    return TweaksRecord(python=provenance.python(), digests=digests)
-
-
-def _describe(dataset: Dataset) -> DataRecord:
-    splits = {
-        'training': dataset.training,
-        'validation': dataset.validation,
-        'test': dataset.test,
-    }
-    return DataRecord(
-        label=dataset.label,
-        source=dataset.source,
-        sizes={name: len(split) for name, split in splits.items()},
-        fingerprint=dataset.fingerprint,
-        notices=tuple(dataset.notices) or None,
-    )

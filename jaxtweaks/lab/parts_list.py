@@ -7,7 +7,7 @@ from typing import Any
 
 from jaxtweaks.base.registry import Registry
 from jaxtweaks.claims.claim import KINDS as CLAIMS
-from jaxtweaks.config import parts, slots, tweaks
+from jaxtweaks.config import parts, slots
 from jaxtweaks.config.fields import Field
 from jaxtweaks.config.settings import DATASETS
 from jaxtweaks.config.slots import Slot
@@ -57,7 +57,7 @@ def lines() -> Iterator[Line]:
 def all_built_in() -> bool:
     """Whether no part is the user's."""
     registered = any(not registry.built_in(name) for registry in REGISTRIES for name in registry)
-    return not (registered or own.REGISTRY or tweaks.registered()) and all(
+    return not (registered or own.REGISTRY) and all(
         part.built_in for slot in slots.SLOTS for part in parts.of_slot(slot).values()
     )
 
@@ -66,11 +66,6 @@ def _of_slot(slot: str) -> Iterator[tuple[str, str, Mapping[str, Field]]]:
     """The parts of a slot: their names, what they do, and their fields by dotted name."""
     for part in parts.of_slot(slot).values():
         yield part.name, _first_line(part.build, part.words or part.name), part.fields
-    if slot == tweaks.SLOT:
-        for tweak in tweaks.registered().values():
-            field = f'{tweaks.SECTION}.{tweak.name}'
-            doc = _first_line(tweak.function, tweak.name)
-            yield tweak.name, doc, {field: tweaks.FIELDS[field]}
 
 
 def _data() -> Iterator[Line]:

@@ -171,7 +171,7 @@ def load(path: Path, notify: Notify) -> Answer:
 
 
 def as_recorded(experiment: Experiment, manifest: Manifest, notify: Notify) -> Experiment:
-    """The experiment, with its registered tweaks as a folder knows them.
+    """The experiment, with its registered parts as a folder knows them.
 
     Args:
       experiment: what is asked.
@@ -182,15 +182,15 @@ def as_recorded(experiment: Experiment, manifest: Manifest, notify: Notify) -> E
     if not how:
         return experiment
     digests = None if manifest.tweaks is None else manifest.tweaks.digests
-    known = lambda tweak: tweak.by_source if digests is None else digests.get(tweak.name, '')
+    known = lambda part: part.by_source if digests is None else digests.get(part.key, '')
     found = experiment.as_now(known)
-    if names := ', '.join(repr(name) for name in found.digests if ' ' not in name):
-        notify(f'the tweak {names} is known here by {how}; that it does the same now is believed')
+    if names := ', '.join(map(called, found.digests)):
+        notify(f'{names}: known here by {how}; that it does the same now is believed')
     return found
 
 
 def known_by(manifest: Manifest) -> str:
-    """By what a folder knows its tweaks, if that is not what they do here; else ''."""
+    """By what a folder knows its parts, if that is not what they do here; else ''."""
     if manifest.format < 2:
         return 'the text of its source alone'
     if manifest.tweaks is None or manifest.tweaks.python == provenance.python():
@@ -237,11 +237,11 @@ def refuse(experiment: Experiment, workdir: Workdir, manifest: Manifest) -> NoRe
         changed = differences(kept, to_dict(experiment.asked))
     then = {} if manifest.tweaks is None else manifest.tweaks.digests
     changed = [
-        f'the function of {_called(name)} is another one now'
+        f'the function of the {called(name)} is another one now'
         for name, digest in experiment.digests.items()
         if then.get(name, digest) != digest
     ] + changed
-    changed = changed or ['the function of a registered tweak is another one now']
+    changed = changed or ['the function of a registered part is another one now']
     if settle.settled(manifest.looks) and any('seeds: ' in one for one in changed):
         changed = ['its seeds were added by --until_settled, which goes on in it', *changed]
     listed = '; '.join(changed[:8]) + (' …' if len(changed) > 8 else '')
@@ -251,10 +251,10 @@ def refuse(experiment: Experiment, workdir: Workdir, manifest: Manifest) -> NoRe
     )
 
 
-def _called(name: str) -> str:
-    """A registered tweak, or a part, by its name in `Experiment.digests`."""
-    slot, _, part = name.partition(' ')
-    return f"the {slot} '{part}'" if part else f"the registered tweak '{name}'"
+def called(key: str) -> str:
+    """A registered part by its key, see `Experiment.digests`."""
+    slot, _, part = key.rpartition(' ')
+    return f"{slot or 'tweak'} '{part}'"
 
 
 def free(path: Path) -> Path:

@@ -19,7 +19,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.fields import traced
-from jaxtweaks.config.parts import Part
+from jaxtweaks.config.part import Part
 from jaxtweaks.config.register import init
 from jaxtweaks.config.settings import DISTRIBUTIONS, Setting
 

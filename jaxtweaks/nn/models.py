@@ -16,7 +16,8 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import layers, settings, trace
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.fields import static
-from jaxtweaks.config.parts import Part, register
+from jaxtweaks.config.part import Part
+from jaxtweaks.config.parts import register
 from jaxtweaks.nn.init import Initialiser, initialiser
 from jaxtweaks.nn.layers import Conv, Dense, Local, uniform_biases, zero_biases
 from jaxtweaks.nn.network import Network, Plain

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.config_file import blaming
-from jaxtweaks.config.parts import Part
+from jaxtweaks.config.part import Part
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.config.tweaks import SLOT, Tweak
+from jaxtweaks.config.tweaks import SLOT
 
 
 def stream(name: str) -> str:
@@ -26,8 +26,7 @@ def stream(name: str) -> str:
 
 def keys(setting: Setting, key: jax.Array) -> dict[str, jax.Array]:
     """A random key for each tweak by stream, which does not depend on which others there are."""
-    names = [tweak.name for tweak, _ in setting.tweaks.items_at()]
-    names += [part.name for part in trace.parts_of(setting) if part.slot == SLOT]
+    names = [part.name for part in trace.parts_of(setting) if part.slot == SLOT]
     return {stream(name): jax.random.fold_in(key, zlib.crc32(name.encode())) for name in names}
 
 
@@ -38,7 +37,7 @@ def applied(
     key_of: Callable[[str], jax.Array],
     train: bool,
 ) -> jax.Array:
-    """What a setting's tweaks of a place make of `x`, one after the other.
+    """What a setting's tweaks of a place make of `x`, one after the other by their names.
 
     Args:
       setting: traced fields may hold tracers.
@@ -50,64 +49,45 @@ def applied(
     Raises:
       UserError: see `apply`.
     """
-    for tweak, strength in setting.tweaks.items_at(where):
-        x = apply(tweak, key_of(stream(tweak.name)) if train else None, x, strength, train)
-    for part, given in trace.acting(setting):
-        if part.slot == SLOT and part.facts['where'] == where:
-            x = apply_part(part, given, key_of(stream(part.name)) if train else None, x, train)
+    acting = [
+        (part, given)
+        for part, given in trace.acting(setting)
+        if part.slot == SLOT and part.facts['where'] == where
+    ]
+    # Not in the order of registration, which is no part of a run's identity.
+    for part, given in sorted(acting, key=lambda one: one[0].name):
+        x = apply(part, given, key_of(stream(part.name)) if train else None, x, train)
     return x
 
 
 def apply(
-    tweak: Tweak, key: jax.Array | None, x: jax.Array, strength: jax.Array | float, train: bool
+    part: Part, given: Mapping[str, Any], key: jax.Array | None, x: jax.Array, train: bool
 ) -> jax.Array:
     """What a tweak makes of `x`.
 
     Args:
-      tweak: whose function is called.
-      key: a random key, None at test.
-      x: float, any shape.
-      strength: scalar, may be traced; where it is the tweak's `off` the result is bitwise `x`.
-      train: whether this is training.
-
-    Returns:
-      Like `x`.
-
-    Raises:
-      UserError: the function fails, or returns something of another shape or that is no float.
-    """
-    off = tweak.off
-    if isinstance(strength, int | float) and strength == off:
-        return x
-
-    def changed(x, key, strength):
-        return _changed(tweak.name, x, tweak.function, key, x, strength, train)
-
-    is_on = lambda key, strength: strength != off
-    return _switched(changed, is_on, x, key, jnp.asarray(strength, jnp.float32))
-
-
-def apply_part(
-    part: Part, given: Mapping[str, Any], key: jax.Array | None, x: jax.Array, train: bool
-) -> jax.Array:
-    """What a tweak that declares its parameters makes of `x`.
-
-    Args:
       part: of the slot of tweaks.
       given: its parameters, which may be traced, by name.
-      key, x, train: see `apply`.
+      key: a random key, None at test.
+      x: float, any shape.
+      train: whether this is training.
 
     Returns:
       Like `x`, and bitwise `x` where the strength is off.
 
     Raises:
-      UserError: see `apply`.
+      UserError: the function fails, or returns something of another shape or that is no float.
     """
     off = part.parameters[part.strength].rule.off
-    arrays = {name: value for name, value in given.items() if isinstance(value, jax.Array)}
+    # Of a dtype of their own, so that they are to half precision what they are in training.
+    arrays = {
+        name: jnp.asarray(value, value.dtype)
+        for name, value in given.items()
+        if isinstance(value, jax.Array)
+    }
 
     def changed(x, key, arrays):
-        return _changed(part.name, x, part.build, key, x, train, **{**given, **arrays})
+        return _changed(part, key, x, train, {**given, **arrays})
 
     is_on = lambda key, arrays: {**given, **arrays}[part.strength] != off
     return _switched(changed, is_on, x, key, arrays)
@@ -138,12 +118,15 @@ def _switched(
 
 
 def _changed(
-    name: str, x: jax.Array, function: Callable[..., Any], *args: Any, **given: Any
+    part: Part, key: jax.Array | None, x: jax.Array, train: bool, given: Mapping[str, Any]
 ) -> jax.Array:
     """What a tweak's function returns, like `x`. Raises UserError."""
-    with blaming(f"tweak '{name}'"):
-        found = function(*args, **given)
-    _check(name, x, found)
+    with blaming(f"tweak '{part.name}'"):
+        if part.alone:
+            found = part.build(key, x, given[part.strength], train)
+        else:
+            found = part.build(key, x, train, **given)
+    _check(part.name, x, found)
     return found.astype(x.dtype)
 
 

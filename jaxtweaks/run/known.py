@@ -7,14 +7,13 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import jaxlib.version
 
-from jaxtweaks.base import atomic, provenance
+from jaxtweaks.base import provenance, sealed
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import cache
@@ -40,21 +39,17 @@ class Cost:
 
 def keep(static: Setting, cost: Cost) -> None:
     """Keeps what the program of a static part costs, in place of what was kept of it before."""
-    content = dataclasses.asdict(cost)
     with contextlib.suppress(OSError):  # a full or locked cache: it is not known next time
-        path = _path(static)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(path, json.dumps(content | {'sha256': _digest(content)}).encode())
+        sealed.write_json(_path(static), dataclasses.asdict(cost))
 
 
 def recall(static: Setting) -> Cost | None:
     """What is kept of the program of a static part; None if that is nothing, or damaged."""
     try:
-        found = json.loads(_path(static).read_bytes())
-        digest = found.pop('sha256')
+        found = sealed.parse_json(_path(static).read_bytes(), required=True)
         numbers = {name: float(found[name]) for name in _NUMBERS}
-        return Cost(str(found['batching']), **numbers) if digest == _digest(found) else None
-    except (OSError, ValueError, AttributeError, TypeError, KeyError):
+        return Cost(str(found['batching']), **numbers)
+    except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
@@ -79,7 +74,3 @@ def _key(static: Setting) -> str:
     }
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(dict(content), sort_keys=True).encode()).hexdigest()

@@ -45,10 +45,6 @@ class Run:
                     del values[section]
         del values['parts']
         older.put_former(values, self.setting)
-        # A registered tweak that is off is none, and one that is rewritten is another.
-        del values['tweaks']
-        if on := self.setting.tweaks.identity():
-            values['tweaks'] = on
         text = json.dumps(values, sort_keys=True)
         return f'{hashlib.sha256(text.encode()).hexdigest()[:12]}-s{self.seed}'
 

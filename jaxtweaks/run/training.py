@@ -107,9 +107,9 @@ class Training:
         self._check_functions(settings)
 
     def _check_network(self, setting: Setting) -> None:
-        """Whether a network with parts or tweaks from outside can be traced. Raises UserError."""
+        """Whether a network with parts from outside can be traced. Raises UserError."""
         static, hyper = trace.split(setting)
-        if not (setting.tweaks or static.parts.bound or setting.model.norm not in _WELL_KNOWN):
+        if not (static.parts.bound or setting.model.norm not in _WELL_KNOWN):
             return
         dataset = self._machine.dataset(setting.data)
         program = Applied(static, len(dataset.training.images), len(dataset.classes))
@@ -144,13 +144,12 @@ class Training:
                 )
 
     def _check_functions(self, settings: Sequence[Setting]) -> None:
-        """Whether a step with the user's own parts and tweaks can be traced. Raises UserError."""
+        """Whether a step with the user's own parts can be traced. Raises UserError."""
         checked = set()
         for setting in settings:
-            own = {part for part, _ in trace.acting(setting) if not part.built_in}
-            which = frozenset(own), frozenset(setting.tweaks)
-            if any(which) and which not in checked:
-                checked.add(which)
+            own = frozenset(part for part, _ in trace.acting(setting) if not part.built_in)
+            if own and own not in checked:
+                checked.add(own)
                 self._trace_step(setting)
 
     def _trace_step(self, setting: Setting) -> None:

@@ -15,7 +15,7 @@ from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import parts
 from jaxtweaks.config.fields import static
-from jaxtweaks.config.parts import Part
+from jaxtweaks.config.part import Part
 from jaxtweaks.config.settings import Penalty, Setting
 from jaxtweaks.nn import conv, dropout, layers, norm, pool
 from jaxtweaks.studies import gradients

@@ -12,7 +12,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.rng import stream_key
 from jaxtweaks.config import trace
 from jaxtweaks.config.fields import static
-from jaxtweaks.config.parts import Part
+from jaxtweaks.config.part import Part
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.studies.kernels import random_kernels
 from jaxtweaks.studies.study import Measured, study

@@ -20,7 +20,8 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.fields import traced
-from jaxtweaks.config.parts import Part, register
+from jaxtweaks.config.part import Part
+from jaxtweaks.config.parts import register
 from jaxtweaks.config.settings import Setting
 
 Number = jax.Array | float

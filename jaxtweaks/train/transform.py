@@ -16,7 +16,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.config_file import blaming
 from jaxtweaks.config.fields import traced
-from jaxtweaks.config.parts import Part
+from jaxtweaks.config.part import Part
 from jaxtweaks.config.register import transform
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn.dense import transpose_narrow

@@ -10,12 +10,10 @@ from hypothesis import strategies as st
 from jaxtweaks.config import parts, trace
 from jaxtweaks.config.parts import Parts
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.config.tweaks import Tweaks
 
 
 def test_every_field_of_a_setting_is_static_or_traced():
     sections = typing.get_type_hints(Setting)
-    assert sections.pop('tweaks') is Tweaks
     assert sections.pop('parts') is Parts
     names = {f'{s}.{f.name}' for s, cls in sections.items() for f in dataclasses.fields(cls)}
     assert names | set(parts.FIELDS) == set(trace.FIELDS)

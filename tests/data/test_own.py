@@ -12,7 +12,7 @@ from tfds_folder import encode, example, write_shard, write_tfds_folder
 from jaxtweaks import data
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import settings
-from jaxtweaks.data import catalogue, own, tfds_folder
+from jaxtweaks.data import catalogue, own, tfds_records
 from jaxtweaks.data.image_folder import from_folder
 from jaxtweaks.data.load import from_tfds
 from jaxtweaks.data.own import from_arrays
@@ -350,13 +350,13 @@ def test_splits_that_are_not_used_are_said(tmp_path):
 
 def test_unlabelled_test_images_are_refused(tmp_path, monkeypatch):
     write_fashion(tmp_path)
-    records = tfds_folder._array_records
+    records = tfds_records.array_records
 
     def unlabelled(builder, split, shards):
         for path, image, label in records(builder, split, shards):
             yield path, image, -1 if split == 'test' else label
 
-    monkeypatch.setattr(tfds_folder, '_array_records', unlabelled)
+    monkeypatch.setattr(tfds_records, 'array_records', unlabelled)
     with pytest.raises(UserError, match=r"40 of 40 labels are -1.*test=''"):
         from_tfds('fashion_mnist', str(tmp_path), lambda text: None)
     assert len(from_tfds('fashion_mnist', str(tmp_path), lambda text: None, test='').test) == 20

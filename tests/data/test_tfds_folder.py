@@ -14,7 +14,7 @@ from tensorflow_datasets.proto import tf_example_pb2
 from tfds_folder import encode, example, features, write_shard, write_tfds_folder
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.data import cache, tfds_folder
+from jaxtweaks.data import cache, tfds_folder, tfds_records
 from jaxtweaks.data.catalogue import CATALOGUE
 
 CIFAR10, MNIST = CATALOGUE['cifar10'], CATALOGUE['mnist']
@@ -132,7 +132,7 @@ def test_two_folders_do_not_share_a_cache(tmp_path):
 
 def test_large_folders_tell_their_progress():
     told = []
-    progress = tfds_folder._Progress('decoding', 60_000, told.append)
+    progress = tfds_records.Progress('decoding', 60_000, told.append)
     for _ in range(60_000):
         progress.advance()
     assert told == [

@@ -22,7 +22,7 @@ from tiny_training import (
 )
 
 from jaxtweaks.base.rng import stream_key
-from jaxtweaks.config.parts import Choices
+from jaxtweaks.config.choices import Choices
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
 DATA = data()

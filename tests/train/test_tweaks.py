@@ -12,12 +12,14 @@ import pytest
 from tiny_training import Trained, data, differing, group_of, numbers, program, setting
 
 from jaxtweaks import api, testing
+from jaxtweaks.base import identity
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import parts, trace, tweaks
+from jaxtweaks.config import older, parts, trace, tweaks
+from jaxtweaks.config.build import to_dict
 from jaxtweaks.config.expand import grid, product
-from jaxtweaks.config.fields import Rule, static, traced
+from jaxtweaks.config.fields import static, traced
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.lab import folder
+from jaxtweaks.lab import folder, stored
 from jaxtweaks.lab.experiment import build, default_config
 from jaxtweaks.nn import tweak as tweak_lib
 from jaxtweaks.run.plan import Run
@@ -55,8 +57,6 @@ KINDS = {
 @pytest.fixture(autouse=True)
 def registered():
     """The kinds above alone."""
-    tweaks._REGISTRY.clear()
-    tweaks.FIELDS.clear()
     for name, (function, how, _) in KINDS.items():
         tweaks.tweak(name, **how)(function)
 
@@ -236,13 +236,17 @@ def test_what_a_declared_tweak_does_where_is_which_run_it_is():
 def test_mistakes_of_declaring_are_named_and_nothing_is_registered(function, how, words):
     with pytest.raises(UserError, match=words):
         tweaks.tweak('it', **how)(function)
-    assert not any('it' in known for known in (tweaks.registered(), parts.of_slot('tweak')))
+    assert 'it' not in parts.of_slot('tweak')
+
+
+def applied(name, x, strength):
+    part = parts.get('tweak', name)
+    return tweak_lib.apply(part, {'strength': strength}, None, x, True)
 
 
 def test_half_precision_stays_half_precision():
-    declared = tweaks._REGISTRY['shrink']
     x = jnp.ones((2, 3), jnp.bfloat16)
-    y = tweak_lib.apply(declared, None, x, jnp.float32(0.5), True)
+    y = applied('shrink', x, jnp.float32(0.5))
     assert (y.dtype, float(y[0, 0])) == (jnp.bfloat16, 0.5)
 
 
@@ -257,12 +261,12 @@ def test_half_precision_stays_half_precision():
 def test_what_a_function_gives_must_be_like_its_input(function):
     tweaks.tweak('wrong')(function)
     with pytest.raises(UserError, match=r"tweak 'wrong'.*like the one it is given"):
-        tweak_lib.apply(tweaks._REGISTRY['wrong'], None, jnp.ones((2, 3)), 0.5, True)
+        applied('wrong', jnp.ones((2, 3)), 0.5)
 
 
 def test_a_python_if_on_the_strength_is_the_users_mistake_and_has_its_line():
     tweaks.tweak('wrong')(lambda key, x, strength, train: 2 * x if strength > 0 else x)
-    apply = lambda x, strength: tweak_lib.apply(tweaks._REGISTRY['wrong'], None, x, strength, True)
+    apply = functools.partial(applied, 'wrong')
     with pytest.raises(UserError, match=r"tweak 'wrong': .*test_tweaks\.py:\d+: TracerBool"):
         jax.eval_shape(apply, jnp.ones((2, 3)), jnp.float32(0.5))
 
@@ -281,6 +285,7 @@ def test_a_config_takes_it_like_any_field():
         name: how.get('off', 0.0) for name, (_, how, _) in KINDS.items()
     }
     asked = build(given)
+    assert stored.rebuilt(to_dict(asked)) == asked
     assert [point['tweaks.shrink'] for point in asked.points] == [0.0, 0.0, 0.5, 0.5]
     off = trace.off_everywhere(run.setting for run in asked.runs)
     assert {'tweaks.jitter', 'tweaks.soften'} <= off
@@ -290,7 +295,7 @@ def test_a_config_takes_it_like_any_field():
 @pytest.mark.parametrize(
     ('values', 'words'),
     [
-        ({'sweep': grid('tweaks.shrnk', 0.5)}, ["'tweaks.shrnk'", "'tweaks.shrink'"]),
+        ({'sweep': grid('tweaks.shrnk', 0.5)}, ["no tweak 'shrnk'", "'shrink'"]),
         ({'sweep': grid('tweaks.shrink', 1.5)}, ['1.5', '≥ 0 and ≤ 1']),
         ({'tweaks': {'shrnk': 0.5}}, ["'shrnk'", "'shrink'"]),
         ({'tweaks': {'shrink': 'much'}}, ['tweaks.shrink', "'much'", 'a number']),
@@ -309,6 +314,7 @@ def test_mistakes_in_a_config_are_named(values, words):
     [
         ('a b', {}, 'letters'),
         ('on', {}, "not 'on'"),
+        ('items', {}, r"'config\.tweaks\.items' means something else"),
         ('it', {'where': 'hiden'}, "'hidden'"),
         ('it', {'low': 1.0}, '≥ 1'),
     ],
@@ -338,13 +344,45 @@ def test_off_it_does_not_change_which_run_it_is_and_rewritten_it_does():
     assert run_id(shrink=0.5) != before
 
 
+def test_its_run_is_the_one_of_earlier_versions(monkeypatch):
+    """Noted at fff9976, where a tweak with a strength alone was no part."""
+    monkeypatch.setattr(identity, 'digest', lambda *given: 'does')
+    tweaks.tweak('shrink', high=1.0)(shrink)
+    before = {name: older.value(name) for name in older.LATER}
+    setting = trace.replace(Setting(), before | {'tweaks.shrink': 0.5})
+    assert Run({}, setting, 0).id == '49915b08b0e6-s0'
+
+
+def test_those_of_a_place_act_by_their_names_however_they_are_registered():
+    """The order of registration is no part of a run's identity."""
+    on, found = {'tweaks.add': 1.0, 'double.by': 2.0}, []
+    how = {
+        'add': lambda key, x, strength, train: x + strength,
+        'double': lambda key, x, train, *, by=traced(1.0, 'by what', off=1.0): x * by,
+    }
+    for order in (('add', 'double'), ('double', 'add')):
+        parts._REGISTRY['tweak'].clear()
+        for name in order:
+            tweaks.tweak(name)(how[name])
+        setting = trace.as_numbers(trace.replace(Setting(), on))
+        found.append(tweak_lib.applied(setting, 'hidden', jnp.ones(()), {}.get, False))
+    assert found == [4.0, 4.0]
+
+
+def test_one_that_is_off_asks_for_no_random_key():
+    """Plain functions apply networks without any."""
+    setting, x = trace.replace(Setting(), {'tweaks.jitter': 0.0}), jnp.ones(())
+    assert tweak_lib.applied(setting, 'input', x, {}.__getitem__, True) is x
+
+
 def test_without_its_source_it_is_told_by_its_code():
     def typed(body):
         space = {}
         exec(f'def f(key, x, strength, train):\n    return {body}', space)
         with pytest.raises(OSError, match='source'):
             inspect.getsource(space['f'])
-        return tweaks.Tweak('f', space['f'], 'hidden', trace.FIELDS['tweaks.shrink'].rule).digest
+        tweaks.tweak('f')(space['f'])
+        return parts.get('tweak', 'f').digest
 
     assert typed('x * strength') == typed('x * strength')
     assert len({typed('x * strength'), typed('x + strength'), typed('x * strength * 2')}) == 3
@@ -390,11 +428,11 @@ def test_however_it_is_made_what_it_does_is_which_run_it_is(way):
 
 
 def test_where_it_acts_and_is_off_is_which_run_it_is():
-    same = [
-        tweaks.Tweak('f', shrink, where, Rule('traced', '', off=off))
-        for where, off in (('hidden', 0.0), ('input', 0.0), ('hidden', 1.0), ('hidden', -0.0))
-    ]
-    assert len({one.digest for one in same}) == 4
+    digests = set()
+    for where, off in (('hidden', 0.0), ('input', 0.0), ('hidden', 1.0), ('hidden', -0.0)):
+        tweaks.tweak('f', where=where, off=off)(shrink)
+        digests.add(parts.get('tweak', 'f').digest)
+    assert len(digests) == 4
 
 
 def test_a_global_that_is_changed_makes_another_run_though_nothing_is_registered_again(monkeypatch):

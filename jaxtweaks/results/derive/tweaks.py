@@ -17,7 +17,7 @@ from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
 FIELD = 'tweaks.on'
-_SECTIONS = ('dropout', 'penalty', 'noise', 'tweaks')
+_SECTIONS = ('dropout', 'penalty', 'noise')
 
 
 @derivation('tweaks')
@@ -53,8 +53,8 @@ def _renamed(point: Point) -> Point:
 
 def _called(name: str) -> str:
     """A tweak in a word: the end of its field's name, or the name of the part it switches on."""
-    section, _, field = name.partition('.')
-    return section if name in parts.strengths() else field
+    part = parts.strengths().get(name)
+    return part.name if part else name.partition('.')[2]
 
 
 def _is_tweak(name: str) -> bool:
