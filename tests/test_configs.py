@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from jaxtweaks.config import measured
 from jaxtweaks.data.catalogue import CATALOGUE
 from jaxtweaks.lab import experiment, laboratory
 
@@ -93,7 +94,8 @@ def test_it_runs_at_smoke(name, tmp_path):
     out = io.StringIO()
     answer = laboratory.run(found, tmp_path, Console(file=out), command='test')
     results = answer.results
-    for metric in ['test_accuracy'] if found.plain is None else found.plain.finals:
+    tested = [measured.measures(found.base)[0].on('test')]  # the first metric of the loss
+    for metric in tested if found.plain is None else found.plain.finals:
         assert results.final(metric).shape == (len(results.settings), found.seeds)
         assert np.isfinite(results.final(metric)[~results.diverged]).all()
     assert not results.diverged.all()
