@@ -15,6 +15,7 @@ from PIL import Image
 
 import jaxtweaks as jt
 from jaxtweaks import api, app, testing
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import own
 from jaxtweaks.run import search
 
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / 'docs' / 'your_own.md').read_text()
 CODE = re.findall(r'```python\n(.*?)```', TEXT, re.DOTALL)
-SWEEP, SEARCH, PART, LOSS, METRIC, NETWORK, NORM, TRANSFORM, CHECK, *REST = CODE
+SWEEP, SEARCH, PART, LOSS, METRIC, NETWORK, NNX, NORM, TRANSFORM, CHECK, *REST = CODE
 CLAIM, FIGURE, DERIVATION, STUDY, TWEAK, DATA, FOLDER, TABLE, NOTEBOOK, TRAINED = REST
 
 
@@ -172,6 +173,14 @@ def test_a_network_of_ones_own(folder, capsys):
         words = "has no effect because model.name is 'skips'; it has one where model.name is"
         assert (code, words in err, err.count('\n')) == (2, True, 1), err
     assert not (folder / 'w').exists()
+
+
+def test_a_module_of_nnx_goes_through_flaxs_bridge():
+    space = {}
+    exec(NNX, space)
+    testing.check_part('small', 'network')
+    with pytest.raises(UserError, match=r'an nnx module, .*flax\.nnx\.bridge\.to_linen'):
+        jt.network('bare')(space['Small'])
 
 
 def test_a_norm_and_initial_weights_of_ones_own(tmp_path):

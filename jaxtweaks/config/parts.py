@@ -281,7 +281,8 @@ def register(
             bases = getattr(build, '__mro__', ())
             of_nnx = any(one.__module__.startswith('flax.nnx') for one in bases)
             why = ', an nnx module, whose state stands outside of the program' if of_nnx else ''
-            raise UserError(f'{what}: is {build!r}{why}; it must be {SLOTS[slot].doc}')
+            how = '; flax.nnx.bridge.to_linen makes one of it' if of_nnx else ''
+            raise UserError(f'{what}: is {build!r}{why}; it must be {SLOTS[slot].doc}{how}')
         if getattr(build, '__module__', '') not in BUILT_IN:
             _load()
         also = tuple(name for fact, name in _GIVEN.items() if facts.get(fact))

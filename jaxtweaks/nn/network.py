@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import inspect
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -108,6 +108,11 @@ class Plain:
 
     def init(self, rngs: Any, x: jax.Array, *, train: bool) -> dict[str, Any]:
         """Its variables; `rngs` is a key, or keys by stream."""
+        if hasattr(self.module, 'nnx_class') and not isinstance(rngs, Mapping):
+            rngs = {
+                'params': rngs,
+                'dropout': rngs,
+            }  # its dropout asks for one when made
         with self._taken_over(x.dtype, draw_masks=False):
             return dict(self.module.init(rngs, x, **self._train(train)))
 
@@ -144,7 +149,9 @@ class Plain:
             yield
 
     def _train(self, train: bool) -> dict[str, Any]:
-        takes = inspect.signature(type(self.module).__call__).parameters
+        # Flax's bridge passes on what the nnx module in it takes.
+        inner = getattr(self.module, 'nnx_class', type(self.module))
+        takes = inspect.signature(inner.__call__).parameters
         return {'train': train} if 'train' in takes else {}
 
     def _tweaked(self, x: jax.Array, where: str, train: bool, rngs: dict[str, Any]) -> jax.Array:
