@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import inspect
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
@@ -108,11 +108,8 @@ class Plain:
 
     def init(self, rngs: Any, x: jax.Array, *, train: bool) -> dict[str, Any]:
         """Its variables; `rngs` is a key, or keys by stream."""
-        if hasattr(self.module, 'nnx_class') and not isinstance(rngs, Mapping):
-            rngs = {
-                'params': rngs,
-                'dropout': rngs,
-            }  # its dropout asks for one when made
+        if hasattr(self.module, 'nnx_class') and not isinstance(rngs, dict):
+            rngs = {'params': rngs, 'dropout': rngs}  # its dropout asks for one when it is made
         with self._taken_over(x.dtype, draw_masks=False):
             return dict(self.module.init(rngs, x, **self._train(train)))
 
