@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -75,9 +74,9 @@ def test_sizes_are_known_without_decoding(tmp_path, monkeypatch, known):
         patch.setattr(cache, 'read', None)  # nor is it read from the cache, where it is now
         again = tfds_folder.load(known, tmp_path, ignore, decode=False)
     assert (again.label, again.training.images.max()) == (source.label, 0)
-    folder = tfds_folder.find(known, tmp_path)
-    changed = time.time() + 60  # by more than the tick of a file system's clock
-    os.utime(folder / 'features.json', (changed, changed))
+    (kept,) = cache.folder().iterdir()
+    before = kept.stat().st_mtime - 60
+    os.utime(kept, (before, before))  # as if the folder had been changed since
     again = tfds_folder.load(known, tmp_path, ignore, decode=False)
     assert again.label == outline.label
 
