@@ -15,7 +15,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import settings
 from jaxtweaks.data import cache, image_file
 from jaxtweaks.data.image_folder import from_folder
-from jaxtweaks.lab.laboratory import _describe
+from jaxtweaks.lab.record import _describe
 
 
 def noise(seed, shape=(4, 5, 3)):
