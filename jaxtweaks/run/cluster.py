@@ -25,7 +25,6 @@ from typing import Any
 from jaxtweaks.base import home
 from jaxtweaks.base.errors import Unfinished, UserError
 from jaxtweaks.config.config_file import one_line
-from jaxtweaks.run import devices
 
 AUTO = 'auto'
 _EXTRA = "it needs Dask: pip install 'jaxtweaks[distributed]'"
@@ -395,6 +394,8 @@ def share(i: int, workers: int, gpus: Sequence[str]) -> dict[str, str]:
     """
     if gpus:
         return {'CUDA_VISIBLE_DEVICES': gpus[i % len(gpus)]}
+    from jaxtweaks.run import devices  # which imports JAX, and help needs this module
+
     return {devices.THREADS: str(max(1, devices.threads() // workers))}
 
 
