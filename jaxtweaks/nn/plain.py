@@ -43,6 +43,7 @@ def layers(
     """
 
     def intercept(next_method, args, kwargs, context):
+        """Calls a layer as it is here; see `flax.linen.intercept_methods`."""
         module = context.module
         if context.method_name != '__call__':
             return next_method(*args, **kwargs)

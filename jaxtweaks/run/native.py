@@ -118,6 +118,7 @@ def _is_right() -> bool:
     every = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
 
     def right(steps: tuple[int, int]) -> bool:
+        """Whether they are right for windows so far apart, down and across."""
         seen = every[:, :: steps[0], :: steps[1]]
         g = whole(*seen.shape[:3], 35)
         how = {'pads': pads, 'steps': steps}

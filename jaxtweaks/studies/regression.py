@@ -163,6 +163,7 @@ def _network(
     optimiser = trace.made(setting, 'optimiser', lambda step: setting.optim.learning_rate)
 
     def step(i, state):
+        """Parameters and state of the optimiser after one step more."""
         params, opt_state = state
 
         def loss(params):

@@ -64,6 +64,7 @@ def evaluate(
     count = split.labels.shape[0]
 
     def measure(index, inside, sums):
+        """The sums with those of one batch, and its logits if they are kept."""
         y = split.labels[index]
         logits = network(data.standardised(split.images[index]))
         predicted = jnp.argmax(logits, -1)
@@ -263,6 +264,7 @@ def monte_carlo(
     numbers = jnp.asarray(samples)
 
     def measure(index, inside, sums):
+        """The sums with those of one batch, over its masks."""
         y = split.labels[index]
         x = data.standardised(split.images[index])
         first = index[0]

@@ -205,6 +205,7 @@ class Program(Applied):
         x = noisy_inputs(on_inputs, x, setting.noise.input)
 
         def loss_of(params):
+            """The penalised loss of a batch; and the plain one, the logits and the collections."""
             params = transpose_narrow(params)
             noisy = noisy_weights(on_weights, params, setting.noise.weights)
             # So that the products find noisy kernels as they would find those without noise.

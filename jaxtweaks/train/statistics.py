@@ -47,6 +47,7 @@ def statistics(
     steps = math.ceil(program.train_size / batch)
 
     def of_batch(number: jax.Array) -> dict[str, Any]:
+        """Like 'batch_stats': those of the batch with this number."""
         chosen = places[jnp.mod(number * batch + jnp.arange(batch), inside)]
         drawn = jax.random.split(stream_key(member, 'statistics', number), len(_STREAMS))
         keys = dict(zip(_STREAMS, drawn, strict=True))

@@ -73,6 +73,7 @@ def derivation(name: str) -> Callable[[C], C]:
     what = DERIVATIONS.check_name(name)
 
     def decorate(source: Any) -> Any:
+        """The class as a frozen dataclass, registered."""
         fits = isinstance(source, type) and issubclass(source, Derivation)
         if not fits or inspect.isabstract(source):
             raise UserError(f'{what}: is {source!r}; it must be {DERIVATIONS.doc}')
