@@ -266,7 +266,7 @@ def main(count: int) -> None:
     ]
     table(['n', *SHAPES], rows)
 
-    print('Share of true claims supported, normal noise, effect in deviations of a run:\n')
+    print('Share of true claims supported, normal noise, effect in standard deviations of a run:\n')
     rows = []
     for kind in POWER:
         sizes = (0.0,) if kind in ('equivalent', 'published') else (1.0, 2.0, 4.0)

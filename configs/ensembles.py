@@ -4,7 +4,7 @@
 
 The document's four candidates, with the CNN of ROLE §2 on CIFAR-10: networks from different
 initial weights; the best M of a sweep over learning rates; checkpoints of one run, the last ones of
-one after each epoch; and a running average of the parameters. Beside the checkpoints, which all
+one after each epoch; and a running average of the parameters. Next to the checkpoints, which all
 come from one constant rate, there are snapshots of a run with a cyclical rate, each at the end of a
 cycle (Huang et al. 2017, not in the document). Predictions are combined as mean of the logits and
 by majority vote, as the document has it, and as mean of the probabilities. A seed is one repetition

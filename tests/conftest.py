@@ -64,7 +64,7 @@ def _surroundings(session_cache_dir):
     """The user's cache is left alone, and downloads fail at once: nothing listens on port 9."""
     patch = pytest.MonkeyPatch()
     patch.setenv('JAXTWEAKS_CACHE_DIR', str(session_cache_dir))
-    # What one test has compiled serves the others, but for those that ask for `compiled_anew`.
+    # What one test has compiled serves the others, but for those that ask for `compiled_again`.
     jax.config.update('jax_compilation_cache_dir', str(session_cache_dir / 'programs'))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
     patch.setenv('JAXTWEAKS_MIRROR', 'http://127.0.0.1:9')
@@ -75,7 +75,7 @@ def _surroundings(session_cache_dir):
 
 
 @pytest.fixture(scope='module')
-def compiled_anew():
+def compiled_again():
     """For tests that compare bits: no program comes from the cache of compiled ones."""
     patch = pytest.MonkeyPatch()
     patch.setenv('JAXTWEAKS_COMPILE_CACHE', '0')

@@ -1,4 +1,4 @@
-"""What a user can do wrong on the command line and in a config file is told in one line."""
+"""What a user can do wrong on the command line and in a config file is reported in one line."""
 
 import re
 

@@ -12,7 +12,7 @@ from benchmarks.faults import tiny
 from jaxtweaks import app
 from jaxtweaks.run import files
 
-pytestmark = pytest.mark.usefixtures('compiled_anew')
+pytestmark = pytest.mark.usefixtures('compiled_again')
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TINY = f'--config={tiny.__file__}'
 

@@ -6,7 +6,7 @@ A. Kadra, M. Lindauer, F. Hutter, J. Grabocka, *Well-tuned Simple Nets Excel on 
 (2021), arXiv 2106.11189. A plain MLP is to be brought up to the best methods for tables by several
 regularisers at once. Here it predicts how far a disease progresses from ten numbers of 442 patients
 (`diabetes`, embedded in scikit-learn): without regularisers, with weight decay, dropout or early
-stopping (the epoch that is best on validation), and with all three; and beside it the network
+stopping (the epoch that is best on validation), and with all three; and next to it the network
 without regularisers and nonlinearities, which is linear regression. The error is the root of the
 mean square, in the unit of the table, whose standard deviation is 77.
 

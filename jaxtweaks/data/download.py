@@ -46,7 +46,7 @@ def load(
 
     Args:
       known: the data set.
-      notify: is told the progress.
+      notify: reports the progress.
       mirror: a web folder to use instead of the published one; None means JAXTWEAKS_MIRROR.
       timeout: seconds to connect, and seconds to wait for the next byte.
 

@@ -60,7 +60,7 @@ def from_frame(
       columns: those to predict from; None for all but the target.
       title: what figures and tables call it.
       source: where it came from, for the report.
-      notify: is told what to know of the data.
+      notify: reports what to know of the data.
 
     Raises:
       UserError: a column is not there, lacks values, or holds dates or anything else that is
@@ -102,7 +102,7 @@ def from_csv(text: str, notify: Callable[[str], None] = print) -> Source:
 
     Args:
       text: what stands behind 'csv:'.
-      notify: is told what to know of the data.
+      notify: reports what to know of the data.
 
     Raises:
       UserError: the file or an option is not what it should be.

@@ -40,7 +40,7 @@ def from_folder(
       path: the folder.
       size: height and width to which every image is scaled; None if they have one size already.
       title: what figures and tables call it; '' for the folder's name.
-      notify: is told when images are decoded, and what to know of them.
+      notify: reports when images are decoded, and what to know of them.
 
     Raises:
       UserError: no folder, no images, an image that cannot be read, of more than 8 bits, or of

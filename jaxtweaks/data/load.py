@@ -55,7 +55,7 @@ def load(
     Args:
       config: what to load and how to split it. `config.standardise` is not applied here: see
         `standardiser`.
-      notify: is told of progress and of everything unexpected that is not an error.
+      notify: reports progress and of everything unexpected that is not an error.
       catalogue: the data sets that can be asked for.
       mirror: a web folder to download from; None means JAXTWEAKS_MIRROR, if set, or the publisher.
       timeout: seconds to wait for the web, to connect and for each piece.
@@ -104,7 +104,7 @@ def _found(config: settings.Data, how: _How) -> Dataset:
 def _told(
     source: Source, config: settings.Data, notify: Callable[[str], None], fallback: bool = False
 ) -> Dataset:
-    """The source split; `notify` is told what is to be known of the split."""
+    """The source split; `notify` reports what is to be known of the split."""
     found = split(source, config, fallback=fallback)
     for text in found.notices[len(source.notices) :]:
         notify(f'notice: {source.label}: {text}')
@@ -125,7 +125,7 @@ def from_tfds(
     Args:
       name: its name in TFDS, such as 'fashion_mnist'.
       folder: TFDS's data folder; '' means TFDS_DATA_DIR, then ~/tensorflow_datasets.
-      notify: is told when images are decoded, and what to know of its splits.
+      notify: reports when images are decoded, and what to know of its splits.
       training: the split to train on; None for 'train'.
       validation: its split of validation images; None for 'validation' if there is one, '' for
         none. Without it they are taken from the training images.

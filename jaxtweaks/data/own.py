@@ -104,7 +104,7 @@ def from_arrays(
         or [N, outputs], in their own unit; they are standardised for training
         (`data.standardise_targets`), and metrics but for the loss are in this unit. 'multilabel': 0
         or 1 for each of several labels, [N, labels].
-      notify: is told what to know of the data; that is also kept in the source's `notices`.
+      notify: reports what to know of the data; that is also kept in the source's `notices`.
 
     Raises:
       UserError: shapes that do not fit, numbers that are not finite, labels that are missing, have

@@ -44,7 +44,7 @@ def load(
     Args:
       known: the data set.
       data_dir: TFDS's data folder.
-      notify: is told when images are decoded, and what to know of them.
+      notify: reports when images are decoded, and what to know of them.
       asked: which of its splits are 'training', 'validation' and 'test', see `_chosen`.
       decode: whether to read and decode the images; otherwise they have the right sizes alone.
 

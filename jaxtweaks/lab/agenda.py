@@ -169,7 +169,7 @@ def check_surroundings(
       workdir: the folder.
       manifest: of earlier launches, None if this is the first.
       groups: all of them.
-      notify: is told of flags that are set.
+      notify: reports flags that are set.
 
     Raises:
       UserError: it has others.

@@ -139,7 +139,7 @@ def collect(
     Args:
       folders: work folders, or folders of them.
       target: gets overview.html and overview.md.
-      console: is told of them.
+      console: reports them.
       failed: paths of configs that came to nothing, and why.
 
     Raises:

@@ -78,7 +78,7 @@ def check_version(
       trained: see `codes`.
       left: how many runs are to be trained.
       mix: whether the user wants numbers of several versions in one table.
-      notify: is told if there are.
+      notify: reports if there are.
 
     Raises:
       UserError: it is not, and the user did not ask for that.
@@ -125,7 +125,7 @@ def check_file(
       name: of the experiment.
       file: the config file; None for a config that is of no file.
       named: whether the user named the folder, and the config's name did not choose it.
-      notify: is told if it is, and the user named it; or if the other file is gone.
+      notify: reports if it is, and the user named it; or if the other file is gone.
 
     Raises:
       UserError: it is, and the user did not name it.

@@ -46,7 +46,7 @@ def entries(folder: Path, console: Console, estimate: bool = False) -> Iterator[
 
     Args:
       folder: of config files.
-      console: is told what happens while data are loaded for an estimate.
+      console: reports what happens while data are loaded for an estimate.
       estimate: whether to estimate, by a dry run, what was not measured at this size.
 
     Raises:

@@ -48,7 +48,7 @@ class LivePage(Reporter):
     ):
         """
         Args:
-          console: is told of notes.
+          console: reports notes.
           view: is shown the rest.
           experiment: what is asked.
           workdir: gets the page; results appear there.

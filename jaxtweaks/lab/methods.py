@@ -13,7 +13,7 @@ def method_of(experiment: Experiment, notify: Callable[[str], None], decode: boo
 
     Args:
       experiment: what is asked.
-      notify: is told of everything unexpected that is not an error.
+      notify: reports everything unexpected that is not an error.
       decode: see `data.load`: whether more than the sizes of the data is needed.
     """
     if experiment.plain is None:

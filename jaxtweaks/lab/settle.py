@@ -237,7 +237,7 @@ def decide(
       workdir: with its manifest.
       found: the results of all groups.
       budget: in seconds.
-      notify: is told how the claims stand.
+      notify: reports how the claims stand.
       may_train: raises UserError if nothing must be added to the folder.
     """
     before = manifest_lib.current(workdir).looks

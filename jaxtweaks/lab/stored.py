@@ -78,7 +78,7 @@ def read(experiment: Experiment, workdir: Workdir, notify: Notify) -> Stored | N
     Args:
       experiment: whose runs are looked for.
       workdir: the folder.
-      notify: is told of everything unexpected that is not an error.
+      notify: reports everything unexpected that is not an error.
 
     Raises:
       UserError: the folder is another experiment's.
@@ -152,7 +152,7 @@ def load(path: Path, notify: Notify) -> Answer:
 
     Args:
       path: the work folder.
-      notify: is told of everything unexpected that is not an error, as that runs are missing.
+      notify: reports everything unexpected that is not an error, as that runs are missing.
 
     Raises:
       UserError: there is no experiment in it, or none of its runs is finished.
@@ -176,7 +176,7 @@ def as_recorded(experiment: Experiment, manifest: Manifest, notify: Notify) -> E
     Args:
       experiment: what is asked.
       manifest: of the folder.
-      notify: is told if the folder knows them by something that cannot be checked now.
+      notify: reports if the folder knows them by something that cannot be checked now.
     """
     how = known_by(manifest)
     if not how:

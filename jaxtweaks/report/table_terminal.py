@@ -22,13 +22,13 @@ def fitted(table: 'Table', width: int = 0) -> rich.table.Table:
       width: of the terminal, in characters; what has no room is omitted, and the note says
         so. 0: everything is shown.
     """
-    shown, left_out = _that_fit(table, width)
+    shown, omitted = _that_fit(table, width)
     if table.settings and 0 < width < _room(table, shown):
         return fitted(_in_words(table), width)
     widths = _widths(table, shown, width)
     note = table.note
-    if left_out:
-        note += f' {count(left_out, "more column")} in the report.'
+    if omitted:
+        note += f' {count(omitted, "more column")} in the report.'
     drawn = rich.table.Table(
         title=rich.text.Text(table.title), caption=rich.text.Text(note.strip()) or None
     )

@@ -138,7 +138,7 @@ def load(path: Path, like: State, notify: Callable[[str], None]) -> Progress | N
     Args:
       path: of the checkpoint.
       like: the shapes and types a state must have.
-      notify: is told in a sentence of each file that was damaged or does not fit.
+      notify: reports in a sentence each file that was damaged or does not fit.
     """
     saved = read(path, notify)
     if saved is None:

@@ -23,7 +23,7 @@ def enable(notify: Callable[[str], None]) -> Path | None:
     JAXTWEAKS_COMPILE_CACHE=0 leaves it off. So does a user without a home folder.
 
     Args:
-      notify: is told if the folder cannot be used.
+      notify: reports if the folder cannot be used.
 
     Returns:
       The folder, or None if the cache was left alone.

@@ -74,7 +74,7 @@ def train_group(
       path: of the checkpoint.
       execution: how often to look up and to save.
       asked_to_stop: called after every chunk; the number of a signal, or 0 to go on.
-      reporter: is told of progress.
+      reporter: reports progress.
       until: the epoch after which the group waits for others; None for none.
       counted: whether the reporter knows of what is done already.
 

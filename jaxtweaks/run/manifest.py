@@ -266,7 +266,7 @@ def read(workdir: Workdir, notify: Callable[[str], None]) -> Manifest | None:
 
     Args:
       workdir: the folder.
-      notify: is told if the copy had to be taken.
+      notify: reports if the copy had to be taken.
 
     Raises:
       UserError: it is damaged, and so is its copy, or there is none.

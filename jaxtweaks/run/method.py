@@ -60,7 +60,7 @@ class Method(Protocol):
         Args:
           groups: all of them.
           workdir: the folder.
-          reporter: is told of the progress.
+          reporter: reports the progress.
           workers: who does it; None for this process.
 
         Returns:

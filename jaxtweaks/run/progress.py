@@ -28,7 +28,7 @@ class Now:
       best: the best of a run after an epoch so far, on validation; NaN before the first ends.
       runs, diverged, stopped: how many runs there are, have diverged, have been stopped early.
       measure: what `best` is the best of.
-      so_far: makes the results as far as they are; only while the reporter is told.
+      so_far: makes the results as far as they are; only while the reporter is called.
     """
 
     epoch: int

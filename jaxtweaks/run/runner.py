@@ -91,7 +91,7 @@ def run_groups(
 def unfinished(
     groups: Sequence[Group], workdir: Workdir, notify: Callable[[str], None]
 ) -> list[Group]:
-    """The groups without a good result; `notify` is told in a sentence of each damaged one.
+    """The groups without a good result; `notify` reports in a sentence each damaged one.
 
     Those are deleted, so that a result that is there is a good one.
     """

@@ -79,7 +79,7 @@ class Training:
         notify: Callable[[str], None],
         decode: bool = True,
     ):
-        """`data`: what is trained on; `notify`: is told what happens while it is loaded.
+        """`data`: what is trained on; `notify`: reports what happens while it is loaded.
 
         `decode`: see `data.load`; nothing can be trained without it.
         """

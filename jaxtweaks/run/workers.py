@@ -166,7 +166,7 @@ def carry_out(
       workers: who does it.
       workdir: where results and states appear.
       asked_to_stop: the number of a signal, or 0 to go on.
-      reporter: is told of the progress of all.
+      reporter: reports the progress of all.
       places: by the id of a group what it is called.
       until_of: the epoch at which a group waits for others, None for none.
       tally: of the groups so far.

@@ -26,7 +26,7 @@ class Calls:
     """See `run.method.Method`. Each run is a group of its own, so a finished one is kept."""
 
     def __init__(self, study: Study, data: settings_lib.Data, notify: Callable[[str], None]):
-        """`data`: for a study that reads a data set; `notify`: is told what happens meanwhile."""
+        """`data`: for a study that reads a data set; `notify`: reports what happens meanwhile."""
         self._study = study
         self.failed: dict[str, str] = {}
         self.measured: list[dict[str, float]] = []

@@ -245,7 +245,7 @@ def penalty(params: Any, config: Penalty) -> jax.Array | float:
     L2: ½λΣw² (ROLE §7.1) or λΣ‖W‖² (MLP-BN eq. 10). L1: λΣ|w|; with β also the elastic net
     λΣ(βw² + |w|) (GENERAL, regularisation).
 
-    Beside the mean cross-entropy of N images, L2 with λ = 1/(α²N) in the form 'half', or half of
+    Besides the mean cross-entropy of N images, L2 with λ = 1/(α²N) in the form 'half', or half of
     that in the form 'full', makes the loss −1/N times the log of the posterior under the prior
     w ~ N(0, α²) of each weight, up to a constant: its minimum is the MAP estimate (GENERAL,
     probabilistic perspective).

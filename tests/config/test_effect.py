@@ -123,7 +123,7 @@ def test_a_long_sweep_is_spelled_out_in_short():
         (grid('data.folds', 2, 3), 'data.folds'),
     ],
 )
-def test_a_field_that_no_setting_reads_is_to_be_left_out(sweep, name):
+def test_a_field_that_no_setting_reads_is_to_be_omitted(sweep, name):
     message = refusal(sweep)
     assert message.startswith(f'sweep: {name} = ')
     assert f'no setting reads {name}, so leave it out of the sweep' in message

@@ -66,7 +66,7 @@ def test_traced_parameters_share_a_program_and_static_ones_do_not():
     assert trace.get(back, 'signum.b1') == 0.5
 
 
-def test_what_is_left_out_keeps_its_off_value():
+def test_what_is_omitted_keeps_its_off_value():
     signum(b1=0.9, off=0.0)
     static_part, hyper = trace.split(setting(signum__b1=0.0), frozenset({'signum.b1'}))
     assert 'signum.b1' not in hyper

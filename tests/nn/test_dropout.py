@@ -33,7 +33,7 @@ def test_is_off_knows_only_python_numbers():
 
 
 @pytest.mark.parametrize('form', FORMS)
-def test_rate_0_is_the_identity_to_the_bit(form):
+def test_rate_0_is_the_identity_bitwise(form):
     x = numbers()
     assert dropout(KEY, x, 0.0, form) is x
     assert dropout_at_test(x, 0.0, form) is x

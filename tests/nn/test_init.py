@@ -28,7 +28,9 @@ def initial_weights(key, shape, scheme, distribution, sigma):
     return init.initial_weights(key, shape, scheme, distribution, given(sigma))
 
 
-LARGE = jax.jit(lambda scheme, law: initial_weights(KEY, (300, 100), scheme, law, 0.05))
+LARGE = jax.jit(
+    lambda scheme, distribution: initial_weights(KEY, (300, 100), scheme, distribution, 0.05)
+)
 
 # Of a layer with 300 inputs and 100 outputs.
 BY_HAND = {
@@ -62,18 +64,18 @@ def moments(x):
 
 
 @pytest.mark.parametrize('scheme', SCHEMES)
-@pytest.mark.parametrize('law', ['normal', 'uniform'])
-def test_moments_tell_normal_from_uniform(scheme, law):
-    weights = LARGE(SCHEMES.index(scheme), DISTRIBUTIONS.index(law))
+@pytest.mark.parametrize('distribution', ['normal', 'uniform'])
+def test_moments_tell_normal_from_uniform(scheme, distribution):
+    weights = LARGE(SCHEMES.index(scheme), DISTRIBUTIONS.index(distribution))
     mean, spread, kurtosis = moments(weights)
     sigma, n = BY_HAND[scheme], weights.size
     assert abs(mean) < 4 * sigma / n**0.5
     # The error of a standard deviation is σ √((kurtosis − 1)/4n).
-    expected = {'normal': 3.0, 'uniform': 1.8}[law]
+    expected = {'normal': 3.0, 'uniform': 1.8}[distribution]
     assert abs(spread - sigma) < 4 * sigma * ((expected - 1) / (4 * n)) ** 0.5
     assert kurtosis == pytest.approx(expected, abs=0.1)
     largest = float(jnp.max(jnp.abs(weights)))
-    if law == 'uniform':
+    if distribution == 'uniform':
         assert 0.999 * 3**0.5 * sigma < largest <= 3**0.5 * sigma * (1 + 1e-6)
     else:
         assert largest > 3.5 * sigma
@@ -86,13 +88,17 @@ def test_heuristic_uniform_reaches_one_over_root_n():
     assert np.min(weights) < -0.04999
 
 
-TRACED = jax.jit(lambda scheme, law, sigma: initial_weights(KEY, (3, 4), scheme, law, sigma))
+TRACED = jax.jit(
+    lambda scheme, distribution, sigma: initial_weights(KEY, (3, 4), scheme, distribution, sigma)
+)
 
 
 @pytest.mark.parametrize('sigma', [0.0, 1.0, 0.05, 1e-4, 0.3])
 @pytest.mark.parametrize('traced', [False, True])
 def test_constants_are_exact(sigma, traced):
-    f = lambda scheme, law, sigma: initial_weights(KEY, (3, 4), scheme, law, sigma)
+    f = lambda scheme, distribution, sigma: initial_weights(
+        KEY, (3, 4), scheme, distribution, sigma
+    )
     weights = (TRACED if traced else f)(SCHEMES.index('sigma'), CONSTANT, sigma)
     assert np.array_equal(weights, np.full((3, 4), sigma, np.float32))
 
@@ -119,7 +125,7 @@ def test_fans_of_a_kernel(scheme, expected):
 
 
 def test_traced_choices_equal_python_ones():
-    f = lambda scheme, law: initial_weights(KEY, (7, 5), scheme, law, 0.2)
+    f = lambda scheme, distribution: initial_weights(KEY, (7, 5), scheme, distribution, 0.2)
     compiled = jax.jit(f)
     pairs = [(s, d) for s in range(len(SCHEMES)) for d in range(len(DISTRIBUTIONS))]
     mapped = jax.vmap(f)(*(jnp.asarray(column) for column in zip(*pairs, strict=True)))
@@ -134,10 +140,10 @@ def test_traced_choices_equal_python_ones():
 def test_schemes_of_one_seed_share_the_standard_draw():
     compiled = jax.jit(lambda s, d: initial_weights(KEY, (30, 10), s, d, 0.07))
     sigmas = [0.07, (1 / 30) ** 0.5, (2 / 40) ** 0.5, (2 / 30) ** 0.5, 2 / 30**0.5, (1 / 90) ** 0.5]
-    draw = jax.jit(lambda key, law: standard_draw(key, (30, 10), law))
-    for law in (NORMAL, UNIFORM):
-        standard = np.asarray(draw(KEY, law))
+    draw = jax.jit(lambda key, distribution: standard_draw(key, (30, 10), distribution))
+    for distribution in (NORMAL, UNIFORM):
+        standard = np.asarray(draw(KEY, distribution))
         for index, sigma in enumerate(sigmas):
-            np.testing.assert_allclose(compiled(index, law), sigma * standard, rtol=1e-6)
+            np.testing.assert_allclose(compiled(index, distribution), sigma * standard, rtol=1e-6)
     other = draw(jax.random.fold_in(KEY, 1), NORMAL)
     assert not np.any(np.asarray(other) == np.asarray(draw(KEY, NORMAL)))

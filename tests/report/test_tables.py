@@ -110,7 +110,7 @@ def test_seeds_are_planned_for_the_claims_that_are_tested():
     assert 'Nothing to plan' in tables.seeds_table([same], [None]).note
 
 
-def test_columns_that_have_no_room_are_left_out_and_counted():
+def test_columns_that_have_no_room_are_omitted_and_counted():
     results = sweep({'train.batch_size': (8, 16), 'model.norm': ('none', 'batch')})
     metrics = ['test_accuracy', 'train_loss', 'train_accuracy', 'gap_loss', 'validation_loss']
     table = tables.settings_table(results, metrics)
@@ -168,7 +168,7 @@ def test_fields_with_one_word_are_one_column():
     assert tables.runs_table(results, names=names).rows[2][:2] == ('usual', '0')
 
 
-def test_only_the_definition_of_a_gap_is_left_out_on_a_terminal():
+def test_only_the_definition_of_a_gap_is_omitted_on_a_terminal():
     columns = ('error (training points)', 'generalisation gap (training − validation accuracy)')
     text = printed(Table('It', columns, (('1', '2'),), ((1.0, 2.0),)))
     assert 'error (training points)' in text

@@ -218,7 +218,7 @@ KILLS = ('save_tree', 'regroup', 'remove_generations')
 
 @pytest.mark.parametrize('call', KILLS)
 @pytest.mark.parametrize('number', [1, 2])
-def test_killed_while_runs_are_put_together_anew(call, number, whole, machine, tmp_path):
+def test_killed_while_runs_are_put_together_again(call, number, whole, machine, tmp_path):
     sweep = Sweep(tmp_path, machine, NO_RUNG)
     module = manifest if call == 'regroup' else compaction.files
     real, calls = getattr(module, call), 0
@@ -422,7 +422,7 @@ def test_a_round_can_be_added(searched, tmp_path):
     np.testing.assert_array_equal(second.measured.final('validation_loss')[:4], before)
 
 
-def test_settings_that_are_drawn_again_or_cannot_be_are_left_out(tmp_path):
+def test_settings_that_are_drawn_again_or_cannot_be_are_omitted(tmp_path):
     """The best has the highest share there is, and what is drawn above it is cut off to be it."""
     asked = experiment(
         sweep=grid('data.share', 0.02, 1.0), optim={'name': 'adam', 'learning_rate': 0.03},

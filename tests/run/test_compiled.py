@@ -67,7 +67,7 @@ def test_threads_are_a_number(wanted, monkeypatch):
         devices.threads()
 
 
-def test_options_that_the_compiler_does_not_know_are_left_out():
+def test_options_that_the_compiler_does_not_know_are_omitted():
     assert executables._exists('xla_backend_optimization_level', 0)
     assert not executables._exists('xla_there_is_no_such_option', 0)
     unknown = {'xla_there_is_no_such_option': 0}

@@ -70,7 +70,7 @@ def test_it_is_built_once(cache, compiler, tmp_path):
     assert (tmp_path / 'log').read_text() == 'built\n'
 
 
-def test_a_damaged_library_is_built_anew(cache, compiler):
+def test_a_damaged_library_is_built_again(cache, compiler):
     compiler('exec $REAL "$@"')
     assert why_not() == ''
     (library,) = libraries(cache)

@@ -56,7 +56,7 @@ def test_no_other_way_is_tried_where_it_cannot_save_what_that_costs(images, trie
     assert remembered == (tried == 3), 'some alone must not be remembered as all'
 
 
-def test_other_layers_are_measured_anew(monkeypatch):
+def test_other_layers_are_measured_again(monkeypatch):
     tuning.fastest(groups(*SECONDS), Prober())
     monkeypatch.setattr(tuning, '_code', lambda: 'with a faster kernel')
     again = Prober()
@@ -64,7 +64,7 @@ def test_other_layers_are_measured_anew(monkeypatch):
     assert again.asked == list(SECONDS)
 
 
-def test_a_way_that_raises_is_left_out_with_its_reason_and_not_tried_again():
+def test_a_way_that_raises_is_omitted_with_its_reason_and_not_tried_again():
     error = LookupError('no Triton for you\nand a long trace')
     way, cost = tuning.fastest(groups(*SECONDS), Prober(vmap_pallas=error))
     assert way == 'vmap_matmul'
@@ -95,7 +95,7 @@ def test_an_interruption_is_not_a_failure():
 
 
 @pytest.mark.parametrize('content', ['', '{"map": 1.0}', '{"seconds_per_image": 3, "failed": {}}'])
-def test_a_file_of_another_kind_is_measured_anew(content, tmp_path):
+def test_a_file_of_another_kind_is_measured_again(content, tmp_path):
     tuning.fastest(groups(*SECONDS), Prober())
     (path,) = (tmp_path / 'tuning').iterdir()
     path.write_text(content)

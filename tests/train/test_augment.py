@@ -1,4 +1,4 @@
-"""Augmentation against hand-drawn pictures, SciPy in float64, and the laws of its draws."""
+"""Augmentation against hand-drawn pictures, SciPy in float64, and the distributions of its draws."""
 
 import functools
 
@@ -109,20 +109,20 @@ def test_flips_mirror_left_and_right_with_their_probability():
 
 
 @pytest.mark.parametrize(
-    ('largest', 'law'),
+    ('largest', 'distribution'),
     [
         (2.0, {-2: 0.2, -1: 0.2, 0: 0.2, 1: 0.2, 2: 0.2}),
         (0.5, {-1: 0.25, 0: 0.5, 1: 0.25}),
         (1.25, {-2: 1 / 14, -1: 2 / 7, 0: 2 / 7, 1: 2 / 7, 2: 1 / 14}),
     ],
 )
-def test_shifts_are_whole_pixels_and_uniform(largest, law):
+def test_shifts_are_whole_pixels_and_uniform(largest, distribution):
     moved = apply(KEY, slopes(4_000, 9), 'shift', largest)
     pixels = 4 - np.asarray(moved[:, 4, 4])
     for axis in range(2):
-        counts = [np.sum(pixels[:, axis] == value) for value in law]
+        counts = [np.sum(pixels[:, axis] == value) for value in distribution]
         assert sum(counts) == 4_000
-        assert stats.chisquare(counts, 4_000 * np.array(list(law.values()))).pvalue > 1e-3
+        assert stats.chisquare(counts, 4_000 * np.array(list(distribution.values()))).pvalue > 1e-3
     assert abs(np.corrcoef(pixels.T)[0, 1]) < 4 / np.sqrt(4_000)
 
 
@@ -179,7 +179,7 @@ def test_cutout_blanks_a_square_anywhere(side):
 
 
 @pytest.mark.parametrize('name', NAMES)
-def test_zero_is_the_identity_to_the_bit(name):
+def test_zero_is_the_identity_bitwise(name):
     images = jnp.asarray(noise(6, 5, 5, 3), jnp.float32)
     images = images.at[0, :3, :3].set(-0.0).at[1, 2, 2].set(jnp.inf)
     strength = ALL[name]
@@ -190,7 +190,7 @@ def test_zero_is_the_identity_to_the_bit(name):
     assert augment(KEY, images, dict.fromkeys(NAMES, 0.0)) is images
 
 
-def test_all_at_zero_is_the_identity_to_the_bit():
+def test_all_at_zero_is_the_identity_bitwise():
     images = jnp.asarray(noise(6, 5, 5, 3), jnp.float32).at[0, :3, :3].set(-0.0)
     off = jax.jit(functools.partial(augment, KEY, images))(dict.fromkeys(NAMES, 0.0))
     assert np.asarray(off).tobytes() == np.asarray(images).tobytes()
@@ -273,7 +273,7 @@ def test_shares_of_mixup_are_of_beta(alpha):
     assert stats.kstest(moved, stats.beta(alpha, alpha).cdf).pvalue > 1e-3
 
 
-def test_mixup_at_a_traced_zero_is_the_labels_to_the_bit():
+def test_mixup_at_a_traced_zero_is_the_labels_bitwise():
     images, labels, found, targets = jax.jit(mixed)(jnp.float32(0.0))
     assert np.asarray(found).tobytes() == np.asarray(images).tobytes()
     assert np.array_equal(targets, np.eye(3)[labels])

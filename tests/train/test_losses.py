@@ -109,7 +109,7 @@ def test_l1_elastic_net_and_l2_together(scope, squared, absolute, traced):
 
 
 @pytest.mark.parametrize('name', ['l1', 'elastic'])
-def test_a_penalty_at_traced_0_is_the_loss_without_it_to_the_bit(name):
+def test_a_penalty_at_traced_0_is_the_loss_without_it_bitwise(name):
     rest = {'l1': {'l2': 0.3}, 'elastic': {'l1': 0.2, 'l2': 0.3}}[name]
     f = lambda params, value: penalty(params, Penalty(**rest, **{name: value}))
     with_it = jax.jit(jax.value_and_grad(f))(params(), 0.0)
@@ -170,7 +170,7 @@ def test_label_smoothing_by_hand():
     np.testing.assert_allclose(got, [-0.9 * np.log(0.75) - 0.1 * np.log(0.25)], rtol=1e-6)
 
 
-def test_no_label_smoothing_to_the_bit():
+def test_no_label_smoothing_bitwise():
     logits = 30 * jax.random.normal(jax.random.key(0), (64, 5))
     logits = logits.at[0, 1].set(-jnp.inf)
     labels = jnp.arange(64) % 5
@@ -196,7 +196,7 @@ def test_cross_entropy_of_probabilities(smoothing):
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
-def test_probabilities_that_are_labels_give_what_labels_give_to_the_bit():
+def test_probabilities_that_are_labels_give_what_labels_give_bitwise():
     logits = 30 * jax.random.normal(jax.random.key(0), (64, 5))
     labels = jnp.arange(64) % 5
     total = lambda z, *targets: jnp.sum(losses_of(Setting(), z, labels, *targets))

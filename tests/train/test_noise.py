@@ -1,4 +1,4 @@
-"""Noise on inputs, weights and labels: its law, what it leaves alone, and 0 as the identity."""
+"""Noise on inputs, weights and labels: its distribution, what it leaves alone, and 0 as the identity."""
 
 import functools
 
@@ -81,8 +81,8 @@ TWEAKS = {
 @pytest.mark.parametrize('name', TWEAKS)
 def test_zero_is_the_identity(name):
     tweak, value = TWEAKS[name]
-    left_out = tweak(KEY, value, 0.0)
-    assert all(a is b for a, b in zip(*map(jax.tree.leaves, (left_out, value)), strict=True))
+    omitted = tweak(KEY, value, 0.0)
+    assert all(a is b for a, b in zip(*map(jax.tree.leaves, (omitted, value)), strict=True))
     strengths = jnp.array([0.0, 0.5])
     each = jax.jit(jax.vmap(tweak, (None, None, 0)))(KEY, value, strengths)
     assert same_bits(jax.tree.map(lambda leaf: leaf[0], each), value)

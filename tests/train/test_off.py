@@ -76,7 +76,7 @@ def test_what_watches_keeps_it():
 
 
 @functools.cache
-def left_out(one, batching):
+def omitted(one, batching):
     """The runs without any tweak."""
     group, hyper, seeds = group_of([(one, s) for s in SEEDS], batching, ALL)
     return Trained(group, hyper, seeds, data(), finish=False)
@@ -106,15 +106,15 @@ def test_all_off_together_is_the_program_without_any():
         off = Trained(group, hyper, seeds, data(), finish=False)
         without_averages(off)
         for run in range(2):
-            assert differing(off.run(run), left_out(one, batching).run(run)) == [], batching
+            assert differing(off.run(run), omitted(one, batching).run(run)) == [], batching
 
 
-def test_rates_of_zero_for_each_layer_are_no_dropout_to_the_bit():
+def test_rates_of_zero_for_each_layer_are_no_dropout_bitwise():
     one = setting(dropout__by_layer=(0.0,))
     group, hyper, seeds = group_of([(one, s) for s in SEEDS], off=ALL - {'dropout.by_layer'})
     off = Trained(group, hyper, seeds, data(), finish=False)
     for run in range(2):
-        assert differing(off.run(run), left_out(setting(), 'vmap_loop').run(run)) == []
+        assert differing(off.run(run), omitted(setting(), 'vmap_loop').run(run)) == []
 
 
 def test_one_rate_for_each_layer_is_the_rate_of_all_layers():

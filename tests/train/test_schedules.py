@@ -185,5 +185,5 @@ def test_no_warm_up_is_exact(name):
     each = lambda steps, warmup: jax.vmap(
         lambda s: learning_rate(of(**config, peak=0.3, warmup_epochs=warmup), Time(s, 8, 3))
     )(steps)
-    left_out = jax.jit(lambda steps: each(steps, 0.0))
-    assert np.array_equal(jax.jit(each)(jnp.arange(24), 0.0), left_out(jnp.arange(24)))
+    omitted = jax.jit(lambda steps: each(steps, 0.0))
+    assert np.array_equal(jax.jit(each)(jnp.arange(24), 0.0), omitted(jnp.arange(24)))

@@ -83,7 +83,7 @@ def trained(one, off, side, batching='map'):
 @pytest.mark.parametrize(
     ('model', 'names'), [('mlp', ['shrink', 'jitter', 'soften', 'cool']), ('cnn', ['pooled'])]
 )
-def test_off_is_the_program_without_them_to_the_bit(model, names):
+def test_off_is_the_program_without_them_bitwise(model, names):
     """All of them as traced numbers; after two epochs, with their evaluations."""
     side = 4 if model == 'mlp' else 8
     one = base(model)
@@ -182,7 +182,7 @@ def declared_soften(
     return getattr(jnp, form)(soften(key, x, scale, train)) * power
 
 
-def test_declared_it_is_what_it_was_with_a_strength_alone_to_the_bit():
+def test_declared_it_is_what_it_was_with_a_strength_alone_bitwise():
     one, after = base('mlp'), []
     split = images(4).training
     x, y = images(4).standardised(split.images[:8]), split.labels[:8]
