@@ -55,7 +55,7 @@ def load(
     Args:
       config: what to load and how to split it. `config.standardise` is not applied here: see
         `standardiser`.
-      notify: reports progress and of everything unexpected that is not an error.
+      notify: reports progress and everything unexpected that is not an error.
       catalogue: the data sets that can be asked for.
       mirror: a web folder to download from; None means JAXTWEAKS_MIRROR, if set, or the publisher.
       timeout: seconds to wait for the web, to connect and for each piece.

@@ -83,7 +83,7 @@ class View:
 
 
 class Reporter:
-    """Told by the runner what happens; the user is told of notes, and the rest is in a view."""
+    """Called by the runner with what happens; notes are reported at once, the rest is in a view."""
 
     def __init__(self, console: Console, view: View | None = None):
         """`view`: None to show nothing but notes."""
@@ -98,7 +98,7 @@ class Reporter:
         self._view.start()
 
     def group(self, text: str, settings: Sequence[Point] = (), where: str = '') -> None:
-        """A group starts, or is spoken of again: of several under way each is told of in turn.
+        """A group starts, or is spoken of again: several under way are reported in turn.
 
         Args:
           text: which, in words.

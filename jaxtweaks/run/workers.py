@@ -35,8 +35,8 @@ class Event:
 
     Attributes:
       group: its id.
-      kind: one of `ENDS`; or 'began', 'resumed', 'advance', 'finished' and 'note', as a `Reporter`
-        is told.
+      kind: one of `ENDS`; or 'began', 'resumed', 'advance', 'finished' and 'note', as a
+        `Reporter` has them.
       worker: its name.
       work: that was done, see `Reporter`.
       now: how the group stands.

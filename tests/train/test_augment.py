@@ -1,4 +1,4 @@
-"""Augmentation against hand-drawn pictures, SciPy in float64, and the distributions of its draws."""
+"""Augmentation against hand-drawn pictures and SciPy in float64; how its draws are distributed."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""Noise on inputs, weights and labels: its distribution, what it leaves alone, and 0 as the identity."""
+"""Noise on inputs, weights and labels: its distribution, what it leaves alone, and 0 as nothing."""
 
 import functools
 
