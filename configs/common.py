@@ -281,9 +281,9 @@ def initreg_readings(config: ConfigDict) -> dict[str, dict]:
 
     ReLU, because Section II has it and a network without one is linear. σ = 0.1, should the
     document's variance be the standard deviation, as in a public program that probably belongs to
-    it. "The same training setup as in Section II, i.e. AdamW optimizer and … 0.0003": whole batches, should
-    more than optimiser and rate be meant; the program has batches of 8, 5,000 images and 70 epochs.
-    `quick` has the first two, `smoke` one more.
+    it. "The same training setup as in Section II, i.e. AdamW optimizer and … 0.0003": whole
+    batches, should more than optimiser and rate be meant; the program has batches of 8, 5,000
+    images and 70 epochs. `quick` has the first two, `smoke` one more.
     """
     size, epochs = 'data.train_size', 'train.epochs'
     batch = config.train.batch_size

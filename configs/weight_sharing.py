@@ -53,7 +53,13 @@ def get_config(size=None):
         *((f'{WHICH}={which}', words) for words, which in networks.items()),
     )
     config.table = ('parameters', 'train_accuracy', 'test_accuracy', '1-test_accuracy')
-    config.figures = (
+    config.figures = _figures()
+    config.claims = common.that_matter(_claims(networks))
+    return config
+
+
+def _figures():
+    return (
         {
             'name': 'test_error',
             'kind': 'effect',
@@ -77,6 +83,9 @@ def get_config(size=None):
             'hue': WHICH,
         },
     )
+
+
+def _claims(networks):
     others = {
         'a locally connected layer': 'locally connected',
         'dense layers with as many parameters': 'dense, as few parameters',
@@ -84,7 +93,7 @@ def get_config(size=None):
             'dense, as many parameters'
         ),
     }
-    config.claims = tuple(
+    return tuple(
         {
             'sentence': f'Convolutions, which share their weights, reach a higher test accuracy '
             f'than {words}.',
@@ -96,8 +105,6 @@ def get_config(size=None):
         }
         for words, other in others.items()
     )
-    config.claims = common.that_matter(config.claims)
-    return config
 
 
 def parameters(shape, channels, hidden, shared):

@@ -315,11 +315,11 @@ def not_finished(verdict: Verdict, results: Results) -> str:
     most = max(found, key=lambda one: one.gain)
     what = metrics.label(most.metric)
     changed = 'changed' if _is_gap(most.metric) else 'improved'
-    others = f' (and {count(len(found) - 1, "other setting")})' if len(found) > 1 else ''
+    others = f'; and {count(len(found) - 1, "other setting")}' if len(found) > 1 else ''
     return (
         f'not finished learning: in the last quarter of the epochs the {what} still {changed} by '
-        f'{amount(most.metric, most.gain)} with {_setting(most.setting, results)}{others}, more '
-        'than the effect'
+        f'{amount(most.metric, most.gain)} ({_setting(most.setting, results)}{others}), more than '
+        'the effect'
     )
 
 

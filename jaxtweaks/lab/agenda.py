@@ -22,9 +22,19 @@ from jaxtweaks.run.workdir import Workdir
 
 
 class Launch(NamedTuple):
-    """A launch: what is recorded of it, and what `run` was given for it.
+    """A launch: what is recorded of it, what `run` was given for it, and what carries it out.
 
-    The budget is None if no seeds are added.
+    Attributes:
+      record: for the manifest.
+      file: the config file, if it is of one.
+      named: whether the user named the folder.
+      budget: seconds of training until which seeds are added; None if none are.
+      console: where to say what happens.
+      quiet: say only what must not be missed.
+      workdir: the folder.
+      method: how runs become results.
+      notify: reports everything unexpected that is not an error, each once.
+      crew: the workers, if it is not this process that trains.
     """
 
     record: manifest_lib.Launch
@@ -33,6 +43,10 @@ class Launch(NamedTuple):
     budget: float | None
     console: Console
     quiet: bool
+    workdir: Workdir
+    method: Method
+    notify: Callable[[str], None]
+    crew: Crew | None = None
 
     def say(self, words: str) -> None:
         """Says what may be missed."""
@@ -60,19 +74,12 @@ class Plan(NamedTuple):
     words: str
 
 
-def plan(
-    experiment: Experiment,
-    workdir: Workdir,
-    method: Method,
-    crew: Crew | None,
-    launch: Launch,
-    notify: Callable[[str], None],
-    rough: bool = False,
-) -> Plan:
+def plan(experiment: Experiment, launch: Launch, rough: bool = False) -> Plan:
     """What is to be done in a folder. Raises UserError if that is not to be done there.
 
-    `crew`: who measures it, and trains; `rough`: nothing is measured for it.
+    `rough`: nothing is measured for it.
     """
+    workdir, method, notify = launch.workdir, launch.method, launch.notify
     manifest = manifest_lib.read(workdir, notify)
     looks = settle.settled(manifest.looks) if manifest and launch.budget is not None else []
     if launch.budget is not None:
@@ -101,7 +108,7 @@ def plan(
     )
     left = len(missing) + sum(len(group.runs) for group in old if group.id not in finished)
     may_train(left, notify=notify)  # before anything is measured
-    new, cost = _grouped(experiment, manifest, missing, runs, method, crew, rough)
+    new, cost = _grouped(experiment, manifest, missing, runs, launch, rough)
     groups = old + new
     code = folder.codes(workdir, manifest, groups, finished, now)
     settings = len(experiment.runs) // experiment.seeds
@@ -128,11 +135,11 @@ def _grouped(
     manifest: Manifest | None,
     missing: Sequence[Run],
     runs: Sequence[Run],
-    method: Method,
-    crew: Crew | None,
+    launch: Launch,
     rough: bool,
 ) -> tuple[list[Group], str]:
     """Groups of the missing runs, and what they cost: see `Method.plan`."""
+    method, crew = launch.method, launch.crew
     if rough:
         return method.guess(missing, runs, 1 if crew is None else crew.expected())
     if crew is None or experiment.plain is not None or not missing:

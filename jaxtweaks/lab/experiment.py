@@ -183,11 +183,7 @@ def build(
         claims=claims_lib.with_smallest(experiment.claims, experiment.smallest),
     )
     points = experiment.points
-    for name in points[0]:
-        if name in _ONE_FOR_ALL:
-            raise UserError(f'sweep: {name} cannot be swept; an experiment has one data set')
-        if name == 'study.name':
-            raise UserError(f'sweep: {name} cannot be swept; an experiment is one study')
+    _check_swept(points[0])
     settings = [run.setting for run in experiment.runs[:: experiment.seeds]]
     check_settings(settings)
     if not on_record:
@@ -210,10 +206,7 @@ def build(
         drawn = figure_default.default(points, recorded, names, usual, with_test)
         experiment = dataclasses.replace(experiment, figures=drawn)
     figures_lib.check(experiment.figures, points, recorded)
-    for metric in experiment.table:
-        if metric not in recorded.all_finals:
-            hint = did_you_mean(metric, recorded.all_finals)
-            raise UserError(f"table: no final metric '{metric}'; {hint}")
+    _check_table(experiment, recorded)
     claims_lib.check(
         experiment.claims,
         points,
@@ -224,6 +217,23 @@ def build(
     if not on_record:
         _check_matched(experiment, points, recorded, named='sweep' not in overrides)
     return experiment
+
+
+def _check_swept(names: Iterable[str]) -> None:
+    """Whether fields may be swept. Raises UserError."""
+    for name in names:
+        if name in _ONE_FOR_ALL:
+            raise UserError(f'sweep: {name} cannot be swept; an experiment has one data set')
+        if name == 'study.name':
+            raise UserError(f'sweep: {name} cannot be swept; an experiment is one study')
+
+
+def _check_table(experiment: Experiment, recorded: Recorded) -> None:
+    """Whether there is what its table shows. Raises UserError."""
+    for metric in experiment.table:
+        if metric not in recorded.all_finals:
+            hint = did_you_mean(metric, recorded.all_finals)
+            raise UserError(f"table: no final metric '{metric}'; {hint}")
 
 
 def changed(values: Mapping[str, Any] | ConfigDict, changes: Mapping[str, Any]) -> Experiment:

@@ -74,45 +74,60 @@ def run(
       Unfinished: some groups failed on workers, or the scheduler is gone.
     """
     notify = functools.partial(notice, console)
-    once = functools.cache(notify)  # though a search comes back for each round
+    once = functools.cache(notify)  # a search comes back for each round
     experiment = experiment.as_now()
-    if budget is not None:
-        settle.check(experiment)
-        if not settle.possible(experiment):
-            once('nothing here is left to chance, so no seeds are added')
-            budget = None
-    rough = dry_run and dry_run != MEASURE
+    budget = _that_can_settle(budget, experiment, once)
+    rough = bool(dry_run) and dry_run != MEASURE
     # The data of a folder that there is are compared with those it was trained on.
-    method = method_of(experiment, notify, decode=not rough or path.exists())
-    dataset = method.dataset
-    method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
-    if dataset.fallback:
-        console.print(Text(f'STAND-IN DATA: {dataset.label}', style='bold white on red'))
+    method = _checked(experiment, console, decode=not rough or path.exists())
     workdir = Workdir(path)
     code = stored.code_of(experiment)
     made = record.of_launch(command, workdir.started, code, file, mix_versions)
-    launch = Launch(made, file, named, budget, console, quiet and not dry_run)
+    quietly = quiet and not dry_run
+    launch = Launch(made, file, named, budget, console, quietly, workdir, method, once)
     if not dry_run:
         if not path.exists():  # what cannot be known of a tweak is said before there is a folder
             folder.forget_traces(experiment.digests)
         workdir.lock()
-    crew = None
     if workers is not None:
         crew = Crew(Cluster(workers, launch.say, gpus), workdir, made.config, notify)
+        launch = launch._replace(crew=crew)
     try:
         if dry_run:
-            plan = agenda.plan(experiment, workdir, method, crew, launch, once, rough=bool(rough))
-            _shown(plan, workdir, launch)
+            _shown(agenda.plan(experiment, launch, rough), launch)
             return None
-        experiment, found = _until_done(experiment, workdir, method, crew, launch, once)
+        experiment, found = _until_done(experiment, launch)
         answer = answers.write(experiment, workdir, found, method, exports)
         if not quiet:
             answer.show(console)
         return answer
     finally:
-        if crew is not None:
-            crew.close()
+        if launch.crew is not None:
+            launch.crew.close()
         workdir.unlock()
+
+
+def _that_can_settle(
+    budget: float | None, experiment: Experiment, notify: Callable[[str], None]
+) -> float | None:
+    """The budget, None if no seeds can be added. Raises UserError, see `settle.check`."""
+    if budget is None:
+        return None
+    settle.check(experiment)
+    if settle.possible(experiment):
+        return budget
+    notify('nothing here is left to chance, so no seeds are added')
+    return None
+
+
+def _checked(experiment: Experiment, console: Console, decode: bool = True) -> Method:
+    """The method of an experiment, with data that suit its settings. Raises UserError."""
+    method = method_of(experiment, functools.partial(notice, console), decode)
+    method.check([run.setting for run in experiment.runs[:: experiment.seeds]])
+    if method.dataset.fallback:
+        label = f'STAND-IN DATA: {method.dataset.label}'
+        console.print(Text(label, style='bold white on red'))
+    return method
 
 
 @pinned()
@@ -123,58 +138,51 @@ def estimate(experiment: Experiment, console: Console) -> str:
     return method.plan(experiment.runs, experiment.runs)[1]
 
 
-def _until_done(
-    experiment: Experiment,
-    workdir: Workdir,
-    method: Method,
-    crew: Crew | None,
-    launch: Launch,
-    notify: Callable[[str], None],
-) -> tuple[Experiment, list[GroupResult]]:
+def _until_done(experiment: Experiment, launch: Launch) -> tuple[Experiment, list[GroupResult]]:
     """Plans and trains until no round of a search, and no further seed, is to come.
 
     Returns:
       The experiment with all its rounds, and what its groups found.
     """
+    workdir, method = launch.workdir, launch.method
     while True:
-        plan = agenda.plan(experiment, workdir, method, crew, launch, notify)
+        plan = agenda.plan(experiment, launch)
         experiment = plan.experiment
-        _shown(plan, workdir, launch)
+        _shown(plan, launch)
         record.freeze(plan, workdir, method, launch.record)
-        reporter = _reporter(launch, plan, workdir, method)
-        groups = _carry_out(plan, workdir, method, reporter, crew)
+        reporter = _reporter(plan, launch)
+        groups = _carry_out(plan, launch, reporter)
         loaded = [workdir.load_result(group, reporter.note) for group in groups]
         found = [one for one in loaded if one is not None]
         if len(found) < len(groups):  # damaged since it was written: it is trained again
             continue
         if _goes_on(experiment, workdir, found, method, reporter.note, plan.may_train):
             continue
-        if not _looks(plan, workdir, found, method, launch.budget, launch.say):
+        if not _looks(plan, launch, found):
             return experiment, found
 
 
-def _shown(plan: Plan, workdir: Workdir, launch: Launch) -> None:
+def _shown(plan: Plan, launch: Launch) -> None:
     """Shows a plan. Raises UserError if it must not be added to what is in the folder."""
     notify = functools.partial(notice, launch.console)
-    agenda.check_surroundings(workdir, plan.manifest, plan.groups, notify)
+    agenda.check_surroundings(launch.workdir, plan.manifest, plan.groups, notify)
     launch.say(plan.words)
 
 
-def _reporter(launch: Launch, plan: Plan, workdir: Workdir, method: Method) -> Reporter:
+def _reporter(plan: Plan, launch: Launch) -> Reporter:
     """What shows how it goes: a page too, if something is to be done."""
-    view = view_for(launch.console, launch.quiet)
+    workdir, view = launch.workdir, view_for(launch.console, launch.quiet)
     if all(workdir.has_result(group) for group in plan.groups):
         return Reporter(launch.console, view)
     looks = None if launch.budget is None else manifest_lib.current(workdir).looks
     return live.LivePage(
-        launch.console, view, plan.experiment, workdir, method, launch.record, looks=looks
+        launch.console, view, plan.experiment, workdir, launch.method, launch.record, looks=looks
     )
 
 
-def _carry_out(
-    plan: Plan, workdir: Workdir, method: Method, reporter: Reporter, crew: Crew | None
-) -> list[Group]:
+def _carry_out(plan: Plan, launch: Launch, reporter: Reporter) -> list[Group]:
     """Trains what is missing, and puts on record which workers did. See `Method.carry_out`."""
+    workdir, method, crew = launch.workdir, launch.method, launch.crew
     if crew is None or all(workdir.has_result(group) for group in plan.groups):
         return method.carry_out(plan.groups, workdir, reporter)
     crew.asked(plan.experiment, manifest_lib.current(workdir), method)
@@ -222,22 +230,15 @@ def _goes_on(
     return True
 
 
-def _looks(
-    plan: Plan,
-    workdir: Workdir,
-    found: Sequence[GroupResult],
-    method: Method,
-    budget: float | None,
-    say: Callable[[str], object],
-) -> bool:
+def _looks(plan: Plan, launch: Launch, found: Sequence[GroupResult]) -> bool:
     """Looks at the claims, and puts it on record; whether more seeds are to be trained for them."""
-    experiment = plan.experiment
+    experiment, workdir = plan.experiment, launch.workdir
     if not settle.possible(experiment):
         return False
-    measured = answers.measure(experiment, found, method.dataset)
+    measured = answers.measure(experiment, found, launch.method.dataset)
     results = derive.derived(measured, experiment.derivations, experiment.base)
-    if budget is None:
+    if launch.budget is None:
         settle.record_fixed(experiment, results, workdir)
         return False
     may_train = lambda: plan.may_train(1, notify=lambda text: None)
-    return settle.decide(experiment, results, workdir, found, budget, say, may_train)
+    return settle.decide(experiment, results, workdir, found, launch.budget, launch.say, may_train)

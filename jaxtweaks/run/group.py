@@ -120,11 +120,23 @@ def train_group(
     if at.epoch < epochs:
         reporter.finished(_work_left(at, program, data) * runs)
         at.skip_to(epochs)
-    found = jax.tree.map(np.asarray, compiled.finish(hyper, seeds, at.state, data))
-    if program.static.train.select == 'last':
-        ended = np.full_like(found.chosen_epoch, last)
-        found = dataclasses.replace(found, chosen_epoch=ended)
+    found = _found(compiled, hyper, seeds, at.state, data, last)
     return _without_padding(group, at.history, found, clock.seconds())
+
+
+def _found(
+    compiled: GroupProgram,
+    hyper: trace.Hyper,
+    seeds: np.ndarray,
+    state: State,
+    data: DeviceData,
+    last: int,
+) -> Found:
+    """The final figures of runs whose training ended after the epoch `last`."""
+    found = jax.tree.map(np.asarray, compiled.finish(hyper, seeds, state, data))
+    if compiled.program.static.train.select != 'last':
+        return found
+    return dataclasses.replace(found, chosen_epoch=np.full_like(found.chosen_epoch, last))
 
 
 def evaluation_work(program: Program, data: DeviceData | Dataset) -> float:

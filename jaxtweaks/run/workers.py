@@ -210,10 +210,7 @@ def carry_out(
             ended.too_large.append((group, event.text))
             queue = [one for one in queue if one.program != group.program]
         elif event.kind == FAILED or not _arrived(group, event.kind, workdir):
-            text = event.text or f'what worker {event.worker} saved of it is not to be seen here'
-            ended.failed[group.id] = text
-            desk.failed += 1
-            reporter.note(f'{places[group.id]} failed: {text}')
+            ended.failed[group.id] = desk.gave_up(group, event)
         elif event.kind == SAVED:
             desk.tally.saved(group.id, work[group.id])
     return ended
@@ -261,6 +258,13 @@ class _Desk:
     def ended(self, group: Group) -> None:
         """A group is done with."""
         del self.running[group.id]
+
+    def gave_up(self, group: Group, event: Event) -> str:
+        """A group has failed; in words, why."""
+        self.failed += 1
+        text = event.text or f'what worker {event.worker} saved of it is not to be seen here'
+        self._reporter.note(f'{self._places[group.id]} failed: {text}')
+        return text
 
     def _show(self, group: Group) -> None:
         self._shown = group.id

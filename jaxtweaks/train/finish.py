@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import jax
@@ -133,25 +133,9 @@ def _also(
         stopped = state.best.stopped_at
         epoch = jnp.where(stopped > 0, stopped, train.epochs)
         finals['stop_epoch'] = epoch.astype(jnp.float32)
-    if state.ema is not None:
-        average = state.variables | {'params': state.ema}
-        found = program.evaluate(hyper, average, data, data.test, train.keep_logits)
-        finals |= named('test', found, metrics.EMA)
-        if train.keep_logits:
-            arrays['ema_test_logits'] = found['logits']
-    if state.swa is not None:
-        average = state.variables | {'params': state.swa}
-        average |= {'batch_stats': statistics(program, hyper, seed, average, data)}
-        for name, split in (('validation', data.validation), ('test', data.test)):
-            finals |= named(name, program.evaluate(hyper, average, data, split), metrics.SWA)
-    if state.snapshots is not None:
-        logits = lax.map(
-            lambda one: program.evaluate(hyper, one, data, data.test, True)['logits'],
-            state.snapshots,
-        )
-        finals |= named('test', _of_mean(program, hyper, logits, data), metrics.SNAPSHOTS)
-        if train.keep_logits:
-            arrays['snapshot_test_logits'] = logits
+    for found, logits in _averages(program, hyper, seed, state, data):
+        finals |= found
+        arrays |= logits if train.keep_logits else {}
     if train.mc_samples:
         sampled = _sampled(program, hyper, seed, chosen)
         masks = train.mc_samples, train.mc_combine
@@ -179,6 +163,32 @@ def _also(
         counts, edges = measure.weight_histogram(chosen['params'], train.weight_bins)
         arrays |= {'weight_histogram': counts, 'weight_edges': edges}
     return finals, arrays
+
+
+def _averages(
+    program: Applied, hyper: trace.Hyper, seed: jax.Array, state: State, data: DeviceData
+) -> Iterator[tuple[dict[str, jax.Array], dict[str, jax.Array]]]:
+    """Scalars, and logits by the name of their array, of each average along the way: of weights
+    (EMA, SWA) or of the outputs of snapshots.
+    """
+    keep = program.static.train.keep_logits
+    if state.ema is not None:
+        average = state.variables | {'params': state.ema}
+        found = program.evaluate(hyper, average, data, data.test, keep)
+        logits = {'ema_test_logits': found['logits']} if keep else {}
+        yield named('test', found, metrics.EMA), logits
+    if state.swa is not None:
+        average = state.variables | {'params': state.swa}
+        average |= {'batch_stats': statistics(program, hyper, seed, average, data)}
+        for name, split in (('validation', data.validation), ('test', data.test)):
+            yield named(name, program.evaluate(hyper, average, data, split), metrics.SWA), {}
+    if state.snapshots is not None:
+        logits = lax.map(
+            lambda one: program.evaluate(hyper, one, data, data.test, True)['logits'],
+            state.snapshots,
+        )
+        found = named('test', _of_mean(program, hyper, logits, data), metrics.SNAPSHOTS)
+        yield found, {'snapshot_test_logits': logits}
 
 
 def _of_fold(

@@ -209,8 +209,7 @@ def test_settings_of_many_fields_are_told_in_words_where_there_is_no_room():
 @pytest.mark.skipif(not shutil.which('pdflatex'), reason='there is no pdflatex')
 def test_latex_takes_the_tables(tmp_path):
     results = sweep(FIELDS, seeds=3)
-    verdicts = [verdict(kind) for kind in ICONS]
-    shown = tables.settings_table(results), tables.verdict_table(verdicts)
+    shown = tables.settings_table(results), tables.verdict_table(verdicts_of_all())
     (tmp_path / 'tables.tex').write_text(latex_document(shown))
     (tmp_path / 'whole.tex').write_text(
         r'\documentclass{article}\usepackage{booktabs,textcomp}'
@@ -220,6 +219,29 @@ def test_latex_takes_the_tables(tmp_path):
     command = ['pdflatex', '-interaction=nonstopmode', '-halt-on-error', 'whole']
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=120)
     assert done.returncode == 0, done.stdout.decode()[-2000:]
+
+
+def test_every_row_of_latex_has_its_columns_and_closes_what_it_opens():
+    """What LaTeX would stop at; tested where there is none."""
+    shown = [tables.settings_table(sweep(FIELDS, seeds=3)), tables.verdict_table(verdicts_of_all())]
+    text = latex_document(shown)
+    found = re.findall(
+        r'\\begin{tabular}{((?:[^{}]|{[^{}]*})*)}(.*?)\\end{tabular}', text, re.DOTALL
+    )
+    assert len(found) == 2
+    for columns, body in found:
+        number = len(re.sub('{[^{}]*}', '', columns))  # of p the width
+        rows = [line for line in body.splitlines() if line.rstrip().endswith(r'\\')]
+        assert len(rows) > 2
+        for row in rows:
+            assert len(re.findall(r'(?<!\\)&', row)) + 1 == number, row
+            plain = re.sub(r'\\[{}$\\]', '', row)
+            assert plain.count('$') % 2 == 0, row
+            assert plain.count('{') == plain.count('}'), row
+
+
+def verdicts_of_all():
+    return [verdict(kind) for kind in ICONS]
 
 
 def test_every_table_of_a_sweep_is_plain_latex():
