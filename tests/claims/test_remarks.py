@@ -174,7 +174,7 @@ def test_runs_that_still_learn_by_more_than_the_effect_are_named():
     small = results_of([0.52, 0.54], 6, curves=curves)
     verdict = verdict_of(claim('greater', **ARMS), small)
     assert 'not finished learning: in the last quarter of the epochs' in verdict.note
-    assert 'with x 0, more than the effect' in verdict.note
+    assert 'points (x 0), more than the effect' in verdict.note
     if verdict.verdict == 'inconclusive':
         assert verdict.open_because[-1] is Open.UNFINISHED
     assert remarks.unfinished([verdict], small) == [0]
