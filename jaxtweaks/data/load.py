@@ -19,7 +19,7 @@ from jaxtweaks.data.split import scaled_down, split
 
 
 @dataclasses.dataclass(frozen=True)
-class _How:
+class _Lookup:
     """How data are looked for; see `load`."""
 
     notify: Callable[[str], None]
@@ -65,18 +65,18 @@ def load(
     Raises:
       UserError: if the data cannot be had, or `config` asks for more images than there are.
     """
-    return _found(config, _How(notify, catalogue, mirror, timeout, decode))
+    return _found(config, _Lookup(notify, catalogue, mirror, timeout, decode))
 
 
-def _found(config: settings.Data, how: _How) -> Dataset:
-    notify, known = how.notify, how.catalogue.get(config.name)
-    if source := _own(config, how):
-        return _told(source, config, notify)
+def _found(config: settings.Data, lookup: _Lookup) -> Dataset:
+    notify, known = lookup.notify, lookup.catalogue.get(config.name)
+    if source := _own(config, lookup):
+        return _reported(source, config, notify)
     if known is None:
-        hint = did_you_mean(config.name, how.catalogue)
+        hint = did_you_mean(config.name, lookup.catalogue)
         raise UserError(f"data.name is '{config.name}': {hint}")
     if known.made_of:
-        original = _found(dataclasses.replace(config, name=known.made_of), how)
+        original = _found(dataclasses.replace(config, name=known.made_of), lookup)
         return patch.patched(original, config.split_seed)
     if not known.archives:
         generated = known.name in WORLDS
@@ -85,14 +85,14 @@ def _found(config: settings.Data, how: _How) -> Dataset:
             notify(f'notice: data.dir is not used: {known.title} is {made}')
         if generated:
             return generate(known, config)
-        return _told(digits.source(), config, notify)
+        return _reported(digits.source(), config, notify)
     if config.dir:
-        return _told(_given(known, config.dir, how), config, notify)
+        return _reported(_given(known, config.dir, lookup), config, notify)
 
     failures: list[str] = []
-    source = _anywhere(known, config, how, failures)
+    source = _anywhere(known, config, lookup, failures)
     if source is not None:
-        return _told(source, config, notify)
+        return _reported(source, config, notify)
     if config.fallback != 'digits':
         raise UserError(
             f'{known.title} was not found, and data.fallback is {config.fallback!r}: '
@@ -101,7 +101,7 @@ def _found(config: settings.Data, how: _How) -> Dataset:
     return _stand_in(known, config, notify, failures)
 
 
-def _told(
+def _reported(
     source: Source, config: settings.Data, notify: Callable[[str], None], fallback: bool = False
 ) -> Dataset:
     """The source split; `notify` reports what is to be known of the split."""
@@ -138,24 +138,24 @@ def from_tfds(
     """
     asked = {'training': training, 'validation': validation, 'test': test}
     asked = {part: split for part, split in asked.items() if split is not None}
-    return _of_tfds(name, folder, _How(notify, CATALOGUE), asked)
+    return _of_tfds(name, folder, _Lookup(notify, CATALOGUE), asked)
 
 
-def _of_tfds(name: str, folder: str, how: _How, asked: Mapping[str, str | None]) -> Source:
+def _of_tfds(name: str, folder: str, lookup: _Lookup, asked: Mapping[str, str | None]) -> Source:
     """See `from_tfds`; `asked`: the splits that are not the usual ones."""
     folder = folder or os.environ.get('TFDS_DATA_DIR', '') or _TFDS_DEFAULT
     known = CATALOGUE.get(name)
     if not known or not known.archives:
         known = tfds_folder.described(name, home.expanded(folder))
-    return how.tfds(known, folder, asked)
+    return lookup.tfds(known, folder, asked)
 
 
-def _own(config: settings.Data, how: _How) -> Source | None:
+def _own(config: settings.Data, lookup: _Lookup) -> Source | None:
     """The data of a name that is registered or says where they are; None for other names."""
-    notify = how.notify
+    notify = lookup.notify
     kind, _, rest = config.name.partition(':')
     if kind == 'tfds' and rest:
-        return _of_tfds(rest, config.dir, how, {})
+        return _of_tfds(rest, config.dir, lookup, {})
     if kind == 'folder' and rest:
         source = from_folder(rest, notify=notify)
     elif kind == 'csv' and rest:
@@ -179,22 +179,26 @@ _HOW_TO_GIVE = (
 )
 
 
-def _given(known: Known, folder: str, how: _How) -> Source:
+def _given(known: Known, folder: str, lookup: _Lookup) -> Source:
     """The data in the folder the user named; every fault of it is an error."""
     try:
-        return how.tfds(known, folder)
+        return lookup.tfds(known, folder)
     except UserError as error:
         raise UserError(f"data.dir '{folder}' cannot be used: {error}") from error
 
 
-def _anywhere(known: Known, config: settings.Data, how: _How, failures: list[str]) -> Source | None:
+def _anywhere(
+    known: Known, config: settings.Data, lookup: _Lookup, failures: list[str]
+) -> Source | None:
     """The data from wherever it can be had, or None with the reasons added to `failures`."""
-    notify = how.notify
-    download.base_address(known, how.mirror)  # a bad address is an error even when it is not needed
+    notify = lookup.notify
+    download.base_address(
+        known, lookup.mirror
+    )  # a bad address is an error even when it is not needed
     variable = os.environ.get('TFDS_DATA_DIR', '')
     called = 'TFDS_DATA_DIR' if variable else "TFDS's default folder"
     try:
-        return how.tfds(known, variable or _TFDS_DEFAULT)
+        return lookup.tfds(known, variable or _TFDS_DEFAULT)
     except tfds_folder.NotThere as error:
         failures.append(f'{called}: {error}')
     except UserError as error:
@@ -208,7 +212,7 @@ def _anywhere(known: Known, config: settings.Data, how: _How, failures: list[str
         failures.append('web: data.download is off')
         return None
     try:
-        return download.load(known, notify, mirror=how.mirror, timeout=how.timeout)
+        return download.load(known, notify, mirror=lookup.mirror, timeout=lookup.timeout)
     except UserError as error:
         failures.append(f'web: {error}')
         return None
@@ -244,4 +248,4 @@ def _stand_in(
     fitting = dataclasses.replace(
         config, train_size=train, validation_size=validation, test_size=test
     )
-    return _told(source, fitting, notify, fallback=True)
+    return _reported(source, fitting, notify, fallback=True)

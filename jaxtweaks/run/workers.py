@@ -200,7 +200,7 @@ def carry_out(
             continue
         group = groups[event.group]
         if event.kind not in ENDS:
-            desk.told(group, event)
+            desk.heard(group, event)
             continue
         desk.ended(group)
         if event.kind == REFUSED:
@@ -240,7 +240,7 @@ class _Desk:
         """A group is given to whoever is free."""
         self.running[group.id] = ''
 
-    def told(self, group: Group, event: Event) -> None:
+    def heard(self, group: Group, event: Event) -> None:
         """A worker says how a group stands."""
         self.running[group.id] = event.worker
         if event.kind == 'note':
