@@ -115,7 +115,7 @@ def figure(**values):
     return figures.Figure(**{'name': 'it', 'title': 'It', 'metrics': ('test_accuracy',), **values})
 
 
-def test_close_values_stay_apart_wherever_they_are_told():
+def test_close_values_stay_apart_wherever_they_are_reported():
     values = (0.99, 0.999, 0.9999, 0.99999)
     words = ['0.99', '0.999', '0.9999', '0.99999']
     results = sweep({BETA: values}, seeds=6)

@@ -58,7 +58,7 @@ def settings_table(
     """
     chosen, names = metrics, Names(names or {}, results.settings)
     metrics = _measured(results, metrics)
-    swept = _told(results, names)
+    swept = _shown_fields(results, names)
     columns = (
         *(field_label(name, names) for name in swept),
         *([] if results.exact else ['seeds']),
@@ -145,7 +145,7 @@ def runs_table(
     Arguments: `settings_table`; `most`: rows that it may have, the first ones.
     """
     metrics, names = _measured(results, metrics), Names(names or {}, results.settings)
-    swept = _told(results, names)
+    swept = _shown_fields(results, names)
     columns = (
         *(field_label(name, names) for name in swept),
         'seed',
@@ -326,7 +326,7 @@ def _measures(results: Results) -> list[str]:
     return list(dict.fromkeys((results.usual, LOSS.name, *every)))
 
 
-def _told(results: Results, names: Mapping[str, str] | None) -> list[str]:
+def _shown_fields(results: Results, names: Mapping[str, str] | None) -> list[str]:
     """The fields that differ; those that `names` has one word for are one, as 'a + b'."""
     told, names = list(results.varied or results.swept), names or {}
     for key in names:

@@ -96,7 +96,7 @@ def test_the_mean_over_epochs_is_of_those_a_run_has():
     assert 'mean over epochs' in verdict.what
 
 
-def test_a_diverged_run_takes_its_seed_out_and_is_told():
+def test_a_diverged_run_takes_its_seed_out_and_is_reported():
     results = results_of([0.6, 0.5, 0.5], diverged=[(1, 0), (2, 3)])
     verdict = verdict_on(claim('greater', **ARMS), results)
     assert (verdict.n, verdict.dropped) == (5, 1)

@@ -162,7 +162,7 @@ def test_cache_that_cannot_be_written_is_a_notice(known, server, parts, tmp_path
     assert any('cannot be written' in line for line in told)
 
 
-def test_progress_is_told(server, monkeypatch):
+def test_progress_is_reported(server, monkeypatch):
     content = bytes(1_500_000)
     server.files = {'zeros': content}
     archive = Archive('zeros', len(content), hashlib.sha256(content).hexdigest())

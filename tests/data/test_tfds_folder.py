@@ -170,7 +170,7 @@ def test_description_tells_of_jpeg(tmp_path, description, label):
     assert tfds_folder.load(CIFAR10, tmp_path, ignore).label == label
 
 
-def test_one_jpeg_among_pngs_is_told(tmp_path):
+def test_one_jpeg_among_pngs_is_reported(tmp_path):
     written = write_tfds_folder(tmp_path, train=10, test=10)
     kinds = ['PNG'] * 9 + ['JPEG']
     write_shard(

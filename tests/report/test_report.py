@@ -175,7 +175,7 @@ def test_without_curves_there_is_no_such_part():
     assert 'id="curves' not in report.render(Contents(results, meta=META))
 
 
-def test_how_it_was_made_is_told():
+def test_how_it_was_made_is_reported():
     text = page()
     for fact in ('configs/bn_onoff.py:quick', 'abc1234', 'sha256:00ff', 'training 40,000',
                  '1970-01-01 00:00:00 UTC', '1 h 2 min', '0.10.2'):  # fmt: skip
