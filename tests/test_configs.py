@@ -94,7 +94,7 @@ def test_it_runs_at_smoke(name, tmp_path):
     out = io.StringIO()
     answer = laboratory.run(found, tmp_path, Console(file=out), command='test')
     results = answer.results
-    tested = [measured.measures(found.base)[0].on('test')]  # the first metric of the loss
+    tested = [measured.usual(found.base).on('test')]  # votes have no loss, but an accuracy
     for metric in tested if found.plain is None else found.plain.finals:
         assert results.final(metric).shape == (len(results.settings), found.seeds)
         assert np.isfinite(results.final(metric)[~results.diverged]).all()
