@@ -12,6 +12,7 @@ from jaxtweaks.data.summary import summary
 from jaxtweaks.lab import stored
 from jaxtweaks.lab.agenda import Plan
 from jaxtweaks.lab.experiment import Experiment
+from jaxtweaks.nn import bf16_native
 from jaxtweaks.run import devices
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.manifest import DataRecord, Launch, Manifest, TweaksRecord, describe_groups
@@ -43,7 +44,10 @@ def freeze(plan: Plan, workdir: Workdir, method: Method, launch: Launch) -> None
     launches = manifest.launches if manifest else ()
     if all(one.started != launch.started for one in launches):  # not a round of this one
         tried = dataclasses.replace(
-            launch, batchings_measured=method.measured, batchings_that_failed=method.failed
+            launch,
+            batchings_measured=method.measured,
+            batchings_that_failed=method.failed,
+            bf16=bf16_native.kind() or None,
         )
         launches = (*launches, tried)
     workdir.write_json('config.json', to_dict(experiment.asked))

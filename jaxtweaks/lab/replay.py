@@ -22,6 +22,7 @@ from jaxtweaks.base.pinned import pinned
 from jaxtweaks.lab import stored
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
+from jaxtweaks.nn import bf16_native
 from jaxtweaks.run import trained
 from jaxtweaks.run.files import DamagedFile
 from jaxtweaks.run.manifest import Manifest
@@ -168,10 +169,12 @@ def _other_code(experiment: Experiment, manifest: Manifest, group: Group) -> lis
 
 def _moved(manifest: Manifest) -> list[str]:
     """What is not as it was at any launch of the sweep: versions, device, commit, flags of XLA."""
-    now = {'device': provenance.device(), 'commit': provenance.commit(), **provenance.versions()}
+    of_code = {'device': provenance.device(), 'commit': provenance.commit()}
+    now = {**of_code, 'bf16': bf16_native.kind() or None, **provenance.versions()}
     changes = []
     for launch in manifest.launches:
-        then = {'device': launch.device, 'commit': launch.commit, **(launch.versions or {})}
+        of_code = {'device': launch.device, 'commit': launch.commit, 'bf16': launch.bf16}
+        then = {**of_code, **(launch.versions or {})}
         changes.append(
             [f'{name}: {then.get(name)} then, {now[name]} now' for name in now
              if then.get(name) != now[name]]

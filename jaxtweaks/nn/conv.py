@@ -35,8 +35,8 @@ _FEW, _MANY, _WIDEST, _BESIDE = 8, 32, 5, 2
 # What vmap over kernels becomes: a loop over the runs; patches and one batched matrix product;
 # whatever JAX makes of it, a grouped convolution where one network has a convolution; a custom
 # kernel for all runs (step 1; other steps as with 'matmul'); or a loop over custom kernels for
-# one run ('native', for a CPU: float32, other numbers as with 'loop'), which are used without vmap
-# as well.
+# one run ('native', for a CPU: float32 and, where the processor multiplies it, bfloat16; other
+# numbers as with 'loop'), which are used without vmap as well.
 LOWERINGS = ('loop', 'matmul', 'grouped', 'pallas', 'native')
 _lowering = contextvars.ContextVar('lowering', default='loop')
 
@@ -78,8 +78,8 @@ def conv(x: jax.Array, kernel: jax.Array, padding: str = 'SAME', stride: int = 1
 def padded(x: jax.Array, kernel: jax.Array, pads: Pads, stride: int) -> jax.Array:
     """`conv` with so many zeros (above, below) and (left, right)."""
     forward = functools.partial(_forward, pads=pads, stride=stride)
-    if _is_native(x):
-        forward = functools.partial(conv_native.forward, pads=pads, steps=(stride, stride))
+    if kernels := _native(x):
+        forward = functools.partial(kernels.forward, pads=pads, steps=(stride, stride))
     by_matmul = functools.partial(_forward_by_matmul, pads=pads, stride=stride)
     pair: Any = pads
     by_pallas = functools.partial(conv_pallas.forward, pads=pair) if stride == 1 else by_matmul
@@ -97,10 +97,10 @@ def _padded_bwd(pads, stride, residuals, g):
     kernel_by_matmul = functools.partial(_kernel_gradient_by_matmul, **shape)
     input_of_one = functools.partial(_input_gradient, **shape)
     kernel_of_one = functools.partial(_kernel_gradient, **shape)
-    if _is_native(x):
-        input_of_one = functools.partial(_native_input_gradient, **shape)
+    if kernels := _native(x):
+        input_of_one = functools.partial(_native_input_gradient, native=kernels, **shape)
         kernel_of_one = functools.partial(
-            conv_native.kernel_gradient,
+            kernels.kernel_gradient,
             window=shape['window'],
             pads=pads,
             steps=(stride, stride),
@@ -118,8 +118,14 @@ def _padded_bwd(pads, stride, residuals, g):
 padded.defvjp(_padded_fwd, _padded_bwd)
 
 
-def _is_native(x: jax.Array) -> bool:
-    return _lowering.get() == 'native' and x.dtype == jnp.float32
+def is_native() -> bool:
+    """Whether custom kernels are wanted for what is traced here."""
+    return _lowering.get() == 'native'
+
+
+def _native(x: jax.Array) -> conv_native.Convolutions | None:
+    """The custom kernels for these images, if they are wanted for what is traced here."""
+    return conv_native.of(x.dtype) if is_native() else None
 
 
 def _xla(x: jax.Array, kernel: jax.Array, steps: Pair, pads: Pads, **dilation: Any) -> jax.Array:
@@ -193,15 +199,22 @@ def _input_gradient(
 
 
 def _native_input_gradient(
-    kernel: jax.Array, g: jax.Array, *, size, window, pads: Pads, stride: int
+    kernel: jax.Array,
+    g: jax.Array,
+    *,
+    native: conv_native.Convolutions,
+    size: Pair,
+    window: Pair,
+    pads: Pads,
+    stride: int,
 ) -> jax.Array:
     """`_input_gradient` by custom kernels."""
     back = _input_gradient_pads(size, window, g.shape[1:3], pads, stride)
     if stride == 1:
-        return conv_native.forward(g, _flipped(kernel), pads=back)
+        return native.forward(g, _flipped(kernel), pads=back)
     lows = (back[0][0], back[1][0])
     spread = canonical.Geometry((1, 1), lows, (stride, stride), (1, 1), size)
-    return canonical.transposed(g, _flipped(kernel), spread, conv_native.KERNELS)
+    return canonical.transposed(g, _flipped(kernel), spread, native.kernels)
 
 
 def _flipped(kernel: jax.Array) -> jax.Array:

@@ -8,21 +8,15 @@
 //
 // Every sum is taken in an order that depends on the shapes alone, never on the number of threads.
 
-#include <algorithm>
-#include <atomic>
-#include <condition_variable>
-#include <cstdint>
-#include <cstring>
-#include <functional>
-#include <memory>
-#include <mutex>
-#include <vector>
-
-#include "xla/ffi/api/ffi.h"
+#include "native.h"
 
 namespace ffi = xla::ffi;
 
 namespace {
+
+using jaxtweaks::ForEach;
+using jaxtweaks::RoundUp;
+using jaxtweaks::Scratch;
 
 #if defined(__AVX512F__)
 constexpr int kLanes = 16;
@@ -53,69 +47,20 @@ inline void Store(float* to, Vector vector) {
   std::memcpy(to, &vector, sizeof vector);
 }
 
-int64_t RoundUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
-
-struct Shape {
-  int64_t batch, height, width, channels;       // of the images
-  int64_t window_rows, window_columns;          // of the kernel
-  int64_t rows, columns, features;              // of the output
-  int64_t top, left;                            // zeros above and left of an image
-  int64_t down, across;                         // steps from one output pixel to the next
-
-  int64_t image() const { return height * width * channels; }
-  int64_t output() const { return rows * columns * features; }
-  int64_t stretch() const { return window_columns * channels; }
-  // An image with its zeros: tiles may reach beyond the last column, and a tile of places beyond
-  // the last pixel.
+// An image with its zeros: tiles may reach beyond the last column, and a tile of places beyond the
+// last pixel.
+struct Shape : jaxtweaks::Shape {
   int64_t padded_width() const {
     return std::max(left + width, (RoundUp(columns, kTile) - 1) * across + window_columns);
   }
   int64_t padded_row() const { return padded_width() * channels; }
-  int64_t padded_rows() const { return (rows - 1) * down + window_rows; }
   int64_t padded_image() const { return padded_rows() * padded_row() + kTile; }
 };
-
-// Memory of this thread that is used again at the next call.
-float* Scratch(int which, int64_t size) {
-  thread_local std::vector<float> buffers[3];
-  std::vector<float>& buffer = buffers[which];
-  if (static_cast<int64_t>(buffer.size()) < size) buffer.resize(size);
-  return buffer.data();
-}
-
-// Calls task(0), ..., task(count - 1), in this thread and in those of the pool that are free. It
-// waits only for calls that another thread is at, so it cannot wait for ever on a busy pool.
-void ForEach(ffi::ThreadPool& pool, int64_t count, std::function<void(int64_t)> task) {
-  struct Shared {
-    std::function<void(int64_t)> task;
-    int64_t count;
-    std::atomic<int64_t> next{0};
-    int64_t done = 0;
-    std::mutex mutex;
-    std::condition_variable all_done;
-  };
-  auto shared = std::make_shared<Shared>();
-  shared->task = std::move(task);
-  shared->count = count;
-  std::function<void()> work = [shared] {
-    int64_t mine = 0;
-    for (int64_t i; (i = shared->next.fetch_add(1)) < shared->count; ++mine) shared->task(i);
-    if (mine == 0) return;  // a helper that comes late: its caller may be gone
-    std::lock_guard<std::mutex> lock(shared->mutex);
-    shared->done += mine;
-    if (shared->done == shared->count) shared->all_done.notify_all();
-  };
-  int64_t helpers = std::min(pool.num_threads(), count) - 1;
-  for (int64_t i = 0; i < helpers; ++i) pool.Schedule(std::function<void()>(work));
-  work();
-  std::unique_lock<std::mutex> lock(shared->mutex);
-  shared->all_done.wait(lock, [&] { return shared->done == shared->count; });
-}
 
 // One image with zeros around it.
 const float* Padded(const Shape& s, const float* image) {
   const int64_t row = s.padded_row(), before = s.left * s.channels, inside = s.width * s.channels;
-  float* padded = Scratch(0, s.padded_image());
+  float* padded = Scratch<float>(0, s.padded_image());
   for (int64_t i = 0; i < s.padded_rows(); ++i) {
     float* to = padded + i * row;
     const int64_t from = i - s.top;
@@ -225,7 +170,7 @@ void Forward(ffi::ThreadPool& pool, const Shape& s, const float* images, const f
   using Vector = typename Lanes<lanes>::Vector;
   constexpr int64_t width = lanes * vectors;
   const int64_t rows = s.window_rows * s.stretch(), blocks = RoundUp(s.features, width) / width;
-  float* kernels = Scratch(1, blocks * rows * width);
+  float* kernels = Scratch<float>(1, blocks * rows * width);
   Blocks(kernel, rows, s.features, width, kernels);
   ForEach(pool, s.batch, [=](int64_t image) {
     const float* padded = Padded(s, images + image * s.image());
@@ -243,7 +188,7 @@ void KernelGradient(ffi::ThreadPool& pool, const Shape& s, const float* images,
   const int64_t features = RoundUp(s.features, width), blocks = features / width;
   const int64_t places = RoundUp(s.stretch(), kTile), size = s.window_rows * places * features;
   const int64_t parts = std::min(kParts, s.batch), pixels = s.rows * s.columns;
-  float* sums = Scratch(1, parts * size);
+  float* sums = Scratch<float>(1, parts * size);
   ForEach(pool, parts, [=](int64_t part) {
     float* mine = sums + part * size;
     std::memset(mine, 0, 4 * size);
@@ -251,7 +196,7 @@ void KernelGradient(ffi::ThreadPool& pool, const Shape& s, const float* images,
       const float* padded = Padded(s, images + image * s.image());
       const float* gradient = gradients + image * s.output();
       if (features != s.features) {
-        float* filled = Scratch(2, pixels * features);
+        float* filled = Scratch<float>(2, pixels * features);
         Blocks(gradient, pixels, s.features, features, filled);
         gradient = filled;
       }
@@ -281,17 +226,10 @@ void KernelGradient(ffi::ThreadPool& pool, const Shape& s, const float* images,
 using Array = ffi::Buffer<ffi::F32, 4>;
 using Result = ffi::ResultBuffer<ffi::F32, 4>;
 
-template <class Images, class Kernel, class Output>
-Shape ShapeOf(const Images& images, const Kernel& kernel, const Output& output, int64_t top,
-              int64_t left, int64_t down, int64_t across) {
-  return {images[0], images[1], images[2], images[3], kernel[0], kernel[1], output[1],
-          output[2], output[3], top,       left,      down,      across};
-}
-
 ffi::Error ForwardHandler(ffi::ThreadPool pool, Array images, Array kernel, Result output,
                           int64_t top, int64_t left, int64_t down, int64_t across) {
-  const Shape s = ShapeOf(images.dimensions(), kernel.dimensions(), output->dimensions(), top, left,
-                          down, across);
+  const Shape s = {jaxtweaks::ShapeOf(images.dimensions(), kernel.dimensions(),
+                                      output->dimensions(), top, left, down, across)};
   BY_FEATURES(Forward, images.typed_data(), kernel.typed_data(), output->typed_data());
   return ffi::Error::Success();
 }
@@ -299,8 +237,8 @@ ffi::Error ForwardHandler(ffi::ThreadPool pool, Array images, Array kernel, Resu
 ffi::Error KernelGradientHandler(ffi::ThreadPool pool, Array images, Array gradients,
                                  Result kernel, int64_t top, int64_t left, int64_t down,
                                  int64_t across) {
-  const Shape s = ShapeOf(images.dimensions(), kernel->dimensions(), gradients.dimensions(), top,
-                          left, down, across);
+  const Shape s = {jaxtweaks::ShapeOf(images.dimensions(), kernel->dimensions(),
+                                      gradients.dimensions(), top, left, down, across)};
   BY_FEATURES(KernelGradient, images.typed_data(), gradients.typed_data(), kernel->typed_data());
   return ffi::Error::Success();
 }

@@ -1,15 +1,18 @@
-"""Convolutions of one network on a CPU by custom kernels, see conv_native.cc.
+"""Convolutions of one network on a CPU by custom kernels: conv_native.cc, bf16_native.cc.
 
-XLA's CPU backend reaches half of what the processor's matrix products reach, most of all in the
-gradients of kernels; these reach about all of it (docs/performance.md). A C++ compiler builds them
-on the user's machine (`sweep.native`); without one, `nn.conv` uses XLA's.
+XLA's CPU backend reaches half of what the processor's matrix products reach in float32, most of all
+in the gradients of kernels, and far less in bfloat16; these reach most of it (docs/performance.md).
+A C++ compiler builds them on the user's machine (`run.native`); without one, `nn.conv` uses XLA's.
 
-Float32 only; any steps. Sums are taken in an order that depends on the shapes alone, so results are
-the same bits with any number of threads.
+Float32, and bfloat16 on processors that multiply it (sums are float32); any steps. Sums are taken
+in an order that depends on the shapes alone, so results are the same bits with any number of
+threads.
 """
 
 import ctypes
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,67 +22,111 @@ from jax import lax
 from jaxtweaks.nn.canonical import Kernels, Pads, Pair
 
 SOURCE = Path(__file__).with_suffix('.cc')
-_FORWARD, _KERNEL_GRADIENT = 'conv_forward', 'conv_kernel_gradient'
+HEADER = SOURCE.with_name('native.h')
 
 
-def register(library: Path) -> None:
-    """Makes the kernels of a compiled library known to XLA.
+def register(loaded: ctypes.CDLL, name: str) -> None:
+    """Makes a function of a library known to XLA, as jaxtweaks_NAME."""
+    handler = jax.ffi.pycapsule(getattr(loaded, name))
+    jax.ffi.register_ffi_target(f'jaxtweaks_{name}', handler, platform='cpu')
 
-    Raises:
-      OSError: it cannot be loaded.
+
+@dataclasses.dataclass(frozen=True)
+class Convolutions:
+    """The kernels for numbers of one type.
+
+    Attributes:
+      prefix: of their names.
+      dtype: of images, kernels and results.
     """
-    loaded = ctypes.cdll.LoadLibrary(str(library))
-    for name in (_FORWARD, _KERNEL_GRADIENT):
-        handler = jax.ffi.pycapsule(getattr(loaded, name))
-        jax.ffi.register_ffi_target(f'jaxtweaks_{name}', handler, platform='cpu')
+
+    prefix: str
+    dtype: Any
+
+    def register(self, loaded: ctypes.CDLL) -> None:
+        """Makes those of a library known to XLA."""
+        for name in ('conv_forward', 'conv_kernel_gradient'):
+            register(loaded, f'{self.prefix}{name}')
+        _registered[self.dtype] = self
+
+    @property
+    def kernels(self) -> Kernels:
+        """The form in which `nn.canonical` uses them."""
+        return Kernels(self.forward, self.kernel_gradient)
+
+    def forward(
+        self, x: jax.Array, kernel: jax.Array, *, pads: Pads, steps: Pair = (1, 1)
+    ) -> jax.Array:
+        """Cross-correlates images with a kernel.
+
+        Args:
+          x: [batch, height, width, in].
+          kernel: [kernel height, kernel width, in, out].
+          pads: zeros (above, below) and (left, right) of an image; negative ones cut it.
+          steps: down and across.
+
+        Returns:
+          [batch, height', width', out].
+        """
+        if _is_signal(x, (kernel.shape[0], kernel.shape[1])):
+            turned = {'pads': pads[::-1], 'steps': steps[::-1]}
+            return self.forward(_lie(x), kernel.swapaxes(0, 1), **turned).swapaxes(1, 2)
+        x, pads = _cut(x, pads)
+        rows, columns = (
+            (n + low + high - k) // step + 1
+            for n, k, (low, high), step in zip(
+                x.shape[1:3], kernel.shape[:2], pads, steps, strict=True
+            )
+        )
+        shape = x.shape[0], rows, columns, kernel.shape[3]
+        return self._call('conv_forward', shape, x, kernel, pads, steps)
+
+    def kernel_gradient(
+        self, x: jax.Array, g: jax.Array, *, window: Pair, pads: Pads, steps: Pair = (1, 1)
+    ) -> jax.Array:
+        """The gradient for the kernel of `forward`.
+
+        Args:
+          x: [batch, height, width, in].
+          g: [batch, height', width', out], the gradient for the result of `forward`.
+          window: kernel height and width.
+          pads, steps: as of `forward`.
+
+        Returns:
+          [kernel height, kernel width, in, out].
+        """
+        if _is_signal(x, window):
+            turned = {'window': window[::-1], 'pads': pads[::-1], 'steps': steps[::-1]}
+            return self.kernel_gradient(_lie(x), _lie(g), **turned).swapaxes(0, 1)
+        x, pads = _cut(x, pads)
+        shape = *window, x.shape[3], g.shape[3]
+        return self._call('conv_kernel_gradient', shape, x, g, pads, steps)
+
+    def _call(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        a: jax.Array,
+        b: jax.Array,
+        pads: Pads,
+        steps: Pair,
+    ) -> jax.Array:
+        result = jax.ShapeDtypeStruct(shape, self.dtype)
+        call = jax.ffi.ffi_call(f'jaxtweaks_{self.prefix}{name}', result)
+        places = {'top': pads[0][0], 'left': pads[1][0], 'down': steps[0], 'across': steps[1]}
+        return call(a, b, **{key: np.int64(value) for key, value in places.items()})
 
 
-def forward(x: jax.Array, kernel: jax.Array, *, pads: Pads, steps: Pair = (1, 1)) -> jax.Array:
-    """Cross-correlates images with a kernel.
-
-    Args:
-      x: float32 [batch, height, width, in].
-      kernel: float32 [kernel height, kernel width, in, out].
-      pads: zeros (above, below) and (left, right) of an image; negative ones cut it.
-      steps: down and across.
-
-    Returns:
-      [batch, height', width', out].
-    """
-    if _is_signal(x, (kernel.shape[0], kernel.shape[1])):
-        lying = forward(_lie(x), kernel.swapaxes(0, 1), pads=pads[::-1], steps=steps[::-1])
-        return lying.swapaxes(1, 2)
-    x, pads = _cut(x, pads)
-    rows, columns = (
-        (n + low + high - k) // step + 1
-        for n, k, (low, high), step in zip(x.shape[1:3], kernel.shape[:2], pads, steps, strict=True)
-    )
-    return _call(_FORWARD, (x.shape[0], rows, columns, kernel.shape[3]), x, kernel, pads, steps)
+FLOAT32 = Convolutions('', jnp.dtype(jnp.float32))
+BFLOAT16 = Convolutions('bf16_', jnp.dtype(jnp.bfloat16))
 
 
-def kernel_gradient(
-    x: jax.Array, g: jax.Array, *, window: Pair, pads: Pads, steps: Pair = (1, 1)
-) -> jax.Array:
-    """The gradient for the kernel of `forward`.
-
-    Args:
-      x: float32 [batch, height, width, in].
-      g: float32 [batch, height', width', out], the gradient for the result of `forward`.
-      window: kernel height and width.
-      pads, steps: as of `forward`.
-
-    Returns:
-      [kernel height, kernel width, in, out].
-    """
-    if _is_signal(x, window):
-        turned = {'window': window[::-1], 'pads': pads[::-1], 'steps': steps[::-1]}
-        lying = kernel_gradient(_lie(x), _lie(g), **turned)
-        return lying.swapaxes(0, 1)
-    x, pads = _cut(x, pads)
-    return _call(_KERNEL_GRADIENT, (*window, x.shape[3], g.shape[3]), x, g, pads, steps)
+_registered: dict[Any, Convolutions] = {}
 
 
-KERNELS = Kernels(forward, kernel_gradient)
+def of(dtype: Any) -> Convolutions | None:
+    """The kernels for numbers of a type, if those of a library have been registered."""
+    return _registered.get(jnp.dtype(dtype))
 
 
 def _cut(x: jax.Array, pads: Pads) -> tuple[jax.Array, Pads]:
@@ -101,11 +148,3 @@ def _is_signal(x: jax.Array, window: Pair) -> bool:
 
 def _lie(x: jax.Array) -> jax.Array:
     return x.swapaxes(1, 2)  # of a side of length 1: nothing is moved
-
-
-def _call(
-    name: str, shape: tuple[int, ...], a: jax.Array, b: jax.Array, pads: Pads, steps: Pair
-) -> jax.Array:
-    call = jax.ffi.ffi_call(f'jaxtweaks_{name}', jax.ShapeDtypeStruct(shape, jnp.float32))
-    places = {'top': pads[0][0], 'left': pads[1][0], 'down': steps[0], 'across': steps[1]}
-    return call(a, b, **{key: np.int64(value) for key, value in places.items()})

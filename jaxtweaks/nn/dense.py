@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from jaxtweaks.nn import bf16_native, conv
+
 # Kernels with a side shorter than this are transposed. From 128 on it no longer pays (measured).
 _NARROW = 128
 
@@ -31,7 +33,10 @@ def matmul(x: jax.Array, kernel: jax.Array, dtype: jnp.dtype | None = None) -> j
       x, kernel: the factors.
       dtype: of the product and the sums in it; theirs if None.
     """
-    if _is_narrow(kernel) and dtype in (None, kernel.dtype):
+    is_theirs = dtype in (None, kernel.dtype)
+    if is_theirs and conv.is_native() and bf16_native.takes(kernel.dtype):
+        return bf16_native.matmul(x, kernel, _is_narrow(kernel))
+    if is_theirs and _is_narrow(kernel):
         return _narrow_matmul(x, kernel)
     return jnp.matmul(x, kernel, preferred_element_type=dtype)
 

@@ -60,8 +60,8 @@ def convolutions(native: bool) -> Iterator[Taken]:
     another way now. So `jax.jit` again, trace and lower inside.
 
     Args:
-      native: by custom kernels where they can (float32), which `run.native.load` has made ready;
-        otherwise by those of XLA's convolutions that are fast.
+      native: by custom kernels where they can, which `run.native.load` has made ready; otherwise
+        by those of XLA's convolutions that are fast.
     """
     taken = Taken(native)
     with plain.convolutions() if why_not() else _set(taken):
@@ -145,12 +145,12 @@ def _rule(default: Callable, context: Any, lhs: Any, rhs: Any, **params: Any) ->
         taken.left.add(reason)
         return default(context, lhs, rhs, **params)
     taken.count += 1
-    native = taken.native and of_lhs.dtype == jnp.float32
+    native = conv_native.of(of_lhs.dtype) if taken.native else None
     form = functools.partial(
         canonical.convolution,
         **{name: params[name] for name in _READ},
         out_shape=of_out.shape,
-        kernels=conv_native.KERNELS if native else conv.KERNELS,
+        kernels=native.kernels if native else conv.KERNELS,
     )
     with _set(None):  # those that it is made of stay as they are
         return mlir.lower_fun(form, multiple_results=False)(context, lhs, rhs)

@@ -5,6 +5,8 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from jaxtweaks.nn import bf16_native, conv
+
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
 def max_pool(x: jax.Array, window: int = 2) -> jax.Array:
@@ -12,7 +14,7 @@ def max_pool(x: jax.Array, window: int = 2) -> jax.Array:
 
     The gradient goes to the first maximum of a window in reading order, the rule of
     `lax.reduce_window`'s own gradient. Written out because XLA's `select_and_scatter` is many
-    times slower on CPU.
+    times slower on CPU; in bfloat16 the CPU has a kernel for it (`bf16_native`).
 
     Args:
       x: [batch, height, width, channels].
@@ -21,6 +23,8 @@ def max_pool(x: jax.Array, window: int = 2) -> jax.Array:
     Returns:
       [batch, height // window, width // window, channels].
     """
+    if conv.is_native() and bf16_native.takes(x.dtype):
+        return bf16_native.max_pool(x, window)
     first, *rest = _corners(x, window)
     return functools.reduce(jnp.maximum, rest, first)
 
@@ -39,6 +43,8 @@ def _fwd(x, window):
 
 def _bwd(window, residuals, g):
     x, y = residuals
+    if conv.is_native() and bf16_native.takes(x.dtype):
+        return (bf16_native.max_pool_gradient(x, y, g, window),)
     taken = jnp.zeros(y.shape, bool)
     parts = []
     for corner in _corners(x, window):

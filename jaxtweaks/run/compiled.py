@@ -42,9 +42,9 @@ def candidates(static: Setting, plain: bool = False) -> tuple[str, ...]:
         convolutions, so runs take turns.
     """
     convolutional = _is_convolutional(static)
+    takes = _takes_native(static, plain) and not native.why_not(static.train.precision)
     if plain and jax.default_backend() == 'cpu':
-        native_too = '_native' if _takes_native(static, plain) and not native.why_not() else ''
-        return f'map{native_too}', f'threads{native_too}'
+        return ('map_native', 'threads_native') if takes else ('map', 'threads')
     if plain:
         return 'map', 'vmap_grouped'
     if jax.default_backend() == 'cpu':
@@ -54,9 +54,8 @@ def candidates(static: Setting, plain: bool = False) -> tuple[str, ...]:
         if convolutional:
             most = max(layers.channels(static.model), default=0)
             sharing = 'threads' if most <= _FEW_CHANNELS else 'map'
-            takes = _takes_native(static) and not native.why_not()
             return (f'{sharing}_native' if takes else sharing,)
-        return 'map', 'threads', 'vmap_loop'
+        return ('map_native', 'threads_native') if takes else ('map', 'threads', 'vmap_loop')
     if not convolutional:
         return ('vmap_matmul',)
     return 'vmap_matmul', 'vmap_pallas', 'vmap_grouped', 'map'
@@ -64,12 +63,16 @@ def candidates(static: Setting, plain: bool = False) -> tuple[str, ...]:
 
 def lacks_native(static: Setting, plain: bool = False) -> str:
     """Why a program does without the native convolutions it could have had; '' if it does not."""
-    return native.why_not() if _takes_native(static, plain) else ''
+    return native.why_not(static.train.precision) if _takes_native(static, plain) else ''
 
 
 def _takes_native(static: Setting, plain: bool = False) -> bool:
-    """Whether native convolutions can do what a program asks of them; see `conv_native`."""
-    wanted = (plain or _is_convolutional(static)) and static.train.precision == 'float32'
+    """Whether native kernels can do what a program asks of them: products in bfloat16, see
+    `bf16_native`, and convolutions in float32 too, see `conv_native`.
+    """
+    precision = static.train.precision
+    convolves = plain or _is_convolutional(static)
+    wanted = precision == 'bf16' or (precision == 'float32' and convolves)
     return wanted and jax.default_backend() == 'cpu'
 
 
@@ -136,7 +139,7 @@ class GroupProgram:
         self._sharing, _, lowering = batching.partition('_')
         self._lowering = lowering or 'loop'
         if self._lowering == 'native':
-            native.load()
+            native.load(program.static.train.precision)
         self._share = share
         on_cpu = jax.default_backend() == 'cpu'
         self._takes_over = on_cpu and self._sharing in ('map', 'threads')

@@ -76,6 +76,7 @@ class Launch(_Record):
       started: seconds since 1970, by which launches are told apart.
       code: the version of the training code, see `version`.
       commit, versions, device, devices, host: what it ran on.
+      bf16: what multiplies bfloat16 there in custom kernels, if it was asked for.
       config: the config file.
       mix_versions: whether groups might be trained by another version than those there were.
       batchings_measured, batchings_that_failed: see `method.Method`.
@@ -91,6 +92,7 @@ class Launch(_Record):
     device: str | None = None
     devices: int | None = None
     host: str | None = None
+    bf16: str | None = None
     config: str | None = None
     mix_versions: bool | None = None
     batchings_measured: Sequence[Mapping[str, float]] | None = None

@@ -1,23 +1,27 @@
-"""Builds the native convolutions of `nn.conv_native` with the user's C++ compiler, once.
+"""Builds the kernels of `nn.conv_native` and `nn.bf16_native` with the user's C++ compiler, once.
 
 What is built is kept in the user's cache folder, under the versions and the processor it is for and
 what it was built from. It is tried out before it is kept.
 """
 
+import ctypes
 import functools
 import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache
-from jaxtweaks.nn import conv_native
+from jaxtweaks.nn import bf16_native, conv_native
 from jaxtweaks.run import compile_cache
 
 _FLAGS = ('-std=c++17', '-O3', '-shared', '-fPIC')
@@ -25,22 +29,23 @@ _FLAGS = ('-std=c++17', '-O3', '-shared', '-fPIC')
 _TUNED = ('-march=native', '-mcpu=native')
 
 
-def load() -> None:
-    """Makes the native convolutions ready for use; builds them if need be (seconds).
+def load(precision: str = 'float32') -> None:
+    """Makes the native kernels for a precision ready for use; builds them if need be (seconds).
 
     Raises:
       UserError: they cannot be had here.
     """
-    if reason := why_not():
+    if reason := why_not(precision):
         raise UserError(
-            f'native convolutions cannot be had here ({reason}); leave execution.batching at auto, '
-            'or, for a work folder begun with them, go on where it was begun'
+            f'native kernels for {precision} cannot be had here ({reason}); leave '
+            'execution.batching at auto, or, for a work folder begun with them, go on where it was '
+            'begun'
         )
 
 
 @functools.cache
-def why_not() -> str:
-    """'' if the native convolutions are ready for use, else why they cannot be had.
+def why_not(precision: str = 'float32') -> str:
+    """'' if the native kernels for a precision are ready for use, else why they cannot be had.
 
     JAXTWEAKS_NATIVE=0 says that they are not wanted.
     """
@@ -54,17 +59,18 @@ def why_not() -> str:
     folder = cache.folder() / 'native' / compile_cache.name_of_machine()
     if reason := compile_cache.make_private(folder):
         return reason
-    name = f'conv-{_digest(_made_from(compiler))}'
+    library = _LIBRARIES[precision]
+    name = f'{library.name}-{_digest(_made_from(compiler, library))}'
     try:
         if path := _kept(folder, name):
-            conv_native.register(path)
+            library.register(ctypes.cdll.LoadLibrary(str(path)))
             return ''
         with tempfile.TemporaryDirectory(dir=folder) as made_in:
-            built = Path(made_in) / 'conv.so'
-            if reason := _build(compiler, built):
+            built = Path(made_in) / f'{library.name}.so'
+            if reason := _build(compiler, library.source, built):
                 return reason
-            conv_native.register(built)
-            if not _is_right():
+            library.register(ctypes.cdll.LoadLibrary(str(built)))
+            if not library.is_right():
                 return f'what {compiler} built computes wrong numbers'
             built.replace(folder / f'{name}-{_digest(built.read_bytes())}.so')
     except OSError as error:
@@ -86,20 +92,21 @@ def _compiler() -> str | None:
     return next(filter(None, map(shutil.which, names)), None)
 
 
-def _made_from(compiler: str) -> bytes:
-    return b'\n'.join([conv_native.SOURCE.read_bytes(), repr((compiler, _FLAGS, _TUNED)).encode()])
+def _made_from(compiler: str, library: '_Library') -> bytes:
+    sources = library.source.read_bytes(), conv_native.HEADER.read_bytes()
+    return b'\n'.join([*sources, repr((compiler, _FLAGS, _TUNED)).encode()])
 
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _build(compiler: str, path: Path) -> str:
+def _build(compiler: str, source: Path, path: Path) -> str:
     """Compiles; what the compiler had to say if it failed, or ''."""
     said = ''
     for tuned in _TUNED:
         command = [compiler, *_FLAGS, tuned, f'-I{jax.ffi.include_dir()}']
-        command += [str(conv_native.SOURCE), '-o', str(path)]
+        command += [str(source), '-o', str(path)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == 0:
             return ''
@@ -108,7 +115,7 @@ def _build(compiler: str, path: Path) -> str:
     return f'{compiler} fails: {said}'
 
 
-def _is_right() -> bool:
+def _convolves(found: conv_native.Convolutions) -> bool:
     """Whether both kernels compute what they should, on whole numbers, which have no rounding."""
     rng = np.random.default_rng(0)
     whole = lambda *shape: rng.integers(-3, 4, shape).astype(np.float32)
@@ -124,13 +131,73 @@ def _is_right() -> bool:
         how = {'pads': pads, 'steps': steps}
         both = jax.jit(
             lambda x, kernel, g: (
-                conv_native.forward(x, kernel, **how),
-                conv_native.kernel_gradient(x, g, window=(3, 3), **how),
+                found.forward(x, kernel, **how),
+                found.kernel_gradient(x, g, window=(3, 3), **how),
             )
         )
-        forward, gradient = both(x, kernel, g)
+        forward, gradient = both(*(a.astype(found.dtype) for a in (x, kernel, g)))
         return np.array_equal(
-            forward, np.einsum('bijckl,klco->bijo', seen, kernel)
-        ) and np.array_equal(gradient, np.einsum('bijckl,bijo->klco', seen, g))
+            forward, np.einsum('bijckl,klco->bijo', seen, kernel).astype(found.dtype)
+        ) and np.array_equal(gradient, np.einsum('bijckl,bijo->klco', seen, g).astype(found.dtype))
 
     return right((1, 1)) and right((2, 3))
+
+
+def _multiplies_and_pools() -> bool:
+    """The same of dense products in bfloat16 (kernels in either layout) and of max-pools."""
+    rng = np.random.default_rng(0)
+    x, kernel, g = (
+        rng.integers(-3, 4, shape).astype(jnp.bfloat16) for shape in ((19, 37), (37, 45), (19, 45))
+    )
+    expected = tuple(
+        (a.astype(np.float32) @ b.astype(np.float32)).astype(jnp.bfloat16)
+        for a, b in ((x, kernel), (g, kernel.T), (x.T, g))
+    )
+
+    def found(lying: bool) -> tuple[jax.Array, ...]:
+        """The product and both gradients."""
+        y, back = jax.vjp(lambda x, kernel: bf16_native.matmul(x, kernel, lying), x, kernel)
+        return y, *back(g)
+
+    images = rng.integers(-9, 9, (2, 4, 5, 19)).astype(jnp.bfloat16)
+    pooled = images[:, :, :4].reshape(2, 2, 2, 2, 2, 19).max((2, 4))
+    if not np.array_equal(jax.jit(bf16_native.max_pool, static_argnums=1)(images, 2), pooled):
+        return False
+    return all(
+        np.array_equal(a, b)
+        for lying in (False, True)
+        for a, b in zip(jax.jit(found, static_argnums=0)(lying), expected, strict=True)
+    )
+
+
+class _Library(NamedTuple):
+    """What is built.
+
+    Attributes:
+      name: of its file.
+      source: in C++.
+      register: makes what is in it known to XLA; raises OSError if it is of no use here.
+      is_right: whether it computes what it should, once registered.
+    """
+
+    name: str
+    source: Path
+    register: Callable[[ctypes.CDLL], None]
+    is_right: Callable[[], bool]
+
+
+# By precision.
+_LIBRARIES = {
+    'float32': _Library(
+        'conv',
+        conv_native.SOURCE,
+        conv_native.FLOAT32.register,
+        lambda: _convolves(conv_native.FLOAT32),
+    ),
+    'bf16': _Library(
+        'bf16',
+        bf16_native.SOURCE,
+        bf16_native.register,
+        lambda: _convolves(conv_native.BFLOAT16) and _multiplies_and_pools(),
+    ),
+}

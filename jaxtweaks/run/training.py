@@ -39,6 +39,12 @@ from jaxtweaks.train.program import Program
 
 _WELL_KNOWN = ('none', 'batch')  # normalisations that go with any network and any batch
 
+# By precision, what it means that there are no native kernels.
+_BY_XLA = {
+    'float32': 'convolutions go by XLA, at about half the speed',
+    'bf16': "bfloat16 goes by XLA, more slowly than train.precision='float32' on a CPU",
+}
+
 
 def _network_of(setting: Setting) -> tuple[Any, ...]:
     """What decides whether a network can be traced."""
@@ -196,12 +202,16 @@ class Training:
         return groups, self._cost(groups, probes, missing, processes)
 
     def _say_what_lacks(self, groups: Sequence[Group]) -> None:
-        """Says why programs do without the native convolutions that they could have had."""
+        """Says why programs do without the native kernels that they could have had."""
         plain = self._machine.plain_convolutions
         programs = {group.static: group.runs[0].setting for group in groups}
-        lacking = {lacks_native(static, plain(one)) for static, one in programs.items()} - {''}
-        if lacking:
-            self._notify(f'convolutions go by XLA, at about half the speed: {", ".join(lacking)}')
+        lacking = {
+            (static.train.precision, reason)
+            for static, one in programs.items()
+            if (reason := lacks_native(static, plain(one)))
+        }
+        for kind, reason in sorted(lacking):
+            self._notify(f'{_BY_XLA[kind]}: {reason}')
 
     def guess(
         self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1

@@ -85,6 +85,7 @@ def test_what_computes_wrong_numbers_is_not_kept(cache, compiler, tmp_path):
     wrong = conv_native.SOURCE.read_text().replace('+= a * b[v]', '+= a * b[0]')
     assert wrong != conv_native.SOURCE.read_text()
     (tmp_path / 'wrong.cc').write_text(wrong)
+    (tmp_path / 'native.h').write_text(conv_native.HEADER.read_text())
     swap = f's#{conv_native.SOURCE}#{tmp_path}/wrong.cc#'
     compiler(f'exec $REAL $(echo "$@" | sed "{swap}")')
     assert 'computes wrong numbers' in why_not()
@@ -117,16 +118,23 @@ def test_it_can_be_declined(monkeypatch):
 
 
 def test_the_way_of_batching_follows(monkeypatch):
-    monkeypatch.setattr(native, 'why_not', lambda: '')
+    monkeypatch.setattr(native, 'why_not', lambda precision: '')
     assert candidates(SMALL) == ('threads_native',)
     assert candidates(Setting()) == ('map_native',)
     assert candidates(Setting(model=Model('lenet5'))) == ('threads_native',)
     assert candidates(Setting(model=Model(channels=()))) == ('threads_native',)
-    assert candidates(Setting(train=Train(precision='bf16'))) == ('map',)
-    monkeypatch.setattr(native, 'why_not', lambda: 'no compiler')
+    half = Train(precision='bf16')
+    assert candidates(Setting(train=half)) == ('map_native',)
+    both = ('map_native', 'threads_native')
+    assert candidates(Setting(model=Model('mlp'), train=half)) == both
+    assert candidates(Setting(model=Model('mlp'), train=half), plain=True) == both
+    assert candidates(Setting(model=Model('mlp'))) == ('map', 'threads', 'vmap_loop')
+    lacking = {'float32': 'no compiler', 'bf16': 'no AMX'}
+    monkeypatch.setattr(native, 'why_not', lacking.get)
     assert candidates(SMALL) == ('threads',)
     assert lacks_native(SMALL) == 'no compiler'
-    assert lacks_native(Setting(train=Train(precision='bf16'))) == ''
+    assert lacks_native(Setting(train=half)) == 'no AMX'
+    assert candidates(Setting(model=Model('mlp'), train=half)) == ('map', 'threads', 'vmap_loop')
     assert lacks_native(Setting(model=Model('mlp'))) == ''
     with pytest.raises(UserError, match=r'cannot be had here \(no compiler\)'):
         GroupProgram(Program(SMALL, 10, 2), 'map_native')

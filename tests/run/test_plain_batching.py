@@ -112,11 +112,11 @@ def test_they_are_found_in_the_traced_network_and_nothing_is_declared(monkeypatc
 def test_their_runs_take_turns(monkeypatch):
     mlp = Setting(model=Model('mlp'))
     bf16 = dataclasses.replace(mlp, train=Train(precision='bf16'))
-    monkeypatch.setattr(native, 'why_not', lambda: '')
+    monkeypatch.setattr(native, 'why_not', lambda precision: '')
     assert candidates(mlp, plain=True) == ('map_native', 'threads_native')
-    assert candidates(bf16, plain=True) == ('map', 'threads')
+    assert candidates(bf16, plain=True) == ('map_native', 'threads_native')
     assert lacks_native(mlp, plain=True) == ''
-    monkeypatch.setattr(native, 'why_not', lambda: 'no compiler')
+    monkeypatch.setattr(native, 'why_not', lambda precision: 'no compiler')
     assert candidates(mlp, plain=True) == ('map', 'threads')
     assert lacks_native(mlp, plain=True) == 'no compiler'
     assert lacks_native(mlp) == ''

@@ -1,0 +1,84 @@
+// What the native kernels share: work in threads, memory of a thread, the shape of a convolution.
+
+#ifndef JAXTWEAKS_NN_NATIVE_H_
+#define JAXTWEAKS_NN_NATIVE_H_
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "xla/ffi/api/ffi.h"
+
+namespace jaxtweaks {
+
+namespace ffi = xla::ffi;
+
+inline int64_t RoundUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+
+struct Shape {
+  int64_t batch, height, width, channels;       // of the images
+  int64_t window_rows, window_columns;          // of the kernel
+  int64_t rows, columns, features;              // of the output
+  int64_t top, left;                            // zeros above and left of an image
+  int64_t down, across;                         // steps from one output pixel to the next
+
+  int64_t image() const { return height * width * channels; }
+  int64_t output() const { return rows * columns * features; }
+  int64_t stretch() const { return window_columns * channels; }
+  int64_t padded_rows() const { return (rows - 1) * down + window_rows; }
+};
+
+template <class Images, class Kernel, class Output>
+Shape ShapeOf(const Images& images, const Kernel& kernel, const Output& output, int64_t top,
+              int64_t left, int64_t down, int64_t across) {
+  return {images[0], images[1], images[2], images[3], kernel[0], kernel[1], output[1],
+          output[2], output[3], top,       left,      down,      across};
+}
+
+// Memory of this thread that is used again at the next call.
+template <class Number>
+Number* Scratch(int which, int64_t size) {
+  thread_local std::vector<Number> buffers[4];
+  std::vector<Number>& buffer = buffers[which];
+  if (static_cast<int64_t>(buffer.size()) < size) buffer.resize(size);
+  return buffer.data();
+}
+
+// Calls task(0), ..., task(count - 1), in this thread and in those of the pool that are free. It
+// waits only for calls that another thread is at, so it cannot wait for ever on a busy pool.
+inline void ForEach(ffi::ThreadPool& pool, int64_t count, std::function<void(int64_t)> task) {
+  struct Shared {
+    std::function<void(int64_t)> task;
+    int64_t count;
+    std::atomic<int64_t> next{0};
+    int64_t done = 0;
+    std::mutex mutex;
+    std::condition_variable all_done;
+  };
+  auto shared = std::make_shared<Shared>();
+  shared->task = std::move(task);
+  shared->count = count;
+  std::function<void()> work = [shared] {
+    int64_t mine = 0;
+    for (int64_t i; (i = shared->next.fetch_add(1)) < shared->count; ++mine) shared->task(i);
+    if (mine == 0) return;  // a helper that comes late: its caller may be gone
+    std::lock_guard<std::mutex> lock(shared->mutex);
+    shared->done += mine;
+    if (shared->done == shared->count) shared->all_done.notify_all();
+  };
+  int64_t helpers = std::min(pool.num_threads(), count) - 1;
+  for (int64_t i = 0; i < helpers; ++i) pool.Schedule(std::function<void()>(work));
+  work();
+  std::unique_lock<std::mutex> lock(shared->mutex);
+  shared->all_done.wait(lock, [&] { return shared->done == shared->count; });
+}
+
+}  // namespace jaxtweaks
+
+#endif  // JAXTWEAKS_NN_NATIVE_H_
