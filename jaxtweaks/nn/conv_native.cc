@@ -3,8 +3,8 @@
 // Both are products of matrices whose left side is never written down. In an image with zeros
 // around it, what an output pixel sees in row i of the window is one stretch of `window_columns *
 // channels` numbers, and the next pixel's begins `across * channels` numbers further on. So a tile of
-// kTile pixels (forward) or kTile places of the window (gradient) by one block of output channels
-// is kept in registers, and each step multiplies kTile single numbers with one row of the block.
+// 8 to 14 pixels (forward) or places of the window (gradient) by one block of output channels is
+// kept in registers, and each step multiplies as many single numbers with one row of the block.
 //
 // Every sum is taken in an order that depends on the shapes alone, never on the number of threads.
 
@@ -18,16 +18,22 @@ using jaxtweaks::ForEach;
 using jaxtweaks::RoundUp;
 using jaxtweaks::Scratch;
 
+// How many numbers a tile has, and in how many vectors a register is one: with 32 registers up to
+// 14 * 2 sums, a row of the block and one number; with 16 of them 6 * 2 sums.
 #if defined(__AVX512F__)
-constexpr int kLanes = 16;
+constexpr int kLanes = 16, kLeast = 8, kMost = 14;
+#elif defined(__AVX__)
+constexpr int kLanes = 8, kLeast = 6, kMost = 6;
 #else
-constexpr int kLanes = 8;
+constexpr int kLanes = 8, kLeast = 8, kMost = 8;
 #endif
-#if defined(__AVX__) && !defined(__AVX512F__)
-constexpr int kTile = 6;  // 16 registers: 6 * 2 sums, a row of the block and one number
-#else
-constexpr int kTile = 8;  // 32 registers
-#endif
+
+// The tile that leaves least of its last one empty, for n numbers.
+int64_t TileFor(int64_t n) {
+  const int64_t count = RoundUp(n, kMost) / kMost;
+  return std::max<int64_t>(kLeast, (n + count - 1) / count);
+}
+
 constexpr int64_t kParts = 16;  // of a batch, whose kernel gradients are summed apart
 
 template <int lanes>
@@ -51,10 +57,11 @@ inline void Store(float* to, Vector vector) {
 // last pixel.
 struct Shape : jaxtweaks::Shape {
   int64_t padded_width() const {
-    return std::max(left + width, (RoundUp(columns, kTile) - 1) * across + window_columns);
+    const int64_t seen = RoundUp(columns, TileFor(columns));
+    return std::max(left + width, (seen - 1) * across + window_columns);
   }
   int64_t padded_row() const { return padded_width() * channels; }
-  int64_t padded_image() const { return padded_rows() * padded_row() + kTile; }
+  int64_t padded_image() const { return padded_rows() * padded_row() + kMost; }
 };
 
 // One image with zeros around it.
@@ -72,7 +79,7 @@ const float* Padded(const Shape& s, const float* image) {
     std::memcpy(to + before, image + from * inside, 4 * inside);
     std::memset(to + before + inside, 0, 4 * (row - before - inside));
   }
-  std::memset(padded + s.padded_image() - kTile, 0, 4 * kTile);
+  std::memset(padded + s.padded_image() - kMost, 0, 4 * kMost);
   return padded;
 }
 
@@ -89,15 +96,15 @@ void Blocks(const float* matrix, int64_t rows, int64_t columns, int64_t block, f
 }
 
 // sums += one number for each row of the tile, from[0], from[step], ..., times a row of the block.
-template <class Vector, int vectors>
-inline void MultiplyAdd(Vector (&sums)[kTile][vectors], const float* from, int64_t step,
+template <class Vector, int vectors, int tile>
+inline void MultiplyAdd(Vector (&sums)[tile][vectors], const float* from, int64_t step,
                         const float* block_row) {
   constexpr int lanes = sizeof(Vector) / 4;
   Vector b[vectors];
 #pragma GCC unroll 2
   for (int v = 0; v < vectors; ++v) b[v] = Load<Vector>(block_row + v * lanes);
-#pragma GCC unroll 8
-  for (int t = 0; t < kTile; ++t) {
+#pragma GCC unroll 16
+  for (int t = 0; t < tile; ++t) {
     const float a = from[t * step];
 #pragma GCC unroll 2
     for (int v = 0; v < vectors; ++v) sums[t][v] += a * b[v];
@@ -105,26 +112,26 @@ inline void MultiplyAdd(Vector (&sums)[kTile][vectors], const float* from, int64
 }
 
 // The output of one image in one block of features, which begins at `feature`.
-template <class Vector, int vectors>
+template <class Vector, int vectors, int tile>
 void ForwardOfImage(const Shape& s, const float* padded, const float* block, int64_t feature,
                     float* output) {
   constexpr int lanes = sizeof(Vector) / 4, width = vectors * lanes;
   const int64_t features = std::min<int64_t>(width, s.features - feature);
   const int64_t step = s.across * s.channels;
   for (int64_t row = 0; row < s.rows; ++row) {
-    for (int64_t column = 0; column < s.columns; column += kTile) {
-      Vector sums[kTile][vectors] = {};
+    for (int64_t column = 0; column < s.columns; column += tile) {
+      Vector sums[tile][vectors] = {};
       const float* block_row = block;
       for (int64_t i = 0; i < s.window_rows; ++i) {
         const float* seen = padded + (row * s.down + i) * s.padded_row() + column * step;
         for (int64_t k = 0; k < s.stretch(); ++k, block_row += width)
           MultiplyAdd(sums, seen + k, step, block_row);
       }
-      const int64_t pixels = std::min<int64_t>(kTile, s.columns - column);
+      const int64_t pixels = std::min<int64_t>(tile, s.columns - column);
       float* to = output + (row * s.columns + column) * s.features + feature;
-      if (pixels == kTile && features == width) {
-#pragma GCC unroll 8
-        for (int t = 0; t < kTile; ++t)
+      if (pixels == tile && features == width) {
+#pragma GCC unroll 16
+        for (int t = 0; t < tile; ++t)
 #pragma GCC unroll 2
           for (int v = 0; v < vectors; ++v) Store(to + t * s.features + v * lanes, sums[t][v]);
       } else {
@@ -136,35 +143,35 @@ void ForwardOfImage(const Shape& s, const float* padded, const float* block, int
 
 // Adds one image's part of the kernel's gradient to `sums`: for each block of features and each row
 // of the window [places, width], the places of a stretch rounded up to whole tiles.
-template <class Vector, int vectors>
+template <class Vector, int vectors, int tile>
 void GradientOfImage(const Shape& s, const float* padded, const float* gradient, int64_t blocks,
                      float* sums) {
   constexpr int lanes = sizeof(Vector) / 4, width = vectors * lanes;
   const int64_t features = blocks * width;
   for (int64_t block = 0; block < blocks; ++block) {
     for (int64_t i = 0; i < s.window_rows; ++i) {
-      for (int64_t place = 0; place < s.stretch(); place += kTile, sums += kTile * width) {
-        Vector tile[kTile][vectors];
-        for (int t = 0; t < kTile; ++t)
+      for (int64_t place = 0; place < s.stretch(); place += tile, sums += tile * width) {
+        Vector kept[tile][vectors];
+        for (int t = 0; t < tile; ++t)
           for (int v = 0; v < vectors; ++v)
-            tile[t][v] = Load<Vector>(sums + t * width + v * lanes);
+            kept[t][v] = Load<Vector>(sums + t * width + v * lanes);
         for (int64_t row = 0; row < s.rows; ++row) {
           const float* seen = padded + (row * s.down + i) * s.padded_row() + place;
           const float* block_row = gradient + row * s.columns * features + block * width;
           for (int64_t column = 0; column < s.columns; ++column) {
-            MultiplyAdd(tile, seen, 1, block_row);
+            MultiplyAdd(kept, seen, 1, block_row);
             seen += s.across * s.channels;
             block_row += features;
           }
         }
-        for (int t = 0; t < kTile; ++t)
-          for (int v = 0; v < vectors; ++v) Store(sums + t * width + v * lanes, tile[t][v]);
+        for (int t = 0; t < tile; ++t)
+          for (int v = 0; v < vectors; ++v) Store(sums + t * width + v * lanes, kept[t][v]);
       }
     }
   }
 }
 
-template <int lanes, int vectors>
+template <int lanes, int vectors, int tile>
 void Forward(ffi::ThreadPool& pool, const Shape& s, const float* images, const float* kernel,
              float* output) {
   using Vector = typename Lanes<lanes>::Vector;
@@ -175,18 +182,18 @@ void Forward(ffi::ThreadPool& pool, const Shape& s, const float* images, const f
   ForEach(pool, s.batch, [=](int64_t image) {
     const float* padded = Padded(s, images + image * s.image());
     for (int64_t block = 0; block < blocks; ++block)
-      ForwardOfImage<Vector, vectors>(s, padded, kernels + block * rows * width, block * width,
+      ForwardOfImage<Vector, vectors, tile>(s, padded, kernels + block * rows * width, block * width,
                                       output + image * s.output());
   });
 }
 
-template <int lanes, int vectors>
+template <int lanes, int vectors, int tile>
 void KernelGradient(ffi::ThreadPool& pool, const Shape& s, const float* images,
                     const float* gradients, float* kernel) {
   using Vector = typename Lanes<lanes>::Vector;
   constexpr int64_t width = lanes * vectors;
   const int64_t features = RoundUp(s.features, width), blocks = features / width;
-  const int64_t places = RoundUp(s.stretch(), kTile), size = s.window_rows * places * features;
+  const int64_t places = RoundUp(s.stretch(), tile), size = s.window_rows * places * features;
   const int64_t parts = std::min(kParts, s.batch), pixels = s.rows * s.columns;
   float* sums = Scratch<float>(1, parts * size);
   ForEach(pool, parts, [=](int64_t part) {
@@ -200,7 +207,7 @@ void KernelGradient(ffi::ThreadPool& pool, const Shape& s, const float* images,
         Blocks(gradient, pixels, s.features, features, filled);
         gradient = filled;
       }
-      GradientOfImage<Vector, vectors>(s, padded, gradient, blocks, mine);
+      GradientOfImage<Vector, vectors, tile>(s, padded, gradient, blocks, mine);
     }
   });
   ForEach(pool, s.window_rows, [=](int64_t i) {
@@ -218,10 +225,19 @@ void KernelGradient(ffi::ThreadPool& pool, const Shape& s, const float* images,
 }
 
 // Blocks of two vectors, of one, or of half a one, by how many features there are.
-#define BY_FEATURES(function, ...)                                       \
-  (s.features > kLanes       ? function<kLanes, 2>(pool, s, __VA_ARGS__) \
-   : s.features > kLanes / 2 ? function<kLanes, 1>(pool, s, __VA_ARGS__) \
-                             : function<kLanes / 2, 1>(pool, s, __VA_ARGS__))
+#define BY_FEATURES(function, tile, ...)                                       \
+  (s.features > kLanes       ? function<kLanes, 2, tile>(pool, s, __VA_ARGS__) \
+   : s.features > kLanes / 2 ? function<kLanes, 1, tile>(pool, s, __VA_ARGS__) \
+                             : function<kLanes / 2, 1, tile>(pool, s, __VA_ARGS__))
+
+// Calls of_tile(tile) for the tile that suits n numbers.
+template <int tile = kLeast, class Function>
+void ByTile(int64_t n, Function of_tile) {
+  if constexpr (tile < kMost) {
+    if (TileFor(n) > tile) return ByTile<tile + 1>(n, of_tile);
+  }
+  of_tile(std::integral_constant<int, tile>());
+}
 
 using Array = ffi::Buffer<ffi::F32, 4>;
 using Result = ffi::ResultBuffer<ffi::F32, 4>;
@@ -230,7 +246,9 @@ ffi::Error ForwardHandler(ffi::ThreadPool pool, Array images, Array kernel, Resu
                           int64_t top, int64_t left, int64_t down, int64_t across) {
   const Shape s = {jaxtweaks::ShapeOf(images.dimensions(), kernel.dimensions(),
                                       output->dimensions(), top, left, down, across)};
-  BY_FEATURES(Forward, images.typed_data(), kernel.typed_data(), output->typed_data());
+  ByTile(s.columns, [&](auto tile) {
+    BY_FEATURES(Forward, tile, images.typed_data(), kernel.typed_data(), output->typed_data());
+  });
   return ffi::Error::Success();
 }
 
@@ -239,7 +257,10 @@ ffi::Error KernelGradientHandler(ffi::ThreadPool pool, Array images, Array gradi
                                  int64_t across) {
   const Shape s = {jaxtweaks::ShapeOf(images.dimensions(), kernel->dimensions(),
                                       gradients.dimensions(), top, left, down, across)};
-  BY_FEATURES(KernelGradient, images.typed_data(), gradients.typed_data(), kernel->typed_data());
+  ByTile(s.stretch(), [&](auto tile) {
+    BY_FEATURES(KernelGradient, tile, images.typed_data(), gradients.typed_data(),
+                kernel->typed_data());
+  });
   return ffi::Error::Success();
 }
 
