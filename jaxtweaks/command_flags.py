@@ -69,7 +69,8 @@ _SURROUNDINGS = """
 The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
 XDG_CACHE_HOME where decoded data and compiled programs are kept; JAXTWEAKS_MIRROR a server with
 CIFAR-10's archive; JAXTWEAKS_COMPILE_CACHE=0 and JAXTWEAKS_NATIVE=0 do without the cache of
-compiled programs and without custom convolution kernels, which CXX compiles; NO_COLOR turns colours
+compiled programs and without custom kernels, which CXX compiles; JAXTWEAKS_AMX=0 multiplies
+bfloat16 without AMX; NO_COLOR turns colours
 off; JAXTWEAKS_THREADS=N has a process train in N threads, not in one for each core, where several
 share a CPU; JAX's own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
 

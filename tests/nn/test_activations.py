@@ -8,6 +8,7 @@ from scipy import special, stats
 
 from jaxtweaks.config import parts, trace
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.nn import activations
 
 X = np.array([-30.0, -3.0, -1.0, -0.25, -1e-3, 1e-3, 0.25, 1.0, 3.0, 30.0])
 BY_HAND = {
@@ -52,3 +53,16 @@ def test_a_parameter_is_traced(field, value, expected):
     np.testing.assert_allclose(call(value, jnp.float32([-2.0, 3.0])), expected, rtol=1e-6)
     call(2 * value, jnp.float32([-2.0, 3.0]))
     assert call._cache_size() == 1
+
+
+@pytest.mark.parametrize('dtype', ['float32', 'bfloat16'])
+def test_relu_has_the_bits_of_jax_nn_relu(dtype):
+    x = jnp.asarray([-np.inf, -2.5, -0.0, 0.0, 1e-40, 3.0, np.inf, np.nan], dtype)
+    g = jnp.asarray(np.linspace(-1, 1, 8), dtype)
+
+    def of(f):
+        y, back = jax.vjp(f, x)
+        return [np.asarray(a, np.float32) for a in (y, back(g)[0], jax.jvp(f, (x,), (g,))[1])]
+
+    for ours, theirs in zip(of(activations.relu), of(jax.nn.relu), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
