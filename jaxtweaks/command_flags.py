@@ -70,9 +70,9 @@ The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE
 XDG_CACHE_HOME where decoded data and compiled programs are kept; JAXTWEAKS_MIRROR a server with
 CIFAR-10's archive; JAXTWEAKS_COMPILE_CACHE=0 and JAXTWEAKS_NATIVE=0 do without the cache of
 compiled programs and without custom kernels, which CXX compiles; JAXTWEAKS_AMX=0 multiplies
-bfloat16 without AMX; NO_COLOR turns colours
-off; JAXTWEAKS_THREADS=N has a process train in N threads, not in one for each core, where several
-share a CPU; JAX's own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
+bfloat16 without AMX; NO_COLOR turns colours off; JAXTWEAKS_THREADS=N has a process train in N
+threads, not in one for each core, where several share a CPU; JAX's own variables (JAX_PLATFORMS,
+CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
 
 Exit codes: 0 done; 1 no mistake of yours (a full disk, a lost scheduler, a bug); 2 a mistake in
 command or config; 128 + n interrupted by signal n, with the state saved: the same command goes on
