@@ -1,4 +1,4 @@
-"""Made-up verdicts, as `Verdict.to_dict` returns them."""
+"""Made-up verdicts and published numbers, as their `to_dict` returns them."""
 
 
 def verdict(kind: str = 'supported', **changes) -> dict:
@@ -29,3 +29,21 @@ def verdict(kind: str = 'supported', **changes) -> dict:
         'note': '',
         **changes,
     }
+
+
+def beside(**changes):
+    """What `Beside.to_dict` returns; `number` merges into its number."""
+    number = {
+        'value': 0.5364,
+        'what': 'With batch norm',
+        'source': 'MLP-BN §4.1',
+        'margin': 0.01,
+        'reading': '',
+        'differs': '',
+        **changes.pop('number', {}),
+    }
+    claim = {'kind': 'level', 'metric': 'test_accuracy', **changes.pop('claim', {})}
+    return {
+        'number': number, 'claim': claim, 'effect': 0.5343, 'low': 0.5328, 'high': 0.5358, 'n': 10,
+        'dropped': 0, 'exact': False, **changes,
+    }  # fmt: skip

@@ -56,6 +56,18 @@ def test_further_axes_multiply_the_sweep_with_panels_and_claims_for_them():
     assert after.claims[1].sentence.endswith('[optim.learning_rate = 0.1] [init.scheme = lecun]')
 
 
+def test_what_was_published_is_shown_at_each_value_of_an_axis_and_not_counted():
+    number = {
+        'value': 0.5, 'what': 'it', 'source': 'A', 'metric': 'test_accuracy',
+        'a': {'model.norm': 'batch'},
+    }  # fmt: skip
+    given = {**config('bn_onoff'), 'published': (number,)}
+    found = experiment.build(asked.with_axes(given, ['optim.learning_rate=0.1,0.01'])).published
+    rates = [{'model.norm': 'batch', 'optim.learning_rate': rate} for rate in (0.1, 0.01)]
+    assert [one.a for one in found] == rates
+    assert [one.differs for one in found] == [f'optim.learning_rate = {r}' for r in (0.1, 0.01)]
+
+
 def test_a_config_without_a_sweep_gets_one():
     plain = {'name': 'x', 'claims': (), 'figures': ({'name': 'f', 'kind': 'confusion'},)}
     found = asked.with_axes(plain, ['train.epochs=1,2'])
@@ -79,7 +91,7 @@ def test_an_axis_that_cannot_be_is_named(axis, words):
 def test_a_folder_goes_by_what_changes_the_runs():
     keys = {
         'train.epochs': 3, 'seeds': 9, 'execution.batching': 'map', 'data.dir': '/x',
-        'claims': '()', 'model.hidden': '(8, 8)',
+        'claims': '()', 'published': '()', 'model.hidden': '(8, 8)',
     }  # fmt: skip
     found = asked.changes(keys, ['optim.learning_rate=0.1,0.01'])
     shown = 'model.hidden=-8-8,sweep.optim.learning_rate=0.1,0.01,train.epochs=3'

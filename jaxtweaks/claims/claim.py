@@ -151,14 +151,15 @@ class Verdict:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON; None where a number is not finite."""
-        return _finite(build.to_dict(self))
+        return finite(build.to_dict(self))
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """Plain values for JSON, with None where a number is not finite."""
     if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
+        return {key: finite(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_finite(item) for item in value]
+        return [finite(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtweaks.base import atomic, provenance
 from jaxtweaks.base.metrics import LOSS
 from jaxtweaks.base.words import Names, together, tweaks_of
+from jaxtweaks.claims import published as published_lib
 from jaxtweaks.claims import remarks
 from jaxtweaks.config import measured as measured_lib
 from jaxtweaks.config.build import to_dict
@@ -23,7 +24,7 @@ from jaxtweaks.figures import figures
 from jaxtweaks.lab import settle
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
-from jaxtweaks.report import export, report, report_markdown, tables
+from jaxtweaks.report import export, published, report, report_markdown, tables
 from jaxtweaks.report.choice import Choice, choose
 from jaxtweaks.report.contents import Contents, Drawn
 from jaxtweaks.report.table import latex_document
@@ -116,7 +117,10 @@ def write(
         curves, finals = measured.curves, measured.finals
         export.write_mlflow(place, experiment.name, experiment.runs, curves, finals)
     described = [verdict.to_dict() for verdict in answer.verdicts]
-    shown = answer.tables
+    beside = _published(experiment, answer.results)
+    stand_in = measured.data_label if measured.fallback else ''
+    shown = [*answer.tables]
+    shown += [published.table(beside, experiment.size, stand_in)] if beside else []
     if 'latex' in exports:
         written = latex_document((*shown, answer.verdict_table))
         atomic.write(workdir.path / 'tables.tex', written.encode())
@@ -131,7 +135,7 @@ def write(
     report.write(answer.report, contents, metrics)
     # Last: a collection takes an experiment for finished by it.
     fields = [*measured.swept, *answer.results.swept]
-    workdir.write_json('claims.json', _record(experiment, measured, fields, described))
+    workdir.write_json('claims.json', _record(experiment, measured, fields, described, beside))
     return answer
 
 
@@ -198,8 +202,9 @@ def _record(
     results: Results,
     fields: Sequence[str],
     verdicts: Sequence[dict[str, Any]],
+    beside: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
-    """What claims.json holds: the verdicts, and all that an overview says of the experiment."""
+    """What claims.json holds: all that an overview says of the experiment."""
     return {
         'experiment': experiment.name,
         'size': experiment.size,
@@ -213,7 +218,14 @@ def _record(
         'config': config_digest(experiment),
         'commit': provenance.commit(),
         'verdicts': list(verdicts),
+        'published': list(beside),
     }
+
+
+def _published(experiment: Experiment, results: Results) -> list[dict[str, Any]]:
+    """What was measured next to each published number, of claims and of the config's own list."""
+    numbers = [*published_lib.of_claims(experiment.claims), *experiment.published]
+    return [published_lib.measure(number, results).to_dict() for number in numbers]
 
 
 def config_digest(experiment: Experiment) -> str:

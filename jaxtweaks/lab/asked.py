@@ -15,6 +15,7 @@ _LONGEST = 100  # letters of a folder's name; file systems have room for 255 byt
 _SAME_RUNS = (
     *('seeds', 'name', 'size', 'question', 'document', 'table', 'names', 'figures', 'claims'),
     *('smallest', 'derive', 'ensemble', 'stopping', 'execution', 'data.dir', 'data.download'),
+    'published',
 )
 
 
@@ -39,7 +40,8 @@ def axis(text: str) -> tuple[str, tuple[Any, ...]]:
 def with_axes(values: Mapping[str, Any], axes: Sequence[str]) -> dict[str, Any]:
     """A config whose sweep has further axes, each as `axis` takes it.
 
-    Its figures get panels for them, and each claim is tested at each of their values.
+    Its figures get panels for them, and each claim is tested at each of their values, where what a
+    document has published is not counted: it is of its own value.
 
     Raises:
       UserError: one of them is no axis, or there already.
@@ -60,6 +62,11 @@ def with_axes(values: Mapping[str, Any], axes: Sequence[str]) -> dict[str, Any]:
             'sweep': expand.product(sweep, further) if sweep else further,
             'figures': tuple(_with_panels(figure, field) for figure in figures),
             'claims': tuple(_at(claim, point) for claim in claims for point in points),
+            'published': tuple(
+                _published_at(number, point)
+                for number in values.get('published') or ()
+                for point in points
+            ),
         }
     return values
 
@@ -80,6 +87,14 @@ def _at(claim: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
     words = ', '.join(f'{field} = {value}' for field, value in point.items())
     where = {**claim.get('where', {}), **point}
     return {**claim, 'sentence': f'{claim.get("sentence", "")} [{words}]', 'where': where}
+
+
+def _published_at(number: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
+    """A published number next to what was measured at one value of a further axis."""
+    words = ', '.join(f'{field} = {value}' for field, value in point.items())
+    differs = '; '.join(filter(None, [number.get('differs', ''), words]))
+    sides = {side: {**number[side], **point} for side in ('a', 'b') if number.get(side)}
+    return {**number, 'a': dict(point), **sides, 'differs': differs}
 
 
 def changes(overrides: Mapping[str, Any], axes: Sequence[str] = ()) -> dict[str, str]:

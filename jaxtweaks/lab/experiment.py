@@ -10,7 +10,9 @@ from ml_collections import ConfigDict
 from jaxtweaks import studies
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.claims import claims as claims_lib
+from jaxtweaks.claims import published as published_lib
 from jaxtweaks.claims.claim import Claim
+from jaxtweaks.claims.published import PublishedNumber
 from jaxtweaks.config import effect, measured, parts, trace, unknown
 from jaxtweaks.config.build import FLAT, convert, from_dict, keys, rule_of
 from jaxtweaks.config.check import check_settings
@@ -71,6 +73,9 @@ class Experiment:
     search: Search = dataclasses.field(default_factory=Search)
     figures: tuple[Figure, ...] = plain((), 'what to draw; () for one that suits the sweep')
     claims: tuple[Claim, ...] = plain((), 'what to test')
+    published: tuple[PublishedNumber, ...] = plain(
+        (), 'numbers of the document to show next to the measured ones, besides those of claims'
+    )
     smallest: dict[str, float] = dataclasses.field(
         default_factory=dict,
         metadata={
@@ -207,13 +212,11 @@ def build(
         experiment = dataclasses.replace(experiment, figures=drawn)
     figures_lib.check(experiment.figures, points, recorded)
     _check_table(experiment, recorded)
-    claims_lib.check(
-        experiment.claims,
-        points,
-        curves=recorded.all_curves,
-        finals=recorded.all_finals,
-        epochs=recorded.epochs,
-    )
+    known = {
+        'curves': recorded.all_curves, 'finals': recorded.all_finals, 'epochs': recorded.epochs
+    }  # fmt: skip
+    claims_lib.check(experiment.claims, points, **known)
+    published_lib.check(experiment.published, points, **known)
     if not on_record:
         _check_matched(experiment, points, recorded, named='sweep' not in overrides)
     return experiment
@@ -321,6 +324,8 @@ def _check_matched(
             matched.check_figure(figure, points, recorded.epochs)
     for claim in experiment.claims:
         matched.check_claim(claim, points)
+    for number in experiment.published:
+        matched.check_published(number, points)
 
 
 def _check_read(experiment: Experiment) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.field_names import split_key, terms
 from jaxtweaks.claims.claim import Claim
+from jaxtweaks.claims.published import PublishedNumber
 from jaxtweaks.config import spell, trace
 from jaxtweaks.config.expand import Point
 from jaxtweaks.figures.figure_spec import Figure, kind_of
@@ -69,6 +70,13 @@ def check_claim(claim: Claim, points: Sequence[Point]) -> None:
     sweep = without_runs(points)
     for condition in (claim.where, claim.a, claim.b):
         _check_conditions(condition, sweep, f"claim '{claim.sentence}' ({claim.source})")
+
+
+def check_published(number: PublishedNumber, points: Sequence[Point]) -> None:
+    """Whether every alternative in the conditions of a published number is one. UserError."""
+    sweep = without_runs(points)
+    for condition in (number.a, number.b):
+        _check_conditions(condition, sweep, f"published '{number.what}' ({number.source})")
 
 
 def _check_conditions(condition: Mapping[str, Any], sweep: Results, where: str) -> None:

@@ -16,7 +16,7 @@ from jaxtweaks.base import atomic
 from jaxtweaks.base.sealed import parse_json
 from jaxtweaks.base.words import ABSENT, count
 from jaxtweaks.claims.claim import Open
-from jaxtweaks.report import answer_sentence, page, verdict_words
+from jaxtweaks.report import answer_sentence, page, published, verdict_words
 from jaxtweaks.report.markdown import escaped
 
 _COLUMNS = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'measured', 'published', 'from')
@@ -148,8 +148,41 @@ def lines(entries: Sequence[Entry], folder: Path) -> list[Line]:
                 _line(verdict, entry.record, entry.path, folder)
                 for verdict in entry.record['verdicts']
             ]
-    order = [*DOCUMENTS, *sorted({line.document for line in found} - set(DOCUMENTS))]
+    order = documents(found)
     return sorted(found, key=lambda line: order.index(line.document))
+
+
+def numbers(entries: Sequence[Entry], folder: Path) -> list[published.Row]:
+    """Every published number of the entries, at their largest size.
+
+    `folder`: where the overview will lie.
+    """
+    found = []
+    for entry in entries:
+        record = entry.record
+        if record is None:
+            continue
+        report, text = entry.path / 'report.html', entry.path / 'report.md'
+        found += [
+            published.Row(
+                _document(one['number']['source'], record['document']),
+                published.cells(one, record['size'], record['data'] if record['stand_in'] else ''),
+                record['experiment'],
+                record['size'],
+                record['data'],
+                _link(report, folder) if report.is_file() else '',
+                _link(text, folder) if text.is_file() else '',
+            )
+            for one in record.get('published') or ()
+        ]
+    found = published.largest(found)
+    order = documents(found)
+    return sorted(found, key=lambda row: order.index(row.document))
+
+
+def documents(found: Iterable[Line] | Iterable[published.Row]) -> list[str]:
+    """The documents, the five first."""
+    return [*DOCUMENTS, *sorted({one.document for one in found} - set(DOCUMENTS))]
 
 
 def write(
@@ -170,9 +203,9 @@ def write(
     }
     shown = lines(entries, folder)
     paths = folder / 'overview.html', folder / 'overview.md'
-    short = answers(entries, folder)
-    atomic.write(paths[0], render(shown, failed, _finished(entries), short).encode())
-    atomic.write(paths[1], markdown(shown, failed, _finished(entries), short).encode())
+    rest = failed, _finished(entries), answers(entries, folder), numbers(entries, folder)
+    atomic.write(paths[0], render(shown, *rest).encode())
+    atomic.write(paths[1], markdown(shown, *rest).encode())
     return paths
 
 
@@ -181,9 +214,10 @@ def render(
     failed: Mapping[str, str],
     experiments: int,
     short: Sequence[Short] = (),
+    printed: Sequence[published.Row] = (),
 ) -> str:
     """The page as text; the same arguments give the same text."""
-    documents = list(dict.fromkeys(line.document for line in shown))
+    named = list(dict.fromkeys(line.document for line in shown))
     return page.render(
         'overview.html',
         tally=tally(shown, experiments),
@@ -191,10 +225,10 @@ def render(
         short=short,
         sections=[
             (name, DOCUMENTS.get(name, ''), [line for line in shown if line.document == name])
-            for name in documents
+            for name in named
         ],
         filters=[
-            ('document', documents),
+            ('document', named),
             ('experiment', sorted({line.experiment for line in shown})),
             ('tweak', sorted({tweak for line in shown for tweak in line.tweaks})),
             ('verdict', [kind for kind in verdict_words.ICONS if _has(shown, kind)]),
@@ -204,6 +238,9 @@ def render(
         failed=failed,
         absent=ABSENT,
         several_sizes=len({line.size for line in shown}) > 1,
+        printed=printed,
+        printed_counts=published.summary(printed),
+        published=published,
     )
 
 
@@ -212,6 +249,7 @@ def markdown(
     failed: Mapping[str, str],
     experiments: int,
     short: Sequence[Short] = (),
+    printed: Sequence[published.Row] = (),
 ) -> str:
     """The same as GitHub Markdown, ending in a newline."""
     text = ['# Overview']
@@ -248,6 +286,7 @@ def markdown(
                 f'[{name}](<{line.text or line.link}>)' if line.text or line.link else name,
             ]
             text.append(f'| {" | ".join(cells)}{" (stand-in data)" if line.data else ""} |')
+    text += published.markdown(printed)
     return '\n'.join(text) + '\n'
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from browser import Browser, find
 from fake_results import batch_sizes
-from fake_verdicts import verdict
+from fake_verdicts import beside, verdict
 from matplotlib.colors import to_hex, to_rgb
 
 from jaxtweaks.base import atomic
@@ -102,7 +102,8 @@ def overview_page(tmp_path_factory):
         folder.mkdir()
         verdicts = [verdict(kind), verdict('inconclusive', note='why not')]
         record = {'experiment': name, 'size': 'quick', 'document': 'ROLE §1', 'tweaks': [tweak],
-                  'data': 'CIFAR-10', 'stand_in': False, 'verdicts': verdicts}  # fmt: skip
+                  'data': 'CIFAR-10', 'stand_in': False, 'verdicts': verdicts,
+                  'published': [beside(number={'differs': '20,000 images'})]}  # fmt: skip
         (folder / 'claims.json').write_text(json.dumps(record))
         (folder / 'report.html').write_text('<title>' + name)
     return overview.write(root / 'overview', overview.gather([root]))[0]
@@ -383,9 +384,10 @@ def test_the_overview_can_be_filtered(browser, overview_page):
     choose(browser, '#by-experiment', 'two')
     assert shown() == ['? inconclusive']
     assert texts(browser, '#shown') == ['1 of 4 claims shown']
+    assert len(texts(browser, '.numbers tbody tr')) == 2  # those are not filtered
     browser.click('.controls button')
     assert len(shown()) == 4
     choose(browser, '#by-tweak', 'noise')
     assert shown() == ['✗ contradicted', '? inconclusive']
-    browser.follow('tbody tr:not([hidden]) a')
+    browser.follow('tr[data-document]:not([hidden]) a')
     assert pathlib.Path(browser.evaluate('location.pathname')).parts[-2:] == ('two', 'report.html')
