@@ -97,9 +97,11 @@ def configured(config, reading):
         *(_published() if config.size == 'paper' else ()),
     )
     read = f' (data read as {reading})' if reading else ''
-    config.claims = common.that_matter(
-        tuple({**claim, 'source': f'{claim["source"]}{read}'} for claim in claims)
-    )
+    sourced = lambda found: tuple({**one, 'source': f'{one["source"]}{read}'} for one in found)
+    config.claims = common.that_matter(sourced(claims))
+    config.published = sourced(({**_first_loss(), 'reading': reading},))
+    if config.size != 'paper':
+        config.published += common.shown_only(sourced(_published()), 'fewer steps than at paper')
     config.claims = common.that_answer(
         config.claims,
         'Standardising the data',
@@ -227,6 +229,17 @@ def _of_kaiming():
             **kaiming,
         },
     )
+
+
+def _first_loss():
+    return {
+        'value': 0.69,
+        'what': 'First training loss, standardised data (mean over the ways to draw the weights)',
+        'source': 'INITREG §II, Figure 5',
+        'metric': 'running_loss',
+        'at': 1,
+        'a': {**STANDARDISED, **EACH},
+    }
 
 
 def _published():

@@ -1,13 +1,18 @@
 """What the configs share: sizes, and the networks of the documents."""
 
+import dataclasses
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import jax
 from ml_collections import ConfigDict
 
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.claims import published
+from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config import config_file
+from jaxtweaks.config.build import from_dict
 from jaxtweaks.config.config_time import measured
 from jaxtweaks.config.expand import points
 from jaxtweaks.config.settings import Model
@@ -127,6 +132,15 @@ def that_answer(claims: tuple[dict, ...], *beginnings: str) -> tuple[dict, ...]:
     )
 
 
+def shown_only(claims: Iterable[dict], differs: str) -> tuple[dict, ...]:
+    """The published numbers of claims that are asked at `paper` alone, to be shown at other sizes.
+
+    `differs`: why they are not compared there.
+    """
+    found = published.of_claims(from_dict(Claim, claim) for claim in claims)
+    return tuple({**dataclasses.asdict(one), 'differs': differs} for one in found)
+
+
 RATES = 'optim.learning_rate + step.factor'
 
 
@@ -208,6 +222,10 @@ def sigma_scale(config: ConfigDict) -> float:
     the document's network.
     """
     return {'quick': 2.0}.get(config.size, 1.0)
+
+
+# Of `mlp_bn`, for `shown_only`.
+SMALLER = {'quick': '20,000 of the 45,000 training images', 'smoke': 'a small network on digits'}
 
 
 def mlp_bn(name: str, size: str | None, hidden: tuple[int, ...]) -> ConfigDict:

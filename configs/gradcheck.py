@@ -104,7 +104,31 @@ def get_config(size=None):
     config.claims = common.that_answer(
         config.claims, *(f'{_called(hidden, bn)}: no error' for hidden, bn in networks)
     )
+    config.published = tuple(number for hidden, bn in networks for number in _published(hidden, bn))
     return config
+
+
+def _published(hidden, bn):
+    """Every published share and largest error, but the shares that claims are about."""
+    words, network = _called(hidden, bn), {HIDDEN: (hidden,), BN: bn}
+    source = 'MLP-BN §3' if bn == 'batch' else 'MLP-BN §2'
+    others = [name for name in _parameters(hidden, bn) if name != 'Dense_0/kernel']
+    yield {
+        'value': 1.0,
+        'what': f'{words}: share of the errors below 1e-6, '
+        f'{"all parameters but W1" if (hidden, bn) in SHARES else "all parameters"}',
+        'source': source,
+        'metric': 'share_within',
+        'a': network | {PARAMETER: tuple(others) if (hidden, bn) in SHARES else ''},
+    }
+    for path, value, _ in _marks(hidden, bn):
+        yield {
+            'value': value,
+            'what': f'{words}: largest error of {_words(len(hidden) + 1)[path]}',
+            'source': source,
+            'metric': 'max_difference',
+            'a': network | {PARAMETER: path},
+        }
 
 
 def _words(layers):

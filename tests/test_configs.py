@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from jaxtweaks.claims import published
 from jaxtweaks.config import measured
 from jaxtweaks.data.catalogue import CATALOGUE
 from jaxtweaks.lab import experiment, laboratory
@@ -77,6 +78,22 @@ def test_it_is_a_valid_plan_at_every_size(name, size):
         assert found.seeds >= 6 or found.plain.exact
 
 
+@pytest.mark.parametrize(
+    'name', ['circles', 'clr_mlp3', 'clr_mlp9', 'init_sensitivity', 'lambda_search', 'mc_dropout']
+)
+def test_numbers_that_are_tested_at_paper_are_shown_and_not_compared_elsewhere(name):
+    paper = experiment.build(module(name).get_config('paper'))
+    known = {one.value for one in published.of_claims(paper.claims)}
+    assert not any(one.differs for one in paper.published)
+    for size in ('smoke', 'quick'):
+        found = experiment.build(module(name).get_config(size))
+        assert not published.of_claims(found.claims)
+        shown = {one.value for one in found.published if one.differs}
+        assert shown & known
+        assert shown <= known | {one.value for one in paper.published}
+        assert {one.value for one in found.published} >= known or name == 'mc_dropout'
+
+
 @pytest.mark.parametrize('name', CONFIGS)
 def test_sizes_are_different_experiments(name):
     found = [experiment.build(module(name).get_config(size)) for size in experiment.SIZES]
@@ -101,6 +118,9 @@ def test_it_runs_at_smoke(name, tmp_path):
     assert not results.diverged.all()
     assert len(answer.verdicts) == len(found.claims)
     assert len(json.loads((tmp_path / 'claims.json').read_text())['verdicts']) == len(found.claims)
+    shown = json.loads((tmp_path / 'claims.json').read_text())['published']
+    assert len(shown) == len(published.of_claims(found.claims)) + len(found.published)
+    assert all(np.isfinite(one['effect']) for one in shown)
     for figure in found.figures:
         assert (tmp_path / 'figures' / f'{figure.name}.png').stat().st_size > 2_000
         assert (tmp_path / 'figures' / f'{figure.name}.svg').stat().st_size > 2_000
