@@ -3,7 +3,13 @@
 import importlib.util
 import pathlib
 
+import numpy as np
 import pytest
+
+from jaxtweaks.claims.statistics import single_interval
+from jaxtweaks.report import published
+from jaxtweaks.report.table import Table
+from jaxtweaks.results.intervals import mean_interval
 
 SCRIPT = pathlib.Path(__file__).resolve().parents[1] / 'docs' / 'results' / 'publish.py'
 
@@ -91,3 +97,83 @@ def test_the_published_overviews_are_of_what_is_published(publish, page):
     for section in publish.sections(text).values():
         for name, _ in section.rows:
             assert (SCRIPT.parent / name / 'report.md').is_file()
+
+
+REPORT = """# it
+
+**Verdicts**
+
+| verdict | claim | effect | 95% interval | seeds | p (Holm) | p (sign flips) | published | source |
+| --- | --- | ---: | ---: | ---: | ---: | ---: | --- | --- |
+| ✓ supported | It helps. | +0.64 points | +0.49 to +0.78 points | 10 | \\< 0.001 | 0.1 | with: 53.64 %; without: 53.11 % | A §1 |
+| ✓ supported | It is more. | +0.64 points | +0.49 to +0.78 points | 10 | \\< 0.001 | 0.1 | by: 1.00 % | A §1 |
+| ? inconclusive | With \\[it\\] the accuracy is 53.11% (within 1 percentage point). | 52.79 % | {interval} | 10 | 0.1 | 0.1 | one run: 53.11 % | MLP-BN §4.1 |
+| ✗ contradicted | The best λ is near 0.0015 (within a factor of 3). | 0.005 | 0.00353 to 0.005 | 10 | 0.7 | 0.7 | best λ: 0.0015 | MLP-BN §5 |
+| ✓ supported | It has 1,728 weights. | 1,728 | — | 1 | — | — | A: 1,728 | DEEPREG |
+| ✗ contradicted | It has 24M activations. | 15,237,608 | — | 1 | — | — | A: 24,000,000 | DEEPREG |
+| ✓ supported | Nothing was published. | 52.79 % | 52.48 % to 53.10 % | 10 | 0.1 | 0.1 | — | A §1 |
+
+Intervals are not adjusted.
+
+- size: paper
+- data: label: CIFAR-10 \\[q75\\]
+"""  # noqa: E501
+
+
+def sample():
+    """Ten accuracies around 52.79%, with a standard deviation of 0.22 points."""
+    noise = np.random.default_rng(0).standard_normal(10)
+    return 0.5279 + 0.0022 * (noise - noise.mean()) / noise.std(ddof=1)
+
+
+def test_numbers_are_read_from_the_verdicts_of_a_report(publish):
+    low, high = single_interval(sample())
+    report = REPORT.format(interval=f'{100 * low:.4f} % to {100 * high:.4f} %')
+    rows = list(publish.rows_of_verdicts(report))
+    mean, half = mean_interval(sample())
+    assert [row[0] for row in rows] == [
+        'With [it] the accuracy is 53.11%', 'The best λ is near 0.0015', 'It has 1,728 weights',
+        'It has 24M activations',
+    ]  # fmt: skip
+    assert rows[0][1:4] == ('MLP-BN §4.1', '53.11 %', '52.79 %')
+    # Student's, as the table of settings of the same report has it.
+    assert rows[0][4] == f'{100 * (mean - half):.2f} % to {100 * (mean + half):.2f} %'
+    assert [row[-1] for row in rows] == [
+        'within one run',
+        'outside',
+        'as published',
+        'not as published',
+    ]
+    assert [row[-2] for row in rows] == ['10', '10', 'exact', 'exact']
+
+
+def test_the_table_of_a_report_comes_before_its_verdicts(publish, tmp_path):
+    row = ('It | is', 'MLP-BN §4', '50.00 %', '50.10 %', '50.00 % to 50.20 %', '5', 'inside')
+    table = Table(published.TITLE, published.COLUMNS, (row,), (row,), 'a note')
+    for name, text in (
+        ('new-quick', f'{table.to_markdown()}\n{REPORT}'),
+        ('old-paper', REPORT.format(interval='52.48 % to 53.10 %')),
+        ('gradcheck_layers-paper', REPORT),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / 'report.md').write_text(text)
+    assert list(publish.rows_of((tmp_path / 'new-quick' / 'report.md').read_text())) == [row]
+    page = publish.numbers(tmp_path)
+    assert '1 of 3 published numbers lie within seed noise' in page
+    assert 'Of 2 that no seed changes, 1 are as published.' in page
+    assert page.index('| DEEPREG |') < page.index('| MLP-BN | It \\| is | MLP-BN §4 |')
+    assert '| CIFAR-10 \\[q75\\] | [old:paper](<old-paper/report.md>) |' in page
+    assert 'gradcheck' not in page
+    assert page.endswith('skewed noise:\n[old-paper](old-paper/report.md).\n')
+
+
+@pytest.mark.parametrize(
+    ('words', 'value'),
+    [('53.11 %', 0.5311), ('1.006e−06', 1.006e-6), ('−3.5e−9', -3.5e-9), ('1,728', 1728)],
+)
+def test_a_cell_is_the_number_that_it_says(publish, words, value):
+    assert publish.number(words) == pytest.approx(value)
+
+
+def test_the_published_page_of_numbers_is_that_of_the_reports(publish):
+    assert (SCRIPT.parent / 'published.md').read_text() == publish.numbers(SCRIPT.parent)

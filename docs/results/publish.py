@@ -1,6 +1,7 @@
 """Puts what was measured into this folder: overview, reports, and the first figure of each.
 
     python docs/results/publish.py runs
+    python docs/results/publish.py         only published.md, again from the reports that are here
 
 Everything comes from the work folders as they are; by which command and of which data, stands in
 each report. What was published of experiments that are not among them stays as it is. Figures are
@@ -11,14 +12,22 @@ import argparse
 import collections
 import dataclasses
 import json
+import math
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
+from jaxtweaks.base import numbers as numbers_lib
+from jaxtweaks.claims import published as published_lib
+from jaxtweaks.claims.claim import Claim
+from jaxtweaks.claims.statistics import single_interval
 from jaxtweaks.report import overview as overview_lib
-from jaxtweaks.report import verdict_words
+from jaxtweaks.report import published, verdict_words
+from jaxtweaks.results.intervals import mean_interval
 
 HERE = Path(__file__).parent
 FIGURE = re.compile(r'!\[[^\n]*\]\(figures/([^)\n]+)\.png\)\n\n\*[^\n]*\*\n')
@@ -26,17 +35,28 @@ FIGURE = re.compile(r'!\[[^\n]*\]\(figures/([^)\n]+)\.png\)\n\n\*[^\n]*\*\n')
 REPORT = re.compile(r'([\w.-]+)/report\.md>?\)')
 WHY = re.compile(r'^Why claims are inconclusive: .*\n\n', re.MULTILINE)
 REASON = re.compile(r'\| \S inconclusive(?: \(([^)|]*)\))? \|')
+# Their figures are those of other quantities, as a yardstick.
+YARDSTICKS = ('gradcheck_layers',)
 TALLY = re.compile(r'^\d+ claims? of \d+ experiments?.*$', re.MULTILINE)
 
 
 def main() -> None:
     """Writes a folder for each finished experiment, in the place of what was there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('runs', type=Path, help='a folder of work folders and of their overview')
-    runs = parser.parse_args().runs
+    told = 'a folder of work folders and of their overview'
+    parser.add_argument('runs', type=Path, nargs='?', help=told)
+    if runs := parser.parse_args().runs:
+        publish_all(runs)
+    put(numbers(HERE), HERE / 'published.md')
+
+
+def publish_all(runs: Path) -> None:
+    """The overviews and experiments of a folder of work folders."""
     for overview in sorted(runs.glob('overview*/overview.md')):
         target = HERE / overview.parent.name / overview.name
-        put(counted(merged(target, overview.read_text())), target)
+        # Its published numbers are in the reports too, from which the page of all is made.
+        text, *_ = overview.read_text().partition(f'\n## {published.TITLE}\n')
+        put(counted(merged(target, text)), target)
     works = sorted(report.parent for report in runs.glob('*/report.md'))
     for work in works:
         publish(work, HERE / work.name)
@@ -130,6 +150,143 @@ def counted(overview: str) -> str:
     why = overview_lib.why_open([one[1] or '' for _, row in rows if (one := REASON.match(row))])
     counts = '\n\n'.join(filter(None, [tally, why]))
     return TALLY.sub(counts, WHY.sub('', overview), count=1)
+
+
+def numbers(folder: Path) -> str:
+    """The page of all published numbers, from the reports in the folders inside."""
+    rows, older = [], []
+    for report in sorted(folder.glob('*/report.md')):
+        text = report.read_text()
+        found = list(rows_of(text))
+        if not found and report.parent.name.rpartition('-')[0] not in YARDSTICKS:
+            found = list(rows_of_verdicts(text))
+            older += [report.parent.name] * bool(found)
+        link = f'{report.parent.name}/report.md'
+        name, _, size = report.parent.name.rpartition('-')
+        data = fact('data: label', text)
+        rows += [
+            published.Row(document(cells[1]), cells, name, size, data, text=link) for cells in found
+        ]
+    rows = published.largest(rows)
+    order = overview_lib.documents(rows)
+    rows.sort(key=lambda row: order.index(row.document))
+    lines = published.markdown(rows, '#')[1:]
+    older = [name for name in older if any(row.text.startswith(f'{name}/') for row in rows)]
+    if older:
+        named = ', '.join(f'[{name}]({name}/report.md)' for name in older)
+        lines += [
+            '',
+            'Of reports that have no such table yet the numbers are those of verdicts, with',
+        ]
+        lines += ["Student's interval in place of the verdict's, which allows for skewed noise:"]
+        lines += [f'{named}.']
+    return '\n'.join(lines) + '\n'
+
+
+def fact(name: str, report: str) -> str:
+    """What a report says of how it was made, by its name; '' if it does not."""
+    found = re.search(rf'^- {name}: (.*)$', report, re.M)
+    return plain(found[1]) if found else ''
+
+
+def document(source: str) -> str:
+    """The short name of the document of a source."""
+    return re.match(r'[A-Z][A-Z-]+\b|', source)[0] or 'other'
+
+
+def rows_of(report: str) -> Iterator[tuple[str, ...]]:
+    """The rows of the table of published numbers of a report; none if it has no such table."""
+    for cells in table(report, published.TITLE):
+        yield tuple(cells)
+
+
+def rows_of_verdicts(report: str) -> Iterator[tuple[str, ...]]:
+    """The same from its verdicts: those on a mean (not a difference) with one published number."""
+    found = []
+    for cells in table(report, 'Verdicts'):
+        verdict, sentence, effect, interval, seeds, holm, _, printed, source = cells
+        label, _, value = printed.rpartition(': ')
+        if ';' not in printed and not math.isnan(number(value)) and effect[0] not in '+−—':
+            claim = Claim(
+                sentence=sentence,
+                source=source,
+                kind='published',
+                metric='',
+                published={label: number(value)},
+            )
+            found.append((claim, verdict, effect, interval, seeds, holm, value))
+    named = published_lib.of_claims(claim for claim, *_ in found)
+    for one, (_, verdict, effect, interval, seeds, holm, value) in zip(named, found, strict=True):
+        exact = holm == interval == '—'
+        if exact:
+            same = verdict.endswith(' supported')
+            word = published.SAME if same else published.OTHER
+        else:
+            n = int(seeds.split()[0])
+            interval = students(number(effect), interval, n)
+            word = state(one.value, number(effect), interval, n)
+        level = re.search(r'\(([\d.]+%)\)$', interval)
+        differs = f'the interval is of {level[1]}' if level else ''
+        seeds = 'exact' if exact else seeds
+        cells = one.what, one.source, value, effect, interval, seeds
+        yield *cells, published.said(word, one.reading, differs)
+
+
+def students(effect: float, interval: str, n: int) -> str:
+    """The Student-t interval of a mean, from that of a verdict, which allows for skewed noise.
+
+    That of a place (an optimum), of another level than 95%, or of no width, stays as it is.
+    """
+    ends = re.match(r'(.*?) to (.*?)$', interval)
+    low, high = map(number, ends.groups()) if ends else (math.nan, math.nan)
+    if not low < high or skewed(effect, low, high):
+        return interval
+    some = np.arange(n) - (n - 1) / 2  # of mean zero
+    half = (high - low) / 2 * float(mean_interval(some)[1]) / single_interval(some)[1]
+    found = [effect - half, effect + half]
+    if interval.endswith('%'):
+        return ' to '.join(f'{numbers_lib.percent(end)} %' for end in found)
+    return ' to '.join(numbers_lib.number(end, 4) for end in found)
+
+
+def skewed(effect: float, low: float, high: float) -> bool:
+    """Whether an interval is no multiple of a standard error around the effect."""
+    return abs((high - effect) - (effect - low)) > 0.1 * (high - low)
+
+
+def state(value: float, effect: float, interval: str, n: int) -> str:
+    """See `published.state`; of a place (an optimum) the interval is no multiple of one run's."""
+    ends = re.match(r'(.*?) to (.*?)(?: \(.*\))?$', interval)
+    low, high = map(number, ends.groups()) if ends else (math.nan, math.nan)
+    found = published.state(value, effect, low, high, n)
+    place = found == published.REACHED and skewed(effect, low, high)
+    return published.OUTSIDE if place else found
+
+
+def number(words: str) -> float:
+    """What a cell of a table says, as '53.11 %', '1.006e−6' or '1,728'; NaN if it is no number."""
+    share = words.endswith('%')
+    try:
+        value = float(words.removesuffix('%').strip().replace('−', '-').replace(',', ''))
+    except ValueError:
+        return math.nan
+    return value / 100 if share else value
+
+
+def table(report: str, title: str) -> Iterator[list[str]]:
+    """The rows of the table of a report that has this title, cell by cell."""
+    _, found, rest = report.partition(f'**{title}**\n\n')
+    lines = rest.splitlines() if found else []
+    for place, row in enumerate(lines):
+        if not row.startswith('|'):
+            return
+        if place > 1:  # below the headings
+            yield [plain(cell.strip()) for cell in re.split(r'(?<!\\)\|', row)[1:-1]]
+
+
+def plain(text: str) -> str:
+    """Text as it was before `markdown.escaped`."""
+    return re.sub(r'\\([\\|*_`<>\[\]])', r'\1', text)
 
 
 def put(text: str, path: Path) -> None:
