@@ -54,7 +54,7 @@ def test_a_wheel_has_every_file_and_the_command(wheel):
         names = set(archive.namelist())
         (entry,) = (name for name in names if name.endswith('entry_points.txt'))
         command = archive.read(entry).decode()
-    kinds = ('.py', '.cc', '.html', '.css', '.js', '.typed')
+    kinds = ('.py', '.cc', '.h', '.html', '.css', '.js', '.typed')
     ours = {
         path.relative_to(ROOT).as_posix()
         for path in (ROOT / 'jaxtweaks').rglob('*')

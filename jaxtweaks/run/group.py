@@ -13,12 +13,12 @@ from jaxtweaks.base import metrics
 from jaxtweaks.base.metrics import Metric
 from jaxtweaks.config import measured, trace
 from jaxtweaks.config.fields import plain
-from jaxtweaks.data.dataset import Dataset
 from jaxtweaks.run import checkpoint
 from jaxtweaks.run.compiled import BATCHINGS, GroupProgram, stack_runs
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.progress import Now, Reporter
 from jaxtweaks.run.result import GroupResult
+from jaxtweaks.run.work import evaluation_work, training_work
 from jaxtweaks.train.finish import Found
 from jaxtweaks.train.program import DeviceData, Program, State
 
@@ -137,20 +137,6 @@ def _found(
     if compiled.program.static.train.select != 'last':
         return found
     return dataclasses.replace(found, chosen_epoch=np.full_like(found.chosen_epoch, last))
-
-
-def evaluation_work(program: Program, data: DeviceData | Dataset) -> float:
-    """Work of the evaluations after an epoch, in images trained: a forward pass is a third."""
-    train = program.static.train
-    splits = [data.validation, *data.probes.values(), *([data.test] if train.test_curve else [])]
-    shown = min(train.train_eval_size, program.train_size)
-    return (shown + sum(split.labels.shape[0] for split in splits)) / 3
-
-
-def training_work(program: Program, data: DeviceData | Dataset) -> float:
-    """Work of one run, in images trained."""
-    images = program.steps * program.static.train.batch_size
-    return images + program.static.train.epochs * evaluation_work(program, data)
 
 
 def _work_done(at: checkpoint.Progress, program: Program, data: DeviceData) -> float:

@@ -7,7 +7,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import jax
@@ -20,6 +19,7 @@ from jaxtweaks.data import cache
 from jaxtweaks.run import version
 
 _NUMBERS = ('bytes_per_run', 'seconds_per_image', 'compile_seconds')
+_EVALUATION = 'seconds_per_evaluation'  # which may be None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +28,25 @@ class Cost:
 
     Attributes:
       batching: how its runs were batched.
-      bytes_per_run, seconds_per_image, compile_seconds: as of `memory.Probe`.
+      bytes_per_run, seconds_per_image, compile_seconds, seconds_per_evaluation: as of
+        `memory.Probe`.
     """
 
     batching: str
     bytes_per_run: float
     seconds_per_image: float
     compile_seconds: float
+    seconds_per_evaluation: float | None = None
+
+    @property
+    def numbers(self) -> tuple[float, float, float, float | None]:
+        """Those of a `memory.Probe`, in its order."""
+        return (
+            self.bytes_per_run,
+            self.seconds_per_image,
+            self.compile_seconds,
+            self.seconds_per_evaluation,
+        )
 
 
 def keep(static: Setting, cost: Cost) -> None:
@@ -48,15 +60,11 @@ def recall(static: Setting) -> Cost | None:
     try:
         found = sealed.parse_json(_path(static).read_bytes(), required=True)
         numbers = {name: float(found[name]) for name in _NUMBERS}
-        return Cost(str(found['batching']), **numbers)
+        evaluation = found.get(_EVALUATION)
+        evaluation = None if evaluation is None else float(evaluation)
+        return Cost(str(found['batching']), **numbers, seconds_per_evaluation=evaluation)
     except (OSError, ValueError, TypeError, KeyError):
         return None
-
-
-def mean(costs: Sequence[Cost]) -> Cost:
-    """The mean of what several programs cost; the batching of the first."""
-    of = lambda name: sum(getattr(cost, name) for cost in costs) / len(costs)
-    return Cost(costs[0].batching, **{name: of(name) for name in _NUMBERS})
 
 
 def _path(static: Setting) -> Path:

@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 
@@ -31,6 +31,10 @@ class Estimate:
     seconds: float
 
 
+# What was measured of programs, by their static parts.
+Costs = Mapping[Setting, memory.Probe]
+
+
 def make_groups(
     runs: Sequence[Run],
     execution: Execution,
@@ -38,7 +42,7 @@ def make_groups(
     off: frozenset[str],
     notify: Callable[[str], None],
     processes: int = 1,
-) -> tuple[list[Group], list[memory.Probe]]:
+) -> tuple[list[Group], Costs]:
     """Groups of runs, as large as the measured memory allows, and what was measured.
 
     A group that turns out not to fit, while it is measured, is halved until it does; `notify` is
@@ -56,7 +60,8 @@ def make_groups(
     for static, members in sharing.items():
         families.setdefault(_family(static), []).append(members)
     of = lambda members: trace.split(members[0].setting, off)[0]
-    groups, probes = [], []
+    groups: list[Group] = []
+    costs: dict[Setting, memory.Probe] = {}
     for programs in families.values():
         ordered = sorted(programs, key=lambda members: members[0].setting.train.batch_size)
         smallest, biggest = ordered[0], ordered[-1]
@@ -66,15 +71,13 @@ def make_groups(
         if smallest is not biggest:
             group = _cut(smallest, execution, batching, off, fewest, fits=fits)[0]
             measured.append(machine.probe(group))
-        probes += measured
         for members, one in zip((biggest, smallest), measured, strict=False):
-            static = of(members)
-            numbers = one.bytes_per_run, one.seconds_per_image, one.compile_seconds
-            known.keep(static, known.Cost(batching, *numbers))
+            costs[of(members)] = one
+            known.keep(of(members), known.Cost(batching, *one.cost))
         largest = max(1, int(budget // max(probe.bytes_per_run for probe in measured)))
         for members in programs:
             groups += _cut(members, execution, batching, off, fewest, largest, fits)
-    return groups, probes
+    return groups, costs
 
 
 def guess_groups(
@@ -83,34 +86,31 @@ def guess_groups(
     machine: Machine,
     off: frozenset[str],
     processes: int = 1,
-) -> tuple[list[Group], list[memory.Probe]]:
+) -> tuple[list[Group], Costs]:
     """Groups of runs and what they cost, by what was measured here before; nothing is compiled.
 
     Returns:
-      The groups as they would be for that; and what each program costs, none if of one nothing is
-      known, nor of another that differs in the batch size alone.
+      The groups as they would be for that; and what is known of their programs, nothing if there
+      is one of which nothing is known, nor of another that differs in the batch size alone.
     """
     budget = memory.free_bytes() * execution.memory_share
     sharing = by_program(runs, off)
     fewest = _fewest([len(members) for members in sharing.values()], processes)
-    costs = {static: known.recall(static) for static in sharing}
-    of_family: dict[Setting, list[known.Cost]] = {}
-    for static, cost in costs.items():
+    costs, ways = {}, {}
+    for static in sharing:
+        cost = known.recall(static)
         if cost is not None and execution.batching in ('auto', cost.batching):
-            of_family.setdefault(_family(static), []).append(cost)
-    groups, probes = [], []
+            costs[static] = memory.Probe(*cost.numbers)
+            ways.setdefault(_family(static), cost.batching)
+    groups = []
     for static, members in sharing.items():
-        family = of_family.get(_family(static))
-        cost = known.mean(family) if family else None
+        cost = cost_of(static, costs) if _family(static) in ways else None
         way = execution.batching
         if way == 'auto':
-            way = cost.batching if cost else _likely(members[0], static, machine)
+            way = ways.get(_family(static)) or _likely(members[0], static, machine)
         largest = max(1, int(budget // cost.bytes_per_run)) if cost else None
         groups += _cut(members, execution, way, off, fewest, largest)
-        if cost:
-            numbers = cost.bytes_per_run, cost.seconds_per_image, cost.compile_seconds
-            probes.append(memory.Probe(*numbers))
-    return groups, probes if len(probes) == len(sharing) else []
+    return groups, costs if all(_family(static) in ways for static in sharing) else {}
 
 
 def _likely(run: Run, static: Setting, machine: Machine) -> str:
@@ -131,18 +131,52 @@ def _family(static: Setting) -> Setting:
     )
 
 
-def estimate(groups: Sequence[Group], probes: Sequence[memory.Probe], machine: Machine) -> Estimate:
+def cost_of(static: Setting, costs: Costs) -> memory.Probe:
+    """What a program costs, by what was measured of it or of its family at other batch sizes.
+
+    The time of a step is a straight line over the batch, through the smallest and the largest
+    batch that were measured: what a step takes whatever the batch, and what an image takes.
+    """
+    if static in costs:
+        return costs[static]
+    batch_of = lambda one: one.train.batch_size
+    family = sorted((one for one in costs if _family(one) == _family(static)), key=batch_of)
+    least, most = family[0], family[-1]
+    low, high = costs[least], costs[most]
+    share, batch = 0.0, batch_of(static)
+    if batch_of(most) > batch_of(least):
+        share = (batch - batch_of(least)) / (batch_of(most) - batch_of(least))
+    step = (1 - share) * low.seconds_per_image * batch_of(least)
+    step += share * high.seconds_per_image * batch_of(most)
+    if least is most:
+        step = low.seconds_per_image * batch
+    return dataclasses.replace(
+        high,
+        bytes_per_run=max(low.bytes_per_run, high.bytes_per_run),
+        seconds_per_image=step / batch,
+        compile_seconds=(low.compile_seconds + high.compile_seconds) / 2,
+    )
+
+
+def estimate(groups: Sequence[Group], costs: Costs, machine: Machine) -> Estimate:
     """Memory and time of the groups, from what was measured of some of their programs."""
     if not groups:
         return Estimate(0.0, 0.0)
-    programs = len({group.program for group in groups})
     # At the end there is a copy of what is to be kept.
     copies = max(machine.kept_bytes(group.runs[0].setting) for group in groups)
-    per_run = max(probe.bytes_per_run for probe in probes) + copies
-    speed = sum(probe.seconds_per_image for probe in probes) / len(probes)
-    compiling = sum(probe.compile_seconds for probe in probes) / len(probes)
-    seconds = speed * sum(machine.work(group) for group in groups) + 1.5 * compiling * programs
-    return Estimate(per_run * max(group.size for group in groups) / 2**30, seconds)
+    by_program = {group.program: cost_of(group.static, costs) for group in groups}
+    seconds = 1.5 * sum(cost.compile_seconds for cost in by_program.values())
+    most = 0.0
+    for group in groups:
+        cost, train = by_program[group.program], group.static.train
+        work = machine.work_of_run(group.static)
+        each = cost.seconds_per_image * work
+        if cost.seconds_per_evaluation is not None:
+            images = work - train.epochs * machine.evaluation_of_run(group.static)
+            each = cost.seconds_per_image * images + train.epochs * cost.seconds_per_evaluation
+        seconds += each * len(group.runs)
+        most = max(most, (cost.bytes_per_run + copies) * group.size)
+    return Estimate(most / 2**30, seconds)
 
 
 def most_side_by_side(batching: str) -> int:

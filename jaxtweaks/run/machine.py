@@ -13,8 +13,8 @@ from jaxtweaks.data.split import folds_of, strata_of
 from jaxtweaks.data.standardise import Scale
 from jaxtweaks.run import devices, memory
 from jaxtweaks.run.compiled import GroupProgram
-from jaxtweaks.run.group import training_work
 from jaxtweaks.run.plan import Group
+from jaxtweaks.run.work import evaluation_work, training_work
 from jaxtweaks.train.applied import Applied
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
@@ -112,6 +112,10 @@ class Machine:
     def work_of_run(self, static: settings.Setting) -> float:
         """Images to be trained in a run of a program, evaluation included."""
         return training_work(self._program(static), self.dataset(static.data))
+
+    def evaluation_of_run(self, static: settings.Setting) -> float:
+        """What of that is one epoch's evaluation."""
+        return evaluation_work(self._program(static), self.dataset(static.data))
 
     def _program(self, static: settings.Setting) -> Program:
         dataset = self.dataset(static.data)

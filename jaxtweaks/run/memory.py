@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import jax
+import numpy as np
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import trace
 from jaxtweaks.run.compiled import GroupProgram, stack_runs
 from jaxtweaks.run.plan import Group
-from jaxtweaks.train.program import DeviceData
+from jaxtweaks.run.work import evaluation_work
+from jaxtweaks.train.program import DeviceData, State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +24,8 @@ class Probe:
       bytes_per_run: memory of its device that one run needs while it is trained, besides the data.
       seconds_per_image: of training, one run's image.
       compile_seconds: from nothing to the first step.
+      seconds_per_evaluation: of what ends an epoch, one run's; None if it was not measured: then a
+        forward pass counts as a third of a step.
       measured: seconds an image of each way of batching it was chosen from, if it was chosen.
       failed: the ways of batching that could not be measured, and why.
     """
@@ -28,8 +33,19 @@ class Probe:
     bytes_per_run: float
     seconds_per_image: float
     compile_seconds: float
+    seconds_per_evaluation: float | None = None
     measured: Mapping[str, float] = dataclasses.field(default_factory=dict)
     failed: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def cost(self) -> tuple[float, float, float, float | None]:
+        """The numbers that are kept of it, see `known.Cost`."""
+        return (
+            self.bytes_per_run,
+            self.seconds_per_image,
+            self.compile_seconds,
+            self.seconds_per_evaluation,
+        )
 
 
 def free_bytes() -> int:
@@ -94,8 +110,29 @@ def probe(group: Group, compiled: GroupProgram, data: DeviceData, seconds: float
         done += steps
         steps *= 2
     images = done * len(seeds) * compiled.program.static.train.batch_size
+    per_image = (time.monotonic() - started) / images
+    evaluation = evaluation_work(compiled.program, data) * per_image * len(seeds)
+    per_evaluation = None
+    if evaluation < seconds:  # where it is much, its images foretell it, and where little, not
+        per_evaluation = _seconds_to_evaluate(compiled, hyper, seeds, state, data) / len(seeds)
     return Probe(
         bytes_per_run=compiled.memory() / group.size,
-        seconds_per_image=(time.monotonic() - started) / images,
+        seconds_per_image=per_image,
         compile_seconds=compile_seconds,
+        seconds_per_evaluation=per_evaluation,
     )
+
+
+def _seconds_to_evaluate(
+    compiled: GroupProgram, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
+) -> float:
+    """What ends an epoch: no step, and its evaluation; the median of three."""
+    steps = compiled.program.steps_per_epoch
+    took = []
+    for _ in range(3):
+        started = time.monotonic()
+        state, _ = jax.block_until_ready(
+            compiled.train(hyper, seeds, state, data, 0, steps, 0, steps)
+        )
+        took.append(time.monotonic() - started)
+    return sorted(took)[1]

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -154,7 +154,7 @@ def _multiplies_and_pools() -> bool:
         for a, b in ((x, kernel), (g, kernel.T), (x.T, g))
     )
 
-    def found(lying: bool) -> tuple[jax.Array, ...]:
+    def found(lying: bool) -> tuple[Any, ...]:
         """The product and both gradients."""
         y, back = jax.vjp(lambda x, kernel: bf16_native.matmul(x, kernel, lying), x, kernel)
         return y, *back(g)

@@ -22,7 +22,7 @@ from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.reach import check_reach_on_data
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import tweak
-from jaxtweaks.run import compaction, devices, layout, memory, rough, runner
+from jaxtweaks.run import compaction, devices, layout, rough, runner
 from jaxtweaks.run.compiled import lacks_native
 from jaxtweaks.run.group import Execution, train_group
 from jaxtweaks.run.machine import Machine
@@ -188,9 +188,10 @@ class Training:
     ) -> tuple[list[Group], str]:
         """See `Method`."""
         off = trace.off_everywhere(run.setting for run in runs)
-        groups, probes = layout.make_groups(
+        groups, costs = layout.make_groups(
             missing, self._execution, self._machine, off, self._notify, processes
         )
+        probes = costs.values()
         self.failed = {way: reason for probe in probes for way, reason in probe.failed.items()}
         self.measured = [dict(probe.measured) for probe in probes if probe.measured]
         for way, reason in self.failed.items():
@@ -199,7 +200,7 @@ class Training:
             self._say_what_lacks(groups)
         for reason in sorted(self._machine.left_to_xla()):
             self._notify(f'{reason}: left to XLA, which is slow at them in loops')
-        return groups, self._cost(groups, probes, missing, processes)
+        return groups, self._cost(groups, costs, missing, processes)
 
     def _say_what_lacks(self, groups: Sequence[Group]) -> None:
         """Says why programs do without the native kernels that they could have had."""
@@ -218,12 +219,10 @@ class Training:
     ) -> tuple[list[Group], str]:
         """See `Method`."""
         off = trace.off_everywhere(run.setting for run in runs)
-        groups, probes = layout.guess_groups(
-            missing, self._execution, self._machine, off, processes
-        )
-        if groups and not probes:
+        groups, costs = layout.guess_groups(missing, self._execution, self._machine, off, processes)
+        if groups and not costs:
             return groups, self._rough(groups, missing, processes) + self._kept(groups)
-        return groups, self._cost(groups, probes, missing, processes)
+        return groups, self._cost(groups, costs, missing, processes)
 
     def _rough(self, groups: Sequence[Group], missing: Sequence[Run], processes: int) -> str:
         """What groups may cost of which nothing is known, in words."""
@@ -240,12 +239,12 @@ class Training:
     def _cost(
         self,
         groups: Sequence[Group],
-        probes: Sequence[memory.Probe],
+        costs: layout.Costs,
         missing: Sequence[Run],
         processes: int,
     ) -> str:
-        """What groups cost, in words; `probes`: of some of their programs."""
-        cost = layout.estimate(groups, probes, self._machine)
+        """What groups cost, in words; `costs`: of some of their programs."""
+        cost = layout.estimate(groups, costs, self._machine)
         each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
         # As long as there are so many.
         seconds = self._share(missing) * cost.seconds / min(processes, max(len(groups), 1))

@@ -101,7 +101,7 @@ def files(places: Iterable[str]) -> list[Path]:
     for place in places:
         path = _PACKAGE / place
         inside = path.rglob('*') if path.is_dir() else [path]
-        found |= {file for file in inside if file.suffix in ('.py', '.cc')}
+        found |= {file for file in inside if file.suffix in ('.py', '.cc', '.h')}
     return sorted(found - {_PACKAGE / name for name in _NOT})
 
 

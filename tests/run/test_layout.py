@@ -88,3 +88,44 @@ def test_there_are_as_many_groups_as_processes_if_there_are_as_many_runs(devices
 def test_an_accelerator_trains_many(way, most, monkeypatch):
     monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
     assert layout.most_side_by_side(way) == most
+
+
+def with_batch(batch, epochs=1):
+    values = {'train.batch_size': batch, 'train.epochs': epochs}
+    return trace.split(trace.replace(Setting(), values), frozenset())[0]
+
+
+def test_a_step_of_another_batch_lies_on_a_line_through_those_measured():
+    # A step takes 5 s and half a second an image.
+    costs = {with_batch(b): memory.Probe(b, 5 / b + 0.5, 2.0) for b in (10, 100)}
+    assert layout.cost_of(with_batch(100, epochs=7), costs).seconds_per_image == 0.55
+    between = layout.cost_of(with_batch(40), costs)
+    assert between.seconds_per_image == pytest.approx(5 / 40 + 0.5)
+    assert between.bytes_per_run == 100
+    alone = {with_batch(10): costs[with_batch(10)]}
+    assert layout.cost_of(with_batch(40), alone).seconds_per_image == 1.0
+
+
+@pytest.mark.parametrize(
+    ('evaluation', 'of_runs'), [(None, 3 * 200 * 0.1), (4.0, 3 * (140 * 0.1 + 24))]
+)
+def test_the_time_of_a_plan_is_that_of_images_evaluations_and_compiling(evaluation, of_runs):
+    class Planned(Machine):
+        def work_of_run(self, static):
+            return 200.0  # images, of which each evaluation of six is ten
+
+        def evaluation_of_run(self, static):
+            return 10.0
+
+        def kept_bytes(self, setting):
+            return 2**29
+
+    setting = trace.replace(Setting(), {'train.epochs': 6})
+    runs = all_runs(setting, [{}], range(3))
+    execution = Execution(batching='map', group_size=2)
+    machine = Planned(2**29)
+    machine.probe = lambda group: memory.Probe(2**29, 0.1, 8.0, evaluation)
+    groups, costs = layout.make_groups(runs, execution, machine, frozenset(), print)
+    found = layout.estimate(groups, costs, machine)
+    assert found == layout.Estimate(2.0, pytest.approx(of_runs + 1.5 * 8.0))
+    assert layout.estimate([], {}, machine) == layout.Estimate(0.0, 0.0)

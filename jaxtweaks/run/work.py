@@ -1,0 +1,18 @@
+"""How much there is to do, in images trained: what progress and estimates of time go by."""
+
+from jaxtweaks.data.dataset import Dataset
+from jaxtweaks.train.program import DeviceData, Program
+
+
+def evaluation_work(program: Program, data: DeviceData | Dataset) -> float:
+    """Work of the evaluations after an epoch, in images trained: a forward pass is a third."""
+    train = program.static.train
+    splits = [data.validation, *data.probes.values(), *([data.test] if train.test_curve else [])]
+    shown = min(train.train_eval_size, program.train_size)
+    return (shown + sum(split.labels.shape[0] for split in splits)) / 3
+
+
+def training_work(program: Program, data: DeviceData | Dataset) -> float:
+    """Work of one run, in images trained."""
+    images = program.steps * program.static.train.batch_size
+    return images + program.static.train.epochs * evaluation_work(program, data)
