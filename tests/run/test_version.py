@@ -103,8 +103,14 @@ def test_what_decides_numbers_is_in_it():
     inside = {
         path.relative_to(version._PACKAGE).as_posix() for path in version.files(version.TRAINING)
     }
-    assert {'nn/conv_native.cc', 'nn/conv.py', 'train/program.py', 'data/split.py'} < inside
-    assert {'run/compiled.py', 'run/group.py', 'base/rng.py'} < inside
+    assert {
+        'nn/conv_native.cc',
+        'nn/native.h',
+        'nn/conv.py',
+        'train/program.py',
+        'data/split.py',
+    } < inside
+    assert {'run/compiled.py', 'run/group.py', 'base/rng.py', 'data/split.py'} < inside
     assert not any(name.startswith(('report', 'figures', 'claims', 'studies')) for name in inside)
     assert version.training() != version.studies()
     # Settings and what is said of them: their values are in the record of each run.
