@@ -120,7 +120,7 @@ def test_what_decides_numbers_is_in_it():
     other |= {'config/check.py', 'config/config_file.py', 'base/errors.py', 'base/words.py'}
     other |= {'base/atomic.py', 'config/expand.py', 'run/files.py', 'run/plan.py', 'run/devices.py'}
     other |= {'run/progress.py', 'run/workdir.py', 'run/manifest.py', 'run/memory.py'}
-    other |= {'run/result.py', 'config/measured.py', 'base/metrics.py'}
+    other |= {'run/result.py', 'run/work.py', 'config/measured.py', 'base/metrics.py'}
     other |= {'run/compile_cache.py', 'base/provenance.py', 'base/identity.py', *version._NOT}
     for name in inside:
         if name.endswith('.py'):
