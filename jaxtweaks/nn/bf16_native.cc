@@ -465,10 +465,8 @@ struct GradientPlan {
 void TurnGradient(const Shape& s, const GradientPlan& plan, const Half* gradient, Half* to) {
   std::memset(to, 0, 2 * s.features * plan.turned);
   for (int64_t row = 0; row < s.rows; ++row)
-    TransposeRows(gradient + row * s.columns * s.features, s.columns,
-                                      s.features, s.features,
-                                      to + row * (plan.one_line ? plan.padding.width : plan.line),
-                                      plan.turned);
+    TransposeRows(gradient + row * s.columns * s.features, s.columns, s.features, s.features,
+                  to + row * (plan.one_line ? plan.padding.width : plan.line), plan.turned);
 }
 
 // Every number of an image with zeros around it beside what is in its place `across` pixels further
