@@ -141,7 +141,7 @@ def check_fields(
     with pinned.pinned():
         omittable = bool(off & set(fields))
         # Only what is compared bit by bit must be the program that trains.
-        options = executables.FAST_CPU if omittable else executables.QUICK_COMPILE
+        options = executables.FAST_CPU if omittable else executables.QUICKEST_COMPILE
         together = _ROWS if omittable else min(len(rows), _ROWS)
         traced = _Trained(base, off - set(fields), epochs, together, options)
         found = traced.side_by_side([trace.replace(base, row.values) for row in rows])
@@ -295,7 +295,7 @@ class _Trained:
         own = jax.tree.map(lambda leaf: leaf[0], (*columns, self._started(*columns)))
         args = *own, self._data, self._stop
         # Not optimised, since it is compared within rounding.
-        function = _compiled(self._function, args, executables.QUICK_COMPILE)
+        function = _compiled(self._function, args, executables.QUICKEST_COMPILE)
         return _flat(jax.tree.map(np.asarray, function(*args)))
 
     def _columns(self, runs: Sequence[Setting]) -> tuple[trace.Hyper, np.ndarray]:

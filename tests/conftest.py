@@ -112,7 +112,7 @@ def quickly_compiled_by_library():
 
 @contextlib.contextmanager
 def _quickly(library=types.MappingProxyType({})):
-    quick = executables.QUICK_COMPILE | {'xla_cpu_use_fusion_emitters': False} | library
+    quick = executables.QUICKEST_COMPILE | library
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executables, 'FAST_CPU', quick)
         yield

@@ -13,6 +13,12 @@ import jax.numpy as jnp
 FAST_CPU = {'xla_cpu_experimental_ynn_fusion_type': 'LIBRARY_FUSION_TYPE_DOT'}
 # Drawing the initial weights takes longer to optimise than to do.
 QUICK_COMPILE = {'xla_backend_optimization_level': 0}
+# The same in half the time, with other last bits: for what is compared within rounding.
+QUICKEST_COMPILE = QUICK_COMPILE | {
+    'xla_cpu_use_fusion_emitters': False,
+    'xla_cpu_parallel_codegen_split_count': 1,
+    'xla_llvm_disable_expensive_passes': True,
+}
 
 # Weak: an executable maps memory, and a process that kept them all would run out of mappings.
 _made: weakref.WeakValueDictionary[str, jax.stages.Compiled] = weakref.WeakValueDictionary()
