@@ -19,7 +19,7 @@ from jaxtweaks.data import own
 from jaxtweaks.figures import figure_spec
 from jaxtweaks.lab import parts_list
 from jaxtweaks.results.derive.derivation import DERIVATIONS
-from jaxtweaks.run import executables
+from jaxtweaks.run import executables, memory
 
 # How long an example takes depends on what else the machine is doing: no test fails by that.
 hypothesis.settings.register_profile('jaxtweaks', deadline=None)
@@ -67,6 +67,8 @@ def _surroundings(session_cache_dir):
     # What one test has compiled serves the others, but for those that ask for `compiled_again`.
     jax.config.update('jax_compilation_cache_dir', str(session_cache_dir / 'programs'))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+    # What is trained here takes less time than to measure how long it takes.
+    patch.setattr(memory, 'PROBED', 0.01)
     patch.setenv('JAXTWEAKS_MIRROR', 'http://127.0.0.1:9')
     patch.setenv('NO_PROXY', '127.0.0.1')
     patch.setenv('no_proxy', '127.0.0.1')

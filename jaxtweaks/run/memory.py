@@ -15,6 +15,8 @@ from jaxtweaks.run.plan import Group
 from jaxtweaks.run.work import evaluation_work
 from jaxtweaks.train.program import DeviceData, State
 
+PROBED = 0.5  # seconds of training by which the speed of a program is measured
+
 
 @dataclasses.dataclass(frozen=True)
 class Probe:
@@ -93,8 +95,8 @@ def _control_group_free() -> float:
     return float('inf') if limit == 'max' else max(int(limit) - used, 0)
 
 
-def probe(group: Group, compiled: GroupProgram, data: DeviceData, seconds: float = 0.5) -> Probe:
-    """Compiles the group's program, trains it for about `seconds`, and forgets what it learned.
+def probe(group: Group, compiled: GroupProgram, data: DeviceData) -> Probe:
+    """Compiles the group's program, trains it for a moment, and forgets what it learned.
 
     The executable stays in `compiled` for the real training.
     """
@@ -105,7 +107,7 @@ def probe(group: Group, compiled: GroupProgram, data: DeviceData, seconds: float
     compile_seconds = time.monotonic() - started
     steps, done = 1, 0
     started = time.monotonic()
-    while time.monotonic() - started < seconds:
+    while time.monotonic() - started < PROBED:
         state = jax.block_until_ready(compiled.steps_alone(hyper, seeds, state, data, steps))
         done += steps
         steps *= 2
@@ -113,7 +115,7 @@ def probe(group: Group, compiled: GroupProgram, data: DeviceData, seconds: float
     per_image = (time.monotonic() - started) / images
     evaluation = evaluation_work(compiled.program, data) * per_image * len(seeds)
     per_evaluation = None
-    if evaluation < seconds:  # where it is much, its images foretell it, and where little, not
+    if evaluation < PROBED:  # where it is much, its images foretell it, and where little, not
         per_evaluation = _seconds_to_evaluate(compiled, hyper, seeds, state, data) / len(seeds)
     return Probe(
         bytes_per_run=compiled.memory() / group.size,

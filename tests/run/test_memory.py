@@ -78,7 +78,7 @@ def needs():
         kept.append(machine)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(GroupProgram, '_run', counted)
-            memory.probe(group, machine.compiled(group), machine.data(setting.data), 0.01)
+            memory.probe(group, machine.compiled(group), machine.data(setting.data))
         return machine.compiled(group).memory(), max(at_once)
 
     return measure
