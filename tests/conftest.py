@@ -117,7 +117,9 @@ def _quickly(library=types.MappingProxyType({})):
     quick = executables.QUICKEST_COMPILE | library
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(executables, 'FAST_CPU', quick)
+        jax.config.update('jax_disable_most_optimizations', True)  # of what tests jit themselves
         yield
+        jax.config.update('jax_disable_most_optimizations', False)
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -22,6 +22,8 @@ from jaxtweaks.run.plan import Group, all_runs
 from jaxtweaks.run.progress import Reporter
 from jaxtweaks.run.runner import Machine
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 # Everything that has a state: batch norm, Adam, a schedule, dropout, the best parameters so far.
 BASE = trace.replace(
     SMALL,

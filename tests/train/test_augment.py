@@ -14,6 +14,8 @@ from jaxtweaks.config.fields import traced
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.train.augment import augmented, rotate, shift
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 KEY = jax.random.key(3)
 ALL = {
     'flip': 0.5, 'shift': 1.5, 'rotate': 20.0, 'brightness': 0.5, 'contrast': 0.5, 'cutout': 2.0,

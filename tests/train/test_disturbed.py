@@ -9,6 +9,8 @@ from tiny_training import Trained, data, group_of, setting
 from jaxtweaks.base.rng import stream_key
 from jaxtweaks.train.finish import PERTURBATIONS
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 DATA, SIGMA, LOST = data(), 0.2, 0.4
 
 

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from tiny_training import Trained, data, group_of, setting
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 DATA = data()
 
 

@@ -13,6 +13,8 @@ from jaxtweaks.config.fields import traced
 from jaxtweaks.train import keep
 from jaxtweaks.train.statistics import statistics
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 DATA = data()
 
 
