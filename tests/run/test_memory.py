@@ -22,6 +22,8 @@ from jaxtweaks.run.group import Execution
 from jaxtweaks.run.machine import Machine
 from jaxtweaks.run.plan import Group, all_runs, halved
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 FULL = 'RESOURCE_EXHAUSTED: Out of memory allocating 123456 bytes.\nand a table of them'
 
 
