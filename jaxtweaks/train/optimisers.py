@@ -53,6 +53,18 @@ _LION_B2 = traced(0.99, 'β₂, decay of the mean of gradients', low=0.0, high=1
 _WEIGHT_DECAY = traced(0.0, 'λ, decoupled weight decay', low=0.0, off=0.0, words='weight decay')
 
 
+def _rounded(updates: optax.Updates, params: optax.Params | None = None) -> optax.Updates:
+    """Updates that are rounded before a weight is added to them.
+
+    LLVM makes one operation of a product and a sum, or two, by what else it compiles with them:
+    what is off as a number that a program is given would have other last bits than the program
+    without it. A barrier does not help, for XLA's CPU backend drops it before that; a choice
+    between a product and the NaN that it is does.
+    """
+    del params
+    return jax.tree.map(lambda u: jnp.where(jnp.isnan(u), jnp.nan, u), updates)
+
+
 @optimiser('sgd', words='SGD')
 def sgd(learning_rate: Schedule) -> optax.GradientTransformation:
     """−η g."""
@@ -73,8 +85,7 @@ def sgd_shrink(
     """
 
     def shrunk(updates: optax.Updates, params: optax.Params | None) -> optax.Updates:
-        # Rounded before it is added to anything, so that it is bitwise the same without λ.
-        updates = jax.lax.optimization_barrier(updates)
+        updates = _rounded(updates)
         if is_off(shrink):
             return updates
 
@@ -139,7 +150,9 @@ def adamw(
     direction = optax.scale_by_adam(b1, b2, epsilon)
     if not is_off(weight_decay):
         direction = optax.chain(direction, optax.add_decayed_weights(weight_decay))
-    return optax.chain(direction, optax.scale_by_learning_rate(learning_rate))
+    return optax.chain(
+        direction, optax.scale_by_learning_rate(learning_rate), optax.stateless(_rounded)
+    )
 
 
 @optimiser('nadam', words='NAdam')
