@@ -11,7 +11,10 @@ images.
 Choices of this project: those of `lr_large_initial`; at `quick` 4,000 images for 16 epochs, as far
 fewer steps leave all schedules at chance on patches alone.
 
-Expected (quick, about 4 minutes on two CPU cores): results of this size are not measured yet.
+Expected (quick, CIFAR-10 (JPEG q75) with patches, 5 seeds, 5 minutes on two CPU cores used by
+others too): a large initial rate ends 5.4 ± 3.8 points more accurate on images without patches
+(supported); which rate has fitted the patch better, before the annealing and after it, is not
+settled (−0.9 ± 4.2 and −0.6 ± 3.6 points).
 """
 
 from configs import common
