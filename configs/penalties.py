@@ -26,10 +26,10 @@ nonlinearities; the λ; β = 10, which makes both terms equal for a weight of 0.
 
 Expected (quick, MNIST, 5 to 12 seeds, 6 minutes on two CPU cores used by others too): the larger λ,
 the more weights L1 makes smaller than 0.001 (by 91 ± 7 points), the smaller L2 makes them, the
-greater is its training loss, and the nearer to linear are tanh and sigmoid networks (all supported);
-with the chosen λ of L2 the logarithm of the cost's curve is nearer to a line (supported), and whether
-it rises less is open. At the chosen λ no penalty visibly closes the gap of the ReLU network (L2 −0.3
-± 0.5 points, L1 −0.1 ± 0.4; inconclusive).
+greater is its training loss, and the nearer to linear are tanh and sigmoid networks (all
+supported); with the chosen λ of L2 the logarithm of the cost's curve is nearer to a line
+(supported), and whether it rises less is open. At the chosen λ no penalty visibly closes the gap of
+the ReLU network (L2 −0.3 ± 0.5 points, L1 −0.1 ± 0.4; inconclusive).
 """
 
 from configs import common

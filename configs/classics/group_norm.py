@@ -12,8 +12,8 @@ figures are of ImageNet; of small images none were found, so that the claims are
 
 Expected (quick, CIFAR-10 (JPEG q75), 5 seeds, 7 minutes on two CPU cores used by others too): at
 batches of 2 group norm tests 23 ± 7 points better than batch norm, which tests 24 ± 4 points worse
-there than at the largest batch (supported); group norm itself 0.5 ± 4.1 points worse (whether that is
-within 2 is inconclusive).
+there than at the largest batch (supported); group norm itself 0.5 ± 4.1 points worse (whether that
+is within 2 is inconclusive).
 """
 
 from configs import common

@@ -19,9 +19,9 @@ initial weights and batches, not in these splits, so that the claims are of thes
 smallest difference that matters is 0.5, about 1% of the error.
 
 Expected (quick, diabetes, 5 to 20 seeds, 4 minutes on two CPU cores used by others too): together
-the three lower the root of the mean squared test error by 19 ± 6 against a plain network, each alone
-by 13 to 18, and together by 2 to 6 more than each alone (all supported); against linear regression
-the difference is 0.06 (−0.34 to +0.46, inconclusive).
+the three lower the root of the mean squared test error by 19 ± 6 against a plain network, each
+alone by 13 to 18, and together by 2 to 6 more than each alone (all supported); against linear
+regression the difference is 0.06 (−0.34 to +0.46, inconclusive).
 """
 
 from configs import common
