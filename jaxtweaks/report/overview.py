@@ -321,7 +321,7 @@ def why_open(reasons: Sequence[str]) -> str:
 
 def _line(verdict: Mapping[str, Any], record: Mapping[str, Any], path: Path, folder: Path) -> Line:
     claim = verdict['claim']
-    effect, interval = verdict_words.effect_words(verdict)
+    effect, interval = verdict_words.effect_at_level(verdict)
     report, text = path / 'report.html', path / 'report.md'
     exact = verdict['smallest_permutation_p'] is None
     omitted = f' ({verdict["dropped"]} omitted)' if verdict['dropped'] else ''

@@ -30,7 +30,7 @@ from jaxtweaks.figures.figure_style import LETTERS, MOST_NUMBERED, is_number
 from jaxtweaks.report.table import Table
 from jaxtweaks.report.verdict_words import (
     ICONS,
-    effect_words,
+    effect_at_level,
     level_words,
     p_words,
     published_words,
@@ -215,9 +215,7 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
     rows, raw = [], []
     for verdict in verdicts:
         claim = verdict['claim']
-        effect, interval = effect_words(verdict)
-        if interval != ABSENT and (level := level_words(verdict)) != '95%':
-            interval += f' ({level})'
+        effect, interval = effect_at_level(verdict)
         rows.append(
             (
                 f'{ICONS[verdict["verdict"]]} {verdict["verdict"]}',
@@ -267,7 +265,7 @@ def seeds_table(
     columns = ('claim', 'effect', '95% interval', 'so far', 'seeds', 'to settle', 'it would be')
     rows, raw = [], []
     for verdict, needed in zip(verdicts, needs, strict=True):
-        effect, interval = effect_words(verdict)
+        effect, interval = effect_at_level(verdict)
         kind = verdict['verdict']
         seeds = None if needed is None else needed.seeds
         if needed is None:

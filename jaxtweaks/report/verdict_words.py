@@ -75,6 +75,14 @@ def verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> rich.text.Text:
     return text
 
 
+def effect_at_level(verdict: Mapping[str, Any]) -> tuple[str, str]:
+    """`effect_words`, with the level of the interval next to it unless it is 95%."""
+    effect, interval = effect_words(verdict)
+    if interval != ABSENT and (level := level_words(verdict)) != '95%':
+        interval += f' ({level})'
+    return effect, interval
+
+
 def level_words(verdict: Mapping[str, Any]) -> str:
     """The level of a verdict's interval: '95%', or that of the look that it rests on."""
     level = verdict.get('level') or 0.95

@@ -62,6 +62,13 @@ def test_claims_stand_under_their_documents_in_order(runs):
     assert found[2].measured == 'with batch norm: 53.24 %; without: 51.10 %'
 
 
+def test_an_interval_of_another_level_names_it(tmp_path):
+    put(tmp_path, 'a', [verdict(level=0.995), verdict('contradicted')])
+    looked, usual = overview.lines(overview.gather([tmp_path]), tmp_path / 'overview')
+    assert looked.interval == f'{usual.interval} (99.5%)'
+    assert all(looked.interval in text for text in written(tmp_path))
+
+
 def test_the_page_can_be_filtered_and_loads_nothing(runs):
     page, _ = written(runs)
     assert '4 claims of 3 experiments: 2 supported, 1 contradicted, 1 inconclusive.' in page
