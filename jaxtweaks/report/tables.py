@@ -242,7 +242,10 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
                 claim['source'],
             )
         )
-    note = 'Intervals are not adjusted for the number of claims; p (Holm) is, and decides.'
+    note = (
+        'Intervals are not adjusted for the number of claims; p (Holm) is, and decides. Those of a '
+        'share end at 0 and 100 %.'
+    )
     if any(level_words(verdict) != '95%' for verdict in verdicts):
         note += (
             ' Seeds were added until the claims were settled: an interval of a look has the level '

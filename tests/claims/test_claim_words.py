@@ -16,6 +16,8 @@ from claim_cases import (
     verdict_on,
 )
 
+from jaxtweaks.report.verdict_words import effect_words
+
 
 def test_to_dict_is_json_and_complete():
     results = results_of([0.5], diverged=[(0, s) for s in range(6)])
@@ -88,3 +90,14 @@ def test_a_trend_names_its_field_and_its_ends():
     assert sooner_one.measured == {'x 0': 6, 'x 1': 9}
     assert 'epochs until' in sooner_one.what
     assert 'x 1 minus x 0' in sooner_one.what
+
+
+def test_an_interval_of_a_share_ends_where_shares_do():
+    told = {'claim': {'kind': 'level', 'metric': 'test_accuracy'}}
+    told |= {'effect': 0.964, 'low': 0.92, 'high': 1.0073}
+    assert effect_words(told) == ('96.40 %', '92.00 % to 100.00 %')
+    assert effect_words(told | {'low': -0.0131})[1] == '0.00 % to 100.00 %'
+    difference = told | {'claim': told['claim'] | {'b': {'x': 1}}, 'low': -0.0131}
+    assert effect_words(difference)[1] == '−1.31 % to 100.73 %'
+    loss = told | {'claim': told['claim'] | {'metric': 'test_loss'}}
+    assert effect_words(loss)[1] == '0.92 to 1.007'

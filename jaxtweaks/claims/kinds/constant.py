@@ -1,8 +1,10 @@
 """Claims on a mean next to a number: level, published."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import metric_value
 from jaxtweaks.claims import claim_data, finding
@@ -38,8 +40,11 @@ class _Constant(Kind):
         return finding.with_means(found, sides, rows)
 
     def effect(self, metric: str, verdict: Mapping[str, Any]) -> tuple[Say, str]:
-        """A mean, not a difference."""
-        return (lambda value: metric_value(metric, value)), ''
+        """A mean, not a difference: an interval of a share ends at 0 and 1."""
+        low, high = metrics.of(metric).bounds
+        if verdict['claim'].get('b'):
+            low, high = -math.inf, math.inf
+        return (lambda value: metric_value(metric, min(max(value, low), high))), ''
 
 
 @claim(
