@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.custom_batching import custom_vmap
 
-from jaxtweaks.nn import canonical, conv_native, conv_pallas
+from jaxtweaks.nn import bf16_native, canonical, conv_native, conv_pallas
 from jaxtweaks.nn.canonical import Pads, Pair
 from jaxtweaks.nn.reduce import total
 
@@ -39,21 +39,36 @@ _FEW, _MANY, _WIDEST, _BESIDE = 8, 32, 5, 2
 # numbers as with 'loop'), which are used without vmap as well.
 LOWERINGS = ('loop', 'matmul', 'grouped', 'pallas', 'native')
 _lowering = contextvars.ContextVar('lowering', default='loop')
+_half = contextvars.ContextVar('half', default=False)
 
 
 @contextlib.contextmanager
-def lowering(name: str) -> Iterator[None]:
+def lowering(name: str, half: bool = False) -> Iterator[None]:
     """What becomes of convolutions that are traced inside: one of `LOWERINGS`.
 
-    'native' wants `run.native.load` to have been called before.
+    'native' wants `run.native.load` to have been called before. With `half` it has custom kernels
+    for products and max-pools in bfloat16 too; without, only for convolutions in float32, whatever
+    else this process has loaded.
     """
     if name not in LOWERINGS:
         raise ValueError(f'{name!r} is not one of {LOWERINGS}')
-    token = _lowering.set(name)
+    token, of_half = _lowering.set(name), _half.set(half)
     try:
         yield
     finally:
         _lowering.reset(token)
+        _half.reset(of_half)
+
+
+def takes_half(dtype: Any) -> bool:
+    """Whether what is traced here has custom kernels for bfloat16, and this is it."""
+    return _lowering.get() == 'native' and _half.get() and bf16_native.takes(dtype)
+
+
+def custom_kernels(dtype: Any) -> conv_native.Convolutions | None:
+    """The custom convolutions for a type of numbers, in any lowering; None if there are none."""
+    half = dtype == jnp.bfloat16
+    return conv_native.of(dtype) if not half or _half.get() else None
 
 
 def conv(x: jax.Array, kernel: jax.Array, padding: str = 'SAME', stride: int = 1) -> jax.Array:
@@ -118,14 +133,9 @@ def _padded_bwd(pads, stride, residuals, g):
 padded.defvjp(_padded_fwd, _padded_bwd)
 
 
-def is_native() -> bool:
-    """Whether custom kernels are wanted for what is traced here."""
-    return _lowering.get() == 'native'
-
-
 def _native(x: jax.Array) -> conv_native.Convolutions | None:
     """The custom kernels for these images, if they are wanted for what is traced here."""
-    return conv_native.of(x.dtype) if is_native() else None
+    return custom_kernels(x.dtype) if _lowering.get() == 'native' else None
 
 
 def _xla(x: jax.Array, kernel: jax.Array, steps: Pair, pads: Pads, **dilation: Any) -> jax.Array:

@@ -34,7 +34,7 @@ def matmul(x: jax.Array, kernel: jax.Array, dtype: jnp.dtype | None = None) -> j
       dtype: of the product and the sums in it; theirs if None.
     """
     is_theirs = dtype in (None, kernel.dtype)
-    if is_theirs and conv.is_native() and bf16_native.takes(kernel.dtype):
+    if is_theirs and conv.takes_half(kernel.dtype):
         return bf16_native.matmul(x, kernel, _is_narrow(kernel))
     if is_theirs and _is_narrow(kernel):
         return _narrow_matmul(x, kernel)

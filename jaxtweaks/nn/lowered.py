@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.interpreters import mlir
 
-from jaxtweaks.nn import canonical, conv, conv_native, plain
+from jaxtweaks.nn import canonical, conv, plain
 
 _PRIMITIVE = lax.conv_general_dilated_p
 # What `canonical.convolution` reads of the primitive; there is a precision besides, which a CPU
@@ -145,7 +145,7 @@ def _rule(default: Callable, context: Any, lhs: Any, rhs: Any, **params: Any) ->
         taken.left.add(reason)
         return default(context, lhs, rhs, **params)
     taken.count += 1
-    native = conv_native.of(of_lhs.dtype) if taken.native else None
+    native = conv.custom_kernels(of_lhs.dtype) if taken.native else None
     form = functools.partial(
         canonical.convolution,
         **{name: params[name] for name in _READ},

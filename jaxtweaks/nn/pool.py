@@ -23,7 +23,7 @@ def max_pool(x: jax.Array, window: int = 2) -> jax.Array:
     Returns:
       [batch, height // window, width // window, channels].
     """
-    if conv.is_native() and bf16_native.takes(x.dtype):
+    if conv.takes_half(x.dtype):
         return bf16_native.max_pool(x, window)
     first, *rest = _corners(x, window)
     return functools.reduce(jnp.maximum, rest, first)
@@ -43,7 +43,7 @@ def _fwd(x, window):
 
 def _bwd(window, residuals, g):
     x, y = residuals
-    if conv.is_native() and bf16_native.takes(x.dtype):
+    if conv.takes_half(x.dtype):
         return (bf16_native.max_pool_gradient(x, y, g, window),)
     taken = jnp.zeros(y.shape, bool)
     parts = []

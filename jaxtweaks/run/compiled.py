@@ -247,10 +247,8 @@ class GroupProgram:
 
     def _lowered(self, jitted: Callable, args: tuple) -> tuple[jax.stages.Lowered, bool]:
         """The program, and whether convolutions of a plain network became custom kernels."""
-        with (
-            conv.lowering(self._lowering),
-            precision.products(self.program.static.train.precision),
-        ):
+        bits = self.program.static.train.precision
+        with conv.lowering(self._lowering, half=bits == 'bf16'), precision.products(bits):
             if not self._takes_over:
                 return jitted.lower(*args), False
             made, taken = lowered.lower(jitted, args, self._lowering == 'native')

@@ -53,6 +53,9 @@ def why_not(precision: str = 'float32') -> str:
         return 'JAXTWEAKS_NATIVE is 0'
     if jax.default_backend() != 'cpu':
         return f'they are for CPUs, not for {jax.default_backend()}'
+    # Some of what is found of networks in bfloat16 is computed in float32.
+    if precision != 'float32' and (reason := why_not()):
+        return reason
     compiler = _compiler()
     if compiler is None:
         return 'no C++ compiler was found: c++, g++ or clang++, or what CXX names'
