@@ -113,10 +113,12 @@ def probe(group: Group, compiled: GroupProgram, data: DeviceData) -> Probe:
         steps *= 2
     images = done * len(seeds) * compiled.program.static.train.batch_size
     per_image = (time.monotonic() - started) / images
-    evaluation = evaluation_work(compiled.program, data) * per_image * len(seeds)
+    epoch = compiled.program.steps_per_epoch * compiled.program.static.train.batch_size
+    work = (epoch + evaluation_work(compiled.program, data)) * len(seeds)
     per_evaluation = None
-    if evaluation < PROBED:  # where it is much, its images foretell it, and where little, not
-        per_evaluation = _seconds_to_evaluate(compiled, hyper, seeds, state, data) / len(seeds)
+    if 2 * work * per_image < PROBED:  # of longer epochs the evaluation's images foretell its time
+        took = _seconds_of_epoch(compiled, hyper, seeds, state, data)
+        per_evaluation = max(0.0, took / len(seeds) - epoch * per_image)
     return Probe(
         bytes_per_run=compiled.memory() / group.size,
         seconds_per_image=per_image,
@@ -125,16 +127,18 @@ def probe(group: Group, compiled: GroupProgram, data: DeviceData) -> Probe:
     )
 
 
-def _seconds_to_evaluate(
+def _seconds_of_epoch(
     compiled: GroupProgram, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
 ) -> float:
-    """What ends an epoch: no step, and its evaluation; the median of three."""
-    steps = compiled.program.steps_per_epoch
-    took = []
-    for _ in range(3):
+    """Of an epoch with its evaluation, among so many as one call has in training."""
+    program, epochs = compiled.program, 1
+    most = min(program.epochs_at_once, program.static.train.epochs)
+    while True:
         started = time.monotonic()
         state, _ = jax.block_until_ready(
-            compiled.train(hyper, seeds, state, data, 0, steps, 0, steps)
+            compiled.train(hyper, seeds, state, data, 0, 0, epochs - 1, program.steps_per_epoch)
         )
-        took.append(time.monotonic() - started)
-    return sorted(took)[1]
+        took = time.monotonic() - started
+        if took > PROBED / 2 or epochs == most:
+            return took / epochs
+        epochs = min(2 * epochs, most)
