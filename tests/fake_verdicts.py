@@ -31,8 +31,8 @@ def verdict(kind: str = 'supported', **changes) -> dict:
     }
 
 
-def beside(**changes):
-    """What `Beside.to_dict` returns; `number` merges into its number."""
+def compared(**changes):
+    """What `Comparison.to_dict` returns; `number` merges into its number."""
     number = {
         'value': 0.5364,
         'what': 'With batch norm',

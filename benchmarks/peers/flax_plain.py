@@ -89,11 +89,13 @@ class Flax:
         example = jnp.zeros((2, *images.shape[1:]))
 
         def init(key):
+            """Parameters, running statistics and the optimiser's state of a new network."""
             variables = model.init(key, example)
             stats = variables.get('batch_stats', {})
             return variables['params'], stats, optimiser.init(variables['params'])
 
         def step(state, index, images, labels):
+            """The state after one step on the images of these indices."""
             params, stats, moments = state
             x = images[index].astype(jnp.float32) / 128 - 1
 

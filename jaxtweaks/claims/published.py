@@ -125,7 +125,7 @@ def _reading(source: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class Beside:
+class Comparison:
     """A published number next to what was measured.
 
     Attributes:
@@ -151,7 +151,7 @@ class Beside:
         return finite(build.to_dict(self))
 
 
-def measure(number: PublishedNumber, results: Results) -> Beside:
+def measure(number: PublishedNumber, results: Results) -> Comparison:
     """What was measured of the same as a published number that has passed `check`.
 
     The mean over seeds with its Student-t interval, as in tables of settings; a verdict on one arm
@@ -168,4 +168,4 @@ def measure(number: PublishedNumber, results: Results) -> Beside:
         x = rows[0] - rows[1] if number.b else rows[0]
     mean, half = map(float, mean_interval(x))
     half = math.nan if results.exact else half
-    return Beside(number, claim, mean, mean - half, mean + half, len(x), dropped, results.exact)
+    return Comparison(number, claim, mean, mean - half, mean + half, len(x), dropped, results.exact)

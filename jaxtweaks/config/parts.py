@@ -277,6 +277,7 @@ def register(
         raise UserError(f'{what}: the name must be letters, digits and _, a letter first')
 
     def decorate(build: F) -> F:
+        """Registers what builds the part, as it is. Raises UserError: it is nothing that can."""
         if not _is_function_or_dataclass(build):
             bases = getattr(build, '__mro__', ())
             of_nnx = any(one.__module__.startswith('flax.nnx') for one in bases)

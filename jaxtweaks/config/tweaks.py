@@ -84,6 +84,7 @@ def tweak(
     strength = Field(float, convert(off, float, rule, f'{what}: off'), rule)
 
     def register(function: F) -> F:
+        """Registers the function, as it is. Raises UserError: it takes other arguments."""
         if declares(function):
             if of_strength:
                 raise UserError(

@@ -42,6 +42,7 @@ def _cifar10(known: Known, files: Mapping[str, bytes]) -> tuple[Split, Split]:
         raise UserError(f'{name}: not a readable tar.gz archive ({error})') from error
 
     def part(names: list[str]) -> Split:
+        """The images of these files of the archive. Raises UserError: one is missing or cut."""
         for base in names:
             if base not in batches:
                 raise UserError(f'{name}: holds no {base}')

@@ -117,10 +117,10 @@ def write(
         curves, finals = measured.curves, measured.finals
         export.write_mlflow(place, experiment.name, experiment.runs, curves, finals)
     described = [verdict.to_dict() for verdict in answer.verdicts]
-    beside = _published(experiment, answer.results)
+    compared = _published(experiment, answer.results)
     stand_in = measured.data_label if measured.fallback else ''
     shown = [*answer.tables]
-    shown += [published.table(beside, experiment.size, stand_in)] if beside else []
+    shown += [published.table(compared, experiment.size, stand_in)] if compared else []
     if 'latex' in exports:
         written = latex_document((*shown, answer.verdict_table))
         atomic.write(workdir.path / 'tables.tex', written.encode())
@@ -135,7 +135,7 @@ def write(
     report.write(answer.report, contents, metrics)
     # Last: a collection takes an experiment for finished by it.
     fields = [*measured.swept, *answer.results.swept]
-    workdir.write_json('claims.json', _record(experiment, measured, fields, described, beside))
+    workdir.write_json('claims.json', _record(experiment, measured, fields, described, compared))
     return answer
 
 
@@ -202,7 +202,7 @@ def _record(
     results: Results,
     fields: Sequence[str],
     verdicts: Sequence[dict[str, Any]],
-    beside: Sequence[dict[str, Any]],
+    compared: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     """What claims.json holds: all that an overview says of the experiment."""
     return {
@@ -218,7 +218,7 @@ def _record(
         'config': config_digest(experiment),
         'commit': provenance.commit(),
         'verdicts': list(verdicts),
-        'published': list(beside),
+        'published': list(compared),
     }
 
 

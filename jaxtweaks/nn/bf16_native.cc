@@ -6,7 +6,7 @@
 // after the other: what either instruction takes. A convolution writes down neither its patches
 // (what an output pixel sees in one row of the window is one stretch of a padded image, so it is a
 // row of a) nor those of its gradient (there b is the image, in which each number has been put
-// beside the one that the next pixel has in its place).
+// next to the one that the next pixel has in its place).
 //
 // Every sum is taken in an order that depends on the shapes alone, never on the number of threads.
 
@@ -244,7 +244,7 @@ __mmask16 First(int64_t count) {
 }
 
 // 16 numbers of each of two rows, side by side in pairs; zeros where a mask has none.
-inline __m512i Beside(const Half* first, __mmask16 of_first, const Half* second,
+inline __m512i Paired(const Half* first, __mmask16 of_first, const Half* second,
                       __mmask16 of_second) {
   const __m512i low = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(of_first, first));
   const __m512i high = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(of_second, second));
@@ -291,7 +291,7 @@ void PackRows(const Half* matrix, int64_t depth, int64_t columns, int64_t row, i
       const Half* from = matrix + 2 * pair * row + column;
       const __mmask16 of_first = 2 * pair < depth ? mask : 0;
       const __mmask16 of_second = 2 * pair + 1 < depth ? mask : 0;
-      _mm512_storeu_si512(to, Beside(from, of_first, from + row, of_second));
+      _mm512_storeu_si512(to, Paired(from, of_first, from + row, of_second));
     }
   }
 }
@@ -326,7 +326,7 @@ void TransposeRows(const Half* matrix, int64_t depth, int64_t rows, int64_t row,
 #pragma GCC unroll 16
       for (int pair = 0; pair < 16; ++pair) {
         const Half* from = matrix + (k + 2 * pair) * row + first;
-        v[pair] = Beside(from, k + 2 * pair < depth ? mask : 0, from + row,
+        v[pair] = Paired(from, k + 2 * pair < depth ? mask : 0, from + row,
                          k + 2 * pair + 1 < depth ? mask : 0);
       }
       Transpose(v);
@@ -336,7 +336,7 @@ void TransposeRows(const Half* matrix, int64_t depth, int64_t rows, int64_t row,
   }
 }
 
-// `count` (up to 32) sums as numbers of the output: of one tile, and of the one beside it.
+// `count` (up to 32) sums as numbers of the output: of one tile, and of the one next to it.
 inline void Put(const float* sums, int64_t count, Half* to) {
   const __m512 first = _mm512_loadu_ps(sums);
   const __m512 second = count > kSide ? _mm512_loadu_ps(sums + kTile) : _mm512_setzero_ps();
@@ -394,9 +394,9 @@ void Forward(ffi::ThreadPool& pool, const Shape& s, const Half* images, const Ha
   const Padding padding(s);
   const bool as_it_is = s.top == 0 && s.left == 0 && padding.width == s.width &&
                         padding.rows <= s.height && along.count * along.size == s.stretch();
-  const Steps beside = Steps::Of(s.columns, kSide, 1);
-  const Tiles tiles = {beside.size, std::min(kSide, s.features), along.size};
-  const int64_t count = s.rows * beside.count, pixel = s.across * s.channels;
+  const Steps pixels = Steps::Of(s.columns, kSide, 1);
+  const Tiles tiles = {pixels.size, std::min(kSide, s.features), along.size};
+  const int64_t count = s.rows * pixels.count, pixel = s.across * s.channels;
   ForEach(pool, s.batch, [=](int64_t number) {
     const Half* image = images + number * s.image();
     if (!as_it_is) image = padding.Of(s, image, Scratch<Half>(1, padding.size()));
@@ -412,8 +412,8 @@ void Forward(ffi::ThreadPool& pool, const Shape& s, const Half* images, const Ha
         Operands x = {{}, {}, pixel, 2 * kSide};
         int64_t at[2] = {};
         for (int64_t m = 0; m < as; ++m) {
-          const int64_t i = (tile + m) / beside.count;
-          const int64_t j = beside.Begin((tile + m) % beside.count, s.columns);
+          const int64_t i = (tile + m) / pixels.count;
+          const int64_t j = pixels.Begin((tile + m) % pixels.count, s.columns);
           x.a[m] = image + i * s.down * row + j * pixel;
           at[m] = (i * s.columns + j) * s.features + feature;
         }
@@ -424,7 +424,7 @@ void Forward(ffi::ThreadPool& pool, const Shape& s, const Half* images, const Ha
                            {0, 2 * of_row, along.size * kSide}};
         Multiply(as, bs, x, walk, tiles, sums, false);
         for (int64_t m = 0; m < as; ++m)
-          for (int64_t t = 0; t < beside.size; ++t)
+          for (int64_t t = 0; t < pixels.size; ++t)
             Put(sums + 2 * m * kTile + t * kSide, features, out + at[m] + t * s.features);
       }
     }
@@ -439,7 +439,7 @@ struct GradientPlan {
   Padding padding;
   Steps along, features, places;
   int64_t parts, chunk;      // of a batch, summed apart; images of one at once
-  int64_t line, turned, beside;  // sizes: of a line of a, of an image's a, of an image's b in pairs
+  int64_t line, transposed, paired;  // sizes: of a line of a, of an image's a, of an image's b in pairs
 
   explicit GradientPlan(const Shape& s)
       : one_line(s.down == 1 && s.across == 1),
@@ -454,25 +454,25 @@ struct GradientPlan {
     if (one_line) length += (s.rows - 1) * padding.width;
     along = Steps::Of(length, kDepth, 2);
     line = along.count * along.size;
-    turned = lines * line + kSlack;
+    transposed = lines * line + kSlack;
     // The last pair of the last place, and what a walk reads beyond the last pixel.
-    beside = padding.rows * padding.row + (kSlack + 1) * s.across * s.channels;
+    paired = padding.rows * padding.row + (kSlack + 1) * s.across * s.channels;
   }
   int64_t blocks() const { return Ceil(features.count, 2) * Ceil(places.count, 2); }
 };
 
 // An image's gradient as [features][lines][pixels], zeros where there is no pixel.
-void TurnGradient(const Shape& s, const GradientPlan& plan, const Half* gradient, Half* to) {
-  std::memset(to, 0, 2 * s.features * plan.turned);
+void TransposeGradient(const Shape& s, const GradientPlan& plan, const Half* gradient, Half* to) {
+  std::memset(to, 0, 2 * s.features * plan.transposed);
   for (int64_t row = 0; row < s.rows; ++row)
     TransposeRows(gradient + row * s.columns * s.features, s.columns, s.features, s.features,
-                  to + row * (plan.one_line ? plan.padding.width : plan.line), plan.turned);
+                  to + row * (plan.one_line ? plan.padding.width : plan.line), plan.transposed);
 }
 
-// Every number of an image with zeros around it beside what is in its place `across` pixels further
-// on. With steps of 1 the rows are one line, so beside the last pixel of a row is the next one's
+// Every number of an image with zeros around it, next to what is in its place `across` pixels
+// further on. With steps of 1 the rows are one line: after the last pixel of a row comes the next one's
 // first.
-void PutBeside(const Shape& s, const GradientPlan& plan, const Half* image, Pair* to) {
+void PairImage(const Shape& s, const GradientPlan& plan, const Half* image, Pair* to) {
   const int64_t row = plan.padding.row, inside = s.width * s.channels;
   const int64_t step = s.across * s.channels, before = s.left * s.channels - step;
   const auto is_inside = [&](int64_t i) { return i >= s.top && i < s.top + s.height; };
@@ -486,7 +486,7 @@ void PutBeside(const Shape& s, const GradientPlan& plan, const Half* image, Pair
         const int64_t first = at - step;  // which number is the first of the two
         const __mmask16 of_first = First(inside - first) & ~First(-first) & mask;
         const __m512i both =
-            Beside(numbers + first, of_first, numbers + at, First(inside - at) & mask);
+            Paired(numbers + first, of_first, numbers + at, First(inside - at) & mask);
         _mm512_mask_storeu_epi32(to + before + at, mask, both);
       }
     } else {
@@ -496,7 +496,7 @@ void PutBeside(const Shape& s, const GradientPlan& plan, const Half* image, Pair
       for (int64_t c = 0; c < step; ++c) to[row - step + c] |= Pair{numbers[inside + c]} << 16;
     }
   }
-  std::memset(to, 0, 4 * (plan.beside - plan.padding.rows * row));
+  std::memset(to, 0, 4 * (plan.paired - plan.padding.rows * row));
 }
 
 void KernelGradient(ffi::ThreadPool& pool, const Shape& s, const Half* images,
@@ -507,32 +507,32 @@ void KernelGradient(ffi::ThreadPool& pool, const Shape& s, const Half* images,
   float* sums = Scratch<float>(2, plan.parts * size);
   ForEach(pool, plan.parts, [=](int64_t part) {
     Configured configured(tiles);
-    Half* turned = Scratch<Half>(1, plan.chunk * s.features * plan.turned);
-    Pair* beside = Scratch<Pair>(1, plan.chunk * plan.beside);
+    Half* transposed = Scratch<Half>(1, plan.chunk * s.features * plan.transposed);
+    Pair* paired = Scratch<Pair>(1, plan.chunk * plan.paired);
     const int64_t begin = s.batch * part / plan.parts, end = s.batch * (part + 1) / plan.parts;
     for (int64_t first = begin; first < end; first += plan.chunk) {
       const int64_t count = std::min(plan.chunk, end - first);
       for (int64_t i = 0; i < count; ++i) {
-        PutBeside(s, plan, images + (first + i) * s.image(), beside + i * plan.beside);
-        TurnGradient(s, plan, gradients + (first + i) * s.output(),
-                     turned + i * s.features * plan.turned);
+        PairImage(s, plan, images + (first + i) * s.image(), paired + i * plan.paired);
+        TransposeGradient(s, plan, gradients + (first + i) * s.output(),
+                     transposed + i * s.features * plan.transposed);
       }
       float* block = sums + part * size;
       for (int64_t i = 0; i < s.window_rows; ++i) {
-        const Half* seen = reinterpret_cast<const Half*>(beside + i * plan.padding.row);
+        const Half* seen = reinterpret_cast<const Half*>(paired + i * plan.padding.row);
         for (int64_t f = 0; f < plan.features.count; f += 2) {
           for (int64_t p = 0; p < plan.places.count; p += 2, block += kBlock) {
             const int64_t as = std::min<int64_t>(2, plan.features.count - f);
             const int64_t bs = std::min<int64_t>(2, plan.places.count - p);
-            Operands x = {{}, {}, plan.turned, 4 * s.across * s.channels};
+            Operands x = {{}, {}, plan.transposed, 4 * s.across * s.channels};
             for (int64_t m = 0; m < as; ++m)
-              x.a[m] = turned + plan.features.Begin(f + m, s.features) * plan.turned;
+              x.a[m] = transposed + plan.features.Begin(f + m, s.features) * plan.transposed;
             for (int64_t n = 0; n < bs; ++n)
               x.b[n] = seen + 2 * plan.places.Begin(p + n, s.stretch());
             const Walk walk = {
                 {count, plan.lines, plan.along.count},
-                {s.features * plan.turned, plan.line, plan.along.size},
-                {2 * plan.beside, 2 * s.down * plan.padding.row,
+                {s.features * plan.transposed, plan.line, plan.along.size},
+                {2 * plan.paired, 2 * s.down * plan.padding.row,
                  2 * plan.along.size * s.across * s.channels}};
             Multiply(as, bs, x, walk, tiles, block, first > begin);
           }
@@ -568,17 +568,17 @@ void KernelGradient(ffi::ThreadPool& pool, const Shape& s, const Half* images,
   });
 }
 
-// out [M, N] = a b, with a given as [M, K] or turned, [K, M], and b as [K, N] or turned, [N, K].
+// out [M, N] = a b, with a given as [M, K] or transposed, [K, M], and b as [K, N] or transposed, [N, K].
 template <class Output>
-void Dense(ffi::ThreadPool& pool, int64_t M, int64_t N, int64_t K, const Half* a, bool a_turned,
-           const Half* b, bool b_turned, Output* out) {
+void Dense(ffi::ThreadPool& pool, int64_t M, int64_t N, int64_t K, const Half* a, bool a_transposed,
+           const Half* b, bool b_transposed, Output* out) {
   Steps along = Steps::Of(K, kDepth, 2);
   // Best are steps that end where K does: then rows of a are read where they are.
   for (int64_t size = kDepth; size > 20 && along.count * along.size != K; size -= 2)
     if (K % size == 0) along = {K / size, size};
   const int64_t length = along.count * along.size, pairs = length / 2;
   int64_t a_row = K;
-  if (a_turned || length != K) {
+  if (a_transposed || length != K) {
     a_row = length + kDepth;
     Half* rows = Scratch<Half>(2, M * a_row + kSlack);
     constexpr int64_t kAtOnce = 4 * kSide;
@@ -586,9 +586,9 @@ void Dense(ffi::ThreadPool& pool, int64_t M, int64_t N, int64_t K, const Half* a
       const int64_t first = i * kAtOnce, count = std::min(kAtOnce, M - first);
       for (int64_t m = first; m < first + count; ++m) {
         std::memset(rows + m * a_row + K, 0, 2 * (a_row - K));
-        if (!a_turned) std::memcpy(rows + m * a_row, a + m * K, 2 * K);
+        if (!a_transposed) std::memcpy(rows + m * a_row, a + m * K, 2 * K);
       }
-      if (a_turned) TransposeRows(a + first, K, count, M, rows + first * a_row, a_row);
+      if (a_transposed) TransposeRows(a + first, K, count, M, rows + first * a_row, a_row);
     });
     a = rows;
   }
@@ -601,7 +601,7 @@ void Dense(ffi::ThreadPool& pool, int64_t M, int64_t N, int64_t K, const Half* a
     const int64_t first = task / shares * 2 * kSide, share = task % shares;
     const int64_t count = std::min(2 * kSide, N - first), bs = Ceil(count, kSide);
     Pair* packed = Scratch<Pair>(3, bs * pairs * kSide);
-    if (b_turned)
+    if (b_transposed)
       PackColumns(b + first * K, K, count, K, pairs, packed);
     else
       PackRows(b + first, K, count, N, pairs, packed);
@@ -740,12 +740,12 @@ ffi::Error KernelGradientHandler(ffi::ThreadPool pool, Images images, Images gra
 #endif
 }
 
-ffi::Error DenseHandler(ffi::ThreadPool pool, Matrix a, Matrix b, MatrixResult out, bool a_turned,
-                        bool b_turned) {
+ffi::Error DenseHandler(ffi::ThreadPool pool, Matrix a, Matrix b, MatrixResult out, bool a_transposed,
+                        bool b_transposed) {
 #if defined(JAXTWEAKS_DOTS)
   const auto rows = out->dimensions();
-  Dense(pool, rows[0], rows[1], a.dimensions()[a_turned ? 0 : 1], Bits(a), a_turned, Bits(b),
-        b_turned, BitsOf(out));
+  Dense(pool, rows[0], rows[1], a.dimensions()[a_transposed ? 0 : 1], Bits(a), a_transposed, Bits(b),
+        b_transposed, BitsOf(out));
   return ffi::Error::Success();
 #else
   return Absent();
@@ -795,8 +795,8 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_dense, DenseHandler,
                                   .Arg<Matrix>()
                                   .Arg<Matrix>()
                                   .Ret<Matrix>()
-                                  .Attr<bool>("a_turned")
-                                  .Attr<bool>("b_turned"));
+                                  .Attr<bool>("a_transposed")
+                                  .Attr<bool>("b_transposed"));
 XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_max_pool, PoolHandler,
                               ffi::Ffi::Bind()
                                   .Ctx<ffi::ThreadPool>()

@@ -69,7 +69,7 @@ def matmul(x: jax.Array, kernel: jax.Array, lying: bool = False) -> jax.Array:
     Returns:
       bfloat16 [batch, out].
     """
-    return _product(x, kernel.T, b_turned=True) if lying else _product(x, kernel)
+    return _product(x, kernel.T, b_transposed=True) if lying else _product(x, kernel)
 
 
 def _fwd(x, kernel, lying):
@@ -79,8 +79,8 @@ def _fwd(x, kernel, lying):
 def _bwd(lying, residuals, g):
     x, kernel = residuals
     if lying:
-        return _product(g, kernel.T), _product(g, x, a_turned=True).T
-    return _product(g, kernel, b_turned=True), _product(x, g, a_turned=True)
+        return _product(g, kernel.T), _product(g, x, a_transposed=True).T
+    return _product(g, kernel, b_transposed=True), _product(x, g, a_transposed=True)
 
 
 matmul.defvjp(_fwd, _bwd)
@@ -99,11 +99,11 @@ def max_pool_gradient(x: jax.Array, y: jax.Array, g: jax.Array, window: int) -> 
 
 
 def _product(
-    a: jax.Array, b: jax.Array, *, a_turned: bool = False, b_turned: bool = False
+    a: jax.Array, b: jax.Array, *, a_transposed: bool = False, b_transposed: bool = False
 ) -> jax.Array:
     """a b; either may be given as its transpose."""
-    shape = a.shape[1 if a_turned else 0], b.shape[0 if b_turned else 1]
-    return _called('dense', shape, a, b, a_turned=a_turned, b_turned=b_turned)
+    shape = a.shape[1 if a_transposed else 0], b.shape[0 if b_transposed else 1]
+    return _called('dense', shape, a, b, a_transposed=a_transposed, b_transposed=b_transposed)
 
 
 def _called(name: str, shape: tuple[int, ...], *args: jax.Array, **attributes: Any) -> jax.Array:

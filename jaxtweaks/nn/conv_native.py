@@ -69,8 +69,8 @@ class Convolutions:
           [batch, height', width', out].
         """
         if _is_signal(x, (kernel.shape[0], kernel.shape[1])):
-            turned = {'pads': pads[::-1], 'steps': steps[::-1]}
-            return self.forward(_lie(x), kernel.swapaxes(0, 1), **turned).swapaxes(1, 2)
+            swapped = {'pads': pads[::-1], 'steps': steps[::-1]}
+            return self.forward(_lie(x), kernel.swapaxes(0, 1), **swapped).swapaxes(1, 2)
         x, pads = _cut(x, pads)
         rows, columns = (
             (n + low + high - k) // step + 1
@@ -96,8 +96,8 @@ class Convolutions:
           [kernel height, kernel width, in, out].
         """
         if _is_signal(x, window):
-            turned = {'window': window[::-1], 'pads': pads[::-1], 'steps': steps[::-1]}
-            return self.kernel_gradient(_lie(x), _lie(g), **turned).swapaxes(0, 1)
+            swapped = {'window': window[::-1], 'pads': pads[::-1], 'steps': steps[::-1]}
+            return self.kernel_gradient(_lie(x), _lie(g), **swapped).swapaxes(0, 1)
         x, pads = _cut(x, pads)
         shape = *window, x.shape[3], g.shape[3]
         return self._call('conv_kernel_gradient', shape, x, g, pads, steps)

@@ -98,16 +98,18 @@ def counted(cells: Iterable[str]) -> list[str]:
     return found
 
 
-def table(beside: Sequence[Mapping[str, Any]], size: str, stand_in: str = '') -> Table:
+def table(compared: Sequence[Mapping[str, Any]], size: str, stand_in: str = '') -> Table:
     """A row for each published number of an experiment.
 
     Args:
-      beside: what `Beside.to_dict` returns.
+      compared: what `Comparison.to_dict` returns.
       size: of the experiment; what is measured at 'smoke' is not counted.
       stand_in: the data that stand in for others; '' for none.
     """
-    rows = tuple(cells(one, size, stand_in) for one in beside)
-    raw = tuple((*row[:2], *_sorted_by(one), row[6]) for row, one in zip(rows, beside, strict=True))
+    rows = tuple(cells(one, size, stand_in) for one in compared)
+    raw = tuple(
+        (*row[:2], *_sorted_by(one), row[6]) for row, one in zip(rows, compared, strict=True)
+    )
     note = ' '.join([*counted(row[-1] for row in rows), NOTE])
     return Table(
         TITLE, COLUMNS, rows, raw, note, brief=('what', 'published', 'measured', COLUMNS[-1])

@@ -17,52 +17,30 @@ from jaxtweaks.config.build import to_dict
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import cache
 from jaxtweaks.run import version
+from jaxtweaks.run.memory import Probe
 
 _NUMBERS = ('bytes_per_run', 'seconds_per_image', 'compile_seconds')
 _EVALUATION = 'seconds_per_evaluation'  # which may be None
 
 
-@dataclasses.dataclass(frozen=True)
-class Cost:
-    """What a program costs.
-
-    Attributes:
-      batching: how its runs were batched.
-      bytes_per_run, seconds_per_image, compile_seconds, seconds_per_evaluation: as of
-        `memory.Probe`.
-    """
-
-    batching: str
-    bytes_per_run: float
-    seconds_per_image: float
-    compile_seconds: float
-    seconds_per_evaluation: float | None = None
-
-    @property
-    def numbers(self) -> tuple[float, float, float, float | None]:
-        """Those of a `memory.Probe`, in its order."""
-        return (
-            self.bytes_per_run,
-            self.seconds_per_image,
-            self.compile_seconds,
-            self.seconds_per_evaluation,
-        )
-
-
-def keep(static: Setting, cost: Cost) -> None:
+def keep(static: Setting, batching: str, cost: Probe) -> None:
     """Keeps what the program of a static part costs, in place of what was kept of it before."""
+    values = {name: getattr(cost, name) for name in (*_NUMBERS, _EVALUATION)}
     with contextlib.suppress(OSError):  # a full or locked cache: it is not known next time
-        sealed.write_json(_path(static), dataclasses.asdict(cost))
+        sealed.write_json(_path(static), {'batching': batching, **values})
 
 
-def recall(static: Setting) -> Cost | None:
-    """What is kept of the program of a static part; None if that is nothing, or damaged."""
+def recall(static: Setting) -> tuple[str, Probe] | None:
+    """How the runs of a static part's program were batched, and what it costs.
+
+    None if nothing is kept of it, or what is kept is damaged.
+    """
     try:
         found = sealed.parse_json(_path(static).read_bytes(), required=True)
-        numbers = {name: float(found[name]) for name in _NUMBERS}
         evaluation = found.get(_EVALUATION)
         evaluation = None if evaluation is None else float(evaluation)
-        return Cost(str(found['batching']), **numbers, seconds_per_evaluation=evaluation)
+        size, image, compiling = (float(found[name]) for name in _NUMBERS)
+        return str(found['batching']), Probe(size, image, compiling, evaluation)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 

@@ -73,7 +73,7 @@ def make_groups(
             measured.append(machine.probe(group))
         for members, one in zip((biggest, smallest), measured, strict=False):
             costs[of(members)] = one
-            known.keep(of(members), known.Cost(batching, *one.cost))
+            known.keep(of(members), batching, one)
         largest = max(1, int(budget // max(probe.bytes_per_run for probe in measured)))
         for members in programs:
             groups += _cut(members, execution, batching, off, fewest, largest, fits)
@@ -98,10 +98,10 @@ def guess_groups(
     fewest = _fewest([len(members) for members in sharing.values()], processes)
     costs, ways = {}, {}
     for static in sharing:
-        cost = known.recall(static)
-        if cost is not None and execution.batching in ('auto', cost.batching):
-            costs[static] = memory.Probe(*cost.numbers)
-            ways.setdefault(_family(static), cost.batching)
+        way, cost = known.recall(static) or ('', None)
+        if cost is not None and execution.batching in ('auto', way):
+            costs[static] = cost
+            ways.setdefault(_family(static), way)
     groups = []
     for static, members in sharing.items():
         cost = cost_of(static, costs) if _family(static) in ways else None

@@ -39,16 +39,6 @@ class Probe:
     measured: Mapping[str, float] = dataclasses.field(default_factory=dict)
     failed: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
-    @property
-    def cost(self) -> tuple[float, float, float, float | None]:
-        """The numbers that are kept of it, see `known.Cost`."""
-        return (
-            self.bytes_per_run,
-            self.seconds_per_image,
-            self.compile_seconds,
-            self.seconds_per_evaluation,
-        )
-
 
 def free_bytes() -> int:
     """Free memory of every device, that of the fullest.

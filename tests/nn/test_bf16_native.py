@@ -213,8 +213,10 @@ def test_what_stands_beyond_an_image_makes_no_difference(kind):
     x, kernel = half(rng, 6, 5, 5, 3), half(rng, 3, 3, 3, 9)
     pads = ((1, 1), (1, 1))
     alone = conv_native.BFLOAT16.forward(x[:3], kernel, pads=pads)
-    beside = conv_native.BFLOAT16.forward(x.at[3:].set(jnp.nan), kernel, pads=pads)
-    np.testing.assert_array_equal(np.asarray(beside[:3], np.float32), np.asarray(alone, np.float32))
+    together = conv_native.BFLOAT16.forward(x.at[3:].set(jnp.nan), kernel, pads=pads)
+    np.testing.assert_array_equal(
+        np.asarray(together[:3], np.float32), np.asarray(alone, np.float32)
+    )
     a, b = half(rng, 20, 27), half(rng, 27, 9)
     whole = bf16_native.matmul(a.at[10:].set(jnp.nan), b)
     np.testing.assert_array_equal(

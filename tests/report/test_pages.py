@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from browser import Browser, find
 from fake_results import batch_sizes
-from fake_verdicts import beside, verdict
+from fake_verdicts import compared, verdict
 from matplotlib.colors import to_hex, to_rgb
 
 from jaxtweaks.base import atomic
@@ -103,7 +103,7 @@ def overview_page(tmp_path_factory):
         verdicts = [verdict(kind), verdict('inconclusive', note='why not')]
         record = {'experiment': name, 'size': 'quick', 'document': 'ROLE §1', 'tweaks': [tweak],
                   'data': 'CIFAR-10', 'stand_in': False, 'verdicts': verdicts,
-                  'published': [beside(number={'differs': '20,000 images'})]}  # fmt: skip
+                  'published': [compared(number={'differs': '20,000 images'})]}  # fmt: skip
         (folder / 'claims.json').write_text(json.dumps(record))
         (folder / 'report.html').write_text('<title>' + name)
     return overview.write(root / 'overview', overview.gather([root]))[0]

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from fake_verdicts import beside
+from fake_verdicts import compared
 from test_overview import put
 
 from jaxtweaks.report import overview, published
@@ -37,29 +37,29 @@ def test_an_exact_number_has_the_rounding_of_the_document():
     exact = {'exact': True, 'low': None, 'high': None, 'n': 1}
     weights = {'effect': 138_344_128, 'claim': {'metric': 'weights'}}
     cells = published.cells(
-        beside(**exact, **weights, number={'value': 138e6, 'margin': 5e5}), 'quick'
+        compared(**exact, **weights, number={'value': 138e6, 'margin': 5e5}), 'quick'
     )
     assert cells[2:] == ('138,000,000', '138,344,128', '—', 'exact', 'as published')
     cells = published.cells(
-        beside(**exact, **weights, number={'value': 24e6, 'margin': 5e5}), 'quick'
+        compared(**exact, **weights, number={'value': 24e6, 'margin': 5e5}), 'quick'
     )
     assert cells[-1] == 'not as published'
 
 
 def test_a_row_says_all_and_why_it_is_not_counted():
-    assert published.cells(beside(), 'paper') == (
+    assert published.cells(compared(), 'paper') == (
         'With batch norm', 'MLP-BN §4.1', '53.64 %', '53.43 %', '53.28 % to 53.58 %', '10',
         'within one run',
     )  # fmt: skip
-    quick = beside(number={'differs': '20,000 images', 'reading': 'ReLU'})
+    quick = compared(number={'differs': '20,000 images', 'reading': 'ReLU'})
     found = 'within one run, not counted: read as ReLU; 20,000 images'
     assert published.cells(quick, 'quick')[-1] == found
-    smoke = published.cells(beside(), 'smoke', 'digits')[-1]
+    smoke = published.cells(compared(), 'smoke', 'digits')[-1]
     assert smoke.endswith(', not counted: the size is smoke; stand-in data')
 
 
 def test_a_difference_and_a_place_read_as_such():
-    gain = beside(
+    gain = compared(
         effect=0.01, low=0.005, high=0.015, claim={'kind': 'greater'}, number={'value': 0.025}
     )
     assert published.cells(gain, 'paper')[2:5] == (
@@ -67,7 +67,7 @@ def test_a_difference_and_a_place_read_as_such():
         '+1.00 points',
         '+0.50 to +1.50 points',
     )
-    place = beside(
+    place = compared(
         effect=0.005, low=0.004, high=0.006, claim={'kind': 'optimum'}, number={'value': 0.0015}
     )
     assert published.cells(place, 'paper')[2:5] == ('0.0015', '0.005', '0.004 to 0.006')
@@ -90,7 +90,7 @@ def test_only_what_can_be_compared_is_counted():
 
 
 def test_the_table_of_a_report():
-    table = published.table([beside(), beside(number={'differs': 'other images'})], 'paper')
+    table = published.table([compared(), compared(number={'differs': 'other images'})], 'paper')
     assert table.columns == published.COLUMNS
     assert table.note.startswith('0 of 1 published number lie')
     assert table.raw[0][2:6] == (0.5364, 0.5343, 0.5328, 10)
@@ -108,8 +108,8 @@ def test_of_several_sizes_the_largest_counts():
 
 def test_an_overview_has_them_all(tmp_path):
     of = lambda source: {'source': source}
-    put(tmp_path, 'a', [], published=[beside(), beside(number=of('INITREG Table <I>'))])
-    put(tmp_path, 'b', [], published=[beside(number=of('ROLE §2'))], size='paper')
+    put(tmp_path, 'a', [], published=[compared(), compared(number=of('INITREG Table <I>'))])
+    put(tmp_path, 'b', [], published=[compared(number=of('ROLE §2'))], size='paper')
     put(tmp_path, 'c', [])  # of before there were any
     page, text = overview.write(tmp_path / 'overview', overview.gather([tmp_path]))
     page, text = page.read_text(), text.read_text()
@@ -131,7 +131,7 @@ def written_of_none(folder):
 
 
 def test_what_is_stored_is_enough(tmp_path):
-    put(tmp_path, 'a', [], published=json.loads(json.dumps([beside()])))
+    put(tmp_path, 'a', [], published=json.loads(json.dumps([compared()])))
     (row,) = overview.numbers(overview.gather([tmp_path]), tmp_path)
     assert (row.document, row.experiment, row.size, row.data) == (
         'MLP-BN',
