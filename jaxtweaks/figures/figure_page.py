@@ -97,7 +97,8 @@ class Page:
         words.write(sheet)
         # Laid out once: each rendering would move the panels a little, by what was rendered before.
         sheet.draw_without_rendering()
-        sheet.set_layout_engine('none')
+        # Not 'none', which leaves a placeholder, for which every file is drawn twice.
+        sheet.set_layout_engine(None)
         return sheet
 
     def _legend(self, handles: Sequence[Any], title: str) -> Any:
