@@ -173,6 +173,24 @@ def of_module():
         yield
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A test file in one process, for its fixtures, as `loadfile` does, but smoke runs one by one.
+
+    They share no fixture, take longest of all, and as single tests come last, where they keep every
+    process busy to the end.
+    """
+    if config.getvalue('dist') != 'loadfile':
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if '::test_it_runs_at_smoke[' in nodeid else super()._split_scope(nodeid)
+
+    return ByFile(config, log)
+
+
 def pytest_collection_finish():
     """A module that registers when it is imported would do so for the tests of all the others."""
     assert parts_list.all_built_in(), 'a test module registers a part when it is imported'
