@@ -16,6 +16,7 @@ from PIL import Image
 import jaxtweaks as jt
 from jaxtweaks import api, app, testing
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import parts
 from jaxtweaks.data import own
 from jaxtweaks.run import search
 
@@ -428,9 +429,40 @@ def test_mistakes_are_user_errors(tmp_path, config, options, words):
     assert list(tmp_path.iterdir()) == []
 
 
+MINE = """
+import flax.linen as nn
+import jaxtweaks as jt
+
+@jt.network('mine')
+class Mine(nn.Module):
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(self.outputs)(x.reshape(len(x), -1))
+
+def get_config(size=None):
+    config = jt.default_config('mine')
+    config.data.name, config.model.name = 'digits', 'mine'
+    config.data.train_size, config.data.validation_size = 64, 32
+    config.train.epochs, config.seeds = 1, 1
+    return config
+"""
+
+
 def test_what_cannot_be_loaded_is_named(tmp_path):
     with pytest.raises(jt.UserError, match='holds no experiment'):
         jt.load(tmp_path)
+
+
+def test_a_folder_of_a_network_that_is_not_registered_names_the_file_that_does(tmp_path):
+    file = tmp_path / 'mine.py'
+    file.write_text(MINE)
+    jt.run(file, tmp_path / 'w')
+    del parts._REGISTRY['network']['mine']  # As in another process
+    words = r"no network 'mine'.*its config file was \S*mine.py; or"
+    with pytest.raises(jt.UserError, match=words):
+        jt.load(tmp_path / 'w')
 
 
 def test_a_config_in_any_folder_finds_its_neighbours(tmp_path, monkeypatch):

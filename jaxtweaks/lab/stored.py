@@ -62,8 +62,12 @@ def frozen(workdir: Workdir) -> Experiment:
     try:
         return rebuilt(values)
     except UserError as error:
+        manifest = manifest_lib.read(workdir, lambda _: None)
+        files = [launch.config for launch in manifest.launches] if manifest else []
+        file = f'its config file was {files[-1]}; or ' if files and files[-1] else ''
         raise UserError(
-            f'{workdir.path / "config.json"}: {error} (is it of another version of jaxtweaks?)'
+            f'{workdir.path / "config.json"}: {error} '
+            f'({file}is it of another version of jaxtweaks?)'
         ) from None
 
 
