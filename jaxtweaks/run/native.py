@@ -29,7 +29,7 @@ _FLAGS = ('-std=c++17', '-O3', '-shared', '-fPIC')
 _TUNED = ('-march=native', '-mcpu=native')
 
 
-def load(precision: str = 'float32') -> None:
+def load(precision: str) -> None:
     """Makes the native kernels for a precision ready for use; builds them if need be (seconds).
 
     Raises:
@@ -44,17 +44,18 @@ def load(precision: str = 'float32') -> None:
 
 
 @functools.cache
-def why_not(precision: str = 'float32') -> str:
+def why_not(precision: str, /) -> str:
     """'' if the native kernels for a precision are ready for use, else why they cannot be had.
 
-    JAXTWEAKS_NATIVE=0 says that they are not wanted.
+    JAXTWEAKS_NATIVE=0 says that they are not wanted. The argument has one form, by which the answer
+    is remembered: XLA takes a library once, and what another process built meanwhile is another.
     """
     if os.environ.get('JAXTWEAKS_NATIVE') == '0':
         return 'JAXTWEAKS_NATIVE is 0'
     if jax.default_backend() != 'cpu':
         return f'they are for CPUs, not for {jax.default_backend()}'
     # Some of what is found of networks in bfloat16 is computed in float32.
-    if precision != 'float32' and (reason := why_not()):
+    if precision != 'float32' and (reason := why_not('float32')):
         return reason
     compiler = _compiler()
     if compiler is None:

@@ -14,7 +14,7 @@ from jaxtweaks.run import native
 
 @pytest.fixture(autouse=True)
 def _built():
-    if reason := native.why_not():
+    if reason := native.why_not('float32'):
         pytest.skip(f'no native convolutions: {reason}')
 
 

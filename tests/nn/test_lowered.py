@@ -61,7 +61,7 @@ BY_XLA = (
 
 
 def ready(way):
-    if way == 'native' and (reason := native.why_not()):
+    if way == 'native' and (reason := native.why_not('float32')):
         pytest.skip(f'no native convolutions: {reason}')
 
 

@@ -16,7 +16,7 @@ from jaxtweaks.run.compiled import GroupProgram, candidates, lacks_native
 from jaxtweaks.train.program import Program
 
 SMALL = Setting(model=Model(channels=(4,), hidden=(8,)), train=Train(epochs=1))
-ASK = 'from jaxtweaks.run import native; print(native.why_not())'
+ASK = 'from jaxtweaks.run import native; print(native.why_not("float32"))'
 
 
 @pytest.fixture
@@ -41,12 +41,12 @@ def compiler(tmp_path, monkeypatch):
     return use
 
 
-def why_not():
+def why_not(ask=ASK):
     """The answer in a process of its own: what is loaded stays loaded."""
     root = str(Path(native.__file__).parents[2])
     environment = os.environ | {'PYTHONPATH': root}
     done = subprocess.run(
-        [sys.executable, '-c', ASK], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, '-c', ask], env=environment, capture_output=True, text=True, check=True
     )
     return done.stdout.strip()
 
@@ -57,7 +57,7 @@ def libraries(cache):
 
 def fresh():
     """The answer in this process, as if it had not been asked for before."""
-    return native.why_not.__wrapped__()
+    return native.why_not.__wrapped__('float32')
 
 
 def test_it_is_built_once(cache, compiler, tmp_path):
@@ -68,6 +68,25 @@ def test_it_is_built_once(cache, compiler, tmp_path):
     assert not [path for path in library.parent.iterdir() if path != library]
     assert why_not() == ''
     assert (tmp_path / 'log').read_text() == 'built\n'
+
+
+REPLACED = """
+import pathlib, shutil
+from jaxtweaks.run import native
+
+assert native.why_not('float32') == ''
+(library,) = pathlib.Path(CACHE).glob('native/*/*.so')
+shutil.copy(library, library.with_suffix('.new'))
+library.with_suffix('.new').replace(library)
+native.load('float32')
+native.why_not('bf16')
+print('ready')
+"""
+
+
+def test_one_that_another_process_put_there_meanwhile_is_not_taken_too(cache, compiler):
+    compiler('exec $REAL "$@"')
+    assert why_not(f'CACHE = {str(cache)!r}\n{REPLACED}') == 'ready'
 
 
 def test_a_damaged_library_is_built_again(cache, compiler):
@@ -125,16 +144,16 @@ def test_the_way_of_batching_follows(monkeypatch):
     assert candidates(Setting(model=Model(channels=()))) == ('threads_native',)
     half = Train(precision='bf16')
     assert candidates(Setting(train=half)) == ('map_native',)
-    both = ('map_native', 'threads_native')
+    both = ('threads_native', 'map_native')
     assert candidates(Setting(model=Model('mlp'), train=half)) == both
     assert candidates(Setting(model=Model('mlp'), train=half), plain=True) == both
-    assert candidates(Setting(model=Model('mlp'))) == ('map', 'threads', 'vmap_loop')
+    assert candidates(Setting(model=Model('mlp'))) == ('threads', 'vmap_loop', 'map')
     lacking = {'float32': 'no compiler', 'bf16': 'no AMX'}
     monkeypatch.setattr(native, 'why_not', lacking.get)
     assert candidates(SMALL) == ('threads',)
     assert lacks_native(SMALL) == 'no compiler'
     assert lacks_native(Setting(train=half)) == 'no AMX'
-    assert candidates(Setting(model=Model('mlp'), train=half)) == ('map', 'threads', 'vmap_loop')
+    assert candidates(Setting(model=Model('mlp'), train=half)) == ('threads', 'vmap_loop', 'map')
     assert lacks_native(Setting(model=Model('mlp'))) == ''
     with pytest.raises(UserError, match=r'cannot be had here \(no compiler\)'):
         GroupProgram(Program(SMALL, 10, 2), 'map_native')

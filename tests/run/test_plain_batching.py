@@ -82,7 +82,7 @@ def test_where_runs_take_turns_convolutions_are_taken_over(lower):
 
 
 def test_by_custom_kernels_if_there_is_a_compiler(lower):
-    if reason := native.why_not():
+    if reason := native.why_not('float32'):
         pytest.skip(f'no native convolutions: {reason}')
     text, group, options = lower(Net(volumes=True), 'map_native')
     assert options == {}
@@ -113,11 +113,11 @@ def test_their_runs_take_turns(monkeypatch):
     mlp = Setting(model=Model('mlp'))
     bf16 = dataclasses.replace(mlp, train=Train(precision='bf16'))
     monkeypatch.setattr(native, 'why_not', lambda precision: '')
-    assert candidates(mlp, plain=True) == ('map_native', 'threads_native')
-    assert candidates(bf16, plain=True) == ('map_native', 'threads_native')
+    assert candidates(mlp, plain=True) == ('threads_native', 'map_native')
+    assert candidates(bf16, plain=True) == ('threads_native', 'map_native')
     assert lacks_native(mlp, plain=True) == ''
     monkeypatch.setattr(native, 'why_not', lambda precision: 'no compiler')
-    assert candidates(mlp, plain=True) == ('map', 'threads')
+    assert candidates(mlp, plain=True) == ('threads', 'map')
     assert lacks_native(mlp, plain=True) == 'no compiler'
     assert lacks_native(mlp) == ''
     monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
