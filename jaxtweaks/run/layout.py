@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import jax
 
+from jaxtweaks.base import provenance
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.run import devices, known, memory, tuning
@@ -16,11 +17,13 @@ from jaxtweaks.run.plan import Group, Run, by_program, into_groups
 
 # More runs side by side than this gain nothing, and less often finish a group. On a CPU one run
 # keeps all cores busy, and with few runs more of a chunk is steps and less what each run's chunk
-# begins with; four is the most that stays near the best of every network (docs/performance.md).
+# begins with; four is the most that stays near the best of every network (docs/performance.md),
+# and of threads one for each core.
 # The others are for accelerators, and wait for a measurement there.
 _MOST_ON_A_CPU = 4
 _MOST_TAKING_TURNS = 32
 _MOST_IN_ONE_OPERATION = 128
+_HARDLY_MORE = 1.05  # times as many turns: larger groups are worth that
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +177,7 @@ def estimate(groups: Sequence[Group], costs: Costs, machine: Machine) -> Estimat
         if cost.seconds_per_evaluation is not None:
             images = work - train.epochs * machine.evaluation_of_run(group.static)
             each = cost.seconds_per_image * images + train.epochs * cost.seconds_per_evaluation
-        seconds += each * len(group.runs)
+        seconds += each * len(group.padded())
         most = max(most, (cost.bytes_per_run + copies) * group.size)
     return Estimate(most / 2**30, seconds)
 
@@ -182,7 +185,7 @@ def estimate(groups: Sequence[Group], costs: Costs, machine: Machine) -> Estimat
 def most_side_by_side(batching: str) -> int:
     """The most runs of a group on one device, whatever memory there is."""
     if jax.default_backend() == 'cpu':
-        return _MOST_ON_A_CPU
+        return max(_MOST_ON_A_CPU, provenance.cores() if batching.startswith('threads') else 1)
     return _MOST_TAKING_TURNS if batching.startswith('map') else _MOST_IN_ONE_OPERATION
 
 
@@ -236,12 +239,22 @@ def _cut(
         return into_groups(runs, size, batching, off, count)
     most = most_side_by_side(batching)
     most = min(most, largest or most, fits or most)
-    groups = max(fewest, math.ceil(len(runs) / (most * count)))
-    # As many shares as devices, or twice as many, and so on: none is left over.
-    size = math.ceil(len(runs) / (groups * count))
-    if math.ceil(len(runs) / (size * count)) < fewest:  # five runs in four groups
-        size = max(1, len(runs) // (fewest * count))
-    return into_groups(runs, size, batching, off, count)
+    return into_groups(runs, _size(len(runs), batching, fewest, most), batching, off, count)
+
+
+def _size(runs: int, batching: str, fewest: int, most: int) -> int:
+    """The largest group of at most `most` runs a device with which hardly any copies are trained.
+
+    The last group is filled up with copies of a run, and of threads each has as many runs as the
+    first: on two cores five runs take three turns in groups of two, and four in groups of three.
+    """
+    count = devices.count()
+    threads = provenance.cores() if batching.startswith('threads') and count == 1 else 1
+    groups = lambda size: math.ceil(runs / (size * count))
+    turns = lambda size: groups(size) * math.ceil(size / threads)
+    enough = [size for size in range(1, most + 1) if groups(size) >= fewest] or [1]
+    least = min(map(turns, enough))
+    return max(size for size in enough if turns(size) <= _HARDLY_MORE * least)
 
 
 def _fewest(runs: Sequence[int], processes: int) -> int:

@@ -32,7 +32,8 @@ def sizes(count, bytes_per_run=1.0, **execution):
     return [group.size for group in groups]
 
 
-def test_a_cpu_trains_few_runs_at_a_time():
+def test_a_cpu_trains_few_runs_at_a_time(monkeypatch):
+    monkeypatch.setattr(layout.provenance, 'cores', lambda: 2)
     assert jax.default_backend() == 'cpu'
     most = layout.most_side_by_side('map')
     mlp = trace.replace(Setting(), {'model.name': 'mlp'})
@@ -40,6 +41,29 @@ def test_a_cpu_trains_few_runs_at_a_time():
         assert {layout.most_side_by_side(way) for way in candidates(setting)} == {most}
     assert sizes(3 * most) == [most] * 3
     assert sizes(2) == [2]
+
+
+@pytest.mark.parametrize(
+    ('way', 'cores', 'runs', 'size'),
+    [
+        ('map', 2, 5, 1),  # Five turns; groups of three would be filled up to six.
+        ('map', 2, 10, 2),
+        ('map', 2, 7, 1),
+        ('map', 2, 8, 4),
+        ('map', 2, 50, 4),  # 52 turns, hardly more than 50
+        ('threads_native', 2, 5, 2),  # Three turns; groups of three, two threads each, take four.
+        ('threads', 2, 10, 2),
+        ('threads', 2, 8, 4),
+        ('threads', 4, 5, 3),  # Two turns, as with groups of four
+        ('threads', 4, 3, 3),
+        ('threads', 16, 50, 13),  # Four turns, as with groups of 16
+        ('map', 16, 50, 4),
+    ],
+)
+def test_hardly_any_copies_are_trained(way, cores, runs, size, monkeypatch):
+    monkeypatch.setattr(layout.provenance, 'cores', lambda: cores)
+    groups = layout._cut(all_runs(Setting(), [{}], range(runs)), Execution(), way, frozenset())
+    assert {group.size for group in groups} == {size}
 
 
 def test_the_user_and_the_memory_have_the_last_word(monkeypatch):
@@ -107,7 +131,7 @@ def test_a_step_of_another_batch_lies_on_a_line_through_those_measured():
 
 
 @pytest.mark.parametrize(
-    ('evaluation', 'of_runs'), [(None, 3 * 200 * 0.1), (4.0, 3 * (140 * 0.1 + 24))]
+    ('evaluation', 'of_runs'), [(None, 4 * 200 * 0.1), (4.0, 4 * (140 * 0.1 + 24))]
 )
 def test_the_time_of_a_plan_is_that_of_images_evaluations_and_compiling(evaluation, of_runs):
     class Planned(Machine):
