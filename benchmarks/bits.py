@@ -9,9 +9,14 @@ and exits with 1 if any is. It needs no more of the package than `jt.run`, so th
 file serves older commits. Where defaults have changed on purpose since, `--set` puts them back:
 
     python -m benchmarks.bits --out=after.json --against=before.json --set data.split=random
+
+How the runs of a group share a program is chosen by measuring, and decides last bits, so all are
+trained in one way (`--batching`). With --quick_compile the compiler optimises nothing, in both
+versions, which takes a third of the time.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import sys
@@ -19,12 +24,21 @@ import tempfile
 import traceback
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from jaxtweaks import api
+from jaxtweaks.run import executables
 
+# Copies of what the installed package has: an older one may lack it.
+QUICKEST = {
+    'xla_backend_optimization_level': 0,
+    'xla_cpu_use_fusion_emitters': False,
+    'xla_cpu_parallel_codegen_split_count': 1,
+    'xla_llvm_disable_expensive_passes': True,
+}
 CONFIGS = Path('configs')
-NO_EXPERIMENT = ('all', 'common', '__init__')
+NO_EXPERIMENT = ('all', 'classics', 'common', '__init__')
 
 
 def digests(answer) -> dict[str, str]:
@@ -47,16 +61,15 @@ def _digest(values) -> str:
 
 
 def measured(name: str, changes: dict[str, str]) -> dict[str, str]:
-    """The digests of a config at `smoke`; a change that it does not take is omitted."""
+    """The digests of a config at `smoke`; changes that it does not take are omitted."""
     config = f'{CONFIGS / name}.py:smoke'
+    taken: dict[str, str] = {}
+    for key, value in changes.items():
+        with contextlib.suppress(api.UserError):
+            api._experiment(config, taken | {key: value})
+            taken[key] = value
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            answer = api.run(config, folder, changes=changes, quiet=True)
-        except api.UserError:
-            if not changes:
-                raise
-            answer = api.run(config, folder, quiet=True)
-        return digests(answer)
+        return digests(api.run(config, folder, changes=taken, quiet=True))
 
 
 def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
@@ -72,14 +85,20 @@ def main() -> int:
     parser.add_argument('--out', required=True, type=Path, help='the file to write')
     parser.add_argument('--against', type=Path, help='the file of another version')
     parser.add_argument('--set', nargs='*', default=[], metavar='KEY=VALUE', help='of every config')
+    parser.add_argument('--batching', default='map', help='how the runs of a group share a program')
+    parser.add_argument('--quick_compile', action='store_true', help='without optimisation')
     flags = parser.parse_args()
+    if flags.quick_compile:
+        executables.FAST_CPU = QUICKEST
+        jax.config.update('jax_disable_most_optimizations', True)
+    changes = dict(one.split('=') for one in flags.set) | {'execution.batching': flags.batching}
     every = [path.stem for path in sorted(CONFIGS.glob('*.py'))]
     names = flags.names or [name for name in every if name not in NO_EXPERIMENT]
     before = json.loads(flags.against.read_text()) if flags.against else {}
     found, changed = {}, 0
     for name in names:
         try:
-            found[name] = measured(name, dict(one.split('=') for one in flags.set))
+            found[name] = measured(name, changes)
         except Exception:
             traceback.print_exc()
             found[name] = {}
