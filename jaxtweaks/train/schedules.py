@@ -5,6 +5,7 @@ compile again.
 """
 
 import dataclasses
+import math
 from typing import Any
 
 import jax
@@ -40,8 +41,14 @@ class Time:
 
     @property
     def epoch(self) -> jax.Array:
-        """Epochs that have passed, float32, with fractions."""
-        return jnp.asarray(self.step, jnp.float32) / self.steps_per_epoch
+        """Epochs that have passed, float32, with fractions; whole at the first step of an epoch.
+
+        Not step / steps_per_epoch: XLA multiplies by the reciprocal, and 235 · (1/235) is below 1.
+        """
+        step = jnp.asarray(self.step, jnp.int32)
+        whole = step // self.steps_per_epoch
+        inside = jnp.asarray(step - whole * self.steps_per_epoch, jnp.float32)
+        return jnp.asarray(whole, jnp.float32) + inside / self.steps_per_epoch
 
     @property
     def share(self) -> jax.Array:
@@ -106,7 +113,9 @@ def step(
     """The peak times `factor` for each boundary that has passed."""
     if not boundaries:
         return peak
-    passed = jnp.sum(time.epoch >= jnp.asarray(boundaries, jnp.float32))
+    # In whole steps, so that no rounding makes a boundary one late (0.2 of 235 steps is 47).
+    first = [math.ceil(boundary * time.steps_per_epoch - 1e-6) for boundary in boundaries]
+    passed = jnp.sum(jnp.asarray(time.step, jnp.int32) >= jnp.asarray(first, jnp.int32))
     return peak * jnp.asarray(factor, jnp.float32) ** passed
 
 
@@ -149,7 +158,8 @@ def cosine_restarts(
     growth: Number = traced(1.0, 'by what each period is longer than the one before', low=1.0),
 ) -> jax.Array:
     """From the peak to `minimum` again and again (Loshchilov and Hutter 2016, arXiv 1608.03983)."""
-    passed = time.epoch / period  # in first periods
+    # In first periods; half a step ahead, so that no rounding makes a restart one step late.
+    passed = (time.epoch + 0.5 / time.steps_per_epoch) / period
     more = jnp.maximum(jnp.asarray(growth, jnp.float32) - 1, 1e-6)
     grown = 1 + more
     # The restart after n periods is at (gⁿ − 1) / (g − 1), or at n where all are as long.
@@ -157,7 +167,8 @@ def cosine_restarts(
     count = jnp.floor(jnp.where(growth > 1, jnp.log1p(passed * more) / jnp.log(grown), passed))
     # The logarithm may be off by a rounding, and then by one.
     count = count + (passed >= begin(count + 1)) - (passed < begin(count))
-    inside = (passed - begin(count)) / (begin(count + 1) - begin(count))
+    since = jnp.maximum(time.epoch / period - begin(count), 0.0)
+    inside = since / (begin(count + 1) - begin(count))
     return minimum + (peak - minimum) * 0.5 * (1 + jnp.cos(jnp.pi * inside))
 
 

@@ -40,13 +40,36 @@ def test_step_with_two_boundaries():
     assert np.array_equal(rates([0, 50], of('step', 0.5), 10, 10), [0.5, 0.5])
 
 
-@pytest.mark.parametrize('per_epoch', [3, 7, 49, 313, 1250, 1563])
+@pytest.mark.parametrize('per_epoch', [3, 7, 41, 47, 49, 94, 235, 313, 1250, 1563])
 def test_a_boundary_falls_on_the_first_step_of_its_epoch(per_epoch):
     config = of('step', 1.0, boundaries=(1.0, 3.0, 7.0), factor=0.1)
     for index, boundary in enumerate((1, 3, 7)):
         first = boundary * per_epoch
         got = rates([first - 1, first], config, per_epoch, 10)
         np.testing.assert_allclose(got, [0.1**index, 0.1 ** (index + 1)], rtol=1e-6)
+
+
+def test_a_boundary_within_an_epoch_is_not_a_step_late():
+    config = of('step', 1.0, boundaries=(0.2, 1.4), factor=0.5)  # steps 47 and 329 of 235
+    found = rates([46, 47, 328, 329], config, 235, 10)
+    np.testing.assert_allclose(found, [1.0, 0.5, 0.5, 0.25], rtol=1e-6)
+
+
+@pytest.mark.parametrize('per_epoch', [1, 41, 47, 235, 313])
+def test_epochs_are_whole_at_their_first_step(per_epoch):
+    steps = np.arange(70) * per_epoch
+    found = jax.jit(jax.vmap(lambda step: Time(step, per_epoch, 70).epoch))(steps)
+    np.testing.assert_array_equal(found, np.arange(70))
+
+
+@pytest.mark.parametrize('period', [1.0, 41.0, 47.0])
+def test_a_restart_falls_on_the_first_step_of_its_epoch(period):
+    config = of('cosine_restarts', 1.0, period=period)
+    for number in (1, 2):
+        first = int(number * period) * 235
+        last, start = rates([first - 1, first], config, 235, 200)
+        assert last < 0.01
+        assert start == 1.0
 
 
 def test_triangular_of_the_document():
