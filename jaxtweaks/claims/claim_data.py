@@ -66,7 +66,7 @@ def measured(claim: Claim, results: Results) -> np.ndarray:
     before it did.
     """
     if claim.metric == 'diverged':
-        return results.diverged.astype(float)
+        return np.where(results.there, results.diverged, np.nan)
     instead = guess.of(claim.metric, results.guesses)
     if claim.at == 'final':
         return np.where(results.diverged, instead, results.final(claim.metric))
@@ -87,6 +87,14 @@ def measured(claim: Claim, results: Results) -> np.ndarray:
             index = np.clip(results.chosen_epoch - 1, 0, curve.shape[2] - 1)
         value = np.take_along_axis(curve, index[:, :, None], axis=2)[:, :, 0]
     return np.where(results.diverged, instead, value)
+
+
+def guessed(claim: Claim, results: Results) -> np.ndarray:
+    """Which runs `measured` takes for guesses, bool [K, S]."""
+    if isinstance(claim.at, int):
+        place = list(results.epochs).index(claim.at)
+        return results.diverged & ~np.isfinite(results.curve(claim.metric)[:, :, place])
+    return results.diverged
 
 
 def settings_of(claim: Claim, results: Results) -> list[int]:

@@ -7,6 +7,7 @@ why.
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -126,6 +127,20 @@ def zero_test(claim: Claim, rows: np.ndarray, design: str = 'paired', scale: flo
     if claim.metric in TWO_VALUED:
         return Test('permutation', scale=scale, span=(0.0 if design == 'single' else -1.0, 1.0))
     return Test(design, grain, scale)
+
+
+def between(test: Test, *rows: np.ndarray) -> Test:
+    """The test for a difference of these rows [..., n]: how large others are is not its scale.
+
+    One point of a curve may be a loss of 1e6, next to which all others would look constant.
+    """
+    return dataclasses.replace(test, scale=max(float(np.abs(row).max(initial=0)) for row in rows))
+
+
+def steps_down(rows: np.ndarray, test: Test) -> list[np.ndarray]:
+    """One-sided p of each step of curves [X, ..., n] that it goes down."""
+    pairs = itertools.pairwise(rows)
+    return [between(test, one, other).greater(one - other) for one, other in pairs]
 
 
 def subject(claim: Claim, results: Results) -> str:

@@ -15,7 +15,7 @@ from jaxtweaks.base.numbers import p_value, percent
 from jaxtweaks.base.words import amount, count, metric_value, together
 from jaxtweaks.claims import claim_data
 from jaxtweaks.claims.claim import KINDS, Claim, Open, Verdict
-from jaxtweaks.claims.finding import TWO_VALUED, curve, zero_test
+from jaxtweaks.claims.finding import TWO_VALUED, curve, steps_down, zero_test
 from jaxtweaks.claims.settling import FUTILE, GRID
 from jaxtweaks.claims.statistics import Test
 from jaxtweaks.results import guess
@@ -200,8 +200,8 @@ def turned(verdict: Verdict, results: Results) -> str:
     xs, rows = _as_claimed(claim, results)
     if rows.shape[1] < 2 or len(rows) < 3:
         return ''
-    test, steps = zero_test(claim, rows), np.diff(rows, axis=0)
-    p = [test.greater(-step) for step in steps]
+    steps = np.diff(rows, axis=0)
+    p = steps_down(rows, zero_test(claim, rows))
     worst = int(np.argmin(p))
     if 2 * len(steps) * p[worst] > _ALPHA:
         return ''
@@ -226,7 +226,8 @@ def guessing(claim: Claim, results: Results) -> str:
     worth = guess.of(claim.metric, results.guesses)
     if claim.kind == 'sooner' or not math.isfinite(worth):
         return ''
-    lost = {k: int(results.diverged[k].sum()) for k in claim_data.settings_of(claim, results)}
+    taken = claim_data.guessed(claim, results)
+    lost = {k: int(taken[k].sum()) for k in claim_data.settings_of(claim, results)}
     lost = {k: runs for k, runs in lost.items() if runs}
     if not lost:
         return ''

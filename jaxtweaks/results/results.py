@@ -179,9 +179,22 @@ class Results:
 
     def runs_of(self, setting: int) -> int:
         """How many seeds a setting has: fewer than others if no open claim needed more of it."""
-        known = [np.isfinite(values[setting]) for values in self.finals.values()]
-        known += [np.isfinite(values[setting]).any(-1) for values in self.curves.values()]
-        return int(np.any([*known, self.diverged[setting]], axis=0).sum())
+        return int(self.there[setting].sum())
+
+    def has(self, metric: str) -> bool:
+        """Whether there is a final metric of this name, or it follows from those there are."""
+        try:
+            self.final(metric)
+        except UserError:
+            return False
+        return True
+
+    @property
+    def there(self) -> np.ndarray:
+        """Whether a run was carried out, bool [K, S]: not if no open claim needed it."""
+        known = [np.isfinite(values) for values in self.finals.values()]
+        known += [np.isfinite(values).any(-1) for values in self.curves.values()]
+        return np.any([*known, self.diverged], axis=0)
 
     @property
     def trained(self) -> bool:

@@ -28,6 +28,29 @@ from jaxtweaks.claims.claim import KINDS, Open
 
 
 @pytest.mark.parametrize(
+    ('kind', 'given'),
+    [('peak', {'along': 'x'}), ('optimum', {'along': 'x', 'within': [1, 1]})],
+)
+def test_one_huge_point_of_a_curve_makes_the_others_no_constants(kind, given):
+    small = results_of([0.3, 0.5, 0.3, 0.2], 5)
+    one, far = claim(kind, **given), -1e6 * (1 + NOISE[5, :5])
+    huge = final_of('test_accuracy', np.vstack([small.final('test_accuracy')[:3], far]))
+    with_huge, without = verdict_on(one, huge), verdict_on(one, small)
+    assert with_huge.verdict == without.verdict == 'supported'
+    assert with_huge.p == pytest.approx(without.p, rel=0.1)
+    assert with_huge.p < 2 / 2**5  # which is as little as sign flips can have
+
+
+@pytest.mark.parametrize('kind', ['increasing', 'decreasing'])
+def test_a_step_next_to_a_huge_one_is_tested_by_its_own_scale(kind):
+    sign = 1 if kind == 'increasing' else -1
+    rows = sign * (np.array([[0.5], [0.2], [1e6]]) + NOISE[:3, :5])
+    assert verdict_on(claim(kind, along='x'), final_of('test_accuracy', rows)).verdict == (
+        'contradicted'
+    )
+
+
+@pytest.mark.parametrize(
     ('kind', 'given', 'means', 'expected'),
     [
         ('greater', ARMS, [0.6, 0.5], 'supported'),
@@ -248,6 +271,11 @@ def test_divergence_itself_can_be_claimed():
     diverged = [(2, s) for s in range(6)]
     results = results_of([0.1, 0.2, 0.3], diverged=diverged)
     more = claim('greater', a={'x': 2}, b={'x': 0}, metric='diverged')
+    # Seeds that a setting was spared did not fail to diverge: they are not there.
+    spared = results_of([0.1, 0.2, 0.3], diverged=diverged)
+    for values in spared.finals.values():
+        values[0, 3:] = np.nan
+    assert verdict_on(more, spared).n == 3
     verdict = verdict_on(more, results)
     assert (verdict.effect, verdict.n, verdict.dropped) == (1.0, 6, 0)
     assert verdict.verdict == 'supported'

@@ -49,6 +49,18 @@ def test_sooner_to_the_common_level():
     assert verdict_on(sooner(), results).dropped == 1
 
 
+def test_sooner_gives_both_arms_the_time_of_the_shorter():
+    # The level is reached in epochs 6 and 9; but b was trained for 7 epochs alone.
+    lengths = [{'train.epochs': 10}, {'train.epochs': 7}]
+    results = curve_results([0.06, 0.1], extra=lengths)
+    results.curves['validation_accuracy'][1, :, 7:] = np.nan
+    verdict = verdict_on(sooner(level=0.52), results)
+    assert verdict.effect == 6 - 8  # a has not reached it after seven epochs
+    assert 'count as epoch 8' in verdict.note
+    neither = verdict_on(sooner(level=0.9), results)
+    assert (neither.effect, neither.verdict) == (0, 'inconclusive')
+
+
 def test_sooner_for_a_loss_is_downwards():
     results = curve_results([0.1, 0.06])
     results.curves['train_loss'] = 2 - results.curves['validation_accuracy']

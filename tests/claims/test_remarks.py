@@ -60,6 +60,16 @@ def test_diverged_runs_guess_or_are_dropped():
     assert verdict_of(one, all_lost).verdict == 'supported'
 
 
+def test_a_run_that_diverged_later_is_not_said_to_guess():
+    curve = np.full((2, 6, 4), 0.7) + 0.01 * np.arange(6)[None, :, None]
+    curve[1, 0, 2:] = np.nan
+    results = results_of([0.7, 0.7], 6, curves={'validation_accuracy': curve}, diverged=[(1, 0)])
+    results = dataclasses.replace(results, guesses={'accuracy': 0.5})
+    asked = {**ARMS, 'metric': 'validation_accuracy'}
+    assert 'guessing' not in verdict_of(claim('greater', **asked, at=2), results).note
+    assert 'guessing' in verdict_of(claim('greater', **asked, at=3), results).note
+
+
 def test_a_diverged_run_keeps_what_it_had_at_an_epoch_before():
     curve = np.full((2, 6, 4), 0.7) + np.arange(6)[:, None] / 100
     curve[1, 0, 2:] = np.nan

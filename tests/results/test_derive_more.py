@@ -282,6 +282,9 @@ def test_settings_are_aligned_at_the_threshold_of_each_seed():
     np.testing.assert_array_equal(found.final('test_accuracy')[5:], expected)
     np.testing.assert_array_equal(found.curve('train_loss')[5:, :, 0], expected)
     np.testing.assert_array_equal(found.final('threshold'), [[8.0, 4.0, none, 64.0]] * 9)
+    # The run with 16, the nearest to what is too far off, has diverged; what is not there has not.
+    assert not found.diverged[5:].any()
+    assert not found.chosen_epoch[5:][np.isnan(expected)].any()
 
 
 @pytest.mark.parametrize(

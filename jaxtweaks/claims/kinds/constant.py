@@ -30,7 +30,9 @@ class _Constant(Kind):
         if self.two_sided(claim):
             assert claim.margin is not None, 'claims.check sees to it'
             beyond = x - level
-            ways, toward = finding.within(claim.margin), finding.room(beyond, claim.margin)
+            # The very end of a margin is within it, whatever a subtraction leaves over.
+            least = 1e-9 * max(1.0, abs(level))
+            ways, toward = finding.within(claim.margin), finding.room(beyond, claim.margin) + least
             found = finding.of_mean(x, toward, beyond[None], test, ways, what, dropped, notes)
         else:
             toward = x - level if claim.direction == 'above' else level - x

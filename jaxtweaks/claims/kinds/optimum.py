@@ -104,7 +104,8 @@ class Peak(Kind):
             d = interior[top] - ends[end]
             effect = float(d.mean())
             # The point is the best of several: its interval is widened for the choice.
-            at_level = lambda level: test.interval(d, 1 - (1 - level) / len(interior))
+            of_two = finding.between(test, interior[top], ends[end])
+            at_level = lambda level: of_two.interval(d, 1 - (1 - level) / len(interior))
             interval = at_level(0.95)
             place = results.words.number(claim.along, xs[1 + top])
             where = f' (at {field_label(claim.along, results.words)} {place})'
@@ -126,7 +127,7 @@ def _deciding(interior: np.ndarray, ends: np.ndarray, test: Test) -> tuple[int, 
     higher = int(ends.mean(axis=1).argmax())
     if interior.shape[1] < 2:
         return int(height.argmax()), higher
-    p = np.array([[float(test.greater(row - end)) for end in ends] for row in interior])
+    p = np.array([[float(_above(row, end, test)) for end in ends] for row in interior])
     top = int(np.lexsort((-height, p.max(axis=1)))[0])
     return top, int(p[top].argmax()) if p[top, 0] != p[top, 1] else higher
 
@@ -144,8 +145,13 @@ def _one_beats_all(winners: np.ndarray, losers: np.ndarray, test: Test) -> np.nd
     An intersection-union test for each winner (Berger 1982, Technometrics 24:295), Bonferroni
     over the winners, and twice that because the opposite is tested as well.
     """
-    weakest = [np.max([test.greater(w - other) for other in losers], axis=0) for w in winners]
+    weakest = [np.max([_above(w, other, test) for other in losers], axis=0) for w in winners]
     return np.minimum(1.0, 2 * len(winners) * np.min(weakest, axis=0))
+
+
+def _above(one: np.ndarray, other: np.ndarray, test: Test) -> Any:
+    """One-sided p that a row [..., n] has a higher mean than another."""
+    return finding.between(test, one, other).greater(one - other)
 
 
 def _middle(drawn: np.ndarray, level: float) -> tuple[float, float]:

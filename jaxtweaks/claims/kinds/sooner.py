@@ -15,6 +15,8 @@ from jaxtweaks.claims.register import claim
 from jaxtweaks.claims.statistics import Test
 from jaxtweaks.results.results import Results
 
+_EPOCHS = 'train.epochs'  # which settings may have different numbers of
+
 
 @claim('sooner', needs=('a', 'b'), reads=('goal', 'level', 'smallest'))
 class Sooner(Kind):
@@ -65,7 +67,10 @@ def _epochs(claim: Claim, results: Results, settings: list[int]) -> tuple[np.nda
     curve = np.asarray(results.curve(claim.metric), dtype=float)
     sign = -1.0 if claim_data.falls(claim) else 1.0
     risen = sign * np.where(np.isfinite(curve), curve, np.nan)
-    never = float(results.epochs[-1] + 1)
+    # As long as the shortest were trained: else one could only be sooner by being given less time.
+    length = min(int(results.settings[k].get(_EPOCHS) or len(results.epochs)) for k in settings)
+    risen = risen[:, :, :length]
+    never = float(results.epochs[length - 1] + 1)
     if claim.level is None:
         # The worse of the best values of a seed's runs: every one of them reaches it.
         reached = claim_data.best(risen, lower=False)

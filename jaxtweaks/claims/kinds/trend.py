@@ -63,16 +63,17 @@ def _ways(sign: float, smallest: float | None, alpha: float) -> Ways:
         if len(rows) == 2:
             return support, opposite
         # Holm's first step over the steps; twice more for two ways to contradict.
-        steps = sign * np.diff(rows, axis=0)
-        against = np.min([test.greater(-step) for step in steps], axis=0)
-        reversal = np.minimum(1.0, 2 * len(steps) * against)
+        against = np.min(finding.steps_down(sign * rows, test), axis=0)
+        reversal = np.minimum(1.0, 2 * (len(rows) - 1) * against)
         contradicted = np.minimum(1.0, 2 * np.minimum(opposite, reversal))
         return np.where(reversal <= alpha, 1.0, support), contradicted
 
     def ways(rows: np.ndarray, test: Test) -> tuple[Any, ...]:
         if smallest is None:
             return both(rows, test)
-        flat = [statistics.tost_p(d, smallest, test) for d in _apart(rows)]
+        pairs = itertools.combinations(rows, 2)
+        flat = [statistics.tost_p(b - a, smallest, finding.between(test, a, b)) for a, b in pairs]
+        flat.append(statistics.tost_p(_changes(rows), smallest, test))
         return *both(rows, test), np.max(flat, axis=0)
 
     return ways

@@ -92,8 +92,8 @@ class Aligned(Derivation):
             settings=tuple(self.points(results.settings, base)),
             curves={name: with_new(values, np.nan) for name, values in results.curves.items()},
             finals=finals,
-            confusion=with_new(results.confusion),
-            chosen_epoch=with_new(results.chosen_epoch),
-            diverged_at=with_new(results.diverged_at),
-            arrays={name: with_new(values) for name, values in results.arrays.items()},
+            confusion=with_new(results.confusion, 0),
+            chosen_epoch=with_new(results.chosen_epoch, 0),
+            diverged_at=with_new(results.diverged_at, -1),
+            arrays={name: with_new(values, np.nan) for name, values in results.arrays.items()},
         )
