@@ -25,7 +25,7 @@ CLAIM = {'sentence': 'S.', 'source': '§'}
 def hills():
     """Two numbers of three features, far from 0 and of different sizes."""
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(120, 3))
+    x = rng.normal(size=(320, 3))
     y = np.stack([500 + 100 * np.sin(x[:, 0]) + 50 * x[:, 1], x[:, 2] ** 2], 1)
     return jt.from_arrays(x, y, targets='float', classes=('height', 'width'), title='hills')
 
@@ -75,6 +75,7 @@ def regression(tmp_path_factory):
         'mse',
         sweep=jt.grid('optim.learning_rate', 0.0, 0.05, 1e30),
         dropout={'hidden': 0.1},
+        data={'train_size': 200},
         train={
             'select': 'best_worst', 'metrics': ('worst',), 'patience': 2, 'ema_decay': 0.5,
             'snapshots': 2, 'mc_samples': (1, 3), 'test_curve': True, 'keep_logits': True,

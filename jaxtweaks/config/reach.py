@@ -12,6 +12,9 @@ from jaxtweaks.config import measured, trace
 from jaxtweaks.config.layers import hidden_widths, network
 from jaxtweaks.config.settings import Model, Setting
 
+# Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
+GRADIENT_BATCH = 100
+
 
 def check_reach(settings: Sequence[Setting]) -> None:
     """Whether what the settings ask for comes to act before their runs are over.
@@ -143,6 +146,17 @@ def _parts(setting: Setting, train_size: int) -> Iterator[str]:
         yield (
             f'schedule.warmup_epochs: {schedule.warmup_epochs!r} has no effect because an epoch '
             f'has {steps} steps; it must be > {1 / steps:.3g}, or 0 for none'
+        )
+    used = max(1, round(data.share * train_size))
+    if data.folds and data.fold:
+        used -= math.ceil(train_size / data.folds)
+    batches = setting.train.gradient_batches
+    if batches * GRADIENT_BATCH > used:
+        most = used // GRADIENT_BATCH
+        right = f'≤ {most}, or 0 to measure none' if most > 1 else '0, to measure none'
+        yield (
+            f'train.gradient_batches: {batches} batches of {GRADIENT_BATCH} images are more than '
+            f'the {used} training images in use; it must be {right}'
         )
     if data.share < 1 and round(data.share * train_size) in (0, train_size):
         which = 'none' if data.share * train_size < 1 else 'all'

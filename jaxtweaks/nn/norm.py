@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxtweaks.nn.reduce import feature_sum
+from jaxtweaks.nn.weights import into_a_unit
 
 
 def batch_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -131,8 +132,7 @@ def standardised_kernels(params: Any, epsilon: float = 1e-5) -> Any:
     def standardised(path: Any, leaf: jax.Array) -> jax.Array:
         if getattr(path[-1], 'key', '') != 'kernel' or leaf.ndim < 3:
             return leaf
-        axes = tuple(range(max(leaf.ndim - 4, 0), leaf.ndim - 1))
-        return standard(leaf, axes, epsilon)
+        return standard(leaf, into_a_unit(path, leaf), epsilon)
 
     return jax.tree_util.tree_map_with_path(standardised, params)
 

@@ -8,6 +8,24 @@ import jax
 _OTHERS = ('bias', 'scale')
 
 
+# Linen's attention: their kernels are [in, heads, features], a unit being one of a head.
+_INTO_HEADS = ('query', 'key', 'value')
+
+
+def into_a_unit(path: Any, kernel: jax.Array) -> tuple[int, ...]:
+    """The axes of a kernel over which the weights into one unit lie.
+
+    Args:
+      path: to the leaf, as JAX gives it.
+      kernel: [..., in, out], before these up to two axes of a window, and before them one of
+        places, each of which has weights of its own; or linen's of attention.
+    """
+    layer = getattr(path[-2], 'key', '') if len(path) > 1 else ''
+    if layer in _INTO_HEADS and kernel.ndim == 3:
+        return (0,)
+    return tuple(range(max(kernel.ndim - 4, 0), kernel.ndim - 1))
+
+
 def is_weight(path: Any, leaf: jax.Array) -> bool:
     """Whether a leaf of a tree of parameters is a weight matrix or kernel.
 

@@ -13,6 +13,7 @@ from jax import lax
 from jaxtweaks.base import metrics
 from jaxtweaks.base.rng import member_seed, stream_key
 from jaxtweaks.config import trace
+from jaxtweaks.config.reach import GRADIENT_BATCH
 from jaxtweaks.config.settings import Dropout
 from jaxtweaks.nn import models
 from jaxtweaks.nn.dropout import is_off
@@ -27,8 +28,6 @@ from jaxtweaks.train.state import State, Variables
 from jaxtweaks.train.statistics import statistics
 from jaxtweaks.train.targets import KINDS
 
-# Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
-GRADIENT_BATCH = 100
 # Validation images on which linearity and sensitivity are measured (`train.linearity`, …).
 LINEARITY_IMAGES = 500
 # Draws of the noise on the weights over which what is measured is averaged (`train.perturbation`).

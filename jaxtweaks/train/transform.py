@@ -19,6 +19,7 @@ from jaxtweaks.config.fields import traced
 from jaxtweaks.config.part import Part
 from jaxtweaks.config.register import transform
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.nn import weights as weights_lib
 from jaxtweaks.nn.dense import transpose_narrow
 
 Tree = Any  # of parameters, or like it
@@ -155,8 +156,7 @@ def max_norm(
     def projected(path, kernel):
         if path[-1].key != 'kernel':
             return kernel
-        # [(place, place), height, width, in, out]: those before the last are summed over, at most 3
-        axes = tuple(range(max(kernel.ndim - 4, 0), kernel.ndim - 1))
+        axes = weights_lib.into_a_unit(path, kernel)
         length = jnp.sqrt(jnp.sum(jnp.square(kernel), axes, keepdims=True))
         return kernel * jnp.where(length > norm, norm / length, 1)
 

@@ -76,6 +76,7 @@ def test_it_is_what_runs_record(tmp_path, everything):
         'execution': {'batching': 'map'},
     }
     if everything:
+        asked['data']['train_size'] = 200  # two batches of gradients
         asked['dropout'] = {'hidden': 0.1}
         asked['train'] |= {
             'select': 'best_loss',

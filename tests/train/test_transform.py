@@ -1,5 +1,6 @@
 """Changes of gradients and weights against PyTorch, Optax and NumPy."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -149,6 +150,19 @@ def test_sharpness_aware_steps_are_those_of_pytorch(torch):
     averages = state.batch_stats['BatchNorm_0']
     np.testing.assert_allclose(averages['mean'], network.norm.running_mean, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(averages['var'], network.norm.running_var, rtol=1e-4)
+
+
+def test_max_norm_is_of_each_unit_of_each_head():
+    rng = np.random.default_rng(0)
+    module = nn.MultiHeadDotProductAttention(4, qkv_features=8)
+    params = module.init(jax.random.key(0), rng.normal(size=(1, 3, 6)))['params']
+    found = part('max_norm')({'attention': params}, norm=0.9)['attention']
+    for name, axes in (('query', 0), ('key', 0), ('value', 0), ('out', (0, 1))):
+        before = np.asarray(params[name]['kernel'], np.float64)
+        length = np.sqrt((before**2).sum(axes, keepdims=True))
+        assert (length > 0.9).any()
+        expected = before * np.minimum(1, 0.9 / length)
+        np.testing.assert_allclose(found[name]['kernel'], expected, rtol=1e-5)
 
 
 def test_an_average_over_epochs_by_hand():
