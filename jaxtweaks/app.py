@@ -5,6 +5,7 @@ interrupted by signal n, with the state saved.
 """
 
 import contextlib
+import errno
 import functools
 import gc
 import importlib
@@ -38,9 +39,13 @@ if TYPE_CHECKING:
 # for the help, a mistake in a flag or in the path of a config, and not for a listing that is kept.
 
 
+# What is wrong with a path that a user names.
+_NO_PLACE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line `argv` (default: this process's) and returns the exit code."""
-    argv = list(sys.argv if argv is None else argv)
+    argv = command_flags.joined(sys.argv if argv is None else argv)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(
             stream, io.TextIOWrapper
@@ -63,6 +68,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     except OSError as error:
         where = f'{error.filename}: ' if error.filename else ''
+        if error.errno in _NO_PLACE:
+            _complain(f'error: {where}{error.strerror}; name another place')
+            return 2
         _complain(
             f'error: {where}{error.strerror or error}; what was finished is kept, and the same '
             'command goes on from there'
@@ -228,6 +236,7 @@ def _carry_out(
     experiment = _experiment(values.config, argv, values.sweep)
     # Only a valid config is worth the seconds it takes to load the rest.
     with _uncollected():
+        from jaxtweaks import data as data_lib
         from jaxtweaks.lab import laboratory, planning, settle
         from jaxtweaks.run import compile_cache
         from jaxtweaks.run.group import Interrupted
@@ -265,7 +274,8 @@ def _carry_out(
         if known is not None and answer is not None and not answer.results.fallback:
             with console.capture() as shown:
                 answer.show(console)
-            done.keep(known, path, shown.get())
+            place = data_lib.place(experiment.base.data)
+            done.keep(known, path, shown.get(), data=place)
     except Interrupted as interrupted:
         _complain(f'interrupted; everything is saved in {path}. To go on: {command}')
         return 128 + interrupted.signal

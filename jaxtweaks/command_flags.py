@@ -1,6 +1,7 @@
 """The flags of the command line: what there is, how it is read, and what goes with what."""
 
 import os
+import re
 import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -301,6 +302,24 @@ def check_read(values: flags.FlagValues) -> None:
     unread = [name for name in others if name not in _ACTIONS[action]]
     if unread:
         raise UserError(f'--{unread[0]}: --{action} does not read it; omit one of the two')
+
+
+def joined(argv: Sequence[str]) -> list[str]:
+    """The command line with each `--config.KEY VALUE` as one argument, `--config.KEY=VALUE`.
+
+    A key without a value is set to true, which only one that is true or false takes.
+    """
+    found, left = [*argv[:1]], list(argv[1:])
+    while left:
+        arg = left.pop(0)
+        if arg.startswith('-') and arg.lstrip('-').startswith('config.') and '=' not in arg:
+            is_value = bool(left) and (not left[0].startswith('-') or _NUMBER.match(left[0]))
+            arg = f'{arg}={left.pop(0) if is_value else "true"}'
+        found.append(arg)
+    return found
+
+
+_NUMBER = re.compile(r'-[\d.]')
 
 
 def keys_set(argv: Sequence[str]) -> list[str]:

@@ -116,6 +116,15 @@ def test_seeds_are_planned_from_what_is_there_and_nothing_is_written(capsys, wor
     assert f'{whole} --config.seeds={seeds}\n' in out  # ready to be typed
 
 
+def test_a_value_may_be_an_argument_of_its_own():
+    given = ['main.py', SMOKE, '--config.a.b', '5', '--config.c', '-1.5', '--quiet', '--config.d=2']
+    expected = ['main.py', SMOKE, '--config.a.b=5', '--config.c=-1.5', '--quiet', '--config.d=2']
+    assert command_flags.joined(given) == expected
+    assert command_flags.joined(['m', '--config.x', '--workers=2', '--config.y']) == [
+        'm', '--config.x=true', '--workers=2', '--config.y=true',
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize('seeds', [['--config.seeds=5'], ['--config.seeds', '5'], []])
 def test_a_plan_names_the_command_with_its_number_of_seeds(seeds):
     argv = ['main.py', SMOKE, *seeds, '--plan_seeds', '--dry_run', '--config.train.epochs', '2']

@@ -30,6 +30,15 @@ def test_an_axis_is_a_field_and_its_values(text, field, values):
     assert asked.axis(text) == (field, values)
 
 
+def test_what_is_no_value_of_python_is_a_word():
+    assert asked.axis('x={[64]}') == ('x', ('{[64]}',))
+
+
+@pytest.mark.parametrize('key', ['seeds', 'diverged', 'stopping.rules', 'best.choices', 'aligned'])
+def test_what_changes_no_run_has_no_folder_of_its_own(key):
+    assert asked.changes({key: 'x', 'train.epochs': '3'}) == {'train.epochs': '3'}
+
+
 @pytest.mark.parametrize('text', ['', 'x', 'x=', '=1', 'x=1,,2', 'x=1,'])
 def test_what_is_no_axis_is_refused(text):
     with pytest.raises(UserError, match='must be a field and its values'):

@@ -207,6 +207,7 @@ def test_an_error_of_ours_does_not_stop_the_rest(capsys, configs, tmp_path, monk
 
 def test_brackets_in_the_name_of_a_config_are_brackets(monkeypatch, tmp_path):
     monkeypatch.setattr(collection, 'is_finished', lambda *_: True)
+    monkeypatch.setattr(collection, '_from_outside', lambda *_: False)
     console = Console(file=io.StringIO())
     options = collection.Options()
     collection._run_one(None, '', tmp_path, '[1/1] a[/b]', console, options, None)

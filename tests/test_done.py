@@ -47,6 +47,24 @@ def test_after_a_change_nothing_is_known(finished, tmp_path, change):
     assert finished() is None
 
 
+@pytest.mark.parametrize('change', ['content', 'gone', 'another file'])
+def test_after_a_change_of_the_data_nothing_is_known(finished, tmp_path, change):
+    folder = tmp_path / 'data'
+    folder.mkdir()
+    (folder / 'cars.csv').write_text('a,b\n1,2\n')
+    one = done.command(['main.py'], tmp_path / 'x.py', console())
+    for place in (folder, folder / 'cars.csv')[: 1 + (change != 'another file')]:
+        done.keep(one, tmp_path / 'w', 'answer\n', data=place)
+        assert finished() is not None
+    if change == 'content':
+        (folder / 'cars.csv').write_text('a,b\n1,3\n')
+    elif change == 'gone':
+        (folder / 'cars.csv').unlink()
+    else:
+        (folder / 'b.csv').write_text('')
+    assert finished() is None
+
+
 def test_another_command_terminal_or_version_is_another(finished, monkeypatch):
     assert finished('--config.seeds=3') is None
     assert finished(width=100) is None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jax
 
+ROOT = Path(__file__).resolve().parents[2]  # of the checkout, if this is one
 _PACKAGES = ('jaxtweaks', 'jax', 'jaxlib', 'flax', 'optax', 'numpy', 'scipy')
 
 
@@ -29,12 +30,11 @@ def python() -> str:
 
 def commit() -> str:
     """The commit of the code, '+' for uncommitted changes; 'unknown' outside a checkout."""
-    folder = Path(__file__).resolve().parents[2]
-    if not (folder / '.git').exists():
+    if not (ROOT / '.git').exists():
         return 'unknown'
     try:
-        head = _git(folder, 'rev-parse', 'HEAD').strip()
-        return head + ('+' if _git(folder, 'status', '--porcelain').strip() else '')
+        head = _git(ROOT, 'rev-parse', 'HEAD').strip()
+        return head + ('+' if _git(ROOT, 'status', '--porcelain').strip() else '')
     except (OSError, subprocess.SubprocessError):
         return 'unknown'
 

@@ -320,10 +320,20 @@ def metric_interval(metric: str, mean: float, half: float) -> str:
     if 0 < abs(mean) < 1e-3:
         return _with_unit(metric, f'{mean:.2e} ± {half:.1e}'.replace('-', '−'))
     if abs(mean) >= 1e4:
-        return _with_unit(metric, f'{number(mean)} ± {number(half)}')
+        return _with_unit(metric, _large_with_half(mean, half))
     # As many decimals as show two digits of the half width; never less than 2.
     decimals = 2 if half <= 0 else max(2, min(6, 1 - math.floor(math.log10(half))))
     return _with_unit(metric, _with_half(mean, half, decimals, 1.0))
+
+
+def _large_with_half(mean: float, half: float) -> str:
+    """'mean ± half width' of a mean beyond 1e4, to two digits of the half width."""
+    place = math.floor(math.log10(half)) if half > 0 else 0
+    if abs(mean) < 1e7:
+        decimals = min(2, max(0, 1 - place))
+        return f'{mean:,.{decimals}f} ± {half:,.{decimals}f}'.replace('-', '−')
+    digits = math.floor(math.log10(abs(mean))) - place + 2
+    return f'{number(mean, max(3, digits))} ± {number(half, 2)}'
 
 
 def _with_half(mean: float, half: float, decimals: int, one: float) -> str:

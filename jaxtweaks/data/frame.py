@@ -4,6 +4,7 @@ Of a frame (pandas, polars, Arrow, or a dict of columns) only the names and the 
 for, so that none of these libraries is imported.
 """
 
+import contextlib
 import csv
 import datetime
 import re
@@ -14,7 +15,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from jaxtweaks.base import home
+from jaxtweaks.base import home, numbers
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.data import own, target_values
 from jaxtweaks.data.dataset import Source, Split, frozen
@@ -163,11 +164,10 @@ def _of_texts(texts: list[str], what: str) -> Column:
     """Numbers if every text is one, else words."""
     given = [None if text.casefold() in _NO_VALUE else text for text in texts]
     known = [text for text in given if text is not None]
-    try:
-        numbers = iter([float(text) for text in known])
-        return np.array([np.nan if text is None else next(numbers) for text in given])
-    except ValueError:
-        pass
+    with contextlib.suppress(ValueError):
+        if not any('_' in text for text in known):  # which Python allows within numbers
+            found = iter([float(text) for text in known])
+            return np.array([np.nan if text is None else next(found) for text in given])
     if known and all(_DATE.fullmatch(text) for text in known):
         _refuse_dates(what, known[0])
     return _words(given)
@@ -339,7 +339,8 @@ def _as_words(column: Column) -> np.ndarray:
     width = len(f'{int(np.abs(values).max())}')
     if (values == np.rint(values)).all() and (values >= 0).all():
         return np.array([f'{int(one):0{width}d}' for one in values], object)[index]
-    return np.array([f'{one:g}' for one in values], object)[index]
+    words = numbers.apart(values.tolist())
+    return np.array([words[one] for one in values.tolist()], object)[index]
 
 
 def _features(table: dict[str, Column], title: str) -> tuple[np.ndarray, list[str]]:

@@ -5,6 +5,8 @@ Or generating them, or changing those that were found.
 
 import dataclasses
 import os
+import pathlib
+import re
 from collections.abc import Callable, Mapping
 
 from jaxtweaks.base import home
@@ -169,6 +171,26 @@ def _own(config: settings.Data, lookup: _Lookup) -> Source | None:
     if config.dir:
         notify(f'notice: data.dir is not used: {config.name} says itself where it is')
     return source
+
+
+def place(config: settings.Data) -> pathlib.Path | None:
+    """The file or folder that a data set is read from, if it is there.
+
+    None if there is none that a user may change: the data are embedded, generated, or in the cache.
+    """
+    kind, _, rest = config.name.partition(':')
+    if kind == 'csv':
+        path = rest.rpartition('?')[0]
+    elif kind == 'folder':
+        path = rest
+    else:
+        known = CATALOGUE.get(kind)
+        name = rest if kind == 'tfds' else (known and known.made_of) or kind
+        name = re.split('[/:]', name)[0]
+        folder = config.dir or os.environ.get('TFDS_DATA_DIR', '') or _TFDS_DEFAULT
+        path = os.path.join(folder, name)
+    found = pathlib.Path(home.expanded(path))
+    return found if found.exists() else None
 
 
 _TFDS_DEFAULT = '~/tensorflow_datasets'

@@ -51,7 +51,8 @@ def render(answer: 'Answer') -> str:
                 f'src="data:image/png;base64,{data}"></p>'
             )
     if len(figures) > _FIGURES:
-        parts.append(f'<p>{len(figures) - _FIGURES} more figures are in {answer.folder}</p>')
+        folder = html.escape(str(answer.folder))
+        parts.append(f'<p>{len(figures) - _FIGURES} more figures are in {folder}</p>')
     parts += [table.to_html() for table in answer.tables]
     return ''.join(parts)
 

@@ -99,6 +99,8 @@ def write(
       method: how they came about, with the data that was used.
       exports: what else to write, some of `export.KINDS`.
     """
+    # What was written of an earlier state is written anew: none lies next to newer results.
+    exports = {*exports, *export.there(workdir.path)}
     looks = manifest_lib.current(workdir).looks
     answer = gather(experiment, found, method.dataset, workdir.path, looks)
     workdir.save_summary(summary(method.dataset))
@@ -106,16 +108,10 @@ def write(
         export.write_parquet(workdir.path / f'{name}.parquet', rows)
         if 'csv' in exports:
             export.write_csv(workdir.path / f'{name}.csv', rows)
+    if not experiment.derive:  # any more
+        for kind in ('parquet', 'csv'):
+            (workdir.path / f'derived.{kind}').unlink(missing_ok=True)
     measured = answer.measured
-    if 'tensorboard' in exports:
-        export.write_tensorboard(workdir.path / 'tensorboard', experiment.runs, measured.curves)
-    if 'wandb' in exports:
-        place, project = workdir.path / 'wandb', experiment.name
-        export.write_wandb(place, project, experiment.runs, measured.curves)
-    if 'mlflow' in exports:
-        place = workdir.path / 'mlflow.db'
-        curves, finals = measured.curves, measured.finals
-        export.write_mlflow(place, experiment.name, experiment.runs, curves, finals)
     described = [verdict.to_dict() for verdict in answer.verdicts]
     compared = _published(experiment, answer.results)
     stand_in = measured.data_label if measured.fallback else ''
@@ -133,10 +129,25 @@ def write(
     atomic.write(workdir.path / 'report.md', report_markdown.render(contents).encode())
     metrics = _listed(experiment) if experiment.search.rounds else None
     report.write(answer.report, contents, metrics)
+    _export(experiment, workdir, measured, exports)
     # Last: a collection takes an experiment for finished by it.
     fields = [*measured.swept, *answer.results.swept]
     workdir.write_json('claims.json', _record(experiment, measured, fields, described, compared))
     return answer
+
+
+def _export(
+    experiment: Experiment, workdir: Workdir, measured: Results, exports: Collection[str]
+) -> None:
+    """Writes what other programs take of single runs."""
+    runs, curves = experiment.runs, measured.curves
+    if 'tensorboard' in exports:
+        export.write_tensorboard(workdir.path / 'tensorboard', runs, curves)
+    if 'wandb' in exports:
+        export.write_wandb(workdir.path / 'wandb', experiment.name, runs, curves)
+    if 'mlflow' in exports:
+        place = workdir.path / 'mlflow.db'
+        export.write_mlflow(place, experiment.name, runs, curves, measured.finals)
 
 
 def files(experiment: Experiment) -> list[str]:

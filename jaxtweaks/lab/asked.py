@@ -15,7 +15,7 @@ _LONGEST = 100  # letters of a folder's name; file systems have room for 255 byt
 _SAME_RUNS = (
     *('seeds', 'name', 'size', 'question', 'document', 'table', 'names', 'figures', 'claims'),
     *('smallest', 'derive', 'ensemble', 'stopping', 'execution', 'data.dir', 'data.download'),
-    'published',
+    *('published', 'diverged'),
 )
 
 
@@ -126,7 +126,10 @@ def folder(name: str, size: str, changed: Mapping[str, str]) -> Path:
 
 
 def _changes_runs(key: str) -> bool:
-    return not any(key == same or key.startswith(f'{same}.') for same in _SAME_RUNS)
+    from jaxtweaks.results.derive.derivation import DERIVATIONS  # not before anything is derived
+
+    same = (*_SAME_RUNS, *DERIVATIONS.names)
+    return not any(key == one or key.startswith(f'{one}.') for one in same)
 
 
 def _split(text: str) -> list[str]:
@@ -144,5 +147,5 @@ def _split(text: str) -> list[str]:
 def _value(text: str) -> Any:
     try:
         return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
         return text  # a word

@@ -21,7 +21,7 @@ from rich.text import Text
 from jaxtweaks import data as data_lib
 from jaxtweaks.base import provenance
 from jaxtweaks.base.errors import Unfinished, UserError
-from jaxtweaks.config import config_file
+from jaxtweaks.config import config_file, sources
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.config.fields import plain, required
 from jaxtweaks.lab import answers, laboratory
@@ -182,7 +182,8 @@ def _run_one(
 ) -> None:
     # An experiment without claims, or a search, has nothing that more seeds would settle.
     settles = options.budget is not None and experiment.claims and not experiment.search.rounds
-    if not settles and is_finished(experiment, folder) and not options.exports:
+    known = not _from_outside(experiment, Path(path)) and is_finished(experiment, folder)
+    if not settles and known and not options.exports:
         if not options.quiet:
             console.print(f'{heading}: finished before', highlight=False, markup=False)
         return
@@ -208,6 +209,18 @@ def _run_one(
         file=Path(path),
         named=False,
     )
+
+
+def _from_outside(experiment: Experiment, path: Path) -> bool:
+    """Whether an answer depends on what neither its config's values nor the commit tell of.
+
+    Such are files of data that a user may change, and parts that a config outside of this checkout
+    registers. Carried out again it trains nothing, but checks that they are the same.
+    """
+    if experiment.base.data.name.partition(':')[0] in ('csv', 'folder'):
+        return True
+    inside = path.resolve().is_relative_to(provenance.ROOT)
+    return not inside and sources.of(path).registers
 
 
 def is_finished(experiment: Experiment, folder: Path) -> bool:

@@ -2,7 +2,8 @@
 
 When a command is done, what it was made of is kept in the cache: the package's sources and the
 config's, versions, variables, the command itself, and size and time of every file of the work
-folder, with what was shown last. While all of it is the same, the same command has the same answer.
+folder and of the data, with what was shown last. While all of it is the same, the same command has
+the same answer.
 """
 
 import dataclasses
@@ -61,9 +62,21 @@ def command(argv: Sequence[str], path: Path, console: Console) -> Command | None
     return Command(f'done-{where[:24]}', _digest([*parts, where]))
 
 
-def keep(one: Command, workdir: Path, shown: str) -> None:
-    """Keeps that a command is done, with its answer as it was shown."""
-    content = {'workdir': str(workdir), 'shown': shown, 'files': _files(workdir)}
+def keep(one: Command, workdir: Path, shown: str, data: Path | None = None) -> None:
+    """Keeps that a command is done.
+
+    Args:
+      one: the command.
+      workdir: its work folder.
+      shown: its answer, as it was shown.
+      data: the file or folder that its data are read from, if there is one.
+    """
+    content = {
+        'workdir': str(workdir),
+        'shown': shown,
+        'files': _files(workdir),
+        'data': [str(data), _files(data)] if data else None,
+    }
     kept.keep(one.name, one.key, content)
 
 
@@ -72,11 +85,16 @@ def recall(one: Command) -> Done | None:
     found = kept.recall(one.name, one.key)
     if found is None or found['files'] != _files(Path(found['workdir'])):
         return None
+    if found['data'] and found['data'][1] != _files(Path(found['data'][0])):
+        return None
     return Done(Path(found['workdir']), found['shown'])
 
 
 def _files(folder: Path) -> list[list[str | int]]:
-    """The path, the size and the time of each file of a folder."""
+    """The path, the size and the time of each file of a folder, or of the one file that it is."""
+    if folder.is_file():
+        stat = folder.stat()
+        return [['', stat.st_size, stat.st_mtime_ns]]
     found = []
     for inside, _, names in os.walk(folder):
         for name in names:

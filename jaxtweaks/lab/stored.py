@@ -135,7 +135,8 @@ def unfinished_answer(path: Path, stored: Stored, notify: Notify) -> Answer:
     words = partial.said(measured, done, len(experiment.claims), len(tested))
     derived = ', and nothing is derived' if experiment.derive else ''
     notify(f'{path}: is not finished: {words}; what is missing is NaN{derived}')
-    asked = dataclasses.replace(experiment, claims=tested, derive=())
+    table = tuple(name for name in experiment.table if not experiment.derive or measured.has(name))
+    asked = dataclasses.replace(experiment, claims=tested, derive=(), table=table)
     return answers.gather(asked, found, dataset, path)
 
 

@@ -37,6 +37,21 @@ def check(kinds: Iterable[str]) -> None:
                 )
 
 
+def there(folder: Path) -> list[str]:
+    """The kinds that were written into a work folder before, and can be written here."""
+    places = {
+        'csv': 'runs.csv',
+        'pdf': 'figures/*.pdf',
+        'latex': 'tables.tex',
+        'tensorboard': 'tensorboard',
+        'wandb': 'wandb',
+        'mlflow': 'mlflow.db',
+    }
+    found = [kind for kind, place in places.items() if next(folder.glob(place), None)]
+    can = lambda kind: all(map(importlib.util.find_spec, _MODULES.get(kind, ())))
+    return [kind for kind in found if can(kind)]
+
+
 # What a kind needs that is an extra of its name.
 _MODULES = {
     'tensorboard': ('tensorboardX',),
@@ -240,7 +255,11 @@ def _named(run: Run) -> str:
     """The name of a run's folder, the same at each drawing."""
     words = [f'{name}={value}' for name, value in run.point.items()] + [f'seed={run.seed}']
     name = re.sub(r'[^\w.=,-]+', '-', ','.join(words))
-    return f'{name}-{run.id}'
+    # File systems have room for 255 bytes; the run's id tells apart what is cut off.
+    return f'{name.encode()[:_LONGEST].decode(errors="ignore")}-{run.id}'
+
+
+_LONGEST = 200
 
 
 def _identity(runs: list[Run]) -> dict[str, Any]:

@@ -118,7 +118,11 @@ class Table:
 
     def to_dict(self) -> dict[str, list[Any]]:
         """Columns of the values to sort by, for `pandas.DataFrame` and the like."""
-        return {name: [row[i] for row in self.raw] for i, name in enumerate(self.columns)}
+        found: dict[str, list[Any]] = {}
+        for i, name in enumerate(self.columns):
+            again = sum(name == other for other in self.columns[:i])
+            found[f'{name} ({again + 1})' if again else name] = [row[i] for row in self.raw]
+        return found
 
     def _repr_html_(self) -> str:
         return self.to_html()

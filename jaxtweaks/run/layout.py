@@ -149,10 +149,11 @@ def cost_of(static: Setting, costs: Costs) -> memory.Probe:
     share, batch = 0.0, batch_of(static)
     if batch_of(most) > batch_of(least):
         share = (batch - batch_of(least)) / (batch_of(most) - batch_of(least))
+        share = max(share, 0.0)  # a smaller batch than any known takes no less than the smallest
     step = (1 - share) * low.seconds_per_image * batch_of(least)
     step += share * high.seconds_per_image * batch_of(most)
-    if least is most:
-        step = low.seconds_per_image * batch
+    if least is most or batch > batch_of(most):
+        step = high.seconds_per_image * batch
     return dataclasses.replace(
         high,
         bytes_per_run=max(low.bytes_per_run, high.bytes_per_run),

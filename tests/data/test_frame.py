@@ -83,6 +83,20 @@ def lacking():
     return COLUMNS | {'area': area, 'wall': wall}
 
 
+def test_classes_named_by_numbers_stay_apart():
+    table = {'x': [1.0, 2.0, 3.0] * 5, 'y': [-1.0, 1000001.0, 1000002.0] * 5}
+    found = frame.from_frame(table, 'y', targets='classes', notify=lambda text: None)
+    assert len(found.classes) == 3
+
+
+def test_codes_with_an_underscore_are_words(tmp_path):
+    rows = [f'{code},{k % 2}.5' for k, code in enumerate(['1_21', '12_1', '121'] * 6)]
+    (tmp_path / 'codes.csv').write_text('\n'.join(['code,y', *rows]))
+    told = []
+    frame.from_csv(f'{tmp_path}/codes.csv?target=y', notify=told.append)
+    assert '3 features of 1 columns' in told[-1]
+
+
 def test_missing_values_are_counted_dropped_or_filled():
     words = r'3 of 40 rows lack a value \(area 2, wall 2\)'
     with pytest.raises(UserError, match=words):

@@ -1,6 +1,7 @@
 """Rows and event files hold what was measured."""
 
 import contextlib
+import dataclasses
 import sqlite3
 
 import numpy as np
@@ -38,6 +39,23 @@ def test_a_csv_has_every_digit_and_empty_cells(tmp_path):
     assert lines[1] == f'"{RUNS[0].id}",0.1,0,1,1'
     assert float(lines[2].rpartition(',')[2]) == 2 / 3
     assert lines[4].endswith(',2,')
+
+
+def test_a_folder_of_many_swept_fields_has_a_name_that_file_systems_take(tmp_path):
+    point = {f'section.a_field_with_a_long_name_{i}': 0.1234567890123 for i in range(8)}
+    runs = [dataclasses.replace(run, point=point | {'é': 'ü' * 90}) for run in RUNS[:2]]
+    names = {export._named(run) for run in runs}
+    assert len(names) == 2
+    for name in names:
+        (tmp_path / name).mkdir()
+
+
+def test_what_was_written_before_is_known(tmp_path):
+    assert export.there(tmp_path) == []
+    (tmp_path / 'figures').mkdir()
+    for name in ('runs.csv', 'tables.tex', 'figures/it.pdf'):
+        (tmp_path / name).write_text('')
+    assert export.there(tmp_path) == ['csv', 'pdf', 'latex']
 
 
 def test_what_cannot_be_written_is_refused(monkeypatch):

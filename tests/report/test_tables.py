@@ -143,8 +143,13 @@ def test_numbers_are_short(value, words):
 def test_intervals_show_two_digits_of_the_half_width():
     assert metric_interval('train_loss', 1.23456, 0.0123) == '1.235 ± 0.012'
     assert metric_interval('train_loss', 1.23456, np.nan) == '1.235'
-    assert metric_interval('train_loss', 88_818_866.67, 38_510_459.73) == '8.88e7 ± 3.85e7'
+    assert metric_interval('train_loss', 88_818_866.67, 38_510_459.73) == '8.88e7 ± 3.9e7'
     assert metric_interval('parameters', 1_250_858.0, 0.0) == '1,250,858'
+    # As many digits of a large mean as its half width tells apart.
+    assert metric_interval('train_loss', 23456.7, 35.2) == '23,457 ± 35'
+    assert metric_interval('train_loss', 23412.2, 35.2) == '23,412 ± 35'
+    assert metric_interval('train_loss', -52345.61, 0.41) == '−52,345.61 ± 0.41'
+    assert metric_interval('train_loss', 88_818_866.67, 3_851.4) == '8.88189e7 ± 3.9e3'
 
 
 def test_a_number_alone_takes_the_name_of_its_field():

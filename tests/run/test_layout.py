@@ -123,6 +123,9 @@ def test_a_step_of_another_batch_lies_on_a_line_through_those_measured():
     # A step takes 5 s and half a second an image.
     costs = {with_batch(b): memory.Probe(b, 5 / b + 0.5, 2.0) for b in (10, 100)}
     assert layout.cost_of(with_batch(100, epochs=7), costs).seconds_per_image == 0.55
+    # Beyond those no line is believed.
+    assert layout.cost_of(with_batch(2), costs).seconds_per_image == pytest.approx(10 / 2)
+    assert layout.cost_of(with_batch(1_000), costs).seconds_per_image == pytest.approx(0.55)
     between = layout.cost_of(with_batch(40), costs)
     assert between.seconds_per_image == pytest.approx(5 / 40 + 0.5)
     assert between.bytes_per_run == 100

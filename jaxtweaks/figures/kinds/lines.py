@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.figures import figure_axes, figure_legend, figure_style, register
 from jaxtweaks.figures.figure_data import arrange, column, ordered
 from jaxtweaks.figures.figure_legend import titles
@@ -174,10 +174,16 @@ class Effect(_Lines):
 
     def check(self, figure: Figure, results: Results, recorded: Recorded) -> None:
         """See `Kind`."""
+        chosen = [column(results, figure.x)[k] for k in results.select(figure.where)]
+        published = [item[0] for item in figure.published if len(item) == 3]
+        if not all(map(is_number, [*chosen, *published])):  # an axis of words has no other places
+            for x in published:
+                if x not in chosen:
+                    hint = did_you_mean(str(x), dict.fromkeys(map(str, chosen)))
+                    raise UserError(f'published: no setting has {figure.x} = {x!r}; {hint}')
         if not figure.log_x:
             return
-        chosen = [column(results, figure.x)[k] for k in results.select(figure.where)]
-        chosen += [item[0] for item in figure.published if len(item) == 3]
+        chosen += published
         wrong = [value for value in chosen if not is_number(value) or value < 0]
         if wrong:
             raise UserError(f'log_x needs numbers ≥ 0 on the x axis, not {wrong[0]!r}')
