@@ -205,6 +205,18 @@ def test_an_error_of_ours_does_not_stop_the_rest(capsys, configs, tmp_path, monk
     assert page.count('<tr class=') == 1
 
 
+def test_what_values_and_commit_do_not_tell_of_is_carried_out_again(tmp_path):
+    plain, mine = tmp_path / 'plain.py', tmp_path / 'mine.py'
+    plain.write_text('from jaxtweaks.lab.experiment import default_config\n')
+    mine.write_text('import jaxtweaks as jt\n@jt.loss("mine")\ndef mine(outputs, targets): ...\n')
+    ours = ROOT / 'configs' / 'classics' / 'adaptive_methods.py'  # it registers a network
+    asked = build({'name': 'it'})
+    outside = [collection._from_outside(asked, path) for path in (plain, mine, ours)]
+    assert outside == [False, True, False]
+    table = build({'name': 'it', 'data': {'name': 'csv:cars.csv?target=price'}})
+    assert collection._from_outside(table, plain)
+
+
 def test_brackets_in_the_name_of_a_config_are_brackets(monkeypatch, tmp_path):
     monkeypatch.setattr(collection, 'is_finished', lambda *_: True)
     monkeypatch.setattr(collection, '_from_outside', lambda *_: False)

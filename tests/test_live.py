@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import types
 
 import numpy as np
@@ -15,6 +16,7 @@ from jaxtweaks.lab import live, partial, stored
 from jaxtweaks.report import report
 from jaxtweaks.run import group as group_lib
 from jaxtweaks.run import progress, runner
+from jaxtweaks.run.workdir import Workdir
 
 pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
 
@@ -114,6 +116,19 @@ def test_what_is_there_can_be_loaded(followed):
     assert [verdict.claim.source for verdict in answer.verdicts] == ['§1']
     assert 'below 90' in answer._repr_html_()
     assert answer.table.rows[0][0] == 'with BN'
+
+
+def test_what_is_derived_is_omitted_from_the_table_of_what_is_there(followed, tmp_path):
+    folder = tmp_path / 'w'
+    shutil.copytree(followed[1], folder)
+    values = Workdir(folder).read_json('config.json')
+    values |= {'derive': ['roughness'], 'table': ['test_accuracy', 'roughness', '1-test_accuracy']}
+    Workdir(folder).write_json('config.json', values)
+    with pytest.warns(UserWarning, match='nothing is derived'):
+        answer = jt.load(folder)
+    shown = [column for column in answer.table.columns if 'accuracy' in column or 'error' in column]
+    assert len(shown) == 2
+    assert not any('roughness' in column for column in answer.table.columns)
 
 
 def test_finished_the_report_takes_the_place_of_the_page(followed):

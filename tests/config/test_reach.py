@@ -87,6 +87,7 @@ ON_DATA = {
     'warm-up of a step': ('schedule.warmup_epochs', 0.25, 0.26, '4 steps; it must be > 0.25'),
     'no image': ('data.share', 0.004, 0.006, '0.004 of 100 training images is none'),
     'all images': ('data.share', 0.999, 0.99, '0.999 of 100 training images is all'),
+    'batches that repeat': ('train.gradient_batches', 2, 0, '2 batches of 100 images are more'),
     'mirror': ('flip.probability', 0.5, 0.0, 'the inputs are 8 × 1'),
     'shift': ('shift.pixels', 8.0, 7.0, 'it must be < 8'),
 }

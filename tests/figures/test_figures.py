@@ -170,6 +170,18 @@ def test_effect_shows_means_bars_dots_and_published():
     assert {'published: ROLE', 'published', 'a run that diverged'} <= set(labels)
 
 
+def test_what_is_published_has_a_place_on_an_axis_of_words():
+    results = batch_sizes()
+    spec = {'kind': 'effect', 'metrics': ('test_accuracy',), 'x': 'model.norm'}
+    spec |= {'hue': 'train.batch_size'}
+    words = r"no setting has model\.norm = 'Batch'; did you mean 'batch'"
+    with pytest.raises(UserError, match=words):
+        draw(figure(**spec, published=(('Batch', 0.72, 'ROLE'),)), results)
+    axes = draw(figure(**spec, published=(('batch', 0.72, ''),)), results)
+    marks = [line for line in axes.axes[0].get_lines() if line.get_marker() == '*']
+    assert [mark.get_ydata()[0] for mark in marks] == [0.72]
+
+
 def test_every_seed_lies_inside_the_axes_and_a_source_is_named_once():
     results = batch_sizes()
     values = results.finals['test_accuracy']

@@ -7,11 +7,12 @@ import json
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
 from fake_results import sweep
 from fake_verdicts import verdict
 
-from jaxtweaks.report import report, report_curves, tables
+from jaxtweaks.report import report, report_curves, report_facts, tables
 from jaxtweaks.report.contents import Contents, Drawn
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"/>'
@@ -137,6 +138,15 @@ def test_diverged_runs_are_warned_of_and_listed():
     assert '1 run of 12 diverged: counted and shown' in text
     assert 'diverged at step 201' in text
     assert 'In 1 setting every run diverged' in page(diverged=[(0, s, 1) for s in range(6)])
+
+
+def test_runs_that_were_spared_are_not_counted():
+    results = sweep({'model.norm': ('none', 'batch')}, seeds=4, diverged=[(0, 0, 3), (0, 1, 3)])
+    for values in (*results.finals.values(), *results.curves.values()):
+        values[0] = np.nan  # two diverged, two were spared
+    (words,) = [one for one in report_facts.warnings(results, {}) if 'diverged' in one]
+    assert words.startswith('2 runs of 6 diverged')
+    assert 'In 1 setting every run diverged' in words
 
 
 def test_tables_sort_by_the_number_not_the_words():
