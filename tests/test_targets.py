@@ -98,6 +98,24 @@ def regression(tmp_path_factory):
     return folder, run(folder, config)
 
 
+@pytest.mark.parametrize(
+    ('field', 'values', 'same'),
+    [
+        ('data.split', ('stratified', 'random'), True),  # numbers have no classes to hold out by
+        ('data.standardise', ('channel', 'pixel'), True),  # each feature is a channel
+        ('data.standardise', ('channel', 'none'), False),
+        ('data.split_seed', (0, 1), False),
+    ],
+)
+def test_settings_that_make_the_same_of_the_data_are_refused(tmp_path, field, values, same):
+    config = config_of('hills', 'mse', sweep=jt.grid(field, *values), train={'epochs': 1})
+    if same:
+        with pytest.raises(UserError, match=f'{field}: {values[0]!r} and .* are the same run'):
+            run(tmp_path / 'w', config)
+    else:
+        assert len(run(tmp_path / 'w', config).results.settings) == 2
+
+
 def test_a_regression_has_claims_figures_and_tables(regression):
     folder, found = regression
     results = found.results

@@ -70,6 +70,10 @@ def _check_kernels(setting: Setting, params: Any) -> None:
         )
 
 
+# The fields that say what becomes of the same data, and may make the same of them.
+_HOW = ('split', 'split_seed', 'standardise', 'standardise_targets')
+
+
 def _shape(leaf: Any) -> tuple[Any, ...]:
     return leaf.shape, leaf.dtype
 
@@ -90,6 +94,7 @@ class Training:
         `decode`: see `data.load`; nothing can be trained without it.
         """
         self._machine = Machine(lambda config: data_lib.load(config, notify, decode=decode))
+        self._decode = decode
         self._execution = execution
         self._search = search
         self._notify = notify
@@ -107,10 +112,35 @@ class Training:
             check_training_size([setting], len(images), self.dataset.label)
             check_image([setting], images.shape[1:3])
             check_reach_on_data([setting], len(images), images.shape[1:3], self.dataset.label)
+        if self._decode:
+            self._check_data_differ(settings)
         precision.check(settings)
         for setting in {_network_of(setting): setting for setting in settings}.values():
             self._check_network(setting)
         self._check_functions(settings)
+
+    def _check_data_differ(self, settings: Sequence[Setting]) -> None:
+        """Whether settings that differ in how data are made have others. Raises UserError."""
+        how = lambda setting: {name: getattr(setting.data, name) for name in _HOW}
+        if all(how(setting) == how(settings[0]) for setting in settings):
+            return
+        seen: dict[Any, Setting] = {}
+        for setting in settings:
+            if setting.data.folds:  # which are chosen in one of these ways too
+                continue
+            made = self._machine.dataset(setting.data), self._machine.scale(setting.data)
+            rest = dataclasses.replace(setting.data, **how(settings[0]))
+            arrays = [
+                value.tobytes() for value in vars(made[1]).values() if isinstance(value, np.ndarray)
+            ]
+            key = dataclasses.replace(setting, data=rest), made[0].fingerprint, *arrays
+            other = seen.setdefault(key, setting)
+            if other is not setting:
+                name = next(name for name in _HOW if how(other)[name] != how(setting)[name])
+                raise UserError(
+                    f'data.{name}: {how(other)[name]!r} and {how(setting)[name]!r} are the same '
+                    f'run, for they make the same of {made[0].label}; leave one of them out'
+                )
 
     def _check_network(self, setting: Setting) -> None:
         """Whether a network with parts from outside can be traced. Raises UserError."""
