@@ -137,7 +137,7 @@ def between(test: Test, *rows: np.ndarray) -> Test:
     return dataclasses.replace(test, scale=max(float(np.abs(row).max(initial=0)) for row in rows))
 
 
-def steps_down(rows: np.ndarray, test: Test) -> list[np.ndarray]:
+def steps_down(rows: np.ndarray, test: Test) -> list[Any]:
     """One-sided p of each step of curves [X, ..., n] that it goes down."""
     pairs = itertools.pairwise(rows)
     return [between(test, one, other).greater(one - other) for one, other in pairs]
