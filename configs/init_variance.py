@@ -18,7 +18,10 @@ Choices of this project: widths of 1,024, and 1,024 to 64; linear layers (the id
 the loss of `signal_propagation`; "keeps" and "is" are read to a tenth. `quick` has 200 vectors,
 `paper` 2,000.
 
-Expected (any size, about 1 minute on two CPU cores): results are not measured yet.
+Expected (any size, about 1 minute on two CPU cores; docs/results, 20 seeds by --until_settled): 7
+of 7 claims supported. As claimed: With σ² = 1/N linear layers keep the variance of the signal
+(standard deviation 1, to a tenth; measured: 0.9998, 99.5% interval 0.9687 to 1.031, 5 seeds); 3
+further claims hold as well.
 """
 
 from configs import common

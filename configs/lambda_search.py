@@ -6,8 +6,8 @@ The 3-layer network with batch norm at the ten λ that the document drew and pri
 0.072), next to its default λ = 0.005; then a finer second round of random λ around the best of the
 first, in a range of 1.1 decades. The document finds the best validation accuracy near λ = 0.0015,
 with 53% on test: no better than the default. The second round lies around the λ with the best mean
-over seeds; the claims on test take the best λ of each seed, by its validation accuracy. What is
-claimed of the curves is asked of the document's ten.
+over seeds. What is claimed of the curves is asked of the document's ten, and the claims on test
+take the best of them for each seed, by its validation accuracy.
 
 "Loss" is read as the cross entropy; its J = L + λΣ‖W‖² (equation 10) is asked besides, as the cost.
 
@@ -38,6 +38,8 @@ def get_config(size=None):
     config.search.samples = 10 if config.size == 'paper' else 5
     config.table = ('validation_accuracy', 'validation_loss', 'test_accuracy')
     config.derive = ('cost', 'best')
+    # The best of the document's ten: its default and our second round are not what it chose from.
+    config.best.choices = ({'name': 'best', 'where': {LAMBDA: TEN}},)
     config.names = (
         (LAMBDA, 'weight λ of the penalty'),
         (ROLE, 'λ'),

@@ -12,10 +12,10 @@ Choices of this project: SGD with momentum 0.9, an L2 penalty of 5e-4 and the ra
 which are those of that paper's published program; batch norm before the ReLU, as its network has
 it; annealing after half the epochs (10 at `quick`, 60 at `paper`); see `common.role_cnn`.
 
-Expected (quick, about 2 minutes on two CPU cores): results of the claims on gaps and convergence
-are not measured yet. The others, measured before (CIFAR-10 (JPEG q75), 5 seeds): LS ends 5.2 ± 1.7
-points more accurate on test than the rate that stays large; that it ends above S (by 2.4 ± 2.1
-points), and that S leads before the annealing (by 3.8 ± 3.8), was inconclusive among three claims.
+Expected (quick, about 2 minutes on two CPU cores; docs/results, 8 seeds by --until_settled): 3 of 6
+claims supported, 3 open. Yes: Large learning rates reduce overfitting: a large initial rate ends
+with a smaller generalisation gap than the small rate (−5.80 points, 99.5% interval −9.39 to −2.21
+points, 5 seeds); 1 further claim holds as well.
 """
 
 from configs import common

@@ -119,7 +119,8 @@ def _of_document(optimiser, rates):
     yield {
         'sentence': f'{words}: a rate of 1e-7 shows no overfitting: a smaller gap than with '
         f'{large[-1]:g}.',
-        'source': f'{source}: overfitting by small rates could not be illustrated',
+        'source': f'{source}: overfitting by small rates could not be illustrated (a network that '
+        'is hardly trained has no gap, so it can hardly fail)',
         'kind': 'less',
         'metric': 'gap_accuracy',
         'a': mine | {RATE: SMALL},

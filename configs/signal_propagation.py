@@ -134,7 +134,7 @@ def get_config(size=None):
         )
     )
     config.claims = common.that_matter(
-        (*_ranking(), *_vanished(), *_beyond(), *_laws(), *_sigmas())
+        (*_ranking(), *_vanished(len(config.model.hidden)), *_beyond(), *_laws(), *_sigmas())
     )
     config.claims = common.that_answer(config.claims, 'Some combinations')
     return config
@@ -186,7 +186,7 @@ def _equal(a, b):
     return {**a, DISTRIBUTION: ''} == {**b, DISTRIBUTION: ''}
 
 
-def _vanished():
+def _vanished(layers):
     """Total vanishing, "some combinations" (INITREG §I, below Figure 3)."""
     for reading, normals in (
         ('Xavier and Kaiming as published', (XAVIER_NORMAL, KAIMING_NORMAL)),
@@ -205,7 +205,7 @@ def _vanished():
                         (unit, *init) for unit, init in ways
                     )
                 },
-                'level': LAYERS - 0.5,
+                'level': layers - 0.5,
                 'direction': 'below',
             }
 

@@ -61,7 +61,7 @@ def get_config(size=None):
             },
             {
                 'sentence': 'It makes the network less overconfident.',
-                'source': 'Müller et al. 2019, §3',
+                'source': 'Müller et al. 2019, §3 (can hardly fail)',
                 'kind': 'less',
                 'metric': 'test_overconfidence',
                 'a': SOFT,

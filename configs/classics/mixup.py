@@ -74,9 +74,9 @@ def get_config(size=None):
                 'b': CORRUPT | PLAIN,
             },
             {
-                'sentence': 'Mixup lowers the share of wrong labels that is memorised: with half '
-                'of them wrong the training accuracy falls.',
-                'source': 'Zhang et al. 2018, §3.4',
+                'sentence': 'Mixup memorises fewer labels of which half are wrong: the accuracy by '
+                'the labels that are trained on falls.',
+                'source': 'Zhang et al. 2018, §3.4 (there of right and of wrong labels apart)',
                 'kind': 'less',
                 'metric': 'train_accuracy',
                 'a': CORRUPT | MIXED,
