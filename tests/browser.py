@@ -71,12 +71,8 @@ class Browser:
         self._out, self._in, self._left = ours_out, ours_in, b''
         os.set_blocking(self._in, False)
         self._session = None
-        (page,) = (
-            target
-            for target in self.call('Target.getTargets')['targetInfos']
-            if target['type'] == 'page'
-        )
-        attached = self.call('Target.attachToTarget', targetId=page['targetId'], flatten=True)
+        page = self.call('Target.createTarget', url='about:blank')['targetId']
+        attached = self.call('Target.attachToTarget', targetId=page, flatten=True)
         self._session = attached['sessionId']
         for domain in ('Page', 'Runtime', 'Log'):
             self.call(f'{domain}.enable')

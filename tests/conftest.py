@@ -11,6 +11,7 @@ import types
 import hypothesis
 import jax
 import pytest
+from jax._src import compilation_cache
 
 from jaxtweaks.base import metrics, words
 from jaxtweaks.claims import claim
@@ -82,10 +83,17 @@ def compiled_again():
     patch = pytest.MonkeyPatch()
     patch.setenv('JAXTWEAKS_COMPILE_CACHE', '0')
     enabled = jax.config.jax_enable_compilation_cache
-    jax.config.update('jax_enable_compilation_cache', False)
+    _cache_programs(False)
+    assert not compilation_cache.is_cache_used(jax.devices()[0].client)
     yield
-    jax.config.update('jax_enable_compilation_cache', enabled)
+    _cache_programs(enabled)
     patch.undo()
+
+
+def _cache_programs(enabled):
+    """Whether JAX's cache is used, which it otherwise decides once in a process."""
+    jax.config.update('jax_enable_compilation_cache', enabled)
+    compilation_cache.reset_cache()
 
 
 @pytest.fixture

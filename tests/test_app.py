@@ -90,7 +90,7 @@ def finished(given, tmp_path_factory):
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -468,7 +468,7 @@ def test_killed_and_interrupted_it_ends_as_if_nothing_had_happened(
             process = start(whole_command)
             wait_for(process, writes_of(workdir))
             process.send_signal(number)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=600)
         assert process.returncode == 128 + number, err
         assert 'Traceback' not in err
         assert f'everything is saved in {workdir}' in err

@@ -16,6 +16,7 @@ from jaxtweaks.data.catalogue import CATALOGUE
 from jaxtweaks.lab import experiment, laboratory
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+IDS = {}  # of the runs of a config, by its name and size, where a test has named them
 NOT_EXPERIMENTS = ('all', 'classics', 'common')
 CLASSICS = sorted(f'classics/{p.stem}' for p in (ROOT / 'configs' / 'classics').glob('*.py'))
 CONFIGS = [
@@ -73,7 +74,8 @@ def test_it_is_a_valid_plan_at_every_size(name, size):
     assert found.claims
     assert found.figures
     assert len(found.runs) == len(found.points) * found.seeds
-    assert len({run.id for run in found.runs}) == len(found.runs)
+    IDS[name, size] = {run.id for run in found.runs}
+    assert len(IDS[name, size]) == len(found.runs)
     if size == 'paper':
         assert found.seeds >= 6 or found.plain.exact
 
@@ -94,12 +96,19 @@ def test_numbers_that_are_tested_at_paper_are_shown_and_not_compared_elsewhere(n
         assert {one.value for one in found.published} >= known or name == 'mc_dropout'
 
 
+def _ids(name, size):
+    """The ids of a config's runs, which it takes a while to name: those that were named before."""
+    if (name, size) not in IDS:
+        runs = experiment.build(module(name).get_config(size)).runs
+        IDS[name, size] = {run.id for run in runs}
+    return IDS[name, size]
+
+
 @pytest.mark.parametrize('name', CONFIGS)
 def test_sizes_are_different_experiments(name):
-    found = [experiment.build(module(name).get_config(size)) for size in experiment.SIZES]
-    if found[0].plain is not None:
+    if experiment.build(module(name).get_config('smoke')).plain is not None:
         pytest.skip('sizes of a plain study may differ in the number of seeds alone, or not at all')
-    runs = [{run.id for run in one.runs} for one in found]
+    runs = [_ids(name, size) for size in experiment.SIZES]
     assert not runs[0] & runs[1]
     assert not runs[1] & runs[2]
 

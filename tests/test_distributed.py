@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import threading
-import time
 
 import pytest
 from rich.console import Console
@@ -117,12 +116,12 @@ def call(capsys, *args):
     return code, printed.out, printed.err
 
 
-def killed(path, address):
+def killed(path, address, ended):
     """Kills a worker that has saved something of a group that is not finished."""
     with distributed.Client(address) as client:
+        client.wait_for_workers(2, timeout=120)  # one may have died in the test before
         pids = client.run(os.getpid)
-        while True:
-            time.sleep(0.01)
+        while not ended.wait(0.01):
             begun = {one.stem for one in (path / 'checkpoints').glob('*.ckpt')}
             for worker, keys in client.processing().items():
                 if any(key.partition('-')[0] in begun for key in keys):
@@ -215,10 +214,12 @@ def test_workers_that_do_not_see_the_work_folder_send_what_they_find(
         self._given['path'] = str(tmp_path / 'not' / 'here')
 
     monkeypatch.setattr(Crew, 'asked', elsewhere)
-    killing = threading.Thread(target=killed, args=(path, users_cluster), daemon=True)
+    ended = threading.Event()
+    killing = threading.Thread(target=killed, args=(path, users_cluster, ended), daemon=True)
     killing.start()
     _, printed = carried_out(experiment(), path, workers=Asked(scheduler=users_cluster))
-    killing.join(10)
+    ended.set()
+    killing.join(60)
     assert not killing.is_alive()
     assert_one_went_on(heard)
     assert_the_same(path, alone[1])
@@ -269,7 +270,10 @@ def test_a_cluster_of_this_host_is_for_its_user_alone():
         (address,) = info['workers']
         assert info['address'].startswith('tls://127.0.0.1:')
         assert address.startswith('tls://127.0.0.1:')
-        with pytest.raises(Exception, match=r'.'):
-            distributed.Client(info['address'], timeout=1)
+        # Whoever has its keys gets in, and nobody with others.
+        distributed.Client(info['address'], timeout=60, security=own._client.security).close()
+        others = distributed.Security.temporary()
+        with pytest.raises(OSError, match=info['address']):
+            distributed.Client(info['address'], timeout=2, security=others)
     finally:
         own.close()

@@ -25,7 +25,7 @@ def python(*args, **environment):
         env=os.environ | environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=600,  # against hanging alone
         check=False,
     )
 

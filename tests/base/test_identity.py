@@ -7,9 +7,11 @@ import dataclasses
 import datetime
 import enum
 import functools
+import math
 import os
 import random
 import re
+import struct
 import subprocess
 import sys
 import textwrap
@@ -25,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from jaxtweaks.base.errors import UserError
@@ -221,11 +223,15 @@ def written(value):
         return ['dict', [(written(k), written(v)) for k, v in value.items()]]
     if isinstance(value, list | tuple):
         return [type(value).__name__, [written(item) for item in value]]
+    if isinstance(value, float):
+        return ['float', struct.pack('<d', value)]  # not all that reads nan is the same
     return [type(value).__name__, repr(value)]
 
 
 @settings(max_examples=50, deadline=None)
 @given(VALUES, VALUES)
+@example(math.nan, -math.nan)
+@example([math.nan], [math.nan])
 def test_values_are_one_exactly_if_they_are_written_the_same(a, b):
     assert (digest(a) == digest(b)) == (written(a) == written(b))
     assert digest(copy.deepcopy(a)) == digest(a)

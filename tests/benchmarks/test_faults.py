@@ -55,5 +55,5 @@ def test_generated_data_are_read_whole_refused_or_said():
 def test_what_is_read_wrongly_is_noticed(monkeypatch, place, name, wrong):
     """The generator of data is no use if it agrees with everything."""
     monkeypatch.setattr(place, name, wrong)
-    with pytest.raises(AssertionError, match=r'number \d+ of seed 0, '):
+    with pytest.raises(AssertionError, match=r'number \d+ of seed 0, \w+: AssertionError'):
         data.check(count=240, seed=0)

@@ -101,7 +101,7 @@ def test_compile_time(tmp_path):
     )
     ((name, seconds),) = json.loads(out.read_text())['seconds'].items()
     assert name == 'lr_size'
-    assert 0 < seconds[0] < 60
+    assert seconds[0] > 0
 
 
 def test_evaluation(tmp_path):

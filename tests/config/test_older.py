@@ -59,7 +59,7 @@ def test_what_a_later_field_says_of_older_folders_is_allowed(name):
 @pytest.mark.parametrize(
     ('values', 'swept', 'base'),
     [
-        (['none', 'before'], {'model.norm': 'batch'}, ('none', 'before')),
+        (['none', 'before'], {'model.norm': 'batch'}, ('batch', 'before')),
         (['after', 'before'], {'model.norm_place': 'before'}, ('batch', 'before')),
         (['none', 'after'], {'model.norm': 'batch', 'model.norm_place': 'after'}, None),
     ],
@@ -87,7 +87,7 @@ def test_batch_norm_is_a_norm_and_a_place_now(values, swept, base):
     assert found['names'] == [[f'{name}={value}', 'with']]
     assert found['parts'] == {'batch.momentum': 0.5}
     if base:
-        assert (found['model']['norm'], found['model']['norm_place'])[1] == base[1]
+        assert (found['model']['norm'], found['model']['norm_place']) == base
 
 
 def test_without_a_sweep_the_place_is_kept():

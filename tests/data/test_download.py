@@ -33,7 +33,7 @@ def known(server, parts):
     return known_for('cifar10', server.files)
 
 
-def refused(known, server, timeout=2.0) -> str:
+def refused(known, server, timeout=30.0) -> str:
     """The message with which the download fails; nothing may be cached."""
     with pytest.raises(UserError) as caught:
         download.load(known, ignore, mirror=server.address, timeout=timeout)

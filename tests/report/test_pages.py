@@ -1,5 +1,6 @@
 """The pages in a browser: no complaint in the console, clicks do what they say, all can be read."""
 
+import contextlib
 import json
 import pathlib
 import time
@@ -202,7 +203,13 @@ def test_the_theme_is_the_readers(browser, page):
     assert browser.evaluate(color) == light
     browser.screen(1200, 900, dark=True, media='print')
     assert browser.evaluate(color) == 'rgb(255, 255, 255)'
+    assert forgotten(browser, page)
+
+
+def forgotten(browser, page):
+    """Whether what a reader chose is gone from the browser, for the tests that follow."""
     browser.evaluate('localStorage.clear()')
+    return browser.open_until(page, 'localStorage.length', 0) == 0
 
 
 def test_figures_fit_the_theme_that_the_reader_chose(browser, report_page):
@@ -219,7 +226,7 @@ def test_figures_fit_the_theme_that_the_reader_chose(browser, report_page):
         browser.screen(1200, 900, dark=system is dark, media='print')
         assert browser.evaluate(shown) == light
         browser.screen(1200, 900, dark=system is dark)
-        browser.evaluate('localStorage.clear()')
+        assert forgotten(browser, report_page)
 
 
 def luminance(color):
@@ -257,10 +264,12 @@ def test_a_page_under_way_reloads_itself_and_stays_where_the_reader_is(browser, 
     browser.click('#curves .settings button:nth-child(2)')
     browser.evaluate('window.scrollTo(0, 300); document.activeElement.blur(); window.before = 1')
     atomic.write(path, live_text(60, stopped=True).encode())
-    deadline = time.monotonic() + 30
-    while (shown := browser.evaluate('document.title')) != '60 % under way':
+    deadline, shown = time.monotonic() + 120, None
+    while shown != ['60 % under way', 'complete']:
         assert time.monotonic() < deadline, shown
         time.sleep(0.2)
+        with contextlib.suppress(RuntimeError):  # asked of the page that is just being left
+            shown = browser.evaluate('[document.title, document.readyState]')
     picked = "document.querySelector('#curves .settings button:nth-child(2)').ariaPressed"
     assert browser.evaluate(f'[window.before ?? 0, scrollY, {picked}]') == [0, 300, 'true']
     # It stands still now.
