@@ -1,6 +1,7 @@
 """Writing a file, or a folder, that is whole or absent."""
 
 import contextlib
+import errno
 import os
 import re
 import secrets
@@ -92,5 +93,8 @@ def _sync(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # not known of folders there
+            raise
     finally:
         os.close(handle)

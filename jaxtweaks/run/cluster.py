@@ -8,11 +8,14 @@ import asyncio
 import contextlib
 import dataclasses
 import importlib
+import importlib.metadata
 import importlib.util
+import itertools
 import logging
 import os
 import platform
 import queue
+import re
 import signal
 import threading
 import time
@@ -121,7 +124,7 @@ class Cluster:
         if self.wanted.scheduler:
             return max(1, self.count())
         if self.wanted.workers == AUTO:
-            return len(self._gpus()) or max(1, (os.cpu_count() or 1) // 2)
+            return len(self._gpus()) or max(1, _devices().threads() // 2)
         return int(self.wanted.workers or 1)
 
     def count(self) -> int:
@@ -394,16 +397,28 @@ def share(i: int, workers: int, gpus: Sequence[str]) -> dict[str, str]:
     """
     if gpus:
         return {'CUDA_VISIBLE_DEVICES': gpus[i % len(gpus)]}
+    return {_devices().THREADS: str(max(1, _devices().threads() // workers))}
+
+
+def _devices() -> Any:
     from jaxtweaks.run import devices  # which imports JAX, and help needs this module
 
-    return {devices.THREADS: str(max(1, devices.threads() // workers))}
+    return devices
 
 
 def gpus() -> list[str]:
-    """The GPUs of this host, as CUDA_VISIBLE_DEVICES names them. JAX would take them if asked."""
+    """The GPUs of this host that JAX would take, as CUDA_VISIBLE_DEVICES names them."""
     named = os.environ.get('CUDA_VISIBLE_DEVICES')
-    if os.environ.get('JAX_PLATFORMS', '').startswith('cpu'):
+    if os.environ.get('JAX_PLATFORMS', '').startswith('cpu') or not _takes_gpus():
         return []
-    if named is not None:
-        return [one for one in named.split(',') if one.strip()]
-    return [str(i) for i in range(len(list(Path('/dev').glob('nvidia[0-9]*'))))]
+    if named is None:
+        return [str(i) for i in range(len(list(Path('/dev').glob('nvidia[0-9]*'))))]
+    given = [one.strip() for one in named.split(',')]
+    # Those behind one that is none do not count, and -1 is none.
+    return list(itertools.takewhile(lambda one: one and not one.startswith('-'), given))
+
+
+def _takes_gpus() -> bool:
+    """Whether JAX is installed with what it needs for GPUs."""
+    names = (one.metadata['Name'] or '' for one in importlib.metadata.distributions())
+    return any(re.match('jax[-_](cuda|rocm)', name, re.IGNORECASE) for name in names)

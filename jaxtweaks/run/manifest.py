@@ -283,7 +283,9 @@ def read(workdir: Workdir, notify: Callable[[str], None]) -> Manifest | None:
         found = None
     try:
         found = _checked(workdir, COPY)
-    except UserError:
+    except UserError as error:
+        if lost.endswith('is missing'):  # else it is said of the manifest itself
+            raise UserError(f'{lost}; {error}') from None
         found = None
     if found is not None:
         notify(f'{lost}; its copy is used')

@@ -8,6 +8,7 @@ import ctypes
 import functools
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -75,7 +76,7 @@ def why_not(precision: str, /) -> str:
                 return reason
             library.register(ctypes.cdll.LoadLibrary(str(built)))
             if not library.is_right():
-                return f'what {compiler} built computes wrong numbers'
+                return f'what {shlex.join(compiler)} built computes wrong numbers'
             built.replace(folder / f'{name}-{_digest(built.read_bytes())}.so')
     except OSError as error:
         return str(error)
@@ -91,12 +92,16 @@ def _kept(folder: Path, name: str) -> Path | None:
     return None
 
 
-def _compiler() -> str | None:
-    names = (os.environ['CXX'],) if os.environ.get('CXX') else ('c++', 'g++', 'clang++')
-    return next(filter(None, map(shutil.which, names)), None)
+def _compiler() -> tuple[str, ...] | None:
+    """The command that compiles C++, as CXX has it ('ccache g++'); None if there is none."""
+    given = shlex.split(os.environ.get('CXX', ''))
+    for name, *options in [given] if given else [['c++'], ['g++'], ['clang++']]:
+        if found := shutil.which(name):
+            return found, *options
+    return None
 
 
-def _made_from(compiler: str, library: '_Library') -> bytes:
+def _made_from(compiler: tuple[str, ...], library: '_Library') -> bytes:
     sources = library.source.read_bytes(), conv_native.HEADER.read_bytes()
     return b'\n'.join([*sources, repr((compiler, _FLAGS, _TUNED)).encode()])
 
@@ -105,18 +110,18 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _build(compiler: str, source: Path, path: Path) -> str:
+def _build(compiler: tuple[str, ...], source: Path, path: Path) -> str:
     """Compiles; what the compiler had to say if it failed, or ''."""
     said = ''
     for tuned in _TUNED:
-        command = [compiler, *_FLAGS, tuned, f'-I{jax.ffi.include_dir()}']
+        command = [*compiler, *_FLAGS, tuned, f'-I{jax.ffi.include_dir()}']
         command += [str(source), '-o', str(path)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == 0:
             return ''
         errors = [line for line in done.stderr.splitlines() if 'error' in line]
         said = said or (errors or done.stderr.splitlines() or ['no word of it'])[0]
-    return f'{compiler} fails: {said}'
+    return f'{shlex.join(compiler)} fails: {said}'
 
 
 def _convolves(found: conv_native.Convolutions) -> bool:

@@ -164,7 +164,10 @@ class Lines(View):
             self._printed = time.monotonic()
             words = f'{now}  ' if now else ''
             self._console.print(
-                f'{share:4.0%}  {self._group}  {words}{left}', highlight=False, soft_wrap=True
+                f'{share:4.0%}  {self._group}  {words}{left}',
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
             )
 
 
@@ -173,11 +176,11 @@ class Live(View):
 
     def __init__(self, console: Console):
         self._bar = _Bar(
-            TextColumn('{task.description}'),
+            TextColumn('{task.description}', markup=False),
             BarColumn(bar_width=24),
             TextColumn('{task.percentage:>3.0f}%'),
             TimeElapsedColumn(),
-            TextColumn('{task.fields[left]}'),
+            TextColumn('{task.fields[left]}', markup=False),
             console=console,
             transient=True,
         )

@@ -68,6 +68,8 @@ def run_groups(
                     if not ended.too_large:
                         break
                     for group, lacking in ended.too_large:
+                        if all(one.id != group.id for one in waiting):
+                            continue  # halved with another of its program
                         reporter.note(
                             f'{group.size} runs side by side do not fit in the memory ({lacking}); '
                             'their groups are halved'

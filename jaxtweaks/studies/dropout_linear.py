@@ -35,8 +35,11 @@ def _compare(
     """
     mean = sums[0] / count
     variance = np.maximum(sums[1] / count - mean**2, 0) * count / (count - 1)
-    standard = (mean - factor * z) / np.sqrt(variance / count)
-    return float((mean * z).sum() / (z * z).sum()), factor, float(np.sqrt((standard**2).mean()))
+    # Where no mask dropped anything there is no standard error to speak of.
+    some = variance > 0
+    standard = (mean - factor * z)[some] / np.sqrt(variance[some] / count)
+    deviation = float(np.sqrt((standard**2).mean())) if some.any() else math.nan
+    return float((mean * z).sum() / (z * z).sum()), factor, deviation
 
 
 @jax.jit
@@ -124,6 +127,11 @@ def measure(
     f zʰ, with f = 1 − p where dropout leaves what it keeps (vanilla) and f = 1 where it divides by
     1 − p (inverted). With dropout in front of every layer, as in training, it is fʰ zʰ ('all').
     """
+    if masks % _AT_ONCE:
+        raise UserError(
+            f'dropout_linear.masks: {masks} is no multiple of {_AT_ONCE}, which are drawn at once; '
+            'it must be one'
+        )
     kernels = random_kernels(setting, seed)
     shape = (vectors, len(kernels[0]))
     x = jax.random.normal(stream_key(seed, 'noise'), shape)

@@ -22,6 +22,14 @@ def test_it_is_the_mean_squared_correlation(shape):
     assert 0.5 < expected < 0.95
 
 
+@pytest.mark.parametrize('scale', [1e-30, 1e-13, 1e9, 1e30])
+def test_it_is_the_same_whatever_the_scale(scale):
+    x = np.random.default_rng(0).normal(size=(500, 3)).astype(np.float32)
+    y = np.maximum(x, 0)
+    expected = float(linearity(x, y))
+    assert float(linearity(scale * x, scale * y)) == pytest.approx(expected, abs=1e-5)
+
+
 def test_a_linear_unit_and_one_that_never_changes():
     x = jnp.asarray(inputs(300, 2), jnp.float32)
     assert float(linearity(x, 3 - 2 * x)) == pytest.approx(1, rel=1e-5)

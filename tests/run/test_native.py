@@ -1,6 +1,7 @@
 """Building the native convolutions: with what compiler there is, once, and tried out."""
 
 import os
+import shlex
 import stat
 import subprocess
 import sys
@@ -36,7 +37,7 @@ def compiler(tmp_path, monkeypatch):
         # Nothing here is about speed: without optimisation it compiles in a third of the time.
         script = script.replace('"$@"', '$(echo "$@" | sed s/-O3/-O1/)', 1)
         path = tmp_path / 'compiler'
-        path.write_text(f'#!/bin/sh\nREAL={real}\n{script}\n')
+        path.write_text(f'#!/bin/sh\nREAL="{shlex.join(real)}"\n{script}\n')
         path.chmod(0o755)
         monkeypatch.setenv('CXX', str(path))
 
@@ -117,6 +118,14 @@ def test_without_a_compiler_xla_does_it(cache, monkeypatch):
     monkeypatch.setenv('CXX', '/nowhere/c++')
     assert 'no C++ compiler was found' in fresh()
     assert libraries(cache) == []
+
+
+def test_a_compiler_may_have_options(monkeypatch):
+    monkeypatch.setenv('CXX', 'env -u NOTHING c++')
+    found = native._compiler()
+    assert (Path(found[0]).name, found[1:]) == ('env', ('-u', 'NOTHING', 'c++'))
+    monkeypatch.setenv('CXX', '/nowhere/ccache g++')
+    assert native._compiler() is None
 
 
 def test_a_compiler_that_fails(cache, compiler):

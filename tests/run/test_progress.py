@@ -174,3 +174,11 @@ def test_a_terminal_shows_the_settings_and_their_means_below_the_bar(monkeypatch
     assert 'with [BN]: epoch 1/9  loss 2.300' in shown
     assert 'look 1 of at most 6\n' in shown
     assert re.search(r'plain +│ +0\.5', shown)
+
+
+def test_words_in_brackets_are_shown_as_they_are():
+    console = log()
+    lines = Lines(console, interval=0)
+    lines.group('group 1/2', 'CNN [bn] and [/w]')
+    lines.show(0.5, '', '')
+    assert 'CNN [bn] and [/w]' in console.file.getvalue()

@@ -66,6 +66,14 @@ def test_a_flipped_bit_anywhere_changes_nothing_that_is_believed(workdir):
     assert used > 0.8 * len(whole)
 
 
+def test_without_a_manifest_a_damaged_copy_is_no_new_folder(workdir):
+    (workdir.path / manifest.NAME).unlink()
+    copy = workdir.path / manifest.COPY
+    copy.write_bytes(copy.read_bytes()[:-9])
+    with pytest.raises(UserError, match=rf'{manifest.NAME}: is missing; .*{manifest.COPY}'):
+        manifest.read(workdir, print)
+
+
 def test_a_file_cut_short_or_gone_gives_way_to_the_copy(workdir):
     path = workdir.path / manifest.NAME
     whole = path.read_bytes()

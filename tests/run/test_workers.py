@@ -213,9 +213,16 @@ def test_which_workers_are_meant(tmp_path, monkeypatch):
 def test_the_gpus_of_a_host_are_those_that_are_named(monkeypatch):
     monkeypatch.delenv('JAX_PLATFORMS', raising=False)
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3,GPU-5')
+    monkeypatch.setattr(cluster, '_takes_gpus', lambda: True)
     assert cluster.gpus() == ['3', 'GPU-5']
-    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
-    assert cluster.gpus() == []
+    for value, used in (('', []), ('-1', []), ('0,-1,1', ['0'])):  # as CUDA reads it
+        monkeypatch.setenv('CUDA_VISIBLE_DEVICES', value)
+        assert cluster.gpus() == used
+    monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '3')
+    monkeypatch.setattr(cluster, '_takes_gpus', lambda: False)
+    assert cluster.gpus() == []  # JAX for CPUs leaves it alone
+    monkeypatch.setenv('JAXTWEAKS_THREADS', '2')
+    assert cluster.Cluster(cluster.Asked('auto'), print, list).expected() == 1
     named = cluster.Cluster(cluster.Asked('auto'), print, lambda: ['3', '5'])
     assert named.expected() == 2
 

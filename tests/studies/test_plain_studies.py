@@ -291,7 +291,7 @@ def test_a_kind_that_needs_chance_is_not_decided_exactly(put, tmp_path):
     ('name', 'values'),
     [
         ('signal_propagation', {'signal_propagation.vectors': 5}),
-        ('dropout_linear', {'dropout_linear.vectors': 5, 'dropout_linear.masks': 2,
+        ('dropout_linear', {'dropout_linear.vectors': 5, 'dropout_linear.masks': 100,
                             'model.activation': 'identity', 'dropout.hidden': 0.3}),
         ('bias_variance', {'bias_variance.samples': 2, 'bias_variance.points': 5}),
         ('capacity', {'capacity.regressor': 'network', 'capacity.steps': 1}),
