@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from jaxtweaks.base import home, numbers
+from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.data import own, target_values
 from jaxtweaks.data.dataset import Source, Split, frozen
@@ -339,8 +339,10 @@ def _as_words(column: Column) -> np.ndarray:
     width = len(f'{int(np.abs(values).max())}')
     if (values == np.rint(values)).all() and (values >= 0).all():
         return np.array([f'{int(one):0{width}d}' for one in values], object)[index]
-    words = numbers.apart(values.tolist())
-    return np.array([words[one] for one in values.tolist()], object)[index]
+    words = [
+        repr(one).removesuffix('.0') for one in values.tolist()
+    ]  # every digit: they stay apart
+    return np.array(words, object)[index]
 
 
 def _features(table: dict[str, Column], title: str) -> tuple[np.ndarray, list[str]]:
