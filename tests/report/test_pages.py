@@ -387,9 +387,13 @@ def test_the_curves_obey_the_keyboard(browser, report_page):
 def test_the_overview_can_be_filtered(browser, overview_page):
     browser.open(overview_page)
     shown = lambda: texts(browser, 'tbody tr .badge')
+    tall = "document.querySelector('{}').getBoundingClientRect().height"
     assert len(shown()) == 4
+    assert browser.evaluate(tall.format('.answers')) > 20  # the answers are read first
     choose(browser, '#by-verdict', 'inconclusive')
     assert shown() == ['? inconclusive'] * 2
+    for whole in ('.answers', '.numbers'):  # what is not of a document stays
+        assert browser.evaluate(tall.format(whole)) > 20
     choose(browser, '#by-experiment', 'two')
     assert shown() == ['? inconclusive']
     assert texts(browser, '#shown') == ['1 of 4 claims shown']
