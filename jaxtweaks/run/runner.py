@@ -44,6 +44,10 @@ def run_groups(
       Unfinished: some groups failed on workers, and all others are trained; or the engine is gone.
     """
     waiting = unfinished(groups, workdir, reporter.note)
+    left_out = {group.id for group in waiting}
+    for group in groups:
+        if group.id not in left_out:  # killed between saving its result and removing its state
+            files.remove_generations(workdir.checkpoint_path(group))
     work = sum(machine.work(group) for group in groups)
     left = sum(machine.work(group) for group in waiting)
     tally = Tally(reporter)

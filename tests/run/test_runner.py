@@ -83,6 +83,18 @@ def test_programs_are_not_counted_where_there_is_one_or_one_for_each_group(tmp_p
     assert said == ['group 1/2', 'group 2/2']
 
 
+def test_the_state_of_a_finished_group_that_a_kill_left_behind_is_cleared(tmp_path, monkeypatch):
+    sweep = grid('train.batch_size', 8)
+    run(tmp_path, monkeypatch, sweep, seeds=2)
+    names = [path.stem for path in (tmp_path / 'results').iterdir()]
+    (tmp_path / 'checkpoints').mkdir(exist_ok=True)
+    for name in (*names, 'another'):
+        (tmp_path / 'checkpoints' / f'{name}.ckpt').write_bytes(b'state')
+    said, _, _ = run(tmp_path, monkeypatch, sweep, seeds=2)
+    assert said == []  # nothing was trained again
+    assert [path.stem for path in (tmp_path / 'checkpoints').iterdir()] == ['another']
+
+
 SIGNALS = [getattr(signal, f'SIG{name}') for name in ('INT', 'TERM', 'HUP', 'USR1', 'USR2')]
 
 
