@@ -340,9 +340,7 @@ def _as_words(column: Column) -> np.ndarray:
     if (values == np.rint(values)).all() and (values >= 0).all():
         return np.array([f'{int(one):0{width}d}' for one in values], object)[index]
     # With every digit, so that they stay apart.
-    words = [
-        repr(one).removesuffix('.0') for one in values.tolist()
-    ]  # every digit: they stay apart
+    words = [repr(one).removesuffix('.0') for one in values.tolist()]
     return np.array(words, object)[index]
 
 

@@ -135,12 +135,13 @@ class Training:
             ]
             key = dataclasses.replace(setting, data=rest), made[0].fingerprint, *arrays
             other = seen.setdefault(key, setting)
-            if other is not setting:
-                name = next(name for name in _HOW if how(other)[name] != how(setting)[name])
-                raise UserError(
-                    f'data.{name}: {how(other)[name]!r} and {how(setting)[name]!r} are the same '
-                    f'run, for they make the same of {made[0].label}; leave one of them out'
-                )
+            for name in _HOW:
+                one, two = (getattr(each.data, name) for each in (other, setting))
+                if one != two:
+                    raise UserError(
+                        f'data.{name}: {one!r} and {two!r} are the same run, for they make the '
+                        f'same of {made[0].label}; leave one of them out'
+                    )
 
     def _check_network(self, setting: Setting) -> None:
         """Whether a network with parts from outside can be traced. Raises UserError."""

@@ -20,7 +20,7 @@ from jaxtweaks.run import memory
 from jaxtweaks.run.memory import Probe
 from jaxtweaks.run.plan import Group
 
-# No way of batching was seen to be more times faster than the first (docs/performance.md).
+# About the most that a way of batching was seen to be faster than the first (docs/performance.md).
 _TIMES_FASTER = 3
 
 
