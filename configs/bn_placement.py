@@ -10,8 +10,9 @@ fast it trains.
 
 Choices of this project: the network and all of `common.role_cnn`.
 
-Expected (quick, about 5 minutes on two CPU cores used by others too): results of these claims are
-not measured yet.
+Expected (quick, about 5 minutes on two CPU cores used by others too; docs/results, 5 seeds): 0 of 3
+claims supported, 2 contradicted, 1 open. Not settled: Batch norm after the ReLU is more accurate
+than before it (−2.14 points, 95% interval −4.38 to +0.10 points, 5 seeds).
 """
 
 from configs import common

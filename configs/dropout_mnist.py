@@ -18,9 +18,9 @@ on.
 Choices of this project: the number of images; standardisation by the one channel; 20 epochs of all
 of MNIST; and those of `common.initreg_mnist`.
 
-Expected: the literal reading is not measured yet. With ReLU alone (paper, 6 seeds) seven of eight
-claims were supported, and that p = 0.5 improves the accuracy was not settled: 88.4 ± 2.4%, 95.3 ±
-0.2% and 91.2 ± 0.2% on test.
+Expected (quick, MNIST, about 3 minutes on two CPU cores; docs/results, 5 seeds): 9 of 12 claims
+supported, 2 contradicted, 1 open. As claimed: Dropout with p = 0.2 worsens the training accuracy
+(−7.78 points, 95% interval −8.34 to −7.22 points, 5 seeds); 3 further claims hold as well.
 """
 
 from configs import common

@@ -12,8 +12,9 @@ the same expectations, `dropout.form` chooses); "near p = 0.4" is read as 0.3 �
 p = 1. What p is best depends on how many units there are to drop, so the layer keeps its 512 units
 at `quick`, where only the channels are fewer.
 
-Expected (quick, about 5 minutes on two CPU cores): results of this network and these claims are not
-measured yet.
+Expected (quick, about 5 minutes on two CPU cores; docs/results, 5 seeds): 4 of 6 claims supported,
+2 open. As claimed: Dropout with p = 0.4 decreases the validation loss: lower than with every neuron
+kept (−0.1414, 95% interval −0.1969 to −0.08601, 5 seeds), 1 of 2 not settled.
 """
 
 from configs import common

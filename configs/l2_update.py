@@ -13,9 +13,9 @@ of 1e-4 and 5e-4; that two trainings are the same is read as: the norm of the we
 differs by less than 0.1.
 
 Expected (quick, MNIST, about 1 minute on two CPU cores; docs/results, 12 seeds by --until_settled):
-2 of 4 claims supported, 2 contradicted as they were then. No, this is contradicted: W ← W(1 − 2λ) −
-α∇L is the step on J = L + λ‖W‖², λ = 0.0001: the norm of the weights ends the same (within 0.1;
-measured: −2.949, 99.5% interval −2.962 to −2.936, 5 seeds); 1 further claim does not hold either.
+2 of 4 claims supported, 2 contradicted. No, this is contradicted: W ← W(1 − 2λ) − α∇L is the step
+on J = L + λ‖W‖², λ = 0.0001: the norm of the weights ends the same (within 0.1; measured: −2.949,
+99.5% interval −2.962 to −2.936, 5 seeds); 1 further claim does not hold either.
 """
 
 from configs import common

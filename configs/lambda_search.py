@@ -14,8 +14,11 @@ take the best of them for each seed, by its validation accuracy.
 Choices of this project: see `common.mlp_bn`; the second round, of which the document shows nothing
 but that its search was coarse; "no better" is read as: not better by a percentage point.
 
-Expected: not measured yet with the document's λ. With ten other draws (paper, 10 seeds) the best
-lay at 0.0035 to 0.005, and the cross entropy rose again below.
+Expected (quick, CIFAR-10 (JPEG q75), about 3 minutes on two CPU cores; docs/results, 5 seeds): 1 of
+5 claims supported, 2 contradicted, 2 open. As claimed: There is a region of best λ inside the range
+for validation accuracy (+2.30 points, 95% interval +0.85 to +3.75 points, 5 seeds), 1 of 2 not
+settled. With ten other draws (paper, 10 seeds) the best lay at 0.0035 to 0.005, and the cross
+entropy rose again below.
 """
 
 from configs import common

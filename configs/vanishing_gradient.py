@@ -16,9 +16,9 @@ Choices of this project: 256 units; σ from a tenth of LeCun's to ten times it; 
 asked as it stands: the gradient falls as σ grows.
 
 Expected (any size, about 1 minute on two CPU cores; docs/results, 8 seeds by --until_settled): 7 of
-9 claims supported, 2 contradicted as they were then. As claimed: tanh: the gradient vanishes in the
-first layers with σ = 0.0063, next to 0.062 (−0.3876, 99.5% interval −0.4042 to −0.371, 5 seeds); 3
-further claims hold as well.
+9 claims supported, 2 contradicted. As claimed: tanh: the gradient vanishes in the first layers with
+σ = 0.0063, next to 0.062 (−0.3876, 99.5% interval −0.4042 to −0.371, 5 seeds); 3 further claims
+hold as well.
 """
 
 import math
