@@ -48,8 +48,14 @@ def get_config(size=None):
             'panels': NORM,
         },
     )
+    config.claims = _claims(rates)
+    return config
+
+
+def _claims(rates):
+    """What is claimed."""
     large = {RATE: 0.1}
-    config.claims = common.that_matter(
+    return common.that_matter(
         (
             {
                 'sentence': 'At a rate of 0.1 the network with batch norm is more accurate.',
@@ -90,4 +96,3 @@ def get_config(size=None):
             },
         )
     )
-    return config

@@ -73,8 +73,7 @@ def run(
       Interrupted: by a signal, after the state was saved.
       Unfinished: some groups failed on workers, or the scheduler is gone.
     """
-    notify = functools.partial(notice, console)
-    once = functools.cache(notify)  # a search comes back for each round
+    once = functools.cache(functools.partial(notice, console))  # a search comes back each round
     experiment = experiment.as_now()
     budget = _that_can_settle(budget, experiment, once)
     rough = bool(dry_run) and dry_run != MEASURE
@@ -86,12 +85,8 @@ def run(
     quietly = quiet and not dry_run
     launch = Launch(made, file, named, budget, console, quietly, workdir, method, once)
     if not dry_run:
-        if not path.exists():  # what cannot be known of a tweak is said before there is a folder
-            folder.forget_traces(experiment.digests)
-        workdir.lock()
-    if workers is not None:
-        crew = Crew(Cluster(workers, launch.say, gpus), workdir, made.config, notify)
-        launch = launch._replace(crew=crew)
+        _lock(workdir, experiment)
+    launch = _with_workers(launch, workers)
     try:
         if dry_run:
             _shown(agenda.plan(experiment, launch, rough), launch)
@@ -105,6 +100,24 @@ def run(
         if launch.crew is not None:
             launch.crew.close()
         workdir.unlock()
+
+
+def _lock(workdir: Workdir, experiment: Experiment) -> None:
+    """Takes a folder for this process. Raises UserError: it is in use, or a tweak is unknowable."""
+    if (
+        not workdir.path.exists()
+    ):  # what cannot be known of a tweak is said before there is a folder
+        folder.forget_traces(experiment.digests)
+    workdir.lock()
+
+
+def _with_workers(launch: Launch, workers: Asked | None) -> Launch:
+    """The launch with the crew that trains, if it is not this process."""
+    if workers is None:
+        return launch
+    notify = functools.partial(notice, launch.console)
+    cluster = Cluster(workers, launch.say, gpus)
+    return launch._replace(crew=Crew(cluster, launch.workdir, launch.record.config, notify))
 
 
 def _that_can_settle(

@@ -44,10 +44,7 @@ def run_groups(
       Unfinished: some groups failed on workers, and all others are trained; or the engine is gone.
     """
     waiting = unfinished(groups, workdir, reporter.note)
-    left_out = {group.id for group in waiting}
-    for group in groups:
-        if group.id not in left_out:  # killed between saving its result and removing its state
-            files.remove_generations(workdir.checkpoint_path(group))
+    _clear_states(groups, waiting, workdir)
     work = sum(machine.work(group) for group in groups)
     left = sum(machine.work(group) for group in waiting)
     tally = Tally(reporter)
@@ -74,10 +71,7 @@ def run_groups(
                     for group, lacking in ended.too_large:
                         if all(one.id != group.id for one in waiting):
                             continue  # halved with another of its program
-                        reporter.note(
-                            f'{group.size} runs side by side do not fit in the memory ({lacking}); '
-                            'their groups are halved'
-                        )
+                        reporter.note(_too_large(group, lacking))
                         left_over = [one for one in waiting if not workdir.has_result(one)]
                         groups, waiting = _halve(group, groups, left_over, lacking, workdir)
                     train = train._replace(groups=groups)
@@ -92,6 +86,22 @@ def run_groups(
     if failed:
         raise Unfinished(failed_words(failed, len(groups)))
     return list(groups)
+
+
+def _too_large(group: Group, lacking: str) -> str:
+    """What is reported of a group that lacks memory."""
+    return (
+        f'{group.size} runs side by side do not fit in the memory ({lacking}); their groups are '
+        'halved'
+    )
+
+
+def _clear_states(groups: Sequence[Group], waiting: Sequence[Group], workdir: Workdir) -> None:
+    """Deletes states of finished groups: of a kill between saving a result and deleting them."""
+    unfinished_ids = {group.id for group in waiting}
+    for group in groups:
+        if group.id not in unfinished_ids:
+            files.remove_generations(workdir.checkpoint_path(group))
 
 
 def unfinished(
