@@ -18,7 +18,7 @@ claims supported, 1 contradicted. It depends: 3 of 4 claims that answer the ques
 not. What holds: Bias² falls with the degree of the polynomial (−0.4449, 99.5% interval −0.6159 to
 −0.2738, 5 seeds). What does not: Variance grows with the degree of the polynomial (+25.55, 99.7%
 interval −39.08 to +90.19, 8 seeds). It rises a thousandfold on the whole, but falls from 0.022 to
-0.017 between degree 1 and 3: with x drawn anew for each sample, what a line misses of the curve is
+0.017 between degree 1 and 3: with x drawn again for each sample, what a line misses of the curve is
 variance as well.
 """
 

@@ -71,13 +71,7 @@ def tweak(
         function of four arguments.
     """
     what = f"tweak '{name}'"
-    if not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name) or name == _TAKEN:
-        raise UserError(
-            f'tweak {name!r}: the name must be letters, digits and _, a letter first, not '
-            f'{_TAKEN!r}'
-        )
-    if where not in PLACES:
-        raise UserError(f'{what}: where={where!r}; {did_you_mean(str(where), PLACES)}')
+    _check(name, where)
     given = {'off': (off, 0.0), 'low': (low, 0.0), 'high': (high, None), 'doc': (doc, '')}
     of_strength = [one for one, (value, default) in given.items() if value != default]
     rule = Rule('traced', doc or f'strength of the {what}', low=low, high=high, off=off)
@@ -104,6 +98,17 @@ def tweak(
         return function
 
     return register
+
+
+def _check(name: str, where: str) -> None:
+    """Whether a tweak can have this name and place. Raises UserError."""
+    if not re.fullmatch(r'[A-Za-z][A-Za-z0-9_]*', name) or name == _TAKEN:
+        raise UserError(
+            f'tweak {name!r}: the name must be letters, digits and _, a letter first, not '
+            f'{_TAKEN!r}'
+        )
+    if where not in PLACES:
+        raise UserError(f"tweak '{name}': where={where!r}; {did_you_mean(str(where), PLACES)}")
 
 
 def place(name: str) -> str:

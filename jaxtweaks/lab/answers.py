@@ -99,7 +99,7 @@ def write(
       method: how they came about, with the data that was used.
       exports: what else to write, some of `export.KINDS`.
     """
-    # What was written of an earlier state is written anew: none lies next to newer results.
+    # What was written of an earlier state is written again: none lies next to newer results.
     exports = {*exports, *export.there(workdir.path)}
     looks = manifest_lib.current(workdir).looks
     answer = gather(experiment, found, method.dataset, workdir.path, looks)

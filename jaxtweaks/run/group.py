@@ -106,13 +106,7 @@ def train_group(
         if at.done == 0 and _all_done(at.state):
             at.skip_to(epochs)
         reporter.advance((_work_done(at, program, data) - before) * runs, now)
-        stopping = asked_to_stop()
-        at.seconds = clock.seconds()
-        if stopping or clock.since_save() > execution.checkpoint_seconds:
-            checkpoint.save(path, at)
-            clock.saved()
-        if stopping:
-            raise Interrupted(stopping)
+        _save_if_due(at, path, clock, execution.checkpoint_seconds, asked_to_stop())
     if at.epoch < last:
         if moved:
             checkpoint.save(path, at)
@@ -122,6 +116,18 @@ def train_group(
         at.skip_to(epochs)
     found = _found(compiled, hyper, seeds, at.state, data, last)
     return _without_padding(group, at.history, found, clock.seconds())
+
+
+def _save_if_due(
+    at: checkpoint.Progress, path: Path, clock: '_Clock', seconds: float, stopping: int
+) -> None:
+    """Saves the state if so many seconds have passed, or to stop. Raises Interrupted."""
+    at.seconds = clock.seconds()
+    if stopping or clock.since_save() > seconds:
+        checkpoint.save(path, at)
+        clock.saved()
+    if stopping:
+        raise Interrupted(stopping)
 
 
 def _found(
