@@ -103,10 +103,9 @@ def run(
 
 
 def _lock(workdir: Workdir, experiment: Experiment) -> None:
-    """Takes a folder for this process. Raises UserError: it is in use, or a tweak is unknowable."""
-    if (
-        not workdir.path.exists()
-    ):  # what cannot be known of a tweak is said before there is a folder
+    """Takes a folder for this process. Raises UserError: another one has it."""
+    # What cannot be known of a tweak is reported before there is a folder.
+    if not workdir.path.exists():
         folder.forget_traces(experiment.digests)
     workdir.lock()
 
