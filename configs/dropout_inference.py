@@ -5,8 +5,8 @@
 A network with dropout p = 0.5 on its hidden layers, on MNIST, trained with each of the two forms:
 vanilla dropout multiplies by the probability to keep at test, inverted dropout divides by it in
 training. With a learning rate that adapts to the size of the gradients both are the same training
-up to the scale of the weights; here they start from the same weights, so they are not the same to
-the bit, and the claim is that they test alike. Besides the one scaled pass, class probabilities are
+up to the scale of the weights; here they start from the same weights, so they are not the same
+bitwise, and the claim is that they test alike. Besides the one scaled pass, class probabilities are
 averaged over n masks.
 
 Choices of this project: 4,000 images (`quick`: 2,000), hidden layers of 512 units, Adam at 1e-3, He

@@ -406,13 +406,8 @@ def check(argv: Sequence[str]) -> flags.FlagValues:
     values = define([])
     delattr(values, 'config')
     flags.DEFINE_string('config', None, '', flag_values=values)
-    arguments = iter(argv)
-    given = []
-    for arg in arguments:
-        if not arg.lstrip('-').startswith('config.') or not arg.startswith('-'):
-            given.append(arg)
-        elif '=' not in arg:
-            next(arguments, None)  # its value
+    is_override = lambda arg: arg.startswith('-') and arg.lstrip('-').startswith('config.')
+    given = [arg for arg in joined(argv) if not is_override(arg)]
     try:
         rest = values(given)
     except flags.Error as error:

@@ -151,8 +151,8 @@ def check_fields(
             bad = [path for path, leaf in run.items() if not np.all(np.isfinite(leaf))]
             if bad:
                 raise AssertionError(f'{what}: {row.words(base)}: {bad[0]} is not finite')
-            if row.beside is not None and not watching:
-                _check_counts(row, run, found[row.beside], f'{what}: {row.words(base)}')
+            if row.other is not None and not watching:
+                _check_counts(row, run, found[row.other], f'{what}: {row.words(base)}')
         if omittable:
             plain = _omitted(_without(base, off), off, epochs)
             if differs := _differing(found[0], plain, fields):
@@ -172,7 +172,7 @@ class _Row(NamedTuple):
     """A run of the sweep: what it sets, and the row that it must differ from."""
 
     values: Values
-    beside: int | None = None
+    other: int | None = None
 
     def words(self, base: Setting) -> str:
         return ', '.join(f'{name} = {value!r}' for name, value in self.values.items()) or 'off'
@@ -183,17 +183,17 @@ def _rows(fields: Sequence[str], base: Setting, given: Mapping[str, Sequence[Any
     rows, on = [_Row({})], {}
     order = sorted(fields, key=lambda name: name not in parts.strengths())
     for name in order:
-        beside = 0
+        other = 0
         with_others: Values = {}
         if name not in parts.strengths():
             with_others = on.get(name.partition('.')[0], {})
-            beside = next(i for i, row in enumerate(rows) if row.values == with_others)
+            other = next(i for i, row in enumerate(rows) if row.values == with_others)
         near = _others(trace.get(base, name), trace.FIELDS[name])
         tried = given.get(name, near)
         for value in tried:
             one = trace.replace(base, {**with_others, name: value})
             if effect.reason(one, name) is None:
-                rows.append(_Row({**with_others, name: value}, beside))
+                rows.append(_Row({**with_others, name: value}, other))
         if name in parts.strengths() and len(rows) > 1:
             on[name.partition('.')[0]] = rows[-1].values
     return rows

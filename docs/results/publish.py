@@ -43,8 +43,8 @@ TALLY = re.compile(r'^\d+ claims? of \d+ experiments?.*$', re.MULTILINE)
 def main() -> None:
     """Writes a folder for each finished experiment, in the place of what was there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    told = 'a folder of work folders and of their overview'
-    parser.add_argument('runs', type=Path, nargs='?', help=told)
+    described = 'a folder of work folders and of their overview'
+    parser.add_argument('runs', type=Path, nargs='?', help=described)
     if runs := parser.parse_args().runs:
         publish_all(runs)
     put(numbers(HERE), HERE / 'published.md')

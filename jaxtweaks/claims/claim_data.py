@@ -66,7 +66,7 @@ def measured(claim: Claim, results: Results) -> np.ndarray:
     before it did.
     """
     if claim.metric == 'diverged':
-        return np.where(results.there, results.diverged, np.nan)
+        return np.where(results.carried_out, results.diverged, np.nan)
     instead = guess.of(claim.metric, results.guesses)
     if claim.at == 'final':
         return np.where(results.diverged, instead, results.final(claim.metric))

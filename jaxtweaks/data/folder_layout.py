@@ -239,13 +239,13 @@ def _few(names: Sequence[str]) -> str:
 def _of_omitted(listing: Listing, images: Sequence[Place], tops: Mapping[str, Place]) -> list[str]:
     """What of the folder is not used, in sentences."""
     depth, known = len(tops['train']), set(images)
-    beside = [p for p in listing.files if len(p) > 1 and p[:depth] not in tops.values()]
+    strays = [p for p in listing.files if len(p) > 1 and p[:depth] not in tops.values()]
     within = [p for p in listing.files if p[:depth] in tops.values() or len(p) == 1]
     loose = [p for p in within if len(p) <= depth + 1]
     unread = [p for p in within if len(p) > depth + 1 and p not in known]
     parts = ', '.join(f'{shown(top)}/' for top in tops.values())
     return [
-        *such_as(beside, f'file{{s}} next to {parts} {{is_}} omitted'),
+        *such_as(strays, f'file{{s}} next to {parts} {{is_}} omitted'),
         *such_as(loose, 'file{s} in no folder of a class {is_} omitted'),
         *such_as(unread, 'file{s} that Pillow reads no image in {is_} omitted'),
         *such_as(listing.hidden, 'hidden file{s} or folder{s} {is_} omitted'),

@@ -145,7 +145,7 @@ def from_tfds(
 
 def _of_tfds(name: str, folder: str, lookup: _Lookup, asked: Mapping[str, str | None]) -> Source:
     """See `from_tfds`; `asked`: the splits that are not the usual ones."""
-    folder = folder or os.environ.get('TFDS_DATA_DIR', '') or _TFDS_DEFAULT
+    folder = _tfds_dir(folder)
     known = CATALOGUE.get(name)
     if not known or not known.archives:
         known = tfds_folder.described(name, home.expanded(folder))
@@ -187,10 +187,14 @@ def place(config: settings.Data) -> pathlib.Path | None:
         known = CATALOGUE.get(kind)
         name = rest if kind == 'tfds' else (known and known.made_of) or kind
         name = re.split('[/:]', name)[0]
-        folder = config.dir or os.environ.get('TFDS_DATA_DIR', '') or _TFDS_DEFAULT
-        path = os.path.join(folder, name)
+        path = os.path.join(_tfds_dir(config.dir), name)
     found = pathlib.Path(home.expanded(path))
     return found if found.exists() else None
+
+
+def _tfds_dir(given: str) -> str:
+    """TFDS's data folder: the given one, or else as the environment has it."""
+    return given or os.environ.get('TFDS_DATA_DIR', '') or _TFDS_DEFAULT
 
 
 _TFDS_DEFAULT = '~/tensorflow_datasets'

@@ -24,7 +24,7 @@ def array_records(builder, split: str, shards) -> Iterator[Record]:
         array_record_module,  # pyright: ignore[reportAttributeAccessIssue]: compiled, without a stub
     )
 
-    # The images stay encoded: how they are encoded is itself a fact that has to be told.
+    # The images stay encoded: how they are encoded is itself a fact that has to be reported.
     decoders = {'image': tfds.decode.SkipDecoding()}
     data = builder.as_data_source(split=split, decoders=decoders)
     start = 0

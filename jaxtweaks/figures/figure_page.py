@@ -61,23 +61,23 @@ class Page:
         sheet.set_dpi(100)
         heading = '' if key.bar else key.title
         legend = self._legend(key.handles, heading) if key.handles else None
-        beside, legend_height = _size(legend)
-        beside += 0.12 if legend else 0
+        legend_width, legend_height = _size(legend)
+        legend_width += 0.12 if legend else 0
         bar_height = 0.0
         if key.bar:
             bar_title = textwrap.wrap(key.title, _BAR_LETTERS)
             bar_top = 0.08 + len(bar_title) * _line(SMALL_SIZE + 0.5)
-            beside = max(beside, _BAR_ROOM)
+            legend_width = max(legend_width, _BAR_ROOM)
             bar_height = bar_top + _BAR_HEIGHT + 0.25
         panels = self.columns * self.panel_size[0]
-        width = max(_NARROWEST, panels + beside + 2 * _MARGIN)
+        width = max(_NARROWEST, panels + legend_width + 2 * _MARGIN)
         words = _Words(title, data, stand_in, notes, warnings, width - 2 * _MARGIN)
         middle = max(self.rows * self.panel_size[1], legend_height + bar_height)
         height = words.above + middle + words.below + 2 * _MARGIN
         sheet.set_size_inches(width, height)
         bottom = (words.below + _MARGIN) / height
         top = 1 - (words.above + _MARGIN) / height
-        right = 1 - (_MARGIN + beside) / width
+        right = 1 - (_MARGIN + legend_width) / width
         left = _MARGIN / width
         engine: Any = sheet.get_layout_engine()
         engine.set(

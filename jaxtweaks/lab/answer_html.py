@@ -58,13 +58,13 @@ def render(answer: 'Answer') -> str:
 
 
 def _row(verdict: Verdict) -> str:
-    told = verdict.to_dict()
-    effect, interval = verdict_words.effect_words(told)
-    seeds = verdict_words.seeds_words(told)
-    level = verdict_words.level_words(told)
+    described = verdict.to_dict()
+    effect, interval = verdict_words.effect_words(described)
+    seeds = verdict_words.seeds_words(described)
+    level = verdict_words.level_words(described)
     known = {effect: effect, interval: f'{level} {interval}', seeds: f'{seeds} seeds'}
     numbers = ' · '.join(words for cell, words in known.items() if cell != ABSENT)
-    what = f'{told.get("what") or ""}: {numbers}'.removeprefix(': ')
+    what = f'{described.get("what") or ""}: {numbers}'.removeprefix(': ')
     kind = verdict.verdict
     badge = f'<span style="{_BADGE};background:{_COLOURS[kind]}">{verdict_words.ICONS[kind]} {kind}'
     left = 'style="text-align:left;vertical-align:top"'

@@ -100,7 +100,7 @@ def write(
       exports: what else to write, some of `export.KINDS`.
     """
     # What was written of an earlier state is written again: none lies next to newer results.
-    exports = {*exports, *export.there(workdir.path)}
+    exports = {*exports, *export.written_before(workdir.path)}
     looks = manifest_lib.current(workdir).looks
     answer = gather(experiment, found, method.dataset, workdir.path, looks)
     workdir.save_summary(summary(method.dataset))

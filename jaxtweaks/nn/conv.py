@@ -302,12 +302,12 @@ def _by_rows_of_gradients(x: jax.Array, g: jax.Array, window: Pair, pads: Pads) 
         before = j - left
         edges = (before, width - columns - before, 0)  # negative where the gradient is cut
         moved.append(lax.pad(g, zero, [(0, 0, 0), (0, 0, 0), edges, (0, 0, 0)]))
-    beside = jnp.concatenate(moved, -1)
+    side_by_side = jnp.concatenate(moved, -1)
     found = []
     for i in range(window[0]):
         first, last = max(0, top - i), min(rows, height + top - i)
         met = x[:, first + i - top : last + i - top].reshape(-1, channels)
-        product = met.T @ beside[:, first:last].reshape(-1, beside.shape[-1])
+        product = met.T @ side_by_side[:, first:last].reshape(-1, side_by_side.shape[-1])
         found.append(product.reshape(channels, window[1], features).transpose(1, 0, 2))
     return jnp.stack(found)
 

@@ -37,7 +37,7 @@ def check(kinds: Iterable[str]) -> None:
                 )
 
 
-def there(folder: Path) -> list[str]:
+def written_before(folder: Path) -> list[str]:
     """The kinds that were written into a work folder before, and can be written here."""
     places = {
         'csv': 'runs.csv',

@@ -33,12 +33,12 @@ def warnings(results: Results, meta: Mapping[str, Any]) -> list[str]:
         )
     diverged = int(results.diverged.sum())
     if diverged:
-        lost = (results.diverged | ~results.there).all(1) & results.diverged.any(1)
+        lost = (results.diverged | ~results.carried_out).all(1) & results.diverged.any(1)
         all_of = int(lost.sum())
         every = f' In {count(all_of, "setting")} every run diverged.' if all_of else ''
         guess = ' Claims count them as guessing.' if results.guesses else ''
         found.append(
-            f'{count(diverged, "run")} of {results.there.sum()} diverged: counted and shown, '
+            f'{count(diverged, "run")} of {results.carried_out.sum()} diverged: counted and shown, '
             f'and omitted from the means.{guess}{every}'
         )
     return found

@@ -179,7 +179,7 @@ class Results:
 
     def runs_of(self, setting: int) -> int:
         """How many seeds a setting has: fewer than others if no open claim needed more of it."""
-        return int(self.there[setting].sum())
+        return int(self.carried_out[setting].sum())
 
     def has(self, metric: str) -> bool:
         """Whether there is a final metric of this name, or it follows from those there are."""
@@ -190,7 +190,7 @@ class Results:
         return True
 
     @property
-    def there(self) -> np.ndarray:
+    def carried_out(self) -> np.ndarray:
         """Whether a run was carried out, bool [K, S]: not if no open claim needed it."""
         known = [np.isfinite(values) for values in self.finals.values()]
         known += [np.isfinite(values).any(-1) for values in self.curves.values()]

@@ -48,8 +48,8 @@ def make_groups(
 ) -> tuple[list[Group], Costs]:
     """Groups of runs, as large as the measured memory allows, and what was measured.
 
-    A group that turns out not to fit, while it is measured, is halved until it does; `notify` is
-    told.
+    A group that turns out not to fit, while it is measured, is halved until it does, which is
+    reported to `notify`.
 
     Programs that differ only in the batch size or the length of training are a family: they share
     the way of batching, and are measured at their largest and smallest batch. If several processes

@@ -119,10 +119,10 @@ def rotate(images: jax.Array, degrees: jax.Array) -> jax.Array:
     above, left = jnp.floor(row), jnp.floor(column)
     lower, aside = (row - above)[..., None], (column - left)[..., None]
     above, left = above.astype(jnp.int32), left.astype(jnp.int32)
-    below, beside = jnp.minimum(above + 1, height - 1), jnp.minimum(left + 1, width - 1)
+    below, right = jnp.minimum(above + 1, height - 1), jnp.minimum(left + 1, width - 1)
 
     def along_row(rows):
-        first, second = _pixels(images, rows, left), _pixels(images, rows, beside)
+        first, second = _pixels(images, rows, left), _pixels(images, rows, right)
         return first + aside * (second - first)
 
     upper = along_row(above)

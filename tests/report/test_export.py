@@ -51,11 +51,11 @@ def test_a_folder_of_many_swept_fields_has_a_name_that_file_systems_take(tmp_pat
 
 
 def test_what_was_written_before_is_known(tmp_path):
-    assert export.there(tmp_path) == []
+    assert export.written_before(tmp_path) == []
     (tmp_path / 'figures').mkdir()
     for name in ('runs.csv', 'tables.tex', 'figures/it.pdf'):
         (tmp_path / name).write_text('')
-    assert export.there(tmp_path) == ['csv', 'pdf', 'latex']
+    assert export.written_before(tmp_path) == ['csv', 'pdf', 'latex']
 
 
 def test_what_cannot_be_written_is_refused(monkeypatch):

@@ -194,7 +194,7 @@ def _dots(
     """Every seed as a faint dot next to its bar; a diverged one, without a value, as a × below."""
     from matplotlib.transforms import ScaledTranslation
 
-    beside = axes.transData + ScaledTranslation(
+    shifted = axes.transData + ScaledTranslation(
         5.5 / 72, 0, figure_axes.sheet_of(axes).dpi_scale_trans
     )
     dots = [
@@ -211,7 +211,7 @@ def _dots(
             markeredgewidth=0,
             color=look['color'],
             alpha=0.45,
-            transform=beside,
+            transform=shifted,
             rasterized=len(dots) > _RASTER,
         )
         # What is not in data coordinates alone does not count for the limits by itself.
