@@ -61,6 +61,15 @@ INITS = {
     ),
     'identity': (XAVIER_NORMAL, KAIMING_NORMAL),
 }
+WORDS = {
+    'heuristic': 'U(±1/√n)',
+    'sigma': 'given σ',
+    'glorot': 'Xavier',
+    'he': 'Kaiming',
+    'lecun': 'Kaiming without gain',
+    'glorot_2_over_n': 'Xavier, σ = 2/(N_in + N_out)',
+    'he_2_over_n': 'Kaiming, σ = 2/N',
+}
 # The seven combinations of each reading: the first, the next two, the rest, in words.
 READINGS = {
     'Xavier and Kaiming as published': (
@@ -109,13 +118,12 @@ def get_config(size=None):
         (SCHEME, 'initialisation'),
         (DISTRIBUTION, 'distribution'),
         (SIGMA, 'σ'),
-        (f'{SCHEME}=heuristic', 'U(±1/√n)'),
-        (f'{SCHEME}=sigma', 'given σ'),
-        (f'{SCHEME}=glorot', 'Xavier'),
-        (f'{SCHEME}=he', 'Kaiming'),
-        (f'{SCHEME}=lecun', 'Kaiming without gain'),
-        (f'{SCHEME}=glorot_2_over_n', 'Xavier, σ = 2/(N_in + N_out)'),
-        (f'{SCHEME}=he_2_over_n', 'Kaiming, σ = 2/N'),
+        *((f'{SCHEME}={scheme}', words) for scheme, words in WORDS.items()),
+        # Without the σ of the base setting, which none of these reads.
+        *(
+            (f'{INIT}={(scheme, draw, config.sigma.sigma)}', f'{WORDS[scheme]}, {draw}')
+            for scheme, draw in dict.fromkeys(init for inits in INITS.values() for init in inits)
+        ),
         ('relu', 'ReLU'),
         ('identity', 'linear'),
     )
