@@ -47,8 +47,8 @@ def lowering(name: str, half: bool = False) -> Iterator[None]:
     """What becomes of convolutions that are traced inside: one of `LOWERINGS`.
 
     'native' wants `run.native.load` to have been called before. With `half` it has custom kernels
-    for products and max-pools in bfloat16 too; without, only for convolutions in float32, whatever
-    else this process has loaded.
+    for products and max-pools in bfloat16 too; without, only for convolutions in float32 and the
+    sums of batch norm, whatever else this process has loaded.
     """
     if name not in LOWERINGS:
         raise ValueError(f'{name!r} is not one of {LOWERINGS}')
@@ -60,9 +60,14 @@ def lowering(name: str, half: bool = False) -> Iterator[None]:
         _half.reset(of_half)
 
 
+def is_native() -> bool:
+    """Whether what is traced here has custom kernels."""
+    return _lowering.get() == 'native'
+
+
 def takes_half(dtype: Any) -> bool:
     """Whether what is traced here has custom kernels for bfloat16, and this is it."""
-    return _lowering.get() == 'native' and _half.get() and bf16_native.takes(dtype)
+    return is_native() and _half.get() and bf16_native.takes(dtype)
 
 
 def custom_kernels(dtype: Any) -> conv_native.Convolutions | None:
@@ -135,7 +140,7 @@ padded.defvjp(_padded_fwd, _padded_bwd)
 
 def _native(x: jax.Array) -> conv_native.Convolutions | None:
     """The custom kernels for these images, if they are wanted for what is traced here."""
-    return custom_kernels(x.dtype) if _lowering.get() == 'native' else None
+    return custom_kernels(x.dtype) if is_native() else None
 
 
 def _xla(x: jax.Array, kernel: jax.Array, steps: Pair, pads: Pads, **dilation: Any) -> jax.Array:

@@ -6,6 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from jaxtweaks.nn import conv, norm_native
 from jaxtweaks.nn.reduce import feature_sum
 from jaxtweaks.nn.weights import into_a_unit
 
@@ -20,6 +21,8 @@ def batch_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
       mean, variance: [features] each, float32 or wider. The variance is the mean squared
       deviation, computed in a second pass: E[x²] − E[x]² loses all digits when the mean is large.
     """
+    if _is_native(x):
+        return norm_native.moments(x)
     count = x.size // x.shape[-1]
     mean = feature_sum(x) / count
     return mean, feature_sum(jnp.square(x - _along_last(mean, x))) / count
@@ -82,14 +85,22 @@ def _batch_norm_bwd(epsilon, residuals, gradients):
     count = x.size // x.shape[-1]
     inverse = jax.lax.rsqrt(variance + epsilon)
     standard = (x - _along_last(mean, x)) * _along_last(inverse, x)
-    to_shift = feature_sum(g)
-    to_scale = feature_sum(g * standard)
+    if _is_native(x):
+        to_shift, to_scale = norm_native.gradient_sums(x, g, mean)
+        to_scale *= inverse
+    else:
+        to_shift, to_scale = feature_sum(g), feature_sum(g * standard)
     centred = g - _along_last(to_shift / count, x) - standard * _along_last(to_scale / count, x)
     to_x = centred * _along_last(scale * inverse, x)
     return to_x.astype(x.dtype), to_scale, to_shift
 
 
 batch_norm.defvjp(_batch_norm_fwd, _batch_norm_bwd)
+
+
+def _is_native(x: jax.Array) -> bool:
+    """Whether custom kernels sum over these numbers."""
+    return conv.is_native() and norm_native.takes(x)
 
 
 def standard(x: jax.Array, axes: tuple[int, ...], epsilon: float) -> jax.Array:

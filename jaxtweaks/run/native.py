@@ -1,4 +1,4 @@
-"""Builds the kernels of `nn.conv_native` and `nn.bf16_native` with the user's C++ compiler, once.
+"""Builds the kernels of `nn.*_native` with the user's C++ compiler, once.
 
 What is built is kept in the user's cache folder, under the versions and the processor it is for and
 what it was built from. It is tried out before it is kept.
@@ -22,7 +22,7 @@ import numpy as np
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache
-from jaxtweaks.nn import bf16_native, conv_native
+from jaxtweaks.nn import bf16_native, conv_native, norm_native
 from jaxtweaks.run import compile_cache
 
 _FLAGS = ('-std=c++17', '-O3', '-shared', '-fPIC')
@@ -72,7 +72,7 @@ def why_not(precision: str, /) -> str:
             return ''
         with tempfile.TemporaryDirectory(dir=folder) as made_in:
             built = Path(made_in) / f'{library.name}.so'
-            if reason := _build(compiler, library.source, built):
+            if reason := _build(compiler, library.sources, built):
                 return reason
             library.register(ctypes.cdll.LoadLibrary(str(built)))
             if not library.is_right():
@@ -102,7 +102,7 @@ def _compiler() -> tuple[str, ...] | None:
 
 
 def _made_from(compiler: tuple[str, ...], library: '_Library') -> bytes:
-    sources = library.source.read_bytes(), conv_native.HEADER.read_bytes()
+    sources = [path.read_bytes() for path in (*library.sources, conv_native.HEADER)]
     return b'\n'.join([*sources, repr((compiler, _FLAGS, _TUNED)).encode()])
 
 
@@ -110,12 +110,12 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _build(compiler: tuple[str, ...], source: Path, path: Path) -> str:
+def _build(compiler: tuple[str, ...], sources: tuple[Path, ...], path: Path) -> str:
     """Compiles; what the compiler had to say if it failed, or ''."""
     said = ''
     for tuned in _TUNED:
         command = [*compiler, *_FLAGS, tuned, f'-I{jax.ffi.include_dir()}']
-        command += [str(source), '-o', str(path)]
+        command += [*map(str, sources), '-o', str(path)]
         done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode == 0:
             return ''
@@ -179,18 +179,45 @@ def _multiplies_and_pools() -> bool:
     )
 
 
+def _normalises() -> bool:
+    """The same of the sums of batch norm, of either type and of more rows than one part has."""
+    rng = np.random.default_rng(0)
+    wide = rng.integers(-3, 4, (2**14 + 5, 3)).astype(np.float32)
+    g = rng.integers(-3, 4, wide.shape).astype(np.float32)
+    # With the opposite of every row the mean is 0 without rounding, and the sums are whole.
+    x = np.concatenate([wide, -wide])
+    g = np.concatenate([g, g])
+    expected = np.zeros(3), np.square(x).mean(0), g.sum(0), (g * x).sum(0)
+
+    def found(x: jax.Array, g: jax.Array) -> tuple[jax.Array, ...]:
+        """The moments and the sums of gradients."""
+        mean, variance = norm_native.moments(x)
+        return mean, variance, *norm_native.gradient_sums(x, g, mean)
+
+    return all(
+        np.allclose(a, b, rtol=1e-6, atol=1e-6)
+        for dtype in (jnp.float32, jnp.bfloat16)
+        for a, b in zip(jax.jit(found)(x.astype(dtype), g.astype(dtype)), expected, strict=True)
+    )
+
+
+def _register_float32(loaded: ctypes.CDLL) -> None:
+    conv_native.FLOAT32.register(loaded)
+    norm_native.register(loaded)
+
+
 class _Library(NamedTuple):
     """What is built.
 
     Attributes:
       name: of its file.
-      source: in C++.
+      sources: in C++.
       register: makes what is in it known to XLA; raises OSError if it is of no use here.
       is_right: whether it computes what it should, once registered.
     """
 
     name: str
-    source: Path
+    sources: tuple[Path, ...]
     register: Callable[[ctypes.CDLL], None]
     is_right: Callable[[], bool]
 
@@ -198,14 +225,14 @@ class _Library(NamedTuple):
 # By precision.
 _LIBRARIES = {
     'float32': _Library(
-        'conv',
-        conv_native.SOURCE,
-        conv_native.FLOAT32.register,
-        lambda: _convolves(conv_native.FLOAT32),
+        'float32',
+        (conv_native.SOURCE, norm_native.SOURCE),
+        _register_float32,
+        lambda: _convolves(conv_native.FLOAT32) and _normalises(),
     ),
     'bf16': _Library(
         'bf16',
-        bf16_native.SOURCE,
+        (bf16_native.SOURCE,),
         bf16_native.register,
         lambda: _convolves(conv_native.BFLOAT16) and _multiplies_and_pools(),
     ),
