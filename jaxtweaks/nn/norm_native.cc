@@ -1,9 +1,9 @@
 // The sums of batch normalisation for a CPU, of rows of float32 or bfloat16 numbers.
 //
 // Rows are summed in parts that stay in a core's cache, so that what the mean needs first and the
-// variance after it is read from memory once (Chan, Golub & LeVeque 1983). Within a part sums are float32, several rows side by
-// side; parts are joined in double precision. Which numbers are a part depends on the shape alone,
-// never on the number of threads.
+// variance after it is read from memory once (Chan, Golub & LeVeque 1983). Within a part sums are
+// float32, several rows side by side; parts are joined in double precision. Which numbers are a part
+// depends on the shape alone, never on the number of threads.
 
 #include "native.h"
 
