@@ -254,10 +254,10 @@ def _settling(found: Finding, alpha: float) -> list[str]:
     if needed is None:
         return []
     if needed.seeds is None:
-        return [f'inconclusive: not even {power.MOST:,} seeds would settle it at the effect seen']
+        return [f'not even {power.MOST:,} seeds would settle it at the effect seen']
     if needed.seeds <= found.n:
         return []
-    return [f'inconclusive: about {needed.seeds} seeds would settle it at the effect seen']
+    return [f'about {needed.seeds} seeds would settle it at the effect seen']
 
 
 def _check_options(claim: Claim) -> None:

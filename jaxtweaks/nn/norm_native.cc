@@ -15,6 +15,7 @@ using jaxtweaks::ForEach;
 using jaxtweaks::Scratch;
 
 constexpr int64_t kPart = 1 << 15;  // numbers of a part
+constexpr int64_t kRows = 16;       // at least, so that what is kept of parts is less than they are
 constexpr int64_t kWide = 256;      // numbers of the rows side by side, or more
 
 inline float Wide(float number) { return number; }
@@ -31,9 +32,7 @@ struct Cut {
 
   int64_t beside() const { return std::max<int64_t>(1, kWide / features); }
   int64_t wide() const { return beside() * features; }
-  int64_t of_part() const {
-    return std::max<int64_t>(1, kPart / wide()) * beside();
-  }
+  int64_t of_part() const { return std::max(kRows, kPart / wide()) * beside(); }
   int64_t parts() const { return (rows + of_part() - 1) / of_part(); }
   int64_t begin(int64_t part) const { return part * of_part(); }
   int64_t count(int64_t part) const { return std::min(of_part(), rows - begin(part)); }

@@ -12,11 +12,12 @@ from jaxtweaks.nn.conv import lowering
 from jaxtweaks.run import native
 
 EPSILON = 1e-3
-# Rows are side by side up to 256 numbers, and a part has 32,768: each is met exactly, and missed by
-# one on either side; a row of more than a part; one row, and one number.
+# Rows are side by side up to 256 numbers, and a part has 32,768, or 16 rows: each is met exactly,
+# and missed by one on either side; one row of more, and one number.
 SHAPES = [
     (1, 1), (1, 7), (2, 300), (255, 1), (256, 1), (257, 1), (128, 256), (127, 256), (129, 256),
-    (4, 32, 32, 8), (33, 1000), (2, 40_000), (5, 7, 9, 3), (32_769, 1), (3, 50, 50, 48),
+    (33, 1000), (1, 40_000), (15, 5000), (16, 5000), (17, 5000), (32_769, 1), (4, 32, 32, 8),
+    (5, 7, 9, 3), (3, 50, 50, 48),
 ]  # fmt: skip
 
 
