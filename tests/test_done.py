@@ -65,6 +65,21 @@ def test_after_a_change_of_the_data_nothing_is_known(finished, tmp_path, change)
     assert finished() is None
 
 
+def test_links_are_followed_to_the_data(finished, tmp_path):
+    elsewhere, folder = tmp_path / 'elsewhere', tmp_path / 'data'
+    for each in (elsewhere, folder):
+        each.mkdir()
+    (elsewhere / 'a.png').write_text('1')
+    (folder / 'cats').symlink_to(elsewhere, target_is_directory=True)
+    (folder / 'round').symlink_to(folder, target_is_directory=True)
+    (folder / 'gone').symlink_to(tmp_path / 'nowhere')
+    one = done.command(['main.py'], tmp_path / 'x.py', console())
+    done.keep(one, tmp_path / 'w', 'answer\n', data=folder)
+    assert finished() is not None
+    (elsewhere / 'a.png').write_text('12')
+    assert finished() is None
+
+
 def test_another_command_terminal_or_version_is_another(finished, monkeypatch):
     assert finished('--config.seeds=3') is None
     assert finished(width=100) is None

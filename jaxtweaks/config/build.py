@@ -166,6 +166,8 @@ def _convert_scalar(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
         return _plain(value, path)
     if kind is dict and isinstance(value, Mapping):
         return _plain(value, path)
+    if isinstance(value, np.generic):
+        value = value.item()  # also np.float64, which is a float but prints as something else
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         value = _as_float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

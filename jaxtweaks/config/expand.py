@@ -74,6 +74,14 @@ def expand(sweep: Any, where: str = 'sweep') -> list[Point]:
       UserError: the sweep is not made as described above, names an unknown field, or gives a
         value that is not allowed.
     """
+    unique: dict[tuple, Point] = {}
+    for point in _expanded(sweep, where):
+        unique.setdefault(tuple(sorted(point.items())), point)
+    return list(unique.values())
+
+
+def _expanded(sweep: Any, where: str) -> list[Point]:
+    """`expand` with what is there twice: a zip pairs its columns as they stand."""
     if not isinstance(sweep, tuple | list):
         raise UserError(f'{where}: {sweep!r} is not a sweep; {_usage()}')
     if not sweep:
@@ -82,12 +90,9 @@ def expand(sweep: Any, where: str = 'sweep') -> list[Point]:
     if not isinstance(kind, str) or kind not in _EXPANDERS:
         raise UserError(f'{where}: unknown kind of sweep {kind!r}; {_usage(str(kind))}')
     found = _EXPANDERS[kind](parts, where)
-    unique: dict[tuple, Point] = {}
-    for point in found:
-        unique.setdefault(tuple(sorted(point.items())), point)
-    if not unique:
+    if not found:
         raise UserError(f'{where}: {kind} has no settings; give it at least one value')
-    return list(unique.values())
+    return found
 
 
 def _usage(name: str = '') -> str:
@@ -129,7 +134,7 @@ def _expand_log_uniform(parts: list, where: str) -> list[Point]:
 
 
 def _parts(parts: list, kind: str, where: str) -> list[list[Point]]:
-    return [expand(part, f'{where}.{kind}[{i}]') for i, part in enumerate(parts)]
+    return [_expanded(part, f'{where}.{kind}[{i}]') for i, part in enumerate(parts)]
 
 
 def _merge(left: Point, right: Point, where: str) -> Point:

@@ -149,7 +149,7 @@ def _parts(setting: Setting, train_size: int) -> Iterator[str]:
         )
     used = max(1, round(data.share * train_size))
     if data.folds and data.fold:
-        used -= math.ceil(train_size / data.folds)
+        used -= train_size // data.folds
     batches = setting.train.gradient_batches
     if batches * GRADIENT_BATCH > used:
         most = used // GRADIENT_BATCH

@@ -6,8 +6,10 @@ for, so that none of these libraries is imported.
 
 import contextlib
 import csv
+import dataclasses
 import datetime
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,8 +29,11 @@ _MOST_WORDS = 100  # different ones in a column that becomes one-hot
 _SHOWN = 6  # columns that a message names
 # What stands for no value in a CSV file.
 _NO_VALUE = ('', 'na', 'n/a', 'nan', 'null', 'none')
+_WHOLE = re.compile(r'[+-]?\d+')
 _DATE = re.compile(r'\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}.*)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}')
-_OPTIONS = ('target', 'targets', 'missing', 'columns')  # of data.name 'csv:PATH?…'
+# Of data.name 'csv:PATH?…', which begin behind the first ? that one of them follows.
+_OPTIONS = ('target', 'targets', 'missing', 'columns', 'na_values', 'words')
+_QUERY = re.compile(rf'\?(?=({"|".join(_OPTIONS)})=)')
 
 # A column: numbers float64 [N] with NaN where one is missing, or words [N] with None there.
 Column = np.ndarray
@@ -40,7 +45,9 @@ def from_frame(
     *,
     targets: str = '',
     missing: str = 'error',
-    columns: Sequence[str] | None = None,
+    columns: str | Sequence[str] | None = None,
+    na_values: str | Sequence[str] = (),
+    words: str | Sequence[str] = (),
     title: str = 'table',
     source: str = 'a table',
     notify: Callable[[str], None] = print,
@@ -59,6 +66,9 @@ def from_frame(
         'mean' puts the mean of the column there, over the rows that are not held out for the test
         (see `from_arrays`), which words and targets do not have.
       columns: those to predict from; None for all but the target.
+      na_values: texts that stand for no value, such as '?'.
+      words: columns of words, though most of these are numbers. Without it such a column is an
+        error: more often than not the others stand for no value.
       title: what figures and tables call it.
       source: where it came from, for the report.
       notify: reports what to know of the data.
@@ -67,15 +77,70 @@ def from_frame(
       UserError: a column is not there, lacks values, or holds dates or anything else that is
         neither number nor word.
     """
+    return _source(
+        _columns(frame, title),
+        _column,
+        target=target,
+        targets=targets,
+        missing=missing,
+        columns=columns,
+        reading=_Reading(_names(na_values), _names(words)),
+        title=title,
+        source=source,
+        notify=notify,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reading:
+    """How texts are read.
+
+    Attributes:
+      no_value: those that stand for no value, in lower case.
+      words: columns of words, whatever their texts look like.
+    """
+
+    no_value: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    """One name or several."""
+    return (str(given),) if isinstance(given, str | int) else tuple(map(str, given))
+
+
+def _source(
+    table: Mapping[str, Any],
+    read: Callable[[Any, str, str, _Reading], Column],
+    *,
+    target: str | Sequence[str],
+    targets: str,
+    missing: str,
+    columns: str | Sequence[str] | None,
+    reading: _Reading,
+    title: str,
+    source: str,
+    notify: Callable[[str], None],
+) -> Source:
+    """The data set of columns by name, of which `read` makes a `Column` each; see `from_frame`."""
     if missing not in MISSING:
         raise UserError(
             f'{title}: missing is {missing!r}; it must be one of {", ".join(map(repr, MISSING))}'
         )
-    names = (target,) if isinstance(target, str) else tuple(target)
-    table = _chosen(_columns(frame, title), names, columns, title)
-    table = _complete(table, names, missing, title, notify)
-    given, kind = _targets({name: table[name] for name in names}, targets, title)
-    rest = {name: column for name, column in table.items() if name not in names}
+    names = _names(target)
+    for name in reading.words:
+        if name not in table:
+            raise UserError(f"{title}: words: no column '{name}'; {did_you_mean(name, table)}")
+    chosen = _chosen(table, names, None if columns is None else _names(columns), title)
+    # Only these: what is in others need be neither number nor word.
+    read_columns = {
+        name: read(column, name, f'{title}: column {name!r}', reading)
+        for name, column in chosen.items()
+    }
+    _check_lengths(read_columns, title)
+    whole = _complete(read_columns, names, missing, title, notify)
+    given, kind = _targets({name: whole[name] for name in names}, targets, title)
+    rest = {name: column for name, column in whole.items() if name not in names}
     features, of = _features(rest, title)
     lacking = np.isnan(features)
     if lacking.any():
@@ -99,7 +164,9 @@ def from_csv(text: str, notify: Callable[[str], None] = print) -> Source:
     """The table that `data.name` 'csv:PATH?target=NAME' says; further options with & between.
 
     The file is in UTF-8, has commas between and the names of its columns in the first line. A
-    column is of numbers if every value in it is one. `%26` stands for & in a name, as on the web.
+    column is of numbers if every value in it is one. No value is an empty one, NA, N/A, NaN, null
+    or none in any case; with `na_values=?,-` an empty one and these. `%26` stands for & in a name
+    and `%2C` for a comma, as on the web. The options are those of `from_frame`.
 
     Args:
       text: what stands behind 'csv:'.
@@ -108,33 +175,44 @@ def from_csv(text: str, notify: Callable[[str], None] = print) -> Source:
     Raises:
       UserError: the file or an option is not what it should be.
     """
-    path, _, query = text.rpartition('?')
+    path, query = split_query(text)
     where = f"data.name 'csv:{text}'"
-    options = {}
-    for pair in query.split('&') if path else ():
+    options: dict[str, list[str]] = {}
+    for pair in query.split('&') if query else ():
         name, _, value = pair.partition('=')
         if name not in _OPTIONS:
             raise UserError(f"{where}: unknown option '{name}'; {did_you_mean(name, _OPTIONS)}")
-        options[name] = unquote(value)
-    if not options.get('target'):
+        options[name] = list(map(unquote, value.split(',')))
+    if not any(options.get('target', ())):
         raise UserError(f"{where}: which column is predicted? write 'csv:PATH?target=NAME'")
-    target = options['target'].split(',') if ',' in options['target'] else options['target']
-    columns = options['columns'].split(',') if options.get('columns') else None
+    one = lambda name, default: options.get(name, [default])[0]
+    no_value = (text.casefold() for text in ('', *options.get('na_values', _NO_VALUE)))
     file = Path(home.expanded(path))
-    return from_frame(
+    return _source(
         read_csv(file),
-        target,
-        targets=options.get('targets', ''),
-        missing=options.get('missing', 'error'),
-        columns=columns,
+        _of_texts,
+        target=options['target'],
+        targets=one('targets', ''),
+        missing=one('missing', 'error'),
+        columns=options.get('columns'),
+        reading=_Reading(tuple(no_value), tuple(options.get('words', ()))),
         title=file.name,
         source=f'the file {file.name}',
         notify=notify,
     )
 
 
-def read_csv(path: Path) -> dict[str, Column]:
-    """The columns of a CSV file by name. Raises UserError naming the line."""
+def split_query(text: str) -> tuple[str, str]:
+    """The path and the options in what stands behind 'csv:'."""
+    found = _QUERY.search(text)
+    if found:
+        return text[: found.start()], text[found.end() :]
+    path, _, query = text.rpartition('?')
+    return (path, query) if path else (text, '')
+
+
+def read_csv(path: Path) -> dict[str, list[str]]:
+    """The texts of the columns of a CSV file by name. Raises UserError naming the line."""
     try:
         with path.open(encoding='utf-8-sig', newline='') as file:
             reader = csv.reader(file, strict=True)
@@ -154,27 +232,41 @@ def read_csv(path: Path) -> dict[str, Column]:
     if twice := [name for name in header if header.count(name) > 1 or not name]:
         which = f'the name {twice[0]!r} twice' if twice[0] else 'a column without a name'
         raise UserError(f'{path}: the first line has {which}; each column must have its own')
-    return {
-        name: _of_texts([row[i].strip() for row in rows], f'{path}: column {name!r}')
-        for i, name in enumerate(header)
-    }
+    return {name: [row[i].strip() for row in rows] for i, name in enumerate(header)}
 
 
-def _of_texts(texts: list[str], what: str) -> Column:
+def _of_texts(texts: list[str], name: str, what: str, reading: _Reading) -> Column:
     """Numbers if every text is one, else words."""
-    given = [None if text.casefold() in _NO_VALUE else text for text in texts]
+    given = [None if text.casefold() in reading.no_value else text for text in texts]
     known = [text for text in given if text is not None]
+    if name not in reading.words:
+        if all(map(_is_number, known)):
+            _check_apart([int(one) for one in known if _WHOLE.fullmatch(one)], what)
+            return np.array([np.nan if one is None else float(one) for one in given])
+        if all(_DATE.fullmatch(text) for text in known):
+            _refuse_dates(what, known[0])
+    return _words(given, name, what, reading)
+
+
+def _is_number(text: str) -> bool:
     with contextlib.suppress(ValueError):
-        if not any('_' in text for text in known):  # which Python allows within numbers
-            found = iter([float(text) for text in known])
-            return np.array([np.nan if text is None else next(found) for text in given])
-    if known and all(_DATE.fullmatch(text) for text in known):
-        _refuse_dates(what, known[0])
-    return _words(given)
+        float(text)
+        return '_' not in text  # which Python allows within numbers
+    return False
 
 
-def _columns(frame: Any, title: str) -> dict[str, Column]:
-    """The columns of a frame by name, read through what frames have in common."""
+def _check_apart(whole: Sequence[int], what: str) -> None:
+    """Whether float64 tells whole numbers apart. Raises UserError."""
+    long = {one for one in whole if abs(one) > 2**53}
+    if any(abs(one) > sys.float_info.max for one in long) or len(set(map(float, long))) < len(long):
+        raise UserError(
+            f'{what} has whole numbers such as {str(min(long))[:30]}, which float64 cannot tell '
+            'apart; subtract the smallest one, or, if they are names, make words of them (words)'
+        )
+
+
+def _columns(frame: Any, title: str) -> dict[str, Any]:
+    """The columns of a frame by name, through what frames have in common."""
     names = getattr(frame, 'column_names', None)  # Arrow's
     if names is None:
         names = frame.keys() if isinstance(frame, Mapping) else getattr(frame, 'columns', None)
@@ -187,31 +279,43 @@ def _columns(frame: Any, title: str) -> dict[str, Column]:
     texts = list(map(str, names))
     if twice := [name for name in texts if texts.count(name) > 1]:
         raise UserError(f'{title}: two columns have the name {twice[0]!r}')
-    found = {str(name): _column(frame[name], f'{title}: column {name!r}') for name in names}
-    lengths = {name: len(column) for name, column in found.items()}
+    if not names:
+        raise UserError(f'{title}: has no columns')
+    return {str(name): frame[name] for name in names}
+
+
+def _check_lengths(table: Mapping[str, Column], title: str) -> None:
+    lengths = {name: len(column) for name, column in table.items()}
     if len(set(lengths.values())) > 1:
         short = min(lengths, key=lengths.__getitem__)
         raise UserError(
             f'{title}: column {short!r} has {lengths[short]} rows, others '
             f'{max(lengths.values())}; all must have as many'
         )
-    if not found or not max(lengths.values()):
+    if not max(lengths.values()):
         raise UserError(f'{title}: has no rows')
-    return found
 
 
-def _column(column: Any, what: str) -> Column:
+def _column(column: Any, name: str, what: str, reading: _Reading) -> Column:
     """One column: numbers, or words, with what is missing marked. Raises UserError."""
+    if np.ma.isMaskedArray(column):
+        masked, column = np.ma.getmaskarray(column), np.ma.getdata(column).astype(object)
+        column[masked] = None
     array = _objects(column) if isinstance(column, list | tuple) else np.asarray(column)
     if array.ndim != 1:
         raise UserError(f'{what} is {list(array.shape)}; it must have one value for each row')
     if array.dtype.kind in 'mM':
         _refuse_dates(what, array[0] if len(array) else '')
-    if array.dtype.kind in 'iufb':
+    if array.dtype.kind in 'iu' and array.dtype.itemsize == 8:
+        _check_apart(array[(array > 2**53) | (array < -(2**53))].tolist(), what)
+    if array.dtype.kind in 'iufb' and name not in reading.words:
         return array.astype(np.float64)
     values = [None if is_missing(one) else one for one in array.tolist()]
+    if name in reading.words:
+        return _words([one if one is None else str(one) for one in values], name, what, reading)
     known = [one for one in values if one is not None]
     if all(isinstance(one, bool | int | float | np.number | np.bool_) for one in known):
+        _check_apart([one for one in known if isinstance(one, int)], what)
         return np.array([np.nan if one is None else float(one) for one in values])
     odd = [one for one in known if not isinstance(one, str)]
     dates = [one for one in odd if isinstance(one, datetime.date | datetime.time)]
@@ -222,11 +326,30 @@ def _column(column: Any, what: str) -> Column:
             f'{what}: {len(odd):,} of {len(values):,} values are {type(odd[0]).__name__}, such as '
             f'{str(odd[0])[:40]!r}; a column must be of numbers, or of words'
         )
-    return _words(values)
+    return _words(values, name, what, reading)
 
 
-def _words(values: Sequence[str | None]) -> Column:
-    return _objects([one.strip() or None if one is not None else None for one in values])
+def _words(values: Sequence[str | None], name: str, what: str, reading: _Reading) -> Column:
+    """Texts, None where one stands for no value.
+
+    Raises:
+      UserError: most are numbers, or all but one without a letter are, and `words` does not name
+        the column: it would become a feature for each number.
+    """
+    texts = [one.strip() or None if one is not None else None for one in values]
+    texts = [None if one and one.casefold() in reading.no_value else one for one in texts]
+    known = [one for one in texts if one is not None]
+    others = [one for one in known if not _is_number(one)]
+    signs = len(set(others)) == 1 and not any(map(str.isalnum, others[0]))
+    mixed = 0 < len(others) < len(known) and (signs or 2 * len(others) < len(known))
+    if mixed and name not in reading.words:
+        row = texts.index(others[0]) + 1
+        raise UserError(
+            f'{what}: {len(others):,} of {len(known):,} values are no numbers, such as '
+            f'{others[0][:40]!r} in row {row:,}; if it stands for no value, say so by na_values; '
+            'if the column is of words, by words'
+        )
+    return _objects(texts)
 
 
 def _objects(values: Sequence[Any]) -> np.ndarray:
@@ -244,15 +367,17 @@ def _refuse_dates(what: str, example: Any) -> None:
 
 
 def _chosen(
-    table: dict[str, Column],
+    table: Mapping[str, Any],
     targets: tuple[str, ...],
     columns: Sequence[str] | None,
     title: str,
-) -> dict[str, Column]:
+) -> dict[str, Any]:
     """The columns that are used. Raises UserError if one is not there."""
     for name in (*targets, *(columns or ())):
         if name not in table:
             raise UserError(f"{title}: no column '{name}'; {did_you_mean(name, table)}")
+    if twice := [name for name in columns or () if list(columns or ()).count(name) > 1]:
+        raise UserError(f'{title}: columns names {twice[0]!r} twice')
     if both := [name for name in columns or () if name in targets]:
         raise UserError(f'{title}: column {both[0]!r} is the target; leave it out of columns')
     kept = list(table) if columns is None else [*columns, *targets]
@@ -327,6 +452,8 @@ def _targets(table: dict[str, Column], kind: str, title: str) -> tuple[np.ndarra
                 f'{title}: the targets {names} are classes, of which there may be one column'
             )
         column = next(iter(table.values()))
+        if not words and not np.isfinite(column).all():
+            raise UserError(f'{title}: the target {names} is infinite in a row, which is no class')
         return (column if words else _as_words(column)), kind
     if words:
         raise UserError(f'{title}: the target {words[0]!r} is of words; its targets are classes')

@@ -180,7 +180,7 @@ def place(config: settings.Data) -> pathlib.Path | None:
     """
     kind, _, rest = config.name.partition(':')
     if kind == 'csv':
-        path = rest.rpartition('?')[0]
+        path = frame.split_query(rest)[0]
     elif kind == 'folder':
         path = rest
     else:

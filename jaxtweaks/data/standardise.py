@@ -139,8 +139,8 @@ def target_scale(targets: np.ndarray, standardise: bool = True) -> tuple[np.ndar
     targets = np.asarray(targets, np.float64)
     if not standardise:
         return np.zeros(targets.shape[1]), np.ones(targets.shape[1])
-    deviation = targets.std(0)
-    return targets.mean(0), np.where(deviation > 0, deviation, 1)
+    # Equal numbers can have a deviation by rounding of their mean.
+    return targets.mean(0), np.where(np.ptp(targets, 0) > 0, targets.std(0), 1)
 
 
 def standardised_targets(

@@ -32,7 +32,16 @@ def read(targets: Any, kind: str, what: str) -> np.ndarray:
     Raises:
       UserError: what is wrong, and where.
     """
-    array = np.asarray(targets)
+    masked = np.ma.getmaskarray(targets) if np.ma.isMaskedArray(targets) else np.zeros(0, bool)
+    if masked.any():
+        raise UserError(
+            f'{what}: {int(masked.sum()):,} of {masked.size:,} are masked; fill them or leave '
+            'these rows out'
+        )
+    try:
+        array = np.asarray(targets)
+    except ValueError as error:  # NumPy's word for it: inhomogeneous
+        raise UserError(f'{what} are not of one shape; all rows must have as many') from error
     if array.ndim == 1 and kind == 'float':
         array = array[:, None]
     wanted = '[N] or [N, outputs]' if kind == 'float' else '[N, labels]'
@@ -51,9 +60,9 @@ def read(targets: Any, kind: str, what: str) -> np.ndarray:
 def check_numbers(targets: np.ndarray, names: Sequence[str], what: str) -> None:
     """Whether training targets, float64 [N, outputs], can be learned. Raises UserError."""
     mean, deviation = targets.mean(0), targets.std(0)
-    largest = np.abs(targets).max(0)
-    for name, m, d, most in zip(names, mean, deviation, largest, strict=True):
-        if d == 0:
+    largest, spread = np.abs(targets).max(0), np.ptp(targets, 0)
+    for name, m, d, most, apart in zip(names, mean, deviation, largest, spread, strict=True):
+        if apart == 0:
             raise UserError(f'{what}: all of {name!r} are {m:g}, so there is nothing to learn')
         if abs(m) > _FARTHEST * d:
             raise UserError(

@@ -95,11 +95,16 @@ def _files(folder: Path) -> list[list[str | int]]:
     if folder.is_file():
         stat = folder.stat()
         return [['', stat.st_size, stat.st_mtime_ns]]
-    found = []
-    for inside, _, names in os.walk(folder):
+    found, seen = [], set()
+    # A data set may be made of links, to images and to folders of them.
+    for inside, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(inside)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
         for name in names:
             path = Path(inside, name)
-            stat = path.lstat()
+            stat = path.stat() if path.exists() else path.lstat()
             found.append([str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns])
     return sorted(found)
 

@@ -168,7 +168,7 @@ WRONG = {
     ),
     'claim': ({'claims': ({'sentence': 's'},)}, ('claims[0].source', 'missing')),
     'array': ({'model': {'hidden': np.ones(3)}}, ('model.hidden', 'tuple')),
-    'number of numpy': ({'train': {'epochs': np.int64(3)}}, ('train.epochs', 'integer')),
+    'number of numpy': ({'train': {'epochs': np.float64(3.5)}}, ('train.epochs', '3.5', 'integer')),
     'object in a claim': (
         {'claims': ({'sentence': 's', 'source': 'd', 'kind': 'greater', 'metric': 'test_loss',
                      'a': {'train.epochs': object()}},)},

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +31,21 @@ def test_a_product_varies_the_last_fastest():
 def test_a_zip_goes_side_by_side():
     found = expand(zipped(grid(BATCH, 8, 16), grid(EPOCHS, 1, 2)))
     assert found == [{BATCH: 8, EPOCHS: 1}, {BATCH: 16, EPOCHS: 2}]
+
+
+def test_a_zip_pairs_values_that_come_twice():
+    pairs = [(8, 1), (16, 1), (16, 2), (32, 3), (16, 1)]
+    batches, epochs = zip(*pairs, strict=True)
+    found = expand(zipped(grid(BATCH, *batches), grid(EPOCHS, *epochs)))
+    assert [(p[BATCH], p[EPOCHS]) for p in found] == pairs[:4]  # what is there twice, once
+    within = expand(product(zipped(grid(BATCH, 8, 8), grid(EPOCHS, 1, 2)), grid(RATE, 0.1, 0.1)))
+    assert [(p[BATCH], p[EPOCHS], p[RATE]) for p in within] == [(8, 1, 0.1), (8, 2, 0.1)]
+
+
+def test_values_of_numpy_are_plain_numbers():
+    found = expand(product(grid(BATCH, *np.array([8, 16])), grid(RATE, *np.logspace(-2, -1, 2))))
+    assert [(p[BATCH], p[RATE]) for p in found] == [(8, 0.01), (8, 0.1), (16, 0.01), (16, 0.1)]
+    assert {type(value) for point in found for value in point.values()} == {int, float}
 
 
 def test_points_are_taken_as_they_are():

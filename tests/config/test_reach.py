@@ -103,6 +103,13 @@ def test_what_cannot_act_on_the_data_is_refused(case):
     check_reach_on_data([setting(**{field: right})], 100, (8, 1), 'waves')
 
 
+def test_a_fold_of_validation_leaves_the_others_to_train_on():
+    values = {'data.folds': 10, 'data.fold': 1, 'train.gradient_batches': 9}
+    check_reach_on_data([setting(**values)], 999, (8, 8), 'waves')  # 999 less 99
+    with pytest.raises(UserError, match='more than the 899 training images'):
+        check_reach_on_data([setting(**values)], 998, (8, 8), 'waves')
+
+
 @pytest.mark.parametrize('field', ['flip.probability', 'shift.pixels', 'rotate.degrees'])
 def test_points_have_no_pixels_to_move(field):
     with pytest.raises(UserError, match=rf'{field}: 0\.5 has no effect .* 1 × 1'):

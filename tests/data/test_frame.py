@@ -133,6 +133,24 @@ WRONG = {
     'no frame': ([1, 2], 'price', {}, 'is list'),
     'words to learn': (COLUMNS, 'wall', {'targets': 'float'}, "'wall' is of words"),
     'an unknown option': (COLUMNS, 'price', {'missing': 'zero'}, "'error', 'drop', 'mean'"),
+    'one that is no number': (
+        COLUMNS | {'age': [*map(str, range(39)), '?']}, 'price', {},
+        r"column 'age': 1 of 40 values are no numbers, such as '\?' in row 40; .*na_values",
+    ),
+    'signs among few numbers': (
+        COLUMNS | {'age': ['1', '2', *['-'] * 38]}, 'price', {}, "38 of 40 .* such as '-' in row 3",
+    ),
+    'integers that float64 merges': (
+        COLUMNS | {'id': 2**60 + np.arange(COUNT)}, 'price', {}, "'id' has whole numbers such as",
+    ),
+    'the same in a list': (
+        COLUMNS | {'id': [2**60, 2**60 + 1] * 20}, 'id', {'targets': 'classes'}, 'tell apart',
+    ),
+    'infinite classes': (
+        COLUMNS | {'price': [1.0, np.inf] * 20}, 'price', {'targets': 'classes'}, 'is infinite',
+    ),
+    'a column twice': (COLUMNS, 'price', {'columns': ('area', 'area')}, "names 'area' twice"),
+    'words of no column': (COLUMNS, 'price', {'words': 'aera'}, "no column 'aera'"),
     'one value': (COLUMNS | {'price': np.full(COUNT, 2.5)}, 'price', {}, 'nothing to learn'),
     'far from 0': (
         COLUMNS | {'price': 1e9 + PRICE / 1e4}, 'price', {}, 'subtract a constant',
@@ -146,6 +164,26 @@ def test_what_is_not_clear_is_refused(case):
     with pytest.raises(UserError, match=message) as raised:
         from_frame(table, target, **options)
     assert '\n' not in str(raised.value)
+
+
+def test_what_stands_for_no_value_and_what_is_of_words_can_be_said():
+    ages = [*map(str, range(39)), '?']
+    found, told = from_frame(COLUMNS | {'age': ages}, na_values='?', words='age', missing='drop')
+    assert len(found.training) + len(found.test) == 39
+    assert '1 of 40 rows lack a value (age 1), and are dropped' in told[0]
+    masked = np.ma.array(AREA, mask=np.arange(COUNT) == 3)
+    with pytest.raises(UserError, match=r'1 of 40 rows lack a value \(area 1\)'):
+        from_frame(COLUMNS | {'area': masked})
+    # Ids are names if they are said to be.
+    ids = [2**60 + i % 3 for i in range(COUNT)]
+    assert len(from_frame(COLUMNS | {'id': list(map(str, ids))}, 'id')[0].classes) == 3
+
+
+def test_columns_that_are_not_used_may_hold_anything():
+    table = pd.DataFrame(COLUMNS | {'built': DATES, 7: np.arange(COUNT)})
+    found, _ = from_frame(table, columns='area')
+    assert found.training.images.shape[-1] == 1
+    assert from_frame(table, 7, targets='float', columns=['area'])[0].classes == ('7',)
 
 
 def write(folder, text):
@@ -166,7 +204,26 @@ def test_a_csv_file_is_data_by_its_name(tmp_path):
     assert len(found.test) == 8
 
 
+def test_a_csv_file_says_what_stands_for_no_value(tmp_path):
+    rows = ''.join(f'{k % 9},{"none" if k % 2 else "some"},{k}.5\n' for k in range(30))
+    path = write(tmp_path, 'a,b?,c\n' + '?,some,1.5\n' + rows)
+    told = []
+    found = frame.from_csv(f'{path}?target=c&na_values=?&missing=drop', told.append)
+    assert len(found.training) + len(found.test) == 30
+    assert '1 of 31 rows lack a value (a 1)' in told[0]
+    # A name may have any character, and a path a question mark.
+    (tmp_path / 'what?').mkdir()
+    path = write(tmp_path / 'what?', 'a,"b?, c",d\n' + '1,x,2.5\n2,y,3.5\n' * 9)
+    assert frame.from_csv(f'{path}?target=b?%2C c', told.append).classes == ('x', 'y')
+
+
 TEXTS = {
+    'one that is no number': (
+        'x,y\n' + '1,2.5\n' * 3 + '"1,234",3\n', '?target=y', "such as '1,234' in row 4",
+    ),
+    'integers that float64 merges': (
+        f'x,y\n{2**60},2.5\n{2**60 + 1},3\n', '?target=y', 'cannot tell apart',
+    ),
     'no target': ('x,y\n1,2\n', '', 'which column is predicted'),
     'an unknown option': ('x,y\n1,2\n', '?target=y&mising=drop', "unknown option 'mising'"),
     'missing values': ('x,y\n1,2.5\n,3\n', '?target=y', r'1 of 2 rows .*\(x 1\)'),
@@ -174,7 +231,7 @@ TEXTS = {
     'no rows': ('x,y\n', '?target=y', 'has no rows'),
     'a name twice': ('x,x\n1,2\n', '?target=x', "name 'x' twice"),
     'dates': ('x,y\n2020-01-02,2.5\n2020-02-02,3\n', '?target=y', "'x' holds dates"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize('case', TEXTS)
@@ -232,3 +289,21 @@ def test_targets_far_from_zero_are_standardised_before_they_are_rounded():
     assert found.dtype == np.float32
     plain = standardised_targets(years, *target_scale(years, standardise=False))
     np.testing.assert_array_equal(plain, years.astype(np.float32))
+
+
+def test_equal_targets_have_no_deviation_by_rounding():
+    equal = np.full((300, 1), 0.1)
+    assert equal.std() > 0  # its mean is rounded
+    assert target_scale(equal)[1] == 1
+    with pytest.raises(UserError, match=r'all of .* are 0\.1, so there is nothing to learn'):
+        own.from_arrays(np.arange(300.0)[:, None], equal, targets='float')
+
+
+def test_targets_that_are_masked_or_of_several_lengths_are_refused():
+    masked = np.ma.array(np.arange(len(NUMBERS)) / 3, mask=np.arange(len(NUMBERS)) == 2)
+    with pytest.raises(UserError, match=r'1 of \d+ are masked'):
+        own.from_arrays(NUMBERS[:, None], masked, targets='float')
+    with pytest.raises(UserError, match='not of one shape'):
+        own.from_arrays(
+            NUMBERS[:, None], [[1.0]] * (len(NUMBERS) - 1) + [[1.0, 2.0]], targets='float'
+        )
