@@ -43,6 +43,7 @@ class Source:
       places: of data without a test part of their own, where each image of `training`, and then of
         `test`, was before the test part was held out, int [N]; None for others.
       outline: whether it has the right sizes and nothing else.
+      made_for: the only `data.split` whose test part its numbers know nothing of; '' for any.
     """
 
     label: str
@@ -55,6 +56,7 @@ class Source:
     places: np.ndarray | None = None
     targets: str = 'classes'
     outline: bool = False
+    made_for: str = ''
 
 
 def check_trained(source: Source) -> None:

@@ -157,7 +157,7 @@ def _source(
     )
     told = f'{len(of):,} features of {len(rest):,} columns: {_listed(of)}'
     notify(f'notice: {title}: {told}')
-    return found
+    return dataclasses.replace(found, made_for='stratified') if lacking.any() else found
 
 
 def from_csv(text: str, notify: Callable[[str], None] = print) -> Source:

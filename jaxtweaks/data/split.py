@@ -37,11 +37,16 @@ def split(source: Source, config: settings.Data, *, fallback: bool = False) -> D
     `validation_size` of it, and nothing is held out of the training part.
 
     Raises:
-      UserError: if there are fewer images than asked for.
+      UserError: if there are fewer images than asked for, or the source was made for another split.
     """
     _check_sizes(source, config)
     if source.outline:
         return _sizes_alone(source, config)
+    if source.made_for not in ('', config.split):
+        raise UserError(
+            f'data.split: {config.split!r} holds out test rows that are in the means which fill '
+            f"{source.label} (missing='mean'); it must be {source.made_for!r}, or drop these rows"
+        )
     if config.split != 'stratified':  # which is how the source has held its test part out
         source = _held_out_again(source, config.split)
     validation = 0 if source.validation is not None else config.validation_size

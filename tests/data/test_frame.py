@@ -1,5 +1,6 @@
 """Tables become data sets, and what is not clear in them is refused."""
 
+import dataclasses
 import datetime
 
 import numpy as np
@@ -12,6 +13,7 @@ from jaxtweaks.config.settings import DATASETS, Data
 from jaxtweaks.data import frame, own, tables
 from jaxtweaks.data.catalogue import TABLES
 from jaxtweaks.data.load import load
+from jaxtweaks.data.split import split
 from jaxtweaks.data.standardise import standardised_targets, target_scale
 
 RNG = np.random.default_rng(0)
@@ -112,6 +114,10 @@ def test_missing_values_are_counted_dropped_or_filled():
     # Of the rows that are not held out for the test, and not of those filled.
     kept = np.setdiff1d(found.places[: len(found.training)], [1, 5])
     np.testing.assert_allclose(area[[1, 5]], AREA[kept].mean(), rtol=1e-6)
+    sizes = Data(train_size=20, validation_size=5)
+    assert len(split(found, sizes).training) == 20
+    with pytest.raises(UserError, match="'random' holds out test rows that are in the means"):
+        split(found, dataclasses.replace(sizes, split='random'))
     with pytest.raises(UserError, match='is the target, which has no mean'):
         from_frame(COLUMNS | {'price': np.where(np.arange(COUNT), PRICE, np.nan)}, missing='mean')
 
