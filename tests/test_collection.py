@@ -207,6 +207,26 @@ def test_an_error_of_ours_does_not_stop_the_rest(capsys, configs, tmp_path, monk
     assert page.count('<tr class=') == 1
 
 
+def test_what_was_answered_before_a_failure_is_no_answer(capsys, configs, tmp_path, monkeypatch):
+    root = tmp_path / 'runs'
+    earlier = (root / 'one-smoke' / 'claims.json', root / 'two-smoke' / 'claims.json')
+    for path in earlier:
+        path.parent.mkdir(parents=True)
+        record = {'experiment': path.parent.name, 'size': 'smoke', 'document': '', 'tweaks': []}
+        record |= {'data': '', 'stand_in': False, 'verdicts': []}
+        path.write_text(json.dumps(record))
+
+    def run(experiment, *args, **options):
+        if experiment.name == 'one':
+            raise ZeroDivisionError('by nought')
+
+    monkeypatch.setattr(collection.laboratory, 'run', run)
+    carry_out(capsys, configs, root)
+    text = (root / 'overview-smoke' / 'overview.md').read_text()
+    assert '0 claims of 1 experiment.' in text
+    assert 'one.py: ZeroDivisionError: by nought' in text
+
+
 def test_what_values_and_commit_do_not_tell_of_is_carried_out_again(tmp_path):
     plain, mine = tmp_path / 'plain.py', tmp_path / 'mine.py'
     plain.write_text('from jaxtweaks.lab.experiment import default_config\n')

@@ -14,8 +14,10 @@ import jaxtweaks as jt
 from jaxtweaks.lab import experiment as experiment_lib
 from jaxtweaks.lab import live, partial, stored
 from jaxtweaks.report import report
+from jaxtweaks.results.collect import collect
 from jaxtweaks.run import group as group_lib
 from jaxtweaks.run import progress, runner
+from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 
 pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
@@ -157,6 +159,15 @@ def test_a_claim_waits_for_the_runs_it_speaks_of():
     assert partial.testable(asked.claims, results, ~done) == [False, False]
 
 
+def test_what_diverged_is_not_in_the_means_so_far():
+    results = sweep({'model.norm': ('batch', 'none')}, seeds=3, diverged=[(0, 1, 4)])
+    table = partial.means(results, np.ones((2, 3), bool))
+    place = table.columns.index('validation accuracy')
+    last = results.curves['validation_accuracy'][..., -1]
+    assert table.raw[0][place] == pytest.approx(last[0, [0, 2]].mean())
+    assert table.raw[1][place] == pytest.approx(last[1].mean())
+
+
 class Ticks:
     """A clock that goes on by what a page takes."""
 
@@ -208,3 +219,38 @@ def test_a_page_that_cannot_be_written_is_noted_once_and_stops_nothing(monkeypat
     page.begin(1.0, 0.0)
     page.end()
     assert notes == ['the report is not written while it trains (OSError: no room)']
+
+
+def test_of_runs_in_other_groups_the_latest_numbers_count(monkeypatch, tmp_path):
+    asked = experiment_lib.build(tiny())
+    ids = [run.id for run in asked.runs]
+    monkeypatch.setattr(live.report, 'write_live', lambda *_: None)
+    monkeypatch.setattr(live.LivePage, '_contents', lambda self: None)
+    page = live.LivePage(
+        Console(file=io.StringIO()), progress.View(), asked, Workdir(tmp_path), None, None
+    )
+
+    def so_far(runs, epochs):
+        places, nothing = len(runs), np.zeros(len(runs), np.int32)
+        history = {'running_loss': np.zeros((epochs, places), np.float32)}
+        return GroupResult(tuple(runs), history, {}, nothing, nothing - 1, 0.0)
+
+    def advance(*args):
+        found = so_far(*args)
+        page._write(progress.Now(1, 3, 0.0, 0.0, 0.0, len(found.runs), 0, 0, so_far=lambda: found))
+
+    advance(ids[:2], 1)
+    advance(ids[2:], 1)
+    advance([ids[0], ids[2]], 2)  # put together, the first of it as before
+    advance([ids[1], ids[3]], 2)
+    data = types.SimpleNamespace(
+        **{name: types.SimpleNamespace(labels=()) for name in ('training', 'validation', 'test')},
+        classes=(), targets='numbers', label='', fallback=False, grid=None,
+    )  # fmt: skip
+    results = collect(asked.runs, page._under_way.values(), data)
+    assert np.isfinite(results.curves['running_loss']).sum(2).tolist() == [[2, 2], [2, 2]]
+    # What is finished is not under way.
+    group = types.SimpleNamespace(id='g')
+    Workdir(tmp_path).save_result(group, so_far(ids, 3))
+    page._write()
+    assert page._under_way == {}

@@ -242,7 +242,11 @@ def test_results_of_other_flags_are_not_added_to(plain, tmp_path, monkeypatch):
     assert content.surroundings == {}
     groups = restore_groups(content.groups, tiny().runs)
     told = []
-    check = lambda content: agenda.check_surroundings(workdir, content, groups, told.append)
+
+    def check(content):
+        is_done = all(workdir.load_result(group, lambda text: None) for group in groups)
+        agenda.check_surroundings(workdir, content, is_done, told.append)
+
     monkeypatch.setenv('XLA_FLAGS', '--xla_cpu_enable_fast_math --xla_dump_to=/x')
     check(content)  # nothing is left to compute
     assert told == []
@@ -260,3 +264,16 @@ def test_results_of_other_flags_are_not_added_to(plain, tmp_path, monkeypatch):
     monkeypatch.delenv('XLA_FLAGS')
     check(content)
     assert len(told) == 2
+
+
+def test_a_damaged_result_is_not_made_again_with_other_flags(plain, tmp_path, monkeypatch):
+    folder = shutil.copytree(plain, tmp_path / 'w')
+    monkeypatch.setenv('XLA_FLAGS', '--xla_cpu_enable_fast_math')
+    again = lambda: laboratory.run(
+        tiny(), folder, Console(file=io.StringIO()), command='test', quiet=True
+    )
+    again()  # nothing is left to compute
+    damaged = next((folder / 'results').iterdir())
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    with pytest.raises(UserError, match='its results were made in other surroundings'):
+        again()

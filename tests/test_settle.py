@@ -145,6 +145,19 @@ def test_an_interruption_changes_nothing(put, tmp_path, at):
     assert looks_of(tmp_path / 'cut') == looks_of(tmp_path / 'whole')
 
 
+def test_interrupted_after_a_look_it_loads_with_the_verdicts_of_the_look(put, tmp_path):
+    put(at=17)  # of the seeds of the second look
+    with pytest.raises(Interrupted):
+        run(tmp_path)
+    (look,) = looks_of(tmp_path)
+    with pytest.warns(UserWarning, match='2 of 2 claims can be tested so far'):
+        large, still = api.load(tmp_path).verdicts
+    # Settled with 5 seeds, it gets no more of them, and waits for none.
+    assert (large.verdict, large.looks, large.level) == ('supported', (5,), pytest.approx(0.995))
+    assert (still.verdict, still.looks, look.next) == ('inconclusive', (5,), 8)
+    assert 'the next look is at 8 seeds' in still.note
+
+
 def test_while_it_trains_the_looks_are_on_the_page_and_in_the_log(put, tmp_path, monkeypatch):
     put()
     pages = []

@@ -176,7 +176,7 @@ def _warnings(figure: Figure, results: Results) -> list[str]:
     cells, kind = _cells(figure, results), kind_of(figure)
     diverged = {k: int(results.diverged[k].sum()) for k in sorted(cells.values())}
     lost = [
-        f'{_setting(figure, results, k)} ({n} of {len(results.seeds)})'
+        f'{_setting(figure, results, k)} ({n} of {results.runs_of(k)})'
         for k, n in diverged.items()
         if n
     ]
@@ -184,7 +184,7 @@ def _warnings(figure: Figure, results: Results) -> list[str]:
         return []
     more = f', and {len(lost) - _LISTED} more' if len(lost) > _LISTED else ''
     runs = count(sum(diverged.values()), 'run')
-    total = len(cells) * len(results.seeds)
+    total = sum(map(results.runs_of, cells.values()))
     how = '' if kind.is_crowded(figure, results) else kind.lost
     return [
         f'{runs} of {total} diverged and left the means{how}: {"; ".join(lost[:_LISTED])}{more}.'

@@ -61,6 +61,7 @@ class Plan(NamedTuple):
       experiment: with the rounds there are of a search, and the tweaks as the folder knows them.
       manifest: of the folder so far; None if it has none.
       groups: those of an earlier launch first.
+      finished: the ids of those that are, with good results; the others are trained.
       code: by the id of a group the versions of the code that train it, see `folder.codes`.
       may_train: raises UserError if so many further runs must not be trained in the folder.
       words: the plan for the user.
@@ -69,9 +70,15 @@ class Plan(NamedTuple):
     experiment: Experiment
     manifest: Manifest | None
     groups: list[Group]
+    finished: set[str]
     code: folder.Codes
     may_train: Callable[..., None]
     words: str
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to be trained."""
+        return all(group.id in self.finished for group in self.groups)
 
 
 def plan(experiment: Experiment, launch: Launch, rough: bool = False) -> Plan:
@@ -127,7 +134,7 @@ def plan(experiment: Experiment, launch: Launch, rough: bool = False) -> Plan:
     if old:
         words += f', {len(finished)} of {len(old)} groups finished before'
     words += f', data: {method.dataset.label}, workdir: {workdir.path}'
-    return Plan(experiment, manifest, groups, code, may_train, words)
+    return Plan(experiment, manifest, groups, finished, code, may_train, words)
 
 
 def _grouped(
@@ -167,7 +174,7 @@ def _known(
 def check_surroundings(
     workdir: Workdir,
     manifest: Manifest | None,
-    groups: Sequence[Group],
+    is_done: bool,
     notify: Callable[[str], None],
 ) -> None:
     """Whether what is still to be computed has the flags of XLA that the results there have.
@@ -175,14 +182,14 @@ def check_surroundings(
     Args:
       workdir: the folder.
       manifest: of earlier launches, None if this is the first.
-      groups: all of them.
+      is_done: whether nothing is left to be computed, see `Plan`.
       notify: reports flags that are set.
 
     Raises:
       UserError: it has others.
     """
     now = surroundings.current()
-    if all(workdir.has_result(group) for group in groups):
+    if is_done:
         return
     if manifest is None:
         if now:

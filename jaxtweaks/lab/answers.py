@@ -140,14 +140,13 @@ def _export(
     experiment: Experiment, workdir: Workdir, measured: Results, exports: Collection[str]
 ) -> None:
     """Writes what other programs take of single runs."""
-    runs, curves = experiment.runs, measured.curves
+    runs = experiment.runs
     if 'tensorboard' in exports:
-        export.write_tensorboard(workdir.path / 'tensorboard', runs, curves)
+        export.write_tensorboard(workdir.path / 'tensorboard', runs, measured.curves)
     if 'wandb' in exports:
-        export.write_wandb(workdir.path / 'wandb', experiment.name, runs, curves)
+        export.write_wandb(workdir.path / 'wandb', experiment.name, runs, measured)
     if 'mlflow' in exports:
-        place = workdir.path / 'mlflow.db'
-        export.write_mlflow(place, experiment.name, runs, curves, measured.finals)
+        export.write_mlflow(workdir.path / 'mlflow.db', experiment.name, runs, measured)
 
 
 def files(experiment: Experiment) -> list[str]:

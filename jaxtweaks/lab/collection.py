@@ -100,8 +100,8 @@ def run(
                 experiment = _load(path, size)
                 size = experiment.size
                 folder = root / f'{experiment.name}-{experiment.size}'
-                folders.append(folder)
                 _run_one(experiment, path, folder, heading, console, options, command)
+                folders.append(folder)  # not before: what an earlier launch left is no answer now
         except Interrupted:
             raise
         except UserError as error:

@@ -177,14 +177,14 @@ def _until_done(experiment: Experiment, launch: Launch) -> tuple[Experiment, lis
 def _shown(plan: Plan, launch: Launch) -> None:
     """Shows a plan. Raises UserError if it must not be added to what is in the folder."""
     notify = functools.partial(notice, launch.console)
-    agenda.check_surroundings(launch.workdir, plan.manifest, plan.groups, notify)
+    agenda.check_surroundings(launch.workdir, plan.manifest, plan.is_done, notify)
     launch.say(plan.words)
 
 
 def _reporter(plan: Plan, launch: Launch) -> Reporter:
     """What shows how it goes: a page too, if something is to be done."""
     workdir, view = launch.workdir, view_for(launch.console, launch.quiet)
-    if all(workdir.has_result(group) for group in plan.groups):
+    if plan.is_done:
         return Reporter(launch.console, view)
     looks = None if launch.budget is None else manifest_lib.current(workdir).looks
     return live.LivePage(
@@ -195,7 +195,7 @@ def _reporter(plan: Plan, launch: Launch) -> Reporter:
 def _carry_out(plan: Plan, launch: Launch, reporter: Reporter) -> list[Group]:
     """Trains what is missing, and puts on record which workers did. See `Method.carry_out`."""
     workdir, method, crew = launch.workdir, launch.method, launch.crew
-    if crew is None or all(workdir.has_result(group) for group in plan.groups):
+    if crew is None or plan.is_done:
         return method.carry_out(plan.groups, workdir, reporter)
     crew.asked(plan.experiment, manifest_lib.current(workdir), method)
     try:

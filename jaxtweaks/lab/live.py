@@ -120,6 +120,8 @@ class LivePage(Reporter):
         try:
             if now is not None and now.so_far is not None:
                 so_far = now.so_far()
+                # Last: of runs that came into another group, the latest numbers count.
+                self._under_way.pop(so_far.runs[0], None)
                 self._under_way[so_far.runs[0]] = so_far
             self._load()
             contents = self._contents()
@@ -140,6 +142,10 @@ class LivePage(Reporter):
         for group in self._workdir.with_results() - self._finished.keys():
             if result := self._workdir.load_result_of(group, lambda text: None):
                 self._finished[group] = dataclasses.replace(result, arrays={}, confusion=None)
+        done = {run for result in self._finished.values() for run in result.runs}
+        self._under_way = {
+            key: one for key, one in self._under_way.items() if not done.issuperset(one.runs)
+        }
 
     def _contents(self) -> Contents:
         experiment = self._experiment

@@ -62,7 +62,10 @@ def means(results: Results, done: np.ndarray) -> Table:
     columns = ('setting', 'runs finished', *([results.axis] if curves else []))
     rows, raw = [], []
     for k in range(len(results.settings)):
-        values = {metric: _last(results.curves[metric][k]) for metric in curves}
+        values = {
+            metric: np.where(results.diverged[k], np.nan, _last(results.curves[metric][k]))
+            for metric in curves
+        }
         values |= {metric: results.finals[metric][k] for metric in finals}
         words = {name: results.settings[k].get(name) for name in results.varied}
         cells = [together(words, results.words) or 'the one setting']

@@ -14,7 +14,7 @@ from typing import Any
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import count
 from jaxtweaks.claims import claim_data, claims, remarks, sequential
-from jaxtweaks.claims.claim import Verdict
+from jaxtweaks.claims.claim import Claim, Verdict
 from jaxtweaks.claims.sequential import Looked
 from jaxtweaks.claims.settling import GRID
 from jaxtweaks.lab.experiment import Experiment
@@ -267,11 +267,22 @@ def record_fixed(experiment: Experiment, results: Results, workdir: Workdir) -> 
         manifest_lib.add_look(workdir, now)
 
 
+def goes_by(experiment: Experiment, looks: Sequence[LookRecord]) -> bool:
+    """Whether verdicts go by looks at the claims: the latest is of --until_settled."""
+    return bool(looks) and looks[-1].design == SETTLED and possible(experiment)
+
+
+def looked_at(claim: Claim, looks: Sequence[LookRecord]) -> int | None:
+    """With how many seeds a claim was last looked at; None if it was not."""
+    seeds = [one.seeds for one in settled(looks) if sequential.key(claim) in one.p]
+    return max(seeds, default=None)
+
+
 def verdicts(
     experiment: Experiment, results: Results, looks: Sequence[LookRecord] = ()
 ) -> list[Verdict]:
     """The verdicts on all claims, by the looks that were made, with what is to be remarked."""
-    by_looks = bool(looks) and looks[-1].design == SETTLED and possible(experiment)
+    by_looks = goes_by(experiment, looks)
     if by_looks and not results.exact:
         done = [_looked(one) for one in settled(looks)]
         found = sequential.evaluate(experiment.claims, results, done, ahead=looks[-1].next)

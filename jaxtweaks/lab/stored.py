@@ -118,7 +118,8 @@ def answer(path: Path, stored: Stored, notify: Notify) -> Answer:
 def unfinished_answer(path: Path, stored: Stored, notify: Notify) -> Answer:
     """The answer in a folder some of whose runs are missing, which is said.
 
-    What is missing is NaN, nothing is derived, and the claims are those that can be tested.
+    What is missing is NaN, nothing is derived, and the claims are those that can be tested: by the
+    looks so far if seeds were being added until the claims are settled.
 
     Raises:
       UserError: no run is there; or as `answer`.
@@ -129,15 +130,18 @@ def unfinished_answer(path: Path, stored: Stored, notify: Notify) -> Answer:
     dataset = _dataset(path, stored, notify)
     measured = answers.measure(experiment, found, dataset)
     done = partial.finished(measured, found)
-    claims = [] if experiment.derive else experiment.claims
-    pairs = zip(claims, partial.testable(claims, measured, done), strict=True)
-    tested = tuple(claim for claim, ready in pairs if ready)
+    claims, looks = [] if experiment.derive else experiment.claims, stored.manifest.looks
+    # A claim that was looked at rests on the seeds of then: it waits for no others.
+    by_looks = settle.goes_by(experiment, looks)
+    seeds = lambda claim: settle.looked_at(claim, looks) if by_looks else None
+    ready = lambda claim: partial.testable([claim], measured, done[:, : seeds(claim)])[0]
+    tested = tuple(filter(ready, claims))
     words = partial.said(measured, done, len(experiment.claims), len(tested))
     derived = ', and nothing is derived' if experiment.derive else ''
     notify(f'{path}: is not finished: {words}; what is missing is NaN{derived}')
     table = tuple(name for name in experiment.table if not experiment.derive or measured.has(name))
     asked = dataclasses.replace(experiment, claims=tested, derive=(), table=table)
-    return answers.gather(asked, found, dataset, path)
+    return answers.gather(asked, found, dataset, path, looks)
 
 
 def _dataset(path: Path, stored: Stored, notify: Notify) -> Dataset:

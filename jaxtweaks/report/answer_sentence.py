@@ -44,7 +44,9 @@ def of(question: str, verdicts: Sequence[Verdict]) -> AnswerSentence:
     }
     settled = [kind for kind in _SETTLED if by_kind[kind]]
     left = by_kind['inconclusive']
-    if not settled or (len(settled) == 1 and 2 * len(left) > len(asked)):
+    # Where claims hold and others do not, that is an answer, however many are open.
+    one_way = len(settled) == 1 or not by_kind['supported']
+    if not settled or (one_way and 2 * len(left) > len(asked)):
         some = by_kind[settled[0]] if settled else []
         return _not_settled(left, some, _claims(asked, verdicts))
     if by_kind['supported'] and len(settled) > 1:

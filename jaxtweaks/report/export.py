@@ -1,5 +1,6 @@
 """The rows of a sweep, one per run and epoch and one per run, for other programs."""
 
+import hashlib
 import importlib.util
 import io
 import logging
@@ -18,6 +19,7 @@ import pyarrow.parquet as pq
 
 from jaxtweaks.base import atomic
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.results.results import Results
 from jaxtweaks.run.plan import Run
 
 # What is written besides Parquet, PNG, SVG and Markdown if it is asked for: rows, figures, tables,
@@ -31,7 +33,7 @@ def check(kinds: Iterable[str]) -> None:
         if kind not in KINDS:
             raise UserError(f"--export: unknown kind '{kind}'; {did_you_mean(kind, KINDS)}")
         for module in _MODULES.get(kind, ()):
-            if importlib.util.find_spec(module) is None:
+            if not _is_installed(module):
                 raise UserError(
                     f"--export={kind}: {module} is not installed; pip install -e '.[{kind}]'"
                 )
@@ -48,8 +50,14 @@ def written_before(folder: Path) -> list[str]:
         'mlflow': 'mlflow.db',
     }
     found = [kind for kind, place in places.items() if next(folder.glob(place), None)]
-    can = lambda kind: all(map(importlib.util.find_spec, _MODULES.get(kind, ())))
+    can = lambda kind: all(map(_is_installed, _MODULES.get(kind, ())))
     return [kind for kind in found if can(kind)]
+
+
+def _is_installed(module: str) -> bool:
+    """Whether a module can be imported: a folder of this name that lies here is none."""
+    spec = importlib.util.find_spec(module)
+    return spec is not None and spec.origin is not None
 
 
 # What a kind needs that is an extra of its name.
@@ -150,15 +158,18 @@ def write_tensorboard(folder: Path, runs: list[Run], curves: dict[str, np.ndarra
                             writer.add_scalar(metric, float(value), epoch)
 
 
-def write_wandb(folder: Path, project: str, runs: list[Run], curves: dict[str, np.ndarray]) -> None:
-    """Writes an offline run of Weights & Biases for each run, with every metric by epoch.
+def write_wandb(folder: Path, project: str, runs: list[Run], results: Results) -> None:
+    """Writes an offline run of Weights & Biases for each run that was carried out.
 
-    Nothing is sent anywhere; `wandb sync FOLDER/RUN/wandb/offline-run-*` does that. All or none.
+    It has every metric by epoch, and in its summary how it ended. Nothing is sent anywhere;
+    `wandb sync FOLDER/RUN/wandb/offline-run-*` does that, and once more it updates the same run.
+    All or none.
 
     Args:
       folder: gets a folder for each run, named by its swept fields and seed.
       project: the name of the project there.
-      runs, curves: as for `epoch_rows`.
+      runs: as for `epoch_rows`.
+      results: of these runs.
 
     Raises:
       ImportError: wandb, an extra, is not installed.
@@ -168,42 +179,43 @@ def write_wandb(folder: Path, project: str, runs: list[Run], curves: dict[str, n
     quiet = wandb.Settings(
         silent=True, console='off', disable_git=True, disable_code=True, x_disable_stats=True
     )
+    carried_out = results.carried_out.reshape(-1)
     with atomic.folders(folder) as new:
         for i, run in enumerate(runs):
+            if not carried_out[i]:
+                continue
             place = new / _named(run)
             place.mkdir()
             with wandb.init(
                 mode='offline',
                 dir=str(place),
                 project=project,
+                id=hashlib.sha256(_named(run).encode()).hexdigest()[:32],
+                resume='allow',
                 name=_named(run),
                 config={**run.point, 'seed': run.seed},
                 settings=quiet,
             ) as written:
-                of_run = {name: np.reshape(v, (len(runs), -1))[i] for name, v in curves.items()}
+                of_run = _by_epoch(results, i)
                 for epoch in range(max(map(len, of_run.values()), default=0)):
                     values = {name: float(curve[epoch]) for name, curve in of_run.items()}
                     finite = {name: value for name, value in values.items() if np.isfinite(value)}
                     written.log(finite, step=epoch + 1)
+                written.summary.update(_at_end(results, i))
 
 
-def write_mlflow(
-    path: Path,
-    project: str,
-    runs: list[Run],
-    curves: dict[str, np.ndarray],
-    finals: dict[str, np.ndarray],
-) -> None:
-    """Writes a database of MLflow with a run for each run, in place of the one that was there.
+def write_mlflow(path: Path, project: str, runs: list[Run], results: Results) -> None:
+    """Writes a database of MLflow in place of the one that was there.
 
-    Swept fields and the seed are its parameters, curves its metrics by epoch; what there is at the
-    end alone has the last epoch as its step. Nothing is sent anywhere. All or none.
+    It has a run for each run that was carried out; one that diverged has failed. Swept fields and
+    the seed are its parameters, curves its metrics by epoch; how it ended has the last epoch as its
+    step. Nothing is sent anywhere. All or none.
 
     Args:
       path: of the database, for `mlflow ui --backend-store-uri sqlite:///PATH`.
       project: the name of the experiment there.
-      runs, curves: as for `epoch_rows`.
-      finals: metric to [K, S]; those that are curves too are omitted.
+      runs: as for `epoch_rows`.
+      results: of these runs.
 
     Raises:
       ImportError: MLflow or what its databases need, an extra, is not installed.
@@ -212,15 +224,17 @@ def write_mlflow(
     from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]: an extra
 
     logging.getLogger('mlflow').setLevel(logging.WARNING)  # else it tells how it makes its tables
+    carried_out, diverged = results.carried_out.reshape(-1), results.diverged.reshape(-1)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.name
         client = MlflowClient(f'sqlite:///{made}')
         artifacts = path.with_suffix('.artifacts').resolve().as_uri()
         experiment = client.create_experiment(project, artifact_location=artifacts)
         for i, run in enumerate(runs):
-            of_run = {name: np.reshape(v, (len(runs), -1))[i] for name, v in curves.items()}
-            at_end = {name: v.reshape(-1)[i] for name, v in finals.items() if name not in curves}
-            _log_run(client, experiment, run, of_run, at_end)
+            if carried_out[i]:
+                status = 'FAILED' if diverged[i] else 'FINISHED'
+                of_run = _by_epoch(results, i), _at_end(results, i)
+                _log_run(client, experiment, run, *of_run, status)
         atomic.write(path, made.read_bytes())
 
 
@@ -229,15 +243,16 @@ def _log_run(
     experiment: str,
     run: Run,
     curves: Mapping[str, np.ndarray],
-    finals: Mapping[str, float],
+    at_end: Mapping[str, float],
+    status: str,
 ) -> None:
-    """A run for MLflow; `curves`: metric to [E], `finals`: metric to its value at the end."""
+    """A run for MLflow; `curves`, `at_end`: see `_by_epoch`, `_at_end`."""
     from mlflow.entities import Metric, Param  # pyright: ignore[reportMissingImports]: an extra
 
     now = round(1000 * time.time())
     last = max(map(len, curves.values()), default=0)
     values = [(name, v, epoch) for name, of in curves.items() for epoch, v in enumerate(of, 1)]
-    values += [(name, value, last) for name, value in finals.items()]
+    values += [(name, value, last) for name, value in at_end.items()]
     metrics = [Metric(name, float(v), now, step) for name, v, step in values if np.isfinite(v)]
     params = [Param(name, str(value)) for name, value in {**run.point, 'seed': run.seed}.items()]
     tags = {'jaxtweaks.run': run.id}
@@ -245,10 +260,29 @@ def _log_run(
     client.log_batch(made.info.run_id, params=params)
     for start in range(0, len(metrics), _MOST_AT_ONCE):
         client.log_batch(made.info.run_id, metrics=metrics[start : start + _MOST_AT_ONCE])
-    client.set_terminated(made.info.run_id, end_time=now)
+    client.set_terminated(made.info.run_id, status=status, end_time=now)
 
 
 _MOST_AT_ONCE = 1_000  # metrics that MLflow takes at once
+
+
+def _by_epoch(results: Results, place: int) -> dict[str, np.ndarray]:
+    """The curves of a run, metric to [E]; `place`: among all runs, settings first."""
+    every = results.carried_out.size
+    return {name: np.reshape(v, (every, -1))[place] for name, v in results.curves.items()}
+
+
+def _at_end(results: Results, place: int) -> dict[str, float]:
+    """How a run ended, by name: `final/METRIC`, of the chosen parameters, and what else is known.
+
+    A name of its own: a curve of the metric ends with the last epoch, which may not be chosen.
+    """
+    found = {f'final/{name}': v.reshape(-1)[place] for name, v in results.finals.items()}
+    if results.diverged.reshape(-1)[place]:
+        found['diverged_at'] = results.diverged_at.reshape(-1)[place]
+    elif results.trained:
+        found['chosen_epoch'] = results.chosen_epoch.reshape(-1)[place]
+    return {name: float(value) for name, value in found.items() if np.isfinite(value)}
 
 
 def _named(run: Run) -> str:

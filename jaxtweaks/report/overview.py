@@ -18,6 +18,7 @@ from jaxtweaks.base.words import ABSENT, count
 from jaxtweaks.claims.claim import Open
 from jaxtweaks.report import answer_sentence, page, published, verdict_words
 from jaxtweaks.report.markdown import escaped
+from jaxtweaks.report.report import is_live
 
 _COLUMNS = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'measured', 'published', 'from')
 DOCUMENTS = {
@@ -359,6 +360,8 @@ def _document(source: str, otherwise: str) -> str:
 
 
 def _read(path: Path) -> Entry:
+    if is_live(path / 'report.html'):  # its claims.json is of an earlier state
+        return Entry(path, None, 'runs are under way or were interrupted; its answer is not made')
     try:
         record = parse_json((path / 'claims.json').read_bytes())
     except (OSError, ValueError) as error:

@@ -20,7 +20,7 @@ SIZES = ('smoke', 'quick', 'paper')
 COLUMNS = ('what', 'where', 'published', 'measured', '95% interval', 'seeds', 'seed noise')
 INSIDE, REACHED, OUTSIDE = 'inside', 'within one run', 'outside'
 SAME, OTHER = 'as published', 'not as published'
-UNKNOWN = 'too few seeds'
+UNKNOWN, UNMEASURED = 'too few seeds', 'not measured'
 _NOT_COUNTED, _READ = ', not counted: ', 'read as '
 NOTE = (
     "'inside': the published number lies in the 95% Student-t interval of the mean over seeds. The "
@@ -87,6 +87,8 @@ def counted(cells: Iterable[str]) -> list[str]:
         found.append(f'Of {same} that no seed changes, {ours[SAME]} are as published.')
     if ours[UNKNOWN]:
         found.append(f'Of {ours[UNKNOWN]} there are too few seeds.')
+    if ours[UNMEASURED]:
+        found.append(f'Of {ours[UNMEASURED]} nothing was measured.')
     if by_reading:
         parts = [
             f'{reading} {words[INSIDE] + words[REACHED]} of {words.total()}'
@@ -123,7 +125,9 @@ def cells(one: Mapping[str, Any], size: str, stand_in: str = '') -> tuple[str, .
     verdict = {**one, 'published': {'': value}}
     effect, interval = verdict_words.effect_words(verdict)
     published = verdict_words.published_words(verdict).removeprefix(': ')
-    if one['exact']:
+    if one['exact'] and one['effect'] is None:  # nothing finite was measured
+        found = UNMEASURED
+    elif one['exact']:
         found = exact(value, one['effect'], number['margin'])
     else:
         effect_at, low, high = (

@@ -61,7 +61,7 @@ def render(contents: Contents, metrics: Sequence[str] | None = None) -> str:
         ends=report_curves.SIGNS,
         runs=tables.runs_table(results, metrics, names=results.names, most=_ROWS),
         classes=_classes(contents),
-        total=int(results.carried_out.sum()),
+        total=results.diverged.size,  # as in the table: also those not trained, which it names
         live=None,
     )
 
@@ -119,7 +119,7 @@ def render_live(contents: Contents, live: Live) -> str:
         ends=report_curves.SIGNS,
         runs=None,
         classes=None,
-        total=int(results.carried_out.sum()),
+        total=results.diverged.size,
         live=live,
         percent=f'{math.floor(100 * live.share)}',
         at=f'{datetime.datetime.fromtimestamp(live.written):%H:%M:%S}',

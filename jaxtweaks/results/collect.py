@@ -92,14 +92,17 @@ class _Table:
         self.diverged_at[place] = group.diverged_at[column]
         diverged = self.diverged_at[place] >= 0
         for name, history in group.history.items():
-            curve = self.curves.setdefault(name, np.full((*self.shape, self.epochs), np.nan))
+            if name not in self.curves:  # room for all runs is made once
+                self.curves[name] = np.full((*self.shape, self.epochs), np.nan)
+            curve = self.curves[name]
             curve[place][: len(history)] = history[:, column]
             if diverged:
                 kept = _epochs_kept(group.history['running_loss'][:, column])
                 curve[place][kept:] = np.nan
         for name, values in group.finals.items():
-            final = self.finals.setdefault(name, np.full(self.shape, np.nan))
-            final[place] = np.nan if diverged else values[column]
+            if name not in self.finals:
+                self.finals[name] = np.full(self.shape, np.nan)
+            self.finals[name][place] = np.nan if diverged else values[column]
         for name, values in group.arrays.items():
             if name not in self.arrays:
                 self.arrays[name] = _room(self.shape, name, self._found)

@@ -189,7 +189,7 @@ class Results:
             return False
         return True
 
-    @property
+    @functools.cached_property  # asked for each setting, of every curve
     def carried_out(self) -> np.ndarray:
         """Whether a run was carried out, bool [K, S]: not if no open claim needed it."""
         known = [np.isfinite(values) for values in self.finals.values()]
@@ -201,7 +201,7 @@ class Results:
         """Whether networks were trained: there are epochs, and runs may have diverged."""
         return self.axis == 'epoch'
 
-    @property
+    @functools.cached_property
     def diverged(self) -> np.ndarray:
         """Whether a run met a non-finite loss, bool [K, S]."""
         return self.diverged_at >= 0

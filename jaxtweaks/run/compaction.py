@@ -9,7 +9,7 @@ bit of a run, and the size of the group stays: a run ends as it would have ended
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -119,7 +119,8 @@ def compact(
     read = lambda group: cached(workdir.checkpoint_path(group))
     going = [group for group in waiting if next_stage(group, stages, epoch) == epoch]
     here = [group for group in going if _is_at(read(group), epoch)]
-    lost = next((group for group in going if group not in here), None)
+    there = {group.id for group in here}
+    lost = next((group for group in going if group.id not in there), None)
     if stages.compared and lost is not None:
         raise UserError(
             f'{workdir.checkpoint_path(lost)}: was damaged after it was written; give the same '
@@ -137,8 +138,9 @@ def compact(
         if stages.compared or (gone and len(going_on) < len(members)):
             new |= {group.id: [] for group in members} | {members[0].id: parts}
             old += members
+            places = {run.id: (one, i) for one in members for i, run in enumerate(one.runs)}
             for group in parts:
-                checkpoint.put(workdir.checkpoint_path(group), _gathered(group, members, state))
+                checkpoint.put(workdir.checkpoint_path(group), _gathered(group, places, state))
     if not old:
         return list(groups), list(waiting)
     event = {'stage': epoch, 'left': sorted(gone & {r.id for group in old for r in group.runs})}
@@ -187,9 +189,16 @@ def _standing(group: Group, saved: Saved) -> list[Standing]:
     ]
 
 
-def _gathered(group: Group, members: Sequence[Group], read: Callable[[Group], Saved]) -> Saved:
-    """The checkpoint of a group, from those of the groups its runs were in."""
-    places = {run.id: (one, i) for one in members for i, run in enumerate(one.runs)}
+def _gathered(
+    group: Group, places: Mapping[str, tuple[Group, int]], read: Callable[[Group], Saved]
+) -> Saved:
+    """The checkpoint of a group, from those of the groups its runs were in.
+
+    Args:
+      group: a new one.
+      places: by the id of a run the group that it was in, and its place there.
+      read: the checkpoint of such a group.
+    """
     wanted = [places[run.id] for run in group.padded()]
     sources = list({one.id: one for one, _ in wanted}.values())
     # Column by source, then each run's place in the row of all of them.

@@ -116,6 +116,17 @@ def test_a_diverged_run_leaves_the_mean_and_is_shown():
     assert 'without normalisation\n(1 of 5 diverged)' in labels
 
 
+def test_what_diverged_is_counted_among_the_runs_there_are():
+    results = sweep(ON_OFF, diverged=[(0, 2, 3)])
+    for values in (*results.finals.values(), *results.curves.values()):
+        values[0, 3:] = np.nan  # spared
+    spec = figure(metrics=('train_loss',), hue='model.norm')
+    assert '1 run of 8 diverged' in caption(spec, results)
+    assert 'without normalisation (1 of 3)' in caption(spec, results)
+    labels = [text.get_text() for text in draw(spec, results).legends[0].get_texts()]
+    assert 'without normalisation\n(1 of 3 diverged)' in labels
+
+
 def test_a_setting_whose_runs_all_diverged_has_no_mean():
     results = sweep(ON_OFF, diverged=[(1, s, 2) for s in range(5)])
     sheet = draw(figure(metrics=('train_loss',), hue='model.norm'), results)

@@ -28,6 +28,21 @@ def said(*kinds, question=QUESTION):
         (['inconclusive'], 'not settled', 'Not settled: Batch norm'),
         (['supported', 'inconclusive', 'inconclusive'], 'not settled', 'Not settled: Batch norm'),
         (['supported', 'supported', 'inconclusive'], 'yes', 'Yes: Batch norm'),
+        (
+            ['contradicted', 'negligible'] + ['inconclusive'] * 10,
+            'not settled',
+            'Not settled: Batch norm',
+        ),
+        (
+            ['contradicted', 'negligible', 'inconclusive'],
+            'no',
+            'No, this is contradicted: Batch norm',
+        ),
+        (
+            ['supported', 'negligible'] + ['inconclusive'] * 10,
+            'it depends',
+            'It depends: 1 of 12 claims holds, 1 does not, 10 are not settled',
+        ),
     ],
 )
 def test_the_word_follows_from_the_verdicts(kinds, word, beginning):

@@ -11,10 +11,23 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import expand, grid
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.report import export
+from jaxtweaks.results.results import without_runs
 from jaxtweaks.run.plan import all_runs
 
 RUNS = all_runs(Setting(), expand(grid('dropout.hidden', 0.1, 0.5)), range(2))
 CURVES = {'validation_loss': np.array([[[3.0, 2.0], [4.0, np.nan]], [[5.0, 1.0], [6.0, 0.5]]])}
+# The second run diverged, the last was not carried out.
+RESULTS = dataclasses.replace(
+    without_runs([{'dropout.hidden': rate} for rate in (0.1, 0.5)]),
+    seeds=np.arange(2),
+    curves={'validation_loss': np.array([[[3.0, 2.0], [4.0, np.nan]], [[5.0, 1.0], [np.nan] * 2]])},
+    finals={
+        'validation_loss': np.array([[2.0, np.nan], [1.0, np.nan]]),
+        'test_loss': np.array([[2.5, np.nan], [0.75, np.nan]]),
+    },
+    chosen_epoch=np.array([[1, 1], [2, 0]]),
+    diverged_at=np.array([[-1, 7], [-1, -1]]),
+)
 
 
 def test_a_row_for_each_run_and_epoch():
@@ -71,6 +84,27 @@ def test_what_cannot_be_written_is_refused(monkeypatch):
         export.check(['mlflow'])
 
 
+def test_a_folder_of_data_is_no_module(tmp_path, monkeypatch):
+    """Else a folder wandb/ beside the user would be taken for the package."""
+    (tmp_path / 'no_such_package').mkdir()
+    (tmp_path / 'wandb').mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(export._MODULES, 'wandb', ('no_such_package',))
+    with pytest.raises(UserError, match='no_such_package is not installed'):
+        export.check(['wandb'])
+    assert export.written_before(tmp_path) == []
+
+
+def test_the_end_of_a_run_is_that_of_the_chosen_epoch():
+    assert export._at_end(RESULTS, 0) == {
+        'final/validation_loss': 2.0,
+        'final/test_loss': 2.5,
+        'chosen_epoch': 1.0,
+    }
+    assert export._at_end(RESULTS, 1) == {'diverged_at': 7.0}
+    assert export._by_epoch(RESULTS, 2)['validation_loss'].tolist() == [5.0, 1.0]
+
+
 def test_event_files_hold_the_curves(tmp_path):
     pytest.importorskip('tensorboardX', reason='the extra tensorboard is not installed')
     for _ in range(2):  # drawn again, nothing is there twice
@@ -112,13 +146,19 @@ def test_wandb_has_an_offline_run_for_each_run(tmp_path, monkeypatch):
         monkeypatch.setenv(name, 'http://127.0.0.1:9')
     monkeypatch.setenv('WANDB_ERROR_REPORTING', 'false')
     folder = tmp_path / 'wandb'
-    export.write_wandb(folder, 'tiny', RUNS[:1], {name: v[:1, :1] for name, v in CURVES.items()})
-    (run,) = folder.iterdir()
-    assert run.name.endswith(RUNS[0].id)
-    (record,) = run.glob('wandb/offline-run-*/run-*.wandb')
+    names = []
+    for _ in range(2):
+        export.write_wandb(folder, 'tiny', RUNS, RESULTS)
+        # Not the one that was not carried out.
+        assert [run.name[-len(RUNS[0].id) :] for run in sorted(folder.iterdir())] == [
+            run.id for run in RUNS[:3]
+        ]
+        (record,) = min(folder.iterdir()).glob('wandb/offline-run-*/run-*.wandb')
+        names.append(record.name)
     content = record.read_bytes()
     assert all(name.encode() in content for name in CURVES)
-    assert b'tiny' in content
+    assert all(name in content for name in (b'tiny', b'final/test_loss', b'chosen_epoch'))
+    assert names[0] == names[1]  # the same run for who has taken it before
 
 
 def test_mlflow_has_a_run_for_each_run_however_often_it_is_written(tmp_path, monkeypatch):
@@ -128,9 +168,8 @@ def test_mlflow_has_a_run_for_each_run_however_often_it_is_written(tmp_path, mon
         monkeypatch.setenv(name, 'http://127.0.0.1:9')
     monkeypatch.chdir(tmp_path)
     path = tmp_path / 'mlflow.db'
-    finals = {'test_loss': np.array([[2.5, np.nan], [0.75, 0.5]]), 'validation_loss': np.ones(4)}
     for _ in range(2):
-        export.write_mlflow(path, 'tiny', RUNS, CURVES, finals)
+        export.write_mlflow(path, 'tiny', RUNS, RESULTS)
     assert [one.name for one in tmp_path.iterdir()] == ['mlflow.db']
     with contextlib.closing(sqlite3.connect(path)) as base:
         rows = base.execute('SELECT run_uuid, name, status FROM runs').fetchall()
@@ -138,16 +177,20 @@ def test_mlflow_has_a_run_for_each_run_however_often_it_is_written(tmp_path, mon
             base.execute(f'SELECT {columns} FROM {table} WHERE run_uuid = ?', [run]).fetchall()
         )
         by_id = {dict(of('tags', 'key, value', run))['jaxtweaks.run']: run for run, _, _ in rows}
-        assert set(by_id) == {run.id for run in RUNS}
-        assert {status for _, _, status in rows} == {'FINISHED'}
+        assert set(by_id) == {run.id for run in RUNS[:3]}
+        ended = {run: status for run, _, status in rows}
+        assert [ended[by_id[run.id]] for run in RUNS[:3]] == ['FINISHED', 'FAILED', 'FINISHED']
         assert of('params', 'key, value', by_id[RUNS[1].id]) == [
             ('dropout.hidden', '0.1'),
             ('seed', '1'),
         ]
         metrics = lambda run: of('metrics', 'key, step, value', by_id[run.id])
-        assert metrics(RUNS[1]) == [('validation_loss', 1, 4.0)]  # without what is not finite
+        # Without what is not finite.
+        assert metrics(RUNS[1]) == [('diverged_at', 2, 7.0), ('validation_loss', 1, 4.0)]
         assert metrics(RUNS[2]) == [
-            ('test_loss', 2, 0.75),
+            ('chosen_epoch', 2, 2.0),
+            ('final/test_loss', 2, 0.75),
+            ('final/validation_loss', 2, 1.0),
             ('validation_loss', 1, 5.0),
             ('validation_loss', 2, 1.0),
         ]

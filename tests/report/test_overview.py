@@ -108,6 +108,14 @@ def test_what_came_to_nothing_is_named(runs):
     assert '3 claims of 2 experiments' in page
 
 
+def test_an_earlier_answer_is_none_while_runs_are_under_way(runs):
+    (runs / 'c' / 'report.html').write_text('<!doctype html>\n<html lang="en" data-live>')
+    page, text = written(runs)
+    assert '3 claims of 2 experiments' in page
+    assert 'GENERAL' not in text.partition('## Not finished')[2]
+    assert 'c: runs are under way or were interrupted; its answer is not made' in text
+
+
 def test_the_same_folders_give_the_same_bytes(runs):
     assert written(runs) == written(runs)
 

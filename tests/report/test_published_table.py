@@ -46,6 +46,12 @@ def test_an_exact_number_has_the_rounding_of_the_document():
     assert cells[-1] == 'not as published'
 
 
+def test_an_exact_number_that_is_not_finite_was_not_measured():
+    nothing = compared(exact=True, effect=None, low=None, high=None, n=1)
+    assert published.cells(nothing, 'quick')[3:] == ('—', '—', 'exact', 'not measured')
+    assert 'Of 1 nothing was measured.' in published.table([nothing], 'quick').note
+
+
 def test_a_row_says_all_and_why_it_is_not_counted():
     assert published.cells(compared(), 'paper') == (
         'With batch norm', 'MLP-BN §4.1', '53.64 %', '53.43 %', '53.28 % to 53.58 %', '10',

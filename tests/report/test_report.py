@@ -147,6 +147,10 @@ def test_runs_that_were_spared_are_not_counted():
     (words,) = [one for one in report_facts.warnings(results, {}) if 'diverged' in one]
     assert words.startswith('2 runs of 6 diverged')
     assert 'In 1 setting every run diverged' in words
+    # The table has them, and says that they were not trained.
+    text = report.render(Contents(results, meta=META))
+    assert 'All 8 runs' in text
+    assert len(re.findall(r'<td[^>]*>not trained<', text)) == 2
 
 
 def test_tables_sort_by_the_number_not_the_words():

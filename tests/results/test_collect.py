@@ -88,6 +88,22 @@ def test_every_run_is_in_its_place_however_it_was_grouped():
     assert not found.diverged.any()
 
 
+def test_room_for_a_metric_is_made_once_for_all_runs(monkeypatch):
+    groups, made, full = [group_of([run]) for run in runs_of()], [], np.full
+    monkeypatch.setattr(np, 'full', lambda *args: made.append(args) or full(*args))
+    found = collect(runs_of(), groups, DATA)
+    assert len(made) == len({**found.curves, **found.finals, 'diverged_at': None})
+
+
+def test_which_runs_were_carried_out_is_found_out_once():
+    found = collect(runs_of(), [group_of(runs_of()[1:], diverged=[(1, 0, 0)])], DATA)
+    assert found.carried_out.tolist() == [[False, True, True], [True, True, True]]
+    assert found.diverged.sum() == 1
+    assert found.carried_out is found.carried_out
+    assert found.diverged is found.diverged
+    assert [found.runs_of(k) for k in (0, 1)] == [2, 3]
+
+
 def test_what_the_data_are_is_carried_along():
     found = collect(runs_of(), [group_of(runs_of())], DATA)
     assert (found.data_label, found.fallback, found.classes) == (DATA.label, True, DATA.classes)

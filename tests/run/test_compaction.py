@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import io
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ from jaxtweaks.run.compiled import GroupProgram
 from jaxtweaks.run.group import Execution, Interrupted
 from jaxtweaks.run.machine import Machine
 from jaxtweaks.run.manifest import Manifest, describe_groups, restore_groups
-from jaxtweaks.run.plan import all_runs, into_groups
+from jaxtweaks.run.plan import Group, all_runs, into_groups
 from jaxtweaks.run.progress import Reporter
 from jaxtweaks.run.search import Rungs
 from jaxtweaks.run.workdir import Workdir
@@ -143,6 +144,24 @@ def test_when_to_look_for_runs_that_are_done():
     assert Done.among(groups).epochs == (3, 5, 6, 8, 9, 11)  # eighths of 12, from 3 on
     groups = into_groups(all_runs(BASE, [{}], [0]), 1, 'map', frozenset())
     assert Done.among(groups).epochs == ()
+
+
+def test_the_work_of_a_stage_grows_with_the_groups_and_not_with_their_square(monkeypatch):
+    groups = into_groups(all_runs(BASE, expand(RATES), range(2)), 1, 'map', frozenset())
+    stages = SimpleNamespace(epochs=(2,), compared=True, leaving=lambda standing: set())
+    saved, places = SimpleNamespace(epoch=2, done=0), []
+    workdir = SimpleNamespace(checkpoint_path=lambda group: group.id)
+    monkeypatch.setattr(compaction, '_read', lambda path: saved)
+    monkeypatch.setattr(compaction, '_standing', lambda *_: [])
+    monkeypatch.setattr(compaction, '_gathered', lambda group, where, read: places.append(where))
+    monkeypatch.setattr(compaction.checkpoint, 'put', lambda *_: None)
+    monkeypatch.setattr(compaction.files, 'remove_generations', lambda *_: None)
+    monkeypatch.setattr(compaction.manifest, 'regroup', lambda *_: None)
+    # Groups are told apart by their ids.
+    monkeypatch.setattr(Group, '__eq__', lambda *_: pytest.fail('two groups were compared'))
+    _, waiting = compaction.compact(groups, groups, 2, stages, workdir)
+    assert len(waiting) == len(places) == len(groups) == 8
+    assert all(one is places[0] for one in places)
 
 
 @pytest.fixture(scope='module')

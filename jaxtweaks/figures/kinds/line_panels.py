@@ -275,7 +275,7 @@ def entry(results: Results, cells: dict[tuple[Any, ...], int], hue: Any, words: 
     """The label of a hue, with what its means omit."""
     settings = [k for key, k in cells.items() if key[1] == hue]
     lost = int(results.diverged[settings].sum())
-    total = len(settings) * len(results.seeds)
+    total = sum(map(results.runs_of, settings))
     return f'{words}\n({lost} of {total} diverged)' if lost else words
 
 
