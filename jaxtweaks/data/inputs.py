@@ -91,21 +91,35 @@ def copies(training: np.ndarray, test: np.ndarray) -> int:
     return sum(digest(image) in seen for image in test)
 
 
+def as_array(given: Any, what: str, shapes: str) -> np.ndarray:
+    """What the user gave as an array.
+
+    Args:
+      given: an array, or lists of one shape.
+      what: begins errors.
+      shapes: those that it may have, in words.
+
+    Raises:
+      UserError: numbers are masked, or rows are of several lengths.
+    """
+    if np.ma.isMaskedArray(given) and np.ma.getmaskarray(given).any():
+        masked = np.ma.getmaskarray(given)
+        raise UserError(
+            f'{what}: {int(masked.sum()):,} of {masked.size:,} numbers are masked; fill them '
+            '(.filled(0)) or omit their rows'
+        )
+    try:
+        return np.asarray(given)
+    except ValueError as error:  # NumPy's word for it: inhomogeneous
+        raise UserError(
+            f'{what} are not of one shape, so they are no array; they must be {shapes}'
+        ) from error
+
+
 def _array(images: Any, what: str) -> tuple[np.ndarray, list[str]]:
     """What the user gave as an array, and the names of its columns if it has names."""
     names = [str(name) for name in getattr(images, 'columns', ())]
-    if np.ma.isMaskedArray(images) and np.ma.getmaskarray(images).any():
-        masked = np.ma.getmaskarray(images)
-        raise UserError(
-            f'{what}: {int(masked.sum()):,} of {masked.size:,} numbers are masked; fill them '
-            '(images.filled(0)) or leave their rows out'
-        )
-    try:
-        array = np.asarray(images)
-    except ValueError as error:  # NumPy's word for it: inhomogeneous
-        raise UserError(
-            f'{what} are not of one shape, so they are no array; they must be {_SHAPES}'
-        ) from error
+    array = as_array(images, what, _SHAPES)
     if array.dtype.kind == 'O':
         raise UserError(f'{what} are {_of_objects(array, names)}; they must be numbers {_SHAPES}')
     if array.dtype.kind == 'b':

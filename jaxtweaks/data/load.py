@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.config import settings
-from jaxtweaks.data import digits, download, frame, own, patch, tables, tfds_folder
+from jaxtweaks.data import csv_file, digits, download, own, patch, tables, tfds_folder
 from jaxtweaks.data.catalogue import CATALOGUE, TABLES, Known
 from jaxtweaks.data.dataset import Dataset, Source
 from jaxtweaks.data.generated import WORLDS, generate
@@ -161,7 +161,7 @@ def _own(config: settings.Data, lookup: _Lookup) -> Source | None:
     if kind == 'folder' and rest:
         source = from_folder(rest, notify=notify)
     elif kind == 'csv' and rest:
-        source = frame.from_csv(rest, notify=notify)
+        source = csv_file.from_csv(rest, notify=notify)
     elif config.name in TABLES:
         source = tables.source(config.name, notify)
     elif config.name in own.REGISTRY:
@@ -180,7 +180,7 @@ def place(config: settings.Data) -> pathlib.Path | None:
     """
     kind, _, rest = config.name.partition(':')
     if kind == 'csv':
-        path = frame.split_query(rest)[0]
+        path = csv_file.split_query(rest)[0]
     elif kind == 'folder':
         path = rest
     else:

@@ -139,7 +139,7 @@ def target_scale(targets: np.ndarray, standardise: bool = True) -> tuple[np.ndar
     targets = np.asarray(targets, np.float64)
     if not standardise:
         return np.zeros(targets.shape[1]), np.ones(targets.shape[1])
-    # Equal numbers can have a deviation by rounding of their mean.
+    # Equal numbers can have a standard deviation by rounding of their mean.
     return targets.mean(0), np.where(np.ptp(targets, 0) > 0, targets.std(0), 1)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.data.inputs import as_array
 
 KINDS = ('classes', 'float', 'multilabel')
 # Metrics are computed in float32 in the unit of the target: so far it may lie from 0, in its
@@ -32,24 +33,13 @@ def read(targets: Any, kind: str, what: str) -> np.ndarray:
     Raises:
       UserError: what is wrong, and where.
     """
-    masked = np.ma.getmaskarray(targets) if np.ma.isMaskedArray(targets) else np.zeros(0, bool)
-    if masked.any():
-        raise UserError(
-            f'{what}: {int(masked.sum()):,} of {masked.size:,} are masked; fill them or leave '
-            'these rows out'
-        )
-    try:
-        array = np.asarray(targets)
-    except ValueError as error:  # NumPy's word for it: inhomogeneous
-        raise UserError(f'{what} are not of one shape; all rows must have as many') from error
+    wanted = 'numbers [N] or [N, outputs]' if kind == 'float' else 'numbers [N, labels]'
+    array = as_array(targets, what, wanted)
     if array.ndim == 1 and kind == 'float':
         array = array[:, None]
-    wanted = '[N] or [N, outputs]' if kind == 'float' else '[N, labels]'
     kinds = 'iuf' if kind == 'float' else 'iufb'
     if array.ndim != 2 or not array.size or array.dtype.kind not in kinds:
-        raise UserError(
-            f'{what} are {array.dtype} {list(array.shape)}; they must be numbers {wanted}'
-        )
+        raise UserError(f'{what} are {array.dtype} {list(array.shape)}; they must be {wanted}')
     array = array.astype(np.float64)
     _check_finite(array, what)
     if kind == 'multilabel':

@@ -76,8 +76,8 @@ class Answer:
         """All but the verdicts: the study's own, what was chosen, and each setting's."""
         asked, chosen = self.experiment, []
         if self.choice:
-            told = tells_of_test(asked.table, asked.figures, asked.claims)
-            chosen = [self.choice.table(self.results, told)]
+            of_test = tells_of_test(asked.table, asked.figures, asked.claims)
+            chosen = [self.choice.table(self.results, of_test)]
         return [*self.sheets, *chosen, self.table]
 
     @property

@@ -97,9 +97,14 @@ def run(
             answer.show(console)
         return answer
     finally:
-        if launch.crew is not None:
-            launch.crew.close()
-        workdir.unlock()
+        _let_go(launch)
+
+
+def _let_go(launch: Launch) -> None:
+    """Ends the workers, and gives the folder back."""
+    if launch.crew is not None:
+        launch.crew.close()
+    launch.workdir.unlock()
 
 
 def _lock(workdir: Workdir, experiment: Experiment) -> None:

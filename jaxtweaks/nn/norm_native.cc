@@ -2,7 +2,7 @@
 //
 // Rows are summed in parts that stay in a core's cache, so that what the mean needs first and the
 // variance after it is read from memory once (Chan, Golub & LeVeque 1983). Within a part sums are
-// float32, several rows side by side; parts are joined in double precision. Which numbers are a part
+// float32, several rows together; parts are joined in double precision. Which numbers are a part
 // depends on the shape alone, never on the number of threads.
 
 #include "native.h"
@@ -16,30 +16,30 @@ using jaxtweaks::Scratch;
 
 constexpr int64_t kPart = 1 << 15;  // numbers of a part
 constexpr int64_t kRows = 16;       // at least, so that what is kept of parts is less than they are
-constexpr int64_t kWide = 256;      // numbers of the rows side by side, or more
+constexpr int64_t kWide = 256;      // numbers of the rows together, or more
 
-inline float Wide(float number) { return number; }
-inline float Wide(uint16_t number) {  // the upper half of a float32
+inline float ToFloat(float number) { return number; }
+inline float ToFloat(uint16_t number) {  // the upper half of a float32
   const uint32_t bits = static_cast<uint32_t>(number) << 16;
   float wide;
   std::memcpy(&wide, &bits, sizeof wide);
   return wide;
 }
 
-// How rows are cut into parts, and how many of them are side by side in one.
+// How rows are cut into parts, and how many of them are together in one.
 struct Cut {
   int64_t rows, features;
 
-  int64_t beside() const { return std::max<int64_t>(1, kWide / features); }
-  int64_t wide() const { return beside() * features; }
-  int64_t of_part() const { return std::max(kRows, kPart / wide()) * beside(); }
-  int64_t parts() const { return (rows + of_part() - 1) / of_part(); }
-  int64_t begin(int64_t part) const { return part * of_part(); }
-  int64_t count(int64_t part) const { return std::min(of_part(), rows - begin(part)); }
+  int64_t rows_together() const { return std::max<int64_t>(1, kWide / features); }
+  int64_t width() const { return rows_together() * features; }
+  int64_t rows_of_part() const { return std::max(kRows, kPart / width()) * rows_together(); }
+  int64_t parts() const { return (rows + rows_of_part() - 1) / rows_of_part(); }
+  int64_t begin(int64_t part) const { return part * rows_of_part(); }
+  int64_t count(int64_t part) const { return std::min(rows_of_part(), rows - begin(part)); }
 };
 
 // Calls add(place, column) for all numbers of some rows: `place` counts them, `column` those of the
-// rows side by side.
+// rows together.
 template <class Add>
 inline void Each(int64_t numbers, int64_t wide, Add add) {
   int64_t place = 0;
@@ -48,7 +48,7 @@ inline void Each(int64_t numbers, int64_t wide, Add add) {
   for (int64_t column = 0; place + column < numbers; ++column) add(place + column, column);
 }
 
-// The sums of rows side by side, summed to those of one row.
+// The sums of rows together, summed to those of one row.
 inline void Fold(const float* __restrict sums, int64_t wide, int64_t features,
                  float* __restrict folded) {
   std::memcpy(folded, sums, 4 * features);
@@ -59,7 +59,7 @@ inline void Fold(const float* __restrict sums, int64_t wide, int64_t features,
 // Means and biased variances over rows.
 template <class Number>
 void Moments(ffi::ThreadPool& pool, Cut cut, const Number* x, float* mean, float* variance) {
-  const int64_t features = cut.features, wide = cut.wide(), parts = cut.parts();
+  const int64_t features = cut.features, wide = cut.width(), parts = cut.parts();
   // Of each part a centre, which is its mean but for rounding, and the sums of what is off it and of
   // the squares of that.
   float* found = Scratch<float>(0, parts * 3 * features);
@@ -71,13 +71,13 @@ void Moments(ffi::ThreadPool& pool, Cut cut, const Number* x, float* mean, float
     float* __restrict centre = squares + wide;
     float* of_part = found + part * 3 * features;
     std::memset(sums, 0, 4 * wide);
-    Each(numbers, wide, [=](int64_t i, int64_t column) { sums[column] += Wide(from[i]); });
+    Each(numbers, wide, [=](int64_t i, int64_t column) { sums[column] += ToFloat(from[i]); });
     Fold(sums, wide, features, of_part);
     for (int64_t f = 0; f < features; ++f) of_part[f] /= count;
     for (int64_t i = 0; i < wide; ++i) centre[i] = of_part[i % features];
     std::memset(sums, 0, 8 * wide);
     Each(numbers, wide, [=](int64_t i, int64_t column) {
-      const float off = Wide(from[i]) - centre[column];
+      const float off = ToFloat(from[i]) - centre[column];
       sums[column] += off;
       squares[column] += off * off;
     });
@@ -106,7 +106,7 @@ void Moments(ffi::ThreadPool& pool, Cut cut, const Number* x, float* mean, float
 template <class Number>
 void Gradients(ffi::ThreadPool& pool, Cut cut, const Number* x, const Number* g, const float* mean,
                float* sum, float* product) {
-  const int64_t features = cut.features, wide = cut.wide(), parts = cut.parts();
+  const int64_t features = cut.features, wide = cut.width(), parts = cut.parts();
   float* found = Scratch<float>(0, parts * 2 * features + wide);
   float* centre = found + parts * 2 * features;
   for (int64_t i = 0; i < wide; ++i) centre[i] = mean[i % features];
@@ -117,9 +117,9 @@ void Gradients(ffi::ThreadPool& pool, Cut cut, const Number* x, const Number* g,
     float* __restrict products = sums + wide;
     std::memset(sums, 0, 8 * wide);
     Each(numbers, wide, [=](int64_t i, int64_t column) {
-      const float gradient = Wide(of_g[i]);
+      const float gradient = ToFloat(of_g[i]);
       sums[column] += gradient;
-      products[column] += gradient * (Wide(of_x[i]) - centre[column]);
+      products[column] += gradient * (ToFloat(of_x[i]) - centre[column]);
     });
     Fold(sums, wide, features, found + part * 2 * features);
     Fold(products, wide, features, found + (part * 2 + 1) * features);

@@ -329,16 +329,16 @@ def _measures(results: Results) -> list[str]:
 
 def _shown_fields(results: Results, names: Mapping[str, str] | None) -> list[str]:
     """The fields that differ; those that `names` has one word for are one, as 'a + b'."""
-    told, names = list(results.varied or results.swept), names or {}
+    shown, names = list(results.varied or results.swept), names or {}
     for key in names:
         name, value = split_key(key)
         fields = [str(term) for term in terms(name)]
-        if len(fields) > 1 and value is None and set(fields) <= set(told):
+        if len(fields) > 1 and value is None and set(fields) <= set(shown):
             values = [value_of(setting, key) for setting in results.settings]
             if all(f'{key}={value}' in names for value in values):
-                first = min(told.index(field) for field in fields)
-                told = [*told[:first], key, *(f for f in told[first:] if f not in fields)]
-    return told
+                first = min(shown.index(field) for field in fields)
+                shown = [*shown[:first], key, *(f for f in shown[first:] if f not in fields)]
+    return shown
 
 
 def _cell(value: Any) -> str:

@@ -143,8 +143,8 @@ class Labels:
         words = {'field': field, 'long_name': field_label(field, names)}
         values = dict.fromkeys(point[list(self.names).index(field)] for point in self.points)
         spoken = [(_plain(value), value_label(field, value, names)) for value in values]
-        told = '; '.join(f'{value}: {word}' for value, word in spoken if value != word)
-        return words | ({'values': told} if told else {})
+        spelled = '; '.join(f'{value}: {word}' for value, word in spoken if value != word)
+        return words | ({'values': spelled} if spelled else {})
 
 
 def _index(values: Sequence[Any]) -> Any:

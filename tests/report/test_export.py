@@ -85,7 +85,7 @@ def test_what_cannot_be_written_is_refused(monkeypatch):
 
 
 def test_a_folder_of_data_is_no_module(tmp_path, monkeypatch):
-    """Else a folder wandb/ beside the user would be taken for the package."""
+    """Else a folder wandb/ next to the user would be taken for the package."""
     (tmp_path / 'no_such_package').mkdir()
     (tmp_path / 'wandb').mkdir()
     monkeypatch.syspath_prepend(tmp_path)

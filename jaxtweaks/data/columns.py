@@ -1,0 +1,137 @@
+"""Columns of a table: numbers or words, with what has no value marked."""
+
+import contextlib
+import dataclasses
+import datetime
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.data.labels import is_missing
+
+_WHOLE = re.compile(r'[+-]?\d+')
+_DATE = re.compile(r'\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}.*)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}')
+
+# Numbers float64 [N] with NaN where one is missing, or words [N] with None there.
+Column = np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+    """How texts are read.
+
+    Attributes:
+      no_value: those that stand for no value, in any case.
+      words: columns of words, whatever their texts look like.
+    """
+
+    no_value: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+
+    def is_missing(self, text: str) -> bool:
+        """Whether a text stands for no value."""
+        return text.casefold() in map(str.casefold, self.no_value)
+
+
+def of_texts(texts: list[str], name: str, what: str, reading: Reading) -> Column:
+    """A column of texts: numbers if every one is one, else words. Raises UserError."""
+    given = [None if reading.is_missing(text) else text for text in texts]
+    known = [text for text in given if text is not None]
+    if name not in reading.words:
+        if all(map(_is_number, known)):
+            _check_apart([int(one) for one in known if _WHOLE.fullmatch(one)], what)
+            return np.array([np.nan if one is None else float(one) for one in given])
+        if all(_DATE.fullmatch(text) for text in known):
+            _refuse_dates(what, known[0])
+    return _words(given, name, what, reading)
+
+
+def _is_number(text: str) -> bool:
+    with contextlib.suppress(ValueError):
+        float(text)
+        return '_' not in text  # which Python allows within numbers
+    return False
+
+
+def _check_apart(whole: Sequence[int], what: str) -> None:
+    """Whether float64 tells whole numbers apart. Raises UserError."""
+    long = {one for one in whole if abs(one) > 2**53}
+    if any(abs(one) > sys.float_info.max for one in long) or len(set(map(float, long))) < len(long):
+        raise UserError(
+            f'{what} has whole numbers such as {str(min(long))[:30]}, which float64 cannot tell '
+            'apart; subtract the smallest one, or, if they are names, make words of them (words)'
+        )
+
+
+def of_values(column: Any, name: str, what: str, reading: Reading) -> Column:
+    """One column: numbers, or words, with what is missing marked. Raises UserError."""
+    if np.ma.isMaskedArray(column):
+        masked, column = np.ma.getmaskarray(column), np.ma.getdata(column).astype(object)
+        column[masked] = None
+    array = _objects(column) if isinstance(column, list | tuple) else np.asarray(column)
+    if array.ndim != 1:
+        raise UserError(f'{what} is {list(array.shape)}; it must have one value for each row')
+    if array.dtype.kind in 'mM':
+        _refuse_dates(what, array[0] if len(array) else '')
+    if array.dtype.kind in 'iu' and array.dtype.itemsize == 8:
+        _check_apart(array[(array > 2**53) | (array < -(2**53))].tolist(), what)
+    if array.dtype.kind in 'iufb' and name not in reading.words:
+        return array.astype(np.float64)
+    values = [None if is_missing(one) else one for one in array.tolist()]
+    if name in reading.words:
+        return _words([one if one is None else str(one) for one in values], name, what, reading)
+    known = [one for one in values if one is not None]
+    if all(isinstance(one, bool | int | float | np.number | np.bool_) for one in known):
+        _check_apart([one for one in known if isinstance(one, int)], what)
+        return np.array([np.nan if one is None else float(one) for one in values])
+    odd = [one for one in known if not isinstance(one, str)]
+    dates = [one for one in odd if isinstance(one, datetime.date | datetime.time)]
+    if dates:
+        _refuse_dates(what, dates[0])
+    if odd:
+        raise UserError(
+            f'{what}: {len(odd):,} of {len(values):,} values are {type(odd[0]).__name__}, such as '
+            f'{str(odd[0])[:40]!r}; a column must be of numbers, or of words'
+        )
+    return _words(values, name, what, reading)
+
+
+def _words(values: Sequence[str | None], name: str, what: str, reading: Reading) -> Column:
+    """Texts, None where one stands for no value.
+
+    Raises:
+      UserError: most are numbers, or all but one without a letter are, and `words` does not name
+        the column: it would become a feature for each number.
+    """
+    texts = [one.strip() or None if one is not None else None for one in values]
+    texts = [None if one and reading.is_missing(one) else one for one in texts]
+    known = [one for one in texts if one is not None]
+    others = [one for one in known if not _is_number(one)]
+    one_sign = len(set(others)) == 1 and not any(map(str.isalnum, others[0]))
+    mixed = 0 < len(others) < len(known) and (one_sign or 2 * len(others) < len(known))
+    if mixed and name not in reading.words:
+        row = texts.index(others[0]) + 1
+        raise UserError(
+            f'{what}: {len(others):,} of {len(known):,} values are no numbers, such as '
+            f'{others[0][:40]!r} in row {row:,}; if it stands for no value, say so by na_values; '
+            'if the column is of words, by words'
+        )
+    return _objects(texts)
+
+
+def _objects(values: Sequence[Any]) -> np.ndarray:
+    """A list as an array in which nothing has become a word that was none."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
+
+
+def _refuse_dates(what: str, example: Any) -> None:
+    raise UserError(
+        f'{what} holds dates or times, such as {str(example)!r}; make numbers of them (the days '
+        'since the first one, say), or name the other columns (columns)'
+    )
