@@ -26,7 +26,7 @@ inline float ToFloat(uint16_t number) {  // the upper half of a float32
   return wide;
 }
 
-// How rows are cut into parts, and how many of them are together in one.
+// How rows are cut into parts, and how many of them are taken together in one.
 struct Cut {
   int64_t rows, features;
 
@@ -39,7 +39,7 @@ struct Cut {
 };
 
 // Calls add(place, column) for all numbers of some rows: `place` counts them, `column` those of the
-// rows together.
+// rows taken together.
 template <class Add>
 inline void Each(int64_t numbers, int64_t wide, Add add) {
   int64_t place = 0;
@@ -48,7 +48,7 @@ inline void Each(int64_t numbers, int64_t wide, Add add) {
   for (int64_t column = 0; place + column < numbers; ++column) add(place + column, column);
 }
 
-// The sums of rows together, summed to those of one row.
+// The sums of rows taken together, summed to those of one row.
 inline void Fold(const float* __restrict sums, int64_t wide, int64_t features,
                  float* __restrict folded) {
   std::memcpy(folded, sums, 4 * features);
