@@ -24,6 +24,8 @@ from jaxtweaks.results.results import Results
 
 ALPHA = 0.05
 EFFECTS = (0.0, 0.5, 0.8, 1.2, 2.0)
+# Seeds that a budget is for.
+BUDGETS = (5, 8, 12, 20)
 # Of eight claims, each a setting against one baseline; in the same unit as EFFECTS.
 MIXED = (0.0, 0.0, 0.3, 0.5, 0.8, 1.2, 2.0, 3.0)
 
@@ -49,14 +51,23 @@ class Outcome:
 Hopeless = Callable[[int, int, int], bool]
 
 
-def until_settled(p: np.ndarray, first: bool = False, hopeless: Hopeless | None = None) -> Outcome:
+def until_settled(
+    p: np.ndarray,
+    first: bool = False,
+    hopeless: Hopeless | None = None,
+    planned: int = GRID[-1],
+    last: int = GRID[-1],
+) -> Outcome:
     """The procedure on the p values of each look, [looks, m].
 
     Args:
       first: stop as soon as any claim is settled, which is what tempts most to err.
       hopeless: of a claim, the number of the look, and how many claims are open, whether to give
         the claim up.
+      planned: the seeds of the look that was planned as the last.
+      last: those at which the budget is spent.
     """
+    share = settling.shares(planned)
     looks: list[Look] = []
     going = np.ones(p.shape[1], bool)
     seeds = np.zeros(p.shape[1], int)
@@ -64,13 +75,14 @@ def until_settled(p: np.ndarray, first: bool = False, hopeless: Hopeless | None 
     for at, n in enumerate(GRID):
         seeds[going] = n
         # A claim that gets no more seeds is not looked at again.
-        looks.append(Look(n, tuple((one, np.nan) for one in np.where(going, p[at], np.nan))))
+        tested = tuple((one, np.nan) for one in np.where(going, p[at], np.nan))
+        looks.append(Look(n, tested, share[n]))
         settled = np.array([rests_on is not None for rests_on in settling.settled(looks)])
         going = going & ~settled
         if hopeless:
             left = int((~settled).sum())
             going = going & ~np.array([go and hopeless(i, at, left) for i, go in enumerate(going)])
-        if not going.any() or (first and settled.any()):
+        if n == last or not going.any() or (first and settled.any()):
             break
     return Outcome(settled, seeds)
 
@@ -97,6 +109,20 @@ def one_claim(effect: float, count: int) -> dict[str, tuple[float, float]]:
     }
 
 
+def with_a_budget(effect: float, count: int) -> dict[str, float]:
+    """Share of one claim settled when a budget ends it, and when another follows, by the plan."""
+    p = paths(effect + np.random.default_rng(11).standard_normal((count, GRID[-1])))
+    share = lambda planned, last: float(
+        np.mean([until_settled(one[:, None], planned=planned, last=last).settled[0] for one in p])
+    )
+    found = {}
+    for last in BUDGETS:
+        found[f'for {last} seeds, planned'] = share(last, last)
+        found[f'for {last} seeds, planned for {GRID[-1]}'] = share(GRID[-1], last)
+        found[f'for {last} seeds, raised to {GRID[-1]}'] = share(last, GRID[-1])
+    return found
+
+
 def _hopeless(d: np.ndarray) -> Hopeless:
     """Whether the first seeds of `d` [50] give no hope, as `settling.open_claims` says it."""
 
@@ -107,7 +133,7 @@ def _hopeless(d: np.ndarray) -> Hopeless:
             p_support=np.nan, p_contradict=np.nan, p_permutation=np.nan,
             rows=seen[None], test=Test(), ways=finding.directional(),
         )  # fmt: skip
-        return settling.hopeless(found, len(seen), tests)
+        return settling.hopeless(found, len(seen), settling.shares(), tests)
 
     return hopeless
 
@@ -131,7 +157,7 @@ def every_kind(name: str, shape: str, count: int) -> float:
         looks: list[Look] = []
         for n in GRID:
             found = _found(claim, results.first_seeds(n))
-            looks.append(Look(n, (found.tests,)))
+            looks.append(Look(n, (found.tests,), settling.shares()[n]))
             (rests_on,) = settling.settled(looks)
             if rests_on:
                 errors += ('negligible' if rests_on[1] else found.side) in wrong
@@ -174,6 +200,11 @@ def main(count: int) -> None:
     cell = lambda pair: f'{percent(pair[0])} / {pair[1]:.1f}'
     rows = [[name, *[cell(one[name]) for one in found]] for name in found[0]]
     table(['', *[f'{effect:g}' for effect in EFFECTS]], rows)
+
+    print('One claim, normal noise, with a budget: share settled, by the effect:\n')
+    budgets = [with_a_budget(effect, count) for effect in EFFECTS]
+    rows = [[name, *[percent(one[name]) for one in budgets]] for name in budgets[0]]
+    table(['budget', *[f'{effect:g}' for effect in EFFECTS]], rows)
 
     print('Four claims without effect that share a baseline, stopped when any is settled:\n')
     ends = [shared_baseline(shape, [0.0] * 4, count, first=True) for shape in SHAPES]

@@ -214,9 +214,29 @@ def test_a_budget_ends_it_and_more_goes_on(put, tmp_path):
     assert answer.verdicts[1].verdict == 'inconclusive'
     assert 'more seeds may settle it, but the budget was spent' in answer.verdicts[1].note
     assert answer.verdicts[1].open_because[0] is Open.BUDGET
+    # It was for five seeds, whose look had 80% of α; and what was planned stays so.
+    assert answer.verdicts[1].level == pytest.approx(0.96)
+    assert 'The budget was for 5 seeds: looks up to there have 80 % of α.' in (
+        (tmp_path / 'report.md').read_text()
+    )
     more, _ = run(tmp_path)
     assert more.verdicts[1].looks[:2] == (5, 8)
     assert len(calls) > 15
+    assert {one.planned for one in looks_of(tmp_path)} == {5}
+
+
+@pytest.mark.parametrize(
+    ('there', 'spent', 'budget', 'seeds'),
+    [(5, 100.0, 300.0, 12), (5, 100.0, 99.0, 5), (6, 60.0, 1e6, 50), (20, 100.0, 10.0, 20)],
+)
+def test_the_last_look_is_planned_by_the_time_that_the_first_seeds_took(
+    there, spent, budget, seeds
+):
+    assert settle.planned([], there, spent, budget) == seeds
+    made = manifest_lib.LookRecord(seeds=5, design='settled', p={}, planned=8)
+    older = dataclasses.replace(made, planned=None)
+    assert settle.planned([made], there, spent, budget) == 8
+    assert settle.planned([older], there, spent, budget) == 50
 
 
 def test_seeds_added_by_hand_are_a_look_that_is_not_corrected_for(put, tmp_path):

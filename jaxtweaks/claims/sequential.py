@@ -32,11 +32,18 @@ class Looked:
       seeds: of each setting.
       p: by the key of each claim looked at its two p values, see `settling.Look`.
       going: the keys of the claims that more seeds are worth training for.
+      planned: the seeds of the look that was planned as the last, see `settling.shares`.
     """
 
     seeds: int
     p: Mapping[str, Pair]
     going: tuple[str, ...] = ()
+    planned: int = GRID[-1]
+
+    @property
+    def share(self) -> float:
+        """Of α that the look may spend; none with a number of seeds that is not in the grid."""
+        return settling.shares(self.planned).get(self.seeds, 0.0)
 
 
 def key(claim: Claim) -> str:
@@ -55,7 +62,13 @@ def p_values(
     return {name: found.tests for name, found in _found(claims, results, among).items()}
 
 
-def look(claims: Sequence[Claim], results: Results, before: Sequence[Looked], seeds: int) -> Looked:
+def look(
+    claims: Sequence[Claim],
+    results: Results,
+    before: Sequence[Looked],
+    seeds: int,
+    planned: int = GRID[-1],
+) -> Looked:
     """The next look, with the first `seeds` seeds of the results.
 
     Args:
@@ -63,13 +76,15 @@ def look(claims: Sequence[Claim], results: Results, before: Sequence[Looked], se
       results: of as many seeds, or more.
       before: the looks so far. What was settled or given up there is not looked at again.
       seeds: of the look, a number of the grid.
+      planned: the seeds of the look that was planned as the last, the same at all looks.
     """
     results = results.first_seeds(seeds)
     found = _found(claims, results, still_going(claims, before) if before else None)
-    now = Looked(seeds, {name: one.tests for name, one in found.items()})
+    now = Looked(seeds, {name: one.tests for name, one in found.items()}, planned=planned)
     names = _names(claims, results.exact)
     looks = _in_order([*before, now], names)
-    places = settling.open_claims([found.get(name) for name in names], looks)
+    share = settling.shares(planned)
+    places = settling.open_claims([found.get(name) for name in names], looks, share)
     return dataclasses.replace(now, going=tuple(names[i] for i in places))
 
 
@@ -103,10 +118,10 @@ def evaluate(
         seen = [at for at, one in enumerate(looks) if name in one.p]
         rests_on = settled[place]
         at = rests_on[0] if rests_on else seen[-1] if seen else len(looks) - 1
-        found = _at_look(claims[i], results, looks[at].seeds)
+        found = _at_look(claims[i], results, looks[at])
         verdict = claims_lib.verdict_by(claims[i], found, adjusted[place], alpha)
         seeds = tuple(looks[at].seeds for at in seen)
-        note = _note(verdict, seeds, looks[at].seeds)
+        note = _note(verdict, seeds, looks[at])
         if verdict.verdict == 'inconclusive':
             stopped = _stopped(seeds, name in looks[-1].going, ahead)
             if stopped == Open.NEXT_LOOK:
@@ -114,30 +129,30 @@ def evaluate(
             verdict = dataclasses.replace(verdict, open_because=(stopped, *verdict.open_because))
         verdicts[i] = dataclasses.replace(
             verdict,
-            level=settling.confidence(looks[at].seeds),
+            level=settling.confidence(looks[at].share),
             looks=seeds,
             note='; '.join(filter(None, [verdict.note, note])),
         )
     return verdicts
 
 
-def _at_look(claim: Claim, results: Results, seeds: int) -> Finding:
+def _at_look(claim: Claim, results: Results, at: Looked) -> Finding:
     """The finding with the first seeds, its interval at the level of the look."""
-    found = claims_lib.find(claim, results.first_seeds(seeds))
+    found = claims_lib.find(claim, results.first_seeds(at.seeds))
     if found.at_level is None or found.n < 2:
         return found
-    low, high = found.at_level(settling.confidence(seeds))
+    low, high = found.at_level(settling.confidence(at.share))
     return dataclasses.replace(found, low=low, high=high)
 
 
-def _note(verdict: Verdict, seeds: Sequence[int], at: int) -> str:
+def _note(verdict: Verdict, seeds: Sequence[int], at: Looked) -> str:
     """How often it was looked at, with how many seeds each, and at which it was settled."""
     if not seeds:
         return ''
-    level = percent(settling.confidence(at), 1)
+    level = percent(settling.confidence(at.share), 1)
     note = f'looked at with {_listed(seeds)} seeds, and corrected for it (interval at {level} %)'
-    if verdict.verdict in ('supported', 'contradicted') and at < GRID[-1]:
-        note += f'; settled at {at}: an early stop overestimates the effect'
+    if verdict.verdict in ('supported', 'contradicted') and at.seeds < GRID[-1]:
+        note += f'; settled at {at.seeds}: an early stop overestimates the effect'
     return note
 
 
@@ -175,7 +190,8 @@ def _found(
 def _in_order(looks: Sequence[Looked], names: Sequence[str]) -> list[settling.Look]:
     """The looks with their p values in the order of the claims."""
     return [
-        settling.Look(one.seeds, tuple(one.p.get(name, _NONE) for name in names)) for one in looks
+        settling.Look(one.seeds, tuple(one.p.get(name, _NONE) for name in names), one.share)
+        for one in looks
     ]
 
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.numbers import percent
 from jaxtweaks.base.words import count
-from jaxtweaks.claims import claim_data, claims, remarks, sequential
+from jaxtweaks.claims import claim_data, claims, remarks, sequential, settling
 from jaxtweaks.claims.claim import Claim, Verdict
 from jaxtweaks.claims.sequential import Looked
 from jaxtweaks.claims.settling import GRID
@@ -125,17 +126,45 @@ def _needed(experiment: Experiment, going: Sequence[str]) -> set[int]:
     return {k for claim in open_claims for k in claim_data.settings_of(claim, points)}
 
 
-def look(experiment: Experiment, results: Results, looks: Sequence[LookRecord]) -> list[LookRecord]:
-    """The looks that are still to be made with the seeds there are, for the manifest."""
+def planned(looks: Sequence[LookRecord], there: int, spent: float, budget: float) -> int:
+    """The seeds of the look that is planned as the last, see `settling.shares`.
+
+    Fixed at the first look, by the time that the seeds there are took and before a claim is tested
+    on them: how long training takes says nothing about what comes out.
+
+    Args:
+      looks: of the manifest.
+      there: the seeds there are.
+      spent: the seconds that they took.
+      budget: in seconds.
+    """
+    before = settled(looks)
+    if before:
+        return _looked(before[0]).planned
+    made = max((n for n in GRID if n <= there), default=GRID[0])
+    return max(made, settling.affordable(spent / max(there, 1), budget))
+
+
+def look(
+    experiment: Experiment, results: Results, looks: Sequence[LookRecord], last: int = GRID[-1]
+) -> list[LookRecord]:
+    """The looks that are still to be made with the seeds there are, for the manifest.
+
+    Args:
+      experiment: whose claims are looked at.
+      results: of the seeds there are.
+      looks: of the manifest.
+      last: the seeds of the look that is planned as the last (`planned`).
+    """
     done = [_looked(one) for one in settled(looks)]
     most = max((one.seeds for one in done), default=0)
     new = []
     for seeds in GRID:
         if most < seeds <= len(results.seeds):
-            now = sequential.look(experiment.claims, results, done, seeds)
+            now = sequential.look(experiment.claims, results, done, seeds, last)
             done.append(now)
             p = sequential.as_plain(now.p)
-            new.append(LookRecord(seeds=seeds, design=SETTLED, p=p, going=now.going))
+            new.append(LookRecord(seeds=seeds, design=SETTLED, p=p, going=now.going, planned=last))
     return new
 
 
@@ -241,10 +270,11 @@ def decide(
       may_train: raises UserError if nothing must be added to the folder.
     """
     before = manifest_lib.current(workdir).looks
-    new = look(experiment, results, before)
-    looks = settled([*before, *new])
     spent = sum(float(group.seconds) for group in found)
     finished = sum(len(group.runs) for group in found)
+    last_planned = planned(before, len(results.seeds), spent, budget)
+    new = look(experiment, results, before, last_planned)
+    looks = settled([*before, *new])
     then = step(experiment, looks, spent, finished, budget)
     last = looks[-1]
     # Also one that is known: it is the latest now, and verdicts go by it.
@@ -315,11 +345,18 @@ def remarks_of(looks: Sequence[LookRecord]) -> list[str]:
     """What a report says of seeds that were added until the claims were settled."""
     if not looks or looks[-1].design != SETTLED:
         return []
-    seeds = [str(one.seeds) for one in settled(looks)]
+    done = [_looked(one) for one in settled(looks)]
+    seeds, last = ', '.join(str(one.seeds) for one in done), done[0].planned
+    most = (
+        f' The budget was for {last} seeds: looks up to there have '
+        f'{percent(1 - settling.RESERVE, 0)} % of α.'
+        if last < GRID[-1]
+        else ''
+    )
     return [
-        f'Seeds were added until the claims were settled: looks at {", ".join(seeds)} of up to '
-        f'{GRID[-1]} seeds, which verdicts and their intervals are corrected for. Settings that no '
-        'open claim needed have fewer. An early stop overestimates the effect.'
+        f'Seeds were added until the claims were settled: looks at {seeds} of up to {GRID[-1]} '
+        f'seeds, which verdicts and their intervals are corrected for.{most} Settings that no open '
+        'claim needed have fewer. An early stop overestimates the effect.'
     ]
 
 
@@ -350,7 +387,8 @@ def settled(looks: Sequence[LookRecord]) -> list[LookRecord]:
 
 
 def _looked(look: LookRecord) -> Looked:
-    return Looked(look.seeds, sequential.as_numbers(look.p), look.going or ())
+    p = sequential.as_numbers(look.p)
+    return Looked(look.seeds, p, look.going or (), look.planned or GRID[-1])
 
 
 def _grid() -> str:

@@ -181,6 +181,8 @@ class LookRecord(_Record):
       p: by the key of each claim looked at its two p values, None for NaN.
       going: of 'settled': the keys of the claims that more seeds are worth training for.
       next: how many seeds it was decided to go on to; None if it was not.
+      planned: of 'settled': the seeds of the look that the budget was expected to reach when the
+        first look was made; None in older folders, whose looks are all those of the grid.
     """
 
     seeds: int
@@ -188,6 +190,7 @@ class LookRecord(_Record):
     p: Mapping[str, tuple[float | None, float | None]]
     going: tuple[str, ...] | None = None
     next: int | None = None
+    planned: int | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,20 +13,35 @@ from jaxtweaks.claims.settling import GRID, Look
 NAN = math.nan
 
 
-def test_weights_by_hand():
-    share = settling.weights()
+def test_shares_by_hand():
+    share = settling.shares()
     assert list(share) == [5, 8, 12, 20, 32, 50]
     assert list(share.values()) == pytest.approx([0.1, 0.06, 0.08, 0.16, 0.24, 0.36])
-    assert sum(share.values()) == pytest.approx(1)
-    for grid in ((), (5, 5), (8, 5), (0, 5)):
-        with pytest.raises(ValueError, match='must grow'):
-            settling.weights(grid)
+    # Planned for 8 seeds: 5/8 and 3/8 of 80%, and 20% for the 42 seeds that may follow.
+    share = settling.shares(8)
+    beyond = [0.2 * more / 42 for more in (4, 8, 12, 18)]
+    assert list(share.values()) == pytest.approx([0.5, 0.3, *beyond])
+    assert settling.shares(5)[5] == pytest.approx(0.8)
+    for planned in GRID:
+        assert sum(settling.shares(planned).values()) == pytest.approx(1)
+    for planned, grid in ((5, ()), (5, (5, 5)), (5, (8, 5)), (5, (0, 5)), (6, GRID)):
+        with pytest.raises(ValueError, match='no growing seeds'):
+            settling.shares(planned, grid)
 
 
-def looks_of(*looks):
+@pytest.mark.parametrize(
+    ('a_seed', 'budget', 'last'),
+    [(60.0, 1.0, 5), (60.0, 479.0, 5), (60.0, 480.0, 8), (60.0, 1e6, 50), (0.0, 1.0, 50)],
+)
+def test_the_last_look_that_a_budget_reaches(a_seed, budget, last):
+    assert settling.affordable(a_seed, budget) == last
+
+
+def looks_of(*looks, planned=GRID[-1]):
     """Looks (seeds, p of each claim); a p alone is of a claim that cannot be negligible."""
     pair = lambda p: p if isinstance(p, tuple) else (p, NAN)
-    return [Look(seeds, tuple(map(pair, p))) for seeds, *p in looks]
+    share = settling.shares(planned)
+    return [Look(seeds, tuple(map(pair, p)), share.get(seeds, 0.0)) for seeds, *p in looks]
 
 
 def test_q_is_the_smallest_p_over_its_weight():
@@ -39,6 +54,16 @@ def test_q_is_the_smallest_p_over_its_weight():
     assert settling.settled(looks, alpha=0.1) == [(0, 0), (1, 0)]
     assert settling.settled(looks_of((5, NAN))) == [None]
     assert np.isnan(settling.q_values(looks_of((5, NAN)))).all()
+
+
+def test_what_a_budget_was_planned_for_is_what_its_looks_may_spend():
+    looks = looks_of((5, 0.02), (8, 0.02), planned=8)
+    assert settling.q_values(looks)[:, 0] == pytest.approx([0.04])
+    assert settling.settled(looks) == [(0, 0)]
+    # Beyond the plan little is left: 0.2 · 4 / 42 of α for the look at 12.
+    looks = looks_of((5, 0.5), (8, 0.5), (12, 0.001), planned=8)
+    assert settling.q_values(looks)[:, 0] == pytest.approx([0.0525])
+    assert settling.settled(looks) == [None]
 
 
 def test_negligible_has_a_p_of_its_own_and_comes_first():
@@ -55,7 +80,7 @@ def test_a_look_outside_the_grid_does_not_count():
     looks += looks_of((50, 0.009))
     assert settling.q_values(looks)[0, 0] == pytest.approx(0.025)
     assert settling.settled(looks) == [(2, 0)]
-    assert settling.confidence(10) == 1
+    assert settling.confidence(0.0) == 1
 
 
 def test_what_is_settled_stays_so():
@@ -69,10 +94,11 @@ def test_what_is_settled_stays_so():
 def test_a_verdict_and_the_interval_of_its_look_agree():
     """Alone, a claim is settled exactly if the interval at the look's level excludes zero."""
     rng, seen = np.random.default_rng(1), set()
-    assert settling.confidence(5) == pytest.approx(0.995)
+    share = settling.shares()
+    assert settling.confidence(share[5]) == pytest.approx(0.995)
     for d in rng.normal(0.9, 1, (40, GRID[-1])):
         for n in GRID:
-            low, high = statistics.Test().interval(d[:n], settling.confidence(n))
+            low, high = statistics.Test().interval(d[:n], settling.confidence(share[n]))
             (rests_on,) = settling.settled(looks_of((n, statistics.Test().differs(d[:n]))))
             seen.add(rests_on)
             assert (rests_on is not None) == (not low <= 0 <= high)
@@ -93,6 +119,21 @@ def test_looking_without_correction_errs_in_a_fifth_and_this_does_not():
     assert (p <= 0.05).any(axis=1).mean() > 0.15
     settled = np.mean([simulation.until_settled(one[:, None]).settled[0] for one in p])
     assert 0.02 < settled <= 0.05
+
+
+@pytest.mark.parametrize('planned', [5, 8, 20])
+def test_a_plan_errs_no_more_often_and_finds_more_within_its_budget(planned):
+    rng, count = np.random.default_rng(6), 2000
+    bound = 0.05 + 3 * math.sqrt(0.05 * 0.95 / count)
+    none, some = (simulation.paths(d + rng.standard_normal((count, GRID[-1]))) for d in (0, 1.2))
+
+    def share(p, **plan):
+        return np.mean([simulation.until_settled(one[:, None], **plan).settled[0] for one in p])
+
+    assert 0.02 < share(none, planned=planned, last=planned) <= bound
+    assert share(none, planned=planned) <= bound  # the budget was raised
+    found = share(some, planned=planned, last=planned)
+    assert found > share(some, last=planned) + (0.04 if planned < 20 else 0)
 
 
 # Of settled.md: effect in standard deviations, share settled, mean seeds.
@@ -123,22 +164,25 @@ def found(difference, n, **given):
 
 def test_what_no_look_would_settle_is_given_up_and_nothing_else():
     nothing, much, some = found(0.0, 32), found(3.0, 32), found(0.4, 32)
-    looks = [Look(32, (nothing.tests, much.tests, some.tests))]
-    assert settling.open_claims([nothing, much, some], looks) == [2]
+    share = settling.shares()
+    looks = [Look(32, (nothing.tests, much.tests, some.tests), share[32])]
+    assert settling.open_claims([nothing, much, some], looks, share) == [2]
     # With five seeds it is too early to say.
-    assert settling.open_claims([found(0.1, 5)], [Look(5, (found(0.1, 5).tests,))]) == [0]
+    early = [Look(5, (found(0.1, 5).tests,), share[5])]
+    assert settling.open_claims([found(0.1, 5)], early, share) == [0]
     # Nothing at all is an answer to a claim that says what matters.
     small = found(0.0, 20, smallest=1.0)
-    assert not settling.hopeless(small, 20)
-    assert settling.hopeless(found(0.0, 20), 20)
+    assert not settling.hopeless(small, 20, share)
+    assert settling.hopeless(found(0.0, 20), 20, share)
     last = looks_of((50, 0.9))
-    assert settling.open_claims([found(0.0, 50)], last) == []
+    assert settling.open_claims([found(0.0, 50)], last, share) == []
 
 
 def test_a_claim_without_a_number_gets_more_seeds_unless_it_is_no_matter_of_chance():
     empty = claims.find(claim('greater', **ARMS), results_of([1.0, 0.0], 1))
     same = claims.find(claim('identical', **ARMS), results_of([1.0, 0.0], 5))
-    assert settling.open_claims([empty, same], [Look(5, (empty.tests, same.tests))]) == [0]
+    looks, share = [Look(5, (empty.tests, same.tests), 0.1)], settling.shares()
+    assert settling.open_claims([empty, same], looks, share) == [0]
 
 
 def test_a_forecast_knows_what_is_not_known():
