@@ -148,7 +148,7 @@ def shared_baseline(shape: str, effects: Sequence[float], count: int, **options)
     return [until_settled(one.T, **options) for one in p]
 
 
-def every_kind(name: str, shape: str, count: int) -> float:
+def every_kind(name: str, shape: str, count: int, planned: int = GRID[-1]) -> float:
     """Share of experiments whose claim is settled wrongly, tested at every look by its own test."""
     claim, wrong = claims_error_rates.NULL[name]
     rng, errors = np.random.default_rng(9), 0
@@ -157,7 +157,7 @@ def every_kind(name: str, shape: str, count: int) -> float:
         looks: list[Look] = []
         for n in GRID:
             found = _found(claim, results.first_seeds(n))
-            looks.append(Look(n, (found.tests,), settling.shares()[n]))
+            looks.append(Look(n, (found.tests,), settling.shares(planned)[n]))
             (rests_on,) = settling.settled(looks)
             if rests_on:
                 errors += ('negligible' if rests_on[1] else found.side) in wrong
@@ -170,7 +170,9 @@ def _found(claim: claims_error_rates.Claim, results: Results) -> finding.Finding
         return claims.find(claim, results)
 
 
-def whole_procedure(names: Sequence[str], shape: str, count: int) -> tuple[float, float]:
+def whole_procedure(
+    names: Sequence[str], shape: str, count: int, planned: int = GRID[-1]
+) -> tuple[float, float]:
     """Share of experiments with any wrong verdict, and mean seeds of a claim.
 
     All claims of an experiment together, as `--until_settled` does it: looks, Holm, and claims that
@@ -184,7 +186,7 @@ def whole_procedure(names: Sequence[str], shape: str, count: int) -> tuple[float
             results = claims_error_rates.simulate(shape, GRID[-1], rng)
             looks: list[sequential.Looked] = []
             while len(looks) < len(GRID) and (not looks or looks[-1].going):
-                looks.append(sequential.look(asked, results, looks, GRID[len(looks)]))
+                looks.append(sequential.look(asked, results, looks, GRID[len(looks)], planned))
             found = sequential.evaluate(asked, results, looks)
             errors += any(v.verdict in wrong for v, (_, wrong) in zip(found, tested, strict=True))
             seeds += [verdict.looks[-1] for verdict in found]
@@ -227,8 +229,9 @@ def main(count: int) -> None:
     some = max(40, count // 10)
     rows = []
     for name, members in claims_error_rates.EXPERIMENTS.items():
-        ends = [whole_procedure(members, shape, some) for shape in SHAPES]
-        rows.append([name, *[cell(one) for one in ends]])
+        for planned in (GRID[-1], 8):
+            ends = [whole_procedure(members, shape, some, planned) for shape in SHAPES]
+            rows.append([f'{name}, planned for {planned}', *[cell(one) for one in ends]])
     table(['claims', *SHAPES], rows)
 
     print('Every kind of claim, without effect: share settled wrongly:\n')

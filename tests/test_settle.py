@@ -216,27 +216,66 @@ def test_a_budget_ends_it_and_more_goes_on(put, tmp_path):
     assert answer.verdicts[1].open_because[0] is Open.BUDGET
     # It was for five seeds, whose look had 80% of α; and what was planned stays so.
     assert answer.verdicts[1].level == pytest.approx(0.96)
-    assert 'The budget was for 5 seeds: looks up to there have 80 % of α.' in (
-        (tmp_path / 'report.md').read_text()
-    )
+    said = '5 seeds were planned for by the budget: up to there they are looked at with 80 % of α'
+    assert said in (tmp_path / 'report.md').read_text()
+    assert as_text(api.load(tmp_path)) == as_text(answer)
+    settled_then = answer.verdicts[0]
+    assert (settled_then.verdict, settled_then.looks) == ('supported', (5,))
     more, _ = run(tmp_path)
     assert more.verdicts[1].looks[:2] == (5, 8)
     assert len(calls) > 15
     assert {one.planned for one in looks_of(tmp_path)} == {5}
+    assert more.verdicts[0] == settled_then
+    # What the looks beyond the plan may spend: 0.2 of α for 45 seeds.
+    at = more.verdicts[1].looks[-1]
+    added = dict(zip([8, 12, 20, 32, 50], [3, 4, 8, 12, 18], strict=True))[at]
+    assert more.verdicts[1].level == pytest.approx(1 - 0.05 * 0.2 * added / 45)
 
 
 @pytest.mark.parametrize(
-    ('there', 'spent', 'budget', 'seeds'),
-    [(5, 100.0, 300.0, 12), (5, 100.0, 99.0, 5), (6, 60.0, 1e6, 50), (20, 100.0, 10.0, 20)],
+    ('there', 'spent', 'budgets', 'seeds'),
+    [
+        (5, 100.0, [300.0], 12),
+        (5, 100.0, [99.0], 5),
+        (6, 60.0, [1e6], 50),
+        (5, 100.0, [160.0, 1e6], 8),  # another budget came before the first look
+        (5, 100.0, [None, 99.0], 50),  # begun with fixed seeds, of which results may be known
+        (5, 100.0, [], 50),
+    ],
 )
-def test_the_last_look_is_planned_by_the_time_that_the_first_seeds_took(
-    there, spent, budget, seeds
+def test_the_last_look_is_planned_by_the_first_budget_and_what_the_seeds_took(
+    there, spent, budgets, seeds
 ):
-    assert settle.planned([], there, spent, budget) == seeds
+    launches = [manifest_lib.Launch(budget=budget) for budget in budgets]
+    assert settle.plan_of([], launches, there, spent) == seeds
+    by_hand = manifest_lib.LookRecord(seeds=5, design='fixed', p={})
+    assert settle.plan_of([by_hand], launches, there, spent) == seeds
     made = manifest_lib.LookRecord(seeds=5, design='settled', p={}, planned=8)
     older = dataclasses.replace(made, planned=None)
-    assert settle.planned([made], there, spent, budget) == 8
-    assert settle.planned([older], there, spent, budget) == 50
+    assert settle.plan_of([by_hand, made], launches, there, spent) == 8
+    assert settle.plan_of([older], launches, there, spent) == 50
+
+
+def test_a_budget_chosen_with_results_known_plans_nothing(put, tmp_path):
+    put()
+    run(tmp_path, budget=None, seeds=5)
+    answer, _ = run(tmp_path, budget=1e-9)
+    assert answer.verdicts[1].looks == (5,)
+    assert answer.verdicts[1].level == pytest.approx(0.995)
+    assert 'planned for' not in (tmp_path / 'report.md').read_text()
+
+
+def test_all_looks_have_the_plan_of_the_first(put):
+    """A version without plans may have added one; and no folder has a plan that is none."""
+    put()
+    first, other = (
+        manifest_lib.LookRecord(seeds=seeds, design='settled', p={}, planned=planned)
+        for seeds, planned in ((5, 5), (8, None))
+    )
+    looks = settle._looked([first, other])
+    assert [one.share for one in looks] == pytest.approx([0.8, 0.2 * 3 / 45])
+    with pytest.raises(UserError, match='looks planned for 6 seeds are not allowed'):
+        settle._looked([dataclasses.replace(first, planned=6)])
 
 
 def test_seeds_added_by_hand_are_a_look_that_is_not_corrected_for(put, tmp_path):

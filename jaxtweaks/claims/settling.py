@@ -22,8 +22,6 @@ from jaxtweaks.claims.finding import Finding
 GRID = (5, 8, 12, 20, 32, 50)
 # A claim that no later look settles with at least this chance gets no more seeds.
 FUTILE = 0.05
-
-
 # The share of α that is kept for looks beyond the one that was planned as the last.
 RESERVE = 0.2
 
@@ -52,7 +50,7 @@ def shares(planned: int = GRID[-1], grid: Sequence[int] = GRID) -> dict[int, flo
     most of α: of 50 seeds the first look, at 5, has a tenth.
 
     Args:
-      planned: the seeds of the look that is expected to be the last, known before any result.
+      planned: the seeds of the look that is expected to be the last, chosen before any result.
       grid: the seeds of all looks.
 
     Returns:
@@ -84,7 +82,7 @@ def q_values(looks: Sequence[Look]) -> np.ndarray:
 
     A look without a share of α does not count.
     """
-    return np.minimum(1.0, np.fmin.reduce(_weighted(looks)))
+    return np.minimum(1.0, np.fmin.reduce(_by_share(looks)))
 
 
 def adjusted(looks: Sequence[Look]) -> np.ndarray:
@@ -104,12 +102,12 @@ def settled(looks: Sequence[Look], alpha: float = 0.05) -> list[tuple[int, int] 
     found = []
     for claim, significant in enumerate(adjusted(looks) <= alpha):
         test = int(significant[1])
-        at = _weighted(looks)[:, claim, test]
+        at = _by_share(looks)[:, claim, test]
         found.append((int(np.nanargmin(at)), test) if significant.any() else None)
     return found
 
 
-def _weighted(looks: Sequence[Look]) -> np.ndarray:
+def _by_share(looks: Sequence[Look]) -> np.ndarray:
     """p / w of each look, claim and test, [looks, m, 2]; NaN where a look has no share."""
     return np.array([np.array(look.p) / (look.share or np.nan) for look in looks])
 

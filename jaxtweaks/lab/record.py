@@ -21,7 +21,12 @@ from jaxtweaks.run.workdir import Workdir
 
 
 def of_launch(
-    command: str, started: float, code: str, file: Path | None, mix_versions: bool
+    command: str,
+    started: float,
+    code: str,
+    file: Path | None,
+    mix_versions: bool,
+    budget: float | None,
 ) -> Launch:
     """What there is to know of this launch."""
     return Launch(
@@ -35,6 +40,7 @@ def of_launch(
         host=platform.node(),
         config=str(file.resolve()) if file else None,
         mix_versions=True if mix_versions else None,
+        budget=budget,
     )
 
 

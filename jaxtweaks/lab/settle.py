@@ -21,7 +21,7 @@ from jaxtweaks.claims.settling import GRID
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.results.results import Results, without_runs
 from jaxtweaks.run import manifest as manifest_lib
-from jaxtweaks.run.manifest import LookRecord
+from jaxtweaks.run.manifest import Launch, LookRecord
 from jaxtweaks.run.plan import Run
 from jaxtweaks.run.progress import duration
 from jaxtweaks.run.result import GroupResult
@@ -126,27 +126,29 @@ def _needed(experiment: Experiment, going: Sequence[str]) -> set[int]:
     return {k for claim in open_claims for k in claim_data.settings_of(claim, points)}
 
 
-def planned(looks: Sequence[LookRecord], there: int, spent: float, budget: float) -> int:
+def plan_of(
+    looks: Sequence[LookRecord], launches: Sequence[Launch], there: int, spent: float
+) -> int:
     """The seeds of the look that is planned as the last, see `settling.shares`.
 
-    Fixed at the first look, by the time that the seeds there are took and before a claim is tested
-    on them: how long training takes says nothing about what comes out.
+    Fixed at the first look, by the time that the seeds there are took, and by the budget of the
+    folder's first launch: whoever gives another one later may know how the claims stand. A folder
+    that began without a budget has the plan that goes by none.
 
     Args:
       looks: of the manifest.
+      launches: of the manifest.
       there: the seeds there are.
       spent: the seconds that they took.
-      budget: in seconds.
     """
-    before = settled(looks)
-    if before:
-        return _looked(before[0]).planned
-    made = max((n for n in GRID if n <= there), default=GRID[0])
-    return max(made, settling.affordable(spent / max(there, 1), budget))
+    if before := settled(looks):
+        return before[0].planned or GRID[-1]
+    budget = launches[0].budget if launches else None
+    return GRID[-1] if budget is None else settling.affordable(spent / max(there, 1), budget)
 
 
 def look(
-    experiment: Experiment, results: Results, looks: Sequence[LookRecord], last: int = GRID[-1]
+    experiment: Experiment, results: Results, looks: Sequence[LookRecord], planned: int
 ) -> list[LookRecord]:
     """The looks that are still to be made with the seeds there are, for the manifest.
 
@@ -154,17 +156,24 @@ def look(
       experiment: whose claims are looked at.
       results: of the seeds there are.
       looks: of the manifest.
-      last: the seeds of the look that is planned as the last (`planned`).
+      planned: the seeds of the look that is planned as the last (`plan_of`).
     """
-    done = [_looked(one) for one in settled(looks)]
+    done = _looked(settled(looks))
     most = max((one.seeds for one in done), default=0)
     new = []
     for seeds in GRID:
         if most < seeds <= len(results.seeds):
-            now = sequential.look(experiment.claims, results, done, seeds, last)
+            now = sequential.look(experiment.claims, results, done, seeds, planned)
             done.append(now)
-            p = sequential.as_plain(now.p)
-            new.append(LookRecord(seeds=seeds, design=SETTLED, p=p, going=now.going, planned=last))
+            new.append(
+                LookRecord(
+                    seeds=seeds,
+                    design=SETTLED,
+                    p=sequential.as_plain(now.p),
+                    going=now.going,
+                    planned=planned,
+                )
+            )
     return new
 
 
@@ -195,7 +204,7 @@ def step(
       finished: how many runs they are of.
       budget: the seconds that they may take.
     """
-    done = [_looked(one) for one in looks]
+    done = _looked(looks)
     keys = tuple(sequential.still_going(experiment.claims, done))
     going = [one.sentence for one in experiment.claims if sequential.key(one) in keys]
     total = count(len(claims.with_chance(experiment.claims, exact=False)), 'claim')
@@ -242,7 +251,7 @@ class UnderWay:
 def under_way(experiment: Experiment, looks: Sequence[LookRecord]) -> UnderWay:
     """Which look comes next with the seeds that an experiment has grown to; `looks`: so far."""
     seeds = max((n for n in GRID if n <= experiment.seeds), default=GRID[0])
-    keys = sequential.still_going(experiment.claims, [_looked(one) for one in settled(looks)])
+    keys = sequential.still_going(experiment.claims, _looked(settled(looks)))
     going = tuple(one.sentence for one in experiment.claims if sequential.key(one) in keys)
     total = count(len(claims.with_chance(experiment.claims, exact=False)), 'claim')
     which = f'look {GRID.index(seeds) + 1} of at most {len(GRID)}, at {seeds} seeds'
@@ -269,12 +278,12 @@ def decide(
       notify: reports how the claims stand.
       may_train: raises UserError if nothing must be added to the folder.
     """
-    before = manifest_lib.current(workdir).looks
+    now = manifest_lib.current(workdir)
     spent = sum(float(group.seconds) for group in found)
     finished = sum(len(group.runs) for group in found)
-    last_planned = planned(before, len(results.seeds), spent, budget)
-    new = look(experiment, results, before, last_planned)
-    looks = settled([*before, *new])
+    planned = plan_of(now.looks, now.launches, len(results.seeds), spent)
+    new = look(experiment, results, now.looks, planned)
+    looks = settled([*now.looks, *new])
     then = step(experiment, looks, spent, finished, budget)
     last = looks[-1]
     # Also one that is known: it is the latest now, and verdicts go by it.
@@ -314,7 +323,7 @@ def verdicts(
     """The verdicts on all claims, by the looks that were made, with what is to be remarked."""
     by_looks = goes_by(experiment, looks)
     if by_looks and not results.exact:
-        done = [_looked(one) for one in settled(looks)]
+        done = _looked(settled(looks))
         found = sequential.evaluate(experiment.claims, results, done, ahead=looks[-1].next)
         remark = lambda one: remarks.remarked(one, results.first_seeds(_seen(one, results)))
     else:
@@ -345,17 +354,17 @@ def remarks_of(looks: Sequence[LookRecord]) -> list[str]:
     """What a report says of seeds that were added until the claims were settled."""
     if not looks or looks[-1].design != SETTLED:
         return []
-    done = [_looked(one) for one in settled(looks)]
-    seeds, last = ', '.join(str(one.seeds) for one in done), done[0].planned
-    most = (
-        f' The budget was for {last} seeds: looks up to there have '
-        f'{percent(1 - settling.RESERVE, 0)} % of α.'
-        if last < GRID[-1]
+    done = _looked(settled(looks))
+    seeds, planned = ', '.join(str(one.seeds) for one in done), done[0].planned
+    plan = (
+        f' Before a claim was tested, {planned} seeds were planned for by the budget: up to there '
+        f'they are looked at with {percent(1 - settling.RESERVE, 0)} % of α.'
+        if planned < GRID[-1]
         else ''
     )
     return [
         f'Seeds were added until the claims were settled: looks at {seeds} of up to {GRID[-1]} '
-        f'seeds, which verdicts and their intervals are corrected for.{most} Settings that no open '
+        f'seeds, which verdicts and their intervals are corrected for.{plan} Settings that no open '
         'claim needed have fewer. An early stop overestimates the effect.'
     ]
 
@@ -386,9 +395,17 @@ def settled(looks: Sequence[LookRecord]) -> list[LookRecord]:
     return [one for one in looks if one.design == SETTLED]
 
 
-def _looked(look: LookRecord) -> Looked:
-    p = sequential.as_numbers(look.p)
-    return Looked(look.seeds, p, look.going or (), look.planned or GRID[-1])
+def _looked(looks: Sequence[LookRecord]) -> list[Looked]:
+    """Looks of --until_settled for `sequential`, all with the plan of the first."""
+    planned = (looks[0].planned if looks else None) or GRID[-1]
+    if planned not in GRID:
+        raise UserError(
+            f'manifest.json: looks planned for {planned} seeds are not allowed; restore the file '
+            'or choose another --workdir'
+        )
+    return [
+        Looked(one.seeds, sequential.as_numbers(one.p), one.going or (), planned) for one in looks
+    ]
 
 
 def _grid() -> str:

@@ -36,7 +36,9 @@ _SHAPE = {
     'data': {'label': str, 'source': str, 'fingerprint': str},
     'groups': [_GROUP],
     'rounds?': [list],
-    'looks?': [{'seeds': int, 'design': str, 'p': {}, 'going?': [str], 'next?': int}],
+    'looks?': [
+        {'seeds': int, 'design': str, 'p': {}, 'going?': [str], 'next?': int, 'planned?': int}
+    ],
     'surroundings?': {},
     'tweaks?': {'python': str, 'digests': {}},
 }
@@ -82,6 +84,7 @@ class Launch(_Record):
       batchings_measured, batchings_that_failed: see `method.Method`.
       regrouped: what happened to groups while it ran.
       workers: by name the host and the device of those that trained, if it was not this process.
+      budget: the seconds of training until which seeds might be added; None if none were.
     """
 
     command: str | None = None
@@ -99,6 +102,7 @@ class Launch(_Record):
     batchings_that_failed: Mapping[str, str] | None = None
     regrouped: tuple[Mapping[str, Any], ...] | None = None
     workers: Mapping[str, str] | None = None
+    budget: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -181,8 +185,8 @@ class LookRecord(_Record):
       p: by the key of each claim looked at its two p values, None for NaN.
       going: of 'settled': the keys of the claims that more seeds are worth training for.
       next: how many seeds it was decided to go on to; None if it was not.
-      planned: of 'settled': the seeds of the look that the budget was expected to reach when the
-        first look was made; None in older folders, whose looks are all those of the grid.
+      planned: of 'settled': the seeds of the look that was planned as the last, the same at all
+        looks, see `settle.plan_of`; None in a folder without a plan, which is as one for 50.
     """
 
     seeds: int

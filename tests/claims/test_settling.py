@@ -44,7 +44,7 @@ def looks_of(*looks, planned=GRID[-1]):
     return [Look(seeds, tuple(map(pair, p)), share.get(seeds, 0.0)) for seeds, *p in looks]
 
 
-def test_q_is_the_smallest_p_over_its_weight():
+def test_q_is_the_smallest_p_over_its_share():
     looks = looks_of((5, 0.004, 0.5), (8, 0.03, 0.003), (12, 0.9, NAN))
     assert settling.q_values(looks[:1])[:, 0] == pytest.approx([0.04, 1.0])
     assert settling.q_values(looks)[:, 0] == pytest.approx([0.04, 0.05])
@@ -147,11 +147,12 @@ def test_the_power_and_the_cost(effect, share, seeds):
     assert np.mean([end.seeds[0] for end in ends]) == pytest.approx(seeds, abs=1.5)
 
 
+@pytest.mark.parametrize('planned', [5, 50])
 @pytest.mark.parametrize('name', ['increasing', 'peak', 'level (one arm)'])
-def test_other_kinds_may_be_looked_at_too(name):
+def test_other_kinds_may_be_looked_at_too(name, planned):
     count = 60
     bound = 0.05 + 3.5 * math.sqrt(0.05 * 0.95 / count)
-    assert simulation.every_kind(name, 'log-normal', count) <= bound
+    assert simulation.every_kind(name, 'log-normal', count, planned) <= bound
 
 
 def found(difference, n, **given):
