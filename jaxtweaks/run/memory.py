@@ -95,15 +95,16 @@ def probe(group: Group, compiled: GroupProgram, data: DeviceData) -> Probe:
     state = compiled.init(hyper, seeds, data)
     state, _ = jax.block_until_ready(compiled.train(hyper, seeds, state, data, 0, 0, 0, 1))
     compile_seconds = time.monotonic() - started
-    steps, done = 1, 0
+    batch, steps, measured = compiled.program.static.train.batch_size, 1, []
     started = time.monotonic()
     while time.monotonic() - started < PROBED:
+        before = time.monotonic()
         state = jax.block_until_ready(compiled.steps_alone(hyper, seeds, state, data, steps))
-        done += steps
+        measured.append((time.monotonic() - before) / (steps * len(seeds) * batch))
         steps *= 2
-    images = done * len(seeds) * compiled.program.static.train.batch_size
-    per_image = (time.monotonic() - started) / images
-    epoch = compiled.program.steps_per_epoch * compiled.program.static.train.batch_size
+    # The fastest of ever longer calls: what else the machine does meanwhile only adds.
+    per_image = min(measured)
+    epoch = compiled.program.steps_per_epoch * batch
     work = (epoch + evaluation_work(compiled.program, data)) * len(seeds)
     per_evaluation = None
     if 2 * work * per_image < PROBED:  # of longer epochs the evaluation's images foretell its time

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import types
 
 import jax
 import numpy as np
@@ -103,6 +104,41 @@ def test_as_many_threads_as_there_are_cores_for_this_process(monkeypatch):
     monkeypatch.setattr(os, 'cpu_count', lambda: 64)
     assert GroupProgram(None, 'threads')._threads == 3
     assert 'CPU, 3 cores' in provenance.device()
+
+
+def test_what_else_the_machine_does_meanwhile_is_not_measured(monkeypatch):
+    """A step takes a millisecond; at the third measurement something else has the cores."""
+    now, calls = [0.0], []
+
+    class Stub:
+        program = types.SimpleNamespace(
+            static=types.SimpleNamespace(train=types.SimpleNamespace(batch_size=8)),
+            steps_per_epoch=3,
+        )
+
+        def init(self, hyper, seeds, data):
+            return 0
+
+        def train(self, *args):
+            now[0] += 2.0
+            return 0, {}
+
+        def steps_alone(self, hyper, seeds, state, data, steps):
+            calls.append(steps)
+            now[0] += 0.001 * steps + (5.0 if len(calls) == 3 else 0.0)
+            return state
+
+        def memory(self):
+            return 10
+
+    monkeypatch.setattr(memory, 'time', types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(memory, 'PROBED', 6.0)
+    monkeypatch.setattr(memory, 'evaluation_work', lambda program, data: 1e9)
+    runs = tuple(all_runs(SMALL, [{}], range(2)))
+    found = memory.probe(Group(runs, 2, 'map', trace.off_everywhere([SMALL])), Stub(), None)
+    assert calls == [2**n for n in range(len(calls))]
+    assert found.seconds_per_image == pytest.approx(0.001 / (2 * 8))
+    assert (found.compile_seconds, found.bytes_per_run) == (2.0, 5)
 
 
 @pytest.mark.parametrize(
