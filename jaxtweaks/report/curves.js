@@ -101,6 +101,8 @@ if (curves) {
     plot.append(cut);
     const lines = [];
     values.forEach((seeds, setting) => seeds.forEach((run, seed) => {
+      // Settings that no open claim needs have fewer seeds than others.
+      if (lastOf(run) < 0 && !data.diverged[setting][seed]) return;
       const [colour, dash, sign] = data.looks[setting];
       let path = '', open = false;
       run.forEach((value, at) => {

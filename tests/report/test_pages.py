@@ -346,6 +346,17 @@ def test_settings_beyond_the_eighth_look_different_and_ticks_are_whole(browser, 
     assert left >= 0
 
 
+def test_runs_that_no_claim_needed_are_not_counted(browser, tmp_path):
+    """One setting has three seeds, of which one diverged before its first epoch; 11 have one."""
+    results = batch_sizes(seeds=3, diverged=[(0, 2, 0)])
+    for curve in results.curves.values():
+        curve[1:, 1:] = np.nan
+    browser.open(report.write(tmp_path / 'report.html', Contents(results)))
+    assert '14 of 14 runs' in texts(browser, '#curves output')[0]
+    browser.click('.settings button:nth-child(1)')
+    assert '3 of 14 runs' in texts(browser, '#curves output')[0]
+
+
 def test_the_run_that_is_pointed_at_is_named_and_picked_by_a_click(browser, report_page):
     browser.open(report_page)
     browser.evaluate("document.querySelector('.plot').scrollIntoView({block: 'center'})")
