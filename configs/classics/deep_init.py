@@ -11,7 +11,10 @@ hidden layers of 256 units (`quick`: 64) and the output layer on a part of MNIST
 0.9 at 0.003 (see `common.general_mlp`), and 5 layers next to it, with which both should train.
 "Stalls" is a training accuracy below 20%. Residual networks without normalisation are omitted.
 
-Expected: not measured yet.
+Expected (quick, MNIST, about 2 minutes on two CPU cores; docs/results, 20 seeds by
+--until_settled): 3 of 3 claims supported. Yes: With Glorot's weights 30 layers stall (training
+accuracy below 20%; measured: 13.84 %, 98.4% interval 9.40 % to 18.28 %, 20 seeds); 1 further claim
+holds as well.
 """
 
 from configs import common

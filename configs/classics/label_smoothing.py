@@ -12,7 +12,9 @@ the calibration error; the claim here is of ε = 0.05, chosen before. Its other 
 trained with smoothing teaches less, needs distillation and is omitted. No figure of the paper was
 found in a copy; the claims are of direction.
 
-Expected: not measured yet.
+Expected (quick, CIFAR-10 (JPEG q75), about 3 minutes on two CPU cores; docs/results, 5 seeds by
+--until_settled): 2 of 3 claims supported, 1 open. Yes: Smoothing by 0.05 lowers the expected
+calibration error (−6.62 points, 96% interval −8.90 to −4.33 points, 5 seeds).
 """
 
 from configs import common
