@@ -9,18 +9,26 @@ one; the first line without dropout is ours and stands for a result of others th
 
 What differs from the paper: two hidden layers of 1,024 units, wide 4,096 (`quick`: 128 and 512), in
 place of three of 1,024 and two of 4,096; 50,000 training images of 60,000 (5,000); momentum 0.95 at
-0.1, constant, 200 epochs (30) of batches of 100 for all, where the paper has a million updates.
+a constant rate, 200 epochs (30) of batches of 100 for all, where the paper has a million updates.
+Each network has the better of two rates, 0.1 and 0.01, by the validation accuracy of each seed.
 Drop probability 0.2 of inputs and 0.5 of hidden units, and norm 2 at most, are the paper's.
+
+The rate was 0.1 for all at first. With it networks of ReLUs hardly train (test errors of 88% and
+67% with five seeds, 0 to 4, of 38% for the wide one; 6% with logistic units), so that the claims
+were about a rate that suits one unit and not the other. The second rate was added with this known,
+and the claims are tested on other seeds.
 
 Expected: not measured yet.
 """
 
 from configs import common
-from jaxtweaks.config.expand import points
+from jaxtweaks.config.expand import grid, points, product
 
-WIDTH, UNIT, RATE = 'model.width', 'model.activation', 'dropout.hidden'
-INPUT, NORM = 'dropout.input', 'max_norm.norm'
-ARM = f'{WIDTH} + {UNIT} + {RATE} + {NORM}'
+WIDTH, UNIT, DROP = 'model.width', 'model.activation', 'dropout.hidden'
+INPUT, NORM, RATE = 'dropout.input', 'max_norm.norm', 'optim.learning_rate'
+ARM = f'{WIDTH} + {UNIT} + {DROP} + {NORM}'
+CHOSEN = 'best.setting'
+BEST = {CHOSEN: 'best'}
 # The test errors of the paper, of each step; that of the wide network was not found in a copy.
 PUBLISHED = {
     'logistic': 0.016,
@@ -39,7 +47,7 @@ def get_config(size=None):
     config.data.name = 'mnist'
     config.data.train_size, config.data.validation_size = 50_000, 10_000
     config.model.name, config.model.hidden = 'mlp', (1_024, 1_024)
-    config.optim.name, config.optim.learning_rate = 'momentum', 0.1
+    config.optim.name = 'momentum'
     config.momentum.momentum = 0.95
     config.init.scheme = 'glorot'
     config.train.batch_size, config.train.epochs = 100, 200
@@ -51,25 +59,32 @@ def get_config(size=None):
         common.smoke(config)
         width, wide = 16, 32
     arms = dict(zip(NAMES, _arms(width, wide), strict=True))
-    config.sweep = points(*arms.values())
+    config.sweep = product(points(*arms.values()), grid(RATE, 0.1, 0.01))
+    config.derive, config.best.within = ('best',), tuple(arms['wide'])
     config.names = (
         (ARM, 'network'),
         *((f'{ARM}={_key(setting)}', name) for name, setting in arms.items()),
+        (RATE, 'learning rate'),
+        (CHOSEN, 'rate'),
+        (f'{CHOSEN}=each', 'as given'),
+        (f'{CHOSEN}=best', 'best on validation'),
     )
     config.figures = (
         {
             'name': 'by_epoch',
             'kind': 'curves',
-            'title': 'Validation accuracy by epoch',
+            'title': 'Validation accuracy by epoch, each network at its better rate',
             'metrics': ('validation_accuracy',),
             'hue': ARM,
+            'where': BEST,
         },
         {
             'name': 'test_error',
             'kind': 'effect',
-            'title': 'Test error of each step',
+            'title': 'Test error of each step, each network at its better rate',
             'metrics': ('1-test_accuracy',),
             'x': ARM,
+            'where': BEST,
         },
     )
     config.claims = tuple(
@@ -78,6 +93,7 @@ def get_config(size=None):
             'source': 'Srivastava et al. 2014, Table 2',
             'kind': 'less',
             'metric': '1-test_accuracy',
+            'where': BEST,
             'a': arms[after],
             'b': arms[before],
             'published': {name: PUBLISHED[name] for name in (after, before) if name in PUBLISHED},
@@ -97,8 +113,8 @@ def get_config(size=None):
 
 def _arms(width, wide):
     """The settings, each with one thing more than the one before it."""
-    first = {WIDTH: width, UNIT: 'sigmoid', INPUT: 0.0, RATE: 0.0, NORM: 0.0}
-    dropout = first | {INPUT: 0.2, RATE: 0.5}
+    first = {WIDTH: width, UNIT: 'sigmoid', INPUT: 0.0, DROP: 0.0, NORM: 0.0}
+    dropout = first | {INPUT: 0.2, DROP: 0.5}
     relu = dropout | {UNIT: 'relu'}
     bounded = relu | {NORM: 2.0}
     return first, dropout, relu, bounded, bounded | {WIDTH: wide}
