@@ -26,7 +26,7 @@ from jaxtweaks.config.expand import grid, points, product
 
 WIDTH, UNIT, DROP = 'model.width', 'model.activation', 'dropout.hidden'
 INPUT, NORM, RATE = 'dropout.input', 'max_norm.norm', 'optim.learning_rate'
-ARM = f'{WIDTH} + {UNIT} + {DROP} + {NORM}'
+ARM = f'{WIDTH} + {UNIT} + {INPUT} + {DROP} + {NORM}'
 CHOSEN = 'best.setting'
 BEST = {CHOSEN: 'best'}
 # The test errors of the paper, of each step; that of the wide network was not found in a copy.
