@@ -54,7 +54,6 @@ _HOME = {
     'UserError': 'base.errors',
 }
 # Modules that are public as a whole.
-
 _MODULES = ('testing',)
 
 __all__ = sorted([*_HOME, *_MODULES])  # pyright: ignore[reportUnsupportedDunderAll]: not literal

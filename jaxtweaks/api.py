@@ -58,8 +58,9 @@ def run(
       until_settled: add seeds (5, 8, 12, 20, 32, 50) until every claim is settled or given up.
       budget: the time that this may take in all, as '2h' or '90s'; '' for 30 minutes. More can
         follow, but the looks that a folder's first budget reaches have most of the power.
-      workers: train by so many processes of this host; 'auto' for one for each GPU. In a script
-        this goes below `if __name__ == '__main__':`, since each of them imports it.
+      workers: train by so many processes of this host; 'auto' for one for each GPU; without any,
+        one for every two cores. In a script this goes below `if __name__ == '__main__':`, since
+        each of them imports it.
       scheduler: train by the workers of a Dask cluster: the scheduler's address, or its file.
 
     Returns:
@@ -120,9 +121,9 @@ def _run(
 def load(workdir: str | Path) -> Answer:
     """The answer in a work folder, with nothing trained and nothing written.
 
-    The data need not be there. Tweaks and data sets that were registered for it must be registered
-    again. Of a sweep that is not finished it has what there is, with NaN for the rest, and a
-    warning says how much that is.
+    The data need not be there. What its config registered (parts, data sets, derivations, kinds of
+    claims and figures) must be registered again: import that file. Of a sweep that is not finished
+    it has what there is, with NaN for the rest, and a warning says how much that is.
 
     Raises:
       UserError: there is none, or none of its runs is finished.

@@ -50,7 +50,8 @@ COMMAND = 'jaxtweaks'  # what the package installs
 _KEYS = (
     '--config.KEY=VALUE',
     'Set a key of the config, as in --config.train.epochs=5. The keys, what they are for and which '
-    'values they take: jaxtweaks/config/settings.py.',
+    'values they take: of a setting jaxtweaks/config/settings.py, of its parts --parts, of the '
+    'experiment (seeds, claims, search, …) jaxtweaks/lab/experiment.py.',
 )
 # What is done in place of carrying out an experiment, and which options it reads.
 _ACTIONS = {
@@ -68,17 +69,17 @@ _OPTIONS = (
 )
 _SURROUNDINGS = """
 The environment: TFDS_DATA_DIR names a folder of TFDS data sets; JAXTWEAKS_CACHE_DIR or
-XDG_CACHE_HOME where decoded data and compiled programs are kept; JAXTWEAKS_MIRROR a server with
-CIFAR-10's archive; JAXTWEAKS_COMPILE_CACHE=0 and JAXTWEAKS_NATIVE=0 do without the cache of
-compiled programs and without custom kernels, which CXX compiles; JAXTWEAKS_AMX=0 multiplies
-bfloat16 without AMX; NO_COLOR turns colours off; JAXTWEAKS_THREADS=N has a process train in N
-threads, not in one for each core, where several share a CPU; JAX's own variables (JAX_PLATFORMS,
-CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
+XDG_CACHE_HOME where decoded data and compiled programs are kept; JAXTWEAKS_MIRROR a web folder with
+the archives of CIFAR-10 and MNIST, in place of the publishers'; JAXTWEAKS_COMPILE_CACHE=0 and
+JAXTWEAKS_NATIVE=0 do without the cache of compiled programs and without custom kernels, which CXX
+compiles; JAXTWEAKS_AMX=0 multiplies bfloat16 without AMX; NO_COLOR turns colours off;
+JAXTWEAKS_THREADS=N has a process train in N threads, not in one for each core, where several share
+a CPU; JAX's own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
 
 Exit codes: 0 done; 1 no mistake of yours (a full disk, a lost scheduler, a bug); 2 a mistake in
 command or config; 128 + n interrupted by signal n, with the state saved: the same command goes on
 (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 138 and 140 SIGUSR1 and SIGUSR2). With --list, 2 if a config
-has a mistake.
+has a mistake; with --replay, 1 also if the run is not what is on record.
 """
 
 
@@ -145,7 +146,8 @@ def _define_actions(values: flags.FlagValues) -> None:
         'replay',
         None,
         'Only train one run of the sweep in --workdir again, alone, and say whether it is bitwise '
-        'what is on record; its id is in the column run of runs.parquet. Writes nothing.',
+        'what is on record; its id is in the column run of runs.parquet. Needs --config=FILE too '
+        'if that file registers anything. Writes nothing.',
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -180,8 +182,8 @@ def _define_options(values: flags.FlagValues) -> None:
             'dry_run',
             False,
             'Say how many programs and runs there would be, and how much memory and time they need '
-            'by what was measured here before, else a rough guess of the time, and stop; '
-            '--dry_run=measure compiles them to measure it.',
+            'by what was measured here before, else, on a CPU, a rough guess of the time, and '
+            'stop; --dry_run=measure compiles them to measure it.',
             boolean=True,
         ),
         flag_values=values,
@@ -250,8 +252,9 @@ def _define_workers(values: flags.FlagValues) -> None:
     flags.DEFINE_string(
         'workers',
         None,
-        'Train by so many processes of this host, each with a GPU of its own if there are any; '
-        'auto: one for each GPU. Needs the extra distributed.',
+        'Train by so many processes of this host, each with one of its GPUs if there are any, '
+        'which more processes than GPUs share; auto: one for each GPU; without any, one for every '
+        'two cores. Needs the extra distributed.',
         flag_values=values,
     )
     flags.DEFINE_string(

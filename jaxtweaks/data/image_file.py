@@ -57,7 +57,7 @@ def decode(path: Path, size: tuple[int, int] | None) -> Decoded:
     """The image, upright, the transparent parts on white, scaled to `size` (height, width).
 
     Raises:
-      Unreadable: damaged, or of more than 8 bits in one channel, which Pillow would clip.
+      Unreadable: damaged, or of one channel of more than 8 bits, which Pillow would clip.
     """
     from PIL import Image, ImageOps
 

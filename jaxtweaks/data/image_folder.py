@@ -27,9 +27,9 @@ def from_folder(
 ) -> Source:
     """A data set of the images in `path`/CLASS/, or in `path`/train/CLASS/ and so on.
 
-    The parts are train/, and validation/ (or val/, valid/) or test/ or both, in upper or lower
-    case. Without test/ a fifth of the training images, always the same ones, is held out. A class
-    is the first folder below that; folders in it only group its images.
+    The parts are train/ (or training/), and validation/ (or val/, valid/) or test/ (or testing/) or
+    both, in upper or lower case. Without test/ a fifth of the training images, always the same
+    ones, is held out. A class is the first folder below that; folders in it only group its images.
 
     What Pillow reads is an image, whatever its ending. Images become RGB, or grey if all of them
     are, of 8 bits a channel, upright, on white where they are transparent. Decoded once, they are
@@ -43,8 +43,8 @@ def from_folder(
       notify: reports when images are decoded, and what to know of them.
 
     Raises:
-      UserError: no folder, no images, an image that cannot be read, of more than 8 bits, or of
-        another size; or classes and parts that do not fit, see `folder_layout.lay_out`.
+      UserError: no folder, no images, an image that cannot be read, of one channel of more than 8
+        bits, or of another size; or classes and parts that do not fit, see `folder_layout.lay_out`.
     """
     folder, size = _folder(path), _size(size)
     arrays, facts = _read(folder_listing.listing(folder, cache.folder()), size, notify)

@@ -10,7 +10,7 @@ _SPLITS = ('training', 'validation', 'test')
 
 
 def summary(dataset: Dataset) -> dict[str, Any]:
-    """Labels and names of a data set as a tree for `sweep.files`, and the inputs only if they are
+    """Labels and names of a data set as a tree for `run.files`, and the inputs only if they are
     points of a plane, which figures of decision boundaries show."""
     splits = {name: {'labels': getattr(dataset, name).labels} for name in _SPLITS}
     if dataset.grid is not None:

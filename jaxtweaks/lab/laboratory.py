@@ -54,7 +54,7 @@ def run(
       dry_run: stop after the plan, with nothing written. What it costs is said by what is known
         here of its programs; if this is 'measure', they are compiled and measured.
       quiet: say only what must not be missed.
-      exports: what else to write, some of `sweep.export.KINDS`.
+      exports: what else to write, some of `report.export.KINDS`.
       workers: which processes train, here or on other hosts; None for this one. Everything else is
         done here.
       mix_versions: whether groups may be trained by another version of the training code than those

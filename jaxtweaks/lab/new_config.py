@@ -30,7 +30,8 @@ def get_config(size=None):
     config.document = 'my own'
     config.seeds = {{'smoke': 2, 'paper': 10}}.get(size, 5)
 
-    # Every key, what it is for and what it may be: jaxtweaks/config/settings.py.
+    # The keys, what they are for and may be: jaxtweaks/config/settings.py; those above, of the
+    # experiment: jaxtweaks/lab/experiment.py; those of parts, as adam.b1: jaxtweaks --parts.
     config.data.name = 'digits'  # or cifar10, mnist, tfds:NAME, folder:PATH
     config.data.train_size, config.data.validation_size, config.data.test_size = 1_000, 400, 360
     config.model.name, config.model.hidden = 'mlp', (64, 64)
