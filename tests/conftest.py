@@ -70,6 +70,9 @@ def _surroundings(session_cache_dir):
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
     # What is trained here takes less time than to measure how long it takes.
     patch.setattr(memory, 'PROBED', 0.01)
+    # Tracing makes many objects and hardly any garbage: looking for it took a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
     patch.setenv('JAXTWEAKS_MIRROR', 'http://127.0.0.1:9')
     patch.setenv('NO_PROXY', '127.0.0.1')
     patch.setenv('no_proxy', '127.0.0.1')

@@ -441,6 +441,7 @@ def test_a_round_can_be_added(searched, tmp_path):
     np.testing.assert_array_equal(second.measured.final('validation_loss')[:4], before)
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 def test_settings_that_are_drawn_again_or_cannot_be_are_omitted(tmp_path):
     """The best has the highest share there is, and what is drawn above it is cut off to be it."""
     asked = experiment(
@@ -454,6 +455,7 @@ def test_settings_that_are_drawn_again_or_cannot_be_are_omitted(tmp_path):
     assert '1 of 4 settings around the best are there already' in said
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 def test_rounds_that_a_config_gives_are_trained(tmp_path):
     rate = 'optim.learning_rate'
     given = {'sweep': rounds(grid(rate, 0.1), grid(rate, 0.2, 0.3)), 'search': {}}
@@ -463,6 +465,7 @@ def test_rounds_that_a_config_gives_are_trained(tmp_path):
         assert np.isfinite(answer.measured.final('test_loss')).all()
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 def test_a_search_in_which_all_diverge_ends(tmp_path):
     asked = experiment(sweep=grid('optim.learning_rate', 1e30, 1e35), search={'rounds': 3})
     answer, said = carried_out(tmp_path, asked)

@@ -12,6 +12,8 @@ from jaxtweaks.data import Dataset
 from jaxtweaks.data.dataset import Split
 from jaxtweaks.studies import gradcheck, gradcheck_layers, gradients, measured
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 PUBLISHED = 1.0063e-6  # the largest error without normalisation, MLP-BN §2
 
 

@@ -9,6 +9,8 @@ from jaxtweaks.config.settings import Setting
 from jaxtweaks.studies import bias_variance, measured, regression
 from jaxtweaks.studies.regression import Points
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 POINTS = regression.draw(0, 'order', samples=3, count=12, noise=0.2)
 
 

@@ -157,6 +157,7 @@ def test_however_a_training_is_cut_it_finds_the_same_bits(batching):
     assert differing(whole, cut) == []
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 @pytest.mark.parametrize('steps', [1, 2, 3, 7])
 def test_steps_alone_are_so_many_and_are_not_followed_by_an_evaluation(steps):
     """Epochs have three steps, and the first one is omitted: two would end the first epoch."""
@@ -167,6 +168,7 @@ def test_steps_alone_are_so_many_and_are_not_followed_by_an_evaluation(steps):
     assert differing(before.best, after.best) == []
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 def test_loss_falls_and_the_classes_are_learnt():
     easy = setting(train__epochs=15)
     group, hyper, seeds = group_of([(easy, 0), (easy, 1)])
@@ -312,6 +314,7 @@ def test_running_metrics_are_means_over_the_epoch():
         )
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 def test_first_step_against_numpy():
     """SGD without normalisation: one update of every parameter, recomputed in float64."""
     one = setting(model__norm='none', optim__name='sgd', optim__learning_rate=0.5, penalty__l2=0.3)
@@ -343,6 +346,7 @@ def test_first_step_against_numpy():
     assert int(after.step) == 1
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 @pytest.mark.parametrize('select', ['best_loss', 'best_accuracy'])
 def test_the_chosen_parameters_are_the_ones_tested(select):
     """A large rate spoils the end of training; the best epoch's figures are found again."""
@@ -357,6 +361,7 @@ def test_the_chosen_parameters_are_the_ones_tested(select):
         assert result.found.finals[key][r] == pytest.approx(curve[best[r], r], rel=1e-5)
 
 
+@pytest.mark.usefixtures('quickly_compiled')
 def test_two_optimisers_in_one_process():
     """Their evaluations are the same program to the letter, yet take different states."""
     for name in ('adam', 'momentum'):
