@@ -23,7 +23,9 @@ seeds, to compare times:
 
     python main.py --config=configs/classics/adaptive_methods.py:paper --config.seeds=5
 
-Expected: not measured yet.
+Expected (quick, CIFAR-10 (JPEG q75), about 13 minutes on two CPU cores; docs/results, 5 seeds by
+--until_settled): 0 of 6 claims supported, 6 open. Not settled: At their best rates SGD tests better
+than AdaGrad (−0.73 points, 96% interval −2.36 to +0.90 points, 5 seeds); 6 of 6 claims are open.
 """
 
 import dataclasses

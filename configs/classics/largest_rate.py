@@ -9,7 +9,9 @@ What differs from the paper: a ResNet-110 on CIFAR-10 there, the CNN of ROLE §2
 momentum 0.9, 30 epochs at a constant rate (`quick`: a quarter of its channels, 2,000 images, 8
 epochs). No figure of the paper is of such a network; the claims are of direction.
 
-Expected: not measured yet.
+Expected (quick, CIFAR-10 (JPEG q75), about 8 minutes on two CPU cores; docs/results, 8 seeds): 1 of
+4 claims supported, 3 open. Yes: At a rate of 0.1 the network with batch norm is more accurate
+(+26.39 points, 95% interval +21.37 to +31.40 points, 8 seeds).
 """
 
 from configs import common

@@ -12,7 +12,9 @@ wrong ones. A step of SAM computes two gradients; both have the same number of e
 the paper gives SGD up to twice as many. None of its figures was found in a copy; the claims are of
 direction.
 
-Expected: not measured yet.
+Expected (quick, CIFAR-10 (JPEG q75), about 10 minutes on two CPU cores; docs/results, 5 seeds by
+--until_settled): 2 of 3 claims supported, 1 open. Yes: SAM tests better than SGD (+1.60 points, 96%
+interval +0.77 to +2.43 points, 5 seeds), 1 of 2 not settled.
 """
 
 from configs import common
