@@ -5,6 +5,8 @@ import pytest
 from benchmarks.faults import configs, damage, data, disk
 from jaxtweaks.data import image_file, inputs, labels
 
+pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
+
 
 def test_damage_is_refused_by_name_or_healed(capsys):
     assert damage.main(['--flips', '4', '--truncations', '2', '--seed', '1']) == 0
