@@ -56,6 +56,11 @@ class BestDecay(jt.Derivation):
         return dataclasses.replace(results, settings=tuple(found), finals=finals)
 
 
+def _of(decay, rate):
+    """λ of this package for one of the paper; with four digits, which tables can show."""
+    return float(f'{decay / rate:.4g}')
+
+
 def _decay(point):
     """λ of the paper, with three digits: what is divided and multiplied again is rounded."""
     decay = point[L2] if point[NAME] == 'adam' else point[ADAMW] * point[RATE]
@@ -75,7 +80,7 @@ def get_config(size=None):
         product(grid(NAME, 'adam'), grid(RATE, *rates), grid(L2, *decays)),
         product(
             grid(NAME, 'adamw'),
-            points(*({RATE: rate, ADAMW: decay / rate} for rate in rates for decay in decays)),
+            points(*({RATE: rate, ADAMW: _of(decay, rate)} for rate in rates for decay in decays)),
         ),
     )
     config.derive = ('best_decay',)
