@@ -19,7 +19,9 @@ and each image a shift from U(±0.2 s) besides, s = 0.5; none at test; SGD at 0.
 uniform weights, 30 (12) epochs. No figure of the paper was found in a copy; the claims are of
 direction.
 
-Expected: not measured yet.
+Expected (quick, CIFAR-10 (JPEG q75), about 2 minutes on two CPU cores; docs/results, 20 seeds by
+--until_settled): 3 of 4 claims supported, 1 open. Yes: With noise after batch norm it still does
+(+43.10 points, 98.3% interval +41.20 to +44.99 points, 5 seeds).
 """
 
 import jax
