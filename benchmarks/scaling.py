@@ -94,7 +94,7 @@ def _peak_rss() -> int:
     return int(line.split()[1]) * 1024
 
 
-def deviation(rows: Sequence[dict], base: int = 0) -> float:
+def excess(rows: Sequence[dict], base: int = 0) -> float:
     """The largest share by which a case is dearer than the base case, per unit of work."""
     return max(row['each'] / rows[base]['each'] for row in rows[base:]) - 1
 
@@ -117,12 +117,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     found = {'network': flags.network}
     if flags.only in (None, 'runs'):
         rows = by_runs(setting, flags.runs, flags.images, flags.repeats)
-        found['runs'] = {'rows': rows, 'deviation': deviation(rows)}
-        _show('runs', rows, found['runs']['deviation'])
+        found['runs'] = {'rows': rows, 'excess': excess(rows)}
+        _show('runs', rows, found['runs']['excess'])
     if flags.only in (None, 'data'):
         rows = by_data(setting, min(8, max(flags.runs)), flags.images, flags.repeats)
-        found['data'] = {'rows': rows, 'deviation': deviation(rows)}
-        _show('data', rows, found['data']['deviation'])
+        found['data'] = {'rows': rows, 'excess': excess(rows)}
+        _show('data', rows, found['data']['excess'])
     if flags.only in (None, 'memory'):
         found['memory'] = [_in_a_process(flags, runs) for runs in flags.runs]
         for row in found['memory']:

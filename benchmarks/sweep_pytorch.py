@@ -69,10 +69,10 @@ def load(path: str) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     """Splits of images, standardised by channel, channels last in memory; and labels."""
     arrays = np.load(path)
     pixels = arrays['training_images'].astype(np.float32)
-    mean, deviation = pixels.mean((0, 1, 2)), pixels.std((0, 1, 2))
+    mean, std = pixels.mean((0, 1, 2)), pixels.std((0, 1, 2))
     splits = {}
     for name in ('training', 'validation', 'test'):
-        images = (arrays[f'{name}_images'].astype(np.float32) - mean) / deviation
+        images = (arrays[f'{name}_images'].astype(np.float32) - mean) / std
         tensor = torch.from_numpy(images).permute(0, 3, 1, 2)
         labels = torch.from_numpy(arrays[f'{name}_labels']).long()
         splits[name] = tensor.contiguous(memory_format=torch.channels_last), labels

@@ -34,10 +34,10 @@ def test_without_a_home_folder_the_cache_does_not_last_and_it_is_said(homeless):
     assert folder == cache.folder()
     assert folder.is_dir()
     assert folder.stat().st_mode & 0o077 == 0
-    told = []
-    assert compile_cache.enable(told.append) is None
-    assert 'HOME' in told[0]
-    assert 'not kept' in told[0]
+    reported = []
+    assert compile_cache.enable(reported.append) is None
+    assert 'HOME' in reported[0]
+    assert 'not kept' in reported[0]
     assert list(homeless.iterdir()) == []
 
 
@@ -63,14 +63,14 @@ def test_a_path_of_the_users_without_a_home_folder_is_an_error(homeless, capsys,
 
 
 def test_data_that_are_not_in_the_default_folder_are_looked_for_elsewhere(homeless):
-    told = []
+    reported = []
     source = data.load(
         settings.Data(name='mnist', fallback='digits', download=False, train_size=50,
                       validation_size=10, test_size=10),
-        told.append,
+        reported.append,
     )  # fmt: skip
     assert source.fallback
-    assert 'the home folder ~ is not known' in ' '.join(told)
+    assert 'the home folder ~ is not known' in ' '.join(reported)
     assert list(homeless.iterdir()) == []
 
 

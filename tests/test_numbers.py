@@ -90,7 +90,7 @@ def test_complements_are_as_one_writes_them_and_stay_apart():
     assert complements([0.9, 0.90000000000001]) == [0.1, 0.09999999999999]
 
 
-def test_values_that_a_config_calls_by_one_word_are_told_by_themselves_too():
+def test_values_that_a_config_calls_by_one_word_are_shown_by_themselves_too():
     settings = [{RATE: 0.1}, {RATE: 0.2}, {RATE: 0.3}]
     names = Names({f'{RATE}=0.1': 'low', f'{RATE}=0.2': 'low', RATE: 'η'}, settings)
     assert [value_label(RATE, s[RATE], names) for s in settings] == [
@@ -105,7 +105,7 @@ def test_values_that_a_config_calls_by_one_word_are_told_by_themselves_too():
     assert named('model.hidden', (), hidden) == 'hidden units none'
 
 
-def test_a_value_in_between_is_told_as_well():
+def test_a_value_in_between_is_shown_as_well():
     names = Names({}, [{RATE: 0.1}, {RATE: 0.2}])
     assert names.number(RATE, 0.10000001) == '0.10000001'
     assert names.number('no.such', 0.9999) == '0.9999'

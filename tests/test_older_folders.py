@@ -317,7 +317,7 @@ def test_the_config_file_of_a_launch_is_on_record_from_anywhere(capsys, copied, 
     assert (code, "has the name 'network' of ../network.py" in err) == (2, True)
 
 
-def test_two_experiments_of_a_collection_with_one_name_are_told_apart(capsys, copied):
+def test_two_experiments_of_a_collection_with_one_name_are_distinguished(capsys, copied):
     shutil.copy('network.py', 'again.py')
     Path('both.py').write_text(
         'from ml_collections import ConfigDict\n'

@@ -225,7 +225,7 @@ def test_a_data_set_of_the_users_is_made_with_their_options(options, monkeypatch
         ({'XLA_FLAGS': '/no/such/file'}, {}),
     ],
 )
-def test_what_can_change_a_number_is_told_from_what_cannot(environment, found):
+def test_what_can_change_a_number_is_distinguished_from_what_cannot(environment, found):
     assert surroundings.current(environment) == found
 
 
@@ -241,15 +241,15 @@ def test_results_of_other_flags_are_not_added_to(plain, tmp_path, monkeypatch):
     content = manifest.read(workdir, print)
     assert content.surroundings == {}
     groups = restore_groups(content.groups, tiny().runs)
-    told = []
+    reported = []
 
     def check(content):
         is_done = all(workdir.load_result(group, lambda text: None) for group in groups)
-        agenda.check_surroundings(workdir, content, is_done, told.append)
+        agenda.check_surroundings(workdir, content, is_done, reported.append)
 
     monkeypatch.setenv('XLA_FLAGS', '--xla_cpu_enable_fast_math --xla_dump_to=/x')
     check(content)  # nothing is left to compute
-    assert told == []
+    assert reported == []
     next((workdir.path / 'results').iterdir()).unlink()
     words = r'\(XLA_FLAGS --xla_cpu_enable_fast_math: not set then, \'true\' now\).* choose another'
     with pytest.raises(UserError, match=words):
@@ -258,12 +258,12 @@ def test_results_of_other_flags_are_not_added_to(plain, tmp_path, monkeypatch):
     check(None)
     content = dataclasses.replace(content, surroundings=None)
     check(content)
-    new, old = told
+    new, old = reported
     assert new.startswith('XLA_FLAGS --xla_cpu_enable_fast_math=true: can change results')
     assert 'did not record' in old
     monkeypatch.delenv('XLA_FLAGS')
     check(content)
-    assert len(told) == 2
+    assert len(reported) == 2
 
 
 def test_a_damaged_result_is_not_made_again_with_other_flags(plain, tmp_path, monkeypatch):

@@ -471,15 +471,15 @@ def test_a_config_in_any_folder_finds_its_neighbours(tmp_path, monkeypatch):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, 'path', [p for p in sys.path if Path(p or '.').resolve() != ROOT])
     (tmp_path / 'configs').mkdir()
-    (tmp_path / 'configs' / 'beside.py').write_text('NAME = "found"\n')
+    (tmp_path / 'configs' / 'found.py').write_text('NAME = "found"\n')
     config = (
-        'from configs import beside\ndef get_config(size=None):\n    return {"name": beside.NAME}\n'
+        'from configs import found\ndef get_config(size=None):\n    return {"name": found.NAME}\n'
     )
     (tmp_path / 'configs' / 'one.py').write_text(config)
     before = list(sys.path)
     assert api._experiment(tmp_path / 'configs' / 'one.py', {}).name == 'found'
     assert sys.path == before
-    for name in ('configs', 'configs.beside'):
+    for name in ('configs', 'configs.found'):
         sys.modules.pop(name, None)
 
 

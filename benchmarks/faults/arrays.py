@@ -74,12 +74,12 @@ def outcome(rng: random.Random, table: bool) -> str:
     """
     given = make(rng, table)
     pairs = [(part.images, part.labels) for part in given.parts()]
-    told: list[str] = []
+    reported: list[str] = []
     try:
         with warnings.catch_warnings():
             warnings.simplefilter('error')  # what NumPy warns of would be a number that is wrong
             source = from_arrays(
-                *pairs[0], *pairs[1:], classes=given.classes, title=_TITLE, notify=told.append
+                *pairs[0], *pairs[1:], classes=given.classes, title=_TITLE, notify=reported.append
             )
     except UserError as error:
         said = one_line(error)
@@ -89,7 +89,7 @@ def outcome(rng: random.Random, table: bool) -> str:
         return 'refused'
     assert not given.faults, (given.faults, source.classes)
     assert source.notices or not given.say, 'read without a notice'
-    assert told == [f'notice: {_TITLE}: {text}' for text in source.notices], told
+    assert reported == [f'notice: {_TITLE}: {text}' for text in source.notices], reported
     _check(given, source)
     return 'read with a notice' if source.notices else 'read'
 

@@ -33,17 +33,17 @@ def folder(rng: random.Random, place: Path) -> str:
       AssertionError: it should have been something else.
     """
     made = folders.make(place / 'pets', rng)
-    told: list[str] = []
+    reported: list[str] = []
     try:
-        source = from_folder(made.root, made.scale, notify=told.append)
+        source = from_folder(made.root, made.scale, notify=reported.append)
     except UserError as error:
         said = one_line(error)
         fitting = [words for words in made.refusals if all(word in said for word in words)]
         assert fitting, (said, made.refusals)
         return 'refused'
-    assert not made.refusals, (made.refusals, told)
+    assert not made.refusals, (made.refusals, reported)
     folders.check(made, source)
-    assert [text.removeprefix('notice: ') for text in told[1:]] == list(source.notices)
+    assert [text.removeprefix('notice: ') for text in reported[1:]] == list(source.notices)
     again = from_folder(made.root, made.scale, notify=lambda text: None)  # from the cache
     folders.check(made, again)
     return 'read with a notice' if source.notices else 'read'

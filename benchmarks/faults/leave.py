@@ -2,7 +2,7 @@
 
     python -m benchmarks.faults.leave [--config configs/dropout_rate.py:quick] [--stops 20]
 
-One experiment is launched again and again in one work folder and told to stop at a random moment
+One experiment is launched again and again in one work folder and asked to stop at a random moment
 after it has begun to train, by SIGTERM and SIGINT in turn. It must leave with the exit code of the
 signal and say how to go on.
 """

@@ -81,7 +81,7 @@ def forecast(found: Finding, n: int, alpha: float) -> float:
 
 
 def spread_known(n: int, level: float = 0.95) -> tuple[float, float]:
-    """From and to how many times the standard deviation seen in n ≥ 2 seeds the true one is.
+    """From and to how many times the standard standard_error seen in n ≥ 2 seeds the true one is.
 
     The interval of `level` for normal noise, by the χ² distribution.
     """
@@ -192,9 +192,9 @@ class _Many(Test):
 
     def _t(self, d: np.ndarray) -> np.ndarray:
         mean, n = d.mean(axis=-1), d.shape[-1]
-        deviation = np.sqrt((d.var(axis=-1, ddof=1) + self.rounding) / n)
+        standard_error = np.sqrt((d.var(axis=-1, ddof=1) + self.rounding) / n)
         # Without scatter a mean that is no more than rounding is none, and any other is sure.
         nothing = np.abs(mean) <= statistics.ROUNDING * self.scale
         certain = np.where(nothing, 0.0, np.copysign(np.inf, mean))
         with np.errstate(divide='ignore', invalid='ignore'):
-            return np.where(self._constant(d), certain, mean / deviation)
+            return np.where(self._constant(d), certain, mean / standard_error)

@@ -137,7 +137,7 @@ def _body(response, address: str, archive: Archive, notify) -> bytes:
             f'(perhaps a sign-in page of the network)'
         )
     received = io.BytesIO()
-    told = time.monotonic()
+    reported = time.monotonic()
     notify(f'downloading {address} ({_megabytes(archive.size)})')
     # read1 returns what is there: `read` would wait for a whole piece, and a trickle of bytes
     # would show no progress.
@@ -147,8 +147,8 @@ def _body(response, address: str, archive: Archive, notify) -> bytes:
             raise UserError(
                 f'{address}: larger than {archive.name} should be ({archive.size} bytes)'
             )
-        if time.monotonic() - told > _PROGRESS:
-            told = time.monotonic()
+        if time.monotonic() - reported > _PROGRESS:
+            reported = time.monotonic()
             notify(
                 f'downloading {archive.name}: {_megabytes(received.tell())} '
                 f'of {_megabytes(archive.size)}'

@@ -17,7 +17,7 @@ SIDE = 7  # of the patch, in the middle of the image
 PATCHED = 0.8  # share of the images
 PATCH_ONLY = 0.2  # share of those on which nothing but the patch is left
 # In standard deviations of the pixels of a channel:
-COMMON = 1.25  # standard deviation of what all patches have in common
+COMMON = 1.25  # standard std of what all patches have in common
 PART = 0.1  # largest difference of a class's patch from it
 FAINTEST_TO_STRONGEST = (0.0, 1.75)  # by what the difference is multiplied where the patch is alone
 
@@ -83,11 +83,11 @@ def patched(dataset: Dataset, split_seed: int) -> Dataset:
 
 def _patches(dataset: Dataset, rng: np.random.Generator) -> _Patches:
     mean, inverse = standardiser(dataset.training.images, 'channel')
-    mean, deviation = mean[0, 0].astype(np.float64), 1 / inverse[0, 0].astype(np.float64)
+    mean, std = mean[0, 0].astype(np.float64), 1 / inverse[0, 0].astype(np.float64)
     shape = (SIDE, SIDE, len(mean))
-    common = mean + deviation * COMMON * rng.normal(size=shape)
-    difference = deviation * PART * rng.uniform(-1, 1, (len(dataset.classes), *shape))
-    room = deviation * PART * max(FAINTEST_TO_STRONGEST)
+    common = mean + std * COMMON * rng.normal(size=shape)
+    difference = std * PART * rng.uniform(-1, 1, (len(dataset.classes), *shape))
+    room = std * PART * max(FAINTEST_TO_STRONGEST)
     return _Patches(np.rint(mean), np.clip(common, room, 255 - room), difference)
 
 

@@ -16,7 +16,7 @@ _CHUNK = 2_048
 
 
 def standardiser(training_images: np.ndarray, how: str) -> tuple[np.ndarray, np.ndarray]:
-    """The (mean, inverse standard deviation) of `x = (float32(images) - mean) * inverse_deviation`.
+    """The (mean, inverse standard deviation) of `x = (float32(images) - mean) * inverse_std`.
 
     The standard deviation is that of the population (divided by N). The sums over uint8 values are
     exact integers, and all else is float64 until the result is rounded to float32.
@@ -108,9 +108,9 @@ def _of_wide(
     width = np.where(width > 0, width, 1)
     places = (images / 2 - low / 2) / width
     middle = places.mean(axes)
-    deviation = np.sqrt(np.square(places - middle).mean(axes))
+    std = np.sqrt(np.square(places - middle).mean(axes))
     with np.errstate(over='ignore'):
-        inverse = 0.5 / np.where(deviation > 0, deviation, 1) / width
+        inverse = 0.5 / np.where(std > 0, std, 1) / width
     if not np.isfinite(inverse).all():
         raise UserError(
             'the training images have numbers that differ by less than 10⁻³⁰⁷, which cannot be '
@@ -143,11 +143,9 @@ def target_scale(targets: np.ndarray, standardise: bool = True) -> tuple[np.ndar
     return targets.mean(0), np.where(np.ptp(targets, 0) > 0, targets.std(0), 1)
 
 
-def standardised_targets(
-    targets: np.ndarray, mean: np.ndarray, deviation: np.ndarray
-) -> np.ndarray:
+def standardised_targets(targets: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
     """Targets [N, outputs] as networks learn them, float32; `target_scale` gives the rest."""
-    return ((np.asarray(targets, np.float64) - mean) / deviation).astype(np.float32)
+    return ((np.asarray(targets, np.float64) - mean) / std).astype(np.float32)
 
 
 def _sums(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -174,17 +172,17 @@ class Scale:
 
     Attributes:
       kind: the type of the images' numbers: 'uint8', 'float32' or 'float64'.
-      mean, inverse_deviation: of the images, as `standardiser` returns them, [H, W, C].
+      mean, inverse_std: of the images, as `standardiser` returns them, [H, W, C].
       factor: what standardised images are multiplied by.
-      target_mean, target_deviation: of targets that are numbers, float64 [outputs]; else None.
+      target_mean, target_std: of targets that are numbers, float64 [outputs]; else None.
     """
 
     kind: str
     mean: np.ndarray
-    inverse_deviation: np.ndarray
+    inverse_std: np.ndarray
     factor: float
     target_mean: np.ndarray | None = None
-    target_deviation: np.ndarray | None = None
+    target_std: np.ndarray | None = None
 
     @classmethod
     def of(cls, dataset: Dataset, config: Data) -> Self:
@@ -199,23 +197,23 @@ class Scale:
         """Images as they go to the device: float64 is standardised before it is rounded."""
         if self.kind != 'float64':
             return images
-        return standardised(images, self.mean, self.inverse_deviation)
+        return standardised(images, self.mean, self.inverse_std)
 
     def targets(self, targets: np.ndarray) -> np.ndarray:
         """Targets as they go to the device."""
-        if self.target_mean is None or self.target_deviation is None:
+        if self.target_mean is None or self.target_std is None:
             return targets
-        return standardised_targets(targets, self.target_mean, self.target_deviation)
+        return standardised_targets(targets, self.target_mean, self.target_std)
 
     def on_device(self) -> dict[str, np.ndarray | None]:
         """What is done on the device, by the names of `train.data.DeviceData`; float32."""
-        mean, inverse = self.mean, self.inverse_deviation
+        mean, inverse = self.mean, self.inverse_std
         if self.kind == 'float64':  # that is done
             mean, inverse = np.zeros(mean.shape, np.float32), np.ones(mean.shape, np.float32)
         narrow = lambda array: None if array is None else array.astype(np.float32)
         return {
             'mean': mean,
-            'inverse_deviation': inverse * np.float32(self.factor),
+            'inverse_std': inverse * np.float32(self.factor),
             'target_mean': narrow(self.target_mean),
-            'target_deviation': narrow(self.target_deviation),
+            'target_std': narrow(self.target_std),
         }

@@ -49,9 +49,9 @@ def read(targets: Any, kind: str, what: str) -> np.ndarray:
 
 def check_numbers(targets: np.ndarray, names: Sequence[str], what: str) -> None:
     """Whether training targets, float64 [N, outputs], can be learned. Raises UserError."""
-    mean, deviation = targets.mean(0), targets.std(0)
+    mean, std = targets.mean(0), targets.std(0)
     largest, spread = np.abs(targets).max(0), np.ptp(targets, 0)
-    for name, m, d, most, apart in zip(names, mean, deviation, largest, spread, strict=True):
+    for name, m, d, most, apart in zip(names, mean, std, largest, spread, strict=True):
         if apart == 0:
             raise UserError(f'{what}: all of {name!r} are {m:g}, so there is nothing to learn')
         if abs(m) > _FARTHEST * d:

@@ -110,7 +110,9 @@ def _root(variance: float) -> np.float32:
     return np.sqrt(np.float32(variance))
 
 
-def deviation(scheme: jax.Array | int, fan_in: int, fan_out: int, schemes: Schemes) -> jax.Array:
+def standard_deviation(
+    scheme: jax.Array | int, fan_in: int, fan_out: int, schemes: Schemes
+) -> jax.Array:
     """σ of the weights of one layer.
 
     Args:
@@ -181,7 +183,7 @@ def initial_weights(
     """
     area = math.prod(shape[-4:-2])
     fans = shape[-2] * area, shape[-1] * area
-    weights = deviation(scheme, *fans, schemes) * standard_draw(key, shape, distribution)
+    weights = standard_deviation(scheme, *fans, schemes) * standard_draw(key, shape, distribution)
     own = [(index, *one) for index, one in enumerate(schemes) if _draws(one[0])]
     for index, part, given in own:
         weights = jnp.where(scheme == index, _own(part, given, key, shape, fans), weights)

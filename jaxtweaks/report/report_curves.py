@@ -16,7 +16,7 @@ COLOURS, DASHES, ENDS = 8, 8, 4  # of the looks of settings on the page; see rep
 SIGNS = ('', '■', '▲', '●')  # at the end of a curve, by its look
 _DIGITS = 5
 _SETTINGS = 200  # on a page
-_RUNS = 1_000  # on a page: more curves cannot be told apart, and make it slow
+_RUNS = 1_000  # on a page: more curves cannot be distinguished, and make it slow
 _MOST = 300_000  # numbers on a page: about 2 MB
 
 

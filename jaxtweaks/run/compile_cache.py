@@ -18,7 +18,7 @@ from jaxtweaks.data import cache
 
 
 def enable(notify: Callable[[str], None]) -> Path | None:
-    """Switches the cache on, unless JAX has been told by its own settings what to do.
+    """Switches the cache on, unless JAX's own settings say what to do.
 
     JAXTWEAKS_COMPILE_CACHE=0 leaves it off. So does a user without a home folder.
 

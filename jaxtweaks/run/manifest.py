@@ -1,6 +1,6 @@
 """The manifest of a work folder: which groups its sweep has, of which data, and every launch.
 
-Without it no result could be told apart from those of another group size, so it is kept twice.
+Without it no result could be distinguished from those of another group size, so it is kept twice.
 """
 
 import dataclasses
@@ -75,7 +75,7 @@ class Launch(_Record):
 
     Attributes:
       command: as the user gave it.
-      started: seconds since 1970, by which launches are told apart.
+      started: seconds since 1970, by which launches are distinguished.
       code: the version of the training code, see `version`.
       commit, versions, device, devices, host: what it ran on.
       bf16: what multiplies bfloat16 there in custom kernels, if it was asked for.

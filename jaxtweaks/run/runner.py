@@ -275,7 +275,7 @@ def run_group(
 
 
 # What asks a process to leave: by hand or by a scheduler; by a terminal that is closed, or as what
-# a scheduler can be told to send some time before it ends a job.
+# a scheduler can be asked to send some time before it ends a job.
 _ALWAYS = (signal.SIGINT, signal.SIGTERM)
 _UNLESS_TAKEN = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
@@ -286,7 +286,7 @@ def stop_on_signal() -> Iterator[Callable[[], int]]:
 
     A second SIGINT or SIGTERM acts as usual; of the others several may come at once, as SIGHUP does
     from a shell and its terminal. A signal that is ignored stays so (`nohup`), and so does one of
-    the last three that has a handler already. Only the main thread is told of signals; in others
+    the last three that has a handler already. Only the main thread receives signals; in others
     nothing ever comes.
 
     Yields:

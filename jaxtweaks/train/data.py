@@ -30,12 +30,12 @@ class DeviceData:
 
     Attributes:
       training, validation, test: the splits.
-      mean, inverse_deviation: float32 [height, width, channels], of the training images.
+      mean, inverse_std: float32 [height, width, channels], of the training images.
       probes: further images on which networks are evaluated after each epoch, by name.
       grid: inputs [G, height, width, channels] whose class probabilities are kept, or None.
       folds: the fold of each training image, int32 [N], from 1, 0 for none (`data.split.folds_of`);
         or None where `data.folds` makes none.
-      target_mean, target_deviation: float32 [outputs], what targets that are numbers were
+      target_mean, target_std: float32 [outputs], what targets that are numbers were
         standardised by; None for others.
     """
 
@@ -43,31 +43,31 @@ class DeviceData:
     validation: DeviceSplit
     test: DeviceSplit
     mean: jax.Array
-    inverse_deviation: jax.Array
+    inverse_std: jax.Array
     probes: dict[str, DeviceSplit] = dataclasses.field(default_factory=dict)
     grid: jax.Array | None = None
     folds: jax.Array | None = None
     target_mean: jax.Array | None = None
-    target_deviation: jax.Array | None = None
+    target_std: jax.Array | None = None
 
     def in_units(self, targets: jax.Array) -> jax.Array:
         """Targets or outputs [N, outputs] in the unit of the data, float32."""
-        if self.target_mean is None or self.target_deviation is None:
+        if self.target_mean is None or self.target_std is None:
             return targets
-        mean, std = _alike(targets, self.target_mean, self.target_deviation)
+        mean, std = _alike(targets, self.target_mean, self.target_std)
         return targets * std + mean
 
     def as_trained(self, outputs: jax.Array) -> jax.Array:
         """The inverse of `in_units`."""
-        if self.target_mean is None or self.target_deviation is None:
+        if self.target_mean is None or self.target_std is None:
             return outputs
-        mean, std = _alike(outputs, self.target_mean, self.target_deviation)
+        mean, std = _alike(outputs, self.target_mean, self.target_std)
         return (outputs - mean) / std
 
     def standardised(self, images: jax.Array) -> jax.Array:
         """Images [..., height, width, channels] as the networks see them, float32."""
         # The new axis keeps the result bitwise the same under vmap and without.
-        return (images.astype(jnp.float32) - self.mean[None]) * self.inverse_deviation[None]
+        return (images.astype(jnp.float32) - self.mean[None]) * self.inverse_std[None]
 
 
 def _alike(array: jax.Array, *rows: jax.Array) -> list[jax.Array]:

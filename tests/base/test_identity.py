@@ -336,7 +336,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize('kind', KINDS)
-def test_things_of_a_kind_are_told_apart(kind):
+def test_things_of_a_kind_are_distinguished(kind):
     found = [digest(thing) for thing in KINDS[kind]]
     assert len(set(found)) == len(found)
     assert found == [digest(thing) for thing in KINDS[kind]]

@@ -91,7 +91,7 @@ def test_scaling(tmp_path):
 
 def test_deviation_is_the_dearest_case_over_the_base():
     rows = [{'each': 1.0}, {'each': 1.2}, {'each': 0.5}]
-    assert scaling.deviation(rows) == pytest.approx(0.2)
+    assert scaling.excess(rows) == pytest.approx(0.2)
 
 
 def test_compile_time(tmp_path):

@@ -60,7 +60,7 @@ def test_verdicts_speak_the_words_of_the_config():
     )
 
 
-def test_several_fields_are_told_by_the_one_word_that_the_config_has_for_them():
+def test_several_fields_are_named_by_the_one_word_that_the_config_has_for_them():
     extra = [{'data.standardise': kind, 'data.scale': 1.0} for kind in ('none', 'channel')]
     names = {
         'data.standardise + data.scale': 'data',

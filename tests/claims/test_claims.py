@@ -260,7 +260,7 @@ def test_too_few_seeds_are_inconclusive(kind, left):
 @pytest.mark.parametrize(
     ('metric', 'by'), [('test_accuracy', '5.00 points'), ('weight_norm', '0.05')]
 )
-def test_a_step_the_other_way_is_told_in_the_unit_of_the_metric(metric, by):
+def test_a_step_the_other_way_is_reported_in_the_unit_of_the_metric(metric, by):
     results = final_of(metric, [[0.1] * 8, [0.3] * 8, [0.25] * 8])
     verdict = verdict_on(claim('increasing', along='x', metric=metric), results)
     note = remarks.remarked(verdict, results).note

@@ -125,7 +125,7 @@ def test_a_diverged_run_is_out_even_if_its_number_is_finite():
     assert verdict_on(claim('greater', **ARMS), results).dropped == 1
 
 
-def test_a_missing_run_is_told_apart_from_a_diverged_one():
+def test_a_missing_run_is_distinguished_from_a_diverged_one():
     results = results_of([0.6, 0.5])
     results.finals['test_accuracy'][0, 2] = np.nan
     verdict = verdict_on(claim('greater', **ARMS), results)

@@ -86,7 +86,7 @@ CALM = np.zeros((4, 6))
 CALM[2] = [0.01, -0.01, 0.006, -0.006, 0.002, -0.002]
 
 
-def test_a_step_the_other_way_is_told_once():
+def test_a_step_the_other_way_is_reported_once():
     trend = claim('increasing', along='x')
     against = '1 of 3 steps goes the other way from 1 to 2 (by 5.00 points)'
     # It contradicts by itself, and the change alone would support.

@@ -80,7 +80,7 @@ import os
 import pickle
 import typing
 
-from tiny_beside import tiny
+from tiny_nearby import tiny
 
 
 @dataclasses.dataclass
@@ -94,20 +94,20 @@ class Named(typing.NamedTuple):
 
 
 def get_config(size='not given'):
-    import later_beside
+    import later_nearby
 
     assert typing.get_type_hints(Sizes)['train'] is int
     assert typing.get_type_hints(Named)['size'] is Sizes
     assert pickle.dumps(Sizes(3))  # found by the names of its module and its own
     assert os.path.isabs(__file__)
     assert size == 'not given'
-    return tiny(later_beside.NAME)
+    return tiny(later_nearby.NAME)
 
 
 def late():
-    import latest_beside
+    import latest_nearby
 
-    return latest_beside.NAME, Sizes
+    return latest_nearby.NAME, Sizes
 
 
 if __name__ == '__main__':
@@ -118,9 +118,9 @@ if __name__ == '__main__':
 @pytest.mark.parametrize('way', WAYS)
 def test_it_may_do_all_that_a_module_may(elsewhere, monkeypatch, way):
     (elsewhere / 'mine').mkdir()
-    (elsewhere / 'mine' / 'tiny_beside.py').write_text(TINY)
-    (elsewhere / 'mine' / 'later_beside.py').write_text('NAME = "later"')
-    (elsewhere / 'mine' / 'latest_beside.py').write_text('NAME = "latest"')
+    (elsewhere / 'mine' / 'tiny_nearby.py').write_text(TINY)
+    (elsewhere / 'mine' / 'later_nearby.py').write_text('NAME = "later"')
+    (elsewhere / 'mine' / 'latest_nearby.py').write_text('NAME = "latest"')
     path = elsewhere / 'mine' / 'json.py'  # a name that a library has
     path.write_text(WHOLE)
     import json
@@ -138,15 +138,15 @@ def test_it_may_do_all_that_a_module_may(elsewhere, monkeypatch, way):
 def test_files_of_one_name_in_two_folders_are_two(elsewhere, monkeypatch, way):
     """And so are the files next to them, also those that are imported as `configs.…`."""
     text = (
-        'import tiny_beside\nfrom configs import own_beside\n'
-        'def get_config(*size):\n    return tiny_beside.tiny(own_beside.NAME)'
+        'import tiny_nearby\nfrom configs import own_nearby\n'
+        'def get_config(*size):\n    return tiny_nearby.tiny(own_nearby.NAME)'
     )
     for folder in ('one', 'two'):
         configs = elsewhere / folder / 'configs'
         configs.mkdir(parents=True)
         (configs / 'same.py').write_text(text)
-        (configs / 'tiny_beside.py').write_text(TINY)
-        (configs / 'own_beside.py').write_text(f'NAME = "{folder}"')
+        (configs / 'tiny_nearby.py').write_text(TINY)
+        (configs / 'own_nearby.py').write_text(f'NAME = "{folder}"')
     for folder in ('one', 'two', 'one'):
         path = elsewhere / folder / 'configs' / 'same.py'
         assert carried_out(monkeypatch, way, path)[0].name == folder
@@ -158,13 +158,13 @@ def test_files_of_one_name_in_two_folders_are_two(elsewhere, monkeypatch, way):
 def test_what_is_edited_is_read_again(elsewhere):
     """In a notebook: within a second, and with no letter more, Python's own cache is mistaken."""
     path = elsewhere / 'edited.py'
-    beside = elsewhere / 'value_beside.py'
+    other = elsewhere / 'value_other.py'
     for number in range(4):
         path.write_text(
-            f'import value_beside\ndef get_config():\n    return {{"a": {number}, '
-            '"b": value_beside.VALUE}'
+            f'import value_other\ndef get_config():\n    return {{"a": {number}, '
+            '"b": value_other.VALUE}'
         )
-        beside.write_text(f'VALUE = {number}' + '\n' * number)
+        other.write_text(f'VALUE = {number}' + '\n' * number)
         os.utime(path, (1_000_000_000, 1_000_000_000))
         assert config_file.load(path, None) == {'a': number, 'b': number}
     assert not list(elsewhere.glob('__pycache__/edited*'))

@@ -15,7 +15,7 @@ AT_RANDOM = dataclasses.replace(CONFIG, split='random')
 
 
 def numbered(count: int, first: int) -> Split:
-    """Images whose pixels spell their number, so that each can be told from all others."""
+    """Images whose pixels spell their number, so that each can be distinguished from all others."""
     numbers = np.arange(first, first + count)
     images = np.stack([numbers // 256, numbers % 256], -1).astype(np.uint8)
     return checked(images[:, None, None], numbers % 10, (1, 1, 2), 10, 'here')

@@ -46,14 +46,14 @@ def refused(known, server, timeout=30.0) -> str:
 
 
 def test_good(known, server, parts):
-    told = []
-    source = download.load(known, told.append, mirror=f'{server.address}/')
+    reported = []
+    source = download.load(known, reported.append, mirror=f'{server.address}/')
     (images, labels), (test_images, test_labels) = parts
     np.testing.assert_array_equal(source.training.images, images)
     np.testing.assert_array_equal(source.training.labels, labels)
     np.testing.assert_array_equal(source.test.images, test_images)
     np.testing.assert_array_equal(source.test.labels, test_labels)
-    assert told[0].startswith(f'downloading {server.address}/{NAME} (')
+    assert reported[0].startswith(f'downloading {server.address}/{NAME} (')
     again = download.cached(known, ignore)
     np.testing.assert_array_equal(again.training.images, images)
     np.testing.assert_array_equal(again.test.labels, test_labels)
@@ -139,9 +139,9 @@ def test_damaged_cache_is_downloaded_again(known, server, parts):
     content = bytearray(path.read_bytes())
     content[-5] ^= 4
     path.write_bytes(content)
-    told = []
-    assert download.cached(known, told.append) is None
-    assert 'damaged' in told[0]
+    reported = []
+    assert download.cached(known, reported.append) is None
+    assert 'damaged' in reported[0]
     source = download.load(known, ignore, mirror=server.address)
     np.testing.assert_array_equal(source.training.images, parts[0][0])
     assert download.cached(known, ignore) is not None
@@ -156,10 +156,10 @@ def test_cache_of_other_archives_is_not_used(known, server):
 def test_cache_that_cannot_be_written_is_a_notice(known, server, parts, tmp_path, monkeypatch):
     (tmp_path / 'file').write_text('')
     monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path / 'file'))
-    told = []
-    source = download.load(known, told.append, mirror=server.address)
+    reported = []
+    source = download.load(known, reported.append, mirror=server.address)
     np.testing.assert_array_equal(source.test.images, parts[1][0])
-    assert any('cannot be written' in line for line in told)
+    assert any('cannot be written' in line for line in reported)
 
 
 def test_progress_is_reported(server, monkeypatch):
@@ -167,9 +167,9 @@ def test_progress_is_reported(server, monkeypatch):
     server.files = {'zeros': content}
     archive = Archive('zeros', len(content), hashlib.sha256(content).hexdigest())
     monkeypatch.setattr(download, '_PROGRESS', 0.0)
-    told = []
-    assert download.fetch(f'{server.address}/zeros', archive, told.append) == content
-    assert told[-1] == 'downloading zeros: 1.5 MB of 1.5 MB'
+    reported = []
+    assert download.fetch(f'{server.address}/zeros', archive, reported.append) == content
+    assert reported[-1] == 'downloading zeros: 1.5 MB of 1.5 MB'
 
 
 def test_published_addresses_without_a_mirror(monkeypatch):

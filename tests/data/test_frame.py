@@ -25,8 +25,8 @@ COLUMNS = {'area': AREA, 'wall': WORDS.tolist(), 'lift': [True, False] * 20, 'pr
 
 
 def from_frame(table, target='price', **options):
-    told = []
-    return frame.from_frame(table, target, notify=told.append, **options), told
+    reported = []
+    return frame.from_frame(table, target, notify=reported.append, **options), reported
 
 
 class Polars:
@@ -52,7 +52,7 @@ FRAMES = {
 
 @pytest.mark.parametrize('kind', FRAMES)
 def test_numbers_stay_words_become_one_hot_and_truth_values_0_and_1(kind):
-    found, told = from_frame(FRAMES[kind]())
+    found, reported = from_frame(FRAMES[kind]())
     assert (found.targets, found.classes) == ('float', ('price',))
     both = np.concatenate([found.training.images, found.test.images])[:, 0, 0]
     back = np.argsort(found.places)
@@ -60,7 +60,7 @@ def test_numbers_stay_words_become_one_hot_and_truth_values_0_and_1(kind):
     np.testing.assert_allclose(both[back], expected, rtol=1e-6)
     prices = np.concatenate([found.training.labels, found.test.labels])[back]
     np.testing.assert_array_equal(prices[:, 0], PRICE)
-    assert '5 features of 3 columns: area, wall=brick, wall=stone, wall=wood, lift' in told[-1]
+    assert '5 features of 3 columns: area, wall=brick, wall=stone, wall=wood, lift' in reported[-1]
 
 
 def test_words_are_classes_and_several_columns_several_numbers():
@@ -94,18 +94,18 @@ def test_classes_named_by_numbers_stay_apart():
 def test_codes_with_an_underscore_are_words(tmp_path):
     rows = [f'{code},{k % 2}.5' for k, code in enumerate(['1_21', '12_1', '121'] * 6)]
     (tmp_path / 'codes.csv').write_text('\n'.join(['code,y', *rows]))
-    told = []
-    csv_file.from_csv(f'{tmp_path}/codes.csv?target=y', notify=told.append)
-    assert '3 features of 1 columns' in told[-1]
+    reported = []
+    csv_file.from_csv(f'{tmp_path}/codes.csv?target=y', notify=reported.append)
+    assert '3 features of 1 columns' in reported[-1]
 
 
 def test_missing_values_are_counted_dropped_or_filled():
     words = r'3 of 40 rows lack a value \(area 2, wall 2\)'
     with pytest.raises(UserError, match=words):
         from_frame(lacking())
-    found, told = from_frame(lacking(), missing='drop')
+    found, reported = from_frame(lacking(), missing='drop')
     assert len(found.training) + len(found.test) == 37
-    assert 'are dropped' in told[0]
+    assert 'are dropped' in reported[0]
     with pytest.raises(UserError, match="'wall' is of words, which has no mean"):
         from_frame(lacking(), missing='mean')
     found, _ = from_frame(lacking() | {'wall': WORDS.tolist()}, missing='mean')
@@ -174,9 +174,11 @@ def test_what_is_not_clear_is_refused(case):
 
 def test_what_stands_for_no_value_and_what_is_of_words_can_be_said():
     ages = [*map(str, range(39)), 'NONE']
-    found, told = from_frame(COLUMNS | {'age': ages}, na_values='None', words='age', missing='drop')
+    found, reported = from_frame(
+        COLUMNS | {'age': ages}, na_values='None', words='age', missing='drop'
+    )
     assert len(found.training) + len(found.test) == 39
-    assert '1 of 40 rows lack a value (age 1), and are dropped' in told[0]
+    assert '1 of 40 rows lack a value (age 1), and are dropped' in reported[0]
     masked = np.ma.array(AREA, mask=np.arange(COUNT) == 3)
     with pytest.raises(UserError, match=r'1 of 40 rows lack a value \(area 1\)'):
         from_frame(COLUMNS | {'area': masked})
@@ -213,14 +215,14 @@ def test_a_csv_file_is_data_by_its_name(tmp_path):
 def test_a_csv_file_says_what_stands_for_no_value(tmp_path):
     rows = ''.join(f'{k % 9},{"none" if k % 2 else "some"},{k}.5\n' for k in range(30))
     path = write(tmp_path, 'a,b?,c\n' + '?,some,1.5\n' + rows)
-    told = []
-    found = csv_file.from_csv(f'{path}?target=c&na_values=?&missing=drop', told.append)
+    reported = []
+    found = csv_file.from_csv(f'{path}?target=c&na_values=?&missing=drop', reported.append)
     assert len(found.training) + len(found.test) == 30
-    assert '1 of 31 rows lack a value (a 1)' in told[0]
+    assert '1 of 31 rows lack a value (a 1)' in reported[0]
     # A name may have any character, and a path a question mark.
     (tmp_path / 'what?').mkdir()
     path = write(tmp_path / 'what?', 'a,"b?, c",d\n' + '1,x,2.5\n2,y,3.5\n' * 9)
-    assert csv_file.from_csv(f'{path}?target=b?%2C c', told.append).classes == ('x', 'y')
+    assert csv_file.from_csv(f'{path}?target=b?%2C c', reported.append).classes == ('x', 'y')
 
 
 TEXTS = {

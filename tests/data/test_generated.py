@@ -69,9 +69,9 @@ def test_no_example_is_in_two_splits(name):
 
 
 def test_what_is_not_used_is_said():
-    told = []
-    data.load(settings.Data(name='circles', dir='/somewhere', **SIZES), told.append)
-    assert told == ['notice: data.dir is not used: circles is generated']
+    reported = []
+    data.load(settings.Data(name='circles', dir='/somewhere', **SIZES), reported.append)
+    assert reported == ['notice: data.dir is not used: circles is generated']
 
 
 def test_circles():

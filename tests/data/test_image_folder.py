@@ -51,9 +51,9 @@ def pets(tmp_path):
 
 def read(folder, **options):
     """The source, and what was said besides that images are decoded."""
-    told = []
-    source = from_folder(folder, notify=told.append, **options)
-    notices = [text.removeprefix('notice: ') for text in told if 'decoding' not in text]
+    reported = []
+    source = from_folder(folder, notify=reported.append, **options)
+    notices = [text.removeprefix('notice: ') for text in reported if 'decoding' not in text]
     assert tuple(notices) == source.notices
     return source, notices
 
@@ -124,11 +124,11 @@ def test_what_is_omitted_is_counted_with_an_example(pets):
 
 def test_what_was_said_is_said_again_and_recorded(pets):
     (pets / 'bird').mkdir()
-    told = []
+    reported = []
     config = settings.Data(name=f'folder:{pets}', train_size=6, validation_size=2)
-    dataset = [data.load(config, told.append) for _ in range(2)][1]
+    dataset = [data.load(config, reported.append) for _ in range(2)][1]
     said = '1 folder has no images and is no class, such as bird'
-    assert told[1:] == [f'notice: {said}', f'notice: {said}']  # the second time from the cache
+    assert reported[1:] == [f'notice: {said}', f'notice: {said}']  # the second time from the cache
     assert _describe(dataset).notices == (said,)
 
 
@@ -411,19 +411,19 @@ def test_the_cache_notices_what_keeps_sizes_and_times(tmp_path, known_by, change
 
 
 def test_the_cache_notices_other_versions_options_and_code(pets, known_by, monkeypatch):
-    told = []
-    decode = lambda **options: from_folder(pets, notify=told.append, **options)
+    reported = []
+    decode = lambda **options: from_folder(pets, notify=reported.append, **options)
     decode()
     decode()
-    assert len(told) == 1
+    assert len(reported) == 1
     monkeypatch.setattr(image_file, 'versions', lambda: ['another Pillow'])
     decode()
-    assert len(told) == 2
+    assert len(reported) == 2
     digest = cache._digest
     other = lambda path: digest(path) + str(path.name == 'image_file.py')
     monkeypatch.setattr(cache, '_digest', other)
     decode()
-    assert len(told) == 3
+    assert len(reported) == 3
     assert decode(size=(2, 2)).training.images.shape[1:] == (2, 2, 3)
     (pets / 'bird').mkdir()  # an empty class, a link and so on change what is said
     assert len(decode().notices) == 1
@@ -431,7 +431,7 @@ def test_the_cache_notices_other_versions_options_and_code(pets, known_by, monke
 
 def test_the_cache_may_lie_in_the_folder(pets, monkeypatch):
     monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(pets / 'cache'))
-    told = []
-    sources = [from_folder(pets, notify=told.append) for _ in range(2)]
-    assert len(told) == 1
+    reported = []
+    sources = [from_folder(pets, notify=reported.append) for _ in range(2)]
+    assert len(reported) == 1
     assert dataclasses.replace(sources[0]).notices == sources[1].notices == ()

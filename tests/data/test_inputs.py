@@ -19,11 +19,11 @@ POINTS = RNG.normal(size=(40, 3))
 IMAGES = RNG.integers(0, 256, (40, 8, 8, 3), np.uint8)
 
 
-def told_of(images, labels=LABELS, test=None, **others):
-    told = []
-    source = from_arrays(images, labels, test, title='mine', notify=told.append, **others)
-    assert [f'notice: mine: {text}' for text in source.notices] == told
-    return source, ' '.join(told)
+def reported_of(images, labels=LABELS, test=None, **others):
+    reported = []
+    source = from_arrays(images, labels, test, title='mine', notify=reported.append, **others)
+    assert [f'notice: mine: {text}' for text in source.notices] == reported
+    return source, ' '.join(reported)
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def told_of(images, labels=LABELS, test=None, **others):
     ],
 )
 def test_the_type_keeps_what_numbers_say(images, dtype):
-    source, _ = told_of(images)
+    source, _ = reported_of(images)
     assert source.training.images.dtype == source.test.images.dtype == dtype
     expected = images.reshape(40, -1)[source.places]
     found = np.concatenate([source.training.images, source.test.images]).reshape(40, -1)
@@ -54,7 +54,7 @@ def test_the_type_keeps_what_numbers_say(images, dtype):
 
 
 def test_both_parts_have_one_type():
-    source, _ = told_of(POINTS, test=(POINTS + 1.7e9, LABELS))
+    source, _ = reported_of(POINTS, test=(POINTS + 1.7e9, LABELS))
     assert source.training.images.dtype == source.test.images.dtype == np.float64
 
 
@@ -91,10 +91,10 @@ CHANNELS_FIRST = np.moveaxis(IMAGES, -1, 1)
 )
 def test_what_cannot_be_read_is_named(images, words):
     if words is None:
-        told_of(images)
+        reported_of(images)
         return
     with pytest.raises(UserError) as caught:
-        told_of(images)
+        reported_of(images)
     assert str(caught.value).startswith('mine: images') or 'all 40' in str(caught.value)
     assert all(word in str(caught.value) for word in words), caught.value
 
@@ -104,35 +104,38 @@ def test_what_cannot_be_read_is_named(images, words):
 )
 def test_channels_that_may_be_last_are(shape):
     images = RNG.integers(0, 256, (40, *shape), np.uint8)
-    assert told_of(images)[0].training.images.shape[1:] == shape
+    assert reported_of(images)[0].training.images.shape[1:] == shape
 
 
 def test_channels_last_can_be_said():
-    source, _ = told_of(CHANNELS_FIRST, channels_last=True)
+    source, _ = reported_of(CHANNELS_FIRST, channels_last=True)
     assert source.training.images.shape[1:] == (3, 8, 8)
 
 
 def test_columns_of_pandas_are_named():
     pandas = pytest.importorskip('pandas')
     table = pandas.DataFrame(POINTS, columns=['age', 'dose', 'time'])
-    assert told_of(table)[0].training.images.shape == (32, 1, 1, 3)
+    assert reported_of(table)[0].training.images.shape == (32, 1, 1, 3)
     table.loc[[7, 9], 'dose'] = np.nan
     with pytest.raises(
         UserError, match=r"2 of 120 .*in 2 of 40 rows, .*row 7, feature 1 \('dose'\)"
     ):
-        told_of(table)
+        reported_of(table)
     table['dose'] = 'x'
     with pytest.raises(UserError, match=r"40 are no numbers, such as 'x' in .*\('dose'\)"):
-        told_of(table)
+        reported_of(table)
 
 
 def test_what_is_odd_is_said():
-    assert told_of(IMAGES)[1] == ''
-    assert '2 of 3 features have one value' in told_of(POINTS * [1, 0, 0])[1]
+    assert reported_of(IMAGES)[1] == ''
+    assert '2 of 3 features have one value' in reported_of(POINTS * [1, 0, 0])[1]
     test = IMAGES.copy()
     test[5:] = 255 - test[5:]
-    assert '5 of 40 test images are also training images' in told_of(IMAGES, test=(test, LABELS))[1]
-    assert 'in one unit' in told_of(IMAGES / 255, test=(test.astype(float), LABELS))[1]
+    assert (
+        '5 of 40 test images are also training images'
+        in reported_of(IMAGES, test=(test, LABELS))[1]
+    )
+    assert 'in one unit' in reported_of(IMAGES / 255, test=(test.astype(float), LABELS))[1]
 
 
 def test_features_far_from_zero_are_trained_on_as_if_they_were_near(monkeypatch):
@@ -158,4 +161,4 @@ def test_numbers_near_the_ends_of_float32_warn_of_nothing():
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         for factor in (1e-300, 1e-39, 1e38, 1e300):
-            told_of(POINTS * factor)
+            reported_of(POINTS * factor)

@@ -152,9 +152,9 @@ def test_odd_names_are_said():
     assert "'Cat' and 'cat ' differ in spaces or capitals" in found[0]
     assert "'nan'" in found[1]
     assert odd_names(('cat', 'dog')) == []
-    told = []
-    source = from_labels(['cat', 'cat '] * 6, notify=told.append)
-    assert told == [f'notice: mine: {source.notices[0]}']
+    reported = []
+    source = from_labels(['cat', 'cat '] * 6, notify=reported.append)
+    assert reported == [f'notice: mine: {source.notices[0]}']
 
 
 def test_random_labels_are_the_numbers_of_their_names():

@@ -165,26 +165,26 @@ def write_images(folder, count=5, shape=(4, 5, 3), ending='png'):
 
 def test_an_image_folder_by_its_path(tmp_path):
     written = write_images(tmp_path / 'pets')
-    told = []
+    reported = []
     config = dataclasses.replace(SMALL, name=f'folder:{tmp_path / "pets"}')
-    found = data.load(config, told.append)
+    found = data.load(config, reported.append)
     assert (found.label, found.classes) == ('pets', ('cat', 'dog'))
     assert (len(found.training), len(found.validation), len(found.test)) == (6, 2, 2)
     for image, label in zip(found.test.images, found.test.labels, strict=True):
         assert any((image == one).all() for one in written[found.classes[label]])
-    assert [text for text in told if 'decoding 10 images' in text]
+    assert [text for text in reported if 'decoding 10 images' in text]
 
 
 def test_an_image_folder_is_decoded_once_until_a_file_changes(tmp_path):
     write_images(tmp_path)
-    told = []
-    first = from_folder(tmp_path, notify=told.append)
-    again = from_folder(tmp_path, notify=told.append)
-    assert len(told) == 1
+    reported = []
+    first = from_folder(tmp_path, notify=reported.append)
+    again = from_folder(tmp_path, notify=reported.append)
+    assert len(reported) == 1
     np.testing.assert_array_equal(first.training.images, again.training.images)
     Image.fromarray(images(1, (4, 5, 3), 9)[0]).save(tmp_path / 'dog' / '0.png')
-    changed = from_folder(tmp_path, notify=told.append)
-    assert len(told) == 2
+    changed = from_folder(tmp_path, notify=reported.append)
+    assert len(reported) == 2
     both = [np.concatenate([s.training.images, s.test.images]) for s in (first, changed)]
     assert not np.array_equal(*both)
 
@@ -280,9 +280,9 @@ def test_any_name_in_a_tfds_folder(tmp_path, monkeypatch):
     np.testing.assert_array_equal(found.test.labels, written.labels['test'])
     # From the cache, and by data.dir.
     monkeypatch.delenv('TFDS_DATA_DIR')
-    told = []
-    again = data.load(dataclasses.replace(config, dir=str(tmp_path)), told.append)
-    assert (again.fingerprint, told) == (found.fingerprint, [])
+    reported = []
+    again = data.load(dataclasses.replace(config, dir=str(tmp_path)), reported.append)
+    assert (again.fingerprint, reported) == (found.fingerprint, [])
 
 
 def test_without_a_test_split_some_images_are_held_out(tmp_path):
@@ -296,22 +296,22 @@ def test_without_a_test_split_some_images_are_held_out(tmp_path):
 
 def test_a_validation_split_is_the_validation_set(tmp_path):
     written, _ = write_fashion(tmp_path, renamed={'test': 'validation'})
-    told = []
-    source = from_tfds('fashion_mnist', str(tmp_path), told.append)
+    reported = []
+    source = from_tfds('fashion_mnist', str(tmp_path), reported.append)
     np.testing.assert_array_equal(source.validation.images, written.images['test'])
     assert (len(source.training), len(source.test)) == (80, 20)
-    assert told[1:] == [f'notice: fashion_mnist: {source.notices[0]}']
+    assert reported[1:] == [f'notice: fashion_mnist: {source.notices[0]}']
     assert "no test split; a fifth of 'train'" in source.notices[0]
     config = settings.Data(name='tfds:fashion_mnist', dir=str(tmp_path), train_size=80)
-    told.clear()
-    found = data.load(dataclasses.replace(config, validation_size=40), told.append)
+    reported.clear()
+    found = data.load(dataclasses.replace(config, validation_size=40), reported.append)
     assert sorted(found.validation.images.sum((1, 2, 3))) == sorted(
         written.images['test'].sum((1, 2, 3))
     )
     assert (len(found.training), len(found.test), found.notices) == (80, 20, source.notices)
-    assert len(told) == 1  # from the cache, with what is to be known
+    assert len(reported) == 1  # from the cache, with what is to be known
     with pytest.raises(UserError, match=r'41 is more than the 40 validation images'):
-        data.load(dataclasses.replace(config, validation_size=41), told.append)
+        data.load(dataclasses.replace(config, validation_size=41), reported.append)
 
 
 @pytest.mark.parametrize(

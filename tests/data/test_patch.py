@@ -84,11 +84,11 @@ def test_the_seed_of_the_split_decides(sets):
 
 
 def test_digits_stand_in():
-    told = []
+    reported = []
     config = dataclasses.replace(CONFIG, download=False)
-    patched = data.load(config, told.append)
+    patched = data.load(config, reported.append)
     assert patched.fallback
     assert patched.label == 'digits (stand-in for CIFAR-10) with patches'
-    assert 'CIFAR-10 IS NOT USED' in told[-1]
+    assert 'CIFAR-10 IS NOT USED' in reported[-1]
     assert patched.training.images.shape[1:] == (32, 32, 3)
     assert len(patched.probes['patch_only']) == len(patched.validation)

@@ -83,12 +83,12 @@ def test_sizes_are_known_without_decoding(tmp_path, monkeypatch, known):
 
 def test_second_time_comes_from_the_cache(tmp_path, monkeypatch):
     write_tfds_folder(tmp_path, train=20, description='As JPEG (quality 75).')
-    told = []
-    first = tfds_folder.load(CIFAR10, tmp_path, told.append)
-    assert told == [f'decoding CIFAR-10 from {tmp_path}/cifar10/3.0.2 (once): 60 images']
+    reported = []
+    first = tfds_folder.load(CIFAR10, tmp_path, reported.append)
+    assert reported == [f'decoding CIFAR-10 from {tmp_path}/cifar10/3.0.2 (once): 60 images']
     monkeypatch.setitem(sys.modules, 'tensorflow_datasets', None)  # importing it would fail
-    second = tfds_folder.load(CIFAR10, tmp_path, told.append)
-    assert len(told) == 1
+    second = tfds_folder.load(CIFAR10, tmp_path, reported.append)
+    assert len(reported) == 1
     for a, b in ((first.training, second.training), (first.test, second.test)):
         np.testing.assert_array_equal(a.images, b.images)
         np.testing.assert_array_equal(a.labels, b.labels)
@@ -132,11 +132,11 @@ def test_two_folders_do_not_share_a_cache(tmp_path):
 
 
 def test_large_folders_tell_their_progress():
-    told = []
-    progress = tfds_records.Progress('decoding', 60_000, told.append)
+    reported = []
+    progress = tfds_records.Progress('decoding', 60_000, reported.append)
     for _ in range(60_000):
         progress.advance()
-    assert told == [
+    assert reported == [
         'decoding: 60,000 images',
         'decoding: 12,000 of 60,000 images',
         'decoding: 24,000 of 60,000 images',
@@ -145,7 +145,7 @@ def test_large_folders_tell_their_progress():
     ]
 
 
-def test_jpeg_is_told_and_read(tmp_path):
+def test_jpeg_is_reported_and_read(tmp_path):
     written = write_tfds_folder(tmp_path, train=10, test=10, encoding='JPEG', quality=95)
     source = tfds_folder.load(CIFAR10, tmp_path, ignore)
     assert source.label == 'CIFAR-10 (JPEG)'

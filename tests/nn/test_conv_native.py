@@ -141,7 +141,7 @@ def test_the_bits_are_the_same_alone_side_by_side_and_in_many_threads(case):
                 np.testing.assert_array_equal(got, wanted)
 
 
-def test_what_lies_beside_an_image_does_not_reach_it():
+def test_what_lies_next_to_an_image_does_not_reach_it():
     """Infinities in one image stay there, and those of an earlier call do not come back."""
     x, kernel, g = arrays(CASES[8])
     f = compiled(ours('SAME'), x, kernel, g)

@@ -20,8 +20,8 @@ def given(sigma):
     return init.schemes(trace.replace(Setting(), {'sigma.sigma': sigma}))
 
 
-def deviation(scheme, fan_in, fan_out, sigma):
-    return init.deviation(scheme, fan_in, fan_out, given(sigma))
+def standard_deviation(scheme, fan_in, fan_out, sigma):
+    return init.standard_deviation(scheme, fan_in, fan_out, given(sigma))
 
 
 def initial_weights(key, shape, scheme, distribution, sigma):
@@ -50,10 +50,12 @@ def test_every_scheme_is_tested():
 
 
 @pytest.mark.parametrize('scheme', SCHEMES)
-def test_deviation_by_hand(scheme):
+def test_standard_deviation_by_hand(scheme):
     index = SCHEMES.index(scheme)
-    assert float(deviation(index, 300, 100, 0.05)) == pytest.approx(BY_HAND[scheme], rel=1e-6)
-    traced = jax.jit(deviation, static_argnums=(1, 2))(index, 300, 100, 0.05)
+    assert float(standard_deviation(index, 300, 100, 0.05)) == pytest.approx(
+        BY_HAND[scheme], rel=1e-6
+    )
+    traced = jax.jit(standard_deviation, static_argnums=(1, 2))(index, 300, 100, 0.05)
     assert float(traced) == pytest.approx(BY_HAND[scheme], rel=1e-6)
 
 

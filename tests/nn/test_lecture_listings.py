@@ -31,10 +31,12 @@ def test_dropout_of_ones_at_three_quarters():
 )
 def test_batch_norm_gives_the_mean_and_deviation_that_it_is_given(rows, printed):
     x = np.random.default_rng(0).normal(size=(rows, 3)) * [2, 5, 10] + [-10, 25, 3]
-    told = {'scale': jnp.array([1.0, 2.0, 3.0]), 'bias': jnp.array([2.0, 4.0, 8.0])}
+    reported = {'scale': jnp.array([1.0, 2.0, 3.0]), 'bias': jnp.array([2.0, 4.0, 8.0])}
     module, x = norms.BatchNorm(), jnp.asarray(x, jnp.float32)
     stats = module.init(KEY, x, True)['batch_stats']
-    y, _ = module.apply({'params': told, 'batch_stats': stats}, x, True, mutable=['batch_stats'])
+    y, _ = module.apply(
+        {'params': reported, 'batch_stats': stats}, x, True, mutable=['batch_stats']
+    )
     y = np.asarray(y, np.float64)
     assert [f'{mean:.4f}' for mean in y.mean(0)] == ['2.0000', '4.0000', '8.0000']
     np.testing.assert_allclose(y.std(0, ddof=1), np.array(printed, float), atol=6e-5)

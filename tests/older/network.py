@@ -1,4 +1,4 @@
-"""Does momentum help? (so small that what it leaves can be kept beside the tests)"""
+"""Does momentum help? (so small that what it leaves can be kept next to the tests)"""
 
 import jaxtweaks as jt
 

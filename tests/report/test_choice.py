@@ -16,7 +16,7 @@ CLAIM = {
 
 
 @pytest.mark.parametrize(
-    ('asked', 'told'),
+    ('asked', 'reported'),
     [
         ({}, False),
         ({'table': ('validation_accuracy', 'gap_loss')}, False),
@@ -29,7 +29,7 @@ CLAIM = {
         ({'claims': ({**CLAIM, 'metric': 'log_test_loss'},)}, True),
     ],
 )  # fmt: skip
-def test_only_the_chosen_setting_is_tested_unless_the_config_asks_for_more(asked, told):
+def test_only_the_chosen_setting_is_tested_unless_the_config_asks_for_more(asked, reported):
     found = experiment.build(
         {
             'name': 'x',
@@ -38,7 +38,7 @@ def test_only_the_chosen_setting_is_tested_unless_the_config_asks_for_more(asked
             **asked,
         }
     )
-    assert tells_of_test(found.table, found.figures, found.claims) == told
+    assert tells_of_test(found.table, found.figures, found.claims) == reported
 
 
 def test_a_figure_of_boundaries_names_the_test_accuracy():
@@ -46,7 +46,7 @@ def test_a_figure_of_boundaries_names_the_test_accuracy():
     assert tells_of_test((), (boundary,), ())
 
 
-def test_the_note_says_what_is_told_of_the_test_set():
+def test_the_note_says_what_is_reported_of_the_test_set():
     results = batch_sizes()
     choice = choose(results, metrics.of('validation_accuracy'))
     only = 'of the test set only the result of this setting is reported'

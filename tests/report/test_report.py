@@ -251,9 +251,9 @@ def test_curves_near_1_keep_their_shape():
     known = results.curves['train_accuracy']
     known[:] = 1 - 1e-7 * (1 - known)
     metrics = report_curves.of(results)['metrics']
-    (told,) = (m['values'] for m in metrics if m['label'] == 'training accuracy')
-    assert all(0 < value < 1 for value in told[0][0])
-    assert [1e7 * (1 - value) for value in told[0][0]] == pytest.approx(
+    (reported,) = (m['values'] for m in metrics if m['label'] == 'training accuracy')
+    assert all(0 < value < 1 for value in reported[0][0])
+    assert [1e7 * (1 - value) for value in reported[0][0]] == pytest.approx(
         (1e7 * (1 - known[0, 0])).tolist(), rel=1e-3
     )
 

@@ -195,7 +195,7 @@ def test_latex_leaves_nothing_to_be_taken_for_a_command():
     assert len(re.findall(r'(?<!\\)&', body)) == 2
 
 
-def test_settings_of_many_fields_are_told_in_words_where_there_is_no_room():
+def test_settings_of_many_fields_are_named_in_words_where_there_is_no_room():
     fields = {
         'optim.learning_rate': (0.001, 0.01), 'schedule.name': ('constant', 'triangular'),
         'ensemble.kind': ('members', 'snapshots'), 'ensemble.combine': ('logits', 'votes'),

@@ -127,7 +127,7 @@ def test_every_metric_has_words(metric, words):
     assert label(metric) == words
 
 
-def test_shares_are_told_apart_from_numbers():
+def test_shares_are_distinguished_from_numbers():
     assert is_share('1-test_accuracy')
     assert is_share('small_weights')
     assert not is_share('gradient_variance')

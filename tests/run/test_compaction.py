@@ -157,7 +157,7 @@ def test_the_work_of_a_stage_grows_with_the_groups_and_not_with_their_square(mon
     monkeypatch.setattr(compaction.checkpoint, 'put', lambda *_: None)
     monkeypatch.setattr(compaction.files, 'remove_generations', lambda *_: None)
     monkeypatch.setattr(compaction.manifest, 'regroup', lambda *_: None)
-    # Groups are told apart by their ids.
+    # Groups are distinguished by their ids.
     monkeypatch.setattr(Group, '__eq__', lambda *_: pytest.fail('two groups were compared'))
     _, waiting = compaction.compact(groups, groups, 2, stages, workdir)
     assert len(waiting) == len(places) == len(groups) == 8

@@ -36,20 +36,20 @@ def test_splits_probes_and_grid_are_there():
 @pytest.mark.parametrize('scale', [1.0, 0.01])
 def test_scale_multiplies_what_is_standardised(scale):
     found, dataset = on_device(name='circles', scale=scale)
-    inputs = (dataset.training.images - found.mean) * found.inverse_deviation
+    inputs = (dataset.training.images - found.mean) * found.inverse_std
     np.testing.assert_allclose(inputs.mean((0, 1, 2)), 0, atol=1e-5 * scale)
     np.testing.assert_allclose(inputs.std((0, 1, 2)), scale, rtol=1e-4)
-    assert found.inverse_deviation.dtype == np.float32
+    assert found.inverse_std.dtype == np.float32
 
 
 def test_raw_data_stay_as_they_are():
     found, dataset = on_device(name='circles', standardise='none')
-    inputs = (dataset.training.images - found.mean) * found.inverse_deviation
+    inputs = (dataset.training.images - found.mean) * found.inverse_std
     np.testing.assert_array_equal(inputs, dataset.training.images)
 
 
 def test_a_data_set_is_loaded_once_for_all_that_is_done_with_it():
-    """Every field says which it is: one that is added must be told apart here too."""
+    """Every field says which it is: one that is added must be distinguished here too."""
     loaded = []
 
     def load(config):

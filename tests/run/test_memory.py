@@ -228,10 +228,10 @@ def test_the_planned_groups_are_those_that_fit():
         def work_of_run(self, static):
             return 1.0
 
-    told = []
+    reported = []
     runs = all_runs(Setting(), [{}], range(20))
     execution = Execution(batching='map', group_size=10)
-    groups, _ = layout.make_groups(runs, execution, Machine(), frozenset(), told.append)
+    groups, _ = layout.make_groups(runs, execution, Machine(), frozenset(), reported.append)
     assert {group.size for group in groups} == {3}
-    assert [text.split()[0] for text in told] == ['10', '5']
+    assert [text.split()[0] for text in reported] == ['10', '5']
     assert np.array_equal([run.seed for group in groups for run in group.runs], range(20))

@@ -56,32 +56,32 @@ def test_a_missing_file_is_missing_not_damaged(tmp_path):
 
 
 def test_generations(tmp_path):
-    path, told = tmp_path / 'a', []
-    assert files.load_generation(path, told.append) is None
+    path, reported = tmp_path / 'a', []
+    assert files.load_generation(path, reported.append) is None
     for done in (1, 2, 3):
         files.save_generation(path, TREE | {'done': done})
-    assert files.load_generation(path, told.append)['done'] == 3
-    assert told == []
+    assert files.load_generation(path, reported.append)['done'] == 3
+    assert reported == []
     path.write_bytes(path.read_bytes()[:-1])
-    assert files.load_generation(path, told.append)['done'] == 2
-    assert len(told) == 1
-    assert str(path) in told[0]
+    assert files.load_generation(path, reported.append)['done'] == 2
+    assert len(reported) == 1
+    assert str(path) in reported[0]
     assert not path.exists()  # else the next save would keep it instead of the good one
     files.save_generation(path, TREE | {'done': 4})
     path.unlink()
-    assert files.load_generation(path, told.append)['done'] == 2
+    assert files.load_generation(path, reported.append)['done'] == 2
     files.remove_generations(path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_both_generations_damaged_is_none(tmp_path):
-    path, told = tmp_path / 'a', []
+    path, reported = tmp_path / 'a', []
     for _ in range(2):
         files.save_generation(path, TREE)
     for file in tmp_path.iterdir():
         file.write_bytes(b'')
-    assert files.load_generation(path, told.append) is None
-    assert len(told) == 2
+    assert files.load_generation(path, reported.append) is None
+    assert len(reported) == 2
 
 
 def test_a_failure_while_a_generation_is_written_leaves_one_to_go_on_from(tmp_path, monkeypatch):

@@ -42,10 +42,10 @@ def workdir(tmp_path):
 
 
 def test_what_is_written_comes_back(workdir):
-    told = []
-    assert manifest.read(workdir, told.append) == CONTENT
+    reported = []
+    assert manifest.read(workdir, reported.append) == CONTENT
     assert restore_groups(CONTENT.groups, RUNS) == GROUPS
-    assert told == []
+    assert reported == []
     workdir.write_json('a.json', {'ü': (1, {'2': None}), 'b': 1e-30})
     assert workdir.read_json('a.json') == {'ü': [1, {'2': None}], 'b': 1e-30}
 
@@ -58,11 +58,11 @@ def test_a_flipped_bit_anywhere_changes_nothing_that_is_believed(workdir):
         damaged = bytearray(whole)
         damaged[place] ^= 1 << (place % 7)
         path.write_bytes(damaged)
-        told = []
-        found = manifest.read(workdir, told.append)
+        reported = []
+        found = manifest.read(workdir, reported.append)
         assert dataclasses.replace(found, also=CONTENT.also) == CONTENT, place
-        used += bool(told)
-        assert all(str(path) in text and 'its copy is used' in text for text in told)
+        used += bool(reported)
+        assert all(str(path) in text and 'its copy is used' in text for text in reported)
     assert used > 0.8 * len(whole)
 
 

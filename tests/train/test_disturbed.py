@@ -36,7 +36,7 @@ def of(trained, split):
         for layer in ('Dense_0', 'Dense_1')
     ]
     x = np.asarray(split.images, float) - np.asarray(DATA.mean)
-    x = x * np.asarray(DATA.inverse_deviation)
+    x = x * np.asarray(DATA.inverse_std)
     return layers, x.reshape(len(x), -1)
 
 

@@ -22,7 +22,7 @@ def network(x):
 
 def expected_logits():
     images = np.asarray(DATA.validation.images, np.float64)
-    x = (images - np.asarray(DATA.mean)) * np.asarray(DATA.inverse_deviation)
+    x = (images - np.asarray(DATA.mean)) * np.asarray(DATA.inverse_std)
     return x.reshape(len(x), -1) @ WEIGHTS
 
 
@@ -156,7 +156,7 @@ def test_probabilities_that_underflow_are_averaged_all_the_same():
     )
 
 
-def test_masks_and_batches_are_told_apart():
+def test_masks_and_batches_are_distinguished():
     seen = []
 
     def sampled(mask, batch, x):

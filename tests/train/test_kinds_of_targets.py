@@ -168,7 +168,7 @@ def data(kind, mean=None, deviation=None):
     images = single(OUTPUTS[:, None, None, :])
     split = DeviceSplit(images, single(TARGETS[kind]))
     zero, one = jnp.zeros((1, 1, WIDTH)), jnp.ones((1, 1, WIDTH))
-    return DeviceData(split, split, split, zero, one, target_mean=mean, target_deviation=deviation)
+    return DeviceData(split, split, split, zero, one, target_mean=mean, target_std=deviation)
 
 
 def network(x):

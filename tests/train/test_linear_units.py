@@ -21,7 +21,7 @@ def test_linearity_is_that_of_the_trained_units_on_validation(activation):
     group, hyper, seeds = group_of([(one, 0), (one, 1)])
     trained = Trained(group, hyper, seeds, DATA)
     images = np.asarray(DATA.validation.images, np.float64)
-    x = (images - np.asarray(DATA.mean)) * np.asarray(DATA.inverse_deviation)
+    x = (images - np.asarray(DATA.mean)) * np.asarray(DATA.inverse_std)
     for run in range(2):
         y, correlations = x.reshape(len(x), -1), []
         for layer in ('Dense_0', 'Dense_1'):

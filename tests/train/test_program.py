@@ -325,7 +325,7 @@ def test_first_step_against_numpy():
     after = jax.jit(p.advance)(hyper, np.uint32(2), state, DATA, *args)
     order = np.asarray(jax.random.permutation(stream_key(2, 'order', 0), TRAIN))[:8]
     x = np.asarray(DATA.training.images, np.float64)[order] - np.asarray(DATA.mean)
-    x = (x * np.asarray(DATA.inverse_deviation)).reshape(8, -1)
+    x = (x * np.asarray(DATA.inverse_std)).reshape(8, -1)
     y = np.asarray(DATA.training.labels)[order]
     w0, w1 = (np.asarray(state.params[f'Dense_{i}']['kernel'], np.float64) for i in (0, 1))
     h = np.maximum(x @ w0, 0)

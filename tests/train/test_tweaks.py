@@ -94,7 +94,7 @@ def test_off_is_the_program_without_them_bitwise(model, names):
     assert set(fields) <= set(hyper)
     for run in range(len(SEEDS)):
         assert differing(off.run(run), plain.run(run)) == []
-    # Left out, the very same program.
+    # Omitted, the very same program.
     assert trace.split(mentioned, off_of(mentioned)) == trace.split(one, off_of(one))
 
 
@@ -375,7 +375,7 @@ def test_one_that_is_off_asks_for_no_random_key():
     assert tweak_lib.applied(setting, 'input', x, {}.__getitem__, True) is x
 
 
-def test_without_its_source_it_is_told_by_its_code():
+def test_without_its_source_it_is_known_by_its_code():
     def typed(body):
         space = {}
         exec(f'def f(key, x, strength, train):\n    return {body}', space)
