@@ -76,10 +76,10 @@ compiles; JAXTWEAKS_AMX=0 multiplies bfloat16 without AMX; NO_COLOR turns colour
 JAXTWEAKS_THREADS=N has a process train in N threads, not in one for each core, where several share
 a CPU; JAX's own variables (JAX_PLATFORMS, CUDA_VISIBLE_DEVICES, XLA_FLAGS, …) work as ever.
 
-Exit codes: 0 done; 1 no mistake of yours (a full disk, a lost scheduler, a bug); 2 a mistake in
-command or config; 128 + n interrupted by signal n, with the state saved: the same command goes on
-(130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 138 and 140 SIGUSR1 and SIGUSR2). With --list, 2 if a config
-has a mistake; with --replay, 1 also if the run is not what is on record.
+Exit codes: 0 done; 1 an internal error, or not all could be done (a full disk, a lost scheduler);
+2 a user error, in command or config; 128 + n interrupted by signal n, with the state saved: the
+same command goes on (130 Ctrl-C, 143 SIGTERM, 129 SIGHUP, 138 and 140 SIGUSR1 and SIGUSR2). With
+--list, 2 if a config has a mistake; with --replay, 1 also if the run is not what is on record.
 """
 
 

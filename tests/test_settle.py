@@ -265,9 +265,8 @@ def test_a_budget_chosen_with_results_known_plans_nothing(put, tmp_path):
     assert 'planned for' not in (tmp_path / 'report.md').read_text()
 
 
-def test_all_looks_have_the_plan_of_the_first(put):
-    """A version without plans may have added one; and no folder has a plan that is none."""
-    put()
+def test_all_looks_have_the_plan_of_the_first():
+    """A version without plans may have added one; and a plan is for a look of the grid."""
     first, other = (
         manifest_lib.LookRecord(seeds=seeds, design='settled', p={}, planned=planned)
         for seeds, planned in ((5, 5), (8, None))

@@ -58,7 +58,7 @@ class BestDecay(jt.Derivation):
         return dataclasses.replace(results, settings=tuple(found), finals=finals)
 
 
-def _of(decay, rate):
+def _for_adamw(decay, rate):
     """λ of this package for one of the paper; with four digits, which tables can show."""
     return float(f'{decay / rate:.4g}')
 
@@ -82,7 +82,13 @@ def get_config(size=None):
         product(grid(NAME, 'adam'), grid(RATE, *rates), grid(L2, *decays)),
         product(
             grid(NAME, 'adamw'),
-            points(*({RATE: rate, ADAMW: _of(decay, rate)} for rate in rates for decay in decays)),
+            points(
+                *(
+                    {RATE: rate, ADAMW: _for_adamw(decay, rate)}
+                    for rate in rates
+                    for decay in decays
+                )
+            ),
         ),
     )
     config.derive = ('best_decay',)

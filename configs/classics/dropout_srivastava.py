@@ -26,7 +26,8 @@ from jaxtweaks.config.expand import grid, points, product
 
 WIDTH, UNIT, DROP = 'model.width', 'model.activation', 'dropout.hidden'
 INPUT, NORM, RATE = 'dropout.input', 'max_norm.norm', 'optim.learning_rate'
-ARM = f'{WIDTH} + {UNIT} + {INPUT} + {DROP} + {NORM}'
+FIELDS = (WIDTH, UNIT, INPUT, DROP, NORM)  # by which the networks differ
+ARM = ' + '.join(FIELDS)
 CHOSEN = 'best.setting'
 BEST = {CHOSEN: 'best'}
 # The test errors of the paper, of each step; that of the wide network was not found in a copy.
@@ -60,7 +61,7 @@ def get_config(size=None):
         width, wide = 16, 32
     arms = dict(zip(NAMES, _arms(width, wide), strict=True))
     config.sweep = product(points(*arms.values()), grid(RATE, 0.1, 0.01))
-    config.derive, config.best.within = ('best',), tuple(arms['wide'])
+    config.derive, config.best.within = ('best',), FIELDS
     config.names = (
         (ARM, 'network'),
         *((f'{ARM}={_key(setting)}', name) for name, setting in arms.items()),
@@ -121,4 +122,4 @@ def _arms(width, wide):
 
 
 def _key(setting):
-    return tuple(setting[name] for name in ARM.split(' + '))
+    return tuple(setting[name] for name in FIELDS)

@@ -81,7 +81,7 @@ def forecast(found: Finding, n: int, alpha: float) -> float:
 
 
 def spread_known(n: int, level: float = 0.95) -> tuple[float, float]:
-    """From and to how many times the standard standard_error seen in n ≥ 2 seeds the true one is.
+    """From and to how many times the standard deviation seen in n ≥ 2 seeds the true one is.
 
     The interval of `level` for normal noise, by the χ² distribution.
     """

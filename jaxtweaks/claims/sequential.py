@@ -76,10 +76,8 @@ def look(
       results: of as many seeds, or more.
       before: the looks so far. What was settled or given up there is not looked at again.
       seeds: of the look, a number of the grid.
-      planned: the seeds of the look that was planned as the last, if this is the first look; all
-        others have the plan of the first.
+      planned: the seeds of the look that was planned as the last, the same at all looks.
     """
-    planned = before[0].planned if before else planned
     results = results.first_seeds(seeds)
     found = _found(claims, results, still_going(claims, before) if before else None)
     now = Looked(seeds, {name: one.tests for name, one in found.items()}, planned=planned)

@@ -67,9 +67,9 @@ def shares(planned: int = GRID[-1], grid: Sequence[int] = GRID) -> dict[int, flo
     return {n: float(more * divided(n)) for n, more in zip(grid, added, strict=True)}
 
 
-def affordable(seconds_of_a_seed: float, budget: float, grid: Sequence[int] = GRID) -> int:
+def affordable(seconds_of_a_seed: float, budget: float) -> int:
     """The seeds of the last look that a budget (in seconds) reaches; the first look at least."""
-    return max((n for n in grid if n * seconds_of_a_seed <= budget), default=grid[0])
+    return max((n for n in GRID if n * seconds_of_a_seed <= budget), default=GRID[0])
 
 
 def confidence(share: float, alpha: float = 0.05) -> float:

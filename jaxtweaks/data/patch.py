@@ -17,7 +17,7 @@ SIDE = 7  # of the patch, in the middle of the image
 PATCHED = 0.8  # share of the images
 PATCH_ONLY = 0.2  # share of those on which nothing but the patch is left
 # In standard deviations of the pixels of a channel:
-COMMON = 1.25  # standard std of what all patches have in common
+COMMON = 1.25  # standard deviation of what all patches have in common
 PART = 0.1  # largest difference of a class's patch from it
 FAINTEST_TO_STRONGEST = (0.0, 1.75)  # by what the difference is multiplied where the patch is alone
 

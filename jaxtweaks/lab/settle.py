@@ -133,7 +133,7 @@ def plan_of(
 
     Fixed at the first look, by the time that the seeds there are took, and by the budget of the
     folder's first launch: whoever gives another one later may know how the claims stand. A folder
-    that began without a budget has the plan that goes by none.
+    that began without a budget is planned for all looks.
 
     Args:
       looks: of the manifest.
@@ -141,8 +141,8 @@ def plan_of(
       there: the seeds there are.
       spent: the seconds that they took.
     """
-    if before := settled(looks):
-        return before[0].planned or GRID[-1]
+    if before := _looked(settled(looks)):
+        return before[0].planned
     budget = launches[0].budget if launches else None
     return GRID[-1] if budget is None else settling.affordable(spent / max(there, 1), budget)
 
@@ -171,7 +171,7 @@ def look(
                     design=SETTLED,
                     p=sequential.as_plain(now.p),
                     going=now.going,
-                    planned=planned,
+                    planned=now.planned,
                 )
             )
     return new
