@@ -76,7 +76,7 @@ def run(
     export.check(exports)
     if dry_run not in (True, False, laboratory.MEASURE):
         raise UserError(f"dry_run: is {dry_run!r}; it must be True, False or 'measure'")
-    with _beside(config):
+    with _with_neighbours(config):
         seconds = settle.budget_of(until_settled, budget)
         who = cluster.asked(workers, scheduler)
         return _run(config, workdir, changes, exports, quiet, dry_run, mix_versions, seconds, who)
@@ -170,7 +170,7 @@ def _path_and_size(config: str | Path) -> tuple[Path, str | None]:
     return config_file.find(name), size or None
 
 
-def _beside(config: Config) -> contextlib.AbstractContextManager:
+def _with_neighbours(config: Config) -> contextlib.AbstractContextManager:
     """Lets functions of a config file import what lies next to it, for as long as they are used."""
     if isinstance(config, str | Path):
         return config_file.neighbours(_path_and_size(config)[0])

@@ -185,7 +185,7 @@ def _empty(made: Made, names: Sequence[str]) -> None:
     made.omit('no images and', place)
 
 
-def _beside(made: Made, names: Sequence[str]) -> None:
+def _next_to(made: Made, names: Sequence[str]) -> None:
     if made.tops['train']:
         place = made.write(('unlabelled', made.new_file('.png')), made.picture().content)
         made.omit('next to', place)
@@ -235,7 +235,7 @@ def _copy(made: Made, names: Sequence[str]) -> None:
 
 _Change = Callable[[Made, Sequence[str]], None]
 _ODDITIES: Sequence[_Change] = (
-    *(_text, _loose, _hidden, _litter, _link, _pipe, _empty, _beside, _deeper, _untested),
+    *(_text, _loose, _hidden, _litter, _link, _pipe, _empty, _next_to, _deeper, _untested),
     *(_two_forms, _linked, _copy, _like_a_part),
 )
 

@@ -90,7 +90,7 @@ def check_swept(base: Setting, sweep: Sweep, why: Why = reason) -> None:
         for name, one in found.items():
             if one and not (one.at_off and (name, point[name]) in read):
                 raise UserError(
-                    f'sweep: {name} = {point[name]!r} has no effect{_beside(point, name)} because '
+                    f'sweep: {name} = {point[name]!r} has no effect{_which(point, name)} because '
                     f'{one.words}; {_better(points, reasons, name)}'
                 )
     _check_same_run(points, settings)
@@ -139,7 +139,7 @@ def _default(name: str) -> Any:
     return trace.get(_DEFAULTS, name)
 
 
-def _beside(point: Point, name: str) -> str:
+def _which(point: Point, name: str) -> str:
     """Which of the settings is meant."""
     others = [f'{other} = {value!r}' for other, value in point.items() if other != name]
     return f' with {", ".join(others[:4])}{" …" if len(others) > 4 else ""}' if others else ''

@@ -27,7 +27,7 @@ from jaxtweaks.config.part import Part
 from jaxtweaks.config.signature import declares
 
 SLOT = 'tweak'
-_TAKEN = 'on'  # `tweaks.on` is what the derivation `tweaks` gives
+_TAKEN = 'on'  # `tweaks.on` is what the derivation `tweaks` adds
 PLACES = ('input', 'conv', 'hidden', 'logits')
 
 F = TypeVar('F', bound=Callable[..., Any])

@@ -144,7 +144,7 @@ def target_scale(targets: np.ndarray, standardise: bool = True) -> tuple[np.ndar
 
 
 def standardised_targets(targets: np.ndarray, mean: np.ndarray, std: np.ndarray) -> np.ndarray:
-    """Targets [N, outputs] as networks learn them, float32; `target_scale` gives the rest."""
+    """Targets [N, outputs] as networks learn them, float32; `target_scale` returns the rest."""
     return ((np.asarray(targets, np.float64) - mean) / std).astype(np.float32)
 
 

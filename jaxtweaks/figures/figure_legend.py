@@ -18,7 +18,7 @@ MOST_NUMBERS = 12  # numbers that have an entry each; more are a colour bar
 _TICKS = 7  # of a colour bar
 _LETTERS = 44  # of an entry
 _LETTER = 0.085  # inches: the mean width of a letter of a panel's title
-_BESIDE = 0.8  # inches of a panel that are next to its axes
+_OUTSIDE = 0.8  # inches of a panel that are next to its axes
 _LINES = 3  # of a panel's title
 
 
@@ -100,7 +100,7 @@ def titles(figure: Figure, field: str, values: Sequence[Any], inches: float) -> 
     """A heading for the panel of each value, within a panel so wide; none without a field."""
     if not field:
         return {}
-    letters = max(16, int((inches - _BESIDE) / _LETTER))
+    letters = max(16, int((inches - _OUTSIDE) / _LETTER))
     words = [named(field, value, figure.names) for value in values]
     words = shortened(words, (_LINES - 1) * letters)
     return {v: textwrap.fill(text, letters) for v, text in zip(values, words, strict=True)}

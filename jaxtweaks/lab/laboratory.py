@@ -101,7 +101,7 @@ def run(
 
 
 def _let_go(launch: Launch) -> None:
-    """Ends the workers, and gives the folder back."""
+    """Ends the workers, and releases the folder."""
     if launch.crew is not None:
         launch.crew.close()
     launch.workdir.unlock()

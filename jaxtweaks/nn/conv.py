@@ -30,7 +30,7 @@ OURS = 'jaxtweaks_convolution'
 
 # Convolutions that a CPU finds faster by rows: at most so many channels on one side, so many on the
 # other, and so wide a window; and how many adjacent pixels are found at once.
-_FEW, _MANY, _WIDEST, _BESIDE = 8, 32, 5, 2
+_FEW, _MANY, _WIDEST, _ADJACENT = 8, 32, 5, 2
 
 # What vmap over kernels becomes: a loop over the runs; patches and one batched matrix product;
 # whatever JAX makes of it, a grouped convolution where one network has a convolution; a custom
@@ -175,25 +175,25 @@ def _forward_by_rows(x: jax.Array, kernel: jax.Array, *, pads: Pads) -> jax.Arra
         n + low + high - k + 1
         for n, k, (low, high) in zip(x.shape[1:3], kernel.shape[:2], pads, strict=True)
     )
-    blocks = -(-width // _BESIDE)
-    (left, right), unused = pads[1], blocks * _BESIDE - width
+    blocks = -(-width // _ADJACENT)
+    (left, right), unused = pads[1], blocks * _ADJACENT - width
     edges = [(0, 0, 0), (*pads[0], 0), (left, right + unused, 0), (0, 0, 0)]
     x = lax.pad(x, jnp.zeros((), x.dtype), edges)
     seen = jnp.concatenate(
         [
-            x[:, :, j : j + (blocks - 1) * _BESIDE + 1 : _BESIDE]
-            for j in range(columns + _BESIDE - 1)
+            x[:, :, j : j + (blocks - 1) * _ADJACENT + 1 : _ADJACENT]
+            for j in range(columns + _ADJACENT - 1)
         ],
         -1,
     )
     moved = [
-        jnp.pad(kernel, ((0, 0), (t, _BESIDE - 1 - t), (0, 0), (0, 0))) for t in range(_BESIDE)
+        jnp.pad(kernel, ((0, 0), (t, _ADJACENT - 1 - t), (0, 0), (0, 0))) for t in range(_ADJACENT)
     ]
-    kernels = jnp.stack(moved, 3).reshape(rows, seen.shape[-1], _BESIDE * features)
+    kernels = jnp.stack(moved, 3).reshape(rows, seen.shape[-1], _ADJACENT * features)
     out = total(
         seen[:, i : i + height].reshape(-1, seen.shape[-1]) @ kernels[i] for i in range(rows)
     )
-    return out.reshape(x.shape[0], height, blocks * _BESIDE, features)[:, :, :width]
+    return out.reshape(x.shape[0], height, blocks * _ADJACENT, features)[:, :, :width]
 
 
 def _input_gradient(

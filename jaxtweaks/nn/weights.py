@@ -16,7 +16,7 @@ def into_a_unit(path: Any, kernel: jax.Array) -> tuple[int, ...]:
     """The axes of a kernel over which the weights into one unit lie.
 
     Args:
-      path: to the leaf, as JAX gives it.
+      path: to the leaf, as JAX returns it.
       kernel: [..., in, out], before these up to two axes of a window, and before them one of
         places, each of which has weights of its own; or linen's of attention.
     """
@@ -33,7 +33,7 @@ def is_weight(path: Any, leaf: jax.Array) -> bool:
     or more and another name than biases and scales have.
 
     Args:
-      path: to the leaf, as JAX gives it.
+      path: to the leaf, as JAX returns it.
       leaf: an array, or its shape.
     """
     name = getattr(path[-1], 'key', getattr(path[-1], 'name', ''))

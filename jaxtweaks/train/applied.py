@@ -67,7 +67,7 @@ class Applied:
 
         Args:
           hyper: the traced numbers.
-          variables: as `in_use` gives them.
+          variables: as `in_use` returns them.
           x: images.
           how: `train`, and as of linen's `apply` `rngs` and `mutable`.
         """

@@ -124,7 +124,7 @@ def measured(
     """The loss and the metrics of outputs, where targets are no classes.
 
     Args:
-      outputs: [N, outputs], as the network gives them.
+      outputs: [N, outputs], as the network returns them.
       data: for the unit of the target.
       split: its targets are [N, outputs], standardised as the outputs are.
       measures: what is measured.

@@ -180,7 +180,7 @@ class Program(Applied):
         start: jax.Array,
         stop: jax.Array,
     ) -> State:
-        """Steps on the images and labels that `batch_of` gives for `start` … `stop` − 1."""
+        """Steps on the images and labels that `batch_of` returns for `start` … `stop` − 1."""
         body = lambda i, state: self._step(hyper, seed, state, *batch_of(i))
         return _as_in_the_loop(lax.fori_loop(start, stop, body, _as_in_the_loop(state)))
 

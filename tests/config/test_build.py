@@ -346,7 +346,7 @@ def test_whatever_is_given_is_a_plan_or_a_user_error(values):
     assert found.runs
 
 
-def test_the_keys_of_the_base_setting_stand_beside_those_of_the_experiment():
+def test_the_keys_of_the_base_setting_stand_next_to_those_of_the_experiment():
     found = experiment.build({'name': 'x', 'train': {'epochs': 7}, 'seeds': 4})
     assert (found.base.train.epochs, found.seeds) == (7, 4)
     written = to_dict(found)

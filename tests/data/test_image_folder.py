@@ -170,7 +170,7 @@ def test_a_class_may_be_called_as_a_part_which_is_said(tmp_path, name):
     ]
 
 
-def test_what_lies_beside_the_parts_is_said(tmp_path):
+def test_what_lies_next_to_the_parts_is_said(tmp_path):
     fill(tmp_path / 'train', 'cat', 'dog', 'elk')
     fill(tmp_path / 'test', 'cat', 'dog')
     fill(tmp_path, 'unlabelled')

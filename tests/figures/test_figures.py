@@ -378,7 +378,7 @@ def test_a_metric_that_was_not_measured_is_refused():
         draw(figure(metrics=('train_loss',), hue='model.norm'), results)
 
 
-def test_a_long_label_of_the_y_axis_stays_beside_it():
+def test_a_long_label_of_the_y_axis_stays_next_to_it():
     results = batch_sizes()
     results.finals['gradient_variance'] = results.finals['train_loss']
     shown = figure(kind='effect', metrics=('gradient_variance', 'test_accuracy'),

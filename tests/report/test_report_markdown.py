@@ -43,7 +43,7 @@ def test_it_says_what_there_is_to_know():
     assert found.endswith('\n')
 
 
-def test_figures_are_the_files_beside_it():
+def test_figures_are_the_files_next_to_it():
     lines = text().splitlines()
     assert r'![Loss \<b\>](figures/figure%205.png)' in lines
     assert r'*Loss \<b\>. By epoch.*' in lines

@@ -99,7 +99,7 @@ def test_arithmetic_keeps_the_pairs():
     assert mean.shape == half.shape == (3,)
 
 
-def test_the_words_of_the_config_stand_beside_the_labels():
+def test_the_words_of_the_config_stand_next_to_the_labels():
     names = {'train.batch_size': 'images a step', 'model.norm=batch': 'with BN'}
     found = final(dataclasses.replace(RESULTS, names=names))
     assert found.attrs == {'long_name': 'test accuracy', 'data_label': RESULTS.data_label}
