@@ -1,7 +1,8 @@
 """Puts what was measured into this folder: overview, reports, and the first figure of each.
 
     python docs/results/publish.py runs
-    python docs/results/publish.py         only published.md, again from the reports that are here
+    python docs/results/publish.py         only experiments.md and published.md, again from the
+                                           reports that are here
 
 Everything comes from the work folders as they are; by which command and of which data, stands in
 each report. What was published of experiments that are not among them stays as it is. Figures are
@@ -47,6 +48,7 @@ def main() -> None:
     parser.add_argument('runs', type=Path, nargs='?', help=described)
     if runs := parser.parse_args().runs:
         publish_all(runs)
+    put(experiments(HERE), HERE / 'experiments.md')
     put(numbers(HERE), HERE / 'published.md')
 
 
@@ -60,11 +62,6 @@ def publish_all(runs: Path) -> None:
     works = sorted(report.parent for report in runs.glob('*/report.md'))
     for work in works:
         publish(work, HERE / work.name)
-    icons = verdict_words.ICONS.values()
-    lines = [f'| experiment | seeds | data | training took | {" | ".join(icons)} |']
-    lines += ['| --- | --- | --- | --- |' + ' ---: |' * len(icons), *map(line, works)]
-    table = HERE / 'experiments.md'
-    put(merged(table, '# Experiments\n\n' + '\n'.join(lines) + '\n'), table)
 
 
 def publish(work: Path, target: Path) -> None:
@@ -85,17 +82,26 @@ def publish(work: Path, target: Path) -> None:
     put(text, target / 'report.md')
 
 
-def line(work: Path) -> str:
-    """A row of the table of experiments: what was done, how long it took, how many verdicts."""
-    text = (work / 'report.md').read_text()
-    seeds, data, took = (
-        re.search(rf'^- {name}: (.*)$', text, re.M)[1] for name in ('seeds', 'data: label', 'took')
-    )
-    verdicts = [
-        verdict['verdict'] for verdict in json.loads((work / 'claims.json').read_text())['verdicts']
-    ]
+def experiments(folder: Path) -> str:
+    """The page of all experiments, from the reports in the folders inside: a row for each."""
+    icons = verdict_words.ICONS.values()
+    named = 'experiment', 'seeds', 'data', 'trained at', 'device', 'took', *icons
+    rules = ['---'] * 6 + ['---:'] * len(icons)
+    rows = [f'| {" | ".join(cells)} |' for cells in (named, rules)]
+    rows += map(line, sorted(folder.glob('*/report.md')))
+    return '# Experiments\n\n' + '\n'.join(rows) + '\n'
+
+
+def line(report: Path) -> str:
+    """A row of that page: what was done, by which commit, how long it took, and the verdicts."""
+    text, name = report.read_text(), report.parent.name
+    verdicts = [cells[0].split()[1] for cells in table(text, 'Verdicts')]
+    seeds, *commits = fact('seeds', text), *fact('commit', text).split(', then ')
     seeds = seeds if seeds == 'exact' else str(1 + seeds.count(','))
-    cells = [f'[{work.name}]({work.name}/report.md)', seeds, data, took]
+    # Of later ones are the seeds that were added, and what was made of the results.
+    at = f'{commits[0][:8]}{"…" if len(commits) > 1 else ""}'
+    facts = [fact(one, text) for one in ('data: label', 'device', 'took')]
+    cells = [f'[{name}]({name}/report.md)', seeds, facts[0], at, *facts[1:]]
     cells += [str(verdicts.count(kind)) for kind in verdict_words.ICONS]
     return f'| {" | ".join(cells)} |'
 

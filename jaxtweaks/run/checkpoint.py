@@ -132,18 +132,20 @@ def read(path: Path, notify: Callable[[str], None]) -> Saved | None:
     return Saved(**tree)
 
 
-def load(path: Path, like: State, notify: Callable[[str], None]) -> Progress | None:
+def load(
+    path: Path, like: Callable[[], State], notify: Callable[[str], None]
+) -> Progress | None:
     """The newest good checkpoint; None if there is none.
 
     Args:
       path: of the checkpoint.
-      like: the shapes and types a state must have.
+      like: returns the shapes and types a state must have; called only if there is a checkpoint.
       notify: reports in a sentence each file that was damaged or does not fit.
     """
     saved = read(path, notify)
     if saved is None:
         return None
-    tree = like.to_tree()
+    tree = like().to_tree()
     wanted = {name: (leaf.shape, leaf.dtype) for name, leaf in _by_place(tree)}
     found = {name: (leaf.shape, leaf.dtype) for name, leaf in saved.state.items()}
     if wanted != found:

@@ -86,7 +86,8 @@ def train_group(
     """
     hyper, seeds = stack_runs(group.padded(), group.off)
     program = compiled.program
-    shapes = jax.eval_shape(jax.vmap(program.init, (0, 0, None)), hyper, seeds, data)
+    # A trace of the network, which a group that has only begun can do without.
+    shapes = lambda: jax.eval_shape(jax.vmap(program.init, (0, 0, None)), hyper, seeds, data)
     at = checkpoint.load(path, shapes, reporter.note)
     runs, epochs = len(group.runs), program.static.train.epochs
     if at is None:
