@@ -10,9 +10,11 @@ the statistics of batch norm over parts as large as the small batch too; and wit
 the small batches take.
 
 What differs from the paper: a ResNet-44 and batches of 128 and 4,096 there; the CNN of ROLE §2
-here, batches of 64 and 2,048 (`quick`: a quarter of its channels, 2,048 images, batches of 32 and
-512), momentum 0.9 at 0.02, a constant rate, 10 epochs. No figure of the paper was found in a copy;
-the claims are of direction.
+here, batches of 64 and 2,048, 30 epochs (`quick`: a quarter of its channels, 2,048 images, batches
+of 32 and 256, 20 epochs), momentum 0.9 at 0.02, a constant rate. A small batch takes 18,750 steps
+(1,280) so, a large one 600 (160), of which the paper has thousands: that few steps fit the training
+set less is a part of the first difference here, and the training accuracy is claimed apart. No
+figure of the paper was found in a copy; the claims are of direction.
 
 Expected: not measured yet.
 """
@@ -35,7 +37,7 @@ def get_config(size=None):
     config.document = 'Hoffer et al. 2017, arXiv 1705.08741'
     config.optim.name = 'momentum'
     small, large, epochs = {
-        'smoke': (32, 128, 2), 'quick': (32, 512, 10), 'paper': (64, 2_048, 10),
+        'smoke': (32, 128, 2), 'quick': (32, 256, 20), 'paper': (64, 2_048, 30),
     }[config.size]  # fmt: skip
     if config.size == 'quick':
         config.data.train_size = 2_048
@@ -59,32 +61,63 @@ def get_config(size=None):
         {
             'name': 'by_epoch',
             'kind': 'curves',
-            'title': 'Validation accuracy by epoch',
-            'metrics': ('validation_accuracy',),
+            'title': 'Training and validation accuracy by epoch',
+            'metrics': ('train_accuracy', 'validation_accuracy'),
             'hue': ARM,
         },
     )
-    config.claims = common.that_matter(
-        tuple(
+    config.claims = common.that_matter(_claims(arms))
+    return config
+
+
+def _claims(arms):
+    """What is claimed; `arms`: the settings by name."""
+    source, end = {'source': 'Hoffer et al. 2017, Table 1'}, arms[NAMES[-1]]
+    steps = (
+        ('less', NAMES[1], NAMES[0], 'Large batches test worse, all else the same.'),
+        ('greater', NAMES[2], NAMES[1], 'A larger rate improves large batches.'),
+        ('greater', NAMES[3], NAMES[2], 'Ghost batch norm improves large batches further.'),
+        (
+            'greater',
+            NAMES[4],
+            NAMES[3],
+            'As many steps as small ones take improve them further.',
+        ),
+    )
+    return (
+        *(
             {
                 'sentence': sentence,
-                'source': 'Hoffer et al. 2017, Table 1',
                 'kind': kind,
                 'metric': 'test_accuracy',
                 'a': arms[one],
                 'b': arms[other],
-                **({'margin': 0.01, 'answers': True} if kind == 'equivalent' else {}),
+                **source,
             }
-            for kind, one, other, sentence in (
-                ('less', NAMES[1], NAMES[0], 'Large batches test worse, all else the same.'),
-                ('greater', NAMES[2], NAMES[1], 'A larger rate improves them.'),
-                ('greater', NAMES[3], NAMES[2], 'Ghost batch norm improves them further.'),
-                ('greater', NAMES[4], NAMES[3], 'So do as many steps as small batches take.'),
-                ('equivalent', NAMES[4], NAMES[0], 'Then the gap is closed (within a point).'),
-            )
-        )
+            for kind, one, other, sentence in steps
+        ),
+        {
+            'sentence': 'With the larger rate, ghost batch norm and as many steps large batches '
+            'test no worse than small ones (by less than a point).',
+            'kind': 'greater',
+            'metric': 'test_accuracy',
+            'a': end,
+            'b': arms[NAMES[0]],
+            'margin': -0.01,
+            'answers': True,
+            **source,
+        },
+        {
+            'sentence': 'With as many steps large batches fit the training set (accuracy above '
+            '99%).',
+            'source': 'beyond the paper',
+            'kind': 'level',
+            'metric': 'train_accuracy',
+            'a': end,
+            'level': 0.99,
+            'direction': 'above',
+        },
     )
-    return config
 
 
 def _arms(small, large, epochs):

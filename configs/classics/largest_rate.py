@@ -7,7 +7,11 @@ J. Bjorck, C. Gomes, B. Selman, K. Q. Weinberger, *Understanding Batch Normaliza
 
 What differs from the paper: a ResNet-110 on CIFAR-10 there, the CNN of ROLE §2 here, SGD with
 momentum 0.9, 30 epochs at a constant rate (`quick`: a quarter of its channels, 2,000 images, 8
-epochs). No figure of the paper is of such a network; the claims are of direction.
+epochs). No figure of the paper is of such a network; the claims are of direction. "Allows larger
+rates" is read as: the network with batch norm loses less than the one without by a rate of 0.1 in
+place of 0.01. What does not train is counted by runs, since a mean over some that do and some that
+do not is neither's: an accuracy within 5 points of chance, as networks of ReLUs that are thrown out
+of reach predict one class for ever and need not diverge.
 
 Expected (quick, CIFAR-10 (JPEG q75), about 8 minutes on two CPU cores; docs/results, 8 seeds): 1 of
 4 claims supported, 3 open. Yes: At a rate of 0.1 the network with batch norm is more accurate
@@ -28,7 +32,7 @@ def get_config(size=None):
     config.document = 'Bjorck et al. 2018, arXiv 1806.02375'
     config.optim.name = 'momentum'
     if config.size != 'smoke':
-        # How many runs diverge is settled by sign flips, and there are four claims.
+        # A share of runs is settled by sign flips, and there are four claims.
         config.seeds = max(config.seeds, 8)
     rates = (0.01, 0.1) if config.size == 'smoke' else (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
     if config.size == 'quick':
@@ -50,13 +54,14 @@ def get_config(size=None):
             'panels': NORM,
         },
     )
-    config.claims = _claims(rates)
+    config.claims = _claims()
     return config
 
 
-def _claims(rates):
+def _claims():
     """What is claimed."""
-    large = {RATE: 0.1}
+    large, both = {RATE: 0.1}, {RATE: (0.01, 0.1)}
+    stuck = {'kind': 'share', 'metric': 'test_accuracy', 'level': 0.15, 'direction': 'below'}
     return common.that_matter(
         (
             {
@@ -66,21 +71,20 @@ def _claims(rates):
                 'metric': 'test_accuracy',
                 'a': WITH | large,
                 'b': WITHOUT | large,
+            },
+            {
+                'sentence': 'Batch norm gains more at a rate of 0.1 than at 0.01.',
+                'source': 'Bjorck et al. 2018, §3',
+                'kind': 'increasing',
+                'metric': 'test_accuracy',
+                'along': RATE,
+                'where': both,
+                'a': WITH,
+                'b': WITHOUT,
                 'answers': True,
             },
             {
-                'sentence': 'Without batch norm it does not train at 0.1 (accuracy within 5 points '
-                'of chance).',
-                'source': 'Bjorck et al. 2018, §3',
-                'kind': 'level',
-                'metric': 'test_accuracy',
-                'a': WITHOUT | large,
-                'level': 0.1,
-                'direction': 'equal',
-                'margin': 0.05,
-            },
-            {
-                'sentence': 'The larger the rate, the more batch norm gains.',
+                'sentence': 'The larger the rate, the more batch norm gains, at all rates.',
                 'source': 'Bjorck et al. 2018, §3',
                 'kind': 'increasing',
                 'metric': 'test_accuracy',
@@ -89,12 +93,13 @@ def _claims(rates):
                 'b': WITHOUT,
             },
             {
-                'sentence': 'At the largest rate fewer runs diverge with it.',
+                'sentence': 'At 0.1 more runs do not train without batch norm than with it (test '
+                'accuracy below 15%).',
                 'source': 'Bjorck et al. 2018, §3',
-                'kind': 'less',
-                'metric': 'diverged',
-                'a': WITH | {RATE: rates[-1]},
-                'b': WITHOUT | {RATE: rates[-1]},
+                'a': WITHOUT | large,
+                'b': WITH | large,
+                'answers': True,
+                **stuck,
             },
         )
     )

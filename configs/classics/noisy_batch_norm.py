@@ -13,7 +13,9 @@ What differs from the paper: a VGG on CIFAR-10 there; here an MLP of five hidden
 dense layers alone: with batch norm after the nonlinearity. Its units are sigmoids, with which batch
 norm makes a difference; with ReLU networks of ten and of five layers trained as well without it in
 trials of two seeds (0 and 1) at `quick`, after which units, depth, rate, the form of the noise and
-the level of the last claim were chosen: what those seeds say of these claims is no test of them.
+the level of the last claim were chosen: what those seeds say of these claims is no test of them. In
+the paper the network without batch norm learns too; here it stays at chance at this rate, so that
+the claims on it can hardly fail, and whether the noise costs anything is what is asked.
 Choices of this project: at each step each unit has a scale from U(1 ± s/2) and a shift from U(±s),
 and each image a shift from U(±0.2 s) besides, s = 0.5; none at test; SGD at 0.1, batch 32, Glorot
 uniform weights, 30 (12) epochs. No figure of the paper was found in a copy; the claims are of
@@ -113,7 +115,8 @@ def _claims():
             **source,
         },
         {
-            'sentence': 'With noise after batch norm it still does.',
+            'sentence': 'With noise after batch norm the network still fits it better (mean over '
+            'the epochs).',
             'kind': 'greater',
             'metric': 'train_accuracy',
             'at': 'mean_epoch',
@@ -123,18 +126,19 @@ def _claims():
             **source,
         },
         {
-            'sentence': 'The noise costs less than batch norm gains: in the end the test '
-            'accuracy is the same with it (within 2 points).',
-            'kind': 'equivalent',
+            'sentence': 'With noise after batch norm the network tests no worse than with batch '
+            'norm alone (by less than 2 points).',
+            'kind': 'greater',
             'metric': 'test_accuracy',
             'a': NOISY,
             'b': PLAIN,
-            'margin': 0.02,
+            'margin': -0.02,
+            'answers': True,
             **source,
         },
         {
-            'sentence': 'With noise after batch norm it reaches a validation accuracy of 25% '
-            'in fewer epochs than without batch norm.',
+            'sentence': 'With noise after batch norm the network reaches a validation accuracy of '
+            '25% in fewer epochs than without batch norm.',
             'kind': 'sooner',
             'metric': 'validation_accuracy',
             'level': 0.25,

@@ -10,11 +10,13 @@ small vision transformer with either, at three rates, with a linear warm-up and 
 is registered in this file.
 
 What differs from the paper: translation and BERT there, images here: CIFAR-10, 12 blocks of width
-64, patches of 4 pixels, 20 epochs (`quick`: the digits, 8 blocks of width 32, patches of 2, 15
-epochs). Glorot uniform weights as there. Choices of this project: rates of 0.001 to 0.01, 3 epochs
-of warm-up and a cosine after it, where the paper has 0.0005 and 0.001, 4,000 steps and an inverse
-square root. Its figures are BLEU scores and losses of text; the claims are of direction, or that
-nothing changes (2 points).
+64, patches of 4 pixels, 20,000 images, batches of 64, 20 epochs (`quick`: 1,000 digits, 8 blocks of
+width 32, patches of 2, batches of 32, 15 epochs). Glorot uniform weights as there. Choices of this
+project: rates of 0.001 to 0.01 that follow a cosine, multiplied by a ramp over 3 epochs where there
+is a warm-up; the paper has 0.0005 and 0.001, 4,000 steps and an inverse square root. Its figures
+are BLEU scores and losses of text; the claims are of direction, or that nothing changes (2 points).
+Whether a warm-up helps where some runs stay at chance is claimed of their number, since a mean over
+runs that train and runs that do not is neither's.
 
 Expected (quick, digits, 5 to 12 seeds, 6 minutes on two CPU cores used by others too): without a
 warm-up, layer norm before each block tests 75 ± 6 points better than after it at the rate 0.01, and
@@ -89,6 +91,9 @@ def get_config(size=None):
     config.init.scheme, config.init.distribution = 'glorot', 'uniform'
     rates = (0.001, 0.003, 0.01)
     epochs = 3.0
+    if config.size != 'smoke':
+        # A share of runs is settled by sign flips, and there are six claims.
+        config.seeds = max(config.seeds, 8)
     if config.size == 'paper':
         config.data.train_size, config.data.validation_size = 20_000, 5_000
         config.train.batch_size, config.train.epochs = 64, 20
@@ -135,18 +140,20 @@ def _claims(rates, epochs):
     same = {'kind': 'equivalent', 'margin': 0.02, **tested}
     return (
         {
-            'sentence': f'With layer norm after each block a warm-up helps at a rate of '
-            f'{rates[-1]:g}.',
+            'sentence': 'With layer norm after each block more runs stay near chance without a '
+            f'warm-up than with one, at a rate of {rates[-1]:g} (test accuracy below 20%).',
             'source': 'Xiong et al. 2020, §3.2, Figure 2',
-            'kind': 'greater',
-            'a': AFTER | some | large,
-            'b': AFTER | none | large,
+            'kind': 'share',
+            'level': 0.2,
+            'direction': 'below',
+            'a': AFTER | none | large,
+            'b': AFTER | some | large,
             'answers': True,
             **tested,
         },
         {
-            'sentence': 'With layer norm before each block it changes nothing there (within 2 '
-            'points).',
+            'sentence': 'With layer norm before each block a warm-up changes nothing there (within '
+            '2 points).',
             'source': 'Xiong et al. 2020, §4.2',
             'a': BEFORE | some | large,
             'b': BEFORE | none | large,
@@ -154,7 +161,7 @@ def _claims(rates, epochs):
             **same,
         },
         {
-            'sentence': 'Without a warm-up layer norm before each block tests better there.',
+            'sentence': 'Without a warm-up layer norm before each block tests better at that rate.',
             'source': 'Xiong et al. 2020, §4.2',
             'kind': 'greater',
             'a': BEFORE | none | large,

@@ -71,7 +71,8 @@ def get_config(size=None):
                 **better,
             },
             {
-                'sentence': 'It tests better than the last weights of a rate that falls.',
+                'sentence': 'The average at a constant rate tests better than the last weights of '
+                'a rate that falls.',
                 'source': 'Izmailov et al. 2018, Table 1',
                 'a': CONSTANT | AVERAGE,
                 'b': FALLING | LAST,

@@ -132,9 +132,7 @@ def read(path: Path, notify: Callable[[str], None]) -> Saved | None:
     return Saved(**tree)
 
 
-def load(
-    path: Path, like: Callable[[], State], notify: Callable[[str], None]
-) -> Progress | None:
+def load(path: Path, like: Callable[[], State], notify: Callable[[str], None]) -> Progress | None:
     """The newest good checkpoint; None if there is none.
 
     Args:

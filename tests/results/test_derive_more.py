@@ -170,6 +170,26 @@ def test_the_best_is_chosen_on_validation_seed_by_seed():
     np.testing.assert_array_equal(found.finals['test_accuracy'][:3], number)
 
 
+def test_the_best_of_the_lowest_training_loss():
+    points = [{'penalty.l2': weight} for weight in (0.1, 0.2, 0.3)]
+    number = np.arange(9.0).reshape(3, 3)
+    results = dataclasses.replace(
+        without_runs(points),
+        seeds=np.arange(3),
+        finals={
+            'train_loss': np.array([[0.3, 0.2, np.nan], [0.1, 0.2, 0.9], [0.0, 0.4, 0.8]]),
+            'validation_accuracy': np.array([[0.9, 0.5, 0.9], [0.7, 0.6, 0.8], [0.9, 0.7, 0.7]]),
+            'test_accuracy': number,
+        },
+        confusion=number[:, :, None, None],
+        chosen_epoch=number,
+        diverged_at=np.array([[-1, -1, -1], [-1, -1, -1], [3, -1, -1]]),
+    )
+    found = Best(by='train_loss').results(results, Setting())
+    # The lowest loss of those that did not diverge, the first of equals.
+    assert list(found.finals['test_accuracy'][3]) == [3.0, 1.0, 8.0]
+
+
 def test_a_best_for_each_value_of_a_field():
     points = [{'penalty.l2': w, 'model.norm': norm} for norm in ('none', 'batch') for w in (1, 2)]
     results = dataclasses.replace(

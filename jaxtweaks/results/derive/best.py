@@ -1,4 +1,6 @@
-"""`best`: besides the settings of the sweep, the one that is best on validation, seed by seed.
+"""`best`: besides the settings of the sweep, the one that is best, seed by seed.
+
+Best on validation, or with `best.by = 'train_loss'` of the lowest loss on the training set.
 
 The field 'best.setting' comes: 'each' for the settings there are, 'best' for the new one. With
 `best.within` there is a new one for each value of the fields named there, chosen from the settings
@@ -42,6 +44,12 @@ class Best(Derivation):
 
     choices: tuple[Choice, ...] = plain((), 'the choices that are made; () for one among all')
     within: tuple[str, ...] = plain((), 'swept fields for each of whose values a best is chosen')
+    by: str = plain(
+        'validation',
+        'what is best: the highest accuracy on validation (without accuracy, the first metric of '
+        'the loss), or the lowest loss on the training set',
+        choices=('validation', 'train_loss'),
+    )
 
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
         """Each setting, and the best of each choice. Raises UserError if there is none."""
@@ -89,13 +97,15 @@ class Best(Derivation):
         return recorded
 
     def results(self, results: Results, base: Setting) -> Results:
-        """With each seed's run of the highest validation accuracy (of a loss without accuracy: the
-        best of its first metric); the first of equals.
+        """With each seed's run that is best by `by`; the first of equals.
 
         If all runs of a seed diverged, the best did as well.
         """
-        by = measured.usual(base)
-        score = by.sign * results.final(by.on('validation'))
+        if self.by == 'train_loss':
+            score = -results.final('train_loss')
+        else:
+            usual = measured.usual(base)
+            score = usual.sign * results.final(usual.on('validation'))
         score = np.where(results.diverged, np.nan, score)
         score = np.where(np.isfinite(score), score, -np.inf)
         among = [np.array(ks) for _, ks in self._made(results.settings)]
