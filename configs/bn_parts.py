@@ -80,6 +80,7 @@ def _figures(arm, running):
             'metrics': ('train_loss', 'validation_loss'),
             'hue': arm,
             'where': running,
+            'log_y': True,
         },
         {
             'name': 'linearity',

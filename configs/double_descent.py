@@ -90,7 +90,7 @@ def _figures(shares, threshold):
         {
             'name': 'aligned',
             'kind': 'effect',
-            'title': 'Test error against the width, as a share of what just fits',
+            'title': 'Training and test error against the width, as a share of what just fits',
             'metrics': ('1-train_accuracy', '1-test_accuracy'),
             'x': SHARE,
             'where': {SHARE: shares},

@@ -71,7 +71,7 @@ def get_config(size=None):
         (RULE, 'criterion'),
         (L2, 'L2 penalty λ'),
         (f'{L2}=0.0', 'no penalty'),
-        (f'{L2}=0.01', 'L2 penalty'),
+        (f'{L2}=0.01', 'λ = 0.01'),
     )
     config.table = ('stop_epoch', 'test_loss', 'test_error', 'regret')
     plain, end = {L2: 0.0}, {RULE: 'last epoch'}
@@ -89,7 +89,7 @@ def _figures(plain, end):
         {
             'name': 'errors',
             'kind': 'curves',
-            'title': 'Training and validation error by epoch',
+            'title': 'Training and validation error, and validation loss, by epoch',
             'metrics': ('1-train_accuracy', '1-validation_accuracy', 'validation_loss'),
             'hue': L2,
             'where': end,

@@ -23,6 +23,7 @@ seeds); 4 further claims hold as well.
 """
 
 from configs import common
+from jaxtweaks.base.numbers import number
 from jaxtweaks.config.expand import points
 
 HIDDEN, BN, PARAMETER = 'model.hidden', 'model.norm', 'gradcheck.parameter'
@@ -104,7 +105,7 @@ def get_config(size=None):
     config.claims = common.that_answer(
         config.claims, *(f'{_called(hidden, bn)}: no error' for hidden, bn in networks)
     )
-    config.published = tuple(number for hidden, bn in networks for number in _published(hidden, bn))
+    config.published = tuple(one for hidden, bn in networks for one in _published(hidden, bn))
     return config
 
 
@@ -181,7 +182,7 @@ def _claims(hidden, bn):
             'a': network | {PARAMETER: first},
         },
         {
-            'sentence': f'{words}: no error is larger than the published {largest:.3g}.',
+            'sentence': f'{words}: no error is larger than the published {number(largest, 4)}.',
             'source': f'{source} (a reproduction)',
             'kind': 'level',
             'metric': 'max_difference',

@@ -16,6 +16,7 @@ over most entries, down to 1e-10 for the penalties. `paper` (20 draws) says the 
 """
 
 from configs import common
+from jaxtweaks.base.numbers import number
 from jaxtweaks.config.expand import grid
 from jaxtweaks.studies.gradcheck_layers import LAYERS
 
@@ -48,7 +49,8 @@ def get_config(size=None):
     )
     config.claims = tuple(
         {
-            'sentence': f'{layer.replace("_", " ")}: the gradient is right to {PUBLISHED:.3g}.',
+            'sentence': f'{layer.replace("_", " ")}: the gradient is right to '
+            f'{number(PUBLISHED, 4)}.',
             'source': 'MLP-BN §2',
             'kind': 'level',
             'metric': 'max_difference',

@@ -82,15 +82,6 @@ def _figures(sigmas, scale, random):
     """What is drawn."""
     return (
         {
-            'name': 'figure_6',
-            'kind': 'curves',
-            'title': 'Training loss by epoch',
-            'metrics': ('train_loss',),
-            'hue': SIGMA,
-            'panels': DISTRIBUTION,
-            'log_y': True,
-        },
-        {
             'name': 'figure_6_close',
             'kind': 'curves',
             'title': f'Training loss by epoch, σ up to {0.1 * scale:g}',
@@ -98,6 +89,15 @@ def _figures(sigmas, scale, random):
             'hue': SIGMA,
             'panels': DISTRIBUTION,
             'where': {**random, SIGMA: tuple(sigma for sigma in sigmas if sigma <= 0.1 * scale)},
+        },
+        {
+            'name': 'figure_6',
+            'kind': 'curves',
+            'title': 'Training loss by epoch, every σ',
+            'metrics': ('train_loss',),
+            'hue': SIGMA,
+            'panels': DISTRIBUTION,
+            'log_y': True,
         },
         {
             'name': 'spread',

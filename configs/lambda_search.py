@@ -80,7 +80,7 @@ def _figures(paper, each, best):
         {
             'name': 'figure_10',
             'kind': 'effect',
-            'title': 'Validation accuracy and loss against λ',
+            'title': 'Validation accuracy, loss and cost against λ',
             'caption': 'The cost is the loss and the penalty λΣ‖W‖².',
             'metrics': ('validation_accuracy', 'validation_loss', 'validation_cost'),
             'x': LAMBDA,

@@ -94,7 +94,7 @@ def _figures(readings):
             'name': f'table_1_{number}',
             'kind': 'effect',
             'title': f'Test accuracy against the number of masks averaged ({words})',
-            'caption': '0 is one pass without dropout.',
+            'caption': 'Without masks: one pass without dropout.',
             'metrics': ('test_accuracy', 'test_loss'),
             'x': SAMPLES,
             'hue': f'{RATE} + {WAY}',
@@ -156,8 +156,8 @@ def _improves(words, where, most, paper):
     return (
         {
             'sentence': f'With p = {rate:g}, averaging over {most} masks improves on one '
-            'deterministic pass.',
-            'source': f'INITREG §III.A, {PLACES[rate]}{_read(words, where[WAY])}',
+            f'deterministic pass{_read(words, where[WAY])}.',
+            'source': f'INITREG §III.A, {PLACES[rate]}',
             'kind': 'greater',
             'metric': 'test_accuracy',
             'where': {RATE: rate, **where},

@@ -16,9 +16,9 @@ Choices of this project: see `common.general_mlp`; the levels; "a little" is the
 which is about half of the spread of the initial weights of the first layer.
 
 Expected (quick, MNIST, 3 minutes on two CPU cores; docs/results, 5 seeds): 2 of 7 claims supported,
-1 contradicted, 4 open. Not settled: A little of it regularises: noise on the inputs (σ), 0.1
+1 contradicted, 4 open. Not settled: A little noise regularises: noise on the inputs (σ), 0.1
 against none (−0.01096, 95% interval −0.03125 to +0.009318, 5 seeds); 2 of 3 claims that answer the
-question are open, supported so far: A little of it regularises: labels replaced, 0.05 against none
+question are open, supported so far: A little noise regularises: labels replaced, 0.05 against none
 (−0.06038, 95% interval −0.08001 to −0.04075, 5 seeds).
 """
 
@@ -54,7 +54,7 @@ def get_config(size=None):
     config.claims = common.that_answer(
         config.claims,
         *(
-            f'A little of it regularises: {words},'
+            f'A little noise regularises: {words},'
             for name, (words, _) in KINDS.items()
             if name != SMOOTHING
         ),
@@ -110,7 +110,7 @@ def _claims():
     return (
         *(
             {
-                'sentence': f'A little of it regularises: {words}, {levels[0]:g} against none.',
+                'sentence': f'A little noise regularises: {words}, {levels[0]:g} against none.',
                 'source': _source(name),
                 'kind': 'less',
                 'metric': 'test_loss',

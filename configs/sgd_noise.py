@@ -74,7 +74,7 @@ def get_config(size=None):
             {
                 'name': f'error_{name}',
                 'kind': 'effect',
-                'title': f'Training and test error against the batch size, {words}',
+                'title': f'Training and test error, and their gap, against the batch size, {words}',
                 'metrics': ('1-train_accuracy', '1-test_accuracy', 'gap_accuracy'),
                 'x': BATCH,
                 'where': where,

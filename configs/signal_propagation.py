@@ -206,9 +206,9 @@ def _vanished(layers):
         ways = [('tanh', normals[0]), ('relu', normals[0]), ('relu', normals[1])]
         for what in ('activations', 'gradients'):
             yield {
-                'sentence': f'Some combinations (those with normal draws) lose their {what} '
-                'entirely in at least one layer.',
-                'source': f'INITREG §I ({reading})',
+                'sentence': f'Some combinations (those with normal draws; {reading}) lose their '
+                f'{what} entirely in at least one layer.',
+                'source': 'INITREG §I',
                 'kind': 'level',
                 'metric': f'living_{what}',
                 'a': {

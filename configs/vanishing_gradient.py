@@ -148,8 +148,8 @@ def _of_sigma(unit, sigmas):
     }
     for sigma, kind, does in ((least, 'less', 'vanishes'), (most, 'greater', 'explodes')):
         yield {
-            'sentence': f'{words}: the gradient {does} in the first layers with σ = {sigma:.2g}, '
-            f'next to {middle:.2g}.',
+            'sentence': f'{words}: the gradient {does} in the first layers with σ = {sigma:g}, '
+            f'next to {middle:g}.',
             'source': f'{source} (which of them does it does not say)',
             'kind': kind,
             'metric': RATIO,

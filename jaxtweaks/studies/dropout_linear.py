@@ -100,7 +100,7 @@ def check(setting: Setting) -> None:
     },
     finals={
         'mean_factor': 'E[z̃] / z (mean over layers)',
-        'expected_factor': 'derived',
+        'expected_factor': 'E[z̃] / z, derived',
         'largest_deviation': 'largest deviation of a layer, in standard errors',
         'largest_deviation_all': 'the same with dropout in front of every layer',
     },
