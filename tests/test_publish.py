@@ -99,6 +99,34 @@ def test_the_published_overviews_are_of_what_is_published(publish, page):
             assert (SCRIPT.parent / name / 'report.md').is_file()
 
 
+def test_the_published_table_is_of_the_reports(publish):
+    """So no row can differ from its report."""
+    page = SCRIPT.parent / 'experiments.md'
+    assert publish.experiments(SCRIPT.parent) == page.read_text()
+    assert publish.numbers(SCRIPT.parent) == (SCRIPT.parent / 'published.md').read_text()
+
+
+def test_a_row_of_the_table_of_experiments(publish, tmp_path):
+    report = tmp_path / 'bags-quick' / 'report.md'
+    report.parent.mkdir()
+    verdicts = ''.join(
+        f'| {icon} {name} | it |\n' for name, icon in publish.verdict_words.ICONS.items()
+    )
+    facts = (
+        '- seeds: 0, 1, 2', '- data: label: CIFAR-10 \\[q75\\]', f'- commit: {"0123456789" * 4}',
+        '- device: CPU, 2 cores', '- took: 3 min 1 s',
+    )  # fmt: skip
+    report.write_text(
+        f'# bags\n\n**Verdicts**\n\n| verdict | claim |\n| --- | --- |\n{verdicts}\n'
+        + '\n'.join(facts)
+    )
+    *_, row = publish.experiments(tmp_path).splitlines()
+    assert [cell.strip() for cell in row.split('|')[1:-1]] == [
+        '[bags-quick](bags-quick/report.md)', '3', 'CIFAR-10 [q75]', '01234567', 'CPU, 2 cores',
+        '3 min 1 s', *['1'] * len(publish.verdict_words.ICONS),
+    ]  # fmt: skip
+
+
 REPORT = """# it
 
 **Verdicts**

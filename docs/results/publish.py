@@ -12,7 +12,6 @@ reduced to 256 colours, which these hardly exceed.
 import argparse
 import collections
 import dataclasses
-import json
 import math
 import re
 import shutil
