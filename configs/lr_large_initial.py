@@ -108,8 +108,8 @@ def _claims(schedules, annealed):
             'b': schedules['S'],
         },
         {
-            'sentence': 'It takes the annealing: a large rate to the end has a lower test '
-            'accuracy than one that is annealed.',
+            'sentence': 'A large rate to the end has a lower test accuracy than one that is '
+            'annealed: it takes the annealing.',
             'source': 'beyond the document',
             'kind': 'less',
             'metric': 'test_accuracy',

@@ -181,8 +181,8 @@ def _levels(words, where, most):
         for n, way, at, read in entries:
             yield {
                 'sentence': f'With p = {rate:g} and {n or "no"} masks the test accuracy is '
-                f'{row[n]:.2%} (within 1 percentage point; {read}).',
-                'source': f'INITREG Table I{_read(words)}',
+                f'{row[n]:.2%} (within 1 percentage point){_read(words, read)}.',
+                'source': 'INITREG Table I',
                 'kind': 'published',
                 'metric': 'test_accuracy',
                 'at': at,

@@ -5,6 +5,7 @@ import inspect
 import io
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from jaxtweaks.lab import experiment, laboratory
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 IDS = {}  # of the runs of a config, by its name and size, where a test has named them
+# A sentence that can only be understood after another one.
+REFERS = re.compile(r'(It|Its|They|Their|So|Then|This|That|These|Those)\b')
 NOT_EXPERIMENTS = ('all', 'classics', 'common')
 CLASSICS = sorted(f'classics/{p.stem}' for p in (ROOT / 'configs' / 'classics').glob('*.py'))
 CONFIGS = [
@@ -72,6 +75,8 @@ def test_it_is_a_valid_plan_at_every_size(name, size):
     assert found.question.endswith('?')
     assert found.document
     assert found.claims
+    for claim in found.claims:  # which stand alone in an answer
+        assert not REFERS.match(claim.sentence), claim.sentence
     assert found.figures
     assert len(found.runs) == len(found.points) * found.seeds
     IDS[name, size] = {run.id for run in found.runs}

@@ -62,7 +62,7 @@ def get_config(size=None):
                 'answers': True,
             },
             {
-                'sentence': 'It makes the network less overconfident.',
+                'sentence': 'Smoothing the labels makes the network less overconfident.',
                 'source': 'Müller et al. 2019, §3 (can hardly fail)',
                 'kind': 'less',
                 'metric': 'test_overconfidence',
@@ -70,7 +70,7 @@ def get_config(size=None):
                 'b': HARD,
             },
             {
-                'sentence': 'It improves the test accuracy.',
+                'sentence': 'Smoothing the labels improves the test accuracy.',
                 'source': 'Müller et al. 2019, §1',
                 'kind': 'greater',
                 'metric': 'test_accuracy',

@@ -77,8 +77,8 @@ def get_config(size=None):
                 'answers': True,
             },
             {
-                'sentence': 'They fit the training set as well (within half a point): it is not '
-                'for want of training.',
+                'sentence': 'Large batches fit the training set as well (within half a point): '
+                'what they lose is not for want of training.',
                 'source': 'Keskar et al. 2017, §2.2',
                 'kind': 'equivalent',
                 'metric': 'train_accuracy',

@@ -70,7 +70,7 @@ def get_config(size=None):
                 **better,
             },
             {
-                'sentence': 'So it does with 40% of the labels wrong.',
+                'sentence': 'SAM tests better than SGD with 40% of the labels wrong too.',
                 'source': 'Foret et al. 2021, Table 4',
                 'a': wrong | SAM,
                 'b': wrong | SGD,

@@ -107,7 +107,8 @@ def _claims(recipes):
             **less,
         },
         {
-            'sentence': 'With all three its error there is lower than that of linear regression.',
+            'sentence': 'With all three its error on the parts left out is lower than that of '
+            'linear regression.',
             'source': 'Kadra et al. 2021 (gradient boosting there)',
             'a': together,
             'b': recipes['linear regression'],
@@ -116,7 +117,7 @@ def _claims(recipes):
         },
         *(
             {
-                'sentence': f'Alone {words} lowers the error there.',
+                'sentence': f'Alone {words} lowers the error on the parts left out.',
                 'source': 'beyond the paper',
                 'a': recipes[words],
                 'b': none,
@@ -126,7 +127,7 @@ def _claims(recipes):
         ),
         *(
             {
-                'sentence': f'All three lower it more than {words} alone.',
+                'sentence': f'All three lower the error on the parts left out more than {words} alone.',
                 'source': 'Kadra et al. 2021',
                 'a': together,
                 'b': recipes[words],
