@@ -127,7 +127,8 @@ def _claims(recipes):
         ),
         *(
             {
-                'sentence': f'All three lower the error on the parts left out more than {words} alone.',
+                'sentence': f'All three lower the error on the parts left out more than '
+                f'{words} alone.',
                 'source': 'Kadra et al. 2021',
                 'a': together,
                 'b': recipes[words],

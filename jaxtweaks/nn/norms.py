@@ -129,17 +129,14 @@ class GhostBatchNorm(nn.Module):
                 f'ghost_batch.size: {self.size} does not divide a batch of {x.shape[0]} images'
             )
         parts = x.reshape(-1, self.size, *x.shape[1:])
-        moments = jax.vmap(norm_lib.batch_moments)
-        means, variances = moments(parts)
+        by_part = jax.vmap(lambda part: norm_lib.batch_norm(part, scale, shift, self.epsilon))
+        y, means, variances = by_part(parts)
         if not self.is_initializing():
             count = math.prod(parts.shape[1:-1])
             for part in range(len(parts)):
                 unbiased = norm_lib.unbiased(variances[part], count)
                 mean.value = norm_lib.update_running(mean.value, means[part], self.momentum)
                 variance.value = norm_lib.update_running(variance.value, unbiased, self.momentum)
-        y = jax.vmap(norm_lib.normalise, (0, 0, 0, None, None, None))(
-            parts, means, variances, scale, shift, self.epsilon
-        )
         return y.reshape(x.shape)
 
 

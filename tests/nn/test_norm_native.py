@@ -7,6 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxtweaks.config import parts, trace
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import norm, norm_native
 from jaxtweaks.nn.conv import lowering
 from jaxtweaks.run import native
@@ -134,3 +136,25 @@ def test_what_is_not_a_number_stays_with_its_feature():
         np.testing.assert_array_equal(np.asarray(got)[others], np.asarray(before)[others])
     assert np.isnan(got[2])
     assert not np.isfinite(got[4])
+
+
+@pytest.mark.parametrize('name', sorted(parts.of_slot('norm')))
+def test_every_norm_trains_where_custom_kernels_are_wanted(name):
+    one = trace.replace(Setting(), {'model.norm': name})
+    x = jnp.asarray(arrays((16, 5, 4, 8))[0])
+    module = trace.made(one, 'norm')
+    variables = module.init(jax.random.key(0), x, True)
+
+    def loss(params, x):
+        given = {**variables, 'params': params}
+        y, kept = module.apply(given, x, True, mutable=['batch_stats'])
+        return jnp.sum(jnp.sin(y)), kept
+
+    # A function of its own each time, as above.
+    step = lambda: lambda *args: jax.value_and_grad(loss, (0, 1), has_aux=True)(*args)
+    args = variables.get('params', {}), x
+    found = compiled(step(), *args)(*args)
+    expected = jax.jit(step())(*args)
+    for got, wanted in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        scale = np.abs(wanted).max()
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5 * max(scale, 1e-3))
