@@ -5,6 +5,7 @@ import pathlib
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from jaxtweaks.claims.statistics import single_interval
 from jaxtweaks.report import published
@@ -148,6 +149,17 @@ Intervals are not adjusted.
 """  # noqa: E501
 
 
+def as_now(report):
+    """The same report with the columns, and the form of shares, that reports have now."""
+    lines = report.replace('95% interval', 'interval').replace(' %', '%').splitlines()
+    for i, line in enumerate(lines):
+        if line.startswith('| '):
+            cells = line.split(' | ')
+            more = {'---': '---', 'claim': 'what was measured'}.get(cells[1], 'it: a minus b')
+            lines[i] = ' | '.join([*cells[:2], more, *cells[2:]])
+    return '\n'.join(lines) + '\n'
+
+
 def sample():
     """Ten accuracies around 52.79%, with a standard deviation of 0.22 points."""
     noise = np.random.default_rng(0).standard_normal(10)
@@ -173,6 +185,19 @@ def test_numbers_are_read_from_the_verdicts_of_a_report(publish):
         'not as published',
     ]
     assert [row[-2] for row in rows] == ['10', '10', 'exact', 'exact']
+    now = list(publish.rows_of_verdicts(as_now(report)))
+    assert now == [tuple(cell.replace(' %', '%') for cell in row) for row in rows]
+
+
+def test_what_is_left_of_several_figures_is_counted(publish, tmp_path):
+    (tmp_path / 'work' / 'figures').mkdir(parents=True)
+    drawn = '![It](figures/{}.png)\n\n*It.*\n'
+    for name in 'ab':
+        Image.new('RGB', (2, 2)).save(tmp_path / 'work' / 'figures' / f'{name}.png')
+    (tmp_path / 'work' / 'report.md').write_text('\n'.join(drawn.format(name) for name in 'ab'))
+    publish.publish(tmp_path / 'work', tmp_path / 'out')
+    text = (tmp_path / 'out' / 'report.md').read_text()
+    assert '*1 more figure is drawn by the command below.*' in text
 
 
 def test_the_table_of_a_report_comes_before_its_verdicts(publish, tmp_path):
@@ -197,7 +222,8 @@ def test_the_table_of_a_report_comes_before_its_verdicts(publish, tmp_path):
 
 @pytest.mark.parametrize(
     ('words', 'value'),
-    [('53.11 %', 0.5311), ('1.006e−06', 1.006e-6), ('−3.5e−9', -3.5e-9), ('1,728', 1728)],
+    [('53.11 %', 0.5311), ('53.11%', 0.5311)]
+    + [('1.006e−06', 1.006e-6), ('−3.5e−9', -3.5e-9), ('1,728', 1728)],
 )
 def test_a_cell_is_the_number_that_it_says(publish, words, value):
     assert publish.number(words) == pytest.approx(value)

@@ -12,6 +12,7 @@ reduced to 256 colours, which these hardly exceed.
 import argparse
 import collections
 import dataclasses
+import itertools
 import math
 import re
 import shutil
@@ -22,6 +23,7 @@ import numpy as np
 from PIL import Image
 
 from jaxtweaks.base import numbers as numbers_lib
+from jaxtweaks.base.words import count
 from jaxtweaks.claims import published as published_lib
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.claims.statistics import single_interval
@@ -71,7 +73,8 @@ def publish(work: Path, target: Path) -> None:
     first, *others = FIGURE.findall(text) or [None]
     if first is not None:
         end = FIGURE.search(text).end()
-        more = f'\n*{len(others)} more figures are drawn by the command below.*\n' if others else ''
+        more = f'{count(len(others), "more figure")} {"is" if len(others) == 1 else "are"} drawn'
+        more = f'\n*{more} by the command below.*\n' if others else ''
         rest = FIGURE.sub('', text[end:]).lstrip('\n')
         text = f'{text[:end]}{more}\n{rest}'
         (target / 'figures').mkdir(parents=True)
@@ -208,8 +211,12 @@ def rows_of(report: str) -> Iterator[tuple[str, ...]]:
 def rows_of_verdicts(report: str) -> Iterator[tuple[str, ...]]:
     """The same from its verdicts: those on a mean (not a difference) with one published number."""
     found = []
-    for cells in table(report, 'Verdicts'):
-        verdict, sentence, effect, interval, seeds, holm, _, printed, source = cells
+    for row in named_cells(report, 'Verdicts'):
+        verdict, sentence, effect, seeds = (
+            row[name] for name in ('verdict', 'claim', 'effect', 'seeds')
+        )
+        holm, printed, source = (row[name] for name in ('p (Holm)', 'published', 'source'))
+        interval = row.get('interval') or row['95% interval']  # as it was called before
         label, _, value = printed.rpartition(': ')
         if ';' not in printed and not math.isnan(number(value)) and effect[0] not in '+−—':
             claim = Claim(
@@ -250,7 +257,8 @@ def students(effect: float, interval: str, n: int) -> str:
     half = (high - low) / 2 * float(mean_interval(some)[1]) / single_interval(some)[1]
     found = [effect - half, effect + half]
     if interval.endswith('%'):
-        return ' to '.join(f'{numbers_lib.percent(end)} %' for end in found)
+        unit = ' %' if interval.endswith(' %') else '%'  # older reports have a space
+        return ' to '.join(f'{numbers_lib.percent(end)}{unit}' for end in found)
     return ' to '.join(numbers_lib.number(end, 4) for end in found)
 
 
@@ -269,7 +277,7 @@ def state(value: float, effect: float, interval: str, n: int) -> str:
 
 
 def number(words: str) -> float:
-    """What a cell of a table says, as '53.11 %', '1.006e−6' or '1,728'; NaN if it is no number."""
+    """What a cell of a table says, as '53.11%', '1.006e−6' or '1,728'; NaN if it is no number."""
     share = words.endswith('%')
     try:
         value = float(words.removesuffix('%').strip().replace('−', '-').replace(',', ''))
@@ -280,13 +288,23 @@ def number(words: str) -> float:
 
 def table(report: str, title: str) -> Iterator[list[str]]:
     """The rows of the table of a report that has this title, cell by cell."""
-    _, found, rest = report.partition(f'**{title}**\n\n')
-    lines = rest.splitlines() if found else []
-    for place, row in enumerate(lines):
-        if not row.startswith('|'):
-            return
-        if place > 1:  # below the headings
-            yield [plain(cell.strip()) for cell in re.split(r'(?<!\\)\|', row)[1:-1]]
+    _, *rows = with_headings(report, title) or [[]]
+    yield from rows
+
+
+def named_cells(report: str, title: str) -> Iterator[dict[str, str]]:
+    """The same, each cell by the heading of its column: columns have come and gone."""
+    names, *rows = with_headings(report, title) or [[]]
+    for cells in rows:
+        yield dict(zip(names, cells, strict=True))
+
+
+def with_headings(report: str, title: str) -> list[list[str]]:
+    """The headings and the rows of a table; [] if there is none of this title."""
+    _, _, rest = report.partition(f'**{title}**\n\n')
+    lines = itertools.takewhile(lambda line: line.startswith('|'), rest.splitlines())
+    rows = [[plain(cell.strip()) for cell in re.split(r'(?<!\\)\|', row)[1:-1]] for row in lines]
+    return rows[:1] + rows[2:]  # without the rule below the headings
 
 
 def plain(text: str) -> str:

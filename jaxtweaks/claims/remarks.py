@@ -6,6 +6,7 @@ no verdict.
 
 import dataclasses
 import math
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,7 +47,8 @@ class Improving:
 def remarked(verdict: Verdict, results: Results) -> Verdict:
     """The verdict with all that keeps it open, and with all that is to be remarked in its note."""
     if results.exact:
-        return verdict
+        found = [verdict.note, turned(verdict, results)]
+        return dataclasses.replace(verdict, note='; '.join(filter(None, found)))
     verdict = dataclasses.replace(verdict, open_because=open_because(verdict, results))
     found = [
         kept_open(verdict, results),
@@ -192,21 +194,33 @@ def _steps_against(claim: Claim, results: Results) -> str:
 def turned(verdict: Verdict, results: Results) -> str:
     """Which step of a trend goes significantly the other way; '' if none, or if it is said already.
 
-    An open claim whose change or steps are not clear says it by `kept_open`.
+    An open claim whose change or steps are not clear says it by `kept_open`. Of exact results every
+    step the other way counts.
     """
     claim = verdict.claim
     if claim.kind not in _TRENDS or {Open.STEP, Open.ZERO} & {*verdict.open_because}:
         return ''
     xs, rows = _as_claimed(claim, results)
-    if rows.shape[1] < 2 or len(rows) < 3:
+    if rows.shape[1] < 2 - results.exact or len(rows) < 3:
         return ''
     steps = np.diff(rows, axis=0)
-    p = steps_down(rows, zero_test(claim, rows))
-    worst = int(np.argmin(p))
-    if 2 * len(steps) * p[worst] > _ALPHA:
+    if results.exact:
+        worst = int(steps.min(axis=1).argmin())
+        against = steps[worst].min() < 0
+    else:
+        p = steps_down(rows, zero_test(claim, rows))
+        worst = int(np.argmin(p))
+        against = 2 * len(steps) * p[worst] <= _ALPHA
+    if not against:
         return ''
     where = _step(claim, results, xs[worst : worst + 2], steps[worst].mean())
     return f'it goes the other way {where}'
+
+
+def step_against(note: str) -> str:
+    """The step that `turned` says in a note, as 'from 1 to 2 by 5.00 points'; '' if it does not."""
+    found = re.search(r'it goes the other way (from .+? to .+?) \((by [^()]+)\)', note)
+    return ' '.join(found.groups()) if found else ''
 
 
 def _as_claimed(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxtweaks.base.words import ABSENT, count
+from jaxtweaks.claims import remarks
 from jaxtweaks.report import verdict_words
 
 # A question that begins with one of these is answered by yes or no.
@@ -24,7 +25,7 @@ class AnswerSentence(NamedTuple):
     """The answer to a question.
 
     Attributes:
-      word: 'yes', 'no', 'it depends' or 'not settled'; '' if there is no claim.
+      word: 'yes', 'no', 'in part', 'it depends' or 'not settled'; '' if there is no claim.
       kind: the verdict whose colour it has.
       sentence: the whole answer, that word first; '' if there is no claim.
     """
@@ -61,8 +62,11 @@ def of(question: str, verdicts: Sequence[Verdict]) -> AnswerSentence:
         fails = f'{"does" if others == 1 else "do"} not hold either'
         also = holds if kind == 'supported' else fails
         sentence += f'; {count(others, "further claim")} {also}'
-    if left:
-        sentence += f', {len(left)} of {len(asked)} not settled'
+    if left:  # a plain yes would speak for claims of which nothing is known
+        verb = 'is' if len(left) == 1 else 'are'
+        sentence = f'In part {sentence[0].lower()}{sentence[1:]}'
+        sentence += f'; {len(left)} of {_claims(asked, verdicts)} {verb} not settled'
+        word, kind = 'in part', 'inconclusive'
     return AnswerSentence(word, kind, f'{sentence}.')
 
 
@@ -122,15 +126,43 @@ def _depends(
 def _with_number(verdict: Verdict) -> str:
     """The claim and the number that carries its verdict, in one pair of parentheses at its end."""
     sentence = verdict['claim']['sentence'].strip().rstrip('.')
+    numbers = _step_against(verdict) or _numbers(verdict)
+    if not numbers:
+        return sentence
+    if verdict.get('smallest_permutation_p') is not None:
+        numbers += f', {count(verdict["n"], "seed")}'
+    if sentence.endswith(')'):  # parentheses side by side read badly
+        return f'{sentence[:-1]}; {numbers})'
+    return f'{sentence} ({numbers})'
+
+
+def _numbers(verdict: Verdict) -> str:
+    """The effect and its interval, after what they are of; '' if there is no effect.
+
+    Without that a number reads as the opposite of its sentence: what lowers an error raises an
+    accuracy.
+    """
     effect, interval = verdict_words.effect_words(verdict)
     if effect == ABSENT:
-        return sentence
-    words = [effect]
+        return ''
+    what = _in_parentheses(verdict.get('what') or '').replace(': ', ', ', 1)
+    numbers = f'{what}: {effect}' if what else effect
     if interval != ABSENT and verdict['low'] != verdict['high']:
-        words.append(f'{verdict_words.level_words(verdict)} interval {interval}')
-    if verdict.get('smallest_permutation_p') is not None:
-        words.append(count(verdict['n'], 'seed'))
-    numbers = ', '.join(words)
-    if sentence.endswith(')'):  # parentheses side by side read badly
-        return f'{sentence[:-1]}; measured: {numbers})'
-    return f'{sentence} ({numbers})'
+        numbers += f', {verdict_words.level_words(verdict)} interval {interval}'
+    return numbers
+
+
+def _step_against(verdict: Verdict) -> str:
+    """The step that contradicts a trend, where the change over all of them does not; else ''."""
+    sign = {'increasing': 1, 'decreasing': -1}.get(verdict['claim'].get('kind', ''), 0)
+    if verdict['verdict'] != 'contradicted' or sign * (verdict['effect'] or 0.0) <= 0:
+        return ''
+    step = remarks.step_against(verdict.get('note') or '')
+    subject = _in_parentheses(verdict.get('what') or '').partition(': ')[0]
+    return f'{subject or "it"} goes the other way {step}' if step else ''
+
+
+def _in_parentheses(what: str) -> str:
+    """What an effect is, to stand in parentheses, with brackets for its own."""
+    what = what.replace(' (least squares over ranks)', '')
+    return what.replace('(', '[').replace(')', ']')

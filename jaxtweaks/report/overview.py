@@ -20,7 +20,7 @@ from jaxtweaks.report import answer_sentence, page, published, verdict_words
 from jaxtweaks.report.markdown import escaped
 from jaxtweaks.report.report import is_live
 
-_COLUMNS = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'measured', 'published', 'from')
+_COLUMNS = ('verdict', 'claim', 'effect', 'interval', 'seeds', 'measured', 'published', 'from')
 DOCUMENTS = {
     'ROLE': 'Role of Tweaks in Deep Learning',
     'DEEPREG': 'Deep Regularization',
@@ -271,9 +271,7 @@ def markdown(
     for document in dict.fromkeys(line.document for line in shown):
         title = DOCUMENTS.get(document)
         text += ['', f'## {escaped(document)}{f": {title}" if title else ""}', '']
-        text += [
-            '| verdict | claim | effect | 95% interval | seeds | measured | published | from |'
-        ]
+        text += [f'| {" | ".join(_COLUMNS)} |']
         text += ['| --- | --- | ---: | --- | ---: | --- | --- | --- |']
         for line in shown:
             if line.document != document:
@@ -283,12 +281,18 @@ def markdown(
                 f'{line.icon} {line.kind}{f" ({line.open})" if line.open else ""}',
                 escaped(f'{line.sentence} ({line.source})'),
                 *map(escaped, (line.effect, line.interval, line.seeds)),
-                *(escaped(words) or ABSENT for words in (line.measured, line.published)),
+                *(escaped(words) or ABSENT for words in (_measured(line), line.published)),
                 f'[{name}](<{line.text or line.link}>)' if line.text or line.link else name,
             ]
             text.append(f'| {" | ".join(cells)}{" (stand-in data)" if line.data else ""} |')
     text += published.markdown(printed)
     return '\n'.join(text) + '\n'
+
+
+def _measured(line: Line) -> str:
+    """What the effect is of, without which it has no direction, and the means compared."""
+    means = f'({line.measured})' if line.what and line.measured else line.measured
+    return ' '.join(filter(None, [line.what, means]))
 
 
 def tally(shown: Sequence[Line], experiments: int) -> str:

@@ -40,6 +40,8 @@ from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 from jaxtweaks.studies.study import Sheet
 
+MEASURED = 'what was measured'  # the column of verdicts without which an effect has no direction
+
 
 def settings_table(
     results: Results,
@@ -210,8 +212,8 @@ def classes_table(results: Results) -> Table | None:
 
 def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
     """One row for each claim. verdicts: what `Verdict.to_dict` returns."""
-    columns = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'p (Holm)', 'p (sign flips)')
-    columns += ('published', 'source')
+    columns = ('verdict', 'claim', MEASURED, 'effect', 'interval', 'seeds', 'p (Holm)')
+    columns += ('p (sign flips)', 'published', 'source')
     rows, raw = [], []
     for verdict in verdicts:
         claim = verdict['claim']
@@ -220,6 +222,7 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
             (
                 f'{ICONS[verdict["verdict"]]} {verdict["verdict"]}',
                 claim['sentence'],
+                verdict['what'],
                 effect,
                 interval,
                 seeds_words(verdict),
@@ -233,6 +236,7 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
             (
                 verdict['verdict'],
                 claim['sentence'],
+                verdict['what'],
                 _key(verdict['effect']),
                 _key(verdict['low']),
                 verdict['n'],
@@ -243,15 +247,15 @@ def verdict_table(verdicts: Sequence[Mapping[str, Any]]) -> Table:
             )
         )
     note = (
-        'Intervals are not adjusted for the number of claims; p (Holm) is, and decides. Those of a '
-        'share end at 0 and 100 %.'
+        'Intervals (95%, or as said) are not adjusted for the number of claims; p (Holm) is, and '
+        'decides. Those of a share end at 0 and 100%.'
     )
     if any(level_words(verdict) != '95%' for verdict in verdicts):
         note += (
             ' Seeds were added until the claims were settled: an interval of a look has the level '
             'next to it, so that those of all looks hold together in 95% of cases.'
         )
-    brief = ('verdict', 'claim', 'effect', '95% interval', 'seeds', 'p (Holm)')
+    brief = ('verdict', 'claim', 'effect', 'interval', 'seeds', 'p (Holm)')
     return Table('Verdicts', columns, tuple(rows), tuple(raw), note, brief)
 
 
@@ -265,7 +269,7 @@ def seeds_table(
       verdicts: what `Verdict.to_dict` returns.
       needs: for each claim, as `power.need` returns; None where nothing is known.
     """
-    columns = ('claim', 'effect', '95% interval', 'so far', 'seeds', 'to settle', 'it would be')
+    columns = ('claim', 'effect', 'interval', 'so far', 'seeds', 'to settle', 'it would be')
     rows, raw = [], []
     for verdict, needed in zip(verdicts, needs, strict=True):
         effect, interval = effect_at_level(verdict)

@@ -110,6 +110,17 @@ def test_a_step_the_other_way_is_reported_once():
     assert many.note.count('the other way') == 1
 
 
+def test_the_step_that_contradicts_an_exact_trend_is_named():
+    results = dataclasses.replace(results_of([0.5, 0.6, 0.55, 0.7], noise=0 * CALM), exact=True)
+    found = verdict_of(claim('increasing', along='x'), results)
+    assert found.verdict == 'contradicted'
+    assert found.note.endswith('; it goes the other way from 1 to 2 (by 5.00 points)')
+    assert remarks.step_against(found.note) == 'from 1 to 2 by 5.00 points'
+    assert remarks.step_against('it is fine') == ''
+    rises = dataclasses.replace(results_of([0.5, 0.6, 0.7], noise=0 * CALM[:3]), exact=True)
+    assert 'other way' not in verdict_of(claim('increasing', along='x'), rises).note
+
+
 def test_an_interval_that_holds_zero_is_why():
     noise = np.array([[0.1, -0.1, 0.05, -0.05, 0.02, -0.01], [0.0] * 6])
     results = results_of([0.5, 0.5], 6, noise=noise)

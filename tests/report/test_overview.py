@@ -137,6 +137,13 @@ def test_the_markdown_has_a_row_for_each_claim(runs):
     assert '## GENERAL: Training Neural Networks: Generalization' in text
 
 
+def test_an_effect_stands_next_to_what_it_is_of(tmp_path):
+    put(tmp_path, 'one', [verdict()])
+    _, markdown = written(tmp_path)
+    means = 'with batch norm: 53.24'
+    assert f'| test accuracy: batch norm − without normalisation ({means}' in markdown
+
+
 def test_nothing_at_all_is_a_page_too(tmp_path):
     page, text = written(tmp_path)
     assert '0 claims of 0 experiments.' in page

@@ -103,7 +103,7 @@ def test_what_a_config_says_is_escaped():
 def test_verdicts_come_first_in_words_and_colour():
     text = page(seeds=5, verdicts=[verdict(), verdict('inconclusive')])
     places = [text.index(f'id="{name}"') for name in ('first', 'verdicts', 'tables')]
-    assert text.index('class="answer supported"') < places[0]
+    assert text.index('class="answer inconclusive"') < places[0]
     assert places == sorted(places)
     assert 'class="card verdict supported"' in text
     assert '<span aria-hidden="true">✓</span> supported' in text

@@ -84,13 +84,14 @@ def test_verdicts_read_in_the_unit_of_the_claim():
         ]
     ).rows  # fmt: skip
     assert rows[0] == (
-        '✓ supported', 'Batch norm raises test accuracy.', '+2.14 points',
+        '✓ supported', 'Batch norm raises test accuracy.',
+        'test accuracy: batch norm − without normalisation', '+2.14 points',
         '+1.01 to +3.27 points', '5 (1 omitted)', '0.012', '0.0625',
         'with batch norm: 53.64 %; without: 53.11 %', 'ROLE §5.3',
     )  # fmt: skip
-    assert rows[1][2:6] == ('0.4', '0.3 to 0.7', '5', '—')
-    assert rows[1][7] == 'p: 0.4'
-    assert rows[2][2:6] == ('−3 epochs', '—', '5 (1 omitted)', '< 0.001')
+    assert rows[1][3:7] == ('0.4', '0.3 to 0.7', '5', '—')
+    assert rows[1][8] == 'p: 0.4'
+    assert rows[2][3:7] == ('−3 epochs', '—', '5 (1 omitted)', '< 0.001')
 
 
 def test_the_terminal_shows_brackets_as_text_and_loses_no_letter():
@@ -129,7 +130,7 @@ def test_markdown_escapes_what_would_break_a_row():
     table = tables.verdict_table([verdict(claim={'sentence': 'a | b\n<script>'})])
     lines = table.to_markdown().splitlines()
     assert '| ✓ supported | a \\| b \\<script\\> |' in lines[4]
-    assert lines[3].startswith('| --- | --- | ---: |')
+    assert lines[3].startswith('| --- | --- | --- | ---: |')
     assert len(lines) == 7
 
 
