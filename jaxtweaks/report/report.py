@@ -53,8 +53,7 @@ def render(contents: Contents, metrics: Sequence[str] | None = None) -> str:
         banner=report_facts.stand_in(results),
         warnings=report_facts.warnings(results, meta),
         answer=answer_sentence.of(meta.get('question') or '', verdicts),
-        verdicts=[_verdict(verdict) for verdict in verdicts],
-        tally=_tally(verdicts),
+        **_verdicts(verdicts),
         figures=[_figure(i, figure) for i, figure in enumerate(contents.figures, 1)],
         tables=[table.first(_ROWS, 'runs.parquet') for table in contents.tables],
         curves=report_curves.of(results),
@@ -111,8 +110,7 @@ def render_live(contents: Contents, live: Live) -> str:
         banner=report_facts.stand_in(results),
         warnings=[],
         answer=None,  # only what is finished has one
-        verdicts=[_verdict(verdict) for verdict in verdicts],
-        tally=_tally(verdicts),
+        **_verdicts(verdicts),
         figures=[],
         tables=contents.tables,
         curves=report_curves.of(results),
@@ -158,7 +156,14 @@ def _figure(i: int, drawn: Drawn) -> dict[str, str]:
     }
 
 
-def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
+def _verdicts(verdicts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the page says of verdicts: of each, how many there are, and what several share."""
+    notes, shared = verdict_words.notes_of(verdicts)
+    each = [_verdict(verdict, note) for verdict, note in zip(verdicts, notes, strict=True)]
+    return {'verdicts': each, 'tally': _tally(verdicts), 'shared': shared}
+
+
+def _verdict(verdict: Mapping[str, Any], note: str) -> dict[str, Any]:
     effect, interval = verdict_words.effect_words(verdict)
     return {
         'kind': verdict['verdict'],
@@ -175,7 +180,7 @@ def _verdict(verdict: Mapping[str, Any]) -> dict[str, Any]:
         ],
         'measured': verdict_words.measured_words(verdict),
         'published': verdict_words.published_words(verdict),
-        'note': verdict.get('note', ''),
+        'note': verdict_words.remarked(verdict, note) if note else '',
     }
 
 

@@ -2,7 +2,7 @@
 
 import urllib.parse
 
-from jaxtweaks.report import answer_sentence, report_facts, tables
+from jaxtweaks.report import answer_sentence, report_facts, tables, verdict_words
 from jaxtweaks.report.contents import Contents, Drawn
 from jaxtweaks.report.markdown import escaped
 
@@ -22,12 +22,14 @@ def render(contents: Contents) -> str:
     text += [line for drawn in first for line in _figure(drawn)]
     if verdicts:
         text += [tables.verdict_table(verdicts).to_markdown()]
+        notes, shared = verdict_words.notes_of(verdicts)
         text += [
-            f'- {escaped(verdict["claim"]["sentence"])} {verdict["verdict"]}: '
-            f'{escaped(verdict["note"])}'
-            for verdict in verdicts
-            if verdict.get('note')
-        ] + ['']
+            f'- {escaped(verdict["claim"]["sentence"])} '
+            f'{escaped(verdict_words.remarked(verdict, note))}'
+            for verdict, note in zip(verdicts, notes, strict=True)
+            if note
+        ]
+        text += [*(f'- {escaped(words)}' for words in shared), '']
     text += [line for drawn in others for line in _figure(drawn)]
     shown = [*contents.tables, tables.classes_table(results)]
     text += [table.to_markdown() for table in shown if table]

@@ -1,5 +1,6 @@
 """How a verdict reads in a table and on a page. A verdict is what `Verdict.to_dict` returns."""
 
+import collections
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -39,18 +40,44 @@ def _kind(verdict: Mapping[str, Any]) -> Words:
     return KINDS.get(verdict['claim'].get('kind', ''), Words())
 
 
-_FEW_SEEDS = re.compile(r'with \d+ seeds no permutation test can reach [\d.]+; \d+ would')
+# What is noted of many verdicts alike: it is of their seeds and looks, not of what they found.
+_SHARED = re.compile(
+    r'with \d+ seeds no permutation test can reach [\d.]+; \d+ would'
+    r'|looked at with [\d, and]+ seeds, and corrected for it \(interval at [\d.]+ ?%\)'
+    r'|settled at \d+: an early stop overestimates the effect'
+    r'|not corrected for an earlier look at [\d and]+ seeds, after which seeds were added'
+    r'|exact: nothing here is left to chance'
+)
+
+
+def notes_of(verdicts: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str]]:
+    """The note of each verdict, and what is noted of several in the same words, to be said once."""
+    notes = [verdict.get('note') or '' for verdict in verdicts]
+    counts = collections.Counter(words for note in notes for words in {*_SHARED.findall(note)})
+    common = [words for words, times in counts.items() if times > 1]
+    own = []
+    for note in notes:
+        for words in common:
+            note = note.replace(f'{words}; ', '').replace(words, '').removesuffix('; ')
+        own.append(note)
+    whole = len(verdicts)
+    return own, [
+        words if counts[words] == whole else f'{counts[words]} of {whole} claims: {words}'
+        for words in sorted(common)
+    ]
+
+
+def remarked(verdict: Mapping[str, Any], note: str) -> str:
+    """A note next to its verdict: why it is open; of one that is settled it is no reason."""
+    is_open = verdict['verdict'] == 'inconclusive'
+    return f'Open: {note.removeprefix("open: ")}' if is_open else f'Note: {note}'
 
 
 def verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> rich.text.Text:
-    """The verdicts for the terminal: what, on which claim, and on what evidence.
-
-    What is to be noted of several of them in the same words is said once, at the end.
-    """
+    """The verdicts for the terminal: what, on which claim, and on what evidence."""
     text = rich.text.Text()
-    notes = [_FEW_SEEDS.findall(verdict['note']) for verdict in verdicts]
-    common = {words for found in notes for words in found if sum(map(found.__eq__, notes)) > 1}
-    for verdict in verdicts:
+    notes, shared = notes_of(verdicts)
+    for verdict, note in zip(verdicts, notes, strict=True):
         claim, (effect, interval) = verdict['claim'], effect_words(verdict)
         text.append(f'{ICONS[verdict["verdict"]]} {verdict["verdict"]}', COLORS[verdict['verdict']])
         text.append(f'  {claim["sentence"]}', 'bold')
@@ -65,12 +92,9 @@ def verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> rich.text.Text:
         published = published_words(verdict)
         parts += [f'published {published}'] if published else []
         text.append(f'    {"; ".join(parts)}\n')
-        note = verdict['note']
-        for words in common:
-            note = note.replace(f'{words}; ', '').replace(words, '').removesuffix('; ')
         if note:
             text.append(f'    {note}\n', 'dim')
-    for words in sorted(common):
+    for words in shared:
         text.append(f'{words}\n', 'dim')
     return text
 

@@ -118,6 +118,11 @@ def test_what_no_sign_flips_can_reach_is_said_once():
     text = page(verdicts=[verdict(note=note)])
     assert text.count('no permutation test') == 1
     assert 'sign-flip p cannot' not in text
+    assert f'<p>Note: {note}</p>' in text
+    text = page(verdicts=[verdict(note=note), verdict('inconclusive', note=f'open: why; {note}')])
+    assert text.count('no permutation test') == 1
+    assert f'<p class="muted">{note}</p>' in text
+    assert '<p>Open: why</p>' in text
 
 
 def test_stand_in_data_have_a_banner_before_anything_else():

@@ -61,3 +61,28 @@ def test_stand_in_data_cannot_be_missed():
     results = sweep({'model.norm': ('none', 'batch')}, fallback=True)
     found = report_markdown.render(Contents(results, meta=META))
     assert found.index('> **Stand-in data: ') < 120
+
+
+LOOKED = 'looked at with 5 seeds, and corrected for it (interval at 96.0%)'
+FEW = 'with 5 seeds no permutation test can reach 0.05; 6 would'
+
+
+def test_a_note_is_no_reason_and_is_said_once():
+    early = 'settled at 5: an early stop overestimates the effect'
+    notes = {
+        'inconclusive': f'open: the interval holds zero; {FEW}; {LOOKED}',
+        'supported': f'{FEW}; {LOOKED}; {early}',
+        'contradicted': f'{FEW}; {LOOKED}; {early}; it goes the other way',
+    }
+    shown = [
+        verdict(kind, note=note, claim={'sentence': f'It is {kind}.'})
+        for kind, note in notes.items()
+    ]
+    lines = [line for line in text(shown).splitlines() if line.startswith('- ')]
+    assert lines[:5] == [
+        '- It is inconclusive. Open: the interval holds zero',
+        '- It is contradicted. Note: it goes the other way',
+        f'- {LOOKED}',
+        f'- 2 of 3 claims: {early}',
+        f'- {FEW}',
+    ]

@@ -287,11 +287,11 @@ def test_what_is_noted_of_all_verdicts_is_said_once():
     few = 'with 3 seeds no permutation test can reach 0.05; 6 would'
     notes = [few, f'one thing; {few}; another', 'something else']
     lines = str(verdict_lines([verdict(note=note) for note in notes])).splitlines()
-    assert [line.strip() for line in lines if few in line] == [few]
-    assert lines[-1] == few
+    assert [line for line in lines if few in line] == [f'2 of 3 claims: {few}'] == lines[-1:]
     assert '    one thing; another' in lines
     assert '    something else' in lines
     assert few in str(verdict_lines([verdict(note=few)]))
+    assert str(verdict_lines([verdict(note=few)] * 2)).splitlines()[-1] == few
 
 
 def test_colours_are_off_with_no_color():
