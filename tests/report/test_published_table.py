@@ -52,6 +52,13 @@ def test_an_exact_number_that_is_not_finite_was_not_measured():
     assert 'Of 1 nothing was measured.' in published.table([nothing], 'quick').note
 
 
+def test_a_mean_of_places_has_no_digits_of_rounding():
+    # The mean of ten 0.00725 next to 0.00725, which 17 digits would keep apart.
+    place = {'effect': 0.007250000000000001, 'low': 0.00725, 'high': 0.0072500000000000004}
+    one = compared(**place, claim={'kind': 'optimum'}, number={'value': 0.0015})
+    assert published.cells(one, 'quick')[2:5] == ('0.0015', '0.00725', '0.00725 to 0.00725')
+
+
 def test_a_row_says_all_and_why_it_is_not_counted():
     assert published.cells(compared(), 'paper') == (
         'With batch norm', 'MLP-BN §4.1', '53.64 %', '53.43 %', '53.28 % to 53.58 %', '10',
