@@ -291,6 +291,14 @@ def metric_value(metric: str, value: float) -> str:
     return _with_unit(metric, words)
 
 
+def level_value(metric: str, value: float) -> str:
+    """A value of a metric that was chosen, not measured; a share as '25%', not as '25.00%'."""
+    if is_share(metric) or metric == 'diverged':
+        percents = round(100 * value, 10)  # 100 × 0.29 is 28.999999999999996
+        return f'{numbers.apart([percents])[percents]}%'
+    return _with_unit(metric, numbers.apart([value])[value])
+
+
 def _with_unit(metric: str, words: str) -> str:
     """A number with the unit of its metric, if that is a word."""
     unit = metrics.of(metric).unit

@@ -251,8 +251,8 @@ def seeds_needed(
 
 def _settling(found: Finding, alpha: float) -> list[str]:
     needed = power.need(found, alpha)
-    if needed is None:
-        return []
+    if needed is None or (needed.seeds is None and not found.effect):
+        return []  # no effect was seen that more seeds could settle
     if needed.seeds is None:
         return [f'not even {power.MOST:,} seeds would settle it at the effect seen']
     if needed.seeds <= found.n:

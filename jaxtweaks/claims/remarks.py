@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxtweaks.base import metrics
 from jaxtweaks.base.numbers import p_value, percent
-from jaxtweaks.base.words import amount, count, metric_value, together
+from jaxtweaks.base.words import amount, count, level_value, metric_value, together
 from jaxtweaks.claims import claim_data
 from jaxtweaks.claims.claim import KINDS, Claim, Open, Verdict
 from jaxtweaks.claims.finding import TWO_VALUED, curve, steps_down, zero_test
@@ -79,6 +79,8 @@ def _left_open(verdict: Verdict, results: Results) -> Open:
         return Open.CORRECTED
     if claim.kind in ('optimum', 'peak'):
         return Open.PLACE
+    if _all_alike(verdict):
+        return Open.ZERO
     shares = claim.kind == 'share' or claim.metric in TWO_VALUED
     if shares or not (math.isfinite(low) and math.isfinite(high)):
         return Open.TOO_FEW
@@ -107,7 +109,7 @@ def _words(because: Open, verdict: Verdict, results: Results) -> str:
     claim = verdict.claim
     match because:
         case Open.TOO_FEW:  # of one seed its note speaks
-            return 'so few seeds cannot tell the two apart' if verdict.n >= 2 else ''
+            return _too_few(verdict) if verdict.n >= 2 else ''
         case Open.CORRECTED:
             return _corrected_away(verdict)
         case Open.STEP:
@@ -137,13 +139,40 @@ _NO_MORE_SEEDS = {
 }
 
 
+def _all_alike(verdict: Verdict) -> str:
+    """That no run, or every run, does what two shares are compared in; '' if some do."""
+    claim, means = verdict.claim, {*verdict.measured.values()}
+    if not claim.b or not (claim.kind == 'share' or claim.metric in TWO_VALUED):
+        return ''
+    if means not in ({0.0}, {1.0}):
+        return ''
+    some = 'no run of either' if means == {0.0} else 'every run of both'
+    did = {'diverged': 'diverged', 'stopped': 'was stopped'}
+    if claim.kind != 'share':
+        return f'{some} {did[claim.metric]}'
+    return f'both shares are {percent(means.pop(), 0)}%'
+
+
+def _too_few(verdict: Verdict) -> str:
+    """What so few seeds cannot tell apart."""
+    claim = verdict.claim
+    if claim.along:
+        return 'so few seeds cannot settle it'
+    if claim.b:
+        return 'so few seeds cannot tell the two apart'
+    level = '50%' if claim.kind == 'share' else level_value(claim.metric, _level(claim))
+    return f'so few seeds cannot tell it from {level}'
+
+
 def _holds(verdict: Verdict, results: Results) -> str:
     """That the interval holds what is no difference, and what of a trend's steps."""
     claim = verdict.claim
+    if alike := _all_alike(verdict):
+        return alike
     if claim.kind in _TRENDS and (against := _steps_against(claim, results)):
         return f'the change may be none, and {against}'
     turn = _level(claim) if claim.kind in ('level', 'published') else 0.0
-    words = 'zero' if turn == 0 else metric_value(claim.metric, turn)
+    words = 'zero' if turn == 0 else level_value(claim.metric, turn)
     beyond = f', and reaches beyond {_size(claim, claim.smallest)}' if claim.smallest else ''
     return f'the interval holds {words}{beyond}'
 

@@ -18,7 +18,7 @@ def test_sooner_counts_epochs():
     assert verdict.effect == 3
     assert verdict.verdict == 'supported'  # by sign flips: 2/2⁶
     assert verdict.p == 2 / 64
-    assert 'censored' not in verdict.note
+    assert 'never reach' not in verdict.note
     assert 'sign-flip p decides' in verdict.note
     assert verdict_on(sooner(level=0.52), curve_results([0.06, 0.1])).verdict == 'contradicted'
     assert verdict_on(sooner(level=0.52), curve_results([0.1, 0.1])).verdict == 'inconclusive'
@@ -28,7 +28,13 @@ def test_sooner_censors_runs_that_never_reach_the_level():
     verdict = verdict_on(sooner(level=0.52), curve_results([0.1, 0.01]))
     assert verdict.effect == 11 - 6
     assert verdict.n == 6
-    assert 'censored: 0 of 6 runs of a and 6 of 6 of b never reach 0.52' in verdict.note
+    assert verdict.note.startswith(
+        '6 of 6 runs (x 1) never reach 52% and count as epoch 11: the effect is at least that large'
+    )
+    assert ' reaches 52%: x 1 minus x 0' in verdict.what
+    other = verdict_on(sooner(level=0.52), curve_results([0.01, 0.01])).note
+    assert '6 of 6 runs (x 0) and 6 of 6 runs (x 1) never reach 52%' in other
+    assert 'nothing is known of the difference' in other
 
 
 def test_sooner_censors_runs_that_diverge_before_the_level():
@@ -37,7 +43,7 @@ def test_sooner_censors_runs_that_diverge_before_the_level():
     verdict = verdict_on(sooner(level=0.52), results)
     assert (verdict.n, verdict.dropped) == (6, 0)
     assert verdict.effect == pytest.approx((5 * 3 + 5) / 6)
-    assert '1 of 6 of b never reach' in verdict.note
+    assert '1 of 6 runs (x 1) never reaches 52% and counts as epoch 11, a lower' in verdict.note
 
 
 def test_sooner_to_the_common_level():

@@ -160,6 +160,27 @@ def test_every_reason_has_words(because):
     assert bool(words) == (because not in (Open.UNFINISHED, Open.NOT_EXACT, Open.NEXT_LOOK))
 
 
+def test_too_few_seeds_are_said_of_what_is_compared():
+    without = results_of([0.5, 0.5], 6)
+    found = verdict_of(claim('less', metric='diverged', **ARMS), without)
+    assert found.open_because == (Open.ZERO,)
+    assert found.note.startswith('open: no run of either diverged')
+    assert 'seeds would settle' not in found.note
+    assert 'cannot tell' not in found.note
+    share = {'level': 0.2, 'direction': 'above'}
+    assert 'both shares are 100%' in verdict_of(claim('share', **share, **ARMS), without).note
+    some = results_of([0.5, 0.5], 6, diverged=[(0, 0)])
+    found = verdict_of(claim('greater', metric='diverged', **ARMS), some)
+    assert found.open_because == (Open.TOO_FEW,)
+    assert found.note.startswith('open: so few seeds cannot tell the two apart')
+    # Of one arm there are no two.
+    half = results_of([0.5, 0.5], 6, diverged=[(0, s) for s in range(3)])
+    one = claim('level', a={'x': 0}, metric='diverged', level=0.5, direction='above')
+    assert verdict_of(one, half).note.startswith('open: so few seeds cannot tell it from 50%')
+    one = claim('share', a={'x': 0}, level=0.5, direction='above')
+    assert verdict_of(one, without).note.startswith('open: so few seeds cannot tell it from 50%')
+
+
 def test_all_that_keeps_a_claim_open_is_listed_and_why_there_are_no_more_seeds_first():
     noise = np.array([[0.1, -0.1, 0.05, -0.05, 0.02, -0.01], [0.0] * 6])
     results = results_of([0.5, 0.5], 6, noise=noise)

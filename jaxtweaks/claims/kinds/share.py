@@ -7,7 +7,7 @@ import numpy as np
 
 from jaxtweaks.base import numbers
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.base.words import amount, metric_value
+from jaxtweaks.base.words import amount, level_value
 from jaxtweaks.claims import claim_data, finding
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.claims.finding import Finding
@@ -82,7 +82,7 @@ def _does(claim: Claim, results: Results) -> np.ndarray:
 
 
 def _side(claim: Claim) -> str:
-    level = metric_value(claim.metric, _number(claim.level))
+    level = level_value(claim.metric, _number(claim.level))
     if claim.direction == 'equal':
         return f'within {amount(claim.metric, _number(claim.margin))} of {level}'
     return f'{claim.direction} {level}'

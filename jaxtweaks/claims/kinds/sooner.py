@@ -1,12 +1,12 @@
 """The claim that one arm reaches a level in fewer epochs than another: sooner."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from jaxtweaks.base.numbers import number
-from jaxtweaks.base.words import value_label
+from jaxtweaks.base.words import level_value
 from jaxtweaks.claims import claim_data, finding
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.claims.finding import Finding
@@ -33,14 +33,12 @@ class Sooner(Kind):
         rows = np.stack([epochs[ks].mean(axis=0) for ks in settings])
         rows, dropped, notes = claim_data.complete(rows, both, results)
         counts = [int((epochs[ks] == never).sum()) for ks in settings]
-        if any(counts):
-            totals = [int(np.isfinite(epochs[ks]).sum()) for ks in settings]
-            notes.append(
-                f'censored: {counts[0]} of {totals[0]} runs of a and {counts[1]} of {totals[1]} of '
-                f'b never reach {words} and count as epoch {never:g}, a lower bound'
-            )
-        d = rows[1] - rows[0]
         sides = [claim_data.spoken(side, results) for side in (claim.a, claim.b)]
+        totals = [int(np.isfinite(epochs[ks]).sum()) for ks in settings]
+        if any(counts):
+            what = f'{words} and count{"s" if sum(counts) == 1 else ""} as {results.axis} {never:g}'
+            notes.append(_censored(sides, counts, totals, what))
+        d = rows[1] - rows[0]
         what = (
             f'{results.axis}s until {claim_data.label(claim, results)} reaches {words}:'
             f' {sides[1]} minus {sides[0]}'
@@ -62,6 +60,21 @@ class Sooner(Kind):
         return number
 
 
+def _censored(sides: Sequence[str], counts: Sequence[int], totals: Sequence[int], what: str) -> str:
+    """How many runs of each arm never reach the level, and what that means for the effect."""
+    lost = [
+        f'{lost} of {total} runs ({side})'
+        for side, lost, total in zip(sides, counts, totals, strict=True)
+        if lost
+    ]
+    words = f'{" and ".join(lost)} never {"reaches" if sum(counts) == 1 else "reach"} {what}'
+    if counts == totals:
+        return f'{words}: nothing is known of the difference'
+    if 0 in counts and any(n == m for n, m in zip(counts, totals, strict=True)):
+        return f'{words}: the effect is at least that large'
+    return f'{words}, a lower bound'
+
+
 def _epochs(claim: Claim, results: Results, settings: list[int]) -> tuple[np.ndarray, float, str]:
     """The epoch in which each run reaches the level, [K, S]; that of never; the level in words."""
     curve = np.asarray(results.curve(claim.metric), dtype=float)
@@ -79,7 +92,7 @@ def _epochs(claim: Claim, results: Results, settings: list[int]) -> tuple[np.nda
         words = 'the best value that both reach'
     else:
         target = np.array(sign * claim.level)
-        words = value_label('', claim.level)
+        words = level_value(claim.metric, claim.level)
     hit = risen >= target
     epochs = np.where(hit.any(axis=2), results.epochs[hit.argmax(axis=2)], never)
     if claim.level is None:
