@@ -99,7 +99,7 @@ def test_the_rest_goes_on_and_the_broken_one_is_named(capsys, configs, tmp_path,
     assert page.count('<tr class=') == 2
     assert 'data-tweak="dropout"' in page
     assert 'data-tweak="batch size"' in page
-    assert 'then: 50.00\xa0%' in page
+    assert 'then: 50.00%' in page
     assert 'dropout' in json.loads((root / 'one-smoke' / 'claims.json').read_text())['tweaks']
     manifest = json.loads((root / 'one-smoke' / 'manifest.json').read_text())
     command = manifest['launches'][0]['command']

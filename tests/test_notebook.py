@@ -95,6 +95,6 @@ def test_one_display_is_updated_in_place(monkeypatch):
         view.stop()
     assert len(made) == 1
     assert 'with &lt;BN&gt;' in handle.shown[0]
-    assert '29 %' in handle.shown[0]
+    assert '29%' in handle.shown[0]
     assert 'value="0.2960"' in handle.shown[0]
     assert handle.shown[-1] == ''

@@ -68,19 +68,19 @@ def test_what_was_measured_is_not_rounded_to_0_or_1():
     assert fixed(-0.0001, 2, sign='+') == '−0.0001'
     assert fixed(0.0, 2, sign='+') == '+0.00'
     assert [p_value(p) for p in (1e-9, 0.012, 0.9996, 1.0)] == ['< 0.001', '0.012', '> 0.999', '1']
-    assert metric_value('test_accuracy', 0.99996) == '99.996 %'
-    assert metric_interval('test_accuracy', 0.99996, 0.00002) == '99.996 ± 0.002 %'
-    assert metric_interval('test_accuracy', 0.5, 1e-6) == '50.00 ± < 0.01 %'
-    assert metric_interval('test_accuracy', 1.0, 0.0) == '100.00 ± 0.00 %'
+    assert metric_value('test_accuracy', 0.99996) == '99.996%'
+    assert metric_interval('test_accuracy', 0.99996, 0.00002) == '99.996 ± 0.002%'
+    assert metric_interval('test_accuracy', 0.5, 1e-6) == '50.00 ± < 0.01%'
+    assert metric_interval('test_accuracy', 1.0, 0.0) == '100.00 ± 0.00%'
     assert metric_interval('train_loss', 0.4, 1e-9) == '0.400000 ± < 0.000001'
 
 
 def test_the_interval_of_a_share_stays_within_0_and_100_percent():
-    assert metric_interval('test_accuracy', 0.99, 0.03) == '99.00 % (96.00 to 100.00)'
-    assert metric_interval('test_error', 0.01, 0.03) == '1.00 % (0.00 to 4.00)'
+    assert metric_interval('test_accuracy', 0.99, 0.03) == '99.00% (96.00 to 100.00)'
+    assert metric_interval('test_error', 0.01, 0.03) == '1.00% (0.00 to 4.00)'
     # What is a difference of shares, or no share, may lie beyond.
-    assert metric_interval('gap_accuracy', 0.01, 0.03) == '1.00 ± 3.00 %'
-    assert metric_interval('test_accuracy_gain', -0.01, 0.03) == '−1.00 ± 3.00 %'
+    assert metric_interval('gap_accuracy', 0.01, 0.03) == '1.00 ± 3.00%'
+    assert metric_interval('test_accuracy_gain', -0.01, 0.03) == '−1.00 ± 3.00%'
     assert metric_interval('train_loss', 0.01, 0.03) == '0.010 ± 0.030'
 
 

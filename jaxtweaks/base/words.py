@@ -286,7 +286,7 @@ def metric_value(metric: str, value: float) -> str:
     if not math.isfinite(value):
         return ABSENT
     if is_share(metric):
-        return f'{percent(value)} %'
+        return f'{percent(value)}%'
     words = f'{value:,.0f}'.replace('-', '−') if _is_count(value) else number(value, 4)
     return _with_unit(metric, words)
 
@@ -313,35 +313,40 @@ def _is_count(value: float) -> bool:
 def metric_interval(metric: str, mean: float, half: float) -> str:
     """'mean ± half width' of a metric, both in the metric's unit; no ± where `half` is NaN.
 
-    Of a share whose interval would reach beyond 0 or 100 % the ends, cut off there.
+    A share has two decimals; of one whose interval would reach beyond 0 or 100% the ends, cut off
+    there. Of another metric two digits of the half width, and the mean to the same place.
     """
     if not math.isfinite(mean) or not math.isfinite(half):
         return metric_value(metric, mean)
     low, high = metrics.of(metric).bounds
     if low <= mean <= high and (mean - half < low - 1e-9 or mean + half > high + 1e-9):
         ends = [percent(min(max(end, low), high)) for end in (mean - half, mean + half)]
-        return f'{percent(mean)} % ({ends[0]} to {ends[1]})'
+        return f'{percent(mean)}% ({ends[0]} to {ends[1]})'
     if is_share(metric):
-        return f'{_with_half(100 * mean, 100 * half, 2, 100.0)} %'
+        return f'{_with_half(100 * mean, 100 * half, 2, 100.0)}%'
     if half == 0 and float(mean).is_integer():
         return metric_value(metric, mean)
-    if 0 < abs(mean) < 1e-3:
-        return _with_unit(metric, f'{mean:.2e} ± {half:.1e}'.replace('-', '−'))
-    if abs(mean) >= 1e4:
-        return _with_unit(metric, _large_with_half(mean, half))
-    # As many decimals as show two digits of the half width; never less than 2.
-    decimals = 2 if half <= 0 else max(2, min(6, 1 - math.floor(math.log10(half))))
-    return _with_unit(metric, _with_half(mean, half, decimals, 1.0))
+    if half == 0:
+        return _with_unit(metric, f'{number(mean, 4)} ± 0')
+    return _with_unit(metric, _to_two_digits(mean, half))
 
 
-def _large_with_half(mean: float, half: float) -> str:
-    """'mean ± half width' of a mean beyond 1e4, to two digits of the half width."""
-    place = math.floor(math.log10(half)) if half > 0 else 0
-    if abs(mean) < 1e7:
-        decimals = min(2, max(0, 1 - place))
-        return f'{mean:,.{decimals}f} ± {half:,.{decimals}f}'.replace('-', '−')
-    digits = math.floor(math.log10(abs(mean))) - place + 2
-    return f'{number(mean, max(3, digits))} ± {number(half, 2)}'
+def _to_two_digits(mean: float, half: float) -> str:
+    """To two digits of the half width, both with one power of ten if they need any."""
+    size = max(abs(mean), half)
+    power = 0 if 1e-3 <= size < 1e7 else math.floor(math.log10(size))
+    mean, half = mean / 10.0**power, half / 10.0**power
+    # Of the half width as it is rounded: 0.0999 is 0.10.
+    decimals = 1 - math.floor(math.log10(float(f'{half:.1e}')))
+    if decimals > _FINEST:
+        words = _with_half(mean, half, _FINEST, 1.0)
+    else:
+        both = (round(number, decimals) + 0.0 for number in (mean, half))  # + 0.0: no −0
+        words = ' ± '.join(f'{number:,.{max(0, decimals)}f}' for number in both)
+    return (f'({words})e{power}' if power else words).replace('-', '−')
+
+
+_FINEST = 6  # decimals of a measured number
 
 
 def _with_half(mean: float, half: float, decimals: int, one: float) -> str:

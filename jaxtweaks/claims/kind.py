@@ -34,7 +34,7 @@ class Words:
     def measured(self, metric: str) -> Say:
         """How the means read that were compared."""
         if metric == 'diverged':
-            return lambda value: f'{number(100 * value)} %'
+            return lambda value: f'{number(100 * value)}%'
         return lambda value: metric_value(metric, value)
 
     def published(self, metric: str, verdict: Mapping[str, Any]) -> Say:

@@ -133,7 +133,7 @@ _NO_MORE_SEEDS = {
     Open.LAST_LOOK: f'{GRID[-1]} seeds are the last look',
     Open.GIVEN_UP: (
         f'given up, because no look up to {GRID[-1]} seeds would settle it with a chance of '
-        f'{percent(FUTILE, 0)} %'
+        f'{percent(FUTILE, 0)}%'
     ),
     Open.NOT_LOOKED_AT: 'not looked at as seeds were added',
 }

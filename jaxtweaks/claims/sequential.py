@@ -150,7 +150,7 @@ def _note(verdict: Verdict, seeds: Sequence[int], at: Looked) -> str:
     if not seeds:
         return ''
     level = percent(settling.confidence(at.share), 1)
-    note = f'looked at with {_listed(seeds)} seeds, and corrected for it (interval at {level} %)'
+    note = f'looked at with {_listed(seeds)} seeds, and corrected for it (interval at {level}%)'
     if verdict.verdict in ('supported', 'contradicted') and at.seeds < GRID[-1]:
         note += f'; settled at {at.seeds}: an early stop overestimates the effect'
     return note

@@ -4,7 +4,7 @@ import base64
 import html
 from typing import TYPE_CHECKING
 
-from jaxtweaks.base.words import ABSENT
+from jaxtweaks.base.words import ABSENT, count
 from jaxtweaks.claims.claim import Verdict
 from jaxtweaks.report import verdict_words
 
@@ -52,7 +52,9 @@ def render(answer: 'Answer') -> str:
             )
     if len(figures) > _FIGURES:
         folder = html.escape(str(answer.folder))
-        parts.append(f'<p>{len(figures) - _FIGURES} more figures are in {folder}</p>')
+        more = len(figures) - _FIGURES
+        verb = 'is' if more == 1 else 'are'
+        parts.append(f'<p>{count(more, "more figure")} {verb} in {folder}</p>')
     parts += [table.to_html() for table in answer.tables]
     return ''.join(parts)
 

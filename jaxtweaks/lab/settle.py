@@ -358,7 +358,7 @@ def remarks_of(looks: Sequence[LookRecord]) -> list[str]:
     seeds, planned = ', '.join(str(one.seeds) for one in done), done[0].planned
     plan = (
         f' Before a claim was tested, {planned} seeds were planned for by the budget: up to there '
-        f'they are looked at with {percent(1 - settling.RESERVE, 0)} % of α.'
+        f'they are looked at with {percent(1 - settling.RESERVE, 0)}% of α.'
         if planned < GRID[-1]
         else ''
     )

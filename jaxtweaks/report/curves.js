@@ -18,7 +18,7 @@ if (curves) {
     return made;
   };
   const metric = () => data.metrics[picked.metric];
-  // To so many decimals or digits, or more where a number would read as 0 or 1 (100 %) and is not.
+  // To so many decimals or digits, or more where a number would read as 0 or 1 (100%) and is not.
   const tell = (value, write, digits, one) => {
     let text = write(value, digits);
     for (; digits < 15 && value !== Number(text) && [0, one, -one].includes(Number(text)); digits++) {
@@ -29,13 +29,13 @@ if (curves) {
   const fixed = (value, digits) => value.toFixed(digits);
   const precise = (value, digits) => String(Number(value.toPrecision(digits)));
   const words = value => metric().share
-    ? tell(Number((100 * value).toPrecision(12)), fixed, 2, 100) + ' %' : tell(value, precise, 4, 1);
+    ? tell(Number((100 * value).toPrecision(12)), fixed, 2, 100) + '%' : tell(value, precise, 4, 1);
   // A tick has the digits of its distance to the next one.
   const tickWords = (value, step) => {
     const scale = metric().share ? 100 : 1;
     const digits = Math.max(0, Math.min(15, -Math.floor(Math.log10(scale * step) + 1e-9)));
     const text = Math.abs(value) >= 1e6 || step < 1e-6 ? precise(scale * value, 6) : (scale * value).toFixed(digits);
-    return metric().share ? text + ' %' : text;
+    return metric().share ? text + '%' : text;
   };
   const isShown = (setting, seed) => (picked.setting === null || picked.setting === setting)
     && (picked.seed === null || picked.seed === seed);

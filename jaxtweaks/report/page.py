@@ -26,7 +26,6 @@ def render(name: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters['tight'] = lambda text: text.replace(' %', '\N{NO-BREAK SPACE}%')
     policy = _policy(environment, _source(name))
     return environment.get_template(name).render(policy=policy, **values)
 

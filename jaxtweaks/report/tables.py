@@ -119,7 +119,7 @@ def _note(results: Results, cut: bool) -> str:
         cells = 'Exact: no seed changes it.' if results.exact else 'One seed: no interval.'
     note = f'Data: {results.data_label}. {cells}'
     if cut:
-        note += ' An interval that reaches beyond 0 or 100 % is cut off there, and has its ends.'
+        note += ' An interval that reaches beyond 0 or 100% is cut off there, and has its ends.'
     if results.diverged.any():
         note += ' Diverged runs are counted, and omitted from the means.'
     return note

@@ -261,7 +261,7 @@ class InPlace(View):
         """Moves the bar, if it is time to."""
         if time.monotonic() - self._shown >= self._interval:
             self._shown = time.monotonic()
-            words = '  ·  '.join(filter(None, (f'{math.floor(100 * share)} %', left, now)))
+            words = '  ·  '.join(filter(None, (f'{math.floor(100 * share)}%', left, now)))
             bar = f'<progress max="1" value="{share:.4f}" style="width:100%"></progress>'
             above = '<br>'.join(html.escape(one) for one in (self._look, self._group) if one)
             lines = f'{above}<br>{bar}<br>{html.escape(words)}'

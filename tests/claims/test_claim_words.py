@@ -95,9 +95,9 @@ def test_a_trend_names_its_field_and_its_ends():
 def test_an_interval_of_a_share_ends_where_shares_do():
     shown = {'claim': {'kind': 'level', 'metric': 'test_accuracy'}}
     shown |= {'effect': 0.964, 'low': 0.92, 'high': 1.0073}
-    assert effect_words(shown) == ('96.40 %', '92.00 % to 100.00 %')
-    assert effect_words(shown | {'low': -0.0131})[1] == '0.00 % to 100.00 %'
+    assert effect_words(shown) == ('96.40%', '92.00% to 100.00%')
+    assert effect_words(shown | {'low': -0.0131})[1] == '0.00% to 100.00%'
     difference = shown | {'claim': shown['claim'] | {'b': {'x': 1}}, 'low': -0.0131}
-    assert effect_words(difference)[1] == '−1.31 % to 100.73 %'
+    assert effect_words(difference)[1] == '−1.31% to 100.73%'
     loss = shown | {'claim': shown['claim'] | {'metric': 'test_loss'}}
     assert effect_words(loss)[1] == '0.92 to 1.007'

@@ -52,7 +52,7 @@ def test_diverged_runs_guess_or_are_dropped():
     counted = verdict_of(one, results)
     assert (counted.n, counted.dropped) == (6, 0)
     assert counted.effect == pytest.approx(0.8 - (0.9 + 0.5) / 2, abs=0.02)
-    assert '3 diverged runs count as guessing, 50.00 % (x 1: 3)' in counted.note
+    assert '3 diverged runs count as guessing, 50.00% (x 1: 3)' in counted.note
     # All of a setting: what was inconclusive before is settled.
     all_lost = results_of([0.8, 0.9], 6, diverged=[(1, s) for s in range(6)])
     assert verdict_of(one, all_lost).n == 0

@@ -40,7 +40,7 @@ def test_reliability_shows_accuracy_against_confidence():
     np.testing.assert_allclose(marks[0], [[0.5, 0.2], [0.9, 0.6]])
     np.testing.assert_allclose(marks[1], [[0.5, 0.4], [0.9, 0.8]])
     labels = [text.get_text() for text in sheet.legends[0].get_texts()]
-    assert '0\n(calibration error 30.00 ± 0.00 %)' in labels
+    assert '0\n(calibration error 30.00 ± 0.00%)' in labels
     small, large = sheet.axes[0].collections[0].get_sizes()
     assert small < large
     assert 'overconfident' in caption(figure('reliability', hue='noise.smoothing'), results)
@@ -60,7 +60,7 @@ def test_panels_say_their_calibration_errors():
     results = with_arrays(calibration=calibrations((0.3, 0.1)))
     sheet = draw(figure('reliability', panels='noise.smoothing'), results)
     assert len(sheet.axes) == 2
-    assert sheet.axes[1].texts[0].get_text().endswith('10.00 ± 0.00 %')
+    assert sheet.axes[1].texts[0].get_text().endswith('10.00 ± 0.00%')
 
 
 def test_histograms_on_common_edges_by_hand():
@@ -128,7 +128,7 @@ def test_a_boundary_lies_where_the_classes_are_equally_probable():
     points = [line.get_xydata().tolist() for line in sheet.axes[0].get_lines()]
     assert points == [[[1.0, 11.0]], [[3.0, 11.5], [3.5, 10.5]]]
     accuracy = 100 * results.finals['test_accuracy'][1, 0]
-    assert sheet.axes[1].get_title('left') == f'LeCun\ntest accuracy {accuracy:.2f} %'
+    assert sheet.axes[1].get_title('left') == f'LeCun\ntest accuracy {accuracy:.2f}%'
     assert 'that of seed 0' in caption(spec, results)
     assert svg(sheet) == svg(draw(spec, results))
 
@@ -138,7 +138,7 @@ def test_a_boundary_is_of_the_first_seed_that_did_not_diverge():
     spec = figure('boundary', hue='init.scheme')
     sheet = draw(spec, results)
     accuracy = 100 * results.finals['test_accuracy'][0, 1]
-    assert f'{accuracy:.2f} %' in sheet.axes[0].get_title('left')
+    assert f'{accuracy:.2f}%' in sheet.axes[0].get_title('left')
     assert sheet.axes[1].texts[0].get_text() == 'every run diverged'
     assert 'that of seed 1' in caption(spec, results)
 

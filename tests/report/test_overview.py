@@ -59,7 +59,7 @@ def test_claims_stand_under_their_documents_in_order(runs):
     assert found[1].seeds == 'exact'
     assert found[3].data == 'digits (stand-in for CIFAR-10)'
     assert found[2].effect == '+2.14 points'
-    assert found[2].measured == 'with batch norm: 53.24 %; without: 51.10 %'
+    assert found[2].measured == 'with batch norm: 53.24%; without: 51.10%'
 
 
 def test_an_interval_of_another_level_names_it(tmp_path):

@@ -265,7 +265,7 @@ def test_a_page_under_way_reloads_itself_and_stays_where_the_reader_is(browser, 
     browser.evaluate('window.scrollTo(0, 300); document.activeElement.blur(); window.before = 1')
     atomic.write(path, live_text(60, stopped=True).encode())
     deadline, shown = time.monotonic() + 120, None
-    while shown != ['60 % under way', 'complete']:
+    while shown != ['60% under way', 'complete']:
         assert time.monotonic() < deadline, shown
         time.sleep(0.2)
         with contextlib.suppress(RuntimeError):  # asked of the page that is just being left
@@ -373,7 +373,7 @@ def test_the_run_that_is_pointed_at_is_named_and_picked_by_a_click(browser, repo
     assert strong_and_pale(browser) == [1, 0]
     said = texts(browser, '#curves output')[0]
     assert 'batch size 256, batch norm, seed 2, epoch 8: ' in said
-    assert said.endswith(' %')
+    assert said.endswith('%')
     for kind in ('mousePressed', 'mouseReleased'):
         browser.call('Input.dispatchMouseEvent', type=kind, x=x, y=y, button='left', clickCount=1)
     browser.point(1, 1)

@@ -61,7 +61,7 @@ def test_a_mean_of_places_has_no_digits_of_rounding():
 
 def test_a_row_says_all_and_why_it_is_not_counted():
     assert published.cells(compared(), 'paper') == (
-        'With batch norm', 'MLP-BN §4.1', '53.64 %', '53.43 %', '53.28 % to 53.58 %', '10',
+        'With batch norm', 'MLP-BN §4.1', '53.64%', '53.43%', '53.28% to 53.58%', '10',
         'within one run',
     )  # fmt: skip
     quick = compared(number={'differs': '20,000 images', 'reading': 'ReLU'})
@@ -76,7 +76,7 @@ def test_a_difference_and_a_place_read_as_such():
         effect=0.01, low=0.005, high=0.015, claim={'kind': 'greater'}, number={'value': 0.025}
     )
     assert published.cells(gain, 'paper')[2:5] == (
-        '2.50 %',
+        '2.50%',
         '+1.00 points',
         '+0.50 to +1.50 points',
     )
@@ -112,7 +112,7 @@ def test_the_table_of_a_report():
 
 def test_of_several_sizes_the_largest_counts():
     rows = [
-        published.Row('A', ('it', 'A §1', '1 %', '2 %', '', '', word), 'x', size, 'MNIST')
+        published.Row('A', ('it', 'A §1', '1%', '2%', '', '', word), 'x', size, 'MNIST')
         for size, word in (('quick', 'outside'), ('paper', 'inside'))
     ]
     other = published.Row('A', ('that', *rows[0].cells[1:]), 'x', 'quick', 'MNIST')

@@ -109,8 +109,8 @@ def test_verdicts_come_first_in_words_and_colour():
     assert '<span aria-hidden="true">✓</span> supported' in text
     assert '2 claims: 1 supported, 1 inconclusive.' in text
     assert '<dd>+2.14 points</dd>' in text
-    assert '<dt>measured</dt><dd>with batch norm: 53.24\xa0%; without: 51.10\xa0%</dd>' in text
-    assert '<dt>published</dt><dd>with batch norm: 53.64\xa0%; without: 53.11\xa0%</dd>' in text
+    assert '<dt>measured</dt><dd>with batch norm: 53.24%; without: 51.10%</dd>' in text
+    assert '<dt>published</dt><dd>with batch norm: 53.64%; without: 53.11%</dd>' in text
 
 
 def test_what_no_sign_flips_can_reach_is_said_once():

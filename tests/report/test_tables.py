@@ -34,7 +34,7 @@ def test_a_row_has_the_mean_and_half_width_of_the_runs_that_did_not_diverge():
     assert table.columns == ('batch size', 'normalisation', 'seeds', 'diverged', 'test accuracy')
     values = 100 * results.finals['test_accuracy'][1, 1:]
     half = stats.t.ppf(0.975, 3) * values.std(ddof=1) / 2
-    cell = f'{values.mean():.2f} ± {half:.2f} %'
+    cell = f'{values.mean():.2f} ± {half:.2f}%'
     assert table.rows[1] == ('8', 'batch norm', '5', '1', cell)
     assert table.raw[1][:4] == (8, 'batch', 5, 1)
     assert table.raw[1][4] == pytest.approx(values.mean() / 100)
@@ -87,7 +87,7 @@ def test_verdicts_read_in_the_unit_of_the_claim():
         '✓ supported', 'Batch norm raises test accuracy.',
         'test accuracy: batch norm − without normalisation', '+2.14 points',
         '+1.01 to +3.27 points', '5 (1 omitted)', '0.012', '0.0625',
-        'with batch norm: 53.64 %; without: 53.11 %', 'ROLE §5.3',
+        'with batch norm: 53.64%; without: 53.11%', 'ROLE §5.3',
     )  # fmt: skip
     assert rows[1][3:7] == ('0.4', '0.3 to 0.7', '5', '—')
     assert rows[1][8] == 'p: 0.4'
@@ -144,13 +144,21 @@ def test_numbers_are_short(value, words):
 def test_intervals_show_two_digits_of_the_half_width():
     assert metric_interval('train_loss', 1.23456, 0.0123) == '1.235 ± 0.012'
     assert metric_interval('train_loss', 1.23456, np.nan) == '1.235'
-    assert metric_interval('train_loss', 88_818_866.67, 38_510_459.73) == '8.88e7 ± 3.9e7'
+    assert metric_interval('train_loss', 88_818_866.67, 38_510_459.73) == '(8.9 ± 3.9)e7'
     assert metric_interval('parameters', 1_250_858.0, 0.0) == '1,250,858'
     # As many digits of a large mean as its half width tells apart.
     assert metric_interval('train_loss', 23456.7, 35.2) == '23,457 ± 35'
     assert metric_interval('train_loss', 23412.2, 35.2) == '23,412 ± 35'
     assert metric_interval('train_loss', -52345.61, 0.41) == '−52,345.61 ± 0.41'
-    assert metric_interval('train_loss', 88_818_866.67, 3_851.4) == '8.88189e7 ± 3.9e3'
+    assert metric_interval('train_loss', 88_818_866.67, 3_851.4) == '(8.88189 ± 0.00039)e7'
+    # Both to the same place, and with one power of ten.
+    assert metric_interval('train_loss', 7.22e-4, 5.8e-3) == '0.0007 ± 0.0058'
+    assert metric_interval('train_loss', 5.35e-6, 1.234e-7) == '(5.35 ± 0.12)e−6'
+    assert metric_interval('train_loss', -2.2e-5, 4.1e-4) == '(−0.2 ± 4.1)e−4'
+    assert metric_interval('train_loss', 2367.11, 721.71) == '2,370 ± 720'
+    assert metric_interval('train_loss', 13_462.0, 49_004.0) == '13,000 ± 49,000'
+    assert metric_interval('train_loss', -0.001, 0.0999) == '0.00 ± 0.10'
+    assert metric_interval('train_loss', 1.25, 0.0) == '1.25 ± 0'
 
 
 def test_a_number_alone_takes_the_name_of_its_field():

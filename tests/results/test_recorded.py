@@ -132,7 +132,7 @@ def test_shares_are_distinguished_from_numbers():
     assert is_share('small_weights')
     assert not is_share('gradient_variance')
     assert not is_share('log_test_accuracy')
-    assert metric_value('test_calibration_error', 0.0312) == '3.12 %'
+    assert metric_value('test_calibration_error', 0.0312) == '3.12%'
 
 
 def test_the_complement_is_derived():
