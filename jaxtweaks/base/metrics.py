@@ -112,6 +112,7 @@ _WHOLE = {
         Metric(
             'test_overconfidence',
             'overconfidence on the test set (mean confidence − accuracy)',
+            SHARE,
             split='test',
             signed=True,
         ),

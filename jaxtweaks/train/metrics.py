@@ -18,7 +18,7 @@ def mse(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     return jnp.mean(jnp.square(outputs - targets))
 
 
-@metric('rmse', label='root of the mean squared error', better='low', targets='float')
+@metric('rmse', label='RMSE', better='low', targets='float')
 def rmse(outputs: jax.Array, targets: jax.Array) -> jax.Array:
     """Root of the mean squared error; in the unit of the target."""
     return jnp.sqrt(mse(outputs, targets))
