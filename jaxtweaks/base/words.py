@@ -230,7 +230,9 @@ def _number_alone(name: str, value: float) -> str:
 def named(name: str, value: Any, names: Mapping[str, str] | None = None) -> str:
     """A value that can be read alone: a number, yes or no takes the field's name before it."""
     words = value_label(name, value, names)
-    if isinstance(value, str) or (names and words in names.values()):
+    # 'none' of what, is not said by a word that is not the config's own.
+    bare = words == 'none' and not (names and words in names.values())
+    if not bare and (isinstance(value, str) or (names and words in names.values())):
         return words
     return words if len(terms(name)) > 1 else f'{field_label(name, names)} {words}'
 
@@ -261,6 +263,24 @@ def together(
         if field in left:
             parts.append(say(field, left.pop(field), names))
     return ', '.join(parts)
+
+
+def of_setting(
+    setting: Mapping[str, Any], varied: Sequence[str], names: Mapping[str, str] | None = None
+) -> str:
+    """A setting by the fields that vary, those with a value; '' if nothing varies.
+
+    A field that does not is needed where `names` has one word for it and one that does.
+    """
+    names, shown = names or {}, {*varied}
+    for key in names:
+        fields = _fields_of(key)
+        if len(fields) > 1 and {*fields} <= setting.keys() and not shown.isdisjoint(fields):
+            values = tuple(setting[field] for field in fields)
+            shown |= {*fields} if f'{joined(fields)}={values}' in names else set()
+    values = {name: value for name, value in setting.items() if name in shown}
+    said = {name: value_label(name, value, names) for name, value in values.items()}
+    return together({name: v for name, v in values.items() if said[name] != ABSENT}, names)
 
 
 def _fields_of(key: str) -> list[str]:

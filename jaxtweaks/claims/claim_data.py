@@ -8,7 +8,7 @@ import numpy as np
 from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.field_names import terms
-from jaxtweaks.base.words import named, together, value_label
+from jaxtweaks.base.words import named, of_setting, together, value_label
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.results import guess
 from jaxtweaks.results.results import Results
@@ -158,7 +158,7 @@ def complete(
     notes = []
     if diverged:
         places = [
-            f'{together(results.settings[k], results.words) or "the only setting"}: {count}'
+            f'{setting_words(k, results) or "the only setting"}: {count}'
             for k, count in zip(settings, lost.sum(axis=1), strict=True)
             if count
         ]
@@ -194,6 +194,11 @@ def label(claim: Claim, results: Results) -> str:
         'chosen_epoch': ' in the chosen epoch',
     }
     return name + moments.get(claim.at, '')
+
+
+def setting_words(k: int, results: Results) -> str:
+    """A setting in words, by what differs between the settings; '' if nothing does."""
+    return of_setting(results.settings[k], results.varied, results.words)
 
 
 def spoken(conditions: dict[str, Any], results: Results) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxtweaks.base import metrics
 from jaxtweaks.base.numbers import p_value, percent
-from jaxtweaks.base.words import amount, count, level_value, metric_value, together
+from jaxtweaks.base.words import amount, count, level_value, metric_value
 from jaxtweaks.claims import claim_data
 from jaxtweaks.claims.claim import KINDS, Claim, Open, Verdict
 from jaxtweaks.claims.finding import TWO_VALUED, curve, steps_down, zero_test
@@ -368,7 +368,7 @@ def not_finished(verdict: Verdict, results: Results) -> str:
 
 
 def _setting(k: int, results: Results) -> str:
-    return together(results.settings[k], results.words) or 'the only setting'
+    return claim_data.setting_words(k, results) or 'the only setting'
 
 
 def unfinished(verdicts: Sequence[Verdict], results: Results) -> list[int]:

@@ -16,6 +16,7 @@ from claim_cases import (
     verdict_on,
 )
 
+from jaxtweaks.claims import claim_data
 from jaxtweaks.report.verdict_words import effect_words
 
 
@@ -79,6 +80,13 @@ def test_several_fields_are_named_by_the_one_word_that_the_config_has_for_them()
         claim('greater', **ARMS), results_of([0.6, 0.5], extra=hidden, diverged=[(0, 0)])
     )
     assert 'hidden units 50, 50: 1' in verdict.note
+
+
+def test_remarks_name_settings_by_what_differs():
+    extra = [{'y': 5, 'z': None}, {'y': 5, 'z': 0.1}]
+    results = results_of([0.5, 0.6], extra=extra, diverged=[(0, 0), (1, 1)])
+    (note,) = claim_data.complete(results.finals['test_accuracy'], [0, 1], results)[2]
+    assert note == '2 seeds omitted because a run diverged (x 0: 1; x 1, z 0.1: 1)'
 
 
 def test_a_trend_names_its_field_and_its_ends():

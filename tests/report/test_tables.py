@@ -14,7 +14,8 @@ from fake_verdicts import verdict
 from scipy import stats
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.base.words import metric_interval, named, number
+from jaxtweaks.base.metrics import label as metric_label
+from jaxtweaks.base.words import metric_interval, metric_value, named, number, of_setting
 from jaxtweaks.report import tables
 from jaxtweaks.report.table import Table, latex_document
 from jaxtweaks.report.verdict_words import ICONS, verdict_lines
@@ -165,6 +166,29 @@ def test_a_number_alone_takes_the_name_of_its_field():
     assert named('train.batch_size', 8) == 'batch size 8'
     assert named('model.norm', 'none') == 'without normalisation'
     assert named('init.scheme', 'he', {'init.scheme=he': 'He 2015'}) == 'He 2015'
+
+
+def test_a_bare_none_and_what_has_no_value_are_not_said_alone():
+    assert named('tweaks.on', 'none') == 'on none'
+    assert named('tweaks.on', 'none', {'none': 'nothing'}) == 'nothing'
+    assert named('tweaks.on', 'none', {'tweaks.on=none': 'none'}) == 'none'
+    settings = (
+        {'optim.name': 'adagrad', 'optim.learning_rate': None, 'a.b': 1, 'c.d': 'none'},
+        {'optim.name': 'sgd', 'optim.learning_rate': 0.1, 'a.b': 1, 'c.d': 'x'},
+    )
+    varied = ('optim.name', 'optim.learning_rate', 'c.d')
+    assert of_setting(settings[0], varied) == 'AdaGrad, d none'
+    assert of_setting(settings[1], varied) == 'SGD, learning rate 0.1, x'
+    assert of_setting(settings[0], ()) == ''
+    # What does not vary is said where it is part of one word.
+    both = {"a.b + c.d=(1, 'none')": 'raw', 'a.b + c.d': 'data'}
+    assert of_setting(settings[0], varied, both) == 'AdaGrad, raw'
+
+
+def test_shares_have_their_unit_and_errors_their_name():
+    assert metric_value('test_overconfidence', -0.234) == '−23.40%'
+    assert metric_interval('test_overconfidence', -0.01, 0.02) == '−1.00 ± 2.00%'
+    assert metric_label('test_rmse') == 'test RMSE'
 
 
 def test_fields_with_one_word_are_one_column():
