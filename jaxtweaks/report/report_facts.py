@@ -54,7 +54,7 @@ def facts(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
     if codes := meta.get('training_code'):
         found.append(('training code', _by_version(codes)))
     data = meta.get('data') or {}
-    found += [(f'data: {name}', _words(value)) for name, value in data.items()]
+    found += [(f'data: {name}', _words(value)) for name, value in data.items() if _says(value)]
     if meta.get('started') not in (None, ''):
         found.append(('started', _time(meta['started'])))
     if meta.get('seconds') is not None:
@@ -65,6 +65,11 @@ def facts(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _by_version(codes: Mapping[str, int]) -> str:
     return ', '.join(f'{code} ({count(groups, "group")})' for code, groups in codes.items())
+
+
+def _says(value: Any) -> bool:
+    """Whether there is anything to say: data that are generated have sizes of 0."""
+    return not isinstance(value, Mapping) or any(value.values())
 
 
 def _words(value: Any) -> str:

@@ -61,10 +61,11 @@ def settings_table(
     chosen, names = metrics, Names(names or {}, results.settings)
     metrics = _measured(results, metrics)
     swept = _shown_fields(results, names)
+    some_diverged = results.trained and bool(results.diverged.any())
     columns = (
         *(field_label(name, names) for name in swept),
         *([] if results.exact else ['seeds']),
-        *(['diverged'] if results.trained else []),
+        *(['diverged'] if some_diverged else []),
         *(metric_label(metric) for metric in metrics),
     )
     values = {metric: results.final(metric) for metric in metrics}
@@ -74,7 +75,7 @@ def settings_table(
         cells: list[str] = [value_label(name, value_of(setting, name), names) for name in swept]
         keys: list[Any] = [_key(value_of(setting, name)) for name in swept]
         trained = results.runs_of(k)
-        counts = [trained] * (not results.exact) + [diverged] * results.trained
+        counts = [trained] * (not results.exact) + [diverged] * some_diverged
         cells += map(str, counts)
         keys += counts
         for metric in metrics:
@@ -82,7 +83,7 @@ def settings_table(
             mean, half = (float(x) for x in mean_interval(seeds.whole))
             cell = metric_interval(metric, mean, half)
             cut = cut or ('%' in cell and '±' not in cell and math.isfinite(half))
-            if len(seeds.whole) + diverged < trained:
+            if 0 < len(seeds.whole) < trained - diverged:
                 cell += f' (n = {len(seeds.whole)})'
             cells.append(cell)
             keys.append(_key(mean))
@@ -122,6 +123,8 @@ def _note(results: Results, cut: bool) -> str:
         note += ' An interval that reaches beyond 0 or 100% is cut off there, and has its ends.'
     if results.diverged.any():
         note += ' Diverged runs are counted, and omitted from the means.'
+    elif results.trained:
+        note += ' No run diverged.'
     return note
 
 
@@ -190,10 +193,11 @@ def runs_table(
 
 
 def classes_table(results: Results) -> Table | None:
-    """The whole names of the classes; None if the figures have them all."""
+    """The whole names of the classes; None if the figures have them all, or they are numbers."""
     names = results.classes if results.label_counts else ()
     shown = shortened(names, LETTERS)
-    if list(names) == shown and len(names) <= MOST_NUMBERED:
+    numbered = list(names) == [str(i) for i in range(len(names))]
+    if numbered or (list(names) == shown and len(names) <= MOST_NUMBERED):
         return None
     counts = results.label_counts
     raw = tuple(
@@ -206,7 +210,7 @@ def classes_table(results: Results) -> Table | None:
         tuple(tuple(_cell(value) for value in row) for row in raw),
         raw,
         'In the figures long names are shortened in the middle, and of many classes not all are '
-        'named. The last columns count the images of each split.',
+        'named. The last columns count the examples of each split.',
     )
 
 

@@ -161,7 +161,7 @@ def test_runs_that_were_spared_are_not_counted():
 def test_tables_sort_by_the_number_not_the_words():
     text = page()
     assert re.search(r'<td class="right" data-key="0\.\d+">\d\d\.\d\d ± ', text)
-    assert len(re.findall('<th [^>]*><button', text)) == len(Parsed(text).of('th')) == 12
+    assert len(re.findall('<th [^>]*><button', text)) == len(Parsed(text).of('th')) == 11
     assert 'All 12 runs' in text
 
 
@@ -261,6 +261,20 @@ def test_curves_near_1_keep_their_shape():
     assert [1e7 * (1 - value) for value in reported[0][0]] == pytest.approx(
         (1e7 * (1 - known[0, 0])).tolist(), rel=1e-3
     )
+
+
+def test_classes_that_are_numbers_are_not_listed():
+    names = tuple(map(str, range(100)))
+    results = dataclasses.replace(sweep({'model.norm': ('none',)}), classes=names)
+    assert tables.classes_table(results) is None
+
+
+def test_sizes_of_what_is_generated_are_not_said():
+    sizes = {'training': 0, 'test': 0}
+    assert report_facts.facts({'data': {'label': 'it', 'sizes': sizes}}) == [('data: label', 'it')]
+    sizes['test'] = 5
+    said = ('data: sizes', 'training 0, test 5')
+    assert said in report_facts.facts({'data': {'sizes': sizes}})
 
 
 def test_classes_that_figures_shorten_are_listed_whole():

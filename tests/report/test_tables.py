@@ -42,6 +42,16 @@ def test_a_row_has_the_mean_and_half_width_of_the_runs_that_did_not_diverge():
     assert table.numeric == (True, False, True, True, True)
 
 
+def test_a_column_of_zeros_and_a_count_of_nothing_are_omitted():
+    results = sweep(FIELDS)
+    results.finals['test_loss'] = np.full((4, 5), np.nan)  # as of votes
+    results.finals['test_loss'][1, 0] = 1.0
+    table = tables.settings_table(results, ['test_loss'])
+    assert table.columns == ('batch size', 'normalisation', 'seeds', 'test loss')
+    assert [row[-1] for row in table.rows[:2]] == ['—', '1 (n = 1)']
+    assert table.note.endswith(' No run diverged.')
+
+
 def test_no_runs_no_mean_and_one_run_no_interval():
     results = sweep(FIELDS, seeds=1, diverged=[(0, 0, 0)])
     table = tables.settings_table(results, ['test_accuracy'])
@@ -124,7 +134,7 @@ def test_columns_that_have_no_room_are_omitted_and_counted():
     narrow = console.file.getvalue()
     assert max(map(len, narrow.splitlines())) <= 80
     assert '3 more columns in the report.' in ' '.join(narrow.split())
-    assert all(cell in narrow for row in table.rows for cell in row[4:6])  # none torn apart
+    assert all(cell in narrow for row in table.rows for cell in row[3:5])  # none torn apart
 
 
 def test_markdown_escapes_what_would_break_a_row():
