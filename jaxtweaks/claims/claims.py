@@ -53,6 +53,23 @@ def check(
             raise UserError(f"claim '{claim.sentence}' ({claim.source}): {error}") from None
 
 
+def check_sentences(claims: Sequence[Claim]) -> None:
+    """Whether each claim reads differently, so that two verdicts cannot be taken for one another.
+
+    Raises:
+      UserError: naming the sentence that comes again.
+    """
+    seen: dict[str, Claim] = {}
+    for claim in claims:
+        words = ' '.join(claim.sentence.split())
+        if first := seen.get(words):
+            raise UserError(
+                f"claim '{words}' ({first.source}) comes again ({claim.source});"
+                ' say in the sentence what differs'
+            )
+        seen[words] = claim
+
+
 def with_smallest(claims: Sequence[Claim], smallest: Mapping[str, float]) -> tuple[Claim, ...]:
     """The claims, with the smallest difference that matters of their metrics.
 

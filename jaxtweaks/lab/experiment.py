@@ -218,6 +218,7 @@ def build(
     claims_lib.check(experiment.claims, points, **known)
     published_lib.check(experiment.published, points, **known)
     if not on_record:
+        claims_lib.check_sentences(experiment.claims)
         _check_matched(experiment, points, recorded, named='sweep' not in overrides)
     return experiment
 

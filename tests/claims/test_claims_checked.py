@@ -94,3 +94,11 @@ def test_good_claims_pass_the_check():
     pairs = {'a': {'x + 1-y': ((2, -1),)}, 'b': {'1-y + x': ((1, 0),)}}
     claims.check([claim('greater', **pairs)], [{'x': k, 'y': k} for k in range(3)])
     claims.check([claim('level', **DIVERGED, **ARMS, level=0.0)], settings)
+
+
+def test_two_claims_that_read_alike_are_refused():
+    """Their verdicts could be taken for one another, in a report and in the answer."""
+    one, other = claim('greater', **ARMS), claim('less', **ARMS, sentence='so  it is')
+    claims.check_sentences([one, claim('less', **ARMS, sentence='so it is not')])
+    with pytest.raises(UserError, match='say in the sentence what differs'):
+        claims.check_sentences([one, other])
