@@ -91,7 +91,8 @@ def regression(tmp_path_factory):
             {**CLAIM, 'kind': 'less', 'metric': 'test_mse', 'a': {'optim.learning_rate': 0.05},
              'b': {'optim.learning_rate': 0.0}},
             {**CLAIM, 'sentence': 'It is best.', 'kind': 'optimum', 'metric': 'test_r2',
-             'along': 'optim.learning_rate', 'within': (0.05, 0.05), 'where': {'optim.learning_rate': (0.0, 0.05)}},
+             'along': 'optim.learning_rate', 'within': (0.05, 0.05),
+             'where': {'optim.learning_rate': (0.0, 0.05)}},
         ),
     )  # fmt: skip
     folder = tmp_path_factory.mktemp('regression')
