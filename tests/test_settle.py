@@ -216,7 +216,7 @@ def test_a_budget_ends_it_and_more_goes_on(put, tmp_path):
     assert answer.verdicts[1].open_because[0] is Open.BUDGET
     # It was for five seeds, whose look had 80% of α; and what was planned stays so.
     assert answer.verdicts[1].level == pytest.approx(0.96)
-    said = '5 seeds were planned for by the budget: up to there they are looked at with 80 % of α'
+    said = '5 seeds were planned for by the budget: up to there they are looked at with 80% of α'
     assert said in (tmp_path / 'report.md').read_text()
     assert as_text(api.load(tmp_path)) == as_text(answer)
     settled_then = answer.verdicts[0]
