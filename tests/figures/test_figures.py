@@ -266,7 +266,7 @@ def test_confusion_rows_add_up_without_the_diverged_runs():
     mean = 100 * results.finals['test_accuracy'][0, 1:].mean()
     assert f'test accuracy {mean:.2f} ±' in title
     assert 'n = 4, 1 of 5 diverged' in title
-    assert 'published 53.11 % (MLP-BN)' in title
+    assert 'published 53.11% (MLP-BN)' in title
     assert sheet.axes[0].texts[0].get_text() == f'{100 * shares[0, 0]:.0f}'
 
 
