@@ -131,6 +131,37 @@ def test_seeds_grow_for_what_is_open_and_stop_when_nothing_is(put, tmp_path):
     assert (len(calls), as_text(again), looks_of(tmp_path)) == (before, as_text(answer), looks)
 
 
+def test_what_sign_flips_decide_is_first_looked_at_where_they_can(put, tmp_path):
+    calls = put()
+    below = {'level': 2.5, 'direction': 'below'}
+    more_below = claim('share', 0.1, 0.5, **below)
+    answer, said = run(tmp_path, budget=1e-9, claims=(LARGE, more_below))
+    # With 5 seeds no share is settled, and the first look that is planned as the last had all.
+    assert 'until settled: looks at 8, 12, 20, 32 and at most 50 seeds' in said
+    assert 'look 1 of at most 5, at 8 seeds: 2 of 2 claims open' in said
+    assert [(one.seeds, one.planned) for one in looks_of(tmp_path)] == [(8, 8)]
+    assert len(calls) == 8 * len(LEVELS)
+    assert [one.verdict for one in answer.verdicts] == ['supported', 'supported']
+    assert [one.level for one in answer.verdicts] == pytest.approx([1 - 0.05 * 0.8] * 2)
+
+
+def test_a_folder_that_began_at_five_seeds_goes_on_from_there(put, tmp_path, monkeypatch):
+    put()
+    with monkeypatch.context() as patch:
+        patch.setattr(settle.claims, 'first_look', lambda *args: 5)  # as earlier versions did
+        run(
+            tmp_path,
+            budget=1e-9,
+            claims=(OPEN, claim('share', 0.1, 0.2, level=2.5, direction='below')),
+        )
+    before = looks_of(tmp_path)
+    assert [one.seeds for one in before] == [5]
+    run(tmp_path, claims=(OPEN, claim('share', 0.1, 0.2, level=2.5, direction='below')))
+    after = looks_of(tmp_path)
+    assert [one.seeds for one in after][:2] == [5, 8]
+    assert {one.planned for one in after} == {5}
+
+
 @pytest.mark.parametrize('at', [4, 17, 22])
 def test_an_interruption_changes_nothing(put, tmp_path, at):
     put()

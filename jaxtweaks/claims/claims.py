@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError, did_you_mean
-from jaxtweaks.claims import claim_data, power, statistics
+from jaxtweaks.claims import claim_data, power, settling, statistics
 from jaxtweaks.claims.claim import KINDS, Claim, Open, Verdict
 from jaxtweaks.claims.finding import TWO_VALUED, Finding
 from jaxtweaks.claims.kind import OPTIONS, Kind
@@ -147,6 +147,12 @@ def _check_on(claims: Sequence[Claim], results: Results) -> None:
 def with_chance(claims: Sequence[Claim], exact: bool = False) -> list[int]:
     """The places of the claims that chance has a say in; none if the results are exact."""
     return [] if exact else [i for i, claim in enumerate(claims) if _is_tested(claim)]
+
+
+def first_look(claims: Sequence[Claim], exact: bool = False) -> int:
+    """The seeds of the first look at claims, see `settling.first_look`."""
+    tested = [claims[i] for i in with_chance(claims, exact)]
+    return settling.first_look(sum(KINDS.find(one.kind).by_flips(one) for one in tested))
 
 
 def _is_tested(claim: Claim) -> bool:

@@ -10,7 +10,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.numbers import number
 from jaxtweaks.base.words import amount, is_share, metric_value
 from jaxtweaks.claims.claim import Claim
-from jaxtweaks.claims.finding import Finding
+from jaxtweaks.claims.finding import TWO_VALUED, Finding
 from jaxtweaks.results.results import Results
 
 # What a kind may need or read besides sentence, source, metric, where and published.
@@ -76,6 +76,10 @@ class Kind(Words, abc.ABC):
             and claim.margin is None
             and not self.two_sided(claim)
         )
+
+    def by_flips(self, claim: Claim) -> bool:
+        """Whether sign flips decide the claim, of which few seeds have too few."""
+        return claim.metric in TWO_VALUED
 
     def check(self, claim: Claim) -> None:
         """Whether the fields of a claim go together, as far as this kind knows. UserError."""

@@ -33,17 +33,24 @@ class Looked:
       p: by the key of each claim looked at its two p values, see `settling.Look`.
       going: the keys of the claims that more seeds are worth training for.
       planned: the seeds of the look that was planned as the last, see `settling.shares`.
+      first: the seeds of the first look.
     """
 
     seeds: int
     p: Mapping[str, Pair]
     going: tuple[str, ...] = ()
     planned: int = GRID[-1]
+    first: int = GRID[0]
+
+    @property
+    def shares(self) -> dict[int, float]:
+        """The share of α of every look, by its seeds."""
+        return settling.shares(self.planned, settling.grid_from(self.first))
 
     @property
     def share(self) -> float:
         """Of α that the look may spend; none with a number of seeds that is not in the grid."""
-        return settling.shares(self.planned).get(self.seeds, 0.0)
+        return self.shares.get(self.seeds, 0.0)
 
 
 def key(claim: Claim) -> str:
@@ -68,6 +75,7 @@ def look(
     before: Sequence[Looked],
     seeds: int,
     planned: int = GRID[-1],
+    first: int = GRID[0],
 ) -> Looked:
     """The next look, with the first `seeds` seeds of the results.
 
@@ -77,14 +85,15 @@ def look(
       before: the looks so far. What was settled or given up there is not looked at again.
       seeds: of the look, a number of the grid.
       planned: the seeds of the look that was planned as the last, the same at all looks.
+      first: the seeds of the first look.
     """
     results = results.first_seeds(seeds)
     found = _found(claims, results, still_going(claims, before) if before else None)
-    now = Looked(seeds, {name: one.tests for name, one in found.items()}, planned=planned)
+    tests = {name: one.tests for name, one in found.items()}
+    now = Looked(seeds, tests, planned=planned, first=first)
     names = _names(claims, results.exact)
     looks = _in_order([*before, now], names)
-    share = settling.shares(planned)
-    places = settling.open_claims([found.get(name) for name in names], looks, share)
+    places = settling.open_claims([found.get(name) for name in names], looks, now.shares)
     return dataclasses.replace(now, going=tuple(names[i] for i in places))
 
 

@@ -67,9 +67,29 @@ def shares(planned: int = GRID[-1], grid: Sequence[int] = GRID) -> dict[int, flo
     return {n: float(more * divided(n)) for n, more in zip(grid, added, strict=True)}
 
 
-def affordable(seconds_of_a_seed: float, budget: float) -> int:
+def grid_from(first: int) -> tuple[int, ...]:
+    """The seeds of the looks from one on; of all of them if there is none with so many."""
+    return GRID[GRID.index(first) :] if first in GRID else GRID
+
+
+def first_look(by_flips: int, alpha: float = 0.05) -> int:
+    """The seeds of the first look, at which every claim can be settled.
+
+    With n seeds sign flips have a p value of 2/2ⁿ at least. So a look at fewer than it takes would
+    spend its share of α on claims that it cannot settle. The other claims are taken as settled.
+
+    Args:
+      by_flips: how many claims are decided by sign flips.
+      alpha: the level of all of them together.
+    """
+    least = alpha * (1 - RESERVE) / max(by_flips, 1)
+    enough = (n for n in GRID if not by_flips or statistics.smallest_permutation_p(n) <= least)
+    return next(enough, GRID[-1])
+
+
+def affordable(seconds_of_a_seed: float, budget: float, first: int = GRID[0]) -> int:
     """The seeds of the last look that a budget (in seconds) reaches; the first look at least."""
-    return max((n for n in GRID if n * seconds_of_a_seed <= budget), default=GRID[0])
+    return max((n for n in GRID if n * seconds_of_a_seed <= budget and n >= first), default=first)
 
 
 def confidence(share: float, alpha: float = 0.05) -> float:

@@ -93,7 +93,8 @@ def grown(experiment: Experiment, looks: Sequence[LookRecord], there: int) -> Ex
       there: seeds that the folder was asked for before, 0 if there is no folder.
     """
     ahead = [one.next for one in settled(looks) if one.next]
-    return dataclasses.replace(experiment, seeds=max([GRID[0], there, *ahead]))
+    first = _grid_of(experiment, looks)[0]
+    return dataclasses.replace(experiment, seeds=max([first, there, *ahead]))
 
 
 def wanted(experiment: Experiment, looks: Sequence[LookRecord]) -> list[Run]:
@@ -127,7 +128,11 @@ def _needed(experiment: Experiment, going: Sequence[str]) -> set[int]:
 
 
 def plan_of(
-    looks: Sequence[LookRecord], launches: Sequence[Launch], there: int, spent: float
+    looks: Sequence[LookRecord],
+    launches: Sequence[Launch],
+    there: int,
+    spent: float,
+    first: int = GRID[0],
 ) -> int:
     """The seeds of the look that is planned as the last, see `settling.shares`.
 
@@ -140,11 +145,14 @@ def plan_of(
       launches: of the manifest.
       there: the seeds there are.
       spent: the seconds that they took.
+      first: the seeds of the first look.
     """
     if before := _looked(settled(looks)):
         return before[0].planned
     budget = launches[0].budget if launches else None
-    return GRID[-1] if budget is None else settling.affordable(spent / max(there, 1), budget)
+    if budget is None:
+        return GRID[-1]
+    return settling.affordable(spent / max(there, 1), budget, first)
 
 
 def look(
@@ -160,10 +168,10 @@ def look(
     """
     done = _looked(settled(looks))
     most = max((one.seeds for one in done), default=0)
-    new = []
-    for seeds in GRID:
+    grid, new = _grid_of(experiment, looks), []
+    for seeds in grid:
         if most < seeds <= len(results.seeds):
-            now = sequential.look(experiment.claims, results, done, seeds, planned)
+            now = sequential.look(experiment.claims, results, done, seeds, planned, grid[0])
             done.append(now)
             new.append(
                 LookRecord(
@@ -250,11 +258,12 @@ class UnderWay:
 
 def under_way(experiment: Experiment, looks: Sequence[LookRecord]) -> UnderWay:
     """Which look comes next with the seeds that an experiment has grown to; `looks`: so far."""
-    seeds = max((n for n in GRID if n <= experiment.seeds), default=GRID[0])
+    grid = _grid_of(experiment, looks)
+    seeds = max((n for n in grid if n <= experiment.seeds), default=grid[0])
     keys = sequential.still_going(experiment.claims, _looked(settled(looks)))
     going = tuple(one.sentence for one in experiment.claims if sequential.key(one) in keys)
     total = count(len(claims.with_chance(experiment.claims, exact=False)), 'claim')
-    which = f'look {GRID.index(seeds) + 1} of at most {len(GRID)}, at {seeds} seeds'
+    which = f'look {grid.index(seeds) + 1} of at most {len(grid)}, at {seeds} seeds'
     return UnderWay(f'{which}: {len(going)} of {total} open', going)
 
 
@@ -281,7 +290,8 @@ def decide(
     now = manifest_lib.current(workdir)
     spent = sum(float(group.seconds) for group in found)
     finished = sum(len(group.runs) for group in found)
-    planned = plan_of(now.looks, now.launches, len(results.seeds), spent)
+    first = _grid_of(experiment, now.looks)[0]
+    planned = plan_of(now.looks, now.launches, len(results.seeds), spent, first)
     new = look(experiment, results, now.looks, planned)
     looks = settled([*now.looks, *new])
     then = step(experiment, looks, spent, finished, budget)
@@ -379,7 +389,7 @@ def plan_words(experiment: Experiment, budget: float, each: float | None, there:
       there: the seeds that are trained already.
     """
     looks, before = [], 0
-    for seeds in GRID:
+    for seeds in _grid_of(experiment):
         more = seeds - max(before, min(there, seeds))
         cost = each * more * len(experiment.points) if each else 0
         looks.append(f'{seeds} (+{duration(cost)})' if cost else str(seeds))
@@ -398,14 +408,28 @@ def settled(looks: Sequence[LookRecord]) -> list[LookRecord]:
 def _looked(looks: Sequence[LookRecord]) -> list[Looked]:
     """Looks of --until_settled for `sequential`, all with the plan of the first."""
     planned = (looks[0].planned if looks else None) or GRID[-1]
+    first = looks[0].seeds if looks else GRID[0]
     if planned not in GRID:
         raise UserError(
             f'manifest.json: looks planned for {planned} seeds are not allowed; restore the file '
             'or choose another --workdir'
         )
     return [
-        Looked(one.seeds, sequential.as_numbers(one.p), one.going or (), planned) for one in looks
+        Looked(one.seeds, sequential.as_numbers(one.p), one.going or (), planned, first)
+        for one in looks
     ]
+
+
+def _grid_of(experiment: Experiment, looks: Sequence[LookRecord] = ()) -> tuple[int, ...]:
+    """The seeds of the looks: from the first one made on, or from where claims can be settled.
+
+    A folder of an earlier version began with 5 seeds whatever its claims, and claims that come
+    later leave the shares of α as they are.
+    """
+    done = settled(looks)
+    exact = experiment.plain is not None and experiment.plain.exact
+    first = done[0].seeds if done else claims.first_look(experiment.claims, exact)
+    return settling.grid_from(first)
 
 
 def _grid() -> str:

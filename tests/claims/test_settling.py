@@ -37,6 +37,21 @@ def test_the_last_look_that_a_budget_reaches(a_seed, budget, last):
     assert settling.affordable(a_seed, budget) == last
 
 
+def test_the_last_look_is_not_before_the_first():
+    assert settling.affordable(60.0, 1.0, first=12) == 12
+    assert settling.affordable(60.0, 1e6, first=12) == 50
+
+
+@pytest.mark.parametrize(('by_flips', 'seeds'), [(0, 5), (1, 8), (5, 8), (6, 12), (81, 12)])
+def test_the_first_look_can_settle_what_sign_flips_decide(by_flips, seeds):
+    # The least p of n seeds is 2/2ⁿ, and Holm's method may ask for 80% of 5% over so many claims.
+    assert settling.first_look(by_flips) == seeds
+    grid = settling.grid_from(seeds)
+    assert settling.shares(seeds, grid)[seeds] == pytest.approx(0.8)
+    if by_flips:
+        assert 2 / 2**seeds <= 0.05 * 0.8 / by_flips
+
+
 def looks_of(*looks, planned=GRID[-1]):
     """Looks (seeds, p of each claim); a p alone is of a claim that cannot be negligible."""
     pair = lambda p: p if isinstance(p, tuple) else (p, NAN)

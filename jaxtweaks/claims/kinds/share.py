@@ -31,6 +31,10 @@ class Share(Kind):
         """See `Kind`."""
         return claim.direction == 'equal'
 
+    def by_flips(self, claim: Claim) -> bool:
+        """See `Kind`."""
+        return True
+
     def check(self, claim: Claim) -> None:
         """See `Kind`."""
         if not self.two_sided(claim) and claim.margin is not None:
