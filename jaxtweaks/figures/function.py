@@ -80,12 +80,12 @@ class OfFunction(Kind):
         metrics, many = figure.metrics, len(panels) * len(figure.metrics)
         columns = len(metrics) if len(panels) > 1 and len(metrics) > 1 else 0
         page = Page(many, ALONE if many == 1 else PANEL, columns=columns)
-        width = page.panel_size[0]
-        headings = titles(figure, figure.panels, panels, width)
+        height = figure_axes.axes_height(page.panel_size[1])
+        headings = titles(figure, figure.panels, panels, page.panel_size[0])
         for j, metric in enumerate(metrics):
             same, lowest = page.axes[j :: len(metrics)], np.inf
             for axes, panel in zip(same, panels, strict=True):
-                figure_axes.set_metric(axes, metric, figure.log_y)
+                figure_axes.set_metric(axes, metric, figure.log_y, height)
                 axes.set_xlabel(self._x_label(figure, results))
                 if figure.panels:
                     axes.set_title(headings[panel], loc='left')

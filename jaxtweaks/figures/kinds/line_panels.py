@@ -96,7 +96,7 @@ def curves(panel: Panel) -> None:
     _draw_crowd(axes, crowd)
     for j, (place, _) in enumerate(figure.marks):
         axes.axvline(_epoch_of(place, results), **_vertical(j))
-    figure_axes.set_epochs(axes, reached, results.axis)
+    figure_axes.set_epochs(axes, reached, results.axis, panel.inches)
     _published(panel, None)
 
 
@@ -172,7 +172,7 @@ def effect(panel: Panel) -> None:
             elinewidth=1.3, capsize=3 if len(places) <= _CAPS else 0, **line,
         )  # fmt: skip
     _draw_crowd(axes, crowd, joined=scale.numeric and len(panel.looks) > MANY and len(set(xs)) > 1)
-    figure_axes.set_scale(axes, scale)
+    figure_axes.set_scale(axes, scale, panel.inches)
     axes.set_xlabel(field_label(figure.x, figure.names))
     _published(panel, scale)
 

@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -25,6 +25,8 @@ from jaxtweaks.results.results import Results
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Sheet
 
+_WIDEST = 14.0  # inches, of panels next to each other that are wider than usual
+
 
 class _Lines(Kind):
     """What curves, paths and effects have in common.
@@ -36,6 +38,12 @@ class _Lines(Kind):
 
     mark: ClassVar[str]
     crosses: ClassVar[bool] = False
+
+    def panel_size(
+        self, figure: Figure, cells: dict[tuple[Any, ...], int], usual: tuple[float, float]
+    ) -> tuple[float, float, float]:
+        """Width and height of a panel, and of the latter that of its axes, in inches."""
+        return *usual, figure_axes.axes_height(usual[1])
 
     @abc.abstractmethod
     def paint(self, panel: line_panels.Panel) -> None:
@@ -55,17 +63,19 @@ class _Lines(Kind):
             looks = {hue: {**look, 'marker': self.mark} for hue, look in looks.items()}
         many = len(panels) * len(metrics)
         columns = len(metrics) if len(panels) > 1 and len(metrics) > 1 else 0
-        page = Page(many, ALONE if many == 1 else PANEL, columns=columns)
-        width = page.panel_size[0]
+        size = self.panel_size(figure, cells, ALONE if many == 1 else PANEL)
+        if size[0] > ALONE[0]:  # as wide as a page, or nearly so
+            columns = max(1, min(many, int(_WIDEST / size[0])))
+        page = Page(many, (size[0], size[1]), columns=columns)
+        width = size[0]
         headings = titles(figure, figure.panels, panels, width)
         for i, panel in enumerate(panels):
             inside = {key[1:]: k for key, k in cells.items() if key[0] == panel}
             for j, metric in enumerate(metrics):
                 axes = page.axes[i * len(metrics) + j]
-                figure_axes.set_metric(axes, metric, figure.log_y)
-                self.paint(
-                    line_panels.Panel(axes, figure, results, metric, inside, looks, width - 0.9)
-                )
+                figure_axes.set_metric(axes, metric, figure.log_y, size[2])
+                inches = width - figure_axes.AROUND
+                self.paint(line_panels.Panel(axes, figure, results, metric, inside, looks, inches))
                 if figure.panels:
                     axes.set_title(headings[panel], loc='left')
         for j, metric in enumerate(metrics):
@@ -74,8 +84,8 @@ class _Lines(Kind):
         crowded = line_panels.is_crowded(len(hues), len({key[2] for key in cells}))
         room = 0.04 + line_panels.cross_row(len(hues)) * len(hues)
         if self.crosses and results.diverged[shown].any() and not crowded:
-            for axes in page.axes:
-                figure_axes.make_room(axes, room, figure.log_y)
+            for i, axes in enumerate(page.axes):
+                figure_axes.make_room(axes, room, metrics[i % len(metrics)], figure.log_y)
         further = line_panels.extra_handles(figure, results, shown, crowded)
         label = functools.partial(line_panels.entry, results, cells)
         return finish(page, figure_legend.key(figure, looks, label, further))
@@ -187,6 +197,21 @@ class Effect(_Lines):
         wrong = [value for value in chosen if not is_number(value) or value < 0]
         if wrong:
             raise UserError(f'log_x needs numbers ≥ 0 on the x axis, not {wrong[0]!r}')
+
+    def panel_size(
+        self, figure: Figure, cells: dict[tuple[Any, ...], int], usual: tuple[float, float]
+    ) -> tuple[float, float, float]:
+        """See `_Lines`: an axis of words is as long as they need."""
+        xs, hues = ({key[i] for key in cells} for i in (2, 1))
+        width, height = usual
+        axes = figure_axes.axes_height(height)
+        if all(map(is_number, xs)):
+            return width, height, axes
+        width = max(width, figure_axes.AROUND + figure_axes.category_room(len(xs), len(hues)))
+        values = [key[2] for key in cells]
+        inches = width - figure_axes.AROUND
+        scale = figure_axes.scale(figure.x, values, False, figure.names, inches)
+        return width, height + figure_axes.label_room(scale), axes
 
     def paint(self, panel: line_panels.Panel) -> None:
         """See `_Lines`."""
