@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from jaxtweaks.base.words import field_label, named, shortened, value_label
+from jaxtweaks.figures import figure_ticks
 from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.figures.figure_style import MUTED, is_order
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 MANY = 24  # entries of a legend; of more lines bands, bars and dots would hide one another
-MOST_NUMBERS = 12  # numbers that have an entry each; more are a colour bar
-_TICKS = 7  # of a colour bar
+MOST_NUMBERS = 7  # that have an entry each; the colours of more are too alike: a colour bar
+_TICKS, _ALL = 7, 12  # of a colour bar: of many values, and up to which number each has one
 _LETTERS = 44  # of an entry
 _LETTER = 0.085  # inches: the mean width of a letter of a panel's title
 _OUTSIDE = 0.8  # inches of a panel that are next to its axes
@@ -109,10 +110,11 @@ def titles(figure: Figure, field: str, values: Sequence[Any], inches: float) -> 
 def _bar(figure: Figure, looks: Mapping[Any, dict[str, Any]]) -> Bar:
     """Colours by rank, as the lines have them; ticks at even ranks."""
     hues, n = list(looks), len(looks)
-    ranks = [round(i * (n - 1) / (_TICKS - 1)) for i in range(_TICKS)]
+    ticks = n if n <= _ALL else _TICKS
+    ranks = [round(i * (n - 1) / (ticks - 1)) for i in range(ticks)]
     words = [value_label(figure.hue, hues[rank], figure.names) for rank in ranks]
     return Bar(
         [looks[hue]['color'] for hue in hues],
         [(rank + 0.5) / n for rank in ranks],
-        shortened(words, _LETTERS // 2),
+        shortened(figure_ticks.alike(words), _LETTERS // 2),
     )

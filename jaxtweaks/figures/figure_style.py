@@ -6,7 +6,15 @@ from typing import Any
 
 # Okabe and Ito's colours (2008), the darkest first; their yellow is too pale for a line.
 OKABE_ITO = ('#0072B2', '#D55E00', '#009E73', '#CC79A7', '#56B4E9', '#E69F00', '#000000')
-LINES = ('-', (0, (5, 1.6)), (0, (1.2, 1.2)), (0, (5, 1.4, 1.2, 1.4)), (0, (8, 2)))
+# What comes after them, of Paul Tol's (2021): each far from the colours whose line it shares.
+FURTHER = ('#882255', '#999933', '#332288', '#7f7f88', '#661100')
+LINES = (
+    '-',
+    (0, (5, 1.6)),
+    (0, (1.2, 1.2)),
+    (0, (5, 1.4, 1.2, 1.4)),
+    (0, (6, 1.2, 1.2, 1.2, 1.2, 1.2)),
+)
 MARKERS = ('o', 's', '^', 'D', 'v', 'P', 'X', '<', '>', 'p', 'h', '*')
 HATCHES = ('', '///', '...', 'xxx', '\\\\\\')
 PUBLISHED_MARKERS = ('*', 'd', 'p', 'H')
@@ -79,13 +87,14 @@ def styles(values: Sequence[Any]) -> list[dict[str, Any]]:
 
     n = len(values)
     ordered = is_order(values)
+    colors = (*OKABE_ITO, *FURTHER)
     chosen = []
     for i in range(n):
         if ordered:
             color = to_hex(colormaps['plasma'](0.8 * i / (n - 1)))
             line = LINES[0]
         else:
-            color = OKABE_ITO[i % len(OKABE_ITO)]
-            line = LINES[(i + i // len(OKABE_ITO)) % len(LINES)]
+            color = colors[i % len(colors)]
+            line = LINES[(i + i // len(colors)) % len(LINES)]
         chosen.append({'color': color, 'linestyle': line, 'marker': MARKERS[i % len(MARKERS)]})
     return chosen

@@ -1,6 +1,7 @@
 """What is drawn is what was measured, and what cannot be drawn honestly is refused."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import field_label, named
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.figures import figure_spec
+from jaxtweaks.figures.figure_legend import MOST_NUMBERS
 from jaxtweaks.figures.figure_style import styles
 from jaxtweaks.figures.figures import Figure, caption, check, draw, save, svg
 from jaxtweaks.figures.kind import OPTIONS
@@ -292,11 +294,35 @@ def test_stand_in_data_are_marked_in_the_figure():
     assert box[0].get_bbox_patch() is not None
 
 
-@pytest.mark.parametrize('n', [2, 7, 12])
+@pytest.mark.parametrize('n', [2, 7, 12, 24])
 def test_no_two_hues_look_alike(n):
     for values in ([*range(n)], [f'v{i}' for i in range(n)]):
         looks = styles(values)
         assert len({(s['color'], str(s['linestyle']), s['marker']) for s in looks}) == n
+        assert len({(s['color'], str(s['linestyle'])) for s in looks}) == n  # without markers
+        assert len({s['color'] for s in looks}) >= min(n, 12)
+
+
+def distance(one, other):
+    """Of two colours in CIELAB."""
+    linear = [np.array(to_rgb(color)) for color in (one, other)]
+    linear = [np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in linear]
+    to_xyz = np.array(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
+    f = [np.cbrt(to_xyz @ c / [0.9505, 1, 1.089]) for c in linear]
+    lab = [(116 * y - 16, 500 * (x - y), 200 * (y - z)) for x, y, z in f]
+    return float(np.linalg.norm(np.subtract(*lab)))
+
+
+def test_colours_of_entries_can_be_told_apart():
+    """By their colour alone where they are numbers, in order; else those that share a line."""
+    numbers = [look['color'] for look in styles([*range(MOST_NUMBERS)])]
+    assert min(distance(a, b) for a, b in itertools.pairwise(numbers)) > 15
+    looks = styles([f'v{i}' for i in range(12)])
+    for one, other in itertools.combinations(looks, 2):
+        if one['linestyle'] == other['linestyle']:
+            assert distance(one['color'], other['color']) > 30
 
 
 def test_drawing_again_gives_the_same_bytes(tmp_path):
@@ -408,6 +434,7 @@ def test_a_mean_below_zero_has_no_place_on_a_logarithmic_axis():
                    where={'model.norm': 'none'})  # fmt: skip
     axes = draw(shown, results).axes[0]
     assert axes.get_ylim()[0] > 0
+    assert 'A mean of 0 or less has no place on a logarithmic axis.' in caption(shown, results)
 
 
 def test_a_logarithmic_axis_of_many_decades_has_ticks_at_powers_of_ten():
@@ -420,6 +447,26 @@ def test_a_logarithmic_axis_of_many_decades_has_ticks_at_powers_of_ten():
     ticks = np.log10([tick for tick in axes.get_yticks() if low <= tick <= high])
     assert 3 <= len(ticks) <= 10
     np.testing.assert_allclose(ticks, np.round(ticks), atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ('zero', 'words'),
+    [
+        (slice(5, None), 'A line that ends at the lower edge is 0 from there on.'),
+        (slice(2, 4), 'A line that falls to the lower edge is 0 there.'),
+        (slice(0, 0), ''),
+    ],
+)
+def test_a_line_that_falls_from_a_logarithmic_axis_is_explained(zero, words):
+    results = sweep(ON_OFF)
+    results.curves['train_loss'][1, :, zero] = 0
+    spec = figure(metrics=('train_loss',), hue='model.norm', log_y=True)
+    assert words in caption(spec, results)
+    assert words or 'lower edge' not in caption(spec, results)
+    assert 'lower edge' not in caption(dataclasses.replace(spec, log_y=False), results)
+    results.curves['train_loss'][:, :, zero] *= -1
+    results.curves['train_loss'][0, :, :1] = -1
+    assert 'falls to the lower edge is 0 or less there' in caption(spec, results)
 
 
 @pytest.mark.filterwarnings('error')

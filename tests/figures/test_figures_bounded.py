@@ -73,9 +73,17 @@ def test_many_numbers_are_a_colour_bar():
 
 
 def test_few_numbers_have_an_entry_each():
-    sheet = draw(figure(hue=RATE), many(12))
-    assert len(words_of(sheet.legends[0])) == 12
+    sheet = draw(figure(hue=RATE), many(7))
+    assert len(words_of(sheet.legends[0])) == 7
     assert len(sheet.axes) == 1
+
+
+@pytest.mark.parametrize('count', [8, 12])
+def test_each_of_a_dozen_numbers_is_named_at_a_colour_bar(count):
+    sheet = draw(figure(hue=RATE), many(count))
+    assert not sheet.legends
+    assert len(sheet.axes[1].get_yticklabels()) == count
+    assert inside(sheet)
 
 
 def test_many_words_are_cut_and_counted():

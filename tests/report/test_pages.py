@@ -14,7 +14,7 @@ from matplotlib.colors import to_hex, to_rgb
 
 from jaxtweaks.base import atomic
 from jaxtweaks.figures import figures
-from jaxtweaks.figures.figure_style import INK, MUTED, OKABE_ITO, WARNING, styles
+from jaxtweaks.figures.figure_style import FURTHER, INK, MUTED, OKABE_ITO, WARNING, styles
 from jaxtweaks.figures.figures import Figure
 from jaxtweaks.report import overview, report, tables
 from jaxtweaks.report.contents import Contents, Drawn
@@ -249,7 +249,7 @@ def on_dark(color):
 ORDERED = [look['color'] for look in styles([1, 2, 3, 4, 5, 6])]
 
 
-@pytest.mark.parametrize('color', [*OKABE_ITO, *ORDERED, INK, MUTED, WARNING])
+@pytest.mark.parametrize('color', [*OKABE_ITO, *FURTHER, *ORDERED, INK, MUTED, WARNING])
 def test_a_colour_of_a_figure_is_read_as_easily_on_a_dark_page(color):
     paper = on_dark('white')
     assert to_hex(paper) == '#1f1f1f'  # `--figure-page`

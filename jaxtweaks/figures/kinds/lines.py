@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.figures import figure_axes, figure_legend, figure_style, register
-from jaxtweaks.figures.figure_data import arrange, column, ordered
+from jaxtweaks.figures.figure_data import arrange, column, ordered, seeds_of
 from jaxtweaks.figures.figure_legend import titles
 from jaxtweaks.figures.figure_page import ALONE, PANEL, Page
 from jaxtweaks.figures.figure_spec import Figure
@@ -99,13 +99,38 @@ class _Lines(Kind):
     def notes(self, figure: Figure, results: Results) -> list[str]:
         """See `Kind`."""
         if not self.is_crowded(figure, results):
-            return self._notes(results)
+            return self._notes(results) + self._below(figure, results)
         several = len(results.seeds) > 1
         which = 'the means over seeds' if several else 'the one seed'
         return [
             f'Lines or points: {which}, without {"intervals and " * several}single runs, which '
-            'would hide one another.'
+            'would hide one another.',
+            *self._below(figure, results),
         ]
+
+    def _below(self, figure: Figure, results: Results) -> list[str]:
+        """What it means that a line falls from a logarithmic y axis, if one does."""
+        shown = results.select(figure.where)
+        if not figure.log_y or not self._any_positive(figure, results, shown):
+            return []
+        runs = [
+            seeds_of(results, self._measured(results, metric), k).whole
+            for metric in figure.metrics
+            for k in shown
+        ]
+        lines = [np.atleast_1d(whole.mean(0)) for whole in runs if len(whole)]
+        lines = [line[np.isfinite(line)] for line in lines]
+        lines = [line for line in lines if (line <= 0).any()]
+        if not lines:
+            return []
+        less = ' or less' * any((line < 0).any() for line in lines)
+        if not self.by_epoch:
+            return [f'A mean of 0{less} has no place on a logarithmic axis.']
+        if less:
+            return [f'A line that falls to the lower edge is 0{less} there.']
+        if all((np.diff((line == 0).astype(int)) >= 0).all() for line in lines):
+            return ['A line that ends at the lower edge is 0 from there on.']
+        return ['A line that falls to the lower edge is 0 there.']
 
     @abc.abstractmethod
     def _notes(self, results: Results) -> list[str]:
