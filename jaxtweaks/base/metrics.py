@@ -12,7 +12,7 @@ Nothing else in the package takes a metric's name apart.
 import dataclasses
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from jaxtweaks.base.errors import UserError
 
@@ -82,6 +82,7 @@ _SPLITS = {
     'validation': ('validation', ''),
     'test': ('test', ''),
 }
+_PROBES: dict[str, str] = {}  # words of further images that come with data, by their name
 # What other predictions than the plain ones of a run begin with, and how they read.
 EMA, SWA, SNAPSHOTS = 'ema_', 'swa_', 'snapshots_'
 PERTURBED, LESIONED = 'perturbed_', 'lesioned_'
@@ -178,6 +179,11 @@ def add(*metrics: Metric) -> None:
 def add_whole(*metrics: Metric) -> None:
     """Registers what is measured of a run, by its whole name; built-in ones stay as they are."""
     _WHOLE.update((metric.name, metric) for metric in metrics if metric.name not in _BUILT_IN)
+
+
+def add_probes(words: Mapping[str, str]) -> None:
+    """Registers what further images of data are called in labels, by name (`Dataset.probes`)."""
+    _PROBES.update(words)
 
 
 def check(metric: Metric) -> None:
@@ -339,5 +345,5 @@ def _of_split(name: str) -> Metric | None:
         before, behind = _SPLITS[split]
         words = f'{before} {label}' + (f' ({behind})' if behind else '')
     else:
-        words = f'{label} on {split.replace("_", " ")}'
+        words = f'{label} on {_PROBES.get(split) or split.replace("_", " ")}'
     return dataclasses.replace(one, name=name, label=words, split=split, measure=one.name)

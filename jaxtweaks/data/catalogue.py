@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from jaxtweaks.base import metrics
 from jaxtweaks.config.settings import DATASETS
 from jaxtweaks.data import patterns, waveforms
 
@@ -174,6 +175,12 @@ TABLES = {
 DATASETS.add(*CATALOGUE, *TABLES)
 
 # Further images that come with a data set, on which networks are evaluated by epoch
-# (`Dataset.probes`), and the data sets that come with a grid for decision boundaries.
-PROBES = {'patterns': ('p_only', 'q_only', 'both'), 'cifar10_patch': ('clean', 'patch_only')}
+# (`Dataset.probes`), each with what a label calls it, and the data sets that come with a grid for
+# decision boundaries. A user's may have the names too, so the words must fit them as well.
+PROBES = {
+    'patterns': {'p_only': 'P alone', 'q_only': 'Q alone', 'both': 'both'},
+    'cifar10_patch': {'clean': 'clean images', 'patch_only': 'patches alone'},
+}
+for _words in PROBES.values():
+    metrics.add_probes(_words)
 GRIDS = ('circles', 'rings')
