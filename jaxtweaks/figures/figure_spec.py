@@ -31,7 +31,8 @@ KINDS: 'Registry[Kind]' = Registry(
     ),
 )
 _ALWAYS_READ = ('name', 'kind', 'title', 'caption', 'names')
-_FORMS = {2: '(value, label)', 3: '(x, value, label)'}  # of published values, by their length
+# Of published values, by their length.
+_FORMS = {2: '(value, label)', 3: '(x, value, label)', 4: '(x, hue, value, label)'}
 _LONGEST = 100  # letters of a name, so that its files have one that every system takes
 
 
@@ -63,13 +64,14 @@ class Figure:
     log_y: bool = plain(False, 'logarithmic y axis (curves, paths, effect, histogram)')
     marks: tuple[tuple[Any, ...], ...] = plain(
         (),
-        'vertical lines (curves): (epoch, label), or (conditions, label) at the mean `stop_epoch` '
-        'of the settings with these values',
+        'vertical lines: (epoch, label), or (conditions, label) at the mean `stop_epoch` of the '
+        'settings with these values (curves); (x, label) (effect)',
     )
     published: tuple[tuple[Any, ...], ...] = plain(
         (),
         'published values of the first metric: (value, label) is a horizontal line; (x, value, '
-        'label) a mark at x (effect), or a line of the title of the panel x (confusion)',
+        'label) a mark at x (effect), or a line of the title of the panel x (confusion); (x, hue, '
+        'value, label) a mark at x in the colour of a hue (effect)',
     )
 
 

@@ -90,7 +90,11 @@ def test_a_mark_stands_where_its_settings_stop():
     sheet = draw(shown, results)
     upright = [line for line in sheet.axes[0].get_lines() if len(set(line.get_xdata())) == 1]
     assert [line.get_xdata()[0] for line in upright] == [3.0, 5]
-    assert {'stopped', 'annealed'} <= {text.get_text() for text in sheet.legends[0].get_texts()}
+    words = {text.get_text() for text in sheet.legends[0].get_texts()}
+    assert {'stopped (mean over seeds)', 'annealed'} <= words  # no run stops at an epoch of 3.2
+    stops[1] = 3
+    words = {text.get_text() for text in draw(shown, results).legends[0].get_texts()}
+    assert {'stopped', 'annealed'} <= words
 
 
 def test_one_seed_has_no_band_and_says_so():
@@ -127,6 +131,27 @@ def test_what_diverged_is_counted_among_the_runs_there_are():
     assert 'without normalisation (1 of 3)' in caption(spec, results)
     labels = [text.get_text() for text in draw(spec, results).legends[0].get_texts()]
     assert 'without normalisation\n(1 of 3 diverged)' in labels
+
+
+@pytest.mark.parametrize(('epochs', 'each'), [(300, 1), (301, 5), (800, 10), (3000, 20)])
+def test_long_curves_are_drawn_as_means_over_some_epochs(epochs, each):
+    results = sweep(ON_OFF, seeds=3, epochs=epochs, diverged=[(0, 2, 57)])
+    results.curves['train_loss'][1, 0, 240:] = np.nan  # ended
+    spec = figure(metrics=('train_loss',), hue='model.norm')
+    axes = draw(spec, results).axes[0]
+    (line,) = lines(axes, 'without normalisation')
+    points = -(-epochs // each)
+    values = results.curves['train_loss'][0, :2]
+    expected = [values[:, i : i + each].mean() for i in range(0, epochs, each)]
+    np.testing.assert_allclose(line.get_ydata(), expected)
+    assert line.get_xdata()[0] == (1 + each) / 2
+    assert len(line.get_xdata()) == points
+    (line,) = lines(axes, 'batch norm')
+    assert np.isfinite(line.get_ydata()).sum() == 240 // each
+    (cross,) = (one for one in axes.get_lines() if one.get_marker() == 'x')
+    assert abs(cross.get_xdata()[0] - 57) <= each / 2
+    note = f'Each point: the mean over {each} epochs'
+    assert (note in caption(spec, results)) == (each > 1)
 
 
 def test_a_setting_whose_runs_all_diverged_has_no_mean():
@@ -217,6 +242,88 @@ def test_every_seed_lies_inside_the_axes_and_a_source_is_named_once():
     assert labels.count('published: ROLE') == 1
 
 
+def x_pixels(axes, line):
+    axes.get_figure().canvas.draw()
+    return line.get_transform().transform(line.get_xydata())[:, 0]
+
+
+def test_the_seeds_of_several_hues_lie_behind_their_own_mark():
+    shown = {'kind': 'effect', 'metrics': ('test_accuracy',), 'x': 'train.batch_size'}
+    axes = draw(figure(**shown, hue='model.norm', log_x=True), batch_sizes()).axes[0]
+    seeds = [line for line in axes.get_lines() if line.get_alpha() == 0.45]
+    for dots, bars in zip(seeds, axes.containers, strict=True):
+        marks = x_pixels(axes, bars.lines[0])
+        assert set(x_pixels(axes, dots).round(6)) == set(marks.round(6))
+        assert dots.get_zorder() < bars.lines[0].get_zorder()
+    one = figure(**shown, log_x=True, where={'model.norm': 'none'})
+    axes = draw(one, batch_sizes()).axes[0]
+    (dots,) = (line for line in axes.get_lines() if line.get_alpha() == 0.45)
+    marks = x_pixels(axes, axes.containers[0].lines[0])
+    beside = x_pixels(axes, dots)[::5] - marks
+    assert 5 < beside.min() <= beside.max() < 0.4 * np.diff(marks).min()
+
+
+def test_no_mark_looks_like_one_of_another_x():
+    """Two values of x are far apart, and so were the marks of the hues."""
+    results = sweep({'train.batch_size': (8, 16), 'model.norm': tuple('abcdef')})
+    shown = figure(kind='effect', metrics=('test_accuracy',), x='train.batch_size',
+                   hue='model.norm', log_x=True)  # fmt: skip
+    axes = draw(shown, results).axes[0]
+    places = np.array([x_pixels(axes, bars.lines[0])[0] for bars in axes.containers])
+    assert np.diff(places).max() < 8
+    assert np.ptp(places) < 0.3 * np.diff(x_pixels(axes, axes.containers[0].lines[0]))[0]
+
+
+def test_published_marks_hide_nothing_and_have_the_colour_of_their_hue():
+    published = ((32, 'batch', 0.72, 'ROLE'), (32, 'none', 0.7, 'ROLE'), (8, 0.7, 'other'))
+    shown = figure(kind='effect', metrics=('test_accuracy',), x='train.batch_size',
+                   hue='model.norm', log_x=True, published=published)  # fmt: skip
+    sheet = draw(shown, batch_sizes())
+    axes = sheet.axes[0]
+    colors = [bars.lines[0].get_color() for bars in axes.containers]
+    batch, none, other = (line for line in axes.get_lines() if line.get_marker() in '*d')
+    assert [batch.get_color(), none.get_color()] == colors[::-1]
+    assert other.get_color() not in colors
+    left = min(x_pixels(axes, bars.lines[0])[2] for bars in axes.containers)
+    for line in (batch, none, other):
+        assert line.get_markerfacecolor() == 'none'
+        assert line.get_zorder() < axes.containers[0].lines[0].get_zorder()
+    for line in (batch, none):
+        assert x_pixels(axes, line)[0] < left - 5
+    labels = [text.get_text() for text in sheet.legends[0].get_texts()]
+    assert labels[-2:] == ['published: ROLE', 'published: other']
+
+
+def test_hues_of_unequal_numbers_of_seeds_say_how_many():
+    results = batch_sizes()
+    for values in (*results.finals.values(), *results.curves.values()):
+        values[0, 3:] = np.nan  # spared
+    shown = {'kind': 'effect', 'metrics': ('test_accuracy',), 'x': 'train.batch_size'}
+    legend = draw(figure(**shown, hue='model.norm'), results).legends[0]
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ['without normalisation (n = 3 to 5)', 'batch norm (n = 5)']
+    legend = draw(figure(**shown, hue='model.norm'), batch_sizes()).legends[0]
+    assert [text.get_text() for text in legend.get_texts()][1] == 'batch norm'
+
+
+@pytest.mark.parametrize(('log', 'at'), [(False, 300), (True, np.log10(300))])
+def test_a_mark_stands_at_its_x(log, at):
+    shown = figure(kind='effect', metrics=('test_accuracy',), x='train.batch_size',
+                   hue='model.norm', log_x=log, marks=((300, 'limit'),))  # fmt: skip
+    sheet = draw(shown, batch_sizes())
+    upright = [line for line in sheet.axes[0].get_lines() if list(line.get_xdata()) == [at, at]]
+    assert len(upright) == 1
+    assert sheet.axes[0].get_xlim()[1] > at
+    assert 'limit' in [text.get_text() for text in sheet.legends[0].get_texts()]
+
+
+def test_the_note_on_zero_calls_it_what_its_tick_does():
+    results = sweep({'penalty.l2': (0.0, 1e-4, 1e-3, 1e-2)})
+    spec = figure(kind='effect', metrics=('test_accuracy',), x='penalty.l2', log_x=True,
+                  names={'penalty.l2=0.0': 'none'})  # fmt: skip
+    assert "0 ('none') has no place on a logarithmic axis" in caption(spec, results)
+
+
 def test_zero_stands_apart_on_a_logarithmic_axis():
     results = sweep({'penalty.l2': (0.0, 1e-4, 1e-3, 1e-2)})
     spec = figure(kind='effect', metrics=('test_accuracy',), x='penalty.l2', log_x=True)
@@ -282,6 +389,8 @@ def test_labels_are_shares_of_their_split():
     sheet = draw(figure(kind='labels'), results)
     heights = [bar.get_height() for bar in sheet.axes[0].containers[0]]
     np.testing.assert_allclose(heights, results.label_counts['training'] / 40_000)
+    words = [text.get_text() for text in sheet.legends[0].get_texts()]
+    assert words[0] == 'training\n(40,000 images)'
 
 
 def test_stand_in_data_are_marked_in_the_figure():
@@ -357,6 +466,15 @@ def test_drawing_again_gives_the_same_bytes(tmp_path):
           for kind in ('fit', 'reliability', 'boundary', 'histogram')),
         ({'marks': ((1,),)}, r'is not \(epoch, label\)'),
         ({'marks': (({'train.batch_size': 7}, 'stop'),)}, 'no setting'),
+        ({'kind': 'effect', 'x': 'train.batch_size', 'hue': 'model.norm',
+          'marks': (({'model.norm': 'none'}, 'stop'),)}, r'is not \(x, label\) with numbers as x'),
+        ({'kind': 'effect', 'x': 'model.norm', 'hue': 'train.batch_size',
+          'marks': ((1, 'stop'),)}, r'is not \(x, label\) with numbers as x'),
+        ({'kind': 'effect', 'x': 'train.batch_size', 'hue': 'model.norm', 'log_x': True,
+          'marks': ((0, 'stop'),)}, 'log_x needs numbers > 0, not 0'),
+        ({'kind': 'effect', 'x': 'train.batch_size', 'hue': 'model.norm',
+          'published': ((8, 'Batch', 0.5, 'report'),)},
+         "no setting has model.norm = 'Batch'; did you mean 'batch'"),
         ({'kind': 'paths'}, 'needs x'),
         ({'kind': 'paths', 'x': 'train.batch_size'}, 'no metric by epoch'),
         ({'name': '../it'}, 'the name of a file'),
@@ -372,7 +490,7 @@ def test_drawing_again_gives_the_same_bytes(tmp_path):
               ('confusion', 'panels', 'train.batch_size'),
               ('confusion', 'log_x', True),
               ('fit', 'hue', 'train.batch_size'),
-              ('effect', 'marks', ((1, 'stop'),)),
+              ('paths', 'marks', ((1, 'stop'),)),
               ('curves', 'x', 'train.batch_size'),
               ('curves', 'log_x', True),
               ('histogram', 'x', 'train.batch_size'),

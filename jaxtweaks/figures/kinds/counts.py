@@ -130,7 +130,7 @@ class Labels(Kind):
                 places + shift,
                 counts / max(total, 1),
                 width,
-                label=f'{split}\n({total:,} images)'.replace(',', ' '),
+                label=f'{split}\n({total:,} images)',
                 color=OKABE_ITO[i % len(OKABE_ITO)],
                 edgecolor='white' if few else 'none',
                 linewidth=0.5 if few else 0,

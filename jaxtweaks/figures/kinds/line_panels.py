@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from jaxtweaks.results.results import Results
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.lines import Line2D
+    from matplotlib.transforms import Transform
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +47,11 @@ class Panel:
     inches: float
 
 
+_MOST_POINTS = 300  # epochs that are drawn one by one; noise would hide the lines of more
+_POINTS = 150  # of each line then, at most
+_OF_HUE = 4  # items of a published value that is one hue's
+_MARK = 0.075  # inches: how wide a mark is, about
+_DOTS_BESIDE, _PUBLISHED_BESIDE = 5.5 / 72, 7.5 / 72  # inches from a mark
 _STRIDE = 17  # in which the lines of a crowd are drawn
 _BARS = 150  # places on an x axis that can each have a bar
 _CAPS = 60  # bars that have caps
@@ -57,13 +64,36 @@ def is_crowded(hues: int, xs: int) -> bool:
     return hues > MANY or xs > _BARS
 
 
+def epochs_of_point(figure: Figure, results: Results) -> int:
+    """Over how many epochs each point of a curve is the mean: 1 unless there are very many."""
+    epochs = _last_epoch(figure, results) + 1
+    if epochs <= _MOST_POINTS:
+        return 1
+    sizes = (step * 10**power for power in itertools.count() for step in (1, 2, 5))
+    return next(size for size in sizes if epochs <= _POINTS * size)
+
+
+def _binned(values: np.ndarray, size: int) -> np.ndarray:
+    """Means over so many epochs, of those that there are. values: [..., E], to [..., E/size]."""
+    if size == 1:
+        return values
+    short = -values.shape[-1] % size
+    values = np.pad(values.astype(float), [(0, 0)] * (values.ndim - 1) + [(0, short)],
+                    constant_values=np.nan)  # fmt: skip
+    bins = values.reshape(*values.shape[:-1], -1, size)
+    known = np.isfinite(bins)
+    total = np.where(known, bins, 0).sum(-1)
+    return np.divide(total, known.sum(-1), out=np.full_like(total, np.nan), where=known.any(-1))
+
+
 def curves(panel: Panel) -> None:
     """Draws metrics by epoch: the mean over seeds, its band, and the runs that it omits."""
     axes, figure, results = panel.axes, panel.figure, panel.results
-    epochs = results.epochs
-    values = results.curve(panel.metric)
-    reached = epochs[: _last_epoch(figure, results) + 1]
-    every = max(1, len(reached) // 10)
+    reached = results.epochs[: _last_epoch(figure, results) + 1]
+    size = epochs_of_point(figure, results)
+    values = _binned(results.curve(panel.metric)[..., : len(reached)], size)
+    epochs = _binned(reached, size)
+    every = max(1, len(epochs) // 10)
     crowd = []
     for i, (hue, look) in enumerate(panel.looks.items()):
         if (hue, '') not in panel.settings:
@@ -116,6 +146,14 @@ def _epoch_of(place: Any, results: Results) -> float:
     return float(stops.mean()) if stops.size else np.nan
 
 
+def _of_mean(place: Any, results: Results) -> str:
+    """What its label says of a mark that stands at a mean over runs that do not stop together."""
+    if not isinstance(place, Mapping):
+        return ''
+    stops = results.final('stop_epoch')[results.select(place)]
+    return ' (mean over seeds)' if len(np.unique(stops[np.isfinite(stops)])) > 1 else ''
+
+
 def paths(panel: Panel) -> None:
     """Draws one metric by epoch against another."""
     axes, figure, results = panel.axes, panel.figure, panel.results
@@ -142,12 +180,13 @@ def effect(panel: Panel) -> None:
     axes, figure, settings = panel.axes, panel.figure, panel.settings
     values = panel.results.final(panel.metric)
     xs = [x for _, x in settings]
-    known = [item[0] for item in figure.published if len(item) == 3 and is_number(item[0])]
+    known = [item[0] for item in figure.published if len(item) > 2 and is_number(item[0])]
     on_axis = [*xs, *known] if all(is_number(x) for x in xs) else xs
     scale = figure_axes.scale(figure.x, on_axis, figure.log_x, figure.names, panel.inches)
     crowded = is_crowded(len(panel.looks), len(set(xs)))
-    widest = (0.06, 0.3) if scale.numeric else (0.14, 0.7)
-    dodge = min(widest[0], widest[1] / len(panel.looks)) * scale.gap
+    dodge = _dodge(panel, scale)
+    # Dots beside their bar would lie on the next hue's.
+    beside = 0.0 if len(panel.looks) > 1 else _beside(panel, scale, _DOTS_BESIDE)
     crowd = []
     for i, (hue, look) in enumerate(panel.looks.items()):
         shift = dodge * (i - (len(panel.looks) - 1) / 2)
@@ -165,7 +204,7 @@ def effect(panel: Panel) -> None:
         if crowded:
             crowd.append((np.array(places) - shift * scale.numeric, np.array(means), look))
             continue
-        _dots(axes, places, found, look, 0.03 + cross_row(len(panel.looks)) * i)
+        _dots(axes, places, found, look, beside, 0.03 + cross_row(len(panel.looks)) * i)
         line = look if scale.numeric else {**look, 'linestyle': 'none'}
         axes.errorbar(
             places, means, yerr=(lows, highs), label=_label(figure, hue), zorder=3,
@@ -173,8 +212,29 @@ def effect(panel: Panel) -> None:
         )  # fmt: skip
     _draw_crowd(axes, crowd, joined=scale.numeric and len(panel.looks) > MANY and len(set(xs)) > 1)
     figure_axes.set_scale(axes, scale, panel.inches)
+    for j, (place, _) in enumerate(figure.marks):
+        at = float(np.log10(place) if figure.log_x else place)
+        low, high = axes.get_xlim()
+        margin = figure_axes.margin_of(scale, panel.inches)
+        axes.axvline(at, **_vertical(j))
+        axes.set_xlim(min(low, at - margin), max(high, at + margin))
     axes.set_xlabel(field_label(figure.x, figure.names))
     _published(panel, scale)
+
+
+def _dodge(panel: Panel, scale: figure_axes.Scale) -> float:
+    """How far the marks of neighbouring hues are from one another, in units of the x axis."""
+    hues = len(panel.looks)
+    mark = _MARK * figure_axes.per_inch(scale, panel.inches)
+    if not scale.numeric:
+        return min(0.7 / hues, max(0.14, mark))
+    # So little that no mark seems to be at another x.
+    return min(0.06 * scale.gap, 0.3 * scale.gap / hues, mark)
+
+
+def _beside(panel: Panel, scale: figure_axes.Scale, inches: float) -> float:
+    """So many inches, or less where the next mark is near."""
+    return min(inches, 0.3 * scale.gap / figure_axes.per_inch(scale, panel.inches))
 
 
 def _ends(panel: Panel, mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -189,14 +249,17 @@ def _ends(panel: Panel, mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray,
 
 
 def _dots(
-    axes: Axes, places: Sequence[float], found: Sequence[Seeds], look: dict[str, Any], low: float
+    axes: Axes,
+    places: Sequence[float],
+    found: Sequence[Seeds],
+    look: dict[str, Any],
+    beside: float,
+    low: float,
 ) -> None:
-    """Every seed as a faint dot next to its bar; a diverged one, without a value, as a × below."""
-    from matplotlib.transforms import ScaledTranslation
+    """Every seed as a faint dot; a diverged one, without a value, as a × below.
 
-    shifted = axes.transData + ScaledTranslation(
-        5.5 / 72, 0, figure_axes.sheet_of(axes).dpi_scale_trans
-    )
+    beside: how far the dots are from their mark, in inches; 0: they are behind it.
+    """
     dots = [
         (place, value)
         for place, seeds in zip(places, found, strict=True)
@@ -211,7 +274,8 @@ def _dots(
             markeredgewidth=0,
             color=look['color'],
             alpha=0.45,
-            transform=shifted,
+            zorder=1.8,
+            transform=_shifted(axes, beside),
             rasterized=len(dots) > _RASTER,
         )
         # What is not in data coordinates alone does not count for the limits by itself.
@@ -220,6 +284,14 @@ def _dots(
     if broken:
         bottom = axes.get_xaxis_transform()
         axes.plot(broken, [low] * len(broken), transform=bottom, **_cross(look['color']))
+
+
+def _shifted(axes: Axes, inches: float) -> Transform:
+    """The places of data, so far to the right."""
+    from matplotlib.transforms import ScaledTranslation
+
+    scale = figure_axes.sheet_of(axes).dpi_scale_trans
+    return axes.transData + ScaledTranslation(inches, 0, scale)
 
 
 def cross_row(hues: int) -> float:
@@ -268,13 +340,24 @@ def _published(panel: Panel, scale: figure_axes.Scale | None) -> None:
         if len(item) == 2:
             axes.axhline(item[0], **_line_mark(j))
         elif scale is not None and item[0] in scale.position:
-            axes.plot([scale.position[item[0]]], [item[1]], **_point_mark(j))
+            # Left of the marks of all hues, where it hides none of them.
+            place = scale.position[item[0]] - _dodge(panel, scale) * (len(panel.looks) - 1) / 2
+            look = panel.looks.get(item[1]) if len(item) == _OF_HUE else None
+            mark = _point_mark(j) | ({'color': look['color']} if look else {})
+            shifted = _shifted(axes, -_beside(panel, scale, _PUBLISHED_BESIDE))
+            axes.plot([place], [item[-2]], transform=shifted, **mark)
+            axes.update_datalim([(place, item[-2])], updatex=False)
+    axes.autoscale_view(scalex=False)
 
 
 def entry(results: Results, cells: dict[tuple[Any, ...], int], hue: Any, words: str) -> str:
-    """The label of a hue, with what its means omit."""
+    """The label of a hue, with what its means omit, and their runs if others have other numbers."""
     settings = [k for key, k in cells.items() if key[1] == hue]
+    runs = sorted({results.runs_of(k) for k in settings})
     lost = int(results.diverged[settings].sum())
+    uneven = len({results.runs_of(k) for k in cells.values()}) > 1
+    if uneven and not (lost and len(settings) == 1):
+        words += f' (n = {runs[0]})' if len(runs) == 1 else f' (n = {runs[0]} to {runs[-1]})'
     total = sum(map(results.runs_of, settings))
     return f'{words}\n({lost} of {total} diverged)' if lost else words
 
@@ -289,7 +372,8 @@ def extra_handles(
     if results.diverged[list(settings)].any() and not crowded:
         handles.append(Line2D([], [], label='a run that diverged', **_cross(MUTED)))
     handles += [
-        Line2D([], [], label=label, **_vertical(j)) for j, (_, label) in enumerate(figure.marks)
+        Line2D([], [], label=label + _of_mean(place, results), **_vertical(j))
+        for j, (place, label) in enumerate(figure.marks)
     ]
     by_source = {_source(figure, item): item for item in figure.published}
     for j, item in by_source.items():
@@ -301,8 +385,8 @@ def extra_handles(
 
 def _source(figure: Figure, item: tuple[Any, ...]) -> int:
     """Which look a published value has: one for each label and kind of mark."""
-    kinds = dict.fromkeys((len(other), other[-1]) for other in figure.published)
-    return list(kinds).index((len(item), item[-1]))
+    kinds = dict.fromkeys((len(other) > 2, other[-1]) for other in figure.published)
+    return list(kinds).index((len(item) > 2, item[-1]))
 
 
 def _label(figure: Figure, hue: Any) -> str:
@@ -337,9 +421,9 @@ def _point_mark(j: int) -> dict[str, Any]:
     return {
         'color': INK,
         'marker': figure_style.PUBLISHED_MARKERS[j % 4],
-        'markerfacecolor': 'white',
-        'markersize': 10,
-        'markeredgewidth': 1.3,
+        'markerfacecolor': 'none',
+        'markersize': 7,
+        'markeredgewidth': 1.0,
         'linestyle': 'none',
-        'zorder': 4,
+        'zorder': 1.9,  # behind what was measured
     }

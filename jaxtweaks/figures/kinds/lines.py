@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from jaxtweaks.base.errors import UserError, did_you_mean
+from jaxtweaks.base.words import count, value_label
 from jaxtweaks.figures import figure_axes, figure_legend, figure_style, register
 from jaxtweaks.figures.figure_data import arrange, column, ordered, seeds_of
 from jaxtweaks.figures.figure_legend import titles
@@ -169,6 +170,12 @@ class Curves(_Lines):
         """See `_Lines`."""
         line_panels.curves(panel)
 
+    def notes(self, figure: Figure, results: Results) -> list[str]:
+        """See `Kind`."""
+        size = line_panels.epochs_of_point(figure, results)
+        each = f'Each point: the mean over {count(size, results.axis)}.'
+        return super().notes(figure, results) + [each] * (size > 1)
+
     def _notes(self, results: Results) -> list[str]:
         return [f'Lines: {means(results, "the band")}.']
 
@@ -196,13 +203,13 @@ class Paths(_Lines):
 
 @register.figure(
     'effect',
-    reads=('metrics', 'hue', 'panels', 'x', 'where', 'log_x', 'log_y', 'published'),
+    reads=('metrics', 'hue', 'panels', 'x', 'where', 'log_x', 'log_y', 'marks', 'published'),
     needs=('metrics', 'x'),
 )
 class Effect(_Lines):
     """Final metrics against a swept field: mean, error bar, a dot for each seed."""
 
-    published = ('(value, label)', '(x, value, label)')
+    published = ('(value, label)', '(x, value, label)', '(x, hue, value, label)')
     lost = ', marked by a × on the x axis'
     mark = 'o'
     crosses = True
@@ -210,7 +217,19 @@ class Effect(_Lines):
     def check(self, figure: Figure, results: Results, recorded: Recorded) -> None:
         """See `Kind`."""
         chosen = [column(results, figure.x)[k] for k in results.select(figure.where)]
-        published = [item[0] for item in figure.published if len(item) == 3]
+        published = [item[0] for item in figure.published if len(item) > 2]
+        hues = [column(results, figure.hue)[k] for k in results.select(figure.where)]
+        for hue in [item[1] for item in figure.published if len(item) == 4]:
+            if hue not in hues:
+                hint = did_you_mean(str(hue), dict.fromkeys(map(str, hues)))
+                raise UserError(
+                    f'published: no setting has {figure.hue or "hue"} = {hue!r}; {hint}'
+                )
+        for place, label in figure.marks:
+            if not is_number(place) or not all(map(is_number, chosen)):
+                raise UserError(f'marks: {(place, label)!r} is not (x, label) with numbers as x')
+            if figure.log_x and place <= 0:
+                raise UserError(f'marks: log_x needs numbers > 0, not {place!r}')
         if not all(map(is_number, [*chosen, *published])):  # an axis of words has no other places
             for x in published:
                 if x not in chosen:
@@ -245,9 +264,13 @@ class Effect(_Lines):
     def notes(self, figure: Figure, results: Results) -> list[str]:
         """See `Kind`."""
         values = results.values(figure.x)
-        zero = figure.log_x and 0 in [values[k] for k in results.select(figure.where)]
-        apart = '0 has no place on a logarithmic axis and stands apart at its left.'
-        return super().notes(figure, results) + [apart] * zero
+        zeros = [values[k] for k in results.select(figure.where) if values[k] == 0]
+        notes = super().notes(figure, results)
+        if figure.log_x and zeros:
+            word = value_label(figure.x, zeros[0], figure.names)
+            zero = '0' if word == '0' else f"0 ('{word}')"
+            notes.append(f'{zero} has no place on a logarithmic axis and stands apart at its left.')
+        return notes
 
     def _notes(self, results: Results) -> list[str]:
         return [f'Marks: {means(results, "the bar")}; faint dots: single seeds.']
