@@ -82,11 +82,11 @@ def scale(name: str, values: Sequence[Any], log: bool, names: dict, inches: floa
     places = list(position.values())
     gaps = np.diff(places)
     gap = float(gaps.min()) if len(places) > 1 else 1.0
-    per_inch = (places[-1] - places[0] or 1.0) / inches
-    ticks, labels = _thin(places, words, per_inch)
+    on_inch = (places[-1] - places[0] or 1.0) / inches
+    ticks, labels = _thin(places, words, on_inch)
     if log and len(ticks) < len(places) and len(logs) > 1:
         before = [] if zero is None else [(zero, words[0])]
-        ticks, labels = _powers(min(logs), max(logs), before, per_inch) or (ticks, labels)
+        ticks, labels = _powers(min(logs), max(logs), before, on_inch) or (ticks, labels)
     return Scale(position, ticks, labels, gap, True, zero)
 
 
@@ -173,7 +173,7 @@ def margin_of(scale: Scale, inches: float) -> float:
     return max(beside, 0.5 if not scale.numeric else max(0.06 * span, scale.gap / 4))
 
 
-def per_inch(scale: Scale, inches: float) -> float:
+def units_per_inch(scale: Scale, inches: float) -> float:
     """Units of the x axis on an inch of it."""
     places = scale.position.values()
     return (max(places) - min(places) + 2 * margin_of(scale, inches)) / inches

@@ -7,7 +7,7 @@ import pytest
 from fake_results import sweep
 
 from jaxtweaks.figures import figure_ticks
-from jaxtweaks.figures.figures import Figure, draw
+from jaxtweaks.figures.figures import Figure, caption, draw
 
 RATE, SCHEME = 'optim.learning_rate', 'init.scheme'
 
@@ -39,6 +39,14 @@ def test_every_category_is_named(count):
     assert words_of(axes.xaxis) == list(names)
     ticks = axes.transData.transform([(tick, 0) for tick in axes.get_xticks()])[:, 0]
     assert np.diff(ticks).min() > 0.16 * axes.get_figure().dpi  # the height of a letter, and more
+
+
+def test_of_very_many_categories_it_is_said_that_some_have_no_name():
+    results = sweep({SCHEME: tuple(f'batch norm of images {i}' for i in range(200))}, seeds=2)
+    assert 'Not each of the 200 values on the x axis is named.' in caption(
+        figure(x=SCHEME), results
+    )
+    assert 5 < len(words_of(drawn(figure(x=SCHEME), results).xaxis)) < 100
 
 
 def test_every_dot_lies_within_the_axes():

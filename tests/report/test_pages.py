@@ -325,6 +325,28 @@ def test_a_setting_and_a_seed_can_be_picked(browser, report_page):
     assert browser.evaluate("document.querySelector('path.run').getAttribute('d')") != before
 
 
+def test_a_long_list_of_settings_fades_after_whole_rows_and_ends_whole(browser, report_page):
+    browser.screen(390, 800)
+    browser.open(report_page)
+    rows = """(() => {
+        const box = document.querySelector('.settings').getBoundingClientRect();
+        const fade = getComputedStyle(document.querySelector('.settings'), '::after');
+        const end = box.bottom - parseFloat(fade.height);
+        const chips = [...document.querySelectorAll('.settings button')]
+            .map(chip => chip.getBoundingClientRect());
+        const cut = chips.filter(chip => chip.top < end - 1 && chip.bottom > end + 1).length;
+        return [fade.position, cut, chips.at(-1).bottom <= end + 1];
+    })()"""
+    tall = "(box => [box.scrollHeight > box.clientHeight])(document.querySelector('.settings'))"
+    assert browser.evaluate(tall) == [True]
+    in_lines = "document.querySelectorAll('.settings button').forEach(chip => chip.style = {})"
+    browser.evaluate(in_lines.format("'width: 100%; white-space: nowrap; overflow: hidden'"))
+    assert browser.evaluate(rows) == ['sticky', 0, False]
+    browser.evaluate("document.querySelector('.settings').scrollTop = 1e6")
+    position, _, last_is_seen = browser.evaluate(rows)
+    assert (position, last_is_seen) == ('sticky', True)
+
+
 def test_settings_beyond_the_eighth_look_different_and_ticks_are_whole(browser, tmp_path):
     results = batch_sizes(seeds=1)
     near = results.curves['validation_accuracy']

@@ -225,7 +225,7 @@ def effect(panel: Panel) -> None:
 def _dodge(panel: Panel, scale: figure_axes.Scale) -> float:
     """How far the marks of neighbouring hues are from one another, in units of the x axis."""
     hues = len(panel.looks)
-    mark = _MARK * figure_axes.per_inch(scale, panel.inches)
+    mark = _MARK * figure_axes.units_per_inch(scale, panel.inches)
     if not scale.numeric:
         return min(0.7 / hues, max(0.14, mark))
     # So little that no mark seems to be at another x.
@@ -234,7 +234,7 @@ def _dodge(panel: Panel, scale: figure_axes.Scale) -> float:
 
 def _beside(panel: Panel, scale: figure_axes.Scale, inches: float) -> float:
     """So many inches, or less where the next mark is near."""
-    return min(inches, 0.3 * scale.gap / figure_axes.per_inch(scale, panel.inches))
+    return min(inches, 0.3 * scale.gap / figure_axes.units_per_inch(scale, panel.inches))
 
 
 def _ends(panel: Panel, mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

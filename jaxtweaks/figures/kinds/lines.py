@@ -263,13 +263,16 @@ class Effect(_Lines):
 
     def notes(self, figure: Figure, results: Results) -> list[str]:
         """See `Kind`."""
-        values = results.values(figure.x)
+        values = column(results, figure.x)
         zeros = [values[k] for k in results.select(figure.where) if values[k] == 0]
         notes = super().notes(figure, results)
         if figure.log_x and zeros:
             word = value_label(figure.x, zeros[0], figure.names)
             zero = '0' if word == '0' else f"0 ('{word}')"
             notes.append(f'{zero} has no place on a logarithmic axis and stands apart at its left.')
+        shown = {values[k] for k in results.select(figure.where)}
+        if len(shown) > figure_axes.MANY_WORDS and not all(map(is_number, shown)):
+            notes.append(f'Not each of the {len(shown):,} values on the x axis is named.')
         return notes
 
     def _notes(self, results: Results) -> list[str]:
