@@ -76,7 +76,7 @@ def _figures(paper):
             'x': SIGMA,
             'hue': BN,
             'log_x': True,
-            'published': tuple((sigma, v, 'MLP-BN') for (_, sigma), v in TABLE.items())
+            'published': tuple((sigma, bn, v, 'MLP-BN') for (bn, sigma), v in TABLE.items())
             if paper
             else (),
         },

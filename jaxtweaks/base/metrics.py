@@ -82,7 +82,8 @@ _SPLITS = {
     'validation': ('validation', ''),
     'test': ('test', ''),
 }
-_PROBES: dict[str, str] = {}  # words of further images that come with data, by their name
+# Words of further images by their name: those that come with data, and of cross-validation.
+_PROBES: dict[str, str] = {'fold': 'the part left out'}
 # What other predictions than the plain ones of a run begin with, and how they read.
 EMA, SWA, SNAPSHOTS = 'ema_', 'swa_', 'snapshots_'
 PERTURBED, LESIONED = 'perturbed_', 'lesioned_'
