@@ -283,6 +283,18 @@ def of_setting(
     return together({name: v for name, v in values.items() if said[name] != ABSENT}, names)
 
 
+def in_common(
+    a: Mapping[str, Any], b: Mapping[str, Any], names: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The values that a and b share; not those of fields that one word is for, unless all are."""
+    same = {field for field in a if field in b and a[field] == b[field]}
+    for key in names or {}:
+        fields = _fields_of(key)
+        if len(fields) > 1 and not {*fields} & {*a, *b} <= same:
+            same -= {*fields}
+    return {field: value for field, value in a.items() if field in same}
+
+
 def _fields_of(key: str) -> list[str]:
     """The fields of a key of a config's words that is of fields alone."""
     name, value = split_key(key)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.field_names import terms
-from jaxtweaks.base.words import named, of_setting, together, value_label
+from jaxtweaks.base.words import in_common, named, of_setting, together, value_label
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.results import guess
 from jaxtweaks.results.results import Results
@@ -204,6 +204,17 @@ def setting_words(k: int, results: Results) -> str:
 def spoken(conditions: dict[str, Any], results: Results) -> str:
     """`{'train.batch_size': (8, 16)}` as 'batch size 8 or 16', or by the config's own words."""
     return together(conditions, results.words, _alternatives)
+
+
+def sides(claim: Claim, results: Results) -> tuple[str, list[str]]:
+    """What `a` and `b` of a claim have in common, '' for nothing; and each in words without it."""
+    both = [claim.a, claim.b] if claim.b else [claim.a]
+    common = in_common(claim.a, claim.b, results.words) if claim.b else {}
+    own = [{name: value for name, value in one.items() if name not in common} for one in both]
+    if not all(own):
+        common, own = {}, both
+    words = [spoken(one, results) or 'all settings' for one in own]
+    return spoken(common, results), words
 
 
 def _alternatives(name: str, value: Any, names: Mapping[str, str] | None) -> str:

@@ -91,13 +91,15 @@ def arms(claim: Claim, results: Results) -> tuple[np.ndarray, list[int], list[st
     sides = [claim.a, claim.b] if claim.b else [claim.a]
     settings = [claim_data.group(results, claim.where, side) for side in sides]
     rows = np.stack([values[ks].mean(axis=0) for ks in settings])
-    words = [claim_data.spoken(side, results) or 'all settings' for side in sides]
+    _, words = claim_data.sides(claim, results)
     return rows, [k for ks in settings for k in ks], words
 
 
 def compared(claim: Claim, sides: Sequence[str], results: Results) -> str:
     """What the effect of a difference is, from the sides in words."""
-    return f'{claim_data.label(claim, results)}: {" minus ".join(sides)}'
+    common, _ = claim_data.sides(claim, results)
+    of = ', '.join(filter(None, [claim_data.label(claim, results), common]))
+    return f'{of}: {" minus ".join(sides)}'
 
 
 def with_means(found: Finding, words: Sequence[str], rows: np.ndarray) -> Finding:
@@ -147,8 +149,8 @@ def subject(claim: Claim, results: Results) -> str:
     """What the claim's curve is of, in words."""
     name = claim_data.label(claim, results)
     if claim.b:
-        a, b = (claim_data.spoken(side, results) or 'all settings' for side in (claim.a, claim.b))
-        return f'{name} ({a} minus {b})'
+        common, (a, b) = claim_data.sides(claim, results)
+        return f'{name} ({f"{common}: " if common else ""}{a} minus {b})'
     return name
 
 

@@ -109,3 +109,28 @@ def test_an_interval_of_a_share_ends_where_shares_do():
     assert effect_words(difference)[1] == '−1.31% to 100.73%'
     loss = shown | {'claim': shown['claim'] | {'metric': 'test_loss'}}
     assert effect_words(loss)[1] == '0.92 to 1.007'
+
+
+def test_what_both_arms_share_is_said_once():
+    rates = [
+        {'x': x, 'optim.name': name, 'model.norm': norm}
+        for x in (1, 2)
+        for name, norm in (('adam', 'batch'), ('sgd', 'none'))
+    ]
+    results = results_of([0.6, 0.5, 0.4, 0.3], extra=rates)
+    joint = {
+        'optim.name + model.norm': 'arm',
+        "optim.name + model.norm=('adam', 'batch')": 'A',
+        "optim.name + model.norm=('sgd', 'batch')": 'B',
+    }
+    results = dataclasses.replace(results, names=joint)
+    a = {'x': 1, 'optim.name': 'adam', 'model.norm': 'batch'}
+    one = claim('greater', a=a, b={**a, 'optim.name': 'sgd', 'model.norm': 'none'})
+    assert claim_data.sides(one, results)[0] == 'x 1'
+    # One word is for both fields, though one of them is the same.
+    one = dataclasses.replace(one, b={**a, 'optim.name': 'sgd'})
+    assert claim_data.sides(one, results) == ('x 1', ['A', 'B'])
+    # What is left must say something.
+    one = dataclasses.replace(one, b={'x': 1})
+    assert claim_data.sides(one, results) == ('', ['x 1, A', 'x 1'])
+    assert claim_data.sides(claim('level', a={'x': 1}), results) == ('', ['x 1'])

@@ -51,10 +51,10 @@ class Share(Kind):
         x = rows[0] - rows[1] if claim.b else rows[0]
         toward = x if claim.b else x - _HALF
         test = Test('permutation', scale=1.0, span=(-1.0 if claim.b else 0.0, 1.0))
-        words = [claim_data.spoken(side, results) or 'all settings' for side in sides]
+        common, words = claim_data.sides(claim, results)
         what = (
-            f'share of runs whose {claim_data.label(claim, results)} is {_side(claim)}: '
-            f'{" minus ".join(words)}'
+            f'share of runs whose {claim_data.label(claim, results)} is {_side(claim)}'
+            f'{f", {common}" if common else ""}: {" minus ".join(words)}'
         )
         ways = finding.directional()
         found = finding.of_mean(x, toward, toward[None], test, ways, what, dropped, notes)

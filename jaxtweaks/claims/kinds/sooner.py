@@ -33,15 +33,15 @@ class Sooner(Kind):
         rows = np.stack([epochs[ks].mean(axis=0) for ks in settings])
         rows, dropped, notes = claim_data.complete(rows, both, results)
         counts = [int((epochs[ks] == never).sum()) for ks in settings]
-        sides = [claim_data.spoken(side, results) for side in (claim.a, claim.b)]
+        common, sides = claim_data.sides(claim, results)
         totals = [int(np.isfinite(epochs[ks]).sum()) for ks in settings]
         if any(counts):
             what = f'{words} and count{"s" if sum(counts) == 1 else ""} as {results.axis} {never:g}'
             notes.append(_censored(sides, counts, totals, what))
         d = rows[1] - rows[0]
         what = (
-            f'{results.axis}s until {claim_data.label(claim, results)} reaches {words}:'
-            f' {sides[1]} minus {sides[0]}'
+            f'{results.axis}s until {claim_data.label(claim, results)} reaches {words}'
+            f'{f", {common}" if common else ""}: {sides[1]} minus {sides[0]}'
         )
         ways, test = finding.directional(claim.smallest), Test(grain=1.0)
         found = finding.of_mean(d, d, d[None], test, ways, what, dropped, notes)
