@@ -61,10 +61,14 @@ def notes_of(verdicts: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[str
             note = note.replace(f'{words}; ', '').replace(words, '').removesuffix('; ')
         own.append(note)
     whole = len(verdicts)
-    return own, [
-        words if counts[words] == whole else f'{counts[words]} of {whole} claims: {words}'
-        for words in sorted(common)
-    ]
+    return own, [f'{_many(counts[words], whole)}: {words}' for words in sorted(common)]
+
+
+def _many(some: int, whole: int) -> str:
+    """So many of all claims."""
+    if some < whole:
+        return f'{some} of {whole} claims'
+    return 'Both claims' if whole == 2 else f'All {whole} claims'
 
 
 def remarked(verdict: Mapping[str, Any], note: str) -> str:

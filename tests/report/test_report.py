@@ -121,7 +121,7 @@ def test_what_no_sign_flips_can_reach_is_said_once():
     assert f'<p>Note: {note}</p>' in text
     text = page(verdicts=[verdict(note=note), verdict('inconclusive', note=f'open: why; {note}')])
     assert text.count('no permutation test') == 1
-    assert f'<p class="muted">{note}</p>' in text
+    assert f'<p class="muted">Both claims: {note}</p>' in text
     assert '<p>Open: why</p>' in text
 
 

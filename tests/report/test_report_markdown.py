@@ -82,7 +82,7 @@ def test_a_note_is_no_reason_and_is_said_once():
     assert lines[:5] == [
         '- It is inconclusive. Open: the interval holds zero',
         '- It is contradicted. Note: it goes the other way',
-        f'- {LOOKED}',
+        f'- All 3 claims: {LOOKED}',
         f'- 2 of 3 claims: {early}',
-        f'- {FEW}',
+        f'- All 3 claims: {FEW}',
     ]

@@ -333,7 +333,8 @@ def test_what_is_noted_of_all_verdicts_is_said_once():
     assert '    one thing; another' in lines
     assert '    something else' in lines
     assert few in str(verdict_lines([verdict(note=few)]))
-    assert str(verdict_lines([verdict(note=few)] * 2)).splitlines()[-1] == few
+    assert str(verdict_lines([verdict(note=few)] * 2)).splitlines()[-1] == f'Both claims: {few}'
+    assert str(verdict_lines([verdict(note=few)] * 3)).splitlines()[-1] == f'All 3 claims: {few}'
 
 
 def test_colours_are_off_with_no_color():
