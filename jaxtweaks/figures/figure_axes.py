@@ -259,9 +259,15 @@ def set_limits(same: Sequence[Axes], metric: str, log: bool, lowest: float) -> N
 
 
 def make_room(axes: Axes, share: float, metric: str, log: bool) -> None:
-    """Moves the lower end of the y axis down, so that nothing lies in the last `share`."""
-    low, high = np.log(axes.get_ylim()) if log else axes.get_ylim()
+    """Moves the lower end of the y axis down, so that nothing lies in the last `share`.
+
+    There is no tick there either, of a value that there is not, as an error below 0%.
+    """
+    least, most = axes.get_ylim()
+    low, high = np.log([least, most]) if log else (least, most)
     low -= share / (1 - share) * (high - low)
     axes.set_ylim(*(np.exp([low, high]) if log else (low, high)))
     if log:
         _set_powers(axes, metric)
+    else:
+        axes.set_yticks([tick for tick in axes.get_yticks() if least <= tick <= most])

@@ -163,6 +163,6 @@ def _step_against(verdict: Verdict) -> str:
 
 
 def _in_parentheses(what: str) -> str:
-    """What an effect is, to stand in parentheses, with brackets for its own."""
-    what = what.replace(' (least squares over ranks)', '')
+    """What an effect is, to stand in parentheses: brackets for its own, and no definitions."""
+    what = re.sub(r' \((?:least squares over ranks|[^()]* − [^()]*)\)', '', what)
     return what.replace('(', '[').replace(')', ']')

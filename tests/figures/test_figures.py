@@ -208,6 +208,21 @@ def test_effect_shows_means_bars_dots_and_published():
     assert {'published: ROLE', 'published', 'a run that diverged'} <= set(labels)
 
 
+def test_the_row_of_diverged_runs_has_no_tick_of_a_value_that_there_is_not():
+    results = batch_sizes(diverged=[(0, 1, 3)])
+    errors = 1 - results.finals['test_accuracy']
+    results.finals['test_accuracy'] = 1 - (errors - np.nanmin(errors)) / np.nanmax(errors)  # to 0
+    spec = figure(
+        kind='effect', metrics=('1-test_accuracy',), x='train.batch_size', hue='model.norm'
+    )
+    sheet = draw(spec, results)
+    sheet.canvas.draw()
+    (axes,) = sheet.axes
+    assert axes.get_ylim()[0] < -0.05  # there the runs that diverged are marked
+    assert min(axes.get_yticks()) == pytest.approx(0)
+    assert all('−' not in tick.get_text() for tick in axes.get_yticklabels())
+
+
 def test_what_is_published_has_a_place_on_an_axis_of_words():
     results = batch_sizes()
     spec = {'kind': 'effect', 'metrics': ('test_accuracy',), 'x': 'model.norm'}

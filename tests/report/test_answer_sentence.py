@@ -119,7 +119,7 @@ def test_a_number_is_said_with_what_it_is_of():
     assert '(test accuracy, batch norm − without normalisation: +2.14 points, 95%' in found
     what = 'gap (training − validation): with minus without'
     found = answer_sentence.of(QUESTION, [verdict(what=what)]).sentence
-    assert '(gap [training − validation], with minus without: +2.14 points,' in found
+    assert '(gap, with minus without: +2.14 points,' in found
 
 
 def test_a_trend_that_a_step_contradicts_is_answered_with_the_step():
