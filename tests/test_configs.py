@@ -65,6 +65,8 @@ def test_the_docstring_asks_the_question_and_gives_the_command(name):
     doc = inspect.getdoc(module(name))
     assert '?' in doc.splitlines()[0]
     assert f'python main.py --config=configs/{name}.py' in doc
+    question = module(name).get_config('smoke').question
+    assert f' | {question} | ' in (ROOT / 'README.md').read_text()
 
 
 @pytest.mark.parametrize('size', experiment.SIZES)

@@ -19,7 +19,11 @@ The rate was 0.1 for all at first. With it networks of ReLUs hardly train (test 
 were about a rate that suits one unit and not the other. The second rate was added with this known,
 and the claims are tested on other seeds.
 
-Expected: not measured yet.
+Expected (quick, MNIST, about 5 minutes on two CPU cores; docs/results, 5 seeds by --until_settled):
+1 of 4 claims supported, 3 open. Not settled: Dropout lowers the test error (test error, logistic,
+dropout minus logistic: +0.13 points, 96% interval −0.02 to +0.29 points, 5 seeds); 3 of 4 claims
+are open, supported so far: Width lowers the test error (test error, wide minus ReLU, dropout,
+max-norm: −1.66 points, 96% interval −1.88 to −1.44 points, 5 seeds).
 """
 
 from configs import common

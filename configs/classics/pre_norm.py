@@ -18,12 +18,12 @@ are BLEU scores and losses of text; the claims are of direction, or that nothing
 Whether a warm-up helps where some runs stay at chance is claimed of their number, since a mean over
 runs that train and runs that do not is neither's.
 
-Expected (quick, digits, 5 to 12 seeds, 6 minutes on two CPU cores used by others too): without a
-warm-up, layer norm before each block tests 75 ± 6 points better than after it at the rate 0.01, and
-the place matters the more, the larger the rate (both supported). With layer norm after each block a
-warm-up helps there by 28 points (−7 to +63, inconclusive: with it some seeds train and some do
-not); with layer norm before each block too, by 4.8 (+2.5 to +7.2, inconclusive for a change below
-2).
+Expected (quick, digits, 5 to 12 seeds, 6 minutes on two CPU cores used by others too, before the
+claim on runs near chance): without a warm-up, layer norm before each block tests 75 ± 6 points
+better than after it at the rate 0.01, and the place matters the more, the larger the rate (both
+supported). With layer norm after each block a warm-up helps there by 28 points (−7 to +63: with it
+some seeds train and some do not); with layer norm before each block too, by 4.8 (+2.5 to +7.2,
+inconclusive for a change below 2).
 """
 
 from collections.abc import Callable
