@@ -24,7 +24,7 @@ _LETTERS = 36  # of a tick label
 _ROOM = 0.17  # inches, of a tick label that stands upright
 _LETTER = 0.075  # inches: the mean width of a letter of a tick label
 _LABEL_LETTER = 0.078  # inches: that of a letter of an axis' label
-_BESIDE = 0.15  # inches: how far what stands beside a mark reaches
+_REACH = 0.15  # inches: how far what stands next to a mark reaches
 _SLANTED, _STEEP = 30, 55  # degrees by which tick labels are turned
 AROUND = 0.9  # inches of a panel's width that its y axis takes
 _BELOW = 0.75  # inches of a panel's height that its x axis takes, with tick labels that lie
@@ -150,7 +150,7 @@ def sheet_of(axes: Axes) -> Sheet:
 
 
 def set_scale(axes: Axes, scale: Scale, inches: float) -> None:
-    """Gives `axes`, about so long, the ticks of `scale` and a margin for what stands beside."""
+    """Gives `axes`, about so long, the ticks of `scale` and a margin for dots next to marks."""
     axes.set_xticks(scale.ticks, scale.labels)
     axes.tick_params(axis='x', length=3)
     if scale.slanted:
@@ -169,8 +169,8 @@ def margin_of(scale: Scale, inches: float) -> float:
     """How far the axis reaches beyond its values, in its own units."""
     places = scale.position.values()
     span = max(places) - min(places)
-    beside = _BESIDE * span / (inches - 2 * _BESIDE)
-    return max(beside, 0.5 if not scale.numeric else max(0.06 * span, scale.gap / 4))
+    reach = _REACH * span / (inches - 2 * _REACH)
+    return max(reach, 0.5 if not scale.numeric else max(0.06 * span, scale.gap / 4))
 
 
 def units_per_inch(scale: Scale, inches: float) -> float:

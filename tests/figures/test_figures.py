@@ -274,8 +274,8 @@ def test_the_seeds_of_several_hues_lie_behind_their_own_mark():
     axes = draw(one, batch_sizes()).axes[0]
     (dots,) = (line for line in axes.get_lines() if line.get_alpha() == 0.45)
     marks = x_pixels(axes, axes.containers[0].lines[0])
-    beside = x_pixels(axes, dots)[::5] - marks
-    assert 5 < beside.min() <= beside.max() < 0.4 * np.diff(marks).min()
+    offset = x_pixels(axes, dots)[::5] - marks
+    assert 5 < offset.min() <= offset.max() < 0.4 * np.diff(marks).min()
 
 
 def test_no_mark_looks_like_one_of_another_x():

@@ -51,7 +51,7 @@ _MOST_POINTS = 300  # epochs that are drawn one by one; noise would hide the lin
 _POINTS = 150  # of each line then, at most
 _OF_HUE = 4  # items of a published value that is one hue's
 _MARK = 0.075  # inches: how wide a mark is, about
-_DOTS_BESIDE, _PUBLISHED_BESIDE = 5.5 / 72, 7.5 / 72  # inches from a mark
+_DOT_OFFSET, _PUBLISHED_OFFSET = 5.5 / 72, 7.5 / 72  # inches from a mark
 _STRIDE = 17  # in which the lines of a crowd are drawn
 _BARS = 150  # places on an x axis that can each have a bar
 _CAPS = 60  # bars that have caps
@@ -185,8 +185,8 @@ def effect(panel: Panel) -> None:
     scale = figure_axes.scale(figure.x, on_axis, figure.log_x, figure.names, panel.inches)
     crowded = is_crowded(len(panel.looks), len(set(xs)))
     dodge = _dodge(panel, scale)
-    # Dots beside their bar would lie on the next hue's.
-    beside = 0.0 if len(panel.looks) > 1 else _beside(panel, scale, _DOTS_BESIDE)
+    # Dots next to their bar would lie on the next hue's.
+    offset = 0.0 if len(panel.looks) > 1 else _offset(panel, scale, _DOT_OFFSET)
     crowd = []
     for i, (hue, look) in enumerate(panel.looks.items()):
         shift = dodge * (i - (len(panel.looks) - 1) / 2)
@@ -204,7 +204,7 @@ def effect(panel: Panel) -> None:
         if crowded:
             crowd.append((np.array(places) - shift * scale.numeric, np.array(means), look))
             continue
-        _dots(axes, places, found, look, beside, 0.03 + cross_row(len(panel.looks)) * i)
+        _dots(axes, places, found, look, offset, 0.03 + cross_row(len(panel.looks)) * i)
         line = look if scale.numeric else {**look, 'linestyle': 'none'}
         axes.errorbar(
             places, means, yerr=(lows, highs), label=_label(figure, hue), zorder=3,
@@ -232,7 +232,7 @@ def _dodge(panel: Panel, scale: figure_axes.Scale) -> float:
     return min(0.06 * scale.gap, 0.3 * scale.gap / hues, mark)
 
 
-def _beside(panel: Panel, scale: figure_axes.Scale, inches: float) -> float:
+def _offset(panel: Panel, scale: figure_axes.Scale, inches: float) -> float:
     """So many inches, or less where the next mark is near."""
     return min(inches, 0.3 * scale.gap / figure_axes.units_per_inch(scale, panel.inches))
 
@@ -253,12 +253,12 @@ def _dots(
     places: Sequence[float],
     found: Sequence[Seeds],
     look: dict[str, Any],
-    beside: float,
+    offset: float,
     low: float,
 ) -> None:
     """Every seed as a faint dot; a diverged one, without a value, as a × below.
 
-    beside: how far the dots are from their mark, in inches; 0: they are behind it.
+    offset: how far the dots are from their mark, in inches; 0: they are behind it.
     """
     dots = [
         (place, value)
@@ -275,7 +275,7 @@ def _dots(
             color=look['color'],
             alpha=0.45,
             zorder=1.8,
-            transform=_shifted(axes, beside),
+            transform=_shifted(axes, offset),
             rasterized=len(dots) > _RASTER,
         )
         # What is not in data coordinates alone does not count for the limits by itself.
@@ -344,7 +344,7 @@ def _published(panel: Panel, scale: figure_axes.Scale | None) -> None:
             place = scale.position[item[0]] - _dodge(panel, scale) * (len(panel.looks) - 1) / 2
             look = panel.looks.get(item[1]) if len(item) == _OF_HUE else None
             mark = _point_mark(j) | ({'color': look['color']} if look else {})
-            shifted = _shifted(axes, -_beside(panel, scale, _PUBLISHED_BESIDE))
+            shifted = _shifted(axes, -_offset(panel, scale, _PUBLISHED_OFFSET))
             axes.plot([place], [item[-2]], transform=shifted, **mark)
             axes.update_datalim([(place, item[-2])], updatex=False)
     axes.autoscale_view(scalex=False)
