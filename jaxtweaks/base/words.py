@@ -85,6 +85,7 @@ VALUES = {
 # when they are registered (`config/parts.py`).
 ABOUT: dict[str, str] = {}
 
+_FINEST = 6  # decimals of a measured number
 
 # What a field is about, by the beginning of its name; the first that fits.
 _TWEAKS = (
@@ -376,9 +377,6 @@ def _to_two_digits(mean: float, half: float) -> str:
         both = (round(number, decimals) + 0.0 for number in (mean, half))  # + 0.0: no −0
         words = ' ± '.join(f'{number:,.{max(0, decimals)}f}' for number in both)
     return (f'({words})e{power}' if power else words).replace('-', '−')
-
-
-_FINEST = 6  # decimals of a measured number
 
 
 def _with_half(mean: float, half: float, decimals: int, one: float) -> str:
