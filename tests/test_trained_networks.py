@@ -101,9 +101,9 @@ def test_parameters_are_what_linen_takes(kept, images):
     assert set(variables) == {'params', 'batch_stats'}
     assert variables['params']['Conv_0']['kernel'].shape == (3, 3, 1, 4)
     training = load(answer.experiment.base.data, print).training.images.astype(float)
-    deviation = training.std(0)
-    deviation = np.where(deviation > 0, deviation, 255)
-    x = 0.5 * (images - training.mean(0)) / deviation
+    std = training.std(0)
+    std = np.where(std > 0, std, 255)
+    x = 0.5 * (images - training.mean(0)) / std
     by_hand = Plain(10).apply(variables, x.astype(np.float32), train=False)
     np.testing.assert_allclose(answer.predict(images, SETTING, 1), by_hand, atol=1e-5)
     first = answer.parameters({'optim.learning_rate': 0.01}, 1)

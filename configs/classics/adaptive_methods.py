@@ -9,7 +9,7 @@ accuracy, seed by seed.
 
 What differs from the paper: VGG with batch norm and dropout on all of CIFAR-10 there. `quick` is
 the CNN of ROLE §2 with batch norm and a quarter of its channels, 2,000 images, 10 epochs at a
-constant rate, and grids of rates that are ours, by factors of about three. The first ones ended
+constant rate, and this project's grids of rates, by factors of about three. The first ones ended
 where heavy ball, AdaGrad and Adam were best; they go two steps beyond now, as the paper extends its
 own, and the claims are tested on other seeds. With these SGD is best at its lowest rate, so that a
 lower one might do better still. AdaGrad's sum of squares begins at 0 and RMSProp's β is 0.99, as in

@@ -23,6 +23,7 @@ Expected (quick, MNIST, about 6 minutes on two CPU cores; docs/results, 5 seeds 
 """
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -85,20 +86,7 @@ def get_config(size=None):
     rates, step = (3e-4, 1e-3, 3e-3), 0.5
     if config.size == 'smoke':
         rates, step = (1e-3, 3e-3), 1.5
-    decays = _decays(3, step)
-    config.sweep = union(
-        product(grid(NAME, 'adam'), grid(RATE, *rates), grid(L2, *_decays(4.5, step))),
-        product(
-            grid(NAME, 'adamw'),
-            points(
-                *(
-                    {RATE: rate, ADAMW: _for_adamw(decay, rate)}
-                    for rate in rates
-                    for decay in decays
-                )
-            ),
-        ),
-    )
+    config.sweep = union(_of_adam(rates, step), _of_adamw(rates, step))
     config.derive = ('best_decay',)
     config.names = (
         (NAME, 'optimiser'),
@@ -108,44 +96,57 @@ def get_config(size=None):
         (DECAY, 'decay λ'),
     )
     config.table = ('test_accuracy', 'validation_loss', 'test_loss', BEST)
-    config.figures = (
+    config.figures = _figures()
+    config.claims = common.that_matter(_claims(rates))
+    return config
+
+
+def _of_adam(rates, step):
+    """Adam with every λ of the penalty; `step`: decades from one to the next."""
+    return product(grid(NAME, 'adam'), grid(RATE, *rates), grid(L2, *_decays(4.5, step)))
+
+
+def _of_adamw(rates, step):
+    """AdamW with every λ of the paper."""
+    pairs = itertools.product(rates, _decays(3, step))
+    decayed = ({RATE: rate, ADAMW: _for_adamw(decay, rate)} for rate, decay in pairs)
+    return product(grid(NAME, 'adamw'), points(*decayed))
+
+
+def _figures():
+    """What is drawn."""
+    of_each = {'kind': 'effect', 'x': DECAY, 'hue': RATE, 'panels': NAME, 'log_x': True}
+    return (
         {
             'name': 'figure_2',
-            'kind': 'effect',
             'title': 'Validation loss against the decay, for each learning rate',
             'metrics': ('validation_loss',),
-            'x': DECAY,
-            'hue': RATE,
-            'panels': NAME,
-            'log_x': True,
+            **of_each,
         },
         {
             'name': 'test_error',
-            'kind': 'effect',
             'title': 'Test error against the decay, for each learning rate',
             'metrics': ('1-test_accuracy',),
-            'x': DECAY,
-            'hue': RATE,
-            'panels': NAME,
-            'log_x': True,
+            **of_each,
         },
     )
-    config.claims = common.that_matter(
-        tuple(
-            {
-                'sentence': sentence,
-                'source': 'Loshchilov and Hutter 2019, Figure 2',
-                'kind': kind,
-                'metric': BEST,
-                'a': {NAME: name, RATE: rates[-1]},
-                'b': {NAME: name, RATE: rates[0]},
-                'margin': 0.5,
-                'answers': True,
-            }
-            for name, kind, sentence in (
-                ('adamw', 'equivalent', 'With AdamW the best decay does not move with the rate.'),
-                ('adam', 'different', 'With Adam and an L2 penalty the best decay moves with it.'),
-            )
+
+
+def _claims(rates):
+    """What is claimed, of the largest rate next to the smallest."""
+    return tuple(
+        {
+            'sentence': sentence,
+            'source': 'Loshchilov and Hutter 2019, Figure 2',
+            'kind': kind,
+            'metric': BEST,
+            'a': {NAME: name, RATE: rates[-1]},
+            'b': {NAME: name, RATE: rates[0]},
+            'margin': 0.5,
+            'answers': True,
+        }
+        for name, kind, sentence in (
+            ('adamw', 'equivalent', 'With AdamW the best decay does not move with the rate.'),
+            ('adam', 'different', 'With Adam and an L2 penalty the best decay moves with it.'),
         )
     )
-    return config

@@ -14,9 +14,9 @@ What differs from the paper: 40 tables of classes, 13 regularisers chosen by a s
 boosting to compare with there; one table of numbers, three regularisers of one strength and no
 search here. Two hidden layers of 256 ReLU units, 300 epochs (`quick`: 64 units, 150 epochs), AdamW
 at 0.001 with a decay of 1, a drop rate of 0.3. What
-so few patients say is a matter of luck: of the 354 that are not the test set 290 are left out once
-each, by tenths (`quick`: quarters), and each seed has the mean error over these parts; 64 are there
-to stop by. Seeds differ in their initial weights and batches, not in the parts, so that the claims
+so few patients say is a matter of luck: of the 354 that are not the test set 290 are held out once
+each, by tenths (`quick`: quarters), and each seed has the mean error over these folds; 64 are there
+to stop by. Seeds differ in their initial weights and batches, not in the folds, so that the claims
 are of these patients. The smallest difference that matters is 0.5, about 1% of the error.
 
 Expected (quick, diabetes, 5 to 20 seeds, 4 minutes on two CPU cores used by others too): together
@@ -67,14 +67,14 @@ def get_config(size=None):
     config.names = (
         (RECIPE, 'network'),
         *((f'{RECIPE}={one}', words) for words, one in RECIPES.items()),
-        (FOLD, 'part left out'),
+        (FOLD, 'held-out fold'),
     )
     config.table = (ERROR, 'train_rmse', 'test_rmse')
     config.figures = (
         {
             'name': 'error',
             'kind': 'effect',
-            'title': 'Error of each network on the part left out and in training',
+            'title': 'Error of each network on the held-out fold and in training',
             'metrics': (ERROR, 'train_rmse'),
             'x': RECIPE,
             'hue': FOLD,
@@ -82,7 +82,7 @@ def get_config(size=None):
         {
             'name': 'by_epoch',
             'kind': 'curves',
-            'title': 'Validation error by epoch, without the first part',
+            'title': 'Validation error by epoch, without the first fold',
             'metrics': ('validation_rmse',),
             'hue': RECIPE,
             'where': {FOLD: 1},
@@ -99,7 +99,7 @@ def _claims(recipes):
     return (
         {
             'sentence': 'Weight decay, dropout and early stopping together lower the error of a '
-            'plain network on the parts left out.',
+            'plain network on the held-out folds.',
             'source': 'Kadra et al. 2021',
             'a': together,
             'b': none,
@@ -107,7 +107,7 @@ def _claims(recipes):
             **less,
         },
         {
-            'sentence': 'With all three its error on the parts left out is lower than that of '
+            'sentence': 'With all three its error on the held-out folds is lower than that of '
             'linear regression.',
             'source': 'Kadra et al. 2021 (gradient boosting there)',
             'a': together,
@@ -117,7 +117,7 @@ def _claims(recipes):
         },
         *(
             {
-                'sentence': f'Alone {words} lowers the error on the parts left out.',
+                'sentence': f'Alone {words} lowers the error on the held-out folds.',
                 'source': 'beyond the paper',
                 'a': recipes[words],
                 'b': none,
@@ -127,7 +127,7 @@ def _claims(recipes):
         ),
         *(
             {
-                'sentence': f'All three lower the error on the parts left out more than '
+                'sentence': f'All three lower the error on the held-out folds more than '
                 f'{words} alone.',
                 'source': 'Kadra et al. 2021',
                 'a': together,

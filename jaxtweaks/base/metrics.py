@@ -83,7 +83,7 @@ _SPLITS = {
     'test': ('test', ''),
 }
 # Words of further images by their name: those that come with data, and of cross-validation.
-_PROBES: dict[str, str] = {'fold': 'the part left out'}
+_PROBES: dict[str, str] = {'fold': 'the held-out fold'}
 # What other predictions than the plain ones of a run begin with, and how they read.
 EMA, SWA, SNAPSHOTS = 'ema_', 'swa_', 'snapshots_'
 PERTURBED, LESIONED = 'perturbed_', 'lesioned_'

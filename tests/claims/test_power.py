@@ -42,30 +42,28 @@ def found(kind, values, **given):
     return claims.find(claim(kind, **given), results_of(values))
 
 
-def pilot(means, deviation, seeds=5):
+def pilot(means, std, seeds=5):
     """Values [K, seeds] of exactly these means and standard deviation, uncorrelated as can be."""
     noise = np.random.default_rng(0).standard_normal((len(means), seeds))
     noise -= noise.mean(axis=1, keepdims=True)
     if len(means) < seeds:
         noise = np.linalg.svd(noise, full_matrices=False)[2]
     noise /= noise.std(axis=1, ddof=1, keepdims=True)
-    return np.asarray(means)[:, None] + deviation * noise
+    return np.asarray(means)[:, None] + std * noise
 
 
-def paired_power(effect, deviation, n, alpha):
+def paired_power(effect, std, n, alpha):
     """Of the two-sided paired t test, by the noncentral t distribution."""
     critical = stats.t.ppf(1 - alpha / 2, n - 1)
-    return stats.nct.sf(critical, n - 1, effect / deviation * np.sqrt(n))
+    return stats.nct.sf(critical, n - 1, effect / std * np.sqrt(n))
 
 
 @pytest.mark.parametrize('alpha', [0.05, 0.01])
 @pytest.mark.parametrize('effect', [0.6, 1.2])
 def test_a_difference_needs_what_the_noncentral_t_distribution_says(effect, alpha):
     needed = power.need(found('greater', pilot([0, effect], 0.5)), alpha)
-    deviation = 0.5 * np.sqrt(2)
-    exact = next(
-        n for n in range(3, 200) if paired_power(effect, deviation, n, alpha) >= power.POWER
-    )
+    std = 0.5 * np.sqrt(2)
+    exact = next(n for n in range(3, 200) if paired_power(effect, std, n, alpha) >= power.POWER)
     assert needed.seeds == pytest.approx(exact, rel=0.08, abs=1)
     assert needed.verdict == 'supported'
     against = power.need(found('less', pilot([0, effect], 0.5)), alpha)
@@ -74,12 +72,12 @@ def test_a_difference_needs_what_the_noncentral_t_distribution_says(effect, alph
 
 @pytest.mark.parametrize('shift', [0.0, 0.4])
 def test_an_equivalence_is_settled_in_four_of_five_experiments(shift):
-    alpha, margin, deviation = 0.05 / 3, 1.0, 0.5
-    needed = power.need(found('equivalent', pilot([0, shift], deviation), margin=margin), alpha)
+    alpha, margin, std = 0.05 / 3, 1.0, 0.5
+    needed = power.need(found('equivalent', pilot([0, shift], std), margin=margin), alpha)
     rng = np.random.default_rng(1)
 
     def share(n):
-        d = rng.normal(shift, deviation * np.sqrt(2), (20_000, n))
+        d = rng.normal(shift, std * np.sqrt(2), (20_000, n))
         above = stats.ttest_1samp(d, -margin, axis=1, alternative='greater').pvalue
         below = stats.ttest_1samp(d, margin, axis=1, alternative='less').pvalue
         return np.mean(np.maximum(above, below) <= alpha)

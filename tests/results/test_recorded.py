@@ -118,7 +118,7 @@ def test_it_is_what_runs_record(tmp_path, everything):
         ('perturbed_test_loss', 'test loss (weights perturbed)'),
         ('lesioned_test_accuracy', 'test accuracy (hidden units lost)'),
         ('p_only_accuracy', 'accuracy on P alone'),
-        ('fold_accuracy', 'accuracy on the part left out'),
+        ('fold_accuracy', 'accuracy on the held-out fold'),
         ('1-p_only_accuracy', 'error on P alone'),
         ('patch_only_loss', 'loss on patches alone'),
         ('mine_too_loss', 'loss on mine too'),

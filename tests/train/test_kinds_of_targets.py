@@ -164,11 +164,11 @@ def test_the_mean_of_several_outputs(kind):
     np.testing.assert_allclose(1 / (1 + np.exp(-np.asarray(found, float))), mean, rtol=1e-4)
 
 
-def data(kind, mean=None, deviation=None):
+def data(kind, mean=None, std=None):
     images = single(OUTPUTS[:, None, None, :])
     split = DeviceSplit(images, single(TARGETS[kind]))
     zero, one = jnp.zeros((1, 1, WIDTH)), jnp.ones((1, 1, WIDTH))
-    return DeviceData(split, split, split, zero, one, target_mean=mean, target_std=deviation)
+    return DeviceData(split, split, split, zero, one, target_mean=mean, target_std=std)
 
 
 def network(x):
@@ -177,19 +177,19 @@ def network(x):
 
 
 def test_metrics_of_numbers_are_in_their_unit_and_the_loss_is_not():
-    mean, deviation = jnp.array([100.0, 0, 0, 0]), jnp.array([10.0, 1, 1, 1])
-    given = data('float', mean, deviation)
+    mean, std = jnp.array([100.0, 0, 0, 0]), jnp.array([10.0, 1, 1, 1])
+    given = data('float', mean, std)
     measures = measures_of(setting('mse'))
     # Batches that do not divide the split, so that a mean over them would be another.
     found = evaluate.evaluate(
         network, given, given.test, WIDTH, keep_logits=True, batch=5, measures=measures
     )
-    error = (OUTPUTS - TARGETS['float']) * np.asarray(deviation)
+    error = (OUTPUTS - TARGETS['float']) * np.asarray(std)
     assert float(found['loss']) == pytest.approx(
         np.square(OUTPUTS - TARGETS['float']).mean(), rel=1e-5
     )
     assert float(found['mse']) == pytest.approx(np.square(error).mean(), rel=1e-4)
-    unit = OUTPUTS * np.asarray(deviation) + np.asarray(mean)
+    unit = OUTPUTS * np.asarray(std) + np.asarray(mean)
     np.testing.assert_allclose(found['logits'], unit, rtol=1e-6)
     assert set(evaluate.scalars(found)) == {'loss', 'mse', 'rmse', 'mae', 'r2'}
 

@@ -26,8 +26,8 @@ def data(side=4):
     rng = np.random.default_rng(0)
     training, validation, test = (split(rng, n, side) for n in (TRAIN, VALIDATION, TEST))
     pixels = np.asarray(training.images, np.float32)
-    mean, deviation = pixels.mean(0), pixels.std(0) + 1
-    return DeviceData(training, validation, test, jnp.asarray(mean), jnp.asarray(1 / deviation))
+    mean, std = pixels.mean(0), pixels.std(0) + 1
+    return DeviceData(training, validation, test, jnp.asarray(mean), jnp.asarray(1 / std))
 
 
 def setting(**values):
