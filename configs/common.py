@@ -2,7 +2,7 @@
 
 import dataclasses
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import jax
@@ -141,6 +141,22 @@ def shown_only(claims: Iterable[dict], differs: str) -> tuple[dict, ...]:
     return tuple({**dataclasses.asdict(one), 'differs': differs} for one in found)
 
 
+def at_least_eight_seeds(config: ConfigDict) -> None:
+    """But at `smoke`: what sign flips decide (a share of runs, what is alike in all) needs them."""
+    if config.size != 'smoke':
+        config.seeds = max(config.seeds, 8)
+
+
+def names_of_arms(word: str, arms: Mapping[str, Mapping[str, object]]) -> tuple:
+    """For a config's `names`: `word` for fields that are set together, and a word for each value.
+
+    `arms`: the settings by that word, all of the same fields.
+    """
+    fields = ' + '.join(next(iter(arms.values())))
+    values = ((f'{fields}={tuple(arm.values())}', name) for name, arm in arms.items())
+    return (fields, word), *values
+
+
 RATES = 'optim.learning_rate + step.factor'
 
 
@@ -170,12 +186,8 @@ def large_and_small(
     }
     config.schedule.name, config.step.boundaries = 'step', (float(annealed),)
     config.sweep = points(*schedules.values())
-    config.names = (
-        (RATES, 'learning rate'),
-        *(
-            (f'{RATES}={tuple(setting.values())}', words[name])
-            for name, setting in schedules.items()
-        ),
+    config.names = names_of_arms(
+        'learning rate', {words[name]: setting for name, setting in schedules.items()}
     )
     by_epoch = {'kind': 'curves', 'hue': RATES, 'marks': ((annealed, 'LS is annealed'),)}
     return schedules, annealed, by_epoch

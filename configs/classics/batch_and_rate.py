@@ -50,10 +50,7 @@ def get_config(size=None):
     config.ghost_batch.size = small
     arms = dict(zip(NAMES, _arms(small, large, epochs), strict=True))
     config.sweep = points(*arms.values())
-    config.names = (
-        (ARM, 'training'),
-        *((f'{ARM}={tuple(setting.values())}', name) for name, setting in arms.items()),
-    )
+    config.names = common.names_of_arms('training', arms)
     config.figures = (
         {
             'name': 'test_error',

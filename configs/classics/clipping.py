@@ -30,9 +30,7 @@ def get_config(size=None):
     config.question = 'Does clipping the gradient allow larger learning rates?'
     config.document = 'Pascanu et al. 2013, arXiv 1211.5063'
     config.model.hidden = (*config.model.hidden, config.model.hidden[-1])
-    if config.size != 'smoke':
-        # A share of runs is settled by sign flips, and there are four claims.
-        config.seeds = max(config.seeds, 8)
+    common.at_least_eight_seeds(config)
     rates = (0.01, 0.3) if config.size == 'smoke' else (0.01, 0.03, 0.1, 0.3, 1.0)
     config.sweep = product(grid(NORM, 0.0, 1.0), grid(RATE, *rates))
     config.names = (

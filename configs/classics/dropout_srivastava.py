@@ -68,8 +68,7 @@ def get_config(size=None):
     config.sweep = product(points(*arms.values()), grid(RATE, 0.1, 0.01))
     config.derive, config.best.within = ('best',), FIELDS
     config.names = (
-        (ARM, 'network'),
-        *((f'{ARM}={_key(setting)}', name) for name, setting in arms.items()),
+        *common.names_of_arms('network', arms),
         (RATE, 'learning rate'),
         (CHOSEN, 'rate'),
         (f'{CHOSEN}=each', 'as given'),
@@ -124,7 +123,3 @@ def _arms(width, wide):
     relu = dropout | {UNIT: 'relu'}
     bounded = relu | {NORM: 2.0}
     return first, dropout, relu, bounded, bounded | {WIDTH: wide}
-
-
-def _key(setting):
-    return tuple(setting[name] for name in FIELDS)

@@ -74,8 +74,7 @@ def get_config(size=None):
         'Is modular addition generalised long after it is fitted, and does decay set how long?'
     )
     config.document = 'Power et al. 2022, arXiv 2201.02177'
-    # What has the same accuracy at every seed is settled by sign flips, which need eight.
-    config.seeds = max(config.seeds, 8) if config.size != 'smoke' else config.seeds
+    common.at_least_eight_seeds(config)
     p, config.data.train_size, config.data.validation_size, width, rate, steps, soon = SIZES[
         config.size
     ]

@@ -33,9 +33,7 @@ def get_config(size=None):
     config.question = 'Does batch norm allow larger learning rates?'
     config.document = 'Bjorck et al. 2018, arXiv 1806.02375'
     config.optim.name = 'momentum'
-    if config.size != 'smoke':
-        # A share of runs is settled by sign flips, and there are four claims.
-        config.seeds = max(config.seeds, 8)
+    common.at_least_eight_seeds(config)
     rates = (0.01, 0.1) if config.size == 'smoke' else (0.001, 0.003, 0.01, 0.03, 0.1, 0.3)
     if config.size == 'quick':
         config.data.train_size, config.train.epochs = 2_000, 8

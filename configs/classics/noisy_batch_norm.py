@@ -72,10 +72,7 @@ def get_config(size=None):
     elif config.size == 'paper':
         config.train.epochs = 30
     config.sweep = points(*WORDS.values())
-    config.names = (
-        (ARM, 'network'),
-        *((f'{ARM}={tuple(setting.values())}', name) for name, setting in WORDS.items()),
-    )
+    config.names = common.names_of_arms('network', WORDS)
     config.figures = _figures()
     config.claims = common.that_matter(_claims())
     return config

@@ -91,9 +91,7 @@ def get_config(size=None):
     config.init.scheme, config.init.distribution = 'glorot', 'uniform'
     rates = (0.001, 0.003, 0.01)
     epochs = 3.0
-    if config.size != 'smoke':
-        # A share of runs is settled by sign flips, and there are six claims.
-        config.seeds = max(config.seeds, 8)
+    common.at_least_eight_seeds(config)
     if config.size == 'paper':
         config.data.train_size, config.data.validation_size = 20_000, 5_000
         config.train.batch_size, config.train.epochs = 64, 20

@@ -54,8 +54,7 @@ def get_config(size=None):
         (LABELS, 'labels'),
         (f'{LABELS}=0.0', 'true'),
         (f'{LABELS}=0.9', 'random'),
-        (ARM, 'regulariser'),
-        *((f'{ARM}={tuple(setting.values())}', name) for name, setting in WORDS.items()),
+        *common.names_of_arms('regulariser', WORDS),
     )
     config.table = ('train_accuracy', 'test_accuracy', 'train_loss', 'weight_norm')
     config.figures = _figures()

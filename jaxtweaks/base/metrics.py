@@ -83,7 +83,7 @@ _SPLITS = {
     'test': ('test', ''),
 }
 # Words of further images by their name: those that come with data, and of cross-validation.
-_PROBES: dict[str, str] = {'fold': 'the held-out fold'}
+_FURTHER: dict[str, str] = {'fold': 'the held-out fold'}
 # What other predictions than the plain ones of a run begin with, and how they read.
 EMA, SWA, SNAPSHOTS = 'ema_', 'swa_', 'snapshots_'
 PERTURBED, LESIONED = 'perturbed_', 'lesioned_'
@@ -184,7 +184,7 @@ def add_whole(*metrics: Metric) -> None:
 
 def add_probes(words: Mapping[str, str]) -> None:
     """Registers what further images of data are called in labels, by name (`Dataset.probes`)."""
-    _PROBES.update(words)
+    _FURTHER.update(words)
 
 
 def check(metric: Metric) -> None:
@@ -346,5 +346,5 @@ def _of_split(name: str) -> Metric | None:
         before, behind = _SPLITS[split]
         words = f'{before} {label}' + (f' ({behind})' if behind else '')
     else:
-        words = f'{label} on {_PROBES.get(split) or split.replace("_", " ")}'
+        words = f'{label} on {_FURTHER.get(split) or split.replace("_", " ")}'
     return dataclasses.replace(one, name=name, label=words, split=split, measure=one.name)

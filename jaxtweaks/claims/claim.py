@@ -127,6 +127,7 @@ class Verdict:
       looks: the seeds of the looks at it, if it was.
       open_because: of an inconclusive verdict all that keeps it open, in the order of `Open`; none
         of another verdict, or in a record of before there were reasons. A count goes by the first.
+      against: the step of a trend that goes significantly the other way, in words; '' for none.
     """
 
     claim: Claim
@@ -148,6 +149,7 @@ class Verdict:
     level: float = 0.95
     looks: tuple[int, ...] = ()
     open_because: tuple[Open, ...] = ()
+    against: str = ''
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values for JSON; None where a number is not finite."""

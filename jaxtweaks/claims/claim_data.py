@@ -217,6 +217,11 @@ def sides(claim: Claim, results: Results) -> tuple[str, list[str]]:
     return spoken(common, results), words
 
 
+def contrast(subject: str, common: str, words: Sequence[str]) -> str:
+    """'test accuracy, batch size 8: with BN minus without BN'; of one arm without the minus."""
+    return f'{", ".join(filter(None, [subject, common]))}: {" minus ".join(words)}'
+
+
 def _alternatives(name: str, value: Any, names: Mapping[str, str] | None) -> str:
     """A condition's value: of a tuple, the one or the other."""
     first, *others = value if isinstance(value, tuple | list) and value else (value,)

@@ -95,11 +95,9 @@ def arms(claim: Claim, results: Results) -> tuple[np.ndarray, list[int], list[st
     return rows, [k for ks in settings for k in ks], words
 
 
-def compared(claim: Claim, sides: Sequence[str], results: Results) -> str:
-    """What the effect of a difference is, from the sides in words."""
-    common, _ = claim_data.sides(claim, results)
-    of = ', '.join(filter(None, [claim_data.label(claim, results), common]))
-    return f'{of}: {" minus ".join(sides)}'
+def compared(claim: Claim, results: Results) -> str:
+    """What the effect of a difference is."""
+    return claim_data.contrast(claim_data.label(claim, results), *claim_data.sides(claim, results))
 
 
 def with_means(found: Finding, words: Sequence[str], rows: np.ndarray) -> Finding:

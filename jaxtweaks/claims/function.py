@@ -97,7 +97,7 @@ class OfFunction(Kind):
             d = rows[0] - rows[1] if claim.b else rows[0]
             design, what = (
                 'paired' if claim.b else 'single',
-                finding.compared(claim, words, results),
+                finding.compared(claim, results),
             )
         test = finding.zero_test(claim, rows, design, abs(claim.level or 0.0))
         ways = self._ways(claim, xs)

@@ -6,7 +6,6 @@ no verdict.
 
 import dataclasses
 import math
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -46,18 +45,18 @@ class Improving:
 
 def remarked(verdict: Verdict, results: Results) -> Verdict:
     """The verdict with all that keeps it open, and with all that is to be remarked in its note."""
-    if results.exact:
-        found = [verdict.note, turned(verdict, results)]
-        return dataclasses.replace(verdict, note='; '.join(filter(None, found)))
-    verdict = dataclasses.replace(verdict, open_because=open_because(verdict, results))
-    found = [
-        kept_open(verdict, results),
-        verdict.note,
-        turned(verdict, results),
-        guessing(verdict.claim, results),
-        not_finished(verdict, results),
-    ]
-    return dataclasses.replace(verdict, note='; '.join(filter(None, found)))
+    if not results.exact:
+        verdict = dataclasses.replace(verdict, open_because=open_because(verdict, results))
+    against = turned(verdict, results)
+    found = [verdict.note, against and f'it goes the other way {against}']
+    if not results.exact:
+        found = [
+            kept_open(verdict, results),
+            *found,
+            guessing(verdict.claim, results),
+            not_finished(verdict, results),
+        ]
+    return dataclasses.replace(verdict, note='; '.join(filter(None, found)), against=against)
 
 
 def open_because(verdict: Verdict, results: Results) -> tuple[Open, ...]:
@@ -221,7 +220,7 @@ def _steps_against(claim: Claim, results: Results) -> str:
 
 
 def turned(verdict: Verdict, results: Results) -> str:
-    """Which step of a trend goes significantly the other way; '' if none, or if it is said already.
+    """The step of a trend that goes significantly the other way; '' if none, or said already.
 
     An open claim whose change or steps are not clear says it by `kept_open`. Of exact results every
     step the other way counts.
@@ -242,14 +241,7 @@ def turned(verdict: Verdict, results: Results) -> str:
         against = 2 * len(steps) * p[worst] <= _ALPHA
     if not against:
         return ''
-    where = _step(claim, results, xs[worst : worst + 2], steps[worst].mean())
-    return f'it goes the other way {where}'
-
-
-def step_against(note: str) -> str:
-    """The step that `turned` says in a note, as 'from 1 to 2 by 5.00 points'; '' if it does not."""
-    found = re.search(r'it goes the other way (from .+? to .+?) \((by [^()]+)\)', note)
-    return ' '.join(found.groups()) if found else ''
+    return _step(claim, results, xs[worst : worst + 2], steps[worst].mean())
 
 
 def _as_claimed(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray]:
@@ -261,7 +253,7 @@ def _as_claimed(claim: Claim, results: Results) -> tuple[np.ndarray, np.ndarray]
 def _step(claim: Claim, results: Results, ends: np.ndarray, size: float) -> str:
     """Between which x a step is, [2], and how large."""
     start, end = (results.words.number(claim.along, x) for x in ends)
-    return f'from {start} to {end} (by {amount(claim.metric, size)})'
+    return f'from {start} to {end} by {amount(claim.metric, size)}'
 
 
 def guessing(claim: Claim, results: Results) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxtweaks.base.words import ABSENT, count
-from jaxtweaks.claims import remarks
 from jaxtweaks.report import verdict_words
 
 # A question that begins with one of these is answered by yes or no.
@@ -157,7 +156,7 @@ def _step_against(verdict: Verdict) -> str:
     sign = {'increasing': 1, 'decreasing': -1}.get(verdict['claim'].get('kind', ''), 0)
     if verdict['verdict'] != 'contradicted' or sign * (verdict['effect'] or 0.0) <= 0:
         return ''
-    step = remarks.step_against(verdict.get('note') or '')
+    step = verdict.get('against')
     subject = _in_parentheses(verdict.get('what') or '').partition(': ')[0]
     return f'{subject or "it"} goes the other way {step}' if step else ''
 

@@ -126,8 +126,8 @@ def test_a_trend_that_a_step_contradicts_is_answered_with_the_step():
     """The change over all steps would support it."""
     trend = {'sentence': 'The variance grows.', 'kind': 'increasing', 'metric': 'variance'}
     what = 'variance: fitted change from degree 1 to 9 (least squares over ranks)'
-    note = 'it goes the other way from 3 to 4 (by 0.00507); another thing'
-    one = verdict('contradicted', claim=trend, effect=25.55, what=what, note=note)
+    step = 'from 3 to 4 by 0.00507'
+    one = verdict('contradicted', claim=trend, effect=25.55, what=what, against=step)
     found = answer_sentence.of('Does it grow?', [one]).sentence
     assert found.endswith('grows (variance goes the other way from 3 to 4 by 0.00507, 5 seeds).')
     assert '25.55' not in found

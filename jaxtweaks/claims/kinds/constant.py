@@ -26,7 +26,7 @@ class _Constant(Kind):
         if level is None:
             (level,) = claim.published.values()
         test = finding.zero_test(claim, rows, 'single' if single else 'paired', abs(level))
-        what = finding.compared(claim, sides, results)
+        what = finding.compared(claim, results)
         if self.two_sided(claim):
             assert claim.margin is not None, 'claims.check sees to it'
             beyond = x - level

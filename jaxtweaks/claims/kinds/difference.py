@@ -30,7 +30,7 @@ class _Directional(Kind):
             toward[None],
             finding.zero_test(claim, rows),
             finding.directional(claim.smallest),
-            finding.compared(claim, sides, results),
+            finding.compared(claim, results),
             dropped,
             notes,
         )
@@ -73,7 +73,7 @@ class Equivalent(Kind):
             d[None],
             finding.zero_test(claim, rows),
             ways,
-            finding.compared(claim, sides, results),
+            finding.compared(claim, results),
             dropped,
             notes,
         )

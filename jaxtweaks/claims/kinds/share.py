@@ -52,10 +52,8 @@ class Share(Kind):
         toward = x if claim.b else x - _HALF
         test = Test('permutation', scale=1.0, span=(-1.0 if claim.b else 0.0, 1.0))
         common, words = claim_data.sides(claim, results)
-        what = (
-            f'share of runs whose {claim_data.label(claim, results)} is {_side(claim)}'
-            f'{f", {common}" if common else ""}: {" minus ".join(words)}'
-        )
+        does = f'share of runs whose {claim_data.label(claim, results)} is {_side(claim)}'
+        what = claim_data.contrast(does, common, words)
         ways = finding.directional()
         found = finding.of_mean(x, toward, toward[None], test, ways, what, dropped, notes)
         return finding.with_means(found, words, rows)

@@ -39,10 +39,8 @@ class Sooner(Kind):
             what = f'{words} and count{"s" if sum(counts) == 1 else ""} as {results.axis} {never:g}'
             notes.append(_censored(sides, counts, totals, what))
         d = rows[1] - rows[0]
-        what = (
-            f'{results.axis}s until {claim_data.label(claim, results)} reaches {words}'
-            f'{f", {common}" if common else ""}: {sides[1]} minus {sides[0]}'
-        )
+        reached = f'{results.axis}s until {claim_data.label(claim, results)} reaches {words}'
+        what = claim_data.contrast(reached, common, sides[::-1])
         ways, test = finding.directional(claim.smallest), Test(grain=1.0)
         found = finding.of_mean(d, d, d[None], test, ways, what, dropped, notes)
         return finding.with_means(finding.with_small(found, claim, d[None]), sides, rows)
