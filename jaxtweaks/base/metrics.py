@@ -149,7 +149,7 @@ _WHOLE = {
         Metric('stop_epoch', 'epoch at which training stops'),
         Metric('dropped_after', 'dropped after epoch, or 0'),
         Metric('stopped', 'share of runs that the rule stops', SHARE),
-        Metric('diverged', 'share of runs that diverged', better='low'),
+        Metric('diverged', 'share of runs that diverged', SHARE, 'low'),
         Metric('test_error', 'test error', SHARE, 'low', 'test'),
         Metric(
             'test_accuracy_gain',

@@ -309,7 +309,7 @@ def is_share(metric: str) -> bool:
 
 def amount(metric: str, size: float) -> str:
     """How large a difference of a metric is, in points if it is a share."""
-    if is_share(metric) or metric == 'diverged':
+    if is_share(metric):
         return f'{percent(abs(size))} points'
     return _with_unit(metric, number(abs(size)))
 
@@ -326,7 +326,7 @@ def metric_value(metric: str, value: float) -> str:
 
 def level_value(metric: str, value: float) -> str:
     """A value of a metric that was chosen, not measured; a share as '25%', not as '25.00%'."""
-    if is_share(metric) or metric == 'diverged':
+    if is_share(metric):
         percents = round(100 * value, 10)  # 100 × 0.29 is 28.999999999999996
         return f'{numbers.apart([percents])[percents]}%'
     return _with_unit(metric, numbers.apart([value])[value])

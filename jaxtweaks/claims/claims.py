@@ -180,13 +180,14 @@ def verdict_by(
     verdict = 'negligible' if small else found.side if sided else 'inconclusive'
     test = 1 if small or (not sided and adjusted[1] < adjusted[0]) else 0
     p, p_adjusted = found.tests[test], adjusted[test]
-    enough = statistics.seeds_for_permutation(alpha)
+    one_sided = test == 1 or KINDS.find(claim.kind).two_sided(claim)  # tests within a margin are
+    enough = statistics.seeds_for_permutation(2 * alpha if one_sided else alpha)
     notes = list(found.notes)
     if verdict == 'negligible':
         notes.append(_negligible(claim, found, sided))
     if found.n < 2:
         notes.append(f'{found.n or "no"} seed is left: at least two are needed')
-    elif found.n < enough:
+    elif verdict == 'inconclusive' and found.flips and found.n < enough:
         notes.append(
             f'with {found.n} seeds no permutation test can reach {alpha:g}; {enough} would'
         )

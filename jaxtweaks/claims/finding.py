@@ -16,11 +16,12 @@ import numpy as np
 
 from jaxtweaks.claims import claim_data, statistics
 from jaxtweaks.claims.claim import Claim
+from jaxtweaks.claims.shares import HALF, Shares
 from jaxtweaks.claims.statistics import Test
 from jaxtweaks.results.results import Results
 
-# Of a run 0 or 1: Student's t has no business there, and sign flips only where the two mirror
-# each other (`claims.check` sees to it).
+# Of a run 0 or 1, for which Student's t is no test: what compares two arms of them, or one with one
+# half (`claims.check` allows no more), is `of_shares`.
 TWO_VALUED = ('diverged', 'stopped')
 _WHOLE_EPOCHS = ('stop_epoch',)
 
@@ -28,7 +29,7 @@ _WHOLE_EPOCHS = ('stop_epoch',)
 VERDICTS = ('supported', 'contradicted', 'negligible')
 # From numbers by seed, [A, ..., n], to p that it is so, p that the opposite is, and, if the claim
 # says what the smallest difference is that matters, p that there is less than that; each [...].
-Ways = Callable[[np.ndarray, Test], tuple[Any, ...]]
+Ways = Callable[[np.ndarray, Any], tuple[Any, ...]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Finding:
       measured: words and mean of each thing compared.
       deciding: per-seed numbers [n], positive where the claim is so of exact results; None if
         its kind is not for them.
+      flips: whether sign flips decide, whose p is 2/2ⁿ at least (one-sided 1/2ⁿ).
       small: whether all seeds lie within what does not matter, of exact results.
       at_level: the interval of the effect at another level than 95%; None if there is none.
       rows, test, ways: the numbers by seed [A, n] that were tested, and how: `ways(rows, test)`
@@ -60,12 +62,13 @@ class Finding:
     p_contradict: float
     p_permutation: float
     p_negligible: float = math.nan
+    flips: bool = False
     small: bool = False
     notes: tuple[str, ...] = ()
     measured: tuple[tuple[str, float], ...] = ()
     deciding: np.ndarray | None = None
     rows: np.ndarray | None = None
-    test: Test | None = None
+    test: Test | Shares | None = None
     ways: Ways | None = None
     at_level: Callable[[float], tuple[float, float]] | None = None
 
@@ -205,6 +208,58 @@ def of_mean(
     return dataclasses.replace(found, deciding=toward, at_level=at_level)
 
 
+def of_shares(
+    claim: Claim, results: Results, values: np.ndarray, sign: float, subject: str
+) -> Finding:
+    """Whether more of a's runs than of b's (or than half) do something; or fewer, if `sign` is −1.
+
+    Args:
+      values: 1 for each run that does it, else 0, [K, S]; NaN where there is no run.
+      subject: what the share is of, in words.
+    """
+    sides = [claim.a, claim.b] if claim.b else [claim.a]
+    settings = [claim_data.group(results, claim.where, side) for side in sides]
+    rows = np.stack([values[ks].mean(axis=0) for ks in settings])
+    used = [k for ks in settings for k in ks]
+    rows, dropped, notes = claim_data.complete(rows, used, results)
+    x = rows[0] - rows[1] if claim.b else rows[0]
+    test, n = Shares(tuple(map(len, settings))), rows.shape[1]
+
+    def ways(rows: np.ndarray, test: Shares) -> tuple[np.ndarray, ...]:
+        # Doubled, since either may be the side that was seen.
+        more, less = (np.minimum(1.0, 2 * p) for p in test.more(rows))
+        return (more, less) if sign > 0 else (less, more)
+
+    support, contradict = map(float, ways(rows, test)) if n > 1 else (math.nan, math.nan)
+    low, high = test.interval(rows)
+    common, words = claim_data.sides(claim, results)
+    found = Finding(
+        effect=float(x.mean()) if n else math.nan,
+        low=low,
+        high=high,
+        what=claim_data.contrast(subject, common, words),
+        n=n,
+        dropped=dropped,
+        p_support=support,
+        p_contradict=contradict,
+        p_permutation=min(support, contradict),
+        notes=tuple(notes),
+        flips=max(test.counts) == 1,
+        deciding=sign * (x if claim.b else x - HALF),
+        rows=rows,
+        test=test,
+        ways=ways,
+        at_level=functools.partial(test.interval, rows),
+    )
+    return with_means(found, words, rows)
+
+
+def of_two_values(claim: Claim, results: Results, sign: float) -> Finding:
+    """`of_shares` of a metric that is 0 or 1 of a run."""
+    values = claim_data.measured(claim, results)
+    return of_shares(claim, results, values, sign, claim_data.label(claim, results))
+
+
 def by_sign_flips(rows: np.ndarray, ways: Ways) -> float:
     """The smallest of the p values by sign flips: stands next to the one that decides."""
     return float(min(ways(rows, Test('permutation'))))
@@ -225,11 +280,14 @@ def of_rows(
     n = rows.shape[1]
     if n < 2:
         support = contradict = negligible = flips = math.nan
+        decide = False
     else:
         support, contradict, negligible = (*map(float, ways(rows, test)), math.nan)[:3]
         flips = by_sign_flips(rows, ways)
         compared = rows if compared is None else compared
-        if all(statistics.is_constant(row, test.scale) for row in compared):
+        constant = all(statistics.is_constant(row, test.scale) for row in compared)
+        decide = constant or test.design == 'permutation'
+        if constant:
             notes = [*notes, 'the seeds do not differ, so the sign-flip p decides']
     return Finding(
         effect,
@@ -242,6 +300,7 @@ def of_rows(
         flips,
         negligible,
         notes=tuple(notes),
+        flips=decide,
         rows=rows,
         test=test,
         ways=ways,

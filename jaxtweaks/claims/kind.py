@@ -25,7 +25,7 @@ class Words:
 
     def effect(self, metric: str, verdict: Mapping[str, Any]) -> tuple[Say, str]:
         """How the effect and the ends of its interval read, and their unit; here a difference."""
-        if is_share(metric) or metric == 'diverged':
+        if is_share(metric):
             return (lambda value: numbers.percent(value, sign='+')), ' points'
         one = metrics.of(metric)
         unit = '' if one.is_share or not one.unit else f' {one.unit}'
@@ -33,8 +33,6 @@ class Words:
 
     def measured(self, metric: str) -> Say:
         """How the means read that were compared."""
-        if metric == 'diverged':
-            return lambda value: f'{number(100 * value)}%'
         return lambda value: metric_value(metric, value)
 
     def published(self, metric: str, verdict: Mapping[str, Any]) -> Say:

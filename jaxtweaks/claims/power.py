@@ -14,6 +14,7 @@ import scipy  # its parts are imported as they are used: that takes a second
 
 from jaxtweaks.claims import statistics
 from jaxtweaks.claims.finding import VERDICTS, Finding
+from jaxtweaks.claims.shares import Shares
 from jaxtweaks.claims.statistics import Test
 
 POWER = 0.8
@@ -39,7 +40,7 @@ class Need:
 def need(found: Finding, alpha: float, power: float = POWER) -> Need | None:
     """How many seeds would settle a claim at the level `alpha`.
 
-    The noise of the seeds is taken to be normal.
+    The noise of the seeds is taken to be normal; of shares of runs, to be that of the seeds seen.
 
     Args:
       found: the claim's finding, on the seeds there are.
@@ -71,13 +72,17 @@ def forecast(found: Finding, n: int, alpha: float) -> float:
 
     Unlike `need` it allows for what the seeds seen do not know: the mean and the scatter of those
     to come are drawn from what the seen say of them (the predictive distribution of normal noise
-    under the usual flat prior).
+    under the usual flat prior; of shares of runs see `Shares.continued`).
 
     Args:
       found: the claim's finding, on at least two seeds.
     """
-    settled = np.min(_ways(found, _continued(_rows(found), max(n, found.n))), axis=0) <= alpha
-    return float(np.mean(settled))
+    rows, n = _rows(found), max(n, found.n)
+    if isinstance(found.test, Shares):
+        samples = found.test.continued(rows, n, _EXPERIMENTS, _SEED)
+    else:
+        samples = _continued(rows, n)
+    return float(np.mean(np.min(_ways(found, samples), axis=0) <= alpha))
 
 
 def spread_known(n: int, level: float = 0.95) -> tuple[float, float]:
@@ -98,7 +103,12 @@ def _sizes() -> np.ndarray:
 
 def _powers(found: Finding, n: int, alpha: float) -> list[float]:
     """The chances that n seeds come to each of `VERDICTS`, as far as the claim knows them."""
-    return [float(np.mean(p <= alpha)) for p in _ways(found, _samples(_rows(found), n))]
+    rows = _rows(found)
+    if isinstance(found.test, Shares):
+        samples = found.test.drawn(rows, n, _EXPERIMENTS, _SEED)
+    else:
+        samples = _samples(rows, n)
+    return [float(np.mean(p <= alpha)) for p in _ways(found, samples)]
 
 
 def _rows(found: Finding) -> np.ndarray:
@@ -111,7 +121,8 @@ def _ways(found: Finding, samples: np.ndarray) -> tuple[Any, ...]:
     """The p values of a finding's test on other samples, [A, ..., n] to [...] each."""
     assert found.ways is not None, 'nothing was tested'
     assert found.test is not None, 'nothing was tested'
-    return found.ways(samples, _Many.like(found.test))
+    many = found.test if isinstance(found.test, Shares) else _Many.like(found.test)
+    return found.ways(samples, many)
 
 
 def _samples(rows: np.ndarray, n: int) -> np.ndarray:

@@ -18,6 +18,9 @@ from jaxtweaks.results.results import Results
 class _Constant(Kind):
     def test(self, claim: Claim, results: Results, alpha: float) -> Finding:
         """The mean of `a` (or of a minus b) next to a number."""
+        if claim.metric in finding.TWO_VALUED:
+            sign = 1.0 if claim.direction == 'above' else -1.0
+            return finding.of_two_values(claim, results, sign)
         single = not claim.b
         rows, settings, sides = finding.arms(claim, results)
         rows, dropped, notes = claim_data.complete(rows, settings, results)

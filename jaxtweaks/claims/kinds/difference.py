@@ -21,6 +21,8 @@ class _Directional(Kind):
 
     def test(self, claim: Claim, results: Results, alpha: float) -> Finding:
         """Whether the mean difference lies beyond the margin (0 if none is given)."""
+        if claim.metric in finding.TWO_VALUED:
+            return finding.of_two_values(claim, results, self.sign)
         rows, sides, dropped, notes = _arms(claim, results)
         d = rows[0] - rows[1]
         toward = self.sign * d - (claim.margin or 0.0)

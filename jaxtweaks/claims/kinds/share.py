@@ -13,10 +13,7 @@ from jaxtweaks.claims.claim import Claim
 from jaxtweaks.claims.finding import Finding
 from jaxtweaks.claims.kind import Kind, Say
 from jaxtweaks.claims.register import claim
-from jaxtweaks.claims.statistics import Test
 from jaxtweaks.results.results import Results
-
-_HALF = 0.5
 
 
 @claim('share', needs=('level', 'direction'), reads=('at', 'goal', 'a', 'b', 'margin'))
@@ -41,22 +38,9 @@ class Share(Kind):
             raise UserError("margin goes with direction 'equal'; otherwise move the level")
 
     def test(self, claim: Claim, results: Results, alpha: float) -> Finding:
-        """By seed the share of settings whose run does it, by sign flips as for `diverged`."""
-        values = _does(claim, results)
-        sides = [claim.a, claim.b] if claim.b else [claim.a]
-        settings = [claim_data.group(results, claim.where, side) for side in sides]
-        rows = np.stack([values[ks].mean(axis=0) for ks in settings])
-        used = [k for ks in settings for k in ks]
-        rows, dropped, notes = claim_data.complete(rows, used, results)
-        x = rows[0] - rows[1] if claim.b else rows[0]
-        toward = x if claim.b else x - _HALF
-        test = Test('permutation', scale=1.0, span=(-1.0 if claim.b else 0.0, 1.0))
-        common, words = claim_data.sides(claim, results)
-        does = f'share of runs whose {claim_data.label(claim, results)} is {_side(claim)}'
-        what = claim_data.contrast(does, common, words)
-        ways = finding.directional()
-        found = finding.of_mean(x, toward, toward[None], test, ways, what, dropped, notes)
-        return finding.with_means(found, words, rows)
+        """By seed the share of settings whose run does it, see `finding.of_shares`."""
+        subject = f'share of runs whose {claim_data.label(claim, results)} is {_side(claim)}'
+        return finding.of_shares(claim, results, _does(claim, results), 1.0, subject)
 
     def effect(self, metric: str, verdict: Mapping[str, Any]) -> tuple[Say, str]:
         """A share of runs, or the difference of two."""
