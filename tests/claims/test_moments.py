@@ -1,5 +1,8 @@
 """Claims on curves: at which moment they are asked, and who gets there sooner."""
 
+import dataclasses
+import math
+
 import numpy as np
 import pytest
 from claim_cases import (
@@ -10,6 +13,8 @@ from claim_cases import (
     sooner,
     verdict_on,
 )
+
+from jaxtweaks.claims import claims
 
 
 def test_sooner_counts_epochs():
@@ -145,3 +150,33 @@ def test_sooner_by_less_than_matters_is_negligible():
     assert verdict.verdict == 'negligible'
     assert 'less than 2 epochs either way' in verdict.note
     assert verdict_on(sooner(level=0.52, smallest=2.0), curve_results([0.1, 0.05], 20)).effect > 2
+
+
+@pytest.mark.parametrize('n', [5, 20])
+def test_a_time_that_was_not_reached_is_not_negligible(n):
+    one = sooner(level=0.52, smallest=2.0)
+    # Neither arm gets there: the differences of the bounds are all 0, of the times unknown.
+    neither = curve_results([0.01, 0.01], n)
+    verdict = verdict_on(one, neither)
+    assert (verdict.verdict, verdict.effect) == ('inconclusive', 0)
+    assert 'nothing is known of the difference; it cannot be negligible, because' in verdict.note
+    assert math.isnan(claims.find(one, neither).p_negligible)
+    assert verdict_on(one, dataclasses.replace(neither, exact=True)).verdict != 'negligible'
+    # Nor does more of the same settle it.
+    assert claims.seeds_needed([one], neither)[0].seeds is None
+    # One run is enough: it may be as late as one likes.
+    late = curve_results([0.1, 0.1], n)
+    late.curves['validation_accuracy'][1, 0] = 0.1
+    assert 'cannot be negligible' in verdict_on(one, late).note
+    assert verdict_on(one, late).verdict == 'inconclusive'
+    # But one of a seed that is omitted says nothing of the others.
+    late.curves['validation_accuracy'][0, 0] = np.nan
+    other = verdict_on(one, late)
+    assert (other.verdict, other.dropped) == ('negligible' if n > 6 else 'inconclusive', 1)
+    assert 'cannot be negligible' not in other.note
+    assert 'never reach' not in other.note
+
+
+def test_a_censored_time_may_be_late_by_more_than_matters():
+    verdict = verdict_on(sooner(level=0.52, smallest=2.0), curve_results([0.1, 0.01]))
+    assert (verdict.verdict, verdict.effect) == ('supported', 11 - 6)
