@@ -90,7 +90,9 @@ def measured(claim: Claim, results: Results) -> np.ndarray:
 
 
 def guessed(claim: Claim, results: Results) -> np.ndarray:
-    """Which runs `measured` takes for guesses, bool [K, S]."""
+    """Which runs `measured` takes for guesses, bool [K, S]; none where there is no such number."""
+    if not np.isfinite(guess.of(claim.metric, results.guesses)):
+        return np.zeros_like(results.diverged)
     if isinstance(claim.at, int):
         place = list(results.epochs).index(claim.at)
         return results.diverged & ~np.isfinite(results.curve(claim.metric)[:, :, place])

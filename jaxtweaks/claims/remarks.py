@@ -258,8 +258,7 @@ def _step(claim: Claim, results: Results, ends: np.ndarray, size: float) -> str:
 
 def guessing(claim: Claim, results: Results) -> str:
     """Which diverged runs count as guesses in a claim; '' for none."""
-    worth = guess.of(claim.metric, results.guesses)
-    if claim.kind == 'sooner' or not math.isfinite(worth):
+    if claim.kind in ('sooner', 'identical'):
         return ''
     taken = claim_data.guessed(claim, results)
     lost = {k: int(taken[k].sum()) for k in claim_data.settings_of(claim, results)}
@@ -270,7 +269,7 @@ def guessing(claim: Claim, results: Results) -> str:
     places = [f'{_setting(k, results)}: {runs}' for k, runs in lost.items()]
     places = places[:_LISTED] + ['…'] * (len(places) > _LISTED)
     runs = '1 diverged run counts' if total == 1 else f'{total} diverged runs count'
-    value = metric_value(claim.metric, worth)
+    value = metric_value(claim.metric, guess.of(claim.metric, results.guesses))
     return f'{runs} as guessing, {value} ({"; ".join(places)})'
 
 

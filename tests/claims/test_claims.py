@@ -196,6 +196,27 @@ def test_identical_is_so_or_not_whatever_the_number_of_seeds():
     assert (verdict.verdict, verdict.n) == ('inconclusive', 0)
 
 
+def test_two_guesses_are_not_identical_runs():
+    lost = lambda runs: dataclasses.replace(
+        results_of([0.5, 0.7], diverged=runs), guesses={'accuracy': 0.5}
+    )
+    same, seeds = claim('identical', **ARMS), range(6)
+    every = lost([(k, s) for k in (0, 1) for s in seeds])
+    verdict = remarks.remarked(verdict_on(same, every), every)
+    assert (verdict.verdict, verdict.n, verdict.dropped) == ('inconclusive', 0, 6)
+    assert '6 seeds omitted because a run diverged (x 0: 6; x 1: 6)' in verdict.note
+    assert 'as guessing' not in verdict.note
+    # Seeds of which no run diverged are compared, and those alone.
+    some = lost([(0, 0), (1, 0), (1, 1)])
+    some.finals['test_accuracy'][1] = some.finals['test_accuracy'][0]
+    verdict = verdict_on(same, some)
+    assert (verdict.verdict, verdict.n, verdict.dropped) == ('supported', 4, 2)
+    # That the same runs diverge can be claimed: it is no guess.
+    one = claim('identical', metric='diverged', **ARMS)
+    assert verdict_on(one, every).verdict == 'supported'
+    assert verdict_on(one, some).verdict == 'contradicted'
+
+
 def test_identical_takes_nothing_from_the_other_claims():
     results = results_of([0.512, 0.5])
     one, same = claim('greater', **ARMS), claim('identical', **ARMS)

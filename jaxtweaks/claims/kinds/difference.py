@@ -103,11 +103,16 @@ class Identical(Kind):
     tested = False
 
     def test(self, claim: Claim, results: Results, alpha: float) -> Finding:
-        """The largest difference of a seed; nothing here is left to chance."""
+        """The largest difference of a seed; nothing here is left to chance.
+
+        A seed with a diverged run that counts as a guess is omitted: that two guesses agree says
+        nothing of what was trained.
+        """
         settings = [
             k for side in (claim.a, claim.b) for k in claim_data.group(results, claim.where, side)
         ]
-        values = claim_data.measured(claim, results)[settings]
+        trained = ~claim_data.guessed(claim, results)
+        values = np.where(trained, claim_data.measured(claim, results), np.nan)[settings]
         rows, dropped, notes = claim_data.complete(values, settings, results)
         apart = np.ptp(rows, axis=0)
         sides = [claim_data.spoken(side, results) for side in (claim.a, claim.b)]
