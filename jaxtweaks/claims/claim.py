@@ -125,6 +125,8 @@ class Verdict:
       note: what else to know, in plain words; '' for nothing.
       level: of the interval; of a claim that was looked at as seeds were added, that of its look.
       looks: the seeds of the looks at it, if it was.
+      rests_on: the seeds of the look whose effect and interval these are, which need not be the
+        last one; 0 where there are no looks.
       open_because: of an inconclusive verdict all that keeps it open, in the order of `Open`; none
         of another verdict, or in a record of before there were reasons. A count goes by the first.
       against: the step of a trend that goes significantly the other way, in words; '' for none.
@@ -148,6 +150,7 @@ class Verdict:
     note: str
     level: float = 0.95
     looks: tuple[int, ...] = ()
+    rests_on: int = 0
     open_because: tuple[Open, ...] = ()
     against: str = ''
 

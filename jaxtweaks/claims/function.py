@@ -1,6 +1,7 @@
 """Kinds of claims that are a plain function of the arms, as a config registers them."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -104,7 +105,8 @@ class OfFunction(Kind):
         effect = float(d.mean()) if len(d) else math.nan
         interval = test.interval(d)
         found = finding.of_rows(effect, interval, what, rows, test, ways, dropped, notes, d[None])
-        found = finding.with_means(found, words, shown)
+        at_level = functools.partial(test.interval, d)
+        found = finding.with_means(dataclasses.replace(found, at_level=at_level), words, shown)
         if len(d) >= 2 and not self._p(claim, xs, rows, test)[1]:
             # A test of its own says nothing by sign flips, and rests on nothing but itself.
             found = dataclasses.replace(found, p_permutation=math.nan, notes=tuple(notes))

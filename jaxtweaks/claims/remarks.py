@@ -44,7 +44,11 @@ class Improving:
 
 
 def remarked(verdict: Verdict, results: Results) -> Verdict:
-    """The verdict with all that keeps it open, and with all that is to be remarked in its note."""
+    """The verdict with all that keeps it open, and with all that is to be remarked in its note.
+
+    `results`: of all seeds, also if it rests on fewer.
+    """
+    results = seen(verdict, results)
     if not results.exact:
         verdict = dataclasses.replace(verdict, open_because=open_because(verdict, results))
     against = turned(verdict, results)
@@ -57,6 +61,11 @@ def remarked(verdict: Verdict, results: Results) -> Verdict:
             not_finished(verdict, results),
         ]
     return dataclasses.replace(verdict, note='; '.join(filter(None, found)), against=against)
+
+
+def seen(verdict: Verdict, results: Results) -> Results:
+    """The results that a verdict rests on: of the seeds of its look, or all of them."""
+    return results.first_seeds(verdict.rests_on) if verdict.rests_on else results
 
 
 def open_because(verdict: Verdict, results: Results) -> tuple[Open, ...]:
@@ -366,7 +375,7 @@ def unfinished(verdicts: Sequence[Verdict], results: Results) -> list[int]:
     """The settings that still improved at the end by more than the effect of some claim."""
     if results.exact:
         return []
-    return sorted({one.setting for v in verdicts for one in improving(v, results)})
+    return sorted({one.setting for v in verdicts for one in improving(v, seen(v, results))})
 
 
 def unfinished_words(settings: Sequence[int], results: Results) -> str:

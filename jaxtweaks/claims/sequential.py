@@ -98,11 +98,36 @@ def look(
 
 
 def still_going(claims: Sequence[Claim], looks: Sequence[Looked]) -> list[str]:
-    """The keys of the claims to be looked at next: those going, and those that are new."""
+    """The keys of the claims to be looked at next.
+
+    Those going, those that are new, and those that were settled until others were added: Holm's
+    adjustment asks more of each of them since.
+    """
     seen = {name for one in looks for name in one.p}
-    going = looks[-1].going if looks else ()
-    names = [key(claims[i]) for i in claims_lib.with_chance(claims)]
-    return [name for name in names if name in going or name not in seen]
+    going = {*(looks[-1].going if looks else ()), *_reopened(claims, looks)}
+    return [name for name in _names(claims) if name in going or name not in seen]
+
+
+def _reopened(claims: Sequence[Claim], looks: Sequence[Looked]) -> set[str]:
+    """The keys of the claims that are open only because of claims that were added.
+
+    They were settled among the claims known at a look, with nothing more seen of them since.
+    """
+    settled, last = set(), {}
+    for at, one in enumerate(looks):
+        last |= dict.fromkeys(one.p, at)
+        known = [name for name in _names(claims) if name in last]
+        # What was looked at once more goes by what came of it.
+        settled = {name for name in settled if last[name] < at} | _settled(known, looks[: at + 1])
+    return settled - _settled(_names(claims), looks)
+
+
+def _settled(names: Sequence[str], looks: Sequence[Looked]) -> set[str]:
+    """The keys of the claims that these looks settle, if there are no others."""
+    if not (looks and names):
+        return set()
+    found = settling.settled(_in_order(looks, names))
+    return {name for name, rests_on in zip(names, found, strict=True) if rests_on}
 
 
 def evaluate(
@@ -119,6 +144,7 @@ def evaluate(
     """
     verdicts = claims_lib.untested(claims, results)
     tested = claims_lib.with_chance(claims, results.exact)
+    going = still_going(claims, looks)
     in_order = _in_order(looks, [key(claims[i]) for i in tested])
     settled = settling.settled(in_order, alpha=alpha)
     adjusted = settling.adjusted(in_order).tolist()
@@ -127,53 +153,74 @@ def evaluate(
         seen = [at for at, one in enumerate(looks) if name in one.p]
         rests_on = settled[place]
         at = rests_on[0] if rests_on else seen[-1] if seen else len(looks) - 1
-        found = _at_look(claims[i], results, looks[at])
+        found, level = _at_look(claims[i], results, looks[at])
         verdict = claims_lib.verdict_by(claims[i], found, adjusted[place], alpha)
         seeds = tuple(looks[at].seeds for at in seen)
-        note = _note(verdict, seeds, looks[at])
+        note = _note(verdict, seeds, looks[at], level)
         if verdict.verdict == 'inconclusive':
-            stopped = _stopped(seeds, name in looks[-1].going, ahead)
+            stopped = _stopped(seeds, name in going, looks[-1].seeds, ahead)
             if stopped == Open.NEXT_LOOK:
                 note = f'{note}; the next look is at {ahead} seeds'
             verdict = dataclasses.replace(verdict, open_because=(stopped, *verdict.open_because))
         verdicts[i] = dataclasses.replace(
             verdict,
-            level=settling.confidence(looks[at].share),
+            level=level,
             looks=seeds,
+            rests_on=looks[at].seeds,
             note='; '.join(filter(None, [verdict.note, note])),
         )
     return verdicts
 
 
-def _at_look(claim: Claim, results: Results, at: Looked) -> Finding:
-    """The finding with the first seeds, its interval at the level of the look."""
-    found = claims_lib.find(claim, results.first_seeds(at.seeds))
-    if found.at_level is None or found.n < 2:
-        return found
-    low, high = found.at_level(settling.confidence(at.share))
-    return dataclasses.replace(found, low=low, high=high)
+def _at_look(claim: Claim, results: Results, at: Looked) -> tuple[Finding, float]:
+    """The finding with the first seeds, and the level of its interval: that of the look.
+
+    A kind that gives no interval at other levels keeps the one at 95% that it has.
+    """
+    found, level = claims_lib.find(claim, results.first_seeds(at.seeds)), _level(at)
+    if found.n < 2:  # there is none
+        return found, level
+    if found.at_level is None:
+        return found, Verdict.level
+    low, high = found.at_level(level)
+    return dataclasses.replace(found, low=low, high=high), level
 
 
-def _note(verdict: Verdict, seeds: Sequence[int], at: Looked) -> str:
-    """How often it was looked at, with how many seeds each, and at which it was settled."""
+def _note(verdict: Verdict, seeds: Sequence[int], at: Looked, level: float) -> str:
+    """How often it was looked at, with how many seeds each, and at which it was settled.
+
+    `at`: the look that it rests on; `level`: of the interval.
+    """
     if not seeds:
         return ''
-    level = percent(settling.confidence(at.share), 1)
-    note = f'looked at with {_listed(seeds)} seeds, and corrected for it (interval at {level}%)'
+    own = '' if level == _level(at) else 'but not its '
+    interval = f'{own}interval at {percent(level, 1)}%'
+    note = f'looked at with {_listed(seeds)} seeds, and corrected for it ({interval})'
     if verdict.verdict in ('supported', 'contradicted') and at.seeds < GRID[-1]:
         note += f'; settled at {at.seeds}: an early stop overestimates the effect'
     return note
 
 
-def _stopped(seeds: Sequence[int], going: bool, ahead: int | None) -> Open:
-    """Why an open claim that was looked at with these seeds has no more of them, or not yet."""
+def _level(at: Looked) -> float:
+    return settling.confidence(at.share)
+
+
+def _stopped(seeds: Sequence[int], going: bool, last: int, ahead: int | None) -> Open:
+    """Why an open claim has no more seeds, or not yet.
+
+    Args:
+      seeds: of the looks at it.
+      going: whether it is to be looked at next.
+      last: the seeds of the last look at any claim.
+      ahead: those of the next, if there is one.
+    """
     if not seeds:
         return Open.NOT_LOOKED_AT
-    if seeds[-1] >= GRID[-1]:
+    if (last if going else seeds[-1]) >= GRID[-1]:
         return Open.LAST_LOOK
-    if going and ahead:
-        return Open.NEXT_LOOK
-    return Open.BUDGET if going else Open.GIVEN_UP
+    if going:
+        return Open.NEXT_LOOK if ahead else Open.BUDGET
+    return Open.GIVEN_UP
 
 
 def _listed(seeds: Sequence[int]) -> str:
@@ -181,7 +228,7 @@ def _listed(seeds: Sequence[int]) -> str:
     return f'{", ".join(most)} and {last}' if most else last
 
 
-def _names(claims: Sequence[Claim], exact: bool) -> list[str]:
+def _names(claims: Sequence[Claim], exact: bool = False) -> list[str]:
     return [key(claims[i]) for i in claims_lib.with_chance(claims, exact)]
 
 

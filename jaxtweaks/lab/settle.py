@@ -98,14 +98,20 @@ def grown(experiment: Experiment, looks: Sequence[LookRecord], there: int) -> Ex
 
 
 def wanted(experiment: Experiment, looks: Sequence[LookRecord]) -> list[Run]:
-    """The runs of an experiment without those whose seeds no open claim needed."""
+    """The runs of an experiment without those whose seeds no open claim needed.
+
+    A claim that comes later, or is open once more, needs the seeds that its settings were spared
+    before, too: which seeds a look rests on must not depend on how claims stood.
+    """
     runs = experiment.runs
     spared = [one for one in settled(looks) if one.next]
     if not spared or looks[-1].design != SETTLED or experiment.derive:
         return runs
-    needed = [
-        (one.seeds, one.next, _needed(experiment, one.going or ())) for one in spared if one.next
-    ]
+    needed, later = [], set()
+    for one in reversed(spared):
+        going = one.going or ()
+        later |= _settings_of(experiment, going)
+        needed.append((one.seeds, one.next or 0, _needed(experiment, going) | later))
     first = experiment.first_seed
     places = [place for place in range(len(experiment.points)) for _ in range(experiment.seeds)]
     return [
@@ -119,11 +125,16 @@ def wanted(experiment: Experiment, looks: Sequence[LookRecord]) -> list[Run]:
 
 
 def _needed(experiment: Experiment, going: Sequence[str]) -> set[int]:
-    """The places of the settings that claims with these keys are about."""
+    """The places of the settings that claims with these keys are about; all if one was changed."""
+    if not set(going) <= {sequential.key(one) for one in experiment.claims}:
+        return set(range(len(experiment.points)))
+    return _settings_of(experiment, going)
+
+
+def _settings_of(experiment: Experiment, going: Sequence[str]) -> set[int]:
+    """The places of the settings that the experiment's claims with these keys are about."""
     points = without_runs(experiment.points)
     open_claims = [one for one in experiment.claims if sequential.key(one) in going]
-    if len({sequential.key(one) for one in open_claims}) < len(set(going)):  # one was changed
-        return set(range(len(experiment.points)))
     return {k for claim in open_claims for k in claim_data.settings_of(claim, points)}
 
 
@@ -335,15 +346,9 @@ def verdicts(
     if by_looks and not results.exact:
         done = _looked(settled(looks))
         found = sequential.evaluate(experiment.claims, results, done, ahead=looks[-1].next)
-        remark = lambda one: remarks.remarked(one, results.first_seeds(_seen(one, results)))
     else:
         found = claims.evaluate(experiment.claims, results)
-        remark = lambda one: remarks.remarked(one, results)
-    return [_uncorrected(remark(one), looks, by_looks) for one in found]
-
-
-def _seen(verdict: Verdict, results: Results) -> int:
-    return verdict.looks[-1] if verdict.looks else len(results.seeds)
+    return [_uncorrected(remarks.remarked(one, results), looks, by_looks) for one in found]
 
 
 def _uncorrected(verdict: Verdict, looks: Sequence[LookRecord], by_looks: bool) -> Verdict:
@@ -352,7 +357,8 @@ def _uncorrected(verdict: Verdict, looks: Sequence[LookRecord], by_looks: bool) 
     before = {
         one.seeds for one in looks[:-1] if name in one.p and (one.design == FIXED or not by_looks)
     }
-    before = sorted(seeds for seeds in before if seeds < looks[-1].seeds) if looks else []
+    own = verdict.rests_on or (looks[-1].seeds if looks else 0)
+    before = sorted(seeds for seeds in before if seeds < own)
     if not before:
         return verdict
     listed = ' and '.join(map(str, before))

@@ -6,10 +6,13 @@ import math
 import claim_cases
 import numpy as np
 import pytest
+from scipy import stats
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.claims import claims, power
+from jaxtweaks.claims import claims, power, sequential
 from jaxtweaks.claims.claim import KINDS
+from jaxtweaks.claims.finding import Finding
+from jaxtweaks.claims.kind import Kind
 from jaxtweaks.claims.register import claim
 from jaxtweaks.report import verdict_words
 
@@ -51,6 +54,44 @@ def test_a_function_comes_to_the_verdict_of_the_kind_that_does_the_same(means, s
     )
     assert dataclasses.replace(own, claim=ours.claim) == ours
     assert verdict_words.effect_words(own.to_dict()) == verdict_words.effect_words(ours.to_dict())
+
+
+def _looked(kinds, results):
+    """The verdicts on claims of these kinds after a look with 5 seeds of two that are planned."""
+    said = [claim_cases.claim(kind, **ARMS) for kind in kinds]
+    look = sequential.look(said, results, [], 5, planned=8)
+    return sequential.evaluate(said, results, [look])
+
+
+def test_its_interval_at_a_look_has_the_level_that_is_said():
+    """The look at 5 of 8 seeds has half of α: 5/8 of 80%."""
+    results = claim_cases.results_of([0.6, 0.5], n=8)
+    own, ours = _looked(['above', 'greater'], results)
+    assert dataclasses.replace(own, claim=ours.claim) == ours
+    d = -np.diff(results.final('test_accuracy')[:, :5], axis=0)[0]
+    half = stats.t.ppf(0.9875, 4) * d.std(ddof=1) / 5**0.5
+    assert own.level == pytest.approx(0.975)
+    assert (own.low, own.high) == pytest.approx((d.mean() - half, d.mean() + half))
+
+
+def test_an_interval_that_has_no_other_level_keeps_its_own():
+    @claim('plain', needs=('a', 'b'))
+    class Plain(Kind):
+        """A kind of one's own that gives an interval at 95% and no other."""
+
+        def test(self, claim, results, alpha):
+            (d,) = -np.diff(results.final(claim.metric)[:2], axis=0)
+            interval = stats.t.interval(0.95, len(d) - 1, d.mean(), stats.sem(d))
+            p = stats.ttest_1samp(d, 0).pvalue
+            return Finding(d.mean(), *interval, 'difference', len(d), 0, p, 1.0, p)
+
+    results = claim_cases.results_of([0.6, 0.5], n=8)
+    plain, ours = _looked(['plain', 'greater'], results)
+    assert (plain.verdict, plain.p) == ('supported', pytest.approx(ours.p))
+    assert plain.level == 0.95
+    assert plain.high - plain.low < ours.high - ours.low
+    assert 'corrected for it (but not its interval at 95.0%)' in plain.note
+    assert 'corrected for it (interval at 97.5%)' in ours.note
 
 
 def test_its_power_is_that_of_the_kind_that_does_the_same():
