@@ -67,7 +67,9 @@ class Claim:
         None, "in the metric's unit: the difference that does not matter (or must be exceeded)"
     )
     smallest: float | None = plain(
-        None, "in the metric's unit: the smallest difference that matters; less is 'negligible'"
+        None,
+        "in the metric's unit ('sooner': in epochs), the smallest difference that matters; less is "
+        "'negligible'",
     )
     level: float | None = plain(None, "the value to reach or compare with, in the metric's unit")
     direction: str = plain(

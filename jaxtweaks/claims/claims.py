@@ -74,12 +74,12 @@ def with_smallest(claims: Sequence[Claim], smallest: Mapping[str, float]) -> tup
     """The claims, with the smallest difference that matters of their metrics.
 
     One that names its own keeps it; one that cannot be negligible (see `docs/statistics.md`) has
-    none.
+    none, nor has one whose numbers are epochs, which are no differences of its metric.
 
     Raises:
       UserError: there is a metric of which no claim can be negligible.
     """
-    known = [claim.metric for claim in claims if _may_be_negligible(claim)]
+    known = [claim.metric for claim in claims if _in_its_unit(claim)]
     for metric in smallest:
         if metric not in known:
             raise UserError(
@@ -88,16 +88,16 @@ def with_smallest(claims: Sequence[Claim], smallest: Mapping[str, float]) -> tup
             )
     return tuple(
         dataclasses.replace(claim, smallest=smallest[claim.metric])
-        if claim.metric in smallest and claim.smallest is None and _may_be_negligible(claim)
+        if claim.metric in smallest and claim.smallest is None and _in_its_unit(claim)
         else claim
         for claim in claims
     )
 
 
-def _may_be_negligible(claim: Claim) -> bool:
-    """Whether a claim may be neither so nor the opposite, but too small to matter."""
+def _in_its_unit(claim: Claim) -> bool:
+    """Whether a claim may be too small to matter, by a size in the unit of its metric."""
     kind = KINDS.find(claim.kind)
-    return kind.may_be_negligible(claim) and claim.metric not in TWO_VALUED
+    return kind.may_be_negligible(claim) and not kind.by_epoch and claim.metric not in TWO_VALUED
 
 
 def find(claim: Claim, results: Results, alpha: float = 0.05) -> Finding:
@@ -176,6 +176,8 @@ def verdict_by(
 ) -> Verdict:
     """The verdict by the p values of `found.tests` after every adjustment."""
     sided, small = (p <= alpha for p in adjusted)
+    # A look of an earlier version has p where there is no such test (of runs that get nowhere).
+    small = small and not math.isnan(found.p_negligible)
     # Less than what matters is negligible, be it significant or not.
     verdict = 'negligible' if small else found.side if sided else 'inconclusive'
     test = 1 if small or (not sided and adjusted[1] < adjusted[0]) else 0

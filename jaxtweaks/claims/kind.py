@@ -48,7 +48,8 @@ class Kind(Words, abc.ABC):
       name: by which claims name it.
       needs: the fields of a claim that must be set, of `OPTIONS`; with 'along' it is of a curve.
       reads: those that may be set besides; with 'smallest' the verdict may be 'negligible'.
-      by_epoch: whether it goes by the whole curve by epoch, so that `at` has no meaning.
+      by_epoch: whether it goes by the whole curve by epoch, so that `at` has no meaning, and its
+        numbers are epochs, not the metric's.
       with_goal: whether it needs to know which end is better at any epoch, not at the best alone.
       tested: whether chance has a say in it; otherwise it is so for every seed, or not.
       least_points: of its curve.

@@ -93,6 +93,14 @@ def test_an_experiment_may_say_what_matters_by_metric():
     every = [claim('greater', **ARMS), mine, margin, loss, peak]
     filled = claims.with_smallest(every, {'test_accuracy': 0.01})
     assert [one.smallest for one in filled] == [0.01, 0.2, None, None, None]
+    # Epochs are no differences of the metric: that claim says itself how many matter.
+    soon = claim('sooner', **ARMS, metric='validation_accuracy')
+    higher = claim('greater', **ARMS, metric='validation_accuracy')
+    own = dataclasses.replace(soon, smallest=2.0)
+    filled = claims.with_smallest([soon, higher, own], {'validation_accuracy': 0.01})
+    assert [one.smallest for one in filled] == [None, 0.01, 2.0]
+    with pytest.raises(UserError, match='smallest: no claim that may be negligible'):
+        claims.with_smallest([soon], {'validation_accuracy': 0.01})
     with pytest.raises(UserError, match=r"'test_acuracy'; did you mean 'test_accuracy'"):
         claims.with_smallest(every, {'test_acuracy': 0.01})
     with pytest.raises(UserError, match='smallest: no claim that may be negligible'):

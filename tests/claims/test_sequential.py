@@ -6,7 +6,7 @@ import types
 
 import numpy as np
 import pytest
-from claim_cases import claim, results_of
+from claim_cases import claim, curve_results, results_of, sooner
 
 from jaxtweaks.claims import remarks, sequential
 from jaxtweaks.claims.claim import Open
@@ -137,6 +137,14 @@ def test_runs_of_later_looks_do_not_say_what_had_not_finished_learning():
     (found,) = verdicts([ONE], [look(5, one=1e-9)], results)
     at = lambda seeds: remarks.unfinished([dataclasses.replace(found, rests_on=seeds)], results)
     assert (at(5), at(8), at(0)) == ([], [0], [0])  # 0: of a verdict without looks
+
+
+def test_a_recorded_p_of_what_cannot_be_negligible_makes_nothing_negligible():
+    """Earlier versions called a difference small of which nothing is known: no run got there."""
+    one = sooner(level=0.52, smallest=2.0)
+    looks = [Looked(5, {key(one): (1.0, 1 / 32)}, planned=5)]
+    assert verdicts([one], looks, curve_results([0.01, 0.01], 5))[0].verdict == 'inconclusive'
+    assert verdicts([one], looks, curve_results([0.1, 0.1], 5))[0].verdict == 'negligible'
 
 
 @pytest.mark.parametrize(
