@@ -138,6 +138,28 @@ def test_the_optimum_is_located():
     assert 'in 100% of resamples' in verdict.note
 
 
+@pytest.mark.parametrize(('means', 'end'), [([0.456, 0.599, 0.5], 0), ([0.5, 0.599, 0.456], 2)])
+@pytest.mark.parametrize('goal', ['max', 'min'])
+def test_a_peak_says_which_end_it_is_compared_with(means, end, goal):
+    """The noisy end is the farther one, and yet the one that is beaten least clearly."""
+    swings = np.array([1.0, -1, 1, -1, 1, -1])
+    noise = np.zeros((3, 6))
+    noise[1], noise[end] = 0.005 * np.roll(np.sort(swings), 1), 0.1 * swings
+    sign = 1 if goal == 'max' else -1
+    results = results_of([sign * mean for mean in means], noise=sign * noise)
+    verdict = verdict_on(claim('peak', along='x', goal=goal), results)
+    assert verdict.verdict == 'supported'
+    assert verdict.effect == pytest.approx(0.143)  # to the other end 0.099
+    assert (verdict.low + verdict.high) / 2 == pytest.approx(0.143)
+    side = 'above' if goal == 'max' else 'below'
+    assert verdict.what.endswith(
+        f'(at x 1) is {side} the end that it beats least clearly (at x {end})'
+    )
+    # Where both are beaten alike, it is the better one.
+    alike = results_of([0.2, 0.5, 0.3], noise=np.zeros((3, 6)))
+    assert verdict_on(claim('peak', along='x'), alike).what.endswith('least clearly (at x 2)')
+
+
 def test_the_optimum_needs_more_than_its_share_of_resamples():
     # One setting in range is best in the mean of three noisy seeds: the share alone would say so.
     noise = np.array([[0.0, 0.1, 0.2], [0.21, 0.11, 0.25], [0.1, 0.0, 0.1]])

@@ -98,7 +98,8 @@ class Peak(Kind):
         better = -rows if lower else rows
         ends, interior = better[[0, -1]], better[1:-1]
         n = rows.shape[1]
-        effect, interval, where, at_level = math.nan, (math.nan, math.nan), '', None
+        effect, interval, at_level = math.nan, (math.nan, math.nan), None
+        where = against = ''
         if n:
             top, end = _deciding(interior, ends, test)
             d = interior[top] - ends[end]
@@ -107,11 +108,12 @@ class Peak(Kind):
             of_two = finding.between(test, interior[top], ends[end])
             at_level = lambda level: of_two.interval(d, 1 - (1 - level) / len(interior))
             interval = at_level(0.95)
-            place = results.words.number(claim.along, xs[1 + top])
-            where = f' (at {field_label(claim.along, results.words)} {place})'
+            field = field_label(claim.along, results.words)
+            places = (results.words.number(claim.along, x) for x in (xs[1 + top], xs[-end]))
+            where, against = (f' (at {field} {place})' for place in places)
         what = (
             f'{finding.subject(claim, results)}: how much the clearest point between the ends'
-            f'{where} is {"below" if lower else "above"} the better end'
+            f'{where} is {"below" if lower else "above"} the end that it beats least clearly{against}'
         )
         found = finding.of_rows(effect, interval, what, better, test, _peaks, dropped, notes)
         return dataclasses.replace(found, at_level=at_level)
