@@ -180,7 +180,9 @@ def verdict_by(
     small = small and not math.isnan(found.p_negligible)
     # Less than what matters is negligible, be it significant or not.
     verdict = 'negligible' if small else found.side if sided else 'inconclusive'
-    test = 1 if small or (not sided and adjusted[1] < adjusted[0]) else 0
+    # Adjusted, both may be 1: then p before it says which test came nearer.
+    of_side, of_small = zip(adjusted, found.tests, strict=True)
+    test = 1 if small or (not sided and of_small < of_side) else 0
     p, p_adjusted = found.tests[test], adjusted[test]
     one_sided = test == 1 or KINDS.find(claim.kind).two_sided(claim)  # tests within a margin are
     enough = statistics.seeds_for_permutation(2 * alpha if one_sided else alpha)
@@ -277,13 +279,24 @@ def seeds_needed(
 
 def _settling(found: Finding, alpha: float) -> list[str]:
     needed = power.need(found, alpha)
-    if needed is None or (needed.seeds is None and not found.effect):
+    if needed is None or (needed.seeds is None and _nothing_seen(found)):
         return []  # no effect was seen that more seeds could settle
     if needed.seeds is None:
         return [f'not even {power.MOST:,} seeds would settle it at the effect seen']
     if needed.seeds <= found.n:
         return []
     return [f'about {needed.seeds} seeds would settle it at the effect seen']
+
+
+def _nothing_seen(found: Finding) -> bool:
+    """Whether the numbers tested have a mean of zero, or those of a curve do not differ.
+
+    The effect does not say it: it may be a place.
+    """
+    assert found.rows is not None, 'else nothing is known of the seeds needed'
+    means = found.rows.mean(axis=1)
+    seen = np.ptp(means) if len(means) > 1 else abs(means[0])
+    return bool(seen <= 1e-12 * np.abs(found.rows).max())  # what adding up leaves over
 
 
 def _check_options(claim: Claim) -> None:

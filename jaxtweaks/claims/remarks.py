@@ -24,6 +24,7 @@ from jaxtweaks.results.results import Results
 LATE = 4  # the last quarter of the epochs
 _FEWEST = 4  # epochs from which there is a last quarter to speak of
 _ALPHA = 0.05
+_SIGNS = {'greater': 1.0, 'less': -1.0}  # of the difference that is claimed
 _TRENDS = ('increasing', 'decreasing')
 _LISTED = 3  # settings that are named
 
@@ -90,7 +91,9 @@ def _left_open(verdict: Verdict, results: Results) -> Open:
     if _all_alike(verdict):
         return Open.ZERO
     shares = claim.kind == 'share' or claim.metric in TWO_VALUED
-    if shares or not (math.isfinite(low) and math.isfinite(high)):
+    # Sign flips decide of shares: whatever comes out, few seeds have no p that is small enough.
+    few = verdict.smallest_permutation_p > 1 - verdict.level
+    if (shares and few) or not (math.isfinite(low) and math.isfinite(high)):
         return Open.TOO_FEW
     if claim.kind in _TRENDS and not low <= 0 <= high and _steps_against(claim, results):
         return Open.STEP
@@ -127,9 +130,7 @@ def _words(because: Open, verdict: Verdict, results: Results) -> str:
         case Open.PLACE:
             return 'no setting between the ends beats both ends, and no end all between'
         case Open.MARGIN:
-            assert claim.margin is not None, 'else there is none to hold'
-            which = 'the margin, ' if _is_within(claim) else ''
-            return f'the interval lies on both sides of {which}{_size(claim, claim.margin)}'
+            return f'the interval lies on both sides of {_boundary(verdict)}'
         case Open.ZERO:
             return _holds(verdict, results)
         case _:
@@ -163,13 +164,12 @@ def _all_alike(verdict: Verdict) -> str:
 
 def _too_few(verdict: Verdict) -> str:
     """What so few seeds cannot tell apart."""
-    claim = verdict.claim
+    claim, seeds = verdict.claim, f'{verdict.n} seeds'
     if claim.along:
-        return 'so few seeds cannot settle it'
+        return f'{seeds} cannot settle it'
     if claim.b:
-        return 'so few seeds cannot tell the two apart'
-    level = '50%' if claim.kind == 'share' else level_value(claim.metric, _level(claim))
-    return f'so few seeds cannot tell it from {level}'
+        return f'{seeds} cannot tell the two apart'
+    return f'{seeds} cannot tell it from {_turn(claim)}'
 
 
 def _holds(verdict: Verdict, results: Results) -> str:
@@ -179,10 +179,17 @@ def _holds(verdict: Verdict, results: Results) -> str:
         return alike
     if claim.kind in _TRENDS and (against := _steps_against(claim, results)):
         return f'the change may be none, and {against}'
-    turn = _level(claim) if claim.kind in ('level', 'published') else 0.0
-    words = 'zero' if turn == 0 else level_value(claim.metric, turn)
+    words = _turn(claim)
     beyond = f', and reaches beyond {_size(claim, claim.smallest)}' if claim.smallest else ''
     return f'the interval holds {words}{beyond}'
+
+
+def _turn(claim: Claim) -> str:
+    """The effect from which on a claim is so, in words."""
+    if claim.kind == 'share' and not claim.b:
+        return '50%'
+    turn = _level(claim) if claim.kind in ('level', 'published') else 0.0
+    return 'zero' if turn == 0 else level_value(claim.metric, turn)
 
 
 def _corrected_away(verdict: Verdict) -> str:
@@ -194,9 +201,18 @@ def _corrected_away(verdict: Verdict) -> str:
     )
 
 
-def _is_within(claim: Claim) -> bool:
-    """Whether a claim is about lying within its margin, or not."""
-    return claim.kind in ('equivalent', 'different', 'published') or claim.direction == 'equal'
+def _boundary(verdict: Verdict) -> str:
+    """What the interval of a claim with a margin holds, in words.
+
+    'greater' says of a minus b that it lies above the margin, 'less' that it lies below minus the
+    margin: the sign matters. Of a range ±margin it is either end.
+    """
+    claim = verdict.claim
+    assert claim.margin is not None, 'else there is none to hold'
+    if claim.kind not in _SIGNS:
+        return f'the margin, {_size(claim, claim.margin)}'
+    say, unit = KINDS.find(claim.kind).effect(claim.metric, verdict.to_dict())
+    return say(_SIGNS[claim.kind] * claim.margin) + unit
 
 
 def _size(claim: Claim, size: float) -> str:

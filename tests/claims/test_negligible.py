@@ -16,7 +16,8 @@ from claim_cases import (
 from scipy import stats
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.claims import claims
+from jaxtweaks.claims import claims, remarks
+from jaxtweaks.claims.claim import Open
 
 SMALL = {'smallest': 0.05}
 
@@ -75,6 +76,27 @@ def test_holm_holds_for_negligible_too():
     assert 0.01 < alone.p <= 0.05
     among = claims.evaluate([one, *[claim('less', **ARMS)] * 5], results)[0]
     assert among.verdict != 'negligible'
+
+
+def test_what_is_negligible_but_for_the_correction_says_so():
+    """Both adjusted p are 1 among so many claims, and the difference is small by itself."""
+    one = claim('greater', **ARMS, smallest=0.026)
+    noise = np.zeros((2, 6))
+    noise[0] = 0.025 * np.array([1, -1, 1, -1, 1, -1])
+    results = results_of([0.5, 0.5], noise=noise)
+    d = noise[0]
+    small = max(
+        stats.ttest_1samp(d, end, alternative=side).pvalue
+        for end, side in ((-0.026, 'greater'), (0.026, 'less'))
+    )
+    assert 0.025 < small < 0.05
+    others = [claim('level', a={'x': 0}, level=0.5, direction='above')] * 40
+    found = claims.evaluate([one, *others], results)[0]
+    assert (found.verdict, found.p_adjusted) == ('inconclusive', 1.0)
+    assert found.p == pytest.approx(small)
+    said = remarks.remarked(found, results)
+    assert said.open_because == (Open.CORRECTED,)
+    assert 'asked alone it would be settled (p 0.0' in said.note
 
 
 def test_exact_results_may_be_negligible():

@@ -170,14 +170,71 @@ def test_too_few_seeds_are_said_of_what_is_compared():
     assert 'both shares are 100%' in verdict_of(claim('share', **share, **ARMS), without).note
     some = results_of([0.5, 0.5], 6, diverged=[(0, 0)])
     found = verdict_of(claim('greater', metric='diverged', **ARMS), some)
-    assert found.open_because == (Open.TOO_FEW,)
-    assert found.note.startswith('open: so few seeds cannot tell the two apart')
-    # Of one arm there are no two.
-    half = results_of([0.5, 0.5], 6, diverged=[(0, s) for s in range(3)])
-    one = claim('level', a={'x': 0}, metric='diverged', level=0.5, direction='above')
-    assert verdict_of(one, half).note.startswith('open: so few seeds cannot tell it from 50%')
-    one = claim('share', a={'x': 0}, level=0.5, direction='above')
-    assert verdict_of(one, without).note.startswith('open: so few seeds cannot tell it from 50%')
+    assert found.open_because == (Open.ZERO,)
+    assert found.note.startswith('open: the interval holds zero')
+
+
+@pytest.mark.parametrize(
+    ('n', 'because', 'begins'),
+    [
+        (5, Open.TOO_FEW, '5 seeds cannot tell'),  # 2/2⁵ is above 5%
+        (6, Open.ZERO, 'the interval holds'),
+        (20, Open.ZERO, 'the interval holds'),
+    ],
+)
+def test_shares_are_open_for_too_few_seeds_only_where_none_could_settle_them(n, because, begins):
+    two = results_of([0.5, 0.5], n, diverged=[(0, 0)])
+    # Half of the runs diverged, or of an odd number nearly half.
+    half = results_of([0.5, 0.5], n, diverged=[(0, s) for s in range(n // 2)])
+    level = {'a': {'x': 0}, 'metric': 'diverged', 'level': 0.5, 'direction': 'above'}
+    noise = np.zeros((2, n))
+    noise[0] = np.where(np.arange(n) % 2, 0.1, -0.1)
+    swing = results_of([0.5, 0.5], n, noise=noise)
+    share = {'level': 0.5, 'direction': 'above'}
+    for one, results, what in (
+        (claim('greater', metric='diverged', **ARMS), two, ('the two apart', 'zero')),
+        (claim('level', **level), half, ('it from 50%', '50%')),
+        (claim('share', a={'x': 0}, **share), swing, ('it from 50%', '50%')),
+    ):
+        found = verdict_of(one, results)
+        assert (found.verdict, found.open_because) == ('inconclusive', (because,))
+        assert found.note.startswith(f'open: {begins} {what[because is Open.ZERO]}')
+        # At a look that may spend a thousandth of α, six seeds have no p that is small enough.
+        early = dataclasses.replace(found, level=1 - 5e-5, open_because=())
+        early = remarks.remarked(early, results)
+        assert early.open_because == (Open.TOO_FEW if n < 16 else because,)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'margin', 'words'),
+    [
+        ('greater', -0.01, '−1.00 points'),
+        ('greater', 0.01, '+1.00 points'),
+        ('less', 0.01, '−1.00 points'),
+        ('less', -0.01, '+1.00 points'),
+        ('equivalent', 0.01, 'the margin, 1.00 points'),
+        ('different', 0.01, 'the margin, 1.00 points'),
+    ],
+)
+def test_an_interval_is_on_both_sides_of_the_end_that_is_tested(kind, margin, words):
+    noise = np.array([[0.02, -0.02, 0.02, -0.02, 0.02, -0.02], [0.0] * 6])
+    side = {'−': -1, '+': 1}.get(words[0], 1)
+    results = results_of([0.5 + 0.01 * side, 0.5], noise=noise)
+    found = verdict_of(claim(kind, margin=margin, **ARMS), results)
+    assert found.open_because == (Open.MARGIN,)
+    assert found.note.startswith(f'open: the interval lies on both sides of {words}')
+    assert found.low < 0.01 * side < found.high
+
+
+def test_a_place_at_zero_is_no_lack_of_an_effect():
+    """The optimum is found at x = 0, and alike noise keeps it from being settled by any seeds."""
+    noise = 0.1 * np.array([[1.0, -1, 1, -1, 1, -1], [-1.0, 1, -1, 1, -1, 1]])
+    results = results_of([0.50001, 0.5], noise=noise)
+    one = claim('optimum', along='x', within=[0, 0])
+    found = verdict_of(one, results)
+    assert (found.verdict, found.effect) == ('inconclusive', 0.0)
+    assert 'not even 1,000 seeds would settle it' in found.note
+    assert 'seeds would settle' not in verdict_of(one, results_of([0.5, 0.5], noise=noise)).note
 
 
 def test_all_that_keeps_a_claim_open_is_listed_and_why_there_are_no_more_seeds_first():
