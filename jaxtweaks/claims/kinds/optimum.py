@@ -113,7 +113,8 @@ class Peak(Kind):
             where, against = (f' (at {field} {place})' for place in places)
         what = (
             f'{finding.subject(claim, results)}: how much the clearest point between the ends'
-            f'{where} is {"below" if lower else "above"} the end that it beats least clearly{against}'
+            f'{where} is {"below" if lower else "above"} the end that it beats least clearly'
+            f'{against}'
         )
         found = finding.of_rows(effect, interval, what, better, test, _peaks, dropped, notes)
         return dataclasses.replace(found, at_level=at_level)
