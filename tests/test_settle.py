@@ -402,3 +402,27 @@ def test_an_older_manifest_has_no_looks(put, tmp_path):
     workdir.write_json(manifest_lib.NAME, content)
     answer = stored.load(tmp_path, print)
     assert 'looked at' not in answer.verdicts[0].note
+
+
+def test_a_claim_that_an_added_one_leaves_open_goes_on(put, tmp_path, monkeypatch):
+    """Alone p / w is 0.0227 / 0.8 at five seeds: it is settled, and among two (0.057) it is not."""
+    calls = put()
+    monkeypatch.setitem(LEVELS, 0.5, 2.4)
+    monkeypatch.setitem(LEVELS, 0.2, 50.0)
+    alone, _ = run(tmp_path, budget=1e-9, claims=(LARGE,))
+    assert (alone.verdicts[0].verdict, alone.verdicts[0].n) == ('supported', 5)
+    assert alone.verdicts[0].p_adjusted == pytest.approx(0.02273 / 0.8, rel=1e-3)
+    both, said = run(tmp_path, budget=1e-9)
+    assert '2 of 2 claims open' in said
+    assert [one.verdict for one in both.verdicts] == ['inconclusive'] * 2
+    assert both.verdicts[0].p_adjusted == pytest.approx(2 * alone.verdicts[0].p_adjusted)
+    assert both.verdicts[0].open_because[0] is Open.BUDGET
+    assert len(calls) == 3 * 5
+    # At the next look the other one is settled, and so this one is, by the first look at it.
+    more, _ = run(tmp_path)
+    assert len(calls) == 3 * 8
+    assert [(one.verdict, one.looks, one.rests_on) for one in more.verdicts] == [
+        ('supported', (5, 8), 5),
+        ('supported', (8,), 8),
+    ]
+    assert as_text(api.load(tmp_path)) == as_text(more)
