@@ -2,7 +2,8 @@
 
 A narrow kernel, [3072, 50] say, has rows too short for the vector units. In a training loop such
 kernels stand transposed (`transpose_narrow`), and their products are written so that each walks
-along long rows; on CPU that is about twice as fast. Layers and optimisers see nothing of it.
+along long rows; on CPU that is about twice as fast. Layers see nothing of it, and no part of a
+user's does: what an optimiser or a change of gradients or weights is given is transposed back.
 """
 
 from typing import Any
@@ -23,7 +24,7 @@ def _is_narrow(matrix: jax.Array) -> bool:
 
 def transpose_narrow(tree: Any) -> Any:
     """Transposes each narrow matrix of a tree and leaves all else; its own inverse."""
-    return jax.tree.map(lambda leaf: leaf.T if leaf.ndim == 2 and _is_narrow(leaf) else leaf, tree)
+    return jax.tree.map(lambda leaf: leaf.T if jnp.ndim(leaf) == 2 and _is_narrow(leaf) else leaf, tree)
 
 
 def matmul(x: jax.Array, kernel: jax.Array, dtype: jnp.dtype | None = None) -> jax.Array:

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -225,10 +226,7 @@ class Program(Applied):
         gradients, (loss, logits, others) = transform.gradients(
             jax.grad(loss_of, has_aux=True), state.params, setting
         )
-        with blaming(f"optimiser '{setting.optim.name}'"):
-            updates, opt_state = self._optimiser(hyper).update(
-                gradients, state.opt_state, state.params
-            )
+        updates, opt_state = self._updates(hyper, gradients, state.opt_state, state.params)
         params = transform.weights(optax.apply_updates(state.params, updates), setting)
         first_bad = (state.diverged_at < 0) & ~jnp.isfinite(loss)
         now = dataclasses.replace(
@@ -316,6 +314,22 @@ class Program(Applied):
     def finish(self, hyper: trace.Hyper, seed: jax.Array, state: State, data: DeviceData) -> Found:
         """Tests the chosen parameters, once: `finish.finish`."""
         return finish(self, hyper, seed, state, data)
+
+    def _updates(
+        self, hyper: trace.Hyper, gradients: Any, opt_state: Any, params: Any
+    ) -> tuple[Any, Any]:
+        """The optimiser's updates and its state after them, of trees as they stand in the loop.
+
+        A user's optimiser is given them as the network has them, since an axis may mean something
+        to it. Those of the package work entry by entry, or by the norm of a whole array.
+        """
+        setting = self.setting(hyper)
+        given = gradients, opt_state, params
+        built_in = trace.part(setting, 'optimiser').built_in
+        with blaming(f"optimiser '{setting.optim.name}'"):
+            given = given if built_in else transpose_narrow(given)
+            updates, opt_state = self._optimiser(hyper).update(*given)
+        return (updates, opt_state) if built_in else transpose_narrow((updates, opt_state))
 
     def _optimiser(self, hyper: trace.Hyper) -> optax.GradientTransformation:
         setting = self.setting(hyper)

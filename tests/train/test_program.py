@@ -7,6 +7,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 import tiny_training
 from tiny_training import (
@@ -22,6 +23,7 @@ from tiny_training import (
 )
 
 from jaxtweaks.base.rng import stream_key
+from jaxtweaks.config import register
 from jaxtweaks.config.choices import Choices
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
@@ -314,6 +316,32 @@ def test_running_metrics_are_means_over_the_epoch():
         )
 
 
+def batch_by_hand(seed, step):
+    """The standardised images [8, pixels] and labels of a step of the first epoch."""
+    order = np.asarray(jax.random.permutation(stream_key(seed, 'order', 0), TRAIN))
+    order = order[8 * step : 8 * (step + 1)]
+    x = np.asarray(DATA.training.images, np.float64)[order] - np.asarray(DATA.mean)
+    x = (x * np.asarray(DATA.inverse_std)).reshape(8, -1)
+    return x, np.asarray(DATA.training.labels)[order]
+
+
+def gradients_by_hand(params, x, y):
+    """Of the mean cross-entropy of the network without normalisation; and its probabilities."""
+    (w0, b0), (w1, b1) = (
+        [np.asarray(params[f'Dense_{i}'][name], np.float64) for name in ('kernel', 'bias')]
+        for i in (0, 1)
+    )
+    h = np.maximum(x @ w0 + b0, 0)
+    e = np.exp(h @ w1 + b1)
+    p_y = e / e.sum(1, keepdims=True)
+    d1 = (p_y - np.eye(CLASSES)[y]) / len(y)
+    d0 = (d1 @ w1.T) * (h > 0)
+    return {
+        'Dense_0': {'kernel': x.T @ d0, 'bias': d0.sum(0)},
+        'Dense_1': {'kernel': h.T @ d1, 'bias': d1.sum(0)},
+    }, p_y
+
+
 @pytest.mark.usefixtures('quickly_compiled')
 def test_first_step_against_numpy():
     """SGD without normalisation: one update of every parameter, recomputed in float64."""
@@ -323,19 +351,13 @@ def test_first_step_against_numpy():
     state = jax.jit(p.init)(hyper, np.uint32(2), DATA)
     args = (np.int32(0), np.int32(0), np.int32(1))
     after = jax.jit(p.advance)(hyper, np.uint32(2), state, DATA, *args)
-    order = np.asarray(jax.random.permutation(stream_key(2, 'order', 0), TRAIN))[:8]
-    x = np.asarray(DATA.training.images, np.float64)[order] - np.asarray(DATA.mean)
-    x = (x * np.asarray(DATA.inverse_std)).reshape(8, -1)
-    y = np.asarray(DATA.training.labels)[order]
+    x, y = batch_by_hand(2, 0)
+    gradients, p_y = gradients_by_hand(state.params, x, y)
     w0, w1 = (np.asarray(state.params[f'Dense_{i}']['kernel'], np.float64) for i in (0, 1))
-    h = np.maximum(x @ w0, 0)
-    e = np.exp(h @ w1)
-    p_y = e / e.sum(1, keepdims=True)
-    d1 = (p_y - np.eye(CLASSES)[y]) / 8
-    d0 = (d1 @ w1.T) * (h > 0)
+    d0, d1 = (gradients[f'Dense_{i}'] for i in (0, 1))
     expected = {
-        'Dense_0': {'kernel': w0 - 0.5 * (x.T @ d0 + 0.3 * w0), 'bias': -0.5 * d0.sum(0)},
-        'Dense_1': {'kernel': w1 - 0.5 * (h.T @ d1 + 0.3 * w1), 'bias': -0.5 * d1.sum(0)},
+        'Dense_0': {'kernel': w0 - 0.5 * (d0['kernel'] + 0.3 * w0), 'bias': -0.5 * d0['bias']},
+        'Dense_1': {'kernel': w1 - 0.5 * (d1['kernel'] + 0.3 * w1), 'bias': -0.5 * d1['bias']},
     }
     for layer, leaves in expected.items():
         for name, value in leaves.items():
@@ -344,6 +366,54 @@ def test_first_step_against_numpy():
     assert float(after.loss_sum) == pytest.approx(-np.mean(np.log(p_y[np.arange(8), y])), rel=1e-5)
     assert float(after.correct_sum) == pytest.approx(np.mean(p_y.argmax(1) == y))
     assert int(after.step) == 1
+
+
+@pytest.mark.usefixtures('quickly_compiled')
+def test_an_optimiser_of_ones_own_is_given_kernels_as_the_network_has_them():
+    """Two steps of one that scales by unit, all numbers recomputed in float64."""
+    shapes = []
+
+    def over_inputs(leaf):
+        return jnp.sum(jnp.square(leaf), tuple(range(leaf.ndim - 1)), keepdims=True)
+
+    @register.optimiser('by_unit')
+    def by_unit(learning_rate):
+        """v ← v + Σ g² over the inputs of a unit, then −η (1 + number of the unit) g / √v."""
+
+        def init(params):
+            return jax.tree.map(lambda w: jnp.zeros_like(over_inputs(w)), params)
+
+        def update(gradients, state, params):
+            shapes.extend([w.shape for w in jax.tree.leaves(params)])
+            state = jax.tree.map(lambda v, g: v + over_inputs(g), state, gradients)
+            number = lambda g: jnp.arange(1.0, g.shape[-1] + 1)[(None,) * (g.ndim - 1)]
+            scaled = jax.tree.map(
+                lambda g, v: number(g) * g / jnp.sqrt(v + 1e-6), gradients, state
+            )
+            return jax.tree.map(lambda g: -learning_rate(0) * g, scaled), state
+
+        return optax.GradientTransformation(init, update)
+
+    one = setting(model__norm='none', optim__name='by_unit', optim__learning_rate=0.1)
+    p, hyper = program(one), numbers(one)
+    state = jax.jit(p.init)(hyper, np.uint32(2), DATA)
+    args = (np.int32(0), np.int32(0), np.int32(2))
+    after = jax.jit(p.advance)(hyper, np.uint32(2), state, DATA, *args)
+    assert set(shapes) == {(16, 7), (7,), (7, 3), (3,)}
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), state.params)
+    sums = jax.tree.map(lambda leaf: 0.0, params)
+    for step in (0, 1):
+        gradients, _ = gradients_by_hand(params, *batch_by_hand(2, step))
+        for layer, leaves in gradients.items():
+            for name, g in leaves.items():
+                sums[layer][name] += np.sum(np.square(g), 0) if name == 'kernel' else g**2
+                scale = np.arange(1, g.shape[-1] + 1) / np.sqrt(sums[layer][name] + 1e-6)
+                params[layer][name] = params[layer][name] - 0.1 * scale * g
+    for layer, leaves in params.items():
+        for name, value in leaves.items():
+            np.testing.assert_allclose(after.params[layer][name], value, rtol=2e-4, atol=1e-5)
+            kept = np.asarray(after.opt_state[layer][name]).reshape(sums[layer][name].shape)
+            np.testing.assert_allclose(kept, sums[layer][name], rtol=1e-3, atol=1e-7)
 
 
 @pytest.mark.usefixtures('quickly_compiled')
