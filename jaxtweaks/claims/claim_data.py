@@ -86,6 +86,8 @@ def measured(claim: Claim, results: Results) -> np.ndarray:
         else:
             index = np.clip(results.chosen_epoch - 1, 0, curve.shape[2] - 1)
         value = np.take_along_axis(curve, index[:, :, None], axis=2)[:, :, 0]
+        if claim.at == 'chosen_epoch':  # 0 where no epoch had a score to choose it by
+            value = np.where(results.chosen_epoch > 0, value, np.nan)
     return np.where(results.diverged, instead, value)
 
 

@@ -4,6 +4,9 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from jaxtweaks.base.metrics import measure
 from jaxtweaks.base.words import count
 from jaxtweaks.results.results import Results
 
@@ -13,6 +16,18 @@ FEW_SEEDS = 6  # below it no two-sided sign-flip p can reach 0.05
 def stand_in(results: Results) -> str:
     """What stands in for the data that were asked for; '' if they are those."""
     return results.data_label.removeprefix('stand-in data: ') if results.fallback else ''
+
+
+def without_choice(results: Results) -> np.ndarray:
+    """The runs that were trained to the end and of which no epoch is the best, bool [K, S].
+
+    Their score on validation was never a number above −∞, so that no parameters are tested.
+    """
+    nothing = np.full(results.diverged.shape, np.nan)
+    ended = np.isfinite(results.finals.get('parameters', nothing))
+    tested = np.isfinite(results.finals.get(measure(results.usual).on('test'), nothing))
+    none = (results.chosen_epoch == 0) & ended & ~tested & ~results.diverged
+    return none & results.trained
 
 
 def warnings(results: Results, meta: Mapping[str, Any]) -> list[str]:
@@ -40,6 +55,12 @@ def warnings(results: Results, meta: Mapping[str, Any]) -> list[str]:
         found.append(
             f'{count(diverged, "run")} of {results.carried_out.sum()} diverged: counted and shown, '
             f'and omitted from the means.{guess}{every}'
+        )
+    if unchosen := int(without_choice(results).sum()):
+        found.append(
+            f'{count(unchosen, "run")} of {results.carried_out.sum()} tested no parameters, because '
+            'the score on validation that chooses an epoch (train.select) was never a number above '
+            '−∞: they have no final values, and are omitted from means and claims.'
         )
     return found
 

@@ -27,6 +27,7 @@ from jaxtweaks.claims import power
 from jaxtweaks.claims.power import Need
 from jaxtweaks.figures.figure_data import seeds_of
 from jaxtweaks.figures.figure_style import LETTERS, MOST_NUMBERED, is_number
+from jaxtweaks.report.report_facts import without_choice
 from jaxtweaks.report.table import Table
 from jaxtweaks.report.verdict_words import (
     ICONS,
@@ -160,13 +161,14 @@ def runs_table(
         *(['run'] if results.ids is not None else []),
     )
     values = {metric: results.final(metric) for metric in metrics}
-    rows, raw = [], []
+    rows, raw, unchosen = [], [], without_choice(results)
     total = results.diverged.size
     for k, s in itertools.islice(np.ndindex(*results.diverged.shape), most):
         setting = results.settings[k]
         finals = [float(values[metric][k, s]) for metric in metrics]
         step = int(results.diverged_at[k, s])
         state = 'finished' if any(map(math.isfinite, finals)) or not finals else 'not trained'
+        state = 'no epoch chosen' if unchosen[k, s] else state
         state = f'diverged at step {step}' if step >= 0 else state
         epoch = int(results.chosen_epoch[k, s]) if state == 'finished' else None
         seed = int(results.seeds[s])

@@ -42,7 +42,8 @@ class Found:
     Attributes:
       arrays: by name: of classes 'calibration' of the test set, see `evaluate.calibration`, and
         what the setting asks for, see `_also`.
-      chosen_epoch: whose parameters were tested, 1 for the first, int32.
+      chosen_epoch: whose parameters were tested, 1 for the first, int32; 0 if no epoch had a score
+        to choose it by: then what is measured of the chosen parameters is NaN.
       confusion: of the test set, int32 [classes, classes]; None where targets are no classes.
       diverged_at: as in `State`, or the number of steps if only the last update ruined what is
         tested.
@@ -67,7 +68,7 @@ def finish(
     if state.best is None:
         chosen, chosen_epoch = state.variables, jnp.int32(program.static.train.epochs)
     else:
-        chosen, chosen_epoch = state.best.variables, state.best.epoch
+        chosen, chosen_epoch = state.best.variables, state.best.epoch  # NaN if there is none
     keep_logits = program.static.train.keep_logits
     training = program.evaluate_training(hyper, seed, chosen, data)
     validation = program.evaluate(hyper, chosen, data, data.validation, keep_logits)
@@ -88,10 +89,17 @@ def finish(
         arrays |= {'validation_logits': validation['logits'], 'test_logits': test['logits']}
     more_finals, more_arrays = _also(program, hyper, seed, state, chosen, data)
     ruined = (state.diverged_at < 0) & ~jnp.isfinite(finals['test_loss'])
+    confusion = test.get('confusion')
+    if state.best is not None:
+        # What is counted does not become NaN by itself. And the run has not diverged.
+        there = chosen_epoch > 0
+        finals['small_weights'] = jnp.where(there, finals['small_weights'], jnp.nan)
+        confusion = None if confusion is None else jnp.where(there, confusion, 0)
+        ruined &= there
     return Found(
         arrays=arrays | more_arrays,
         chosen_epoch=chosen_epoch,
-        confusion=test.get('confusion'),
+        confusion=confusion,
         diverged_at=jnp.where(ruined, state.step, state.diverged_at),
         finals=finals | more_finals,
         variables=chosen if program.static.train.keep_parameters else None,

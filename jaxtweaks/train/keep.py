@@ -16,10 +16,19 @@ from jaxtweaks.train.state import Best, Variables
 
 
 def first_best(variables: Variables) -> Best:
-    """Nothing is chosen yet; `variables`: 'params' and 'batch_stats'."""
+    """Nothing is chosen yet; `variables`: 'params' and 'batch_stats'.
+
+    Until an epoch is, its numbers are NaN: where no epoch of a run has a score, nothing is measured
+    of the initial network in place of the best one.
+    """
     zero = jnp.int32(0)
     score = jnp.float32(-jnp.inf)
-    return Best(**variables, score=score, epoch=zero, stale=zero, stopped_at=zero)
+    nothing = jax.tree.map(_nothing, variables)
+    return Best(**nothing, score=score, epoch=zero, stale=zero, stopped_at=zero)
+
+
+def _nothing(leaf: jax.Array) -> jax.Array:
+    return jnp.full_like(leaf, jnp.nan) if jnp.issubdtype(leaf.dtype, jnp.inexact) else leaf
 
 
 def better(

@@ -20,7 +20,8 @@ class Best:
     """The best variables of a run so far, see `keep.better`.
 
     Attributes:
-      batch_stats, collections, params: as in `State`, after the epoch that was chosen.
+      batch_stats, collections, params: as in `State`, after the epoch that was chosen; NaN as long
+        as none is.
       epoch: that was chosen, from 1; 0 as long as none is.
       score: of it, the higher the better; −∞ as long as none is chosen.
       stale: epochs since the score last improved.

@@ -98,6 +98,15 @@ def test_moments(at, expected):
     assert verdict_on(one, results).effect == pytest.approx(expected)
 
 
+def test_a_run_of_which_no_epoch_was_chosen_has_no_value_in_it():
+    results = curve_results([0.1, 0.0])
+    results.chosen_epoch[0, 3] = 0
+    one = claim('greater', **ARMS, metric='validation_accuracy', at='chosen_epoch')
+    verdict = verdict_on(one, results)
+    assert (verdict.n, verdict.dropped) == (5, 1)
+    assert '1 seed omitted because a run has no value' in verdict.note
+
+
 def test_the_last_epoch_is_the_last_a_run_has():
     results = curve_results([0.1, 0.0])
     results.curves['validation_accuracy'][0, :, 5:] = np.nan

@@ -16,7 +16,7 @@ from scipy import stats
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.metrics import label as metric_label
 from jaxtweaks.base.words import metric_interval, metric_value, named, number, of_setting
-from jaxtweaks.report import tables
+from jaxtweaks.report import report_facts, tables
 from jaxtweaks.report.table import Table, latex_document
 from jaxtweaks.report.verdict_words import ICONS, verdict_lines
 
@@ -81,6 +81,18 @@ def test_every_run_is_listed_with_its_state():
     table = tables.runs_table(dataclasses.replace(results, ids=ids), ['train_loss'])
     assert [row[-1] for row in table.rows[:3]] == ['a0-s0', 'a0-s1', 'a1-s0']
     assert '--replay=RUN' in table.note
+
+
+def test_a_run_of_which_no_epoch_could_be_chosen_is_no_run_that_was_not_trained():
+    results = sweep(FIELDS, seeds=2, diverged=[(3, 1, 2)])
+    results.finals['parameters'] = np.full((4, 2), 100.0)
+    assert not any('chooses an epoch' in one for one in report_facts.warnings(results, {}))
+    results.chosen_epoch[2, 0] = 0
+    for name in ('test_accuracy', 'train_loss'):
+        results.finals[name][2, 0] = np.nan
+    row = tables.runs_table(results, ['train_loss']).rows[4]
+    assert row[2:] == ('0', 'no epoch chosen', '—', '—')
+    assert any('1 run of 8 tested no' in one for one in report_facts.warnings(results, {}))
 
 
 def test_verdicts_read_in_the_unit_of_the_claim():

@@ -1,9 +1,13 @@
 """What is kept besides the current parameters, by scripts whose right answer is plain."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tiny_training import TEST, Trained, data, group_of, setting
 
+from jaxtweaks.config import register, trace
+from jaxtweaks.config.fields import traced
 from jaxtweaks.config.settings import Train
 from jaxtweaks.train import keep
 
@@ -36,7 +40,9 @@ def after(scores, **config):
 def test_the_best_epoch_is_kept(scores, kept):
     best = after(scores)
     assert int(best.epoch) == kept
-    assert float(best.params['w']) == float(best.batch_stats['m']) == kept
+    # Nothing, and not the initial network, where no epoch has a score.
+    value = kept or np.nan
+    np.testing.assert_equal([float(best.params['w']), float(best.batch_stats['m'])], [value] * 2)
     assert int(best.stopped_at) == 0
 
 
@@ -85,3 +91,41 @@ def test_snapshots_hold_what_their_epochs_had():
         snapshots = keep.with_snapshot(snapshots, marked(epoch + 1), jnp.int32(epoch), 10)
     assert list(snapshots['params']['w']) == [4, 7, 10]
     assert list(snapshots['batch_stats']['m']) == [4, 7, 10]
+
+
+@pytest.mark.usefixtures('all_quickly_compiled')
+def test_a_run_of_which_no_epoch_has_a_score_is_tested_as_nothing():
+    """And not as the initial network; nor has it diverged. One with a score is next to it."""
+
+    @register.metric('score', label='a score', better='high', targets='classes')
+    def score(outputs, labels, *, of=traced(1.0, 'the score')):
+        return jnp.where(of > 0, of, jnp.nan)
+
+    one = setting(
+        train__metrics=('score',),
+        train__select='best_score',
+        train__patience=5.0,
+        train__ema_decay=0.5,
+        train__mc_samples=(2,),
+        train__gradient_batches=2,
+        train__linearity=True,
+        train__sensitivity=True,
+        train__perturbation=0.1,
+        train__lost_units=0.3,
+        train__keep_parameters=True,
+        dropout__hidden=0.1,
+    )
+    none = trace.replace(one, {'score.of': 0.0})
+    off = frozenset({'train.swa_start'})
+    found = Trained(*group_of([(none, 0), (one, 0)], off=off), data()).found
+    assert found.chosen_epoch.tolist() == [0, 1]
+    assert found.diverged_at.tolist() == [-1, -1]
+    finite = {name for name, values in found.finals.items() if np.isfinite(values[0])}
+    of_the_last = {name for name in found.finals if name.startswith('ema_')} - {'ema_test_score'}
+    assert of_the_last
+    assert finite == {'parameters', 'stop_epoch', *of_the_last}
+    assert all(np.isfinite(values[1]) for values in found.finals.values())
+    assert not found.confusion[0].any()
+    assert found.confusion[1].sum() == TEST
+    for leaf in jax.tree.leaves(found.variables):
+        assert np.isnan(leaf[0]).all()
