@@ -128,22 +128,37 @@ class Plain:
         x = self._tweaked(x, 'input', train, rngs)
         x = self._dropped(x, train, rngs.get('dropout'))
         weights = jax.tree.leaves(variables.get('params', {}))
-        narrow = any(leaf.dtype == jnp.bfloat16 for leaf in weights)
+        in_bf16 = any(leaf.dtype == jnp.bfloat16 for leaf in weights)
+        dtype = jnp.bfloat16 if in_bf16 else x.dtype
         draw_masks = not train and 'dropout' in rngs
-        with self._taken_over(jnp.bfloat16 if narrow else x.dtype, draw_masks):
-            found = self.module.apply(
-                variables, x, **self._train(train), rngs=rngs, mutable=mutable, **options
-            )
-        logits, *rest = found if mutable is not False else (found,)
+
+        def applied(last: plain.Call | None = None) -> tuple[list[Any], dict[plain.Call, Any]]:
+            """The outputs, and what has become of collections; and what dense layers returned."""
+            with self._taken_over(dtype, draw_masks, last) as returned:
+                found = self.module.apply(
+                    variables, x, **self._train(train), rngs=rngs, mutable=mutable, **options
+                )
+            return list(found) if mutable is not False else [found], returned
+
+        def only_outputs() -> tuple[Any, dict[plain.Call, Any]]:
+            found, returned = applied()
+            return found[0], returned
+
+        (logits, *rest), _ = applied(plain.last_dense(only_outputs) if in_bf16 else None)
         logits = self._tweaked(self._checked(logits, x), 'logits', train, rngs)
         return (logits, *rest) if rest else logits
 
     @contextlib.contextmanager
-    def _taken_over(self, dtype: Any, draw_masks: bool) -> Iterator[None]:
-        """Inside, linen's layers do what the setting says, and what fails names the network."""
+    def _taken_over(
+        self, dtype: Any, draw_masks: bool, last: plain.Call | None = None
+    ) -> Iterator[dict[plain.Call, jax.Array]]:
+        """Inside, linen's layers do what the setting says, and what fails names the network.
+
+        Arguments and what it yields: `plain.layers`.
+        """
         named = blaming(f"network '{self.setting.model.name}'")
-        with named, plain.layers(draw_masks, self.setting.dropout.form, dtype):
-            yield
+        with named, plain.layers(draw_masks, self.setting.dropout.form, dtype, last) as returned:
+            yield returned
 
     def _train(self, train: bool) -> dict[str, Any]:
         # Flax's bridge passes on what the nnx module in it takes.

@@ -11,11 +11,15 @@ Networks of a user's are plain `flax.linen`. Inside `layers`, in which they are 
   gradient flows through the running averages.
 * Layers without a dtype of their own compute in that of the program, where it is bfloat16: Flax
   promotes what a layer is given and what it keeps to the widest of all.
+* Of these, an `nn.Dense` whose output is the network's returns float32: its operands are bfloat16,
+  its sums and its bias are not (as of the last `nn.layers.Dense`).
 
 All else, and all that does not fit (masks, other axes, other dtypes, subclasses), is Flax's.
 """
 
+import collections
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -25,14 +29,21 @@ import jax.numpy as jnp
 from jax import lax
 
 from jaxtweaks.nn import conv, dropout, norm
+from jaxtweaks.nn.reduce import add_bias
+
+# A call of a layer: the path of its module, and the number among the calls of it.
+Call = tuple[tuple[str, ...], int]
 
 _NHWC = lax.conv_dimension_numbers((1, 1, 1, 1), (1, 1, 1, 1), ('NHWC', 'HWIO', 'NHWC'))
 
 
 @contextlib.contextmanager
 def layers(
-    draw_masks: bool = False, form: str = 'inverted', dtype: Any = jnp.float32
-) -> Iterator[None]:
+    draw_masks: bool = False,
+    form: str = 'inverted',
+    dtype: Any = jnp.float32,
+    last: Call | None = None,
+) -> Iterator[dict[Call, jax.Array]]:
     """Where a network is applied, see above.
 
     Args:
@@ -40,7 +51,14 @@ def layers(
         them (Monte-Carlo dropout).
       form: of dropout, see `dropout.dropout`.
       dtype: in which the program computes.
+      last: the call of an `nn.Dense` that returns float32 all the same, see `last_dense`.
+
+    Yields:
+      What each call of an `nn.Dense` that was given the dtype has returned.
     """
+    given: dict[int, nn.Module] = {}  # modules that have their dtype from here
+    calls: collections.Counter[tuple[str, ...]] = collections.Counter()
+    returned: dict[Call, jax.Array] = {}
 
     def intercept(next_method, args, kwargs, context):
         """Calls a layer as it is here; see `flax.linen.intercept_methods`."""
@@ -53,12 +71,58 @@ def layers(
         if dtype == jnp.bfloat16 and linen and getattr(module, 'dtype', dtype) is None:
             # Flax freezes modules; it reads this one where it computes.
             object.__setattr__(module, 'dtype', dtype)
+            given[id(module)] = module
         if type(module) is nn.BatchNorm:
             return _batch_norm(next_method, module, args, kwargs)
+        if type(module) is nn.Dense and id(module) in given and _is_usual(module):
+            call = module.path, calls[module.path]
+            calls[module.path] += 1
+            wide = functools.partial(_wide_dense, module)
+            returned[call] = (wide if call == last else next_method)(*args, **kwargs)
+            return returned[call]
         return next_method(*args, **kwargs)
 
     with nn.intercept_methods(intercept):
-        yield
+        yield returned
+
+
+def last_dense(apply: Callable[[], tuple[Any, dict[Call, jax.Array]]]) -> Call | None:
+    """The call of an `nn.Dense` whose output is what a network returns; None if there is none.
+
+    Found in a trace of its own, in which nothing is computed: only of what has been returned is it
+    known that no layer follows.
+
+    Args:
+      apply: applies the network inside `layers`; returns the outputs and what `layers` yields.
+    """
+    found: list[Call | None] = []
+
+    def traced() -> None:
+        outputs, returned = apply()
+        found.append(next((call for call, one in returned.items() if one is outputs), None))
+
+    jax.eval_shape(traced)
+    return found[0]
+
+
+def _is_usual(module: nn.Dense) -> bool:
+    """Whether a dense layer has no product and no promotion of its own."""
+    own = module.dot_general, module.dot_general_cls
+    return own == (None, None) and module.promote_dtype is nn.dtypes.promote_dtype
+
+
+def _wide_dense(module: nn.Dense, inputs: jax.Array) -> jax.Array:
+    """`nn.Dense.__call__` with operands of the module's dtype, and float32 from there on."""
+    kernel = module.get_variable('params', 'kernel').astype(module.dtype)
+    contracted = ((inputs.ndim - 1,), (0,)), ((), ())
+    y = lax.dot_general(
+        inputs.astype(module.dtype),
+        kernel,
+        contracted,
+        precision=module.precision,
+        preferred_element_type=jnp.float32,
+    )
+    return add_bias(y, module.get_variable('params', 'bias')) if module.use_bias else y
 
 
 @contextlib.contextmanager

@@ -5,12 +5,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from tiny_training import Trained, data, differing, group_of, numbers, program, setting
 
 from jaxtweaks.config import register, trace
 from jaxtweaks.config.fields import static
 from jaxtweaks.nn.network import Plain
 from jaxtweaks.train.measure import kernels
+from jaxtweaks.train.precision import operands
 
 SIDE = 4
 DATA = data(SIDE)
@@ -91,6 +93,79 @@ def test_bf16_is_what_the_layers_compute_in_and_the_loss_is_near():
             full = stepped.loss_sum
     assert stepped.loss_sum != full
     np.testing.assert_allclose(stepped.loss_sum, full, rtol=0.02)
+
+
+class Twice(nn.Module):
+    """One dense layer that is called twice, and maybe something after it."""
+
+    outputs: int
+    after: bool = False
+
+    @nn.compact
+    def __call__(self, x):
+        dense = nn.Dense(self.outputs, bias_init=nn.initializers.normal(1.0))
+        x = dense(nn.tanh(dense(x.reshape(x.shape[0], -1))))
+        return 1 * x if self.after else x
+
+
+def rounded(x):
+    """To bfloat16, as float64."""
+    return np.asarray(jnp.asarray(x, jnp.float32).astype(jnp.bfloat16), np.float64)
+
+
+def test_in_bf16_only_the_sums_of_the_last_dense_layer_are_float32():
+    """Against NumPy, all roundings by hand."""
+    x = np.random.default_rng(0).normal(size=(5, 3, 3, 1)).astype(np.float32)
+    for after in (False, True):
+        one = Plain(Twice(9, after), 9, setting(model__name='mlp'))
+        params = one.init(jax.random.key(0), x, train=False)['params']
+        logits = one.apply({'params': operands(params, 'bf16')}, x, train=False)
+        assert logits.dtype == jnp.float32
+        kernel, bias = (np.asarray(params['Dense_0'][name]) for name in ('kernel', 'bias'))
+        first = rounded(rounded(rounded(x.reshape(5, 9)) @ rounded(kernel)) + rounded(bias))
+        product = rounded(np.tanh(first)) @ rounded(kernel)
+        half = rounded(rounded(product) + rounded(bias))
+        expected = half if after else product + bias
+        # The first layer's roundings may fall to the other side, each by 2⁻⁸ of a number.
+        np.testing.assert_allclose(logits, expected, atol=0.02)
+        assert np.array_equal(logits, rounded(logits)) == after
+
+
+@pytest.mark.parametrize('name', ['residual_mlp', 'vit'])
+def test_in_bf16_the_logits_of_built_in_networks_are_not_rounded(name):
+    values = {'model__name': name, 'model__norm': 'none', 'model__norm_place': 'before'}
+    one = setting(train__precision='bf16', **values)
+    p, hyper = program(one, OTHERS), numbers(one, OTHERS)
+    state = p.init(hyper, np.uint32(0), DATA)
+    logits = p.at_rest(hyper, state.variables)(DATA.standardised(DATA.test.images))
+    assert np.mean(np.asarray(logits) == rounded(logits)) < 0.2
+
+
+def test_in_bf16_what_no_linen_layer_multiplies_has_rounded_weights_and_the_dtype_that_follows():
+    """As docs/your_own.md says of nnx and of weights of a network's own."""
+
+    class Small(nnx.Module):
+        def __init__(self, outputs, rngs):
+            self.last = nnx.Linear(9, outputs, rngs=rngs)
+
+        def __call__(self, x):
+            return self.last(x.reshape(len(x), -1))
+
+    class Own(nn.Module):
+        outputs: int
+
+        @nn.compact
+        def __call__(self, x):
+            return x.reshape(len(x), -1) @ self.param('w', nn.initializers.normal(), (9, 4))
+
+    x = np.random.default_rng(0).normal(size=(5, 3, 3, 1)).astype(np.float32)
+    for module in (nnx.bridge.to_linen(Small, 4), Own(4)):
+        one = Plain(module, 4, setting(model__name='mlp'))
+        params = one.init(jax.random.key(0), x, train=False)['params']
+        logits = one.apply({'params': operands(params, 'bf16')}, x, train=False)
+        (kernel,) = (leaf for leaf in jax.tree.leaves(params) if leaf.ndim == 2)
+        expected = x.reshape(5, 9).astype(np.float64) @ rounded(kernel)
+        np.testing.assert_allclose(logits, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_its_dropout_drops_a_share_and_scales_the_rest():
