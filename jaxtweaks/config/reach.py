@@ -12,6 +12,9 @@ from jaxtweaks.config import measured, trace
 from jaxtweaks.config.layers import hidden_widths, network
 from jaxtweaks.config.settings import Model, Setting
 
+# Parameters of built-in optimisers that are decays of running means.
+_DECAYS = {'b1', 'b2', 'decay'}
+
 # Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
 GRADIENT_BATCH = 100
 
@@ -124,6 +127,15 @@ def _scores(setting: Setting) -> Iterator[str]:
 
 def _averages(setting: Setting) -> Iterator[str]:
     norm, train = trace.part(setting, 'norm'), setting.train
+    optimiser = trace.part(setting, 'optimiser')
+    numbers = trace.arguments(setting, optimiser) if optimiser.built_in else {}
+    for name in sorted(_DECAYS & numbers.keys()):
+        # Lion's β₁ is no decay: it weighs the mean against the gradient, and 1 takes the mean.
+        if numbers[name] == 1 and (optimiser.name, name) != ('lion', 'b1'):
+            yield (
+                f'{optimiser.field(name)}: 1.0 keeps a running mean of the optimiser at 0 for ever; '
+                'it must be < 1'
+            )
     if train.ema_decay == 1:
         yield 'train.ema_decay: 1.0 keeps the initial parameters for ever; it must be < 1'
     if train.swa_start > train.epochs:

@@ -34,6 +34,14 @@ BEYOND = {
     'improvement': (BEST, 'train.min_improvement', 1.0, 0.5, 'no accuracy improves by as much'),
     'average': ({}, 'train.ema_decay', 1.0, 0.9999, 'keeps the initial parameters'),
     'statistics': (MLP_BN, 'batch.momentum', 1.0, 0.999, 'running statistics'),
+    **{
+        f'{name}: {field}': ({'optim.name': name}, f'{name}.{field}', 1.0, 0.999, 'at 0 for ever')
+        for name, field in (
+            ('adam', 'b1'), ('adam', 'b2'), ('adamw', 'b1'), ('adamw', 'b2'), ('nadam', 'b1'),
+            ('nadam', 'b2'), ('radam', 'b1'), ('radam', 'b2'), ('lamb', 'b1'), ('lamb', 'b2'),
+            ('lion', 'b2'), ('rmsprop', 'decay'),
+        )
+    },  # fmt: skip
     'batch norm of one image': (MLP_BN, 'train.batch_size', 1, 2, 'one value of each feature'),
     'batch norm of one image, by pixels too': (
         {'model.norm': 'batch', 'model.norm_place': 'after'},
@@ -53,6 +61,12 @@ def test_what_cannot_act_is_refused_and_what_just_can_is_taken(case):
     assert words in str(caught.value)
     assert '\n' not in str(caught.value)
     check_reach([setting(**others, **{field: right})])
+
+
+@pytest.mark.parametrize('field', ['lion.b1', 'momentum.momentum', 'nesterov.momentum'])
+def test_what_is_no_mean_may_have_a_factor_of_one(field):
+    """The mean alone in Lion's sign; and velocity without friction, all gradients' sum."""
+    check_reach([setting(**{'optim.name': field.split('.')[0], field: 1.0})])
 
 
 def test_it_is_asked_of_every_setting_of_a_sweep():
