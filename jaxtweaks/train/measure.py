@@ -53,13 +53,16 @@ def unit_spread(params: Any) -> jax.Array:
 def weight_histogram(params: Any, bins: int) -> tuple[jax.Array, jax.Array]:
     """Counts of the kernels' entries, float32 [bins], and the edges, [bins + 1].
 
-    The bins are equal and reach from minus to plus the largest absolute weight.
+    The bins are equal and reach from minus to plus the largest absolute weight; NaN, both, if that
+    is not finite.
     """
     flat = jnp.concatenate([leaf.reshape(-1) for leaf in kernels(params)])
     largest = jnp.max(jnp.abs(flat))
     position = (flat / jnp.where(largest > 0, largest, 1) + 1) / 2 * bins
     index = jnp.clip(jnp.nan_to_num(position).astype(jnp.int32), 0, bins - 1)
-    counts = jnp.zeros(bins, jnp.float32).at[index].add(1)
+    # Counted in integers: a float32 stays where it is at 2²⁴.
+    counts = jnp.zeros(bins, jnp.int32).at[index].add(1).astype(jnp.float32)
+    counts = jnp.where(jnp.isfinite(largest), counts, jnp.nan)
     return counts, jnp.linspace(-1, 1, bins + 1, dtype=jnp.float32) * largest
 
 

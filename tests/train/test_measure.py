@@ -52,6 +52,18 @@ def test_histogram_of_zeros():
     assert not np.any(edges)
 
 
+def test_a_histogram_counts_more_weights_than_float32_does_one_by_one():
+    many = 2**24 + 2
+    counts, _ = measure.weight_histogram({'kernel': jnp.zeros(many)}, 3)
+    assert list(counts) == [0, many, 0]
+
+
+def test_weights_that_are_no_numbers_have_no_histogram():
+    counts, edges = measure.weight_histogram({'kernel': jnp.array([0.5, jnp.nan])}, 3)
+    assert np.isnan(counts).all()
+    assert np.isnan(edges).all()
+
+
 def test_gradient_moments():
     gradients = np.random.default_rng(2).normal(size=(6, 4)).astype(np.float32) + 1
     stacked = jnp.asarray(gradients)
