@@ -1,5 +1,12 @@
 """Dropout as a pure function with an explicit key and a rate that may be traced."""
 
+import collections
+import contextlib
+import contextvars
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -31,13 +38,13 @@ def dropout(
     """
     if is_off(rate):
         return x
-    # Drawn in float32 even for bfloat16, whose 256 probabilities are too few.
-    keep = 1 - jnp.asarray(rate, jnp.promote_types(x.dtype, jnp.float32))
+    # In float32 even for bfloat16, whose 256 probabilities are too few, and whose 1/0.9 is 1.109.
+    keep = _keep(x, rate)
     kept = jax.random.bernoulli(key, keep, x.shape)
     if form == 'inverted':
         # At rate 1 nothing is kept; 1/0 would still make a NaN in the gradient.
         scale = jnp.where(keep > 0, 1 / jnp.where(keep > 0, keep, 1), 0)
-        x = x * scale.astype(x.dtype)
+        x = (x.astype(scale.dtype) * scale).astype(x.dtype)
     return jnp.where(kept, x, jnp.zeros_like(x))
 
 
@@ -45,4 +52,56 @@ def dropout_at_test(x: jax.Array, rate: jax.Array | float, form: str = 'inverted
     """What dropout does to `x` at test: nothing (inverted), or scaling by 1 − rate (vanilla)."""
     if form == 'inverted' or is_off(rate):
         return x
-    return x * (1 - jnp.asarray(rate, x.dtype))
+    keep = _keep(x, rate)
+    return (x.astype(keep.dtype) * keep).astype(x.dtype)
+
+
+def _keep(x: jax.Array, rate: jax.Array | float) -> jax.Array:
+    """1 − rate, float32 or as wide as `x`."""
+    return 1 - jnp.asarray(rate, jnp.promote_types(x.dtype, jnp.float32))
+
+
+@dataclasses.dataclass
+class AtTest:
+    """What the dropout of one network does at test, for another network with the same layers.
+
+    Attributes:
+      rates: rate and form, by the path of a dropout's module and the number among its calls.
+      recording: whether what comes by is recorded; else it is done.
+      calls: so far, by path.
+    """
+
+    rates: dict[tuple[Any, int], tuple[jax.Array | float, str]]
+    recording: bool
+    calls: collections.Counter[Any] = dataclasses.field(default_factory=collections.Counter)
+
+
+_at_test: contextvars.ContextVar[AtTest | None] = contextvars.ContextVar('at_test', default=None)
+
+
+@contextlib.contextmanager
+def at_test(recorded: AtTest | None = None) -> Iterator[AtTest]:
+    """Inside, what dropout does at test is recorded; or, if it is given, done before all dropout.
+
+    Args:
+      recorded: what another `at_test` yielded, of a network with the same layers.
+    """
+    one = AtTest({}, True) if recorded is None else AtTest(recorded.rates, False)
+    token = _at_test.set(one)
+    try:
+        yield one
+    finally:
+        _at_test.reset(token)
+
+
+def entering(x: jax.Array, path: Any, rate: jax.Array | float, form: str) -> jax.Array:
+    """What a dropout with this path, rate and form is given; `x` unless `at_test` says otherwise."""
+    one = _at_test.get()
+    if one is None:
+        return x
+    call = path, one.calls[path]
+    one.calls[path] += 1
+    if one.recording:
+        one.rates[call] = rate, form
+        return x
+    return dropout_at_test(x, *one.rates.get(call, (0.0, form)))

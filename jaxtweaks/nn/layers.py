@@ -104,6 +104,7 @@ class Dropout(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
         """Any shape to the same shape."""
+        x = dropout_lib.entering(x, self.path, self.rate, self.form)
         if dropout_lib.is_off(self.rate):
             return x
         # At test a key means that masks are to be drawn all the same (Monte-Carlo dropout).

@@ -171,6 +171,7 @@ class Plain:
 
     def _dropped(self, x: jax.Array, train: bool, key: jax.Array | None) -> jax.Array:
         rate, form = self.setting.dropout.input, self.setting.dropout.form
+        x = dropout_lib.entering(x, _INPUT, rate, form)
         if dropout_lib.is_off(rate):
             return x
         if key is None:

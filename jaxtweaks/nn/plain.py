@@ -193,6 +193,7 @@ def _dropout(
     """`nn.Dropout.__call__`."""
     deterministic = nn.merge_param('deterministic', module.deterministic, deterministic)
     rate: Any = module.rate
+    inputs = dropout.entering(inputs, module.path, rate, form)
     if dropout.is_off(rate):
         return inputs
     if deterministic and not (draw_masks and module.has_rng(module.rng_collection)):
@@ -201,9 +202,11 @@ def _dropout(
     if not module.broadcast_dims:
         return dropout.dropout(key, inputs, rate, form)
     alike = [1 if axis in module.broadcast_dims else n for axis, n in enumerate(inputs.shape)]
-    mask = dropout.dropout(key, jnp.ones(alike, inputs.dtype), rate, form)
+    wide = jnp.promote_types(inputs.dtype, jnp.float32)  # so that its scale is not rounded
+    mask = dropout.dropout(key, jnp.ones(alike, wide), rate, form)
     # Not a product where nothing is kept: 0 × ∞ is no 0.
-    return jnp.where(mask == 0, jnp.zeros_like(inputs), inputs * mask)
+    kept = (inputs.astype(wide) * mask).astype(inputs.dtype)
+    return jnp.where(mask == 0, jnp.zeros_like(inputs), kept)
 
 
 def _batch_norm(next_method: Callable, module: nn.BatchNorm, args: tuple, kwargs: dict) -> Any:

@@ -15,6 +15,7 @@ from jaxtweaks.base.rng import member_seed, stream_key
 from jaxtweaks.config import trace
 from jaxtweaks.config.reach import GRADIENT_BATCH
 from jaxtweaks.config.settings import Dropout
+from jaxtweaks.nn import dropout as dropout_lib
 from jaxtweaks.nn import models
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.nn.network import LINEARITY, Network, Plain
@@ -217,13 +218,25 @@ def _of_fold(
 
 
 class _WithoutUnits(Applied):
-    """A network that loses `train.lost_units` of its hidden units, and keeps its inputs."""
+    """A network that loses `train.lost_units` of its hidden units, and keeps its inputs.
+
+    What its dropout does at test (`dropout.form = 'vanilla'` scales) it does before that.
+    """
 
     def network(self, hyper: trace.Hyper) -> Network | Plain:
         """See `Applied`."""
         setting = self.setting(hyper)
         dropout = Dropout(hidden=self.static.train.lost_units, form='inverted')
         return models.build(dataclasses.replace(setting, dropout=dropout), self.classes)
+
+    def apply(self, hyper: trace.Hyper, variables: Variables, x: jax.Array, **how: Any) -> Any:
+        """See `Applied`."""
+        if self.static.dropout.form == 'inverted':
+            return super().apply(hyper, variables, x, **how)
+        with dropout_lib.at_test() as recorded:
+            super().network(hyper).apply(variables, x, **how)  # for its rates; not computed
+        with dropout_lib.at_test(recorded):
+            return super().apply(hyper, variables, x, **how)
 
 
 def _perturbed(

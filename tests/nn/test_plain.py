@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from jaxtweaks.nn import plain
+from jaxtweaks.nn import dropout, plain
 
 KEY = jax.random.key(1)
 X = jax.random.normal(jax.random.key(0), (40, 6))
@@ -38,6 +38,34 @@ def test_a_rate_of_zero_is_bitwise_nothing():
     with plain.layers():
         text = str(jax.make_jaxpr(lambda x: dropped(0, x, deterministic=False, rngs={}))(X))
     assert 'random' not in text
+
+
+def test_in_bfloat16_the_scale_of_a_broadcast_mask_is_not_rounded():
+    x = jnp.linspace(1, 2, 240).reshape(40, 6).astype(jnp.bfloat16)
+    got = dropped(0.1, x, deterministic=False, broadcast_dims=(0,))
+    exact = np.asarray(x, np.float64) / np.float32(0.9)
+    expected = jnp.asarray(exact, jnp.float32).astype(jnp.bfloat16)
+    assert got.dtype == jnp.bfloat16
+    np.testing.assert_array_equal(got[got != 0], expected[got != 0])
+
+
+def test_what_dropout_does_at_test_is_done_to_another_network():
+    """By the place of each: one is called twice, and one is off in the other network."""
+
+    class Two(nn.Module):
+        rates: tuple[float, float]
+
+        @nn.compact
+        def __call__(self, x):
+            first, second = (nn.Dropout(rate, deterministic=True) for rate in self.rates)
+            return first(second(first(x)) + 1)
+
+    with plain.layers(form='vanilla'), dropout.at_test() as recorded:
+        expected = Two((0.75, 0.5)).apply({}, X)
+    with plain.layers(), dropout.at_test(recorded):
+        got = Two((0.1, 0.0)).apply({}, X)
+    np.testing.assert_allclose(expected, (X * 0.25 * 0.5 + 1) * 0.25, rtol=1e-6)
+    np.testing.assert_array_equal(got, expected)
 
 
 def test_at_rate_one_nothing_is_kept_and_gradients_are_finite():

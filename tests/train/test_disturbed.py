@@ -14,34 +14,45 @@ pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
 DATA, SIGMA, LOST = data(), 0.2, 0.4
 
 
-@pytest.fixture(scope='module')
-def trained():
+RATES = {'hidden': 0.9, 'input': 0.5}
+
+
+@pytest.fixture(scope='module', params=['inverted', 'vanilla'])
+def trained(request):
     """One run with dropout on inputs and units, which the tests have to do without."""
     one = setting(
         model__norm='none',
-        dropout__hidden=0.9,
-        dropout__input=0.5,
+        dropout__form=request.param,
+        dropout__hidden=RATES['hidden'],
+        dropout__input=RATES['input'],
         train__sensitivity=True,
         train__perturbation=SIGMA,
         train__lost_units=LOST,
     )
     group, hyper, seeds = group_of([(one, 3)])
-    return Trained(group, hyper, seeds, DATA)
+    found = Trained(group, hyper, seeds, DATA)
+    vanilla = request.param == 'vanilla'
+    found.keep = {name: 1 - rate * vanilla for name, rate in RATES.items()}
+    return found
 
 
 def of(trained, split):
-    """Its weights and biases by layer, and the standardised images of a split."""
+    """Its weights and biases by layer, and the standardised images of a split, times `keep`."""
     layers = [
         {name: leaf[0].astype(float) for name, leaf in trained.final.params[layer].items()}
         for layer in ('Dense_0', 'Dense_1')
     ]
     x = np.asarray(split.images, float) - np.asarray(DATA.mean)
     x = x * np.asarray(DATA.inverse_std)
-    return layers, x.reshape(len(x), -1)
+    return layers, x.reshape(len(x), -1) * trained.keep['input']
 
 
-def logits(layers, x):
-    hidden = np.maximum(x @ layers[0]['kernel'] + layers[0]['bias'], 0)
+def units_of(trained, layers, x):
+    return np.maximum(x @ layers[0]['kernel'] + layers[0]['bias'], 0) * trained.keep['hidden']
+
+
+def logits(trained, layers, x):
+    hidden = units_of(trained, layers, x)
     return hidden @ layers[1]['kernel'] + layers[1]['bias']
 
 
@@ -60,7 +71,7 @@ def test_noise_on_the_weights_is_averaged_over_draws(trained):
             layer | {'kernel': layer['kernel'] + SIGMA * drawn(key, 2 * i + 1, layer['kernel'])}
             for i, layer in enumerate(layers)
         ]
-        losses.append(loss(logits(noisy, x)))
+        losses.append(loss(logits(trained, noisy, x)))
     assert np.std(losses) > 1e-3
     found = trained.found.finals['perturbed_test_loss'][0]
     assert found == pytest.approx(np.mean(losses), rel=1e-4)
@@ -73,7 +84,7 @@ def drawn(key, leaf, kernel):
 def test_lost_units_are_of_the_hidden_layers_alone(trained):
     layers, x = of(trained, DATA.test)
     # Every way to lose units of one image: the loss lies between the best and the worst of them.
-    hidden = np.maximum(x @ layers[0]['kernel'] + layers[0]['bias'], 0)
+    hidden = units_of(trained, layers, x)
     units = hidden.shape[1]
     masks = (np.arange(2**units)[:, None] >> np.arange(units)) & 1
     kept = hidden[None] * masks[:, None] / (1 - LOST)
@@ -93,8 +104,9 @@ def test_lost_units_are_of_the_hidden_layers_alone(trained):
 def test_sensitivity_is_the_norm_of_the_jacobian(trained):
     layers, x = of(trained, DATA.validation)
     active = (x @ layers[0]['kernel'] + layers[0]['bias']) > 0
-    p = softmax(logits(layers, x), -1)
+    p = softmax(logits(trained, layers, x), -1)
     of_logits = np.einsum('ij,nj,jk->nki', layers[0]['kernel'], active, layers[1]['kernel'])
     of_softmax = p[:, :, None] * (np.eye(p.shape[1]) - p[:, None])
+    of_logits *= trained.keep['input'] * trained.keep['hidden']
     norms = np.linalg.norm(of_softmax @ of_logits, axis=(1, 2))
     assert trained.found.finals['sensitivity'][0] == pytest.approx(norms.mean(), rel=1e-3)
