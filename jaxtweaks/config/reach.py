@@ -88,8 +88,8 @@ def _times(setting: Setting) -> Iterator[str]:
     end = f'the run ends after train.epochs ({train.epochs})'
     if schedule.warmup_epochs > train.epochs:
         yield (
-            f'schedule.warmup_epochs: {schedule.warmup_epochs!r} never reaches '
-            f'optim.learning_rate, because {end}; it must be ≤ {train.epochs}'
+            f'schedule.warmup_epochs: {schedule.warmup_epochs!r} is never over, because {end}; it '
+            f'must be ≤ {train.epochs}'
         )
     if schedule.name == 'step' and not shape['boundaries']:
         yield (
@@ -133,8 +133,8 @@ def _averages(setting: Setting) -> Iterator[str]:
         # Lion's β₁ is no decay: it weighs the mean against the gradient, and 1 takes the mean.
         if numbers[name] == 1 and (optimiser.name, name) != ('lion', 'b1'):
             yield (
-                f'{optimiser.field(name)}: 1.0 keeps a running mean of the optimiser at 0 for ever; '
-                'it must be < 1'
+                f'{optimiser.field(name)}: 1.0 keeps a running mean of the optimiser at 0 for '
+                'ever; it must be < 1'
             )
     if train.ema_decay == 1:
         yield 'train.ema_decay: 1.0 keeps the initial parameters for ever; it must be < 1'

@@ -117,8 +117,8 @@ class Model:
     )
     weight_standardisation: bool = static(
         False,
-        'whether each output of a convolution has a kernel of mean 0 and variance 1 '
-        '(Qiao et al. 2019, arXiv 1903.10520)',
+        'whether each output of a convolution (not of a dense layer or of attention) has a kernel '
+        'of mean 0 and variance 1 (Qiao et al. 2019, arXiv 1903.10520)',
     )
 
 
@@ -171,7 +171,11 @@ class Schedule:
 
     name: str = static('constant', 'the shape', choices=Choices('schedule'))
     warmup_epochs: float = traced(
-        0.0, 'epochs of a linear rise from 0 before all else', low=0.0, off=0.0
+        0.0,
+        'epochs in which the rate of the schedule is multiplied by a line from 0 to 1; the '
+        'schedule does not wait for its end (a cosine has fallen by then)',
+        low=0.0,
+        off=0.0,
     )
 
 
@@ -206,7 +210,10 @@ class Noise:
     """Random disturbances of training, drawn again at each step."""
 
     input: float = traced(
-        0.0, 'standard deviation of normal noise on the standardised inputs', low=0.0, off=0.0
+        0.0,
+        "standard deviation of normal noise on the network's inputs, in their unit",
+        low=0.0,
+        off=0.0,
     )
     weights: float = traced(
         0.0,

@@ -24,7 +24,9 @@ def _is_narrow(matrix: jax.Array) -> bool:
 
 def transpose_narrow(tree: Any) -> Any:
     """Transposes each narrow matrix of a tree and leaves all else; its own inverse."""
-    return jax.tree.map(lambda leaf: leaf.T if jnp.ndim(leaf) == 2 and _is_narrow(leaf) else leaf, tree)
+    return jax.tree.map(
+        lambda leaf: leaf.T if jnp.ndim(leaf) == 2 and _is_narrow(leaf) else leaf, tree
+    )
 
 
 def matmul(x: jax.Array, kernel: jax.Array, dtype: jnp.dtype | None = None) -> jax.Array:

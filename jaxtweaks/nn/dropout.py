@@ -95,7 +95,7 @@ def at_test(recorded: AtTest | None = None) -> Iterator[AtTest]:
 
 
 def entering(x: jax.Array, path: Any, rate: jax.Array | float, form: str) -> jax.Array:
-    """What a dropout with this path, rate and form is given; `x` unless `at_test` says otherwise."""
+    """What a dropout with this path, rate and form takes; `x` unless `at_test` says otherwise."""
     one = _at_test.get()
     if one is None:
         return x

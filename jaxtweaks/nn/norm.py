@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from jaxtweaks.nn import conv, norm_native
 from jaxtweaks.nn.reduce import feature_sum
-from jaxtweaks.nn.weights import into_a_unit
+from jaxtweaks.nn.weights import into_a_unit, is_convolution
 
 
 def batch_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -134,7 +134,7 @@ def standardised_kernels(params: Any, epsilon: float = 1e-5) -> Any:
     √(σ² + ε) (Qiao et al. 2019, arXiv 1903.10520, eq. 6).
 
     Args:
-      params: a tree; of convolutions are its leaves named 'kernel' of three axes or more.
+      params: a tree; what of it belongs to convolutions says `weights.is_convolution`.
       epsilon: ε.
 
     Returns:
@@ -142,7 +142,7 @@ def standardised_kernels(params: Any, epsilon: float = 1e-5) -> Any:
     """
 
     def standardised(path: Any, leaf: jax.Array) -> jax.Array:
-        if getattr(path[-1], 'key', '') != 'kernel' or leaf.ndim < 3:
+        if not is_convolution(path, leaf, params):
             return leaf
         return standard(leaf, into_a_unit(path, leaf), epsilon)
 

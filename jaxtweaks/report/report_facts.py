@@ -58,9 +58,9 @@ def warnings(results: Results, meta: Mapping[str, Any]) -> list[str]:
         )
     if unchosen := int(without_choice(results).sum()):
         found.append(
-            f'{count(unchosen, "run")} of {results.carried_out.sum()} tested no parameters, because '
-            'the score on validation that chooses an epoch (train.select) was never a number above '
-            '−∞: they have no final values, and are omitted from means and claims.'
+            f'{count(unchosen, "run")} of {results.carried_out.sum()} tested no parameters, '
+            'because the score on validation that chooses an epoch (train.select) was never a '
+            'number above −∞: no final values, and omitted from means and claims.'
         )
     return found
 

@@ -6,8 +6,10 @@ draws does not depend on which others are on.
 
 Where an image is shifted or turned it goes on beyond its border with the outermost pixels
 ("nearest"): a fill of its own, such as 0, would be grey on MNIST and tell by how much an image was
-moved. Images come standardised; if that was by pixel, what is moved is the standardised image, not
-quite the picture.
+moved. Images come as the network's inputs, see `data.standardise`; if they were standardised by
+pixel, what is moved is the standardised image, not quite the picture. All numbers are in the unit
+of these inputs: 0 is the mean of the training images, and 1 their standard deviation, only where
+images are standardised by channel or by pixel, and `data.scale` is 1.
 """
 
 import zlib
@@ -36,7 +38,8 @@ def augmented(
 
     Args:
       key: a random key, another one at each step.
-      images: standardised, float [batch, height, width, channels]; any height and width ≥ 1.
+      images: as the network's inputs, float [batch, height, width, channels]; any height and
+        width ≥ 1.
       labels: integers, [batch].
       classes: their number.
       setting: its strengths may be traced.
@@ -200,7 +203,7 @@ def random_brightness(
     *,
     change: Number = traced(
         0.0,
-        'largest addition to all pixels, in standard deviations of the data',
+        "largest addition to all pixels, in the unit of the network's inputs",
         low=0.0,
         off=0.0,
         words='largest change of brightness',
@@ -245,7 +248,7 @@ def random_cutout(
         former='augment.cutout',
     ),
 ) -> jax.Array:
-    """Sets to 0, the mean of the training images, what lies in a square (DeVries, Taylor 2017).
+    """Sets to 0, in the unit of the network's inputs, a square of each (DeVries, Taylor 2017).
 
     Its centre is anywhere in the image, so that a part of it may lie outside. It covers the pixels
     whose centres it covers: `side` by `side` of them where that is a whole number, and that many
@@ -341,9 +344,10 @@ def random_crop(
         words='border of random crops in pixels',
     ),
 ) -> jax.Array:
-    """A part of each image with a border of 0, the mean of the training images (He et al. 2015).
+    """A part of each image with a border of 0, in the unit of the network's inputs.
 
-    arXiv 1512.03385, §4.2, with 4 pixels. Of a border with fractions, the whole pixels.
+    He et al. 2015 (arXiv 1512.03385, §4.2), with 4 pixels. Of a border with fractions, the whole
+    pixels.
     """
     _, height, width, _ = images.shape
     border = jnp.floor(jnp.asarray(pixels, jnp.float32))
@@ -378,8 +382,8 @@ def random_erasing(
 ) -> jax.Array:
     """Random pixels in a rectangle (Zhong et al. 2017, arXiv 1708.04896, Algorithm 1).
 
-    Pixels from N(0, 1), the images being standardised. A rectangle longer than the image is cut to
-    it, where the paper draws again.
+    Pixels from N(0, 1) in the unit of the network's inputs. A rectangle longer than the image is
+    cut to it, where the paper draws again.
     """
     batch, height, width, _ = images.shape
     hit_key, area_key, side_key, place_key, pixel_key = jax.random.split(key, 5)

@@ -64,7 +64,8 @@ def learning_rate(setting: Setting, time: Time) -> jax.Array:
       time: when.
 
     Returns:
-      The schedule's rate, times min(1, (step + 1) / warm-up steps).
+      The schedule's rate, times min(1, (step + 1) / warm-up steps). The schedule's time runs from
+      the first step, so that a rate that falls does not reach the peak after a warm-up.
     """
     peak = jnp.asarray(setting.optim.learning_rate, jnp.float32)
     rate = _number(trace.made(setting, 'schedule', time, peak), setting.schedule.name)

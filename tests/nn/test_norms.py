@@ -118,6 +118,19 @@ def test_kernels_are_standardised_by_output():
     np.testing.assert_allclose(found[0], [expected, expected], rtol=1e-4, atol=1e-4)
 
 
+def test_kernels_of_attention_are_not_standardised():
+    """Dense layers, in linen's of three axes; a convolution over time of the same name is one."""
+    module = nn.MultiHeadDotProductAttention(2, qkv_features=6)
+    params = {'attention': module.init(jax.random.key(0), jnp.ones((1, 3, 4)))['params']}
+    found = standardised_kernels(params)
+    assert params['attention']['out']['kernel'].ndim == 3
+    jax.tree.map(np.testing.assert_array_equal, found, params)
+    own = {'out': {'kernel': jnp.asarray(RNG.normal(1.0, 2.0, (3, 5, 7)))}}
+    kernel = np.asarray(standardised_kernels(own)['out']['kernel'])
+    np.testing.assert_allclose(kernel.mean((0, 1)), 0, atol=1e-5)
+    np.testing.assert_allclose(kernel.var((0, 1)), 1, rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ('module', 'words'),
     [

@@ -387,9 +387,7 @@ def test_an_optimiser_of_ones_own_is_given_kernels_as_the_network_has_them():
             shapes.extend([w.shape for w in jax.tree.leaves(params)])
             state = jax.tree.map(lambda v, g: v + over_inputs(g), state, gradients)
             number = lambda g: jnp.arange(1.0, g.shape[-1] + 1)[(None,) * (g.ndim - 1)]
-            scaled = jax.tree.map(
-                lambda g, v: number(g) * g / jnp.sqrt(v + 1e-6), gradients, state
-            )
+            scaled = jax.tree.map(lambda g, v: number(g) * g / jnp.sqrt(v + 1e-6), gradients, state)
             return jax.tree.map(lambda g: -learning_rate(0) * g, scaled), state
 
         return optax.GradientTransformation(init, update)
