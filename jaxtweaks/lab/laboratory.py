@@ -237,8 +237,8 @@ def _goes_on(
     if len(new) < len(drawn):
         notify(
             f'round {number} of the search: {len(drawn) - len(new)} of {len(drawn)} settings '
-            'around the best are there already or do not go together, and are omitted'
-            + ('' if new else '; none is left, so the search ends')
+            'around the best are there already, are drawn twice or do not go together, and are '
+            'omitted' + ('' if new else '; none is left, so the search ends')
         )
     if not new:
         return False

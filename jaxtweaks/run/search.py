@@ -109,7 +109,7 @@ class Rungs:
         scores = [np.mean([_score_so_far(one) for one in members]) for members in settings]
         # A stable sort: of equals, the first in the sweep go on.
         ranked = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind='stable')
-        worst = ranked[max(1, math.floor(len(settings) * self.keep)) :]
+        worst = ranked[_kept(len(settings), self.keep) :]
         return {one.run.id for i in worst for one in settings[i]}
 
 
@@ -121,12 +121,20 @@ def _score_so_far(one: Standing) -> float:
     return float(score) if np.isfinite(values).all() and not one.done else -math.inf
 
 
+def _kept(settings: int, keep: float) -> int:
+    """How many of so many settings go on at a rung: at least one.
+
+    100 · 0.29 is a little less than 29 in floating point.
+    """
+    return max(1, math.floor(settings * keep + 1e-9))
+
+
 def share_of_epochs(search: Search, settings: int, epochs: int) -> float:
     """The share of all epochs of a round that are trained with its rungs."""
     total, left, before = 0.0, settings, 0
     for epoch in (*search.rungs, epochs):
         total += left * (epoch - before)
-        left, before = max(1, math.floor(left * search.keep)), epoch
+        left, before = _kept(left, search.keep), epoch
     return total / (settings * epochs)
 
 
@@ -137,7 +145,8 @@ def closer(
 
     Positive numbers that are not whole, and that the best setting reads, are drawn again, their
     logarithms uniform in a range around the best of `search.zoom` of the width there was, cut off
-    where the field ends; all else is as in the best setting.
+    where the field ends; all else is as in the best setting. The ends of a field are not drawn:
+    many are open, and others are cases of their own, as β₂ = 1.
 
     Args:
       search: how many, and how near.
@@ -150,25 +159,29 @@ def closer(
     found = [dict(best) for _ in range(search.samples)]
     setting = trace.replace(base, best)
     for name, (low, high) in _ranges(swept).items():
-        if effect.reason(setting, name):
+        if effect.reason(setting, name) or best[name] <= 0:  # 0 stays 0
             continue
         half = search.zoom * math.log(high / low) / 2
-        drawn = best[name] * np.exp(rng.uniform(-half, half, search.samples))
+        least, most = _ends(name)
+        lower = max(-half, math.log(least / best[name])) if least > 0 else -half
+        upper = min(half, math.log(most / best[name]))
+        drawn = best[name] * np.exp(rng.uniform(lower, upper, search.samples))
         for point, value in zip(found, drawn, strict=True):
-            point[name] = _within(name, float(f'{value:.4g}'))  # 0 stays 0
+            point[name] = _rounded(value, least, most)
     return found
 
 
 def possible(base: Setting, known: Sequence[Point], drawn: Sequence[Point]) -> list[Point]:
-    """Those of the settings drawn for a round that are new and can be trained.
+    """Those of the settings drawn for a round that are new and can be trained, each once.
 
     Args:
       base: what the sweep starts from.
       known: the settings of all rounds before.
       drawn: see `closer`.
     """
-    there = {frozenset(point.items()) for point in known}
-    new = [point for point in drawn if frozenset(point.items()) not in there]
+    key = lambda point: frozenset(point.items())
+    there = set(map(key, known))
+    new = list({key(point): point for point in drawn if key(point) not in there}.values())
     before = [trace.replace(base, point) for point in known]
     allowed = lambda some: _are_allowed(base, before, some)
     return new if allowed(new) else [point for point in new if allowed([point])]
@@ -186,11 +199,17 @@ def _are_allowed(base: Setting, before: Sequence[Setting], new: Sequence[Point])
     return True
 
 
-def _within(name: str, value: float) -> float:
-    """The value, or the bound of the field that it is beyond."""
+def _ends(name: str) -> tuple[float, float]:
+    """The least and the greatest value of a field; infinite where it has no end."""
     rule = trace.FIELDS[name].rule
-    value = value if rule.low is None else max(value, rule.low)
-    return value if rule.high is None else min(value, rule.high)
+    least = max((end for end in (rule.low, rule.above) if end is not None), default=-math.inf)
+    return least, math.inf if rule.high is None else rule.high
+
+
+def _rounded(value: float, least: float, most: float) -> float:
+    """The value with four significant digits, or with more if these were an end of the field."""
+    rounded = (float(f'{value:.{digits}g}') for digits in range(4, 17))
+    return next((one for one in rounded if least < one < most), float(value))
 
 
 def _ranges(swept: Sequence[Point]) -> dict[str, tuple[float, float]]:

@@ -73,6 +73,10 @@ def test_the_share_of_the_epochs_by_hand():
     # 9 settings for 1 epoch, 3 for 2 more, 1 for 6 more: 21 of 81.
     assert share_of_epochs(Search(rungs=(1, 3), keep=1 / 3), 9, 9) == pytest.approx(21 / 81)
     assert share_of_epochs(Search(), 9, 9) == 1
+    # 100 for 1 epoch, 29 (not 28, as 100 · 0.29 = 28.999999999999996 says) for 1 more.
+    assert share_of_epochs(Search(rungs=(1,), keep=0.29), 100, 2) == 129 / 200
+    there = standing([[[k / 100]] for k in range(100)])
+    assert len(left(there, keep=0.29)) == 71
 
 
 def drawn(found, field):
@@ -115,23 +119,54 @@ def test_what_the_best_setting_does_not_read_is_not_drawn():
     assert len(set(drawn(closer(Search(), Setting(), swept, swept[1], 2), 'momentum.momentum'))) > 1
 
 
+def test_a_range_is_cut_off_where_the_field_ends():
+    """β₂ of 0.9, 0.99 and 0.999, the last the best: a range of 0.9 to 1, not to 1.11."""
+    b2 = 'adam.b2'
+    base = trace.replace(Setting(), {'optim.name': 'adam'})
+    swept = [{b2: value} for value in (0.9, 0.99, 0.999)]
+    found = drawn(closer(Search(samples=400, zoom=1.0), base, swept, swept[2], 2), b2)
+    # Half of a width of ln(0.999 / 0.9) below the best; uniform in the logarithm up to the end.
+    least = 0.999 * (0.9 / 0.999) ** 0.5
+    assert least <= found.min() < least + 0.001
+    assert 0.9995 < found.max() < 1
+    assert np.log(found).mean() == pytest.approx(np.log(least) / 2, abs=0.003)
+    assert np.mean(found > 0.999) == pytest.approx(np.log(0.999) / np.log(least), abs=0.02)
+    # As the review found it: of eight, three were 1.0.
+    eight = closer(Search(samples=8, zoom=0.3), base, swept, swept[2], 2)
+    assert len({point[b2] for point in eight}) == 8
+    assert possible(base, swept, eight) == eight
+
+
 def test_the_next_round_stays_within_what_a_field_allows():
     swept = [{'dropout.hidden': rate} for rate in (0.1, 0.9)]
     found = closer(Search(samples=50, zoom=1.0), Setting(), swept, swept[1], 2)
-    assert drawn(found, 'dropout.hidden').max() == 1.0
+    assert 0.95 < drawn(found, 'dropout.hidden').max() < 1.0
+    # The best at the very end of its field: all others are below it.
+    found = closer(Search(samples=50, zoom=1.0), Setting(), swept, {'dropout.hidden': 1.0}, 2)
+    assert drawn(found, 'dropout.hidden').max() < 1.0
 
 
-def test_bounds_hold_after_rounding(monkeypatch):
+@pytest.mark.parametrize('ends', [{'low': 0.12346}, {'low': None, 'above': 0.12346}])
+def test_the_ends_of_a_field_are_not_drawn_though_it_is_rounded(monkeypatch, ends):
     field = trace.FIELDS['dropout.hidden']
-    rule = dataclasses.replace(field.rule, low=0.12346, high=0.87654)
+    rule = dataclasses.replace(field.rule, high=0.12354, **ends)
     narrowed = dataclasses.replace(field, rule=rule)
     monkeypatch.setitem(trace.FIELDS.maps[-1], 'dropout.hidden', narrowed)
-    swept = [{'dropout.hidden': rate} for rate in (0.2, 0.8)]
-    for best, bound in zip(swept, (rule.low, rule.high), strict=True):
-        points = closer(Search(samples=50, zoom=1.0), Setting(), swept, best, 2)
-        found = drawn(points, 'dropout.hidden')
-        assert bound in found
-        assert all(map(rule.admits, found))
+    swept = [{'dropout.hidden': rate} for rate in (0.1, 0.2)]
+    best = {'dropout.hidden': 0.1235}
+    points = closer(Search(samples=50, zoom=1.0), Setting(), swept, best, 2)
+    found = drawn(points, 'dropout.hidden')
+    assert all(0.12346 < value < 0.12354 for value in found)
+    assert all(map(rule.admits, found))
+    assert 0.1235 in found  # four digits where they are inside
+    # Below 0.12345 and above 0.12355 four digits would be 0.1234 and 0.1236.
+    wide = dataclasses.replace(rule, high=0.12360)
+    monkeypatch.setitem(
+        trace.FIELDS.maps[-1], 'dropout.hidden', dataclasses.replace(field, rule=wide)
+    )
+    points = closer(Search(samples=50, zoom=1.0), Setting(), swept, best, 2)
+    found = drawn(points, 'dropout.hidden')
+    assert 0.12355 < found.max() < 0.1236
 
 
 def test_only_settings_that_are_new_and_go_together_make_a_round():
@@ -142,6 +177,7 @@ def test_only_settings_that_are_new_and_go_together_make_a_round():
     assert possible(base, known, [low, there, new]) == [new]
     assert possible(base, known, [there, new]) == [new]
     assert possible(base, known, [there]) == []
+    assert possible(base, known, [new, there, dict(new)]) == [new]  # a repeat is one omitted
     # Nothing reads β₂ in the new setting, but others do.
     base = trace.replace(base, {'adam.b2': 0.9})
     assert possible(base, known, [low, new]) == [new]
