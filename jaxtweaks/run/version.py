@@ -26,7 +26,15 @@ TRAINING = (
     'config/trace.py',
     *('run/checkpoint.py', 'run/compaction.py', 'run/compiled.py', 'run/executables.py'),
     *('run/group.py', 'run/machine.py', 'run/native.py', 'run/search.py'),
+    *('base/metrics.py', 'config/measured.py', 'config/reach.py'),
 )
+# Of files that else say what fields and metrics mean: what decides numbers. By what a network is
+# chosen, and which end of that is better; how many images a gradient is of that is compared.
+_ONLY = {
+    'base/metrics.py': ('Metric.sign', 'Metric.on', 'LOSS', 'ACCURACY'),
+    'config/measured.py': ('of_loss', 'usual', 'chosen_by'),
+    'config/reach.py': ('GRADIENT_BATCH',),
+}
 STUDIES = (*TRAINING, 'studies')
 # What workers are asked for, and what they say; see `run/workers.py`.
 ENGINE = ('base', 'config', 'lab', 'run')
@@ -110,15 +118,39 @@ def digest(sources: Iterable[Path]) -> str:
     whole = hashlib.sha256()
     for path in sources:
         content = path.read_text(encoding='utf-8')
-        written = python(content) if path.suffix == '.py' else cplusplus(content)
         name = path.relative_to(_PACKAGE).as_posix() if path.is_relative_to(_PACKAGE) else path.name
+        only = _ONLY.get(name, ())
+        written = python(content, only) if path.suffix == '.py' else cplusplus(content)
         whole.update(f'{name} {hashlib.sha256(written.encode()).hexdigest()}\n'.encode())
     return whole.hexdigest()[:_LENGTH]
 
 
-def python(source: str) -> str:
-    """Python without what changes nothing: comments, docstrings, layout, what an error says."""
-    return '\n'.join(_parts(ast.parse(source)))
+def python(source: str, only: Sequence[str] = ()) -> str:
+    """Python without what changes nothing: comments, docstrings, layout, what an error says.
+
+    Args:
+      source: of a file.
+      only: names of the definitions that count, of a class's own with a dot; all if there are none.
+    """
+    tree = ast.parse(source)
+    return '\n'.join(_parts([_definition(tree, name) for name in only] if only else tree))
+
+
+def _definition(tree: ast.Module, name: str) -> ast.AST:
+    """What binds a name at the top of a file, or in a class there. Raises KeyError."""
+    found: Any = tree
+    for part in name.split('.'):
+        found = {one: node for node in found.body for one in _binds(node)}[part]
+    return found
+
+
+def _binds(node: ast.AST) -> list[str]:
+    """The names that a statement binds."""
+    if isinstance(node, ast.Assign):
+        return [one.id for target in node.targets for one in ast.walk(target) if hasattr(one, 'id')]
+    if isinstance(node, ast.AnnAssign):
+        return [node.target.id] if isinstance(node.target, ast.Name) else []
+    return [node.name] if hasattr(node, 'name') else []
 
 
 def cplusplus(source: str) -> str:

@@ -81,6 +81,61 @@ def test_a_file_that_changes_changes_the_digest(tmp_path):
     assert re.fullmatch('[0-9a-f]{12}', found[0])
 
 
+SAID = """LIMIT: float = 3.0
+LOSS = Metric('loss', better='low')
+
+
+class Metric:
+    words = 'as it reads'
+
+    @property
+    def sign(self):
+        return {'high': 1, 'low': -1, '': 0}[self.better]
+"""
+
+
+@pytest.mark.parametrize(
+    ('old', 'new', 'same'),
+    [
+        ('as it reads', 'as it is read', True),
+        ('3.0', '4.0', False),
+        ("better='low'", "better='high'", False),
+        ("'low': -1", "'low': 1", False),
+    ],
+)
+def test_of_some_files_only_what_decides_numbers_counts(old, new, same):
+    read = lambda source: version.python(source, ('LIMIT', 'LOSS', 'Metric.sign'))
+    assert old in SAID
+    assert (read(SAID) == read(SAID.replace(old, new))) == same
+
+
+@pytest.mark.parametrize(
+    ('file', 'old', 'new', 'same'),
+    [
+        ('config/reach.py', 'GRADIENT_BATCH = 100', 'GRADIENT_BATCH = 50', False),
+        ('config/reach.py', 'are more than', 'exceed', True),
+        ('config/measured.py', 'if one.sign), LOSS)', 'if one.name), LOSS)', False),
+        ('config/measured.py', 'return usual(setting)', 'return LOSS', False),
+        ('config/measured.py', "'several labels, each", "'labels, each", True),
+        ('base/metrics.py', "'low': -1", "'low': 1", False),
+        ('base/metrics.py', "SHARE, 'high')", "SHARE, 'low')", False),
+        ('base/metrics.py', 'hidden units lost', 'units lost', True),
+    ],
+)
+def test_what_an_epoch_is_chosen_by_counts_and_its_words_do_not(
+    tmp_path, monkeypatch, file, old, new, same
+):
+    source = (version._PACKAGE / file).read_text()
+    assert old in source
+    monkeypatch.setattr(version, '_PACKAGE', tmp_path)
+    path, found = tmp_path / file, []
+    path.parent.mkdir()
+    for text in (source, source.replace(old, new)):
+        path.write_text(text)
+        found.append(version.digest([path]))
+    assert (found[0] == found[1]) == same
+
+
 def test_a_digest_is_kept_while_the_sources_are_the_same(tmp_path, monkeypatch):
     monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path / 'cache'))
     path = tmp_path / 'layers.py'
@@ -111,17 +166,18 @@ def test_what_decides_numbers_is_in_it():
         'data/split.py',
     } < inside
     assert {'run/compiled.py', 'run/group.py', 'base/rng.py', 'data/split.py'} < inside
+    assert version._ONLY.keys() < inside
     assert not any(name.startswith(('report', 'figures', 'claims', 'studies')) for name in inside)
     assert version.training() != version.studies()
     # Settings and what is said of them: their values are in the record of each run.
     other = {'config/settings.py', 'config/fields.py', 'config/tweaks.py', 'config/build.py'}
     other |= {'config/parts.py', 'config/slots.py', 'config/register.py', 'config/effect.py'}
-    other |= {'config/part.py', 'config/reach.py', 'base/home.py', 'base/sealed.py'}
+    other |= {'config/part.py', 'base/home.py', 'base/sealed.py'}
     other |= {'config/check.py', 'config/config_file.py', 'base/errors.py', 'base/words.py'}
     other |= {'base/atomic.py', 'config/expand.py', 'run/files.py', 'run/plan.py', 'run/devices.py'}
     other |= {'run/progress.py', 'run/workdir.py', 'run/manifest.py', 'run/memory.py'}
-    other |= {'run/result.py', 'run/work.py', 'config/measured.py', 'base/metrics.py'}
-    other |= {'run/compile_cache.py', 'base/provenance.py', 'base/identity.py', *version._NOT}
+    other |= {'run/result.py', 'run/work.py', 'run/compile_cache.py'}
+    other |= {'base/provenance.py', 'base/identity.py', *version._NOT}
     for name in inside:
         if name.endswith('.py'):
             assert imported(name) <= inside | other, name
