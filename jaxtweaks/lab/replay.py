@@ -3,7 +3,7 @@
 The setting is that of the frozen config; the group has the size, the way of batching and the left
 out tweaks of the group the run was in, filled up with copies of it. So every bit must be the same,
 or something else is not: the code, the versions, the machine, or the record. If another version of
-the training code trained it, that is said.
+the training code trained it, or a larger group that was halved on the way, that is said.
 """
 
 import dataclasses
@@ -19,6 +19,7 @@ from rich.text import Text
 from jaxtweaks.base import provenance, surroundings
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.pinned import pinned
+from jaxtweaks.base.words import count
 from jaxtweaks.lab import stored
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
@@ -79,6 +80,7 @@ def run(
             soft_wrap=True,
         )
     code = _other_code(experiment, there.manifest, group)
+    code += _begun_in_larger(there.manifest, run.id)
     for line in code:
         notify(f'{line}; bits that differ may be due to that')
     again = method.measure_again(alone, for_console(console, quiet))
@@ -165,6 +167,17 @@ def _other_code(experiment: Experiment, manifest: Manifest, group: Group) -> lis
     """In a line, if another version of the training code than that of now trained a group."""
     then, now = manifest.codes[group.id], stored.code_of(experiment)
     return [] if then == (now,) else [f'{stored.trained_by(then, manifest)}, now it is {now}']
+
+
+def _begun_in_larger(manifest: Manifest, run_id: str) -> list[str]:
+    """A line for each larger group that a run was trained in until it lacked memory."""
+    events = [event for launch in manifest.launches for event in launch.regrouped or ()]
+    found = [event['went_on'][run_id] for event in events if run_id in event.get('went_on', ())]
+    return [
+        f'until {count(epoch, "epoch")} and {count(done, "step")} it was trained in a group of '
+        f'{size}, which then lacked memory'
+        for size, epoch, done in found
+    ]
 
 
 def _moved(manifest: Manifest) -> list[str]:

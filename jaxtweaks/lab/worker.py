@@ -93,7 +93,8 @@ def train(
                     raise
                 if whole.size == 1:
                     raise memory.one_run_too_large(error) from None
-                return end(workers.TOO_LARGE, memory.first_line(error))
+                state = apart.end(False) if apart else None  # for groups of fewer runs
+                return end(workers.TOO_LARGE, memory.first_line(error), state)
             kind = workers.SAVED if done else workers.WAITS
             return end(kind, files=apart.end(done) if apart else None)
     except UserError as error:

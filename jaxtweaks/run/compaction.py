@@ -138,9 +138,9 @@ def compact(
         if stages.compared or (gone and len(going_on) < len(members)):
             new |= {group.id: [] for group in members} | {members[0].id: parts}
             old += members
-            places = {run.id: (one, i) for one in members for i, run in enumerate(one.runs)}
+            places = places_of(members)
             for group in parts:
-                checkpoint.put(workdir.checkpoint_path(group), _gathered(group, places, state))
+                checkpoint.put(workdir.checkpoint_path(group), gathered(group, places, state))
     if not old:
         return list(groups), list(waiting)
     event = {'stage': epoch, 'left': sorted(gone & {r.id for group in old for r in group.runs})}
@@ -189,14 +189,19 @@ def _standing(group: Group, saved: Saved) -> list[Standing]:
     ]
 
 
-def _gathered(
+def places_of(groups: Iterable[Group]) -> dict[str, tuple[Group, int]]:
+    """By the id of a run the group that it is in, and its place there."""
+    return {run.id: (one, i) for one in groups for i, run in enumerate(one.runs)}
+
+
+def gathered(
     group: Group, places: Mapping[str, tuple[Group, int]], read: Callable[[Group], Saved]
 ) -> Saved:
     """The checkpoint of a group, from those of the groups its runs were in.
 
     Args:
       group: a new one.
-      places: by the id of a run the group that it was in, and its place there.
+      places: see `places_of`; of the groups before.
       read: the checkpoint of such a group.
     """
     wanted = [places[run.id] for run in group.padded()]

@@ -23,6 +23,9 @@ from jaxtweaks.train.program import DeviceData, Program, State
 # Up to so many channels a convolution is too small for all cores of a CPU.
 _FEW_CHANNELS = 16
 
+# Copies of a state in the host's memory while it is written: as it is packed, and packed as bytes.
+_WRITTEN_COPIES = 2
+
 # How the runs of a group share a program: they take turns in it ('map'), the same in as many
 # threads as there are cores ('threads'), or each operation has all runs ('vmap'); and after a _
 # what becomes of convolutions, one of `nn.conv.LOWERINGS` ('loop' if it is not said).
@@ -188,19 +191,47 @@ class GroupProgram:
         self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
     ) -> Found:
         """The final figures of the chosen parameters, see `Program.finish`; [runs, …] each."""
-        f = _over_runs(self.program.finish, 3, self._sharing)
-        return self._call(_Function('finish', f), (hyper, seeds, state), (data,))
+        return self._call(self._finish(), (hyper, seeds, state), (data,))
+
+    def prepare_finish(
+        self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
+    ) -> None:
+        """Compiles `finish`, so that `memory` counts what it needs; it is not called."""
+        own, shared = (hyper, seeds, state), (data,)
+        runs = _runs(own)
+        shares = runs // (self._share or runs)
+        size = self._share or runs
+        if devices.count() == 1 and shares == 1:
+            size = -(-runs // min(self._parts, runs))
+        else:
+            own = _on_device(jax.device_put(own, devices.spread(shares)), 0)
+            shared = _on_device(shared, 0)
+        some = jax.tree.map(lambda leaf: leaf[:size], own)
+        self._executable(self._finish(), some, shared, 0)
+
+    def _finish(self) -> _Function:
+        return _Function('finish', _over_runs(self.program.finish, 3, self._sharing))
 
     def memory(self) -> int:
         """Bytes that a device needs for the most demanding method so far, besides the data."""
-        state = scratch = 0
-        for (name, _, _), found in self._executables.items():
+        state, found, scratch = 0, 0, {'finish': 0, 'train': 0}
+        for (name, _, _), executable in self._executables.items():
             at_once = 1 if name == 'init' else self._most_parts
-            analysis: Any = found.memory_analysis()
-            state = max(state, analysis.output_size_in_bytes * at_once)
-            scratch = max(scratch, analysis.temp_size_in_bytes * at_once)
+            analysis: Any = executable.memory_analysis()
+            output = analysis.output_size_in_bytes * at_once
+            if name == 'finish':  # which leaves the states as they are
+                found = max(found, output)
+            else:
+                state = max(state, output)
+            kind = name if name == 'finish' else 'train'
+            scratch[kind] = max(scratch[kind], analysis.temp_size_in_bytes * at_once)
         # Cutting the states into parts and joining them needs them twice.
-        return scratch + (state if self._most_parts == 1 else 2 * state)
+        copies = 1 if self._most_parts == 1 else 2
+        training = scratch['train'] + copies * state
+        finishing = scratch['finish'] + copies * (state + found)
+        on_host = jax.default_backend() == 'cpu'
+        saving = (1 + _WRITTEN_COPIES) * state if on_host else state
+        return max(training, finishing, saving)
 
     def _call(self, function: _Function, own: tuple, shared: tuple) -> Any:
         """f(*own, *shared) on all devices; `own` has the runs as first axis."""
@@ -237,6 +268,12 @@ class GroupProgram:
 
     def _run(self, function: _Function, own: tuple, shared: tuple, device: int = 0) -> Any:
         """f(*own, *shared) on the device of this number, on which the arrays lie."""
+        return self._executable(function, own, shared, device)(*own, *shared)
+
+    def _executable(
+        self, function: _Function, own: tuple, shared: tuple, device: int
+    ) -> jax.stages.Compiled:
+        """What `_run` calls."""
         args, key = (*own, *shared), (function.name, _runs(own), device)
         if key not in self._executables:
             jitted = jax.jit(function.f, donate_argnums=function.donate)
@@ -245,7 +282,7 @@ class GroupProgram:
             # What the option gains are XLA's products and convolutions; sums over images lose.
             options = {} if by_kernels else function.options
             self._executables[key] = executables.compiled(made, options, device)
-        return self._executables[key](*args)
+        return self._executables[key]
 
     def _lowered(self, jitted: Callable, args: tuple) -> tuple[jax.stages.Lowered, bool]:
         """The program, and whether convolutions of a plain network became custom kernels."""

@@ -1,9 +1,10 @@
 """Trains the runs of one group from where they stand to the end."""
 
+import contextlib
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -13,7 +14,7 @@ from jaxtweaks.base import metrics
 from jaxtweaks.base.metrics import Metric
 from jaxtweaks.config import measured, trace
 from jaxtweaks.config.fields import plain
-from jaxtweaks.run import checkpoint
+from jaxtweaks.run import checkpoint, memory
 from jaxtweaks.run.compiled import BATCHINGS, GroupProgram, stack_runs
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.progress import Now, Reporter
@@ -83,6 +84,7 @@ def train_group(
 
     Raises:
       Interrupted: `asked_to_stop` said so; the state is saved.
+      Exception: see `memory.is_exhausted`; the state is saved, if there still is one.
     """
     hyper, seeds = stack_runs(group.padded(), group.off)
     program = compiled.program
@@ -102,7 +104,8 @@ def train_group(
     while at.epoch < target:
         moved = True
         before = _work_done(at, program, data)
-        begun, steps = _train_chunk(at, compiled, hyper, seeds, data, pace, target)
+        with _saving_if_memory_lacks(at, path, clock):
+            begun, steps = _train_chunk(at, compiled, hyper, seeds, data, pace, target)
         now = _now(group, at, begun, steps, measured.usual(program.static))
         if at.done == 0 and _all_done(at.state):
             at.skip_to(epochs)
@@ -115,8 +118,23 @@ def train_group(
     if at.epoch < epochs:
         reporter.finished(_work_left(at, program, data) * runs)
         at.skip_to(epochs)
-    found = _found(compiled, hyper, seeds, at.state, data, last)
+    with _saving_if_memory_lacks(at, path, clock):
+        found = _found(compiled, hyper, seeds, at.state, data, last)
     return _without_padding(group, at.history, found, clock.seconds())
+
+
+@contextlib.contextmanager
+def _saving_if_memory_lacks(at: checkpoint.Progress, path: Path, clock: '_Clock') -> Iterator[None]:
+    """Saves the state if memory lacks meanwhile: groups of fewer runs go on from it."""
+    try:
+        yield
+    except Exception as error:
+        # What a chunk has begun with may be gone; then the last state saved is what there is.
+        there = not any(leaf.is_deleted() for leaf in jax.tree.leaves(at.state))
+        if memory.is_exhausted(error) and there:
+            at.seconds = clock.seconds()
+            checkpoint.save(path, at)
+        raise
 
 
 def _save_if_due(

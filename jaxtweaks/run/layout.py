@@ -73,7 +73,7 @@ def make_groups(
         measured = [probe]
         if smallest is not biggest:
             group = _cut(smallest, execution, batching, off, fewest, fits=fits)[0]
-            measured.append(machine.probe(group))
+            measured.append(machine.with_finish(group, machine.probe(group)))
         for members, one in zip((biggest, smallest), measured, strict=False):
             costs[of(members)] = one
             known.keep(of(members), batching, one)
@@ -166,8 +166,6 @@ def estimate(groups: Sequence[Group], costs: Costs, machine: Machine) -> Estimat
     """Memory and time of the groups, from what was measured of some of their programs."""
     if not groups:
         return Estimate(0.0, 0.0)
-    # At the end there is a copy of what is to be kept.
-    copies = max(machine.kept_bytes(group.runs[0].setting) for group in groups)
     by_program = {group.program: cost_of(group.static, costs) for group in groups}
     seconds = 1.5 * sum(cost.compile_seconds for cost in by_program.values())
     most = 0.0
@@ -179,7 +177,7 @@ def estimate(groups: Sequence[Group], costs: Costs, machine: Machine) -> Estimat
             images = work - train.epochs * machine.evaluation_of_run(group.static)
             each = cost.seconds_per_image * images + train.epochs * cost.seconds_per_evaluation
         seconds += each * len(group.padded())
-        most = max(most, (cost.bytes_per_run + copies) * group.size)
+        most = max(most, cost.bytes_per_run * group.size)
     return Estimate(most / 2**30, seconds)
 
 
@@ -211,7 +209,8 @@ def _batching(
     while True:
         groups = {way: _cut(runs, execution, way, off, fewest, fits=fits)[0] for way in ways}
         try:
-            return *tuning.fastest(groups, machine.probe, work), fits
+            way, probe = tuning.fastest(groups, machine.probe, work)
+            return way, machine.with_finish(groups[way], probe), fits
         except Exception as error:  # see `memory.is_exhausted`
             size = max(group.size for group in groups.values())
             if not memory.is_exhausted(error):

@@ -105,6 +105,11 @@ class Machine:
         """Measures the program of a group."""
         return memory.probe(group, self.compiled(group), self.data(group.static.data))
 
+    def with_finish(self, group: Group, cost: memory.Probe) -> memory.Probe:
+        """What `probe` measured, with the memory that the end of a run takes."""
+        data = self.data(group.static.data)
+        return memory.with_finish(cost, group, self.compiled(group), data)
+
     def work(self, group: Group) -> float:
         """Images to be trained in the whole group, evaluation included."""
         return self.work_of_run(group.static) * len(group.runs)

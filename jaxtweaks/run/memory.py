@@ -23,7 +23,8 @@ class Probe:
     """What a program costs.
 
     Attributes:
-      bytes_per_run: memory of its device that one run needs while it is trained, besides the data.
+      bytes_per_run: memory of its device that one run needs while it is trained, and tested at its
+        end (`with_finish`), besides the data.
       seconds_per_image: of training, one run's image.
       compile_seconds: from nothing to the first step.
       seconds_per_evaluation: of what ends an epoch, one run's; None if it was not measured: then a
@@ -116,6 +117,16 @@ def probe(group: Group, compiled: GroupProgram, data: DeviceData) -> Probe:
         compile_seconds=compile_seconds,
         seconds_per_evaluation=per_evaluation,
     )
+
+
+def with_finish(cost: Probe, group: Group, compiled: GroupProgram, data: DeviceData) -> Probe:
+    """What the group's program costs, with the memory that testing its runs takes at their end.
+
+    That is compiled, for the real training too, and not carried out.
+    """
+    hyper, seeds = stack_runs(group.padded(), group.off)
+    compiled.prepare_finish(hyper, seeds, compiled.init(hyper, seeds, data), data)
+    return dataclasses.replace(cost, bytes_per_run=compiled.memory() / group.size)
 
 
 def _seconds_of_epoch(

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from jaxtweaks.base.errors import Unfinished
-from jaxtweaks.run import compaction, files, manifest, memory, trained
+from jaxtweaks.run import checkpoint, compaction, files, manifest, memory, trained
 from jaxtweaks.run.compaction import Stages
 from jaxtweaks.run.group import Execution, Interrupted, train_group
 from jaxtweaks.run.machine import Machine
@@ -31,9 +31,9 @@ def run_groups(
     """Trains every group that has no result yet; results and checkpoints go to the workdir.
 
     A group that does not fit in the memory is halved, and so are the others of its program that
-    are not finished; the manifest says so before they begin. At a stage the groups wait for one
-    another, and those whose runs go on become fewer, see `compaction`. All this is decided here;
-    `workers`, if there are any, train.
+    are not finished; the manifest says so before they begin. The halves go on where the whole was.
+    At a stage the groups wait for one another, and those whose runs go on become fewer, see
+    `compaction`. All this is decided here; `workers`, if there are any, train.
 
     Returns:
       The groups as they were trained.
@@ -73,8 +73,10 @@ def run_groups(
                             continue  # halved with another of its program
                         reporter.note(_too_large(group, lacking))
                         left_over = [one for one in waiting if not workdir.has_result(one)]
-                        groups, waiting = _halve(group, groups, left_over, lacking, workdir)
-                    train = train._replace(groups=groups)
+                        new = _halve(group, left_over, lacking, workdir, reporter.note)
+                        groups, waiting = replaced(groups, new), replaced(left_over, new)
+                        tally.halved(new)
+                        train = train.knowing(groups, new[group.id])
                 if part.until is not None:
                     waiting = [one for one in waiting if not workdir.has_result(one)]
                     groups, waiting = compaction.compact(
@@ -146,7 +148,10 @@ def _to_come(stages: Stages, waiting: Sequence[Group]) -> list[_Part]:
 
 
 class _Training(NamedTuple):
-    """What it takes to carry a part out; `groups` are all there are."""
+    """What it takes to carry a part out.
+
+    `groups` are all there are; of those in `known` the reporter knows what is done already.
+    """
 
     groups: Sequence[Group]
     workdir: Workdir
@@ -155,6 +160,11 @@ class _Training(NamedTuple):
     asked_to_stop: Callable[[], int]
     reporter: Reporter
     part: _Part
+    known: frozenset[str] = frozenset()
+
+    def knowing(self, groups: Sequence[Group], halves: Sequence[Group]) -> '_Training':
+        """With these groups from now on, among them halves of one that was begun here."""
+        return self._replace(groups=groups, known=self.known | {one.id for one in halves})
 
     def here(self, waiting: Sequence[Group]) -> Ended:
         """Trains the groups that wait, one after the other, until one does not fit in the memory.
@@ -205,28 +215,41 @@ class _Training(NamedTuple):
             self.asked_to_stop,
             self.reporter,
             self.part.until_of(group),
-            counted=not self.part.first,
+            counted=not self.part.first or group.id in self.known,
         )
 
 
 def _halve(
     group: Group,
-    groups: Sequence[Group],
     waiting: Sequence[Group],
     lacking: str,
     workdir: Workdir,
-) -> tuple[list[Group], list[Group]]:
-    """All groups and those that wait, with halves in the place of one that is too large.
+    notify: Callable[[str], None],
+) -> dict[str, list[Group]]:
+    """What is from now on in the place of a group that is too large, by its id.
 
-    The others of its program that wait would not fit either, and are halved too.
+    The others of its program that wait would not fit either, and are halved too. Of those that have
+    a state each half is given its runs', and the manifest says in what they were trained until
+    then: the size of a group decides last bits. As in `compaction`, states come before the
+    manifest, and the old ones are deleted after it.
     """
     too_large = [one for one in waiting if one.program == group.program]
     new = {one.id: halved(one) for one in too_large}
+    places = compaction.places_of(too_large)
+    went_on: dict[str, list[int]] = {}
+    for one in too_large:
+        saved = checkpoint.read(workdir.checkpoint_path(one), notify)
+        if saved is None:
+            continue
+        for half in new[one.id]:
+            state = compaction.gathered(half, places, lambda _, saved=saved: saved)
+            checkpoint.put(workdir.checkpoint_path(half), state)
+        went_on |= {run.id: [one.size, saved.epoch, saved.done] for run in one.runs}
     event = {'too_large': list(new), 'reason': lacking}
-    manifest.regroup(workdir, new, event)
-    for one in too_large:  # a state of so many runs is of no use to fewer
+    manifest.regroup(workdir, new, event | ({'went_on': went_on} if went_on else {}))
+    for one in too_large:
         files.remove_generations(workdir.checkpoint_path(one))
-    return replaced(groups, new), replaced(waiting, new)
+    return new
 
 
 def _places(groups: Sequence[Group]) -> dict[str, str]:

@@ -137,6 +137,13 @@ class Tally:
         else:
             self._reporter.advance(work, now)
 
+    def halved(self, new: Mapping[str, Sequence[Group]]) -> None:
+        """Others are in the place of groups, by the ids of these, with what is known of them."""
+        for group, parts in new.items():
+            runs = sum(len(one.runs) for one in parts)
+            if (known := self._known.pop(group, None)) is not None:
+                self._known |= {one.id: known * len(one.runs) / runs for one in parts}
+
     def saved(self, group: str, work: float) -> None:
         """A group is done, which is so much work in all."""
         left = work - self._known.get(group, 0.0)

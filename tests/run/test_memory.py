@@ -1,5 +1,6 @@
 """A group too large for the memory is halved; what was finished stays, and the record says so."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ from jaxtweaks import data as data_lib
 from jaxtweaks.base import provenance
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.run import compiled, layout, memory
+from jaxtweaks.run import checkpoint, compiled, group, layout, memory
 from jaxtweaks.run.compiled import GroupProgram
 from jaxtweaks.run.group import Execution
 from jaxtweaks.run.machine import Machine
@@ -38,6 +39,19 @@ def lack(runs_at_once, after_epoch=0, calls=None):
         if len(seeds) > runs_at_once and epoch >= after_epoch:
             raise jax.errors.JaxRuntimeError(FULL)
         return train(self, hyper, seeds, state, data, epoch, *to)
+
+    return limited
+
+
+def lack_at_end(runs_at_once, calls):
+    """A GroupProgram.finish for which there is only room for so many runs."""
+    finish = GroupProgram.finish
+
+    def limited(self, hyper, seeds, state, data):
+        calls.append(('finish', len(seeds)))
+        if len(seeds) > runs_at_once:
+            raise jax.errors.JaxRuntimeError(FULL)
+        return finish(self, hyper, seeds, state, data)
 
     return limited
 
@@ -156,7 +170,7 @@ def test_a_group_that_does_not_fit_is_halved_and_the_finished_ones_stay(
     capsys, tmp_path, monkeypatch
 ):
     """The first group is finished when the memory becomes scarce; a launch later all is said."""
-    workdir, three = tmp_path / 'w', '--config.execution.group_size=3'
+    workdir, three, calls = tmp_path / 'w', '--config.execution.group_size=3', []
 
     class Stop(Exception):
         pass
@@ -175,9 +189,11 @@ def test_a_group_that_does_not_fit_is_halved_and_the_finished_ones_stay(
     (finished,) = (workdir / 'results').iterdir()
     before = finished.read_bytes(), finished.stat().st_mtime_ns
 
-    monkeypatch.setattr(GroupProgram, 'train', lack(2, after_epoch=1))
+    monkeypatch.setattr(GroupProgram, 'train', lack(2, after_epoch=1, calls=calls))
     code, out, err = launch(capsys, workdir, three)
     assert code == 0, err
+    # What was trained of the whole is not trained again.
+    assert min(epoch for runs, epoch in calls if runs == 2) == 1
     assert '3 runs side by side do not fit in the memory (JaxRuntimeError: RESOURCE_EXHA' in out
     assert (finished.read_bytes(), finished.stat().st_mtime_ns) == before
     manifest = json.loads((workdir / 'manifest.json').read_text())
@@ -185,6 +201,8 @@ def test_a_group_that_does_not_fit_is_halved_and_the_finished_ones_stay(
     (event,) = manifest['launches'][-1]['regrouped']
     assert 'Out of memory allocating 123456 bytes.' in event['reason']
     assert 'table' not in event['reason']
+    ids = [run for group in manifest['groups'][1:] for run in group['runs']]
+    assert event['went_on'] == {run: [3, 1, 0] for run in ids}
     assert not list((workdir / 'checkpoints').iterdir())
 
     code, out, _ = launch(capsys, workdir, three)
@@ -192,6 +210,101 @@ def test_a_group_that_does_not_fit_is_halved_and_the_finished_ones_stay(
     monkeypatch.undo()
     assert launch(capsys, tmp_path / 'by two')[0] == 0
     assert rows(workdir) == rows(tmp_path / 'by two')
+
+
+def test_what_cannot_be_tested_at_once_is_tested_in_halves_and_not_trained_again(
+    capsys, tmp_path, monkeypatch
+):
+    workdir, calls = tmp_path / 'w', []
+    monkeypatch.setattr(GroupProgram, 'train', lack(99, calls=calls))
+    monkeypatch.setattr(GroupProgram, 'finish', lack_at_end(1, calls))
+    code, out, err = launch(capsys, workdir, '--config.execution.group_size=2')
+    assert code == 0, err
+    assert out.count('2 runs side by side do not fit in the memory') == 1
+    assert {epoch for runs, epoch in calls if runs == 2} == {0, 1, 2}
+    # 6 runs: a pair is trained and too large, and all are trained and tested alone; of the pair's
+    # nothing is trained again.
+    sizes = [runs for what, runs in calls if what == 'finish']
+    assert sizes == [2] + [1] * (len(sizes) - 1)
+    at = calls.index(('finish', 2))
+    assert calls[at + 1 : at + 3] == [('finish', 1)] * 2
+    manifest = json.loads((workdir / 'manifest.json').read_text())
+    (event,) = manifest['launches'][-1]['regrouped']
+    assert event['went_on'] == {run: [2, 3, 0] for run in [*event['went_on']]}
+    assert len(event['went_on']) == 2
+    assert not list((workdir / 'checkpoints').iterdir())
+    monkeypatch.undo()
+    assert launch(capsys, tmp_path / 'alone', '--config.execution.group_size=1')[0] == 0
+    assert rows(workdir) == rows(tmp_path / 'alone')
+    capsys.readouterr()
+    began = next(iter(event['went_on']))
+    assert app.main(['main.py', f'--workdir={workdir}', f'--replay={began}', '--quiet']) == 0
+    out = ' '.join(capsys.readouterr().out.split())
+    assert 'until 3 epochs and 0 steps it was trained in a group of 2, which then lacked' in out
+
+
+def test_one_run_that_cannot_be_tested_is_kept_for_when_it_can(capsys, tmp_path, monkeypatch):
+    workdir, calls = tmp_path / 'w', []
+    one = '--config.execution.group_size=1'
+    with monkeypatch.context() as patch:
+        patch.setattr(GroupProgram, 'finish', lack_at_end(0, []))
+        code, _, err = launch(capsys, workdir, one)
+        assert (code, 'one run alone' in err) == (2, True)
+    monkeypatch.setattr(GroupProgram, 'finish', lack_at_end(1, calls))
+    monkeypatch.setattr(GroupProgram, 'train', lack(1, calls=calls))
+    assert launch(capsys, workdir, one)[0] == 0
+    assert calls[0] == ('finish', 1)  # of the first nothing is trained again
+    assert (1, 0) in calls  # of the others all is
+
+
+def test_what_a_device_has_taken_back_is_not_saved(tmp_path):
+    state = jax.numpy.arange(3.0)
+    at = checkpoint.Progress({'w': state})
+    clock = types.SimpleNamespace(seconds=lambda: 1.0)
+    state.delete()
+    saving = group._saving_if_memory_lacks(at, tmp_path / 'a.ckpt', clock)
+    with pytest.raises(MemoryError), saving:
+        raise MemoryError
+    assert not list(tmp_path.iterdir())
+
+
+def bytes_of(tree):
+    return sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+
+
+@pytest.mark.parametrize(('batching', 'copies'), [('map', 1), ('threads', 2)])
+def test_what_testing_takes_is_counted_before_it_is_done(batching, copies, monkeypatch):
+    """States and what is found of them, with parameters and logits that are kept."""
+    monkeypatch.setattr(provenance, 'cores', lambda: 2)
+    plain = {'model.norm': 'none', 'dropout.hidden': 0.0, 'optim.name': 'sgd'}
+    kept = {'train.keep_parameters': True, 'train.keep_logits': True}
+    setting = trace.replace(SMALL, plain | kept)
+    runs = tuple(all_runs(setting, [{}], range(2)))
+    pair = Group(runs, 2, batching, trace.off_everywhere([setting]))
+    machine = Machine(lambda config: data_lib.load(config, print))
+    cost = machine.probe(pair)
+    program, data = machine.compiled(pair), machine.data(pair.static.data)
+    before = set(program._executables)
+    after = machine.with_finish(pair, cost)
+    assert {name for name, *_ in set(program._executables) - before} == {'finish'}
+    assert after.bytes_per_run >= cost.bytes_per_run
+    assert dataclasses.replace(after, bytes_per_run=cost.bytes_per_run) == cost
+    hyper, seeds = compiled.stack_runs(pair.padded(), pair.off)
+    state = program.init(hyper, seeds, data)
+    count = len(program._executables)
+    found = program.finish(hyper, seeds, state, data)
+    assert len(program._executables) == count  # what was measured is what is called
+    temporary = program._executables[next(k for k in program._executables if k[0] == 'finish')]
+    scratch = temporary.memory_analysis().temp_size_in_bytes * copies
+    needed = scratch + copies * (bytes_of(state) + bytes_of(found))
+    alone = copies * 2**12  # the pointers of a tuple, and no part of an array
+    # Or more, if training or saving takes more.
+    assert program.memory() >= needed - alone
+    program._executables = {
+        key: one for key, one in program._executables.items() if key[0] in ('init', 'finish')
+    }
+    monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')  # where saving takes none of it
+    assert program.memory() == pytest.approx(needed, abs=alone)
 
 
 def test_what_does_not_fit_while_it_is_measured_is_not_planned(capsys, tmp_path, monkeypatch):
@@ -224,6 +337,9 @@ def test_the_planned_groups_are_those_that_fit():
             if group.size > 3:
                 raise MemoryError
             return memory.Probe(1.0, 1.0, 1.0)
+
+        def with_finish(self, group, cost):
+            return cost
 
         def work_of_run(self, static):
             return 1.0

@@ -11,7 +11,7 @@ from jaxtweaks.base import provenance
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import crew, worker
-from jaxtweaks.run import cluster, manifest, workers
+from jaxtweaks.run import cluster, manifest, plan, workers
 from jaxtweaks.run.cluster import Here
 from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.plan import all_runs, into_groups
@@ -158,6 +158,24 @@ def test_what_a_worker_had_done_that_died_is_not_counted_twice():
     tally.began('g')
     tally.resumed('g', 30.0, counted=False)
     assert reporter.share() == 0.3
+
+
+def test_what_halves_go_on_from_is_not_counted_twice():
+    reporter = Noting()
+    reporter.begin(100.0, 0)
+    tally = Tally(reporter)
+    whole, other = into_groups(all_runs(Setting(), [{}], range(6)), 3, 'map', frozenset())
+    halves = plan.halved(whole)
+    assert [len(half.runs) for half in halves] == [2, 1]
+    tally.began(whole.id)
+    tally.advance(whole.id, 45.0, None)
+    tally.halved({whole.id: halves, other.id: plan.halved(other)})  # the other was not begun
+    tally.began(halves[0].id)
+    tally.resumed(halves[0].id, 30.0, counted=False)
+    assert reporter.share() == 0.45
+    tally.began(halves[1].id)
+    tally.resumed(halves[1].id, 10.0, counted=False)  # its share of what was saved, not 15
+    assert reporter.share() == 0.4
     tally.began('g')  # and once more, with no checkpoint that can be read
     tally.advance('g', 5.0, None)
     assert reporter.share() == 0.05
