@@ -28,10 +28,17 @@ _HARDLY_MORE = 1.05  # times as many turns: larger groups are worth that
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """What a plan costs: memory of each device for its largest group, and time."""
+    """What a plan costs: memory of each device for its largest group and the data, and time.
+
+    Attributes:
+      gibibytes: of the group, and of its data.
+      seconds: for all groups.
+      data: gibibytes of that which are data.
+    """
 
     gibibytes: float
     seconds: float
+    data: float = 0.0
 
 
 # What was measured of programs, by their static parts.
@@ -56,7 +63,7 @@ def make_groups(
     share the work, there are at least as many groups, unless the user has set their size, or there
     are not enough runs for all devices of each process.
     """
-    budget = memory.free_bytes() * execution.memory_share
+    free = _free(machine)
     families: dict[Setting, list[list[Run]]] = {}
     sharing = by_program(runs, off)
     fewest = _fewest([len(members) for members in sharing.values()], processes)
@@ -77,7 +84,8 @@ def make_groups(
         for members, one in zip((biggest, smallest), measured, strict=False):
             costs[of(members)] = one
             known.keep(of(members), batching, one)
-        largest = max(1, int(budget // max(probe.bytes_per_run for probe in measured)))
+        most = max(probe.bytes_per_run for probe in measured)
+        largest = _largest(free, most, execution, machine, of(biggest))
         for members in programs:
             groups += _cut(members, execution, batching, off, fewest, largest, fits)
     return groups, costs
@@ -96,7 +104,7 @@ def guess_groups(
       The groups as they would be for that; and what is known of their programs, nothing if there
       is one of which nothing is known, nor of another that differs in the batch size alone.
     """
-    budget = memory.free_bytes() * execution.memory_share
+    free = _free(machine)
     sharing = by_program(runs, off)
     fewest = _fewest([len(members) for members in sharing.values()], processes)
     costs, ways = {}, {}
@@ -111,9 +119,31 @@ def guess_groups(
         way = execution.batching
         if way == 'auto':
             way = ways.get(_family(static)) or _likely(members[0], static, machine)
-        largest = max(1, int(budget // cost.bytes_per_run)) if cost else None
+        most = cost.bytes_per_run if cost else None
+        largest = _largest(free, most, execution, machine, static) if most else None
         groups += _cut(members, execution, way, off, fewest, largest)
     return groups, costs if all(_family(static) in ways for static in sharing) else {}
+
+
+def _free(machine: Machine) -> int:
+    """Bytes of a device that are free but for the data that lie on it."""
+    return memory.free_bytes() + machine.held_bytes()
+
+
+def _largest(
+    free: int, bytes_per_run: float, execution: Execution, machine: Machine, static: Setting
+) -> int:
+    """The most runs of a program for which there is memory next to the data; at least one.
+
+    Args:
+      free: see `_free`.
+      bytes_per_run: that a run needs.
+      execution: which share of the memory may be used, by runs and data.
+      machine: has the data.
+      static: of the program.
+    """
+    budget = free * execution.memory_share - machine.data_bytes(static.data)
+    return max(1, int(budget // bytes_per_run))
 
 
 def _likely(run: Run, static: Setting, machine: Machine) -> str:
@@ -168,7 +198,7 @@ def estimate(groups: Sequence[Group], costs: Costs, machine: Machine) -> Estimat
         return Estimate(0.0, 0.0)
     by_program = {group.program: cost_of(group.static, costs) for group in groups}
     seconds = 1.5 * sum(cost.compile_seconds for cost in by_program.values())
-    most = 0.0
+    most = data = 0.0
     for group in groups:
         cost, train = by_program[group.program], group.static.train
         work = machine.work_of_run(group.static)
@@ -177,8 +207,9 @@ def estimate(groups: Sequence[Group], costs: Costs, machine: Machine) -> Estimat
             images = work - train.epochs * machine.evaluation_of_run(group.static)
             each = cost.seconds_per_image * images + train.epochs * cost.seconds_per_evaluation
         seconds += each * len(group.padded())
-        most = max(most, cost.bytes_per_run * group.size)
-    return Estimate(most / 2**30, seconds)
+        mine = machine.data_bytes(group.static.data)
+        most, data = max((most, data), (cost.bytes_per_run * group.size + mine, mine))
+    return Estimate(most / 2**30, seconds, data / 2**30)
 
 
 def most_side_by_side(batching: str) -> int:

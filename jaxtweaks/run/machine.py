@@ -1,6 +1,7 @@
 """Data on the device and compiled programs, shared by all groups of a sweep."""
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -53,6 +54,22 @@ class Machine:
             self._data = None
             self._data = config, _to_device(self.dataset(config), self.scale(config), config)
         return self._data[1]
+
+    def data_bytes(self, config: settings.Data) -> int:
+        """What the data set of a setting takes of each device, whether it is there or not."""
+        dataset = self.dataset(config)
+        splits = (dataset.training, dataset.validation, dataset.test, *dataset.probes.values())
+        arrays = [array for split in splits for array in (split.images, split.labels)]
+        arrays += [] if dataset.grid is None else [dataset.grid]
+        pixels = math.prod(dataset.training.images.shape[1:])
+        numbers = 2 * pixels + (len(dataset.training) if config.folds else 0)
+        # On the device nothing is wider than float32 and int32.
+        return sum(array.size * min(array.itemsize, 4) for array in arrays) + 4 * numbers
+
+    def held_bytes(self) -> int:
+        """What the data that are on the device now take of it."""
+        leaves = jax.tree.leaves(None if self._data is None else self._data[1])
+        return sum(leaf.size * leaf.dtype.itemsize for leaf in leaves)
 
     def scale(self, config: settings.Data) -> Scale:
         """How the data set of a setting becomes what networks see; of the last one asked for."""

@@ -73,6 +73,8 @@ def _check_kernels(setting: Setting, params: Any) -> None:
 # The fields that say what becomes of the same data, and may make the same of them.
 _HOW = ('split', 'split_seed', 'standardise', 'standardise_targets')
 
+_DATA_SAID = 0.1  # gibibytes of data from which on a plan says how many
+
 
 def _shape(leaf: Any) -> tuple[Any, ...]:
     return leaf.shape, leaf.dtype
@@ -280,7 +282,9 @@ class Training:
         # As long as there are so many.
         seconds = self._share(missing) * cost.seconds / min(processes, max(len(groups), 1))
         self.seconds = seconds if groups else None
-        words = f'about {max(cost.gibibytes, 0.01):.2g} GiB{each}, about {duration(seconds)}'
+        data = f' ({cost.data:.2g} of it data)' if cost.data >= _DATA_SAID else ''
+        gibibytes = f'about {max(cost.gibibytes, 0.01):.2g} GiB{data}{each}'
+        words = f'{gibibytes}, about {duration(seconds)}'
         return words + self._kept(groups) if groups else ''
 
     def _kept(self, groups: Sequence[Group]) -> str:

@@ -12,10 +12,16 @@ from jaxtweaks.run.plan import all_runs
 
 
 class Machine:
-    """Finds that every run needs so many bytes."""
+    """Finds that every run needs so many bytes, and the data others."""
 
-    def __init__(self, bytes_per_run):
-        self.bytes_per_run = bytes_per_run
+    def __init__(self, bytes_per_run, data=0, held=0):
+        self.bytes_per_run, self.data, self.held = bytes_per_run, data, held
+
+    def data_bytes(self, config):
+        return self.data
+
+    def held_bytes(self):
+        return self.held
 
     def probe(self, group):
         return memory.Probe(self.bytes_per_run, 1.0, 1.0)
@@ -27,10 +33,11 @@ class Machine:
         return 1.0
 
 
-def sizes(count, bytes_per_run=1.0, **execution):
+def sizes(count, bytes_per_run=1.0, data=0, held=0, **execution):
     runs = all_runs(Setting(), [{}], range(count))
     execution = Execution(batching='map', **execution)
-    groups, _ = layout.make_groups(runs, execution, Machine(bytes_per_run), frozenset(), print)
+    machine = Machine(bytes_per_run, data, held)
+    groups, _ = layout.make_groups(runs, execution, machine, frozenset(), print)
     assert [run for group in groups for run in group.runs] == runs
     return [group.size for group in groups]
 
@@ -74,6 +81,24 @@ def test_the_user_and_the_memory_have_the_last_word(monkeypatch):
     assert sizes(20, group_size=10) == [10, 10]
     monkeypatch.setattr(memory, 'free_bytes', lambda: 300)
     assert sizes(most, bytes_per_run=100.0, memory_share=1.0) == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ('data', 'held', 'size'),
+    [
+        (0, 0, 3),
+        (90, 0, 2),  # (440 · 0.75 - 90) / 100 = 2.4
+        (200, 0, 1),
+        (90, 90, 3),  # there already: of 530 bytes 397 may be used, and 307 by runs
+        (1000, 0, 1),  # it is tried
+    ],
+)
+def test_runs_have_the_memory_that_the_data_leave(data, held, size, monkeypatch):
+    monkeypatch.setattr(memory, 'free_bytes', lambda: 440)
+    monkeypatch.setattr(layout, '_MOST_ON_A_CPU', 3)
+    monkeypatch.setattr(layout, '_HARDLY_MORE', 9.0)
+    found = sizes(6, bytes_per_run=100.0, data=data, held=held, memory_share=0.75)
+    assert found == [size] * (6 // size)
 
 
 def test_every_process_has_a_group_unless_the_user_sets_the_size():
@@ -155,4 +180,7 @@ def test_the_time_of_a_plan_is_that_of_images_evaluations_and_compiling(evaluati
     groups, costs = layout.make_groups(runs, execution, machine, frozenset(), print)
     found = layout.estimate(groups, costs, machine)
     assert found == layout.Estimate(1.0, pytest.approx(of_runs + 1.5 * 8.0))
+    machine.data = 2**28
+    found = layout.estimate(groups, costs, machine)
+    assert (found.gibibytes, found.data) == (1.25, 0.25)
     assert layout.estimate([], {}, machine) == layout.Estimate(0.0, 0.0)

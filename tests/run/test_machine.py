@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import numpy as np
 import pytest
 
@@ -31,6 +32,18 @@ def test_splits_probes_and_grid_are_there():
     found, dataset = on_device(name='circles')
     assert found.probes == {}
     np.testing.assert_array_equal(found.grid, dataset.grid)
+
+
+@pytest.mark.parametrize(
+    'config',
+    [{'name': 'digits'}, {'name': 'patterns'}, {'name': 'circles'}, {'name': 'digits', 'folds': 5}],
+)
+def test_the_bytes_of_the_data_are_known_before_they_are_on_the_device(config):
+    machine, config = Machine(data_lib.load), settings.Data(**SIZES, **config)
+    foretold = machine.data_bytes(config)
+    assert machine.held_bytes() == 0
+    found = jax.tree.leaves(machine.data(config))
+    assert foretold == machine.held_bytes() == sum(np.asarray(leaf).nbytes for leaf in found)
 
 
 @pytest.mark.parametrize('scale', [1.0, 0.01])

@@ -341,6 +341,12 @@ def test_the_planned_groups_are_those_that_fit():
         def with_finish(self, group, cost):
             return cost
 
+        def data_bytes(self, config):
+            return 0
+
+        def held_bytes(self):
+            return 0
+
         def work_of_run(self, static):
             return 1.0
 

@@ -158,6 +158,13 @@ def test_what_a_worker_had_done_that_died_is_not_counted_twice():
     tally.began('g')
     tally.resumed('g', 30.0, counted=False)
     assert reporter.share() == 0.3
+    tally.began('g')  # and once more, with no checkpoint that can be read
+    tally.advance('g', 5.0, None)
+    assert reporter.share() == 0.05
+    tally.saved('g', 50.0)
+    assert reporter.share() == 0.5
+    tally.resumed('regrouped', 20.0, counted=True)  # of groups that were counted
+    assert reporter.share() == 0.5
 
 
 def test_what_halves_go_on_from_is_not_counted_twice():
@@ -176,13 +183,6 @@ def test_what_halves_go_on_from_is_not_counted_twice():
     tally.began(halves[1].id)
     tally.resumed(halves[1].id, 10.0, counted=False)  # its share of what was saved, not 15
     assert reporter.share() == 0.4
-    tally.began('g')  # and once more, with no checkpoint that can be read
-    tally.advance('g', 5.0, None)
-    assert reporter.share() == 0.05
-    tally.saved('g', 50.0)
-    assert reporter.share() == 0.5
-    tally.resumed('regrouped', 20.0, counted=True)  # of groups that were counted
-    assert reporter.share() == 0.5
 
 
 def test_what_a_worker_says_arrives():
