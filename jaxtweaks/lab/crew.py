@@ -168,15 +168,16 @@ class Crew:
         return Event(group, 'note', worker, text=text)
 
     def _fetch(self, group: str) -> None:
-        """Writes the newest state of a group into the work folder, from where it is trained."""
+        """Writes the newest state of a group, or its result, into the work folder."""
         address, folder = self._apart[group]
         name = self._workdir.checkpoint_path(self._groups[group]).name
         found = self._cluster.aside(address, sent.TAKE, {'folder': folder, 'name': name})
         if found is None:  # the worker is gone
             return
         self._taken[folder] = found['at']
+        put = sent.put_result if found['done'] else sent.put_state
         try:
-            sent.put_state(self._workdir, self._groups[group], found['files'])
+            put(self._workdir, self._groups[group], found['files'])
         except DamagedFile as damage:
             self._notify(f'{damage}; it is fetched again when the next is saved')
 
@@ -191,11 +192,14 @@ class Crew:
         return Event(group, kind, worker, text=text)
 
     def stop(self) -> None:
-        """See `Workers`."""
-        self._cluster.stop()
+        """See `Workers`; what has come back meanwhile, and what comes now, is written."""
+        for said in self._cluster.stop():
+            if said['error'] is None and said['group'] in self._groups:
+                self._received(said['group'], *said['returned'])
         with contextlib.suppress(Unfinished):  # then what was fetched before is what there is
             for group in self._apart:
-                self._fetch(group)
+                if not self._workdir.has_result(self._groups[group]):
+                    self._fetch(group)
 
     def record(self) -> None:
         """Writes into the manifest which workers trained."""

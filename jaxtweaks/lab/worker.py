@@ -126,6 +126,16 @@ class _Bench:
 
 
 _kept: list[_Bench] = []  # the one of the call before, if any
+_set: dict[str, str] = {}  # variables that the worker had not itself
+
+
+def _set_variables(wanted: Mapping[str, str]) -> None:
+    """Sets variables of the driver's that the worker lacks, in place of an earlier one's."""
+    for name in [name for name, value in _set.items() if os.environ.get(name) == value]:
+        del os.environ[name]
+    _set.clear()
+    _set.update({name: value for name, value in wanted.items() if name not in os.environ})
+    os.environ.update(_set)
 
 
 @contextlib.contextmanager
@@ -137,8 +147,7 @@ def _bench(here: Here, asked: Mapping[str, Any]) -> Iterator[_Bench]:
     """
     with contextlib.suppress(OSError):  # what is named relative to it is then not to be found
         os.chdir(asked['folder'])
-    for name, value in asked['variables'].items():
-        os.environ.setdefault(name, value)
+    _set_variables(asked['variables'])
     notify = lambda text: here.say(kind='note', text=text)
     around = contextlib.nullcontext()
     if asked['file'] is not None:

@@ -162,6 +162,10 @@ class Cluster:
         if self._futures.get(name) is not future:  # it was stopped
             return None
         del self._futures[name]
+        return self._returned(name, future)
+
+    def _returned(self, name: str, future: Any) -> dict[str, Any]:
+        """See `next`; of a call that has ended."""
         if future.cancelled():
             raise Gone(self.wanted)
         with _or_gone(self):
@@ -191,14 +195,24 @@ class Cluster:
             raise found
         return None if isinstance(found, OSError) else found
 
-    def stop(self) -> None:
-        """Has all calls stop, and waits until they have, but not for ever."""
-        futures, self._futures = list(self._futures.values()), {}
+    def stop(self) -> list[dict[str, Any]]:
+        """Has all calls stop, and waits until they have, but not for ever.
+
+        Returns:
+          What `next` had yet to return of calls that had ended.
+        """
+        futures, self._futures = self._futures, {}
         if not futures or self._client.status != 'running':
-            return
+            return []
+        ended = []
+        for name in [name for name, one in futures.items() if one.done()]:
+            with contextlib.suppress(Exception):  # lost on its way: it is as if it had not ended
+                ended.append(self._returned(name, futures[name]))
+                del futures[name]
         with contextlib.suppress(Exception):  # it stops in any case when the scheduler forgets it
-            self._client.cancel(futures)
+            self._client.cancel(list(futures.values()))
             self._client.run(wait_until_idle, _LEAVING_SECONDS)
+        return ended
 
     def close(self) -> None:
         """Leaves a cluster of the user's as it is, and ends one of this host's own."""

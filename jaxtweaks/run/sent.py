@@ -72,12 +72,17 @@ def give(folder: str, sent: Files) -> None:
 
 
 def take(folder: str, name: str) -> dict[str, Any]:
-    """On the worker: the newest state of a group in its folder, and when that was looked up."""
+    """On the worker: the newest state of the group of its folder, and when that was looked up.
+
+    Of one that is done, its result.
+    """
     at = time.monotonic()
-    found = _state(_checkpoint(Path(folder), name))
+    found = _finished(Path(folder))
+    done = bool(found)
+    found = found or _state(_checkpoint(Path(folder), name))
     with contextlib.suppress(OSError):
         (Path(folder) / _TAKEN).write_text(repr(at))
-    return {'files': found, 'at': at}
+    return {'files': found, 'at': at, 'done': done}
 
 
 class Apart:
@@ -128,10 +133,12 @@ class Apart:
             time.sleep(_POLL_SECONDS)
 
     def end(self, done: bool) -> Files:
-        """What is to be sent at the end: the result, or the state of a group that waits."""
-        found = (result if done else state)(self.workdir, self._group)
-        shutil.rmtree(self._folder, ignore_errors=True)
-        return found
+        """What is to be sent at the end: the result, or the state of a group that waits.
+
+        It stays here until the next group, for if who made the plan is asked to stop meanwhile,
+        what is sent may not arrive, and is fetched.
+        """
+        return (result if done else state)(self.workdir, self._group)
 
     def _stamp(self) -> tuple[int, int] | None:
         """Another after each save."""
@@ -161,6 +168,14 @@ def _names(workdir: Workdir, group: Group) -> list[str]:
     parameters = [trained.path_of(workdir.path, run.id) for run in group.runs]
     paths = [*parameters, workdir.result_path(group)]
     return [path.relative_to(workdir.path).as_posix() for path in paths]
+
+
+def _finished(folder: Path) -> Files:
+    """What `result` returns, of the only group of a folder; nothing if it is not done."""
+    if not any((folder / 'results').glob('*.result')):
+        return {}
+    paths = [path for name in ('results', trained.FOLDER) for path in (folder / name).glob('[!.]*')]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
 def _state(path: Path) -> Files:

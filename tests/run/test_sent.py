@@ -17,7 +17,7 @@ class Cluster:
     """What a worker is called for is called here; see `cluster.Cluster`."""
 
     def __init__(self):
-        self.said, self.calls, self.gone = [], [], False
+        self.said, self.calls, self.gone, self.ended = [], [], False, []
 
     def start(self, name, function, given):
         pass
@@ -32,7 +32,7 @@ class Cluster:
         return None if self.gone else cluster.call_aside(function, given)
 
     def stop(self):
-        pass
+        return self.ended
 
 
 class Both:
@@ -169,7 +169,6 @@ def test_a_result_is_written_with_its_networks_and_the_state_is_deleted(both):
     for path in (*paths, there.result_path(GROUP)):
         files.save_tree(path, {'name': path.name})
     found = both.apart.end(done=True)
-    assert not there.path.exists()
     event = both.returns(workers.SAVED, '7', '', found)
     assert (event.group, event.kind) == (GROUP.id, workers.SAVED)
     assert both.workdir.has_result(GROUP)
@@ -177,6 +176,84 @@ def test_a_result_is_written_with_its_networks_and_the_state_is_deleted(both):
         path = trained.path_of(both.workdir.path, run.id)
         assert files.load_tree(path) == {'name': path.name}
     assert not both.workdir.has_checkpoint(GROUP)
+
+
+def finish(both):
+    """The worker has a result, with two networks; their files."""
+    there = both.apart.workdir
+    paths = [trained.path_of(there.path, run.id) for run in GROUP.runs]
+    for path in (*paths, there.result_path(GROUP)):
+        files.save_tree(path, {'name': path.name})
+    files.remove_generations(there.checkpoint_path(GROUP))
+    return both.apart.end(done=True)
+
+
+def is_whole(workdir):
+    paths = [trained.path_of(workdir.path, run.id) for run in GROUP.runs]
+    paths.append(workdir.result_path(GROUP))
+    return all(path.exists() and files.load_tree(path) == {'name': path.name} for path in paths)
+
+
+def test_a_result_that_is_not_read_yet_when_all_are_to_stop_is_written(both):
+    both.apart.begin()
+    returned = (workers.SAVED, '7', '', finish(both))
+    sent.Apart(both.here, GROUP)  # the worker has begun with another group since
+    both.engine.ended = [{'group': GROUP.id, 'error': None, 'returned': returned}]
+    both.crew.stop()
+    assert is_whole(both.workdir)
+
+
+def test_a_result_that_is_lost_on_its_way_when_all_are_to_stop_is_fetched(both):
+    both.apart.begin()
+    both.save(1)
+    both.apart.announce()
+    assert both.arrived() == 1
+    finish(both)
+    both.crew.stop()
+    assert is_whole(both.workdir)
+    assert not both.workdir.has_checkpoint(GROUP)
+    both.crew.stop()
+    assert both.engine.calls.count(sent.TAKE) == 2  # it is there, and not fetched again
+
+
+class Call:
+    """A future of Dask's, of a call that has ended or not."""
+
+    def __init__(self, returned=None, error=None):
+        self.returned, self.error = returned, error
+
+    def done(self):
+        return self.returned is not None or self.error is not None
+
+    def cancelled(self):
+        return False
+
+    def exception(self):
+        return self.error
+
+    def result(self):
+        return self.returned
+
+
+def test_what_has_ended_is_returned_when_the_others_are_stopped():
+    class Client:
+        status, cancelled = 'running', None
+
+        def cancel(self, futures):
+            self.cancelled = futures
+
+        def run(self, *args):
+            pass
+
+    engine, failed, under_way = cluster.Cluster(None, print, list), ValueError(), Call()
+    engine._client = client = Client()
+    engine._futures = {'a': Call('saved'), 'b': under_way, 'c': Call(error=failed)}
+    assert engine.stop() == [
+        {'group': 'a', 'error': None, 'returned': 'saved'},
+        {'group': 'c', 'error': failed},
+    ]
+    assert client.cancelled == [under_way]
+    assert engine.stop() == []
 
 
 def test_a_group_that_waits_for_others_is_sent_as_a_state(both):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import pathlib
 
 import pytest
@@ -269,6 +270,25 @@ def test_a_worker_sees_the_work_folder_by_the_record_of_the_launch(tmp_path):
     manifest.write(workdir, manifest.Manifest(launches=launches, data=data, groups=()))
     assert worker._sees_folder(asked)
     assert not worker._sees_folder(asked | {'started': 1.0})  # another folder of this path
+
+
+def test_variables_of_a_launch_give_way_to_those_of_the_next(monkeypatch):
+    names = ('OF_LAUNCH', 'OF_WORKER')
+    monkeypatch.setenv('OF_WORKER', 'mine')
+    monkeypatch.setenv('OF_LAUNCH', '')
+    monkeypatch.delenv('OF_LAUNCH')
+    monkeypatch.setattr(worker, '_set', {})
+    now = lambda: tuple(os.environ.get(name) for name in names)
+    worker._set_variables({'OF_LAUNCH': '/one', 'OF_WORKER': 'theirs'})
+    assert now() == ('/one', 'mine')
+    worker._set_variables({'OF_LAUNCH': '/two'})
+    assert now() == ('/two', 'mine')
+    worker._set_variables({})
+    assert now() == (None, 'mine')
+    worker._set_variables({'OF_LAUNCH': '/one'})
+    monkeypatch.setenv('OF_LAUNCH', '/its own')  # set by a config since
+    worker._set_variables({'OF_LAUNCH': '/two'})
+    assert now() == ('/its own', 'mine')
 
 
 def test_other_code_other_flags_and_other_data_are_refused(monkeypatch):
