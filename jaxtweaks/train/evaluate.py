@@ -1,8 +1,9 @@
 """What a network says of a split: loss, accuracy, confusion, calibration, averages over masks."""
 
+import dataclasses
 import math
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.train.data import DeviceData, DeviceSplit
 from jaxtweaks.train.losses import cross_entropy, pairwise_sum
 from jaxtweaks.train.measures import Measures
-from jaxtweaks.train.targets import Kind, log_mean
+from jaxtweaks.train.targets import KINDS, Kind
 
 # Images at once. Products of dense layers want to be long; what convolutions make of so many images
 # does not stay in a CPU's caches (docs/performance.md).
@@ -76,7 +77,7 @@ def evaluate(
             'calibration': sums['calibration'] + calibration(jax.nn.softmax(logits), y, weight),
         }
         if keep_logits:
-            sums['logits'] = sums['logits'].at[index].set(logits)
+            sums['logits'] = _written(sums['logits'], index, inside, logits)
         return sums
 
     zero = {
@@ -109,7 +110,8 @@ def outputs_of(
     width = jax.eval_shape(network, data.standardised(split.images[:1])).shape[1]
 
     def measure(index, inside, found):
-        return found.at[index].set(network(data.standardised(split.images[index])))
+        outputs = network(data.standardised(split.images[index]))
+        return _written(found, index, inside, outputs)
 
     return _over_batches(count, batch, measure, jnp.zeros((count, width), jnp.float32))
 
@@ -181,7 +183,18 @@ def calibration(probabilities: jax.Array, labels: jax.Array, times: jax.Array) -
     rows = jnp.stack([jnp.ones_like(confidence), confidence, correct.astype(jnp.float32)])
     counted = (times > 0) & jnp.isfinite(confidence)
     rows = jnp.where(counted[None], rows * times[None], 0)
-    return jnp.zeros((3, CALIBRATION_BINS), jnp.float32).at[:, bins].add(rows)
+    if jax.default_backend() == 'cpu':  # which adds one image after the other
+        return jnp.zeros((3, CALIBRATION_BINS), jnp.float32).at[:, bins].add(rows)
+    return _binned(rows, bins)
+
+
+def _binned(rows: jax.Array, bins: jax.Array) -> jax.Array:
+    """Sums of rows [3, batch] by the bin of each column, [3, bins], in an order that is fixed.
+
+    An accelerator adds what goes to one place in whichever order its threads come.
+    """
+    inside = bins[None] == jnp.arange(CALIBRATION_BINS)[:, None]
+    return jax.vmap(jax.vmap(pairwise_sum))(jnp.where(inside[None], rows[:, None], 0))
 
 
 def calibration_error(bins: Array) -> Array:
@@ -205,8 +218,13 @@ def overconfidence(bins: jax.Array) -> jax.Array:
     return jnp.sum(confidence - correct) / jnp.sum(count)
 
 
+# (number of the mask, place of the batch's first image in the split, images) to outputs under a
+# mask drawn for these numbers: which masks an image sees depends on the size of batches.
+Sampled = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
+
+
 def averaged_over_masks(
-    sampled: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
+    sampled: Sampled,
     data: DeviceData,
     split: DeviceSplit,
     samples: tuple[int, ...],
@@ -221,16 +239,12 @@ def averaged_over_masks(
     numbers = jnp.asarray(samples)
 
     def measure(index, inside, found):
-        x, first = data.standardised(split.images[index]), index[0]
+        def seen(n, means, found):
+            now = _written(found, index, inside, means[0][None], axis=1)
+            return jnp.where((numbers == n)[:, None, None], now, found)
 
-        def add_mask(i, carry):
-            mean, found = carry
-            mean = kind.add(mean, kind.first(sampled(i, first, x)), i + 1)
-            now = found.at[:, index].set(kind.read(mean)[None])
-            return mean, jnp.where((numbers == i + 1)[:, None, None], now, found)
-
-        one = jax.eval_shape(lambda: kind.first(sampled(jnp.int32(0), first, x)))
-        return lax.fori_loop(0, max(samples), add_mask, (jnp.full(one.shape, kind.start), found))[1]
+        x = data.standardised(split.images[index])
+        return _over_masks(sampled, index[0], x, max(samples), (kind,), seen, found)
 
     shape = jax.eval_shape(sampled, 0, jnp.int32(0), data.standardised(split.images[:1])).shape
     zero = jnp.zeros((len(samples), count, shape[1]), jnp.float32)
@@ -239,7 +253,7 @@ def averaged_over_masks(
 
 
 def monte_carlo(
-    sampled: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
+    sampled: Sampled,
     data: DeviceData,
     split: DeviceSplit,
     samples: tuple[int, ...],
@@ -249,7 +263,7 @@ def monte_carlo(
     """Loss and accuracy of class predictions averaged over dropout masks (INITREG Table I).
 
     Args:
-      sampled: (mask number, batch number, images) to logits under a mask drawn for these numbers.
+      sampled: see `Sampled`; its outputs are logits.
       data: for the standardisation.
       split: N images.
       samples: numbers of masks to average over; the first ones of one and the same sequence.
@@ -266,28 +280,21 @@ def monte_carlo(
     def measure(index, inside, sums):
         """The sums with those of one batch, over its masks."""
         y = split.labels[index]
-        x = data.standardised(split.images[index])
-        first = index[0]
 
-        def seen(log_p):
+        def of_batch(log_p):
             chosen = jnp.take_along_axis(log_p, y[:, None], 1)[:, 0]
             now = jnp.stack([-chosen, (jnp.argmax(log_p, -1) == y).astype(jnp.float32)])
             return jnp.sum(jnp.where(inside[None], now, 0), -1)
 
-        def add_mask(i, carry):
-            logits = sampled(i, first, x)
-            means = {way: _MASKS[way].add(carry[way][0], logits, i + 1) for way in ways}
-            now = {way: seen(_MASKS[way].read(mean)) for way, mean in means.items()}
-            asked = (numbers == i + 1)[:, None]
-            return {
-                way: (means[way], carry[way][1] + jnp.where(asked, now[way][None], 0))
-                for way in ways
-            }
+        def seen(n, means, found):
+            asked = (numbers == n)[:, None]
+            now = [jnp.where(asked, of_batch(log_p)[None], 0) for log_p in means]
+            return [before + more for before, more in zip(found, now, strict=True)]
 
-        shape = jax.eval_shape(sampled, 0, first, x).shape
-        start = {way: (jnp.full(shape, _MASKS[way].start), none) for way in ways}
-        found = lax.fori_loop(0, max(samples), add_mask, start)
-        return {way: sums[way] + found[way][1] for way in ways}
+        x = data.standardised(split.images[index])
+        kinds = tuple(_MASKS[way] for way in ways)
+        found = _over_masks(sampled, index[0], x, max(samples), kinds, seen, [none] * len(ways))
+        return {way: sums[way] + one for way, one in zip(ways, found, strict=True)}
 
     none = jnp.zeros((len(samples), 2), jnp.float32)
     sums = _over_batches(count, batch, measure, dict.fromkeys(ways, none))
@@ -300,20 +307,50 @@ def monte_carlo(
     }
 
 
-class _Masks(NamedTuple):
-    """A running mean over masks: how it starts, takes logits [N, C], and reads as log p."""
-
-    start: float
-    add: Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-    read: Callable[[jax.Array], jax.Array]
-
-
+# By what of a class's predictions is averaged over masks (`MASKS_BY`): how, to log p.
 _MASKS = {
-    'probabilities': _Masks(
-        -jnp.inf, lambda mean, x, n: log_mean(mean, jax.nn.log_softmax(x), n), lambda mean: mean
-    ),
-    'logits': _Masks(0.0, lambda mean, x, n: mean + (x - mean) / n, jax.nn.log_softmax),
+    'probabilities': KINDS['classes'],
+    'logits': dataclasses.replace(KINDS['float'], read=jax.nn.log_softmax),
 }
+
+
+def _over_masks(
+    sampled: Sampled,
+    first: jax.Array,
+    x: jax.Array,
+    count: int,
+    kinds: Sequence[Kind],
+    seen: Callable[[jax.Array, list[jax.Array], Any], Any],
+    start: Any,
+) -> Any:
+    """Folds `seen` over the means of a batch's outputs over the first masks, one, two, ….
+
+    Args:
+      sampled, first: see `Sampled`.
+      x: images, as networks see them.
+      count: masks.
+      kinds: how outputs are averaged, all of the same masks.
+      seen: (number of masks, means by kind [batch, outputs], what was found so far) to what is
+        found now.
+      start: what is found before.
+    """
+
+    def add_mask(i, carry):
+        means, found = carry
+        outputs = sampled(i, first, x)
+        means = [
+            kind.add(mean, kind.first(outputs), i + 1)
+            for kind, mean in zip(kinds, means, strict=True)
+        ]
+        read = [kind.read(mean) for kind, mean in zip(kinds, means, strict=True)]
+        return means, seen(i + 1, read, found)
+
+    shapes = [
+        jax.eval_shape(lambda k=kind: k.first(sampled(jnp.int32(0), first, x))).shape
+        for kind in kinds
+    ]
+    means = [jnp.full(shape, kind.start) for kind, shape in zip(kinds, shapes, strict=True)]
+    return lax.fori_loop(0, count, add_mask, (means, start))[1]
 
 
 def probabilities(network: Network, data: DeviceData, images: jax.Array) -> jax.Array:
@@ -323,9 +360,21 @@ def probabilities(network: Network, data: DeviceData, images: jax.Array) -> jax.
 
     def measure(index, inside, found):
         logits = network(data.standardised(images[index]))
-        return found.at[index].set(jax.nn.softmax(logits))
+        return _written(found, index, inside, jax.nn.softmax(logits))
 
     return _over_batches(count, BATCH, measure, jnp.zeros((count, shape[1]), jnp.float32))
+
+
+def _written(
+    found: jax.Array, index: jax.Array, inside: jax.Array, values: jax.Array, axis: int = 0
+) -> jax.Array:
+    """What was found, with values of a batch in their places along an axis.
+
+    Those that are not inside are dropped: they repeat an image under other random numbers, and
+    which of several values of one place is written is undefined.
+    """
+    places = jnp.where(inside, index, found.shape[axis])
+    return found.at[(slice(None),) * axis + (places,)].set(values, mode='drop')
 
 
 def _over_batches(

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import jax
@@ -310,12 +310,12 @@ def _gradients(
 
 
 def _sampled(program: Applied, hyper: trace.Hyper, seed: jax.Array, variables: Variables):
-    """(mask number, batch number, images) to logits, as at test but with dropout."""
+    """Outputs as at test but with dropout; see `evaluate.Sampled`."""
     found = program.ready(variables)
     member = member_seed(seed, program.setting(hyper).train.member)
 
-    def sampled(mask, batch, x):
-        key = jax.random.fold_in(stream_key(member, 'masks', mask), batch)
+    def sampled(mask, first, x):
+        key = jax.random.fold_in(stream_key(member, 'masks', mask), first)
         rngs = {'dropout': key}
         return cast(jax.Array, program.apply(hyper, found(), x, train=False, rngs=rngs))
 
@@ -325,7 +325,7 @@ def _sampled(program: Applied, hyper: trace.Hyper, seed: jax.Array, variables: V
 def _over_masks(
     program: Applied,
     hyper: trace.Hyper,
-    sampled: Callable[[jax.Array, jax.Array, jax.Array], jax.Array],
+    sampled: evaluate.Sampled,
     data: DeviceData,
     samples: tuple[int, ...],
     combine: tuple[str, ...],

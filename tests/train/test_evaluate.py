@@ -9,6 +9,7 @@ import pytest
 from tiny_training import CLASSES, VALIDATION, data
 
 from jaxtweaks.train import evaluate
+from jaxtweaks.train.targets import KINDS
 
 DATA = data()
 LABELS = np.asarray(DATA.validation.labels)
@@ -88,11 +89,52 @@ def test_overconfidence_by_hand():
     assert float(evaluate.overconfidence(bins)) == pytest.approx(0.1, rel=1e-6)
 
 
-def test_a_probability_on_a_boundary_belongs_to_the_bin_below():
+@pytest.mark.parametrize('backend', ['cpu', 'gpu'])
+def test_a_probability_on_a_boundary_belongs_to_the_bin_below(backend, monkeypatch):
+    monkeypatch.setattr(jax, 'default_backend', lambda: backend)
     p = jnp.array([[0.2, 0.2, 0.2, 0.2, 0.2], [1.0, 0, 0, 0, 0]])
     found = evaluate.calibration(p, jnp.array([0, 1]), jnp.array([True, True]))
     assert list(found[0]) == [0, 0, 1, *[0] * 11, 1]
     assert list(found[2]) == [0, 0, 1, *[0] * 12]
+
+
+def test_bins_are_summed_in_an_order_that_is_fixed_where_a_device_has_none():
+    """Of four images in one bin (a + c) + (b + d), in float32; in turn these are 1, not 2."""
+    few = np.float32([1e8, 1.0, -1e8, 1.0])
+    rows = jnp.asarray(np.stack([few, few[::-1], [1, 0, 1, 1]]), jnp.float32)
+    found = evaluate._binned(rows, jnp.array([7, 7, 7, 7]))
+    assert list(found[:, 7]) == [2.0, 2.0, 3.0]
+    assert float(jnp.abs(found).sum()) == float(jnp.abs(found[:, 7]).sum())
+    # And of many images the same as one after the other, but for roundings.
+    rng = np.random.default_rng(5)
+    rows, bins = rng.uniform(size=(3, 101)).astype(np.float32), rng.integers(0, 15, 101)
+    wanted = [np.bincount(bins, row, minlength=15) for row in rows.astype(np.float64)]
+    found = evaluate._binned(jnp.asarray(rows), jnp.asarray(bins))
+    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
+def by_row(x, *_):
+    """Outputs that depend on the place in a batch, as under masks."""
+    return network(x) + 10.0 * jnp.arange(len(x))[:, None]
+
+
+def test_an_image_that_fills_the_last_batch_up_is_not_written_in_place_of_itself():
+    """13 images in batches of five: the last is the third of its batch, and repeated twice."""
+    rows = 10.0 * (np.arange(VALIDATION) % 5)[:, None]
+    assert VALIDATION % 5 == 3
+    wanted = expected_logits() + rows
+    plain = evaluate.evaluate(by_row, DATA, DATA.validation, CLASSES, keep_logits=True, batch=5)
+    averaged = evaluate.averaged_over_masks(
+        lambda mask, first, x: by_row(x), DATA, DATA.validation, (1, 2), KINDS['float'], 5
+    )
+    found = (
+        plain['logits'],
+        evaluate.outputs_of(by_row, DATA, DATA.validation, 5),
+        averaged[1],
+        averaged[2],
+    )
+    for one in found:
+        np.testing.assert_allclose(one, wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_a_network_that_diverged_predicts_nothing():
@@ -106,7 +148,7 @@ def test_monte_carlo_is_the_mean_of_probabilities(size):
     """Masks that multiply the logits by 0.5, 1.0, 1.5, … and shift them; or the mean of logits."""
     shift = np.linspace(-1, 1, CLASSES)
     found = evaluate.monte_carlo(
-        lambda mask, batch, x: (
+        lambda mask, first, x: (
             network(x) * (mask + 1) / 2 + jnp.asarray(shift, jnp.float32)[None] * mask**2
         ),
         DATA,
@@ -130,7 +172,7 @@ def test_monte_carlo_is_the_mean_of_probabilities(size):
 
 def test_masks_that_drop_nothing_leave_every_average_the_same():
     found = evaluate.monte_carlo(
-        lambda mask, batch, x: network(x), DATA, DATA.validation, (1, 7, 50)
+        lambda mask, first, x: network(x), DATA, DATA.validation, (1, 7, 50)
     )
     found = found['probabilities']
     for n in (7, 50):
@@ -141,7 +183,7 @@ def test_probabilities_that_underflow_are_averaged_all_the_same():
     """Logits thousands apart, as large initial weights give them."""
     logits = np.random.default_rng(3).normal(size=(4, VALIDATION, CLASSES)) * 3000
     found = evaluate.monte_carlo(
-        lambda mask, batch, x: jnp.asarray(logits, jnp.float32)[mask],
+        lambda mask, first, x: jnp.asarray(logits, jnp.float32)[mask],
         DATA,
         DATA.validation,
         (4,),
@@ -157,10 +199,11 @@ def test_probabilities_that_underflow_are_averaged_all_the_same():
 
 
 def test_masks_and_batches_are_distinguished():
+    """Batches by the place of their first image."""
     seen = []
 
-    def sampled(mask, batch, x):
-        jax.debug.callback(lambda *pair: seen.append(tuple(map(int, pair))), mask, batch)
+    def sampled(mask, first, x):
+        jax.debug.callback(lambda *pair: seen.append(tuple(map(int, pair))), mask, first)
         return network(x)
 
     jax.block_until_ready(evaluate.monte_carlo(sampled, DATA, DATA.validation, (2,), 5))
