@@ -153,7 +153,7 @@ def test_the_work_of_a_stage_grows_with_the_groups_and_not_with_their_square(mon
     workdir = SimpleNamespace(checkpoint_path=lambda group: group.id)
     monkeypatch.setattr(compaction, '_read', lambda path: saved)
     monkeypatch.setattr(compaction, '_standing', lambda *_: [])
-    monkeypatch.setattr(compaction, '_gathered', lambda group, where, read: places.append(where))
+    monkeypatch.setattr(compaction, 'gathered', lambda group, where, read: places.append(where))
     monkeypatch.setattr(compaction.checkpoint, 'put', lambda *_: None)
     monkeypatch.setattr(compaction.files, 'remove_generations', lambda *_: None)
     monkeypatch.setattr(compaction.manifest, 'regroup', lambda *_: None)
