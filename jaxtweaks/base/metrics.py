@@ -3,8 +3,8 @@
 A metric's name says what is measured of what: 'test_accuracy' is the accuracy of the test set. What
 can be measured of any split is registered once ('accuracy'), and so is what is measured of a run
 ('weight_norm'). `of` finds the `Metric` of a whole name, also of what is derived from others: the
-complement '1-…', the logarithm 'log_…', the gap 'gap_…' between training and validation, and the
-same of other predictions of a run ('mc_50_…', 'ema_…', 'snapshots_…').
+complement '1-…', the logarithm 'log_…', the gap between training and validation ('gap_…') or test
+('test_gap_…'), and the same of other predictions of a run ('mc_50_…', 'ema_…', 'snapshots_…').
 
 Nothing else in the package takes a metric's name apart.
 """
@@ -96,6 +96,8 @@ _FAMILIES = (
     (re.compile(f'{PERTURBED}()'), 'weights perturbed'),
     (re.compile(f'{LESIONED}()'), 'hidden units lost'),
 )
+# What a gap begins with, and of which split it takes what is measured on the training set.
+GAPS = {'gap_': 'validation', 'test_gap_': 'test'}
 LOSS = Metric('loss', 'loss', better='low')
 ACCURACY = Metric('accuracy', 'accuracy', SHARE, 'high')
 # What else a split leaves, so that no metric can have its name.
@@ -209,7 +211,7 @@ def check(metric: Metric) -> None:
 def known() -> tuple[str, ...]:
     """The whole names of all that may be there, but for families and further images."""
     measured = (f'{split}_{name}' for split in _SPLITS for name in _MEASURES)
-    gaps = (f'gap_{name}' for name in _MEASURES)
+    gaps = (f'{gap}{name}' for gap in GAPS for name in _MEASURES)
     return tuple(dict.fromkeys([*measured, *gaps, *_WHOLE]))
 
 
@@ -243,9 +245,10 @@ def derived(metrics: Iterable[str]) -> list[str]:
     names = tuple(metrics)
     found = {name: of(name) for name in names}
     gaps = [
-        f'gap_{one.measure}'
+        f'{gap}{one.measure}'
+        for gap, split in GAPS.items()
         for one in found.values()
-        if one.name == f'validation_{one.measure}' and f'train_{one.measure}' in found
+        if one.name == f'{split}_{one.measure}' and f'train_{one.measure}' in found
     ]
     complements = [f'1-{name}' for name, one in found.items() if one.is_share and one.sign > 0]
     logarithms = [
@@ -257,13 +260,14 @@ def derived(metrics: Iterable[str]) -> list[str]:
 
 
 def parents(name: str) -> tuple[str, tuple[str, ...]]:
-    """How a derived metric follows from others: '1-', 'log_', 'gap_' and their names; or ''."""
+    """How a derived metric follows from others: '1-', 'log_', one of `GAPS`, their names; or ''."""
     for how in ('1-', 'log_'):
         if name.startswith(how):
             return how, (name.removeprefix(how),)
-    rest = name.removeprefix('gap_')
-    if rest != name and rest in _MEASURES:
-        return 'gap_', (f'validation_{rest}', f'train_{rest}')
+    for gap, split in GAPS.items():
+        rest = name.removeprefix(gap)
+        if rest != name and rest in _MEASURES:
+            return gap, (f'{split}_{rest}', f'train_{rest}')
     return '', ()
 
 
@@ -277,16 +281,32 @@ def family(name: str) -> tuple[str, str]:
 
 
 def on(name: str, split: str) -> str:
-    """The same metric of another split: ('validation_loss', 'test') to 'test_loss'."""
+    """The same metric of another split: ('validation_loss', 'test') to 'test_loss'.
+
+    A gap has it in the place of validation or test: ('gap_loss', 'test') to 'test_gap_loss'.
+    """
+    how, before = parents(name)
+    if how in GAPS:
+        return {of: gap for gap, of in GAPS.items()}[split] + name.removeprefix(how)
+    if how:
+        return how + on(before[0], split)
     one = of(name)
     return one.on(split) if one.measure else name
 
 
-def is_of_test(name: str) -> bool:
-    """Whether the test set is in a metric."""
+def splits(name: str) -> frozenset[str]:
+    """The splits that are in a metric, as 'train' and 'validation' in 'gap_loss'."""
     _, plain = family(name)
     how, before = parents(plain)
-    return any(map(is_of_test, before)) if how else of(plain).split == 'test'
+    if how:
+        return frozenset().union(*map(splits, before))
+    split = of(plain).split
+    return frozenset({'train' if split == 'running' else split} - {''})
+
+
+def is_of_test(name: str) -> bool:
+    """Whether the test set is in a metric."""
+    return 'test' in splits(name)
 
 
 def _complement(name: str) -> Metric | None:
@@ -311,10 +331,11 @@ def _logarithm(name: str) -> Metric | None:
 
 
 def _gap(name: str) -> Metric | None:
-    if parents(name)[0] != 'gap_':
+    gap, _ = parents(name)
+    if gap not in GAPS:
         return None
-    one = _MEASURES[name.removeprefix('gap_')]
-    less, more = ('training', 'validation') if one.sign < 0 else ('validation', 'training')
+    one = _MEASURES[name.removeprefix(gap)]
+    less, more = ('training', GAPS[gap]) if one.sign < 0 else (GAPS[gap], 'training')
     words = f'generalisation gap ({more} − {less} {one.label or one.name.replace("_", " ")})'
     return Metric(name, words, one.unit, 'low', signed=True)
 

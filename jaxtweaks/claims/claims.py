@@ -13,10 +13,11 @@ import numpy as np
 
 from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError, did_you_mean
-from jaxtweaks.claims import claim_data, power, settling, statistics
+from jaxtweaks.claims import claim_data, power, selection, settling, statistics
 from jaxtweaks.claims.claim import KINDS, Claim, Open, Verdict
 from jaxtweaks.claims.finding import TWO_VALUED, Finding
 from jaxtweaks.claims.kind import OPTIONS, Kind
+from jaxtweaks.results.derive.derivation import Selected
 from jaxtweaks.results.results import Results, without_runs
 
 __all__ = ['KINDS', 'Claim', 'Verdict', 'check', 'evaluate', 'find', 'seeds_needed']
@@ -29,6 +30,7 @@ def check(
     curves: Iterable[str] | None = None,
     finals: Iterable[str] | None = None,
     epochs: int | None = None,
+    selected: Sequence[Selected | None] = (),
 ) -> None:
     """Complains about the first claim that cannot be tested on these settings.
 
@@ -38,6 +40,7 @@ def check(
       curves, finals: the metrics there will be by epoch and of the chosen parameters; None for
         all that may be.
       epochs: the number of epochs, if known.
+      selected: for each setting by what it was chosen among others; () if that is not known.
 
     Raises:
       UserError: naming the claim, what is wrong, and what would be right.
@@ -49,6 +52,7 @@ def check(
             _check_options(claim)
             _check_metric(claim, curves, finals, epochs)
             _check_conditions(claim, sweep)
+            selection.check(claim, sweep, selected)
         except UserError as error:
             raise UserError(f"claim '{claim.sentence}' ({claim.source}): {error}") from None
 

@@ -357,14 +357,11 @@ def _curve_of(claim: Claim, results: Results) -> str:
 
 def _on_validation(metric: str) -> str:
     """The metric of the validation set in place of the test set."""
-    if not metrics.is_of_test(metric):
-        return metric
-    how, before = metrics.parents(metric)
-    return how + metrics.on(before[0] if how else metric, 'validation')
+    return metrics.on(metric, 'validation') if metrics.is_of_test(metric) else metric
 
 
 def _is_gap(metric: str) -> bool:
-    return metrics.parents(metric)[0] == 'gap_'
+    return metrics.parents(metric)[0] in metrics.GAPS
 
 
 def not_finished(verdict: Verdict, results: Results) -> str:

@@ -204,7 +204,9 @@ def build(
     recorded = metrics_of(settings)
     if experiment.search.rungs:
         recorded |= Recorded(finals=(search_lib.DROPPED,))
-    points, recorded = derive_lib.plan(points, recorded, experiment.derivations, experiment.base)
+    derivations = experiment.derivations, experiment.base
+    chosen = () if on_record else derive_lib.selected(points, *derivations)
+    points, recorded = derive_lib.plan(points, recorded, *derivations)
     if not experiment.figures:
         usual = measured.usual(experiment.base).name
         names, with_test = dict(experiment.names), not experiment.search.rounds
@@ -215,7 +217,7 @@ def build(
     known = {
         'curves': recorded.all_curves, 'finals': recorded.all_finals, 'epochs': recorded.epochs
     }  # fmt: skip
-    claims_lib.check(experiment.claims, points, **known)
+    claims_lib.check(experiment.claims, points, **known, selected=chosen)
     published_lib.check(experiment.published, points, **known)
     if not on_record:
         claims_lib.check_sentences(experiment.claims)

@@ -34,7 +34,7 @@ def of(metric: str, guesses: Mapping[str, float]) -> float:
     how, before = metrics.parents(metric)
     if how:
         plain = of(before[0], guesses)
-        if how == 'gap_':  # on all images alike
+        if how in metrics.GAPS:  # on all images alike
             return plain - plain
         if how == '1-':
             return 1 - plain

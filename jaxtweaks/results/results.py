@@ -216,7 +216,7 @@ def _derive(measured: Mapping[str, np.ndarray], metric: str, what: str) -> np.nd
         known = [*measured, *metrics.derived(measured)]
         raise UserError(f"no {what} '{metric}'; {did_you_mean(metric, known)}")
     values = [_derive(measured, name, what) for name in parents]
-    if how == 'gap_':
+    if how in metrics.GAPS:
         return values[0] - values[1] if metrics.of(parents[0]).sign < 0 else values[1] - values[0]
     if how == '1-':
         return 1 - values[0]

@@ -7,6 +7,7 @@ from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.claims import claims
 from jaxtweaks.claims.claim import KINDS, Claim
+from jaxtweaks.results.derive import Selected
 
 DIVERGED = {'metric': 'diverged', 'direction': 'above'}
 CURVES = (*metrics.known(), *metrics.derived(metrics.known()))
@@ -102,3 +103,86 @@ def test_two_claims_that_read_alike_are_refused():
     claims.check_sentences([one, claim('less', **ARMS, sentence='so it is not')])
     with pytest.raises(UserError, match='say in the sentence what differs'):
         claims.check_sentences([one, other])
+
+
+# With each norm a setting that is given, the best of three, and the best of two.
+CHOSEN = [{'best': word, 'norm': norm} for norm in (0, 1) for word in ('each', 'of 3', 'of 2')]
+OF_3 = Selected('validation', 3)
+SELECTED = [None, OF_3, Selected('validation', 2)] * 2
+BEST_3, EACH = {'a': {'best': 'of 3', 'norm': 0}}, {'b': {'best': 'each', 'norm': 0}}
+OF_LEVEL = {'level': 0.5, 'direction': 'above'}
+
+
+def check_chosen(one, selected=SELECTED):
+    claims.check([one], CHOSEN, curves=CURVES, finals=CURVES, selected=selected)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'given', 'says'),
+    [
+        ('less', {**BEST_3, **EACH, 'metric': 'gap_accuracy'}, "as 'test_gap_accuracy'"),
+        ('greater', {**BEST_3, **EACH, 'metric': 'validation_accuracy'}, "as 'test_accuracy'"),
+        ('less', {**BEST_3, **EACH, 'metric': '1-validation_accuracy'}, "as '1-test_accuracy'"),
+        ('less', {**BEST_3, **EACH, 'metric': 'log_validation_loss'}, "as 'log_test_loss'"),
+        ('less', {**BEST_3, **EACH, 'metric': 'validation_cost'}, 'did not choose, or compare'),
+        ('greater', {**BEST_3, **EACH, 'metric': 'validation_accuracy', 'at': 1}, 'best of 3 on'),
+        ('sooner', {**BEST_3, **EACH, 'metric': 'validation_accuracy'}, "as 'test_accuracy'"),
+        # Chosen too, but of two.
+        (
+            'greater',
+            {**BEST_3, 'b': {'best': 'of 2', 'norm': 0}, 'metric': 'gap_loss'},
+            'best = of 3',
+        ),
+        # A mean of what was chosen and what was not, next to what was.
+        (
+            'greater',
+            {'a': {'norm': 0}, 'b': {'norm': 1, 'best': 'of 3'}, 'metric': 'gap_loss'},
+            'best = of 3',
+        ),
+        ('level', {**BEST_3, **OF_LEVEL, 'metric': 'validation_accuracy'}, 'best of 3 on'),
+        ('share', {**BEST_3, **OF_LEVEL, 'metric': 'validation_accuracy'}, 'best of 3 on'),
+    ],
+)
+def test_a_metric_of_the_data_that_chose_one_arm_is_refused(kind, given, says):
+    with pytest.raises(UserError, match=r"claim 'so it is'.*did not choose") as caught:
+        check_chosen(claim(kind, **given))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'given'),
+    [
+        ('greater', {**BEST_3, **EACH, 'metric': 'test_accuracy'}),
+        ('less', {**BEST_3, **EACH, 'metric': 'test_gap_accuracy'}),
+        ('less', {**BEST_3, **EACH, 'metric': 'train_loss'}),
+        # Both the best of three, and both the same mean of all.
+        ('less', {**BEST_3, 'b': {'best': 'of 3', 'norm': 1}, 'metric': 'gap_accuracy'}),
+        ('less', {'a': {'norm': 0}, 'b': {'norm': 1}, 'metric': 'gap_accuracy'}),
+        ('increasing', {'along': 'norm', 'where': {'best': 'of 3'}, 'metric': 'gap_accuracy'}),
+        ('identical', {**BEST_3, **EACH, 'metric': 'gap_accuracy'}),
+        (
+            'published',
+            {**BEST_3, 'metric': 'validation_loss', 'margin': 1.0, 'published': {'it': 2.0}},
+        ),
+    ],
+)
+def test_other_data_and_arms_that_were_chosen_alike_are_compared(kind, given):
+    check_chosen(claim(kind, **given))
+
+
+def test_a_curve_whose_points_were_not_chosen_alike_is_refused():
+    along = {'along': 'norm', 'metric': 'gap_accuracy'}
+    selected = [None, OF_3, None, None, None, None]
+    with pytest.raises(UserError, match="as 'test_gap_accuracy'"):
+        check_chosen(claim('increasing', **along, where={'best': 'of 3'}), selected)
+    contrast = {**along, 'a': {'best': 'of 3'}, 'b': {'best': 'each'}}
+    with pytest.raises(UserError, match="as 'test_gap_accuracy'"):
+        check_chosen(claim('increasing', **contrast))
+
+
+def test_what_the_training_loss_chose_is_not_compared_by_training_metrics():
+    selected = [Selected('train', 3) if one else None for one in SELECTED]
+    for metric in ('train_loss', 'running_accuracy', 'gap_accuracy', 'test_gap_accuracy'):
+        with pytest.raises(UserError, match=r"best of 3 on the training set.*as 'test_"):
+            check_chosen(claim('less', **BEST_3, **EACH, metric=metric), selected)
+    check_chosen(claim('less', **BEST_3, **EACH, metric='validation_accuracy'), selected)

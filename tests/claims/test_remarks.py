@@ -27,6 +27,7 @@ def verdict_of(one, results):
         ('validation_loss', math.log(4)),
         ('log_train_loss', math.log10(math.log(4))),
         ('gap_accuracy', 0.0),
+        ('test_gap_accuracy', 0.0),
     ],
 )
 def test_a_guess_by_hand(metric, value):

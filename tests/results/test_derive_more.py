@@ -10,7 +10,7 @@ from jaxtweaks.config.build import to_dict
 from jaxtweaks.config.fields import static
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
-from jaxtweaks.results.derive import Options, derived, plan
+from jaxtweaks.results.derive import Options, Selected, derived, plan, selected, tested
 from jaxtweaks.results.derive.aligned import Aligned
 from jaxtweaks.results.derive.best import Best, Choice
 from jaxtweaks.results.derive.cost import Cost
@@ -211,6 +211,44 @@ def test_a_best_for_each_value_of_a_field():
     np.testing.assert_array_equal(found.finals['test_accuracy'][4:], [[0, 3], [6, 5]])
     with pytest.raises(UserError, match=r"'model.nrm' is not swept; did you mean 'model.norm'"):
         Best(within=('model.nrm',)).points(points, Setting())
+
+
+def test_by_what_a_setting_was_chosen_is_known_through_later_derivations():
+    points = [{'penalty.l2': w, 'train.ema_decay': ema} for ema in (0.0, 0.9) for w in (1, 2, 3)]
+    few = Choice('few', {'penalty.l2': (1, 2), 'train.ema_decay': 0.9})
+    one = Choice('one', {'penalty.l2': 1, 'train.ema_decay': 0.0})
+    best = Best((few, one))
+    of_two = Selected('validation', 2)
+    assert best.selected(points, Setting()) == [None] * 6 + [of_two, None]  # of one is no choice
+    assert selected(points, (), Setting()) == [None] * 6
+    # Each of those with an average of the parameters is two afterwards, the chosen one too.
+    assert selected(points, (best, tested.Tested()), Setting()) == [None] * 9 + [of_two] * 2 + [
+        None
+    ]
+    by_loss = Best(within=('train.ema_decay',), by='train_loss')
+    assert by_loss.selected(points, Setting()) == [None] * 6 + [Selected('train', 3)] * 2
+
+
+def test_a_claim_on_the_data_that_chose_is_refused_before_training_and_read_on_record():
+    asked = {
+        'name': 'it',
+        'derive': ('best',),
+        'best': {'choices': ({'name': 'some', 'where': {'penalty.l2': (0.1, 0.2)}},)},
+        'sweep': ('grid', 'penalty.l2', (0.0, 0.1, 0.2)),
+        'claims': (
+            {
+                'sentence': 'A penalty closes the gap.',
+                'source': 'TEST',
+                'kind': 'less',
+                'metric': 'gap_accuracy',
+                'a': {'best.setting': 'some'},
+                'b': {'best.setting': 'each', 'penalty.l2': 0.0},
+            },
+        ),
+    }
+    with pytest.raises(UserError, match=r"best of 2 on validation.*'test_gap_accuracy'"):
+        experiment.build(asked)
+    assert len(experiment.build(asked, on_record=True).claims) == 1
 
 
 def test_the_cost_is_the_loss_with_the_penalty():

@@ -9,6 +9,7 @@ from fake_results import sweep
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import grid, points, product, union
+from jaxtweaks.results.derive import Selected, selected
 from jaxtweaks.results.derive.combine import HOW, combine, combine_labels, score, ways
 
 LOG = np.log
@@ -168,6 +169,16 @@ def test_the_top_settings_are_chosen_on_validation_for_each_seed():
     assert found.finals['test_accuracy'][0, 1] == accuracy(logits[5, 1], labels)
     both = logits[[0, 5], 0].astype(float).mean(0)
     assert found.finals['test_accuracy'][1, 0] == accuracy(both, labels)
+
+
+def test_by_what_the_top_settings_were_chosen():
+    asked, results = ensemble_case(kinds=('members', 'top'), combine=('logits', 'alone'))
+    found = selected(results.settings, asked.derivations, asked.base)
+    kinds = [(point['ensemble.kind'], point['ensemble.size']) for point in planned(asked)[0]]
+    # Of two rates the best one is a choice, both are none.
+    best = Selected('validation', 2, 1)
+    assert found == [best if kind == ('top', 1) else None for kind in kinds]
+    assert found.count(best) == 2
 
 
 def fold_case(sweep_of_folds, *kinds):

@@ -30,6 +30,8 @@ def test_a_plain_run():
     assert 'test_accuracy' in plain.finals
     assert 'test_accuracy' not in plain.curves
     assert 'gap_loss' in plain.all_curves
+    assert 'test_gap_loss' not in plain.all_curves  # without a test curve
+    assert {'gap_accuracy', 'test_gap_accuracy'} <= set(plain.all_finals)
     assert '1-test_accuracy' in plain.all_finals
     assert plain.epochs == Setting().train.epochs
     assert not any(name.startswith(('mc_', 'ema_', 'snap')) for name in plain.finals)
@@ -123,6 +125,9 @@ def test_it_is_what_runs_record(tmp_path, everything):
         ('patch_only_loss', 'loss on patches alone'),
         ('mine_too_loss', 'loss on mine too'),
         ('log_train_loss', 'log₁₀ of the training loss'),
+        ('gap_accuracy', 'generalisation gap (training − validation accuracy)'),
+        ('test_gap_accuracy', 'generalisation gap (training − test accuracy)'),
+        ('test_gap_loss', 'generalisation gap (test − training loss)'),
         ('some_thing', 'some thing'),
     ],
 )
@@ -146,6 +151,23 @@ def test_the_complement_is_derived():
     np.testing.assert_allclose(results.final('1-gap_accuracy'), 1 - results.final('gap_accuracy'))
     with pytest.raises(UserError, match="did you mean 'test_accuracy'"):
         results.final('1-test_acuracy')
+
+
+def test_the_gap_to_test_is_derived():
+    measured = {'train_accuracy': 0.9, 'test_accuracy': 0.7, 'train_loss': 0.2, 'test_loss': 0.5}
+    finals = {name: np.full((2, 5), value) for name, value in measured.items()}
+    results = dataclasses.replace(sweep({'x': (1, 2)}), finals=finals)
+    np.testing.assert_allclose(results.final('test_gap_accuracy'), 0.2)
+    np.testing.assert_allclose(results.final('test_gap_loss'), 0.3)
+    gaps = [name for name in metrics.derived(finals) if metrics.parents(name)[0] in metrics.GAPS]
+    assert gaps == ['test_gap_accuracy', 'test_gap_loss']
+    assert metrics.splits('test_gap_loss') == {'train', 'test'}
+    assert metrics.splits('gap_loss') == {'train', 'validation'}
+    assert metrics.is_of_test('1-test_gap_accuracy')
+    assert not metrics.is_of_test('gap_accuracy')
+    assert metrics.on('test_gap_loss', 'validation') == 'gap_loss'
+    one = metrics.of('test_gap_accuracy')
+    assert (one.better, one.signed, one.is_share) == ('low', True, True)
 
 
 def test_the_logarithm_is_derived():

@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.results.derive.derivation import DERIVATIONS, Derivation, Options
+from jaxtweaks.results.derive.derivation import DERIVATIONS, Derivation, Options, Selected
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
-__all__ = ['DERIVATIONS', 'Derivation', 'Options', 'derived', 'plan']
+__all__ = ['DERIVATIONS', 'Derivation', 'Options', 'Selected', 'derived', 'plan', 'selected']
 
 
 def plan(
@@ -31,6 +31,33 @@ def plan(
     for one in derivations:
         points, recorded = one.points(points, base), one.recorded(recorded, base)
     return points, recorded
+
+
+def selected(
+    points: Sequence[Point], derivations: Sequence[Derivation], base: Setting
+) -> list[Selected | None]:
+    """By what each setting that `plan` returns was chosen by the last derivation that chose it."""
+    points, known = list(points), [None] * len(points)
+    for one in derivations:
+        new = one.points(points, base)
+        chosen = zip(new, one.selected(points, base), strict=True)
+        known = [by or _kept(point, points, known) for point, by in chosen]
+        points = new
+    return known
+
+
+def _kept(
+    point: Point, points: Sequence[Point], known: Sequence[Selected | None]
+) -> Selected | None:
+    """By what a setting was chosen that is made of these: it agrees with one in all they share."""
+    return next(
+        (
+            by
+            for before, by in zip(points, known, strict=True)
+            if by and all(point[name] == before[name] for name in point.keys() & before.keys())
+        ),
+        None,
+    )
 
 
 def derived(results: Results, derivations: Sequence[Derivation], base: Setting) -> Results:

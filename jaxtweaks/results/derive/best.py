@@ -20,7 +20,7 @@ from jaxtweaks.config import measured
 from jaxtweaks.config.expand import Point
 from jaxtweaks.config.fields import Rule, plain, required
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.results.derive.derivation import Derivation, derivation
+from jaxtweaks.results.derive.derivation import Derivation, Selected, derivation
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results, without_runs
 
@@ -91,6 +91,12 @@ class Best(Derivation):
         for k, point in enumerate(points):
             found.setdefault(tuple(point[name] for name in self.within), []).append(k)
         return list(found.values())
+
+    def selected(self, points: Sequence[Point], base: Setting) -> list[Selected | None]:
+        """The best of each choice, unless there is nothing to choose from."""
+        on = 'train' if self.by == 'train_loss' else 'validation'
+        numbers = [len(among) for _, among in self._made(points)]
+        return [None] * len(points) + [Selected(on, n) if n > 1 else None for n in numbers]
 
     def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
         """The same as before."""

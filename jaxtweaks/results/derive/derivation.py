@@ -18,6 +18,21 @@ C = TypeVar('C', bound=type)
 
 
 @dataclasses.dataclass(frozen=True)
+class Selected:
+    """By what each seed chose a setting.
+
+    Attributes:
+      on: the split whose numbers chose, 'validation', 'train' or 'fold'.
+      among: how many settings it was chosen from.
+      kept: how many of them were chosen together.
+    """
+
+    on: str
+    among: int
+    kept: int = 1
+
+
+@dataclasses.dataclass(frozen=True)
 class Derivation(abc.ABC):
     """Turns results into results with further fields or metrics.
 
@@ -32,6 +47,10 @@ class Derivation(abc.ABC):
     def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
         """What there will be of each of them. Raises UserError if something that it needs lacks."""
         return recorded
+
+    def selected(self, points: Sequence[Point], base: Setting) -> list[Selected | None]:
+        """Of each setting that `points` returns by what it is chosen; None where it is given."""
+        return [None] * len(self.points(points, base))
 
     @abc.abstractmethod
     def results(self, results: Results, base: Setting) -> Results:

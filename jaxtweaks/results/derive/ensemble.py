@@ -42,7 +42,7 @@ from jaxtweaks.results.derive.combine import (
     score,
     ways,
 )
-from jaxtweaks.results.derive.derivation import Derivation, derivation
+from jaxtweaks.results.derive.derivation import Derivation, Selected, derivation
 from jaxtweaks.results.derive.settings import setting_of
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
@@ -75,6 +75,15 @@ class Ensemble(Derivation):
     def points(self, points: Sequence[Point], base: Setting) -> list[Point]:
         """What the settings become. Raises UserError if there is nothing to put together."""
         return [one.point for one in _plan(points, self, base)]
+
+    def selected(self, points: Sequence[Point], base: Setting) -> list[Selected | None]:
+        """Those of the kind 'top', unless they are made of all there are."""
+        return [
+            Selected('fold' if one.folds else 'validation', len(one.among), one.size)
+            if one.kind == 'top' and one.size < len(one.among)
+            else None
+            for one in _plan(points, self, base)
+        ]
 
     def recorded(self, recorded: Recorded, base: Setting) -> Recorded:
         """What is known of an ensemble: its curves are the mean of its members'."""
