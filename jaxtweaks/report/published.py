@@ -31,6 +31,8 @@ NOTE = (
     'reading of the document, is shown and not counted.'
 )
 
+OMITTED = 'Seeds with a diverged run, or one without a value, are omitted, and counted as such.'
+
 
 def state(published: float, effect: float, low: float, high: float, n: int) -> str:
     """Whether a published number lies within seed noise, as a word of the last column.
@@ -112,7 +114,8 @@ def table(compared: Sequence[Mapping[str, Any]], size: str, stand_in: str = '') 
     raw = tuple(
         (*row[:2], *_sorted_by(one), row[6]) for row, one in zip(rows, compared, strict=True)
     )
-    note = ' '.join([*counted(row[-1] for row in rows), NOTE])
+    omitted = [OMITTED] * any(one['dropped'] for one in compared)
+    note = ' '.join([*counted(row[-1] for row in rows), NOTE, *omitted])
     return Table(
         TITLE, COLUMNS, rows, raw, note, brief=('what', 'published', 'measured', COLUMNS[-1])
     )

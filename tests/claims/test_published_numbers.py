@@ -77,6 +77,26 @@ def test_a_diverged_run_that_cannot_be_guessed_is_omitted():
     assert (found.n, found.dropped) == (5, 1)
 
 
+def test_a_diverged_run_is_no_guess_among_the_seeds():
+    """Ten seeds at 0.9 with one guess of 0.1 would be 0.82, in an interval up to 1."""
+    noise = np.array([[-5, -4, -3, -2, 0, 0, 2, 3, 4, 5]]) / 1000
+    results = results_of([0.9], n=10, diverged=[(0, 4)], noise=noise)
+    results.guesses.update({'accuracy': 0.1})
+    found = published.measure(number(), results)
+    assert (found.n, found.dropped, found.effect) == (9, 1, pytest.approx(0.9))
+    # The variance of nine values with a sum of squares of 108 / 1000²; t(8) is 2.306.
+    half = 2.306004 * math.sqrt(108e-6 / 8 / 9)
+    assert (found.low, found.high) == pytest.approx((0.9 - half, 0.9 + half), abs=1e-8)
+    # And so of a place: the seed has a guess at one of three points.
+    curve = results_of([0.2, 0.9, 0.3], n=6, diverged=[(1, 2)])
+    curve.guesses.update({'accuracy': 0.1})
+    place = published.measure(number(value=1.0, along='x', goal='max'), curve)
+    assert (place.n, place.dropped, place.effect) == (5, 1, 1.0)
+    # A diverged run is one where their share is the number.
+    share = published.measure(number(metric='diverged'), results)
+    assert (share.n, share.dropped, share.effect) == (10, 0, pytest.approx(0.1))
+
+
 def test_numbers_of_claims_are_read_as_their_sources_say():
     def level(sentence, source, value, **more):
         return claim(

@@ -71,6 +71,13 @@ def test_a_row_says_all_and_why_it_is_not_counted():
     assert smoke.endswith(', not counted: the size is smoke; stand-in data')
 
 
+def test_omitted_seeds_are_counted():
+    table = published.table([compared(), compared(n=9, dropped=1)], 'paper')
+    assert [row[5] for row in table.rows] == ['10', '9 (1 omitted)']
+    assert table.note.endswith(published.OMITTED)
+    assert published.OMITTED not in published.table([compared()], 'paper').note
+
+
 def test_a_difference_and_a_place_read_as_such():
     gain = compared(
         effect=0.01, low=0.005, high=0.015, claim={'kind': 'greater'}, number={'value': 0.025}
