@@ -115,7 +115,10 @@ def test_what_is_there_can_be_loaded(followed):
         answer = jt.load(folder)
     assert np.isfinite(answer['test_loss'].sel(norm='batch')).all()
     assert np.isnan(answer['test_loss'].sel(norm='none')).all()
-    assert [verdict.claim.source for verdict in answer.verdicts] == ['§1']
+    (verdict,) = answer.verdicts
+    assert verdict.claim.source == '§1'
+    # Corrected for the claim that waits too, as at the end.
+    assert verdict.p_adjusted == pytest.approx(min(1, 2 * verdict.p))
     assert 'below 90' in answer._repr_html_()
     assert answer.table.rows[0][0] == 'with BN'
 
@@ -157,6 +160,19 @@ def test_a_claim_waits_for_the_runs_it_speaks_of():
     done = np.array([[True, True], [True, False]])
     assert partial.testable(asked.claims, results, done) == [True, False]
     assert partial.testable(asked.claims, results, ~done) == [False, False]
+
+
+def test_a_provisional_verdict_is_corrected_for_the_claims_that_wait():
+    results = sweep({'model.norm': ('batch', 'none')}, seeds=6)
+    level = float(np.mean(results.finals['test_accuracy'][0])) + 0.03
+    first, second = tiny()['claims']
+    first = {**first, 'metric': 'test_accuracy', 'level': level}
+    asked = experiment_lib.build(tiny(claims=(first, second), seeds=6))
+    done = np.array([[True] * 6, [True] * 5 + [False]])
+    (verdict,), (waiting,) = partial.verdicts(asked, results, done)
+    assert (verdict.claim, waiting) == asked.claims
+    assert 0 < verdict.p < 0.5
+    assert verdict.p_adjusted == pytest.approx(2 * verdict.p)
 
 
 def test_what_diverged_is_not_in_the_means_so_far():

@@ -131,6 +131,16 @@ def test_seeds_grow_for_what_is_open_and_stop_when_nothing_is(put, tmp_path):
     assert (len(calls), as_text(again), looks_of(tmp_path)) == (before, as_text(answer), looks)
 
 
+def test_looks_are_corrected_for_claims_that_wait(put, tmp_path):
+    put()
+    answer, _ = run(tmp_path, budget=1e-9, claims=(LARGE,))
+    waiting = experiment.build(config(claims=(OPEN,))).claims
+    args = answer.experiment, answer.results, looks_of(tmp_path)
+    (alone,), (among,) = settle.verdicts(*args), settle.verdicts(*args, waiting)
+    assert alone.claim == among.claim
+    assert among.p_adjusted == pytest.approx(2 * alone.p_adjusted)
+
+
 def test_what_sign_flips_decide_is_first_looked_at_where_they_can(put, tmp_path):
     calls = put()
     below = {'level': 2.5, 'direction': 'below'}

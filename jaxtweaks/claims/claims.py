@@ -109,11 +109,17 @@ def find(claim: Claim, results: Results, alpha: float = 0.05) -> Finding:
     return KINDS.find(claim.kind).test(claim, results, alpha)
 
 
-def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> list[Verdict]:
+def evaluate(
+    claims: Sequence[Claim],
+    results: Results,
+    alpha: float = 0.05,
+    waiting: Sequence[Claim] = (),
+) -> list[Verdict]:
     """The verdict on every claim of an experiment.
 
     Holm's adjustment runs over the p values that decide the claims given here, so give all
-    claims of the experiment at once.
+    claims of the experiment at once: as `waiting` those that cannot be tested yet, which get no
+    verdict.
 
     Raises:
       UserError: as `check`.
@@ -121,10 +127,11 @@ def evaluate(claims: Sequence[Claim], results: Results, alpha: float = 0.05) -> 
     _check_on(claims, results)
     findings = [find(claim, results, alpha) for claim in claims]
     tested = with_chance(claims, results.exact)
-    adjusted = statistics.holm(np.array([findings[i].tests for i in tested]))
+    unknown = [(math.nan, math.nan)] * len(with_chance(waiting, results.exact))
+    adjusted = statistics.holm(np.array([*(findings[i].tests for i in tested), *unknown]))
     verdicts = [_exact(claim, found) for claim, found in zip(claims, findings, strict=True)]
-    for i, p_adjusted in zip(tested, adjusted.tolist(), strict=True):
-        verdicts[i] = _verdict(claims[i], findings[i], p_adjusted, alpha, len(tested))
+    for i, p_adjusted in zip(tested, adjusted.tolist(), strict=False):
+        verdicts[i] = _verdict(claims[i], findings[i], p_adjusted, alpha, len(adjusted))
     return verdicts
 
 

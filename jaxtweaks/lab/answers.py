@@ -15,6 +15,7 @@ from jaxtweaks.base.metrics import LOSS
 from jaxtweaks.base.words import Names, together, tweaks_of
 from jaxtweaks.claims import published as published_lib
 from jaxtweaks.claims import remarks
+from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config import measured as measured_lib
 from jaxtweaks.config.build import to_dict
 from jaxtweaks.config.parts import CLASSES
@@ -49,6 +50,7 @@ def gather(
     dataset: Dataset,
     folder: Path,
     looks: Sequence[LookRecord] = (),
+    waiting: Sequence[Claim] = (),
 ) -> Answer:
     """Puts together what was found, and tests the claims; writes nothing.
 
@@ -58,6 +60,7 @@ def gather(
       dataset: the data that was used; its images may be omitted, see `data.summary`.
       folder: the work folder.
       looks: at the claims, see `manifest.LookRecord`.
+      waiting: claims that are asked too and cannot be tested yet, see `claims.evaluate`.
     """
     runs = experiment.runs
     measured = measure(experiment, found, dataset)
@@ -74,7 +77,7 @@ def gather(
         experiment,
         measured,
         results,
-        settle.verdicts(experiment, results, looks),
+        settle.verdicts(experiment, results, looks, waiting),
         choice_of(experiment, measured) if experiment.search.rounds else None,
         tables.settings_table(results, _listed(experiment), names=dict(experiment.names)),
         [tables.from_sheet(sheet) for sheet in _sheets(experiment)],

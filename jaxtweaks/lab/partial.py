@@ -37,6 +37,8 @@ def verdicts(
 ) -> tuple[list[Verdict], list[Claim]]:
     """The verdicts on the claims that can be tested so far, and the claims that cannot.
 
+    The latter count among all claims, so that no verdict is surer now than at the end.
+
     Args:
       experiment: what was asked.
       results: before its derivations; with derivations no claim is tested before the end.
@@ -47,9 +49,9 @@ def verdicts(
     ready = testable(experiment.claims, results, done)
     pairs = list(zip(experiment.claims, ready, strict=True))
     tested = [claim for claim, yes in pairs if yes]
-    found = claims_lib.evaluate(tested, results) if tested else []
-    found = [remarks.remarked(one, results) for one in found]
-    return found, [claim for claim, yes in pairs if not yes]
+    waiting = [claim for claim, yes in pairs if not yes]
+    found = claims_lib.evaluate(tested, results, waiting=waiting) if tested else []
+    return [remarks.remarked(one, results) for one in found], waiting
 
 
 def means(results: Results, done: np.ndarray) -> Table:

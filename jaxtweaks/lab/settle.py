@@ -339,15 +339,23 @@ def looked_at(claim: Claim, looks: Sequence[LookRecord]) -> int | None:
 
 
 def verdicts(
-    experiment: Experiment, results: Results, looks: Sequence[LookRecord] = ()
+    experiment: Experiment,
+    results: Results,
+    looks: Sequence[LookRecord] = (),
+    waiting: Sequence[Claim] = (),
 ) -> list[Verdict]:
-    """The verdicts on all claims, by the looks that were made, with what is to be remarked."""
+    """The verdicts on all claims, by the looks that were made, with what is to be remarked.
+
+    `waiting`: further claims that cannot be tested yet, see `claims.evaluate`.
+    """
     by_looks = goes_by(experiment, looks)
     if by_looks and not results.exact:
         done = _looked(settled(looks))
-        found = sequential.evaluate(experiment.claims, results, done, ahead=looks[-1].next)
+        every = [*experiment.claims, *waiting]
+        found = sequential.evaluate(every, results, done, ahead=looks[-1].next)
+        found = found[: len(experiment.claims)]
     else:
-        found = claims.evaluate(experiment.claims, results)
+        found = claims.evaluate(experiment.claims, results, waiting=waiting)
     return [_uncorrected(remarks.remarked(one, results), looks, by_looks) for one in found]
 
 

@@ -119,7 +119,8 @@ def unfinished_answer(path: Path, stored: Stored, notify: Notify) -> Answer:
     """The answer in a folder some of whose runs are missing, which is said.
 
     What is missing is NaN, nothing is derived, and the claims are those that can be tested: by the
-    looks so far if seeds were being added until the claims are settled.
+    looks so far if seeds were being added until the claims are settled. They are corrected for all
+    claims.
 
     Raises:
       UserError: no run is there; or as `answer`.
@@ -136,12 +137,13 @@ def unfinished_answer(path: Path, stored: Stored, notify: Notify) -> Answer:
     seeds = lambda claim: settle.looked_at(claim, looks) if by_looks else None
     ready = lambda claim: partial.testable([claim], measured, done[:, : seeds(claim)])[0]
     tested = tuple(filter(ready, claims))
+    waiting = tuple(claim for claim in claims if claim not in tested)
     words = partial.said(measured, done, len(experiment.claims), len(tested))
     derived = ', and nothing is derived' if experiment.derive else ''
     notify(f'{path}: is not finished: {words}; what is missing is NaN{derived}')
     table = tuple(name for name in experiment.table if not experiment.derive or measured.has(name))
     asked = dataclasses.replace(experiment, claims=tested, derive=(), table=table)
-    return answers.gather(asked, found, dataset, path, looks)
+    return answers.gather(asked, found, dataset, path, looks, waiting)
 
 
 def _dataset(path: Path, stored: Stored, notify: Notify) -> Dataset:

@@ -380,6 +380,23 @@ def test_holm_decides():
     assert 'asked alone it would be settled (p ' in among.note
 
 
+def test_claims_that_cannot_be_tested_yet_count_among_all():
+    results = results_of([0.512, 0.5])
+    one, same = claim('greater', **ARMS), claim('identical', **ARMS)
+    alone = verdict_on(one, results)
+    # Nine others wait; one of 'identical' does not count now, and will not later.
+    (first,) = claims.evaluate([one], results, waiting=[*[claim('less', **ARMS)] * 9, same])
+    assert first.p == alone.p
+    assert first.p_adjusted == pytest.approx(10 * alone.p)
+    assert (alone.verdict, first.verdict) == ('supported', 'inconclusive')
+    # Of two the smaller p has all ten to count, the larger one nine.
+    pair = [claim('greater', a={'x': 0}, b={'x': x}) for x in (1, 2)]
+    two = claims.evaluate(pair, results_of([0.512, 0.5, 0.3]), waiting=[one] * 8)
+    assert two[1].p < two[0].p
+    expected = [min(1, 9 * two[0].p), 10 * two[1].p]
+    assert [each.p_adjusted for each in two] == pytest.approx(expected)
+
+
 def test_a_side_may_be_pairs_of_values():
     extra = [{'y': 0}, {'y': 1}, {'y': 0}]
     results = results_of([0.9, 0.1, 0.5], extra=extra)
