@@ -9,6 +9,7 @@ from fake_results import sweep
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import grid, points, product, union
+from jaxtweaks.results import guess
 from jaxtweaks.results.derive import Selected, selected
 from jaxtweaks.results.derive.combine import HOW, combine, combine_labels, score, ways
 
@@ -327,3 +328,59 @@ def test_an_ensemble_with_a_diverged_member_has_diverged():
     found = derived(results, asked)
     assert found.diverged.tolist() == [[False, False], [True, False], [False] * 2, [False] * 2]
     assert np.isnan(found.finals['test_accuracy'][1, 0])
+
+
+def diverged_case(guesses, **options):
+    """An ensemble case in which member 3 of the first rate diverged in seed 0, after 2 epochs."""
+    asked, results = ensemble_case(**options)
+    results.diverged_at[3, 0] = 7
+    for values in results.arrays.values():
+        values[3, 0] = np.nan
+    for values in results.curves.values():
+        values[3, 0, 2:] = np.nan
+    return asked, dataclasses.replace(results, guesses=guesses)
+
+
+GUESSES = guess.values('guess', 10, cross_entropy=True)
+
+
+@pytest.mark.parametrize('guesses', [GUESSES, {}], ids=['guess', 'drop'])
+def test_in_a_mean_over_members_only_the_diverged_one_guesses(guesses):
+    asked, results = diverged_case(guesses, sizes=(1, 5), combine=('probabilities', 'alone'))
+    found = derived(results, asked)
+    logits, labels = results.arrays['test_logits'][:5, 0], results.labels['test']
+    others = [accuracy(logits[member], labels) for member in (0, 1, 2, 4)]
+    expected = (sum(others) + 0.1) / 5 if guesses else np.mean(others)
+    of = lambda size, how: row_of(
+        found, dropout__hidden=0.0, ensemble__size=size, ensemble__combine=how
+    )
+    for place in (of(1, 'probabilities'), of(1, 'alone'), of(5, 'alone')):
+        assert found.finals['test_accuracy'][place, 0] == pytest.approx(expected)
+        assert not found.diverged[place].any()
+        # Nothing is gained by one alone, diverged or not.
+        assert found.finals['test_accuracy_gain'][place, 0] == pytest.approx(0, abs=1e-12)
+        assert found.confusion[place, 0].sum() == 4 * IMAGES
+        curve, mine = found.curves['validation_loss'][place, 0], results.curves['validation_loss']
+        left = mine[[0, 1, 2, 4], 0].mean(0)
+        with_guess = (4 * left + np.where(np.arange(8) < 2, mine[3, 0], LOG(10))) / 5
+        np.testing.assert_allclose(curve, with_guess if guesses else left)
+    # Together they have diverged.
+    assert found.diverged[of(5, 'probabilities')].tolist() == [True, False]
+    assert np.isnan(found.finals['test_accuracy'][of(5, 'probabilities'), 0])
+
+
+def test_a_mean_over_runs_that_all_diverged_has_diverged():
+    asked, results = diverged_case(GUESSES, kinds=('members', 'ema'), combine=('logits',))
+    results.diverged_at[5:, 1] = np.arange(5) + 3
+    for values in results.arrays.values():
+        values[5:, 1] = np.nan
+    found = derived(results, asked)
+    for kind in ('members', 'ema'):
+        k = row_of(found, dropout__hidden=0.5, ensemble__kind=kind, ensemble__size=1)
+        assert found.diverged[k].tolist() == [False, True]
+        assert np.isnan(found.finals['test_accuracy'][k, 1])
+    # Of the running averages of five runs one guesses.
+    k = row_of(found, dropout__hidden=0.0, ensemble__kind='ema')
+    logits, labels = results.arrays['ema_test_logits'][:5, 0], results.labels['test']
+    others = [accuracy(logits[member], labels) for member in (0, 1, 2, 4)]
+    assert found.finals['test_accuracy'][k, 0] == pytest.approx((sum(others) + 0.1) / 5)

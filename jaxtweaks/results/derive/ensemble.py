@@ -16,9 +16,13 @@ ema        the running average of its parameters: both as a mean over the member
 members', each alone. Combined as 'alone', the same members are not combined: every number is the
 mean of theirs, to which a claim compares the ensemble seed by seed. Runs that lack a fold only
 judge settings; they are part of no ensemble.
+
+Networks that predict together have diverged if one of them has. In a mean over runs a diverged one
+counts as a guess, where guesses count and mean something, else the others are averaged.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -33,6 +37,7 @@ from jaxtweaks.config.fields import plain
 from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data.standardise import standardised_targets, target_scale
+from jaxtweaks.results import guess
 from jaxtweaks.results.derive.combine import (
     ALONE,
     HOW,
@@ -95,7 +100,7 @@ class Ensemble(Derivation):
         return dataclasses.replace(recorded, finals=_finals(base), arrays=arrays)
 
     def results(self, results: Results, base: Setting) -> Results:
-        """The ensembles. One with a diverged member counts as diverged."""
+        """The ensembles. One with a diverged member is diverged; a mean, if every run of it is."""
         plans = _plan(results.settings, self, base)
         seeds = range(len(results.seeds))
         scored = [[_score(one, results, s, base) for s in seeds] for one in plans]
@@ -105,18 +110,31 @@ class Ensemble(Derivation):
             return np.array([[found[name] for found in row] for row in scored])
 
         def over_runs(values: np.ndarray, reduce: Callable[..., Any]) -> np.ndarray:
-            """A number of each run [K, S, …] for each ensemble [J, S, …], by its runs."""
-            rows = [[reduce(values[ks, s], 0) for s, ks in enumerate(row)] for row in runs]
+            """A number of each run [K, S, …] for each ensemble [J, S, …], by its runs.
+
+            `reduce`: of a plan, values of its runs [R, …] and whether each diverged [R].
+            """
+            rows = [
+                [reduce(one, values[ks, s], results.diverged[ks, s]) for s, ks in enumerate(row)]
+                for one, row in zip(plans, runs, strict=True)
+            ]
             return np.array(rows).reshape(len(plans), *values.shape[1:])
 
+        def curve(name: str) -> np.ndarray:
+            worth = guess.of(name, results.guesses)
+            reduce = lambda one, values, lost: _mean_curve(values, lost & _is_mean(one), worth)
+            return over_runs(results.curves[name], reduce)
+
+        # −1, the least, is of a run that is left, by which a mean has a value.
+        lost_at = lambda one, values, _: values.min() if _is_mean(one) else values.max()
         return dataclasses.replace(
             results,
             settings=tuple(one.point for one in plans),
-            curves={name: over_runs(values, np.mean) for name, values in results.curves.items()},
+            curves={name: curve(name) for name in results.curves},
             finals={name: of_scores(name) for name in _finals(base)},
             confusion=of_scores('confusion'),
-            chosen_epoch=over_runs(results.chosen_epoch, np.max),
-            diverged_at=over_runs(results.diverged_at, np.max),
+            chosen_epoch=over_runs(results.chosen_epoch, lambda one, values, _: values.max()),
+            diverged_at=over_runs(results.diverged_at, lost_at),
             arrays={},
         )
 
@@ -272,10 +290,47 @@ def _runs(one: _Plan, results: Results, seed: int, base: Setting) -> list[int]:
     return one.among[: one.size] if together else one.among
 
 
+def _together(one: _Plan) -> bool:
+    """Whether the runs that take part predict together, unless they are left alone."""
+    return one.kind == 'top' or (one.kind == 'members' and one.size > 1)
+
+
+def _is_mean(one: _Plan) -> bool:
+    """Whether it is a mean over runs of what each is worth, and no prediction of several."""
+    return one.combine == ALONE or not _together(one)
+
+
+def _mean_curve(values: np.ndarray, lost: np.ndarray, worth: float) -> np.ndarray:
+    """The mean of runs' curves [R, E], [E], in which those `lost` [R] have guessed since.
+
+    `worth`: what a guess is worth; NaN to omit those lost. If all are lost it is their own mean.
+    """
+    if lost.all() or not lost.any():
+        return values.mean(0)
+    if math.isnan(worth):
+        return values[~lost].mean(0)
+    return np.where(lost[:, None] & ~np.isfinite(values), worth, values).mean(0)
+
+
 def _score(one: _Plan, results: Results, seed: int, base: Setting) -> dict[str, Any]:
     """What is measured on test (and, of whole runs, validation), and the test confusion."""
-    runs = _runs(one, results, seed, base)
-    together = one.kind == 'top' or (one.kind == 'members' and one.size > 1)
+    every = _runs(one, results, seed, base)
+    left = [k for k in every if not results.diverged[k, seed]]
+    runs = left if _is_mean(one) and left else every
+    found = _score_of(runs, one, results, seed, base)
+    lost = len(every) - len(runs)
+    for name in _finals(base) if lost else ():
+        worth = guess.of(name, results.guesses)
+        if math.isfinite(worth):
+            found[name] = (len(runs) * found[name] + lost * worth) / len(every)
+    return found
+
+
+def _score_of(
+    runs: Sequence[int], one: _Plan, results: Results, seed: int, base: Setting
+) -> dict[str, Any]:
+    """What `_score` is of these runs alone."""
+    together = _together(one)
     found: dict[str, Any] = dict.fromkeys(_finals(base), np.nan)
     found['confusion'] = np.zeros_like(results.confusion[0, 0])
     alike = _scorer(results, base)
