@@ -301,9 +301,9 @@ def guessing(claim: Claim, results: Results) -> str:
 def improving(verdict: Verdict, results: Results) -> list[Improving]:
     """The settings of a claim that still improved at the end by more than its effect.
 
-    By how much a run improves is the least-squares slope of its curve over the last quarter of its
-    epochs, times their number. A setting improves if the mean of its seeds does significantly
-    (one-sided, 5%), and by more than the size of the effect.
+    By how much a run improves is `late_change` of its curve. A setting improves if the mean of its
+    seeds does significantly (one-sided, 5%; of a gap, which may change either way, two-sided), and
+    by more than the size of the effect.
     """
     effect = _size_of_effect(verdict)
     metric = _curve_of(verdict.claim, results)
@@ -315,16 +315,23 @@ def improving(verdict: Verdict, results: Results) -> list[Improving]:
     for k in claim_data.settings_of(verdict.claim, results):
         gains = np.array([late_change(one) for one in curve[k]])
         gains = gains[np.isfinite(gains) & ~results.diverged[k]]
+        if len(gains) < 2:
+            continue
+        test = Test().greater
         if _is_gap(metric):  # neither way is better: it is not at rest
-            sign = float(np.sign(gains.mean())) if len(gains) else 1.0
+            test, sign = Test().differs, float(np.sign(gains.mean()))
         gain = sign * gains
-        if len(gain) > 1 and gain.mean() > effect and Test().greater(gain) <= 0.05:
+        if gain.mean() > effect and test(gain) <= _ALPHA:
             found.append(Improving(k, metric, float(gain.mean())))
     return found
 
 
 def late_change(curve: np.ndarray) -> float:
-    """The change of a curve [E] over the last quarter of the epochs that it has; NaN if too few."""
+    """The change of a curve [E] over the last quarter of the epochs that it has; NaN if too few.
+
+    From the first of these epochs to the last, on the line of least squares: its slope times their
+    number less one.
+    """
     values = curve[np.isfinite(curve)]
     if len(values) < _FEWEST:
         return math.nan

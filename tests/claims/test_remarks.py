@@ -284,6 +284,32 @@ def test_runs_that_still_learn_by_more_than_the_effect_are_named():
     assert remarks.unfinished([verdict_of(claim('greater', **ARMS), large)], large) == []
 
 
+@pytest.mark.parametrize('metric', ['gap_accuracy', 'test_gap_accuracy'])
+@pytest.mark.parametrize('way', [1, -1])
+@pytest.mark.parametrize(
+    ('scatter', 'named'),
+    [(1.016, False), (0.7, True)],  # t(5) 2.20 and 3.19: p 0.079 and 0.024 two-sided
+)
+def test_a_gap_that_changes_either_way_is_tested_on_both_sides(metric, way, scatter, named):
+    """One-sided, by the side that the data are on, p would be 0.04 and the test one of 10%."""
+    gains = way * 0.01 * (1 + scatter * np.array([-1, -1, -1, 1, 1, 1]))
+    # Of 12 epochs the last 3 count, two steps.
+    gap = 0.1 + gains[:, None] / 2 * np.clip(np.arange(12) - 9, 0, 2)
+    still = np.full((6, 12), 0.1)
+    curves = {
+        'validation_accuracy': np.full((2, 6, 12), 0.5),
+        'train_accuracy': 0.5 + np.stack([gap, still]),
+    }
+    results = results_of([0.5, 0.5], 6, curves=curves)
+    train = np.array([[0.6] * 6, [0.6001, 0.6002] * 3])
+    same = {'train_accuracy': train, 'validation_accuracy': np.full((2, 6), 0.5)}
+    finals = results.finals | same | {'test_accuracy': np.full((2, 6), 0.5)}
+    results = dataclasses.replace(results, finals=finals)
+    note = verdict_of(claim('less', **ARMS, metric=metric), results).note
+    assert ('still changed by 1.00 points (x 0)' in note) is named
+    assert ('not finished learning' in note) is named
+
+
 def test_a_claim_is_known_by_what_is_tested():
     one = claim('greater', **ARMS)
     assert sequential.key(one) == sequential.key(claim('greater', sentence='else', **ARMS))
