@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy  # its parts are imported as they are used: that takes a second
 
 from jaxtweaks.base import metrics
 from jaxtweaks.base.words import field_label, value_label
+from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 
 if TYPE_CHECKING:
@@ -64,13 +64,17 @@ def interval(array: 'xr.DataArray', dim: str = SEED) -> tuple['xr.DataArray', 'x
     What is missing (NaN: a run that diverged) is omitted; the half width is NaN where there are
     fewer than two values.
     """
-    n = array.notnull().sum(dim)
-    critical = scipy.stats.t.ppf(0.975, np.maximum(n - 1, 1))
-    # Not std(ddof=1), which warns of a single value.
-    squares = ((array - array.mean(dim)) ** 2).sum(dim)
-    error = (squares / (np.maximum(n - 1, 1) * np.maximum(n, 1))) ** 0.5
-    half = (error * critical).where(n > 1)
-    return array.mean(dim), half.rename(array.name)
+    import xarray as xr
+
+    half = xr.apply_ufunc(
+        lambda values: mean_interval(values[~np.isnan(values)])[1],
+        array,
+        input_core_dims=[[dim]],
+        vectorize=True,
+        output_dtypes=[float],
+        keep_attrs=True,
+    )
+    return array.mean(dim), half
 
 
 class Labels:

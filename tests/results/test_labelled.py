@@ -87,6 +87,8 @@ def test_one_value_has_no_interval_and_none_has_no_mean():
     mean, half = interval(array)
     assert mean.values == pytest.approx([0.5, np.nan], nan_ok=True)
     assert np.isnan(half).all()
+    mean, half = interval(array.isel(x=slice(0)))
+    assert mean.shape == half.shape == (0,)
 
 
 def test_arithmetic_keeps_the_pairs():
