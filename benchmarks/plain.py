@@ -94,7 +94,9 @@ def contenders(module: nn.Module, batch: int, runs: int, names: list[str]) -> di
     flax = lambda: flax_plain.Flax(module, optimiser, images, labels, runs, batch, naive=False)
     makers: dict[str, Callable[[], Any]] = {
         way: lambda way=way: Group(module, batch, runs, data, way)
-        for way in dict.fromkeys((*candidates(Setting(), plain=True), 'map', 'untouched'))
+        for way in dict.fromkeys(
+            (*candidates(Setting(), plain_convolutions=True), 'map', 'untouched')
+        )
     }
     makers['flax, Python loop'] = flax
     try:
@@ -129,7 +131,7 @@ def main(argv: list[str] | None = None) -> None:
         found = contenders(module, flags.batch, runs, flags.only)
         trainers = {name: one.train for name, one in found.items()}
         seconds = interleaved(trainers, flags.seconds, flags.rounds, clock)
-        ways = (*candidates(Setting(), plain=True), 'map')
+        ways = (*candidates(Setting(), plain_convolutions=True), 'map')
         ours = min(seconds[way] for way in ways if way in seconds)
         row = {
             'runs': runs,

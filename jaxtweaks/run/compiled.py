@@ -35,22 +35,22 @@ BATCHINGS = (
 )  # fmt: skip
 
 
-def candidates(static: Setting, plain: bool = False) -> tuple[str, ...]:
+def candidates(static: Setting, plain_convolutions: bool = False) -> tuple[str, ...]:
     """The ways of batching worth measuring for a program on this machine; some may fail on it.
 
     The one that is most often the fastest comes first.
 
     Args:
       static: of the program.
-      plain: whether its network has convolutions that know nothing of other runs, as those of
-        `nn.Conv` (`Applied.plain_convolutions`). Mapped over kernels they would become grouped
-        convolutions, so runs take turns.
+      plain_convolutions: whether its network has convolutions that know nothing of other runs, as
+        those of `nn.Conv` (`Applied.plain_convolutions`). Mapped over kernels they would become
+        grouped convolutions, so runs take turns.
     """
     convolutional = _is_convolutional(static)
-    takes = _takes_native(static, plain) and not native.why_not(static.train.precision)
-    if plain and jax.default_backend() == 'cpu':
+    takes = _takes_native(static, plain_convolutions) and not native.why_not(static.train.precision)
+    if plain_convolutions and jax.default_backend() == 'cpu':
         return ('threads_native', 'map_native') if takes else ('threads', 'map')
-    if plain:
+    if plain_convolutions:
         return 'map', 'vmap_grouped'
     if jax.default_backend() == 'cpu':
         # For convolutions patches and a matrix product never came near, and a loop in each
@@ -66,17 +66,18 @@ def candidates(static: Setting, plain: bool = False) -> tuple[str, ...]:
     return 'vmap_matmul', 'vmap_pallas', 'vmap_grouped', 'map'
 
 
-def lacks_native(static: Setting, plain: bool = False) -> str:
+def lacks_native(static: Setting, plain_convolutions: bool = False) -> str:
     """Why a program does without the native convolutions it could have had; '' if it does not."""
-    return native.why_not(static.train.precision) if _takes_native(static, plain) else ''
+    takes = _takes_native(static, plain_convolutions)
+    return native.why_not(static.train.precision) if takes else ''
 
 
-def _takes_native(static: Setting, plain: bool = False) -> bool:
+def _takes_native(static: Setting, plain_convolutions: bool = False) -> bool:
     """Whether native kernels can do what a program asks of them: products in bfloat16, see
     `bf16_native`, and convolutions in float32 too, see `conv_native`.
     """
     precision = static.train.precision
-    convolves = plain or _is_convolutional(static)
+    convolves = plain_convolutions or _is_convolutional(static)
     wanted = precision == 'bf16' or (precision == 'float32' and convolves)
     return wanted and jax.default_backend() == 'cpu'
 

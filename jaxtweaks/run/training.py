@@ -22,6 +22,7 @@ from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.config.reach import check_reach_on_data
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import tweak
+from jaxtweaks.nn.weights import is_convolution
 from jaxtweaks.run import compaction, devices, layout, rough, runner
 from jaxtweaks.run.compiled import lacks_native
 from jaxtweaks.run.group import Execution, train_group
@@ -62,7 +63,7 @@ def _network_of(setting: Setting) -> tuple[Any, ...]:
 
 def _check_kernels(setting: Setting, params: Any) -> None:
     named = jax.tree_util.tree_leaves_with_path(params)
-    some = any(getattr(path[-1], 'key', '') == 'kernel' and leaf.ndim > 2 for path, leaf in named)
+    some = any(is_convolution(path, leaf, params) for path, leaf in named)
     if setting.model.weight_standardisation and not some:
         raise UserError(
             'model.weight_standardisation: True has no effect because the network has no '

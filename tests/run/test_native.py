@@ -157,7 +157,7 @@ def test_the_way_of_batching_follows(monkeypatch):
     assert candidates(Setting(train=half)) == ('map_native',)
     both = ('threads_native', 'map_native')
     assert candidates(Setting(model=Model('mlp'), train=half)) == both
-    assert candidates(Setting(model=Model('mlp'), train=half), plain=True) == both
+    assert candidates(Setting(model=Model('mlp'), train=half), plain_convolutions=True) == both
     assert candidates(Setting(model=Model('mlp'))) == ('threads', 'vmap_loop', 'map')
     lacking = {'float32': 'no compiler', 'bf16': 'no AMX'}
     monkeypatch.setattr(native, 'why_not', lacking.get)

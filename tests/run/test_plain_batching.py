@@ -113,12 +113,12 @@ def test_their_runs_take_turns(monkeypatch):
     mlp = Setting(model=Model('mlp'))
     bf16 = dataclasses.replace(mlp, train=Train(precision='bf16'))
     monkeypatch.setattr(native, 'why_not', lambda precision: '')
-    assert candidates(mlp, plain=True) == ('threads_native', 'map_native')
-    assert candidates(bf16, plain=True) == ('threads_native', 'map_native')
-    assert lacks_native(mlp, plain=True) == ''
+    assert candidates(mlp, plain_convolutions=True) == ('threads_native', 'map_native')
+    assert candidates(bf16, plain_convolutions=True) == ('threads_native', 'map_native')
+    assert lacks_native(mlp, plain_convolutions=True) == ''
     monkeypatch.setattr(native, 'why_not', lambda precision: 'no compiler')
-    assert candidates(mlp, plain=True) == ('threads', 'map')
-    assert lacks_native(mlp, plain=True) == 'no compiler'
+    assert candidates(mlp, plain_convolutions=True) == ('threads', 'map')
+    assert lacks_native(mlp, plain_convolutions=True) == 'no compiler'
     assert lacks_native(mlp) == ''
     monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
-    assert set(candidates(mlp, plain=True)) <= set(BATCHINGS)
+    assert set(candidates(mlp, plain_convolutions=True)) <= set(BATCHINGS)
