@@ -37,7 +37,8 @@ def selected(
     points: Sequence[Point], derivations: Sequence[Derivation], base: Setting
 ) -> list[Selected | None]:
     """By what each setting that `plan` returns was chosen by the last derivation that chose it."""
-    points, known = list(points), [None] * len(points)
+    points = list(points)
+    known: list[Selected | None] = [None] * len(points)
     for one in derivations:
         new = one.points(points, base)
         chosen = zip(new, one.selected(points, base), strict=True)
