@@ -13,11 +13,12 @@ Choices of this project: see `common.role_cnn`; "a little bit the same" is read 
 below 0.05 in the loss. At `quick` the network is narrower and the plain σ is twice as large
 (`common.sigma_scale`), or it would be worse by construction.
 
-Expected (quick, about 2 minutes on two CPU cores; docs/results, 5 seeds by --until_settled): 2 of
-12 claims supported, 3 contradicted, 7 open. In part as claimed: 1 of 4 claims that answer the
-question holds, 1 does not, 2 are not settled. What holds: LeCun generalises better than He
-(−0.07833, 99.5% interval −0.09383 to −0.06284, 5 seeds). What does not: LeCun trains better than He
-(+0.1726, 99.5% interval +0.09987 to +0.2454, 5 seeds).
+Expected (quick, about 2 minutes on two CPU cores; docs/results, 5 to 32 seeds by --until_settled):
+4 of 12 claims supported, 4 contradicted, 2 negligible, 2 open. In part as claimed: 1 of 4 claims
+that answer the question holds, 2 do not, 1 is not settled. What holds: LeCun generalises better
+than He (validation loss in the best epoch, LeCun minus He: −0.08633, 99.6% interval −0.1259 to
+−0.04679, 8 seeds). What does not: LeCun trains better than He (training loss, LeCun minus He:
++0.1162, 99.4% interval +0.07155 to +0.1608, 5 seeds).
 """
 
 from configs import common
