@@ -88,14 +88,35 @@ class Finding:
         return 'supported' if self.p_support < self.p_contradict else 'contradicted'
 
 
-def arms(claim: Claim, results: Results) -> tuple[np.ndarray, list[int], list[str]]:
-    """Seeds' values of `a` and, if there is one, `b`, [1 or 2, S]; settings used; each in words."""
-    values = claim_data.measured(claim, results)
+@dataclasses.dataclass(frozen=True)
+class Arms:
+    """What a claim compares: the means of `a` and, if there is one, of `b`.
+
+    Attributes:
+      rows: by seed, [1 or 2, n], of the seeds that have all.
+      settings: how many settings each has.
+      words: each in words.
+      dropped: seeds that lack a number.
+      notes: what to say of them.
+    """
+
+    rows: np.ndarray
+    settings: tuple[int, ...]
+    words: list[str]
+    dropped: int
+    notes: list[str]
+
+
+def arms(claim: Claim, results: Results, values: np.ndarray | None = None) -> Arms:
+    """The arms of a claim; `values`: of each run [K, S], those of the claim's metric if None."""
+    values = claim_data.measured(claim, results) if values is None else values
     sides = [claim.a, claim.b] if claim.b else [claim.a]
     settings = [claim_data.group(results, claim.where, side) for side in sides]
     rows = np.stack([values[ks].mean(axis=0) for ks in settings])
+    used = [k for ks in settings for k in ks]
+    rows, dropped, notes = claim_data.complete(rows, used, results)
     _, words = claim_data.sides(claim, results)
-    return rows, [k for ks in settings for k in ks], words
+    return Arms(rows, tuple(map(len, settings)), words, dropped, notes)
 
 
 def compared(claim: Claim, results: Results) -> str:
@@ -217,13 +238,9 @@ def of_shares(
       values: 1 for each run that does it, else 0, [K, S]; NaN where there is no run.
       subject: what the share is of, in words.
     """
-    sides = [claim.a, claim.b] if claim.b else [claim.a]
-    settings = [claim_data.group(results, claim.where, side) for side in sides]
-    rows = np.stack([values[ks].mean(axis=0) for ks in settings])
-    used = [k for ks in settings for k in ks]
-    rows, dropped, notes = claim_data.complete(rows, used, results)
+    compared = arms(claim, results, values)
+    rows, test, n = compared.rows, Shares(compared.settings), compared.rows.shape[1]
     x = rows[0] - rows[1] if claim.b else rows[0]
-    test, n = Shares(tuple(map(len, settings))), rows.shape[1]
 
     def ways(rows: np.ndarray, test: Shares) -> tuple[np.ndarray, ...]:
         # Doubled, since either may be the side that was seen.
@@ -232,18 +249,17 @@ def of_shares(
 
     support, contradict = map(float, ways(rows, test)) if n > 1 else (math.nan, math.nan)
     low, high = test.interval(rows)
-    common, words = claim_data.sides(claim, results)
     found = Finding(
         effect=float(x.mean()) if n else math.nan,
         low=low,
         high=high,
-        what=claim_data.contrast(subject, common, words),
+        what=claim_data.contrast(subject, *claim_data.sides(claim, results)),
         n=n,
-        dropped=dropped,
+        dropped=compared.dropped,
         p_support=support,
         p_contradict=contradict,
         p_permutation=min(support, contradict),
-        notes=tuple(notes),
+        notes=tuple(compared.notes),
         flips=max(test.counts) == 1,
         deciding=sign * (x if claim.b else x - HALF),
         rows=rows,
@@ -251,7 +267,7 @@ def of_shares(
         ways=ways,
         at_level=functools.partial(test.interval, rows),
     )
-    return with_means(found, words, rows)
+    return with_means(found, compared.words, rows)
 
 
 def of_two_values(claim: Claim, results: Results, sign: float) -> Finding:

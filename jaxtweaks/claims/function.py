@@ -10,7 +10,7 @@ import numpy as np
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import field_label
-from jaxtweaks.claims import claim_data, finding
+from jaxtweaks.claims import finding
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.claims.finding import Finding, Ways
 from jaxtweaks.claims.kind import Kind
@@ -92,8 +92,8 @@ class OfFunction(Kind):
             d, what = rows[-1] - rows[0], _ends(claim, xs, results)
             design, words, shown = 'paired', [], rows[:0]
         else:
-            rows, settings, words = finding.arms(claim, results)
-            rows, dropped, notes = claim_data.complete(rows, settings, results)
+            arms = finding.arms(claim, results)
+            rows, words, dropped, notes = arms.rows, arms.words, arms.dropped, arms.notes
             xs, shown = np.zeros(0), rows
             d = rows[0] - rows[1] if claim.b else rows[0]
             design, what = (

@@ -166,8 +166,8 @@ def measure(number: PublishedNumber, results: Results) -> Comparison:
         better = -rows if claim_data.falls(claim) else rows
         x = xs[better.argmax(axis=0)] if rows.shape[1] else np.array([])
     else:
-        rows, settings, _ = finding.arms(claim, results)
-        rows, dropped, _ = claim_data.complete(rows, settings, results)
+        arms = finding.arms(claim, results)
+        rows, dropped = arms.rows, arms.dropped
         x = rows[0] - rows[1] if number.b else rows[0]
     mean, half = map(float, mean_interval(x))
     half = math.nan if results.exact else half

@@ -7,7 +7,7 @@ from typing import Any
 from jaxtweaks.base import metrics
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import metric_value
-from jaxtweaks.claims import claim_data, finding
+from jaxtweaks.claims import finding
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.claims.finding import Finding
 from jaxtweaks.claims.kind import Kind, Say
@@ -22,8 +22,8 @@ class _Constant(Kind):
             sign = 1.0 if claim.direction == 'above' else -1.0
             return finding.of_two_values(claim, results, sign)
         single = not claim.b
-        rows, settings, sides = finding.arms(claim, results)
-        rows, dropped, notes = claim_data.complete(rows, settings, results)
+        arms = finding.arms(claim, results)
+        rows, dropped, notes = arms.rows, arms.dropped, arms.notes
         x = rows[0] if single else rows[0] - rows[1]
         level = claim.level
         if level is None:
@@ -42,7 +42,7 @@ class _Constant(Kind):
             ways = finding.directional(claim.smallest)
             found = finding.of_mean(x, toward, toward[None], test, ways, what, dropped, notes)
             found = finding.with_small(found, claim, toward[None])
-        return finding.with_means(found, sides, rows)
+        return finding.with_means(found, arms.words, rows)
 
     def effect(self, metric: str, verdict: Mapping[str, Any]) -> tuple[Say, str]:
         """A mean, not a difference: an interval of a share ends at 0 and 1."""

@@ -23,8 +23,8 @@ class _Directional(Kind):
         """Whether the mean difference lies beyond the margin (0 if none is given)."""
         if claim.metric in finding.TWO_VALUED:
             return finding.of_two_values(claim, results, self.sign)
-        rows, sides, dropped, notes = _arms(claim, results)
-        d = rows[0] - rows[1]
+        arms = finding.arms(claim, results)
+        rows, d = arms.rows, arms.rows[0] - arms.rows[1]
         toward = self.sign * d - (claim.margin or 0.0)
         found = finding.of_mean(
             d,
@@ -33,11 +33,11 @@ class _Directional(Kind):
             finding.zero_test(claim, rows),
             finding.directional(claim.smallest),
             finding.compared(claim, results),
-            dropped,
-            notes,
+            arms.dropped,
+            arms.notes,
         )
         found = finding.with_small(found, claim, toward[None])
-        return finding.with_means(found, sides, rows)
+        return finding.with_means(found, arms.words, rows)
 
 
 @claim('greater', needs=_ARMS, reads=('at', 'goal', 'margin', 'smallest'))
@@ -67,8 +67,8 @@ class Equivalent(Kind):
         return self._found(claim, results, finding.within(_margin(claim)), 1.0)
 
     def _found(self, claim: Claim, results: Results, ways: finding.Ways, sign: float) -> Finding:
-        rows, sides, dropped, notes = _arms(claim, results)
-        d = rows[0] - rows[1]
+        arms = finding.arms(claim, results)
+        rows, d = arms.rows, arms.rows[0] - arms.rows[1]
         found = finding.of_mean(
             d,
             sign * finding.room(d, _margin(claim)),
@@ -76,10 +76,10 @@ class Equivalent(Kind):
             finding.zero_test(claim, rows),
             ways,
             finding.compared(claim, results),
-            dropped,
-            notes,
+            arms.dropped,
+            arms.notes,
         )
-        return finding.with_means(found, sides, rows)
+        return finding.with_means(found, arms.words, rows)
 
 
 @claim('different', needs=(*_ARMS, 'margin'))
@@ -133,13 +133,6 @@ class Identical(Kind):
             notes=tuple(notes),
             deciding=np.where(apart == 0, 1.0, -1.0),
         )
-
-
-def _arms(claim: Claim, results: Results) -> tuple[np.ndarray, list[str], int, list[str]]:
-    """The seeds' values of a and b, [2, n]; each in words; seeds dropped; notes."""
-    rows, settings, sides = finding.arms(claim, results)
-    rows, dropped, notes = claim_data.complete(rows, settings, results)
-    return rows, sides, dropped, notes
 
 
 def _margin(claim: Claim) -> float:
