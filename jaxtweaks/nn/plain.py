@@ -26,6 +26,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from flax.linen.dtypes import promote_dtype
 from jax import lax
 
 from jaxtweaks.nn import conv, dropout, norm
@@ -108,7 +109,7 @@ def last_dense(apply: Callable[[], tuple[Any, dict[Call, jax.Array]]]) -> Call |
 def _is_usual(module: nn.Dense) -> bool:
     """Whether a dense layer has no product and no promotion of its own."""
     own = module.dot_general, module.dot_general_cls
-    return own == (None, None) and module.promote_dtype is nn.dtypes.promote_dtype
+    return own == (None, None) and module.promote_dtype is promote_dtype
 
 
 def _wide_dense(module: nn.Dense, inputs: jax.Array) -> jax.Array:

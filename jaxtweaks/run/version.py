@@ -147,10 +147,12 @@ def _definition(tree: ast.Module, name: str) -> ast.AST:
 def _binds(node: ast.AST) -> list[str]:
     """The names that a statement binds."""
     if isinstance(node, ast.Assign):
-        return [one.id for target in node.targets for one in ast.walk(target) if hasattr(one, 'id')]
+        parts = [one for target in node.targets for one in ast.walk(target)]
+        return [one.id for one in parts if isinstance(one, ast.Name)]
     if isinstance(node, ast.AnnAssign):
         return [node.target.id] if isinstance(node.target, ast.Name) else []
-    return [node.name] if hasattr(node, 'name') else []
+    named = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+    return [node.name] if named else []
 
 
 def cplusplus(source: str) -> str:
