@@ -8,7 +8,6 @@ import threading
 import types
 from pathlib import Path
 
-import flax.linen as nn
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
@@ -191,22 +190,6 @@ def test_a_norm_and_initial_weights_of_ones_own(tmp_path):
     config.model.norm, config.init.scheme, config.rms.epsilon = 'rms', 'orthogonal', 1e-5
     answer = jt.run(config, tmp_path / 'w', quiet=True)
     assert len(np.unique(answer['test_loss'].values)) == 2
-
-
-def test_attention_is_no_convolution_to_standardise_the_weights_of(tmp_path):
-    class Attends(nn.Module):
-        outputs: int
-
-        @nn.compact
-        def __call__(self, x, train):
-            rows = nn.MultiHeadDotProductAttention(2)(x[..., 0])
-            return nn.Dense(self.outputs)(rows.reshape(len(x), -1))
-
-    jt.network('attends')(Attends)
-    config = tiny()
-    config.model = {'name': 'attends', 'weight_standardisation': True}
-    with pytest.raises(UserError, match=r'weight_standardisation: .* has no convolutions'):
-        jt.run(config, tmp_path / 'w', quiet=True)
 
 
 def test_a_claim_a_figure_and_a_derivation_of_ones_own(folder):

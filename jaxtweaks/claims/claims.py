@@ -130,7 +130,7 @@ def evaluate(
     unknown = [(math.nan, math.nan)] * len(with_chance(waiting, results.exact))
     adjusted = statistics.holm(np.array([*(findings[i].tests for i in tested), *unknown]))
     verdicts = [_exact(claim, found) for claim, found in zip(claims, findings, strict=True)]
-    for i, p_adjusted in zip(tested, adjusted.tolist(), strict=False):
+    for i, p_adjusted in zip(tested, adjusted[: len(tested)].tolist(), strict=True):
         verdicts[i] = _verdict(claims[i], findings[i], p_adjusted, alpha, len(adjusted))
     return verdicts
 

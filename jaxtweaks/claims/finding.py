@@ -214,7 +214,7 @@ def room(d: np.ndarray, margin: float) -> np.ndarray:
 
 def of_mean(
     d: np.ndarray,
-    toward: np.ndarray,
+    toward: np.ndarray | None,
     rows: np.ndarray,
     test: Test,
     ways: Ways,
@@ -222,7 +222,7 @@ def of_mean(
     dropped: int,
     notes: list[str],
 ) -> Finding:
-    """The finding of a claim on the mean of `d` [n]; `toward` is what decides exact results."""
+    """The finding of a claim on the mean of `d` [n]; `toward`: `Finding.deciding`."""
     effect = float(d.mean()) if len(d) else math.nan
     found = of_rows(effect, test.interval(d), what, rows, test, ways, dropped, notes, d[None])
     at_level = functools.partial(test.interval, d)

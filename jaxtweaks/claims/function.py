@@ -1,7 +1,6 @@
 """Kinds of claims that are a plain function of the arms, as a config registers them."""
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -101,12 +100,8 @@ class OfFunction(Kind):
                 finding.compared(claim, results),
             )
         test = finding.zero_test(claim, rows, design, abs(claim.level or 0.0))
-        ways = self._ways(claim, xs)
-        effect = float(d.mean()) if len(d) else math.nan
-        interval = test.interval(d)
-        found = finding.of_rows(effect, interval, what, rows, test, ways, dropped, notes, d[None])
-        at_level = functools.partial(test.interval, d)
-        found = finding.with_means(dataclasses.replace(found, at_level=at_level), words, shown)
+        found = finding.of_mean(d, None, rows, test, self._ways(claim, xs), what, dropped, notes)
+        found = finding.with_means(found, words, shown)
         if len(d) >= 2 and not self._p(claim, xs, rows, test)[1]:
             # A test of its own says nothing by sign flips, and rests on nothing but itself.
             found = dataclasses.replace(found, p_permutation=math.nan, notes=tuple(notes))

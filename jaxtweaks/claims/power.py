@@ -7,13 +7,12 @@ significant p values is the power with n seeds.
 
 import dataclasses
 import math
-from typing import Any
 
 import numpy as np
 import scipy  # its parts are imported as they are used: that takes a second
 
 from jaxtweaks.claims import statistics
-from jaxtweaks.claims.finding import VERDICTS, Finding
+from jaxtweaks.claims.finding import VERDICTS, Finding, Ways
 from jaxtweaks.claims.shares import Shares
 from jaxtweaks.claims.statistics import Test
 
@@ -77,12 +76,9 @@ def forecast(found: Finding, n: int, alpha: float) -> float:
     Args:
       found: the claim's finding, on at least two seeds.
     """
-    rows, n = _rows(found), max(n, found.n)
-    if isinstance(found.test, Shares):
-        samples = found.test.continued(rows, n, _EXPERIMENTS, _SEED)
-    else:
-        samples = _continued(rows, n)
-    return float(np.mean(np.min(_ways(found, samples), axis=0) <= alpha))
+    many, rows, ways = _tested(found)
+    samples = many.continued(rows, max(n, found.n), _EXPERIMENTS, _SEED)
+    return float(np.mean(np.min(ways(samples, many), axis=0) <= alpha))
 
 
 def spread_known(n: int, level: float = 0.95) -> tuple[float, float]:
@@ -103,37 +99,18 @@ def _sizes() -> np.ndarray:
 
 def _powers(found: Finding, n: int, alpha: float) -> list[float]:
     """The chances that n seeds come to each of `VERDICTS`, as far as the claim knows them."""
-    rows = _rows(found)
-    if isinstance(found.test, Shares):
-        samples = found.test.drawn(rows, n, _EXPERIMENTS, _SEED)
-    else:
-        samples = _samples(rows, n)
-    return [float(np.mean(p <= alpha)) for p in _ways(found, samples)]
+    many, rows, ways = _tested(found)
+    samples = many.drawn(rows, n, _EXPERIMENTS, _SEED)
+    return [float(np.mean(p <= alpha)) for p in ways(samples, many)]
 
 
-def _rows(found: Finding) -> np.ndarray:
-    """The numbers by seed of a finding that was tested, [A, seen]."""
+def _tested(found: Finding) -> tuple['Shares | _Many', np.ndarray, Ways]:
+    """What draws and tests experiments like that of a finding; its rows [A, seen]; its ways."""
     assert found.rows is not None, 'nothing was tested'
-    return found.rows
-
-
-def _ways(found: Finding, samples: np.ndarray) -> tuple[Any, ...]:
-    """The p values of a finding's test on other samples, [A, ..., n] to [...] each."""
     assert found.ways is not None, 'nothing was tested'
     assert found.test is not None, 'nothing was tested'
     many = found.test if isinstance(found.test, Shares) else _Many.like(found.test)
-    return found.ways(samples, many)
-
-
-def _samples(rows: np.ndarray, n: int) -> np.ndarray:
-    """Experiments of n seeds with the mean and covariance of `rows` [A, seen].
-
-    Returns:
-      [A, _EXPERIMENTS, n].
-    """
-    mean, mixing = _moments(rows)
-    noise = np.random.default_rng(_SEED).standard_normal((mixing.shape[1], _EXPERIMENTS, n))
-    return mean[:, None, None] + np.tensordot(mixing, noise, 1)
+    return many, found.rows, found.ways
 
 
 def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -144,26 +121,8 @@ def _moments(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, axes[:, :rank] * lengths[:rank] / math.sqrt(rows.shape[1] - 1)
 
 
-def _continued(rows: np.ndarray, n: int) -> np.ndarray:
-    """Experiments that begin with the seeds seen, `rows` [A, seen], and go on to n of them.
-
-    Returns:
-      [A, _EXPERIMENTS, n].
-    """
-    seen = rows.shape[1]
-    mean, mixing = _moments(rows)
-    rng = np.random.default_rng(_SEED)
-    # The true spread, the true mean, and then the seeds to come.
-    spread = np.sqrt((seen - 1) / rng.chisquare(seen - 1, (1, _EXPERIMENTS, 1)))
-    off = rng.standard_normal((mixing.shape[1], _EXPERIMENTS, 1)) / math.sqrt(seen)
-    noise = rng.standard_normal((mixing.shape[1], _EXPERIMENTS, n - seen)) + off
-    later = mean[:, None, None] + spread * np.tensordot(mixing, noise, 1)
-    before = np.broadcast_to(rows[:, None, :], (len(rows), _EXPERIMENTS, seen))
-    return np.concatenate([before, later], axis=2)
-
-
 class _Many(Test):
-    """The tests of `Test` on many samples at once, [..., n] to [...].
+    """The tests of `Test` on many samples at once, [..., n] to [...]; and how these are drawn.
 
     Where sign flips decide, Student's t stands in for them, and never says less than they can.
     """
@@ -171,6 +130,33 @@ class _Many(Test):
     @classmethod
     def like(cls, test: Test) -> '_Many':
         return cls(test.design, test.grain, test.scale)
+
+    def drawn(self, rows: np.ndarray, n: int, experiments: int, seed: int) -> np.ndarray:
+        """Experiments of n seeds with the mean and covariance of `rows` [A, seen].
+
+        Returns:
+          [A, experiments, n].
+        """
+        mean, mixing = _moments(rows)
+        noise = np.random.default_rng(seed).standard_normal((mixing.shape[1], experiments, n))
+        return mean[:, None, None] + np.tensordot(mixing, noise, 1)
+
+    def continued(self, rows: np.ndarray, n: int, experiments: int, seed: int) -> np.ndarray:
+        """Experiments that begin with the seeds seen, `rows` [A, seen], and go on to n of them.
+
+        Returns:
+          [A, experiments, n].
+        """
+        seen = rows.shape[1]
+        mean, mixing = _moments(rows)
+        rng = np.random.default_rng(seed)
+        # The true spread, the true mean, and then the seeds to come.
+        spread = np.sqrt((seen - 1) / rng.chisquare(seen - 1, (1, experiments, 1)))
+        off = rng.standard_normal((mixing.shape[1], experiments, 1)) / math.sqrt(seen)
+        noise = rng.standard_normal((mixing.shape[1], experiments, n - seen)) + off
+        later = mean[:, None, None] + spread * np.tensordot(mixing, noise, 1)
+        before = np.broadcast_to(rows[:, None, :], (len(rows), experiments, seen))
+        return np.concatenate([before, later], axis=2)
 
     def greater(self, d: np.ndarray) -> np.ndarray:
         """See `Test`."""

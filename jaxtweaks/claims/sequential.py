@@ -175,7 +175,7 @@ def evaluate(
 def _at_look(claim: Claim, results: Results, at: Looked) -> tuple[Finding, float]:
     """The finding with the first seeds, and the level of its interval: that of the look.
 
-    A kind that gives no interval at other levels keeps the one at 95% that it has.
+    A kind that has no interval at other levels keeps the one at 95%.
     """
     found, level = claims_lib.find(claim, results.first_seeds(at.seeds)), _level(at)
     if found.n < 2:  # there is none

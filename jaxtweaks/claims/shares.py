@@ -167,10 +167,10 @@ def _clopper_pearson(ones: float, n: int, level: float) -> tuple[float, float]:
 
 def _difference(rows: np.ndarray, limits: Sequence[tuple[float, float]]) -> tuple[float, float]:
     """The limits of a difference of two shares, from rows [2, n] and the limits of each."""
-    deviations = rows - rows.mean(axis=1, keepdims=True)
-    sizes = float(np.prod((deviations**2).sum(axis=1)))
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    sizes = float(np.prod((centred**2).sum(axis=1)))
     # The correlation of the two, where they do the opposite.
-    opposite = max(0.0, -float(np.prod(deviations, axis=0).sum()) / math.sqrt(sizes or 1.0))
+    opposite = max(0.0, -float(np.prod(centred, axis=0).sum()) / math.sqrt(sizes or 1.0))
 
     def together(a: float, b: float) -> float:
         return math.sqrt(a**2 + b**2 + 2 * opposite * a * b)

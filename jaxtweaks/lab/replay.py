@@ -1,9 +1,9 @@
 """One run of a sweep trained again, alone, and held against what the sweep recorded of it.
 
-The setting is that of the frozen config; the group has the size, the way of batching and the left
-out tweaks of the group the run was in, filled up with copies of it. So every bit must be the same,
-or something else is not: the code, the versions, the machine, or the record. If another version of
-the training code trained it, or a larger group that was halved on the way, that is said.
+The setting is that of the frozen config; the group has the size, the way of batching and the
+omitted tweaks of the group the run was in, filled up with copies of it. So every bit must be the
+same, or something else is not: the code, the versions, the machine, or the record. If another
+version of the training code trained it, or a larger group that was halved on the way, that is said.
 """
 
 import dataclasses

@@ -77,7 +77,7 @@ def test_its_interval_at_a_look_has_the_level_that_is_said():
 def test_an_interval_that_has_no_other_level_keeps_its_own():
     @claim('plain', needs=('a', 'b'))
     class Plain(Kind):
-        """A kind of one's own that gives an interval at 95% and no other."""
+        """A kind of one's own that has an interval at 95% and no other."""
 
         def test(self, claim, results, alpha):
             (d,) = -np.diff(results.final(claim.metric)[:2], axis=0)

@@ -8,6 +8,8 @@ import pytest
 from flax import nnx
 from tiny_training import Trained, data, differing, group_of, numbers, program, setting
 
+import jaxtweaks as jt
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import register, trace
 from jaxtweaks.config.fields import static
 from jaxtweaks.nn.network import Plain
@@ -207,3 +209,23 @@ def test_tweaks_and_dropout_of_the_input_act_on_any_network():
         for rate in (0.0, 0.5)
     ]  # fmt: skip
     assert not np.allclose(*found)
+
+
+def test_attention_is_no_convolution_to_standardise_the_weights_of(tmp_path):
+    class Attends(nn.Module):
+        outputs: int
+
+        @nn.compact
+        def __call__(self, x, train):
+            rows = nn.MultiHeadDotProductAttention(2)(x[..., 0])
+            return nn.Dense(self.outputs)(rows.reshape(len(x), -1))
+
+    register.network('attends')(Attends)
+    config = {
+        'name': 'attends',
+        'model': {'name': 'attends', 'weight_standardisation': True},
+        'data': {'name': 'digits', 'train_size': 64, 'validation_size': 32},
+        'train': {'batch_size': 16, 'epochs': 1},
+    }
+    with pytest.raises(UserError, match=r'weight_standardisation: .* has no convolutions'):
+        jt.run(config, tmp_path / 'w', quiet=True)
