@@ -154,7 +154,7 @@ def check_fields(
             if row.other is not None and not watching:
                 _check_counts(row, run, found[row.other], f'{what}: {row.words(base)}')
         if omittable:
-            plain = _omitted(_without(base, off), off, epochs)
+            plain = _omitted(_without(base, off), off, epochs, tuple(options.items()))
             if differs := _differing(found[0], plain, fields):
                 raise AssertionError(
                     f'{what}: off as a number that the program is given, {differs[0]} is not '
@@ -239,8 +239,8 @@ class _Trained:
         base: Setting,
         off: frozenset[str],
         epochs: bool,
-        together: int = _ROWS,
-        options: dict[str, Any] = executables.FAST_CPU,
+        together: int,
+        options: dict[str, Any],
     ):
         """`together`: runs side by side in a program, compiled with `options`."""
         self._off, self.traces = off, 0
@@ -315,9 +315,11 @@ class _Trained:
 
 
 @functools.lru_cache(maxsize=8)
-def _omitted(base: Setting, off: frozenset[str], epochs: bool) -> dict[str, np.ndarray]:
+def _omitted(
+    base: Setting, off: frozenset[str], epochs: bool, options: tuple[tuple[str, Any], ...]
+) -> dict[str, np.ndarray]:
     """What there is of the program without all that is off; parts with one base share it."""
-    return _Trained(base, off, epochs).side_by_side([base])[0]
+    return _Trained(base, off, epochs, _ROWS, dict(options)).side_by_side([base])[0]
 
 
 def _without(base: Setting, off: frozenset[str]) -> Setting:

@@ -1,6 +1,7 @@
 """What tests share: no display, no network, no cache of the user's; the real data if any."""
 
 import contextlib
+import functools
 import gc
 import os
 import pathlib
@@ -10,6 +11,7 @@ import types
 
 import hypothesis
 import jax
+import jax.numpy as jnp
 import pytest
 from jax._src import compilation_cache
 
@@ -32,6 +34,35 @@ os.environ['MPLBACKEND'] = 'Agg'
 _HERE = pathlib.Path(__file__).resolve().parent
 if str(_HERE) not in sys.path:
     sys.path.insert(0, str(_HERE))
+
+# What XLA does unless it is asked for less.
+_OPTIMISED = {
+    'xla_backend_optimization_level': 3,
+    'xla_cpu_use_fusion_emitters': True,
+    'xla_cpu_parallel_codegen_split_count': 32,
+    'xla_llvm_disable_expensive_passes': False,
+}
+_LIBRARY = executables.FAST_CPU
+
+
+def _compile_quickly() -> None:
+    """Programs run for a moment here: most of the time would go into optimising them.
+
+    What trains is optimised as it is for the user (`FAST_CPU` in `_surroundings`), but for tests
+    that ask for `quickly_compiled`. XLA reads its flags once, before its first program: the
+    processes that tests start do not see these.
+    """
+    given = os.environ.get('XLA_FLAGS')
+    quick = executables.QUICKEST_COMPILE.items()
+    flags = [f'--{name}={str(value).lower()}' for name, value in quick]
+    os.environ['XLA_FLAGS'] = ' '.join([*flags, given or ''])
+    jax.jit(jnp.negative)(0.0)
+    del os.environ['XLA_FLAGS']
+    if given is not None:
+        os.environ['XLA_FLAGS'] = given
+
+
+_compile_quickly()
 
 # What a script starts with & ignores SIGINT, and under nohup SIGHUP: tests that send them, and
 # processes that tests start, would wait in vain.
@@ -68,6 +99,7 @@ def _surroundings(session_cache_dir):
     # What one test has compiled serves the others, but for those that ask for `compiled_again`.
     jax.config.update('jax_compilation_cache_dir', str(session_cache_dir / 'programs'))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+    patch.setattr(executables, 'FAST_CPU', _LIBRARY | _OPTIMISED)
     # What is trained here takes less time than to measure how long it takes.
     patch.setattr(memory, 'PROBED', 0.01)
     # Tracing makes many objects and hardly any garbage: looking for it took a tenth of the time.
@@ -119,18 +151,21 @@ def all_quickly_compiled():
 @pytest.fixture
 def quickly_compiled_by_library():
     """The same with the matrix library that trains, for tests that compare bits by what it does."""
-    with _quickly(executables.FAST_CPU):
+    with _quickly(_LIBRARY):
         yield
 
 
 @contextlib.contextmanager
 def _quickly(library=types.MappingProxyType({})):
-    quick = executables.QUICKEST_COMPILE | library
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(executables, 'FAST_CPU', quick)
-        jax.config.update('jax_disable_most_optimizations', True)  # of what tests jit themselves
+        patch.setattr(executables, 'FAST_CPU', executables.QUICKEST_COMPILE | library)
         yield
-        jax.config.update('jax_disable_most_optimizations', False)
+
+
+@pytest.fixture
+def optimised(monkeypatch):
+    """For tests of what they jit themselves, bitwise or in its text, as XLA optimises it."""
+    monkeypatch.setattr(jax, 'jit', functools.partial(jax.jit, compiler_options=_OPTIMISED))
 
 
 @pytest.fixture(scope='module', autouse=True)
