@@ -52,14 +52,11 @@ def _compile_quickly() -> None:
     that ask for `quickly_compiled`. XLA reads its flags once, before its first program: the
     processes that tests start do not see these.
     """
-    given = os.environ.get('XLA_FLAGS')
     quick = executables.QUICKEST_COMPILE.items()
     flags = [f'--{name}={str(value).lower()}' for name, value in quick]
-    os.environ['XLA_FLAGS'] = ' '.join([*flags, given or ''])
-    jax.jit(jnp.negative)(0.0)
-    del os.environ['XLA_FLAGS']
-    if given is not None:
-        os.environ['XLA_FLAGS'] = given
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('XLA_FLAGS', ' '.join([*flags, os.environ.get('XLA_FLAGS', '')]))
+        jax.jit(jnp.negative)(0.0)
 
 
 _compile_quickly()
