@@ -42,15 +42,14 @@ _OPTIMISED = {
     'xla_cpu_parallel_codegen_split_count': 32,
     'xla_llvm_disable_expensive_passes': False,
 }
-_LIBRARY = executables.FAST_CPU
 
 
 def _compile_quickly() -> None:
-    """Programs run for a moment here: most of the time would go into optimising them.
+    """What tests jit runs for a moment: most of the time would go into optimising it.
 
-    What trains is optimised as it is for the user (`FAST_CPU` in `_surroundings`), but for tests
-    that ask for `quickly_compiled`. XLA reads its flags once, before its first program: the
-    processes that tests start do not see these.
+    What trains is compiled as for a user (`_surroundings`), unless a test asks for
+    `quickly_compiled`. XLA reads its flags once, before its first program: the processes that tests
+    start do not see these.
     """
     quick = executables.QUICKEST_COMPILE.items()
     flags = [f'--{name}={str(value).lower()}' for name, value in quick]
@@ -96,7 +95,9 @@ def _surroundings(session_cache_dir):
     # What one test has compiled serves the others, but for those that ask for `compiled_again`.
     jax.config.update('jax_compilation_cache_dir', str(session_cache_dir / 'programs'))
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
-    patch.setattr(executables, 'FAST_CPU', _LIBRARY | _OPTIMISED)
+    compiled = executables.compiled
+    as_for_a_user = lambda made, options, *device: compiled(made, _OPTIMISED | options, *device)
+    patch.setattr(executables, 'compiled', as_for_a_user)
     # What is trained here takes less time than to measure how long it takes.
     patch.setattr(memory, 'PROBED', 0.01)
     # Tracing makes many objects and hardly any garbage: looking for it took a tenth of the time.
@@ -148,14 +149,16 @@ def all_quickly_compiled():
 @pytest.fixture
 def quickly_compiled_by_library():
     """The same with the matrix library that trains, for tests that compare bits by what it does."""
-    with _quickly(_LIBRARY):
+    with _quickly(executables.FAST_CPU):
         yield
 
 
 @contextlib.contextmanager
 def _quickly(library=types.MappingProxyType({})):
+    quickest = executables.QUICKEST_COMPILE
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(executables, 'FAST_CPU', executables.QUICKEST_COMPILE | library)
+        patch.setattr(executables, 'FAST_CPU', quickest | library)
+        patch.setattr(executables, 'QUICK_COMPILE', quickest)
         yield
 
 

@@ -47,6 +47,7 @@ def test_key_is_seed_then_stream_then_step(seed, stream, step):
     assert words(stream_key(seed, stream, step)) == expected
 
 
+@pytest.mark.usefixtures('optimised')
 def test_traced_equals_python_alone_and_mapped():
     f = lambda seed, step: jax.random.key_data(stream_key(seed, 'dropout', step))
     seeds, steps = jnp.arange(3, dtype=jnp.uint32), jnp.arange(4, 7, dtype=jnp.int32)

@@ -7,6 +7,7 @@ import pytest
 
 from jaxtweaks.nn.dropout import dropout, dropout_at_test, is_off
 
+pytestmark = pytest.mark.usefixtures('optimised')
 KEY = jax.random.key(7, impl='threefry2x32')
 FORMS = ('inverted', 'vanilla')
 
@@ -31,7 +32,6 @@ def test_is_off_knows_only_python_numbers():
     assert not jax.jit(lambda rate: jnp.asarray(is_off(rate)))(0.0)
 
 
-@pytest.mark.usefixtures('optimised')
 @pytest.mark.parametrize('form', FORMS)
 def test_rate_0_is_the_identity_bitwise(form):
     x = numbers()
@@ -56,11 +56,11 @@ def test_rate_0_is_the_identity_bitwise(form):
 def test_rate_1_is_zero_with_a_finite_gradient(form, traced):
     x = numbers()
     x[np.isinf(x)] = 3
+    jit = jax.jit if traced else lambda f: f
     f = lambda x, rate: dropout(KEY, x, rate, form)
-    call = jax.jit(f) if traced else f
-    assert not np.any(call(x, 1.0))
-    loss = lambda x, rate: jnp.sum(jnp.sin(call(x, rate)))
-    to_x, to_rate = jax.grad(loss, (0, 1))(x, 1.0)
+    assert not np.any(jit(f)(x, 1.0))
+    loss = lambda x, rate: jnp.sum(jnp.sin(f(x, rate)))
+    to_x, to_rate = jit(jax.grad(loss, (0, 1)))(x, 1.0)
     assert not np.any(to_x)
     assert np.isfinite(to_rate)
     if form == 'vanilla':
@@ -99,7 +99,6 @@ def test_both_forms_have_the_expectation_of_their_test_time(rate):
     assert dropout_at_test(x, rate, 'inverted') is x
 
 
-@pytest.mark.usefixtures('optimised')
 def test_in_bfloat16_the_scale_is_not_rounded():
     """1 / 0.9 and 0.9 in bfloat16 are 1.109 and 0.898: of everything 0.16% would be missing."""
     x = jnp.asarray(np.random.default_rng(4).uniform(1, 2, 20_000), jnp.bfloat16)
@@ -115,7 +114,6 @@ def test_in_bfloat16_the_scale_is_not_rounded():
     np.testing.assert_array_equal(np.asarray(at_test, np.float64), half(exact * np.float32(0.9)))
 
 
-@pytest.mark.usefixtures('optimised')
 @pytest.mark.parametrize('form', FORMS)
 def test_the_mask_depends_on_the_key_alone(form):
     ones = np.ones(300, np.float32)

@@ -46,7 +46,7 @@ def test_what_is_measured_is_the_fold_and_nothing_but_the_fold():
         assert len(index) == TRAIN // FOLDS
         chosen = found.final.variables
         chosen = jax.tree.map(lambda leaf, run=run: leaf[run], chosen)
-        network = program(one, frozenset()).network(trace.split(one)[1])
+        network = program(one).network(trace.split(one)[1])
         x = DATA.standardised(DATA.training.images[index])
         logits = np.asarray(network.apply(chosen, x, train=False), np.float64)
         y = np.asarray(DATA.training.labels)[index]

@@ -78,6 +78,7 @@ def test_penalty_and_its_gradient(form, scope, expected, traced):
             np.testing.assert_allclose(gradient[name][leaf], factor * value, rtol=1e-6)
 
 
+@pytest.mark.usefixtures('optimised')
 def test_no_penalty():
     assert penalty(params(), Penalty()) == 0.0
     f = jax.jit(jax.value_and_grad(lambda params, l2: penalty(params, Penalty(l2=l2))))
@@ -108,6 +109,7 @@ def test_l1_elastic_net_and_l2_together(scope, squared, absolute, traced):
             np.testing.assert_allclose(gradient[name][leaf], expected, rtol=1e-5)
 
 
+@pytest.mark.usefixtures('optimised')
 @pytest.mark.parametrize('name', ['l1', 'elastic'])
 def test_a_penalty_at_traced_0_is_the_loss_without_it_bitwise(name):
     rest = {'l1': {'l2': 0.3}, 'elastic': {'l1': 0.2, 'l2': 0.3}}[name]
@@ -170,6 +172,7 @@ def test_label_smoothing_by_hand():
     np.testing.assert_allclose(got, [-0.9 * np.log(0.75) - 0.1 * np.log(0.25)], rtol=1e-6)
 
 
+@pytest.mark.usefixtures('optimised')
 def test_no_label_smoothing_bitwise():
     logits = 30 * jax.random.normal(jax.random.key(0), (64, 5))
     logits = logits.at[0, 1].set(-jnp.inf)
@@ -196,6 +199,7 @@ def test_cross_entropy_of_probabilities(smoothing):
     np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
+@pytest.mark.usefixtures('optimised')
 def test_probabilities_that_are_labels_give_what_labels_give_bitwise():
     logits = 30 * jax.random.normal(jax.random.key(0), (64, 5))
     labels = jnp.arange(64) % 5
@@ -253,6 +257,7 @@ def test_a_loss_of_whole_numbers_has_no_gradient_and_is_named():
         losses_of(setting, jnp.zeros((2, 3)), jnp.array([0, 1]))
 
 
+@pytest.mark.usefixtures('optimised')
 @pytest.mark.parametrize('count', [1, 2, 3, 7, 32, 100])
 def test_a_sum_over_a_batch_is_a_tree_whatever_it_is_fused_with(count):
     """Bit by bit the tree in NumPy, compiled alone, side by side, and behind a product."""

@@ -78,6 +78,7 @@ TWEAKS = {
 }
 
 
+@pytest.mark.usefixtures('optimised')
 @pytest.mark.parametrize('name', TWEAKS)
 def test_zero_is_the_identity(name):
     tweak, value = TWEAKS[name]

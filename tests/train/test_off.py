@@ -5,6 +5,7 @@ bitwise the program that omits it; and a run is the same alone. `jaxtweaks.testi
 """
 
 import dataclasses
+import functools
 
 import pytest
 from tiny_training import Trained, data, differing, group_of, setting
@@ -34,24 +35,6 @@ VALUES = {
 SEEDS = (0, 1)
 
 
-def together():
-    """What `test_all_off_together…` has as numbers: all but what is of parts it does not choose."""
-    others = {one for one in parts.FIELDS if trace.FIELDS[one].rule.when}
-    return ALL - others - {'dropout.by_layer'}
-
-
-@pytest.fixture
-def as_it_must_be_compiled(request):
-    """What is off together with all others, in the program that trains, is quick alone."""
-    given = request.node.callspec.params
-    fields = {given['name']}
-    if 'slot' in given:
-        fields = set(parts.of_slot(given['slot'])[given['name']].fields)
-    if fields & ALL <= together():
-        request.getfixturevalue('quickly_compiled')
-
-
-@pytest.mark.usefixtures('as_it_must_be_compiled')
 @pytest.mark.parametrize(('slot', 'name'), PARTS)
 def test_every_part_keeps_the_contract(slot, name):
     testing.check_part(name, slot, values=VALUES.get(name))
@@ -75,7 +58,6 @@ def test_every_field_that_can_be_off_starts_off():
         assert trace.get(setting(), name) == trace.FIELDS[name].rule.off
 
 
-@pytest.mark.usefixtures('as_it_must_be_compiled')
 @pytest.mark.parametrize('name', [n for n in OF_SETTINGS if n not in (*OF_EPOCHS, *WATCHING)])
 def test_every_other_field_keeps_the_contract(name):
     base = testing.base_of(name)
@@ -93,6 +75,7 @@ def test_what_watches_keeps_it():
     testing.check_fields(WATCHING, testing.base_of(*WATCHING), epochs=True, watching=True)
 
 
+@functools.cache
 def omitted(one, batching):
     """The runs without any tweak."""
     group, hyper, seeds = group_of([(one, s) for s in SEEDS], batching, ALL)
@@ -117,26 +100,23 @@ def test_all_off_together_is_the_program_without_any():
     one = setting(optim__name='momentum')
     named = trace.replace(one, {name: trace.FIELDS[name].rule.off for name in parts.strengths()})
     for batching in ('map', 'vmap_loop'):
-        group, hyper, seeds = group_of([(named, s) for s in SEEDS], batching, frozenset())
-        assert together() <= set(hyper)
+        group, hyper, seeds = group_of([(named, s) for s in SEEDS], batching)
+        others = {one for one in parts.FIELDS if trace.FIELDS[one].rule.when}  # of parts not chosen
+        assert ALL - others - {'dropout.by_layer'} <= set(hyper)
         off = Trained(group, hyper, seeds, data(), finish=False)
         without_averages(off)
-        plain = omitted(one, batching)
         for run in range(2):
-            assert differing(off.run(run), plain.run(run)) == [], batching
+            assert differing(off.run(run), omitted(one, batching).run(run)) == [], batching
 
 
-@pytest.mark.usefixtures('quickly_compiled_by_library')
 def test_rates_of_zero_for_each_layer_are_no_dropout_bitwise():
     one = setting(dropout__by_layer=(0.0,))
     group, hyper, seeds = group_of([(one, s) for s in SEEDS], off=ALL - {'dropout.by_layer'})
     off = Trained(group, hyper, seeds, data(), finish=False)
-    plain = omitted(setting(), 'vmap_loop')
     for run in range(2):
-        assert differing(off.run(run), plain.run(run)) == []
+        assert differing(off.run(run), omitted(setting(), 'vmap_loop').run(run)) == []
 
 
-@pytest.mark.usefixtures('quickly_compiled_by_library')
 def test_one_rate_for_each_layer_is_the_rate_of_all_layers():
     trained = []
     for values in ({'dropout__by_layer': (0.3, 0.3)}, {'dropout__hidden': 0.3}):

@@ -16,7 +16,6 @@ from jaxtweaks.train import precision
 
 SIDE = 10
 SEEDS = (0, 1)
-ALL = frozenset()  # is omitted from a program that has all that there is
 
 
 def network(name, **values):
@@ -24,8 +23,8 @@ def network(name, **values):
     return setting(model__name=name, model__channels=(4,), **values)
 
 
-def trained(one, off=None):
-    group, hyper, seeds = group_of([(one, seed) for seed in SEEDS], 'map', off)
+def trained(one, batching='map'):
+    group, hyper, seeds = group_of([(one, seed) for seed in SEEDS], batching)
     return Trained(group, hyper, seeds, data(SIDE), finish=False)
 
 
@@ -42,19 +41,19 @@ def equations(jaxpr):
 
 
 def step_program(one):
-    p, hyper = program(one, ALL), numbers(one, ALL)
-    state = jax.jit(p.init)(hyper, np.uint32(0), data(SIDE))
+    p = program(one)
+    state = jax.jit(p.init)(numbers(one), np.uint32(0), data(SIDE))
     x, y = jnp.zeros((8, SIDE, SIDE, 1)), jnp.zeros(8, jnp.int32)
-    return jax.make_jaxpr(p.step)(hyper, np.uint32(0), state, x, y)
+    return jax.make_jaxpr(p.step)(numbers(one), np.uint32(0), state, x, y)
 
 
 @pytest.mark.usefixtures('quickly_compiled_by_library')
 @pytest.mark.parametrize('name', ['mlp', 'cnn'])
 def test_float32_has_the_bits_of_the_program_that_asks_for_nothing(name, monkeypatch):
     one = network(name)
-    asked = trained(one, ALL)
+    asked = trained(one)
     monkeypatch.setattr(precision, 'products', lambda name: contextlib.nullcontext())
-    plain = trained(one, ALL)
+    plain = trained(one)
     for run in range(len(SEEDS)):
         assert differing(asked.run(run), plain.run(run)) == []
 
@@ -126,9 +125,9 @@ def test_dropout_drops_the_same_units_in_bf16():
 def test_every_product_of_a_gpu_program_names_its_precision(name, words):
     """Compiled for CUDA as far as that goes without one."""
     one = network('cnn', train__precision=name)
-    p, hyper = program(one, ALL), numbers(one, ALL)
-    state = jax.jit(p.init)(hyper, np.uint32(0), data(SIDE))
-    args = (hyper, np.uint32(0), state, data(SIDE), *map(np.int32, (0, 0, 2)))
+    p = program(one)
+    state = jax.jit(p.init)(numbers(one), np.uint32(0), data(SIDE))
+    args = (numbers(one), np.uint32(0), state, data(SIDE), *map(np.int32, (0, 0, 2)))
     with precision.products(name):
         lowered = jax.jit(p.advance).trace(*args).lower(lowering_platforms=('cuda',))
     text = lowered.as_text()

@@ -196,6 +196,7 @@ def test_traced_numbers_compile_once_and_equal_python_ones(name):
     assert compiled._cache_size() == 1
 
 
+@pytest.mark.usefixtures('optimised')
 @pytest.mark.parametrize('name', SCHEDULES)
 def test_no_warm_up_is_exact(name):
     config = {

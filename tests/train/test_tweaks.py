@@ -128,6 +128,7 @@ def test_a_sweep_compiles_once_is_finite_and_every_value_counts():
         assert not np.allclose(kernels[i], kernels[j], rtol=1e-5, atol=0), (points[i], points[j])
 
 
+@pytest.mark.usefixtures('optimised')
 def test_one_tweak_does_not_change_the_random_numbers_of_another():
     """Nor of dropout: with a tweak that changes nothing next to them all stays as it is."""
     tweaks.tweak('a_first', where='input')(lambda key, x, strength, train: x)
@@ -182,6 +183,7 @@ def declared_soften(
     return getattr(jnp, form)(soften(key, x, scale, train)) * power
 
 
+@pytest.mark.usefixtures('optimised')
 def test_declared_it_is_what_it_was_with_a_strength_alone_bitwise():
     one, after = base('mlp'), []
     split = images(4).training

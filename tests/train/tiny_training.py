@@ -1,7 +1,4 @@
-"""A training small enough to compile and run in a second: data, settings, and ways to run it.
-
-As in the runner, what no run uses is omitted from the program; where `off` is given, that is.
-"""
+"""A training small enough to compile and run in a second: data, settings, and ways to run it."""
 
 import re
 
@@ -44,13 +41,13 @@ def setting(**values):
     return trace.replace(base, {name.replace('__', '.'): v for name, v in values.items()})
 
 
-def program(one, off=None, kind=Program):
-    return kind(trace.split(one, _off([one], off))[0], TRAIN, CLASSES)
+def program(one, off=frozenset(), kind=Program):
+    return kind(trace.split(one, off)[0], TRAIN, CLASSES)
 
 
-def numbers(one, off=None):
+def numbers(one, off=frozenset()):
     """The traced numbers of one run, as the runner has them."""
-    columns, _ = stack_runs([Run((), one, 0)], _off([one], off))
+    columns, _ = stack_runs([Run((), one, 0)], off)
     return {name: column[0] for name, column in columns.items()}
 
 
@@ -100,17 +97,12 @@ def differing(a, b):
     return [path for path in a if a[path].tobytes() != b[path].tobytes()]
 
 
-def _off(settings, off):
-    return trace.off_everywhere(settings) if off is None else off
-
-
-def group_of(runs, batching='vmap_loop', off=None, kept=None):
+def group_of(runs, batching='vmap_loop', off=frozenset(), kept=None):
     """A `GroupProgram` for (setting, seed) pairs, their traced numbers and seeds.
 
     With `kept`, a dict, one that is there for the same program is taken, and a new one stays there:
     what it has compiled serves the next.
     """
-    off = _off([one for one, _ in runs], off)
     runs = [Run((), one, seed) for one, seed in runs]
     hyper, seeds = stack_runs(runs, off)
     key = trace.split(runs[0].setting, off)[0], batching
