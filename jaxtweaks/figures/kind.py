@@ -35,7 +35,7 @@ class Kind(abc.ABC):
       x_is: what its x is, in words: 'a swept field' or something else.
       shows_settings: whether it is of the settings of the sweep, not of the data alone.
       of_one_split: whether it shows data, so that all settings must have the same split.
-      tells_of_test: whether it tells of the test set, whatever its metrics are.
+      reports_test: whether it reports the test set, whatever its metrics are.
       published: how published values are given, in words.
       lost: how it shows runs that diverged, in words after 'diverged and left the means'.
     """
@@ -49,7 +49,7 @@ class Kind(abc.ABC):
     x_is: ClassVar[str] = 'a swept field'
     shows_settings: ClassVar[bool] = True
     of_one_split: ClassVar[bool] = False
-    tells_of_test: ClassVar[bool] = False
+    reports_test: ClassVar[bool] = False
     published: ClassVar[tuple[str, ...]] = ()
     lost: ClassVar[str] = ''
 

@@ -17,7 +17,7 @@ from jaxtweaks.figures import figures
 from jaxtweaks.lab import answer_html, networks
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import answer_sentence, tables
-from jaxtweaks.report.choice import Choice, tells_of_test
+from jaxtweaks.report.choice import Choice, reports_test
 from jaxtweaks.report.table import Table
 from jaxtweaks.report.verdict_words import verdict_lines
 from jaxtweaks.results import labelled
@@ -76,7 +76,7 @@ class Answer:
         """All but the verdicts: the study's own, what was chosen, and each setting's."""
         asked, chosen = self.experiment, []
         if self.choice:
-            of_test = tells_of_test(asked.table, asked.figures, asked.claims)
+            of_test = reports_test(asked.table, asked.figures, asked.claims)
             chosen = [self.choice.table(self.results, of_test)]
         return [*self.sheets, *chosen, self.table]
 

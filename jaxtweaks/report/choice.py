@@ -51,7 +51,7 @@ class Choice:
 
         Args:
           results: of the search.
-          others_reported: whether the config reports more of the test set, see `tells_of_test`.
+          others_reported: whether the config reports more of the test set, see `reports_test`.
         """
         test = on(self.metric, 'test')
         words = together(self.setting, results.words)
@@ -74,13 +74,13 @@ class Choice:
         return Table('The setting chosen', columns, (tuple(cells),), (tuple(keys),), note)
 
 
-def tells_of_test(table: Iterable[str], figures: Iterable[Figure], claims: Iterable[Claim]) -> bool:
-    """Whether a config's table, figures or claims tell of the test set."""
+def reports_test(table: Iterable[str], figures: Iterable[Figure], claims: Iterable[Claim]) -> bool:
+    """Whether a config's table, figures or claims report the test set."""
     figures = tuple(figures)
     metrics = [*table, *(claim.metric for claim in claims)]
     metrics += [metric for figure in figures for metric in (*figure.metrics, figure.x)]
     # A figure of boundaries names the test accuracy of each panel.
-    shown = any(kind_of(figure).tells_of_test for figure in figures)
+    shown = any(kind_of(figure).reports_test for figure in figures)
     return shown or any(map(is_of_test, metrics))
 
 

@@ -7,7 +7,7 @@ from jaxtweaks.base import metrics
 from jaxtweaks.config.expand import grid
 from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.lab import experiment
-from jaxtweaks.report.choice import choose, tells_of_test
+from jaxtweaks.report.choice import choose, reports_test
 
 SHOWN = {'name': 'it', 'kind': 'effect', 'title': 'It', 'x': 'train.batch_size'}
 CLAIM = {
@@ -38,12 +38,12 @@ def test_only_the_chosen_setting_is_tested_unless_the_config_asks_for_more(asked
             **asked,
         }
     )
-    assert tells_of_test(found.table, found.figures, found.claims) == reported
+    assert reports_test(found.table, found.figures, found.claims) == reported
 
 
 def test_a_figure_of_boundaries_names_the_test_accuracy():
     boundary = Figure(name='it', kind='boundary', title='It')
-    assert tells_of_test((), (boundary,), ())
+    assert reports_test((), (boundary,), ())
 
 
 def test_the_note_says_what_is_reported_of_the_test_set():

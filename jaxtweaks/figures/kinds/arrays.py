@@ -56,7 +56,7 @@ def common_shares(counts: np.ndarray, edges: np.ndarray, common: np.ndarray) -> 
 class Reliability(Kind):
     """The share of correct predictions against confidence; a line for each value of the hue."""
 
-    tells_of_test = True
+    reports_test = True
 
     def draw(self, figure: Figure, results: Results, finish: Finish) -> Sheet:
         """See `Kind`."""

@@ -40,7 +40,7 @@ class Boundary(Kind):
     """Class probabilities of one network over the plane, its boundary, the training points."""
 
     of_one_split = True
-    tells_of_test = True
+    reports_test = True
 
     def draw(self, figure: Figure, results: Results, finish: Finish) -> Sheet:
         """See `Kind`."""

@@ -45,7 +45,7 @@ def confusion_shares(results: Results, setting: int) -> np.ndarray:
 class Confusion(Kind):
     """Which classes are taken for which: a panel for each hue, its test accuracy above."""
 
-    tells_of_test = True
+    reports_test = True
     published = ('(x, value, label)',)
 
     def published_at(self, figure: Figure) -> str:
