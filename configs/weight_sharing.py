@@ -2,7 +2,7 @@
 
     python main.py --config=configs/weight_sharing.py
 
-The CNN of ROLE §2; its locally connected twin, which has the same layers with a kernel of its own
+The CNN of ROLE §2; its locally connected twin, which has the same layers with a different kernel
 at each place; and dense networks in which one layer takes the place of all convolutions, as wide
 as gives the parameters of the CNN, or of the twin. The same training for all.
 

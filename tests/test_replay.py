@@ -61,7 +61,7 @@ def test_every_run_is_the_same_again_and_nothing_is_written(capsys, finished, ru
     assert (
         f'momentum.momentum={runs["momentum.momentum"][which]}, seed {runs["seed"][which]}' in out
     )
-    assert f'{run}: the same to the last bit' in out
+    assert f'{run}: bitwise the same' in out
     assert snapshot(finished) == before
 
 

@@ -185,7 +185,7 @@ def test_a_replay_compares_them(copied, capsys):
     run_id = copied.experiment.runs[1].id
     args = [f'--replay={run_id}', f'--workdir={copied.folder}']
     assert app.main(['main.py', *args]) == 0
-    assert 'the same to the last bit' in capsys.readouterr().out
+    assert 'bitwise the same' in capsys.readouterr().out
     path = trained.path_of(copied.folder, run_id)
     tree = files.load_tree(path)
     kernel = tree['variables']['params']['Dense_0']['kernel'].copy()

@@ -95,7 +95,7 @@ def _check_one(setting: Setting) -> None:
         if getattr(train, name) and made_of(setting.model) and not some:
             raise UserError(
                 f'train.{name}: this network has no hidden units to measure; give it some '
-                '(model.hidden), or leave it out'
+                '(model.hidden), or omit it'
             )
     if train.gradient_batches == 1:
         raise UserError(

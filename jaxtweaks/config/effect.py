@@ -150,7 +150,7 @@ def _better(
 ) -> str:
     """How to write the sweep in which each setting has the fields that it reads."""
     if not any(name in found and found[name] is None for found in reasons):
-        return f'no setting reads {name}, so leave it out of the sweep'
+        return f'no setting reads {name}, so omit it from the sweep'
     meant = [
         {name: value for name, value in point.items() if (one := found[name]) is None or one.at_off}
         for point, found in zip(points, reasons, strict=True)

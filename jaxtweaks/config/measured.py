@@ -79,12 +79,12 @@ def check(setting: Setting) -> None:
         if fits and fits != targets:
             raise UserError(
                 f'train.metrics: {name!r} is of targets that are {WORDS[fits]}, and those of '
-                f'loss.name {loss.name!r} are {WORDS[targets]}; leave it out'
+                f'loss.name {loss.name!r} are {WORDS[targets]}; omit it'
             )
         if name in brought:
             raise UserError(
                 f'train.metrics: {name!r} has no effect because loss.name {loss.name!r} has it '
-                'measured anyway; leave it out'
+                'measured anyway; omit it'
             )
     if len(set(setting.train.metrics)) < len(setting.train.metrics):
         raise UserError(f'train.metrics: {setting.train.metrics!r} has a metric twice')

@@ -71,7 +71,7 @@ def check_trained(source: Source) -> None:
                 count = int((labels == label).sum())
                 raise UserError(
                     f'{source.label}: class {source.classes[label]!r} has {count:,} {name} images '
-                    'but no training images; leave it out, or add some'
+                    'but no training images; omit it, or add some'
                 )
 
 

@@ -173,7 +173,7 @@ def _chosen(
     if twice := [name for name in columns or () if list(columns or ()).count(name) > 1]:
         raise UserError(f'{title}: columns names {twice[0]!r} twice')
     if both := [name for name in columns or () if name in targets]:
-        raise UserError(f'{title}: column {both[0]!r} is the target; leave it out of columns')
+        raise UserError(f'{title}: column {both[0]!r} is the target; omit it from columns')
     kept = list(table) if columns is None else [*columns, *targets]
     if len(kept) == len(targets):
         raise UserError(f'{title}: there are no columns besides the target to predict it from')
@@ -220,7 +220,7 @@ def _complete(
                 "missing='drop' drops these rows"
             )
         if counts[name] == len(rows):
-            raise UserError(f'{title}: column {name!r} has no value at all; leave it out')
+            raise UserError(f'{title}: column {name!r} has no value at all; omit it')
     notify(f'notice: {title}: {lack}, and get the mean of the column')
     return table
 
@@ -278,7 +278,7 @@ def _features(table: dict[str, Column], title: str) -> tuple[np.ndarray, list[st
             raise UserError(
                 f'{title}: column {name!r} has {len(values):,} different words in '
                 f'{len(column):,} rows; a feature for each would be too many (at most '
-                f'{_MOST_WORDS}): leave it out (columns), or put words together'
+                f'{_MOST_WORDS}): omit it (columns), or put words together'
             )
         # Of two words the second says all.
         for value in values[1:] if len(values) == 2 else values:

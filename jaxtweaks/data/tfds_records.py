@@ -107,7 +107,7 @@ def part(
 def _image(known: Known, encoded: bytes, where: str) -> np.ndarray:
     """An encoded image as uint8 [H, W, C]."""
     # Not TFDS's own decoder: that is OpenCV or Pillow, whichever is installed, and they need not
-    # agree to the last bit on a JPEG.
+    # agree bitwise on a JPEG.
     from PIL import Image
 
     try:

@@ -199,7 +199,7 @@ def _moved(manifest: Manifest) -> list[str]:
 
 def _say(run_id: str, found: list[str], moved: list[str], console: Console) -> None:
     if not found:
-        text = f'{run_id}: the same to the last bit'
+        text = f'{run_id}: bitwise the same'
         console.print(Text(text, style='green'), soft_wrap=True)
         return
     console.print(Text(f'{run_id}: NOT the same', style='bold red'), soft_wrap=True)

@@ -65,11 +65,11 @@ def check(experiment: Experiment, chosen: bool = False) -> None:
       UserError: they cannot, or the number of seeds has no effect.
     """
     if not experiment.claims:
-        raise UserError('--until_settled: the config has no claims to settle; leave it out')
+        raise UserError('--until_settled: the config has no claims to settle; omit it')
     if experiment.search.rounds:
         raise UserError(
-            '--until_settled: a search chooses by the seeds there are, so none can be added; leave '
-            'it out, or set search.rounds to 0'
+            '--until_settled: a search chooses by the seeds there are, so none can be added; omit '
+            'it, or set search.rounds to 0'
         )
     if chosen:
         raise UserError(

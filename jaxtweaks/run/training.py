@@ -143,7 +143,7 @@ class Training:
                 if one != two:
                     raise UserError(
                         f'data.{name}: {one!r} and {two!r} are the same run, for they make the '
-                        f'same of {made[0].label}; leave one of them out'
+                        f'same of {made[0].label}; omit one of them'
                     )
 
     def _check_network(self, setting: Setting) -> None:

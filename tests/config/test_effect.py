@@ -126,7 +126,7 @@ def test_a_long_sweep_is_spelled_out_in_short():
 def test_a_field_that_no_setting_reads_is_to_be_omitted(sweep, name):
     message = refusal(sweep)
     assert message.startswith(f'sweep: {name} = ')
-    assert f'no setting reads {name}, so leave it out of the sweep' in message
+    assert f'no setting reads {name}, so omit it from the sweep' in message
 
 
 @pytest.mark.parametrize(

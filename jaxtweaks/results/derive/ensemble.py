@@ -173,7 +173,7 @@ def _plan(points: Sequence[Point], asked: Ensemble, base: Setting) -> list[_Plan
     groups, judges = _grouped(points)
     if judges and 'top' not in asked.kinds:
         raise UserError(
-            f"derive: 'ensemble' reads {FOLD} only for the kind 'top'; leave it out of the sweep, "
+            f"derive: 'ensemble' reads {FOLD} only for the kind 'top'; omit it from the sweep, "
             "or add 'top' to ensemble.kinds"
         )
     plans = []
