@@ -102,6 +102,7 @@ class Open(enum.StrEnum):
     MARGIN = 'interval holds the margin'
     ZERO = 'interval holds no difference'
     NOT_EXACT = 'not for exact results'
+    NOT_REACHED = 'level not reached'
     # What its runs were.
     UNFINISHED = 'not finished learning'
 

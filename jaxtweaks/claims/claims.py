@@ -239,6 +239,9 @@ def _exact(claim: Claim, found: Finding) -> Verdict:
         note = f"kind '{claim.kind}' is not for exact results"
     elif not len(found.deciding):
         verdict, because, note = 'inconclusive', (Open.TOO_FEW,), 'no seed is left'
+    elif np.isnan(found.deciding).any():
+        verdict, because = 'inconclusive', (Open.NOT_REACHED,)
+        note = 'the level is not reached by all that it takes to tell'
     else:
         verdict = 'supported' if (found.deciding > 0).all() else 'contradicted'
         verdict = 'negligible' if found.small else verdict

@@ -43,8 +43,8 @@ class Finding:
       p_permutation: the smallest of them by sign flips.
       notes: what else to know.
       measured: words and mean of each thing compared.
-      deciding: per-seed numbers [n], positive where the claim is so of exact results; None if
-        its kind is not for them.
+      deciding: per-seed numbers [n], positive where the claim is so of exact results, NaN where
+        that is not known; None if its kind is not for them.
       flips: whether sign flips decide, whose p is 2/2ⁿ at least (one-sided 1/2ⁿ).
       small: whether all seeds lie within what does not matter, of exact results.
       at_level: the interval of the effect at another level than 95%; None if there is none.

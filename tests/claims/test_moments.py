@@ -170,7 +170,7 @@ def test_a_time_that_was_not_reached_is_not_negligible(n):
     assert (verdict.verdict, verdict.effect) == ('inconclusive', 0)
     assert 'nothing is known of the difference; it cannot be negligible, because' in verdict.note
     assert math.isnan(claims.find(one, neither).p_negligible)
-    assert verdict_on(one, dataclasses.replace(neither, exact=True)).verdict != 'negligible'
+    assert verdict_on(one, dataclasses.replace(neither, exact=True)).verdict == 'inconclusive'
     # Nor does more of the same settle it.
     assert claims.seeds_needed([one], neither)[0].seeds is None
     # One run is enough: it may be as late as one likes.
@@ -189,3 +189,17 @@ def test_a_time_that_was_not_reached_is_not_negligible(n):
 def test_a_censored_time_may_be_late_by_more_than_matters():
     verdict = verdict_on(sooner(level=0.52, smallest=2.0), curve_results([0.1, 0.01]))
     assert (verdict.verdict, verdict.effect) == ('supported', 11 - 6)
+
+
+@pytest.mark.parametrize(
+    ('rises', 'expected'),
+    [
+        ([0.1, 0.05], 'supported'),
+        ([0.1, 0.01], 'supported'),  # b later still is sooner all the same
+        ([0.01, 0.1], 'contradicted'),
+        ([0.01, 0.01], 'inconclusive'),
+    ],
+)
+def test_of_exact_results_a_time_that_is_not_known_decides_nothing(rises, expected):
+    exact = dataclasses.replace(curve_results(rises), exact=True)
+    assert verdict_on(sooner(level=0.52), exact).verdict == expected

@@ -39,7 +39,8 @@ class Sooner(Kind):
         rows = np.stack([epochs[ks].mean(axis=0) for ks in settings])
         kept = np.isfinite(rows).all(axis=0)
         rows, dropped, notes = claim_data.complete(rows, both, results)
-        counts = [int((epochs[ks][:, kept] == never).sum()) for ks in settings]
+        lost = [epochs[ks][:, kept] == never for ks in settings]
+        counts = [int(runs.sum()) for runs in lost]
         common, sides = claim_data.sides(claim, results)
         if any(counts):
             what = f'{words} and count{"s" if sum(counts) == 1 else ""} as {results.axis} {never:g}'
@@ -53,7 +54,8 @@ class Sooner(Kind):
         reached = f'{results.axis}s until {claim_data.label(claim, results)} reaches {words}'
         what = claim_data.contrast(reached, common, sides[::-1])
         ways, test = finding.directional(claim.smallest), Test(grain=1.0)
-        found = finding.of_mean(d, d, d[None], test, ways, what, dropped, notes)
+        toward = _known(d, *(runs.any(axis=0) for runs in lost))
+        found = finding.of_mean(d, toward, d[None], test, ways, what, dropped, notes)
         return finding.with_means(finding.with_small(found, claim, d[None]), sides, rows)
 
     def amount(self, claim: Claim, size: float) -> str:
@@ -67,6 +69,14 @@ class Sooner(Kind):
     def measured(self, metric: str) -> Say:
         """Epochs."""
         return number
+
+
+def _known(d: np.ndarray, a_lost: np.ndarray, b_lost: np.ndarray) -> np.ndarray:
+    """The differences [S], b's minus a's time, with NaN where the sign may be another.
+
+    It may be where the arm that seems no later never reaches the level in some run, [S] each.
+    """
+    return np.where(np.where(d > 0, a_lost, b_lost), np.nan, d)
 
 
 def _censored(sides: Sequence[str], counts: Sequence[int], totals: Sequence[int], what: str) -> str:
