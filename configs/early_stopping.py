@@ -59,7 +59,7 @@ def get_config(size=None):
     rules = [
         {'name': 'last epoch', 'kind': 'epochs', 'epochs': config.train.epochs},
         *(
-            {'name': f'{words}, patience {n}', 'kind': 'patience', 'metric': metric, 'patience': n}
+            {'name': _rule(n, words), 'kind': 'patience', 'metric': metric, 'patience': n}
             for metric, words in (
                 ('validation_loss', 'loss'),
                 ('1-validation_accuracy', 'error'),
@@ -76,12 +76,17 @@ def get_config(size=None):
     )
     config.table = ('stop_epoch', 'test_loss', 'test_error', 'regret')
     plain, end = {L2: 0.0}, {RULE: 'last epoch'}
-    patient = {RULE: 'loss, patience 3'}
+    patient = {RULE: _rule(3, 'loss')}
     config.figures = _figures(plain, end)
     config.claims = _claims(patient, plain, end)
     config.claims = common.that_matter(config.claims)
     config.claims = common.that_answer(config.claims, 'Stopping early (')
     return config
+
+
+def _rule(patience, criterion):
+    """The name of a rule."""
+    return f'patience {patience} on the {criterion}'
 
 
 def _figures(plain, end):
@@ -96,7 +101,7 @@ def _figures(plain, end):
             'where': end,
             'marks': tuple(
                 (plain | {RULE: rule}, f'no penalty: {rule}, stops')
-                for rule in ('loss, patience 3', 'error, patience 10')
+                for rule in (_rule(3, 'loss'), _rule(10, 'error'))
             ),
         },
         {
@@ -148,7 +153,7 @@ def _claims(patient, plain, end):
                 'kind': 'less',
                 'metric': f'test_{criterion}',
                 'where': plain,
-                'a': {RULE: f'{criterion}, patience {patience}'},
+                'a': {RULE: _rule(patience, criterion)},
                 'b': end,
             }
             for criterion, patience in (('loss', 10), ('error', 3), ('error', 10))
