@@ -1,7 +1,9 @@
 """What an answer leaves behind, from group results that were made up."""
 
+import html
 import io
 import json
+import re
 import sys
 import types
 
@@ -58,7 +60,7 @@ def answer_of(path, exports=(), **values):
     )
     workdir = Workdir(path)
     workdir.lock()
-    launches = [{'command': 'test', 'started': 0}]
+    launches = [{'command': 'test', 'started': 0, 'config': '/home/somebody/it.py'}]
     data = {'label': 'made up', 'source': 'here', 'fingerprint': 'f'}
     manifest = {'data': data, 'launches': launches, 'groups': []}
     workdir.write_json('manifest.json', manifest)
@@ -117,6 +119,14 @@ FIGURE = {'name': 'loss', 'kind': 'curves', 'title': 'Loss', 'metrics': ('valida
 CLAIM = {'sentence': 'Larger is 100% better_', 'source': '§1', 'kind': 'greater',
          'metric': 'test_accuracy', 'a': {'train.batch_size': 16},
          'b': {'train.batch_size': 8}}  # fmt: skip
+
+
+def test_a_report_has_the_whole_config_and_not_where_its_file_is(tmp_path):
+    answer_of(tmp_path)
+    text = (tmp_path / 'report.html').read_text()
+    (config,) = re.findall(r'<summary>Config</summary>\s*<pre><code>(.*?)</code>', text, re.DOTALL)
+    assert json.loads(html.unescape(config))['train']['epochs'] == EPOCHS
+    assert 'somebody' not in text
 
 
 def test_what_is_asked_for_is_written_too(tmp_path):

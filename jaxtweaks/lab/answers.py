@@ -280,16 +280,26 @@ def _meta(experiment: Experiment, workdir: Workdir, found: Sequence[GroupResult]
     manifest = manifest_lib.current(workdir)
     commits = dict.fromkeys(launch.commit or 'unknown' for launch in manifest.launches)
     return {
+        **about(experiment, manifest.launches[-1]),
+        'data': manifest.data.to_json(),
+        'seconds': sum(group.seconds for group in found),
+        'commit': ', then '.join(commits),
+        'training_code': _trained_by(manifest),
+    }
+
+
+def about(experiment: Experiment, launch: manifest_lib.Launch) -> dict[str, Any]:
+    """What a report says of an experiment and of a launch of it.
+
+    Its config is all that was set; the launch's own is the path of a file of this machine.
+    """
+    return {
+        **launch.to_json(),
         'title': experiment.name,
         'question': experiment.question,
         'document': experiment.document,
         'size': experiment.size,
         'config': to_dict(experiment),
-        'data': manifest.data.to_json(),
-        'seconds': sum(group.seconds for group in found),
-        **manifest.launches[-1].to_json(),
-        'commit': ', then '.join(commits),
-        'training_code': _trained_by(manifest),
     }
 
 
