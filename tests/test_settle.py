@@ -199,6 +199,28 @@ def test_interrupted_after_a_look_it_loads_with_the_verdicts_of_the_look(put, tm
     assert 'the next look is at 8 seeds' in still.note
 
 
+def test_interrupted_with_seeds_added_by_hand_it_loads_with_the_look_before(put, tmp_path):
+    put()
+    run(tmp_path, budget=None, seeds=4)
+    put(at=5)  # of the two seeds of each setting
+    with pytest.raises(Interrupted):
+        run(tmp_path, budget=None, seeds=6)
+    with pytest.warns(UserWarning, match='1 of 2 claims can be tested so far'):
+        (verdict,) = api.load(tmp_path).verdicts
+    assert verdict.n == 6
+    assert 'not corrected for an earlier look at 4 seeds' in verdict.note
+
+
+def test_with_a_look_at_a_fixed_number_claims_wait_for_their_runs(put, tmp_path, monkeypatch):
+    put()
+    run(tmp_path, budget=None, seeds=4)
+    shown = []
+    monkeypatch.setattr(live.report, 'write_live', lambda *args: shown.append(args))
+    run(tmp_path)
+    _, contents, state = shown[0]
+    assert (contents.verdicts, len(state.waiting)) == ([], 2)
+
+
 def test_while_it_trains_the_looks_are_on_the_page_and_in_the_log(put, tmp_path, monkeypatch):
     put()
     pages = []
@@ -332,6 +354,28 @@ def test_seeds_added_by_hand_are_a_look_that_is_not_corrected_for(put, tmp_path)
     last, _ = run(tmp_path)
     assert last.verdicts[1].looks[:2] == (5, 8)
     assert 'not corrected for an earlier look at 4 and 6 seeds' in last.verdicts[1].note
+
+
+@pytest.mark.parametrize('asked', ['others', 'with what matters'])
+def test_a_look_stays_on_record_whatever_is_asked_later(put, tmp_path, asked):
+    put()
+    run(tmp_path, budget=None, seeds=4, claims=(OPEN,))
+    if asked == 'others':
+        run(tmp_path, budget=None, seeds=4, claims=(LARGE,))
+    later = OPEN if asked == 'others' else {**OPEN, 'smallest': 0.1}
+    answer, _ = run(tmp_path, budget=None, seeds=6, claims=(later,))
+    assert 'not corrected for an earlier look at 4 seeds' in answer.verdicts[0].note
+
+
+def test_seeds_that_are_there_of_what_is_settled_do_not_pay_for_those_of_what_is_open(put):
+    put()
+    asked = experiment.build(config(seeds=10))
+    keys = [settle.sequential.key(one) for one in asked.claims]
+    p = {keys[0]: (1e-9, 1.0), keys[1]: (0.5, None)}
+    look = manifest_lib.LookRecord(seeds=8, design='settled', p=p, going=(keys[1],))
+    then = settle.step(asked, [look], 30.0, {run.id for run in asked.runs}, 1e9)
+    # Of two settings; the third has ten seeds, of which the last two were not needed.
+    assert then.words.endswith('next look at 12 seeds: 4 runs, about 4 s')
 
 
 def test_a_folder_grown_until_settled_says_so_where_it_is_refused(put, tmp_path):

@@ -156,13 +156,7 @@ class LivePage(Reporter):
         finished = partial.finished(results, done)
         found, waiting = self._verdicts(results, finished)
         self._waiting = [claim.sentence for claim in waiting]
-        meta = {
-            'title': experiment.name,
-            'question': experiment.question,
-            'document': experiment.document,
-            'size': experiment.size,
-            **self._record.to_json(),
-        }
+        meta = answers.about(experiment, self._record)
         means = partial.means(results, finished)
         self._view.means(means.first(_LISTED, 'report.html'))
         return Contents(results, [one.to_dict() for one in found], [], [means], meta)
@@ -171,7 +165,7 @@ class LivePage(Reporter):
         self, results: Results, finished: np.ndarray
     ) -> tuple[list[Verdict], list[Claim]]:
         """Those by the looks so far, or on what is finished; and the claims that have none yet."""
-        if self._looks and not self._experiment.derive:
+        if settle.goes_by(self._experiment, self._looks) and not self._experiment.derive:
             return settle.verdicts(self._experiment, results, self._looks), []
         return partial.verdicts(self._experiment, results, finished)
 

@@ -8,7 +8,7 @@ no more seeds. A look with a number of seeds that the user chose is recorded as 
 
 import dataclasses
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from jaxtweaks.base.errors import UserError
@@ -212,7 +212,11 @@ class Step:
 
 
 def step(
-    experiment: Experiment, looks: Sequence[LookRecord], spent: float, finished: int, budget: float
+    experiment: Experiment,
+    looks: Sequence[LookRecord],
+    spent: float,
+    finished: Collection[str],
+    budget: float,
 ) -> Step:
     """Whether to go on, and to how many seeds.
 
@@ -220,7 +224,7 @@ def step(
       experiment: with the seeds there are.
       looks: those of until_settled, the one with these seeds last.
       spent: the seconds that all results took.
-      finished: how many runs they are of.
+      finished: the ids of the runs that they are of.
       budget: the seconds that they may take.
     """
     done = _looked(looks)
@@ -237,8 +241,8 @@ def step(
     seeds = later[0]
     then = dataclasses.replace(experiment, seeds=seeds)
     ahead = [*looks[:-1], dataclasses.replace(looks[-1], next=seeds, going=keys)]
-    more = max(0, len(wanted(then, ahead)) - finished)
-    cost = spent / max(finished, 1) * more
+    more = len({run.id for run in wanted(then, ahead)}.difference(finished))
+    cost = spent / max(len(finished), 1) * more
     if spent + cost > budget:
         return Step(
             None,
@@ -300,7 +304,7 @@ def decide(
     """
     now = manifest_lib.current(workdir)
     spent = sum(float(group.seconds) for group in found)
-    finished = sum(len(group.runs) for group in found)
+    finished = {run for group in found for run in group.runs}
     first = _grid_of(experiment, now.looks)[0]
     planned = plan_of(now.looks, now.launches, len(results.seeds), spent, first)
     new = look(experiment, results, now.looks, planned)
@@ -319,12 +323,15 @@ def decide(
 
 
 def record_fixed(experiment: Experiment, results: Results, workdir: Workdir) -> None:
-    """Writes down a look with a number of seeds that the user chose, if it is not there."""
-    looks = manifest_lib.current(workdir).looks
-    p = sequential.as_plain(sequential.p_values(experiment.claims, results))
-    now = LookRecord(seeds=len(results.seeds), design=FIXED, p=p)
-    if not looks or now != looks[-1]:
-        manifest_lib.add_look(workdir, now)
+    """Writes down a look with a number of seeds that the user chose."""
+    claims = [_as_asked(one) for one in experiment.claims]
+    p = sequential.as_plain(sequential.p_values(claims, results))
+    manifest_lib.add_look(workdir, LookRecord(seeds=len(results.seeds), design=FIXED, p=p))
+
+
+def _as_asked(claim: Claim) -> Claim:
+    """A claim without what was said to matter, which may be said once its numbers are known."""
+    return dataclasses.replace(claim, smallest=None)
 
 
 def goes_by(experiment: Experiment, looks: Sequence[LookRecord]) -> bool:
@@ -356,17 +363,19 @@ def verdicts(
         found = found[: len(experiment.claims)]
     else:
         found = claims.evaluate(experiment.claims, results, waiting=waiting)
-    return [_uncorrected(remarks.remarked(one, results), looks, by_looks) for one in found]
+    there = looks[-1].seeds if by_looks else len(results.seeds)
+    uncorrected = [one for one in looks if one.design == FIXED or not by_looks]
+    return [_with_earlier(remarks.remarked(one, results), uncorrected, there) for one in found]
 
 
-def _uncorrected(verdict: Verdict, looks: Sequence[LookRecord], by_looks: bool) -> Verdict:
-    """The verdict, with a note of the looks that it was not corrected for."""
-    name = sequential.key(verdict.claim)
-    before = {
-        one.seeds for one in looks[:-1] if name in one.p and (one.design == FIXED or not by_looks)
-    }
-    own = verdict.rests_on or (looks[-1].seeds if looks else 0)
-    before = sorted(seeds for seeds in before if seeds < own)
+def _with_earlier(verdict: Verdict, looks: Sequence[LookRecord], there: int) -> Verdict:
+    """The verdict, with a note of the looks before it that it was not corrected for.
+
+    `there`: the seeds that it rests on, unless it says so itself.
+    """
+    names = {sequential.key(one) for one in (verdict.claim, _as_asked(verdict.claim))}
+    own = verdict.rests_on or there
+    before = sorted({one.seeds for one in looks if one.seeds < own and names & one.p.keys()})
     if not before:
         return verdict
     listed = ' and '.join(map(str, before))

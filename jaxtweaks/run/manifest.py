@@ -337,11 +337,17 @@ def add_round(workdir: Workdir, number: int, sweep: Sweep) -> None:
 
 
 def add_look(workdir: Workdir, look: LookRecord) -> None:
-    """Adds a look at the claims, in the place of one with as many seeds and of the same design."""
+    """Adds a look at the claims, in the place of one with as many seeds and of the same design.
+
+    What that one saw of other claims was seen all the same, and stays.
+    """
     now = current(workdir)
     alike = lambda one: (one.seeds, one.design) == (look.seeds, look.design)
     before = tuple(one for one in now.looks if not alike(one))
-    write(workdir, dataclasses.replace(now, looks=(*before, look)))
+    seen = {name: p for one in filter(alike, now.looks) for name, p in one.p.items()}
+    looks = (*before, dataclasses.replace(look, p={**seen, **look.p}))
+    if looks != now.looks:
+        write(workdir, dataclasses.replace(now, looks=looks))
 
 
 def regroup(
