@@ -96,7 +96,7 @@ def _run(
     asked = _experiment(config, changes or {})
     if budget is not None:
         settle.check(asked, chosen='seeds' in (changes or {}))
-    changed = asked_lib.changes(_flat(changes or {}))
+    changed = asked_lib.changes(asked, _flat(changes or {}))
     path = home.expanded(workdir or asked_lib.folder(asked.name, asked.size, changed))
     compile_cache.enable(warnings.warn)
     try:

@@ -5,7 +5,6 @@ interrupted by signal n, with the state saved.
 """
 
 import contextlib
-import errno
 import functools
 import gc
 import importlib
@@ -25,7 +24,7 @@ from ml_collections import ConfigDict
 from rich.console import Console
 
 from jaxtweaks import command_flags
-from jaxtweaks.base import home
+from jaxtweaks.base import errors, home
 from jaxtweaks.base.errors import Unfinished, UserError, did_you_mean
 from jaxtweaks.config import config_file, sources, unknown
 from jaxtweaks.config.config_file import one_line
@@ -37,10 +36,6 @@ if TYPE_CHECKING:
 
 # JAX and all that imports it take seconds, so they are imported where something is to be done: not
 # for the help, a mistake in a flag or in the path of a config, and not for a listing that is kept.
-
-
-# What is wrong with a path that a user names.
-_NO_PLACE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,15 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        where = f'{error.filename}: ' if error.filename else ''
-        if error.errno in _NO_PLACE:
-            _complain(f'error: {where}{error.strerror}; name another place')
-            return 2
-        _complain(
-            f'error: {where}{error.strerror or error}; what was finished is kept, and the same '
-            'command goes on from there'
-        )
-        return 1
+        words, code = errors.of_files(error)
+        _complain(f'error: {words}')
+        return code
     except Exception:
         traceback.print_exc()
         _complain('error: this is a bug of jaxtweaks; the lines above say where')
@@ -107,9 +96,8 @@ def _main(argv: list[str], console: Console) -> int:
         )
         return 0
     light = command_flags.check(argv)
+    command_flags.check_read(light, argv)
     path = command_flags.config_path(argv)
-    if light.new is not None or light.list or light.parts or light.completion:
-        command_flags.check_read(light)
     if light.completion:
         print(_completion(light), end='')
         return 0
@@ -221,7 +209,6 @@ def _carry_out(
     known: done.Command | None,
 ) -> int:
     """Does what the flags say and returns the exit code; see `done` for a known command."""
-    command_flags.check_read(values)
     if values.parts:
         _parts(console)
         return 0
@@ -290,8 +277,8 @@ def _workdir(
 
     if values.workdir:
         return home.expanded(values.workdir)
-    given = (override.partition('=') for override in command_flags.overrides(argv))
-    changed = asked.changes({key: value for key, _, value in given}, values.sweep)
+    keys = [override.partition('=')[0] for override in command_flags.overrides(argv)]
+    changed = asked.changes(experiment, keys, values.sweep)
     path = asked.folder(experiment.name, experiment.size, changed)
     if changed and not values.quiet:
         what = ', '.join(f'{key} = {value}' for key, value in changed.items())

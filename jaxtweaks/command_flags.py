@@ -63,6 +63,8 @@ _ACTIONS = {
     'replay': ('config', 'workdir', 'quiet'),
     'plan_seeds': ('config', 'sweep', 'workdir', 'dry_run', 'quiet', 'mix_versions'),
 }
+# Of those that read keys of a config: which; None for all.
+_KEYS_READ: Mapping[str, tuple[str, ...] | None] = {'replay': ('data.dir',), 'plan_seeds': None}
 _OPTIONS = (
     *('config', 'sweep', 'workdir', 'dry_run', 'quiet', 'export', 'workers', 'mix_versions'),
     *('fail_fast', 'until_settled', 'budget', 'scheduler'),
@@ -296,14 +298,17 @@ def one_of_few(flag: flags.Flag) -> list[str] | None:
     return list(flag.parser.enum_values) if isinstance(flag.parser, flags.EnumParser) else None
 
 
-def check_read(values: flags.FlagValues) -> None:
-    """Whether what is asked for reads all that is given. Raises UserError."""
+def check_read(values: flags.FlagValues, argv: Sequence[str]) -> None:
+    """Whether what is asked for reads all that is given: flags, and keys. Raises UserError."""
     known = (*_ACTIONS, *_OPTIONS)
     given = [name for name in known if values[name].value != values[name].default]
     if not given or given[0] not in _ACTIONS:
         return
     action, *others = given
     unread = [name for name in others if name not in _ACTIONS[action]]
+    keys_read = _KEYS_READ.get(action, ())
+    if keys_read is not None:
+        unread += [f'config.{key}' for key in keys_set(argv) if key not in keys_read]
     if unread:
         raise UserError(f'--{unread[0]}: --{action} does not read it; omit one of the two')
 

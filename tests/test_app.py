@@ -184,6 +184,17 @@ def test_what_cannot_be_planned_is_refused(capsys, given):
         assert (code, words in err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    'action', ['--new=x', '--completion=fish', '--list', '--parts', '--overview=runs', '--replay=x']
+)
+def test_a_key_that_what_is_done_does_not_read_is_refused(capsys, tmp_path, monkeypatch, action):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = call(capsys, action, '--config.train.epochs=5')
+    name = action.partition('=')[0]
+    assert (code, f'--config.train.epochs: {name} does not read it' in err) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_files_left_behind_agree_with_each_other(finished, given):
     workdir, out = finished
     config = json.loads((workdir / 'config.json').read_text())

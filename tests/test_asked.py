@@ -36,7 +36,8 @@ def test_what_is_no_value_of_python_is_a_word():
 
 @pytest.mark.parametrize('key', ['seeds', 'diverged', 'stopping.rules', 'best.choices', 'aligned'])
 def test_what_changes_no_run_has_no_folder_of_its_own(key):
-    assert asked.changes({key: 'x', 'train.epochs': '3'}) == {'train.epochs': '3'}
+    three = experiment.build({'name': 'x', 'train': {'epochs': 3}})
+    assert asked.changes(three, [key, 'train.epochs']) == {'train.epochs': '3'}
 
 
 @pytest.mark.parametrize('text', ['', 'x', 'x=', '=1', 'x=1,,2', 'x=1,'])
@@ -77,6 +78,17 @@ def test_what_was_published_is_shown_at_each_value_of_an_axis_and_not_counted():
     assert [one.differs for one in found] == [f'optim.learning_rate = {r}' for r in (0.1, 0.01)]
 
 
+def test_an_axis_of_tuples_is_asked_about_each_of_them():
+    number = {'value': 0.5, 'what': 'it', 'source': 'A', 'metric': 'test_accuracy'}
+    given = {**config('bn_onoff'), 'published': (number,)}
+    found = experiment.build(asked.with_axes(given, ['model.hidden=(16,),(16,8)']))
+    assert found.claims[1].where == {'model.hidden': ((16, 8),)}
+    assert found.claims[1].sentence.endswith('[model.hidden = (16, 8)]')
+    assert [one.a for one in found.published] == [
+        {'model.hidden': ((16,),)}, {'model.hidden': ((16, 8),)},
+    ]  # fmt: skip
+
+
 def test_a_config_without_a_sweep_gets_one():
     plain = {'name': 'x', 'claims': (), 'figures': ({'name': 'f', 'kind': 'confusion'},)}
     found = asked.with_axes(plain, ['train.epochs=1,2'])
@@ -98,16 +110,20 @@ def test_an_axis_that_cannot_be_is_named(axis, words):
 
 
 def test_a_folder_goes_by_what_changes_the_runs():
-    keys = {
-        'train.epochs': 3, 'seeds': 9, 'execution.batching': 'map', 'data.dir': '/x',
-        'claims': '()', 'published': '()', 'model.hidden': '(8, 8)',
-    }  # fmt: skip
-    found = asked.changes(keys, ['optim.learning_rate=0.1,0.01'])
+    keys = (
+        *('train.epochs', 'seeds', 'execution.batching', 'data.dir', 'claims', 'published'),
+        'model.hidden',
+    )
+    given = {'name': 'x', 'train': {'epochs': 3}, 'model': {'name': 'mlp', 'hidden': (8, 8)}}
+    plain = experiment.build(given)
+    found = asked.changes(plain, keys, ['optim.learning_rate=0.1,0.01'])
     shown = 'model.hidden=-8-8,sweep.optim.learning_rate=0.1,0.01,train.epochs=3'
     folder = asked.folder('x', 'quick', found)
     assert folder.as_posix() == f'runs/x-quick,{shown}'.replace('=-8-8', '=-8,-8-')
     assert asked.folder('x', 'quick', dict(reversed(found.items()))) == folder
-    assert asked.folder('x', 'quick', asked.changes({'seeds': 3})) == pathlib.Path('runs/x-quick')
+    assert asked.folder('x', 'quick', asked.changes(plain, ['seeds'])) == pathlib.Path(
+        'runs/x-quick'
+    )
 
 
 def test_the_name_of_a_folder_is_bounded_and_only_the_same_for_the_same():
@@ -130,6 +146,31 @@ def test_the_command_line_and_python_choose_the_same_folder(monkeypatch, tmp_pat
     assert app.main(['main.py', *arguments[:1], '--workdir=w', '--config.train.epochs=4']) == 0
     own = pathlib.Path('runs/clr_mlp3-smoke,train.epochs=4')
     assert chosen == [own, own, pathlib.Path('w')]
+
+
+@pytest.mark.parametrize(
+    ('typed', 'value'),
+    [
+        (('--config.optim.learning_rate=5e-1',), {'optim.learning_rate': 0.5}),
+        (('--config.train.test_curve',), {'train.test_curve': True}),
+        (('--config.model.hidden=(64,64)',), {'model.hidden': (64, 64)}),
+        (('--config.train.epochs', '4'), {'train.epochs': 4}),
+    ],
+)
+def test_a_value_has_one_folder_however_it_is_typed(monkeypatch, tmp_path, capsys, typed, value):
+    monkeypatch.chdir(tmp_path)
+    chosen = []
+    monkeypatch.setattr(api.laboratory, 'run', lambda asked, path, *_, **__: chosen.append(path))
+    assert app.main(['main.py', '--config=clr_mlp3:smoke', *typed]) == 0, capsys.readouterr().err
+    api.run('clr_mlp3:smoke', changes=value)
+    assert chosen[0] == chosen[1]
+
+
+def test_an_axis_has_one_folder_however_it_is_typed():
+    plain = experiment.build({'name': 'x'})
+    one = {'sweep.train.epochs': '3,4'}
+    for text in ('train.epochs=3,4', 'config.train.epochs=3, 4'):
+        assert asked.changes(plain, [], [text]) == one
 
 
 def test_a_collection_may_end_at_its_first_failure(tmp_path, monkeypatch):

@@ -1,7 +1,9 @@
 """Several experiments by one command: resumed, one of them broken, and looked over."""
 
+import errno
 import io
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -187,6 +189,26 @@ def test_a_dry_run_lists_everything_and_writes_nothing(capsys, configs, tmp_path
     assert re.search(r'one:smoke: .*roughly .*guessed(.|\n)*two:smoke: .*roughly .*guessed', out)
     assert 'broken: failed' in out
     assert not root.exists()
+
+
+@pytest.mark.parametrize(
+    ('number', 'words', 'code'),
+    [
+        (errno.ENOSPC, 'f.npz: No space left on device; what was finished is kept', 1),
+        (errno.EACCES, 'f.npz: Permission denied; name another place', 2),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_a_line(
+    capsys, configs, tmp_path, monkeypatch, number, words, code
+):
+    def run(*args, **options):
+        raise OSError(number, os.strerror(number), 'f.npz')
+
+    monkeypatch.setattr(collection.laboratory, 'run', run)
+    found, out, err = carry_out(capsys, configs, tmp_path / 'runs')
+    assert found == code
+    assert f'failed: {words}' in out
+    assert 'Traceback' not in err
 
 
 def test_an_error_of_ours_does_not_stop_the_rest(capsys, configs, tmp_path, monkeypatch):

@@ -1,9 +1,12 @@
 """The errors a user can cause, kept apart from internal errors."""
 
 import difflib
+import errno
 from collections.abc import Iterable
 
 _LISTED = 40  # names in a message; more cannot be read
+# What is wrong with a path that a user names.
+_NO_PLACE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
 
 
 class UserError(Exception):
@@ -18,6 +21,15 @@ class Unfinished(Exception):
 
     The message says why, and how to go on; `main.py` prints it as one line and exits with code 1.
     """
+
+
+def of_files(error: OSError) -> tuple[str, int]:
+    """What is wrong with a file or a disk, in a line; and the exit code, 2 for a user's mistake."""
+    where = f'{error.filename}: ' if error.filename else ''
+    if error.errno in _NO_PLACE:
+        return f'{where}{error.strerror}; name another place', 2
+    kept = 'what was finished is kept, and the same command goes on from there'
+    return f'{where}{error.strerror or error}; {kept}', 1
 
 
 def did_you_mean(name: str, valid: Iterable[str], meant: str = '') -> str:

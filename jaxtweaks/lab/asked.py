@@ -1,14 +1,18 @@
 """What is asked besides a config: further axes of its sweep, and the folder for what changes."""
 
 import ast
+import functools
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import expand
+from jaxtweaks.config import expand, trace
+from jaxtweaks.figures.figure_spec import KINDS
+from jaxtweaks.lab.experiment import Experiment
+from jaxtweaks.results.derive import DERIVATIONS
 
 _LONGEST = 100  # letters of a folder's name; file systems have room for 255 bytes
 # Keys, and sections of them, that change no run: the same folder goes on with them.
@@ -73,8 +77,6 @@ def with_axes(values: Mapping[str, Any], axes: Sequence[str]) -> dict[str, Any]:
 
 def _with_panels(figure: Mapping[str, Any], field: str) -> dict[str, Any]:
     """A figure with panels for a further field, or lines where its kind has no panels."""
-    from jaxtweaks.figures.figure_spec import KINDS  # not while there is nothing to draw
-
     kind = KINDS.get(figure.get('kind', ''))
     reads = ('panels',) if kind is None else kind.reads  # one that is not there is reported later
     key = next((one for one in ('panels', 'hue') if one in reads), '')
@@ -85,7 +87,7 @@ def _with_panels(figure: Mapping[str, Any], field: str) -> dict[str, Any]:
 def _at(claim: Mapping[str, Any], point: Mapping[str, Any]) -> dict[str, Any]:
     """A claim about the settings of a further axis at one of its values."""
     words = ', '.join(f'{field} = {value}' for field, value in point.items())
-    where = {**claim.get('where', {}), **point}
+    where = {**claim.get('where', {}), **_as_condition(point)}
     return {**claim, 'sentence': f'{claim.get("sentence", "")} [{words}]', 'where': where}
 
 
@@ -93,20 +95,35 @@ def _published_at(number: Mapping[str, Any], point: Mapping[str, Any]) -> dict[s
     """A published number next to what was measured at one value of a further axis."""
     words = ', '.join(f'{field} = {value}' for field, value in point.items())
     differs = '; '.join(filter(None, [number.get('differs', ''), words]))
-    sides = {side: {**number[side], **point} for side in ('a', 'b') if number.get(side)}
-    return {**number, 'a': dict(point), **sides, 'differs': differs}
+    at = _as_condition(point)
+    sides = {side: {**number[side], **at} for side in ('a', 'b') if number.get(side)}
+    return {**number, 'a': at, **sides, 'differs': differs}
 
 
-def changes(overrides: Mapping[str, Any], axes: Sequence[str] = ()) -> dict[str, str]:
+def _as_condition(point: Mapping[str, Any]) -> dict[str, Any]:
+    """A point as the condition that it meets, where a tuple means any of its items."""
+    return {name: (one,) if isinstance(one, tuple) else one for name, one in point.items()}
+
+
+def changes(
+    experiment: Experiment, keys: Iterable[str], axes: Sequence[str] = ()
+) -> dict[str, str]:
     """What makes the runs others than the config's own: by key, or by sweep.FIELD for an axis.
 
     Args:
-      overrides: keys by their dotted names, and what they are set to.
+      experiment: as it is asked; a value is that of the experiment, however it was typed.
+      keys: what was set, by dotted names.
       axes: see `axis`.
     """
-    found = {name: str(value) for name, value in overrides.items() if _changes_runs(name)}
-    given = (text.partition('=') for text in axes)
-    return found | {f'sweep.{field.strip()}': values for field, _, values in given}
+    found = {name: str(_value_of(experiment, name)) for name in keys if _changes_runs(name)}
+    fields = (axis(text) for text in axes)
+    return found | {f'sweep.{field}': ','.join(map(str, values)) for field, values in fields}
+
+
+def _value_of(experiment: Experiment, key: str) -> Any:
+    if key in trace.FIELDS:
+        return trace.get(experiment.base, key)
+    return functools.reduce(getattr, key.split('.'), experiment)
 
 
 def folder(name: str, size: str, changed: Mapping[str, str]) -> Path:
@@ -126,8 +143,6 @@ def folder(name: str, size: str, changed: Mapping[str, str]) -> Path:
 
 
 def _changes_runs(key: str) -> bool:
-    from jaxtweaks.results.derive.derivation import DERIVATIONS  # not before anything is derived
-
     same = (*_SAME_RUNS, *DERIVATIONS.names)
     return not any(key == one or key.startswith(f'{one}.') for one in same)
 

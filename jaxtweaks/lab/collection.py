@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.text import Text
 
 from jaxtweaks import data as data_lib
-from jaxtweaks.base import provenance
+from jaxtweaks.base import errors, provenance
 from jaxtweaks.base.errors import Unfinished, UserError
 from jaxtweaks.config import config_file, sources
 from jaxtweaks.config.build import from_dict
@@ -102,13 +102,16 @@ def run(
                 folder = root / f'{experiment.name}-{experiment.size}'
                 _run_one(experiment, path, folder, heading, console, options, command)
                 folders.append(folder)  # not before: what an earlier launch left is no answer now
-        except Interrupted:
+        except (Interrupted, BrokenPipeError):
             raise
         except UserError as error:
             failed[path] = config_file.one_line(error)
         except Unfinished as error:
             failed[path] = config_file.one_line(error)
             ours = True
+        except OSError as error:
+            failed[path], code = errors.of_files(error)
+            ours |= code == 1
         except Exception as error:
             traceback.print_exc()
             ours = True
