@@ -5,6 +5,7 @@ import dataclasses
 import datetime
 import re
 import sys
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,29 +23,69 @@ Column = np.ndarray
 
 @dataclasses.dataclass(frozen=True)
 class Reading:
-    """How texts are read.
+    """How columns are read.
 
     Attributes:
-      no_value: those that stand for no value, in any case.
+      na_values: texts that stand for no value, in any case; and so do the numbers they are.
       words: columns of words, whatever their texts look like.
+      classes: columns whose texts are words even if all of them are numbers.
+      otherwise: texts that stand for no value if `na_values` names none.
+      found: the keys (`_key`) of the texts that stood for no value in the columns read so far.
     """
 
-    no_value: tuple[str, ...] = ()
+    na_values: tuple[str, ...] = ()
     words: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
+    otherwise: tuple[str, ...] = ()
+    found: set[str] = dataclasses.field(default_factory=set)
 
-    def is_missing(self, text: str) -> bool:
-        """Whether a text stands for no value."""
-        return text.casefold() in map(str.casefold, self.no_value)
+    def texts(self, column: Sequence[str | None]) -> list[str | None]:
+        """Texts stripped and in NFC, None where one is blank or stands for no value."""
+        plain = [_plain(text or '') for text in column]
+        keys = {text: _key(text) for text in set(plain)}
+        lacking = set(keys.values()) & {'', *map(_key, self._no_value)}
+        self.found.update(lacking)
+        return [None if keys[text] in lacking else text for text in plain]
+
+    def numbers(self, column: np.ndarray) -> Column:
+        """Numbers [N] as float64, NaN where one stands for no value."""
+        numbers = column.astype(np.float64)
+        for text in filter(_is_number, self._no_value):
+            with np.errstate(over='ignore'):  # of a number beyond the column's type
+                lacking = column == float(text)  # in its type: to float32 -99.9 is another number
+            if lacking.any():
+                self.found.add(_key(text))
+                numbers[lacking] = np.nan
+        return numbers
+
+    def not_found(self) -> list[str]:
+        """Those of `na_values` that no column had; blank ones are no value in any case."""
+        return [text for text in self.na_values if _key(text) not in {'', *self.found}]
+
+    @property
+    def _no_value(self) -> tuple[str, ...]:
+        return self.na_values or self.otherwise
 
 
-def of_texts(texts: list[str], name: str, what: str, reading: Reading) -> Column:
+def _plain(text: str) -> str:
+    return unicodedata.normalize('NFC', text.strip())
+
+
+def _key(text: str) -> str:
+    """What texts have in common that stand for no value together."""
+    return _plain(text).casefold()
+
+
+def of_texts(texts: Sequence[str | None], name: str, what: str, reading: Reading) -> Column:
     """A column of texts: numbers if every one is one, else words. Raises UserError."""
-    given = [None if reading.is_missing(text) else text for text in texts]
+    given = reading.texts(texts)
     known = [text for text in given if text is not None]
-    if name not in reading.words:
+    if name not in (*reading.words, *reading.classes):
         if all(map(_is_number, known)):
             _check_apart([int(one) for one in known if _WHOLE.fullmatch(one)], what)
-            return np.array([np.nan if one is None else float(one) for one in given])
+            return reading.numbers(
+                np.array([np.nan if one is None else float(one) for one in given])
+            )
         if all(_DATE.fullmatch(text) for text in known):
             _refuse_dates(what, known[0])
     return _words(given, name, what, reading)
@@ -59,7 +100,7 @@ def _is_number(text: str) -> bool:
 
 def _check_apart(whole: Sequence[int], what: str) -> None:
     """Whether float64 tells whole numbers apart. Raises UserError."""
-    long = {one for one in whole if abs(one) > 2**53}
+    long = {one for one in whole if abs(one) >= 2**53}  # which stands for 2**53 + 1 too
     if any(abs(one) > sys.float_info.max for one in long) or len(set(map(float, long))) < len(long):
         raise UserError(
             f'{what} has whole numbers such as {str(min(long))[:30]}, which float64 cannot tell '
@@ -77,38 +118,43 @@ def of_values(column: Any, name: str, what: str, reading: Reading) -> Column:
         raise UserError(f'{what} is {list(array.shape)}; it must have one value for each row')
     if array.dtype.kind in 'mM':
         _refuse_dates(what, array[0] if len(array) else '')
-    if array.dtype.kind in 'iu' and array.dtype.itemsize == 8:
-        _check_apart(array[(array > 2**53) | (array < -(2**53))].tolist(), what)
-    if array.dtype.kind in 'iufb' and name not in reading.words:
-        return array.astype(np.float64)
+    if array.dtype.kind in 'iuf' and name not in reading.words:
+        if array.dtype.kind != 'f' and array.dtype.itemsize == 8:
+            _check_apart(array[(array >= 2**53) | (array <= -(2**53))].tolist(), what)
+        return reading.numbers(array)
     values = [None if is_missing(one) else one for one in array.tolist()]
-    if name in reading.words:
-        return _words([one if one is None else str(one) for one in values], name, what, reading)
     known = [one for one in values if one is not None]
-    if all(isinstance(one, bool | int | float | np.number | np.bool_) for one in known):
-        _check_apart([one for one in known if isinstance(one, int)], what)
-        return np.array([np.nan if one is None else float(one) for one in values])
-    odd = [one for one in known if not isinstance(one, str)]
+    if name in reading.words or all(isinstance(one, str) for one in known):
+        texts = [one if one is None else str(one) for one in values]
+        return of_texts(texts, name, what, reading)
+    texts = reading.texts([one if isinstance(one, str) else None for one in values])
+    pairs = zip(values, texts, strict=True)
+    values = [text if isinstance(one, str) else one for one, text in pairs]
+    known = [one for one in values if one is not None]
+    odd = [one for one in known if not isinstance(one, bool | int | float | np.number | np.bool_)]
+    if not odd:
+        _check_apart([int(one) for one in known if isinstance(one, int | np.integer)], what)
+        numbers = np.array([np.nan if one is None else float(one) for one in values])
+        # Of truth values none is the number that stands for no value.
+        truth = all(isinstance(one, bool | np.bool_) for one in known)
+        return numbers if truth else reading.numbers(numbers)
     dates = [one for one in odd if isinstance(one, datetime.date | datetime.time)]
     if dates:
         _refuse_dates(what, dates[0])
-    if odd:
-        raise UserError(
-            f'{what}: {len(odd):,} of {len(values):,} values are {type(odd[0]).__name__}, such as '
-            f'{str(odd[0])[:40]!r}; a column must be of numbers, or of words'
-        )
-    return _words(values, name, what, reading)
+    odd = [one for one in known if not isinstance(one, str)]
+    raise UserError(
+        f'{what}: {len(odd):,} of {len(values):,} values are {type(odd[0]).__name__}, such as '
+        f'{str(odd[0])[:40]!r}; a column must be of numbers, or of words'
+    )
 
 
-def _words(values: Sequence[str | None], name: str, what: str, reading: Reading) -> Column:
-    """Texts, None where one stands for no value.
+def _words(texts: Sequence[str | None], name: str, what: str, reading: Reading) -> Column:
+    """Texts, None where one stands for no value, as a column.
 
     Raises:
       UserError: most are numbers, or all but one without a letter are, and `words` does not name
         the column: it would become a feature for each number.
     """
-    texts = [one.strip() or None if one is not None else None for one in values]
-    texts = [None if one and reading.is_missing(one) else one for one in texts]
     known = [one for one in texts if one is not None]
     others = [one for one in known if not _is_number(one)]
     one_sign = len(set(others)) == 1 and not any(map(str.isalnum, others[0]))

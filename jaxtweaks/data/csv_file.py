@@ -12,8 +12,8 @@ from jaxtweaks.data.columns import Reading, of_texts
 from jaxtweaks.data.dataset import Source
 from jaxtweaks.data.frame import of_columns
 
-# What stands for no value.
-_NO_VALUE = ('', 'na', 'n/a', 'nan', 'null', 'none')
+# What stands for no value, besides blank texts.
+_NO_VALUE = ('na', 'n/a', 'nan', 'null', 'none')
 # The options, which begin behind the first ? that one of them follows.
 _OPTIONS = ('target', 'targets', 'missing', 'columns', 'na_values', 'words')
 _QUERY = re.compile(rf'\?(?=({"|".join(_OPTIONS)})=)')
@@ -45,7 +45,7 @@ def from_csv(text: str, notify: Callable[[str], None] = print) -> Source:
     if not any(options.get('target', ())):
         raise UserError(f"{where}: which column is predicted? write 'csv:PATH?target=NAME'")
     one = lambda name, default: options.get(name, [default])[0]
-    no_value = ('', *options.get('na_values', _NO_VALUE))
+    several = lambda name: tuple(options.get(name, ()))
     file = Path(home.expanded(path))
     return of_columns(
         read_csv(file),
@@ -54,7 +54,7 @@ def from_csv(text: str, notify: Callable[[str], None] = print) -> Source:
         targets=one('targets', ''),
         missing=one('missing', 'error'),
         columns=options.get('columns'),
-        reading=Reading(no_value, tuple(options.get('words', ()))),
+        reading=Reading(several('na_values'), several('words'), otherwise=_NO_VALUE),
         title=file.name,
         source=f'the file {file.name}',
         notify=notify,

@@ -5,7 +5,7 @@ for, so that none of these libraries is imported.
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ def from_frame(
     targets: str = '',
     missing: str = 'error',
     columns: str | Sequence[str] | None = None,
-    na_values: str | Sequence[str] = (),
+    na_values: str | float | Sequence[str | float] = (),
     words: str | Sequence[str] = (),
     title: str = 'table',
     source: str = 'a table',
@@ -48,9 +48,11 @@ def from_frame(
         'mean' puts the mean of the column there, over the rows that are not held out for the test
         (see `from_arrays`), which words and targets do not have.
       columns: those to predict from; None for all but the target.
-      na_values: texts that stand for no value, such as '?'.
-      words: columns of words, though most of these are numbers. Without it such a column is an
-        error: more often than not the others stand for no value.
+      na_values: texts and numbers that stand for no value, such as '?' and -999, in any column
+        that is used.
+      words: columns of words, though some or all of these are numbers. Without it a column of texts
+        that are numbers is of numbers, but for a target, which is of classes; and one of which most
+        are numbers is an error: more often than not the others stand for no value.
       title: what figures and tables call it.
       source: where it came from, for the report.
       notify: reports what to know of the data.
@@ -59,6 +61,7 @@ def from_frame(
       UserError: a column is not there, lacks values, or holds dates or anything else that is
         neither number nor word.
     """
+    classes = names_of(target) if targets in ('', 'classes') else ()
     return of_columns(
         _columns(frame, title),
         of_values,
@@ -66,7 +69,7 @@ def from_frame(
         targets=targets,
         missing=missing,
         columns=columns,
-        reading=Reading(names_of(na_values), names_of(words)),
+        reading=Reading(names_of(na_values), names_of(words), classes),
         title=title,
         source=source,
         notify=notify,
@@ -74,8 +77,9 @@ def from_frame(
 
 
 def names_of(given: Any) -> tuple[str, ...]:
-    """One name or several."""
-    return (str(given),) if isinstance(given, str | int) else tuple(map(str, given))
+    """One name or several, which may be numbers."""
+    one = isinstance(given, str) or not isinstance(given, Iterable)
+    return (str(given),) if one else tuple(map(str, given))
 
 
 def of_columns(
@@ -107,6 +111,9 @@ def of_columns(
         for name, column in chosen.items()
     }
     _check_lengths(read_columns, title)
+    if unused := reading.not_found():
+        stand = f'{_listed(list(map(repr, unused)))} {"is" if len(unused) == 1 else "are"}'
+        notify(f'notice: {title}: na_values: {stand} nowhere in the columns that are used')
     whole = _complete(read_columns, names, missing, title, notify)
     given, kind = _targets({name: whole[name] for name in names}, targets, title)
     rest = {name: column for name, column in whole.items() if name not in names}

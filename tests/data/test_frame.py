@@ -149,6 +149,18 @@ WRONG = {
     'integers that float64 merges': (
         COLUMNS | {'id': 2**60 + np.arange(COUNT)}, 'price', {}, "'id' has whole numbers such as",
     ),
+    'the first two that it merges': (
+        COLUMNS | {'id': [2**53, 2**53 + 1] * 20}, 'price', {}, "'id' has whole numbers such as",
+    ),
+    'the same below 0': (
+        COLUMNS | {'id': -(2**53) - np.arange(COUNT) % 2}, 'price', {}, 'cannot tell apart',
+    ),
+    'the same of NumPy in a list': (
+        COLUMNS | {'id': [np.int64(2**53), np.int64(2**53 + 1)] * 20}, 'price', {}, 'tell apart',
+    ),
+    'the same in texts': (
+        COLUMNS | {'id': [str(2**53), str(2**53 + 1)] * 20}, 'price', {}, 'tell apart',
+    ),
     'the same in a list': (
         COLUMNS | {'id': [2**60, 2**60 + 1] * 20}, 'id', {'targets': 'classes'}, 'tell apart',
     ),
@@ -185,6 +197,119 @@ def test_what_stands_for_no_value_and_what_is_of_words_can_be_said():
     # Ids are names if they are said to be.
     ids = [2**60 + i % 3 for i in range(COUNT)]
     assert len(from_frame(COLUMNS | {'id': list(map(str, ids))}, 'id')[0].classes) == 3
+    for given in (ids, np.array(ids)):
+        assert len(from_frame(COLUMNS | {'id': given}, 'id', words='id')[0].classes) == 3
+
+
+def in_order(found):
+    """The features [N, D] in the order of the table."""
+    both = np.concatenate([found.training.images, found.test.images])[:, 0, 0]
+    return both[np.argsort(found.places)]
+
+
+AGES = np.arange(COUNT) % 13 + 20
+
+
+@pytest.mark.parametrize(
+    'ages',
+    [
+        list(map(str, AGES)),
+        pd.Series(list(map(str, AGES)), dtype='string'),
+        pd.Series([f' {age} ' for age in AGES], dtype=object),
+    ],
+    ids=['list', 'string', 'object'],
+)
+def test_texts_that_are_numbers_are_a_column_of_numbers(ages):
+    found, reported = from_frame({'age': ages, 'price': PRICE})
+    np.testing.assert_array_equal(in_order(found), AGES[:, None])
+    assert '1 features of 1 columns: age' in reported[-1]
+    found, reported = from_frame({'age': ages, 'price': PRICE}, words='age')
+    assert '13 features of 1 columns: age=20, age=21' in reported[-1]
+    # Texts of a target are classes, unless it is said that they are numbers.
+    assert from_frame({'area': AREA, 'age': ages}, 'age')[0].classes[0] == '20'
+    found, _ = from_frame({'area': AREA, 'age': ages}, 'age', targets='float')
+    assert (found.targets, found.training.labels.min()) == ('float', 20)
+
+
+def test_texts_that_are_numbers_may_lack_some():
+    ages = list(map(str, AGES))
+    ages[3] = '?'
+    table = {'age': ages, 'price': PRICE}
+    found, _ = from_frame(table, na_values='?', missing='drop')
+    np.testing.assert_array_equal(np.sort(in_order(found)[:, 0]), np.sort(np.delete(AGES, 3)))
+    found, _ = from_frame(table, na_values='?', missing='mean')
+    kept = np.setdiff1d(found.places[: len(found.training)], [3])
+    assert in_order(found)[3, 0] == pytest.approx(AGES[kept].mean())
+    # Numbers and texts in one column, as pandas reads files in pieces.
+    found, _ = from_frame(
+        table | {'age': [*AGES[:3], '?', *AGES[4:]]}, na_values='?', missing='drop'
+    )
+    assert len(in_order(found)) == COUNT - 1
+
+
+LACKING = np.where(np.arange(COUNT) == 3, -999, AGES)
+
+
+@pytest.mark.parametrize('na_values', ['-999', -999, -999.0, ('?', '-999.0'), np.int64(-999)])
+@pytest.mark.parametrize(
+    'ages',
+    [LACKING, LACKING.astype(np.float32), LACKING.tolist(), list(map(str, LACKING))],
+    ids=['int', 'float32', 'list', 'texts'],
+)
+def test_numbers_may_stand_for_no_value(na_values, ages):
+    table = COLUMNS | {'age': ages}
+    found, reported = from_frame(table, na_values=na_values, missing='drop')
+    assert '1 of 40 rows lack a value (age 1), and are dropped' in reported[-2]
+    assert in_order(found)[:, -1].min() == 20
+
+
+def test_a_number_without_a_value_is_one_of_the_type_of_its_column():
+    area = AREA.astype(np.float32)
+    area[3] = -99.9
+    with pytest.raises(UserError, match=r'1 of 40 rows lack a value \(area 1\)'):
+        from_frame(COLUMNS | {'area': area}, na_values=('-99.9', -1.8e308))
+    # Truth values are none.
+    from_frame(COLUMNS, na_values=0)
+
+
+def test_what_stands_for_no_value_nowhere_is_said(tmp_path):
+    _, reported = from_frame(COLUMNS | {'age': LACKING}, na_values=(-99, -999), missing='drop')
+    assert "notice: table: na_values: '-99' is nowhere in the columns that are used" in reported
+    _, reported = from_frame(COLUMNS, na_values=('?', '-'))
+    assert "na_values: '?', '-' are nowhere" in reported[0]
+    path = write(tmp_path, 'a,c\n' + ''.join(f'{k or "-999"},{k}.5\n' for k in range(30)))
+    for options, said in (
+        ('na_values=-99', True),
+        ('na_values=-999.0', False),
+        ('na_values=', False),
+    ):
+        reported = []
+        csv_file.from_csv(f'{path}?target=c&missing=drop&{options}', reported.append)
+        assert ("na_values: '-99' is nowhere" in reported[0]) == said
+
+
+def test_a_word_in_two_forms_of_unicode_is_one():
+    """é may be one character, or e and a combining accent."""
+    names = ['caf\u00e9', 'cafe\u0301', 'bar', 'lieu']
+    towns = [names[k % 4] for k in range(COUNT)]
+    _, reported = from_frame({'town': towns, 'price': PRICE})
+    assert '3 features of 1 columns: town=bar, town=caf\u00e9, town=lieu' in reported[-1]
+    with pytest.raises(UserError, match=r'20 of 40 rows lack a value \(town 20\)'):
+        from_frame({'town': towns, 'price': PRICE}, na_values='CAFE\u0301')
+
+
+def test_means_know_nothing_of_test_rows_whose_classes_are_in_two_forms():
+    rng = np.random.default_rng(1)
+    forms = ['caf\u00e9', 'cafe\u0301', 'bar']
+    towns = [forms[k] for k in rng.integers(0, 3, 200)]
+    area = rng.uniform(30, 200, 200)
+    lacking = np.arange(200) % 7 == 0
+    found, _ = from_frame(
+        {'area': np.where(lacking, np.nan, area), 'town': towns}, 'town', missing='mean'
+    )
+    kept = found.places[: len(found.training)]
+    mean = area[kept[~lacking[kept]]].mean()
+    np.testing.assert_allclose(in_order(found)[lacking, 0], mean, rtol=1e-6)
 
 
 def test_columns_that_are_not_used_may_hold_anything():
