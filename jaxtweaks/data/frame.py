@@ -133,7 +133,9 @@ def of_columns(
     )
     features_of = f'{len(of):,} features of {len(rest):,} columns: {_listed(of)}'
     notify(f'notice: {title}: {features_of}')
-    return dataclasses.replace(found, made_for='stratified') if lacking.any() else found
+    # Of targets that are no classes every split holds out the same rows.
+    by_class = lacking.any() and kind == 'classes'
+    return dataclasses.replace(found, made_for='stratified') if by_class else found
 
 
 def _columns(frame: Any, title: str) -> dict[str, Any]:

@@ -115,6 +115,14 @@ def test_missing_values_are_counted_dropped_or_filled():
     kept = np.setdiff1d(found.places[: len(found.training)], [1, 5])
     np.testing.assert_allclose(area[[1, 5]], AREA[kept].mean(), rtol=1e-6)
     sizes = Data(train_size=20, validation_size=5)
+    # Of numbers both splits hold out the same rows, of classes others than are in the means.
+    by_class, random = (
+        split(found, dataclasses.replace(sizes, split=how)) for how in ('stratified', 'random')
+    )
+    np.testing.assert_array_equal(by_class.test.images, random.test.images)
+    np.testing.assert_array_equal(by_class.test.labels, random.test.labels)
+    assert by_class.fingerprint == random.fingerprint
+    found, _ = from_frame(lacking() | {'wall': WORDS.tolist()}, 'wall', missing='mean')
     assert len(split(found, sizes).training) == 20
     with pytest.raises(UserError, match="'random' holds out test rows that are in the means"):
         split(found, dataclasses.replace(sizes, split='random'))
