@@ -115,13 +115,13 @@ def of_columns(
         stand = f'{_listed(list(map(repr, unused)))} {"is" if len(unused) == 1 else "are"}'
         notify(f'notice: {title}: na_values: {stand} nowhere in the columns that are used')
     whole = _complete(read_columns, names, missing, title, notify)
+    _check_finite(whole, title)
     given, kind = _targets({name: whole[name] for name in names}, targets, title)
     rest = {name: column for name, column in whole.items() if name not in names}
     features, of = _features(rest, title)
     lacking = np.isnan(features)
     if lacking.any():
-        features = _filled(features, lacking, given, kind)
-    # Of a frame with names, so that what is wrong with a feature is said by its name.
+        features = _filled(features, lacking, of, given, kind, title)
     found = own.from_arrays(
         features,
         given,
@@ -234,6 +234,15 @@ def _complete(
     return table
 
 
+def _check_finite(table: Mapping[str, Column], title: str) -> None:
+    for name, column in table.items():
+        if column.dtype.kind == 'f' and (count := int(np.isinf(column).sum())):
+            raise UserError(
+                f'{title}: column {name!r} is infinite in {count:,} of {len(column):,} rows; if '
+                "that stands for no value, say so by na_values: 'inf', '-inf'"
+            )
+
+
 def _targets(table: dict[str, Column], kind: str, title: str) -> tuple[np.ndarray, str]:
     """The targets for `from_arrays`, and what they are. Raises UserError if that is not clear."""
     words = [name for name, column in table.items() if column.dtype.kind != 'f']
@@ -255,8 +264,6 @@ def _targets(table: dict[str, Column], kind: str, title: str) -> tuple[np.ndarra
                 f'{title}: the targets {names} are classes, of which there may be one column'
             )
         column = next(iter(table.values()))
-        if not words and not np.isfinite(column).all():
-            raise UserError(f'{title}: the target {names} is infinite in a row, which is no class')
         return (column if words else _as_words(column)), kind
     if words:
         raise UserError(f'{title}: the target {words[0]!r} is of words; its targets are classes')
@@ -297,16 +304,32 @@ def _features(table: dict[str, Column], title: str) -> tuple[np.ndarray, list[st
 
 
 def _filled(
-    features: np.ndarray, lacking: np.ndarray, targets: np.ndarray, kind: str
+    features: np.ndarray,
+    lacking: np.ndarray,
+    names: Sequence[str],
+    targets: np.ndarray,
+    kind: str,
+    title: str,
 ) -> np.ndarray:
-    """With means where numbers are missing: of the rows that `from_arrays` does not hold out."""
+    """With means where numbers are missing: of the rows that `from_arrays` does not hold out.
+
+    Raises:
+      UserError: a feature is missing in all of these.
+    """
     labels = targets
     if kind == 'classes':
         labels = np.unique(targets.astype(str), return_inverse=True)[1].astype(np.int32)
     rows = np.arange(len(features)).reshape(-1, 1, 1, 1)
-    parts = held_out(Split(frozen(rows), frozen(labels)), (), '', '')
-    mean = np.nanmean(features[parts.training.images.reshape(-1)], axis=0)
-    return np.where(lacking, mean, features)
+    parts = held_out(Split(frozen(rows), frozen(labels)), (), title, '')
+    trained = features[parts.training.images.reshape(-1)]
+    nowhere = np.isnan(trained).all(0)
+    if nowhere.any():
+        raise UserError(
+            f'{title}: column {names[int(np.argmax(nowhere))]!r} has values only in rows that are '
+            'held out for the test, of which no mean may be taken; omit it (columns), or '
+            "missing='drop' drops the rows that lack it"
+        )
+    return np.where(lacking, np.nanmean(trained, axis=0), features)
 
 
 def _listed(names: Sequence[str]) -> str:

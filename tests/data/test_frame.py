@@ -130,6 +130,20 @@ def test_missing_values_are_counted_dropped_or_filled():
         from_frame(COLUMNS | {'price': np.where(np.arange(COUNT), PRICE, np.nan)}, missing='mean')
 
 
+def test_means_are_of_what_is_known_and_finite():
+    held = from_frame(COLUMNS)[0].places[32:]  # the rows of the test set
+    area = np.where(np.isin(np.arange(COUNT), held), AREA, np.nan)
+    with pytest.raises(UserError, match="'area' has values only in rows that are held out"):
+        from_frame(COLUMNS | {'area': area}, missing='mean')
+    area[:4] = AREA[:4]
+    area[0] = np.inf
+    for missing in ('mean', 'drop'):
+        with pytest.raises(UserError, match="'area' is infinite in 1 of .*na_values: 'inf'"):
+            from_frame(COLUMNS | {'area': area}, missing=missing)
+    found, _ = from_frame(COLUMNS | {'area': area}, missing='mean', na_values='inf')
+    assert np.isfinite(in_order(found)).all()
+
+
 DATES = [datetime.date(2020, 1, 1 + i % 9) for i in range(COUNT)]
 WRONG = {
     'no such column': (COLUMNS, 'prise', {}, "no column 'prise'; did you mean 'price'"),
