@@ -28,7 +28,7 @@ class Reading:
     Attributes:
       na_values: texts that stand for no value, in any case; and so do the numbers they are.
       words: columns of words, whatever their texts look like.
-      classes: columns whose texts are words even if all of them are numbers.
+      classes: columns whose texts are words even if all of them are numbers, and truth values too.
       otherwise: texts that stand for no value if `na_values` names none.
       found: the keys (`_key`) of the texts that stood for no value in the columns read so far.
     """
@@ -78,17 +78,19 @@ def _key(text: str) -> str:
 
 def of_texts(texts: Sequence[str | None], name: str, what: str, reading: Reading) -> Column:
     """A column of texts: numbers if every one is one, else words. Raises UserError."""
-    given = reading.texts(texts)
-    known = [text for text in given if text is not None]
+    return _of_known(reading.texts(texts), name, what, reading)
+
+
+def _of_known(texts: Sequence[str | None], name: str, what: str, reading: Reading) -> Column:
+    """A column of texts as `Reading.texts` returns them. Raises UserError."""
+    known = [text for text in texts if text is not None]
     if name not in (*reading.words, *reading.classes):
         if all(map(_is_number, known)):
             _check_apart([int(one) for one in known if _WHOLE.fullmatch(one)], what)
-            return reading.numbers(
-                np.array([np.nan if one is None else float(one) for one in given])
-            )
+            return reading.numbers(_numbers(texts))
         if all(_DATE.fullmatch(text) for text in known):
             _refuse_dates(what, known[0])
-    return _words(given, name, what, reading)
+    return _words(texts, name, what, reading)
 
 
 def _is_number(text: str) -> bool:
@@ -122,26 +124,31 @@ def of_values(column: Any, name: str, what: str, reading: Reading) -> Column:
         if array.dtype.kind != 'f' and array.dtype.itemsize == 8:
             _check_apart(array[(array >= 2**53) | (array <= -(2**53))].tolist(), what)
         return reading.numbers(array)
-    values = [None if is_missing(one) else one for one in array.tolist()]
-    known = [one for one in values if one is not None]
-    if name in reading.words or all(isinstance(one, str) for one in known):
-        texts = [one if one is None else str(one) for one in values]
-        return of_texts(texts, name, what, reading)
+    return _of_objects(array.tolist(), name, what, reading)
+
+
+def _of_objects(values: list[Any], name: str, what: str, reading: Reading) -> Column:
+    """A column of Python's objects. Raises UserError."""
+    values = [None if is_missing(one) else one for one in values]
+    if name in reading.words:
+        values = [None if one is None else str(one) for one in values]
     texts = reading.texts([one if isinstance(one, str) else None for one in values])
     pairs = zip(values, texts, strict=True)
     values = [text if isinstance(one, str) else one for one, text in pairs]
     known = [one for one in values if one is not None]
-    odd = [one for one in known if not isinstance(one, bool | int | float | np.number | np.bool_)]
-    if not odd:
+    if all(isinstance(one, str) for one in known):
+        return _of_known(values, name, what, reading)
+    if all(isinstance(one, bool | np.bool_) for one in known):
+        if name in reading.classes:
+            return _objects([None if one is None else str(one) for one in values])
+        return _numbers(values)  # of which none stands for no value: they are no numbers
+    if all(isinstance(one, bool | int | float | np.number | np.bool_) for one in known):
         _check_apart([int(one) for one in known if isinstance(one, int | np.integer)], what)
-        numbers = np.array([np.nan if one is None else float(one) for one in values])
-        # Of truth values none is the number that stands for no value.
-        truth = all(isinstance(one, bool | np.bool_) for one in known)
-        return numbers if truth else reading.numbers(numbers)
+        return reading.numbers(_numbers(values))
+    odd = [one for one in known if not isinstance(one, str)]
     dates = [one for one in odd if isinstance(one, datetime.date | datetime.time)]
     if dates:
         _refuse_dates(what, dates[0])
-    odd = [one for one in known if not isinstance(one, str)]
     raise UserError(
         f'{what}: {len(odd):,} of {len(values):,} values are {type(odd[0]).__name__}, such as '
         f'{str(odd[0])[:40]!r}; a column must be of numbers, or of words'
@@ -167,6 +174,11 @@ def _words(texts: Sequence[str | None], name: str, what: str, reading: Reading) 
             'if the column is of words, by words'
         )
     return _objects(texts)
+
+
+def _numbers(values: Sequence[Any]) -> np.ndarray:
+    """Numbers, or texts of numbers, as float64, NaN for None."""
+    return np.array([np.nan if one is None else float(one) for one in values])
 
 
 def _objects(values: Sequence[Any]) -> np.ndarray:

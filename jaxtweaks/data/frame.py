@@ -42,8 +42,9 @@ def from_frame(
     Args:
       frame: a frame of pandas, polars or Arrow, or a dict of columns by name.
       target: the column to be predicted, or several of numbers.
-      targets: what they are, see `from_arrays`; '' for 'classes' if they are words, and 'float' if
-        some are no whole numbers. Whole numbers may be either, so that one must be said.
+      targets: what they are, see `from_arrays`; '' for 'classes' if they are words or truth values,
+        and 'float' if some are no whole numbers. Whole numbers may be either, so that one must be
+        said.
       missing: what to do with rows that lack a value: 'error' refuses them; 'drop' drops them;
         'mean' puts the mean of the column there, over the rows that are not held out for the test
         (see `from_arrays`), which words and targets do not have.
@@ -179,8 +180,11 @@ def _chosen(
     for name in (*targets, *(columns or ())):
         if name not in table:
             raise UserError(f"{title}: no column '{name}'; {did_you_mean(name, table)}")
-    if twice := [name for name in columns or () if list(columns or ()).count(name) > 1]:
-        raise UserError(f'{title}: columns names {twice[0]!r} twice')
+    if not targets:
+        raise UserError(f'{title}: target names no column; which one is predicted?')
+    for what, given in (('target', targets), ('columns', columns or ())):
+        if twice := [name for name in given if list(given).count(name) > 1]:
+            raise UserError(f'{title}: {what} names {twice[0]!r} twice')
     if both := [name for name in columns or () if name in targets]:
         raise UserError(f'{title}: column {both[0]!r} is the target; omit it from columns')
     kept = list(table) if columns is None else [*columns, *targets]
@@ -261,7 +265,8 @@ def _targets(table: dict[str, Column], kind: str, title: str) -> tuple[np.ndarra
     if kind == 'classes':
         if len(table) > 1:
             raise UserError(
-                f'{title}: the targets {names} are classes, of which there may be one column'
+                f'{title}: the targets {names} are classes, of which there may be one column '
+                "(targets='multilabel' takes several of 0 and 1)"
             )
         column = next(iter(table.values()))
         return (column if words else _as_words(column)), kind

@@ -79,6 +79,26 @@ def test_whole_numbers_are_what_is_said_of_them():
     assert from_frame(table, 'rooms', targets='float')[0].classes == ('rooms',)
 
 
+@pytest.mark.parametrize(
+    'kind', [list, np.array, lambda lift: pd.Series(lift, dtype='boolean')], ids=str
+)
+def test_truth_values_to_be_predicted_are_classes_as_those_of_arrays_are(kind):
+    table = COLUMNS | {'lift': kind(COLUMNS['lift'])}
+    found, _ = from_frame(table, 'lift')
+    alike = own.from_arrays(AREA[:, None], np.array(COLUMNS['lift']), notify=lambda text: None)
+    assert (found.targets, found.classes) == ('classes', alike.classes)
+    np.testing.assert_array_equal(found.training.labels, alike.training.labels)
+    unknown = [*COLUMNS['lift'][:39], '?']
+    found, _ = from_frame(table | {'lift': unknown}, 'lift', na_values='?', missing='drop')
+    assert found.classes == ('False', 'True')
+    assert from_frame(table, 'lift', targets='classes')[0].classes == ('False', 'True')
+    assert from_frame(table, 'lift', targets='float')[0].targets == 'float'
+    table |= {'high': AREA > 100}
+    found, _ = from_frame(table, ('lift', 'high'), targets='multilabel')
+    both = np.concatenate([found.training.labels, found.test.labels])[np.argsort(found.places)]
+    np.testing.assert_array_equal(both, np.stack([COLUMNS['lift'], AREA > 100], 1))
+
+
 def lacking():
     area, wall = AREA.copy(), WORDS.tolist()
     area[[1, 5]], wall[5], wall[7] = np.nan, None, ''
@@ -138,7 +158,7 @@ def test_means_are_of_what_is_known_and_finite():
     area[:4] = AREA[:4]
     area[0] = np.inf
     for missing in ('mean', 'drop'):
-        with pytest.raises(UserError, match="'area' is infinite in 1 of .*na_values: 'inf'"):
+        with pytest.raises(UserError, match=r"'area' is infinite in 1 of .*na_values: 'inf'"):
             from_frame(COLUMNS | {'area': area}, missing=missing)
     found, _ = from_frame(COLUMNS | {'area': area}, missing='mean', na_values='inf')
     assert np.isfinite(in_order(found)).all()
@@ -158,6 +178,10 @@ WRONG = {
     ),
     'nothing else': ({'price': PRICE}, 'price', {}, 'no columns besides'),
     'the target twice': (COLUMNS, 'price', {'columns': ('price',)}, 'is the target'),
+    'a target twice': (COLUMNS, ['price', 'price'], {}, "target names 'price' twice"),
+    'no target': (COLUMNS, [], {}, 'target names no column'),
+    'None as a target': (COLUMNS, None, {}, "no column 'None'"),
+    'two columns of classes': (COLUMNS, ['lift', 'wall'], {}, "'multilabel' takes several"),
     'no frame': ([1, 2], 'price', {}, 'is list'),
     'words to learn': (COLUMNS, 'wall', {'targets': 'float'}, "'wall' is of words"),
     'an unknown option': (COLUMNS, 'price', {'missing': 'zero'}, "'error', 'drop', 'mean'"),
@@ -338,7 +362,9 @@ def test_columns_that_are_not_used_may_hold_anything():
     table = pd.DataFrame(COLUMNS | {'built': DATES, 7: np.arange(COUNT)})
     found, _ = from_frame(table, columns='area')
     assert found.training.images.shape[-1] == 1
-    assert from_frame(table, 7, targets='float', columns=['area'])[0].classes == ('7',)
+    for seven in (7, np.int64(7)):
+        found, _ = from_frame(table, seven, targets='float', columns=['area'])
+        assert found.classes == ('7',)
 
 
 def write(folder, text):
