@@ -16,6 +16,7 @@ from jaxtweaks.data.frame import of_columns
 _NO_VALUE = ('na', 'n/a', 'nan', 'null', 'none')
 # The options, which begin behind the first ? that one of them follows.
 _OPTIONS = ('target', 'targets', 'missing', 'columns', 'na_values', 'words')
+_SINGLE = ('targets', 'missing')  # those that have one value
 _QUERY = re.compile(rf'\?(?=({"|".join(_OPTIONS)})=)')
 
 
@@ -36,16 +37,10 @@ def from_csv(text: str, notify: Callable[[str], None] = print) -> Source:
     """
     path, query = split_query(text)
     where = f"data.name 'csv:{text}'"
-    options: dict[str, list[str]] = {}
-    for pair in query.split('&') if query else ():
-        name, _, value = pair.partition('=')
-        if name not in _OPTIONS:
-            raise UserError(f"{where}: unknown option '{name}'; {did_you_mean(name, _OPTIONS)}")
-        options[name] = list(map(unquote, value.split(',')))
+    options = _options(query, where)
     if not any(options.get('target', ())):
         raise UserError(f"{where}: which column is predicted? write 'csv:PATH?target=NAME'")
-    one = lambda name, default: options.get(name, [default])[0]
-    several = lambda name: tuple(options.get(name, ()))
+    one = lambda name, default: options.get(name, (default,))[0]
     file = Path(home.expanded(path))
     return of_columns(
         read_csv(file),
@@ -54,11 +49,31 @@ def from_csv(text: str, notify: Callable[[str], None] = print) -> Source:
         targets=one('targets', ''),
         missing=one('missing', 'error'),
         columns=options.get('columns'),
-        reading=Reading(several('na_values'), several('words'), otherwise=_NO_VALUE),
+        reading=Reading(
+            options.get('na_values', ()), options.get('words', ()), otherwise=_NO_VALUE
+        ),
         title=file.name,
         source=f'the file {file.name}',
         notify=notify,
     )
+
+
+def _options(query: str, where: str) -> dict[str, tuple[str, ...]]:
+    """The values of each option. Raises UserError: one is unknown, twice, or has too many."""
+    options: dict[str, tuple[str, ...]] = {}
+    for pair in query.split('&') if query else ():
+        name, _, value = pair.partition('=')
+        if name not in _OPTIONS:
+            raise UserError(f"{where}: unknown option '{name}'; {did_you_mean(name, _OPTIONS)}")
+        if name in options:
+            raise UserError(
+                f"{where}: the option '{name}' is there twice; it must be there once"
+                + ('' if name in _SINGLE else ', with commas between several names')
+            )
+        options[name] = tuple(map(unquote, value.split(',')))
+        if name in _SINGLE and len(options[name]) > 1:
+            raise UserError(f"{where}: '{name}' is {value!r}; it must be one word")
+    return options
 
 
 def split_query(text: str) -> tuple[str, str]:

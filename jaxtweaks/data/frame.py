@@ -106,6 +106,11 @@ def of_columns(
         if name not in table:
             raise UserError(f"{title}: words: no column '{name}'; {did_you_mean(name, table)}")
     chosen = _chosen(table, names, None if columns is None else names_of(columns), title)
+    if unused := [name for name in reading.words if name not in chosen]:
+        raise UserError(
+            f'{title}: words names {unused[0]!r}, which is not used; omit it there, or name it in '
+            'columns'
+        )
     # Only these: what is in others need be neither number nor word.
     read_columns = {
         name: read(column, name, f'{title}: column {name!r}', reading)

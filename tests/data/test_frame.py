@@ -215,6 +215,9 @@ WRONG = {
     ),
     'a column twice': (COLUMNS, 'price', {'columns': ('area', 'area')}, "names 'area' twice"),
     'words of no column': (COLUMNS, 'price', {'words': 'aera'}, "no column 'aera'"),
+    'words that are not used': (
+        COLUMNS, 'price', {'words': 'wall', 'columns': 'area'}, "words names 'wall', which is not",
+    ),
     'one value': (COLUMNS | {'price': np.full(COUNT, 2.5)}, 'price', {}, 'nothing to learn'),
     'far from 0': (
         COLUMNS | {'price': 1e9 + PRICE / 1e4}, 'price', {}, 'subtract a constant',
@@ -407,6 +410,16 @@ TEXTS = {
     ),
     'no target': ('x,y\n1,2\n', '', 'which column is predicted'),
     'an unknown option': ('x,y\n1,2\n', '?target=y&mising=drop', "unknown option 'mising'"),
+    'an option twice': (
+        'x,y,z\n1,2,3\n', '?target=z&target=y', "'target' is there twice; .* with commas between",
+    ),
+    'two ways to do without': (
+        'x,y\n1,2\n', '?target=y&missing=drop,mean', "'missing' is 'drop,mean'; .* one word",
+    ),
+    'two kinds of targets': ('x,y\n1,2\n', '?target=y&targets=a,b', "'targets' is 'a,b'; .* one"),
+    'words that are not used': (
+        'x,y,z\n1,2,3\n', '?target=y&columns=x&words=z', "words names 'z', which is not used",
+    ),
     'missing values': ('x,y\n1,2.5\n,3\n', '?target=y', r'1 of 2 rows .*\(x 1\)'),
     'a short row': ('x,y\n1,2\n3\n', '?target=y', 'line 3 has 1 values'),
     'no rows': ('x,y\n', '?target=y', 'has no rows'),
