@@ -122,7 +122,7 @@ def of_columns(
         notify(f'notice: {title}: na_values: {stand} nowhere in the columns that are used')
     whole = _complete(read_columns, names, missing, title, notify)
     _check_finite(whole, title)
-    given, kind = _targets({name: whole[name] for name in names}, targets, title)
+    given, kind, classes = _targets({name: whole[name] for name in names}, targets, title)
     rest = {name: column for name, column in whole.items() if name not in names}
     features, of = _features(rest, title)
     lacking = np.isnan(features)
@@ -131,7 +131,7 @@ def of_columns(
     found = own.from_arrays(
         features,
         given,
-        classes=list(names) if kind != 'classes' else None,
+        classes=classes,
         targets=kind,
         title=title,
         source=source,
@@ -252,8 +252,14 @@ def _check_finite(table: Mapping[str, Column], title: str) -> None:
             )
 
 
-def _targets(table: dict[str, Column], kind: str, title: str) -> tuple[np.ndarray, str]:
-    """The targets for `from_arrays`, and what they are. Raises UserError if that is not clear."""
+def _targets(
+    table: dict[str, Column], kind: str, title: str
+) -> tuple[np.ndarray, str, list[str] | None]:
+    """The targets for `from_arrays`, what they are, and the names of classes or outputs.
+
+    Raises:
+      UserError: what they are is not clear.
+    """
     words = [name for name, column in table.items() if column.dtype.kind != 'f']
     names = ', '.join(map(repr, table))
     if kind:
@@ -274,21 +280,15 @@ def _targets(table: dict[str, Column], kind: str, title: str) -> tuple[np.ndarra
                 "(targets='multilabel' takes several of 0 and 1)"
             )
         column = next(iter(table.values()))
-        return (column if words else _as_words(column)), kind
+        if words:
+            return column, kind, None
+        # With every digit, so that they stay apart; -0.0 is 0.
+        values, index = np.unique(column + 0.0, return_inverse=True)
+        classes = [repr(one).removesuffix('.0') for one in values.tolist()]
+        return np.array(classes, object)[index], kind, classes  # in the order of the numbers
     if words:
         raise UserError(f'{title}: the target {words[0]!r} is of words; its targets are classes')
-    return np.stack(list(table.values()), 1), kind
-
-
-def _as_words(column: Column) -> np.ndarray:
-    """Numbers that name classes, as words in the order of the numbers."""
-    values, index = np.unique(column, return_inverse=True)
-    width = len(f'{int(np.abs(values).max())}')
-    if (values == np.rint(values)).all() and (values >= 0).all():
-        return np.array([f'{int(one):0{width}d}' for one in values], object)[index]
-    # With every digit, so that they stay apart.
-    words = [repr(one).removesuffix('.0') for one in values.tolist()]
-    return np.array(words, object)[index]
+    return np.stack(list(table.values()), 1), kind, list(table)
 
 
 def _features(table: dict[str, Column], title: str) -> tuple[np.ndarray, list[str]]:

@@ -75,7 +75,7 @@ def test_whole_numbers_are_what_is_said_of_them():
     table = COLUMNS | {'rooms': np.arange(COUNT) % 3 + 9}
     with pytest.raises(UserError, match="'rooms' is of whole numbers"):
         from_frame(table, 'rooms')
-    assert from_frame(table, 'rooms', targets='classes')[0].classes == ('09', '10', '11')
+    assert from_frame(table, 'rooms', targets='classes')[0].classes == ('9', '10', '11')
     assert from_frame(table, 'rooms', targets='float')[0].classes == ('rooms',)
 
 
@@ -109,6 +109,16 @@ def test_classes_named_by_numbers_stay_apart():
     table = {'x': [1.0, 2.0, 3.0] * 5, 'y': [-1.0, 1000001.0, 1000002.0] * 5}
     found = frame.from_frame(table, 'y', targets='classes', notify=lambda text: None)
     assert len(found.classes) == 3
+
+
+@pytest.mark.parametrize('numbers', [(-3, -2, -1, 0, 1), (9, 10, 100), (-0.5, 0.25, 1e16, 2e16)])
+def test_classes_named_by_numbers_are_in_their_order(numbers):
+    kinds = np.arange(COUNT) % len(numbers)
+    table = {'area': AREA, 'y': np.array(numbers)[kinds]}
+    found, _ = from_frame(table, 'y', targets='classes')
+    assert found.classes == tuple(map(repr, numbers))
+    labels = np.concatenate([found.training.labels, found.test.labels])[np.argsort(found.places)]
+    np.testing.assert_array_equal(labels, kinds)
 
 
 def test_codes_with_an_underscore_are_words(tmp_path):
