@@ -153,6 +153,14 @@ def test_cache_of_other_archives_is_not_used(known, server):
     assert download.cached(dataclasses.replace(known, archives=(changed,)), ignore) is None
 
 
+def test_cache_of_other_code_is_not_used(known, server, monkeypatch):
+    download.load(known, ignore, mirror=server.address)
+    digest = cache._digest
+    other = lambda path: digest(path) + str(path.name == 'archives.py')
+    monkeypatch.setattr(cache, '_digest', other)
+    assert download.cached(known, ignore) is None
+
+
 def test_cache_that_cannot_be_written_is_a_notice(known, server, parts, tmp_path, monkeypatch):
     (tmp_path / 'file').write_text('')
     monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path / 'file'))
