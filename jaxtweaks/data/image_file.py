@@ -1,6 +1,7 @@
 """Decoding an image file by Pillow to 8 bits a channel, and what was done to it on the way."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,8 @@ def _is_deep(tile: tuple) -> bool:
     codec, how = tile[0], tile[3]
     if codec == 'ppm':
         return how[1] > 255
-    return ';16' in str(how)
+    # With the order of the bytes of a channel: 'BGR;16' is 16 bits a pixel.
+    return re.search(r';16[BLN]', str(how)) is not None
 
 
 def _on_white(image) -> tuple:

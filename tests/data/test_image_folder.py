@@ -306,6 +306,22 @@ def test_what_was_done_to_images_is_said(pets):
     ]
 
 
+def test_16_bits_a_pixel_are_not_16_a_channel(pets):
+    """5 bits of red, 6 of green, 5 of blue, in a BMP of 4 by 5: rows of 10 bytes, filled up to 12."""
+    pixels = np.array([0xF800, 0x07E0, 0x001F, 0xFFFF, 0] * 4, '<u2').reshape(4, 5)
+    rows = b''.join(row.tobytes() + bytes(2) for row in pixels[::-1])
+    header = struct.pack('<IiiHHIIiiII', 40, 5, 4, 1, 16, 3, len(rows), 0, 0, 0, 0)
+    masks = struct.pack('<III', 0xF800, 0x07E0, 0x001F)
+    start = 14 + len(header) + len(masks)
+    start_of_file = struct.pack('<2sIHHI', b'BM', start + len(rows), 0, 0, start)
+    (pets / 'cat' / 'x.bmp').write_bytes(start_of_file + header + masks + rows)
+    source, notices = read(pets)
+    both = np.concatenate([source.training.images, source.test.images])
+    shown = 255 * np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 1], [0, 0, 0]])
+    assert sum((one == shown).all() for one in both) == 1
+    assert notices == []
+
+
 @pytest.mark.parametrize('mode', ['CMYK', '1', 'L', 'P', 'YCbCr'])
 def test_other_colours_become_what_pillow_shows(pets, mode):
     image = Image.fromarray(noise(5)).convert(mode)
