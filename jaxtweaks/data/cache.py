@@ -144,6 +144,14 @@ def write(
         )
 
 
+def changed_meanwhile(place: pathlib.Path) -> str:
+    """The notice that arrays are not stored, since their `key` changed while they were made."""
+    return (
+        f'notice: files in {place} changed while they were decoded, so that the images may be of '
+        'before or after; they are not kept in the cache, and the next run decodes them again'
+    )
+
+
 def _parts(key, arrays, facts) -> list[bytes | memoryview]:
     """The pieces of a file, in order."""
     listed = [

@@ -106,16 +106,7 @@ def _read(
     """
     place = hashlib.sha256(f'{listing.folder.resolve()} {size}'.encode(errors='surrogateescape'))
     name = f'folder-{place.hexdigest()[:12]}.arrays'
-    others = {
-        field.name: getattr(listing, field.name)
-        for field in dataclasses.fields(listing)
-        if field.name not in ('folder', 'files')
-    }
-    key = cache.key(
-        {'/'.join(file): listing.path(file) for file in listing.files},
-        [size, others, image_file.versions()],
-        code=(__name__, folder_layout.__name__, folder_listing.__name__, image_file.__name__),
-    )
+    key = _key(listing, size)
     if found := cache.read(name, key, notify):
         return found
     images = [file for file in listing.files if image_file.is_image(listing.path(file))]
@@ -124,8 +115,25 @@ def _read(
     notify(f'decoding {total:,} images from {listing.folder} (once)')
     arrays, notices = _decoded(listing, layout, size)
     facts = {'classes': list(layout.classes), 'notices': [*layout.notices, *notices]}
-    cache.write(name, key, arrays, facts, notify)
+    if _key(folder_listing.listing(listing.folder, cache.folder()), size) == key:
+        cache.write(name, key, arrays, facts, notify)
+    else:
+        notify(cache.changed_meanwhile(listing.folder))
     return arrays, facts
+
+
+def _key(listing: Listing, size: tuple[int, int] | None) -> str:
+    """Changes when a file of the folder does, or what else decides the arrays made of them."""
+    others = {
+        field.name: getattr(listing, field.name)
+        for field in dataclasses.fields(listing)
+        if field.name not in ('folder', 'files')
+    }
+    return cache.key(
+        {'/'.join(file): listing.path(file) for file in listing.files},
+        [size, others, image_file.versions()],
+        code=(__name__, folder_layout.__name__, folder_listing.__name__, image_file.__name__),
+    )
 
 
 def _decoded(

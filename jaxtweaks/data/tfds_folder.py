@@ -68,7 +68,10 @@ def load(
         parts = parts_of(arrays)
     else:
         parts, facts = _decode(known, folder, notify, asked)
-        cache.write(name, key, arrays_of(parts), facts, notify)
+        if _key(known, folder) == key:
+            cache.write(name, key, arrays_of(parts), facts, notify)
+        else:
+            notify(cache.changed_meanwhile(folder))
     source = _source(known, parts, facts['label'], f'TFDS folder {folder}')
     for text in facts['notices']:
         notify(f'notice: {source.label}: {text}')

@@ -307,7 +307,7 @@ def test_what_was_done_to_images_is_said(pets):
 
 
 def test_16_bits_a_pixel_are_not_16_a_channel(pets):
-    """5 bits of red, 6 of green, 5 of blue, in a BMP of 4 by 5: rows of 10 bytes, filled up to 12."""
+    """5 bits of red, 6 of green, 5 of blue, in a BMP of 4 by 5: rows of 10 bytes and 2 more."""
     pixels = np.array([0xF800, 0x07E0, 0x001F, 0xFFFF, 0] * 4, '<u2').reshape(4, 5)
     rows = b''.join(row.tobytes() + bytes(2) for row in pixels[::-1])
     header = struct.pack('<IiiHHIIiiII', 40, 5, 4, 1, 16, 3, len(rows), 0, 0, 0, 0)
@@ -424,6 +424,31 @@ def test_the_cache_notices_what_keeps_sizes_and_times(tmp_path, known_by, change
     after = labels_of(read(tmp_path)[0])
     assert {grey: after[grey] for grey in found} == found
     assert labels_of(read(tmp_path)[0]) == after
+
+
+CHANGES = {
+    'an edit': lambda folder: level(folder / 'cat' / '0.bmp', 99),
+    'a new file': lambda folder: level(folder / 'cat' / '9.bmp', 99),
+    'a file less': lambda folder: (folder / 'cat' / '0.bmp').unlink(),
+}
+
+
+@pytest.mark.parametrize('change', CHANGES)
+def test_what_changes_while_it_is_decoded_is_not_kept(tmp_path, known_by, monkeypatch, change):
+    for name, first in (('cat', 40), ('dog', 200)):
+        for i in range(5):
+            level(tmp_path / name / f'{i}.bmp', first + i)
+    decode, reported = image_file.decode, []
+
+    def late(path, size):
+        if path == tmp_path / 'cat' / '3.bmp':
+            CHANGES[change](tmp_path)
+        return decode(path, size)
+
+    monkeypatch.setattr(image_file, 'decode', late)
+    from_folder(tmp_path, notify=reported.append)
+    assert 'changed while they were decoded' in reported[-1]
+    assert not cache.folder().exists()
 
 
 def test_the_cache_notices_other_versions_options_and_code(pets, known_by, monkeypatch):

@@ -108,6 +108,28 @@ def test_changed_folder_is_decoded_again(tmp_path):
     assert len(list(cache.folder().iterdir())) == 1
 
 
+def test_folder_that_changes_while_it_is_decoded_is_not_kept(tmp_path, monkeypatch):
+    folder = write_tfds_folder(tmp_path, train=10, test=10).folder
+    before, reported = (folder / SHARD).read_bytes(), []
+
+    read = tfds_records.part
+
+    def late(*args):
+        part = read(*args)
+        new = np.full((10, 32, 32, 3), 7, np.uint8)
+        write_shard(folder / SHARD, [example(encode(image), 9) for image in new])
+        return part
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tfds_records, 'part', late)
+        old = tfds_folder.load(CIFAR10, tmp_path, reported.append)
+    assert 'changed while they were decoded' in reported[-1]
+    assert not cache.folder().exists()
+    (folder / SHARD).write_bytes(before)
+    again = tfds_folder.load(CIFAR10, tmp_path, ignore)
+    np.testing.assert_array_equal(again.training.images, old.training.images)
+
+
 def test_labels_mended_in_place_are_noticed(tmp_path):
     """Of the same size and time, as an archive may give them."""
     written = write_tfds_folder(tmp_path, train=10, test=10)
