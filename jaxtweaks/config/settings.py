@@ -60,7 +60,8 @@ class Data:
     scale: float = static(1.0, 'by what standardised inputs are multiplied', above=0.0)
     share: float = traced(
         1.0,
-        'share of the training images that are used; an epoch keeps its number of steps',
+        'share of the training images that are used; an epoch keeps its number of steps, and '
+        'inputs and targets are standardised by all training images, unused ones too',
         above=0.0,
         high=1.0,
         off=1.0,
@@ -85,7 +86,7 @@ class Data:
     fold: int = traced(
         0,
         'the part (1 … data.folds) that is not trained on, but measured at the end; 0: none; an '
-        'epoch keeps its number of steps, and images are standardised by all',
+        'epoch keeps its number of steps, and inputs and targets are standardised by all',
         low=0,
         high=65_535,
         off=0,

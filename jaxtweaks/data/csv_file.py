@@ -1,6 +1,7 @@
 """CSV files as data sets: `data.name` 'csv:PATH?target=NAME'."""
 
 import csv
+import io
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -87,23 +88,36 @@ def split_query(text: str) -> tuple[str, str]:
 
 def read_csv(path: Path) -> dict[str, list[str]]:
     """The texts of the columns of a CSV file by name. Raises UserError naming the line."""
+    reader = csv.reader(io.StringIO(_text(path), newline=''), strict=True)
+    rows = []
     try:
-        with path.open(encoding='utf-8-sig', newline='') as file:
-            reader = csv.reader(file, strict=True)
-            header = [name.strip() for name in next(reader, [])]
-            rows = []
-            for row in reader:
-                if row and len(row) != len(header):
-                    raise UserError(
-                        f'{path}: line {reader.line_num} has {len(row)} values, the first line '
-                        f'{len(header)} names; every line must have as many'
-                    )
-                rows += [row] if row else []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f'{path}: {getattr(error, "strerror", None) or error}') from None
+        header = [name.strip() for name in next(reader, [])]
+        for row in reader:
+            if row and len(row) != len(header):
+                raise UserError(
+                    f'{path}: line {reader.line_num} has {len(row)} values, the first line '
+                    f'{len(header)} names; every line must have as many'
+                )
+            rows += [row] if row else []
+    except csv.Error as error:
+        raise UserError(f'{path}: line {reader.line_num}: {error}') from None
     if not rows:
         raise UserError(f'{path}: has no rows; its first line must be the names of its columns')
     if twice := [name for name in header if header.count(name) > 1 or not name]:
         which = f'the name {twice[0]!r} twice' if twice[0] else 'a column without a name'
         raise UserError(f'{path}: the first line has {which}; each column must have its own')
     return {name: [row[i].strip() for row in rows] for i, name in enumerate(header)}
+
+
+def _text(path: Path) -> str:
+    """What is in a file. Raises UserError naming the line that is not UTF-8."""
+    try:
+        return path.read_bytes().decode('utf-8-sig')
+    except OSError as error:
+        raise UserError(f'{path}: {error.strerror}') from None
+    except UnicodeDecodeError as error:
+        lines = error.object[: error.start + 1].splitlines()
+        raise UserError(
+            f'{path}: line {len(lines)} is not UTF-8 (byte 0x{error.object[error.start]:02x}); '
+            'save the file in that encoding'
+        ) from None

@@ -447,6 +447,24 @@ def test_what_is_wrong_with_a_file_is_said(tmp_path, case):
         csv_file.from_csv('no/such.csv?target=y')
 
 
+FILES = {
+    'another encoding': (b'x,y\r\n1,2\r\n3,\xe9\r\n', r'line 3 is not UTF-8 \(byte 0xe9\)'),
+    'the same behind a mark': (b'\xef\xbb\xbfx,y\n1,\xff\n', 'line 2 is not UTF-8'),
+    'the same in the first line': (b'\xffx,y\n1,2\n', 'line 1 is not UTF-8'),
+    'a quote within': (b'x,y\n1,2\n"a"b,2\n', "line 3: ',' expected after"),
+    'an open quote': (b'x,y\n1,2\n"a,2\n', 'line 3: unexpected end of data'),
+    'an open quote among the names': (b'"x,y', 'line 1: unexpected end of data'),
+}
+
+
+@pytest.mark.parametrize('case', FILES)
+def test_a_line_of_a_file_that_cannot_be_read_is_named(tmp_path, case):
+    content, message = FILES[case]
+    (tmp_path / 'a.csv').write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        csv_file.read_csv(tmp_path / 'a.csv')
+
+
 def test_the_tables_of_scikit_learn_are_data_by_name():
     shapes = {'diabetes': (442, 10), 'breast_cancer': (569, 30), 'wine': (178, 13)}
     for name, (count, features) in shapes.items():
