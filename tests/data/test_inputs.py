@@ -135,6 +135,8 @@ def test_what_is_odd_is_said():
         '5 of 40 test images are also training images'
         in reported_of(IMAGES, test=(test, LABELS))[1]
     )
+    # Equal rows of features are usual in tables of few different values.
+    assert reported_of(POINTS, test=(POINTS, LABELS))[1] == ''
     assert 'in one unit' in reported_of(IMAGES / 255, test=(test.astype(float), LABELS))[1]
 
 
