@@ -42,8 +42,8 @@ ENGINE = ('base', 'config', 'lab', 'run')
 _NOT = tuple(
     f'data/{name}.py'
     for name in (
-        *('archives', 'cache', 'catalogue', 'download', 'folder_layout', 'folder_listing'),
-        *('image_file', 'image_folder', 'own', 'summary'),
+        *('archives', 'cache', 'catalogue', 'columns', 'csv_file', 'download', 'folder_layout'),
+        *('folder_listing', 'frame', 'image_file', 'image_folder', 'own', 'summary'),
         *('tfds_folder', 'world'),
     )
 )
