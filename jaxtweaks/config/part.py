@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from jaxtweaks.base import identity
+from jaxtweaks.base.metrics import Metric
 from jaxtweaks.config.fields import Field
 from jaxtweaks.config.slots import SLOTS
 
@@ -40,9 +41,16 @@ BUILT_IN = (
 
 TWEAKS = 'tweaks'  # the section of a config for tweaks that have a strength alone
 
-# What is said of a function where it is registered and decides what it does, with the defaults: a
-# part that has these is the one it was before they counted.
-_ACTING = {'where': '', 'on': 'gradients', 'mixes': False}
+# By slot what is said of a function where it is registered and decides what a run finds, with the
+# defaults: a part that has these is the one it was before they counted.
+_ACTING: Mapping[str, Mapping[str, Any]] = {
+    'tweak': {'where': ''},
+    'transform': {'on': 'gradients'},
+    'augment': {'mixes': False},
+    'loss': {'targets': 'classes', 'metrics': ()},
+    'metric': {'better': ''},  # which epoch is kept, where it chooses
+    'network': {'reads': ()},  # what it is given in the place of its defaults
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -87,8 +95,9 @@ class Part:
         if self.alone:
             off = float(self.parameters[self.strength].default).hex()
             return _sha256(f'{does} {self.facts["where"]} {off}')[:12]
-        said = [self.facts.get(name, default) for name, default in _ACTING.items()]
-        given = [str(one) for one in said if one not in _ACTING.values()]
+        defaults = _ACTING.get(self.slot, {})
+        said = {name: self.facts.get(name, default) for name, default in defaults.items()}
+        given = [_acting(one) for name, one in said.items() if one != defaults[name]]
         return _sha256(' '.join([does, *given])) if given else does
 
     @functools.cached_property
@@ -139,6 +148,13 @@ class Part:
 
     def __repr__(self) -> str:
         return f'Part({self.slot!r}, {self.name!r})'
+
+
+def _acting(fact: Any) -> str:
+    """What of a fact decides what a run finds; of metrics what they are called has no part in it."""
+    if isinstance(fact, tuple):
+        return str([(one.name, one.better) if isinstance(one, Metric) else one for one in fact])
+    return str(fact)
 
 
 def _sha256(text: str) -> str:

@@ -153,7 +153,7 @@ def metric(
     metrics_lib.check(one)
 
     def decorate(function: F) -> F:
-        found = register('metric', name, label, targets=targets)(function)
+        found = register('metric', name, label, targets=targets, better=better)(function)
         metrics_lib.add(one)
         return found
 

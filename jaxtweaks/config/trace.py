@@ -111,8 +111,9 @@ def acting(setting: Setting) -> list[tuple[Part, dict[str, Any]]]:
 
 
 def _is_chosen(setting: Setting, part: Part) -> bool:
-    field = slots.SLOTS[part.slot].field
-    return not field or get(setting, field) == part.name
+    """Whether one of `parts_of` is the setting's choice; of a traced choice all are among them."""
+    slot = slots.SLOTS[part.slot]
+    return slot.several or not slot.field or get(setting, slot.field) == part.name
 
 
 def made(setting: Setting, slot: str, *given: Any) -> Any:

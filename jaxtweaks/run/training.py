@@ -184,7 +184,11 @@ class Training:
                 )
 
     def _check_functions(self, settings: Sequence[Setting]) -> None:
-        """Whether a step with the user's own parts can be traced. Raises UserError."""
+        """Whether a step and what is measured after it, with a user's own parts, can be traced.
+
+        Raises:
+          UserError: one of them fails.
+        """
         checked = set()
         for setting in settings:
             own = frozenset(part for part, _ in trace.acting(setting) if not part.built_in)
@@ -212,7 +216,8 @@ class Training:
 
         def step(hyper, data, x, y):
             seed = jnp.uint32(0)
-            return program.step(hyper, seed, program.init(hyper, seed, data), x, y)
+            state = program.step(hyper, seed, program.init(hyper, seed, data), x, y)
+            return program.evaluate(hyper, state.variables, data, data.validation)
 
         data = jax.eval_shape(example)
         jax.eval_shape(step, hyper, data, data.training.images, data.training.labels)

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import flax.linen as nn
 import jax.numpy as jnp
 import optax
 import optax.contrib
@@ -9,6 +10,7 @@ import pytest
 
 from jaxtweaks.base import words
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.metrics import Metric
 from jaxtweaks.config import parts, register, slots, trace
 from jaxtweaks.config.fields import static, traced
 from jaxtweaks.config.settings import Setting
@@ -109,6 +111,68 @@ def test_the_same_function_registered_to_do_something_else_is_another_run():
         register.transform('halved', on=on)(halved)
         found.add(parts.get('transform', 'halved').digest)
     assert len(found) == 2
+
+
+def test_a_network_that_is_given_more_is_another_run():
+    def small(outputs, dropout=0.5):
+        return nn.Dense(outputs)
+
+    found = set()
+    for reads in ((), ('dropout.hidden',)):
+        register.network('small', reads=reads)(small)
+        found.add(Run({}, trace.replace(Setting(), {'model.name': 'small'}), 0).id)
+    assert len(found) == 2
+
+
+def within(outputs, targets, *, top=static(5, 'classes that count', low=1)):
+    order = jnp.argsort(outputs, -1)[:, -top:]
+    return jnp.mean(jnp.any(order == targets[:, None], -1))
+
+
+def test_a_metric_is_part_of_the_runs_that_it_is_measured_in():
+    register.metric('within', unit='%', better='high')(within)
+    values = {'name': 'x', 'seeds': 1, 'train': {'metrics': ('within',)}}
+    swept = experiment.build(values | {'sweep': ('grid', 'within.top', (1, 3, 5))})
+    assert len({run.id for run in swept.runs}) == 3
+    assert list(swept.digests) == ['metric within']
+
+    def run_id():
+        return experiment.build(values).runs[0].id
+
+    found = {run_id(), experiment.build({'name': 'x', 'seeds': 1}).runs[0].id}
+    register.metric('within', unit='%', better='low')(within)  # the other end of the epochs
+    found.add(run_id())
+    register.metric('within', better='low')(lambda outputs, targets: jnp.float32(0))
+    found.add(run_id())
+    assert len(found) == 4
+    words = {'label': 'share within', 'unit': '%'}
+    register.metric('within', better='low', **words)(lambda outputs, targets: jnp.float32(0))
+    assert run_id() in found
+
+
+def squared(outputs, targets):
+    return jnp.sum((outputs - targets) ** 2, -1)
+
+
+def test_what_a_loss_brings_is_part_of_the_runs_that_it_is_the_loss_of():
+    def built(*metrics, **facts):
+        register.loss('own', metrics=metrics, **facts)(squared)
+        return experiment.build({'name': 'x', 'loss': {'name': 'own'}})
+
+    itself = lambda better, **words: Metric('own', better=better, **words)
+    register.metric('within', better='high')(within)
+    ids = [
+        built().runs[0].id,
+        built(itself('low')).runs[0].id,
+        built(itself('high')).runs[0].id,
+        built(itself('low'), 'within').runs[0].id,
+        built('within', itself('low')).runs[0].id,  # the first chooses settings
+        built(itself('low'), targets='float').runs[0].id,
+        built(itself('low'), targets='multilabel').runs[0].id,
+    ]
+    assert len(set(ids)) == len(ids)
+    assert built(itself('low', label='how far')).runs[0].id == ids[1]
+    assert list(built(itself('low'), 'within').digests) == ['loss own', 'metric within']
 
 
 def test_what_is_not_read_is_refused():
@@ -313,6 +377,11 @@ GIVEN_WRONG = {
         r"activation 'wrong': returns float32 \[1, 8\]",
     ),
     'another type': ('activation', lambda x: x > 0, r"activation 'wrong': returns bool \[32, 8\]"),
+    'a metric of each example': (
+        'metric',
+        lambda outputs, targets: outputs[:, 0],
+        r"metric 'wrong': returns float32 \[32\] for \[32, 10\] outputs",
+    ),
 }
 
 
@@ -323,7 +392,8 @@ def test_what_a_part_gives_is_checked_before_training(case):
         plateau = function()
         function = lambda learning_rate: optax.chain(optax.identity(), plateau)
     getattr(register, slot)('wrong')(function)
-    values = {slots.SLOTS[slot].field: 'wrong', 'model.name': 'mlp', 'model.hidden': (8,)}
+    chosen = ('wrong',) if slots.SLOTS[slot].several else 'wrong'
+    values = {slots.SLOTS[slot].field: chosen, 'model.name': 'mlp', 'model.hidden': (8,)}
     data = {'data.name': 'digits', 'data.train_size': 100, 'data.validation_size': 100}
     one = trace.replace(Setting(), values | data)
     with pytest.raises(UserError, match=words) as raised:
