@@ -5,15 +5,16 @@ checked: what somebody wrote and nothing reads would be a finding ("weight decay
 SGD") that is none.
 """
 
+import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import measured, parts, spell, trace, tweaks
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round
-from jaxtweaks.config.layers import channels, hidden_widths, made_of, network
+from jaxtweaks.config.layers import channels, hidden_widths, made_of, network, widths
 from jaxtweaks.config.part import Part
-from jaxtweaks.config.settings import Setting
+from jaxtweaks.config.settings import Model, Setting
 
 _DEFAULTS = Setting()
 
@@ -48,6 +49,7 @@ def reason(setting: Setting, name: str) -> Reason | None:
         or _unread_by_network(setting, name)
         or measured.no_effect(setting, name)
         or _of_a_part_that_is_off(setting, name)
+        or _unread_by_init(setting, name)
     )
     if words:
         return Reason(words)
@@ -166,13 +168,22 @@ def _check_same_run(points: Sequence[Point], settings: Sequence[Setting]) -> Non
     rest = sorted(swept - {'model.hidden', 'model.width'})
     seen: dict[tuple, Point] = {}
     for point, setting in zip(points, settings, strict=True):
-        values = (hidden_widths(setting.model), *(trace.get(setting, name) for name in rest))
+        values = (_widths(setting.model), *(trace.get(setting, name) for name in rest))
         first = seen.setdefault(values, point)
         if first is not point and first != point:
             raise UserError(
                 f'sweep: {first} and {point} are the same run, because model.width stands in the '
                 'place of the widths of model.hidden; omit one of the two'
             )
+
+
+def _widths(model: Model) -> tuple[Any, ...]:
+    """What a network is given of `model.hidden` and `model.width`."""
+    if made_of(model):
+        return hidden_widths(model)
+    # One of a user's that is given the setting may read the two as it likes.
+    own = 'setting' in network(model).facts['takes']
+    return (model.hidden, model.width) if own else widths(model)
 
 
 def _unread_by_choice(setting: Setting, name: str) -> str:
@@ -195,6 +206,14 @@ def _of_a_part_that_is_off(setting: Setting, name: str) -> str:
             off = trace.is_off(part, trace.arguments(setting, part))
             return f'{strength} is {trace.get(setting, strength)!r}' if off else ''
     return ''
+
+
+def _unread_by_init(setting: Setting, name: str) -> str:
+    """Why, if the rule for initial weights draws them itself (`register.init`)."""
+    draws = 'key' in inspect.signature(trace.part(setting, 'init').build).parameters
+    if name != 'init.distribution' or not draws:
+        return ''
+    return f'init.scheme is {setting.init.scheme!r}, which draws the weights itself'
 
 
 def _unread_by_network(setting: Setting, name: str) -> str:

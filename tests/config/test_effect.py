@@ -156,6 +156,44 @@ def test_widths_that_another_stands_for_are_the_same_run():
     assert build(product(grid(NET, 'mlp'), grid(HIDDEN, (8,), (16, 16)), grid(WIDTH, 0, 4))).points
 
 
+@pytest.mark.parametrize('given', ['hidden', 'setting'])
+def test_a_network_of_a_users_is_swept_over_its_widths(given):
+    functions = {
+        'hidden': lambda outputs, hidden: None,
+        'setting': lambda outputs, setting: None,
+    }
+    reads = (HIDDEN, WIDTH) if given == 'setting' else ()
+    register.network('by_widths', reads=reads)(functions[given])
+    of = lambda *sweeps: product(grid(NET, 'by_widths'), *sweeps)
+    assert len(build(of(grid(HIDDEN, (8,), (16,), (16, 16)))).points) == 3
+    assert len(build(of(grid(WIDTH, 0, 4, 8))).points) == 3
+    both = of(grid(HIDDEN, (8,), (16,)), grid(WIDTH, 0, 4))
+    if given == 'hidden':  # it is given (4,) twice
+        assert 'are the same run, because model.width stands in the place' in refusal(both)
+    else:
+        assert len(build(both).points) == 4
+
+
+def test_weights_that_a_rule_draws_itself_have_no_other_distribution():
+    @register.init('drawn')
+    def drawn(key, shape, fan_in, fan_out):
+        return None
+
+    @register.init('scaled')
+    def scaled(fan_in, fan_out):
+        return 1 / fan_in
+
+    scheme, shape = 'init.scheme', 'init.distribution'
+    every = product(grid(scheme, 'scaled', 'drawn'), grid(shape, 'normal', 'uniform'))
+    message = refusal(every)
+    assert "init.distribution = 'normal' has no effect with init.scheme = 'drawn'" in message
+    assert "init.scheme is 'drawn', which draws the weights itself" in message
+    assert len(build(meant(message)).points) == 3
+    assert "init.distribution: 'uniform' has no effect" in refusal(
+        (), init={'scheme': 'drawn', 'distribution': 'uniform'}
+    )
+
+
 def test_what_the_base_says_need_be_read_by_one_setting_only():
     found = build(grid(NAME, 'sgd', 'momentum'), momentum={'momentum': 0.5})
     assert len(found.points) == 2
