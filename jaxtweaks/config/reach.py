@@ -15,6 +15,9 @@ from jaxtweaks.config.settings import Model, Setting
 # Parameters of built-in optimisers that are decays of running means.
 _DECAYS = {'b1', 'b2', 'decay'}
 
+# Sides of what is erased are rounded to whole pixels; up to this they are 0.
+_HALF_A_PIXEL = 0.5
+
 # Images in a batch whose gradient is compared with those of others (`train.gradient_batches`).
 GRADIENT_BATCH = 100
 
@@ -181,7 +184,13 @@ def _parts(setting: Setting, train_size: int) -> Iterator[str]:
 def _pixels(setting: Setting, size: tuple[int, int]) -> Iterator[str]:
     """What augmentation asks for that images of this height and width do not have."""
     height, width = size
-    least = {'flip.probability': width, 'shift.pixels': max(size), 'rotate.degrees': max(size)}
+    of_images = f'images of {height} × {width} pixels'
+    least = {
+        'flip.probability': width,
+        'shift.pixels': max(size),
+        'rotate.degrees': max(size),
+        'cutmix.alpha': min(size),  # its sides are whole pixels, less than the image's
+    }
     for field, pixels in least.items():
         value = trace.get(setting, field)
         if value and pixels < 2:
@@ -192,6 +201,22 @@ def _pixels(setting: Setting, size: tuple[int, int]) -> Iterator[str]:
     shift = trace.get(setting, 'shift.pixels')
     if shift and shift >= max(size):
         yield (
-            f'shift.pixels: {shift!r} leaves nothing of images of {height} × {width} pixels; it '
-            f'must be < {max(size)}'
+            f'shift.pixels: {shift!r} leaves nothing of {of_images}; it must be < {max(size)}'
+        )
+    crop, cutout = trace.get(setting, 'crop.pixels'), trace.get(setting, 'cutout.side')
+    if 0 < crop < 1:
+        yield f'crop.pixels: {crop!r} has no effect because it is no whole pixel; it must be ≥ 1'
+    if crop and crop >= min(size):
+        right = f'it must be < {min(size)}' if min(size) > 1 else 'leave it at 0'
+        yield f'crop.pixels: {crop!r} leaves nothing of some {of_images}; {right}'
+    # With its centre in one corner it covers the pixel in the other one.
+    if cutout and cutout >= 2 * max(size) - 1:
+        yield (
+            f'cutout.side: {cutout!r} blanks all {of_images}; it must be < {2 * max(size) - 1}'
+        )
+    share = max(trace.get(setting, 'erasing.smallest'), trace.get(setting, 'erasing.largest'))
+    if trace.get(setting, 'erasing.probability') and share * height * width <= _HALF_A_PIXEL**2:
+        yield (
+            f'erasing.largest: {share!r} of {of_images} is no whole pixel, so that nothing is '
+            f'erased; it must be > {_HALF_A_PIXEL**2 / (height * width):.3g}'
         )

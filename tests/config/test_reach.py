@@ -1,5 +1,7 @@
 """Values that cannot act in a run are one line of complaint, and those that just can are taken."""
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from jaxtweaks.base.errors import UserError
@@ -7,6 +9,7 @@ from jaxtweaks.config import trace
 from jaxtweaks.config.reach import check_reach, check_reach_on_data
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
+from jaxtweaks.train.augment import augmented
 
 EPOCHS = 4
 STEP = {'schedule.name': 'step'}
@@ -130,6 +133,46 @@ def test_a_fold_of_validation_leaves_the_others_to_train_on():
     check_reach_on_data([setting(**values)], 999, (8, 8), 'waves')  # 999 less 99
     with pytest.raises(UserError, match='more than the 899 training images'):
         check_reach_on_data([setting(**values)], 998, (8, 8), 'waves')
+
+
+ERASING = {'erasing.probability': 1.0, 'erasing.smallest': 0.0}
+# What else is set, the field, the size of images, a value that cannot act or leaves nothing, the
+# nearest that can, the complaint, and what becomes of images of ones at the wrong value.
+ON_IMAGES = {
+    'mixed columns': ({}, 'cutmix.alpha', (8, 1), 1.0, 0.0, 'the inputs are 8 × 1', 'the same'),
+    'mixed points': ({}, 'cutmix.alpha', (1, 1), 0.2, 0.0, 'the inputs are 1 × 1', 'the same'),
+    'cut out of all': ({}, 'cutout.side', (4, 3), 7.0, 6.9, 'it must be < 7', 'nothing'),
+    'cut out of a point': ({}, 'cutout.side', (1, 1), 1.5, 0.9, 'it must be < 1', 'nothing'),
+    'cropped away': ({}, 'crop.pixels', (4, 3), 3.0, 2.9, 'it must be < 3', 'some nothing'),
+    'cropped by a part': ({}, 'crop.pixels', (4, 3), 0.9, 1.0, 'it must be ≥ 1', 'the same'),
+    'erased from little': (
+        ERASING, 'erasing.largest', (4, 5), 0.0125, 0.1, 'it must be > 0.0125', 'the same'
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('case', ON_IMAGES)
+def test_an_augmentation_that_cannot_act_on_the_images_or_leaves_nothing_is_refused(case):
+    others, field, size, wrong, right, words, becomes = ON_IMAGES[case]
+    of = lambda value: setting(**others, **{field: value})
+    with pytest.raises(UserError, match=field) as caught:
+        check_reach_on_data([of(wrong)], 100, size, 'waves')
+    assert words in str(caught.value)
+    check_reach_on_data([of(right)], 100, size, 'waves')
+
+    def blank_and_same(value):
+        images = jnp.ones((500, *size, 1))
+        if field.startswith('cutmix'):  # one rectangle for all
+            images = images * jnp.arange(1.0, 501)[:, None, None, None]
+        labels = jnp.zeros(500, jnp.int32)
+        found = augmented(jax.random.key(0), images, labels, 2, of(value))[0]
+        return (found == 0).all((1, 2, 3)), (found == images).all()
+
+    blank, same = blank_and_same(wrong)
+    assert same if becomes == 'the same' else blank.all() if becomes == 'nothing' else blank.any()
+    blank, same = blank_and_same(right)
+    assert same == (right == 0)
+    assert not (blank.any() if becomes == 'some nothing' else blank.all())
 
 
 @pytest.mark.parametrize('field', ['flip.probability', 'shift.pixels', 'rotate.degrees'])
