@@ -105,7 +105,7 @@ def _check_one(setting: Setting) -> None:
 
 def _check_schedule(setting: Setting) -> None:
     shape, peak = trace.part(setting, 'schedule'), setting.optim.learning_rate
-    given = trace.arguments(setting, shape)
+    given = trace.arguments(setting, shape) if shape.built_in else {}
     if given.get('minimum', 0.0) > peak:
         raise UserError(
             f'{shape.name}.minimum: {given["minimum"]!r} is above optim.learning_rate ({peak!r}); '

@@ -151,7 +151,7 @@ class Part:
 
 
 def _acting(fact: Any) -> str:
-    """What of a fact decides what a run finds; of metrics what they are called has no part in it."""
+    """A fact in words, of metrics without what they are called."""
     if isinstance(fact, tuple):
         return str([(one.name, one.better) if isinstance(one, Metric) else one for one in fact])
     return str(fact)

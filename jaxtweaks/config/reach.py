@@ -87,7 +87,8 @@ def _check_ghost_batch(setting: Setting) -> None:
 def _times(setting: Setting) -> Iterator[str]:
     """What is wrong with the times of a setting, in epochs."""
     schedule, train = setting.schedule, setting.train
-    shape = trace.arguments(setting, trace.part(setting, 'schedule'))
+    part = trace.part(setting, 'schedule')
+    shape = trace.arguments(setting, part) if part.built_in else {}
     end = f'the run ends after train.epochs ({train.epochs})'
     if schedule.warmup_epochs > train.epochs:
         yield (
@@ -200,9 +201,7 @@ def _pixels(setting: Setting, size: tuple[int, int]) -> Iterator[str]:
             )
     shift = trace.get(setting, 'shift.pixels')
     if shift and shift >= max(size):
-        yield (
-            f'shift.pixels: {shift!r} leaves nothing of {of_images}; it must be < {max(size)}'
-        )
+        yield f'shift.pixels: {shift!r} leaves nothing of {of_images}; it must be < {max(size)}'
     crop, cutout = trace.get(setting, 'crop.pixels'), trace.get(setting, 'cutout.side')
     if 0 < crop < 1:
         yield f'crop.pixels: {crop!r} has no effect because it is no whole pixel; it must be ≥ 1'
@@ -211,9 +210,7 @@ def _pixels(setting: Setting, size: tuple[int, int]) -> Iterator[str]:
         yield f'crop.pixels: {crop!r} leaves nothing of some {of_images}; {right}'
     # With its centre in one corner it covers the pixel in the other one.
     if cutout and cutout >= 2 * max(size) - 1:
-        yield (
-            f'cutout.side: {cutout!r} blanks all {of_images}; it must be < {2 * max(size) - 1}'
-        )
+        yield f'cutout.side: {cutout!r} blanks all {of_images}; it must be < {2 * max(size) - 1}'
     share = max(trace.get(setting, 'erasing.smallest'), trace.get(setting, 'erasing.largest'))
     if trace.get(setting, 'erasing.probability') and share * height * width <= _HALF_A_PIXEL**2:
         yield (

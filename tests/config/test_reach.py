@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import pytest
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import trace
+from jaxtweaks.config import register, trace
+from jaxtweaks.config.fields import static, traced
 from jaxtweaks.config.reach import check_reach, check_reach_on_data
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
@@ -78,6 +79,21 @@ def test_a_mean_of_an_optimiser_that_never_moves_is_refused(field):
 def test_what_is_no_mean_may_have_a_factor_of_one(field):
     """The mean alone in Lion's sign; and velocity without friction, all gradients' sum."""
     check_reach([setting(**{'optim.name': field.split('.')[0], field: 1.0})])
+
+
+def test_a_schedule_of_a_users_means_by_its_parameters_what_it_likes():
+    @register.schedule('own_times')
+    def own_times(
+        time,
+        peak,
+        *,
+        boundaries=static((500, 200), 'steps at which the rate is halved'),
+        minimum=static('low', 'how low it goes', choices=('low', 'lower')),
+        half_cycle_epochs=traced(100.0, 'what it likes'),
+    ):
+        return peak
+
+    assert experiment.build({'name': 'x', 'schedule': {'name': 'own_times'}})
 
 
 def test_it_is_asked_of_every_setting_of_a_sweep():
