@@ -129,7 +129,8 @@ def _expand_log_uniform(parts: list, where: str) -> list[Point]:
     name, low, high, count, seed = parts
     if not (0 < low < high <= sys.float_info.max and 1 <= count <= 100_000 and seed >= 0):
         raise UserError(f'{where}: a random sample is {usage}, not {parts!r}')
-    exponents = np.random.default_rng(seed).uniform(np.log10(low), np.log10(high), count)
+    ends = np.log10(float(low)), np.log10(float(high))  # NumPy takes no integers above 2⁶⁴
+    exponents = np.random.default_rng(seed).uniform(*ends, count)
     return [{name: trace.checked(str(name), float(10**u), where)} for u in exponents]
 
 

@@ -79,6 +79,12 @@ def test_sweeps_nest():
     ]
 
 
+def test_a_log_uniform_sample_takes_integers_of_any_size():
+    of = lambda high: expand(log_uniform('penalty.l2', 1, high, 3))
+    assert of(10**20) == of(1e20)  # beyond NumPy's integers
+    assert of(10**3) == of(1e3)
+
+
 def test_a_log_uniform_sample_is_in_range_even_in_the_logarithm_and_repeatable():
     values = [p['penalty.l2'] for p in expand(log_uniform('penalty.l2', 1e-5, 1e-1, 2000, 3))]
     assert all(1e-5 <= value <= 1e-1 for value in values)
