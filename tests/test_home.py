@@ -78,7 +78,8 @@ def test_what_a_tilde_stands_for(monkeypatch, tmp_path):
     monkeypatch.setenv('HOME', str(tmp_path))
     assert home.folder() == tmp_path
     assert home.expanded('~') == tmp_path
-    assert home.expanded('~/a/b') == tmp_path / 'a' / 'b'
+    assert home.expanded('~/a/b') == home.expanded('~//a/b') == tmp_path / 'a' / 'b'
+    assert home.expanded('~/') == home.expanded('~//') == tmp_path
     assert home.expanded('a/~/b') == Path('a/~/b')
     assert home.expanded('./~') == Path('./~')
     assert home.expanded(tmp_path / '~') == tmp_path / '~'

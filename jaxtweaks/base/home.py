@@ -50,4 +50,4 @@ def expanded(path: str | Path) -> Path:
             f'{path}: the home folder {first} is not known ({why}); give the path in full, or as '
             f'./{path} if it is called so'
         )
-    return Path(home, *rest)
+    return Path(home, *(part.lstrip('/') for part in rest))  # of ~//data too
