@@ -263,5 +263,5 @@ def one_line(text: object) -> str:
 def _is_users(filename: str) -> bool:
     """Whether a file is neither ours nor a library's."""
     libraries = [sysconfig.get_path(name) for name in ('stdlib', 'purelib', 'platlib')]
-    ours = str(Path(__file__).parents[1])
-    return not filename.startswith(('<', ours, *libraries))
+    others = (Path(__file__).parents[1], *libraries)
+    return not (filename.startswith('<') or any(map(Path(filename).is_relative_to, others)))

@@ -6,12 +6,14 @@ import pickle
 import pkgutil
 import sys
 
+import jax
 import pytest
 
 from jaxtweaks import api, app
 from jaxtweaks.config import config_file
 from jaxtweaks.lab import laboratory
 
+PACKAGE = pathlib.Path(config_file.__file__).parents[1]
 TINY = """
 from jaxtweaks.lab.experiment import default_config
 
@@ -193,3 +195,22 @@ def test_a_function_that_is_given_or_made_is_found(tmp_path):
         (tmp_path / f'{name}.py').write_text(text)
     found = {path.stem for path in config_file.in_folder(pathlib.Path(tmp_path))}
     assert found == set(texts) - {'none'}
+
+
+@pytest.mark.parametrize(
+    ('place', 'users'),
+    [
+        (PACKAGE / 'config' / 'trace.py', False),
+        (pathlib.Path(f'{PACKAGE}_mine') / 'x.py', True),
+        (pathlib.Path(jax.__file__), False),
+        (pathlib.Path(os.__file__), False),
+        (pathlib.Path(f'{pathlib.Path(os.__file__).parent}_mine') / 'x.py', True),
+        (pathlib.Path('<string>'), False),
+    ],
+)
+def test_a_file_is_the_users_unless_it_lies_in_the_package_or_a_library(place, users):
+    fails = compile('\n\n1 / 0', str(place), 'exec')
+    with pytest.raises(ZeroDivisionError) as raised:
+        exec(fails)
+    said = config_file.complaint(raised.value, pathlib.Path('the_config.py'))
+    assert said.startswith(f'{os.path.relpath(place)}:3: ') == users
