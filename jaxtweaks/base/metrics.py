@@ -206,6 +206,10 @@ def check(metric: Metric) -> None:
     taken = [name for name in names if name in _WHOLE and _WHOLE[name].measure != metric.name]
     if taken:
         raise UserError(f"{what}: '{taken[0]}' means something else already; choose another name")
+    every = {*_MEASURES, metric.name}
+    gaps = {f'{gap}{name}' for gap in GAPS for name in every}
+    if both := sorted(gaps.intersection(f'{split}_{name}' for split in _SPLITS for name in every)):
+        raise UserError(f"{what}: '{both[0]}' would be a gap too; choose another name")
 
 
 def known() -> tuple[str, ...]:

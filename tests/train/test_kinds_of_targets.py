@@ -280,6 +280,17 @@ def test_what_a_metric_cannot_be_is_refused(case):
     assert metrics.measure('r2').label == 'R²'
 
 
+def test_a_metric_has_no_name_that_would_be_a_gap():
+    message = "metric 'gap_loss': 'test_gap_loss' would be a gap too"
+    with pytest.raises(UserError, match=message):
+        register.metric('gap_loss', better='high')(lambda outputs, targets: 0.0)
+    assert metrics.of('test_gap_loss').better == 'low'
+    register.metric('gap_inside', better='high')(lambda outputs, targets: 0.0)
+    with pytest.raises(UserError, match="metric 'inside': 'test_gap_inside' would be a gap too"):
+        register.metric('inside', better='high')(lambda outputs, targets: 0.0)
+    register.metric('gap_inside', better='low')(lambda outputs, targets: 0.0)
+
+
 def test_a_metric_must_give_a_number():
     register.metric('errors', better='low', targets='float')(lambda z, y: z - y)
     one = setting('mse', **{'train.metrics': ('errors',)})
