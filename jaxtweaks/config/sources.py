@@ -74,7 +74,7 @@ def _read(file: Path) -> _File:
     for node in ast.walk(tree):
         closed &= _named(node) not in _READS
         for module, name in _imported(node):
-            closed &= name not in _READS
+            closed &= _READS.isdisjoint((*module.split('.'), name))
             near = _neighbour(file.parent, module, name)
             if module.partition('.')[0] == 'jaxtweaks':
                 registers |= not _is_plain(module, name)

@@ -19,6 +19,8 @@ CASES = {
     'a file that is read': ('x = open("x").read()\n', False, True),
     'an array that is read': ('import numpy as np\nx = np.load("x")\n', False, True),
     'an import of a reader': ('from numpy import load as l\n', False, True),
+    'random numbers': ('from numpy.random import rand\n', False, True),
+    'random numbers by another name': ('import numpy.random as r\n', False, True),
     'a variable': ('import os\n', False, True),
     'an own package': ('import mine\n', False, True),
     'a neighbour that reads': ('import reads\n', False, True),
