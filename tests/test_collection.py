@@ -155,7 +155,7 @@ def test_an_answer_by_a_stand_in_is_none_once_the_data_are_there(tmp_path, monke
     monkeypatch.setenv('JAXTWEAKS_CACHE_DIR', str(tmp_path / 'cache'))
     for name, there in (('digits', True), ('cifar10', False)):
         asked = build({'name': 'x', 'data': {
-            'name': name, 'train_size': 60, 'validation_size': 20, 'download': False}})  # fmt: skip
+            'name': name, 'train_size': 60, 'validation_size': 20, 'download': there}})  # fmt: skip
         for file in answers.files(asked):
             (tmp_path / name / file).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / name / file).touch()

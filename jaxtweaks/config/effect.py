@@ -14,7 +14,7 @@ from jaxtweaks.config import measured, parts, spell, trace, tweaks
 from jaxtweaks.config.expand import Point, Sweep, expand, parts_by_round
 from jaxtweaks.config.layers import channels, hidden_widths, made_of, network, widths
 from jaxtweaks.config.part import Part
-from jaxtweaks.config.settings import Model, Setting
+from jaxtweaks.config.settings import GENERATED, LOOKED_FOR, Model, Setting
 
 _DEFAULTS = Setting()
 
@@ -50,6 +50,7 @@ def reason(setting: Setting, name: str) -> Reason | None:
         or measured.no_effect(setting, name)
         or _of_a_part_that_is_off(setting, name)
         or _unread_by_init(setting, name)
+        or _unread_by_data(setting, name)
     )
     if words:
         return Reason(words)
@@ -214,6 +215,22 @@ def _unread_by_init(setting: Setting, name: str) -> str:
     if name != 'init.distribution' or not draws:
         return ''
     return f'init.scheme is {setting.init.scheme!r}, which draws the weights itself'
+
+
+def _unread_by_data(setting: Setting, name: str) -> str:
+    """Why, if data of this name are had in a way to which the field says nothing.
+
+    `data.dir` is no mistake: it is given to many experiments at once, and a notice says so.
+    """
+    data = setting.data
+    if name in ('data.fallback', 'data.download') and data.name not in LOOKED_FOR:
+        some = ' or '.join(map(repr, LOOKED_FOR))
+        return (
+            f'data.name is {data.name!r}, which is not looked for; it has one where that is {some}'
+        )
+    if name == 'data.split' and data.name in GENERATED and not data.folds:
+        return f'data.name is {data.name!r}, of which each part is generated for itself'
+    return ''
 
 
 def _unread_by_network(setting: Setting, name: str) -> str:

@@ -16,6 +16,10 @@ from jaxtweaks.config.parts import Parts
 DATASETS = Names(
     'jaxtweaks.data.catalogue', forms=('tfds:NAME', 'folder:PATH', 'csv:PATH?target=NAME')
 )
+# Of these: those that are looked for, on disk, in the cache and on the web; and those whose parts
+# are each drawn for themselves.
+LOOKED_FOR = Names('jaxtweaks.data.catalogue')
+GENERATED = Names('jaxtweaks.data.catalogue')
 # How class predictions are averaged over dropout masks, before or after the softmax.
 MASKS_BY = ('probabilities', 'logits')
 PRECISIONS = ('float32', 'tf32', 'bf16')

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from jaxtweaks.base import metrics
-from jaxtweaks.config.settings import DATASETS
+from jaxtweaks.config.settings import DATASETS, GENERATED, LOOKED_FOR
 from jaxtweaks.data import patterns, waveforms
 
 
@@ -173,6 +173,8 @@ TABLES = {
     ),
 }
 DATASETS.add(*CATALOGUE, *TABLES)
+LOOKED_FOR.add(*(name for name, one in CATALOGUE.items() if one.archives or one.made_of))
+GENERATED.add('circles', 'rings', 'waveforms', 'patterns')  # `generated.WORLDS`
 
 # Further images that come with a data set, on which networks are evaluated by epoch
 # (`Dataset.probes`), each with what a label calls it, and the data sets that come with a grid for

@@ -6,8 +6,9 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import effect, expand, parts, register, trace
 from jaxtweaks.config.expand import grid, points, product, rounds, union, zipped
 from jaxtweaks.config.fields import traced
-from jaxtweaks.config.settings import Setting
+from jaxtweaks.config.settings import DATASETS, GENERATED, Setting
 from jaxtweaks.config.tweaks import tweak
+from jaxtweaks.data.generated import WORLDS
 from jaxtweaks.lab import experiment
 
 NAME, MOMENTUM, DECAY = 'optim.name', 'momentum.momentum', 'adamw.weight_decay'
@@ -192,6 +193,39 @@ def test_weights_that_a_rule_draws_itself_have_no_other_distribution():
     assert "init.distribution: 'uniform' has no effect" in refusal(
         (), init={'scheme': 'drawn', 'distribution': 'uniform'}
     )
+
+
+@pytest.mark.parametrize(
+    ('data', 'words'),
+    [
+        ({'name': 'digits', 'fallback': 'none'}, "data.fallback: 'none' has no effect because"),
+        ({'name': 'circles', 'download': False}, "'circles', which is not looked for; it has one"),
+        ({'name': 'wine', 'download': False}, "one where that is 'cifar10' or 'mnist' or"),
+        ({'name': 'csv:x.csv?target=y', 'fallback': 'none'}, 'which is not looked for'),
+        (
+            {'name': 'of_mine', 'fallback': 'none'},
+            "data.name is 'of_mine', which is not looked for",
+        ),
+        ({'name': 'rings', 'split': 'random'}, "'rings', of which each part is generated"),
+        ({'name': 'rings', 'split': 'random', 'folds': 3}, ''),
+        ({'name': 'digits', 'split': 'random'}, ''),
+        ({'name': 'mnist', 'fallback': 'none', 'download': False}, ''),
+        ({'name': 'cifar10_patch', 'fallback': 'none', 'download': False}, ''),
+        ({'name': 'digits', 'dir': '/data'}, ''),  # a notice
+    ],
+)
+def test_how_data_are_had_decides_what_is_read_of_it(monkeypatch, data, words):
+    monkeypatch.setattr(DATASETS, '_names', [*DATASETS, 'of_mine'])
+    sweep = grid('data.fold', 1, 2) if 'folds' in data else ()
+    sizes = {'train_size': 60, 'validation_size': 20}
+    if words:
+        assert words in refusal(sweep, data=sizes | data)
+    else:
+        assert build(sweep, data=sizes | data)
+
+
+def test_the_generated_data_sets_are_known():
+    assert set(GENERATED) == set(WORLDS)
 
 
 def test_what_the_base_says_need_be_read_by_one_setting_only():
