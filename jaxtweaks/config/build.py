@@ -173,7 +173,7 @@ def _convert_scalar(value: Any, kind: Any, rule: Rule | None, path: str) -> Any:
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         name = _TYPE_NAMES.get(kind, kind.__name__)
         raise UserError(f'{path}: {value!r} is not {name}{_described(rule)}')
-    return value
+    return value + 0.0 if kind is float else value  # −0 is 0, and the same run
 
 
 def _as_float(value: int) -> float:

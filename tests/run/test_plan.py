@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from jaxtweaks.config import older, parts, trace
 from jaxtweaks.config.expand import expand, grid, product
 from jaxtweaks.config.settings import Setting
+from jaxtweaks.lab import experiment
 from jaxtweaks.run import plan
 from jaxtweaks.run.manifest import describe_groups, restore_groups
 from jaxtweaks.run.plan import Group, Run, all_runs, by_program, into_groups
@@ -30,6 +31,15 @@ def test_the_id_does_not_depend_on_how_the_sweep_says_it():
     swept = runs_of(grid('train.epochs', 3))[0]
     fixed = runs_of((), base=trace.replace(Setting(), {'train.epochs': 3}))[0]
     assert swept.id == fixed.id
+
+
+def test_the_id_does_not_depend_on_the_sign_of_zero():
+    values = {'name': 'x', 'seeds': 1, 'penalty': {'l2': -0.0}, 'sigma': {'sigma': -0.0}}
+    plain = {'name': 'x', 'seeds': 1, 'sigma': {'sigma': 0.0}}
+    plain, signed = (experiment.build(one, on_record=True) for one in (plain, values))
+    assert [run.id for run in plain.runs] == [run.id for run in signed.runs]
+    swept = runs_of(grid('penalty.l2', -0.0), seeds=1)[0]
+    assert swept.id == Run({}, Setting(), 0).id
 
 
 @pytest.mark.parametrize(
