@@ -82,6 +82,17 @@ def test_a_mark_is_within_the_run():
         build(figures=({**figure, 'marks': ((11, 'end'),)},), train={'epochs': 10})
 
 
+def test_a_mark_of_an_effect_is_an_x_and_no_epoch():
+    effect = {**CURVES, 'kind': 'effect', 'hue': '', 'metrics': ('train_loss',)}
+    for x, values, mark in (
+        ('train.batch_size', (10, 50, 100), 60),  # beyond the 3 epochs
+        ('noise.input', (0.0, 0.1), -0.5),
+    ):
+        shown = {**effect, 'x': x, 'marks': ((mark, 'here'),)}
+        (figure,) = build(sweep=grid(x, *values), figures=(shown,), train={'epochs': 3}).figures
+        assert figure.marks == ((mark, 'here'),)
+
+
 def test_a_published_value_of_a_confusion_matrix_has_its_panel():
     figure = {'name': 'c', 'kind': 'confusion', 'title': 'T', 'hue': BN}
     sweep = points({BN: 'none'}, {BN: 'batch'})

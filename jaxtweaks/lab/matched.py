@@ -49,13 +49,14 @@ def check_figure(figure: Figure, points: Sequence[Point], epochs: int | None) ->
     """Whether the conditions and marks of a figure meet what there is. Raises UserError."""
     sweep = without_runs(points)
     where = f"figure '{figure.name}'"
-    marks = [mark[0] for mark in figure.marks]
+    kind, marks = kind_of(figure), [mark[0] for mark in figure.marks]
     for condition in (figure.where, *(mark for mark in marks if isinstance(mark, Mapping))):
         _check_conditions(condition, sweep, where)
-    for mark in marks:
-        if epochs is not None and not isinstance(mark, Mapping) and not 0 <= mark <= epochs:
-            raise UserError(f'{where}: marks: {mark!r} is no epoch; they are 0 to {epochs}')
-    if field := kind_of(figure).published_at(figure):
+    if kind.by_epoch and epochs is not None:
+        for mark in marks:
+            if not isinstance(mark, Mapping) and not 0 <= mark <= epochs:
+                raise UserError(f'{where}: marks: {mark!r} is no epoch; they are 0 to {epochs}')
+    if field := kind.published_at(figure):
         values = [sweep.values(field)[k] for k in sweep.select(figure.where)]
         for x, *_ in figure.published:
             if x not in values:
