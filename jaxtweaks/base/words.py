@@ -364,6 +364,15 @@ def metric_interval(metric: str, mean: float, half: float) -> str:
     return _with_unit(metric, _to_two_digits(mean, half))
 
 
+def difference_interval(metric: str, mean: float, half: float) -> str:
+    """`metric_interval` of a difference of two values of a metric: of a share in points, uncut."""
+    if not is_share(metric) or not math.isfinite(mean):
+        return metric_interval(metric, mean, half)
+    if not math.isfinite(half):
+        return f'{percent(mean)} points'
+    return f'{_with_half(100 * mean, 100 * half, 2, 100.0)} points'
+
+
 def _to_two_digits(mean: float, half: float) -> str:
     """To two digits of the half width, both with one power of ten if they need any."""
     size = max(abs(mean), half)

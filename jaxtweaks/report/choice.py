@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from jaxtweaks.base.metrics import Metric, is_of_test, label, on
-from jaxtweaks.base.words import count, metric_interval, together
+from jaxtweaks.base.words import count, difference_interval, metric_interval, together
 from jaxtweaks.claims.claim import Claim
 from jaxtweaks.config.expand import Point
 from jaxtweaks.figures.figure_spec import Figure, kind_of
@@ -57,9 +57,14 @@ class Choice:
         words = together(self.setting, results.words)
         cells = [words]
         keys: list[Any] = [words]
-        for values in (self.validation, self.test, self.better, self.luck):
+        for values, say in (
+            (self.validation, metric_interval),
+            (self.test, metric_interval),
+            (self.better, difference_interval),
+            (self.luck, difference_interval),
+        ):
             mean, half = map(float, mean_interval(values))
-            cells.append(metric_interval(self.metric, mean, half))
+            cells.append(say(self.metric, mean, half))
             keys.append(mean if math.isfinite(mean) else None)
         columns = ('setting', label(self.metric), label(test), 'selection bias', 'seed luck')
         dropped = f' ({self.dropped} of them dropped on the way)' if self.dropped else ''

@@ -1,5 +1,6 @@
 """What is said of a search is so."""
 
+import numpy as np
 import pytest
 from fake_results import batch_sizes
 
@@ -7,7 +8,7 @@ from jaxtweaks.base import metrics
 from jaxtweaks.config.expand import grid
 from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.lab import experiment
-from jaxtweaks.report.choice import choose, reports_test
+from jaxtweaks.report.choice import Choice, choose, reports_test
 
 SHOWN = {'name': 'it', 'kind': 'effect', 'title': 'It', 'x': 'train.batch_size'}
 CLAIM = {
@@ -52,3 +53,27 @@ def test_the_note_says_what_is_reported_of_the_test_set():
     only = 'of the test set only the result of this setting is reported'
     assert only in choice.table(results, False).note
     assert only not in choice.table(results, True).note
+
+
+def test_selection_bias_and_seed_luck_are_differences_and_cut_off_nowhere():
+    # Of 2 seeds Student's half width is 12.706 times half their distance: 2 points each.
+    apart = 0.02 / 12.7062047
+    around = lambda mean: np.array([mean - apart, mean + apart])
+    both = around(0.5), around(0.495)
+    choice = Choice({}, 'validation_accuracy', 3, 0, *both, around(0.005), around(-0.001))
+    table = choice.table(batch_sizes(), False)
+    assert table.rows[0][1:] == (
+        '50.00 ± 2.00%',
+        '49.50 ± 2.00%',
+        '0.50 ± 2.00 points',
+        '−0.10 ± 2.00 points',
+    )
+    np.testing.assert_allclose(table.raw[0][1:], [0.5, 0.495, 0.005, -0.001])
+
+
+def test_a_difference_of_one_seed_or_of_a_loss_has_the_unit_of_its_metric():
+    one = np.array([0.25]), np.array([0.24]), np.array([0.01]), np.array([np.nan])
+    table = Choice({}, 'validation_accuracy', 3, 0, *one).table(batch_sizes(), False)
+    assert table.rows[0][3:] == ('1.00 points', '—')
+    table = Choice({}, 'validation_loss', 3, 0, *one).table(batch_sizes(), False)
+    assert table.rows[0][3:] == ('0.01', '—')
