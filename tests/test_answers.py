@@ -15,10 +15,12 @@ from matplotlib.figure import Figure as Sheet
 from rich.console import Console
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.claims.claim import Claim, Verdict
 from jaxtweaks.config.expand import grid
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.dataset import Split
 from jaxtweaks.lab import answers, experiment
+from jaxtweaks.lab.answer_html import Verdicts
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 
@@ -189,6 +191,34 @@ def test_an_answer_has_arrays_tables_and_figures(tmp_path):
     assert 'made up' in repr(answer)
     with pytest.raises(UserError, match="'test_accuracy'"):
         answer['test_acuracy']
+
+
+def verdict_of(**changes):
+    nothing = dict.fromkeys(('p', 'p_adjusted', 'p_permutation'), 0.01)
+    usual = {
+        'claim': Claim(**{**CLAIM, 'kind': 'optimum', 'goal': 'max'}),
+        'verdict': 'supported', 'effect': 8.0, 'low': 8.0, 'high': 16.0, 'what': 'the best',
+        'n': 8, 'dropped': 0, 'smallest_permutation_p': 0.008, 'seeds_for_permutation': 6,
+        'measured': {}, 'published': {}, 'note': '',
+    }  # fmt: skip
+    return Verdict(**{**nothing, **usual, **changes})
+
+
+@pytest.mark.parametrize(
+    ('changes', 'numbers'),
+    [
+        ({}, 'the best: 8 · 95% 8 to 16 · 8 seeds'),  # the effect reads as the number of seeds
+        ({'n': 1}, 'the best: 8 · 95% 8 to 16 · 1 seed'),
+        ({'n': 7, 'dropped': 1}, 'the best: 8 · 95% 8 to 16 · 7 seeds (1 omitted)'),
+        ({'effect': np.nan, 'low': np.nan, 'high': np.nan}, 'the best: 8 seeds'),
+        (
+            {'smallest_permutation_p': np.nan, 'low': np.nan, 'high': np.nan},
+            'the best: 8 · exact',
+        ),
+    ],
+)
+def test_a_notebook_shows_every_number_of_a_verdict(changes, numbers):
+    assert f'<small>{numbers}</small>' in Verdicts([verdict_of(**changes)])._repr_html_()
 
 
 def test_only_who_asks_for_an_array_waits_for_xarray(tmp_path, monkeypatch):

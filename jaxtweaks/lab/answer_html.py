@@ -62,10 +62,9 @@ def render(answer: 'Answer') -> str:
 def _row(verdict: Verdict) -> str:
     described = verdict.to_dict()
     effect, interval = verdict_words.effect_words(described)
-    seeds = verdict_words.seeds_words(described)
-    level = verdict_words.level_words(described)
-    known = {effect: effect, interval: f'{level} {interval}', seeds: f'{seeds} seeds'}
-    numbers = ' · '.join(words for cell, words in known.items() if cell != ABSENT)
+    parts = [] if effect == ABSENT else [effect]
+    parts += [] if interval == ABSENT else [f'{verdict_words.level_words(described)} {interval}']
+    numbers = ' · '.join([*parts, verdict_words.evidence_words(described)])
     what = f'{described.get("what") or ""}: {numbers}'.removeprefix(': ')
     kind = verdict.verdict
     badge = f'<span style="{_BADGE};background:{_COLOURS[kind]}">{verdict_words.ICONS[kind]} {kind}'

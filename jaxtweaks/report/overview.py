@@ -328,8 +328,6 @@ def _line(verdict: Mapping[str, Any], record: Mapping[str, Any], path: Path, fol
     claim = verdict['claim']
     effect, interval = verdict_words.effect_at_level(verdict)
     report, text = path / 'report.html', path / 'report.md'
-    exact = verdict['smallest_permutation_p'] is None
-    omitted = f' ({verdict["dropped"]} omitted)' if verdict['dropped'] else ''
     return Line(
         document=_document(claim['source'], record['document']),
         tweaks=tuple(record['tweaks']),
@@ -340,7 +338,7 @@ def _line(verdict: Mapping[str, Any], record: Mapping[str, Any], path: Path, fol
         effect=effect,
         interval=interval,
         p=verdict_words.p_words(verdict['p_adjusted']),
-        seeds='exact' if exact else count(verdict['n'], 'seed') + omitted,
+        seeds=verdict_words.evidence_words(verdict),
         what=verdict['what'],
         measured=verdict_words.measured_words(verdict),
         published=verdict_words.published_words(verdict),

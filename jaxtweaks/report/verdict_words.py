@@ -9,7 +9,7 @@ from typing import Any
 import rich.text
 
 from jaxtweaks.base import numbers
-from jaxtweaks.base.words import ABSENT
+from jaxtweaks.base.words import ABSENT, count
 from jaxtweaks.claims.claim import KINDS
 from jaxtweaks.claims.kind import Words
 from jaxtweaks.figures.figure_style import is_number
@@ -92,7 +92,7 @@ def verdict_lines(verdicts: Sequence[Mapping[str, Any]]) -> rich.text.Text:
             + ('' if interval == ABSENT else f' ({level} {interval})')
         ]
         if verdict['smallest_permutation_p'] is not None:  # None: exact, no matter of chance
-            parts += [f'{seeds_words(verdict)} seeds', f'p (Holm) {p_words(verdict["p_adjusted"])}']
+            parts += [evidence_words(verdict), f'p (Holm) {p_words(verdict["p_adjusted"])}']
         published = published_words(verdict)
         parts += [f'published {published}'] if published else []
         text.append(f'    {"; ".join(parts)}\n')
@@ -125,9 +125,19 @@ def p_words(p: float | None) -> str:
 
 
 def seeds_words(verdict: Mapping[str, Any]) -> str:
-    """How many seeds a verdict rests on, and how many had to be omitted."""
-    dropped = f' ({verdict["dropped"]} omitted)' if verdict['dropped'] else ''
-    return f'{verdict["n"]}{dropped}'
+    """How many seeds a verdict rests on, and how many had to be omitted, for a column of seeds."""
+    return f'{verdict["n"]}{_omitted(verdict)}'
+
+
+def evidence_words(verdict: Mapping[str, Any]) -> str:
+    """The same in a sentence: '5 seeds (1 omitted)'; 'exact' of what is no matter of chance."""
+    if verdict['smallest_permutation_p'] is None:
+        return 'exact'
+    return count(verdict['n'], 'seed') + _omitted(verdict)
+
+
+def _omitted(verdict: Mapping[str, Any]) -> str:
+    return f' ({verdict["dropped"]} omitted)' if verdict['dropped'] else ''
 
 
 def measured_words(verdict: Mapping[str, Any]) -> str:

@@ -349,6 +349,11 @@ def test_what_is_noted_of_all_verdicts_is_said_once():
     assert str(verdict_lines([verdict(note=few)] * 3)).splitlines()[-1] == f'All 3 claims: {few}'
 
 
+def test_the_terminal_says_what_a_verdict_rests_on():
+    assert '; 5 seeds (1 omitted); p (Holm) 0.012' in str(verdict_lines([verdict()]))
+    assert '; 1 seed; ' in str(verdict_lines([verdict(n=1, dropped=0)]))
+
+
 def test_colours_are_off_with_no_color():
     assert len(coloured()) >= 6
     assert coloured(NO_COLOR='1') == []
