@@ -83,6 +83,11 @@ class Kind(abc.ABC):
         return []
 
 
+def to_the_edge(interval: str) -> str:
+    """What it means that an interval, drawn as 'a band', say, has no end on a logarithmic axis."""
+    return f'{interval.capitalize()} that runs to the lower edge reaches 0 or below.'
+
+
 def means(results: Results, interval: str) -> str:
     """What the means in a figure are, whose intervals are drawn as 'the band', say."""
     if len(results.seeds) > 1:

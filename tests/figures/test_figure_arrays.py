@@ -101,6 +101,27 @@ def test_a_histogram_of_runs_that_all_diverged_is_empty():
         assert not sheet.axes[0].get_lines()
 
 
+def test_a_band_of_a_histogram_that_reaches_0_runs_to_the_edge_of_a_logarithmic_axis():
+    counts = np.empty((2, 3, 4))
+    counts[0] = [[9, 41, 41, 9], [1, 49, 49, 1], [1, 49, 49, 1]]
+    counts[1] = [[10, 40, 40, 10], [10, 41, 39, 10], [10, 39, 41, 10]]
+    edges = np.broadcast_to(np.linspace(-2, 2, 5), (2, 3, 5)).copy()
+    results = with_arrays(weight_histogram=counts, weight_edges=edges)
+    spec = figure('histogram', hue='noise.smoothing', log_y=True)
+    (axes,) = draw(spec, results).axes
+    # 11/300 ± 4.303 · 0.0462 / √3: below 0, where a share cannot be.
+    vertices = axes.collections[0].get_paths()[0].vertices
+    left = vertices[vertices[:, 0] == axes.get_lines()[0].get_xdata()[0], 1]
+    assert left.min() == 0
+    assert left.max() == pytest.approx(0.1514, abs=1e-4)
+    assert axes.get_ylim()[0] == pytest.approx(11 / 600)
+    words = 'A band that runs to the lower edge reaches 0 or below.'
+    assert words in caption(spec, results)
+    assert words not in caption(dataclasses.replace(spec, log_y=False), results)
+    certain = dataclasses.replace(spec, where={'noise.smoothing': 0.1})
+    assert words not in caption(certain, results)
+
+
 def plane_results(diverged=(), classes=2, seeds=2):
     xs, ys = np.linspace(0, 4, 5), np.linspace(10, 12, 3)
     grid = np.stack(np.meshgrid(xs, ys), -1).reshape(-1, 2)

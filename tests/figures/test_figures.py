@@ -207,7 +207,57 @@ def test_a_mean_below_zero_has_no_place_on_a_logarithmic_axis():
                    where={'model.norm': 'none'})  # fmt: skip
     axes = draw(shown, results).axes[0]
     assert axes.get_ylim()[0] > 0
-    assert 'A mean of 0 or less has no place on a logarithmic axis.' in caption(shown, results)
+    words = 'A mean or single seed of 0 or less has no place on a logarithmic axis.'
+    assert words in caption(shown, results)
+
+
+def test_a_single_seed_of_0_has_no_place_on_a_logarithmic_axis():
+    results = batch_sizes()
+    results.finals['train_loss'][0, 2] = 0
+    shown = figure(kind='effect', metrics=('train_loss',), x='train.batch_size', log_y=True,
+                   where={'model.norm': 'none'})  # fmt: skip
+    words = 'A single seed of 0 has no place on a logarithmic axis.'
+    assert words in caption(shown, results)
+    assert words not in caption(dataclasses.replace(shown, log_y=False), results)
+    assert words not in caption(dataclasses.replace(shown, where={'model.norm': 'batch'}), results)
+
+
+def test_a_bar_that_reaches_0_runs_to_the_edge_of_a_logarithmic_axis():
+    """The mean of 0.001, 0.05 and 0.2 is 0.0837, of which half the interval is 0.2575."""
+    results = sweep({'penalty.l2': (1e-4, 1e-3)}, seeds=3)
+    results.finals['train_loss'][:] = [[0.001, 0.05, 0.2], [0.1, 0.11, 0.12]]
+    shown = figure(kind='effect', metrics=('train_loss',), x='penalty.l2', log_y=True)
+    (axes,) = draw(shown, results).axes
+    _, (lower_caps, upper_caps), (bars,) = axes.containers[0].lines
+    np.testing.assert_allclose(bars.get_segments()[0][:, 1], [-0.1738, 0.3412], atol=1e-4)
+    assert lower_caps.get_ydata()[0] < 0  # no place on the axis
+    assert upper_caps.get_ydata()[0] == pytest.approx(0.3412, abs=1e-4)
+    assert 5e-4 < axes.get_ylim()[0] < 1e-3  # as far as the lowest seed needs
+    pixels = axes.transData.transform([(1e-4, -0.1738)])[0]
+    assert pixels[1] < axes.get_window_extent().y0
+    words = 'A bar that runs to the lower edge reaches 0 or below.'
+    assert words in caption(shown, results)
+    assert words not in caption(dataclasses.replace(shown, log_y=False), results)
+    others = dataclasses.replace(shown, where={'penalty.l2': 1e-3})  # 0.0852 to 0.1348
+    assert words not in caption(others, results)
+
+
+def test_a_band_that_reaches_0_runs_to_the_edge_of_a_logarithmic_axis():
+    results = sweep(ON_OFF, seeds=3)
+    falling = 0.5 ** np.arange(8)
+    results.curves['train_loss'][0] = np.array([[0.001], [0.05], [0.2]]) * falling
+    results.curves['train_loss'][1] = np.array([[0.1], [0.11], [0.12]]) * falling
+    shown = figure(metrics=('train_loss',), hue='model.norm', log_y=True)
+    (axes,) = draw(shown, results).axes
+    edge = axes.collections[0].get_paths()[0].vertices
+    assert edge[edge[:, 0] == 1, 1].min() == pytest.approx(-0.1738, abs=1e-4)
+    assert 0 < axes.get_ylim()[0] < 0.0837 / 128
+    words = 'A band that runs to the lower edge reaches 0 or below.'
+    assert words in caption(shown, results)
+    assert words not in caption(dataclasses.replace(shown, where={'model.norm': 'batch'}), results)
+    paths = figure(kind='paths', metrics=('train_loss',), x='test_accuracy', hue='model.norm',
+                   log_y=True)  # fmt: skip
+    assert words not in caption(paths, results)  # which has no bands
 
 
 def test_a_logarithmic_axis_of_many_decades_has_ticks_at_powers_of_ten():
@@ -240,6 +290,17 @@ def test_a_line_that_falls_from_a_logarithmic_axis_is_explained(zero, words):
     results.curves['train_loss'][:, :, zero] *= -1
     results.curves['train_loss'][0, :, :1] = -1
     assert 'falls to the lower edge is 0 or less there' in caption(spec, results)
+
+
+def test_a_run_drawn_alone_that_falls_from_a_logarithmic_axis_is_explained():
+    results = sweep(ON_OFF, diverged=[(1, 2, 6)])
+    results.curves['train_loss'][1, 2, 4:6] = 0
+    spec = figure(metrics=('train_loss',), hue='model.norm', log_y=True)
+    words = 'A line that ends at the lower edge is 0 from there on.'
+    assert words in caption(spec, results)
+    paths = figure(kind='paths', metrics=('train_loss',), x='test_accuracy', hue='model.norm',
+                   log_y=True)  # fmt: skip
+    assert words not in caption(paths, results)  # which has no such run
 
 
 @pytest.mark.filterwarnings('error')

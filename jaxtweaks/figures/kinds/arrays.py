@@ -13,7 +13,7 @@ from jaxtweaks.figures.figure_legend import titles
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.figures.figure_style import MUTED, SMALL_SIZE
-from jaxtweaks.figures.kind import Finish, Kind, means
+from jaxtweaks.figures.kind import Finish, Kind, means, to_the_edge
 from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.results import Results
 from jaxtweaks.train.evaluate import calibration_error
@@ -117,30 +117,16 @@ class Histogram(Kind):
 
     def draw(self, figure: Figure, results: Results, finish: Finish) -> Sheet:
         """See `Kind`."""
+        common, shares = self._shares(figure, results)
         cells = arrange(results, self.fields(figure), figure.where, figure.name)
         panels, hues = (ordered([key[i] for key in cells]) for i in (0, 1))
         looks = dict(zip(hues, figure_style.styles(hues), strict=True))
         page = Page(len(panels), _WIDE_ALONE if len(panels) == 1 else _WIDE)
         headings = titles(figure, figure.panels, panels, page.panel_size[0])
-        counts, edges = (results.arrays[f'weight_{name}'] for name in ('histogram', 'edges'))
-        whole = {
-            key: [s for s in range(len(results.seeds)) if _usable(counts[k, s], edges[k, s])]
-            for key, k in cells.items()
-        }
-        common = _common_edges(
-            *(
-                np.concatenate([array[k, whole[key]] for key, k in cells.items()])
-                for array in (counts, edges)
-            )
-        )
         for axes, panel in zip(page.axes, panels, strict=True):
             for hue, look in looks.items():
-                key = (panel, hue, '')
-                if key not in cells or not whole[key]:
-                    continue
-                k = cells[key]
-                shares = common_shares(counts[k, whole[key]], edges[k, whole[key]], common)
-                _histogram_line(axes, shares, common, look, figure.log_y)
+                if (panel, hue, '') in shares:
+                    _histogram_line(axes, shares[panel, hue, ''], common, look, figure.log_y)
             axes.set_xlim(common[0], common[-1])
             axes.set_xlabel('weight')
             _shares_axis(axes, figure.log_y)
@@ -157,7 +143,32 @@ class Histogram(Kind):
 
     def notes(self, figure: Figure, results: Results) -> list[str]:
         """See `Kind`."""
-        return [f'Lines: {means(results, "the band")}; weight matrices and kernels only.']
+        notes = [f'Lines: {means(results, "the band")}; weight matrices and kernels only.']
+        if figure.log_y:
+            _, shares = self._shares(figure, results)
+            bands = (mean_interval(values, axis=0) for values in shares.values())
+            if any(((mean > 0) & (mean <= half)).any() for mean, half in bands):
+                notes.append(to_the_edge('a band'))
+        return notes
+
+    def _shares(
+        self, figure: Figure, results: Results
+    ) -> tuple[np.ndarray, dict[tuple[Any, ...], np.ndarray]]:
+        """Common edges [D + 1], and by cell (see `arrange`) the shares of its runs, [n, D].
+
+        Cells without a run that has a histogram are not there.
+        """
+        cells = arrange(results, self.fields(figure), figure.where, figure.name)
+        counts, edges = (results.arrays[f'weight_{name}'] for name in ('histogram', 'edges'))
+        kept = {}
+        for key, k in cells.items():
+            usable = [s for s in range(len(results.seeds)) if _usable(counts[k, s], edges[k, s])]
+            if usable:
+                kept[key] = counts[k, usable], edges[k, usable]
+        if not kept:
+            return np.linspace(-1.0, 1.0, 2), {}
+        common = _common_edges(*map(np.concatenate, zip(*kept.values(), strict=True)))
+        return common, {key: common_shares(*own, common) for key, own in kept.items()}
 
 
 def _reliability_line(axes: Axes, calibration: np.ndarray, look: dict[str, Any]) -> None:
@@ -185,7 +196,7 @@ def _histogram_line(
     middle = (edges[1:] + edges[:-1]) / 2
     axes.plot(middle, np.where(mean > 0, mean, np.nan) if log else mean, **step)
     if np.isfinite(half).any():
-        lower = np.maximum(mean - half, mean / 10 if log else 0)
+        lower = np.maximum(mean - half, 0)  # below the lower edge of a logarithmic axis
         axes.fill_between(
             middle, lower, mean + half, step='mid', color=look['color'], alpha=0.16, linewidth=0
         )
@@ -193,8 +204,6 @@ def _histogram_line(
 
 def _common_edges(counts: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Edges that reach as far as nearly all weights of every histogram, [B + 1]."""
-    if not len(counts):
-        return np.linspace(-1.0, 1.0, 2)
     reach = 0.0
     for count, own in zip(counts, edges, strict=True):
         far = np.maximum(np.abs(own[1:]), np.abs(own[:-1]))

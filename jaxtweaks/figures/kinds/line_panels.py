@@ -86,13 +86,28 @@ def _binned(values: np.ndarray, size: int) -> np.ndarray:
     return np.divide(total, known.sum(-1), out=np.full_like(total, np.nan), where=known.any(-1))
 
 
+def points(figure: Figure, results: Results, metric: str) -> np.ndarray:
+    """The values of a metric by epoch that `curves` draws, [K, S, points]."""
+    values = results.curve(metric)[..., : _last_epoch(figure, results) + 1]
+    return _binned(values, epochs_of_point(figure, results))
+
+
+def single(seeds: Seeds) -> list[np.ndarray]:
+    """The runs that `curves` draws alone: those that end before others, and those that diverged.
+
+    Where some of the runs have ended, the mean of the rest would mislead: it ends too.
+    """
+    mean, _ = mean_interval(seeds.whole, axis=0)
+    ended = [run for run in seeds.whole if (np.isfinite(run) & ~np.isfinite(mean)).any()]
+    return [*ended, *seeds.broken]
+
+
 def curves(panel: Panel) -> None:
     """Draws metrics by epoch: the mean over seeds, its band, and the runs that it omits."""
     axes, figure, results = panel.axes, panel.figure, panel.results
     reached = results.epochs[: _last_epoch(figure, results) + 1]
-    size = epochs_of_point(figure, results)
-    values = _binned(results.curve(panel.metric)[..., : len(reached)], size)
-    epochs = _binned(reached, size)
+    values = points(figure, results, panel.metric)
+    epochs = _binned(reached, epochs_of_point(figure, results))
     every = max(1, len(epochs) // 10)
     crowd = []
     for i, (hue, look) in enumerate(panel.looks.items()):
@@ -104,19 +119,17 @@ def curves(panel: Panel) -> None:
             crowd.append((epochs, mean, look))
             continue
         label = _label(figure, hue)
-        # Where some of the runs have ended, the mean of the rest would mislead: it ends too.
         if np.isfinite(mean).any():
             axes.plot(epochs, mean, label=label, markevery=(i % every, every), **look)
         if np.isfinite(half).any():
             axes.fill_between(
                 epochs,
-                *_ends(panel, mean, half),
+                *ends(panel.metric, mean, half),
                 color=look['color'],
                 alpha=0.16,
                 linewidth=0,
             )
-        ended = [run for run in seeds.whole if (np.isfinite(run) & ~np.isfinite(mean)).any()]
-        for run in [*ended, *seeds.broken]:
+        for run in single(seeds):
             axes.plot(epochs, run, color=look['color'], linewidth=0.7, alpha=0.8)
         for run in seeds.broken:
             known = np.flatnonzero(np.isfinite(run))
@@ -197,7 +210,7 @@ def effect(panel: Panel) -> None:
             mean, half = mean_interval(seeds.whole)
             places.append(place)
             means.append(float(mean))
-            lower, upper = _ends(panel, mean, half)
+            lower, upper = ends(panel.metric, mean, half)
             lows.append(float(mean - lower))
             highs.append(float(upper - mean))
             found.append(seeds)
@@ -237,15 +250,15 @@ def _offset(panel: Panel, scale: figure_axes.Scale, inches: float) -> float:
     return min(inches, 0.3 * scale.gap / figure_axes.units_per_inch(scale, panel.inches))
 
 
-def _ends(panel: Panel, mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The ends of an interval: of a share within 0 and 1, on a logarithmic axis above 0."""
-    low, high = metric_of(panel.metric).bounds
+def ends(metric: str, mean: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The ends of an interval, of a share within 0 and 1.
+
+    On a logarithmic axis one that is not above 0 lies below the lower edge, and so does its cap.
+    """
+    low, high = metric_of(metric).bounds
     lower = np.where(mean - half < low, np.minimum(mean, low), mean - half)
     upper = np.where(mean + half > high, np.maximum(mean, high), mean + half)
-    if not panel.figure.log_y:
-        return lower, upper
-    # A mean that is not positive itself has no place on the axis, and no bar.
-    return np.where(lower <= 0, np.minimum(mean / 10, mean), lower), upper
+    return lower, upper
 
 
 def _dots(

@@ -13,13 +13,14 @@ import numpy as np
 from jaxtweaks.base.errors import UserError, did_you_mean
 from jaxtweaks.base.words import count, value_label
 from jaxtweaks.figures import figure_axes, figure_legend, figure_style, register
-from jaxtweaks.figures.figure_data import arrange, column, ordered, seeds_of
+from jaxtweaks.figures.figure_data import Seeds, arrange, column, ordered, seeds_of
 from jaxtweaks.figures.figure_legend import titles
 from jaxtweaks.figures.figure_page import ALONE, PANEL, Page
 from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.figures.figure_style import is_number
-from jaxtweaks.figures.kind import Finish, Kind, means
+from jaxtweaks.figures.kind import Finish, Kind, means, to_the_edge
 from jaxtweaks.figures.kinds import line_panels
+from jaxtweaks.results.intervals import mean_interval
 from jaxtweaks.results.recorded import Recorded
 from jaxtweaks.results.results import Results
 
@@ -34,10 +35,12 @@ class _Lines(Kind):
 
     Attributes:
       mark: of each of the lines of a colour bar.
+      interval: what it draws intervals as, in words; '' if it draws none.
       crosses: whether diverged runs are crosses in a row of their own, below the rest.
     """
 
     mark: ClassVar[str]
+    interval: ClassVar[str] = ''
     crosses: ClassVar[bool] = False
 
     def panel_size(
@@ -99,39 +102,50 @@ class _Lines(Kind):
 
     def notes(self, figure: Figure, results: Results) -> list[str]:
         """See `Kind`."""
-        if not self.is_crowded(figure, results):
-            return self._notes(results) + self._below(figure, results)
+        crowded = self.is_crowded(figure, results)
+        edge = self._edge_notes(figure, results, crowded)
+        if not crowded:
+            return self._notes(results) + edge
         several = len(results.seeds) > 1
         which = 'the means over seeds' if several else 'the one seed'
         return [
             f'Lines or points: {which}, without {"intervals and " * several}single runs, which '
             'would hide one another.',
-            *self._below(figure, results),
+            *edge,
         ]
 
-    def _below(self, figure: Figure, results: Results) -> list[str]:
-        """What it means that a line falls from a logarithmic y axis, if one does."""
+    def _edge_notes(self, figure: Figure, results: Results, crowded: bool) -> list[str]:
+        """What leaves a logarithmic y axis at its lower edge, and what that means."""
         shown = results.select(figure.where)
         if not figure.log_y or not self._any_positive(figure, results, shown):
             return []
-        runs = [
-            seeds_of(results, self._measured(results, metric), k).whole
-            for metric in figure.metrics
-            for k in shown
-        ]
-        lines = [np.atleast_1d(whole.mean(0)) for whole in runs if len(whole)]
+        runs = []
+        for metric in figure.metrics:
+            values = self._drawn(figure, results, metric)
+            runs += [(metric, seeds_of(results, values, k)) for k in shown]
+        notes = self._below([seeds for _, seeds in runs], crowded)
+        if self.interval and not crowded and any(_reaches_zero(*one) for one in runs):
+            notes.append(to_the_edge(self.interval))
+        return notes
+
+    def _below(self, runs: Sequence[Seeds], crowded: bool) -> list[str]:
+        """What it means that a line falls from a logarithmic y axis, if one does."""
+        lines = [mean_interval(seeds.whole, axis=0)[0] for seeds in runs]
+        if not crowded:
+            lines += [run for seeds in runs for run in self._alone(seeds)]
         lines = [line[np.isfinite(line)] for line in lines]
         lines = [line for line in lines if (line <= 0).any()]
         if not lines:
             return []
-        less = ' or less' * any((line < 0).any() for line in lines)
-        if not self.by_epoch:
-            return [f'A mean of 0{less} has no place on a logarithmic axis.']
-        if less:
-            return [f'A line that falls to the lower edge is 0{less} there.']
+        if any((line < 0).any() for line in lines):
+            return ['A line that falls to the lower edge is 0 or less there.']
         if all((np.diff((line == 0).astype(int)) >= 0).all() for line in lines):
             return ['A line that ends at the lower edge is 0 from there on.']
         return ['A line that falls to the lower edge is 0 there.']
+
+    def _alone(self, seeds: Seeds) -> Sequence[np.ndarray]:
+        """The runs of a setting that have a line of their own, [E] each."""
+        return ()
 
     @abc.abstractmethod
     def _notes(self, results: Results) -> list[str]:
@@ -151,6 +165,16 @@ class _Lines(Kind):
     def _measured(self, results: Results, metric: str) -> np.ndarray:
         return results.curve(metric) if self.by_epoch else results.final(metric)
 
+    def _drawn(self, figure: Figure, results: Results, metric: str) -> np.ndarray:
+        """The values that lines or marks are drawn of, [K, S] or [K, S, points]."""
+        return self._measured(results, metric)
+
+
+def _reaches_zero(metric: str, seeds: Seeds) -> bool:
+    """Whether an interval of a setting reaches 0 or below, and what is above 0 is drawn."""
+    lower, upper = line_panels.ends(metric, *mean_interval(seeds.whole, axis=0))
+    return bool(((lower <= 0) & (upper > 0)).any())
+
 
 @register.figure(
     'curves',
@@ -165,10 +189,19 @@ class Curves(_Lines):
     published = ('(value, label)',)
     lost = ', drawn alone as thin lines up to a ×'
     mark = ''
+    interval = 'a band'
 
     def paint(self, panel: line_panels.Panel) -> None:
         """See `_Lines`."""
         line_panels.curves(panel)
+
+    def _alone(self, seeds: Seeds) -> Sequence[np.ndarray]:
+        """See `_Lines`."""
+        return line_panels.single(seeds)
+
+    def _drawn(self, figure: Figure, results: Results, metric: str) -> np.ndarray:
+        """See `_Lines`."""
+        return line_panels.points(figure, results, metric)
 
     def notes(self, figure: Figure, results: Results) -> list[str]:
         """See `Kind`."""
@@ -212,6 +245,7 @@ class Effect(_Lines):
     published = ('(value, label)', '(x, value, label)', '(x, hue, value, label)')
     lost = ', marked by a × on the x axis'
     mark = 'o'
+    interval = 'a bar'
     crosses = True
 
     def check(self, figure: Figure, results: Results, recorded: Recorded) -> None:
@@ -274,6 +308,18 @@ class Effect(_Lines):
         if len(shown) > figure_axes.MANY_WORDS and not all(map(is_number, shown)):
             notes.append(f'Not each of the {len(shown):,} values on the x axis is named.')
         return notes
+
+    def _below(self, runs: Sequence[Seeds], crowded: bool) -> list[str]:
+        """See `_Lines`: here of marks and dots, which are not joined to any other."""
+        kinds = {'mean': np.array([mean_interval(seeds.whole)[0] for seeds in runs])}
+        if not crowded:
+            kinds['single seed'] = np.concatenate([seeds.whole for seeds in runs])
+        below = {kind: values[values <= 0] for kind, values in kinds.items()}
+        below = {kind: values for kind, values in below.items() if len(values)}
+        if not below:
+            return []
+        less = ' or less' * any((values < 0).any() for values in below.values())
+        return [f'A {" or ".join(below)} of 0{less} has no place on a logarithmic axis.']
 
     def _notes(self, results: Results) -> list[str]:
         return [f'Marks: {means(results, "the bar")}; faint dots: single seeds.']
