@@ -94,13 +94,21 @@ def run_rows(
 ) -> pa.Table:
     """One row per run: 'run', the swept fields, 'seed', the final metrics, how it ended.
 
+    'chosen_epoch' is null where no epoch was chosen or the run diverged; 'diverged_at' is −1 where
+    it did not, and null, as all the rest, where the run was not carried out.
+
     Args:
       runs: settings first, then seeds; K × S of them.
       finals: metric to [K, S]; NaN becomes a null.
-      chosen_epoch, diverged_at: [K, S].
+      chosen_epoch: [K, S]; 0 for none.
+      diverged_at: [K, S]; −1 for none.
     """
     columns = _identity(runs) | {name: values.reshape(-1) for name, values in finals.items()}
-    columns |= {'chosen_epoch': chosen_epoch.reshape(-1), 'diverged_at': diverged_at.reshape(-1)}
+    diverged = diverged_at >= 0
+    carried_out = np.any([diverged, *(np.isfinite(values) for values in finals.values())], axis=0)
+    chosen = carried_out & ~diverged & (chosen_epoch > 0)
+    columns['chosen_epoch'] = pa.array(chosen_epoch.reshape(-1), mask=~chosen.reshape(-1))
+    columns['diverged_at'] = pa.array(diverged_at.reshape(-1), mask=~carried_out.reshape(-1))
     return _table(columns)
 
 
@@ -116,7 +124,7 @@ def setting_rows(
     """
     fields = dict.fromkeys(name for setting in settings for name in setting)
     columns: dict[str, Any] = {
-        name: [_cell(setting.get(name)) for setting in settings for _ in seeds] for name in fields
+        name: _cells([setting.get(name) for setting in settings for _ in seeds]) for name in fields
     }
     columns['seed'] = np.tile(seeds, len(settings))
     return _table(columns | {name: values.reshape(-1) for name, values in finals.items()})
@@ -137,7 +145,7 @@ def write_csv(path: Path, table: pa.Table) -> None:
 
 
 def write_tensorboard(folder: Path, runs: list[Run], curves: dict[str, np.ndarray]) -> None:
-    """Writes an event file for each run, with every metric by epoch, all or none.
+    """Writes an event file for each run that has a value, with every metric by epoch, all or none.
 
     Args:
       folder: gets a folder for each run, named by its swept fields and seed.
@@ -151,9 +159,12 @@ def write_tensorboard(folder: Path, runs: list[Run], curves: dict[str, np.ndarra
     # One folder a run, the same name at each drawing: what was there is of the same run.
     with atomic.folders(folder) as new:
         for i, run in enumerate(runs):
+            of_run = {metric: values.reshape(len(runs), -1)[i] for metric, values in curves.items()}
+            if not any(np.isfinite(values).any() for values in of_run.values()):
+                continue
             with SummaryWriter(str(new / _named(run))) as writer:
-                for metric, values in curves.items():
-                    for epoch, value in enumerate(values.reshape(len(runs), -1)[i], 1):
+                for metric, values in of_run.items():
+                    for epoch, value in enumerate(values, 1):
                         if np.isfinite(value):
                             writer.add_scalar(metric, float(value), epoch)
 
@@ -278,10 +289,11 @@ def _at_end(results: Results, place: int) -> dict[str, float]:
     A name of its own: a curve of the metric ends with the last epoch, which may not be chosen.
     """
     found = {f'final/{name}': v.reshape(-1)[place] for name, v in results.finals.items()}
+    chosen = results.chosen_epoch.reshape(-1)[place]
     if results.diverged.reshape(-1)[place]:
         found['diverged_at'] = results.diverged_at.reshape(-1)[place]
-    elif results.trained:
-        found['chosen_epoch'] = results.chosen_epoch.reshape(-1)[place]
+    elif chosen > 0:
+        found['chosen_epoch'] = chosen
     return {name: float(value) for name, value in found.items() if np.isfinite(value)}
 
 
@@ -300,14 +312,35 @@ def _identity(runs: list[Run]) -> dict[str, Any]:
     swept = dict.fromkeys(name for run in runs for name in run.point)
     columns: dict[str, Any] = {'run': [run.id for run in runs]}
     for name in swept:
-        columns[name] = [_cell(run.point.get(name)) for run in runs]
+        columns[name] = _cells([run.point.get(name) for run in runs])
     return columns | {'seed': [run.seed for run in runs]}
 
 
-def _cell(value: Any) -> Any:
-    return str(value) if isinstance(value, tuple) else value
+def _cells(values: Sequence[Any]) -> list[Any]:
+    """The values of a field as a column can hold them: tuples, and all if they are mixed, as text.
+
+    None, where a setting has no value, stays so.
+    """
+    cells = [str(value) if isinstance(value, tuple) else value for value in values]
+    if _of_one_type([cell for cell in cells if cell is not None]):
+        return cells
+    return [None if cell is None else str(cell) for cell in cells]
+
+
+def _of_one_type(values: Sequence[Any]) -> bool:
+    if len({isinstance(value, bool) for value in values}) > 1:  # after 0.5 True would become 1.0
+        return False
+    try:
+        pa.array(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+        return False
+    return True
 
 
 def _table(columns: dict[str, Any]) -> pa.Table:
-    arrays = {name: pa.array(values, from_pandas=True) for name, values in columns.items()}
-    return pa.table(arrays)
+    return pa.table(
+        {
+            name: values if isinstance(values, pa.Array) else pa.array(values, from_pandas=True)
+            for name, values in columns.items()
+        }
+    )

@@ -5,6 +5,7 @@ import dataclasses
 import sqlite3
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from jaxtweaks.base.errors import UserError
@@ -41,6 +42,55 @@ def test_a_row_for_each_run_and_epoch():
         'validation_loss': None,
     }
     assert [row['validation_loss'] for row in rows[4:6]] == [5.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ('values', 'cells'),
+    [
+        (('a', 1), ['a', '1']),
+        ((True, 0.5), ['True', '0.5']),
+        ((0.5, True), ['0.5', 'True']),
+        (((1,), 2), ['(1,)', '2']),
+        ((None, 1, 'a'), [None, '1', 'a']),
+        ((2**64, 1), [str(2**64), '1']),
+        ((1, 0.5), [1.0, 0.5]),
+        ((True, False), [True, False]),
+        (((1, 2), None), ['(1, 2)', None]),
+    ],
+)
+def test_values_of_mixed_types_are_text(tmp_path, values, cells):
+    runs = [dataclasses.replace(RUNS[0], point={'field': value}) for value in values]
+    nothing = np.zeros((len(values), 1, 1))
+    tables = (
+        export.epoch_rows(runs, {'loss': nothing}),
+        export.run_rows(runs, {'loss': nothing[..., 0]}, nothing[..., 0], nothing[..., 0]),
+        export.setting_rows([run.point for run in runs], np.arange(1), {'loss': nothing[..., 0]}),
+    )
+    for table in tables:
+        export.write_parquet(tmp_path / 'it.parquet', table)
+        assert pq.read_table(tmp_path / 'it.parquet')['field'].to_pylist() == cells
+
+
+def test_a_row_for_each_run_has_nulls_for_what_is_not():
+    rows = export.run_rows(RUNS, RESULTS.finals, RESULTS.chosen_epoch, RESULTS.diverged_at)
+    ended = ('validation_loss', 'test_loss', 'chosen_epoch', 'diverged_at')
+    assert [tuple(row[name] for name in ended) for row in rows.to_pylist()] == [
+        (2.0, 2.5, 1, -1),
+        (None, None, None, 7),  # diverged
+        (1.0, 0.75, 2, -1),
+        (None, None, None, None),  # not carried out
+    ]
+
+
+def test_a_run_of_which_no_epoch_was_chosen_has_no_number_of_one():
+    """As of a study, which has no epochs, or if the score on validation was never a number."""
+    none = np.zeros((2, 2), int)
+    rows = export.run_rows(RUNS, {'parameters': np.full((2, 2), 9.0)}, none, none - 1)
+    assert rows['chosen_epoch'].to_pylist() == [None] * 4
+    assert rows['chosen_epoch'].type == 'int64'
+    assert rows['diverged_at'].to_pylist() == [-1] * 4
+    found = dataclasses.replace(RESULTS, chosen_epoch=none)
+    assert 'chosen_epoch' not in export._at_end(found, 0)
 
 
 def test_a_csv_has_every_digit_and_empty_cells(tmp_path):
@@ -115,6 +165,13 @@ def test_event_files_hold_the_curves(tmp_path):
     for folder in folders:
         (file,) = (tmp_path / folder).iterdir()
         assert b'validation_loss' in file.read_bytes()
+
+
+def test_a_run_that_was_not_carried_out_has_no_event_file(tmp_path):
+    pytest.importorskip('tensorboardX', reason='the extra tensorboard is not installed')
+    export.write_tensorboard(tmp_path, RUNS, RESULTS.curves)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == sorted(export._named(run) for run in RUNS[:3])
 
 
 def test_event_files_stay_as_they_were_if_new_ones_cannot_be_written(tmp_path, monkeypatch):
