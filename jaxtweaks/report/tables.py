@@ -115,10 +115,12 @@ def settings_table(
 
 def _note(results: Results, cut: bool) -> str:
     """What stands below the table of settings; `cut`: whether an interval in it is cut off."""
-    if len(results.seeds) > 1:
+    if results.exact:
+        cells = 'Exact: no seed changes it.'
+    elif len(results.seeds) > 1:
         cells = 'Mean over seeds ± half the width of its 95% Student-t interval.'
     else:
-        cells = 'Exact: no seed changes it.' if results.exact else 'One seed: no interval.'
+        cells = 'One seed: no interval.'
     note = f'Data: {results.data_label}. {cells}'
     if cut:
         note += ' An interval that reaches beyond 0 or 100% is cut off there, and has its ends.'
