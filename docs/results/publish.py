@@ -29,6 +29,7 @@ from jaxtweaks.claims.claim import Claim
 from jaxtweaks.claims.statistics import single_interval
 from jaxtweaks.report import overview as overview_lib
 from jaxtweaks.report import published, verdict_words
+from jaxtweaks.report.markdown import plain
 from jaxtweaks.results.intervals import mean_interval
 
 HERE = Path(__file__).parent
@@ -305,11 +306,6 @@ def with_headings(report: str, title: str) -> list[list[str]]:
     lines = itertools.takewhile(lambda line: line.startswith('|'), rest.splitlines())
     rows = [[plain(cell.strip()) for cell in re.split(r'(?<!\\)\|', row)[1:-1]] for row in lines]
     return rows[:1] + rows[2:]  # without the rule below the headings
-
-
-def plain(text: str) -> str:
-    """Text as it was before `markdown.escaped`."""
-    return re.sub(r'\\([\\|*_`<>\[\]])', r'\1', text)
 
 
 def put(text: str, path: Path) -> None:

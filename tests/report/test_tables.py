@@ -16,7 +16,7 @@ from scipy import stats
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.metrics import label as metric_label
 from jaxtweaks.base.words import metric_interval, metric_value, named, number, of_setting
-from jaxtweaks.report import report_facts, tables
+from jaxtweaks.report import markdown, report_facts, tables
 from jaxtweaks.report.table import Table, latex_document
 from jaxtweaks.report.verdict_words import ICONS, verdict_lines
 
@@ -149,12 +149,41 @@ def test_columns_that_have_no_room_are_omitted_and_counted():
     assert all(cell in narrow for row in table.rows for cell in row[3:5])  # none torn apart
 
 
+def test_of_what_is_exact_no_interval_is_named_however_many_seeds_there_are():
+    for seeds in (1, 3):
+        exact = dataclasses.replace(sweep(FIELDS, seeds=seeds), exact=True)
+        note = tables.settings_table(exact).note
+        assert 'Exact: no seed changes it.' in note
+        assert 'interval' not in note
+    assert '95% Student-t interval' in tables.settings_table(sweep(FIELDS, seeds=3)).note
+
+
 def test_markdown_escapes_what_would_break_a_row():
     table = tables.verdict_table([verdict(claim={'sentence': 'a | b\n<script>'})])
     lines = table.to_markdown().splitlines()
     assert '| ✓ supported | a \\| b \\<script\\> |' in lines[4]
     assert lines[3].startswith('| --- | --- | --- | ---: |')
     assert len(lines) == 7
+
+
+@pytest.mark.parametrize(
+    ('text', 'written'),
+    [
+        ('$5 and $x$', '<span>$</span>5 and <span>$</span>x<span>$</span>'),  # no formula
+        ('~~no~~', r'\~\~no\~\~'),  # not struck out
+        ('a &lt; b', r'a \&lt; b'),  # no <
+        ('# 1', r'\# 1'),  # no heading
+        ('- one', r'\- one'),  # no list
+        ('+ one', r'\+ one'),
+        ('12. one', r'12\. one'),
+        ('+1.5 points', '+1.5 points'),
+        ('\\$ *a*  _b_\n`c`', r'\\<span>$</span> \*a\* \_b\_ \`c\`'),
+        ('<span>$</span>', r'\<span\><span>$</span>\</span\>'),
+    ],
+)
+def test_text_is_what_markdown_shows(text, written):
+    assert markdown.escaped(text) == written
+    assert markdown.plain(written) == ' '.join(text.split())
 
 
 @pytest.mark.parametrize(
