@@ -1,11 +1,13 @@
 """The numbers behind a figure: which runs belong together."""
 
 import dataclasses
+from collections.abc import Collection
 from typing import Any
 
 import numpy as np
 
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.words import count
 from jaxtweaks.results.results import Results
 
 
@@ -44,6 +46,12 @@ def seeds_of(results: Results, values: np.ndarray, setting: int) -> Seeds:
         broken=rows[diverged],
         missing=int((~diverged & ~finite).sum()),
     )
+
+
+def seeds_words(runs: Collection[int]) -> str:
+    """'5 seeds', or '3 to 5 seeds' where settings have different numbers of runs; not empty."""
+    fewest, most = min(runs), max(runs)
+    return f'{fewest} to {count(most, "seed")}' if fewest < most else count(most, 'seed')
 
 
 def ordered(values: list[Any]) -> list[Any]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from jaxtweaks.base import atomic
 from jaxtweaks.base.words import Names, count, field_label, together
 from jaxtweaks.figures import figure_style
-from jaxtweaks.figures.figure_data import arrange, ordered
+from jaxtweaks.figures.figure_data import arrange, ordered, seeds_words
 from jaxtweaks.figures.figure_legend import Key
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure, check, check_one, fields_of, kind_of
@@ -161,9 +161,7 @@ def _data(figure: Figure, results: Results) -> str:
 def _seeds(figure: Figure, results: Results) -> str:
     """How many seeds the settings of a figure have: all the same, or from the fewest on."""
     shown = results.select(figure.where) if kind_of(figure).shows_settings else []
-    fewest = min((results.runs_of(k) for k in shown), default=len(results.seeds))
-    every = count(len(results.seeds), 'seed')
-    return every if fewest == len(results.seeds) else f'{fewest} to {every}'
+    return seeds_words([results.runs_of(k) for k in shown] or [len(results.seeds)])
 
 
 def _notes(figure: Figure, results: Results) -> list[str]:

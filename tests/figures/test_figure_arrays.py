@@ -53,7 +53,9 @@ def test_few_images_have_no_mark_and_a_diverged_run_does_not_count():
     results = with_arrays(calibration=kept, diverged=[(0, 1, 2)])
     sheet = draw(figure('reliability', hue='noise.smoothing'), results)
     np.testing.assert_allclose(sheet.axes[0].collections[0].get_offsets(), [[0.9, 0.6]])
-    assert '1 run of 6 diverged' in caption(figure('reliability', hue='noise.smoothing'), results)
+    words = caption(figure('reliability', hue='noise.smoothing'), results)
+    assert '1 run of 6 diverged' in words
+    assert ', pooled over 2 to 3 seeds.' in words
 
 
 def test_panels_say_their_calibration_errors():

@@ -272,6 +272,32 @@ def test_a_logarithmic_axis_of_many_decades_has_ticks_at_powers_of_ten():
     np.testing.assert_allclose(ticks, np.round(ticks), atol=1e-9)
 
 
+def test_a_confusion_matrix_is_summed_over_the_runs_that_there_are():
+    results = sweep(ON_OFF, diverged=[(0, 1, 3)])
+    for values in (*results.finals.values(), *results.curves.values()):
+        values[1, 2:] = np.nan  # spared
+    spec = figure(kind='confusion', hue='model.norm')
+    titles = [axes.get_title('left') for axes in draw(spec, results).axes]
+    assert ['(n = 4, 1 of 5 diverged)' in titles[0], '(n = 2, 3 of 5' in titles[1]] == [True, True]
+    assert ', summed over 2 to 4 seeds. ' in caption(spec, results)
+    whole = dataclasses.replace(spec, where={'model.norm': 'none'})
+    assert ', summed over 4 seeds. ' in caption(whole, results)
+    assert ', summed over 5 seeds. ' in caption(spec, sweep(ON_OFF))
+    one = caption(spec, sweep(ON_OFF, seeds=1))
+    assert ', of one seed' in one
+    assert '±' not in one
+
+
+def test_a_figure_has_as_many_seeds_as_the_settings_in_it():
+    results = sweep(ON_OFF)
+    for values in (*results.finals.values(), *results.curves.values()):
+        values[1, 3:] = np.nan  # spared
+    spec = figure(metrics=('train_loss',), hue='model.norm')
+    assert '· 3 to 5 seeds' in caption(spec, results)
+    one = dataclasses.replace(spec, where={'model.norm': 'batch'})
+    assert '· 3 seeds' in caption(one, results)
+
+
 @pytest.mark.parametrize(
     ('zero', 'words'),
     [

@@ -8,7 +8,7 @@ import numpy as np
 
 from jaxtweaks.base.words import metric_interval, number, shortened, value_label
 from jaxtweaks.figures import figure_axes, figure_legend, figure_style, register
-from jaxtweaks.figures.figure_data import arrange, ordered
+from jaxtweaks.figures.figure_data import arrange, ordered, seeds_words
 from jaxtweaks.figures.figure_legend import titles
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure
@@ -97,13 +97,14 @@ class Reliability(Kind):
 
     def notes(self, figure: Figure, results: Results) -> list[str]:
         """See `Kind`."""
-        several = len(results.seeds) > 1
-        pooled = f', pooled over {len(results.seeds)} seeds' if several else ''
+        cells = arrange(results, self.fields(figure), figure.where, figure.name)
+        runs = [len(_finite(results.arrays['calibration'][k])) for k in cells.values()]
+        pooled = '' if max(runs) == 1 else f', pooled over {seeds_words(runs)}'
         return [
             'Marks: the test images of a range of confidence, at their mean confidence, if there '
             f'are {FEWEST} or more; their area is the share of the images{pooled}. '
             'Below the diagonal a network is overconfident.'
-            + (' ± is the 95% Student-t interval of the mean over seeds.' if several else '')
+            + (' ± is the 95% Student-t interval of the mean over seeds.' if max(runs) > 1 else '')
         ]
 
 

@@ -11,7 +11,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import metric_interval, metric_value, shortened
 from jaxtweaks.figures import register
 from jaxtweaks.figures.figure_axes import percent, sheet_of
-from jaxtweaks.figures.figure_data import arrange, ordered, seeds_of
+from jaxtweaks.figures.figure_data import Seeds, arrange, ordered, seeds_of, seeds_words
 from jaxtweaks.figures.figure_legend import Key, titles
 from jaxtweaks.figures.figure_page import Page
 from jaxtweaks.figures.figure_spec import Figure
@@ -88,13 +88,14 @@ class Confusion(Kind):
 
     def notes(self, figure: Figure, results: Results) -> list[str]:
         """See `Kind`."""
-        several = len(results.seeds) > 1
-        over = f'summed over {len(results.seeds)} seeds' if several else 'of one seed'
+        cells = arrange(results, self.fields(figure), figure.where, figure.name)
+        runs = [len(_tested(results, k).whole) for k in cells.values()]
+        over = 'of one seed' if max(runs) == 1 else f'summed over {seeds_words(runs)}'
         numbered = len(results.classes) <= MOST_NUMBERED
         return [
             f'{"Cells: %" if numbered else "Colour: the share"} of the test images of the true '
             f'class (rows add up to 100{"%" * (not numbered)}), {over}. '
-            + ('± is the 95% Student-t interval of the mean over seeds.' if several else '')
+            + ('± is the 95% Student-t interval of the mean over seeds.' if max(runs) > 1 else '')
         ]
 
 
@@ -201,9 +202,14 @@ def _name_classes(axes: Axes, classes: Sequence[str], inches: float) -> None:
     axes.tick_params(length=0 if every == 1 else 2)
 
 
+def _tested(results: Results, setting: int) -> Seeds:
+    """The runs of a setting by their test accuracy."""
+    return seeds_of(results, results.final('test_accuracy'), setting)
+
+
 def _accuracy(figure: Figure, results: Results, hue: object, setting: int) -> list[str]:
     lines = []
-    seeds = seeds_of(results, results.final('test_accuracy'), setting)
+    seeds = _tested(results, setting)
     mean, half = mean_interval(seeds.whole)
     accuracy = metric_interval('test_accuracy', float(mean), float(half))
     tally = f', {seeds.tally()}' if seeds.tally() else ''
