@@ -1,5 +1,6 @@
 """A sweep that is not finished: the page that shows it, and what can be loaded of it."""
 
+import dataclasses
 import io
 import re
 import shutil
@@ -11,6 +12,8 @@ from fake_results import sweep
 from rich.console import Console
 
 import jaxtweaks as jt
+from jaxtweaks.claims.claim import Claim
+from jaxtweaks.config.build import from_dict
 from jaxtweaks.lab import experiment as experiment_lib
 from jaxtweaks.lab import live, partial, stored
 from jaxtweaks.report import report
@@ -160,6 +163,19 @@ def test_a_claim_waits_for_the_runs_it_speaks_of():
     done = np.array([[True, True], [True, False]])
     assert partial.testable(asked.claims, results, done) == [True, False]
     assert partial.testable(asked.claims, results, ~done) == [False, False]
+
+
+def test_a_claim_on_a_curve_waits_for_no_x_that_only_one_of_its_sides_has():
+    claim = {'sentence': 'S.', 'source': '§', 'kind': 'peak', 'metric': 'test_accuracy',
+             'along': 'train.batch_size', 'a': {'model.norm': 'batch'},
+             'b': {'model.norm': 'none'}, 'goal': 'max'}  # fmt: skip
+    curve = from_dict(Claim, claim)
+    every = sweep({'model.norm': ('batch', 'none'), 'train.batch_size': (8, 16, 32)}, seeds=1)
+    results = dataclasses.replace(every, settings=every.settings[:5])  # 'none' has no 32
+    done = np.array([[True], [True], [False], [True], [True]])
+    assert partial.testable([curve], results, done) == [True]
+    done[1] = False
+    assert partial.testable([curve], results, done) == [False]
 
 
 def test_a_provisional_verdict_is_corrected_for_the_claims_that_wait():

@@ -9,6 +9,7 @@ from jaxtweaks.base.words import ABSENT, count, metric_interval, together
 from jaxtweaks.claims import claims as claims_lib
 from jaxtweaks.claims import remarks
 from jaxtweaks.claims.claim import Claim, Verdict
+from jaxtweaks.claims.claim_data import settings_of
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report.table import Table
 from jaxtweaks.results.intervals import mean_interval
@@ -29,7 +30,7 @@ def finished(results: Results, found: Iterable[GroupResult]) -> np.ndarray:
 
 def testable(claims: Sequence[Claim], results: Results, done: np.ndarray) -> list[bool]:
     """Of each claim, whether every run that it speaks of is finished; `done`: see `finished`."""
-    return [bool(done[_spoken_of(claim, results)].all()) for claim in claims]
+    return [bool(done[settings_of(claim, results)].all()) for claim in claims]
 
 
 def verdicts(
@@ -100,13 +101,6 @@ def said(results: Results, done: np.ndarray, claims: int, tested: int) -> str:
     """How far a sweep is, in a sentence; `claims`: how many, of which `tested` can be tested."""
     runs = f'{int(done.sum())} of {count(done.size, "run")} are finished'
     return f'{runs}; {tested} of {count(claims, "claim")} can be tested so far' if claims else runs
-
-
-def _spoken_of(claim: Claim, results: Results) -> list[int]:
-    """The indices of the settings that a claim is about."""
-    sides = [side for side in (claim.a, claim.b) if side] or [{}]
-    meant = {k for side in sides for k in results.select(side)}
-    return sorted(meant & set(results.select(claim.where)))
 
 
 def _last(curves: np.ndarray) -> np.ndarray:
