@@ -108,7 +108,6 @@ def answers(entries: Sequence[Entry], folder: Path) -> list[Short]:
         question = record.get('question') or ''
         said = answer_sentence.of(question, record['verdicts'])
         if said.sentence:
-            report, text = entry.path / 'report.html', entry.path / 'report.md'
             found.append(
                 Short(
                     record['experiment'],
@@ -116,8 +115,7 @@ def answers(entries: Sequence[Entry], folder: Path) -> list[Short]:
                     question,
                     said.kind,
                     said.sentence,
-                    _link(report, folder) if report.is_file() else '',
-                    _link(text, folder) if text.is_file() else '',
+                    *_links(entry.path, folder),
                 )
             )
     return found
@@ -163,7 +161,6 @@ def numbers(entries: Sequence[Entry], folder: Path) -> list[published.Row]:
         record = entry.record
         if record is None:
             continue
-        report, text = entry.path / 'report.html', entry.path / 'report.md'
         found += [
             published.Row(
                 _document(one['number']['source'], record['document']),
@@ -171,8 +168,7 @@ def numbers(entries: Sequence[Entry], folder: Path) -> list[published.Row]:
                 record['experiment'],
                 record['size'],
                 record['data'],
-                _link(report, folder) if report.is_file() else '',
-                _link(text, folder) if text.is_file() else '',
+                *_links(entry.path, folder),
             )
             for one in record.get('published') or ()
         ]
@@ -327,7 +323,7 @@ def why_open(reasons: Sequence[str]) -> str:
 def _line(verdict: Mapping[str, Any], record: Mapping[str, Any], path: Path, folder: Path) -> Line:
     claim = verdict['claim']
     effect, interval = verdict_words.effect_at_level(verdict)
-    report, text = path / 'report.html', path / 'report.md'
+    link, text = _links(path, folder)
     return Line(
         document=_document(claim['source'], record['document']),
         tweaks=tuple(record['tweaks']),
@@ -347,8 +343,8 @@ def _line(verdict: Mapping[str, Any], record: Mapping[str, Any], path: Path, fol
         experiment=record['experiment'],
         size=record['size'],
         data=record['data'] if record['stand_in'] else '',
-        link=_link(report, folder) if report.is_file() else '',
-        text=_link(text, folder) if text.is_file() else '',
+        link=link,
+        text=text,
     )
 
 
@@ -381,6 +377,13 @@ def _read(path: Path) -> Entry:
 
 def _finished(entries: Sequence[Entry]) -> int:
     return sum(entry.record is not None for entry in entries)
+
+
+def _links(path: Path, folder: Path) -> tuple[str, str]:
+    """The report of a work folder, as HTML and as Markdown, from `folder`; '' if there is none."""
+    targets = path / 'report.html', path / 'report.md'
+    html, text = (_link(one, folder) if one.is_file() else '' for one in targets)
+    return html, text
 
 
 def _link(target: Path, folder: Path) -> str:
