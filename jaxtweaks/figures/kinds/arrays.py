@@ -169,7 +169,9 @@ class Histogram(Kind):
         if not kept:
             return np.linspace(-1.0, 1.0, 2), {}
         common = _common_edges(*map(np.concatenate, zip(*kept.values(), strict=True)))
-        return common, {key: common_shares(*own, common) for key, own in kept.items()}
+        return common, {
+            key: common_shares(own, own_edges, common) for key, (own, own_edges) in kept.items()
+        }
 
 
 def _reliability_line(axes: Axes, calibration: np.ndarray, look: dict[str, Any]) -> None:
