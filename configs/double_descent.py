@@ -12,8 +12,8 @@ capacity allows smoother functions is measured by how steeply the probabilities 
 change with the inputs, the mean norm of their Jacobian on validation images.
 
 Choices of this project: data, network and 20% wrong labels (Nakkiran et al. 2020); Adam at 1e-3,
-batch 100, He initialisation, no regularisation; half an octave from width to width, from 2 on; a
-training error of at most 0.1% counts as 0; "where" is read as within a factor of 2 of the
+batch 100, He initialisation, no regularisation; half an octave from width to width, an octave above
+128; a training error of at most 0.1% counts as 0; "where" is read as within a factor of 2 of the
 threshold, and the peak is looked for from a quarter of it on: below it the error falls as any
 network's does.
 

@@ -3,13 +3,13 @@
     python main.py --config=configs/dropout_layers.py
 
 Every combination of the rates 0, 0.2 and 0.5 for the input and for each of two hidden layers
-(`quick`: those with equal rates on both, or none on one of them); and a small network without
-dropout, next to which the large one with dropout is to be judged. The lecture speaks of a network
-that does not overfit; on these few images there is none that learns: with 2 to 16 units a layer the
-gap is as wide as with 128, or nothing is learned. What the lecture says of dropout itself is asked
-of the same runs: that it helps where a network overfits, that training takes longer, that the
-weights are smaller, and that the representation is redundant: the network is also tested without a
-quarter of its hidden units, others for each image.
+(`quick`: those with equal rates on both, or 0.5 on one and none on the other); and a small network
+without dropout, next to which the large one with dropout is to be judged. The lecture speaks of a
+network that does not overfit; on these few images there is none that learns: with 2 to 16 units a
+layer the gap is as wide as with 128, or nothing is learned. What the lecture says of dropout itself
+is asked of the same runs: that it helps where a network overfits, that training takes longer, that
+the weights are smaller, and that the representation is redundant: the network is also tested
+without a quarter of its hidden units, others for each image.
 
 Choices of this project: see `common.general_mlp`, but Adam at 1e-3 for 80 epochs: with dropout, SGD
 with momentum at the rate of the others was unstable and not done after 40; "different rates help"

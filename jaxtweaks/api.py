@@ -55,7 +55,8 @@ def run(
         'measure' compiles the programs to measure it.
       mix_versions: go on in a folder though another version of the training code trained what is
         there; the numbers of both are then in one table, and the report says so.
-      until_settled: add seeds (5, 8, 12, 20, 32, 50) until every claim is settled or given up.
+      until_settled: add seeds, from 5 to 50, until every claim is settled or given up; not with
+        `changes` of seeds, nor for a search.
       budget: the time that this may take in all, as '2h' or '90s'; '' for 30 minutes. More can
         follow, but the looks that a folder's first budget reaches have most of the power.
       workers: train by so many processes of this host; 'auto' for one for each GPU; without any,

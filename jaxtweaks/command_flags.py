@@ -141,7 +141,8 @@ def _define_actions(values: flags.FlagValues) -> None:
         'overview',
         None,
         'Only write an overview of finished experiments: their folders, or folders of them, with '
-        'commas between; to --workdir, default <first folder>/overview.',
+        'commas between; to --workdir, default overview/ in the first folder, or next to it if '
+        'that is a work folder.',
         flag_values=values,
     )
     flags.DEFINE_string(
@@ -169,8 +170,9 @@ def _define_actions(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         'parts',
         False,
-        'Only list what a setting can be put together from (optimisers, schedules, losses, …): '
-        'what each does, its parameters and their defaults; with --config those it registers too.',
+        'Only list what settings (optimisers, schedules, losses, …), figures, claims and '
+        'derivations can be made of: what each does, its parameters and their defaults; with '
+        '--config those it registers too.',
         flag_values=values,
     )
 
@@ -235,8 +237,9 @@ def _define_seeds(values: flags.FlagValues) -> None:
     flags.DEFINE_bool(
         'until_settled',
         False,
-        'Add seeds (looks at 5, 8, 12, 20, 32 and 50, corrected for looking) until every claim is '
-        'settled, cannot be settled, or --budget is spent.',
+        'Add seeds until every claim is settled, cannot be settled, or --budget is spent: looks at '
+        '5 seeds (8 where shares of runs are claimed), 8, 12, 20, 32 and 50, corrected for '
+        'looking. Not with --config.seeds, nor for a search.',
         flag_values=values,
     )
     flags.DEFINE_string(

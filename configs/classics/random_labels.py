@@ -15,7 +15,10 @@ random labels are 90% replaced by another class, which is what drawing again fro
 to. Shuffled and random pixels are omitted. Choices of this project: momentum 0.9 at 0.02, batch
 50, 200 (100) epochs, λ = 5e-4, crops by up to 4 pixels; "fits" is a training accuracy above 99%.
 
-Expected: not measured yet.
+Expected (quick, CIFAR-10 (JPEG q75), about 5 minutes on two CPU cores; docs/results, 5 seeds by
+--until_settled): 1 of 7 claims supported, 6 open. Not settled: The network fits random labels
+(training accuracy above 99%; training accuracy, random, none: 98.90%, 96% interval 94.12% to
+100.00%, 5 seeds); 2 of 2 claims that answer the question are open.
 """
 
 from configs import common

@@ -13,8 +13,9 @@ rate; ours has its constant rate, 0.02 (`paper`: 0.05), from the start, and the 
 begins at the rate of `classic_cnn`. All runs have one budget; the paper has 1, 1.25 and 1.5.
 
 Expected (quick, CIFAR-10 (JPEG q75), about 2 minutes on two CPU cores; docs/results, 5 seeds by
---until_settled): 1 of 2 claims supported, 1 open. Not settled: It tests better than the last
-weights of a rate that falls (−0.69 points, 96% interval −2.42 to +1.04 points, 5 seeds).
+--until_settled): 1 of 2 claims supported, 1 open. Not settled: The average at a constant rate
+tests better than the last weights of a rate that falls (−0.69 points, 96% interval −2.42 to +1.04
+points, 5 seeds).
 """
 
 from configs import common

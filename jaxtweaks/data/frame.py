@@ -37,7 +37,8 @@ def from_frame(
     """A data set of the rows of a table.
 
     Numbers become a feature each, and are standardised as images are (`data.standardise`); words
-    become a feature for each word, 1 where it stands and 0 elsewhere. Truth values are 0 and 1.
+    become a feature for each word (of two words one), 1 where it stands and 0 elsewhere. Truth
+    values are 0 and 1.
 
     Args:
       frame: a frame of pandas, polars or Arrow, or a dict of columns by name.

@@ -27,8 +27,8 @@ def from_folder(
 ) -> Source:
     """A data set of the images in `path`/CLASS/, or in `path`/train/CLASS/ and so on.
 
-    The parts are train/ (or training/), and validation/ (or val/, valid/) or test/ (or testing/) or
-    both, in upper or lower case. Without test/ a fifth of the training images, always the same
+    The parts are train/ (or training/), with or without validation/ (or val/, valid/) and test/ (or
+    testing/), in upper or lower case. Without test/ a fifth of the training images, always the same
     ones, is held out. A class is the first folder below that; folders in it only group its images.
 
     What Pillow reads is an image, whatever its ending. Images become RGB, or grey if all of them

@@ -99,8 +99,8 @@ def lines(folder: Path, console: Console, estimate: bool = False) -> Iterator[Li
             yield f'{shown(entry.path):{width}}  {time:{_WIDTH}} {rest}', MISTAKE if wrong else ''
     if not estimate:
         yield (
-            f'Times as measured on two CPU cores, at the size named. {ABSENT}: not measured; '
-            '--list --dry_run estimates it on this machine, which takes a while.',
+            f'Times as measured on two CPU cores, at the size named, or at any. {ABSENT}: not '
+            'measured; --list --dry_run estimates it on this machine, which takes a while.',
             '',
         )
     listed = {one.resolve() for one in (folder, *inside)}
