@@ -138,12 +138,17 @@ def _sum_of_draws(ones: tuple[int, ...], counts: tuple[int, int]) -> np.ndarray:
     Returns:
       The probability of 0, 1, …, n · counts[0].
     """
-    a, b = counts
     total = np.ones(1)
     for m in ones:
-        k = np.arange(a + 1)
-        total = np.convolve(total, scipy.stats.hypergeom.pmf(k, a + b, m, a))
+        total = np.convolve(total, _draws_of_a_seed(m, counts))
     return total
+
+
+@functools.lru_cache(maxsize=256)
+def _draws_of_a_seed(ones: int, counts: tuple[int, int]) -> np.ndarray:
+    """The probability that 0, 1, …, counts[0] of a seed's ones fall to the first arm."""
+    a, b = counts
+    return scipy.stats.hypergeom.pmf(np.arange(a + 1), a + b, ones, a)
 
 
 def _normal(above: np.ndarray, variance: np.ndarray, step: float) -> tuple[np.ndarray, np.ndarray]:
