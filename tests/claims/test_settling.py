@@ -128,12 +128,32 @@ def test_without_effect_no_more_than_five_percent_are_settled(shape):
     assert np.mean([end.settled.any() for end in ends]) <= bound
 
 
+def ends_of(p, planned=GRID[-1], last=GRID[-1]):
+    """`until_settled` of experiments [N, looks] of one claim each: settled or not, and its seeds."""
+    looks = GRID[: GRID.index(last) + 1]
+    share = settling.shares(planned)
+    small = p[:, : len(looks)] <= 0.05 * np.array([share[n] for n in looks])
+    settled = small.any(axis=1)
+    return settled, np.where(settled, np.array(looks)[small.argmax(axis=1)], last)
+
+
+@pytest.mark.parametrize(('planned', 'last'), [(50, 50), (8, 8), (8, 50), (50, 20)])
+def test_one_claim_ends_at_the_first_look_whose_p_is_within_its_share(planned, last):
+    d = 0.8 + np.random.default_rng(5).standard_normal((50, GRID[-1]))
+    p = simulation.paths(d)
+    settled, seeds = ends_of(p, planned, last)
+    ends = [simulation.until_settled(one[:, None], planned=planned, last=last) for one in p]
+    assert [end.settled[0] for end in ends] == settled.tolist()
+    assert [end.seeds[0] for end in ends] == seeds.tolist()
+    assert last == 50 or 0 < settled.sum() < 50
+
+
 def test_looking_without_correction_errs_in_a_fifth_and_this_does_not():
     rng = np.random.default_rng(2)
     p = simulation.paths(rng.standard_normal((3000, GRID[-1])))
     assert (p <= 0.05).any(axis=1).mean() > 0.15
-    settled = np.mean([simulation.until_settled(one[:, None]).settled[0] for one in p])
-    assert 0.02 < settled <= 0.05
+    settled, _ = ends_of(p)
+    assert 0.02 < settled.mean() <= 0.05
 
 
 @pytest.mark.parametrize('planned', [5, 8, 20])
@@ -141,10 +161,7 @@ def test_a_plan_errs_no_more_often_and_finds_more_within_its_budget(planned):
     rng, count = np.random.default_rng(6), 2000
     bound = 0.05 + 3 * math.sqrt(0.05 * 0.95 / count)
     none, some = (simulation.paths(d + rng.standard_normal((count, GRID[-1]))) for d in (0, 1.2))
-
-    def share(p, **plan):
-        return np.mean([simulation.until_settled(one[:, None], **plan).settled[0] for one in p])
-
+    share = lambda p, **plan: ends_of(p, **plan)[0].mean()
     assert 0.02 < share(none, planned=planned, last=planned) <= bound
     assert share(none, planned=planned) <= bound  # the budget was raised
     found = share(some, planned=planned, last=planned)
@@ -157,9 +174,9 @@ def test_a_plan_errs_no_more_often_and_finds_more_within_its_budget(planned):
 )
 def test_the_power_and_the_cost(effect, share, seeds):
     p = simulation.paths(effect + np.random.default_rng(3).standard_normal((1000, GRID[-1])))
-    ends = [simulation.until_settled(one[:, None]) for one in p]
-    assert np.mean([end.settled[0] for end in ends]) == pytest.approx(share, abs=0.04)
-    assert np.mean([end.seeds[0] for end in ends]) == pytest.approx(seeds, abs=1.5)
+    settled, needed = ends_of(p)
+    assert settled.mean() == pytest.approx(share, abs=0.04)
+    assert needed.mean() == pytest.approx(seeds, abs=1.5)
 
 
 @pytest.mark.parametrize('planned', [5, 50])
