@@ -13,6 +13,7 @@ from claim_cases import (
     sooner,
     verdict_on,
 )
+from scipy import stats
 
 from jaxtweaks.claims import claims
 
@@ -27,6 +28,20 @@ def test_sooner_counts_epochs():
     assert 'sign-flip p decides' in verdict.note
     assert verdict_on(sooner(level=0.52), curve_results([0.06, 0.1])).verdict == 'contradicted'
     assert verdict_on(sooner(level=0.52), curve_results([0.1, 0.1])).verdict == 'inconclusive'
+
+
+def test_sooner_in_numbers():
+    """Times are whole epochs: to the variance of a difference come 2 · 1/12 of their rounding."""
+    times = np.array([[3, 4, 3, 5, 4, 3], [5, 5, 6, 6, 4, 7]])
+    results = curve_results([0.0, 0.0])
+    results.curves['validation_accuracy'] = 0.6 * (results.epochs >= times[..., None])
+    verdict = verdict_on(sooner(level=0.5), results)
+    d = times[1] - times[0]
+    error = math.sqrt((d.var(ddof=1) + 1 / 6) / 6)
+    assert verdict.effect == pytest.approx(d.mean())
+    assert verdict.p == pytest.approx(2 * stats.t.sf(d.mean() / error, 5))
+    interval = stats.t.interval(0.95, 5, d.mean(), error)
+    assert (verdict.low, verdict.high) == pytest.approx(interval)
 
 
 def test_sooner_censors_runs_that_never_reach_the_level():
