@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from fake_results import batch_sizes
+from fake_results import batch_sizes, sweep
 
 from jaxtweaks.base import metrics
 from jaxtweaks.config.expand import grid
 from jaxtweaks.figures.figure_spec import Figure
 from jaxtweaks.lab import experiment
 from jaxtweaks.report.choice import Choice, choose, reports_test
+from jaxtweaks.run.search import DROPPED
 
 SHOWN = {'name': 'it', 'kind': 'effect', 'title': 'It', 'x': 'train.batch_size'}
 CLAIM = {
@@ -77,3 +78,40 @@ def test_a_difference_of_one_seed_or_of_a_loss_has_the_unit_of_its_metric():
     assert table.rows[0][3:] == ('1.00 points', '—')
     table = Choice({}, 'validation_loss', 3, 0, *one).table(batch_sizes(), False)
     assert table.rows[0][3:] == ('0.01', '—')
+
+
+# By setting and seed; the last one diverged in the second seed.
+VALIDATION = np.array([[0.80, 0.60, 0.70], [0.72, 0.70, 0.67], [0.9, np.nan, 0.9]])
+TEST = [0.75, 0.62, 0.68]  # of the first setting
+
+
+@pytest.mark.parametrize('metric', ['validation_accuracy', 'validation_loss'])
+def test_what_being_chosen_adds_by_hand(metric):
+    results, by = sweep({'x': (1, 2, 3)}, seeds=3, diverged=[(2, 1, 4)]), metrics.of(metric)
+    turned = lambda values: values if by.sign > 0 else 1 - values  # less is better
+    tested = metrics.on(metric, 'test')
+    results.finals[metric], results.finals[tested] = turned(VALIDATION), turned(1 - VALIDATION)
+    results.finals[tested][0] = turned(np.array(TEST))
+    choice = choose(results, by)
+    # The mean of the first is 0.70, of the second 0.697; a setting that diverges is none.
+    assert (choice.setting, choice.tried, choice.dropped) == ({'x': 1}, 3, 0)
+    assert choice.validation == pytest.approx(turned(VALIDATION[0]))
+    assert choice.test == pytest.approx(turned(np.array(TEST)))
+    assert choice.better == pytest.approx([0.05, -0.02, 0.02])
+    # Without the first seed 0.685 beats 0.65, without the second 0.75 beats 0.695 (what diverged
+    # in it is no choice), and without the third 0.71 beats 0.70.
+    assert choice.luck == pytest.approx([0.80 - 0.72, 0, 0.70 - 0.67])
+    alone = choose(results.first_seeds(1), by)
+    assert alone.setting == {'x': 3}
+    assert np.isnan(alone.luck).tolist() == [True]
+
+
+def test_a_setting_that_was_dropped_is_not_chosen_and_of_nothing_nothing_is():
+    results = sweep({'x': (1, 2, 3)}, seeds=3)
+    by, results.finals['validation_accuracy'] = metrics.of('validation_accuracy'), 1 - VALIDATION
+    results.finals['validation_accuracy'][2] = 0.9
+    results.finals[DROPPED] = np.array([[0, 0, 0], [0, 0, 0], [2, 2, 2]])
+    choice = choose(results, by)
+    assert (choice.setting, choice.dropped) == ({'x': 2}, 1)
+    results.finals['validation_accuracy'][:2, 0] = np.nan
+    assert choose(results, by) is None
