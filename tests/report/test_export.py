@@ -2,7 +2,10 @@
 
 import contextlib
 import dataclasses
+import pathlib
 import sqlite3
+import sys
+import types
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -153,6 +156,27 @@ def test_the_end_of_a_run_is_that_of_the_chosen_epoch():
     }
     assert export._at_end(RESULTS, 1) == {'diverged_at': 7.0}
     assert export._by_epoch(RESULTS, 2)['validation_loss'].tolist() == [5.0, 1.0]
+
+
+def test_what_is_written_for_tensorboard(tmp_path, monkeypatch):
+    """Whether it is installed or not."""
+    written = {}
+
+    class Writer(contextlib.nullcontext):
+        def __init__(self, folder):
+            super().__init__(self)
+            self.scalars = written.setdefault(pathlib.Path(folder).name, [])
+
+        def add_scalar(self, *scalar):
+            self.scalars.append(scalar)
+
+    monkeypatch.setitem(sys.modules, 'tensorboardX', types.SimpleNamespace(SummaryWriter=Writer))
+    export.write_tensorboard(tmp_path / 'tensorboard', RUNS, CURVES)
+    curves = [[(3.0, 1), (2.0, 2)], [(4.0, 1)], [(5.0, 1), (1.0, 2)], [(6.0, 1), (0.5, 2)]]
+    assert written == {
+        export._named(run): [('validation_loss', *scalar) for scalar in curve]
+        for run, curve in zip(RUNS, curves, strict=True)
+    }
 
 
 def test_event_files_hold_the_curves(tmp_path):
