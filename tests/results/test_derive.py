@@ -145,6 +145,25 @@ def test_stopping_gives_the_error_there_and_the_regret():
     assert found.diverged[k, 1]
 
 
+def test_a_run_ends_where_its_curves_do():
+    """One that was trained for three epochs is not stopped by a rule that stops after four."""
+    rules = tuple({'name': f'{n}', 'kind': 'epochs', 'epochs': n} for n in (3, 4))
+    asked = config(
+        **CURVES, seeds=2, sweep=grid('train.batch_size', 8, 16), stopping={'rules': rules}
+    )
+    results = sweep({'train.batch_size': (8, 16)}, seeds=2, epochs=5)
+    for curve in results.curves.values():
+        curve[1, 0, 3:] = np.nan
+    results.curves['test_accuracy'][1, 0, :3] = [0.3, 0.5, 0.4]
+    found = derived(results, asked)
+    stop = lambda k, seed: (found.finals['stop_epoch'][k, seed], found.finals['stopped'][k, seed])
+    third, fourth = (row_of(found, train__batch_size=16, stopping__rule=n) for n in '34')
+    assert (stop(third, 0), stop(fourth, 0)) == ((3, 1), (3, 0))
+    assert (stop(third, 1), stop(fourth, 1)) == ((3, 1), (4, 1))
+    assert found.finals['test_error'][fourth, 0] == pytest.approx(0.6)
+    assert found.finals['regret'][fourth, 0] == pytest.approx(0.1)
+
+
 def test_masks_become_settings():
     asked = config(
         seeds=2,
