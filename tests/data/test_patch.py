@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import stats
 from tiny_archives import cifar10_files, known_for, random_part, tar_gz
 
 from jaxtweaks import data
@@ -35,6 +36,11 @@ def sets(server):
 def test_what_is_not_a_patch_is_the_image_or_the_mean_colour(sets):
     plain, patched = sets()
     blank = np.rint(plain.training.images.mean((0, 1, 2), dtype=float)).astype(int)
+    # What patches have in common is normal around it with 1.25 standard deviations of the pixels
+    # (74 for those of a uniform distribution), but so far from black and white that 0.175 fit.
+    pixels = plain.training.images.std(dtype=float)
+    far, room = 1.25 * pixels, 127.5 - 0.175 * pixels
+    common = far * np.mean(np.minimum(np.abs(stats.norm.ppf(np.arange(1, 999) / 999)), room / far))
     for name in ('training', 'validation', 'test'):
         before, after = getattr(plain, name), getattr(patched, name)
         np.testing.assert_array_equal(before.labels, after.labels)
@@ -45,27 +51,38 @@ def test_what_is_not_a_patch_is_the_image_or_the_mean_colour(sets):
         n = len(after)
         assert abs(np.mean(clean) - 0.2) < 5 * (0.16 / n) ** 0.5
         assert abs(np.mean(alone) - 0.16) < 5 * (0.1344 / n) ** 0.5
-        # What they have in common lies 1.25 standard deviations around the mean colour.
         differs = np.mean(np.abs(after.images[alone][:, INSIDE].astype(float) - blank))
-        assert differs > 20
+        assert differs == pytest.approx(common, rel=0.15)
 
 
 def test_patches_tell_the_class_by_a_small_difference_either_way(sets):
-    _, patched = sets()
+    plain, patched = sets()
     probe = patched.probes['patch_only']
     patches = probe.images[:, INSIDE].reshape(len(probe), -1).astype(np.float64)
     middle = np.median(patches, 0)
-    deviation = patched.training.images.std((0, 1, 2), dtype=float).max()
-    directions = []
+    deviation = plain.training.images.std(dtype=float)
+    same = plain.training.images == patched.training.images
+    whole = same[:, ~INSIDE].all((1, 2)) & ~same.all((1, 2, 3))  # images with a patch on them
+    directions, sizes, strengths = [], [], []
     for label in range(10):
         offset = patches[probe.labels == label] - middle
-        assert np.abs(offset).max() <= 1.75 * 0.1 * 1.2 * deviation + 1.5
         # One direction, both signs: all else is the rounding to whole levels.
         _, values, axes = np.linalg.svd(offset, full_matrices=False)
         assert values[0] > 5 * values[1]
         along = offset @ axes[0]
         assert along.min() < 0 < along.max()
         directions.append(axes[0])
+        on_image = patched.training.images[whole & (patched.training.labels == label)][:, INSIDE]
+        size = np.abs((on_image.reshape(len(on_image), -1) - middle) @ axes[0])
+        assert size.std() < 0.05 * size.mean()  # there it is never fainter nor stronger
+        sizes.append(size.mean() / np.sqrt(middle.size))
+        strengths.append(np.abs(along) / size.mean())
+    # A uniform distribution of ±0.1 standard deviations; alone it is multiplied by 0 to 1.75.
+    assert np.mean(sizes) == pytest.approx(0.1 * deviation / np.sqrt(3), rel=0.06)
+    strengths = np.concatenate(strengths)
+    assert np.mean(strengths) == pytest.approx(1.75 / 2, rel=0.1)
+    assert strengths.min() < 0.1
+    assert strengths.max() == pytest.approx(1.75, rel=0.05)
     likeness = np.abs(np.array(directions) @ np.array(directions).T)
     assert likeness[~np.eye(10, dtype=bool)].max() < 0.5
 
