@@ -9,6 +9,7 @@ from jaxtweaks.claims import claims
 from jaxtweaks.claims.claim import KINDS, Claim
 from jaxtweaks.results.derive import Selected
 
+ABOVE = {'level': 0.1, 'direction': 'above'}
 DIVERGED = {'metric': 'diverged', 'direction': 'above'}
 CURVES = (*metrics.known(), *metrics.derived(metrics.known()))
 
@@ -54,6 +55,8 @@ CURVES = (*metrics.known(), *metrics.derived(metrics.known()))
         ('sooner', {**ARMS, 'metric': 'diverged'}, 'no metric by epoch'),
         ('level', {'level': 0.1}, 'needs direction'),
         ('level', {'level': 0.1, 'direction': 'equal'}, 'margin must be'),
+        ('level', {**ABOVE, 'margin': 0.1}, "margin goes with direction 'equal'"),
+        ('share', {**ABOVE, 'direction': 'below', 'margin': 0.1}, 'otherwise move the level'),
         ('level', {**DIVERGED, 'level': 0.1}, 'tested against 0.5 only, not 0.1'),
         ('level', {**DIVERGED, **ARMS, 'level': 0.5}, 'tested against 0 only, not 0.5'),
         ('greater', {**ARMS, 'metric': 'diverged', 'margin': 0.1}, 'within or beyond a margin'),
