@@ -54,10 +54,12 @@ def test_every_dot_lies_within_the_axes():
     for values in ({SCHEME: names}, {RATE: (0.01, 0.02)}):
         (field,) = values
         axes = drawn(figure(x=field), sweep(values, seeds=3))
+        lines = [line for line in axes.get_lines() if line.get_linestyle() == 'None']
+        dots = np.concatenate([in_pixels(line) for line in lines if line.get_marker() == 'o'])
         box = axes.get_window_extent()
-        for line in axes.get_lines():
-            if line.get_marker() == 'o' and line.get_linestyle() == 'None':
-                assert in_pixels(line)[:, 0].max() < box.x1 - 3
+        assert len(dots) >= 3 * len(values[field])  # of words also their means
+        assert (dots > (box.x0 + 3, box.y0 + 3)).all()
+        assert (dots < (box.x1 - 3, box.y1 - 3)).all()
 
 
 def test_tick_labels_that_are_turned_leave_the_axes_as_high_as_others():
