@@ -129,7 +129,7 @@ def test_without_effect_no_more_than_five_percent_are_settled(shape):
 
 
 def ends_of(p, planned=GRID[-1], last=GRID[-1]):
-    """`until_settled` of experiments [N, looks] of one claim each: settled or not, and its seeds."""
+    """`until_settled` of experiments [N, looks] of one claim each: if it is settled, and seeds."""
     looks = GRID[: GRID.index(last) + 1]
     share = settling.shares(planned)
     small = p[:, : len(looks)] <= 0.05 * np.array([share[n] for n in looks])
