@@ -38,6 +38,30 @@ def test_effect_shows_means_bars_dots_and_published():
     assert {'published: ROLE', 'published', 'a run that diverged'} <= set(labels)
 
 
+@pytest.mark.parametrize(
+    ('metric', 'values', 'bounds'),
+    [
+        ('test_accuracy', [0.99, 0.90, 1.0], (0, 1)),
+        ('test_accuracy', [0.01, 0.10, 0.0], (0, 1)),
+        ('train_loss', [0.99, 0.90, 1.0], (-np.inf, np.inf)),
+        ('train_loss', [0.01, 0.10, 0.0], (-np.inf, np.inf)),
+    ],
+)
+def test_the_bar_and_the_band_of_a_share_end_where_shares_do(metric, values, bounds):
+    rate = 'optim.learning_rate'
+    results = sweep({rate: (0.1,)}, seeds=3)
+    results.finals[metric] = np.array([values])
+    results.curves[metric] = np.broadcast_to(results.finals[metric][..., None], (1, 3, 8))
+    ends = stats.t.interval(0.95, 2, np.mean(values), stats.sem(values))
+    assert min(ends) < 0 or max(ends) > 1
+    expected = pytest.approx(np.clip(ends, *bounds))
+    axes = draw(figure(kind='effect', metrics=(metric,), x=rate), results).axes[0]
+    assert axes.containers[0].lines[2][0].get_segments()[0][:, 1].tolist() == expected
+    (band,) = draw(figure(kind='curves', metrics=(metric,)), results).axes[0].collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert [heights.min(), heights.max()] == expected
+
+
 def test_the_row_of_diverged_runs_has_no_tick_of_a_value_that_there_is_not():
     results = batch_sizes(diverged=[(0, 1, 3)])
     errors = 1 - results.finals['test_accuracy']
