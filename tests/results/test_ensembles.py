@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from derive_cases import config, derived, planned, row_of
 from fake_results import sweep
+from scipy.special import log_softmax
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.expand import grid, points, product, union
@@ -159,6 +160,33 @@ def test_snapshots_and_the_running_average_are_means_over_the_runs():
     assert found.finals['test_accuracy'][k, 1] == pytest.approx(expected)
 
 
+def test_settings_may_take_different_numbers_of_snapshots():
+    """They fill the first places of an array that has room for the most."""
+    asked = config(
+        seeds=1,
+        sweep=grid('train.snapshots', 2, 3),
+        train={'keep_logits': True},
+        derive=('ensemble',),
+        ensemble={'kinds': ('snapshots',), 'combine': ('logits',)},
+    )
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(2, 1, 3, IMAGES, CLASSES)).astype(np.float32)
+    logits[0, 0, 2] = np.nan
+    labels = {'test': random.integers(CLASSES, size=IMAGES)}
+    results = dataclasses.replace(
+        sweep({'train.snapshots': (2, 3)}, seeds=1),
+        arrays={'snapshot_test_logits': logits},
+        labels=labels,
+    )
+    found = derived(results, asked)
+    sizes = [(point['train.snapshots'], point['ensemble.size']) for point in found.settings]
+    assert sizes == [(2, 1), (2, 2), (3, 1), (3, 2), (3, 3)]
+    last = [logits[0, 0, 1:2], logits[0, 0, :2]] + [logits[1, 0, 3 - m :] for m in (1, 2, 3)]
+    places = np.arange(IMAGES), labels['test']
+    losses = [-log_softmax(team.astype(float).mean(0), -1)[places].mean() for team in last]
+    assert found.finals['test_loss'][:, 0] == pytest.approx(losses, rel=1e-5)
+
+
 def test_the_top_settings_are_chosen_on_validation_for_each_seed():
     asked, results = ensemble_case(kinds=('top',), combine=('logits',))
     results.finals['validation_accuracy'][[0, 5]] = [[0.9, 0.1], [0.2, 0.3]]
@@ -218,6 +246,10 @@ def test_the_top_settings_are_chosen_by_cross_validation_where_there_are_folds()
     results.finals['fold_accuracy'][4:, 0] = 0.1, 0.1, 0.9, 0.4, 0.4, 0.4
     found = derived(results, asked)
     assert not any('data.fold' in point for point in found.settings)
+    # That the best of two was chosen, and by what: no claim may compare it by that.
+    chosen = selected(results.settings, asked.derivations, asked.base)
+    kinds = [(point['ensemble.kind'], point['ensemble.size']) for point in found.settings]
+    assert chosen == [Selected('fold', 2, 1) if kind == ('top', 1) else None for kind in kinds]
     # Two rates by M = 1, 2 members, and the best 1 and 2 rates.
     assert len(found.settings) == 6
     logits, labels = results.arrays['test_logits'][:, 0], results.labels['test']
