@@ -249,6 +249,33 @@ def test_what_was_answered_before_a_failure_is_no_answer(capsys, configs, tmp_pa
     assert 'one.py: ZeroDivisionError: by nought' in text
 
 
+def test_seeds_are_added_to_what_has_claims_and_is_no_search(configs, tmp_path, monkeypatch):
+    source, names = (configs / 'one.py').read_text(), []
+    lines = {'claims': '', 'none': 'config.claims = ()', 'search': 'config.search.rounds = 1'}
+    for name, line in lines.items():
+        text = source.replace('return config', f'{line}\n    return config')
+        (configs / f'{name}.py').write_text(text.replace("'one'", repr(name)))
+        names.append(str(configs / f'{name}.py'))
+    several = collection.build({'name': 'all', 'size': 'smoke', 'experiments': names})
+    runs, options = [], collection.Options(budget=60.0)
+    monkeypatch.setattr(collection, 'collect', lambda *_: None)
+    monkeypatch.setattr(collection.laboratory, 'run', lambda *_, **how: runs.append(how))
+    carried_out = lambda: collection.run(
+        several, tmp_path, Console(file=io.StringIO()), options, ' '.join
+    )
+    assert carried_out() == 0
+    assert [how['budget'] for how in runs] == [60.0, None, None]
+    commands = [f'--config={names[i]}:smoke --workdir={tmp_path / name}-smoke'
+                for i, name in enumerate(lines)]  # fmt: skip
+    commands[0] += ' --until_settled --budget=60s'
+    assert [how['command'] for how in runs] == commands
+    # What was finished before may get more of them too; of the others nothing is open.
+    monkeypatch.setattr(collection, 'is_finished', lambda *_: True)
+    monkeypatch.setattr(collection, '_from_outside', lambda *_: False)
+    assert carried_out() == 0
+    assert [how['budget'] for how in runs[3:]] == [60.0]
+
+
 def test_what_values_and_commit_do_not_tell_of_is_carried_out_again(tmp_path):
     plain, mine = tmp_path / 'plain.py', tmp_path / 'mine.py'
     plain.write_text('from jaxtweaks.lab.experiment import default_config\n')
@@ -339,12 +366,3 @@ def test_all_takes_a_broken_config_along_and_passes_over_what_is_none(configs, m
     shutil.copy(ROOT / 'configs' / 'all.py', configs)
     found = collection.config_file.load(configs / 'all.py', 'smoke')['experiments']
     assert [pathlib.Path(path).stem for path in found] == ['broken', 'one', 'several', 'two']
-
-
-def test_all_has_every_config(monkeypatch):
-    monkeypatch.syspath_prepend(str(ROOT))
-    found = collection.build(collection.config_file.load(ROOT / 'configs' / 'all.py', 'smoke'))
-    there = {path.stem for path in (ROOT / 'configs').glob('*.py')} - {'all', 'classics', 'common'}
-    assert {pathlib.Path(path).stem for path in found.experiments} == there
-    assert len(found.experiments) == len(there)
-    assert found.size == 'smoke'
