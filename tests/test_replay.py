@@ -1,5 +1,7 @@
 """Any run of a sweep can be trained again alone, and is what the sweep recorded, bitwise."""
 
+import dataclasses
+import io
 import json
 import os
 import pathlib
@@ -7,10 +9,14 @@ import shutil
 
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 
 from benchmarks.faults import tiny
 from jaxtweaks import app
+from jaxtweaks.lab import replay, stored
 from jaxtweaks.run import files
+from jaxtweaks.run import manifest as manifest_lib
+from jaxtweaks.run.workdir import Workdir
 
 pytestmark = pytest.mark.usefixtures('compiled_again')
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -91,6 +97,51 @@ def test_a_record_that_is_not_so_is_found_out(capsys, finished, runs, tmp_path):
     assert 'code, versions, device, commit and flags of XLA are those of then' in out
     other = next(name for name in runs['run'] if name != run)
     assert call(capsys, f'--replay={other}', f'--workdir={workdir}')[0] == 0
+
+
+def test_what_is_not_as_it_was_is_named(finished):
+    there = manifest_lib.current(Workdir(finished))
+    changed = lambda *launches, **more: replay._moved(
+        dataclasses.replace(there, launches=launches or there.launches, **more)
+    )
+    (launch,) = there.launches
+    assert changed(launch) == []
+    versions = {**launch.versions, 'jax': '0.1'}
+    other = dataclasses.replace(launch, device='an abacus', versions=versions)
+    assert changed(other) == [
+        f'device: an abacus then, {launch.device} now',
+        f'jax: 0.1 then, {launch.versions["jax"]} now',
+    ]
+    assert changed(other, launch) == []  # one launch may have trained it all as it is now
+    flags = {**(there.surroundings or {}), 'JAX_ENABLE_X64': '1'}
+    assert changed(surroundings=flags) == ["JAX_ENABLE_X64: '1' then, not set now"]
+
+
+def test_another_code_and_a_larger_group_are_named(finished):
+    there = manifest_lib.current(Workdir(finished))
+    experiment, (group, *_) = stored.frozen(Workdir(finished)), there.groups
+    assert replay._other_code(experiment, there, group) == []
+    older = dataclasses.replace(there, groups=(dataclasses.replace(group, code=('abc',)),))
+    (line,) = replay._other_code(experiment, older, group)
+    assert 'abc' in line
+    assert line.endswith(f', now it is {stored.code_of(experiment)}')
+    (launch,) = there.launches
+    event = {'went_on': {'r': [8, 2, 1]}}
+    halved = dataclasses.replace(launch, regrouped=({'group': 'x'}, event))
+    halved = dataclasses.replace(there, launches=(halved,))
+    assert replay._begun_in_larger(halved, 'r') == [
+        'until 2 epochs and 1 step it was trained in a group of 8, which then lacked memory'
+    ]
+    assert replay._begun_in_larger(halved, 'q') == []
+
+
+def test_a_dozen_differences_are_listed_and_what_may_be_why():
+    console = Console(file=io.StringIO(), width=200)
+    replay._say('r', [f'array {i}' for i in range(14)], ['device: X then', 'jax: 1 then'], console)
+    first, *listed, more, why = console.file.getvalue().splitlines()
+    assert first == 'r: NOT the same'
+    assert listed == [f'  array {i}' for i in range(12)]
+    assert (more, why) == ('  … and 2 more', '  device: X then; jax: 1 then')
 
 
 @pytest.mark.parametrize(
