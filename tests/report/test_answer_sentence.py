@@ -1,5 +1,7 @@
 """The answer in a sentence: yes, no, it depends, not settled, with the number that carries it."""
 
+import re
+
 import pytest
 from fake_verdicts import verdict
 
@@ -52,6 +54,34 @@ def test_the_word_follows_from_the_verdicts(kinds, word, beginning):
     assert found.word == word
     assert found.sentence.startswith(beginning)
     assert found.sentence.endswith('.')
+
+
+@pytest.mark.parametrize(
+    ('kinds', 'colour', 'sentence'),
+    [
+        ('s', 'supported', 'Yes: C0.'),
+        ('ss', 'supported', 'Yes: C0; 1 further claim holds as well.'),
+        ('nc', 'contradicted',
+         'No, this is contradicted: C1; 1 further claim does not hold either.'),
+        ('n', 'negligible', 'No, not by as much as matters: C0.'),
+        ('sc', 'negligible',
+         'It depends: 1 of 2 claims holds, 1 does not. What holds: C0. What does not: C1.'),
+        ('nss', 'negligible',
+         'It depends: 2 of 3 claims hold, 1 does not. What holds: C1. What does not: C0.'),
+        ('i', 'inconclusive', 'Not settled: C0.'),
+        ('ii', 'inconclusive', 'Not settled: C0; 2 of 2 claims are open.'),
+        ('sii', 'inconclusive', 'Not settled: C1; 2 of 3 claims are open, supported so far: C0.'),
+        ('iiic', 'inconclusive',
+         'Not settled: C0; 3 of 4 claims are open, contradicted so far: C3.'),
+        ('is', 'inconclusive', 'In part yes: C1; 1 of 2 claims is not settled.'),
+    ],
+)  # fmt: skip
+def test_the_whole_answer_and_its_colour(kinds, colour, sentence):
+    names = {kind[0]: kind for kind in ('supported', 'contradicted', 'negligible', 'inconclusive')}
+    asked = [verdict(names[kind], claim={'sentence': f'C{i}.'}) for i, kind in enumerate(kinds)]
+    found = answer_sentence.of(QUESTION, asked)
+    assert re.sub(r' \(test accuracy.*?\)', '', found.sentence) == sentence
+    assert found.kind == colour
 
 
 def test_what_is_open_is_counted():
