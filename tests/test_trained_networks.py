@@ -192,7 +192,7 @@ def test_a_replay_compares_them(copied, capsys):
     kernel[0, 0] += 1
     tree['variables']['params']['Dense_0']['kernel'] = kernel
     files.save_tree(path, tree)
-    app.main(['main.py', *args])
+    assert app.main(['main.py', *args]) == 1
     out = ' '.join(capsys.readouterr().out.split())
     assert 'parameters, params.Dense_0.kernel:' in out
     assert f'(1 of {kernel.size} values, the first at 0)' in out
