@@ -258,12 +258,14 @@ def test_a_colour_of_a_figure_is_read_as_easily_on_a_dark_page(color):
 
 def test_a_page_under_way_reloads_itself_and_stays_where_the_reader_is(browser, tmp_path):
     path = tmp_path / 'report.html'
-    path.write_text(live_text(40))
+    path.write_text(live_text(40, every=600.0))
     browser.open(path)
     assert 'reloads itself' in texts(browser, '#age')[0]
     browser.click('#curves .settings button:nth-child(2)')
     browser.evaluate('window.scrollTo(0, 300); document.activeElement.blur(); window.before = 1')
-    atomic.write(path, live_text(60, stopped=True).encode())
+    atomic.write(path, live_text(60, every=600.0, stopped=True).encode())
+    # Ten minutes later, by the page's clock.
+    browser.evaluate('Date.now = (now => () => now() + 601_000)(Date.now); undefined')
     deadline, shown = time.monotonic() + 120, None
     while shown != ['60% under way', 'complete']:
         assert time.monotonic() < deadline, shown
