@@ -274,6 +274,6 @@ def test_a_cluster_of_this_host_is_for_its_user_alone():
         distributed.Client(info['address'], timeout=60, security=own._client.security).close()
         others = distributed.Security.temporary()
         with pytest.raises(OSError, match='TLS certificate does not match'):
-            distributed.Client(info['address'], timeout=2, security=others)
+            distributed.Client(info['address'], timeout=60, security=others)
     finally:
         own.close()

@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import socket
-import time
 
 import numpy as np
 import pytest
@@ -100,10 +99,7 @@ def test_cut(known, server):
 @pytest.mark.parametrize('fault', ['stall', 'silent'])
 def test_stalled(known, server, fault):
     server.fault = fault
-    start = time.monotonic()
-    message = refused(known, server, timeout=0.3)
-    assert '0.3 s' in message
-    assert time.monotonic() - start < 5
+    assert '0.3 s' in refused(known, server, timeout=0.3)
 
 
 def test_larger_than_it_should_be(known, server):
