@@ -139,9 +139,8 @@ def test_what_is_derived_is_omitted_from_the_table_of_what_is_there(followed, tm
     assert not any('roughness' in column for column in answer.table.columns)
 
 
-def test_finished_the_report_takes_the_place_of_the_page(followed):
-    """Last: it goes on in the folder."""
-    _, folder = followed
+def test_finished_the_report_takes_the_place_of_the_page(followed, tmp_path):
+    folder = shutil.copytree(followed[1], tmp_path / 'w')
     answer = jt.run(tiny(), folder, quiet=True)
     assert not report.is_live(answer.report)
     text = answer.report.read_text()
