@@ -4,7 +4,6 @@ Pipes (`--remote-debugging-pipe`) need no port, no driver and no library for web
 are JSON, each ended by a zero byte. https://chromedevtools.github.io/devtools-protocol/
 """
 
-import base64
 import json
 import os
 import pathlib
@@ -168,11 +167,6 @@ class Browser:
             self.call(
                 'Input.dispatchKeyEvent', type=kind, key=key, code=key, windowsVirtualKeyCode=code
             )
-
-    def picture(self, path: pathlib.Path, whole: bool = False) -> None:
-        """A PNG of the window, or of the whole page."""
-        answer = self.call('Page.captureScreenshot', captureBeyondViewport=whole)
-        path.write_bytes(base64.b64decode(answer['data']))
 
     def _middle(self, selector: str) -> dict[str, float]:
         return self.evaluate(

@@ -227,7 +227,3 @@ def test_the_table_of_a_report_comes_before_its_verdicts(publish, tmp_path):
 )
 def test_a_cell_is_the_number_that_it_says(publish, words, value):
     assert publish.number(words) == pytest.approx(value)
-
-
-def test_the_published_page_of_numbers_is_that_of_the_reports(publish):
-    assert (SCRIPT.parent / 'published.md').read_text() == publish.numbers(SCRIPT.parent)

@@ -7,9 +7,8 @@ import pytest
 
 from jaxtweaks import data
 from jaxtweaks.config import settings
-from jaxtweaks.config.settings import DATASETS
 from jaxtweaks.data import circles, patterns, waveforms
-from jaxtweaks.data.catalogue import CATALOGUE, TABLES
+from jaxtweaks.data.catalogue import CATALOGUE
 from jaxtweaks.data.generated import WORLDS
 
 SIZES = {'train_size': 600, 'validation_size': 200, 'test_size': 300}
@@ -17,13 +16,6 @@ SIZES = {'train_size': 600, 'validation_size': 200, 'test_size': 300}
 
 def loaded(name, **more):
     return data.load(settings.Data(name=name, **(SIZES | more)))
-
-
-def test_every_data_set_of_the_settings_is_known():
-    forms = {name for name in DATASETS if ':' in name}
-    assert forms == {'tfds:NAME', 'folder:PATH', 'csv:PATH?target=NAME'}
-    assert {*CATALOGUE, *TABLES} == set(DATASETS) - forms
-    assert set(WORLDS) < set(DATASETS)
 
 
 @pytest.mark.parametrize('name', WORLDS)

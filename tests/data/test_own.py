@@ -415,5 +415,7 @@ def test_a_tfds_name_that_is_not_there_has_no_stand_in(tmp_path):
 def test_the_names_of_data_sets_are_those_of_the_catalogue():
     names = [name for name in settings.DATASETS if ':' not in name]
     assert names == [*catalogue.CATALOGUE, *catalogue.TABLES]
+    forms = {'tfds:NAME', 'folder:PATH', 'csv:PATH?target=NAME'}
+    assert set(settings.DATASETS) - set(names) == forms
     assert 'tfds:anything' in settings.DATASETS
     assert 'tfds:' not in settings.DATASETS
