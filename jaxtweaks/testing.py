@@ -27,7 +27,9 @@ from jaxtweaks.data.split import folds_of
 from jaxtweaks.run import executables
 from jaxtweaks.run.compiled import stack_runs
 from jaxtweaks.run.plan import Run
+from jaxtweaks.train import evaluate
 from jaxtweaks.train.data import DeviceData, DeviceSplit
+from jaxtweaks.train.measures import measures_of
 from jaxtweaks.train.program import Program
 
 _IMAGES, _CLASSES, _FOLDS = 22, 3, 4
@@ -52,8 +54,8 @@ def check_part(
 
     Where a parameter is off, as a number that the program is given, all is bitwise as in the
     program without it; a sweep over all its traced parameters compiles once; each of them changes
-    the weights or the outputs at test, which stay finite; and a run side by side with others is
-    the run alone, but for rounding.
+    the weights, the outputs at test or, of a metric, its value there, which stay finite; and a run
+    side by side with others is the run alone, but for rounding.
 
     Args:
       part: its name, or the function or module that was registered.
@@ -63,11 +65,13 @@ def check_part(
 
     Raises:
       AssertionError: it does not, and in what.
-      UserError: there is no such part, or it cannot be called.
+      UserError: there is no such part, or it cannot be called, or it is a study.
     """
     slot, name = _found(part, slot)
     given = dict(values or {})
     known, what = parts.of_slot(slot)[name], f"{slot} '{name}'"
+    if slot == 'study':
+        raise UserError(f'check_part: {what}: a study is not trained; call it and compare numbers')
     for parameter in given:
         if parameter not in known.parameters:
             hint = did_you_mean(parameter, known.parameters)
@@ -213,9 +217,12 @@ def _others(value: Any, declared: Field) -> list[Any]:
 
 
 def _check_counts(row: _Row, run: Values, other: Values, begin: str) -> None:
-    seen = [path for path in run if path.startswith(("['params']", "['logits']"))]
+    counted = "['params']", "['logits']", "['metrics']"
+    seen = [path for path in run if path.startswith(counted)]
     if all(np.array_equal(run[path], other[path]) for path in seen):
-        raise AssertionError(f'{begin}: changes no weight and no output in three steps of training')
+        raise AssertionError(
+            f'{begin}: changes no weight, no output and no metric in three steps of training'
+        )
 
 
 def _differing(a: Values, b: Values, fields: Iterable[str]) -> list[str]:
@@ -229,7 +236,8 @@ def _differing(a: Values, b: Values, fields: Iterable[str]) -> list[str]:
 
 
 class _Trained:
-    """Three steps of training, compiled once for runs side by side; and the logits after it.
+    """Three steps of training, compiled once for runs side by side; the logits after it, and what
+    metrics of `train.metrics` make of them.
 
     With `epochs` the steps are an epoch, of images in an order of its own, which is evaluated.
     """
@@ -266,7 +274,16 @@ class _Trained:
 
         state = self._program.steps_on(hyper, seed, state, batch_of, jnp.int32(0), stop)
         network = self._program.at_rest(hyper, state.variables)
-        return state, {'logits': network(data.standardised(data.test.images))}
+        logits = network(data.standardised(data.test.images))
+        return state, {'logits': logits, 'metrics': self._measured(hyper, logits, data)}
+
+    def _measured(self, hyper, logits, data):
+        """The metrics that the setting asks for, of the test split, by name."""
+        if not (asked := self._program.static.train.metrics):
+            return {}
+        measures = measures_of(self._program.setting(hyper))
+        found = evaluate.measured(logits, data, data.test, measures)
+        return {name: found[name] for name in asked}
 
     def _epoch(self, hyper, seed, state, data, stop):
         zero = jnp.int32(0)
@@ -355,7 +372,7 @@ def _size(base: Setting) -> tuple[int, int]:
 
 def _loss_for(metric: parts.Part) -> str:
     """A loss whose targets a metric is of."""
-    wanted = metric.facts.get('targets', parts.CLASSES)
+    wanted = metric.facts.get('targets') or parts.CLASSES  # '' fits all
     losses = parts.of_slot('loss').values()
     return next(one.name for one in losses if one.facts.get('targets', parts.CLASSES) == wanted)
 

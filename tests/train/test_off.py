@@ -4,14 +4,18 @@ On, the loss stays finite and the result changes; a sweep compiles once; off as 
 bitwise the program that omits it; and a run is the same alone. `jaxtweaks.testing` has the checks.
 """
 
+import contextlib
 import dataclasses
 import functools
 
+import jax.numpy as jnp
 import pytest
 from tiny_training import Trained, data, differing, group_of, setting
 
 from jaxtweaks import testing
-from jaxtweaks.config import parts, slots, trace
+from jaxtweaks.base.errors import UserError
+from jaxtweaks.config import parts, register, slots, trace
+from jaxtweaks.config.fields import traced
 
 ALL = frozenset(name for name, field in trace.FIELDS.items() if field.rule.off is not None)
 # Rates for each layer are off when there are none, and a program with them has another shape.
@@ -20,8 +24,11 @@ OF_SETTINGS = sorted(ALL - set(parts.FIELDS) - {'dropout.by_layer'})
 OF_EPOCHS = ('data.share', 'data.bootstrap', 'data.label_noise', 'data.fold')
 # These watch, and change nothing of the training itself.
 WATCHING = ('train.patience', 'train.ema_decay', 'train.swa_start')
-# At its widths VGG-16 trains for minutes; here it is narrow.
-PARTS = [(slot, name) for slot in slots.SLOTS for name in parts.of_slot(slot) if name != 'vgg16']
+# At their widths these train for minutes; here they are narrow.
+WIDE = ('vgg16', 'convnet1d')
+# Studies train nothing.
+SLOTS = [slot for slot in slots.SLOTS if slot != 'study']
+PARTS = [(slot, name) for slot in SLOTS for name in parts.of_slot(slot) if name not in WIDE]
 # What else is to be set for a parameter to count, or what is tried: half a pixel is no pixel.
 VALUES = {
     'shift': {'pixels': (1.0, 2.0)},
@@ -31,6 +38,10 @@ VALUES = {
     'radam': {'b2': (), 'epsilon': ()},
     'cosine_restarts': {'growth': ()},
     'step': {'boundaries': ((0.5,),)},
+    # Small ones compile quickly.
+    'resnet': {'blocks': (1,), 'width': (4,)},
+    'residual_mlp': {'blocks': (1,), 'width': (8,)},
+    'vit': {'depth': (1,), 'width': (8,), 'heads': (2,)},
 }
 SEEDS = (0, 1)
 
@@ -40,15 +51,47 @@ def test_every_part_keeps_the_contract(slot, name):
     testing.check_part(name, slot, values=VALUES.get(name))
 
 
-def test_a_narrow_vgg16_keeps_the_contract():
-    known = parts.of_slot('network')['vgg16']
-    facts = known.facts | {'channels': tuple(one // 32 for one in known.facts['channels'])}
+@pytest.mark.parametrize('name', WIDE)
+def test_a_narrow_one_of_a_wide_network_keeps_the_contract(name):
+    known = parts.of_slot('network')[name]
+    facts = known.facts | {
+        'channels': tuple(one // 30 for one in known.facts['channels']),
+        'hidden': tuple(4 for _ in known.facts['hidden']),
+    }
 
-    @parts.register('network', 'narrow_vgg16', 'narrow', **facts | {'hidden': (4, 4)})
+    @parts.register('network', 'narrow', 'narrow', **facts)
     class Narrow(known.build):
-        """VGG-16 with few channels."""
+        """The network with few channels and units."""
 
-    testing.check_part('narrow_vgg16', 'network')
+    testing.check_part('narrow', 'network')
+
+
+def power(outputs, targets, *, exponent=traced(2.0, 'of the outputs', above=0.0)):
+    return jnp.mean(jnp.abs(outputs) ** exponent)
+
+
+def unread(outputs, targets, *, exponent=traced(2.0, 'of the outputs', above=0.0)):
+    return jnp.mean(jnp.abs(outputs))
+
+
+def infinite(outputs, targets):
+    return jnp.mean(outputs) / 0.0
+
+
+@pytest.mark.parametrize(
+    ('function', 'fault'),
+    [(power, ''), (unread, r'unread\.exponent = .*: changes no weight'), (infinite, 'not finite')],
+)
+def test_a_metric_is_evaluated(function, fault):
+    register.metric(function.__name__)(function)
+    refused = pytest.raises(AssertionError, match=fault) if fault else contextlib.nullcontext()
+    with refused:
+        testing.check_part(function)
+
+
+def test_a_study_is_refused():
+    with pytest.raises(UserError, match="study 'capacity': a study is not trained"):
+        testing.check_part('capacity')
 
 
 def test_every_field_that_can_be_off_starts_off():
