@@ -1,4 +1,4 @@
-"""The normalisations against PyTorch's in float64, or NumPy's where it has none."""
+"""The normalisations against NumPy in float64, and that against PyTorch."""
 
 import flax.linen as nn
 import jax
@@ -13,11 +13,9 @@ from jaxtweaks.nn import models, norms
 from jaxtweaks.nn.layers import Dense
 from jaxtweaks.nn.norm import standardised_kernels
 
-torch = pytest.importorskip('torch')
-F = torch.nn.functional
-RNG = np.random.default_rng(0)
-MAPS, ROWS = RNG.normal(2.0, 3.0, (8, 5, 4, 6)), RNG.normal(2.0, 3.0, (8, 6))
-SCALE, SHIFT = RNG.normal(size=6), RNG.normal(size=6)
+_rng = np.random.default_rng(0)
+MAPS, ROWS = _rng.normal(2.0, 3.0, (8, 5, 4, 6)), _rng.normal(2.0, 3.0, (8, 6))
+SCALE, SHIFT = _rng.normal(size=6), _rng.normal(size=6)
 EPSILON = 1e-5
 
 
@@ -32,48 +30,68 @@ def ours(module, x, stats=None, train=True):
     return np.asarray(found), mutated.get('batch_stats', {})
 
 
-def in_torch(function, x):
-    """A function of channels first, applied to channels last."""
-    back = np.moveaxis(x, -1, 1)
-    numbers = [torch.as_tensor(np.ascontiguousarray(a)) for a in (back, SCALE, SHIFT)]
-    return np.moveaxis(function(*numbers).numpy(), 1, -1)
+def standard(x, *axes):
+    return (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + EPSILON)
 
 
-PAIRS = {
+def over(x, *axes):
+    """By the moments over these axes, then scaled and shifted."""
+    return standard(x, *axes) * SCALE + SHIFT
+
+
+def by_group(x, count):
+    """Each group of features by its own moments."""
+    groups = [standard(group, *range(1, x.ndim)) for group in np.split(x, count, -1)]
+    return np.concatenate(groups, -1) * SCALE + SHIFT
+
+
+# A module, what it is given, and the same in NumPy and, channels first, in PyTorch.
+NORMS = {
     'group of maps': (
-        norms.GroupNorm(3), MAPS, lambda x, g, b: F.group_norm(x, 3, g, b, EPSILON)
+        norms.GroupNorm(3), MAPS, lambda x: by_group(x, 3),
+        lambda F, x, g, b: F.group_norm(x, 3, g, b, EPSILON),
     ),
     'group of rows': (
-        norms.GroupNorm(2), ROWS, lambda x, g, b: F.group_norm(x, 2, g, b, EPSILON)
+        norms.GroupNorm(2), ROWS, lambda x: by_group(x, 2),
+        lambda F, x, g, b: F.group_norm(x, 2, g, b, EPSILON),
     ),
     'layer over the image': (
-        norms.LayerNorm('image'), MAPS, lambda x, g, b: F.group_norm(x, 1, g, b, EPSILON)
+        norms.LayerNorm('image'), MAPS, lambda x: over(x, 1, 2, 3),
+        lambda F, x, g, b: F.group_norm(x, 1, g, b, EPSILON),
     ),
     'layer over features': (
-        norms.LayerNorm(), MAPS,
-        lambda x, g, b: F.layer_norm(x.movedim(1, -1), (6,), g, b, EPSILON).movedim(-1, 1),
+        norms.LayerNorm(), MAPS, lambda x: over(x, 3),
+        lambda F, x, g, b: F.layer_norm(x.movedim(1, -1), (6,), g, b, EPSILON).movedim(-1, 1),
     ),
     'layer of rows': (
-        norms.LayerNorm(), ROWS, lambda x, g, b: F.layer_norm(x, (6,), g, b, EPSILON)
+        norms.LayerNorm(), ROWS, lambda x: over(x, 1),
+        lambda F, x, g, b: F.layer_norm(x, (6,), g, b, EPSILON),
     ),
     'instance': (
-        norms.InstanceNorm(), MAPS,
-        lambda x, g, b: F.instance_norm(x, weight=g, bias=b, eps=EPSILON),
+        norms.InstanceNorm(), MAPS, lambda x: over(x, 1, 2),
+        lambda F, x, g, b: F.instance_norm(x, weight=g, bias=b, eps=EPSILON),
     ),
     'batch': (
-        norms.BatchNorm(), MAPS,
-        lambda x, g, b: F.batch_norm(x, None, None, g, b, training=True, eps=EPSILON),
+        norms.BatchNorm(), MAPS, lambda x: over(x, 0, 1, 2),
+        lambda F, x, g, b: F.batch_norm(x, None, None, g, b, training=True, eps=EPSILON),
     ),
-    'none': (norms.NoNorm(), MAPS, lambda x, g, b: x),
+    'none': (norms.NoNorm(), MAPS, lambda x: x, lambda F, x, g, b: x),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize('case', PAIRS)
-def test_it_is_that_of_pytorch(case):
-    module, x, function = PAIRS[case]
+@pytest.mark.parametrize('case', NORMS)
+def test_it_is_that_of_numpy(case):
+    module, x, function, _ = NORMS[case]
     stats = {'mean': np.zeros(6), 'var': np.ones(6)} if case == 'batch' else None
-    expected = in_torch(function, x)
-    np.testing.assert_allclose(ours(module, x, stats)[0], expected, rtol=2e-5, atol=2e-5)
+    np.testing.assert_allclose(ours(module, x, stats)[0], function(x), rtol=2e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize('case', NORMS)
+def test_that_of_numpy_is_that_of_pytorch(torch, case):
+    _, x, function, theirs = NORMS[case]
+    first = np.ascontiguousarray(np.moveaxis(x, -1, 1))
+    found = theirs(torch.nn.functional, *map(torch.as_tensor, (first, SCALE, SHIFT)))
+    np.testing.assert_allclose(np.moveaxis(found.numpy(), 1, -1), function(x), atol=1e-10)
 
 
 @pytest.mark.parametrize('train', [True, False])
@@ -90,22 +108,24 @@ def test_batch_norm_without_its_scale_and_shift_is_that_with_one_and_zero(train)
 @pytest.mark.parametrize('x', [MAPS, ROWS])
 def test_ghost_batches_are_batches_one_after_the_other(x):
     """Of 8 images in two parts of 4, and the running averages after both."""
-    start = {'mean': RNG.normal(size=6), 'var': RNG.uniform(1, 2, 6)}
-    mean, variance = (torch.as_tensor(start[name].copy()) for name in ('mean', 'var'))
-    one_part = lambda x, g, b: F.batch_norm(x, mean, variance, g, b, True, 0.25, EPSILON)
-    expected = np.concatenate([in_torch(one_part, part) for part in (x[:4], x[4:])])
-    found, stats = ours(norms.GhostBatchNorm(4, momentum=0.75), x, start)
+    rng, axes = np.random.default_rng(1), tuple(range(x.ndim - 1))
+    mean, variance = rng.normal(size=6), rng.uniform(1, 2, 6)
+    found, stats = ours(norms.GhostBatchNorm(4, momentum=0.75), x, {'mean': mean, 'var': variance})
+    expected = np.concatenate([over(part, *axes) for part in (x[:4], x[4:])])
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
-    np.testing.assert_allclose(stats['mean'], mean, rtol=1e-5)
-    np.testing.assert_allclose(stats['var'], variance, rtol=1e-5)
-    at_test = lambda x, g, b: F.batch_norm(x, mean, variance, g, b, False, 0.25, EPSILON)
+    for part in (x[:4], x[4:]):
+        mean = 0.75 * mean + 0.25 * part.mean(axes)
+        variance = 0.75 * variance + 0.25 * part.var(axes, ddof=1)
+    np.testing.assert_allclose(stats['mean'], mean, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(stats['var'], variance, rtol=1e-5, atol=1e-6)
     found, after = ours(norms.GhostBatchNorm(4), x, stats, train=False)
-    np.testing.assert_allclose(found, in_torch(at_test, x), rtol=1e-4, atol=1e-4)
+    expected = (x - mean) / np.sqrt(variance + EPSILON) * SCALE + SHIFT
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
     assert all(np.array_equal(after[name], stats[name]) for name in stats)
 
 
 def test_kernels_are_standardised_by_output():
-    kernel = RNG.normal(1.0, 2.0, (3, 3, 5, 7))
+    kernel = np.random.default_rng(2).normal(1.0, 2.0, (3, 3, 5, 7))
     params = {'Conv_0': {'kernel': kernel, 'bias': SCALE}, 'Dense_0': {'kernel': ROWS}}
     found = standardised_kernels(jax.tree.map(jnp.asarray, params))
     mean = kernel.mean((0, 1, 2))
@@ -125,7 +145,8 @@ def test_kernels_of_attention_are_not_standardised():
     found = standardised_kernels(params)
     assert params['attention']['out']['kernel'].ndim == 3
     jax.tree.map(np.testing.assert_array_equal, found, params)
-    own = {'out': {'kernel': jnp.asarray(RNG.normal(1.0, 2.0, (3, 5, 7)))}}
+    drawn = np.random.default_rng(3).normal(1.0, 2.0, (3, 5, 7))
+    own = {'out': {'kernel': jnp.asarray(drawn)}}
     kernel = np.asarray(standardised_kernels(own)['out']['kernel'])
     np.testing.assert_allclose(kernel.mean((0, 1)), 0, atol=1e-5)
     np.testing.assert_allclose(kernel.var((0, 1)), 1, rtol=1e-4)

@@ -20,13 +20,13 @@ from jaxtweaks.train.losses import losses_of
 from jaxtweaks.train.measures import measures_of
 from jaxtweaks.train.targets import KINDS
 
-RNG = np.random.default_rng(0)
 COUNT, WIDTH = 23, 4
-OUTPUTS = 2 * RNG.normal(size=(COUNT, WIDTH))
+_rng = np.random.default_rng(0)
+OUTPUTS = 2 * _rng.normal(size=(COUNT, WIDTH))
 TARGETS = {
-    'classes': RNG.integers(0, WIDTH, COUNT),
-    'float': OUTPUTS + RNG.normal(size=(COUNT, WIDTH)),
-    'multilabel': (RNG.random((COUNT, WIDTH)) < 0.4).astype(float),
+    'classes': _rng.integers(0, WIDTH, COUNT),
+    'float': OUTPUTS + _rng.normal(size=(COUNT, WIDTH)),
+    'multilabel': (_rng.random((COUNT, WIDTH)) < 0.4).astype(float),
 }
 LOSSES = parts.of_slot('loss')
 METRICS = parts.of_slot('metric')
@@ -59,8 +59,7 @@ TORCH = {
 
 
 @pytest.mark.parametrize('name', TORCH)
-def test_a_loss_and_its_gradient_are_those_of_pytorch(name):
-    torch = pytest.importorskip('torch')
+def test_a_loss_and_its_gradient_are_those_of_pytorch(torch, name):
     function, values = TORCH[name]
     targets = TARGETS[kind_of(name)]
     z = torch.tensor(OUTPUTS, requires_grad=True)
@@ -73,6 +72,23 @@ def test_a_loss_and_its_gradient_are_those_of_pytorch(name):
         np.testing.assert_allclose(found, expected.detach().numpy(), rtol=1e-12)
         (gradient,) = pull(jnp.ones(COUNT))
         np.testing.assert_allclose(gradient, z.grad.numpy(), rtol=1e-12, atol=1e-14)
+
+
+# Of the errors ½ and −2: Huber's with δ = 0.7 is ½ · ½² = 0.125 and 0.7 · (2 − 0.35) = 1.155.
+BY_HAND = {
+    'mse': ((0.25 + 4) / 2, [0.5, -2]),
+    'mae': ((0.5 + 2) / 2, [0.5, -0.5]),
+    'huber': ((0.125 + 1.155) / 2, [0.25, -0.35]),
+}
+
+
+@pytest.mark.parametrize('name', BY_HAND)
+def test_a_loss_of_numbers_and_its_gradient_by_hand(name):
+    one = setting(name, **TORCH[name][1])
+    loss = lambda z: losses_of(one, z, jnp.array([[1.0, 1.0]]))[0]
+    found = jax.value_and_grad(loss)(jnp.array([[1.5, -1.0]]))
+    np.testing.assert_allclose(found[0], BY_HAND[name][0], rtol=1e-6)
+    np.testing.assert_allclose(found[1], [BY_HAND[name][1]], rtol=1e-6)
 
 
 @pytest.mark.parametrize('name', LOSSES)
@@ -109,7 +125,7 @@ def test_the_contract_of_metrics(name):
     kind = part.facts['targets']
     given = single(OUTPUTS), single(TARGETS[kind])
     value = float(part.build(*given))
-    order = RNG.permutation(COUNT)
+    order = np.random.default_rng(1).permutation(COUNT)
     assert float(part.build(*(one[order] for one in given))) == pytest.approx(value, rel=1e-5)
     two = [jnp.stack([one, one[::-1]]) for one in given]
     np.testing.assert_allclose(jax.vmap(part.build)(*two), value, rtol=1e-5)
@@ -150,7 +166,7 @@ def test_a_metric_is_that_of_scikit_learn(name):
 
 @pytest.mark.parametrize('kind', KINDS)
 def test_the_mean_of_several_outputs(kind):
-    several = RNG.normal(size=(3, 5, WIDTH)) * [[[1.0]], [[5.0]], [[300.0]]]
+    several = np.random.default_rng(2).normal(size=(3, 5, WIDTH)) * [[[1.0]], [[5.0]], [[300.0]]]
     found = KINDS[kind].mean(single(several))
     if kind == 'float':
         np.testing.assert_allclose(found, several.mean(0), rtol=1e-4, atol=1e-4)

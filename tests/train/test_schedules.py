@@ -138,6 +138,13 @@ def test_one_cycle_is_that_of_pytorch(torch, rise, start, end):
     np.testing.assert_allclose(got, expected, rtol=2e-4, atol=1e-7)
 
 
+def test_one_cycle_by_hand():
+    """41 steps: up from 0.016 to the peak at step 10, and down to 0.04 at step 40."""
+    config = of('one_cycle', 0.4, rise=11 / 41, start=0.04, end=0.1)
+    found = rates([0, 5, 10, 25, 40], config, 41, 1)
+    np.testing.assert_allclose(found, [0.016, 0.208, 0.4, 0.22, 0.04], rtol=1e-5)
+
+
 @pytest.mark.parametrize(('period', 'growth'), [(3, 1), (1, 2), (2, 3), (1, 1)])
 def test_cosine_with_restarts_is_that_of_pytorch(torch, period, growth):
     """At the first step of a period, too: a restart is not missed by a rounding."""
@@ -151,6 +158,12 @@ def test_cosine_with_restarts_of_lengths_in_between():
     config = of('cosine_restarts', 1.0, period=1.0, growth=1.5)
     got = rates([0, 4, 8, 14, 20, 29], config, 8, 8)  # periods end at 8, 20 and 38
     np.testing.assert_allclose(got, [1, 0.5, 1, 0.5, 1, 0.5], atol=1e-6)
+
+
+def test_polynomial_by_hand():
+    config = of('polynomial', 0.4, power=2.0, minimum=0.1)
+    found = rates([0, 10, 20, 30], config, 10, 4)
+    np.testing.assert_allclose(found, [0.4, 0.1 + 0.3 * 9 / 16, 0.175, 0.1 + 0.3 / 16], rtol=1e-5)
 
 
 @pytest.mark.parametrize('power', [0.5, 1.0, 2.0])

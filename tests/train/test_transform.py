@@ -11,7 +11,7 @@ from tiny_training import CLASSES, data, numbers, program, setting
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import parts, register
 from jaxtweaks.config.fields import traced
-from jaxtweaks.train import keep
+from jaxtweaks.train import keep, transform
 from jaxtweaks.train.statistics import statistics
 
 pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
@@ -60,19 +60,27 @@ def test_a_gradient_of_zero_stays_zero():
 
 
 @pytest.mark.parametrize('norm', [0.7, 2.5])
-def test_max_norm_is_that_of_pytorch(torch, norm):
+def test_max_norm_is_that_of_numpy(norm):
     weights = tree()
     found = jax.jit(part('max_norm'))(weights, norm=norm)
     for layer, places in (('Dense_0', 0), ('Conv_0', 0), ('Local_0', 2)):
         kernel = np.asarray(weights[layer]['kernel'], np.float64)
-        # Units of a place first: each is one of what renorm takes the norms of.
+        # Units of a place first: each is a row.
         inside = tuple(range(places, kernel.ndim - 1))
         order = (*range(places), kernel.ndim - 1, *inside)
         units = kernel.transpose(order).reshape(-1, np.prod([kernel.shape[i] for i in inside]))
-        expected = torch.renorm(torch.tensor(units), 2, 0, norm).numpy()
+        expected = units * np.minimum(1, norm / np.linalg.norm(units, axis=1, keepdims=True))
         got = np.asarray(found[layer]['kernel']).transpose(order).reshape(expected.shape)
         np.testing.assert_allclose(got, expected, rtol=2e-6)
         assert np.array_equal(found[layer]['bias'], weights[layer]['bias'])
+
+
+def test_a_sharpness_aware_gradient_by_hand():
+    """Of Σ w² at (3, 4), ‖g‖ is 10; half a step along it is (3.3, 4.4), of gradient (6.6, 8.8)."""
+    gradient = lambda w: ({'w': 2 * w['w']}, w['w'])
+    found, also = transform.gradients(gradient, {'w': jnp.array([3.0, 4.0])}, setting(sam__rho=0.5))
+    np.testing.assert_allclose(found['w'], [6.6, 8.8], rtol=1e-6)
+    assert also.tolist() == [3, 4]
 
 
 def in_pytorch(torch, state):
