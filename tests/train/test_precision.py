@@ -1,4 +1,4 @@
-"""Precision: what is bfloat16 and what is never; float32 is bitwise what it was."""
+"""Precision: what is bfloat16, what is never, and what programs ask of products."""
 
 import contextlib
 import re
@@ -12,6 +12,7 @@ from tiny_training import Trained, data, differing, group_of, numbers, program, 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.nn.dropout import dropout
+from jaxtweaks.run import executables
 from jaxtweaks.train import precision
 
 SIDE = 10
@@ -23,8 +24,8 @@ def network(name, **values):
     return setting(model__name=name, model__channels=(4,), **values)
 
 
-def trained(one, batching='map'):
-    group, hyper, seeds = group_of([(one, seed) for seed in SEEDS], batching)
+def trained(one):
+    group, hyper, seeds = group_of([(one, seed) for seed in SEEDS], 'map')
     return Trained(group, hyper, seeds, data(SIDE), finish=False)
 
 
@@ -47,15 +48,22 @@ def step_program(one):
     return jax.make_jaxpr(p.step)(numbers(one), np.uint32(0), state, x, y)
 
 
-@pytest.mark.usefixtures('quickly_compiled_by_library')
-@pytest.mark.parametrize('name', ['mlp', 'cnn'])
-def test_float32_has_the_bits_of_the_program_that_asks_for_nothing(name, monkeypatch):
-    one = network(name)
-    asked = trained(one)
-    monkeypatch.setattr(precision, 'products', lambda name: contextlib.nullcontext())
-    plain = trained(one)
-    for run in range(len(SEEDS)):
-        assert differing(asked.run(run), plain.run(run)) == []
+def test_every_program_of_a_group_asks_for_the_precision_of_its_setting(monkeypatch):
+    asked = []
+
+    def products(name):
+        asked.append(name)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr(precision, 'products', products)
+    monkeypatch.setattr(executables, 'compiled', lambda *lowered: lambda *args: None)
+    group, hyper, seeds = group_of([(network('mlp', train__precision='tf32'), 0)])
+    init = jax.vmap(group.program.init, (0, 0, None))
+    state = jax.eval_shape(init, hyper, seeds, data(SIDE))
+    group.init(hyper, seeds, data(SIDE))
+    group.train(hyper, seeds, state, data(SIDE), 0, 0, 0, 1)
+    group.finish(hyper, seeds, state, data(SIDE))
+    assert asked == ['tf32'] * 3
 
 
 @pytest.mark.usefixtures('quickly_compiled')
@@ -119,21 +127,30 @@ def test_dropout_drops_the_same_units_in_bf16():
     assert np.array_equal(np.asarray(full) == 0, np.asarray(half, np.float32) == 0)
 
 
+class _ForCuda:
+    """A jitted function that is lowered for CUDA, whatever there is."""
+
+    def __init__(self, jitted):
+        self._jitted = jitted
+
+    def lower(self, *args):
+        return self._jitted.trace(*args).lower(lowering_platforms=('cuda',))
+
+
 @pytest.mark.parametrize(
     ('name', 'words'), [('float32', {'HIGHEST'}), ('tf32', {'HIGH'}), ('bf16', {'HIGH'})]
 )
 def test_every_product_of_a_gpu_program_names_its_precision(name, words):
     """Compiled for CUDA as far as that goes without one."""
     one = network('cnn', train__precision=name)
-    p = program(one)
-    state = jax.jit(p.init)(numbers(one), np.uint32(0), data(SIDE))
-    args = (numbers(one), np.uint32(0), state, data(SIDE), *map(np.int32, (0, 0, 2)))
-    with precision.products(name):
-        lowered = jax.jit(p.advance).trace(*args).lower(lowering_platforms=('cuda',))
-    text = lowered.as_text()
+    group, _, _ = group_of([(one, 0)])
+    p, given = group.program, (numbers(one), np.uint32(0))
+    state = jax.eval_shape(p.init, *given, data(SIDE))
+    args = (*given, state, data(SIDE), *map(np.int32, (0, 0, 2)))
+    lowered, _ = group._lowered(_ForCuda(jax.jit(p.advance)), args)
     lines = [
         line
-        for line in text.splitlines()
+        for line in lowered.as_text().splitlines()
         if 'stablehlo.dot_general' in line or 'convolution' in line
     ]
     assert lines
