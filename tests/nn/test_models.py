@@ -2,14 +2,16 @@
 
 import itertools
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import narrow
 import numpy as np
 import pytest
 
 from jaxtweaks.config import parts, trace
 from jaxtweaks.config.settings import DISTRIBUTIONS, Dropout, Init, Model, Setting
-from jaxtweaks.nn import models
+from jaxtweaks.nn import layers, models
 
 SCHEMES = list(parts.of_slot('init'))
 INIT = Init(SCHEMES.index('he'), DISTRIBUTIONS.index('normal'))
@@ -94,23 +96,6 @@ def test_lenet5_is_that_of_the_document():
         assert shapes['Conv_0'] == (2, 28, 28, 6)
         assert shapes['Conv_1'] == (2, 10, 10, 16)
         assert shapes['Dropout_2'] == (2, 5, 5, 16)
-
-
-def test_vgg16_is_that_of_the_document():
-    network = models.build(setting(Model('vgg16')), 1000)
-    x = jnp.zeros((1, 224, 224, 3))
-    params = jax.eval_shape(lambda: network.init(KEY, x, train=False))['params']
-    weights = {name: found['kernel'].size for name, found in params.items()}
-    # The rows of the lecture's table, which counts weights without biases.
-    convolutions = [1_728, 36_864, 73_728, 147_456, 294_912, 589_824, 589_824, 1_179_648]
-    convolutions += [2_359_296] * 5
-    assert [weights[f'Conv_{i}'] for i in range(13)] == convolutions
-    assert [weights[f'Dense_{i}'] for i in range(3)] == [102_760_448, 16_777_216, 4_096_000]
-    assert sum(weights.values()) == 138_344_128
-    _, shapes = described(network, x.shape)
-    sides = [shapes[f'Dropout_{i}'][1:] for i in range(6)]
-    assert sides == [(224, 224, 3), (112, 112, 64), (56, 56, 128), (28, 28, 256), (14, 14, 512),
-                     (7, 7, 512)]  # fmt: skip
 
 
 def test_convnet1d_is_that_of_the_document():
@@ -211,6 +196,13 @@ class Reference:
                     x = self.conv(x, f'{layer}_{2 * block + i}', padding)
                 x = pooled(x)
                 self.before_dropout.append(x)
+        if name == narrow.NAME:  # VGG-16
+            index = 0
+            for convolutions in (2, 2, 3, 3, 3):
+                for _ in range(convolutions):
+                    x = self.conv(x, f'Conv_{index}', 'SAME')
+                    index += 1
+                x = pooled(x)
         if name == 'lenet5':
             for index in range(2):
                 x = pooled(self.conv(x, f'Conv_{index}', 'VALID'))
@@ -231,12 +223,12 @@ class Reference:
             x = np.pad(x, ((0, 0), *borders, (0, 0)))
         self.before_dropout.append(x)
         x = self.features(x)
-        layers = {'lenet5': 2, 'convnet1d': 1}.get(self.model.name, len(self.model.hidden))
-        for index in range(layers):
+        hidden = {'lenet5': 2, 'convnet1d': 1}.get(self.model.name, len(self.model.hidden))
+        for index in range(hidden):
             x = self.dense(x, index)
             x = x if self.model.name == 'convnet1d' else self.finish(x)
             self.before_dropout.append(x)
-        return self.dense(x, layers)
+        return self.dense(x, hidden)
 
 
 def tiny(name, **more):
@@ -257,8 +249,8 @@ def random_variables(network, x):
 
 
 def images(name='mlp'):
-    size = (5, 262, 1, 1) if name == 'convnet1d' else (5, 12, 13, 2)
-    return np.random.default_rng(1).normal(size=size).astype(np.float32)
+    size = {'convnet1d': (262, 1, 1), narrow.NAME: (32, 33, 2)}.get(name, (12, 13, 2))
+    return np.random.default_rng(1).normal(size=(5, *size)).astype(np.float32)
 
 
 CASES = [
@@ -275,6 +267,16 @@ CASES = [
     ('convnet1d', 'none', 'tanh'),
     ('convnet1d', 'before', 'tanh'),
 ]
+
+
+def test_forward_pass_of_a_narrow_vgg16():
+    narrow.narrow('vgg16')
+    network, x = models.build(setting(tiny(narrow.NAME)), 3), images(narrow.NAME)
+    variables = random_variables(network, x)
+    expected = Reference(tiny(narrow.NAME), variables, False)(x)
+    logits = jax.jit(lambda v, x: network.apply(v, x, train=False))(variables, x)
+    scale = np.max(np.abs(expected))
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4 * scale)
 
 
 @pytest.mark.parametrize(('name', 'place', 'activation'), CASES)
@@ -301,67 +303,61 @@ def test_forward_pass(name, place, activation, train):
             )
 
 
-@pytest.mark.parametrize('name', ['mlp', 'cnn'])
-def test_before_and_after_are_different_functions(name):
-    x, found = images(), []
-    for place in ('before', 'after'):
-        network = models.build(setting(tiny(name, norm='batch', norm_place=place)), 3)
-        variables = random_variables(network, x)
-        found.append(jax.jit(lambda v, n=network: n.apply(v, x, train=False))(variables))
-    assert float(jnp.max(jnp.abs(found[0] - found[1]))) > 0.1
+# Dropout layers of the networks that are `tiny`, by the field that has their rate.
+PLACES = {
+    'mlp': {'input': [0], 'conv': [], 'hidden': [1, 2]},
+    'cnn': {'input': [0], 'conv': [1, 2], 'hidden': [3, 4]},
+    'lenet5': {'input': [0], 'conv': [1, 2], 'hidden': [3, 4]},
+    'convnet1d': {'input': [0], 'conv': [1, 2, 3], 'hidden': [4]},
+}
 
 
-@pytest.mark.parametrize(('name', 'layers'), [('mlp', 3), ('cnn', 5)])
-@pytest.mark.parametrize('form', ['inverted', 'vanilla'])
-def test_dropout_stands_where_the_setting_says(name, layers, form):
-    """One layer at a time: what it passes is dropped or scaled, all before it is as without."""
-    model = tiny(name, norm='batch', norm_place='after')
-    x = images()
-    plain = models.build(setting(model), 3)
-    variables = random_variables(plain, x)
-    rates = {'input': [0], 'conv': [1, 2], 'hidden': [3, 4]}
-    if name == 'mlp':
-        rates = {'input': [0], 'conv': [], 'hidden': [1, 2]}
-    for field, places in rates.items():
+@pytest.mark.parametrize(
+    ('name', 'form'),
+    [*((name, 'inverted') for name in PLACES), ('mlp', 'vanilla'), ('cnn', 'vanilla')],
+)
+def test_dropout_stands_where_the_setting_says(name, form):
+    """What a layer with a rate is given is dropped and scaled; the others pass it on."""
+    model, x = tiny(name, norm='batch', norm_place='after'), images(name)
+    variables = random_variables(models.build(setting(model), 3), x)
+    reference = Reference(model, variables, True)
+    expected = reference(x)
 
-        @jax.jit
-        def apply(rate, field=field):
-            network = models.build(setting(model, Dropout(form, **{field: rate})), 3)
-            logits, found = network.apply(
-                variables,
-                x,
-                train=True,
-                rngs={'dropout': KEY},
-                mutable=['batch_stats', 'intermediates'],
-                capture_intermediates=True,
+    @jax.jit
+    def apply(rates):
+        passed = []
+
+        def record(call, args, kwargs, context):
+            found = call(*args, **kwargs)
+            if isinstance(context.module, layers.Dropout):
+                passed.append((args[0], found))
+            return found
+
+        network = models.build(setting(model, Dropout(form, **rates)), 3)
+        with nn.intercept_methods(record):
+            logits, _ = network.apply(
+                variables, x, train=True, rngs={'dropout': KEY}, mutable=['batch_stats']
             )
-            outputs = [found['intermediates'][f'Dropout_{i}']['__call__'][0] for i in range(layers)]
-            return logits, outputs
+        return logits, passed
 
-        reference = Reference(model, variables, True)
-        expected = reference(x)
-        logits, outputs = apply(0.5)
-        assert len(outputs) == len(reference.before_dropout) == layers
-        flat = zip(
-            outputs, reference.before_dropout, strict=True
-        )  # the reference's MLP begins flat
-        outputs = [np.reshape(output, before.shape) for output, before in flat]
-        if not places:
+    for field, places in PLACES[name].items():
+        logits, passed = apply(dict.fromkeys(PLACES[name], 0.0) | {field: 0.5})
+        assert len(passed) == len(reference.before_dropout) == 1 + max(PLACES[name]['hidden'])
+        for place, (given, found) in enumerate(map(np.asarray, pair) for pair in passed):
+            if not places or place <= places[0]:  # nothing is dropped before it
+                before = reference.before_dropout[place]
+                np.testing.assert_allclose(given.ravel(), before.ravel(), rtol=1e-3, atol=1e-4)
+            if place not in places:
+                assert np.array_equal(found, given)
+                continue
+            dropped, some = found == 0, given != 0
+            assert abs(np.mean(dropped[some]) - 0.5) < 4 * 0.5 / some.sum() ** 0.5
+            scale = 2 if form == 'inverted' else 1
+            np.testing.assert_allclose(found, np.where(dropped, 0, scale * given), rtol=1e-5)
+        if places:
+            assert float(np.max(np.abs(np.asarray(logits) - expected))) > 1e-2
+        else:
             np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4)
-            continue
-        first = places[0]
-        for i in range(first):
-            np.testing.assert_allclose(
-                outputs[i], reference.before_dropout[i], rtol=1e-3, atol=1e-4
-            )
-        wanted = reference.before_dropout[first] * (2 if form == 'inverted' else 1)
-        dropped = np.asarray(outputs[first]) == 0
-        share = 0.5 * np.mean(wanted != 0)
-        assert abs(np.mean(~dropped) - share) < 4 * 0.5 / wanted.size**0.5
-        np.testing.assert_allclose(
-            outputs[first], np.where(dropped, 0, wanted), rtol=1e-3, atol=2e-4
-        )
-        assert float(np.max(np.abs(np.asarray(logits) - expected))) > 1e-2
 
 
 def test_each_hidden_layer_may_have_a_rate_of_its_own():
@@ -381,8 +377,8 @@ def test_each_hidden_layer_may_have_a_rate_of_its_own():
             mutable=['intermediates'],
             capture_intermediates=True,
         )
-        layers = found['intermediates']
-        return [layers[f'Dropout_{i}']['__call__'][0] for i in (1, 2)]
+        kept = found['intermediates']
+        return [kept[f'Dropout_{i}']['__call__'][0] for i in (1, 2)]
 
     without = dropped(())
     for same in (dropped((0.3, 0.3)), dropped(jnp.float32([0.3, 0.3]))):

@@ -10,8 +10,6 @@ from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import models
 
-torch = pytest.importorskip('torch')
-
 
 def network(name, outputs=10, **values):
     named = {key.replace('__', '.'): value for key, value in values.items()}
@@ -49,7 +47,7 @@ def random_params(one, shape, seed=0):
 
 
 @pytest.mark.parametrize('form', ['original', 'preactivation'])
-def test_a_resnet_gives_what_pytorch_does(form):
+def test_a_resnet_gives_what_pytorch_does(torch, form):
     """One block a stage, with group norm, recomputed in float64."""
     shape, F = (8, 8, 3), torch.nn.functional
     norm = {'model__norm': 'group', 'group__groups': 2}
@@ -87,7 +85,7 @@ def test_a_resnet_gives_what_pytorch_does(form):
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-4, atol=1e-3)
 
 
-def test_a_vision_transformer_gives_what_pytorch_does():
+def test_a_vision_transformer_gives_what_pytorch_does(torch):
     """Its blocks are PyTorch's encoder layers with the norm first and GELU."""
     shape, width, heads, factor = (8, 8, 3), 12, 3, 2
     given = {'vit__width': width, 'vit__heads': heads, 'vit__depth': 2, 'vit__factor': factor}
@@ -158,6 +156,22 @@ def test_a_residual_mlp_by_hand():
     given = jax.tree.map(jnp.float32, params)
     found = one.apply({'params': given}, jnp.asarray(images, jnp.float32), train=True)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize('small', [
+    {'name': 'vit', 'vit__width': 8, 'vit__heads': 2, 'vit__depth': 1},
+    {'name': 'residual_mlp', 'residual_mlp__width': 8, 'residual_mlp__blocks': 1},
+])  # fmt: skip
+def test_dropout_acts_in_training_alone(small):
+    none, half = (network(outputs=3, dropout__hidden=rate, **small) for rate in (0.0, 0.5))
+    params = random_params(none, (8, 8, 1))
+    x = jnp.asarray(np.random.default_rng(1).normal(size=(2, 8, 8, 1)), jnp.float32)
+    at_test = [one.apply({'params': params}, x, train=False) for one in (none, half)]
+    rngs = {'dropout': jax.random.key(1)}
+    trained = [one.apply({'params': params}, x, train=True, rngs=rngs) for one in (none, half)]
+    np.testing.assert_allclose(at_test[0], at_test[1], rtol=1e-6)
+    np.testing.assert_allclose(at_test[0], trained[0], rtol=1e-6)
+    assert np.abs(np.asarray(trained[0] - trained[1])).max() > 0.01
 
 
 @pytest.mark.parametrize(

@@ -75,6 +75,7 @@ def test_vgg16_is_the_lectures_table_row_by_row():
     ]
     found = measured(setting_of(VGG16), 0, None).finals
     assert found['activations'] == sum(s * s * c for s, c, _ in expected) + 4096 + 4096 + 1000
+    assert found['weights'] == 138_344_128
 
 
 @pytest.mark.parametrize(

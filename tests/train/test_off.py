@@ -9,6 +9,7 @@ import dataclasses
 import functools
 
 import jax.numpy as jnp
+import narrow
 import pytest
 from tiny_training import Trained, data, differing, group_of, setting
 
@@ -53,17 +54,8 @@ def test_every_part_keeps_the_contract(slot, name):
 
 @pytest.mark.parametrize('name', WIDE)
 def test_a_narrow_one_of_a_wide_network_keeps_the_contract(name):
-    known = parts.of_slot('network')[name]
-    facts = known.facts | {
-        'channels': tuple(one // 30 for one in known.facts['channels']),
-        'hidden': tuple(4 for _ in known.facts['hidden']),
-    }
-
-    @parts.register('network', 'narrow', 'narrow', **facts)
-    class Narrow(known.build):
-        """The network with few channels and units."""
-
-    testing.check_part('narrow', 'network')
+    narrow.narrow(name)
+    testing.check_part(narrow.NAME, 'network')
 
 
 def power(outputs, targets, *, exponent=traced(2.0, 'of the outputs', above=0.0)):
