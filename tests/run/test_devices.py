@@ -5,7 +5,9 @@ import os
 import pathlib
 import subprocess
 import sys
+import types
 
+import psutil
 import pytest
 from on_devices import GROUP, machine, train
 from test_resume import assert_bitwise
@@ -80,9 +82,14 @@ def test_the_shares_do_not_depend_on_the_number_of_devices(count):
 
 
 def test_devices_of_a_host_share_its_memory(monkeypatch):
-    one = memory.free_bytes()
+    host = types.SimpleNamespace(available=1000)
+    monkeypatch.setattr(psutil, 'virtual_memory', lambda: host)
+    monkeypatch.setattr(memory, '_control_group_free', lambda: 2000.0)
+    assert memory.free_bytes() == 1000
     monkeypatch.setattr(memory.jax, 'local_devices', lambda: 4 * devices.jax.devices()[:1])
-    assert memory.free_bytes() == pytest.approx(one / 4, rel=0.2)
+    assert memory.free_bytes() == 250
+    monkeypatch.setattr(memory, '_control_group_free', lambda: 400.0)
+    assert memory.free_bytes() == 100
 
 
 def test_a_group_for_several_devices_has_a_name_of_its_own():

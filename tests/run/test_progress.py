@@ -1,14 +1,18 @@
 """What a sweep shows while it works: lines in a log, one display on a terminal, little if quiet."""
 
+import dataclasses
 import io
 import math
 import re
+import types
 
+import numpy as np
 import pytest
 from rich.console import Console
 
+from jaxtweaks.base import metrics
 from jaxtweaks.report.table import Table
-from jaxtweaks.run import progress
+from jaxtweaks.run import group, progress
 from jaxtweaks.run.progress import Lines, Live, Now, Reporter, View
 
 START = Now(1, 9, 2.3, 0.1, math.nan, 4, 0, 0)
@@ -72,6 +76,50 @@ def test_the_time_left_is_counted_from_the_first_sign_of_life(monkeypatch):
     found = [line.rpartition('%')[2].strip() for line in console.file.getvalue().splitlines()]
     # 2 images a second, 150, 130 and 80 of them left.
     assert found == ['', '75 s left', '65 s left', '40 s left']
+
+
+def state_of(**values):
+    """Sums and ends of four runs, the last of which fills a group up."""
+    given = {name: np.asarray(value, np.float32) for name, value in values.items()}
+    stopped = given.pop('stopped_at', None)
+    best = None if stopped is None else types.SimpleNamespace(stopped_at=stopped)
+    return types.SimpleNamespace(best=best, **{'correct_sum': None, **given})
+
+
+def test_what_a_heartbeat_says_of_the_epoch_leaves_diverged_runs_and_padding_alone():
+    state = state_of(
+        diverged_at=[-1, 3, -1, -1], loss_sum=[2, np.nan, 4, 9], correct_sum=[1, 0, 2, 9]
+    )
+    assert group._live(state, 2, 3) == (1.5, 0.75)
+    without = state_of(diverged_at=[-1, 3, -1, -1], loss_sum=[2, np.nan, 4, 9])
+    assert np.isnan(group._live(without, 2, 3)[1])
+    assert np.isnan(group._live(state_of(diverged_at=[0, 0], loss_sum=[1, 1]), 2, 2)).all()
+
+
+def test_a_heartbeat_counts_each_run_that_ended_once():
+    state = state_of(diverged_at=[-1, 3, 5, -1], stopped_at=[2, 4, 0, 1])
+    assert group._ended(state, 3) == (2, 1)
+    assert group._ended(state_of(diverged_at=[-1, 3, 5, -1]), 3) == (2, 0)
+
+
+def test_the_best_so_far_is_the_lowest_of_what_is_better_low():
+    rows = [np.array([3.0, 2.0, 0.1]), np.array([np.nan, 2.5, 0.0])]  # the last run fills up
+    for measure, expected in (('loss', 2.0), ('accuracy', 3.0)):
+        by = metrics.measure(measure)
+        assert group._best({by.on('validation'): rows}, 2, by) == expected
+        assert np.isnan(group._best({}, 2, by))
+
+
+def test_the_best_of_a_sweep_is_the_lowest_of_what_is_better_low():
+    console = log()
+    reporter = Reporter(console, Lines(console, interval=0))
+    reporter.begin(9, 0)
+    for best in (math.nan, 0.75, 0.5, 0.625):
+        reporter.advance(1, dataclasses.replace(START, best=best, measure='rmse'))
+    found = [line.partition('best ')[2] for line in console.file.getvalue().splitlines()]
+    assert [line.split()[:3] for line in found] == [
+        [], ['validation', 'RMSE', '0.75'], *[['validation', 'RMSE', '0.5']] * 2
+    ]  # fmt: skip
 
 
 def test_a_log_is_not_flooded():

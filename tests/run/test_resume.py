@@ -21,6 +21,7 @@ from jaxtweaks.run.group import Execution, Interrupted, train_group
 from jaxtweaks.run.plan import Group, all_runs
 from jaxtweaks.run.progress import Reporter
 from jaxtweaks.run.runner import Machine
+from jaxtweaks.train import program
 
 pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
 
@@ -171,6 +172,20 @@ def test_a_checkpoint_of_another_network_is_not_believed(machine, uninterrupted,
     assert_bitwise(result, uninterrupted)
 
 
+def test_a_call_of_few_epochs_ends_as_one_of_many(machine, tmp_path, monkeypatch):
+    """What a call returns of its epochs is capped: a chunk may be no longer."""
+    group = group_of(trace.replace(BASE, {'train.epochs': 7}), 'map')
+    endless = Execution(chunk_seconds=1e9)
+    whole, _ = train(group, machine, tmp_path / 'whole.ckpt', execution=endless)
+    monkeypatch.setattr(program, '_MOST_EPOCHS', 2)
+    fresh = Machine(lambda config: data_lib.load(config, print))
+    assert fresh.compiled(group).program.epochs_at_once == 2
+    capped, _ = train(group, fresh, tmp_path / 'a.ckpt', execution=endless)
+    assert capped.history['validation_loss'].shape == (7, 3)
+    assert np.isfinite(capped.history['validation_loss']).all()
+    assert_bitwise(capped, whole)
+
+
 @pytest.mark.parametrize('batching', ['map'])
 def test_momentum_and_turns(machine, tmp_path, batching):
     base = trace.replace(
@@ -200,6 +215,7 @@ MORE = trace.replace(
         'train.patience': 1.0,
         'train.min_improvement': 0.5,
         'train.ema_decay': 0.9,
+        'train.swa_start': 2,
         'train.snapshots': 2,
         'train.keep_logits': True,
         'train.keep_parameters': True,
@@ -239,6 +255,7 @@ def test_a_run_that_stops_early_is_the_same_however_long_its_group_goes_on(
             'train.patience': 1.0,
             'train.min_improvement': 0.05,
             'train.ema_decay': 0.9,
+            'train.swa_start': 1,
             'train.snapshots': 3,
             'train.keep_parameters': True,
             'train.epochs': 6,

@@ -142,12 +142,16 @@ def test_one_that_is_asked_to_leave_waits_until_its_state_is_fetched(both, monke
 
 def test_a_scheduler_that_is_gone_leaves_what_was_fetched(both, monkeypatch):
     both.apart.begin()
+    both.save(1)
+    both.apart.announce()
+    both.save(2)
 
     def gone(*args):
         raise Unfinished('gone')
 
     monkeypatch.setattr(both.engine, 'aside', gone)
     both.crew.stop()
+    assert both.arrived() == 1
 
 
 def test_one_that_is_not_sent_a_state_does_not_wait_for_ever(both, monkeypatch):
@@ -164,17 +168,9 @@ def test_a_result_is_written_with_its_networks_and_the_state_is_deleted(both):
     both.apart.begin()
     both.save(1)
     both.apart.announce()
-    there = both.apart.workdir
-    paths = [trained.path_of(there.path, run.id) for run in GROUP.runs]
-    for path in (*paths, there.result_path(GROUP)):
-        files.save_tree(path, {'name': path.name})
-    found = both.apart.end(done=True)
-    event = both.returns(workers.SAVED, '7', '', found)
+    event = both.returns(workers.SAVED, '7', '', finish(both))
     assert (event.group, event.kind) == (GROUP.id, workers.SAVED)
-    assert both.workdir.has_result(GROUP)
-    for run in GROUP.runs:
-        path = trained.path_of(both.workdir.path, run.id)
-        assert files.load_tree(path) == {'name': path.name}
+    assert is_whole(both.workdir)
     assert not both.workdir.has_checkpoint(GROUP)
 
 

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from tiny_training import TEST, Trained, data, group_of, setting
+from tiny_training import TEST, TRAIN, Trained, data, group_of, setting
 
 from jaxtweaks.config import register, trace
 from jaxtweaks.config.fields import traced
@@ -91,6 +91,26 @@ def test_snapshots_hold_what_their_epochs_had():
         snapshots = keep.with_snapshot(snapshots, marked(epoch + 1), jnp.int32(epoch), 10)
     assert list(snapshots['params']['w']) == [4, 7, 10]
     assert list(snapshots['batch_stats']['m']) == [4, 7, 10]
+
+
+@pytest.mark.usefixtures('all_quickly_compiled')
+def test_averages_along_training_are_those_of_the_ends_of_epochs():
+    """Of epochs of one step: EMA from the initial weights on, SWA from the second epoch on."""
+    tracked = {'train__ema_decay': 0.75, 'train__swa_start': 2}
+    one = setting(train__batch_size=TRAIN, train__epochs=4, model__norm='none', **tracked)
+    group, hyper, seeds = group_of([(one, 0)])
+    state = group.init(hyper, seeds, data())
+    kernel = lambda params: np.array(params['Dense_0']['kernel'], np.float64)
+    ends = [kernel(state.params)]
+    for epoch in range(4):
+        state, _ = group.train(hyper, seeds, state, data(), epoch, 0, epoch, 1)
+        ends.append(kernel(state.params))
+    average = ends[0]
+    for end in ends[1:]:
+        average = 0.75 * average + 0.25 * end
+    assert np.abs(ends[4] - ends[0]).max() > 0.02
+    np.testing.assert_allclose(kernel(state.ema), average, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(kernel(state.swa), np.mean(ends[2:], 0), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.usefixtures('all_quickly_compiled')

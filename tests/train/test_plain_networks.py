@@ -13,6 +13,7 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import register, trace
 from jaxtweaks.config.fields import static
 from jaxtweaks.nn.network import Plain
+from jaxtweaks.run import checkpoint
 from jaxtweaks.train.measure import kernels
 from jaxtweaks.train.precision import operands
 
@@ -79,6 +80,22 @@ def test_seeds_and_settings_side_by_side_are_each_as_if_alone():
     # A drop rate that is off, traced, is bitwise the program without it.
     alone = trained(off, off=frozenset({'dropout.hidden'}))
     assert differing(found.run(1), alone.run(1)) == []
+
+
+def test_what_a_run_that_stopped_keeps_stays_and_is_in_its_checkpoint(tmp_path):
+    """Of four epochs of three steps; nothing is better than the first by so much."""
+    rules = {'train__select': 'best_loss', 'train__min_improvement': 100.0, 'train__epochs': 4}
+    runs = [(zoo(train__patience=patience, **rules), 0) for patience in (1.0, 9.0)]
+    group, hyper, seeds = group_of(runs, 'map', OTHERS - {'train.patience'})
+    state = Trained(group, hyper, seeds, DATA, finish=False).final
+    assert state.best.stopped_at.tolist() == [2, 0]
+    assert state.step.tolist() == [6, 12]
+    assert state.collections['memory']['steps'].tolist() == [6, 12]
+    path = tmp_path / 'a.ckpt'
+    checkpoint.save(path, checkpoint.Progress(state, epoch=4))
+    shapes = jax.eval_shape(jax.vmap(group.program.init, (0, 0, None)), hyper, seeds, DATA)
+    loaded = checkpoint.load(path, lambda: shapes, pytest.fail)
+    assert differing(loaded.state, state) == []
 
 
 def test_bf16_is_what_the_layers_compute_in_and_the_loss_is_near():
@@ -209,6 +226,19 @@ def test_tweaks_and_dropout_of_the_input_act_on_any_network():
         for rate in (0.0, 0.5)
     ]  # fmt: skip
     assert not np.allclose(*found)
+
+
+def test_a_tweak_acts_on_what_enters_any_network_and_on_what_leaves_it():
+    jt.tweak('scaled', where='input')(lambda key, x, strength, train: x * (1 + strength))
+    jt.tweak('raised', where='logits')(lambda key, x, strength, train: x + strength)
+    one = trace.replace(zoo(), {'tweaks.scaled': 2.0, 'tweaks.raised': 5.0})
+    p, plain = program(one), program(zoo())
+    variables = plain.init(numbers(zoo()), np.uint32(0), DATA).variables
+    x = DATA.standardised(DATA.test.images)
+    apply = lambda p, one, x: p.apply(numbers(one), p.in_use(variables), x, train=False)
+    expected = apply(plain, zoo(), 3 * x) + 5
+    np.testing.assert_allclose(apply(p, one, x), expected, rtol=1e-5)
+    assert not np.allclose(expected, apply(plain, zoo(), x) + 5, atol=0.01)
 
 
 def test_attention_is_no_convolution_to_standardise_the_weights_of(tmp_path):
