@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import parts, trace
+from jaxtweaks.config import trace
 from jaxtweaks.config.fields import static
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import nothing
@@ -12,12 +12,6 @@ from jaxtweaks.lab import experiment
 from jaxtweaks.studies.study import measured, options, study
 
 KNOWN = {'finals': ('total',), 'curves': {'height': 'height'}, 'axis': 'layer', 'generated': 'it'}
-
-
-@pytest.fixture(autouse=True)
-def _registry(monkeypatch):
-    monkeypatch.setitem(parts._REGISTRY, 'study', dict(parts.of_slot('study')))
-    monkeypatch.setattr(parts, '_PARAMETERS', dict(parts._PARAMETERS))
 
 
 def setting_of(**values):

@@ -134,6 +134,20 @@ def test_dropout_changes_the_fit_of_a_network_and_all_see_the_same_points():
     assert drops.finals['train_mse'] > 1.2 * without.finals['train_mse']
 
 
+def test_a_step_of_a_linear_network_with_its_penalty_by_hand():
+    linear = NETWORK | {'model.hidden': (), 'optim.name': 'sgd', 'penalty.l2': 0.3}
+    (before, after) = (
+        regression.fit(setting_of(linear | {'capacity.steps': steps}), 0, POINTS, np.array([0, 1]))
+        for steps in (0, 1)
+    )
+    for x, y, (b, at_1), found in zip(POINTS.x, POINTS.y, before, after, strict=True):
+        w = at_1 - b
+        rest = w * x + b - y
+        w -= 0.02 * (2 * np.mean(rest * x) + 2 * 0.3 * w)
+        b -= 0.02 * 2 * np.mean(rest)
+        np.testing.assert_allclose(found, [b, w + b], rtol=1e-4, atol=1e-6)
+
+
 def test_samples_are_fitted_apart():
     setting = setting_of(NETWORK | {'capacity.steps': 20})
     at = np.linspace(-1, 1, 5)

@@ -337,6 +337,19 @@ def test_cutmix_takes_a_rectangle_of_another_image_and_its_share_of_the_target()
     assert 0.2 < np.mean(areas) < 0.5  # 1/2 for λ uniform on [0, 1], less what lies outside
 
 
+def test_alpha_says_how_alike_the_shares_of_cutmix_are():
+    """λ is near ½ by a large α, a side of √½ · 8 pixels; by a small one most are near 0 or 1."""
+    images, labels = constant([10.0, 20.0, 30.0, 40.0]), jnp.asarray([0, 1, 2, 3])
+    sides, kept = [], 0
+    for i in range(30):
+        by = functools.partial(mixed_by, jax.random.key(i), images, labels, 'cutmix.alpha')
+        large, small = (np.asarray(by(alpha)[0] != images)[..., 0] for alpha in (1000.0, 0.05))
+        sides += [large.any((0, 2)).sum(), large.any((0, 1)).sum()]
+        kept += not small.any()
+    assert max(sides) == 5
+    assert kept > 7  # of 30: P(1 − λ < 1/64) is 0.41, and 0.02 if α is 1
+
+
 def test_crops_are_numpys_of_an_image_with_a_border_of_zeros():
     images = jnp.asarray(noise(400, 5, 6, 2), jnp.float32)
     found = np.asarray(apply(KEY, images, 'crop', 2.0))

@@ -55,6 +55,12 @@ def test_a_bootstrap_sample():
     assert np.mean(distinct) == pytest.approx(1 - np.exp(-1), abs=5 * 0.0099 / np.sqrt(20))
 
 
+def test_a_part_of_the_places_has_images_drawn_again():
+    """An image is gone if its place is hit, b, and it is drawn for none of b N: e⁻ᵇ."""
+    distinct = [len(set(order(seed=s, bootstrap=0.4))) / COUNT for s in range(5)]
+    assert np.mean(distinct) == pytest.approx(1 - 0.4 * np.exp(-0.4), abs=5 * 0.014 / np.sqrt(5))
+
+
 def test_a_bootstrap_sample_of_a_share_stays_inside_it():
     assert order(bootstrap=1.0, share=0.1).max() < 100
 
