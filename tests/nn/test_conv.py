@@ -227,11 +227,12 @@ def test_vmap_over_kernels_makes_no_grouped_convolution():
         one = lambda a, b, w: jnp.sum(f(a, b, 'SAME', 1) * w)
         return lambda *args: jax.vmap(jax.value_and_grad(one, (0, 1)))(*args)
 
-    for how in ('loop', 'matmul', 'pallas'):
+    # As a matrix product or a kernel it is no convolution at all.
+    for how, counts in (('loop', {1}), ('matmul', set()), ('pallas', set())):
         with lowering(how):
             before, after = groups(gradients(conv), x, kernel, weights)
-        assert before <= {1}
-        assert after <= {1}
+        assert before == counts
+        assert after <= {1}  # XLA does not print a count of 1
     # The test can see groups where there are some.
     for f, how in ((plain, 'loop'), (conv, 'grouped')):
         with lowering(how):
