@@ -90,10 +90,9 @@ class _Network:
         self, params: Any, others: Any, seed: jax.Array | int, x: jax.Array, y: jax.Array
     ) -> jax.Array:
         """The training loss, scalar."""
-        if self.setting.model.weight_standardisation:
-            params = standardised_kernels(params)
+        standard = self.setting.model.weight_standardisation
         logits, _ = models.build(self.setting, self.classes).apply(
-            {'params': params, **others},
+            {'params': standardised_kernels(params) if standard else params, **others},
             x,
             train=True,
             rngs={'dropout': stream_key(seed, 'dropout')},

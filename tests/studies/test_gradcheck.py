@@ -1,12 +1,13 @@
 """Gradients next to central differences: the comparison itself, and what it says of the layers."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import trace
+from jaxtweaks.config import register, trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.dataset import Split
@@ -124,6 +125,43 @@ def test_a_network_with_penalty_and_dropout(data, norm, place):
     assert found['entries'] == 10 * 4 + 4 + 4 * 3 + 3 + batch_norm_numbers
     assert found['max_difference'] < PUBLISHED
     assert jnp.ones(1).dtype == jnp.float32  # what is outside is as it was
+
+
+class Convolution(nn.Module):
+    outputs: int
+
+    @nn.compact
+    def __call__(self, x):
+        return nn.Dense(self.outputs)(nn.Conv(2, (2, 2))(x).mean((1, 2)))
+
+
+def losses_of(data, base, *more):
+    """The loss with each of some more values, and the kernels; seed 7."""
+    found = []
+    for values in more:
+        setting = setting_of(**base | values, penalty__l2_form='full')
+        with gradients.float64():
+            shown, labels = gradcheck._inputs(setting, data)
+            network = gradcheck._Network(trace.as_numbers(setting), 3)
+            params = network.variables(shown, 7)['params']
+            found.append(float(network.loss(params, {}, 7, shown, labels)))
+    return found, [np.asarray(layer['kernel']) for layer in params.values()]
+
+
+def test_the_loss_has_its_penalty_and_its_masks(data):
+    more = {}, {'penalty__l2': 0.1}, {'dropout__hidden': 0.5}
+    (plain, penalised, dropped), kernels = losses_of(data, MLP, *more)
+    squares = sum(np.sum(np.square(kernel)) for kernel in kernels)
+    assert penalised - plain == pytest.approx(0.1 * squares, rel=1e-5)
+    assert abs(dropped - plain) > 1e-3
+
+
+def test_the_penalty_is_of_the_weights_before_they_are_standardised(data):
+    register.network('convolution')(Convolution)
+    base = MLP | {'model__name': 'convolution', 'model__weight_standardisation': True}
+    (plain, penalised), kernels = losses_of(data, base, {}, {'penalty__l2': 0.1})
+    squares = sum(np.sum(np.square(kernel)) for kernel in kernels)
+    assert penalised - plain == pytest.approx(0.1 * squares, rel=1e-5)
 
 
 def test_the_loss_is_that_of_the_first_images(data):
