@@ -79,7 +79,9 @@ def test_whole_numbers_are_what_is_said_of_them():
 
 
 @pytest.mark.parametrize(
-    'kind', [list, np.array, lambda lift: pd.Series(lift, dtype='boolean')], ids=str
+    'kind',
+    [list, np.array, lambda lift: pd.Series(lift, dtype='boolean')],
+    ids=['list', 'array', 'series'],
 )
 def test_truth_values_to_be_predicted_are_classes_as_those_of_arrays_are(kind):
     table = COLUMNS | {'lift': kind(COLUMNS['lift'])}
