@@ -17,10 +17,10 @@ of networks that blow up lie powers of ten apart, so it is their logarithms that
 (`common.sigma_scale`), the third constant four times, as it goes with 1/N. "Stay the same" is a
 spread below 1%; random weights start near 100%.
 
-Expected (quick, about 3 minutes on two CPU cores; docs/results, 8 seeds by --until_settled): 8 of
-10 claims supported, 2 open as they were then. As claimed: σ = 2 is too high: the network does not
-train (training loss stays above 2.25; measured: 6.457, 99.5% interval 6.019 to 6.895, 5 seeds); 1
-further claim holds as well, 1 of 3 not settled.
+Expected (quick, about 3 minutes on two CPU cores; docs/results, 5 to 8 seeds by --until_settled):
+10 of 10 claims supported. As claimed: σ = 0.0002 is too low: the network does not train (training
+loss stays above 2.25; log₁₀ of the training loss, normal or uniform, σ [or the constant] 0.0002:
+0.3622, 98.3% interval 0.3622 to 0.3622, 5 seeds); 2 further claims hold as well.
 """
 
 import math
