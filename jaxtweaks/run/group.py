@@ -274,7 +274,7 @@ def _best(history: dict[str, list[np.ndarray]], runs: int, by: Metric) -> float:
     seen = np.asarray(history.get(by.on('validation'), []), float)[..., :runs]
     if not seen.size:
         return np.nan
-    return by.sign * float(np.fmax.reduce(by.sign * seen, axis=None, initial=-np.inf))
+    return by.sign * float(np.fmax.reduce(by.sign * seen, axis=None))
 
 
 def _without_padding(

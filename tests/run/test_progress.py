@@ -108,6 +108,7 @@ def test_the_best_so_far_is_the_lowest_of_what_is_better_low():
         by = metrics.measure(measure)
         assert group._best({by.on('validation'): rows}, 2, by) == expected
         assert np.isnan(group._best({}, 2, by))
+        assert np.isnan(group._best({by.on('validation'): [np.full(2, np.nan)]}, 2, by))
 
 
 def test_the_best_of_a_sweep_is_the_lowest_of_what_is_better_low():
