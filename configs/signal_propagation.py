@@ -24,11 +24,11 @@ not); "vanished" means a standard deviation below the smallest float32 with all 
 "highest" is read of the last layer's activations and of the first layer's gradients. That uniform
 and normal draws of one variance differ is nowhere claimed: they are asked to be equivalent.
 
-Expected (quick, generated: random vectors, about 3 minutes on two CPU cores; docs/results, 20 seeds
-by --until_settled): 52 of 68 claims supported, 16 contradicted. In part as claimed: 2 of 4 claims
-that answer the question hold, 2 do not. What holds: Some combinations (those with normal draws;
-second reading) lose their activations entirely in at least one layer (27.33 of 50 are left, 12
-seeds). What does not: the same with Xavier and Kaiming as published (50 are left, 12 seeds).
+Expected (quick, generated: random vectors, about 3 minutes on two CPU cores; docs/results, 5 to 20
+seeds by --until_settled): 52 of 68 claims supported, 16 contradicted. In part as claimed: 2 of 4
+claims that answer the question hold, 2 do not. What holds: Some combinations (those with normal
+draws; second reading) lose their activations entirely in at least one layer (27.27 of 50 are left,
+5 seeds). What does not: the same with Xavier and Kaiming as published (50 are left, 20 seeds).
 """
 
 from configs import common
