@@ -439,7 +439,7 @@ def wait_for(process, happened):
 
 
 def writes_of(workdir):
-    """A function that tells whether a checkpoint was written since."""
+    """A function that returns whether a checkpoint was written since."""
     state = lambda: {(p.name, p.stat().st_mtime_ns) for p in workdir.glob('checkpoints/*.ckpt')}
     before = state()
 

@@ -241,7 +241,7 @@ def _exact(claim: Claim, found: Finding) -> Verdict:
         verdict, because, note = 'inconclusive', (Open.TOO_FEW,), 'no seed is left'
     elif np.isnan(found.deciding).any():
         verdict, because = 'inconclusive', (Open.NOT_REACHED,)
-        note = 'the level is not reached by all that it takes to tell'
+        note = 'not every run that decides it reaches the level'
     else:
         verdict = 'supported' if (found.deciding > 0).all() else 'contradicted'
         verdict = 'negligible' if found.small else verdict
@@ -319,7 +319,7 @@ def _check_options(claim: Claim) -> None:
     kind = KINDS[claim.kind]
     _check_read(claim, kind)
     if claim.goal and not kind.with_goal and claim.at != 'best_epoch':
-        raise UserError(f"kind '{claim.kind}' reads goal only with at='best_epoch'; leave goal out")
+        raise UserError(f"kind '{claim.kind}' reads goal only with at='best_epoch'; omit goal")
     if kind.two_sided(claim) and (claim.margin is None or not claim.margin > 0):
         raise UserError(f'margin must be a number > 0, not {claim.margin}')
     if claim.smallest is not None:

@@ -165,7 +165,7 @@ def _check_finite(array: np.ndarray, names: list[str], what: str) -> None:
         raise UserError(
             f'{what}: {int(bad.sum()):,} of {array.size:,} numbers are not finite, in {rows:,} of '
             f'{len(array):,} {"rows" if array.ndim == 2 else "images"}, such as {array[first]} in '
-            f'{_place(first, names)}; fill them or leave these out'
+            f'{_place(first, names)}; fill them or omit these'
         )
 
 

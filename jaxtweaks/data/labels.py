@@ -212,7 +212,7 @@ def _check_none_missing(missing: Any, array: np.ndarray, what: str) -> None:
     if len(where):
         raise UserError(
             f'{what}: {len(where):,} of {len(array):,} are missing, such as that of image '
-            f'{where[0]} ({array[where[0]]!r}); leave these images out or label them'
+            f'{where[0]} ({array[where[0]]!r}); omit these images or label them'
         )
 
 
@@ -237,7 +237,7 @@ def _of_integers(array: np.ndarray, what: str) -> np.ndarray:
     if len(where):
         raise UserError(
             f'{what}: {len(where):,} of {len(array):,} are negative, such as {array[where[0]]} of '
-            f'image {where[0]}; they must be integers from 0: leave unlabelled images out, or '
+            f'image {where[0]}; they must be integers from 0: omit unlabelled images, or '
             f'number the classes: {_NUMBERING}'
         )
     if len(array) and array.max() > np.iinfo(np.int64).max:

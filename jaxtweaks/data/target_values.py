@@ -85,7 +85,7 @@ def _check_finite(array: np.ndarray, what: str) -> None:
         row, column = np.argwhere(bad)[0]
         raise UserError(
             f'{what}: {int(bad.sum()):,} of {array.size:,} are not finite, such as '
-            f'{array[row, column]} in row {row}, output {column}; fill them or leave these rows out'
+            f'{array[row, column]} in row {row}, output {column}; fill them or omit these rows'
         )
 
 

@@ -73,8 +73,8 @@ def check(experiment: Experiment, chosen: bool = False) -> None:
         )
     if chosen:
         raise UserError(
-            f'seeds: have no effect because --until_settled adds them by itself, {_grid()}; leave '
-            'out one of the two'
+            f'seeds: have no effect because --until_settled adds them by itself, {_grid()}; omit '
+            'one of the two'
         )
 
 

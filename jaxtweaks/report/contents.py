@@ -1,4 +1,4 @@
-"""What a report tells, whatever it is written in."""
+"""What a report says, whatever it is written in."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple

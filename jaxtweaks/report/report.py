@@ -28,7 +28,7 @@ def write(path: str | Path, contents: Contents, metrics: Sequence[str] | None = 
 
     Args:
       path: the HTML file.
-      contents: what it tells.
+      contents: what it says.
       metrics: of the table of all runs; None for the usual ones.
 
     Returns:

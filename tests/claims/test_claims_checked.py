@@ -38,7 +38,7 @@ CURVES = (*metrics.known(), *metrics.derived(metrics.known()))
             for metric in ('1-test_accuracy', 'log_test_loss')
         ),
         ('greater', {**ARMS, 'goal': 'max'}, "reads goal only with at='best_epoch'"),
-        ('increasing', {'along': 'x', 'goal': 'min'}, 'leave goal out'),
+        ('increasing', {'along': 'x', 'goal': 'min'}, 'omit goal'),
         ('equivalent', ARMS, 'needs margin'),
         ('equivalent', {**ARMS, 'margin': 0.0}, 'margin must be a number > 0'),
         ('different', ARMS, 'needs margin'),

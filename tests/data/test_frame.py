@@ -404,8 +404,8 @@ def test_arrays_of_targets_are_checked(case):
 
 def test_targets_far_from_zero_are_standardised_before_they_are_rounded():
     years = 2000.0 + np.arange(8)[:, None]
-    mean, deviation = target_scale(years)
-    found = standardised_targets(years, mean, deviation)
+    mean, std = target_scale(years)
+    found = standardised_targets(years, mean, std)
     np.testing.assert_allclose(found, (years - years.mean()) / years.std(), rtol=1e-6)
     assert found.dtype == np.float32
     plain = standardised_targets(years, *target_scale(years, standardise=False))

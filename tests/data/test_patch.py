@@ -60,7 +60,7 @@ def test_patches_tell_the_class_by_a_small_difference_either_way(sets):
     probe = patched.probes['patch_only']
     patches = probe.images[:, INSIDE].reshape(len(probe), -1).astype(np.float64)
     middle = np.median(patches, 0)
-    deviation = plain.training.images.std(dtype=float)
+    std = plain.training.images.std(dtype=float)
     same = plain.training.images == patched.training.images
     whole = same[:, ~INSIDE].all((1, 2)) & ~same.all((1, 2, 3))  # images with a patch on them
     directions, sizes, strengths = [], [], []
@@ -78,7 +78,7 @@ def test_patches_tell_the_class_by_a_small_difference_either_way(sets):
         sizes.append(size.mean() / np.sqrt(middle.size))
         strengths.append(np.abs(along) / size.mean())
     # A uniform distribution of ±0.1 standard deviations; alone it is multiplied by 0 to 1.75.
-    assert np.mean(sizes) == pytest.approx(0.1 * deviation / np.sqrt(3), rel=0.06)
+    assert np.mean(sizes) == pytest.approx(0.1 * std / np.sqrt(3), rel=0.06)
     strengths = np.concatenate(strengths)
     assert np.mean(strengths) == pytest.approx(1.75 / 2, rel=0.1)
     assert strengths.min() < 0.1

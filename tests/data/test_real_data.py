@@ -44,10 +44,10 @@ def test_cifar10_moments_of_the_whole_training_part(load):
     dataset = load('cifar10', train_size=49_999, validation_size=1)
     mean, inverse = data.standardiser(dataset.training.images, 'channel')
     altered = 'JPEG' in dataset.label
-    deviation = [0.2452, 0.2428, 0.2606] if altered else [0.2470, 0.2435, 0.2616]
+    std = [0.2452, 0.2428, 0.2606] if altered else [0.2470, 0.2435, 0.2616]
     expected = [0.4913, 0.4821, 0.4465] if altered else [0.4914, 0.4822, 0.4465]
     np.testing.assert_allclose(mean[0, 0] / 255, expected, atol=1e-4)
-    np.testing.assert_allclose(1 / inverse[0, 0] / 255, deviation, atol=1e-4)
+    np.testing.assert_allclose(1 / inverse[0, 0] / 255, std, atol=1e-4)
 
 
 def test_mnist(load):

@@ -14,85 +14,81 @@ def said(*kinds, question=QUESTION):
     return answer_sentence.of(question, [verdict(kind) for kind in kinds])
 
 
-@pytest.mark.parametrize(
-    ('kinds', 'word', 'beginning'),
-    [
-        (
-            ['supported'],
-            'yes',
-            'Yes: Batch norm raises test accuracy (test accuracy, batch norm − without '
-            'normalisation: +2.14 points, 95% interval +1',
-        ),
-        (['contradicted'] * 2, 'no', 'No, this is contradicted: Batch norm'),
-        (['negligible'], 'no', 'No, not by as much as matters: Batch norm'),
-        (['contradicted', 'negligible'], 'no', 'No, this is contradicted: Batch norm'),
-        (['supported', 'contradicted'], 'it depends', 'It depends: 1 of 2 claims holds, 1 does'),
-        (['supported', 'negligible'], 'it depends', 'It depends: 1 of 2 claims holds, 1 does'),
-        (['inconclusive'], 'not settled', 'Not settled: Batch norm'),
-        (['supported', 'inconclusive', 'inconclusive'], 'not settled', 'Not settled: Batch norm'),
-        (['supported', 'supported', 'inconclusive'], 'in part', 'In part yes: Batch norm'),
-        (['supported', 'inconclusive'], 'in part', 'In part yes: Batch norm'),
-        (
-            ['contradicted', 'negligible'] + ['inconclusive'] * 10,
-            'not settled',
-            'Not settled: Batch norm',
-        ),
-        (
-            ['contradicted', 'negligible', 'inconclusive'],
-            'in part',
-            'In part no, this is contradicted: Batch norm',
-        ),
-        (
-            ['supported', 'negligible'] + ['inconclusive'] * 10,
-            'it depends',
-            'It depends: 1 of 12 claims holds, 1 does not, 10 are not settled',
-        ),
-    ],
-)
-def test_the_word_follows_from_the_verdicts(kinds, word, beginning):
-    found = said(*kinds)
-    assert found.word == word
-    assert found.sentence.startswith(beginning)
-    assert found.sentence.endswith('.')
+# By the verdicts on claims C0, C1, …, each by its first letter.
+ANSWERS = {
+    's': ('yes', 'supported', 'Yes: C0.'),
+    'ss': ('yes', 'supported', 'Yes: C0; 1 further claim holds as well.'),
+    'n': ('no', 'negligible', 'No, not by as much as matters: C0.'),
+    'cc': (
+        *('no', 'contradicted'),
+        'No, this is contradicted: C0; 1 further claim does not hold either.',
+    ),
+    'nc': (
+        *('no', 'contradicted'),
+        'No, this is contradicted: C1; 1 further claim does not hold either.',
+    ),
+    'ccn': (
+        *('no', 'contradicted'),
+        'No, this is contradicted: C0; 2 further claims do not hold either.',
+    ),
+    'sc': (
+        *('it depends', 'negligible'),
+        'It depends: 1 of 2 claims holds, 1 does not. What holds: C0. What does not: C1.',
+    ),
+    'sn': (
+        *('it depends', 'negligible'),
+        'It depends: 1 of 2 claims holds, 1 does not. What holds: C0. What does not: C1.',
+    ),
+    'nss': (
+        *('it depends', 'negligible'),
+        'It depends: 2 of 3 claims hold, 1 does not. What holds: C1. What does not: C0.',
+    ),
+    'sn' + 'i' * 10: (
+        *('it depends', 'negligible'),
+        'It depends: 1 of 12 claims holds, 1 does not, 10 are not settled. What holds: C0. What '
+        'does not: C1.',
+    ),
+    'is': ('in part', 'inconclusive', 'In part yes: C1; 1 of 2 claims is not settled.'),
+    'ssi': (
+        *('in part', 'inconclusive'),
+        'In part yes: C0; 1 further claim holds as well; 1 of 3 claims is not settled.',
+    ),
+    'cni': (
+        *('in part', 'inconclusive'),
+        'In part no, this is contradicted: C0; 1 further claim does not hold either; 1 of 3 claims '
+        'is not settled.',
+    ),
+    'i': ('not settled', 'inconclusive', 'Not settled: C0.'),
+    'ii': ('not settled', 'inconclusive', 'Not settled: C0; 2 of 2 claims are open.'),
+    'sii': (
+        *('not settled', 'inconclusive'),
+        'Not settled: C1; 2 of 3 claims are open, supported so far: C0.',
+    ),
+    'cn' + 'i' * 10: (
+        *('not settled', 'inconclusive'),
+        'Not settled: C2; 10 of 12 claims are open, contradicted so far: C0.',
+    ),
+    'iiic': (
+        *('not settled', 'inconclusive'),
+        'Not settled: C0; 3 of 4 claims are open, contradicted so far: C3.',
+    ),
+}
 
 
-@pytest.mark.parametrize(
-    ('kinds', 'colour', 'sentence'),
-    [
-        ('s', 'supported', 'Yes: C0.'),
-        ('ss', 'supported', 'Yes: C0; 1 further claim holds as well.'),
-        ('nc', 'contradicted',
-         'No, this is contradicted: C1; 1 further claim does not hold either.'),
-        ('n', 'negligible', 'No, not by as much as matters: C0.'),
-        ('sc', 'negligible',
-         'It depends: 1 of 2 claims holds, 1 does not. What holds: C0. What does not: C1.'),
-        ('nss', 'negligible',
-         'It depends: 2 of 3 claims hold, 1 does not. What holds: C1. What does not: C0.'),
-        ('i', 'inconclusive', 'Not settled: C0.'),
-        ('ii', 'inconclusive', 'Not settled: C0; 2 of 2 claims are open.'),
-        ('sii', 'inconclusive', 'Not settled: C1; 2 of 3 claims are open, supported so far: C0.'),
-        ('iiic', 'inconclusive',
-         'Not settled: C0; 3 of 4 claims are open, contradicted so far: C3.'),
-        ('is', 'inconclusive', 'In part yes: C1; 1 of 2 claims is not settled.'),
-    ],
-)  # fmt: skip
-def test_the_whole_answer_and_its_colour(kinds, colour, sentence):
+@pytest.mark.parametrize('letters', ANSWERS)
+def test_the_answer_follows_from_the_verdicts(letters):
     names = {kind[0]: kind for kind in ('supported', 'contradicted', 'negligible', 'inconclusive')}
-    asked = [verdict(names[kind], claim={'sentence': f'C{i}.'}) for i, kind in enumerate(kinds)]
+    asked = [verdict(names[one], claim={'sentence': f'C{i}.'}) for i, one in enumerate(letters)]
     found = answer_sentence.of(QUESTION, asked)
-    assert re.sub(r' \(test accuracy.*?\)', '', found.sentence) == sentence
-    assert found.kind == colour
+    sentence = re.sub(r' \(test accuracy.*?\)', '', found.sentence)
+    assert (found.word, found.kind, sentence) == ANSWERS[letters]
 
 
-def test_what_is_open_is_counted():
-    assert said('supported', 'supported', 'inconclusive').sentence.endswith(
-        '; 1 further claim holds as well; 1 of 3 claims is not settled.'
+def test_a_claim_is_followed_by_the_number_that_carries_its_verdict():
+    assert said('supported').sentence.startswith(
+        'Yes: Batch norm raises test accuracy (test accuracy, batch norm − without '
+        'normalisation: +2.14 points, 95% interval +1'
     )
-
-
-def test_what_fails_as_well_is_counted():
-    found = said('contradicted', 'contradicted', 'negligible').sentence
-    assert found.endswith('; 2 further claims do not hold either.')
 
 
 def test_a_question_that_is_not_answered_by_yes_has_other_words():

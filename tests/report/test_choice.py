@@ -88,15 +88,18 @@ TEST = [0.75, 0.62, 0.68]  # of the first setting
 @pytest.mark.parametrize('metric', ['validation_accuracy', 'validation_loss'])
 def test_what_being_chosen_adds_by_hand(metric):
     results, by = sweep({'x': (1, 2, 3)}, seeds=3, diverged=[(2, 1, 4)]), metrics.of(metric)
-    turned = lambda values: values if by.sign > 0 else 1 - values  # less is better
+    as_measured = lambda values: values if by.sign > 0 else 1 - values  # less is better
     tested = metrics.on(metric, 'test')
-    results.finals[metric], results.finals[tested] = turned(VALIDATION), turned(1 - VALIDATION)
-    results.finals[tested][0] = turned(np.array(TEST))
+    results.finals[metric], results.finals[tested] = (
+        as_measured(VALIDATION),
+        as_measured(1 - VALIDATION),
+    )
+    results.finals[tested][0] = as_measured(np.array(TEST))
     choice = choose(results, by)
     # The mean of the first is 0.70, of the second 0.697; a setting that diverges is none.
     assert (choice.setting, choice.tried, choice.dropped) == ({'x': 1}, 3, 0)
-    assert choice.validation == pytest.approx(turned(VALIDATION[0]))
-    assert choice.test == pytest.approx(turned(np.array(TEST)))
+    assert choice.validation == pytest.approx(as_measured(VALIDATION[0]))
+    assert choice.test == pytest.approx(as_measured(np.array(TEST)))
     assert choice.better == pytest.approx([0.05, -0.02, 0.02])
     # Without the first seed 0.685 beats 0.65, without the second 0.75 beats 0.695 (what diverged
     # in it is no choice), and without the third 0.71 beats 0.70.

@@ -170,7 +170,7 @@ def _range(claim: Claim) -> tuple[float, float]:
 
 
 def _places(verdict: Mapping[str, Any]) -> dict[float, str]:
-    """All places on the axis that a verdict tells of, in as many digits as keep them apart."""
+    """All places on the axis that a verdict speaks of, in as many digits as keep them apart."""
     published = verdict.get('published') or {}
     found = [verdict['effect'], verdict['low'], verdict['high'], *dict(published).values()]
     places = {value: _without_noise(value) for value in found if _is_number(value)}
