@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:
-        words, code = errors.of_files(error)
+        words, code = errors.os_error_words(error)
         _complain(f'error: {words}')
         return code
     except Exception:
@@ -277,8 +277,7 @@ def _workdir(
 
     if values.workdir:
         return home.expanded(values.workdir)
-    keys = [override.partition('=')[0] for override in command_flags.overrides(argv)]
-    changed = asked.changes(experiment, keys, values.sweep)
+    changed = asked.changes(experiment, command_flags.keys_set(argv), values.sweep)
     path = asked.folder(experiment.name, experiment.size, changed)
     if changed and not values.quiet:
         what = ', '.join(f'{key} = {value}' for key, value in changed.items())

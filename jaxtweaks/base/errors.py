@@ -23,7 +23,7 @@ class Unfinished(Exception):
     """
 
 
-def of_files(error: OSError) -> tuple[str, int]:
+def os_error_words(error: OSError) -> tuple[str, int]:
     """What is wrong with a file or a disk, in a line; and the exit code, 2 for a user's mistake."""
     where = f'{error.filename}: ' if error.filename else ''
     if error.errno in _NO_PLACE:

@@ -110,7 +110,7 @@ def run(
             failed[path] = config_file.one_line(error)
             ours = True
         except OSError as error:
-            failed[path], code = errors.of_files(error)
+            failed[path], code = errors.os_error_words(error)
             ours |= code == 1
         except Exception as error:
             traceback.print_exc()

@@ -324,12 +324,12 @@ def decide(
 
 def record_fixed(experiment: Experiment, results: Results, workdir: Workdir) -> None:
     """Writes down a look with a number of seeds that the user chose."""
-    claims = [_as_asked(one) for one in experiment.claims]
+    claims = [_without_smallest(one) for one in experiment.claims]
     p = sequential.as_plain(sequential.p_values(claims, results))
     manifest_lib.add_look(workdir, LookRecord(seeds=len(results.seeds), design=FIXED, p=p))
 
 
-def _as_asked(claim: Claim) -> Claim:
+def _without_smallest(claim: Claim) -> Claim:
     """A claim without what was said to matter, which may be said once its numbers are known."""
     return dataclasses.replace(claim, smallest=None)
 
@@ -373,7 +373,7 @@ def _with_earlier(verdict: Verdict, looks: Sequence[LookRecord], there: int) -> 
 
     `there`: the seeds that it rests on, unless it says so itself.
     """
-    names = {sequential.key(one) for one in (verdict.claim, _as_asked(verdict.claim))}
+    names = {sequential.key(one) for one in (verdict.claim, _without_smallest(verdict.claim))}
     own = verdict.rests_on or there
     before = sorted({one.seeds for one in looks if one.seeds < own and names & one.p.keys()})
     if not before:
