@@ -8,7 +8,7 @@ network, with batch norm after each ReLU, before it, and without. It is compared
 the epoch with the lowest validation loss, by the mean of the test accuracy over epochs, and by how
 fast it trains.
 
-Choices of this project: the network and all of `common.role_cnn`.
+Choices of this project: the network and all of `common.role_cnn`; `quick` has 8 epochs.
 
 Expected (quick, about 5 minutes on two CPU cores used by others too; docs/results, 5 seeds): 0 of 3
 claims supported, 2 contradicted, 1 open. Not settled: Batch norm after the ReLU is more accurate

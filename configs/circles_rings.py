@@ -4,8 +4,8 @@
 
 `circles` with another reading of what the document leaves open: that of a public program which is
 probably its own. Radii 4 and 1 with noise along the radius alone, U(±1), so that the classes can be
-distinguished; 100 points, of which 80 are trained on and 20 validate; 1,000 to test; 5,000 steps;
-biases drawn from U(±1/√N). The claims are the same.
+distinguished; 100 points, of which 80 are trained on and 20 validate; 1,000 to test; 5,000 steps
+(`quick`: 3,000); biases drawn from U(±1/√N). The claims are the same.
 
 Choices of this project: see `circles`; the program has one seed.
 

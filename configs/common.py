@@ -210,7 +210,12 @@ def role_cnn(name: str, size: str | None) -> ConfigDict:
     the Keras example with this network has RMSprop at 1e-4 and pixels in [0, 1]. Where there is
     batch norm it has momentum 0.9 and ε = 1e-5, not Keras's 0.99 and 1e-3: at `quick` an epoch has
     too few steps for running averages that take hundreds of them. `quick` has a quarter of the
-    channels and an eighth of the images.
+    channels, an eighth of the images and 5 epochs, where a config does not say other ones.
+
+    ROLE's "training loss" is what Keras prints, the mean over an epoch's batches (`running_loss`),
+    where dropout or batch norm make it another one (Figures 1 and 5), and the loss after the epoch
+    elsewhere. This, the training accuracy and so the gap are measured on 2,000 of the training
+    images (`quick`: 1,000).
     """
     config = start(name, size)
     config.init.scheme, config.init.distribution = 'glorot', 'uniform'
@@ -275,8 +280,9 @@ def initreg_mnist(name: str, size: str | None, train_size: int) -> ConfigDict:
     """The network and training of INITREG §III: 784-800-800-10 on MNIST, AdamW at 3e-4.
 
     Weights N(0, variance 0.1), no nonlinearity: the document names none ("two hidden linear
-    layers"). Other readings: `initreg_readings`. Batches of 128, weight decay 0.01 (PyTorch's
-    default of AdamW) and 100 epochs are ours; `quick` has 20.
+    layers"). "Parameters" are read as weights: biases start at 0, as in its Section I. Other
+    readings: `initreg_readings`. Batches of 128, weight decay 0.01 (PyTorch's default of AdamW) and
+    100 epochs are ours; `quick` has 20.
 
     Args:
       name, size: as for `start`.

@@ -11,7 +11,7 @@ of the training loss at the end, and of the least validation loss of a run.
 
 Choices of this project: see `common.role_cnn`; "a little bit the same" is read as a difference
 below 0.05 in the loss. At `quick` the network is narrower and the plain σ is twice as large
-(`common.sigma_scale`), or it would be worse by construction.
+(`common.sigma_scale`), or it would be worse by construction; it has 6 epochs.
 
 Expected (quick, about 2 minutes on two CPU cores; docs/results, 5 to 32 seeds by --until_settled):
 4 of 12 claims supported, 4 contradicted, 2 negligible, 2 open. In part as claimed: 1 of 4 claims

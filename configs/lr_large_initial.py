@@ -10,7 +10,8 @@ after that. Overfitting is the gap between training and validation accuracy at t
 
 Choices of this project: SGD with momentum 0.9, an L2 penalty of 5e-4 and the rates 0.1 and 0.004,
 which are those of that paper's published program; batch norm before the ReLU, as its network has
-it; annealing after half the epochs (10 at `quick`, 60 at `paper`); see `common.role_cnn`.
+it; annealing after half the epochs (10 at `quick`, 60 at `paper`); see `common.role_cnn`. `quick`
+has 3,000 images.
 
 Expected (quick, about 2 minutes on two CPU cores; docs/results, 5 to 12 seeds by --until_settled):
 3 of 6 claims supported, 3 open. Yes: Large learning rates reduce overfitting: a large initial rate

@@ -13,7 +13,7 @@ training and validation accuracy is drawn and asked of too.
 Choices of this project: see `common.role_cnn`; "does not train" is read as a test accuracy within 5
 percentage points of chance, 10%; "large" rates are those in common use, 1e-2 and 1e-1 for SGD and
 1e-4 and 1e-3 for Adam; "far more accurate" is by more than 10 points; the edge of Adam is looked
-for between 1e-3, 1e-2 and 1e-1. `quick` has no 1e-6.
+for between 1e-3, 1e-2 and 1e-1. `quick` has no 1e-6, and 4 epochs.
 
 Expected (quick, about 4 minutes on two CPU cores; docs/results, 5 to 12 seeds by --until_settled):
 13 of 13 claims supported. As claimed: SGD: a learning rate of 1e-7 does not train the network

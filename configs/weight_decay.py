@@ -11,7 +11,8 @@ of validation loss and accuracy (Figure 9): whether the best of them is at some 
 tend to vanish" is asked of their norm, and of the share of weights that are as good as 0.
 
 Choices of this project: see `common.role_cnn`; "too large" is λ = 0.1; as good as 0 is a weight
-below 0.001 in size, where Glorot's standard deviations are 0.03 and more.
+below 0.001 in size, where Glorot's standard deviations are 0.03 and more. `quick` has 3,000 images
+and 8 epochs.
 
 Expected (quick, about 2 minutes on two CPU cores; docs/results, 5 to 8 seeds by --until_settled): 4
 of 6 claims supported, 2 open. Not settled: Some weight decay is better than none: in validation

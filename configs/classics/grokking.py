@@ -110,7 +110,8 @@ def get_config(size=None):
 def _claims(soon, steps):
     """What is claimed; `soon`: the step by which the training set is fitted."""
     figure, middle = {'source': 'Power et al. 2022, Figure 1'}, {DECAY: 1.0}
-    of_decay = {'source': 'Power et al. 2022, §1'}
+    # There decay makes fewer pairs enough for one number of steps; what it is here is Gromov's.
+    of_decay = {'source': 'beyond Power et al. 2022 (§1, of how many pairs are enough)'}
     never = {'metric': 'validation_accuracy', 'level': 0.9}
     # Less than 20 steps is less than the scatter of one curve.
     sooner = {'kind': 'sooner', 'smallest': 20.0, **never, **of_decay}

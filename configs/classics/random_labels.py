@@ -9,11 +9,12 @@ the labels as they are with random crops and with both, too. That a network fits
 that its capacity alone does not explain why it generalises; that weight decay does not prevent it,
 and that the network generalises without any, says that explicit regularisers do not either.
 
-What differs from the paper: its table of regularisers is of Inception and AlexNet, ours of its MLP
-3×512 (`quick`: 3×256); 50,000 images there, 10,000 (1,000) here, of 32×32 pixels and not of 28×28;
-random labels are 90% replaced by another class, which is what drawing again from ten classes comes
-to. Shuffled and random pixels are omitted. Choices of this project: momentum 0.9 at 0.02, batch
-50, 200 (100) epochs, λ = 5e-4, crops by up to 4 pixels; "fits" is a training accuracy above 99%.
+What differs from the paper: of the networks of its table ours is the MLP 3×512 (`quick`: 3×256),
+which was trained there without crops; 50,000 images there, 10,000 (1,000) here, of 32×32 pixels and
+not of 28×28; random labels are 90% replaced by another class, which is what drawing again from ten
+classes comes to. Shuffled and random pixels are omitted. Choices of this project: momentum 0.9 at
+0.02, batch 50, 200 (100) epochs, λ = 5e-4, crops by up to 4 pixels; "fits" is a training accuracy
+above 99%.
 
 Expected (quick, CIFAR-10 (JPEG q75), about 5 minutes on two CPU cores; docs/results, 5 seeds by
 --until_settled): 1 of 7 claims supported, 6 open. Not settled: The network fits random labels
@@ -90,6 +91,8 @@ def _figures():
 def _claims():
     """What is claimed."""
     fits = {'kind': 'level', 'metric': 'train_accuracy', 'level': 0.99, 'direction': 'above'}
+    table = 'Zhang et al. 2017, Table 1'
+    of_inception = f'{table} (of Inception; its MLP had no crops)'
     return (
         {
             'sentence': 'The network fits random labels (training accuracy above 99%).',
@@ -117,7 +120,7 @@ def _claims():
             'level': 0.1,
             'direction': 'equal',
             'margin': 0.02,
-            'published': {'Inception': 0.0978, 'Inception without BN': 0.1012},
+            'published': {'MLP 3×512': 0.1048, 'Inception': 0.0978},
         },
         {
             'sentence': 'Without a regulariser the network generalises (test accuracy over 10 '
@@ -128,22 +131,37 @@ def _claims():
             'a': TRUE | NONE,
             'level': 0.2,
             'direction': 'above',
-            'published': {'Inception': 0.8575},
+            'published': {'MLP 3×512': 0.5239, 'Inception': 0.8575},
         },
         *(
             {
                 'sentence': f'With {words} the test accuracy is higher than without.',
-                'source': 'Zhang et al. 2017, Table 1',
+                'source': source,
                 'kind': 'greater',
                 'metric': 'test_accuracy',
                 'a': TRUE | one,
                 'b': TRUE | NONE,
-                'published': {f'Inception, {words}': figure, 'none': 0.8575},
+                'published': figures,
             }
-            for words, one, figure in (
-                ('weight decay alone', WITH_DECAY, 0.8603),
-                ('crops alone', WITH_CROPS, 0.8931),
-                ('crops and weight decay', ALL, 0.8905),
+            for words, one, source, figures in (
+                (
+                    'weight decay alone',
+                    WITH_DECAY,
+                    table,
+                    {'MLP 3×512, weight decay alone': 0.5335, 'none': 0.5239},
+                ),
+                (
+                    'crops alone',
+                    WITH_CROPS,
+                    of_inception,
+                    {'Inception, crops alone': 0.8931, 'none': 0.8575},
+                ),
+                (
+                    'crops and weight decay',
+                    ALL,
+                    of_inception,
+                    {'Inception, crops and weight decay': 0.8905, 'none': 0.8575},
+                ),
             )
         ),
     )
