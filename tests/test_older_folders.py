@@ -33,8 +33,10 @@ BEFORE = ''.join(
 @pytest.fixture
 def copied(tmp_path, monkeypatch):
     """The older folders as the default ones of their configs, in the current folder."""
-    for name in ('network', 'tweaked'):
+    for name in ('network', 'tweaked', 'measured'):
         shutil.copytree(KEPT / name, tmp_path / 'runs' / f'{name}-smoke')
+    shutil.copy(KEPT / 'measured.py', tmp_path)
+    for name in ('network', 'tweaked'):
         # As it would be written today: the field belongs to the optimiser now.
         config = (KEPT / f'{name}.py').read_text()
         config = config.replace("'optim.momentum'", "'momentum.momentum'")
@@ -97,6 +99,29 @@ def test_an_older_folder_is_loaded(copied, name):
     kept = rows(workdir)[0]
     np.testing.assert_array_equal(answer['test_loss'].values.ravel(), kept['test_loss'])
     assert answer.measured.ids.ravel().tolist() == kept['run']
+
+
+def test_a_folder_of_before_metrics_counted_is_opened_and_a_changed_loss_is_found_out(
+    capsys, copied
+):
+    workdir = copied / 'runs' / 'measured-smoke'
+    results = snapshot(workdir / 'results')
+    code, out, err = call(capsys, '--config=measured.py', '--mix_versions')
+    assert (code, err) == (0, '')
+    assert '2 of 2 groups finished before' in out
+    assert snapshot(workdir / 'results') == results
+    with pytest.warns(UserWarning, match='of the training code'):
+        answer = api.load(workdir)
+    kept = rows(workdir)[0]
+    np.testing.assert_array_equal(answer['test_spread'].values.ravel(), kept['test_spread'])
+    assert set(manifest_of(workdir)['tweaks']['digests']) == {'loss brier'}
+    if manifest_of(workdir)['tweaks']['python'] != provenance.python():
+        return
+    text = (copied / 'measured.py').read_text()
+    (copied / 'measured.py').write_text(text.replace('** 2, -1)', '** 4, -1)'))
+    code, _, err = call(capsys, '--config=measured.py')
+    assert code == 2
+    assert "the function of the loss 'brier' is another one now" in err
 
 
 def test_to_a_folder_of_another_version_nothing_is_added_unless_asked(capsys, copied):

@@ -110,7 +110,7 @@ def put_former(values: dict[str, dict[str, Any]], setting: Setting) -> None:
                 values[section][field] = given[name]
             elif given[name] != parameter.default:
                 values.setdefault(part.name, {})[name] = given[name]
-        if not part.built_in:
+        if not part.built_in and part.digest:
             values.setdefault(parts.SECTION, {})[part.key] = part.digest
     for slot in slots.SLOTS.values():
         if slot.field in trace.TRACED:  # a program has them all, and what they were given counted

@@ -51,6 +51,9 @@ _ACTING: Mapping[str, Mapping[str, Any]] = {
     'metric': {'better': ''},  # which epoch is kept, where it chooses
     'network': {'reads': ()},  # what it is given in the place of its defaults
 }
+# What counted only later: work folders of before know these slots' parts by the function alone, and
+# metrics not at all.
+_LATER = ('loss', 'metric', 'network')
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -65,7 +68,8 @@ class Part:
       words: how it reads in tables and figures.
       facts: what else its slot knows of it, by name.
       alone: whether it is a tweak that has a strength alone: its one field is `tweaks.<name>`.
-      known_as: the digest under which a work folder knows it, if that is not ours.
+      known_as: the digest under which a work folder knows it, '' if it does not count there; None
+        if that is ours.
     """
 
     slot: str
@@ -75,7 +79,7 @@ class Part:
     words: str = ''
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     alone: bool = False
-    known_as: str = ''
+    known_as: str | None = None
 
     @property
     def built_in(self) -> bool:
@@ -89,9 +93,9 @@ class Part:
         Raises:
           UserError: that cannot be known, see `identity.digest`.
         """
-        if self.known_as:
+        if self.known_as is not None:
             return self.known_as
-        does = identity.digest(self.build, f"{self.slot} '{self.name}'")
+        does = self._function
         if self.alone:
             off = float(self.parameters[self.strength].default).hex()
             return _sha256(f'{does} {self.facts["where"]} {off}')[:12]
@@ -100,10 +104,26 @@ class Part:
         given = [_acting(one) for name, one in said.items() if one != defaults[name]]
         return _sha256(' '.join([does, *given])) if given else does
 
+    @property
+    def _function(self) -> str:
+        return identity.digest(self.build, f"{self.slot} '{self.name}'")
+
     @functools.cached_property
     def by_source(self) -> str:
         """The digest in work folders of format 1: how the function is written."""
-        return _sha256(_written(self.build))[:12]
+        return '' if self.slot == 'metric' else _sha256(_written(self.build))[:12]
+
+    def known_by(self, recorded: str | None) -> str | None:
+        """What it is `known_as` in a work folder.
+
+        Args:
+          recorded: the digest there, None if there is none.
+        """
+        if self.slot not in _LATER:
+            return None
+        if recorded is None:
+            return '' if self.slot == 'metric' else None
+        return recorded if recorded == self._function else None
 
     @property
     def key(self) -> str:
@@ -144,7 +164,7 @@ class Part:
         return hash((self.slot, self.name))  # so that what one that is not used does is not asked
 
     def _does(self) -> tuple[str, str, str]:
-        return self.slot, self.name, '' if self.built_in else self.digest
+        return self.slot, self.name, '' if self.built_in else self.digest or self._function
 
     def __repr__(self) -> str:
         return f'Part({self.slot!r}, {self.name!r})'

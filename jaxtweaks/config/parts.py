@@ -74,13 +74,13 @@ class Parts(Mapping[str, Any]):
                 found[field] = checked(field, item, field)
         return cls(found)
 
-    def as_now(self, known: Callable[[Part], str] = lambda part: '') -> 'Parts':
+    def as_now(self, known: Callable[[Part], str | None] = lambda part: None) -> 'Parts':
         """With the registered parts from outside as they are now.
 
         What a part does may change without a new registration, by a global that it reads.
 
         Args:
-          known: returns the digest under which a work folder knows a part, '' for that of now.
+          known: returns what a part is `known_as`, see `Part`.
         """
         every = (part for known in _REGISTRY.values() for part in known.values())
         own = (part for part in every if not part.built_in)

@@ -132,18 +132,20 @@ class Experiment:
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         return all_runs(self.base, points, seeds)
 
-    def as_now(self, known: Callable[[Part], str] = lambda part: '') -> 'Experiment':
+    def as_now(
+        self, known: Callable[[Part], str | None] = lambda part: None
+    ) -> 'Experiment':
         """With its registered parts as they are now; see `Parts.as_now`."""
         base = dataclasses.replace(self.base, parts=self.base.parts.as_now(known))
         return dataclasses.replace(self, base=base)
 
     @property
     def digests(self) -> dict[str, str]:
-        """Of the registered parts that act in some run, by their keys. Raises UserError."""
+        """Of the registered parts that count in some run, by their keys. Raises UserError."""
         found = {}
         for run in self.runs[:: self.seeds]:
             acting = [part for part, _ in trace.acting(run.setting) if not part.built_in]
-            found |= {part.key: part.digest for part in acting}
+            found |= {part.key: part.digest for part in acting if part.digest}
         return found
 
     @property

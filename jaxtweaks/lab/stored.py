@@ -190,10 +190,11 @@ def as_recorded(experiment: Experiment, manifest: Manifest, notify: Notify) -> E
       notify: reports if the folder knows them by something that cannot be checked now.
     """
     how = known_by(manifest)
+    digests = {} if manifest.tweaks is None else manifest.tweaks.digests
     if not how:
-        return experiment
-    digests = None if manifest.tweaks is None else manifest.tweaks.digests
-    known = lambda part: part.by_source if digests is None else digests.get(part.key, '')
+        return experiment.as_now(lambda part: part.known_by(digests.get(part.key)))
+    by_source = manifest.tweaks is None
+    known = lambda part: part.by_source if by_source else digests.get(part.key, '')
     found = experiment.as_now(known)
     if names := ', '.join(map(called, found.digests)):
         notify(f'{names}: known here by {how}; that it does the same now is believed')
