@@ -356,15 +356,25 @@ def test_seeds_added_by_hand_are_a_look_that_is_not_corrected_for(put, tmp_path)
     assert 'not corrected for an earlier look at 4 and 6 seeds' in last.verdicts[1].note
 
 
-@pytest.mark.parametrize('asked', ['others', 'with what matters'])
+@pytest.mark.parametrize('asked', ['others', 'smallest', 'margin'])
 def test_a_look_stays_on_record_whatever_is_asked_later(put, tmp_path, asked):
     put()
-    run(tmp_path, budget=None, seeds=4, claims=(OPEN,))
+    one = OPEN if asked != 'margin' else claim('equivalent', 0.2, 0.1, margin=0.1)
+    run(tmp_path, budget=None, seeds=4, claims=(one,))
     if asked == 'others':
         run(tmp_path, budget=None, seeds=4, claims=(LARGE,))
-    later = OPEN if asked == 'others' else {**OPEN, 'smallest': 0.1}
+    later = one if asked == 'others' else {**one, asked: 0.2}
     answer, _ = run(tmp_path, budget=None, seeds=6, claims=(later,))
     assert 'not corrected for an earlier look at 4 seeds' in answer.verdicts[0].note
+
+
+def test_a_look_until_settled_stays_on_record_when_it_is_said_later_what_matters(put, tmp_path):
+    put()
+    run(tmp_path, budget=None, seeds=5, claims=(OPEN,))
+    run(tmp_path, budget=1e-9, claims=(OPEN,))
+    answer, _ = run(tmp_path, claims=({**OPEN, 'smallest': 0.1},))
+    assert answer.verdicts[0].looks[0] == 8
+    assert 'not corrected for an earlier look at 5 seeds' in answer.verdicts[0].note
 
 
 def test_seeds_that_are_there_of_what_is_settled_do_not_pay_for_those_of_what_is_open(put):

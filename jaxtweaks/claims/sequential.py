@@ -59,14 +59,9 @@ def key(claim: Claim) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def p_values(
-    claims: Sequence[Claim], results: Results, among: Collection[str] | None = None
-) -> dict[str, Pair]:
-    """The two p values of each claim that chance has a say in, by its key; NaN without a test.
-
-    `among`: the keys of the claims to be looked at; None for all.
-    """
-    return {name: found.tests for name, found in _found(claims, results, among).items()}
+def subject(claim: Claim) -> str:
+    """What a claim is called whatever is said to matter, which may be said with results known."""
+    return key(dataclasses.replace(claim, smallest=None, margin=None))
 
 
 def look(

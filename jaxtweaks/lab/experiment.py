@@ -132,9 +132,7 @@ class Experiment:
         seeds = range(self.first_seed, self.first_seed + self.seeds)
         return all_runs(self.base, points, seeds)
 
-    def as_now(
-        self, known: Callable[[Part], str | None] = lambda part: None
-    ) -> 'Experiment':
+    def as_now(self, known: Callable[[Part], str | None] = lambda part: None) -> 'Experiment':
         """With its registered parts as they are now; see `Parts.as_now`."""
         base = dataclasses.replace(self.base, parts=self.base.parts.as_now(known))
         return dataclasses.replace(self, base=base)

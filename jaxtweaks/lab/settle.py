@@ -8,7 +8,7 @@ no more seeds. A look with a number of seeds that the user chose is recorded as 
 
 import dataclasses
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from jaxtweaks.base.errors import UserError
@@ -189,6 +189,9 @@ def look(
                     seeds=seeds,
                     design=SETTLED,
                     p=sequential.as_plain(now.p),
+                    seen=_subjects(
+                        one for one in experiment.claims if sequential.key(one) in now.p
+                    ),
                     going=now.going,
                     planned=now.planned,
                 )
@@ -324,14 +327,23 @@ def decide(
 
 def record_fixed(experiment: Experiment, results: Results, workdir: Workdir) -> None:
     """Writes down a look with a number of seeds that the user chose."""
-    claims = [_without_smallest(one) for one in experiment.claims]
-    p = sequential.as_plain(sequential.p_values(claims, results))
-    manifest_lib.add_look(workdir, LookRecord(seeds=len(results.seeds), design=FIXED, p=p))
+    tested = claims.with_chance(experiment.claims, results.exact)
+    seen = _subjects(experiment.claims[i] for i in tested)
+    manifest_lib.add_look(
+        workdir, LookRecord(seeds=len(results.seeds), design=FIXED, p={}, seen=seen)
+    )
 
 
-def _without_smallest(claim: Claim) -> Claim:
-    """A claim without what was said to matter, which may be said once its numbers are known."""
-    return dataclasses.replace(claim, smallest=None)
+def _subjects(looked_at: Iterable[Claim]) -> tuple[str, ...]:
+    return tuple(sorted({sequential.subject(one) for one in looked_at}))
+
+
+def _saw(look: LookRecord, claim: Claim) -> bool:
+    """Whether a claim was looked at, whatever was said to matter."""
+    if look.seen is None:
+        ways = claim, dataclasses.replace(claim, smallest=None)
+        return any(sequential.key(one) in look.p for one in ways)
+    return sequential.subject(claim) in look.seen
 
 
 def goes_by(experiment: Experiment, looks: Sequence[LookRecord]) -> bool:
@@ -364,8 +376,7 @@ def verdicts(
     else:
         found = claims.evaluate(experiment.claims, results, waiting=waiting)
     there = looks[-1].seeds if by_looks else len(results.seeds)
-    uncorrected = [one for one in looks if one.design == FIXED or not by_looks]
-    return [_with_earlier(remarks.remarked(one, results), uncorrected, there) for one in found]
+    return [_with_earlier(remarks.remarked(one, results), looks, there) for one in found]
 
 
 def _with_earlier(verdict: Verdict, looks: Sequence[LookRecord], there: int) -> Verdict:
@@ -373,10 +384,10 @@ def _with_earlier(verdict: Verdict, looks: Sequence[LookRecord], there: int) -> 
 
     `there`: the seeds that it rests on, unless it says so itself.
     """
-    names = {sequential.key(one) for one in (verdict.claim, _without_smallest(verdict.claim))}
     own = verdict.rests_on or there
-    before = sorted({one.seeds for one in looks if one.seeds < own and names & one.p.keys()})
-    if not before:
+    earlier = [one for one in looks if one.seeds < own and _saw(one, verdict.claim)]
+    corrected = [one for one in settled(earlier) if one.seeds in verdict.looks]
+    if not (before := sorted({one.seeds for one in earlier if one not in corrected})):
         return verdict
     listed = ' and '.join(map(str, before))
     note = f'not corrected for an earlier look at {listed} seeds, after which seeds were added'

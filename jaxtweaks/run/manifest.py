@@ -37,7 +37,15 @@ _SHAPE = {
     'groups': [_GROUP],
     'rounds?': [list],
     'looks?': [
-        {'seeds': int, 'design': str, 'p': {}, 'going?': [str], 'next?': int, 'planned?': int}
+        {
+            'seeds': int,
+            'design': str,
+            'p': {},
+            'seen?': [str],
+            'going?': [str],
+            'next?': int,
+            'planned?': int,
+        }
     ],
     'surroundings?': {},
     'tweaks?': {'python': str, 'digests': {}},
@@ -182,7 +190,9 @@ class LookRecord(_Record):
     Attributes:
       seeds: of a setting.
       design: 'fixed', a number of seeds that the user chose, or 'settled', one of the grid.
-      p: by the key of each claim looked at its two p values, None for NaN.
+      p: of 'settled': by the key of each claim looked at its two p values, None for NaN.
+      seen: the claims looked at, as `sequential.subject` calls them; None in a folder that has
+        their keys in `p` alone.
       going: of 'settled': the keys of the claims that more seeds are worth training for.
       next: how many seeds it was decided to go on to; None if it was not.
       planned: of 'settled': the seeds of the look that was planned as the last, the same at all
@@ -192,6 +202,7 @@ class LookRecord(_Record):
     seeds: int
     design: str
     p: Mapping[str, tuple[float | None, float | None]]
+    seen: tuple[str, ...] | None = None
     going: tuple[str, ...] | None = None
     next: int | None = None
     planned: int | None = None
@@ -344,8 +355,9 @@ def add_look(workdir: Workdir, look: LookRecord) -> None:
     now = current(workdir)
     alike = lambda one: (one.seeds, one.design) == (look.seeds, look.design)
     before = tuple(one for one in now.looks if not alike(one))
-    seen = {name: p for one in filter(alike, now.looks) for name, p in one.p.items()}
-    looks = (*before, dataclasses.replace(look, p={**seen, **look.p}))
+    p = {name: p for one in [*filter(alike, now.looks), look] for name, p in one.p.items()}
+    seen = {name for one in [*filter(alike, now.looks), look] for name in one.seen or ()}
+    looks = (*before, dataclasses.replace(look, p=p, seen=tuple(sorted(seen)) or None))
     if looks != now.looks:
         write(workdir, dataclasses.replace(now, looks=looks))
 
