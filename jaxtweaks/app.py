@@ -471,5 +471,6 @@ def _experiment(config: Any, argv: Sequence[str], axes: Sequence[str] = ()) -> '
         from jaxtweaks.lab import asked
 
         values = config.to_dict() if isinstance(config, ConfigDict) else config
-        config = asked.with_axes(values, axes)
+        extended = {key: changes.pop(key) for key in asked.EXTENDED if key in changes}
+        config = asked.with_axes({**values, **extended}, axes)
     return experiment_lib.changed(config, changes)

@@ -117,9 +117,9 @@ def test_a_folder_goes_by_what_changes_the_runs():
     given = {'name': 'x', 'train': {'epochs': 3}, 'model': {'name': 'mlp', 'hidden': (8, 8)}}
     plain = experiment.build(given)
     found = asked.changes(plain, keys, ['optim.learning_rate=0.1,0.01'])
-    shown = 'model.hidden=-8-8,sweep.optim.learning_rate=0.1,0.01,train.epochs=3'
+    shown = 'model.hidden=-8,8-,sweep.optim.learning_rate=0.1,0.01,train.epochs=3'
     folder = asked.folder('x', 'quick', found)
-    assert folder.as_posix() == f'runs/x-quick,{shown}'.replace('=-8-8', '=-8,-8-')
+    assert folder.as_posix() == f'runs/x-quick,{shown}'
     assert asked.folder('x', 'quick', dict(reversed(found.items()))) == folder
     assert asked.folder('x', 'quick', asked.changes(plain, ['seeds'])) == pathlib.Path(
         'runs/x-quick'
@@ -168,9 +168,37 @@ def test_a_value_has_one_folder_however_it_is_typed(monkeypatch, tmp_path, capsy
 
 def test_an_axis_has_one_folder_however_it_is_typed():
     plain = experiment.build({'name': 'x'})
-    one = {'sweep.train.epochs': '3,4'}
-    for text in ('train.epochs=3,4', 'config.train.epochs=3, 4'):
-        assert asked.changes(plain, [], [text]) == one
+    for name, values, ways in (
+        ('train.epochs', '3,4', ('train.epochs=3,4', 'config.train.epochs=3, 4')),
+        ('optim.learning_rate', '1.0,0.1', ('optim.learning_rate=1,1e-1',)),
+        ('model.hidden', '(64,64),()', ('model.hidden=[64, 64],[]', 'model.hidden=(64,64),()')),
+    ):
+        for text in ways:
+            assert asked.changes(plain, [], [text]) == {f'sweep.{name}': values}
+
+
+def test_a_parameter_of_a_part_may_be_set_within_its_section_of_parts():
+    given = {'parts': {'flip': {'probability': 0.5}}}
+    one = experiment.changed({'name': 'x'}, given)
+    keys = ['parts.flip.probability']
+    assert asked.changes(one, keys) == asked.changes(one, ['flip.probability'])
+    assert asked.changes(one, keys) == {'flip.probability': '0.5'}
+
+
+def test_an_axis_goes_with_a_sweep_that_the_command_line_gives_too(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    found = []
+    monkeypatch.setattr(api.laboratory, 'run', lambda asked, *_, **__: found.append(asked))
+    given = ["--config.sweep=('grid', 'init.scheme', ('he', 'lecun'))"]
+    given += [f'--config.{key}=()' for key in ('claims', 'figures', 'published')]
+    arguments = ['main.py', '--config=clr_mlp3:smoke', *given, '--sweep=optim.learning_rate=0.1,1']
+    assert app.main(arguments) == 0, capsys.readouterr().err
+    assert found[0].points == [
+        {'init.scheme': scheme, 'optim.learning_rate': rate}
+        for scheme in ('he', 'lecun')
+        for rate in (0.1, 1.0)
+    ]
+    assert found[0].claims == ()
 
 
 def test_a_collection_may_end_at_its_first_failure(tmp_path, monkeypatch):

@@ -13,6 +13,10 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.data.catalogue import Known
 from jaxtweaks.data.dataset import Split, checked
 
+# To be raised when the arrays that are made of an archive change. The text of this file does not
+# count: the archives are not kept, so a comment here would cost who is offline the data.
+VERSION = 1
+
 _BROKEN = (tarfile.TarError, OSError, EOFError, zlib.error)
 
 

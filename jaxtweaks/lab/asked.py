@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.config import expand, trace
+from jaxtweaks.config import expand, parts, trace
 from jaxtweaks.figures.figure_spec import KINDS
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.results.derive import DERIVATIONS
@@ -21,6 +21,8 @@ _SAME_RUNS = (
     *('smallest', 'derive', 'ensemble', 'stopping', 'execution', 'data.dir', 'data.download'),
     *('published', 'diverged'),
 )
+
+EXTENDED = ('sweep', 'figures', 'claims', 'published')  # what a further axis makes something of
 
 
 def axis(text: str) -> tuple[str, tuple[Any, ...]]:
@@ -115,9 +117,16 @@ def changes(
       keys: what was set, by dotted names.
       axes: see `axis`.
     """
-    found = {name: str(_value_of(experiment, name)) for name in keys if _changes_runs(name)}
-    fields = (axis(text) for text in axes)
-    return found | {f'sweep.{field}': ','.join(map(str, values)) for field, values in fields}
+    names = (name.removeprefix(f'{parts.SECTION}.') for name in keys)
+    found = {name: _text(_value_of(experiment, name)) for name in names if _changes_runs(name)}
+    for field, values in map(axis, axes):
+        as_taken = (trace.checked(field, value, '--sweep') for value in values)
+        found[f'sweep.{field}'] = ','.join(map(_text, as_taken))
+    return found
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else str(value).replace(', ', ',')
 
 
 def _value_of(experiment: Experiment, key: str) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from tiny_archives import cifar10_files, known_for, mnist_files, random_part, tar_gz
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.data import cache, download
+from jaxtweaks.data import archives, cache, download
 from jaxtweaks.data.catalogue import CATALOGUE, Archive
 
 NAME = 'cifar-10-binary.tar.gz'
@@ -149,11 +149,13 @@ def test_cache_of_other_archives_is_not_used(known, server):
     assert download.cached(dataclasses.replace(known, archives=(changed,)), ignore) is None
 
 
-def test_cache_of_other_code_is_not_used(known, server, monkeypatch):
+def test_the_cache_is_lost_to_other_arrays_and_not_to_other_text(known, server, monkeypatch):
+    """The archives are not kept: who is offline has nothing else."""
     download.load(known, ignore, mirror=server.address)
     digest = cache._digest
-    other = lambda path: digest(path) + str(path.name == 'archives.py')
-    monkeypatch.setattr(cache, '_digest', other)
+    monkeypatch.setattr(cache, '_digest', lambda path: f'other {digest(path)}')
+    assert download.cached(known, ignore) is not None
+    monkeypatch.setattr(archives, 'VERSION', archives.VERSION + 1)
     assert download.cached(known, ignore) is None
 
 
