@@ -16,6 +16,8 @@ from jaxtweaks.data.labels import is_missing
 
 _WHOLE = re.compile(r'[+-]?\d+')
 _DATE = re.compile(r'\d{4}-\d{1,2}-\d{1,2}([T ]\d{1,2}:\d{2}.*)?|\d{1,2}[/.]\d{1,2}[/.]\d{2,4}')
+_TRUTH = (bool, np.bool_)
+_NUMBERS = (int, float, np.number, *_TRUTH)
 
 # Numbers float64 [N] with NaN where one is missing, or words [N] with None there.
 Column = np.ndarray
@@ -50,13 +52,28 @@ class Reading:
     def numbers(self, column: np.ndarray) -> Column:
         """Numbers [N] as float64, NaN where one stands for no value."""
         numbers = column.astype(np.float64)
-        for text in filter(_is_number, self._no_value):
+        for text, value in self._no_numbers:
             with np.errstate(over='ignore'):  # of a number beyond the column's type
-                lacking = column == float(text)  # in its type: to float32 -99.9 is another number
+                lacking = column == value  # in its type: to float32 -99.9 is another number
+            if np.isnan(value):
+                lacking = np.isnan(numbers)
             if lacking.any():
                 self.found.add(_key(text))
                 numbers[lacking] = np.nan
         return numbers
+
+    def objects(self, column: Sequence[Any]) -> list[Any]:
+        """Values, None where one is missing or a number that stands for no value."""
+        no_numbers = self._no_numbers
+
+        def lacks(one: Any) -> bool:
+            if is_missing(one) or not isinstance(one, _NUMBERS) or isinstance(one, _TRUTH):
+                return is_missing(one)
+            same = [_key(text) for text, value in no_numbers if one == value]
+            self.found.update(same)
+            return bool(same)
+
+        return [None if lacks(one) else one for one in column]
 
     def not_found(self) -> list[str]:
         """Those of `na_values` that no column had; blank ones are no value in any case."""
@@ -65,6 +82,11 @@ class Reading:
     @property
     def _no_value(self) -> tuple[str, ...]:
         return self.na_values or self.otherwise
+
+    @property
+    def _no_numbers(self) -> list[tuple[str, float]]:
+        """Texts that stand for no value and are numbers, and those."""
+        return [(text, float(text)) for text in self._no_value if _is_number(text)]
 
 
 def _plain(text: str) -> str:
@@ -129,7 +151,7 @@ def of_values(column: Any, name: str, what: str, reading: Reading) -> Column:
 
 def _of_objects(values: list[Any], name: str, what: str, reading: Reading) -> Column:
     """A column of Python's objects. Raises UserError."""
-    values = [None if is_missing(one) else one for one in values]
+    values = reading.objects(values)
     if name in reading.words:
         values = [None if one is None else str(one) for one in values]
     texts = reading.texts([one if isinstance(one, str) else None for one in values])
@@ -138,11 +160,11 @@ def _of_objects(values: list[Any], name: str, what: str, reading: Reading) -> Co
     known = [one for one in values if one is not None]
     if all(isinstance(one, str) for one in known):
         return _of_known(values, name, what, reading)
-    if all(isinstance(one, bool | np.bool_) for one in known):
+    if all(isinstance(one, _TRUTH) for one in known):
         if name in reading.classes:
             return _objects([None if one is None else str(one) for one in values])
         return _numbers(values)  # of which none stands for no value: they are no numbers
-    if all(isinstance(one, bool | int | float | np.number | np.bool_) for one in known):
+    if all(isinstance(one, _NUMBERS) for one in known):
         _check_apart([int(one) for one in known if isinstance(one, int | np.integer)], what)
         return reading.numbers(_numbers(values))
     odd = [one for one in known if not isinstance(one, str)]

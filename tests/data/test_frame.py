@@ -315,6 +315,37 @@ def test_numbers_may_stand_for_no_value(na_values, ages):
     assert in_order(found)[:, -1].min() == 20
 
 
+@pytest.mark.parametrize(
+    ('codes', 'na_values', 'words'),
+    [
+        ([1.0, 2.0], -999, 'code'),  # a column of pandas' in which a value is missing
+        ([1, 2], -999.0, 'code'),
+        (['small', 'large'], -999, ()),
+        (['small', 'large'], '-999.0', ()),
+        ([np.float32(1), np.float32(2)], -999, ()),
+    ],
+)
+def test_numbers_stand_for_no_value_among_words_too(codes, na_values, words):
+    code = [codes[k % 2] for k in range(COUNT)]
+    code[3] = type(code[0])(-999) if not isinstance(code[0], str) else -999
+    for column in (code, np.array(code) if words else np.array(code, object)):
+        table = {'code': column, 'price': PRICE}
+        options = {'na_values': na_values, 'words': words}
+        with pytest.raises(UserError, match=r'1 of 40 rows lack a value \(code 1\)'):
+            from_frame(table, **options)
+        _, reported = from_frame(table, **options, missing='drop')
+        assert not any('nowhere' in line or '999' in line for line in reported)
+
+
+def test_nan_is_somewhere_if_it_is():
+    age = AGES.astype(float)
+    age[3] = np.nan
+    for given, said in ((age, False), (AGES, True)):
+        table = COLUMNS | {'age': given}
+        _, reported = from_frame(table, na_values=float('nan'), missing='drop')
+        assert any("na_values: 'nan' is nowhere" in line for line in reported) == said
+
+
 def test_a_number_without_a_value_is_one_of_the_type_of_its_column():
     area = AREA.astype(np.float32)
     area[3] = -99.9
