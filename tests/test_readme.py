@@ -1,4 +1,4 @@
-"""What the README shows works."""
+"""What the README shows works, and what documents name is there."""
 
 import importlib.util
 import re
@@ -9,7 +9,8 @@ import pytest
 from jaxtweaks.config import parts, slots
 from jaxtweaks.lab import experiment, parts_list
 
-README = (Path(__file__).parents[1] / 'README.md').read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / 'README.md').read_text()
 
 
 @pytest.mark.parametrize('size', experiment.SIZES)
@@ -50,3 +51,20 @@ def test_every_config_has_its_row(folder, others):
     configs = {path.stem for path in (Path(__file__).parents[1] / folder).glob('*.py')}
     rows = set(re.findall(rf'\| \[`(\w+)`\]\({folder}/\1\.py\)', README))
     assert rows == configs - others
+
+
+def test_every_test_that_a_document_names_is_where_it_says():
+    """`tests/FILE.py::NAME`, or the end of its path; `::NAME` is of the file named before it."""
+    files = {path.as_posix(): path.read_text() for path in (ROOT / 'tests').rglob('*.py')}
+    reference = re.compile(r'`((?:[\w/]*/)?test_\w+\.py)?((?:::\w+)*)')
+    wrong = []
+    for path in (*ROOT.glob('*.md'), *ROOT.glob('docs/*.md'), *ROOT.glob('docs/fidelity/*.md')):
+        named = ''
+        for file, name in reference.findall(path.read_text()):
+            named = file or named
+            texts = [text for path, text in files.items() if path.endswith(f'/{named}')]
+            last = name.rpartition('::')[2]
+            found = any(re.search(rf'^ *(def|class) {last}\b', text, re.M) for text in texts)
+            if (file and not texts) or (last and not found):
+                wrong.append(f'{path.name}: {named}{name}')
+    assert wrong == []

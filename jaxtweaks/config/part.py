@@ -41,18 +41,8 @@ BUILT_IN = (
 
 TWEAKS = 'tweaks'  # the section of a config for tweaks that have a strength alone
 
-# By slot what is said of a function where it is registered and decides what a run finds, with the
-# defaults: a part that has these is the one it was before they counted.
-_ACTING: Mapping[str, Mapping[str, Any]] = {
-    'tweak': {'where': ''},
-    'transform': {'on': 'gradients'},
-    'augment': {'mixes': False},
-    'loss': {'targets': 'classes', 'metrics': ()},
-    'metric': {'better': ''},  # which epoch is kept, where it chooses
-    'network': {'reads': ()},  # what it is given in the place of its defaults
-}
-# What counted only later: work folders of before know these slots' parts by the function alone, and
-# metrics not at all.
+# Where `Slot.acting` counted only later: work folders of before know these slots' parts by the
+# function alone, and metrics not at all.
 _LATER = ('loss', 'metric', 'network')
 
 
@@ -99,7 +89,7 @@ class Part:
         if self.alone:
             off = float(self.parameters[self.strength].default).hex()
             return _sha256(f'{does} {self.facts["where"]} {off}')[:12]
-        defaults = _ACTING.get(self.slot, {})
+        defaults = SLOTS[self.slot].acting
         said = {name: self.facts.get(name, default) for name, default in defaults.items()}
         given = [_acting(one) for name, one in said.items() if one != defaults[name]]
         return _sha256(' '.join([does, *given])) if given else does

@@ -211,9 +211,11 @@ def _pixels(setting: Setting, size: tuple[int, int]) -> Iterator[str]:
     # With its centre in one corner it covers the pixel in the other one.
     if cutout and cutout >= 2 * max(size) - 1:
         yield f'cutout.side: {cutout!r} blanks all {of_images}; it must be < {2 * max(size) - 1}'
-    share = max(trace.get(setting, 'erasing.smallest'), trace.get(setting, 'erasing.largest'))
+    ends = ('erasing.smallest', 'erasing.largest')
+    largest = max(ends, key=lambda field: trace.get(setting, field))
+    share = trace.get(setting, largest)
     if trace.get(setting, 'erasing.probability') and share * height * width <= _HALF_A_PIXEL**2:
         yield (
-            f'erasing.largest: {share!r} of {of_images} is no whole pixel, so that nothing is '
+            f'{largest}: {share!r} of {of_images} is no whole pixel, so that nothing is '
             f'erased; it must be > {_HALF_A_PIXEL**2 / (height * width):.3g}'
         )

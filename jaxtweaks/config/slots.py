@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Slot:
         from none.
       none: the value of `field` for no part at all; '' if one is always chosen.
       short: whether the fields of its parts read without the part's name.
+      acting: what is said of a function where it is registered and decides what a run finds, with
+        the defaults: a part that has these is the one it was before they counted.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Slot:
     before: tuple[str, ...] = ()
     none: str = ''
     short: bool = False
+    acting: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 SLOTS = {
@@ -43,6 +47,7 @@ SLOTS = {
             'a linen module, or a function that makes one, of `outputs`',
             'network',
             field='model.name',
+            acting={'reads': ()},  # what it is given in the place of its defaults
             offers={
                 'outputs': '',
                 'setting': '',
@@ -97,6 +102,7 @@ SLOTS = {
             'loss',
             ('logits', 'targets'),
             'loss.name',
+            acting={'targets': 'classes', 'metrics': ()},
         ),
         Slot(
             'metric',
@@ -105,19 +111,28 @@ SLOTS = {
             ('outputs', 'targets'),
             'train.metrics',
             several=True,
+            acting={'better': ''},  # which epoch is kept, where it chooses
         ),
-        Slot('augment', 'a function (key, images) to images', 'augmentation', ('key', 'images')),
+        Slot(
+            'augment',
+            'a function (key, images) to images',
+            'augmentation',
+            ('key', 'images'),
+            acting={'mixes': False},
+        ),
         Slot(
             'transform',
             'a function (gradients, weights) to gradients',
             'gradients and weights',
             ('gradients', 'weights'),
+            acting={'on': 'gradients'},
         ),
         Slot(
             'tweak',
             'a function (key, x, train) to an array like x',
             'own tweak',
             ('key', 'x', 'train'),
+            acting={'where': ''},
         ),
         Slot(
             'study',

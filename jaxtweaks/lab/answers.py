@@ -67,9 +67,7 @@ def gather(
     rows = {}
     if axis := measured.axis:
         rows[f'{axis}s'] = export.epoch_rows(runs, measured.curves, axis)
-    rows['runs'] = export.run_rows(
-        runs, measured.finals, measured.chosen_epoch, measured.diverged_at
-    )
+    rows['runs'] = export.run_rows(runs, measured)
     results = derive.derived(measured, experiment.derivations, experiment.base)
     if experiment.derive:
         rows['derived'] = export.setting_rows(results.settings, results.seeds, results.finals)

@@ -86,12 +86,7 @@ def epoch_rows(runs: list[Run], curves: dict[str, np.ndarray], axis: str = 'epoc
     return _table(columns)
 
 
-def run_rows(
-    runs: list[Run],
-    finals: dict[str, np.ndarray],
-    chosen_epoch: np.ndarray,
-    diverged_at: np.ndarray,
-) -> pa.Table:
+def run_rows(runs: list[Run], results: Results) -> pa.Table:
     """One row per run: 'run', the swept fields, 'seed', the final metrics, how it ended.
 
     'chosen_epoch' is null where no epoch was chosen or the run diverged; 'diverged_at' is −1 where
@@ -99,17 +94,17 @@ def run_rows(
 
     Args:
       runs: settings first, then seeds; K × S of them.
-      finals: metric to [K, S]; NaN becomes a null.
-      chosen_epoch: [K, S]; 0 for none.
-      diverged_at: [K, S]; −1 for none.
+      results: of the runs; NaN of a metric becomes a null.
     """
-    columns = _identity(runs) | {name: values.reshape(-1) for name, values in finals.items()}
-    diverged = diverged_at >= 0
-    carried_out = np.any([diverged, *(np.isfinite(values) for values in finals.values())], axis=0)
-    chosen = carried_out & ~diverged & (chosen_epoch > 0)
-    columns['chosen_epoch'] = pa.array(chosen_epoch.reshape(-1), mask=~chosen.reshape(-1))
-    columns['diverged_at'] = pa.array(diverged_at.reshape(-1), mask=~carried_out.reshape(-1))
-    return _table(columns)
+    finals = {name: values.reshape(-1) for name, values in results.finals.items()}
+    carried_out, chosen = results.carried_out, results.chosen_epoch > 0
+    chosen &= carried_out & ~results.diverged
+    epochs, diverged_at = results.chosen_epoch.reshape(-1), results.diverged_at.reshape(-1)
+    ended = {
+        'chosen_epoch': pa.array(epochs, mask=~chosen.reshape(-1)),
+        'diverged_at': pa.array(diverged_at, mask=~carried_out.reshape(-1)),
+    }
+    return _table(_identity(runs) | finals | ended)
 
 
 def setting_rows(

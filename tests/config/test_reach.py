@@ -164,6 +164,10 @@ ON_IMAGES = {
     'erased from little': (
         ERASING, 'erasing.largest', (4, 5), 0.0125, 0.1, 'it must be > 0.0125', 'the same'
     ),
+    'erased from little by the least': (
+        {'erasing.probability': 1.0, 'erasing.largest': 0.001}, 'erasing.smallest', (4, 5), 0.0125,
+        0.1, 'it must be > 0.0125', 'the same',
+    ),
 }  # fmt: skip
 
 

@@ -34,6 +34,17 @@ RESULTS = dataclasses.replace(
 )
 
 
+def of_finals(finals, **others):
+    """Results of these metrics, of which no epoch was chosen and no run diverged."""
+    shape = next(iter(finals.values())).shape if finals else (2, 2)
+    none = np.zeros(shape, int)
+    settings = without_runs([{}] * shape[0])
+    ended = {'chosen_epoch': none, 'diverged_at': none - 1}
+    return dataclasses.replace(
+        settings, seeds=np.arange(shape[1]), finals=finals, **ended, **others
+    )
+
+
 def test_a_row_for_each_run_and_epoch():
     rows = export.epoch_rows(RUNS, CURVES).to_pylist()
     assert len(rows) == 8
@@ -66,7 +77,7 @@ def test_values_of_mixed_types_are_text(tmp_path, values, cells):
     nothing = np.zeros((len(values), 1, 1))
     tables = (
         export.epoch_rows(runs, {'loss': nothing}),
-        export.run_rows(runs, {'loss': nothing[..., 0]}, nothing[..., 0], nothing[..., 0]),
+        export.run_rows(runs, of_finals({'loss': nothing[..., 0]})),
         export.setting_rows([run.point for run in runs], np.arange(1), {'loss': nothing[..., 0]}),
     )
     for table in tables:
@@ -75,7 +86,7 @@ def test_values_of_mixed_types_are_text(tmp_path, values, cells):
 
 
 def test_a_row_for_each_run_has_nulls_for_what_is_not():
-    rows = export.run_rows(RUNS, RESULTS.finals, RESULTS.chosen_epoch, RESULTS.diverged_at)
+    rows = export.run_rows(RUNS, RESULTS)
     ended = ('validation_loss', 'test_loss', 'chosen_epoch', 'diverged_at')
     assert [tuple(row[name] for name in ended) for row in rows.to_pylist()] == [
         (2.0, 2.5, 1, -1),
@@ -87,13 +98,17 @@ def test_a_row_for_each_run_has_nulls_for_what_is_not():
 
 def test_a_run_of_which_no_epoch_was_chosen_has_no_number_of_one():
     """As of a study, which has no epochs, or if the score on validation was never a number."""
-    none = np.zeros((2, 2), int)
-    rows = export.run_rows(RUNS, {'parameters': np.full((2, 2), 9.0)}, none, none - 1)
+    rows = export.run_rows(RUNS, of_finals({'parameters': np.full((2, 2), 9.0)}))
     assert rows['chosen_epoch'].to_pylist() == [None] * 4
     assert rows['chosen_epoch'].type == 'int64'
     assert rows['diverged_at'].to_pylist() == [-1] * 4
-    found = dataclasses.replace(RESULTS, chosen_epoch=none)
+    found = dataclasses.replace(RESULTS, chosen_epoch=np.zeros((2, 2), int))
     assert 'chosen_epoch' not in export._at_end(found, 0)
+
+
+def test_a_run_of_a_study_with_curves_alone_was_carried_out():
+    found = of_finals({}, curves=CURVES)
+    assert export.run_rows(RUNS, found)['diverged_at'].to_pylist() == [-1] * 4
 
 
 def test_a_csv_has_every_digit_and_empty_cells(tmp_path):
