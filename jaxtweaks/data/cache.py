@@ -24,6 +24,8 @@ from jaxtweaks.base.errors import UserError
 _SMALL = 128 * 2**20  # bytes; they are read in a fraction of a second
 _DTYPES = {'uint8': '|u1', 'int32': '<i4'}
 
+Made = tuple[dict[str, np.ndarray], dict]  # arrays, and the facts that go with them
+
 
 def folder() -> pathlib.Path:
     """Where the cache lies: see `home.cache`.
@@ -83,9 +85,7 @@ def _digest(path: pathlib.Path) -> str:
         return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
-def read(
-    name: str, key: str, notify: Callable[[str], None]
-) -> tuple[dict[str, np.ndarray], dict] | None:
+def read(name: str, key: str, notify: Callable[[str], None]) -> Made | None:
     """The arrays (read-only) and facts stored under `name`, if `key` is what they were stored with.
 
     None if there is no such file, if it was made from something else (`key` differs), or if it is
@@ -144,12 +144,37 @@ def write(
         )
 
 
-def changed_meanwhile(place: pathlib.Path) -> str:
-    """The notice that arrays are not stored, since their `key` changed while they were made."""
-    return (
-        f'notice: files in {place} changed while they were decoded, so that the images may be of '
-        'before or after; they are not kept in the cache, and the next run decodes them again'
-    )
+def made(
+    name: str,
+    key: str,
+    make: Callable[[], Made],
+    again: Callable[[], str],
+    place: pathlib.Path,
+    notify: Callable[[str], None],
+) -> Made:
+    """The arrays and facts stored under `name`, or those that are made now, which are stored.
+
+    Args:
+      name: of the cache file.
+      key: what decides them.
+      make: makes them.
+      again: returns the key once they are made.
+      place: the folder whose files they are made of.
+      notify: reports that files changed meanwhile, so that nothing is stored, and what `read` and
+        `write` report.
+    """
+    if found := read(name, key, notify):
+        return found
+    arrays, facts = make()
+    if again() == key:
+        write(name, key, arrays, facts, notify)
+    else:
+        notify(
+            f'notice: files in {place} changed while they were decoded, so that the images may be '
+            'of before or after; they are not kept in the cache, and the next run decodes them '
+            'again'
+        )
+    return arrays, facts
 
 
 def _parts(key, arrays, facts) -> list[bytes | memoryview]:

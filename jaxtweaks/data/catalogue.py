@@ -34,6 +34,7 @@ class Known:
       address: the web folder that holds `archives`; a mirror replaces it.
       archives: what must be downloaded; none for embedded, generated or changed data.
       made_of: the name of the data set this one is made of by a change, or ''.
+      generated: whether it is drawn from a known distribution (`generated.WORLDS`).
     """
 
     name: str
@@ -43,6 +44,7 @@ class Known:
     address: str
     archives: tuple[Archive, ...]
     made_of: str = ''
+    generated: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Table:
 
 
 def _generated(name: str, title: str, shape: tuple[int, int, int], classes: Iterable[str]) -> Known:
-    return Known(name, title, shape, tuple(classes), address='', archives=())
+    return Known(name, title, shape, tuple(classes), address='', archives=(), generated=True)
 
 
 _DIGITS = tuple('0123456789')
@@ -174,7 +176,7 @@ TABLES = {
 }
 DATASETS.add(*CATALOGUE, *TABLES)
 LOOKED_FOR.add(*(name for name, one in CATALOGUE.items() if one.archives or one.made_of))
-GENERATED.add('circles', 'rings', 'waveforms', 'patterns')  # `generated.WORLDS`
+GENERATED.add(*(name for name, one in CATALOGUE.items() if one.generated))
 
 # Further images that come with a data set, on which networks are evaluated by epoch
 # (`Dataset.probes`), each with what a label calls it, and the data sets that come with a grid for

@@ -106,20 +106,17 @@ def _read(
     """
     place = hashlib.sha256(f'{listing.folder.resolve()} {size}'.encode(errors='surrogateescape'))
     name = f'folder-{place.hexdigest()[:12]}.arrays'
-    key = _key(listing, size)
-    if found := cache.read(name, key, notify):
-        return found
-    images = [file for file in listing.files if image_file.is_image(listing.path(file))]
-    layout = lay_out(listing, images)
-    total = sum(map(len, layout.parts.values()))
-    notify(f'decoding {total:,} images from {listing.folder} (once)')
-    arrays, notices = _decoded(listing, layout, size)
-    facts = {'classes': list(layout.classes), 'notices': [*layout.notices, *notices]}
-    if _key(folder_listing.listing(listing.folder, cache.folder()), size) == key:
-        cache.write(name, key, arrays, facts, notify)
-    else:
-        notify(cache.changed_meanwhile(listing.folder))
-    return arrays, facts
+
+    def make() -> cache.Made:
+        images = [file for file in listing.files if image_file.is_image(listing.path(file))]
+        layout = lay_out(listing, images)
+        total = sum(map(len, layout.parts.values()))
+        notify(f'decoding {total:,} images from {listing.folder} (once)')
+        arrays, notices = _decoded(listing, layout, size)
+        return arrays, {'classes': list(layout.classes), 'notices': [*layout.notices, *notices]}
+
+    again = lambda: _key(folder_listing.listing(listing.folder, cache.folder()), size)
+    return cache.made(name, _key(listing, size), make, again, listing.folder, notify)
 
 
 def _key(listing: Listing, size: tuple[int, int] | None) -> str:

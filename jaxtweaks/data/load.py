@@ -15,7 +15,7 @@ from jaxtweaks.config import settings
 from jaxtweaks.data import csv_file, digits, download, own, patch, tables, tfds_folder
 from jaxtweaks.data.catalogue import CATALOGUE, TABLES, Known
 from jaxtweaks.data.dataset import Dataset, Source
-from jaxtweaks.data.generated import WORLDS, generate
+from jaxtweaks.data.generated import generate
 from jaxtweaks.data.image_folder import from_folder
 from jaxtweaks.data.split import scaled_down, split
 
@@ -81,11 +81,10 @@ def _found(config: settings.Data, lookup: _Lookup) -> Dataset:
         original = _found(dataclasses.replace(config, name=known.made_of), lookup)
         return patch.patched(original, config.split_seed)
     if not known.archives:
-        generated = known.name in WORLDS
         if config.dir:
-            made = 'generated' if generated else 'embedded'
+            made = 'generated' if known.generated else 'embedded'
             notify(f'notice: data.dir is not used: {known.title} is {made}')
-        if generated:
+        if known.generated:
             return generate(known, config)
         return _reported(digits.source(), config, notify)
     if config.dir:

@@ -61,18 +61,14 @@ def load(
         facts = cache.facts(name, _files(folder).values())
         label = facts['label'] if facts else f'{known.title} (not decoded yet)'
         return _outline(known, folder, asked, label)
-    key = _key(known, folder)
-    found = cache.read(name, key, notify)
-    if found is not None:
-        arrays, facts = found
-        parts = parts_of(arrays)
-    else:
+
+    def make() -> cache.Made:
         parts, facts = _decode(known, folder, notify, asked)
-        if _key(known, folder) == key:
-            cache.write(name, key, arrays_of(parts), facts, notify)
-        else:
-            notify(cache.changed_meanwhile(folder))
-    source = _source(known, parts, facts['label'], f'TFDS folder {folder}')
+        return arrays_of(parts), facts
+
+    key = lambda: _key(known, folder)
+    arrays, facts = cache.made(name, key(), make, key, folder, notify)
+    source = _source(known, parts_of(arrays), facts['label'], f'TFDS folder {folder}')
     for text in facts['notices']:
         notify(f'notice: {source.label}: {text}')
     return dataclasses.replace(source, notices=tuple(facts['notices']))
