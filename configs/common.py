@@ -5,7 +5,6 @@ import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import jax
 from ml_collections import ConfigDict
 
 from jaxtweaks.base.errors import UserError, did_you_mean
@@ -17,6 +16,7 @@ from jaxtweaks.config.config_time import measured
 from jaxtweaks.config.expand import points
 from jaxtweaks.config.settings import Model
 from jaxtweaks.lab.experiment import SIZES, default_config
+from jaxtweaks.run import trainers
 
 BATCH_NORM_WORDS = (
     ('model.norm', 'batch norm'),
@@ -70,7 +70,7 @@ def propagation(name: str, size: str | None, quick: int, paper: int) -> ConfigDi
 def size_of(size: str | None) -> str:
     """The size that is meant by what stands after the colon of `--config=file.py:size`.
 
-    None or '' means 'quick' on a CPU and 'paper' on an accelerator. Raises UserError.
+    None or '' means 'paper' if who trains has an accelerator, else 'quick'. Raises UserError.
     """
     size = size or ('quick' if on_a_cpu() else 'paper')
     if size not in SIZES:
@@ -79,8 +79,8 @@ def size_of(size: str | None) -> str:
 
 
 def on_a_cpu() -> bool:
-    """Whether there is no accelerator; then `paper` must do with fewer seeds, and some images."""
-    return jax.default_backend() == 'cpu'
+    """Whether who trains has no accelerator: then `paper` has fewer seeds, and some images."""
+    return not trainers.accelerated()
 
 
 # The smallest difference that matters, by the end of a metric's name; fixed before any run of the

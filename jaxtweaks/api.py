@@ -17,7 +17,7 @@ from jaxtweaks.lab import experiment, laboratory, settle, stored
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.report import export
-from jaxtweaks.run import cluster, compile_cache
+from jaxtweaks.run import cluster, compile_cache, trainers
 from jaxtweaks.run.group import Interrupted
 
 Config = str | Path | ConfigDict | Mapping | Experiment
@@ -77,9 +77,11 @@ def run(
     export.check(exports)
     if dry_run not in (True, False, laboratory.MEASURE):
         raise UserError(f"dry_run: is {dry_run!r}; it must be True, False or 'measure'")
-    with _with_neighbours(config):
-        seconds = settle.budget_of(until_settled, budget)
-        who = cluster.asked(workers, scheduler)
+    seconds = settle.budget_of(until_settled, budget)
+    who = cluster.asked(workers, scheduler)
+    if who is not None:
+        trainers.keep_to_cpu(warnings.warn)
+    with _with_neighbours(config), trainers.chosen(who, warnings.warn):
         return _run(config, workdir, changes, exports, quiet, dry_run, mix_versions, seconds, who)
 
 

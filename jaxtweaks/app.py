@@ -29,7 +29,7 @@ from jaxtweaks.base.errors import Unfinished, UserError, did_you_mean
 from jaxtweaks.config import config_file, sources, unknown
 from jaxtweaks.config.config_file import one_line
 from jaxtweaks.lab import done, kept
-from jaxtweaks.run import cluster
+from jaxtweaks.run import cluster, trainers
 
 if TYPE_CHECKING:
     from jaxtweaks.lab.experiment import Experiment
@@ -112,7 +112,7 @@ def _main(argv: list[str], console: Console) -> int:
         raise UserError(
             'no --config; it must name a config file, as --config=configs/bn_batchsize.py'
         )
-    cluster.asked(light.workers, light.scheduler)  # which may be a mistake
+    workers = cluster.asked(light.workers, light.scheduler)  # which may be a mistake
     command = None if path is None else _known_command(argv, light, path, console)
     if command is not None and (found := done.recall(command)):
         if not light.quiet:
@@ -123,13 +123,14 @@ def _main(argv: list[str], console: Console) -> int:
     if path is not None:
         _check_kept(argv, light.sweep, path)
     with _uncollected():
-        _load_jax(only_to_plan=bool(light.workers or light.scheduler))
+        _load_jax(only_to_plan=workers is not None)
         _keys()  # kept, so that a mistake in one is found at once next time
         for key in command_flags.keys_set(argv):
             if key != config_file.COLLECTION:
                 _check_key(key, path)
     # Functions of the config may import what lies next to it when they are called.
-    with contextlib.nullcontext() if path is None else config_file.neighbours(path):
+    around = contextlib.nullcontext() if path is None else config_file.neighbours(path)
+    with around, trainers.chosen(workers, _complain):
         with _uncollected():
             values = command_flags.parse(argv, path)
         return _carry_out(argv, values, console, command)
@@ -364,7 +365,7 @@ def _load_jax(only_to_plan: bool = False) -> None:
             raise
         raise UserError(f'{error}; correct or unset the variable of this name') from None
     if only_to_plan:
-        jax.config.update('jax_platforms', 'cpu')
+        trainers.keep_to_cpu(_complain)
         return
     wanted = os.environ.get('JAX_PLATFORMS')
     if wanted:

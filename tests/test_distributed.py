@@ -15,7 +15,7 @@ from jaxtweaks.config.expand import grid
 from jaxtweaks.lab import answers, laboratory
 from jaxtweaks.lab.crew import Crew
 from jaxtweaks.lab.experiment import build
-from jaxtweaks.run import cluster, workers
+from jaxtweaks.run import cluster, trainers, workers
 from jaxtweaks.run.cluster import Asked
 
 dask = pytest.importorskip('dask')
@@ -246,6 +246,11 @@ def test_one_that_kills_its_workers_is_given_up_and_the_others_are_finished(
     assert (code, '2 of 3 groups finished before' in out) == (0, True), err
     looks = json.loads((path / 'manifest.json').read_text())['looks']
     assert [one['seeds'] for one in looks] == [5, 8, 12]
+
+
+def test_workers_are_asked_whether_they_have_an_accelerator(users_cluster):
+    with trainers.chosen(Asked(scheduler=users_cluster), pytest.fail):
+        assert not trainers.accelerated()
 
 
 def test_a_scheduler_that_ends_is_reported():

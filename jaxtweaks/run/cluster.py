@@ -133,6 +133,15 @@ class Cluster:
         with _or_gone(self):
             return len(client.nthreads())
 
+    def everywhere(self, function: str) -> dict[str, Any]:
+        """What a short function of nothing returns, or raises, on each worker. Raises Gone.
+
+        Busy workers call it besides, as in `aside`.
+        """
+        client = self._connected()
+        with _or_gone(self):
+            return client.run(call_aside, function, {}, on_error='return')
+
     def start(self, name: str, function: str, given: Mapping[str, Any]) -> None:
         """Has a function called by a worker that is free; `name`: of the call, for `next`."""
         client = self._connected()
