@@ -1,5 +1,6 @@
 """What an answer leaves behind, from group results that were made up."""
 
+import dataclasses
 import html
 import io
 import json
@@ -21,6 +22,9 @@ from jaxtweaks.data import Dataset
 from jaxtweaks.data.dataset import Split
 from jaxtweaks.lab import answers, experiment
 from jaxtweaks.lab.answer_html import Verdicts
+from jaxtweaks.report import report_facts
+from jaxtweaks.run import manifest
+from jaxtweaks.run.manifest import Launch
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 
@@ -131,6 +135,37 @@ def test_a_report_has_the_whole_config_and_not_where_its_file_is(tmp_path):
     (config,) = re.findall(r'<summary>Config</summary>\s*<pre><code>(.*?)</code>', text, re.DOTALL)
     assert json.loads(html.unescape(config))['train']['epochs'] == EPOCHS
     assert 'somebody' not in text
+
+
+def test_a_report_names_who_trained_and_a_redraw_apart(tmp_path):
+    asked = answer_of(tmp_path).experiment
+    launch = lambda started, jax, **more: Launch(
+        started=started, command=f'command {started}', commit=f'commit {started}',
+        versions={'python': '3.11', 'jax': jax}, **more,
+    )  # fmt: skip
+    gpu = 'node1: 1 × H200'
+    launches = (
+        launch(10, '1', device='CPU, 2 cores'),
+        launch(20, '2', workers={'0': gpu, '1': gpu, '2': f'node2: 1 × A100{manifest.APART}'}),
+        launch(30, '3', device='CPU of a laptop', redrawn=True),
+    )
+    workdir = Workdir(tmp_path)
+    before = manifest.current(workdir)
+    manifest.write(workdir, dataclasses.replace(before, launches=launches))
+    meta = answers._meta(asked, workdir, [])
+    facts = dict(report_facts.facts(meta))
+    assert meta['command'] == 'command 20'
+    assert facts['started'] == '1970-01-01 00:00:10 UTC'
+    assert facts['commit'] == 'commit 10, then commit 20'
+    assert facts['device'] == (
+        'CPU, 2 cores, then 1 × H200 (2 workers on node1); 1 × A100 (1 worker on node2)'
+    )
+    assert (facts['python'], facts['jax']) == ('3.11', '1, then 2')
+    assert facts['report made later with'] == 'commit commit 30, jax 3'
+    manifest.write(workdir, dataclasses.replace(before, launches=launches[:2]))
+    assert 'report made later with' not in dict(
+        report_facts.facts(answers._meta(asked, workdir, []))
+    )
 
 
 def test_what_is_asked_for_is_written_too(tmp_path):

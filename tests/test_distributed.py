@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from jaxtweaks import app
+from jaxtweaks.base import provenance
 from jaxtweaks.base.errors import Unfinished
 from jaxtweaks.config.expand import grid
 from jaxtweaks.lab import answers, laboratory
@@ -226,6 +227,9 @@ def test_workers_that_do_not_see_the_work_folder_send_what_they_find(
     assert printed.count('does not see') == 1
     (launch,) = json.loads((path / 'manifest.json').read_text())['launches']
     assert all(one.endswith(', without the work folder') for one in launch['workers'].values())
+    assert 'device' not in launch  # the driver trained nothing
+    on = f'{provenance.device()} ({len(launch["workers"])} worker'
+    assert on in (path / 'report.md').read_text()
 
 
 def test_one_that_kills_its_workers_is_given_up_and_the_others_are_finished(

@@ -160,6 +160,7 @@ def test_numbers_of_two_versions_in_one_table_are_asked_for_and_said(capsys, tmp
     found = manifest_of(tmp_path / 'w')
     assert [one.get('mix_versions') for one in found['launches']] == [None, None, True]
     assert [one['code'] for one in found['launches']] == ['a' * 12, 'b' * 12, 'b' * 12]
+    assert [one.get('redrawn') for one in found['launches']] == [None, True, None]
     assert [group['code'] for group in found['groups']] == [['a' * 12], ['b' * 12]]
     # All is there: it is drawn again without being asked, and stays said.
     ask(2, 3)

@@ -113,6 +113,14 @@ def test_what_is_not_as_it_was_is_named(finished):
         f'jax: 0.1 then, {launch.versions["jax"]} now',
     ]
     assert changed(other, launch) == []  # one launch may have trained it all as it is now
+    # Workers trained, on devices of which this has one, or none.
+    workers = {'0': f'here: {launch.device}', '1': 'there: a GPU, without the work folder'}
+    on = lambda workers: dataclasses.replace(launch, device='CPU of the driver', workers=workers)
+    assert changed(on(workers)) == []
+    assert changed(on({'1': workers['1']})) == [f'device: a GPU then, {launch.device} now']
+    # One that only made the report again trained nothing.
+    drawn = dataclasses.replace(launch, redrawn=True)
+    assert changed(other, drawn) == changed(other)
     flags = {**(there.surroundings or {}), 'JAX_ENABLE_X64': '1'}
     assert changed(surroundings=flags) == ["JAX_ENABLE_X64: '1' then, not set now"]
 

@@ -4,7 +4,8 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from jaxtweaks.base import atomic, provenance
 from jaxtweaks.base.metrics import LOSS
-from jaxtweaks.base.words import Names, together, tweaks_of
+from jaxtweaks.base.words import Names, count, together, tweaks_of
 from jaxtweaks.claims import published as published_lib
 from jaxtweaks.claims import remarks
 from jaxtweaks.claims.claim import Claim
@@ -276,28 +277,57 @@ def _draw(
 
 def _meta(experiment: Experiment, workdir: Workdir, found: Sequence[GroupResult]) -> dict[str, Any]:
     manifest = manifest_lib.current(workdir)
-    commits = dict.fromkeys(launch.commit or 'unknown' for launch in manifest.launches)
     return {
-        **about(experiment, manifest.launches[-1]),
+        **about(experiment, manifest.training),
         'data': manifest.data.to_json(),
         'seconds': sum(group.seconds for group in found),
-        'commit': ', then '.join(commits),
         'training_code': _trained_by(manifest),
+        'redrawn_by': _redrawn_by(manifest),
     }
 
 
-def about(experiment: Experiment, launch: manifest_lib.Launch) -> dict[str, Any]:
-    """What a report says of an experiment and of a launch of it.
+def about(experiment: Experiment, launches: Sequence[manifest_lib.Launch]) -> dict[str, Any]:
+    """What a report says of an experiment and of the launches that trained it.
 
-    Its config is all that was set; the launch's own is the path of a file of this machine.
+    Its config is all that was set; a launch's own is the path of a file of this machine.
     """
+    versions = [one.versions or {} for one in launches]
     return {
-        **launch.to_json(),
+        'command': launches[-1].command,
+        'started': launches[0].started,
+        'device': _then(map(_devices, launches)),
+        'commit': _then(one.commit or 'unknown' for one in launches),
+        'versions': {
+            name: _then(one.get(name) for one in versions)
+            for name in dict.fromkeys(chain(*versions))
+        },
         'title': experiment.name,
         'question': experiment.question,
         'document': experiment.document,
         'size': experiment.size,
         'config': to_dict(experiment),
+    }
+
+
+def _then(values: Iterable[str | None]) -> str:
+    """The values that there are, in order of their first appearance."""
+    return ', then '.join(dict.fromkeys(filter(None, values)))
+
+
+def _devices(launch: manifest_lib.Launch) -> str:
+    """The devices that a launch trained on, in words."""
+    by = lambda hosts: f' ({count(len(hosts), "worker")} on {", ".join(dict.fromkeys(hosts))})'
+    found = launch.trained_on.items()
+    return '; '.join(f'{device}{by(hosts) if hosts else ""}' for device, hosts in found)
+
+
+def _redrawn_by(manifest: manifest_lib.Manifest) -> dict[str, str]:
+    """The commit and the versions of the launch that made this report, where none trained so."""
+    made = lambda one: {'commit': one.commit or 'unknown', **(one.versions or {})}
+    trained = [made(one) for one in manifest.training]
+    now = made(manifest.launches[-1])
+    return {
+        name: value for name, value in now.items() if all(one.get(name) != value for one in trained)
     }
 
 

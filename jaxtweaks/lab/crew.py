@@ -134,7 +134,7 @@ class Crew:
         if 'error' not in said:
             where = said.pop('where', None)
             if where:
-                apart = '' if said['group'] not in self._apart else ', without the work folder'
+                apart = '' if said['group'] not in self._apart else manifest_lib.APART
                 self.trained[said['worker']] = f'{where}{apart}'
             del said['address']
             return workers.from_plain(said)

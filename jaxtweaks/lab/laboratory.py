@@ -81,7 +81,9 @@ def run(
     method = _checked(experiment, console, decode=not rough or path.exists())
     workdir = Workdir(path)
     code = stored.code_of(experiment)
-    made = record.of_launch(command, workdir.started, code, file, mix_versions, budget)
+    made = record.of_launch(
+        command, workdir.started, code, file, mix_versions, budget, by_workers=workers is not None
+    )
     quietly = quiet and not dry_run
     launch = Launch(made, file, named, budget, console, quietly, workdir, method, once)
     if not dry_run:

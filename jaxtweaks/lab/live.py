@@ -156,7 +156,7 @@ class LivePage(Reporter):
         finished = partial.finished(results, done)
         found, waiting = self._verdicts(results, finished)
         self._waiting = [claim.sentence for claim in waiting]
-        meta = answers.about(experiment, self._record)
+        meta = answers.about(experiment, [self._record])
         means = partial.means(results, finished)
         self._view.means(means.first(_LISTED, 'report.html'))
         return Contents(results, [one.to_dict() for one in found], [], [means], meta)

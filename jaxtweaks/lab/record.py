@@ -27,16 +27,20 @@ def of_launch(
     file: Path | None,
     mix_versions: bool,
     budget: float | None,
+    by_workers: bool,
 ) -> Launch:
-    """What there is to know of this launch."""
+    """What there is to know of this launch.
+
+    `by_workers`: whether it is they who train; their devices are known later.
+    """
     return Launch(
         command=command,
         started=started,
         code=code,
         commit=provenance.commit(),
         versions=provenance.versions(),
-        device=provenance.device(),
-        devices=devices.count(),
+        device=None if by_workers else provenance.device(),
+        devices=None if by_workers else devices.count(),
         host=platform.node(),
         config=str(file.resolve()) if file else None,
         mix_versions=True if mix_versions else None,
@@ -48,14 +52,19 @@ def freeze(plan: Plan, workdir: Workdir, method: Method, launch: Launch) -> None
     """Writes what this sweep is, before the first step."""
     experiment, manifest = plan.experiment, plan.manifest
     launches = manifest.launches if manifest else ()
-    if all(one.started != launch.started for one in launches):  # not a round of this one
+    now = next((one for one in launches if one.started == launch.started), None)
+    if now is None:  # not a round of this one
         tried = dataclasses.replace(
             launch,
             batchings_measured=method.measured,
             batchings_that_failed=method.failed,
             bf16=bf16_native.kind() or None,
+            redrawn=plan.is_done or None,
         )
         launches = (*launches, tried)
+    elif now.redrawn and not plan.is_done:  # a result was damaged, or there is a further round
+        trains = dataclasses.replace(now, redrawn=None)
+        launches = tuple(trains if one is now else one for one in launches)
     workdir.write_json('config.json', to_dict(experiment.asked))
     workdir.save_summary(summary(method.dataset))  # by which an unfinished sweep can be loaded
     manifest_lib.write(

@@ -181,12 +181,15 @@ def _begun_in_larger(manifest: Manifest, run_id: str) -> list[str]:
 
 
 def _moved(manifest: Manifest) -> list[str]:
-    """What is not as it was at any launch of the sweep: versions, device, commit, flags of XLA."""
-    of_code = {'device': provenance.device(), 'commit': provenance.commit()}
+    """What is not as it was at any launch that trained: versions, device, commit, flags of XLA."""
+    device = provenance.device()
+    of_code = {'device': device, 'commit': provenance.commit()}
     now = {**of_code, 'bf16': bf16_native.kind() or None, **provenance.versions()}
     changes = []
-    for launch in manifest.launches:
-        of_code = {'device': launch.device, 'commit': launch.commit, 'bf16': launch.bf16}
+    for launch in manifest.training:
+        had = launch.trained_on
+        where = device if device in had else ' or '.join(had) or 'not recorded'
+        of_code = {'device': where, 'commit': launch.commit, 'bf16': launch.bf16}
         then = {**of_code, **(launch.versions or {})}
         changes.append(
             [f'{name}: {then.get(name)} then, {now[name]} now' for name in now

@@ -81,7 +81,9 @@ def facts(meta: Mapping[str, Any]) -> list[tuple[str, str]]:
     if meta.get('seconds') is not None:
         found.append(('took', _duration(float(meta['seconds']))))
     versions = meta.get('versions') or {}
-    return found + [(name, str(version)) for name, version in versions.items()]
+    found += [(name, str(version)) for name, version in versions.items()]
+    redrawn = ', '.join(f'{name} {one}' for name, one in (meta.get('redrawn_by') or {}).items())
+    return found + [('report made later with', redrawn)] * bool(redrawn)
 
 
 def _by_version(codes: Mapping[str, int]) -> str:

@@ -19,6 +19,7 @@ NAME = 'manifest.json'
 # where a tweak is known by its source text and nothing says which version of the code trained what.
 FORMAT = 2
 COPY = 'manifest.json.copy'
+APART = ', without the work folder'  # after the host and the device of a worker
 
 # What is read of it: a dict by its keys, a list by what all its items are. Keys with ? may lack.
 _GROUP = {
@@ -85,7 +86,8 @@ class Launch(_Record):
       command: as the user gave it.
       started: seconds since 1970, by which launches are distinguished.
       code: the version of the training code, see `version`.
-      commit, versions, device, devices, host: what it ran on.
+      commit, versions, host: what it ran on.
+      device, devices: what this process trained on; None if workers did.
       bf16: what multiplies bfloat16 there in custom kernels, if it was asked for.
       config: the config file.
       mix_versions: whether groups might be trained by another version than those there were.
@@ -93,6 +95,7 @@ class Launch(_Record):
       regrouped: what happened to groups while it ran.
       workers: by name the host and the device of those that trained, if it was not this process.
       budget: the seconds of training until which seeds might be added; None if none were.
+      redrawn: True if nothing was left to train, so that only the report was made again.
     """
 
     command: str | None = None
@@ -111,6 +114,18 @@ class Launch(_Record):
     regrouped: tuple[Mapping[str, Any], ...] | None = None
     workers: Mapping[str, str] | None = None
     budget: float | None = None
+    redrawn: bool | None = None
+
+    @property
+    def trained_on(self) -> dict[str, list[str]]:
+        """By device, in words, the hosts of the workers that had it; none for this process."""
+        if not self.workers:
+            return {self.device: []} if self.device else {}
+        found: dict[str, list[str]] = {}
+        for where in self.workers.values():
+            host, _, device = where.removesuffix(APART).partition(': ')
+            found.setdefault(device, []).append(host)
+        return found
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -254,6 +269,11 @@ class Manifest(_Record):
             content[name] = [one.to_json() for one in content[name]]
         parts = {name: content[name].to_json() for name in ('tweaks', 'data') if name in content}
         return content | parts
+
+    @property
+    def training(self) -> tuple[Launch, ...]:
+        """The launches that trained; all of them if each is known to have trained nothing."""
+        return tuple(one for one in self.launches if not one.redrawn) or self.launches
 
     @property
     def codes(self) -> dict[str, tuple[str, ...]]:
