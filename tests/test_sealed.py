@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 
 import pytest
 
@@ -24,6 +25,15 @@ def test_bytes_come_back_in_one_piece_and_a_flipped_bit_or_a_cut_is_an_error(tmp
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r'checksum is wrong|does not begin'):
             sealed.read(path)
+
+
+def test_a_path_that_is_not_utf_8_comes_back_from_json_that_is(tmp_path):
+    path = tmp_path / 'a.json'
+    named = {'workdir': os.fsdecode(b'runs/\xff/\xc3\xa4')}
+    sealed.write_json(path, named)
+    assert '"runs/\\udcff/ä"' in path.read_bytes().decode()
+    assert sealed.parse_json(path.read_bytes(), required=True) == named
+    assert os.fsencode(named['workdir']) == b'runs/\xff/\xc3\xa4'
 
 
 def test_json_is_believed_with_its_checksum_and_without_only_if_that_may_be(tmp_path):

@@ -28,6 +28,15 @@ def write(path: str | Path, *parts: bytes | memoryview) -> None:
         raise
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Writes text as UTF-8, see `write`.
+
+    A byte of a path that is not UTF-8, which Python has as a surrogate, becomes '\\udc' and its two
+    hex digits: that is what JSON calls it too.
+    """
+    write(path, text.encode(errors='backslashreplace'))
+
+
 @contextlib.contextmanager
 def folders(path: Path) -> Iterator[Path]:
     """Folders within `path` that are filled elsewhere, and appear when all are whole.

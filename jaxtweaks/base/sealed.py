@@ -51,7 +51,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     plain = json.loads(json.dumps(content, allow_nan=False))  # as it will be read
     whole = plain | {CHECKSUM: _digest(plain)}
     text = json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False)
-    atomic.write(path, (text + '\n').encode())
+    atomic.write_text(path, text + '\n')
 
 
 def parse_json(data: bytes, required: bool = False) -> Any:

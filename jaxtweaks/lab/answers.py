@@ -121,14 +121,14 @@ def write(
     shown += [published.table(compared, experiment.size, stand_in)] if compared else []
     if 'latex' in exports:
         written = latex_document((*shown, answer.verdict_table))
-        atomic.write(workdir.path / 'tables.tex', written.encode())
+        atomic.write_text(workdir.path / 'tables.tex', written)
     kinds = (*_KINDS, 'pdf') if 'pdf' in exports else _KINDS
     late = remarks.unfinished(answer.verdicts, answer.results)
     drawn = _draw(experiment, answer.results, workdir.figures, kinds, late)
     meta = _meta(experiment, workdir, found)
     meta['remarks'] = [*settle.remarks_of(looks), remarks.unfinished_words(late, answer.results)]
     contents = Contents(measured, described, drawn, shown, meta)
-    atomic.write(workdir.path / 'report.md', report_markdown.render(contents).encode())
+    atomic.write_text(workdir.path / 'report.md', report_markdown.render(contents))
     metrics = _listed(experiment) if experiment.search.rounds else None
     report.write(answer.report, contents, metrics)
     _export(experiment, workdir, measured, exports)

@@ -89,5 +89,5 @@ def write(name: str, folder: Path) -> Path:
     path = folder / f'{name}.py'
     if os.path.lexists(path):
         raise UserError(f'--new: {path} is there already; choose another name')
-    atomic.write(path, text(name, path).encode())
+    atomic.write_text(path, text(name, path))
     return path

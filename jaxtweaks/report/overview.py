@@ -201,8 +201,8 @@ def write(
     shown = lines(entries, folder)
     paths = folder / 'overview.html', folder / 'overview.md'
     rest = failed, _finished(entries), answers(entries, folder), numbers(entries, folder)
-    atomic.write(paths[0], render(shown, *rest).encode())
-    atomic.write(paths[1], markdown(shown, *rest).encode())
+    atomic.write_text(paths[0], render(shown, *rest))
+    atomic.write_text(paths[1], markdown(shown, *rest))
     return paths
 
 

@@ -38,7 +38,7 @@ def write(path: str | Path, contents: Contents, metrics: Sequence[str] | None = 
       UserError: the results lack a metric that they list.
     """
     path = Path(path)
-    atomic.write(path, render(contents, metrics).encode())
+    atomic.write_text(path, render(contents, metrics))
     return path
 
 
@@ -95,7 +95,7 @@ class Live:
 def write_live(path: str | Path, contents: Contents, live: Live) -> Path:
     """Writes the page of a sweep that is not finished, whole or not at all; see `write`."""
     path = Path(path)
-    atomic.write(path, render_live(contents, live).encode())
+    atomic.write_text(path, render_live(contents, live))
     return path
 
 
