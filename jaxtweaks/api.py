@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ml_collections import ConfigDict
-from rich.console import Console
 
 from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.terminal import Terminal
 from jaxtweaks.config import config_file
 from jaxtweaks.lab import asked as asked_lib
 from jaxtweaks.lab import experiment, laboratory, settle, stored
@@ -106,7 +106,7 @@ def _run(
         return laboratory.run(
             asked,
             path,
-            Console(),
+            Terminal(),
             command=_call(config, workdir, changes, budget),
             dry_run=dry_run,
             quiet=quiet,

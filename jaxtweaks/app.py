@@ -26,6 +26,7 @@ from rich.console import Console
 from jaxtweaks import command_flags
 from jaxtweaks.base import errors, home
 from jaxtweaks.base.errors import Unfinished, UserError, did_you_mean
+from jaxtweaks.base.terminal import CommandTerminal, send_nowhere
 from jaxtweaks.config import config_file, sources, unknown
 from jaxtweaks.config.config_file import one_line
 from jaxtweaks.lab import done, kept
@@ -46,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream, io.TextIOWrapper
         ):  # a terminal without our letters shows a ? for them
             stream.reconfigure(errors='replace')
-    console = Console(stderr=False)
+    console = CommandTerminal()
     try:
         return _main(argv, console)
     except UserError as error:
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain('interrupted; the same command goes on from what is saved')
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        send_nowhere(sys.stdout)
         return 1
     except OSError as error:
         words, code = errors.os_error_words(error)
@@ -86,7 +87,10 @@ def _uncollected() -> Iterator[None]:
 
 
 def _complain(text: str) -> None:
-    print(text, file=sys.stderr)
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        send_nowhere(sys.stderr)
 
 
 def _main(argv: list[str], console: Console) -> int:

@@ -1,5 +1,6 @@
 """What the program meets before it does anything: its terminal, its platform, an impatient user."""
 
+import contextlib
 import os
 import pathlib
 import re
@@ -12,6 +13,7 @@ import pytest
 
 import jaxtweaks
 from jaxtweaks import api, app
+from jaxtweaks.base import terminal
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 SMOKE = '--config=configs/clr_mlp3.py:smoke'
@@ -133,6 +135,39 @@ def test_what_needs_nothing_imports_nothing(tmp_path, monkeypatch):
     assert "did you mean 'lion.b1'" in done.stderr
     assert "in config.train; did you mean 'epochs'" in done.stderr
     assert "unknown field 'trian.epochs'; did you mean 'train.epochs'" in done.stderr
+
+
+@contextlib.contextmanager
+def nobody_reads():
+    """Standard output is a pipe whose other end was closed."""
+    there, its = os.pipe()
+    os.close(there)
+    with os.fdopen(its, 'w') as stream:
+        with contextlib.redirect_stdout(stream):
+            yield
+        terminal.send_nowhere(stream)
+
+
+STUDY = 'configs/model_summary.py:smoke'
+
+
+def test_a_command_is_carried_out_though_nobody_reads_what_it_says(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    # Nor is a folder whose name is not UTF-8 in the way of its record.
+    workdir = tmp_path / os.fsdecode(b'w\xff')
+    with nobody_reads():
+        assert app.main(['main.py', f'--config={STUDY}', f'--workdir={workdir}']) == 0
+        print('nor does what else is said end it', flush=True)
+    assert (workdir / 'claims.json').is_file()
+    assert 'w\\udcff' in (workdir / 'report.md').read_text()
+
+
+def test_a_script_goes_on_after_a_run_though_nobody_reads_what_is_said(monkeypatch, tmp_path):
+    monkeypatch.chdir(ROOT)
+    with nobody_reads():
+        assert api.run(STUDY, tmp_path / 'w') is not None
+        with pytest.raises(BrokenPipeError):  # what the script does about it is its own affair
+            print('said by the script', flush=True)
 
 
 def test_a_terminal_without_our_letters_shows_others():
