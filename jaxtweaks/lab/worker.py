@@ -126,6 +126,7 @@ class _Bench:
 
 
 _kept: list[_Bench] = []  # the one of the call before, if any
+_seen: set[tuple[str, float]] = set()  # the work folders that were found here, and their launches
 _set: dict[str, str] = {}  # variables that the worker had not itself
 
 
@@ -194,14 +195,20 @@ def _is_alike(one: Experiment, other: Experiment) -> bool:
 def _sees_folder(asked: Mapping[str, Any]) -> bool:
     """Whether the work folder is here under its path, and can be written.
 
-    It is if it has the record of this launch: another one may have the same path.
+    It is if it has the record of this launch: another one may have the same path. Once it was found
+    it is not looked for again: the record has every group, and is read as a whole.
     """
+    of = asked['path'], asked['started']
+    if of in _seen:
+        return True
     path = Path(asked['path'])
     launches = ()
     with contextlib.suppress(UserError):
         launches = manifest_lib.current(Workdir(path)).launches
     mine = any(one.started == asked['started'] for one in launches)
-    return mine and os.access(path, os.W_OK)
+    if found := mine and os.access(path, os.W_OK):
+        _seen.add(of)
+    return found
 
 
 def _check_code(here: Here, asked: Mapping[str, Any], experiment: Experiment) -> None:

@@ -261,7 +261,7 @@ def test_workers_of_a_host_share_its_gpus_or_its_threads(monkeypatch):
     assert cluster.share(0, 2, []) == {'JAXTWEAKS_THREADS': '2'}
 
 
-def test_a_worker_sees_the_work_folder_by_the_record_of_the_launch(tmp_path):
+def test_a_worker_sees_the_work_folder_by_the_record_of_the_launch(tmp_path, monkeypatch):
     workdir = Workdir(tmp_path)
     asked = {'path': str(tmp_path), 'started': workdir.started}
     assert not worker._sees_folder(asked)
@@ -270,6 +270,9 @@ def test_a_worker_sees_the_work_folder_by_the_record_of_the_launch(tmp_path):
     manifest.write(workdir, manifest.Manifest(launches=launches, data=data, groups=()))
     assert worker._sees_folder(asked)
     assert not worker._sees_folder(asked | {'started': 1.0})  # another folder of this path
+    # The record, in which every group is, is not read again for each of them.
+    monkeypatch.setattr(worker.manifest_lib, 'current', lambda workdir: pytest.fail('read again'))
+    assert worker._sees_folder(asked)
 
 
 def test_variables_of_a_launch_give_way_to_those_of_the_next(monkeypatch):
