@@ -118,7 +118,7 @@ def plan(experiment: Experiment, launch: Launch, rough: bool = False) -> Plan:
     new, cost = _grouped(experiment, manifest, missing, runs, launch, rough)
     groups = old + new
     code = folder.codes(workdir, manifest, groups, finished, now)
-    settings = len(experiment.runs) // experiment.seeds
+    settings = len(experiment.points)
     words = (
         f'{experiment.name}:{experiment.size}: {method.count(groups, runs)} '
         f'({count(settings, "setting")} × {count(experiment.seeds, "seed")})'

@@ -1,6 +1,7 @@
 """An experiment: a base setting, a sweep, seeds, and what to make of the results."""
 
 import dataclasses
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -103,13 +104,15 @@ class Experiment:
             for name in self.derive
         )
 
-    @property
+    # Found once: a sweep may have 10^5 runs, whose names take long. Nobody may change the lists.
+
+    @functools.cached_property
     def points(self) -> list[Point]:
         """The settings of the sweep, each by all the fields that are swept, none twice."""
         found = [point for points in self.points_by_round for point in points]
         return list({tuple(point.items()): point for point in found}.values())
 
-    @property
+    @functools.cached_property
     def points_by_round(self) -> list[list[Point]]:
         """The same, of each round of a search; all in one if there is none."""
         parts = [expand(part) for part in parts_by_round(self.sweep)]
@@ -122,7 +125,7 @@ class Experiment:
         """How many rounds of its search there are still to be."""
         return max(0, self.search.rounds - len(self.points_by_round))
 
-    @property
+    @functools.cached_property
     def runs(self) -> list[Run]:
         """Every setting with every seed."""
         return self.runs_of(self.points)
@@ -137,7 +140,7 @@ class Experiment:
         base = dataclasses.replace(self.base, parts=self.base.parts.as_now(known))
         return dataclasses.replace(self, base=base)
 
-    @property
+    @functools.cached_property
     def digests(self) -> dict[str, str]:
         """Of the registered parts that count in some run, by their keys. Raises UserError."""
         found = {}

@@ -16,24 +16,16 @@ from jaxtweaks.config.settings import Setting
 _NOT_IDENTITY = (('data', 'dir'), ('data', 'download'))
 
 
-@dataclasses.dataclass(frozen=True)
-class Run:
-    """One network: a setting and a seed.
+class Identity:
+    """What names the runs of one setting, found once for all of its seeds."""
 
-    Attributes:
-      point: the swept fields of the setting, by dotted name.
-      setting: all fields.
-      seed: of its random keys.
-    """
-
-    point: Point
-    setting: Setting
-    seed: int
+    def __init__(self, setting: Setting):
+        self._setting = setting
 
     @functools.cached_property
-    def id(self) -> str:
-        """Names the run in every file: a hash of the setting, and the seed."""
-        values = to_dict(self.setting)
+    def digest(self) -> str:
+        """A hash of the setting, in hex."""
+        values = to_dict(self._setting)
         for section, field in _NOT_IDENTITY:
             del values[section][field]
         # Where a field that there was not always says what was done before, a run keeps its name.
@@ -44,9 +36,31 @@ class Run:
                 if not values[section]:  # that there was not always either
                     del values[section]
         del values['parts']
-        older.put_former(values, self.setting)
+        older.put_former(values, self._setting)
         text = json.dumps(values, sort_keys=True)
-        return f'{hashlib.sha256(text.encode()).hexdigest()[:12]}-s{self.seed}'
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One network: a setting and a seed.
+
+    Attributes:
+      point: the swept fields of the setting, by dotted name.
+      setting: all fields.
+      seed: of its random keys.
+      identity: of the setting, which other seeds of it share; None for one of its own.
+    """
+
+    point: Point
+    setting: Setting
+    seed: int
+    identity: Identity | None = dataclasses.field(default=None, compare=False, repr=False)
+
+    @functools.cached_property
+    def id(self) -> str:
+        """Names the run in every file: a hash of the setting, and the seed."""
+        return f'{(self.identity or Identity(self.setting)).digest}-s{self.seed}'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +125,8 @@ def replaced(groups: Iterable[Group], new: Mapping[str, Sequence[Group]]) -> lis
 def all_runs(base: Setting, points: Sequence[Point], seeds: Iterable[int]) -> list[Run]:
     """Every setting with every seed, settings first."""
     settings = [(point, trace.replace(base, point)) for point in points]
-    return [Run(point, setting, seed) for point, setting in settings for seed in seeds]
+    known = [(point, setting, Identity(setting)) for point, setting in settings]
+    return [Run(point, one, seed, identity) for point, one, identity in known for seed in seeds]
 
 
 def by_program(runs: Sequence[Run], off: frozenset[str]) -> dict[Setting, list[Run]]:

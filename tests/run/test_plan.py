@@ -42,6 +42,19 @@ def test_the_id_does_not_depend_on_the_sign_of_zero():
     assert swept.id == Run({}, Setting(), 0).id
 
 
+def test_a_setting_is_named_once_for_all_of_its_seeds(monkeypatch):
+    asked = experiment.build(
+        {'name': 'x', 'seeds': 5, 'sweep': grid('optim.learning_rate', 0.1, 0.2)}
+    )
+    alone = [Run(run.point, run.setting, run.seed).id for run in asked.runs]
+    named, to_dict = [], plan.to_dict
+    monkeypatch.setattr(plan, 'to_dict', lambda setting: named.append(setting) or to_dict(setting))
+    assert [run.id for run in asked.runs] == alone
+    assert [run.id for run in asked.runs] == alone  # the same Runs again
+    assert len(named) == 2
+    assert [name[-3:] for name in alone] == [f'-s{seed}' for seed in range(5)] * 2
+
+
 @pytest.mark.parametrize(
     'name', [name for name in trace.FIELDS if name not in ('data.dir', 'data.download')]
 )
@@ -95,7 +108,7 @@ def test_a_name_is_worked_out_once(monkeypatch):
     monkeypatch.setattr(plan, 'to_dict', lambda setting: hashed.append(setting) or to_dict(setting))
     ids = [group.id for group in groups]
     assert [group.id for group in groups] == ids
-    assert len(hashed) == 6
+    assert len(hashed) == 2  # for each setting, whatever its seeds
 
 
 def test_every_setting_has_every_seed_settings_first():
