@@ -131,6 +131,15 @@ def test_the_name_of_a_folder_is_bounded_and_only_the_same_for_the_same():
     one, other = (asked.folder('x', 'quick', long | {'z': z}) for z in '12')
     assert one != other
     assert max(len(one.name), len(other.name)) < 140
+    # File systems count bytes: of 3 each for these letters, and 2 for those, which fit.
+    wide = lambda letter, n: asked.folder('x', 'quick', {'data.name': f'folder:{letter * n}'}).name
+    assert wide('è', 80) == 'x-quick,data.name=folder-' + 80 * 'è'
+    assert len(wide('è', 80).encode()) == 25 + 2 * 80
+    cut = wide('字', 90)
+    # 255 bytes, 25 of them before the letters and 9 after: room for 73 of 3.
+    assert cut[:98] == 'x-quick,data.name=folder-' + 73 * '字'
+    assert (cut[98], len(cut), len(cut.encode())) == ('-', 107, 25 + 3 * 73 + 9)
+    assert cut != wide('字', 91)
     assert asked.folder('x', 'quick', {'data.name': 'folder:../a b/\n'}).parts[0] == 'runs'
     assert len(asked.folder('x', 'quick', {'data.name': 'folder:../a b/\n'}).parts) == 2
 

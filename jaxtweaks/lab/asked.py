@@ -14,7 +14,8 @@ from jaxtweaks.figures.figure_spec import KINDS
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.results.derive import DERIVATIONS
 
-_LONGEST = 100  # letters of a folder's name; file systems have room for 255 bytes
+_LONGEST = 100  # letters of what is changed in a folder's name
+_ROOM = 255  # bytes of a name on most file systems; a letter takes up to four
 # Keys, and sections of them, that change no run: the same folder goes on with them.
 _SAME_RUNS = (
     *('seeds', 'name', 'size', 'question', 'document', 'table', 'names', 'figures', 'claims'),
@@ -145,9 +146,11 @@ def folder(name: str, size: str, changed: Mapping[str, str]) -> Path:
     """
     whole = ','.join(f'{key}={changed[key]}' for key in sorted(changed))
     shown = re.sub(r'[^\w.=,+-]+', '-', whole).strip('-')
-    if len(shown) > _LONGEST:
-        digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
-        shown = f'{shown[:_LONGEST]}-{digest}'
+    room = _ROOM - len(f'{name}-{size},'.encode())
+    if len(shown) > _LONGEST or len(shown.encode()) > room:
+        digest = f'-{hashlib.sha256(whole.encode(errors="backslashreplace")).hexdigest()[:8]}'
+        cut = shown[:_LONGEST].encode()[: max(0, room - len(digest))]
+        shown = f'{cut.decode(errors="ignore")}{digest}'
     return Path('runs') / ','.join([f'{name}-{size}', *([shown] if shown else [])])
 
 
