@@ -195,7 +195,10 @@ def test_a_dry_run_lists_everything_and_writes_nothing(capsys, configs, tmp_path
     ('number', 'words', 'code'),
     [
         (errno.ENOSPC, 'f.npz: No space left on device; what was finished is kept', 1),
+        (errno.EDQUOT, 'f.npz: Disk quota exceeded; what was finished is kept', 1),
         (errno.EACCES, 'f.npz: Permission denied; name another place', 2),
+        (errno.EROFS, 'f.npz: Read-only file system; name another place', 2),
+        (errno.EISDIR, 'f.npz: Is a directory; name another place', 2),
     ],
 )
 def test_a_file_that_cannot_be_written_is_a_line(

@@ -6,7 +6,12 @@ from collections.abc import Iterable
 
 _LISTED = 40  # names in a message; more cannot be read
 # What is wrong with a path that a user names.
-_NO_PLACE = (errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR)
+_NO_PLACE = (
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP),
+    *(errno.ENOTDIR, errno.EISDIR),
+)
+# What no other command would mend: a disk, or a user's share of it, that is full or fails.
+OF_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
 
 
 class UserError(Exception):

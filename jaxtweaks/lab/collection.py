@@ -6,7 +6,6 @@ rest.
 """
 
 import dataclasses
-import errno
 import gc
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -155,7 +154,7 @@ def collect(
     try:
         target.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in errors.OF_DISK:
             raise
         raise UserError(
             f'{target}: cannot be made a folder ({error.strerror}); choose another --workdir'

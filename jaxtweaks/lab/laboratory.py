@@ -86,10 +86,10 @@ def run(
     )
     quietly = quiet and not dry_run
     launch = Launch(made, file, named, budget, console, quietly, workdir, method, once)
-    if not dry_run:
-        _lock(workdir, experiment)
     launch = _with_workers(launch, workers)
     try:
+        if not dry_run:
+            _lock(workdir, experiment)
         if dry_run:
             _shown(agenda.plan(experiment, launch, rough), launch)
             return None

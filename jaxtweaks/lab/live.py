@@ -1,13 +1,13 @@
 """The report while it is in the making: a page in the work folder that reloads itself."""
 
 import dataclasses
-import errno
 import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from rich.console import Console
 
+from jaxtweaks.base.errors import OF_DISK
 from jaxtweaks.base.words import together
 from jaxtweaks.claims.claim import Claim, Verdict
 from jaxtweaks.config.expand import Point
@@ -128,7 +128,7 @@ class LivePage(Reporter):
             report.write_live(self._workdir.path / 'report.html', contents, self._live(stopped))
         except Exception as error:  # whatever it is, the training is worth more than the page
             # Of a full disk the training says itself what it could not write.
-            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            full = isinstance(error, OSError) and error.errno in OF_DISK
             if not (self._failed or full):
                 reason = f'{type(error).__name__}: {error}'
                 self.note(f'the report is not written while it trains ({reason})')

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from jaxtweaks.base import atomic, sealed
-from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.errors import OF_DISK, UserError
 from jaxtweaks.run import files, trained
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.result import GroupResult
@@ -47,11 +47,14 @@ class Workdir:
 
         Raises:
           UserError: another process is at work in it, or it cannot be written or locked.
+          OSError: the disk is full or fails.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.path / '.lock', os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
+            if error.errno in OF_DISK:
+                raise
             raise UserError(
                 f'{self.path}: cannot be written ({error.strerror}); choose another --workdir'
             ) from None
@@ -69,7 +72,11 @@ class Workdir:
                 'be at work here unnoticed; choose a --workdir on another file system'
             ) from None
         self._lock = handle
-        self.remove_leftovers()
+        try:
+            self.remove_leftovers()
+        except BaseException:  # a notebook lives on, and would keep the folder to itself
+            self.unlock()
+            raise
 
     def remove_leftovers(self) -> None:
         """Deletes what processes left half-written that were killed; nobody may be writing."""

@@ -14,7 +14,7 @@ import msgpack
 import numpy as np
 import pytest
 
-from jaxtweaks.base import sealed
+from jaxtweaks.base import atomic, sealed
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.run import files, manifest
@@ -187,6 +187,31 @@ def test_a_file_system_without_locks_is_called_so(tmp_path, monkeypatch, number)
         workdir.lock()
     assert os.strerror(number) in str(caught.value)
     assert 'is at work here;' not in str(caught.value)
+
+
+@pytest.mark.parametrize('number', [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS])
+def test_a_full_disk_is_no_mistake_of_the_user_s(tmp_path, monkeypatch, number):
+    def full(path, *args, **how):
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(os, 'open', full)
+    mistake = number == errno.EROFS  # another place would do
+    with pytest.raises(UserError if mistake else OSError, match=os.strerror(number)):
+        Workdir(tmp_path).lock()
+
+
+def test_a_folder_that_cannot_be_cleared_is_given_back(tmp_path, monkeypatch):
+    def fails(folder):
+        raise PermissionError(errno.EACCES, 'not yours')
+
+    workdir = Workdir(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(atomic, 'remove_leftovers', fails)
+        with pytest.raises(PermissionError):
+            workdir.lock()
+    other = Workdir(tmp_path)
+    other.lock()
+    other.unlock()
 
 
 class Bomb:
