@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from jaxtweaks.base import home
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.numbers import digits
 from jaxtweaks.base.terminal import Terminal
 from jaxtweaks.config import config_file
 from jaxtweaks.lab import asked as asked_lib
@@ -187,5 +188,5 @@ def _call(
     shown = repr(str(config)) if isinstance(config, str | Path) else 'config'
     shown += f', {str(workdir)!r}' if workdir is not None else ''
     shown += f', changes={dict(changes)!r}' if changes else ''
-    shown += '' if budget is None else f", until_settled=True, budget='{budget:g}s'"
+    shown += '' if budget is None else f", until_settled=True, budget='{digits(budget)}s'"
     return f'jaxtweaks.run({shown})'

@@ -260,23 +260,23 @@ def test_seeds_are_added_to_what_has_claims_and_is_no_search(configs, tmp_path, 
         (configs / f'{name}.py').write_text(text.replace("'one'", repr(name)))
         names.append(str(configs / f'{name}.py'))
     several = collection.build({'name': 'all', 'size': 'smoke', 'experiments': names})
-    runs, options = [], collection.Options(budget=60.0)
+    runs, options = [], collection.Options(budget=1.08e6)
     monkeypatch.setattr(collection, 'collect', lambda *_: None)
     monkeypatch.setattr(collection.laboratory, 'run', lambda *_, **how: runs.append(how))
     carried_out = lambda: collection.run(
         several, tmp_path, Console(file=io.StringIO()), options, ' '.join
     )
     assert carried_out() == 0
-    assert [how['budget'] for how in runs] == [60.0, None, None]
+    assert [how['budget'] for how in runs] == [1.08e6, None, None]
     commands = [f'--config={names[i]}:smoke --workdir={tmp_path / name}-smoke'
                 for i, name in enumerate(lines)]  # fmt: skip
-    commands[0] += ' --until_settled --budget=60s'
+    commands[0] += ' --until_settled --budget=1080000s'
     assert [how['command'] for how in runs] == commands
     # What was finished before may get more of them too; of the others nothing is open.
     monkeypatch.setattr(collection, 'is_finished', lambda *_: True)
     monkeypatch.setattr(collection, '_from_outside', lambda *_: False)
     assert carried_out() == 0
-    assert [how['budget'] for how in runs[3:]] == [60.0]
+    assert [how['budget'] for how in runs[3:]] == [1.08e6]
 
 
 def test_what_values_and_commit_do_not_tell_of_is_carried_out_again(tmp_path):

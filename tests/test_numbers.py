@@ -7,7 +7,16 @@ import pytest
 from fake_results import sweep
 from fake_verdicts import verdict
 
-from jaxtweaks.base.numbers import apart, complements, fixed, number, of_bytes, p_value, percent
+from jaxtweaks.base.numbers import (
+    apart,
+    complements,
+    digits,
+    fixed,
+    number,
+    of_bytes,
+    p_value,
+    percent,
+)  # fmt: skip
 from jaxtweaks.base.words import Names, metric_interval, metric_value, named, together, value_label
 from jaxtweaks.claims import claims
 from jaxtweaks.claims.claim import Claim
@@ -164,3 +173,18 @@ def test_labels_of_arrays_are_the_values_themselves():
 )
 def test_bytes(count, words):
     assert of_bytes(count) == words
+
+
+@pytest.mark.parametrize(
+    ('value', 'words'),
+    [
+        (1.08e6, '1080000'),
+        (90, '90'),
+        (0.5, '0.5'),
+        (1e-5, '0.00001'),
+        (2.0**60, '1152921504606847000'),
+    ],
+)
+def test_digits_can_be_typed_and_read_back(value, words):
+    assert digits(value) == words
+    assert float(words) == value

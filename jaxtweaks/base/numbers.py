@@ -37,6 +37,12 @@ def apart(values: Iterable[float]) -> dict[float, str]:
     return words
 
 
+def digits(value: float) -> str:
+    """The digits of a finite number, without an exponent, that read back as the same number."""
+    text = f'{decimal.Decimal(repr(float(value))):f}'
+    return text.removesuffix('.0')
+
+
 def number(value: float, digits: int = 3, sign: str = '') -> str:
     """What was measured, to at most so many significant digits; `sign` is '+' to show a plus.
 

@@ -20,6 +20,7 @@ from rich.text import Text
 from jaxtweaks import data as data_lib
 from jaxtweaks.base import errors, provenance
 from jaxtweaks.base.errors import Unfinished, UserError
+from jaxtweaks.base.numbers import digits
 from jaxtweaks.config import config_file, sources
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.config.fields import plain, required
@@ -183,9 +184,9 @@ def _run_one(
     command: Callable[[Sequence[str]], str],
 ) -> None:
     # An experiment without claims, or a search, has nothing that more seeds would settle.
-    settles = options.budget is not None and experiment.claims and not experiment.search.rounds
+    budget = options.budget if experiment.claims and not experiment.search.rounds else None
     known = not _from_outside(experiment, Path(path)) and is_finished(experiment, folder)
-    if not settles and known and not options.exports:
+    if budget is None and known and not options.exports:
         if not options.quiet:
             console.print(f'{heading}: finished before', highlight=False, markup=False)
         return
@@ -199,7 +200,7 @@ def _run_one(
             [
                 f'--config={path}:{experiment.size}',
                 f'--workdir={folder}',
-                *(['--until_settled', f'--budget={options.budget:g}s'] if settles else []),
+                *([] if budget is None else ['--until_settled', f'--budget={digits(budget)}s']),
             ]
         ),
         dry_run=options.dry_run,
@@ -207,7 +208,7 @@ def _run_one(
         exports=options.exports,
         workers=options.workers,
         mix_versions=options.mix_versions,
-        budget=options.budget if settles else None,
+        budget=budget,
         file=Path(path),
         named=False,
     )
