@@ -15,10 +15,15 @@ from jaxtweaks.lab import folder, settle, stored
 from jaxtweaks.lab.crew import Crew
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.run import manifest as manifest_lib
+from jaxtweaks.run import trainers
 from jaxtweaks.run.manifest import Manifest, restore_groups
 from jaxtweaks.run.method import Method
 from jaxtweaks.run.plan import Group, Run
 from jaxtweaks.run.workdir import Workdir
+
+_ON_WORKERS = (
+    'time and memory are those of the workers, not known here (--dry_run=measure asks one)'
+)
 
 
 class Launch(NamedTuple):
@@ -148,7 +153,11 @@ def _grouped(
     """Groups of the missing runs, and what they cost: see `Method.plan`."""
     method, crew = launch.method, launch.crew
     if rough:
-        return method.guess(missing, runs, 1 if crew is None else crew.expected())
+        groups, cost = method.guess(missing, runs, 1 if crew is None else crew.expected())
+        if crew is None or not cost or not trainers.accelerated():
+            return groups, cost
+        method.seconds = None  # what this process knows and guesses is of its own CPU
+        return groups, _ON_WORKERS
     if crew is None or experiment.plain is not None or not missing:
         return method.plan(missing, runs)
     crew.asked(experiment, manifest, method)

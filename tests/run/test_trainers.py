@@ -1,12 +1,13 @@
 """Whether who trains has an accelerator, and that the driver of workers leaves it to them."""
 
 import pathlib
+import types
 
 import jax
 import pytest
 
 from jaxtweaks import api, app
-from jaxtweaks.lab import laboratory
+from jaxtweaks.lab import agenda, laboratory
 from jaxtweaks.run import cluster, trainers
 from jaxtweaks.run.cluster import Asked
 
@@ -87,6 +88,23 @@ def test_workers_that_cannot_say_are_taken_to_have_none(monkeypatch):
             f'--scheduler=tcp://a:1: the workers could not be asked for their device ({why})'
             in (said[0])
         )
+
+
+def test_what_workers_with_gpus_take_is_not_guessed_from_the_driver_s_cpu(monkeypatch):
+    monkeypatch.setattr(cluster, 'gpus', lambda: ['0', '1'])
+    method = types.SimpleNamespace(
+        guess=lambda missing, runs, processes: ([processes], 'roughly 1 s to 9 s'), seconds=1.0
+    )
+    crew = types.SimpleNamespace(expected=lambda: 2)
+    plan = lambda crew: agenda._grouped(
+        None, None, [], [], types.SimpleNamespace(method=method, crew=crew), rough=True
+    )
+    assert plan(None) == ([1], 'roughly 1 s to 9 s')
+    with trainers.chosen(Asked('auto'), pytest.fail):
+        groups, words = plan(crew)
+    assert (groups, method.seconds) == ([2], None)
+    assert words.startswith('time and memory are those of the workers, not known here')
+    assert plan(crew) == ([2], 'roughly 1 s to 9 s')  # without any
 
 
 def test_the_driver_of_workers_leaves_the_accelerator_to_them(monkeypatch):
