@@ -214,6 +214,16 @@ def test_a_file_that_cannot_be_written_is_a_line(
     assert 'Traceback' not in err
 
 
+def test_without_a_size_no_overview_is_written_of_none(capsys, tmp_path):
+    broken, root = str(tmp_path / 'broken.py'), tmp_path / 'runs'
+    pathlib.Path(broken).write_text('import nothing_of_this_name\n')
+    several = collection.build({'name': 'all', 'experiments': [broken]})
+    console = Console(file=io.StringIO(), width=200)
+    assert collection.run(several, root, console, collection.Options(), ' '.join) == 2
+    assert f'1 of 1 failed: {broken}' in console.file.getvalue()
+    assert not root.exists()
+
+
 def test_an_error_of_ours_does_not_stop_the_rest(capsys, configs, tmp_path, monkeypatch):
     run_one = collection.laboratory.run
 

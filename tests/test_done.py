@@ -80,6 +80,14 @@ def test_links_are_followed_to_the_data(finished, tmp_path):
     assert finished() is None
 
 
+def test_a_file_that_goes_while_it_is_looked_at_was_not_there(tmp_path, monkeypatch):
+    (tmp_path / 'stays').write_text('12')
+    listed = [(str(tmp_path), [], ['gone', 'stays'])]
+    monkeypatch.setattr(done.os, 'walk', lambda *_, **__: listed)
+    ((name, size, _),) = done._files(tmp_path)
+    assert (name, size) == ('stays', 2)
+
+
 def test_another_command_terminal_or_version_is_another(finished, monkeypatch):
     assert finished('--config.seeds=3') is None
     assert finished(width=100) is None

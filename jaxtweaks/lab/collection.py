@@ -123,7 +123,7 @@ def run(
         # Programs and data of one experiment are of no use to the next.
         jax.clear_caches()
         gc.collect()
-    if not options.dry_run:
+    if not options.dry_run and size:  # else none could be loaded, and each has been named
         collect(folders, root / f'overview-{size}', console, failed)
     if failed:
         listed = f'{len(failed)} of {len(collection.experiments)} failed: {", ".join(failed)}'

@@ -104,7 +104,10 @@ def _files(folder: Path) -> list[list[str | int]]:
         seen.add(real)
         for name in names:
             path = Path(inside, name)
-            stat = path.stat() if path.exists() else path.lstat()
+            try:
+                stat = path.stat() if path.exists() else path.lstat()
+            except FileNotFoundError:  # it has gone since it was listed
+                continue
             found.append([str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns])
     return sorted(found)
 
