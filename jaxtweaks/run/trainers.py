@@ -56,7 +56,7 @@ def keep_to_cpu(notify: Callable[[str], None]) -> None:
     global _kept
     import jax
 
-    before = jax.config.jax_platforms
+    before = jax.config.values['jax_platforms']
     jax.config.update('jax_platforms', 'cpu')
     if jax.default_backend() == 'cpu':
         _kept = True

@@ -57,7 +57,9 @@ def test_a_size_that_is_not_named_goes_by_who_trains(monkeypatch, tmp_path):
         monkeypatch.setattr(cluster, 'gpus', lambda gpus=gpus: gpus)
         workdir = f'--workdir={tmp_path}/w'
         assert app.main(['main.py', config, workdir, '--workers=auto']) == 0
+        monkeypatch.setattr(trainers, '_kept', False)
         api.run('bn_onoff', tmp_path / 'w', workers=2)
+        assert trainers._kept  # as the command line does
         assert app.main(['main.py', f'{config}:paper', workdir, '--workers=2']) == 0
         assert found == [unnamed, unnamed, ('paper', paper)]
         found.clear()
