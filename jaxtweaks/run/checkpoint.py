@@ -1,7 +1,7 @@
 """The state of a group on disk: enough to go on as if nothing had happened."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,7 @@ class Saved:
     def of(cls, progress: Progress) -> 'Saved':
         """What is to be kept of a training under way."""
         state = {name: np.asarray(leaf) for name, leaf in _by_place(progress.state.to_tree())}
-        history = {name: np.asarray(values) for name, values in progress.history.items()}
+        history = _by_epoch(progress.history, state)
         return cls(state, progress.epoch, progress.done, history, progress.seconds)
 
     @property
@@ -93,6 +93,14 @@ def joined(parts: Sequence[Saved]) -> Saved:
         history={name: join('history', name, 1) for name in first.history},
         seconds=sum(one.seconds for one in parts),
     )
+
+
+def _by_epoch(
+    history: Mapping[str, Sequence[np.ndarray] | np.ndarray], state: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """By metric [epochs, runs]: also before the first epoch has ended, when there are no values."""
+    runs = len(next(iter(state.values())))
+    return {name: np.reshape(values, (len(values), runs)) for name, values in history.items()}
 
 
 def _place(*path: str) -> str:
@@ -129,7 +137,8 @@ def read(path: Path, notify: Callable[[str], None]) -> Saved | None:
     if tree.keys() != {field.name for field in dataclasses.fields(Saved)}:
         notify(f'{path} is of another version of jaxtweaks; this group starts again')
         return None
-    return Saved(**tree)
+    # Earlier versions wrote an array of one axis before the first epoch had ended.
+    return Saved(**{**tree, 'history': _by_epoch(tree['history'], tree['state'])})
 
 
 def load(path: Path, like: Callable[[], State], notify: Callable[[str], None]) -> Progress | None:

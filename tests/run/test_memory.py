@@ -29,14 +29,14 @@ pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
 FULL = 'RESOURCE_EXHAUSTED: Out of memory allocating 123456 bytes.\nand a table of them'
 
 
-def lack(runs_at_once, after_epoch=0, calls=None):
-    """A GroupProgram.train for which there is only room for so many runs."""
+def lack(runs_at_once, after_epoch=0, calls=None, after_step=0):
+    """A GroupProgram.train for which there is only room for so many runs from a step on."""
     train = GroupProgram.train
 
     def limited(self, hyper, seeds, state, data, epoch, *to):
         if calls is not None:
             calls.append((len(seeds), epoch))
-        if len(seeds) > runs_at_once and epoch >= after_epoch:
+        if len(seeds) > runs_at_once and (epoch, to[0]) >= (after_epoch, after_step):
             raise jax.errors.JaxRuntimeError(FULL)
         return train(self, hyper, seeds, state, data, epoch, *to)
 
@@ -166,8 +166,9 @@ def test_halves(count, size, sizes):
     assert {(group.batching, group.off) for group in found} == {('map', frozenset({'noise.input'}))}
 
 
+@pytest.mark.parametrize(('epoch', 'step'), [(1, 0), (0, 2)])
 def test_a_group_that_does_not_fit_is_halved_and_the_finished_ones_stay(
-    capsys, tmp_path, monkeypatch
+    capsys, tmp_path, monkeypatch, epoch, step
 ):
     """The first group is finished when the memory becomes scarce; a launch later all is said."""
     workdir, three, calls = tmp_path / 'w', '--config.execution.group_size=3', []
@@ -189,11 +190,12 @@ def test_a_group_that_does_not_fit_is_halved_and_the_finished_ones_stay(
     (finished,) = (workdir / 'results').iterdir()
     before = finished.read_bytes(), finished.stat().st_mtime_ns
 
-    monkeypatch.setattr(GroupProgram, 'train', lack(2, after_epoch=1, calls=calls))
+    lacking = lack(2, after_epoch=epoch, calls=calls, after_step=step)
+    monkeypatch.setattr(GroupProgram, 'train', lacking)
     code, out, err = launch(capsys, workdir, three)
     assert code == 0, err
     # What was trained of the whole is not trained again.
-    assert min(epoch for runs, epoch in calls if runs == 2) == 1
+    assert min(at for runs, at in calls if runs == 2) == epoch
     assert '3 runs side by side do not fit in the memory (JaxRuntimeError: RESOURCE_EXHA' in out
     assert (finished.read_bytes(), finished.stat().st_mtime_ns) == before
     manifest = json.loads((workdir / 'manifest.json').read_text())
@@ -202,7 +204,7 @@ def test_a_group_that_does_not_fit_is_halved_and_the_finished_ones_stay(
     assert 'Out of memory allocating 123456 bytes.' in event['reason']
     assert 'table' not in event['reason']
     ids = [run for group in manifest['groups'][1:] for run in group['runs']]
-    assert event['went_on'] == {run: [3, 1, 0] for run in ids}
+    assert event['went_on'] == {run: [3, epoch, step] for run in ids}
     assert not list((workdir / 'checkpoints').iterdir())
 
     code, out, _ = launch(capsys, workdir, three)
@@ -255,6 +257,20 @@ def test_one_run_that_cannot_be_tested_is_kept_for_when_it_can(capsys, tmp_path,
     assert launch(capsys, workdir, one)[0] == 0
     assert calls[0] == ('finish', 1)  # of the first nothing is trained again
     assert (1, 0) in calls  # of the others all is
+
+
+def test_a_state_of_before_the_first_epoch_ends_is_cut_and_joined(tmp_path):
+    """Also one of an earlier version, whose metrics had no axis of runs."""
+    name, seen = 'validation_loss', {"['diverged_at']": np.full(3, -1), "['w']": np.arange(3.0)}
+    for shape in ((0, 3), (0,)):
+        path = tmp_path / f'{len(shape)}.ckpt'
+        checkpoint.put(path, checkpoint.Saved(seen, 0, 2, {name: np.zeros(shape)}, 1.0))
+        saved = checkpoint.read(path, pytest.fail)
+        halves = [saved.columns([2]), saved.columns([0, 1])]
+        assert [half.history[name].shape for half in halves] == [(0, 1), (0, 2)]
+        whole = checkpoint.joined(halves)
+        assert whole.history[name].shape == (0, 3)
+        assert whole.state["['w']"].tolist() == [2.0, 0.0, 1.0]
 
 
 def test_what_a_device_has_taken_back_is_not_saved(tmp_path):
