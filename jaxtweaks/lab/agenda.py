@@ -18,7 +18,7 @@ from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run import trainers
 from jaxtweaks.run.manifest import Manifest, restore_groups
 from jaxtweaks.run.method import Method
-from jaxtweaks.run.plan import Group, Run
+from jaxtweaks.run.plan import ALONE, Group, Run
 from jaxtweaks.run.workdir import Workdir
 
 _ON_WORKERS = (
@@ -153,7 +153,7 @@ def _grouped(
     """Groups of the missing runs, and what they cost: see `Method.plan`."""
     method, crew = launch.method, launch.crew
     if rough:
-        groups, cost = method.guess(missing, runs, 1 if crew is None else crew.expected())
+        groups, cost = method.guess(missing, runs, ALONE if crew is None else crew.expected())
         if crew is None or not cost or not trainers.accelerated():
             return groups, cost
         method.seconds = None  # what this process knows and guesses is of its own CPU

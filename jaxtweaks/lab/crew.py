@@ -26,7 +26,7 @@ from jaxtweaks.run.cluster import Cluster
 from jaxtweaks.run.files import DamagedFile
 from jaxtweaks.run.manifest import GroupRecord, Manifest, restore_groups
 from jaxtweaks.run.method import Method
-from jaxtweaks.run.plan import Group, Run
+from jaxtweaks.run.plan import Group, Processes, Run
 from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.run.workers import SECONDS, Event
 
@@ -58,9 +58,9 @@ class Crew:
         self._said = False  # that there is such a worker
         self.trained: dict[str, str] = {}  # by name the host and the device of those that began
 
-    def expected(self) -> int:
-        """How many workers there will be."""
-        return self._cluster.expected()
+    def expected(self) -> Processes:
+        """The workers that there will be."""
+        return Processes(self._cluster.expected(), self._cluster.sharing())
 
     def asked(self, experiment: Experiment, manifest: Manifest | None, method: Method) -> None:
         """Says what it is all about from now on; `manifest`: of the folder, None if there is none.
@@ -91,7 +91,7 @@ class Crew:
         """See `Method.plan`: measured by a worker, on the device that trains."""
         ids = {'missing': [run.id for run in missing], 'runs': [run.id for run in runs]}
         self._cluster.start(
-            'plan', _PLAN, {'asked': self._given, **ids, 'workers': self.expected()}
+            'plan', _PLAN, {'asked': self._given, **ids, 'workers': list(self.expected())}
         )
         while True:
             said = self._cluster.next(SECONDS)

@@ -21,7 +21,7 @@ from jaxtweaks.run.cluster import Here, Left
 from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.manifest import GroupRecord, Manifest, describe_groups
 from jaxtweaks.run.method import Method
-from jaxtweaks.run.plan import Run
+from jaxtweaks.run.plan import Processes, Run
 from jaxtweaks.run.workdir import Workdir
 
 _NO_FILE = (
@@ -31,7 +31,11 @@ _NO_FILE = (
 
 
 def plan(
-    here: Here, asked: Mapping[str, Any], missing: Sequence[str], runs: Sequence[str], workers: int
+    here: Here,
+    asked: Mapping[str, Any],
+    missing: Sequence[str],
+    runs: Sequence[str],
+    workers: Sequence[int],
 ) -> dict[str, Any]:
     """Groups of the missing runs, see `Method.plan`, and what it cost; or why not, 'refused'.
 
@@ -39,12 +43,13 @@ def plan(
       here: see `cluster`.
       asked: see `crew.Crew.asked`.
       missing, runs: ids.
-      workers: how many there are.
+      workers: the fields of `plan.Processes`.
     """
     try:
         with _bench(here, asked) as bench:
             wanted = [bench.runs[run] for run in missing]
-            groups, cost = bench.method.plan(wanted, [bench.runs[run] for run in runs], workers)
+            every = [bench.runs[run] for run in runs]
+            groups, cost = bench.method.plan(wanted, every, Processes(*workers))
             return {
                 'groups': [one.to_json() for one in describe_groups(groups)],
                 'cost': cost,

@@ -127,6 +127,13 @@ class Cluster:
             return len(self._gpus()) or max(1, _devices().threads() // 2)
         return int(self.wanted.workers or 1)
 
+    def sharing(self) -> int:
+        """How many workers share the memory and cores of a host, as far as that is known here.
+
+        Those of this host do that have no GPUs; of a cluster of the user's it is not known.
+        """
+        return 1 if self.wanted.scheduler or self._gpus() else self.expected()
+
     def count(self) -> int:
         """How many workers have joined. Raises Gone."""
         client = self._connected()

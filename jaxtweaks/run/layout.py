@@ -13,7 +13,7 @@ from jaxtweaks.run import devices, known, memory, tuning
 from jaxtweaks.run.compiled import candidates
 from jaxtweaks.run.group import Execution
 from jaxtweaks.run.machine import Machine
-from jaxtweaks.run.plan import Group, Run, by_program, into_groups
+from jaxtweaks.run.plan import ALONE, Group, Processes, Run, by_program, into_groups
 
 # More runs side by side than this gain nothing, and less often finish a group. On a CPU one run
 # keeps all cores busy, and with few runs more of a chunk is steps and less what each run's chunk
@@ -51,7 +51,7 @@ def make_groups(
     machine: Machine,
     off: frozenset[str],
     notify: Callable[[str], None],
-    processes: int = 1,
+    processes: Processes = ALONE,
 ) -> tuple[list[Group], Costs]:
     """Groups of runs, as large as the measured memory allows, and what was measured.
 
@@ -61,12 +61,13 @@ def make_groups(
     Programs that differ only in the batch size or the length of training are a family: they share
     the way of batching, and are measured at their largest and smallest batch. If several processes
     share the work, there are at least as many groups, unless the user has set their size, or there
-    are not enough runs for all devices of each process.
+    are not enough runs for all devices of each process. Those that share a device each have a part
+    of its memory.
     """
-    free = _free(machine)
+    free = _free(machine, processes.sharing)
     families: dict[Setting, list[list[Run]]] = {}
     sharing = by_program(runs, off)
-    fewest = _fewest([len(members) for members in sharing.values()], processes)
+    fewest = _fewest([len(members) for members in sharing.values()], processes.number)
     for static, members in sharing.items():
         families.setdefault(_family(static), []).append(members)
     of = lambda members: trace.split(members[0].setting, off)[0]
@@ -96,7 +97,7 @@ def guess_groups(
     execution: Execution,
     machine: Machine,
     off: frozenset[str],
-    processes: int = 1,
+    processes: Processes = ALONE,
 ) -> tuple[list[Group], Costs]:
     """Groups of runs and what they cost, by what was measured here before; nothing is compiled.
 
@@ -104,9 +105,9 @@ def guess_groups(
       The groups as they would be for that; and what is known of their programs, nothing if there
       is one of which nothing is known, nor of another that differs in the batch size alone.
     """
-    free = _free(machine)
+    free = _free(machine, processes.sharing)
     sharing = by_program(runs, off)
-    fewest = _fewest([len(members) for members in sharing.values()], processes)
+    fewest = _fewest([len(members) for members in sharing.values()], processes.number)
     costs, ways = {}, {}
     for static in sharing:
         way, cost = known.recall(static) or ('', None)
@@ -125,9 +126,9 @@ def guess_groups(
     return groups, costs if all(_family(static) in ways for static in sharing) else {}
 
 
-def _free(machine: Machine) -> int:
-    """Bytes of a device that are free but for the data that lie on it."""
-    return memory.free_bytes() + machine.held_bytes()
+def _free(machine: Machine, sharing: int) -> int:
+    """Bytes for each of so many processes of a device, free but for this one's data on it."""
+    return (memory.free_bytes() + machine.held_bytes()) // sharing
 
 
 def _largest(

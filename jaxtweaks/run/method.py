@@ -5,7 +5,7 @@ from typing import Protocol
 
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
-from jaxtweaks.run.plan import Group, Run
+from jaxtweaks.run.plan import ALONE, Group, Processes, Run
 from jaxtweaks.run.progress import Reporter
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
@@ -27,19 +27,19 @@ class Method(Protocol):
         ...
 
     def plan(
-        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: Processes = ALONE
     ) -> tuple[list[Group], str]:
         """Groups of the missing runs, and what they cost, in words.
 
         Args:
           missing: runs that no earlier launch planned.
           runs: all runs of the experiment.
-          processes: that do the work; each should have a group.
+          processes: that do the work.
         """
         ...
 
     def guess(
-        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: Processes = ALONE
     ) -> tuple[list[Group], str]:
         """The same as `plan` as far as it is known, with nothing measured for it."""
         ...

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from jaxtweaks.config import older, trace
 from jaxtweaks.config.build import to_dict
@@ -14,6 +15,21 @@ from jaxtweaks.config.settings import Setting
 
 # Fields that say where data lie, not what they are.
 _NOT_IDENTITY = (('data', 'dir'), ('data', 'download'))
+
+
+class Processes(NamedTuple):
+    """The processes that share the work.
+
+    Attributes:
+      number: how many there are; each should have a group.
+      sharing: how many of them share the memory of a device, and its time.
+    """
+
+    number: int = 1
+    sharing: int = 1
+
+
+ALONE = Processes()
 
 
 class Identity:

@@ -27,7 +27,7 @@ from jaxtweaks.run import compaction, devices, layout, rough, runner
 from jaxtweaks.run.compiled import lacks_native
 from jaxtweaks.run.group import Execution, train_group
 from jaxtweaks.run.machine import Machine
-from jaxtweaks.run.plan import Group, Run
+from jaxtweaks.run.plan import ALONE, Group, Processes, Run
 from jaxtweaks.run.progress import Reporter, duration
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.search import Rungs, Search, share_of_epochs
@@ -223,7 +223,7 @@ class Training:
         jax.eval_shape(step, hyper, data, data.training.images, data.training.labels)
 
     def plan(
-        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: Processes = ALONE
     ) -> tuple[list[Group], str]:
         """See `Method`."""
         off = trace.off_everywhere(run.setting for run in runs)
@@ -254,7 +254,7 @@ class Training:
             self._notify(f'{_BY_XLA[kind]}: {reason}')
 
     def guess(
-        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: Processes = ALONE
     ) -> tuple[list[Group], str]:
         """See `Method`."""
         off = trace.off_everywhere(run.setting for run in runs)
@@ -263,12 +263,12 @@ class Training:
             return groups, self._rough(groups, missing, processes) + self._kept(groups)
         return groups, self._cost(groups, costs, missing, processes)
 
-    def _rough(self, groups: Sequence[Group], missing: Sequence[Run], processes: int) -> str:
+    def _rough(self, groups: Sequence[Group], missing: Sequence[Run], processes: Processes) -> str:
         """What groups may cost of which nothing is known, in words."""
         found = rough.seconds(groups, self._machine)
         if found is None:
             return 'time and memory not known here (--dry_run=measure measures them)'
-        share = self._share(missing) / min(processes, len(groups))
+        share = self._share(missing) / min(processes.number, len(groups))
         least, most = (duration(share * bound) for bound in found)
         return (
             f'roughly {least} to {most}, guessed from the multiplications of its networks '
@@ -280,13 +280,13 @@ class Training:
         groups: Sequence[Group],
         costs: layout.Costs,
         missing: Sequence[Run],
-        processes: int,
+        processes: Processes,
     ) -> str:
         """What groups cost, in words; `costs`: of some of their programs."""
         cost = layout.estimate(groups, costs, self._machine)
         each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
         # As long as there are so many.
-        seconds = self._share(missing) * cost.seconds / min(processes, max(len(groups), 1))
+        seconds = self._share(missing) * cost.seconds / min(processes.number, max(len(groups), 1))
         self.seconds = seconds if groups else None
         data = f' ({cost.data:.2g} of it data)' if cost.data >= _DATA_SAID else ''
         gibibytes = f'about {max(cost.gibibytes, 0.01):.2g} GiB{data}{each}'

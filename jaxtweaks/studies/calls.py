@@ -13,7 +13,7 @@ from jaxtweaks.config import settings as settings_lib
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
 from jaxtweaks.run.group import Interrupted
-from jaxtweaks.run.plan import Group, Run
+from jaxtweaks.run.plan import ALONE, Group, Processes, Run
 from jaxtweaks.run.progress import Reporter
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.runner import stop_on_signal, unfinished
@@ -41,13 +41,13 @@ class Calls:
             self._study.check_data(setting, self.dataset)
 
     def plan(
-        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: Processes = ALONE
     ) -> tuple[list[Group], str]:
         """See `Method`; what a function costs is not known before it is called."""
         return [Group((run,), 1, 'call', frozenset()) for run in missing], ''
 
     def guess(
-        self, missing: Sequence[Run], runs: Sequence[Run], processes: int = 1
+        self, missing: Sequence[Run], runs: Sequence[Run], processes: Processes = ALONE
     ) -> tuple[list[Group], str]:
         """See `Method`."""
         return self.plan(missing, runs, processes)

@@ -8,7 +8,7 @@ from jaxtweaks.config.settings import Setting
 from jaxtweaks.run import layout, memory
 from jaxtweaks.run.compiled import candidates
 from jaxtweaks.run.group import Execution
-from jaxtweaks.run.plan import all_runs
+from jaxtweaks.run.plan import Processes, all_runs
 
 
 class Machine:
@@ -101,12 +101,31 @@ def test_runs_have_the_memory_that_the_data_leave(data, held, size, monkeypatch)
     assert found == [size] * (6 // size)
 
 
+@pytest.mark.parametrize(('sharing', 'size'), [(1, 4), (2, 2), (4, 1)])
+def test_processes_that_share_a_device_share_its_memory(sharing, size, monkeypatch):
+    """Of 950 bytes and 50 of data on the device each has a part, with data of its own in it."""
+    monkeypatch.setattr(memory, 'free_bytes', lambda: 950)
+    monkeypatch.setattr(layout.known, 'recall', lambda static: ('map', memory.Probe(200, 1.0, 1.0)))
+    processes, machine = Processes(4, sharing), Machine(200, data=50, held=50)
+    runs, execution = (
+        all_runs(Setting(), [{}], range(16)),
+        Execution(batching='map', memory_share=1.0),
+    )
+    plans = (
+        layout.make_groups(runs, execution, machine, frozenset(), print, processes),
+        layout.guess_groups(runs, execution, machine, frozenset(), processes),
+    )
+    assert [{group.size for group in groups} for groups, _ in plans] == [{size}] * 2
+
+
 def test_every_process_has_a_group_unless_the_user_sets_the_size():
     runs = all_runs(Setting(), [{}], range(6))
 
     def cut(processes, size=0):
         execution = Execution(batching='map', group_size=size)
-        groups, _ = layout.make_groups(runs, execution, Machine(1.0), frozenset(), print, processes)
+        groups, _ = layout.make_groups(
+            runs, execution, Machine(1.0), frozenset(), print, Processes(processes)
+        )
         return [(group.size, len(group.runs)) for group in groups]
 
     assert cut(1) == [(3, 3), (3, 3)]
@@ -127,7 +146,12 @@ def test_there_are_as_many_groups_as_processes_if_there_are_as_many_runs(devices
         ]
         for processes in range(1, sum(counts) + 3):
             groups, _ = layout.make_groups(
-                runs, Execution(batching='map'), Machine(1.0), frozenset(), print, processes
+                runs,
+                Execution(batching='map'),
+                Machine(1.0),
+                frozenset(),
+                print,
+                Processes(processes),
             )
             most = sum(-(-count // devices) for count in counts)
             assert len(groups) >= min(processes, most), (counts, processes)

@@ -241,9 +241,16 @@ def test_the_gpus_of_a_host_are_those_that_are_named(monkeypatch):
     monkeypatch.setattr(cluster, '_takes_gpus', lambda: False)
     assert cluster.gpus() == []  # JAX for CPUs leaves it alone
     monkeypatch.setenv('JAXTWEAKS_THREADS', '2')
-    assert cluster.Cluster(cluster.Asked('auto'), print, list).expected() == 1
+    alone = cluster.Cluster(cluster.Asked('auto'), print, list)
+    assert (alone.expected(), alone.sharing()) == (1, 1)
     named = cluster.Cluster(cluster.Asked('auto'), print, lambda: ['3', '5'])
-    assert named.expected() == 2
+    assert (named.expected(), named.sharing()) == (2, 1)  # each has a GPU
+
+
+def test_workers_of_a_host_without_gpus_share_its_memory():
+    assert cluster.Cluster(cluster.Asked(3), print, list).sharing() == 3
+    elsewhere = cluster.Asked(scheduler='tcp://127.0.0.1:9')
+    assert cluster.Cluster(elsewhere, print, list).sharing() == 1
 
 
 def test_workers_of_a_host_share_its_gpus_or_its_threads(monkeypatch):
