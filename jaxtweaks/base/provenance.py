@@ -1,16 +1,15 @@
 """What a result depends on besides its config: versions, commit, device."""
 
 import importlib.metadata
-import math
-import os
 import platform
 import subprocess
 from pathlib import Path
 
 import jax
 
+from jaxtweaks.base import limits
+
 ROOT = Path(__file__).resolve().parents[2]  # of the checkout, if this is one
-_GROUPS = Path('/sys/fs/cgroup')  # Linux's control groups
 _PACKAGES = ('jaxtweaks', 'jax', 'jaxlib', 'flax', 'optax', 'numpy', 'scipy')
 
 
@@ -41,34 +40,13 @@ def commit() -> str:
         return 'unknown'
 
 
-def cores() -> int:
-    """How many cores of the CPU this process may use, those begun included."""
-    known = hasattr(os, 'sched_getaffinity')
-    there = len(os.sched_getaffinity(0)) if known else os.cpu_count() or 1
-    quota = _quota()
-    return there if math.isinf(quota) else min(there, max(1, math.ceil(quota)))
-
-
-def _quota() -> float:
-    """The processor time that a container may use, in cores; infinite if it has no limit."""
-    try:
-        quota, period = (_GROUPS / 'cpu.max').read_text().split()
-    except (OSError, ValueError):
-        try:  # the first version of control groups
-            files = ('cpu/cpu.cfs_quota_us', 'cpu/cpu.cfs_period_us')
-            quota, period = ((_GROUPS / name).read_text().strip() for name in files)
-        except OSError:
-            return math.inf
-    return int(quota) / int(period) if quota.isdecimal() and period.isdecimal() else math.inf
-
-
 def device() -> str:
     """The device that trains, in words."""
     first, count = jax.local_devices()[0], jax.local_device_count()
     if first.platform != 'cpu':
         return f'{count} × {first.device_kind}'
     several = f' as {count} devices' if count > 1 else ''
-    return f'CPU, {cores()} cores{several}, {_processor()}'
+    return f'CPU, {limits.cores()} cores{several}, {_processor()}'
 
 
 def _processor() -> str:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtweaks.base import pinned, provenance
+from jaxtweaks.base import limits, pinned
 from jaxtweaks.config import layers, trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import conv, lowered
@@ -152,7 +152,7 @@ class GroupProgram:
         self.left: set[str] = set()
         alone = devices.count() == 1
         # Of a group: by the cores, however many of them are ours, so that it is the same program.
-        self._parts = provenance.cores() if self._sharing == 'threads' and alone else 1
+        self._parts = limits.cores() if self._sharing == 'threads' and alone else 1
         self._threads = devices.threads()
         self._most_parts = 1  # that have been trained at once
         self._jitted: dict[str, Callable] = {}

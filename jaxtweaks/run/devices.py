@@ -6,7 +6,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from jaxtweaks.base import provenance
+from jaxtweaks.base import limits
 from jaxtweaks.base.errors import UserError
 
 # How many threads train parts of a group at once, where several processes share a CPU.
@@ -29,10 +29,10 @@ def threads() -> int:
     """
     wanted = os.environ.get(THREADS, '')
     if not wanted:
-        return provenance.cores()
+        return limits.cores()
     if not wanted.isdecimal() or int(wanted) < 1:
         raise UserError(f'{THREADS} is {wanted!r}: it should be a whole number from 1')
-    return min(int(wanted), provenance.cores())
+    return min(int(wanted), limits.cores())
 
 
 def copied() -> NamedSharding | None:

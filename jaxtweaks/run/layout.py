@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import jax
 
-from jaxtweaks.base import provenance
+from jaxtweaks.base import limits
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.run import devices, known, memory, tuning
@@ -216,7 +216,7 @@ def estimate(groups: Sequence[Group], costs: Costs, machine: Machine) -> Estimat
 def most_side_by_side(batching: str) -> int:
     """The most runs of a group on one device, whatever memory there is."""
     if jax.default_backend() == 'cpu':
-        return max(_MOST_ON_A_CPU, provenance.cores() if batching.startswith('threads') else 1)
+        return max(_MOST_ON_A_CPU, limits.cores() if batching.startswith('threads') else 1)
     return _MOST_TAKING_TURNS if batching.startswith('map') else _MOST_IN_ONE_OPERATION
 
 
@@ -281,7 +281,7 @@ def _size(runs: int, batching: str, fewest: int, most: int) -> int:
     first: on two cores five runs take three turns in groups of two, and four in groups of three.
     """
     count = devices.count()
-    threads = provenance.cores() if batching.startswith('threads') and count == 1 else 1
+    threads = limits.cores() if batching.startswith('threads') and count == 1 else 1
     groups = lambda size: math.ceil(runs / (size * count))
     turns = lambda size: groups(size) * math.ceil(size / threads)
     enough = [size for size in range(1, most + 1) if groups(size) >= fewest] or [1]

@@ -3,11 +3,11 @@
 import dataclasses
 import time
 from collections.abc import Mapping
-from pathlib import Path
 
 import jax
 import numpy as np
 
+from jaxtweaks.base import limits
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.run.compiled import GroupProgram, stack_runs
@@ -44,7 +44,7 @@ class Probe:
 def free_bytes() -> int:
     """Free memory of every device, that of the fullest.
 
-    CPU devices share the memory of the host, within the limit of its control group.
+    CPU devices share the memory of the host, within the limits of its control groups.
     """
     devices = jax.local_devices()
     stats = [None if one.platform == 'cpu' else one.memory_stats() for one in devices]
@@ -52,7 +52,7 @@ def free_bytes() -> int:
         return min(one['bytes_limit'] - one['bytes_in_use'] for one in stats if one)
     import psutil  # the benchmarks also run on accelerators whose machine lacks it
 
-    return int(min(psutil.virtual_memory().available, _control_group_free())) // len(devices)
+    return int(min(psutil.virtual_memory().available, limits.memory_free())) // len(devices)
 
 
 def is_exhausted(error: BaseException) -> bool:
@@ -73,17 +73,6 @@ def one_run_too_large(error: BaseException) -> UserError:
         f'one run alone needs more memory than there is ({first_line(error)}); use smaller '
         'batches, a smaller network or fewer images, or end what else uses the memory'
     )
-
-
-def _control_group_free() -> float:
-    """What is left of the memory limit of a container; infinite without one."""
-    folder = Path('/sys/fs/cgroup')
-    try:
-        limit = (folder / 'memory.max').read_text().strip()
-        used = int((folder / 'memory.current').read_text())
-    except (OSError, ValueError):
-        return float('inf')
-    return float('inf') if limit == 'max' else max(int(limit) - used, 0)
 
 
 def probe(group: Group, compiled: GroupProgram, data: DeviceData) -> Probe:

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 
-from jaxtweaks.base import provenance
+from jaxtweaks.base import limits
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Data, Model, Setting, Train
@@ -38,7 +38,7 @@ def test_threads_of_a_shared_cpu_change_no_bit(monkeypatch):
     data = Machine(load).data(DATA)
     off = trace.off_everywhere([SETTING])
     args = stack_runs(tuple(all_runs(SETTING, [{}], range(4))), off)
-    monkeypatch.setattr(provenance, 'cores', lambda: 2)
+    monkeypatch.setattr(limits, 'cores', lambda: 2)
     found, at_once = [], []
 
     class Pool(futures.ThreadPoolExecutor):

@@ -84,11 +84,11 @@ def test_the_shares_do_not_depend_on_the_number_of_devices(count):
 def test_devices_of_a_host_share_its_memory(monkeypatch):
     host = types.SimpleNamespace(available=1000)
     monkeypatch.setattr(psutil, 'virtual_memory', lambda: host)
-    monkeypatch.setattr(memory, '_control_group_free', lambda: 2000.0)
+    monkeypatch.setattr(memory.limits, 'memory_free', lambda: 2000.0)
     assert memory.free_bytes() == 1000
     monkeypatch.setattr(memory.jax, 'local_devices', lambda: 4 * devices.jax.devices()[:1])
     assert memory.free_bytes() == 250
-    monkeypatch.setattr(memory, '_control_group_free', lambda: 400.0)
+    monkeypatch.setattr(memory.limits, 'memory_free', lambda: 400.0)
     assert memory.free_bytes() == 100
 
 

@@ -43,7 +43,7 @@ def sizes(count, bytes_per_run=1.0, data=0, held=0, **execution):
 
 
 def test_a_cpu_trains_few_runs_at_a_time(monkeypatch):
-    monkeypatch.setattr(layout.provenance, 'cores', lambda: 2)
+    monkeypatch.setattr(layout.limits, 'cores', lambda: 2)
     assert jax.default_backend() == 'cpu'
     most = layout.most_side_by_side('map')
     mlp = trace.replace(Setting(), {'model.name': 'mlp'})
@@ -71,7 +71,7 @@ def test_a_cpu_trains_few_runs_at_a_time(monkeypatch):
     ],
 )
 def test_hardly_any_copies_are_trained(way, cores, runs, size, monkeypatch):
-    monkeypatch.setattr(layout.provenance, 'cores', lambda: cores)
+    monkeypatch.setattr(layout.limits, 'cores', lambda: cores)
     groups = layout._cut(all_runs(Setting(), [{}], range(runs)), Execution(), way, frozenset())
     assert {group.size for group in groups} == {size}
 

@@ -15,7 +15,7 @@ from small_setting import SMALL
 from benchmarks.faults import tiny
 from jaxtweaks import app
 from jaxtweaks import data as data_lib
-from jaxtweaks.base import provenance
+from jaxtweaks.base import limits, provenance
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.run import checkpoint, compiled, group, layout, memory
@@ -102,7 +102,7 @@ def needs():
 
 
 def test_threads_are_counted_that_have_something_to_do(needs, monkeypatch):
-    cores = lambda count: monkeypatch.setattr(provenance, 'cores', lambda: count)
+    cores = lambda count: monkeypatch.setattr(limits, 'cores', lambda: count)
     cores(2)
     two, at_once = needs(2)
     assert at_once == 2
@@ -291,7 +291,7 @@ def bytes_of(tree):
 @pytest.mark.parametrize(('batching', 'copies'), [('map', 1), ('threads', 2)])
 def test_what_testing_takes_is_counted_before_it_is_done(batching, copies, monkeypatch):
     """States and what is found of them, with parameters and logits that are kept."""
-    monkeypatch.setattr(provenance, 'cores', lambda: 2)
+    monkeypatch.setattr(limits, 'cores', lambda: 2)
     plain = {'model.norm': 'none', 'dropout.hidden': 0.0, 'optim.name': 'sgd'}
     kept = {'train.keep_parameters': True, 'train.keep_logits': True}
     setting = trace.replace(SMALL, plain | kept)

@@ -8,7 +8,7 @@ import pathlib
 import pytest
 from rich.console import Console
 
-from jaxtweaks.base import provenance
+from jaxtweaks.base import limits
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import crew, worker
@@ -255,7 +255,7 @@ def test_workers_of_a_host_without_gpus_share_its_memory():
 
 def test_workers_of_a_host_share_its_gpus_or_its_threads(monkeypatch):
     assert cluster.share(1, 2, ['3', '5']) == {'CUDA_VISIBLE_DEVICES': '5'}
-    monkeypatch.setattr(provenance, 'cores', lambda: 8)
+    monkeypatch.setattr(limits, 'cores', lambda: 8)
     monkeypatch.delenv('JAXTWEAKS_THREADS', raising=False)
     shares = {n: cluster.share(0, n, []) for n in (1, 2, 3, 16)}
     assert {n: int(one['JAXTWEAKS_THREADS']) for n, one in shares.items()} == {
