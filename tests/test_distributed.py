@@ -1,11 +1,16 @@
 """Workers of a real cluster of two: bitwise one process, whatever dies meanwhile."""
 
+import contextlib
 import io
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 
+import psutil
 import pytest
 from rich.console import Console
 
@@ -275,6 +280,11 @@ def test_a_cluster_of_this_host_is_for_its_user_alone():
     own = cluster.Cluster(Asked(1), print, list)
     try:
         assert own.count() == 1
+        # What is sent to all processes of a job: its own has them save.
+        (pid,) = own._client.run(os.getpid).values()
+        for name in ('INT', 'TERM', 'HUP', 'USR1', 'USR2'):
+            os.kill(pid, getattr(signal, f'SIG{name}'))
+        assert list(own._client.run(os.getpid).values()) == [pid]
         info = own._client.scheduler_info()
         (address,) = info['workers']
         assert info['address'].startswith('tls://127.0.0.1:')
@@ -286,3 +296,37 @@ def test_a_cluster_of_this_host_is_for_its_user_alone():
             distributed.Client(info['address'], timeout=60, security=others)
     finally:
         own.close()
+    assert is_gone(pid)
+
+
+def is_gone(pid, within=30.0):
+    """Whether a process ends in time; nobody may be there to ask a zombie how it ended."""
+    deadline = time.monotonic() + within
+    with contextlib.suppress(psutil.NoSuchProcess):
+        while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.05)
+    return True
+
+
+DRIVER = """
+import os, signal
+from jaxtweaks.run.cluster import Asked, Cluster
+if __name__ == '__main__':
+    own = Cluster(Asked(1), print, list)
+    own.count()
+    print(*own._client.run(os.getpid).values(), flush=True)
+    signal.pause()
+"""
+
+
+def test_workers_of_this_host_end_with_the_process_that_started_them(tmp_path):
+    script = tmp_path / 'driver.py'
+    script.write_text(DRIVER)
+    driver = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    with driver:
+        assert driver.stdout.readline() == '1 workers on this host\n'
+        pid = int(driver.stdout.readline())
+        driver.kill()
+    assert is_gone(pid)

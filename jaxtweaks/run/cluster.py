@@ -28,6 +28,7 @@ from typing import Any
 from jaxtweaks.base import home
 from jaxtweaks.base.errors import Unfinished, UserError
 from jaxtweaks.config.config_file import one_line
+from jaxtweaks.run import signals
 
 AUTO = 'auto'
 _EXTRA = "it needs Dask: pip install 'jaxtweaks[distributed]'"
@@ -293,11 +294,22 @@ class Cluster:
             security=security,
             silence_logs='CRITICAL',
         )
-        self._stack.callback(cluster.close, timeout=20)
+        self._stack.callback(_end, cluster)
         client = distributed.Client(cluster, timeout=_CONNECT_SECONDS)
         each = ', one for each GPU' if gpus and number == len(gpus) else ''
         self._notify(f'{number} workers on this host{each}')
         return client
+
+
+def _end(cluster: Any) -> None:
+    """Ends a cluster of this host, and all its processes whatever they do: they ignore SIGTERM."""
+    nannies = list(cluster.workers.values())
+    try:
+        cluster.close(timeout=20)
+    finally:
+        for pid in filter(None, (nanny.pid for nanny in nannies)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 class Gone(Unfinished):
@@ -351,9 +363,10 @@ class Here:
 def dask_setup(worker: Any) -> None:
     """Called by Dask in each worker process of this host's own cluster, when it starts.
 
-    Ctrl-C reaches all processes of a terminal. The one that was called has them save.
+    Ctrl-C reaches all processes of a terminal, and what a scheduler sends those of a job. The one
+    that was called has them save; if it dies its pipe ends, and Dask ends this process at once.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signals.ignore()
 
 
 _one_at_a_time = threading.Lock()

@@ -16,7 +16,8 @@ from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.plan import ALONE, Group, Processes, Run
 from jaxtweaks.run.progress import Reporter
 from jaxtweaks.run.result import GroupResult
-from jaxtweaks.run.runner import stop_on_signal, unfinished
+from jaxtweaks.run.runner import unfinished
+from jaxtweaks.run.signals import stop_on_signal
 from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.run.workers import Workers, carry_out, failed_words
 from jaxtweaks.studies.study import Measured, Study, measured

@@ -9,7 +9,7 @@ import pytest
 from jaxtweaks.config import trace
 from jaxtweaks.config.expand import expand, grid
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.run import runner
+from jaxtweaks.run import runner, signals
 from jaxtweaks.run.compaction import Done
 from jaxtweaks.run.group import Execution
 from jaxtweaks.run.plan import all_runs, by_program, into_groups
@@ -109,7 +109,7 @@ def handlers():
 @pytest.mark.parametrize('number', SIGNALS)
 def test_a_signal_is_a_request_to_stop_and_handlers_are_given_back(handlers, number):
     before = {each: signal.getsignal(each) for each in SIGNALS}
-    with runner.stop_on_signal() as asked_to_stop:
+    with signals.stop_on_signal() as asked_to_stop:
         assert asked_to_stop() == 0
         os.kill(os.getpid(), number)
         assert asked_to_stop() == number
@@ -126,7 +126,7 @@ def test_a_signal_is_a_request_to_stop_and_handlers_are_given_back(handlers, num
 def test_a_signal_that_is_ignored_stays_ignored(handlers, number):
     """`nohup` ignores SIGHUP, and a script what it starts with & SIGINT."""
     signal.signal(number, signal.SIG_IGN)
-    with runner.stop_on_signal() as asked_to_stop:
+    with signals.stop_on_signal() as asked_to_stop:
         os.kill(os.getpid(), number)
         assert asked_to_stop() == 0
 
@@ -134,18 +134,18 @@ def test_a_signal_that_is_ignored_stays_ignored(handlers, number):
 def test_a_signal_that_the_user_handles_is_theirs(handlers):
     came = []
     signal.signal(signal.SIGUSR1, lambda number, frame: came.append(number))
-    with runner.stop_on_signal() as asked_to_stop:
+    with signals.stop_on_signal() as asked_to_stop:
         os.kill(os.getpid(), signal.SIGUSR1)
         assert (asked_to_stop(), came) == (0, [signal.SIGUSR1])
 
 
 def test_what_is_written_to_a_closed_terminal_is_lost_and_no_error():
     ours, its = os.openpty()
-    runner._leave_terminal(its)
+    signals._leave_terminal(its)
     assert os.isatty(its)  # it was not closed
     os.close(ours)
     with pytest.raises(OSError, match=r'\[Errno 5\]'):
         os.write(its, b'x')
-    runner._leave_terminal(its)
+    signals._leave_terminal(its)
     assert os.write(its, b'x') == 1
     os.close(its)
