@@ -57,6 +57,16 @@ class Stages(Protocol):
         """The ids of the runs that leave."""
         ...
 
+    def share(self, settings: int, epochs: int, since: int = 0) -> float:
+        """The share of all epochs that are trained, as far as that is known before.
+
+        Args:
+          settings: how many are compared at the first stage after `since`.
+          epochs: of each run.
+          since: the stage at which all of these go on, 0 for the beginning.
+        """
+        ...
+
 
 @dataclasses.dataclass(frozen=True)
 class Done:
@@ -78,6 +88,10 @@ class Done:
     def leaving(self, standing: Sequence[Standing]) -> set[str]:
         """See `Stages`."""
         return {one.run.id for one in standing if one.done}
+
+    def share(self, settings: int, epochs: int, since: int = 0) -> float:
+        """See `Stages`: it is not known before who stops early."""
+        return 1.0
 
 
 def next_stage(group: Group, stages: Stages, since: int = 0) -> int | None:

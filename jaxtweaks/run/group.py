@@ -107,17 +107,17 @@ def train_group(
         with _saving_if_memory_lacks(at, path, clock):
             begun, steps = _train_chunk(at, compiled, hyper, seeds, data, pace, target)
         now = _now(group, at, begun, steps, measured.usual(program.static))
+        done = _work_done(at, program, data) - before
         if at.done == 0 and _all_done(at.state):
+            reporter.dropped(_work_left(at, program, data) * runs)
             at.skip_to(epochs)
-        reporter.advance((_work_done(at, program, data) - before) * runs, now)
+        reporter.advance(done * runs, now)
         _save_if_due(at, path, clock, execution.checkpoint_seconds, asked_to_stop())
     if at.epoch < last:
         if moved:
             checkpoint.save(path, at)
         return None
-    if at.epoch < epochs:
-        reporter.finished(_work_left(at, program, data) * runs)
-        at.skip_to(epochs)
+    at.skip_to(epochs)
     with _saving_if_memory_lacks(at, path, clock):
         found = _found(compiled, hyper, seeds, at.state, data, last)
     return _without_padding(group, at.history, found, clock.seconds())

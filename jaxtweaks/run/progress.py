@@ -120,6 +120,10 @@ class Reporter:
         """An earlier launch did so much of the group."""
         self._clock.resumed(work)
 
+    def dropped(self, work: float) -> None:
+        """Some work need not be done: runs have stopped early, or leave."""
+        self._clock.dropped(work)
+
     def advance(self, work: float, now: Now) -> None:
         """Some work is done, and so the group stands."""
         self._advance(work, self._sweep.words(now))
@@ -363,6 +367,9 @@ class Clock:
         self._done += work
         if self._since is not None:
             self._since = self._since[0], self._since[1] + work
+
+    def dropped(self, work: float) -> None:
+        self._total = max(self._total - work, 1)
 
     def share(self) -> float:
         return min(self._done / self._total, 1.0)

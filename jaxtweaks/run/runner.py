@@ -42,12 +42,12 @@ def run_groups(
     """
     waiting = unfinished(groups, workdir, reporter.note)
     _clear_states(groups, waiting, workdir)
-    work = sum(machine.work(group) for group in groups)
-    left = sum(machine.work(group) for group in waiting)
+    work = _work(groups, waiting, machine, stages)
+    to_do = sum(work[group.id] for group in waiting)
     tally = Tally(reporter)
     failed: dict[str, str] = {}
     with stop_on_signal() as asked_to_stop:
-        reporter.begin(work, work - left)
+        reporter.begin(sum(work.values()), sum(work.values()) - to_do)
         try:
             for part in _to_come(stages, waiting):
                 train = _Training(
@@ -80,6 +80,9 @@ def run_groups(
                         groups, waiting, part.until, stages, workdir
                     )
                     reporter.regrouped()
+                    before = sum(work.values())
+                    work = _work(groups, waiting, machine, stages)
+                    reporter.dropped(before - sum(work.values()))
         finally:
             reporter.end()
     if failed:
@@ -112,6 +115,35 @@ def unfinished(
     """
     load = lambda group: workdir.load_result(group, notify, discard=True)
     return [group for group in groups if load(group) is None]
+
+
+def _work(
+    groups: Sequence[Group], waiting: Sequence[Group], machine: Machine, stages: Stages
+) -> dict[str, float]:
+    """By id how much there is to do of each group, without what is known to be dropped.
+
+    Args:
+      groups: all of which that is asked.
+      waiting: those without a result: among them are all that will be compared.
+      machine: says what is to be done of a group that is trained to its end.
+      stages: who leaves.
+    """
+    going_on = {group.id for group in waiting if compaction.next_stage(group, stages)}
+    compared: dict[int, set[tuple]] = {}  # the settings by the stage their groups have come to
+    for group in waiting:
+        if group.id in going_on:
+            points = {tuple(run.point.items()) for run in group.runs}
+            compared.setdefault(group.stage, set()).update(points)
+
+    def share(group: Group) -> float:
+        if not (group.leaves or group.id in going_on):
+            return 1.0
+        epochs = group.runs[0].setting.train.epochs
+        if group.leaves:
+            return group.stage / epochs
+        return stages.share(len(compared[group.stage]), epochs, group.stage)
+
+    return {group.id: share(group) * machine.work(group) for group in groups}
 
 
 class _Part(NamedTuple):
@@ -192,7 +224,7 @@ class _Training(NamedTuple):
         """Has workers train the groups that wait. Raises as `carry_out` does."""
         return carry_out(
             waiting,
-            {group.id: self.machine.work(group) for group in waiting},
+            _work(waiting, waiting, self.machine, self.part.stages),
             workers,
             self.workdir,
             self.asked_to_stop,

@@ -112,6 +112,14 @@ class Rungs:
         worst = ranked[_kept(len(settings), self.keep) :]
         return {one.run.id for i in worst for one in settings[i]}
 
+    def share(self, settings: int, epochs: int, since: int = 0) -> float:
+        """See `compaction.Stages`."""
+        total, left, before = 0.0, settings, 0
+        for epoch in (*(rung for rung in self.epochs if rung > since), epochs):
+            total += left * (epoch - before)
+            left, before = _kept(left, self.keep), epoch
+        return total / (settings * epochs)
+
 
 def _score_so_far(one: Standing) -> float:
     """What a run would be chosen by if it ended here; −∞ if it has diverged."""
@@ -127,15 +135,6 @@ def _kept(settings: int, keep: float) -> int:
     100 · 0.29 is a little less than 29 in floating point.
     """
     return max(1, math.floor(settings * keep + 1e-9))
-
-
-def share_of_epochs(search: Search, settings: int, epochs: int) -> float:
-    """The share of all epochs of a round that are trained with its rungs."""
-    total, left, before = 0.0, settings, 0
-    for epoch in (*search.rungs, epochs):
-        total += left * (epoch - before)
-        left, before = _kept(left, search.keep), epoch
-    return total / (settings * epochs)
 
 
 def closer(

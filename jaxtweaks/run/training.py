@@ -30,7 +30,7 @@ from jaxtweaks.run.machine import Machine
 from jaxtweaks.run.plan import ALONE, Group, Processes, Run
 from jaxtweaks.run.progress import Reporter, duration
 from jaxtweaks.run.result import GroupResult
-from jaxtweaks.run.search import Rungs, Search, share_of_epochs
+from jaxtweaks.run.search import Rungs, Search
 from jaxtweaks.run.workdir import Workdir
 from jaxtweaks.run.workers import Workers
 from jaxtweaks.train import precision
@@ -303,7 +303,8 @@ class Training:
         if not (self._search.rungs and runs):
             return 1.0
         settings = len({tuple(run.point.items()) for run in runs})
-        return share_of_epochs(self._search, settings, runs[0].setting.train.epochs)
+        rungs = Rungs(self._search.rungs, self._search.keep)
+        return rungs.share(settings, runs[0].setting.train.epochs)
 
     def count(self, groups: Sequence[Group], runs: Sequence[Run]) -> str:
         """See `Method`."""

@@ -35,10 +35,10 @@ class Event:
 
     Attributes:
       group: its id.
-      kind: one of `ENDS`; or 'began', 'resumed', 'advance', 'finished' and 'note', as a
+      kind: one of `ENDS`; or 'began', 'resumed', 'advance', 'finished', 'dropped' and 'note', as a
         `Reporter` has them.
       worker: its name.
-      work: that was done, see `Reporter`.
+      work: that was done, or need not be, see `Reporter`.
       now: how the group stands.
       text: what there is to say.
     """
@@ -90,6 +90,10 @@ class Telling(Reporter):
         """See `Reporter`."""
         self._say(kind='finished', work=float(work))
 
+    def dropped(self, work):
+        """See `Reporter`."""
+        self._say(kind='dropped', work=float(work))
+
     def note(self, text):
         """See `Reporter`."""
         self._say(kind='note', text=text)
@@ -137,6 +141,11 @@ class Tally:
         else:
             self._reporter.advance(work, now)
 
+    def dropped(self, group: str, work: float) -> None:
+        """Some of a group need not be done; whoever goes on with it counts it as done."""
+        self._known[group] = self._known.get(group, 0.0) + work
+        self._reporter.dropped(work)
+
     def halved(self, new: Mapping[str, Sequence[Group]]) -> None:
         """Others are in the place of groups, by the ids of these, with what is known of them."""
         for group, parts in new.items():
@@ -169,7 +178,7 @@ def carry_out(
 
     Args:
       waiting: groups without a result.
-      work: by the id of a group how much it is.
+      work: by the id of a group how much there is to do of it.
       workers: who does it.
       workdir: where results and states appear.
       asked_to_stop: the number of a signal, or 0 to go on.
@@ -257,6 +266,8 @@ class _Desk:
             self._show(group)
         elif event.kind == 'resumed':
             self.tally.resumed(group.id, event.work, self._counted)
+        elif event.kind == 'dropped':
+            self.tally.dropped(group.id, event.work)
         else:
             if self._shown != group.id:
                 self._show(group)

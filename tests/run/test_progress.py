@@ -78,6 +78,22 @@ def test_the_time_left_is_counted_from_the_first_sign_of_life(monkeypatch):
     assert found == ['', '75 s left', '65 s left', '40 s left']
 
 
+def test_what_need_not_be_done_is_no_work_that_was_done(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: clock[0])
+    console = log()
+    reporter = Reporter(console, Lines(console, interval=0))
+    reporter.begin(100, 0)
+    for dropped in (0, 0, 60):
+        clock[0] += 10
+        reporter.dropped(dropped)
+        reporter.advance(10, START)
+    found = [line.split() for line in console.file.getvalue().splitlines()]
+    # One image a second; of 100 there are 80 left, then of 40 there are 10.
+    assert [words[0] for words in found] == ['10%', '20%', '75%']
+    assert [words[-3:-1] for words in found[1:]] == [['80', 's'], ['10', 's']]
+
+
 def state_of(**values):
     """Sums and ends of four runs, the last of which fills a group up."""
     given = {name: np.asarray(value, np.float32) for name, value in values.items()}

@@ -39,13 +39,23 @@ BASE = trace.replace(
     },
 )
 STEPS = 4  # an epoch: 50 images in batches of 16
+SHARES = {}  # by checkpoint, how much of all work was reported as done
 ALWAYS = Execution(chunk_seconds=1e-9, checkpoint_seconds=0.0)  # one step a chunk, each saved
 
 
 class Quiet(Reporter):
     def __init__(self):
         super().__init__(None)
-        self.notes = []
+        self.notes, self.done, self.need_not_be = [], 0.0, 0.0
+
+    def resumed(self, work):
+        self.done += work
+
+    def advance(self, work, now):
+        self.done += work
+
+    def dropped(self, work):
+        self.need_not_be += work
 
     def note(self, text):
         self.notes.append(text)
@@ -73,6 +83,8 @@ def train(group, machine, path, asked_to_stop=lambda: 0, execution=ALWAYS):
         reporter,
     )
     assert result.seconds > 0  # the only part that may differ
+    assert reporter.done + reporter.need_not_be == pytest.approx(machine.work(group))
+    SHARES[path] = reporter.done / machine.work(group)
     return dataclasses.replace(result, seconds=0.0), reporter.notes
 
 
@@ -232,6 +244,11 @@ def test_killed_at_any_operation_of_writing_and_resumed(machine, tmp_path):
     group, rng, left = group_of(MORE, 'map'), np.random.default_rng(3), 0
     whole, _ = train(group, machine, tmp_path / 'whole.ckpt', execution=Execution())
     assert 0 < whole.finals['stop_epoch'].min() < 5
+    # Epochs that are omitted, since all have stopped, are no work that was done.
+    train(group, machine, tmp_path / 'steps.ckpt')
+    trained = np.isfinite(whole.history['validation_loss']).any(1).mean()
+    assert SHARES[tmp_path / 'steps.ckpt'] == pytest.approx(trained)
+    assert trained < 1
     for chain in range(4):
         path = tmp_path / str(chain) / 'a.ckpt'
         for _ in range(5):

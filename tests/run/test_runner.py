@@ -1,20 +1,23 @@
 """The bookkeeping of a sweep: what is said and worked out of its groups, and what ends it."""
 
+import dataclasses
 import os
 import signal
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from jaxtweaks.config import trace
 from jaxtweaks.config.expand import expand, grid
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.run import runner, signals
+from jaxtweaks.run import progress, runner, signals
 from jaxtweaks.run.compaction import Done
 from jaxtweaks.run.group import Execution
-from jaxtweaks.run.plan import all_runs, by_program, into_groups
-from jaxtweaks.run.progress import Reporter
+from jaxtweaks.run.plan import all_runs, by_program, into_groups, replaced
+from jaxtweaks.run.progress import Now, Reporter, View
 from jaxtweaks.run.result import GroupResult
+from jaxtweaks.run.search import Rungs
 from jaxtweaks.run.workdir import Workdir
 
 OFF = frozenset({'noise.input'})
@@ -93,6 +96,67 @@ def test_the_state_of_a_finished_group_that_a_kill_left_behind_is_cleared(tmp_pa
     said, _, _ = run(tmp_path, monkeypatch, sweep, seeds=2)
     assert said == []  # nothing was trained again
     assert [path.stem for path in (tmp_path / 'checkpoints').iterdir()] == ['another']
+
+
+class Search:
+    """Runs of an epoch a second; of each three settings the first goes on at a rung."""
+
+    def __init__(self, monkeypatch):
+        self.clock, self.left = 0.0, []
+        monkeypatch.setattr(progress.time, 'monotonic', lambda: self.clock)
+        monkeypatch.setattr(runner, 'run_group', self.run)
+        monkeypatch.setattr(runner.compaction, 'compact', self.compact)
+
+    def work(self, group):
+        return 10.0 * group.runs[0].setting.train.epochs
+
+    def keep_only(self, groups):
+        pass
+
+    def run(self, group, workdir, machine, execution, stop, reporter, until, counted):
+        epochs = group.runs[0].setting.train.epochs
+        for epoch in range(group.stage, group.stage if group.leaves else until or epochs):
+            self.clock += 1
+            now = Now(epoch + 1, epochs, 1.0, 0.5, 0.5, 1, 0, 0)
+            reporter.advance(10.0, now)
+        if until is None or group.leaves:
+            workdir.save_result(group, NOTHING)
+
+    def compact(self, groups, waiting, epoch, stages, workdir):
+        self.left.append(self.reporter._clock.seconds_left())
+        new = {
+            group.id: [dataclasses.replace(group, stage=epoch, leaves=i >= len(waiting) // 3)]
+            for i, group in enumerate(waiting)
+        }
+        return replaced(groups, new), replaced(waiting, new)
+
+    def carry_out(self, groups, path, stages):
+        self.reporter = Reporter(Console(quiet=True))
+        return runner.run_groups(groups, Workdir(path), self, Execution(), self.reporter, stages)
+
+
+def test_the_time_left_is_that_of_those_who_will_go_on(tmp_path, monkeypatch):
+    """9 settings of 27 epochs, rungs after 3 and 9: 27 s, 18 s of three, and 18 s of one."""
+    search = Search(monkeypatch)
+    setting = trace.replace(Setting(), {'train.epochs': 27})
+    runs = all_runs(setting, expand(grid('optim.learning_rate', *np.geomspace(0.01, 1, 9))), [0])
+    groups = search.carry_out(into_groups(runs, 1, 'map', OFF), tmp_path, Rungs((3, 9), 1 / 3))
+    assert [group.leaves for group in groups].count(False) == 1
+    assert search.left == pytest.approx([36, 18])
+    assert search.clock == 27 + 18 + 18
+    assert search.reporter._clock.share() == pytest.approx(1)
+
+
+def test_what_those_who_stopped_early_would_have_had_to_do_is_no_work(tmp_path, monkeypatch):
+    """Of 3 settings of 8 epochs two leave after 2: 6 s were for 18 s more, then 6 s are left."""
+    search = Search(monkeypatch)
+    setting = trace.replace(Setting(), {'train.epochs': 8, 'train.patience': 1.0})
+    runs = all_runs(setting, expand(grid('optim.learning_rate', 0.1, 0.2, 0.3)), [0])
+    shown = []
+    monkeypatch.setattr(View, 'show', lambda self, share, now, left: shown.append(left))
+    search.carry_out(into_groups(runs, 1, 'map', OFF), tmp_path, Done((2,)))
+    assert search.left == [18]
+    assert shown[6] == '5 s left'
 
 
 SIGNALS = [getattr(signal, f'SIG{name}') for name in ('INT', 'TERM', 'HUP', 'USR1', 'USR2')]

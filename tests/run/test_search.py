@@ -12,7 +12,7 @@ from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab.experiment import build
 from jaxtweaks.run.compaction import Standing
 from jaxtweaks.run.plan import all_runs
-from jaxtweaks.run.search import Rungs, Search, closer, possible, share_of_epochs
+from jaxtweaks.run.search import Rungs, Search, closer, possible
 
 RATE = 'optim.learning_rate'
 
@@ -71,10 +71,12 @@ def test_at_each_rung_of_two_or_more_settings_one_leaves():
 
 def test_the_share_of_the_epochs_by_hand():
     # 9 settings for 1 epoch, 3 for 2 more, 1 for 6 more: 21 of 81.
-    assert share_of_epochs(Search(rungs=(1, 3), keep=1 / 3), 9, 9) == pytest.approx(21 / 81)
-    assert share_of_epochs(Search(), 9, 9) == 1
+    assert Rungs((1, 3), 1 / 3).share(9, 9) == pytest.approx(21 / 81)
+    assert Rungs((), 1 / 3).share(9, 9) == 1
+    # Of the 3 that go on at 1: 3 epochs each, and 6 more of one.
+    assert Rungs((1, 3), 1 / 3).share(3, 9, since=1) == pytest.approx(15 / 27)
     # 100 for 1 epoch, 29 (not 28, as 100 · 0.29 = 28.999999999999996 says) for 1 more.
-    assert share_of_epochs(Search(rungs=(1,), keep=0.29), 100, 2) == 129 / 200
+    assert Rungs((1,), 0.29).share(100, 2) == 129 / 200
     there = standing([[[k / 100]] for k in range(100)])
     assert len(left(there, keep=0.29)) == 71
 

@@ -168,6 +168,20 @@ def test_what_a_worker_had_done_that_died_is_not_counted_twice():
     assert reporter.share() == 0.5
 
 
+def test_what_a_dead_worker_need_not_do_is_no_work_of_the_next():
+    reporter = Noting()
+    reporter.begin(100.0, 0)
+    tally = Tally(reporter)
+    tally.began('g')
+    tally.advance('g', 20.0, None)
+    tally.dropped('g', 30.0)  # all of its runs have stopped early
+    assert reporter.share() == pytest.approx(20 / 70)
+    tally.began('g')
+    tally.resumed('g', 50.0, counted=False)  # from a state at the end
+    tally.saved('g', 50.0)
+    assert reporter.share() == pytest.approx(20 / 70)
+
+
 def test_what_halves_go_on_from_is_not_counted_twice():
     reporter = Noting()
     reporter.begin(100.0, 0)
@@ -192,12 +206,13 @@ def test_what_a_worker_says_arrives():
     telling.resumed(3)
     telling.advance(2, NOW)
     telling.finished(1)
+    telling.dropped(5)
     telling.note('careful')
     events = [workers.from_plain({'group': 'g', 'worker': 'a', **one}) for one in said]
-    assert [one.kind for one in events] == ['resumed', 'advance', 'finished', 'note']
-    assert [one.work for one in events] == [3.0, 2.0, 1.0, 0.0]
+    assert [one.kind for one in events] == ['resumed', 'advance', 'finished', 'dropped', 'note']
+    assert [one.work for one in events] == [3.0, 2.0, 1.0, 5.0, 0.0]
     assert events[1].now == dataclasses.replace(events[1].now, so_far=None)
-    assert (events[1].now.epochs, events[1].now.accuracy, events[3].text) == (5, 0.5, 'careful')
+    assert (events[1].now.epochs, events[1].now.accuracy, events[4].text) == (5, 0.5, 'careful')
 
 
 @pytest.mark.parametrize(
