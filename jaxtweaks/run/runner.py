@@ -73,6 +73,7 @@ def run_groups(
                         new = _halve(group, left_over, lacking, workdir, reporter.note)
                         groups, waiting = replaced(groups, new), replaced(left_over, new)
                         tally.halved(new)
+                        reporter.regrouped()
                         train = train.knowing(groups, new[group.id])
                 if part.until is not None:
                     waiting = [one for one in waiting if not workdir.has_result(one)]

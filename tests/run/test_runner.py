@@ -159,6 +159,27 @@ def test_what_those_who_stopped_early_would_have_had_to_do_is_no_work(tmp_path, 
     assert shown[6] == '5 s left'
 
 
+def test_a_run_that_diverged_is_counted_once_though_its_group_is_halved(tmp_path, monkeypatch):
+    shown, machine = [], Machine()
+
+    class Shows(View):
+        def show(self, share, now, left):
+            shown.append(now)
+
+    def train(group, workdir, machine, execution, stop, reporter, until, counted):
+        reporter.advance(0.1, Now(1, 5, 1.0, 0.5, 0.5, len(group.runs), group.size, 0))
+        if group.size > 1:
+            raise MemoryError
+        workdir.save_result(group, NOTHING)
+
+    monkeypatch.setattr(runner, 'run_group', train)
+    monkeypatch.setattr(runner.manifest, 'regroup', lambda *args: None)
+    whole = into_groups(all_runs(Setting(), [{}], range(2)), 2, 'map', OFF)
+    reporter = Reporter(Console(quiet=True), Shows())
+    runner.run_groups(whole, Workdir(tmp_path), machine, Execution(), reporter, Done())
+    assert [words.partition(' diverged')[0].split()[-1] for words in shown] == ['2', '1', '2']
+
+
 SIGNALS = [getattr(signal, f'SIG{name}') for name in ('INT', 'TERM', 'HUP', 'USR1', 'USR2')]
 
 
