@@ -93,7 +93,9 @@ class Crew:
         self._cluster.start(
             'plan', _PLAN, {'asked': self._given, **ids, 'workers': list(self.expected())}
         )
+        presence = workers.Presence(self._notify)
         while True:
+            presence.seen(self._cluster.count())
             said = self._cluster.next(SECONDS)
             if said is None:
                 continue

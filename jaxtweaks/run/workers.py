@@ -112,6 +112,25 @@ class Ended:
     failed: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
+class Presence:
+    """Says whenever no worker is there, which is waited for, and when one has joined."""
+
+    def __init__(self, notify: Callable[[str], None]):
+        """`notify`: is called with a sentence."""
+        self._notify, self._some = notify, True
+
+    def seen(self, count: int) -> int:
+        """There are so many now; returns the same."""
+        if bool(count) != self._some:
+            self._some = not self._some
+            self._notify(
+                'a worker has joined, and goes on'
+                if self._some
+                else 'there is no worker; it goes on as soon as one joins'
+            )
+        return count
+
+
 class Tally:
     """How much of each group is known to be done, whoever did it."""
 
@@ -197,12 +216,9 @@ def carry_out(
     queue = sorted(groups.values(), key=lambda group: -work[group.id])
     desk = _Desk(reporter, places, tally or Tally(reporter), counted)
     ended = Ended()
-    none_said = False
+    presence = Presence(reporter.note)
     while queue or desk.running:
-        free = workers.count() - len(desk.running) if queue else 0
-        if queue and not desk.running and free <= 0 and not none_said:
-            reporter.note('there is no worker yet; groups are carried out as soon as one joins')
-            none_said = True
+        free = presence.seen(workers.count()) - len(desk.running)
         for group in queue[: max(free, 0)]:
             workers.start(group, until_of(group))
             desk.started(group)

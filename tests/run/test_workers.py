@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from jaxtweaks.base import limits
-from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.errors import Unfinished, UserError
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import crew, worker
 from jaxtweaks.run import cluster, manifest, plan, workers
@@ -109,6 +109,61 @@ def test_the_longest_are_begun_first_and_what_is_done_is_counted():
     assert (ended.too_large, ended.failed) == ([], {})
     assert reporter.share() == 1.0
     assert reporter.shown[0] == ('group 4', 'worker a: group 4; 2 running; 3 waiting')
+
+
+def test_it_is_said_whenever_no_worker_is_there():
+    """At first, and twice while one has a group."""
+    groups, folder, reporter = groups_of(3), Folder(), Noting()
+    crew, counts = Script(0, lambda group: []), iter([0, 0, 1, 1, 0, 0, 2, 0, 1])
+
+    def count():
+        if (number := next(counts, 1)) == 2:
+            crew.said += [one for group in groups[:1] for one in events(group)]
+        return number
+
+    def events(group):
+        return [Event(group.id, **one) for one in saves(group, folder)]
+
+    def start(group, until):
+        crew.started.append(group.id)
+        if len(crew.started) > 1:
+            crew.said += events(group)
+
+    crew.count, crew.start = count, start
+    work = {group.id: 1.0 for group in groups}
+    carry_out(groups, work, crew, folder, lambda: 0, reporter, {one.id: '' for one in groups})
+    none, joined = 'there is no worker; it goes on as soon as one joins', 'a worker has joined'
+    assert [text.partition(', and')[0] for text in reporter.notes] == [none, joined] * 3
+    assert crew.started == [group.id for group in groups]
+
+
+def test_it_is_said_that_no_worker_is_there_that_makes_the_plan(tmp_path):
+    said, counts = [], iter([0, 0, 1, 0])
+
+    class Cluster:
+        def start(self, *args):
+            pass
+
+        def expected(self):
+            return 1
+
+        sharing = expected
+
+        def count(self):
+            return next(counts)
+
+        def next(self, seconds):
+            failed = {'group': 'plan', 'error': ValueError('boom')}
+            return failed if len(said) == 3 else None
+
+    asking = crew.Crew(Cluster(), Workdir(tmp_path), None, said.append)
+    with pytest.raises(Unfinished, match='the plan could not be made: ValueError: boom'):
+        asking.plan([], [], None)
+    assert [text.partition(',')[0].partition(';')[0] for text in said] == [
+        'there is no worker',
+        'a worker has joined',
+        'there is no worker',
+    ]
 
 
 def test_one_that_fails_is_reported_and_the_others_are_finished():
