@@ -8,7 +8,7 @@ and a launch that ends at any point is gone on with by the next.
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.words import count
@@ -216,8 +216,9 @@ def carry_out(
     queue = sorted(groups.values(), key=lambda group: -work[group.id])
     desk = _Desk(reporter, places, tally or Tally(reporter), counted)
     ended = Ended()
+    arriving: list[_Arriving] = []
     presence = Presence(reporter.note)
-    while queue or desk.running:
+    while queue or desk.running or arriving:
         free = presence.seen(workers.count()) - len(desk.running)
         for group in queue[: max(free, 0)]:
             workers.start(group, until_of(group))
@@ -228,23 +229,25 @@ def carry_out(
         if came := asked_to_stop():
             workers.stop()
             raise Interrupted(came)
-        if event is None or event.group not in desk.running:
-            continue
-        group = groups[event.group]
-        if event.kind not in ENDS:
+        if event is not None and event.group in desk.running:
+            group = groups[event.group]
             desk.heard(group, event)
-            continue
-        desk.ended(group)
-        if event.kind == REFUSED:
-            workers.stop()
-            raise UserError(f'worker {event.worker}: {event.text}')
-        if event.kind == TOO_LARGE:
-            ended.too_large.append((group, event.text))
-            queue = [one for one in queue if one.program != group.program]
-        elif event.kind == FAILED or not _arrived(group, event.kind, workdir):
-            ended.failed[group.id] = desk.gave_up(group, event)
-        elif event.kind == SAVED:
-            desk.tally.saved(group.id, work[group.id])
+            if event.kind == REFUSED:
+                workers.stop()
+                raise UserError(f'worker {event.worker}: {event.text}')
+            if event.kind == TOO_LARGE:
+                ended.too_large.append((group, event.text))
+                queue = [one for one in queue if one.program != group.program]
+            elif event.kind == FAILED:
+                ended.failed[group.id] = desk.gave_up(group, event)
+            elif event.kind in ENDS:
+                arriving.append(_Arriving(group, event, time.monotonic() + _SEEN_AFTER))
+        for one in [one for one in arriving if one.is_over(workdir)]:
+            arriving.remove(one)
+            if not one.is_here(workdir):
+                ended.failed[one.group.id] = desk.gave_up(one.group, one.event)
+            elif one.event.kind == SAVED:
+                desk.tally.saved(one.group.id, work[one.group.id])
     return ended
 
 
@@ -273,7 +276,10 @@ class _Desk:
         self.running[group.id] = ''
 
     def heard(self, group: Group, event: Event) -> None:
-        """A worker says how a group stands."""
+        """A worker says how a group stands, or that it is done with it."""
+        if event.kind in ENDS:
+            del self.running[group.id]
+            return
         self.running[group.id] = event.worker
         if event.kind == 'note':
             self._reporter.note(f'worker {event.worker}: {event.text}')
@@ -288,10 +294,6 @@ class _Desk:
             if self._shown != group.id:
                 self._show(group)
             self.tally.advance(group.id, event.work, event.now)
-
-    def ended(self, group: Group) -> None:
-        """A group is done with."""
-        del self.running[group.id]
 
     def gave_up(self, group: Group, event: Event) -> str:
         """A group has failed; in words, why."""
@@ -316,15 +318,27 @@ class _Desk:
         return [(len(self.running), 'running'), (self.waiting, 'waiting'), (self.failed, 'failed')]
 
 
-def _arrived(group: Group, kind: str, workdir: Workdir) -> bool:
-    """Whether what a worker saved is here; file systems of hosts may take a while for it."""
-    there = workdir.has_result if kind == SAVED else workdir.has_checkpoint
-    deadline = time.monotonic() + _SEEN_AFTER
-    while not there(group):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(SECONDS)
-    return True
+class _Arriving(NamedTuple):
+    """A group of which a worker has saved something; file systems of hosts may take a while for it.
+
+    Attributes:
+      group: which.
+      event: by which the worker said so.
+      deadline: on the monotonic clock.
+    """
+
+    group: Group
+    event: Event
+    deadline: float
+
+    def is_here(self, workdir: Workdir) -> bool:
+        """Whether what was saved can be seen."""
+        there = workdir.has_result if self.event.kind == SAVED else workdir.has_checkpoint
+        return there(self.group)
+
+    def is_over(self, workdir: Workdir) -> bool:
+        """Whether that is so, or need not be waited for any more."""
+        return self.is_here(workdir) or time.monotonic() > self.deadline
 
 
 def as_plain(**fields: Any) -> dict[str, Any]:

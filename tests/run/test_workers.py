@@ -205,6 +205,52 @@ def test_a_signal_has_all_of_them_save():
     assert (caught.value.signal, crew.stopped, len(crew.started)) == (15, True, 2)
 
 
+def late(group, folder):
+    """Says that it has saved what cannot be seen yet."""
+    return [{'kind': workers.SAVED, 'worker': 'b'}]
+
+
+def test_a_signal_is_obeyed_while_what_was_saved_has_not_arrived(monkeypatch):
+    monkeypatch.setattr(workers, '_SEEN_AFTER', math.inf)
+    groups, turns = groups_of(3), []
+
+    def script(group, folder):
+        return late(group, folder) if group is groups[0] else saves(group, folder)
+
+    def stop():
+        turns.append(None)
+        return 15 if len(turns) == 20 else 0
+
+    with pytest.raises(Interrupted):
+        carried_out(groups, script, stop=stop)
+
+
+def test_what_a_worker_saved_is_waited_for_and_not_for_ever(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(workers.time, 'monotonic', lambda: clock[0])
+    groups = groups_of(4)
+    arrives = dict(zip((one.id for one in groups), (0.0, 60.0, 100.0, 89.0), strict=True))
+
+    class Slow(Folder):
+        def has_result(self, group):
+            return group.id in self.results and clock[0] >= arrives[group.id]
+
+    def stop():
+        clock[0] += 0.5
+        return 0
+
+    folder, reporter = Slow(), Noting()
+    crew = Script(4, lambda group: saves(group, folder))
+    ended = carry_out(
+        groups, {one.id: 10.0 for one in groups}, crew, folder, stop, reporter,
+        {one.id: f'group {i}' for i, one in enumerate(groups)},
+    )  # fmt: skip
+    said = 'what worker a saved of it is not to be seen here'
+    assert ended.failed == {groups[2].id: said}
+    assert reporter.notes == [f'group 2 failed: {said}']
+    assert 90 < clock[0] < 100
+
+
 def test_what_a_worker_had_done_that_died_is_not_counted_twice():
     reporter = Noting()
     reporter.begin(100.0, 0)
