@@ -9,6 +9,7 @@ import numpy as np
 
 from jaxtweaks.base import limits
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.words import count
 from jaxtweaks.config import trace
 from jaxtweaks.run.compiled import GroupProgram, stack_runs
 from jaxtweaks.run.plan import Group
@@ -72,6 +73,14 @@ def one_run_too_large(error: BaseException) -> UserError:
     return UserError(
         f'one run alone needs more memory than there is ({first_line(error)}); use smaller '
         'batches, a smaller network or fewer images, or end what else uses the memory'
+    )
+
+
+def group_too_large(size: int, error: BaseException) -> UserError:
+    """What to raise if a group must not be halved."""
+    return UserError(
+        f'a group of {count(size, "run")}, as it was trained in, needs more memory than there is '
+        f'here ({first_line(error)}); use a machine with more, or end what else uses the memory'
     )
 
 

@@ -91,5 +91,9 @@ class Method(Protocol):
         ...
 
     def measure_again(self, group: Group, reporter: Reporter) -> GroupResult:
-        """The result of a group, computed from the start and written nowhere."""
+        """The result of a group, computed from the start and written nowhere.
+
+        Raises:
+          UserError: it does not fit in the memory: as other groups its runs would have other bits.
+        """
         ...

@@ -23,7 +23,7 @@ from jaxtweaks.config.reach import check_reach_on_data
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import tweak
 from jaxtweaks.nn.weights import is_convolution
-from jaxtweaks.run import compaction, devices, layout, rough, runner
+from jaxtweaks.run import compaction, devices, layout, memory, rough, runner
 from jaxtweaks.run.compiled import lacks_native
 from jaxtweaks.run.group import Execution, train_group
 from jaxtweaks.run.machine import Machine
@@ -346,6 +346,14 @@ class Training:
 
     def measure_again(self, group: Group, reporter: Reporter) -> GroupResult:
         """See `Method`."""
+        try:
+            return self._trained_again(group, reporter)
+        except Exception as error:  # see `memory.is_exhausted`
+            if not memory.is_exhausted(error):
+                raise
+            raise memory.group_too_large(group.size, error) from error
+
+    def _trained_again(self, group: Group, reporter: Reporter) -> GroupResult:
         machine, execution = self._machine, self._execution
         execution = dataclasses.replace(execution, checkpoint_seconds=math.inf)
         data = machine.data(group.static.data)

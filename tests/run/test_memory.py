@@ -10,19 +10,23 @@ import jax
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from rich.console import Console
 from small_setting import SMALL
 
 from benchmarks.faults import tiny
 from jaxtweaks import app
 from jaxtweaks import data as data_lib
 from jaxtweaks.base import limits, provenance
+from jaxtweaks.base.errors import UserError
 from jaxtweaks.config import trace
 from jaxtweaks.config.settings import Setting
-from jaxtweaks.run import checkpoint, compiled, group, layout, memory
+from jaxtweaks.run import checkpoint, compiled, group, layout, memory, training
 from jaxtweaks.run.compiled import GroupProgram
 from jaxtweaks.run.group import Execution
 from jaxtweaks.run.machine import Machine
 from jaxtweaks.run.plan import Group, all_runs, halved
+from jaxtweaks.run.progress import Reporter
+from jaxtweaks.run.search import Search
 
 pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
 
@@ -345,6 +349,24 @@ def test_one_run_that_does_not_fit_is_an_error_that_says_so(capsys, tmp_path, mo
     monkeypatch.setattr(GroupProgram, 'train', lack(0, after_epoch=1))
     code, _, err = launch(capsys, tmp_path / 'w')
     assert (code, 'one run alone' in err) == (2, True)
+
+
+def test_what_must_not_be_halved_is_an_error_that_says_how_large_it_is(monkeypatch):
+    """To train a run again, as `--replay` does, takes a group of the size that it was in."""
+
+    def lacks(*args):
+        raise raised
+
+    monkeypatch.setattr(training, 'train_group', lacks)
+    method = training.Training(SMALL.data, Execution(), Search(), print)
+    runs = tuple(all_runs(SMALL, [{}], range(1)))
+    alone = Group(runs, 8, 'map', trace.off_everywhere([SMALL]))
+    raised = jax.errors.JaxRuntimeError(FULL)
+    with pytest.raises(UserError, match=r'^a group of 8 runs, as it was trained in, needs more me'):
+        method.measure_again(alone, Reporter(Console(quiet=True)))
+    raised = ValueError('something else')
+    with pytest.raises(ValueError, match='something else'):
+        method.measure_again(alone, Reporter(Console(quiet=True)))
 
 
 def test_the_planned_groups_are_those_that_fit():
