@@ -227,8 +227,9 @@ class Cluster:
                 ended.append(self._returned(name, futures[name]))
                 del futures[name]
         with contextlib.suppress(Exception):  # it stops in any case when the scheduler forgets it
+            keys = [one.key for one in futures.values()]
             self._client.cancel(list(futures.values()))
-            self._client.run(wait_until_idle, _LEAVING_SECONDS)
+            self._client.run(wait_until_ended, keys, _LEAVING_SECONDS)
         return ended
 
     def close(self) -> None:
@@ -370,7 +371,7 @@ def dask_setup(worker: Any) -> None:
 
 
 _one_at_a_time = threading.Lock()
-_busy = threading.Event()
+_under_way: set[str] = set()  # the key of the call here, if there is one
 
 
 def on_worker(function: str, name: str, given: dict[str, Any], topic: str) -> Any:
@@ -399,7 +400,7 @@ def on_worker(function: str, name: str, given: dict[str, Any], topic: str) -> An
     with _one_at_a_time:
         if unwanted():
             return None
-        _busy.set()
+        _under_way.add(key)
         try:
             call = getattr(importlib.import_module(module), called_function)
             folder = Path(worker.local_directory) / 'jaxtweaks'
@@ -413,7 +414,7 @@ def on_worker(function: str, name: str, given: dict[str, Any], topic: str) -> An
             traceback.print_exc()  # in the log of the worker
             raise
         finally:
-            _busy.clear()
+            _under_way.discard(key)
 
 
 def call_aside(function: str, given: Mapping[str, Any]) -> Any:
@@ -426,10 +427,13 @@ class Left(Exception):
     """Raised by a function on a worker that was asked to stop, when it has saved."""
 
 
-async def wait_until_idle(seconds: float) -> None:
-    """Called by Dask on every worker: waits until no call of `on_worker` is under way there."""
+async def wait_until_ended(keys: Sequence[str], seconds: float) -> None:
+    """Called by Dask on every worker: waits until none of these calls is under way there.
+
+    Another launch may have calls on the same cluster.
+    """
     deadline = time.monotonic() + seconds
-    while _busy.is_set() and time.monotonic() < deadline:
+    while not _under_way.isdisjoint(keys) and time.monotonic() < deadline:
         await asyncio.sleep(0.05)
 
 

@@ -1,5 +1,6 @@
 """Groups carried out by workers, as far as it can be seen without any: who is given what when."""
 
+import asyncio
 import dataclasses
 import math
 import os
@@ -438,6 +439,19 @@ def test_other_code_other_flags_and_other_data_are_refused(monkeypatch):
 
     with pytest.raises(UserError, match=r'node7 finds other data \(STAND-IN, from made up\)'):
         worker._check_data(here, asked, Method)
+
+
+def test_calls_of_another_launch_are_not_waited_for(monkeypatch):
+    monkeypatch.setattr(cluster, '_under_way', {'theirs'})
+    ended = lambda *keys: asyncio.run(
+        asyncio.wait_for(cluster.wait_until_ended(keys, 60.0), timeout=0.2)
+    )
+    ended('mine', 'another of mine')
+    cluster._under_way.add('mine')
+    with pytest.raises(TimeoutError):
+        ended('mine', 'another of mine')
+    cluster._under_way.remove('mine')
+    ended('mine', 'another of mine')
 
 
 def test_what_killed_its_workers_is_said_in_a_line():
