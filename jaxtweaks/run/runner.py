@@ -101,10 +101,9 @@ def _too_large(group: Group, lacking: str) -> str:
 
 def _clear_states(groups: Sequence[Group], waiting: Sequence[Group], workdir: Workdir) -> None:
     """Deletes states of finished groups: of a kill between saving a result and deleting them."""
-    unfinished_ids = {group.id for group in waiting}
-    for group in groups:
-        if group.id not in unfinished_ids:
-            files.remove_generations(workdir.checkpoint_path(group))
+    finished = {group.id for group in groups} - {group.id for group in waiting}
+    for name in finished & workdir.with_checkpoints():  # of thousands hardly any has one
+        files.remove_generations(workdir.checkpoint_path_of(name))
 
 
 def unfinished(

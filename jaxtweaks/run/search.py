@@ -182,6 +182,8 @@ def possible(base: Setting, known: Sequence[Point], drawn: Sequence[Point]) -> l
     there = set(map(key, known))
     new = list({key(point): point for point in drawn if key(point) not in there}.values())
     before = [trace.replace(base, point) for point in known]
+    # Each alone first: to check each together with all there were takes their product.
+    new = [point for point in new if _are_allowed(base, [], [point])]
     allowed = lambda some: _are_allowed(base, before, some)
     return new if allowed(new) else [point for point in new if allowed([point])]
 

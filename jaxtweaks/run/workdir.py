@@ -30,7 +30,15 @@ class Workdir:
 
     def checkpoint_path(self, group: Group) -> Path:
         """The state of a group under way."""
-        return self.path / 'checkpoints' / f'{group.id}.ckpt'
+        return self.checkpoint_path_of(group.id)
+
+    def checkpoint_path_of(self, group: str) -> Path:
+        """The same of the group with this id."""
+        return self.path / 'checkpoints' / f'{group}.ckpt'
+
+    def with_checkpoints(self) -> set[str]:
+        """The ids of all groups that have a file of a state, or of one before it."""
+        return {path.name.partition('.')[0] for path in (self.path / 'checkpoints').glob('*.ckpt*')}
 
     def has_checkpoint(self, group: Group) -> bool:
         """Whether there is a state of a group under way; it may be damaged."""

@@ -91,8 +91,9 @@ def test_the_state_of_a_finished_group_that_a_kill_left_behind_is_cleared(tmp_pa
     run(tmp_path, monkeypatch, sweep, seeds=2)
     names = [path.stem for path in (tmp_path / 'results').iterdir()]
     (tmp_path / 'checkpoints').mkdir(exist_ok=True)
-    for name in (*names, 'another'):
-        (tmp_path / 'checkpoints' / f'{name}.ckpt').write_bytes(b'state')
+    ends = '.ckpt', '.ckpt.previous', '.ckpt.damaged', '.ckpt.previous.damaged'
+    for name, end in zip((*names, *names, 'another'), (*ends, '.ckpt'), strict=True):
+        (tmp_path / 'checkpoints' / f'{name}{end}').write_bytes(b'state')
     said, _, _ = run(tmp_path, monkeypatch, sweep, seeds=2)
     assert said == []  # nothing was trained again
     assert [path.stem for path in (tmp_path / 'checkpoints').iterdir()] == ['another']
@@ -178,6 +179,13 @@ def test_a_run_that_diverged_is_counted_once_though_its_group_is_halved(tmp_path
     reporter = Reporter(Console(quiet=True), Shows())
     runner.run_groups(whole, Workdir(tmp_path), machine, Execution(), reporter, Done())
     assert [words.partition(' diverged')[0].split()[-1] for words in shown] == ['2', '1', '2']
+
+
+def test_nothing_is_looked_for_of_each_group_that_left_no_state(tmp_path, monkeypatch):
+    sweep = grid('train.batch_size', 8)
+    run(tmp_path, monkeypatch, sweep, seeds=20)
+    monkeypatch.setattr(runner.files, 'remove_generations', pytest.fail)
+    run(tmp_path, monkeypatch, sweep, seeds=20)
 
 
 SIGNALS = [getattr(signal, f'SIG{name}') for name in ('INT', 'TERM', 'HUP', 'USR1', 'USR2')]

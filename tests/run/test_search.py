@@ -10,6 +10,7 @@ from jaxtweaks.config import trace
 from jaxtweaks.config.expand import grid, log_uniform, points, product, rounds
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab.experiment import build
+from jaxtweaks.run import search
 from jaxtweaks.run.compaction import Standing
 from jaxtweaks.run.plan import all_runs
 from jaxtweaks.run.search import Rungs, Search, closer, possible
@@ -184,6 +185,19 @@ def test_only_settings_that_are_new_and_go_together_make_a_round():
     base = trace.replace(base, {'adam.b2': 0.9})
     assert possible(base, known, [low, new]) == [new]
     assert possible(base, known, [{RATE: -1.0, 'optim.name': 'sgd'}]) == []
+
+
+def test_what_is_checked_grows_with_the_settings_and_not_with_their_product(monkeypatch):
+    schedule = {'schedule.name': 'triangular', 'triangular.minimum': 0.01}
+    base = trace.replace(Setting(), schedule)
+    known = [{RATE: 0.1 + 0.001 * k} for k in range(50)]
+    low, high = ([{RATE: start + 0.0001 * k} for k in range(20)] for start in (0.001, 0.02))
+    checked, check = [], search.check_settings
+    monkeypatch.setattr(
+        search, 'check_settings', lambda settings: (checked.append(len(settings)), check(settings))
+    )
+    assert possible(base, known, [*low, *high]) == high
+    assert sum(checked) == 40 + (50 + 20)
 
 
 def config(**search):
