@@ -1,6 +1,7 @@
 """A file is whole or absent."""
 
 import os
+import time
 
 import pytest
 
@@ -44,6 +45,27 @@ def test_folders_appear_together_and_others_stay(tmp_path):
         assert not (path / 'c').exists()
     assert sorted(str(p.relative_to(path)) for p in path.glob('*/*')) == ['a/old', 'b/new', 'c/new']
     assert [p.name for p in tmp_path.iterdir()] == ['all']
+
+
+DAY = 24 * 3600
+
+
+def test_what_a_killed_process_left_in_a_cache_is_deleted_a_day_later(tmp_path):
+    for folder in ('written', 'filled'):
+        for name, age in (('old', DAY + 60), ('new', DAY - 60), ('mine', DAY + 60)):
+            left = tmp_path / folder / f'.{name}.{"0f" * 6 if name != "mine" else "x"}.tmp'
+            left.mkdir(parents=True)
+            (left / 'a').touch()
+            os.utime(left, (0, time.time() - age))
+        left = tmp_path / folder / f'.file.{"a1" * 6}.tmp'
+        left.write_bytes(b'half')
+        os.utime(left, (0, time.time() - 30 * DAY))
+    atomic.write(tmp_path / 'written' / 'data', b'x')
+    with atomic.scratch(tmp_path / 'filled' / 'data') as new:
+        (new / 'a').touch()
+    there = {name: {p.name for p in (tmp_path / name).iterdir()} for name in ('written', 'filled')}
+    kept = {f'.new.{"0f" * 6}.tmp', '.mine.x.tmp'}
+    assert there == {'written': {*kept, 'data'}, 'filled': kept}
 
 
 def test_a_folder_that_a_killed_process_left_half_filled_is_cleared(tmp_path):

@@ -1,11 +1,18 @@
-"""Writing a file, or a folder, that is whole or absent."""
+"""Writing a file, or a folder, that is whole or absent.
+
+What is under way has a name of its own. A process that is killed leaves it behind, and whoever
+writes in the folder a day later deletes it.
+"""
 
 import contextlib
 import errno
+import functools
+import math
 import os
 import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +28,7 @@ def write(path: str | Path, *parts: bytes | memoryview) -> None:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _tidy(path.parent.absolute())
         _write(path, parts)
     except OSError as error:
         # A full disk is found out by calls that know no name, or that of the temporary file.
@@ -47,33 +55,55 @@ def folders(path: Path) -> Iterator[Path]:
     Yields:
       An empty folder next to `path`, on the same disk, to make them in.
     """
-    temporary = _temporary(path)
-    temporary.mkdir(parents=True)
-    try:
+    with scratch(path) as temporary:
         yield temporary
         path.mkdir(exist_ok=True)
         for new in sorted(temporary.iterdir()):
             shutil.rmtree(path / new.name, ignore_errors=True)
             os.replace(new, path / new.name)
         _sync(path)
+
+
+@contextlib.contextmanager
+def scratch(path: Path) -> Iterator[Path]:
+    """An empty folder next to `path`, on the same disk, to make something in that is deleted."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _tidy(path.parent.absolute())
+    temporary = _temporary(path)
+    temporary.mkdir()
+    try:
+        yield temporary
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def remove_leftovers(folder: Path) -> None:
+def remove_leftovers(folder: Path, seconds: float = -math.inf) -> None:
     """Deletes what processes that were killed while writing left in a folder.
 
-    Only for a folder in which no one else is writing.
+    Args:
+      folder: in which no one else is writing, unless only what is old is deleted.
+      seconds: since they were last written to, at least.
     """
     for path in folder.glob('.*.tmp'):
         if not _TEMPORARY.fullmatch(path.name):
             continue
+        with contextlib.suppress(FileNotFoundError):  # another process has deleted it meanwhile
+            if time.time() - path.lstat().st_mtime < seconds:
+                continue
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
 
 
+@functools.cache
+def _tidy(folder: Path, /) -> None:
+    """Deletes what was left in a folder, once a process: a cache has many files, and no owner."""
+    with contextlib.suppress(OSError):  # it is not what was asked for
+        remove_leftovers(folder, _DAY)
+
+
+_DAY = 24 * 3600.0
 _TEMPORARY = re.compile(r'\..+\.[0-9a-f]{12}\.tmp')
 
 

@@ -11,7 +11,6 @@ import os
 import shlex
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxtweaks.base import atomic
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache
 from jaxtweaks.nn import bf16_native, conv_native, norm_native
@@ -70,8 +70,8 @@ def why_not(precision: str, /) -> str:
         if path := _kept(folder, name):
             library.register(ctypes.cdll.LoadLibrary(str(path)))
             return ''
-        with tempfile.TemporaryDirectory(dir=folder) as made_in:
-            built = Path(made_in) / f'{library.name}.so'
+        with atomic.scratch(folder / library.name) as made_in:
+            built = made_in / f'{library.name}.so'
             if reason := _build(compiler, library.sources, built):
                 return reason
             library.register(ctypes.cdll.LoadLibrary(str(built)))
