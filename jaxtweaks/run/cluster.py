@@ -90,7 +90,7 @@ def asked(workers: int | str | None, scheduler: str | Path | None) -> Asked | No
 def _number(workers: Any) -> int | str:
     if workers == AUTO:
         return AUTO
-    with contextlib.suppress(ValueError, TypeError):
+    with contextlib.suppress(ValueError, TypeError, OverflowError):
         if not isinstance(workers, bool) and int(workers) == float(workers) and int(workers) > 0:
             return int(workers)
     raise UserError(

@@ -324,6 +324,8 @@ def test_what_a_worker_says_arrives():
         (('many', None), '--workers=many: it must be a number from 1'),
         ((1.5, None), '--workers=1.5: it must be'),
         ((True, None), '--workers=True: it must be'),
+        ((math.inf, None), '--workers=inf: it must be a number from 1'),
+        ((math.nan, None), '--workers=nan: it must be a number from 1'),
         ((2, 'tcp://a:1'), 'omit one of the two'),
         ((None, 'nowhere.json'), '--scheduler=nowhere.json: is neither an address'),
     ],
