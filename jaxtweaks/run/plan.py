@@ -28,6 +28,13 @@ class Processes(NamedTuple):
     number: int = 1
     sharing: int = 1
 
+    def at_once(self, groups: int) -> int:
+        """How many of so many groups are trained at the speed of one alone, at most.
+
+        Those that share a device are together as fast as one (docs/scaling.md).
+        """
+        return max(1, min(self.number // self.sharing, groups))
+
 
 ALONE = Processes()
 

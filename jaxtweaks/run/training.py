@@ -268,7 +268,7 @@ class Training:
         found = rough.seconds(groups, self._machine)
         if found is None:
             return 'time and memory not known here (--dry_run=measure measures them)'
-        share = self._share(missing) / min(processes.number, len(groups))
+        share = self._share(missing) / processes.at_once(len(groups))
         least, most = (duration(share * bound) for bound in found)
         return (
             f'roughly {least} to {most}, guessed from the multiplications of its networks '
@@ -285,8 +285,7 @@ class Training:
         """What groups cost, in words; `costs`: of some of their programs."""
         cost = layout.estimate(groups, costs, self._machine)
         each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
-        # As long as there are so many.
-        seconds = self._share(missing) * cost.seconds / min(processes.number, max(len(groups), 1))
+        seconds = self._share(missing) * cost.seconds / processes.at_once(len(groups))
         self.seconds = seconds if groups else None
         data = f' ({cost.data:.2g} of it data)' if cost.data >= _DATA_SAID else ''
         gibibytes = f'about {max(cost.gibibytes, 0.01):.2g} GiB{data}{each}'

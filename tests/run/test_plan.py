@@ -12,7 +12,7 @@ from jaxtweaks.config.settings import Setting
 from jaxtweaks.lab import experiment
 from jaxtweaks.run import plan
 from jaxtweaks.run.manifest import describe_groups, restore_groups
-from jaxtweaks.run.plan import Group, Run, all_runs, by_program, into_groups
+from jaxtweaks.run.plan import Group, Processes, Run, all_runs, by_program, into_groups
 from jaxtweaks.run.workdir import differences
 
 NOTHING = frozenset()
@@ -20,6 +20,16 @@ NOTHING = frozenset()
 
 def runs_of(sweep, seeds=2, base=None):
     return all_runs(base or Setting(), expand(sweep), range(seeds))
+
+
+@pytest.mark.parametrize(
+    ('number', 'sharing', 'groups', 'at_once'),
+    [(1, 1, 5, 1), (4, 1, 9, 4), (4, 1, 3, 3), (4, 4, 9, 1), (4, 2, 9, 2), (4, 1, 0, 1)],
+)
+def test_processes_that_share_a_device_are_together_as_fast_as_one(
+    number, sharing, groups, at_once
+):
+    assert Processes(number, sharing).at_once(groups) == at_once
 
 
 @pytest.mark.parametrize(('name', 'value'), [('data.dir', '/elsewhere'), ('data.download', False)])

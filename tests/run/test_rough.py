@@ -6,9 +6,11 @@ import pytest
 
 from jaxtweaks.config.settings import Data, Dropout, Model, Setting
 from jaxtweaks.data import load
-from jaxtweaks.run import rough
+from jaxtweaks.run import layout, rough, training
+from jaxtweaks.run.group import Execution
 from jaxtweaks.run.machine import Machine
-from jaxtweaks.run.plan import Run, into_groups
+from jaxtweaks.run.plan import Processes, Run, into_groups
+from jaxtweaks.run.search import Search
 
 DATA = Data(
     name='digits', train_size=100, validation_size=50, test_size=50
@@ -52,6 +54,24 @@ def test_what_cannot_be_guessed_is_not(machine, monkeypatch):
     assert rough.seconds(groups(dataclasses.replace(CNN, name='local')), machine) is None
     monkeypatch.setattr(rough.jax, 'default_backend', lambda: 'gpu')
     assert rough.seconds(groups(CNN), machine) is None
+
+
+def test_workers_that_share_a_cpu_need_as_long_as_one_process(monkeypatch):
+    monkeypatch.setattr(rough, 'seconds', lambda groups, machine: (40.0, 80.0))
+    cost = layout.Estimate(1.0, 60.0)
+    monkeypatch.setattr(training.layout, 'estimate', lambda groups, costs, machine: cost)
+    method = training.Training(DATA, Execution(), Search(), print)
+    nine = [one for seed in range(9) for one in groups(CNN)]
+    told = {4: [], 1: []}
+    for sharing, words in told.items():
+        processes = Processes(4, sharing)
+        words.append(method._rough(nine, [], processes).partition(',')[0])
+        words.append(method._cost(nine, {}, [], processes))
+        words.append(method.seconds)
+    assert told == {
+        4: ['roughly 40 s to 80 s', 'about 1 GiB, about 60 s', 60.0],
+        1: ['roughly 10 s to 20 s', 'about 1 GiB, about 15 s', 15.0],
+    }
 
 
 def test_a_product_is_measured():
