@@ -371,7 +371,7 @@ def dask_setup(worker: Any) -> None:
 
 
 _one_at_a_time = threading.Lock()
-_under_way: set[str] = set()  # the key of the call here, if there is one
+_under_way: set[Any] = set()  # the key of the call here, if there is one
 
 
 def on_worker(function: str, name: str, given: dict[str, Any], topic: str) -> Any:
@@ -427,7 +427,7 @@ class Left(Exception):
     """Raised by a function on a worker that was asked to stop, when it has saved."""
 
 
-async def wait_until_ended(keys: Sequence[str], seconds: float) -> None:
+async def wait_until_ended(keys: Sequence[Any], seconds: float) -> None:
     """Called by Dask on every worker: waits until none of these calls is under way there.
 
     Another launch may have calls on the same cluster.
