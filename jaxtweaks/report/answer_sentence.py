@@ -27,11 +27,22 @@ class AnswerSentence(NamedTuple):
       word: 'yes', 'no', 'in part', 'it depends' or 'not settled'; '' if there is no claim.
       kind: the verdict whose colour it has.
       sentence: the whole answer, that word first; '' if there is no claim.
+      numbers: the parts of the sentence that are numbers, in its order.
     """
 
     word: str
     kind: str
     sentence: str
+    numbers: tuple[str, ...] = ()
+
+    @property
+    def pieces(self) -> list[tuple[str, bool]]:
+        """The sentence in pieces, each with whether it is numbers: what is read, and looked up."""
+        found, rest = [], self.sentence
+        for numbers in self.numbers:
+            words, _, rest = rest.partition(numbers)
+            found += [(words, False), (numbers, True)]
+        return [*found, (rest, False)]
 
 
 def of(question: str, verdicts: Sequence[Verdict]) -> AnswerSentence:
@@ -54,7 +65,8 @@ def of(question: str, verdicts: Sequence[Verdict]) -> AnswerSentence:
     kind = 'contradicted' if by_kind['contradicted'] else settled[0]
     agree = [one for one in asked if one['verdict'] in _SETTLED]
     word, opening = _opening(question, kind, {_says_no(one) for one in agree})
-    sentence = f'{opening}: {_with_number(by_kind[kind][0])}'
+    shown = by_kind[kind][0]
+    sentence = f'{opening}: {_with_number(shown)}'
     others = len(agree) - 1
     if others:
         holds = f'{"holds" if others == 1 else "hold"} as well'
@@ -66,7 +78,7 @@ def of(question: str, verdicts: Sequence[Verdict]) -> AnswerSentence:
         sentence = f'In part {sentence[0].lower()}{sentence[1:]}'
         sentence += f'; {len(left)} of {_claims(asked, verdicts)} {verb} not settled'
         word, kind = 'in part', 'inconclusive'
-    return AnswerSentence(word, kind, f'{sentence}.')
+    return AnswerSentence(word, kind, f'{sentence}.', (_after(shown),))
 
 
 def _claims(asked: Sequence[Verdict], verdicts: Sequence[Verdict]) -> str:
@@ -102,7 +114,8 @@ def _not_settled(left: Sequence[Verdict], some: Sequence[Verdict], claims: str) 
         sentence += f'; {len(left)} of {claims} {verb} open'
     if some:
         sentence += f', {some[0]["verdict"]} so far: {_with_number(some[0])}'
-    return AnswerSentence('not settled', 'inconclusive', f'{sentence}.')
+    numbers = tuple(map(_after, [left[0], *some[:1]]))
+    return AnswerSentence('not settled', 'inconclusive', f'{sentence}.', numbers)
 
 
 def _depends(
@@ -119,20 +132,26 @@ def _depends(
         + (f', {len(left)} {"is" if len(left) == 1 else "are"} not settled' if left else '')
     )
     sentence += f'. What holds: {_with_number(holds[0])}. What does not: {_with_number(fails[0])}'
-    return AnswerSentence('it depends', 'negligible', f'{sentence}.')
+    numbers = _after(holds[0]), _after(fails[0])
+    return AnswerSentence('it depends', 'negligible', f'{sentence}.', numbers)
 
 
 def _with_number(verdict: Verdict) -> str:
     """The claim and the number that carries its verdict, in one pair of parentheses at its end."""
-    sentence = verdict['claim']['sentence'].strip().rstrip('.')
+    sentence, after = verdict['claim']['sentence'].strip().rstrip('.'), _after(verdict)
+    return f'{sentence.removesuffix(")") if after else sentence}{after}'
+
+
+def _after(verdict: Verdict) -> str:
+    """What stands after the words of a claim, with the closing parenthesis; '' without numbers."""
     numbers = _step_against(verdict) or _numbers(verdict)
     if not numbers:
-        return sentence
+        return ''
     if verdict.get('smallest_permutation_p') is not None:
         numbers += f', {count(verdict["n"], "seed")}'
-    if sentence.endswith(')'):  # parentheses side by side read badly
-        return f'{sentence[:-1]}; {numbers})'
-    return f'{sentence} ({numbers})'
+    # Parentheses side by side read badly.
+    joins = verdict['claim']['sentence'].strip().rstrip('.').endswith(')')
+    return f'; {numbers})' if joins else f' ({numbers})'
 
 
 def _numbers(verdict: Verdict) -> str:

@@ -17,6 +17,7 @@ from jaxtweaks.base.sealed import parse_json
 from jaxtweaks.base.words import ABSENT, count
 from jaxtweaks.claims.claim import Open
 from jaxtweaks.report import answer_sentence, page, published, verdict_words
+from jaxtweaks.report.answer_sentence import AnswerSentence
 from jaxtweaks.report.markdown import escaped
 from jaxtweaks.report.report import is_live
 
@@ -85,15 +86,14 @@ class Short:
 
     Attributes:
       experiment, size, question: of what.
-      kind: of the verdict whose colour the answer has; answer: the sentence.
+      answer: see `answer_sentence`.
       link, text: as of `Line`.
     """
 
     experiment: str
     size: str
     question: str
-    kind: str
-    answer: str
+    answer: AnswerSentence
     link: str
     text: str
 
@@ -113,8 +113,7 @@ def answers(entries: Sequence[Entry], folder: Path) -> list[Short]:
                     record['experiment'],
                     record['size'],
                     question,
-                    said.kind,
-                    said.sentence,
+                    said,
                     *_links(entry.path, folder),
                 )
             )
@@ -263,7 +262,7 @@ def markdown(
             name = escaped(f'{one.experiment}:{one.size}')
             link = one.text or one.link
             name = f'[{name}](<{link}>)' if link else name
-            text.append(f'- {name}: {escaped(one.question)} **{escaped(one.answer)}**')
+            text.append(f'- {name}: {escaped(one.question)} **{escaped(one.answer.sentence)}**')
     for document in dict.fromkeys(line.document for line in shown):
         title = DOCUMENTS.get(document)
         text += ['', f'## {escaped(document)}{f": {title}" if title else ""}', '']

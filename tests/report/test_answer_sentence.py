@@ -1,5 +1,6 @@
 """The answer in a sentence: yes, no, it depends, not settled, with the number that carries it."""
 
+import itertools
 import re
 
 import pytest
@@ -100,7 +101,7 @@ def test_a_question_that_is_not_answered_by_yes_has_other_words():
 def test_only_claims_that_answer_count_if_any_does():
     verdicts = [verdict('contradicted'), verdict('supported', claim={'answers': True})]
     assert answer_sentence.of(QUESTION, verdicts).word == 'yes'
-    assert answer_sentence.of(QUESTION, []) == ('', '', '')
+    assert answer_sentence.of(QUESTION, []) == ('', '', '', ())
 
 
 def test_what_is_open_is_counted_among_the_claims_that_answer():
@@ -131,6 +132,22 @@ def test_numbers_join_the_parentheses_that_a_sentence_ends_with():
     found = answer_sentence.of(QUESTION, [verdict(claim=claim)]).sentence
     assert found.startswith('Yes: No difference (less than 1 point; test accuracy, batch')
     assert ')' not in found[:-2]
+
+
+@pytest.mark.parametrize('letters', ANSWERS)
+def test_the_numbers_of_an_answer_are_set_apart(letters):
+    names = {kind[0]: kind for kind in ('supported', 'contradicted', 'negligible', 'inconclusive')}
+    asked = [
+        verdict(names[one], claim={'sentence': f'C{i}{end}.'})
+        for i, (one, end) in enumerate(zip(letters, itertools.cycle((' (so)', '')), strict=False))
+    ]
+    found = answer_sentence.of(QUESTION, asked)
+    assert ''.join(text for text, _ in found.pieces) == found.sentence
+    numbers = [text for text, of_numbers in found.pieces if of_numbers]
+    assert 1 <= len(numbers) <= 2
+    words = ''.join(text for text, of_numbers in found.pieces if not of_numbers)
+    assert all('test accuracy' in one and one.endswith(')') for one in numbers)
+    assert 'test accuracy' not in words
 
 
 def test_an_interval_without_width_is_not_given():
