@@ -113,7 +113,7 @@ class Ended:
 
 
 class Presence:
-    """Says whenever no worker is there, which is waited for, and when one has joined."""
+    """Says whenever there is no worker, and when one has joined."""
 
     def __init__(self, notify: Callable[[str], None]):
         """`notify`: is called with a sentence."""

@@ -49,7 +49,7 @@ def periods(folder, quota):
         ('0::/job/step\n', {'job/step/cpu.max': 'max 100000', 'job/cpu.max': '400000 100000'}, 4),
         ('0::/job/step\n', {'another/cpu.max': '100000 100000'}, 8),
         (FIRST, periods('/job/step', -1) | periods('/job', 500000), 5),
-        # As a container is seen from the host, which is not what it sees, and from a group beside.
+        # As a container is seen from the host, which is not what it sees; from a group next to it.
         (FIRST, periods('', 600000), 6),
         ('0::/../job\n', {'cpu.max': '700000 100000', '../job/cpu.max': '100000 100000'}, 7),
     ],

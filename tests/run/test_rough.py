@@ -62,13 +62,13 @@ def test_workers_that_share_a_cpu_need_as_long_as_one_process(monkeypatch):
     monkeypatch.setattr(training.layout, 'estimate', lambda groups, costs, machine: cost)
     method = training.Training(DATA, Execution(), Search(), print)
     nine = [one for seed in range(9) for one in groups(CNN)]
-    told = {4: [], 1: []}
-    for sharing, words in told.items():
+    found = {4: [], 1: []}
+    for sharing, words in found.items():
         processes = Processes(4, sharing)
         words.append(method._rough(nine, [], processes).partition(',')[0])
         words.append(method._cost(nine, {}, [], processes))
         words.append(method.seconds)
-    assert told == {
+    assert found == {
         4: ['roughly 40 s to 80 s', 'about 1 GiB, about 60 s', 60.0],
         1: ['roughly 10 s to 20 s', 'about 1 GiB, about 15 s', 15.0],
     }
