@@ -306,7 +306,8 @@ def test_brackets_in_the_name_of_a_config_are_brackets(monkeypatch, tmp_path):
     monkeypatch.setattr(collection, '_from_outside', lambda *_: False)
     console = Console(file=io.StringIO())
     options = collection.Options()
-    collection._run_one(None, '', tmp_path, '[1/1] a[/b]', console, options, None)
+    experiment = build({'name': 'a'})
+    collection._run_one(experiment, '', tmp_path, '[1/1] a[/b]', console, options, None)
     assert console.file.getvalue() == '[1/1] a[/b]: finished before\n'
 
 

@@ -104,7 +104,7 @@ def test_a_search(folder, capsys):
     assert (choice.tried, choice.dropped) == (15, 6 + 4)
     assert set(choice.setting) == {'optim.learning_rate', 'adamw.weight_decay'}
     assert 0 <= choice.test[0] <= 1
-    assert search.share_of_epochs(search.Search(rungs=(4, 12)), 9, 40) == 88 / 360
+    assert search.Rungs((4, 12), search.Search().keep).share(9, 40) == 88 / 360
 
 
 def test_a_part_of_ones_own(folder, capsys):

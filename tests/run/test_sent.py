@@ -215,6 +215,8 @@ def test_a_result_that_is_lost_on_its_way_when_all_are_to_stop_is_fetched(both):
 class Call:
     """A future of Dask's, of a call that has ended or not."""
 
+    key = 'b-1'
+
     def __init__(self, returned=None, error=None):
         self.returned, self.error = returned, error
 
@@ -239,7 +241,7 @@ def test_what_has_ended_is_returned_when_the_others_are_stopped():
             self.cancelled = futures
 
         def run(self, *args):
-            pass
+            self.ran = args
 
     engine, failed, under_way = cluster.Cluster(None, print, list), ValueError(), Call()
     engine._client = client = Client()
@@ -249,6 +251,7 @@ def test_what_has_ended_is_returned_when_the_others_are_stopped():
         {'group': 'c', 'error': failed},
     ]
     assert client.cancelled == [under_way]
+    assert client.ran[:2] == (cluster.wait_until_ended, ['b-1'])
     assert engine.stop() == []
 
 

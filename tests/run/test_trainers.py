@@ -10,6 +10,7 @@ from jaxtweaks import api, app
 from jaxtweaks.lab import agenda, laboratory
 from jaxtweaks.run import cluster, trainers
 from jaxtweaks.run.cluster import Asked
+from jaxtweaks.run.plan import ALONE, Processes
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -97,16 +98,16 @@ def test_what_workers_with_gpus_take_is_not_guessed_from_the_driver_s_cpu(monkey
     method = types.SimpleNamespace(
         guess=lambda missing, runs, processes: ([processes], 'roughly 1 s to 9 s'), seconds=1.0
     )
-    crew = types.SimpleNamespace(expected=lambda: 2)
+    crew = types.SimpleNamespace(expected=lambda: Processes(2))
     plan = lambda crew: agenda._grouped(
         None, None, [], [], types.SimpleNamespace(method=method, crew=crew), rough=True
     )
-    assert plan(None) == ([1], 'roughly 1 s to 9 s')
+    assert plan(None) == ([ALONE], 'roughly 1 s to 9 s')
     with trainers.chosen(Asked('auto'), pytest.fail):
         groups, words = plan(crew)
-    assert (groups, method.seconds) == ([2], None)
+    assert (groups, method.seconds) == ([Processes(2)], None)
     assert words.startswith('time and memory are those of the workers, not known here')
-    assert plan(crew) == ([2], 'roughly 1 s to 9 s')  # without any
+    assert plan(crew) == ([Processes(2)], 'roughly 1 s to 9 s')  # without any
 
 
 def test_the_driver_of_workers_leaves_the_accelerator_to_them(monkeypatch):
