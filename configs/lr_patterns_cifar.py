@@ -53,8 +53,24 @@ def get_config(size=None):
             **by_epoch,
         },
     )
+    before, at_the_end, annealing = _claims(schedules, annealed)
+    if config.size == 'quick':  # which ends before any rate has learned the patch
+        config.question = (
+            'Does a large initial rate learn more of the images, where a patch gives the class '
+            'away?'
+        )
+        config.claims, answer = (at_the_end,), 'At the end the large'
+    else:
+        config.question = QUESTION
+        config.claims, answer = (before, at_the_end, annealing), 'Before the annealing'
+    config.claims = common.that_answer(common.that_matter(config.claims), answer)
+    return config
+
+
+def _claims(schedules, annealed):
+    """What is claimed of the patch before the annealing and at the end, and of the images."""
     source = 'ROLE §4.1; Li, Wei and Ma 2019, §5'
-    before, at_the_end, annealing = (
+    return (
         {
             'sentence': 'Before the annealing the small rate has fitted the patch (Q) better than '
             'the large one.',
@@ -86,14 +102,3 @@ def get_config(size=None):
             'b': schedules['L'],
         },
     )
-    if config.size == 'quick':  # which ends before any rate has learned the patch
-        config.question = (
-            'Does a large initial rate learn more of the images, where a patch gives the class '
-            'away?'
-        )
-        config.claims, answer = (at_the_end,), 'At the end the large'
-    else:
-        config.question = QUESTION
-        config.claims, answer = (before, at_the_end, annealing), 'Before the annealing'
-    config.claims = common.that_answer(common.that_matter(config.claims), answer)
-    return config

@@ -44,7 +44,7 @@ SETTING = 'best.setting'
 EACH = {SETTING: 'each'}
 ERRORS, LOSSES = ('1-train_accuracy', '1-validation_accuracy'), ('running_loss', 'validation_loss')
 SMALL = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
-# Of each penalty: the field of its λ, the λ, and the conditions that leave the others out.
+# Of each penalty: the field of its λ, the λ, and the conditions that omit the others.
 KINDS = {
     'L2': (L2, (1e-4, 3e-4, 1e-3, 3e-3, 1e-2), {L1: 0.0, BETA: 0.0}),
     'L1': (L1, SMALL, {L2: 0.0, BETA: 0.0}),

@@ -1,4 +1,4 @@
-"""What tells the lines of a figure apart, in a room that does not grow with their number."""
+"""What distinguishes the lines of a figure, in a room that does not grow with their number."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def key(
 
 
 def is_bar(hues: Sequence[Any]) -> bool:
-    """Whether these are so many numbers that a colour bar tells them better than entries."""
+    """Whether these are so many numbers that a colour bar shows them better than entries."""
     return len(hues) > MOST_NUMBERS and is_order(hues)
 
 

@@ -84,15 +84,14 @@ def run(
     made = record.of_launch(
         command, workdir.started, code, file, mix_versions, budget, by_workers=workers is not None
     )
-    quietly = quiet and not dry_run
-    launch = Launch(made, file, named, budget, console, quietly, workdir, method, once)
+    silent = quiet and not dry_run
+    launch = Launch(made, file, named, budget, console, silent, workdir, method, once)
     launch = _with_workers(launch, workers)
     try:
-        if not dry_run:
-            _lock(workdir, experiment)
         if dry_run:
             _shown(agenda.plan(experiment, launch, rough), launch)
             return None
+        _lock(workdir, experiment)
         experiment, found = _until_done(experiment, launch)
         answer = answers.write(experiment, workdir, found, method, exports)
         if not quiet:

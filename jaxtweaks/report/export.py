@@ -229,7 +229,7 @@ def write_mlflow(path: Path, project: str, runs: list[Run], results: Results) ->
     os.environ.setdefault('MLFLOW_DISABLE_TELEMETRY', 'true')  # read when it is imported
     from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]: an extra
 
-    logging.getLogger('mlflow').setLevel(logging.WARNING)  # else it tells how it makes its tables
+    logging.getLogger('mlflow').setLevel(logging.WARNING)  # else it reports how it makes its tables
     carried_out, diverged = results.carried_out.reshape(-1), results.diverged.reshape(-1)
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / path.name

@@ -347,7 +347,7 @@ def _best_words(measure: str, value: float) -> str:
 class Clock:
     """How much is done, and at the speed so far how long the rest takes.
 
-    Of the first heartbeat most of the time goes into loading and compiling: it tells nothing of
+    Of the first heartbeat most of the time goes into loading and compiling: it says nothing of
     the speed, which is counted from there.
     """
 

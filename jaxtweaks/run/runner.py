@@ -43,22 +43,18 @@ def run_groups(
     waiting = unfinished(groups, workdir, reporter.note)
     _clear_states(groups, waiting, workdir)
     work = _work(groups, waiting, machine, stages)
-    to_do = sum(work[group.id] for group in waiting)
+    total, to_do = sum(work.values()), sum(work[group.id] for group in waiting)
     tally = Tally(reporter)
     failed: dict[str, str] = {}
     with stop_on_signal() as asked_to_stop:
-        reporter.begin(sum(work.values()), sum(work.values()) - to_do)
+        reporter.begin(total, total - to_do)
         try:
             for part in _to_come(stages, waiting):
                 train = _Training(
                     groups, workdir, machine, execution, asked_to_stop, reporter, part
                 )
                 while waiting:
-                    ended = (
-                        train.here(waiting)
-                        if workers is None
-                        else train.elsewhere(waiting, workers, tally)
-                    )
+                    ended = train.by(workers, waiting, tally)
                     failed |= ended.failed
                     waiting = [one for one in waiting if one.id not in failed]
                     if failed and stages.compared:
@@ -81,9 +77,8 @@ def run_groups(
                         groups, waiting, part.until, stages, workdir
                     )
                     reporter.regrouped()
-                    before = sum(work.values())
-                    work = _work(groups, waiting, machine, stages)
-                    reporter.dropped(before - sum(work.values()))
+                    before, total = total, sum(_work(groups, waiting, machine, stages).values())
+                    reporter.dropped(before - total)
         finally:
             reporter.end()
     if failed:
@@ -194,6 +189,10 @@ class _Training(NamedTuple):
     def knowing(self, groups: Sequence[Group], halves: Sequence[Group]) -> '_Training':
         """With these groups from now on, among them halves of one that was begun here."""
         return self._replace(groups=groups, known=self.known | {one.id for one in halves})
+
+    def by(self, workers: Workers | None, waiting: Sequence[Group], tally: Tally) -> Ended:
+        """Trains the groups that wait, by workers or, if there are none, here."""
+        return self.here(waiting) if workers is None else self.elsewhere(waiting, workers, tally)
 
     def here(self, waiting: Sequence[Group]) -> Ended:
         """Trains the groups that wait, one after the other, until one does not fit in the memory.

@@ -337,7 +337,7 @@ class _Arriving(NamedTuple):
         return there(self.group)
 
     def is_over(self, workdir: Workdir) -> bool:
-        """Whether that is so, or need not be waited for any more."""
+        """Whether that is so, or the deadline has passed."""
         return self.is_here(workdir) or time.monotonic() > self.deadline
 
 

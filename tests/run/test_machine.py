@@ -40,10 +40,10 @@ def test_splits_probes_and_grid_are_there():
 )
 def test_the_bytes_of_the_data_are_known_before_they_are_on_the_device(config):
     machine, config = Machine(data_lib.load), settings.Data(**SIZES, **config)
-    foretold = machine.data_bytes(config)
+    forecast = machine.data_bytes(config)
     assert machine.held_bytes() == 0
     found = jax.tree.leaves(machine.data(config))
-    assert foretold == machine.held_bytes() == sum(np.asarray(leaf).nbytes for leaf in found)
+    assert forecast == machine.held_bytes() == sum(np.asarray(leaf).nbytes for leaf in found)
 
 
 @pytest.mark.parametrize('scale', [1.0, 0.01])

@@ -23,6 +23,13 @@ def log(**options):
     return Console(file=io.StringIO(), **{'width': 40, **options})
 
 
+def timed(monkeypatch):
+    """A list with the time, which may be changed, a console, and what reports to it every line."""
+    clock, console = [0.0], log()
+    monkeypatch.setattr(progress.time, 'monotonic', lambda: clock[0])
+    return clock, console, Reporter(console, Lines(console, interval=0))
+
+
 def carry_out(reporter, to_the_end=True):
     """Two groups: of the first a run diverges and two are stopped, of the second one diverges."""
     reporter.begin(100, 20)
@@ -45,7 +52,7 @@ def test_a_note_is_one_line_of_a_log_however_narrow_and_is_wrapped_on_a_terminal
         assert console.file.getvalue().count('\n') == lines
 
 
-def test_a_log_has_a_line_for_each_sign_of_life_and_nothing_else():
+def test_a_log_has_a_line_for_each_heartbeat_and_nothing_else():
     console = log()
     carry_out(Reporter(console, Lines(console, interval=0)))
     lines = re.sub(r'\d+ s left', '', console.file.getvalue()).splitlines()
@@ -60,11 +67,8 @@ def test_a_log_has_a_line_for_each_sign_of_life_and_nothing_else():
     ]
 
 
-def test_the_time_left_is_counted_from_the_first_sign_of_life(monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr(progress.time, 'monotonic', lambda: clock[0])
-    console = log()
-    reporter = Reporter(console, Lines(console, interval=0))
+def test_the_time_left_is_counted_from_the_first_heartbeat(monkeypatch):
+    clock, console, reporter = timed(monkeypatch)
     reporter.begin(200, 20)
     reporter.group('group 1/2')
     for seconds, work in ((300, 10), (10, 20), (10, 20)):  # it compiled for five minutes
@@ -79,10 +83,7 @@ def test_the_time_left_is_counted_from_the_first_sign_of_life(monkeypatch):
 
 
 def test_what_need_not_be_done_is_no_work_that_was_done(monkeypatch):
-    clock = [0.0]
-    monkeypatch.setattr(progress.time, 'monotonic', lambda: clock[0])
-    console = log()
-    reporter = Reporter(console, Lines(console, interval=0))
+    clock, console, reporter = timed(monkeypatch)
     reporter.begin(100, 0)
     for dropped in (0, 0, 60):
         clock[0] += 10
