@@ -7,14 +7,14 @@ for every unit. Here the mean is taken over masks, for given weights and inputs,
 front of one layer, as the lecture's formula has it, and in front of every layer, where the factor
 of layer h is (1 − p)ʰ. Inverted dropout, which divides by 1 − p, keeps the mean.
 
-"Equal within sampling error" is this: the deviations of the means over masks, in units of their
+"Equal within sampling error" is this: the errors of the means over masks, in units of their
 standard errors, have the root mean square 1, to 0.1.
 
 Choices of this project: 4 layers of 64 units, LeCun weights; 100 random vectors and 5,000 masks
 at `paper`, 50 and 2,000 at `quick`; the figures draw E[z̃] over E[z] against p and by layer, next
 to what is derived, where the two means against each other would be a line of points.
 
-Expected (quick, 10 seeds, 22 seconds on two CPU cores): root mean square deviations of 1.00 to 1.01
+Expected (quick, 10 seeds, 22 seconds on two CPU cores): root mean square errors of 1.00 to 1.01
 standard errors at every layer, for both forms; all eight claims supported. `paper` says the same in
 5 minutes: 0.99 to 1.00.
 """

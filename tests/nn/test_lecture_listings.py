@@ -29,7 +29,7 @@ def test_dropout_of_ones_at_three_quarters():
         (10_000, ['1.0000', '2.0001', '3.0001']),
     ],
 )
-def test_batch_norm_gives_the_mean_and_deviation_that_it_is_given(rows, printed):
+def test_batch_norm_returns_the_mean_and_standard_deviation_that_it_is_given(rows, printed):
     x = np.random.default_rng(0).normal(size=(rows, 3)) * [2, 5, 10] + [-10, 25, 3]
     reported = {'scale': jnp.array([1.0, 2.0, 3.0]), 'bias': jnp.array([2.0, 4.0, 8.0])}
     module, x = norms.BatchNorm(), jnp.asarray(x, jnp.float32)

@@ -69,7 +69,7 @@ def test_a_size_that_is_not_named_goes_by_who_trains(monkeypatch, tmp_path):
     assert found == [('paper', 10)]
 
 
-def test_workers_of_a_cluster_are_asked_once_and_waited_for(monkeypatch):
+def test_workers_of_a_cluster_are_asked_once_when_one_has_joined(monkeypatch):
     monkeypatch.setattr(trainers.time, 'sleep', lambda seconds: None)
     for answers, expected in ((['cpu', 'cpu'], False), ([OSError('gone'), 'tpu'], True)):
         there = Cluster(answers, late=3)
