@@ -29,6 +29,7 @@ By the mean over seeds (paper, 6 seeds) raw data had 54 to 64%, standardised 98.
 import math
 
 from configs import common
+from jaxtweaks.base.words import count
 from jaxtweaks.config.expand import points, product
 
 SCHEME, DISTRIBUTION = 'init.scheme', 'init.distribution'
@@ -256,8 +257,8 @@ def _published():
     found.append(('Standardised: with Xavier uniform', uniform, 0.993, 0.01))
     return tuple(
         {
-            'sentence': f'{what} the test accuracy is {value:.1%} (within {100 * margin:g} '
-            'percentage points).',
+            'sentence': f'{what} the test accuracy is {value:.1%} (within '
+            f'{count(round(100 * margin), "percentage point")}).',
             'source': 'INITREG §II, Figures 8-10',
             'kind': 'published',
             'metric': 'test_accuracy',

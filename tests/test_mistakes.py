@@ -5,6 +5,7 @@ import re
 import pytest
 from command_line import SMOKE, call, in_the_checkout  # noqa: F401, a fixture
 
+import jaxtweaks as jt
 from jaxtweaks.lab import laboratory
 
 pytestmark = pytest.mark.usefixtures('in_the_checkout')
@@ -142,3 +143,30 @@ def test_help_says_how(capsys):
     assert '=…' not in out  # every value is named
     assert '--completion=bash|zsh|fish' in out
     assert '--dry_run[=measure]' in out
+
+
+def test_a_folder_s_other_runs_are_named_by_what_was_lost_of_them_and_nothing_else(tmp_path):
+    """Settings that are not asked now; not the figures and claims that may be others as well."""
+    claim = {'source': 'x', 'kind': 'greater', 'metric': 'test_mse', 'a': {'capacity.degree': 3}}
+    config = {'name': 'x', 'size': 'smoke', 'seeds': 2, 'study': {'name': 'capacity'}}
+
+    def ask(degrees, b, **how):
+        asked = {
+            'sweep': jt.grid('capacity.degree', *degrees),
+            'claims': [claim | {'sentence': f'3 against {b}.', 'b': {'capacity.degree': b}}],
+            'capacity': {'points': how.get('points', 10)},
+            'seeds': how.get('seeds', 2),
+        }
+        return jt.run(config | asked, tmp_path / 'w', quiet=True)
+
+    ask((2, 3, 4), b=2)
+    with pytest.raises(jt.UserError) as refused:
+        ask((3, 4, 5), b=4, seeds=3)
+    said = re.search(r'another config \((.*)\); choose', str(refused.value))[1]
+    assert said == 'sweep: 1 setting of 3 there not asked now, as capacity.degree=2'
+    with pytest.raises(jt.UserError, match=r'\(seeds: 2 there, 1 now\)'):
+        ask((2, 3, 4), b=4, seeds=1)
+    with pytest.raises(jt.UserError, match=r'\(capacity\.points: 10 there, 11 now\)'):
+        ask((2, 3, 4), b=4, points=11)
+    # More settings, more seeds, and another claim are no other runs.
+    assert len(ask((2, 3, 4, 5), b=4, seeds=3).results.settings) == 4

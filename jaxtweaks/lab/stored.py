@@ -8,8 +8,11 @@ from typing import Any, NoReturn
 
 from jaxtweaks.base import provenance
 from jaxtweaks.base.errors import UserError
+from jaxtweaks.base.words import count
 from jaxtweaks.config import older
 from jaxtweaks.config.build import to_dict
+from jaxtweaks.config.expand import expand
+from jaxtweaks.config.settings import Setting
 from jaxtweaks.data import Dataset
 from jaxtweaks.data.summary import without_images
 from jaxtweaks.lab import answers, partial, settle
@@ -246,7 +249,7 @@ def refuse(experiment: Experiment, workdir: Workdir, manifest: Manifest) -> NoRe
     changed = ['config.json is missing']
     if kept is not None:
         kept = older.completed(Experiment, older.renamed(kept), defaults=True)
-        changed = differences(kept, to_dict(experiment.asked))
+        changed = _changed(kept, to_dict(experiment.asked))
     then = {} if manifest.tweaks is None else manifest.tweaks.digests
     changed = [
         f'the function of the {called(name)} is another one now'
@@ -261,6 +264,29 @@ def refuse(experiment: Experiment, workdir: Workdir, manifest: Manifest) -> NoRe
         f'{workdir.path}: holds runs of another config ({listed}); choose another --workdir, as '
         f'--workdir={free(workdir.path)}'
     )
+
+
+def _changed(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Why runs of a config are not among those of another, a phrase each.
+
+    More settings or seeds are no reason, nor is what is made of the runs: figures, claims, words.
+    All in which the two differ if there is no reason else.
+    """
+    settings = {field.name for field in dataclasses.fields(Setting)} - {'parts'}
+    of_runs = lambda config: {key: config[key] for key in config if key in settings}
+    with_parts = lambda config: of_runs(config) | config.get('parts', {})  # as they are typed
+    changed = differences(with_parts(then), with_parts(now))
+    points, asked = (expand(as_given(config['sweep'])) for config in (then, now))
+    still = {frozenset(point.items()) for point in asked}
+    if lost := [point for point in points if frozenset(point.items()) not in still]:
+        first = ', '.join(f'{name}={value!r}' for name, value in lost[0].items())
+        lacking = f'sweep: {count(len(lost), "setting")} of {len(points)} there not asked now'
+        changed.append(f'{lacking}, as {first}' if first else lacking)
+    seeds = [range(one['first_seed'], one['first_seed'] + one['seeds']) for one in (then, now)]
+    if not {*seeds[0]} <= {*seeds[1]}:
+        chosen = ({key: one[key] for key in ('seeds', 'first_seed')} for one in (then, now))
+        changed += differences(*chosen)
+    return changed or differences(then, now)
 
 
 def called(key: str) -> str:

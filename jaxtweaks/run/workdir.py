@@ -4,14 +4,18 @@ import errno
 import fcntl
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from jaxtweaks.base import atomic, sealed
 from jaxtweaks.base.errors import OF_DISK, UserError
+from jaxtweaks.base.words import count
 from jaxtweaks.run import files, trained
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.result import GroupResult
+
+_SHOWN_WHOLE = 80  # letters of a value in an error message
 
 
 class Workdir:
@@ -207,11 +211,34 @@ def as_given(value: Any) -> Any:
 
 
 def differences(old: Any, new: Any, where: str = '') -> list[str]:
-    """The leaves in which two nested dicts differ, a line each."""
+    """The leaves in which two nested dicts differ, a line each; of long lists their items."""
     if isinstance(old, dict) and isinstance(new, dict):
         found = []
         for key in dict.fromkeys([*old, *new]):
             path = f'{where}.{key}' if where else key
             found += differences(old.get(key), new.get(key), path)
         return found
-    return [] if old == new else [f'{where}: {old!r} there, {new!r} now']
+    if old == new:
+        return []
+    there, now = repr(old), repr(new)
+    if max(len(there), len(now)) > _SHOWN_WHOLE:
+        if isinstance(old, list | tuple) and isinstance(new, list | tuple):
+            return _of_lists(old, new, where)
+        pairs = enumerate(zip(there, now, strict=False))
+        shorter = min(len(there), len(now))
+        same = next((i for i, (one, other) in pairs if one != other), shorter)
+        there, now = (_around(text, same) for text in (there, now))
+    return [f'{where}: {there} there, {now} now']
+
+
+def _of_lists(old: Sequence[Any], new: Sequence[Any], where: str) -> list[str]:
+    if len(old) != len(new):
+        return [f'{where}: {count(len(old), "item")} there, {len(new)} now']
+    pairs = enumerate(zip(old, new, strict=True))
+    return [line for i, pair in pairs for line in differences(*pair, f'{where}[{i}]')]
+
+
+def _around(text: str, at: int) -> str:
+    """What stands in a long text around a place."""
+    begin, end = max(0, at - _SHOWN_WHOLE // 4), at + _SHOWN_WHOLE // 2
+    return ('…' if begin else '') + text[begin:end] + ('…' if end < len(text) else '')

@@ -1,6 +1,7 @@
 """Runs have lasting names, and are grouped by the program they share."""
 
 import dataclasses
+import re
 
 import pytest
 from hypothesis import given
@@ -183,3 +184,15 @@ def test_differences_are_named_leaf_by_leaf():
     new = {'a': {'b': 2, 'c': [1, 2]}, 'came': None}
     assert differences(old, new) == ['a.b: 1 there, 2 now', 'gone: 0 there, None now']
     assert differences(old, old) == []
+
+
+def test_of_long_values_what_differs_is_shown():
+    """A sweep, or the claims of a config: an error once had 100,000 letters."""
+    long = [{'sentence': f'The claim with the number {i}.', 'a': {'x': i}} for i in range(50)]
+    other = [*long[:30], {'sentence': 'The claim with the number 30.', 'a': {'x': 31}}, *long[31:]]
+    assert differences({'of': long}, {'of': other}) == ['of[30].a.x: 30 there, 31 now']
+    assert differences({'of': long}, {'of': long[:3]}) == ['of: 50 items there, 3 now']
+    text = 'a' * 300
+    (line,) = differences({'of': text + 'b' + text}, {'of': text + 'c' + text})
+    assert len(line) < 200
+    assert re.fullmatch(r'of: …a+ba+… there, …a+ca+… now', line)
