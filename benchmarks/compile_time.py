@@ -42,8 +42,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     machine = Machine(lambda config: data_lib.load(config, print))
     found = {}
     for name in flags.only:
-        groups = programs.first_groups(name, flags.size, machine, flags.first)
-        seconds = [seconds_to_compile(*group) for group in groups]
+        groups = programs.first_groups(name, flags.size, flags.first)
+        seconds = [seconds_to_compile(*programs.compiled(group, machine)) for group in groups]
         machine.keep_only(())
         if not seconds:
             continue

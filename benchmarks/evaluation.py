@@ -84,8 +84,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     machine = Machine(lambda config: data_lib.load(config, print))
     found = {}
     for name in flags.only:
-        groups = programs.first_groups(name, flags.size, machine, flags.first)
-        rows = [measure(*group, flags.turns) for group in groups]
+        groups = programs.first_groups(name, flags.size, flags.first)
+        rows = [measure(*programs.compiled(group, machine), flags.turns) for group in groups]
         machine.keep_only(())
         if not rows:
             continue

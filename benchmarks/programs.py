@@ -10,7 +10,7 @@ from jaxtweaks.lab.experiment import build
 from jaxtweaks.run.compiled import GroupProgram, candidates, stack_runs
 from jaxtweaks.run.layout import most_side_by_side
 from jaxtweaks.run.machine import Machine
-from jaxtweaks.run.plan import by_program, into_groups
+from jaxtweaks.run.plan import Group, by_program, into_groups
 from jaxtweaks.train.program import DeviceData
 
 # Such modules in configs/ are no experiments.
@@ -35,14 +35,10 @@ def parser(description: str) -> argparse.ArgumentParser:
     return found
 
 
-def first_groups(
-    name: str, size: str, machine: Machine, first: int | None
-) -> Iterator[tuple[GroupProgram, tuple, DeviceData]]:
+def first_groups(name: str, size: str, first: int | None) -> Iterator[Group]:
     """The first group of each program of a config, or of the first so many of its programs.
 
-    Yields:
-      The compiled program, the traced numbers and seeds of the group's runs, and the data. Nothing
-      of a config that trains nothing.
+    None of a config that trains nothing.
     """
     experiment = build(importlib.import_module(f'configs.{name}').get_config(size))
     if experiment.plain is not None:
@@ -51,6 +47,10 @@ def first_groups(
     off = trace.off_everywhere(run.setting for run in runs)
     for static, members in list(by_program(runs, off).items())[:first]:
         way = candidates(static)[0]
-        group = into_groups(members, most_side_by_side(way), way, off)[0]
-        data = machine.data(group.static.data)
-        yield machine.compiled(group), stack_runs(group.padded(), off), data
+        yield into_groups(members, most_side_by_side(way), way, off)[0]
+
+
+def compiled(group: Group, machine: Machine) -> tuple[GroupProgram, tuple, DeviceData]:
+    """A group's program, not yet compiled; the numbers and seeds of its runs; its data."""
+    numbers = stack_runs(group.padded(), group.off)
+    return machine.compiled(group), numbers, machine.data(group.static.data)

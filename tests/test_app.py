@@ -363,7 +363,7 @@ def test_a_dry_run_says_what_it_would_do_and_writes_nothing(capsys, tmp_path, mo
 
     with monkeypatch.context() as patch:
         patch.setattr(memory, 'probe', None)  # nothing is measured
-        rough = r'roughly \d+ \w+ to \d+ \w+, guessed from the multiplications of its networks '
+        rough = r'roughly \d+ \w+ to \d+ \w+, guessed from what its networks compute '
         assert re.search(runs + rough, said('--dry_run'))
     measured = said('--dry_run=measure')
     assert re.search(runs + cost, measured)

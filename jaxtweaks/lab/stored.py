@@ -284,8 +284,8 @@ def _changed(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
         changed.append(f'{lacking}, as {first}' if first else lacking)
     seeds = [range(one['first_seed'], one['first_seed'] + one['seeds']) for one in (then, now)]
     if not {*seeds[0]} <= {*seeds[1]}:
-        chosen = ({key: one[key] for key in ('seeds', 'first_seed')} for one in (then, now))
-        changed += differences(*chosen)
+        chosen = [{key: one[key] for key in ('seeds', 'first_seed')} for one in (then, now)]
+        changed += differences(chosen[0], chosen[1])
     return changed or differences(then, now)
 
 

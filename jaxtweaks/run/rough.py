@@ -1,9 +1,10 @@
-"""How long training may take where nothing was measured: by the multiplications of its networks.
+"""How long training may take where nothing was measured: by what its networks compute.
 
 What a product of matrices reaches at the moment is measured, which takes a tenth of a second and
-knows how busy the machine is; networks are trained at about `_SHARE` of it. Of eighteen configs of
-this project, dense and convolutional (docs/performance.md), sixteen took a time within `FACTOR` of
-that either way, and two took less.
+knows how busy the machine is. All else is counted in multiplications of that product: those of the
+network, the numbers that its operations make, and what a step takes whatever its batch. What each
+is worth was fitted to 74 programs of this project's configs, from 47 parameters to 1.3 million: 65
+are within a factor of 2, all but one within `FACTOR` (docs/performance.md).
 """
 
 import dataclasses
@@ -22,18 +23,47 @@ from jaxtweaks.run.plan import Group
 from jaxtweaks.train.applied import Applied
 
 FACTOR = 3.0
-_SHARE = 0.5
-_PER_IMAGE = 1e-5  # seconds of what is no multiplication; small networks take little else
+# What is trained, in multiplications of the product that is measured.
+_OF_MULTIPLICATION = 3.0  # its two gradients besides
+_OF_NUMBER = 50.0  # that a layer makes of an image
+_OF_STEP = 1e5
+_OF_PARAMETER = 400.0  # a step, of each that finds no place in the cache; optimisers keep several
+_IN_CACHE = 200_000  # parameters
 _COMPILING = 8.0  # seconds a program
 _MOST_TRACED = 3  # networks; others are taken for their mean
 _SIDE, _TIMES = 768, 5  # of the products that are measured
+
+
+@dataclasses.dataclass(frozen=True)
+class Counted:
+    """What a network computes of an image, forward, and how large it is.
+
+    Attributes:
+      multiplications: of its products and convolutions.
+      numbers: that its operations make.
+      parameters: of the whole network.
+    """
+
+    multiplications: float
+    numbers: float
+    parameters: float
+
+    @property
+    def of_image(self) -> float:
+        """What training on an image takes, in multiplications of a product of matrices."""
+        return _OF_MULTIPLICATION * self.multiplications + _OF_NUMBER * self.numbers
+
+    @property
+    def of_step(self) -> float:
+        """What a step takes besides, whatever its batch, in the same."""
+        return _OF_STEP + _OF_PARAMETER * max(0.0, self.parameters - _IN_CACHE)
 
 
 def seconds(groups: Sequence[Group], machine: Machine) -> tuple[float, float] | None:
     """The least and the most that training may take, in seconds; None if it cannot be guessed.
 
     That is on accelerators, and where a layer's kernels are not shared: their speed does not follow
-    from their multiplications.
+    from what they compute.
     """
     settings = {_network(group): group.runs[0].setting for group in groups}
     unshared = any(layers.made_of(setting.model) == 'local' for setting in settings.values())
@@ -41,32 +71,42 @@ def seconds(groups: Sequence[Group], machine: Machine) -> tuple[float, float] | 
         return None
     step = max(1, len(settings) // _MOST_TRACED)
     some = dict(list(settings.items())[::step])
-    counted = {network: multiplications(setting, machine) for network, setting in some.items()}
-    mean = sum(counted.values()) / len(counted)
-    speed = _SHARE * products_per_second()
-    # Two gradients besides: three times the multiplications.
-    cost = lambda group: 3 * counted.get(_network(group), mean) / speed + _PER_IMAGE
+    found = {network: counted(setting, machine) for network, setting in some.items()}
+    mean = Counted(*np.mean([dataclasses.astuple(one) for one in found.values()], axis=0))
+    amount = sum(_of_group(group, found.get(_network(group), mean), machine) for group in groups)
     programs = len({group.program for group in groups})
-    middle = sum(cost(group) * machine.work(group) for group in groups) + _COMPILING * programs
+    middle = amount / products_per_second() + _COMPILING * programs
     return middle / FACTOR, middle * FACTOR
 
 
+def _of_group(group: Group, network: Counted, machine: Machine) -> float:
+    """What training a group takes, in multiplications."""
+    train, images = group.static.train, machine.work_of_run(group.static)
+    trained = images - train.epochs * machine.evaluation_of_run(group.static)
+    steps = trained / train.batch_size
+    return len(group.runs) * (network.of_image * images + network.of_step * steps)
+
+
 def _network(group: Group) -> tuple[Any, ...]:
-    """What decides how many multiplications a network has; not its norm, nor how it is trained."""
+    """What decides what a network computes, not how it is trained."""
     setting = group.runs[0].setting
-    model = dataclasses.replace(setting.model, norm='none')
-    return model, setting.parts, setting.data.name
+    return setting.model, setting.parts, setting.data.name
 
 
-def multiplications(setting: Setting, machine: Machine) -> float:
-    """Multiplications of the network of a setting for one image, forward."""
+def counted(setting: Setting, machine: Machine) -> Counted:
+    """What the network of a setting computes of one image, forward."""
     static, hyper = trace.split(dataclasses.replace(setting, train=Train()))
     dataset = machine.dataset(setting.data)
     network = Applied(static, len(dataset.training), len(dataset.classes)).network(hyper)
-    images = jax.ShapeDtypeStruct((2, *dataset.training.images.shape[1:]), np.float32)
+    of = lambda n: jax.ShapeDtypeStruct((n, *dataset.training.images.shape[1:]), np.float32)
     initial = lambda key, x: network.init(key, x, train=False)
-    jaxpr = jax.make_jaxpr(initial)(jax.random.key(0), images)
-    return _counted(jaxpr) / images.shape[0]
+    variables = jax.eval_shape(initial, jax.random.key(0), of(1))
+    apply = lambda variables, x: network.apply(variables, x, train=False)
+    few, more = (_counted(jax.make_jaxpr(apply)(variables, of(n))) for n in (2, 3))
+    # One image more: without what is computed of the parameters alone.
+    multiplications, numbers = (b - a for a, b in zip(few, more, strict=True))
+    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables['params']))
+    return Counted(multiplications, numbers, parameters)
 
 
 def products_per_second() -> float:
@@ -80,17 +120,23 @@ def products_per_second() -> float:
     return _SIDE**3 / fastest
 
 
-def _counted(jaxpr: Any) -> int:
-    """The multiplications of a program and of what it calls; of branches, the fewest."""
-    found = 0
+def _counted(jaxpr: Any) -> tuple[int, int]:
+    """The multiplications of a program and of what it calls, and the numbers that it makes.
+
+    Of branches, those of the one with the fewest.
+    """
+    multiplications = numbers = 0
     for equation in getattr(jaxpr, 'jaxpr', jaxpr).eqns:
-        found += _of_operation(equation)
+        called = []
         for value in equation.params.values():
             inner = value if isinstance(value, tuple | list) else (value,)
-            called = [_counted(one) for one in inner if hasattr(getattr(one, 'jaxpr', one), 'eqns')]
-            if called:
-                found += min(called)
-    return found
+            called += [
+                _counted(one) for one in inner if hasattr(getattr(one, 'jaxpr', one), 'eqns')
+            ]
+        made = sum(math.prod(variable.aval.shape) for variable in equation.outvars)
+        more = min(called, default=(_of_operation(equation), made))
+        multiplications, numbers = multiplications + more[0], numbers + more[1]
+    return multiplications, numbers
 
 
 def _of_operation(equation: Any) -> int:

@@ -271,7 +271,7 @@ class Training:
         share = self._share(missing) / processes.at_once(len(groups))
         least, most = (duration(share * bound) for bound in found)
         return (
-            f'roughly {least} to {most}, guessed from the multiplications of its networks '
+            f'roughly {least} to {most}, guessed from what its networks compute '
             '(--dry_run=measure measures time and memory)'
         )
 

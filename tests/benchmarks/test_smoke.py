@@ -12,6 +12,7 @@ from benchmarks import (
     evaluation,
     gpu_table,
     group_size,
+    guesses,
     plain,
     resnet_pytorch,
     scaling,
@@ -112,6 +113,17 @@ def test_evaluation(tmp_path):
     ((name, (row,)),) = json.loads(out.read_text())['programs'].items()
     assert name == 'lr_size'
     assert min(row['steps'], row['epoch'], row['final']) > 0
+
+
+def test_guesses(tmp_path, capsys):
+    out = tmp_path / 'guesses.json'
+    guesses.main(['--only', 'gradcheck', 'circles', '--size', 'smoke', '--out', str(out)])
+    found = json.loads(out.read_text())['programs']
+    assert list(found) == ['circles']  # nothing is trained in gradcheck
+    (row,) = found['circles']
+    assert row['took'] > 0
+    assert row['ratio'] > 0
+    assert '1 program: ' in capsys.readouterr().out
 
 
 def test_shares_of_evaluation(monkeypatch):

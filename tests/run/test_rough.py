@@ -1,6 +1,7 @@
 """The time of training is guessed from multiplications where nothing was measured."""
 
 import dataclasses
+import math
 
 import pytest
 
@@ -33,9 +34,28 @@ def groups(*models):
 
 
 def test_multiplications_are_those_of_the_layers(machine):
-    assert rough.multiplications(Setting(data=DATA, model=CNN), machine) == OF_CNN
+    cnn = rough.counted(Setting(data=DATA, model=CNN), machine)
+    assert cnn.multiplications == OF_CNN
+    assert cnn.parameters == (9 + 1) * 4 + (9 * 4 + 1) * 4 + (36 + 1) * 5 + (5 + 1) * 10
     mlp = Setting(data=DATA, model=Model(name='mlp', hidden=(7,)), dropout=Dropout(hidden=0.5))
-    assert rough.multiplications(mlp, machine) == 64 * 7 + 7 * 10
+    found = rough.counted(mlp, machine)
+    assert (found.multiplications, found.parameters) == (64 * 7 + 7 * 10, 65 * 7 + 8 * 10)
+    # Products, biases added and the ReLU at least; of each further unit the same.
+    assert found.numbers >= 2 * (7 + 10) + 7
+    wider = [
+        rough.counted(dataclasses.replace(mlp, model=Model(name='mlp', hidden=(n,))), machine)
+        for n in (8, 18)
+    ]
+    each = wider[0].numbers - found.numbers
+    assert each >= 3
+    assert wider[1].numbers - wider[0].numbers == 10 * each
+
+
+def test_numbers_are_of_images_and_not_of_parameters(machine):
+    """Kernels that are standardised before they are used make no image dearer."""
+    plain = rough.counted(Setting(data=DATA, model=CNN), machine)
+    standardised = dataclasses.replace(CNN, weight_standardisation=True)
+    assert rough.counted(Setting(data=DATA, model=standardised), machine) == plain
 
 
 def test_a_guess_grows_with_the_work_and_says_how_far_it_may_be_off(machine, monkeypatch):
@@ -43,11 +63,21 @@ def test_a_guess_grows_with_the_work_and_says_how_far_it_may_be_off(machine, mon
     (one,) = groups(CNN)
     least, most = rough.seconds([one], machine)
     assert most == pytest.approx(rough.FACTOR**2 * least)
-    expected = machine.work(one) * 3 * OF_CNN / (rough._SHARE * 1e6)
-    assert (least * most) ** 0.5 == pytest.approx(expected, rel=0.1)
-    seldom = dataclasses.replace(CNN, norm='batch')
-    two = rough.seconds([one, *groups(seldom)], machine)
-    assert two[0] == pytest.approx(2 * least)
+    network, train = rough.counted(one.runs[0].setting, machine), one.static.train
+    of_image = 3 * OF_CNN + 50 * network.numbers
+    steps = train.epochs * math.ceil(DATA.train_size / train.batch_size)
+    expected = (machine.work(one) * of_image + steps * 1e5) / 1e6 + 8
+    assert (least * most) ** 0.5 == pytest.approx(expected)
+    of = lambda *models: rough.seconds(groups(*models), machine)[0]
+    normed = dataclasses.replace(CNN, norm='batch')
+    assert of(normed) > least
+    assert of(CNN, normed) == pytest.approx(least + of(normed))
+
+
+def test_parameters_beyond_the_cache_make_steps_dear_and_no_others():
+    of_step = lambda parameters: rough.Counted(1.0, 1.0, parameters).of_step
+    assert of_step(10) == of_step(200_000)
+    assert of_step(1_200_000) - of_step(200_000) == 400 * 1_000_000
 
 
 def test_what_cannot_be_guessed_is_not(machine, monkeypatch):
