@@ -4,8 +4,8 @@
 
 An epoch with what is measured at its end (validation, the first images of the training set, the
 test set where its curve is asked for) and as many steps without it take turns; medians are
-compared. The final test of the chosen parameters comes once a run and is measured apart. What
-configs do after training (masks of Monte-Carlo dropout, calibration) is part of that.
+compared. The final test of the chosen parameters comes once a run and is measured apart, without
+averages over dropout masks.
 """
 
 import statistics

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from jaxtweaks.run import files
+from jaxtweaks.train.masks import Means
 from jaxtweaks.train.program import State
 
 
@@ -22,6 +23,9 @@ class Progress:
       done: steps of it that are done.
       history: by metric, for each finished epoch the values [runs].
       seconds: spent so far.
+      masks: dropout masks, at the end of training, over which predictions are averaged.
+      means: those averages, [runs, …], see `train.masks`; {} as long as there are none.
+      over_masks: by metric what was found of them, [runs].
     """
 
     state: State
@@ -29,6 +33,9 @@ class Progress:
     done: int = 0
     history: dict[str, list[np.ndarray]] = dataclasses.field(default_factory=dict)
     seconds: float = 0.0
+    masks: int = 0
+    means: Means = dataclasses.field(default_factory=dict)
+    over_masks: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def reached(self, epoch: int, done: int, state: State, metrics: dict[str, Any]) -> None:
         """Takes over what training up to step `done` of `epoch` gave; see `Program.train`."""
@@ -50,7 +57,7 @@ class Saved:
 
     Attributes:
       state: the arrays of `State.to_tree`, [runs, …], by JAX's words for their places in it.
-      epoch, done, seconds: as in `Progress`.
+      epoch, done, seconds, masks, means, over_masks: as in `Progress`.
       history: by metric [epochs, runs].
     """
 
@@ -59,13 +66,18 @@ class Saved:
     done: int
     history: dict[str, np.ndarray]
     seconds: float
+    masks: int = 0
+    means: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    over_masks: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, progress: Progress) -> 'Saved':
         """What is to be kept of a training under way."""
         state = {name: np.asarray(leaf) for name, leaf in _by_place(progress.state.to_tree())}
         history = _by_epoch(progress.history, state)
-        return cls(state, progress.epoch, progress.done, history, progress.seconds)
+        means = {way: np.asarray(mean) for way, mean in progress.means.items()}
+        at = progress.epoch, progress.done, history, progress.seconds, progress.masks
+        return cls(state, *at, means, progress.over_masks)
 
     @property
     def ended(self) -> np.ndarray:
@@ -80,17 +92,24 @@ class Saved:
             self,
             state={name: leaf[chosen] for name, leaf in self.state.items()},
             history={name: values[:, chosen] for name, values in self.history.items()},
+            means={way: mean[chosen] for way, mean in self.means.items()},
+            over_masks={name: values[chosen] for name, values in self.over_masks.items()},
         )
 
 
 def joined(parts: Sequence[Saved]) -> Saved:
     """The runs of several checkpoints of one program at the same step in one, in this order."""
     first = parts[0]
-    join = lambda of, name, axis: np.concatenate([getattr(one, of)[name] for one in parts], axis)
+    join = lambda of, axis: {
+        name: np.concatenate([getattr(one, of)[name] for one in parts], axis)
+        for name in getattr(first, of)
+    }
     return dataclasses.replace(
         first,
-        state={name: join('state', name, 0) for name in first.state},
-        history={name: join('history', name, 1) for name in first.history},
+        state=join('state', 0),
+        history=join('history', 1),
+        means=join('means', 0),
+        over_masks=join('over_masks', 0),
         seconds=sum(one.seconds for one in parts),
     )
 
@@ -107,6 +126,8 @@ def _place(*path: str) -> str:
     return jax.tree_util.keystr(tuple(map(jax.tree_util.DictKey, path)))
 
 
+# What earlier versions did not write: none of them went on within the averages over masks.
+_LATER = {'masks', 'means', 'over_masks'}
 _DIVERGED_AT, _STOPPED_AT = _place('diverged_at'), _place('best', 'stopped_at')
 
 
@@ -134,7 +155,8 @@ def read(path: Path, notify: Callable[[str], None]) -> Saved | None:
     tree = files.load_generation(path, notify)
     if tree is None:
         return None
-    if tree.keys() != {field.name for field in dataclasses.fields(Saved)}:
+    fields = {field.name for field in dataclasses.fields(Saved)}
+    if not fields - _LATER <= tree.keys() <= fields:
         notify(f'{path} is of another version of jaxtweaks; this group starts again')
         return None
     # Earlier versions wrote an array of one axis before the first epoch had ended.
@@ -161,4 +183,6 @@ def load(path: Path, like: Callable[[], State], notify: Callable[[str], None]) -
     leaves = [jax.device_put(saved.state[name]) for name in wanted]
     state = State.from_tree(jax.tree.unflatten(jax.tree.structure(tree), leaves))
     history = {name: list(values) for name, values in saved.history.items()}
-    return Progress(state, saved.epoch, saved.done, history, saved.seconds)
+    means = {way: jax.device_put(mean) for way, mean in saved.means.items()}
+    at = saved.epoch, saved.done, history, saved.seconds, saved.masks
+    return Progress(state, *at, means, saved.over_masks)

@@ -18,10 +18,15 @@ from jaxtweaks.run import devices, executables, native
 from jaxtweaks.run.plan import Run
 from jaxtweaks.train import precision
 from jaxtweaks.train.finish import Found
+from jaxtweaks.train.masks import Means
 from jaxtweaks.train.program import DeviceData, Program, State
 
 # Up to so many channels a convolution is too small for all cores of a CPU.
 _FEW_CHANNELS = 16
+
+# Functions that are hardly any work, and those of a training that has ended.
+_UNTHREADED = 'init', 'no_masks'
+_AT_THE_END = 'finish', 'no_masks', 'add_masks', 'over_masks'
 
 # Copies of a state in the host's memory while it is written: as it is packed, and packed as bytes.
 _WRITTEN_COPIES = 2
@@ -194,11 +199,46 @@ class GroupProgram:
         """The final figures of the chosen parameters, see `Program.finish`; [runs, …] each."""
         return self._call(self._finish(), (hyper, seeds, state), (data,))
 
+    def no_masks(
+        self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
+    ) -> Means:
+        """What averages over dropout masks begin with, see `Program.no_masks`."""
+        f = _over_runs(self.program.no_masks, 3, 'map')
+        return self._call(
+            _Function('no_masks', f, (), executables.QUICK_COMPILE), (hyper, seeds, state), (data,)
+        )
+
+    def add_masks(
+        self,
+        hyper: trace.Hyper,
+        seeds: np.ndarray,
+        state: State,
+        means: Means,
+        data: DeviceData,
+        begin: int,
+        end: int,
+    ) -> Means:
+        """The averages over the first `end` masks, see `Program.add_masks`."""
+        numbers = tuple(map(np.int32, (begin, end)))
+        return self._call(self._add_masks(), (hyper, seeds, state, means), (data, *numbers))
+
+    def over_masks(
+        self, hyper: trace.Hyper, means: Means, data: DeviceData
+    ) -> dict[str, dict[str, jax.Array]]:
+        """What is measured of such averages, see `Program.over_masks`; [runs] each."""
+        f = _over_runs(self.program.over_masks, 2, self._sharing)
+        return self._call(_Function('over_masks', f), (hyper, means), (data,))
+
     def prepare_finish(
         self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
     ) -> None:
-        """Compiles `finish`, so that `memory` counts what it needs; it is not called."""
-        own, shared = (hyper, seeds, state), (data,)
+        """Compiles what ends a training, so that `memory` counts what it needs; it is not run."""
+        self._prepare(self._finish(), (hyper, seeds, state), (data,))
+        if self.program.static.train.mc_samples:
+            own = hyper, seeds, state, self.no_masks(hyper, seeds, state, data)
+            self._prepare(self._add_masks(), own, (data, np.int32(0), np.int32(1)))
+
+    def _prepare(self, function: _Function, own: tuple, shared: tuple) -> None:
         runs = _runs(own)
         shares = runs // (self._share or runs)
         size = self._share or runs
@@ -208,23 +248,26 @@ class GroupProgram:
             own = _on_device(jax.device_put(own, devices.spread(shares)), 0)
             shared = _on_device(shared, 0)
         some = jax.tree.map(lambda leaf: leaf[:size], own)
-        self._executable(self._finish(), some, shared, 0)
+        self._executable(function, some, shared, 0)
 
     def _finish(self) -> _Function:
         return _Function('finish', _over_runs(self.program.finish, 3, self._sharing))
+
+    def _add_masks(self) -> _Function:
+        return _Function('add_masks', _over_runs(self.program.add_masks, 4, self._sharing))
 
     def memory(self) -> int:
         """Bytes that a device needs for the most demanding method so far, besides the data."""
         state, found, scratch = 0, 0, {'finish': 0, 'train': 0}
         for (name, _, _), executable in self._executables.items():
-            at_once = 1 if name == 'init' else self._most_parts
+            at_once = 1 if name in _UNTHREADED else self._most_parts
             analysis: Any = executable.memory_analysis()
             output = analysis.output_size_in_bytes * at_once
-            if name == 'finish':  # which leaves the states as they are
+            kind = 'finish' if name in _AT_THE_END else 'train'
+            if kind == 'finish':  # which leaves the states as they are
                 found = max(found, output)
             else:
                 state = max(state, output)
-            kind = name if name == 'finish' else 'train'
             scratch[kind] = max(scratch[kind], analysis.temp_size_in_bytes * at_once)
         # Cutting the states into parts and joining them needs them twice.
         copies = 1 if self._most_parts == 1 else 2
@@ -254,7 +297,7 @@ class GroupProgram:
 
     def _threaded(self, function: _Function, own: tuple, shared: tuple) -> Any:
         """f(*own, *shared) on one device, in threads if so chosen."""
-        if self._parts == 1 or function.name == 'init':
+        if self._parts == 1 or function.name in _UNTHREADED:
             return self._run(function, own, shared)
         runs = _runs(own)
         parts = _cut(own, min(self._parts, runs))

@@ -19,8 +19,9 @@ from jaxtweaks.run.compiled import BATCHINGS, GroupProgram, stack_runs
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.progress import Now, Reporter
 from jaxtweaks.run.result import GroupResult
-from jaxtweaks.run.work import evaluation_work, training_work
+from jaxtweaks.run.work import evaluation_work, masks_work
 from jaxtweaks.train.finish import Found
+from jaxtweaks.train.masks import Means
 from jaxtweaks.train.program import DeviceData, Program, State
 
 
@@ -109,7 +110,8 @@ def train_group(
         now = _now(group, at, begun, steps, measured.usual(program.static))
         done = _work_done(at, program, data) - before
         if at.done == 0 and _all_done(at.state):
-            reporter.dropped(_work_left(at, program, data) * runs)
+            left = _work_done(checkpoint.Progress(at.state, epochs), program, data)
+            reporter.dropped((left - _work_done(at, program, data)) * runs)
             at.skip_to(epochs)
         reporter.advance(done * runs, now)
         _save_if_due(at, path, clock, execution.checkpoint_seconds, asked_to_stop())
@@ -118,8 +120,17 @@ def train_group(
             checkpoint.save(path, at)
         return None
     at.skip_to(epochs)
+    most, pace = max(program.static.train.mc_samples, default=0), _Pace(execution.chunk_seconds)
+    while at.masks < most:
+        before = at.masks
+        with _saving_if_memory_lacks(at, path, clock):
+            _add_masks(at, compiled, hyper, seeds, data, pace)
+        now = _now(group, at, epochs, program.steps_per_epoch, measured.usual(program.static))
+        now = dataclasses.replace(now, masks=(at.masks, most))
+        reporter.advance(masks_work(at.masks - before, data) * runs, now)
+        _save_if_due(at, path, clock, execution.checkpoint_seconds, asked_to_stop())
     with _saving_if_memory_lacks(at, path, clock):
-        found = _found(compiled, hyper, seeds, at.state, data, last)
+        found = _found(compiled, hyper, seeds, at, data, last)
     return _without_padding(group, at.history, found, clock.seconds())
 
 
@@ -153,26 +164,57 @@ def _found(
     compiled: GroupProgram,
     hyper: trace.Hyper,
     seeds: np.ndarray,
-    state: State,
+    at: checkpoint.Progress,
     data: DeviceData,
     last: int,
 ) -> Found:
     """The final figures of runs whose training ended after the epoch `last`."""
-    found = jax.tree.map(np.asarray, compiled.finish(hyper, seeds, state, data))
+    found = jax.tree.map(np.asarray, compiled.finish(hyper, seeds, at.state, data))
+    found = dataclasses.replace(found, finals=found.finals | at.over_masks)
     if compiled.program.static.train.select != 'last':
         return found
     return dataclasses.replace(found, chosen_epoch=np.full_like(found.chosen_epoch, last))
 
 
+def _add_masks(
+    at: checkpoint.Progress,
+    compiled: GroupProgram,
+    hyper: trace.Hyper,
+    seeds: np.ndarray,
+    data: DeviceData,
+    pace: '_Pace',
+) -> None:
+    """Averages predictions over as many masks more as one chunk has, and measures the averages."""
+    if not at.masks:
+        at.means = compiled.no_masks(hyper, seeds, at.state, data)
+    end = min(n for n in compiled.program.static.train.mc_samples if n > at.masks)
+    end = min(end, at.masks + max(1, int(pace.work() / masks_work(1, data))))
+    started = time.monotonic()
+    means = compiled.add_masks(hyper, seeds, at.state, at.means, data, at.masks, end)
+    at.means = jax.block_until_ready(means)
+    pace.took(time.monotonic() - started, masks_work(end - at.masks, data))
+    at.masks = end
+    at.over_masks |= measured_over_masks(compiled, hyper, at.means, data, end)
+
+
+def measured_over_masks(
+    compiled: GroupProgram, hyper: trace.Hyper, means: Means, data: DeviceData, masks: int
+) -> dict[str, np.ndarray]:
+    """What is found of averages over so many masks, by metric [runs]; {} if it is not asked for."""
+    if masks not in compiled.program.static.train.mc_samples:
+        return {}
+    return {
+        metrics.measure(name).on('test', metrics.over_masks(masks, way)): np.asarray(values)
+        for way, found in compiled.over_masks(hyper, means, data).items()
+        for name, values in found.items()
+    }
+
+
 def _work_done(at: checkpoint.Progress, program: Program, data: DeviceData) -> float:
     """Work of one run up to a checkpoint, in images trained."""
     steps = at.epoch * program.steps_per_epoch + at.done
-    return steps * program.static.train.batch_size + at.epoch * evaluation_work(program, data)
-
-
-def _work_left(at: checkpoint.Progress, program: Program, data: DeviceData) -> float:
-    """Work of one run from a checkpoint to the end, in images trained."""
-    return training_work(program, data) - _work_done(at, program, data)
+    images = steps * program.static.train.batch_size + at.epoch * evaluation_work(program, data)
+    return images + masks_work(at.masks, data)
 
 
 def _train_chunk(

@@ -135,6 +135,10 @@ class Machine:
         """Images to be trained in a run of a program, evaluation included."""
         return training_work(self._program(static), self.dataset(static.data))
 
+    def steps_of_run(self, static: settings.Setting) -> int:
+        """Steps of a run of a program."""
+        return self._program(static).steps
+
     def evaluation_of_run(self, static: settings.Setting) -> float:
         """What of that is one epoch's evaluation."""
         return evaluation_work(self._program(static), self.dataset(static.data))

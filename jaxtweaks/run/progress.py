@@ -28,6 +28,8 @@ class Now:
       best: the best of a run after an epoch so far, on validation; NaN before the first ends.
       runs, diverged, stopped: how many runs there are, have diverged, have been stopped early.
       measure: what `best` is the best of.
+      masks: of a training that has ended, how many dropout masks predictions are averaged over so
+        far, and over how many they will be; () before.
       so_far: makes the results as far as they are; only while the reporter is called.
     """
 
@@ -40,6 +42,7 @@ class Now:
     diverged: int
     stopped: int
     measure: str = 'accuracy'
+    masks: tuple[int, ...] = ()
     so_far: Callable[[], GroupResult] | None = None
 
 
@@ -325,6 +328,8 @@ class _Sweep:
         self._best = max((self._best, now.best), key=score)
         self._counts[self._group] = now.diverged, now.stopped
         parts = [f'epoch {now.epoch}/{now.epochs}']
+        if now.masks:
+            parts.append(f'dropout mask {"/".join(map(str, now.masks))}')
         if now.diverged < now.runs:
             parts.append(f'loss {fixed(now.loss, 3)}')
             if math.isfinite(now.accuracy):

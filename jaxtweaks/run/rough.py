@@ -81,9 +81,7 @@ def seconds(groups: Sequence[Group], machine: Machine) -> tuple[float, float] | 
 
 def _of_group(group: Group, network: Counted, machine: Machine) -> float:
     """What training a group takes, in multiplications."""
-    train, images = group.static.train, machine.work_of_run(group.static)
-    trained = images - train.epochs * machine.evaluation_of_run(group.static)
-    steps = trained / train.batch_size
+    images, steps = machine.work_of_run(group.static), machine.steps_of_run(group.static)
     return len(group.runs) * (network.of_image * images + network.of_step * steps)
 
 

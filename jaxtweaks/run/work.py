@@ -12,7 +12,14 @@ def evaluation_work(program: Program, data: DeviceData | Dataset) -> float:
     return (shown + sum(split.labels.shape[0] for split in splits)) / 3
 
 
+def masks_work(masks: int, data: DeviceData | Dataset) -> float:
+    """Work of predicting the test set under so many dropout masks, in images trained."""
+    return masks * data.test.labels.shape[0] / 3
+
+
 def training_work(program: Program, data: DeviceData | Dataset) -> float:
-    """Work of one run, in images trained."""
-    images = program.steps * program.static.train.batch_size
-    return images + program.static.train.epochs * evaluation_work(program, data)
+    """Work of one run, in images trained; with that of averages over masks at its end."""
+    train = program.static.train
+    images = program.steps * train.batch_size
+    at_end = masks_work(max(train.mc_samples, default=0), data)
+    return images + train.epochs * evaluation_work(program, data) + at_end

@@ -1,8 +1,7 @@
-"""What a network says of a split: loss, accuracy, confusion, calibration, averages over masks."""
+"""What a network says of a split: loss, accuracy, confusion, calibration."""
 
-import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import jax
@@ -14,7 +13,6 @@ from jaxtweaks.config.parts import CLASSES
 from jaxtweaks.train.data import DeviceData, DeviceSplit
 from jaxtweaks.train.losses import cross_entropy, pairwise_sum
 from jaxtweaks.train.measures import Measures
-from jaxtweaks.train.targets import KINDS, Kind
 
 # Images at once. Products of dense layers want to be long; what convolutions make of so many images
 # does not stay in a CPU's caches (docs/performance.md).
@@ -77,7 +75,7 @@ def evaluate(
             'calibration': sums['calibration'] + calibration(jax.nn.softmax(logits), y, weight),
         }
         if keep_logits:
-            sums['logits'] = _written(sums['logits'], index, inside, logits)
+            sums['logits'] = written(sums['logits'], index, inside, logits)
         return sums
 
     zero = {
@@ -87,7 +85,7 @@ def evaluate(
     }
     if keep_logits:
         zero['logits'] = jnp.zeros((count, classes), jnp.float32)
-    sums = _over_batches(count, batch, measure, zero)
+    sums = over_batches(count, batch, measure, zero)
     correct = jnp.trace(sums['confusion']).astype(jnp.float32)
     loss = sums.pop('loss') / count
     if measures.functions:
@@ -111,9 +109,9 @@ def outputs_of(
 
     def measure(index, inside, found):
         outputs = network(data.standardised(split.images[index]))
-        return _written(found, index, inside, outputs)
+        return written(found, index, inside, outputs)
 
-    return _over_batches(count, batch, measure, jnp.zeros((count, width), jnp.float32))
+    return over_batches(count, batch, measure, jnp.zeros((count, width), jnp.float32))
 
 
 def measured(
@@ -218,141 +216,6 @@ def overconfidence(bins: jax.Array) -> jax.Array:
     return jnp.sum(confidence - correct) / jnp.sum(count)
 
 
-# (number of the mask, place of the batch's first image in the split, images) to outputs under a
-# mask drawn for these numbers: which masks an image sees depends on the size of batches.
-Sampled = Callable[[jax.Array, jax.Array, jax.Array], jax.Array]
-
-
-def averaged_over_masks(
-    sampled: Sampled,
-    data: DeviceData,
-    split: DeviceSplit,
-    samples: tuple[int, ...],
-    kind: Kind,
-    batch: int = BATCH,
-) -> dict[int, jax.Array]:
-    """Outputs averaged over dropout masks, float32 [N, outputs], by number of masks.
-
-    Args: as of `monte_carlo`; kind: how outputs are averaged.
-    """
-    count = split.labels.shape[0]
-    numbers = jnp.asarray(samples)
-
-    def measure(index, inside, found):
-        def seen(n, means, found):
-            now = _written(found, index, inside, means[0][None], axis=1)
-            return jnp.where((numbers == n)[:, None, None], now, found)
-
-        x = data.standardised(split.images[index])
-        return _over_masks(sampled, index[0], x, max(samples), (kind,), seen, found)
-
-    shape = jax.eval_shape(sampled, 0, jnp.int32(0), data.standardised(split.images[:1])).shape
-    zero = jnp.zeros((len(samples), count, shape[1]), jnp.float32)
-    found = _over_batches(count, batch, measure, zero)
-    return dict(zip(samples, found, strict=True))
-
-
-def monte_carlo(
-    sampled: Sampled,
-    data: DeviceData,
-    split: DeviceSplit,
-    samples: tuple[int, ...],
-    batch: int = BATCH,
-    ways: tuple[str, ...] = ('probabilities',),
-) -> dict[str, dict[int, dict[str, jax.Array]]]:
-    """Loss and accuracy of class predictions averaged over dropout masks (INITREG Table I).
-
-    Args:
-      sampled: see `Sampled`; its outputs are logits.
-      data: for the standardisation.
-      split: N images.
-      samples: numbers of masks to average over; the first ones of one and the same sequence.
-      batch: images at once.
-      ways: what is averaged, of `MASKS_BY`; all of them of the same masks.
-
-    Returns:
-      By way and number of masks 'loss' (−log of the label's probability after averaging) and
-      'accuracy'.
-    """
-    count = split.labels.shape[0]
-    numbers = jnp.asarray(samples)
-
-    def measure(index, inside, sums):
-        """The sums with those of one batch, over its masks."""
-        y = split.labels[index]
-
-        def of_batch(log_p):
-            chosen = jnp.take_along_axis(log_p, y[:, None], 1)[:, 0]
-            now = jnp.stack([-chosen, (jnp.argmax(log_p, -1) == y).astype(jnp.float32)])
-            return jnp.sum(jnp.where(inside[None], now, 0), -1)
-
-        def seen(n, means, found):
-            asked = (numbers == n)[:, None]
-            now = [jnp.where(asked, of_batch(log_p)[None], 0) for log_p in means]
-            return [before + more for before, more in zip(found, now, strict=True)]
-
-        x = data.standardised(split.images[index])
-        kinds = tuple(_MASKS[way] for way in ways)
-        found = _over_masks(sampled, index[0], x, max(samples), kinds, seen, [none] * len(ways))
-        return {way: sums[way] + one for way, one in zip(ways, found, strict=True)}
-
-    none = jnp.zeros((len(samples), 2), jnp.float32)
-    sums = _over_batches(count, batch, measure, dict.fromkeys(ways, none))
-    return {
-        way: {
-            n: {'loss': loss, 'accuracy': _of_finite(loss, accuracy)}
-            for n, (loss, accuracy) in zip(samples, sums[way] / count, strict=True)
-        }
-        for way in ways
-    }
-
-
-# By what of a class's predictions is averaged over masks (`MASKS_BY`): how, to log p.
-_MASKS = {
-    'probabilities': KINDS['classes'],
-    'logits': dataclasses.replace(KINDS['float'], read=jax.nn.log_softmax),
-}
-
-
-def _over_masks(
-    sampled: Sampled,
-    first: jax.Array,
-    x: jax.Array,
-    count: int,
-    kinds: Sequence[Kind],
-    seen: Callable[[jax.Array, list[jax.Array], Any], Any],
-    start: Any,
-) -> Any:
-    """Folds `seen` over the means of a batch's outputs over the first masks, one, two, ….
-
-    Args:
-      sampled, first: see `Sampled`.
-      x: images, as networks see them.
-      count: masks.
-      kinds: how outputs are averaged, all of the same masks.
-      seen: (number of masks, means by kind [batch, outputs], what was found so far) to what is
-        found now.
-      start: what is found before.
-    """
-
-    def add_mask(i, carry):
-        means, found = carry
-        outputs = sampled(i, first, x)
-        means = [
-            kind.add(mean, kind.first(outputs), i + 1)
-            for kind, mean in zip(kinds, means, strict=True)
-        ]
-        read = [kind.read(mean) for kind, mean in zip(kinds, means, strict=True)]
-        return means, seen(i + 1, read, found)
-
-    shapes = [
-        jax.eval_shape(lambda k=kind: k.first(sampled(jnp.int32(0), first, x))).shape
-        for kind in kinds
-    ]
-    means = [jnp.full(shape, kind.start) for kind, shape in zip(kinds, shapes, strict=True)]
-    return lax.fori_loop(0, count, add_mask, (means, start))[1]
-
-
 def probabilities(network: Network, data: DeviceData, images: jax.Array) -> jax.Array:
     """Class probabilities of images [G, height, width, channels], float32 [G, classes]."""
     count = images.shape[0]
@@ -360,12 +223,12 @@ def probabilities(network: Network, data: DeviceData, images: jax.Array) -> jax.
 
     def measure(index, inside, found):
         logits = network(data.standardised(images[index]))
-        return _written(found, index, inside, jax.nn.softmax(logits))
+        return written(found, index, inside, jax.nn.softmax(logits))
 
-    return _over_batches(count, BATCH, measure, jnp.zeros((count, shape[1]), jnp.float32))
+    return over_batches(count, BATCH, measure, jnp.zeros((count, shape[1]), jnp.float32))
 
 
-def _written(
+def written(
     found: jax.Array, index: jax.Array, inside: jax.Array, values: jax.Array, axis: int = 0
 ) -> jax.Array:
     """What was found, with values of a batch in their places along an axis.
@@ -377,7 +240,7 @@ def _written(
     return found.at[(slice(None),) * axis + (places,)].set(values, mode='drop')
 
 
-def _over_batches(
+def over_batches(
     count: int, batch: int, measure: Callable[[jax.Array, jax.Array, Any], Any], start: Any
 ) -> Any:
     """Folds `measure` over batches of indices; those beyond the end repeat the last one.

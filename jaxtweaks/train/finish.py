@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +19,7 @@ from jaxtweaks.nn import dropout as dropout_lib
 from jaxtweaks.nn import models
 from jaxtweaks.nn.dropout import is_off
 from jaxtweaks.nn.network import LINEARITY, Network, Plain
-from jaxtweaks.train import evaluate, measure
+from jaxtweaks.train import evaluate, masks, measure
 from jaxtweaks.train.applied import Applied, named
 from jaxtweaks.train.data import DeviceData, first_ones, fold, images_in_use
 from jaxtweaks.train.losses import cross_entropy, losses_of
@@ -66,10 +66,9 @@ def finish(
     program: Applied, hyper: trace.Hyper, seed: jax.Array, state: State, data: DeviceData
 ) -> Found:
     """Tests the chosen parameters, once."""
-    if state.best is None:
-        chosen, chosen_epoch = state.variables, jnp.int32(program.static.train.epochs)
-    else:
-        chosen, chosen_epoch = state.best.variables, state.best.epoch  # NaN if there is none
+    chosen, chosen_epoch = state.chosen, jnp.int32(program.static.train.epochs)
+    if state.best is not None:
+        chosen_epoch = state.best.epoch
     keep_logits = program.static.train.keep_logits
     training = program.evaluate_training(hyper, seed, chosen, data)
     validation = program.evaluate(hyper, chosen, data, data.validation, keep_logits)
@@ -127,7 +126,7 @@ def _also(
     Returns:
       Scalars: 'stop_epoch' (patience), the epoch after which training stopped, or the last;
       'ema_test_…'; 'swa_validation_…' and 'swa_test_…'; 'snapshots_test_…' of the snapshots'
-      averaged probabilities; 'mc_n_test_…';
+      averaged probabilities;
       'perturbed_test_…' with noise on the weights; 'lesioned_test_…' without some hidden units;
       'linearity'; 'sensitivity';
       'gradient_variance' and 'gradient_norm' of the unpenalised loss at the chosen parameters;
@@ -144,11 +143,6 @@ def _also(
     for found, logits in _averages(program, hyper, seed, state, data):
         finals |= found
         arrays |= logits if train.keep_logits else {}
-    if train.mc_samples:
-        sampled = _sampled(program, hyper, seed, chosen)
-        masks = train.mc_samples, train.mc_combine
-        for family, found in _over_masks(program, hyper, sampled, data, *masks).items():
-            finals |= named('test', found, family)
     if train.gradient_batches:
         finals |= _gradients(program, hyper, seed, chosen, data)
     if setting.data.folds and not is_off(setting.data.fold):
@@ -160,10 +154,7 @@ def _also(
     if train.perturbation:
         finals |= _perturbed(program, hyper, seed, chosen, data)
     if train.lost_units:
-        without = _WithoutUnits(program.static, program.train_size, program.classes)
-        sampled = _sampled(without, hyper, seed, chosen)
-        found = _over_masks(without, hyper, sampled, data, (1,), ('probabilities',))
-        finals |= named('test', found[metrics.over_masks(1)], metrics.LESIONED)
+        finals |= named('test', _lesioned(program, hyper, seed, chosen, data), metrics.LESIONED)
     if data.grid is not None:
         network = program.at_rest(hyper, chosen)
         arrays['grid_probabilities'] = evaluate.probabilities(network, data, data.grid)
@@ -239,6 +230,18 @@ class _WithoutUnits(Applied):
             return super().apply(hyper, variables, x, **how)
 
 
+def _lesioned(
+    program: Applied, hyper: trace.Hyper, seed: jax.Array, chosen: Variables, data: DeviceData
+) -> dict[str, jax.Array]:
+    """What is measured of a network without some of its hidden units, on the test set."""
+    without = _WithoutUnits(program.static, program.train_size, program.classes)
+    sampled, kinds = masks.under_masks(without, hyper, seed, chosen), {'': KINDS[program.targets]}
+    means = masks.first(sampled, kinds, data, data.test)
+    lost = masks.added(sampled, kinds, data, data.test, means, 0, 1, program.evaluated_at_once)
+    outputs = kinds[''].read(lost[''])
+    return masks.measured(outputs, data, data.test, measures_of(program.setting(hyper)))
+
+
 def _perturbed(
     program: Applied, hyper: trace.Hyper, seed: jax.Array, chosen: Variables, data: DeviceData
 ) -> dict[str, jax.Array]:
@@ -307,44 +310,6 @@ def _gradients(
 
     variance, norm = measure.gradient_moments(gradient, program.static.train.gradient_batches)
     return {'gradient_variance': variance, 'gradient_norm': norm}
-
-
-def _sampled(program: Applied, hyper: trace.Hyper, seed: jax.Array, variables: Variables):
-    """Outputs as at test but with dropout; see `evaluate.Sampled`."""
-    found = program.ready(variables)
-    member = member_seed(seed, program.setting(hyper).train.member)
-
-    def sampled(mask, first, x):
-        key = jax.random.fold_in(stream_key(member, 'masks', mask), first)
-        rngs = {'dropout': key}
-        return cast(jax.Array, program.apply(hyper, found(), x, train=False, rngs=rngs))
-
-    return sampled
-
-
-def _over_masks(
-    program: Applied,
-    hyper: trace.Hyper,
-    sampled: evaluate.Sampled,
-    data: DeviceData,
-    samples: tuple[int, ...],
-    combine: tuple[str, ...],
-) -> dict[str, dict[str, jax.Array]]:
-    """What is measured of predictions averaged over dropout masks, by `metrics.over_masks`."""
-    measures = measures_of(program.setting(hyper))
-    given = sampled, data, data.test, samples
-    found = {} if program.of_classes else {metrics.over_masks(n): {} for n in samples}
-    if program.of_classes:
-        ways = evaluate.monte_carlo(*given, program.evaluated_at_once, combine)
-        for way, by_number in ways.items():
-            found |= {metrics.over_masks(n, way): one for n, one in by_number.items()}
-    if measures.functions and metrics.over_masks(samples[0]) in found:
-        kind = KINDS[program.targets]
-        outputs = evaluate.averaged_over_masks(*given, kind, program.evaluated_at_once)
-        for n, one in outputs.items():
-            measured = evaluate.measured(one, data, data.test, measures)
-            found[metrics.over_masks(n)] = measured | found[metrics.over_masks(n)]
-    return found
 
 
 def _of_mean(

@@ -82,6 +82,11 @@ class State:
         """What a network is applied to."""
         return _variables(self)
 
+    @property
+    def chosen(self) -> Variables:
+        """The variables that are tested at the end: the best ones, NaN if there is none."""
+        return self.variables if self.best is None else self.best.variables
+
     def to_tree(self) -> dict[str, Any]:
         """Nested dicts, without what is not kept: the names of its arrays in a checkpoint."""
         tree = _fields(self)

@@ -44,6 +44,15 @@ def carry_out(reporter, to_the_end=True):
     reporter.end()
 
 
+def test_masks_that_predictions_are_averaged_over_are_counted_after_the_last_epoch():
+    console = log()
+    reporter = Reporter(console, Lines(console, interval=0))
+    reporter.begin(100, 0)
+    reporter.group('group 1/1')
+    reporter.advance(50, Now(9, 9, 1.0, 0.5, 0.31, 4, 0, 0, masks=(350, 1000)))
+    assert 'epoch 9/9  dropout mask 350/1000  loss 1.000' in console.file.getvalue()
+
+
 def test_a_note_is_one_line_of_a_log_however_narrow_and_is_wrapped_on_a_terminal():
     text = ' '.join(['/a/long/path/to/what/is/damaged', 'is damaged; its runs are trained again'])
     for options, lines in (({}, 1), ({'force_terminal': True}, 2)):

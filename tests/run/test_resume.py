@@ -15,7 +15,7 @@ from jaxtweaks import data as data_lib
 from jaxtweaks.config import trace
 from jaxtweaks.config.expand import expand, grid
 from jaxtweaks.lab import replay
-from jaxtweaks.run import executables, files
+from jaxtweaks.run import checkpoint, executables, files
 from jaxtweaks.run.compiled import stack_runs
 from jaxtweaks.run.group import Execution, Interrupted, train_group
 from jaxtweaks.run.plan import Group, all_runs
@@ -182,6 +182,38 @@ def test_a_checkpoint_of_another_network_is_not_believed(machine, uninterrupted,
     result, notes = train(group_of(), machine, path)
     assert 'another version' in notes[0]
     assert_bitwise(result, uninterrupted)
+
+
+def test_stopped_within_the_averages_over_masks_and_resumed(machine, tmp_path):
+    """A thousand masks take minutes: they go on from the one that was the last."""
+    changes = {'train.epochs': 1, 'train.mc_samples': (5, 2)}
+    group = group_of(trace.replace(BASE, changes), 'map')
+    whole, _ = train(group, machine, tmp_path / 'whole.ckpt', execution=Execution())
+    assert (whole.finals['mc_2_test_loss'] != whole.finals['mc_5_test_loss']).all()
+    for masks in (1, 2, 5):
+        path = tmp_path / f'{masks}.ckpt'
+        interrupted(group, machine, path, STEPS + masks)
+        saved = files.load_tree(path)
+        assert (saved['epoch'], saved['done'], saved['masks']) == (1, 0, masks)
+        assert ('mc_2_test_loss' in saved['over_masks']) == (masks >= 2)
+        result, notes = train(group, machine, path)
+        assert notes == []
+        assert_bitwise(result, whole)
+    # By fewer runs side by side, where memory lacks: each takes its own averages with it.
+    path = tmp_path / 'halves.ckpt'
+    interrupted(group, machine, path, STEPS + 3)
+    saved = checkpoint.read(path, pytest.fail)
+    alone = dataclasses.replace(group, runs=group.runs[2:], size=1)
+    checkpoint.put(tmp_path / 'alone.ckpt', saved.columns([2]))
+    found, _ = train(alone, machine, tmp_path / 'alone.ckpt')
+    np.testing.assert_array_equal(
+        found.finals['mc_2_test_loss'], whole.finals['mc_2_test_loss'][2:]
+    )
+    np.testing.assert_allclose(
+        found.finals['mc_5_test_loss'], whole.finals['mc_5_test_loss'][2:], rtol=1e-5
+    )
+    joined = checkpoint.joined([saved.columns([i]) for i in range(3)])
+    assert jax.tree.all(jax.tree.map(np.array_equal, joined.means, saved.columns(range(3)).means))
 
 
 def test_a_call_of_few_epochs_ends_as_one_of_many(machine, tmp_path, monkeypatch):

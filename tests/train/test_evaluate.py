@@ -1,4 +1,4 @@
-"""Evaluation against NumPy in float64: batches that do not divide, calibration, many masks."""
+"""Evaluation against NumPy in float64: batches that do not divide, calibration."""
 
 import itertools
 
@@ -9,7 +9,6 @@ import pytest
 from tiny_training import CLASSES, VALIDATION, data
 
 from jaxtweaks.train import evaluate
-from jaxtweaks.train.targets import KINDS
 
 DATA = data()
 LABELS = np.asarray(DATA.validation.labels)
@@ -113,8 +112,8 @@ def test_bins_are_summed_in_an_order_that_is_fixed_where_a_device_has_none():
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
 
 
-def by_row(x, *_):
-    """Outputs that depend on the place in a batch, as under masks."""
+def by_row(x):
+    """Outputs that depend on the place in a batch."""
     return network(x) + 10.0 * jnp.arange(len(x))[:, None]
 
 
@@ -124,16 +123,7 @@ def test_an_image_that_fills_the_last_batch_up_is_not_written_in_place_of_itself
     assert VALIDATION % 5 == 3
     wanted = expected_logits() + rows
     plain = evaluate.evaluate(by_row, DATA, DATA.validation, CLASSES, keep_logits=True, batch=5)
-    averaged = evaluate.averaged_over_masks(
-        lambda mask, first, x: by_row(x), DATA, DATA.validation, (1, 2), KINDS['float'], 5
-    )
-    found = (
-        plain['logits'],
-        evaluate.outputs_of(by_row, DATA, DATA.validation, 5),
-        averaged[1],
-        averaged[2],
-    )
-    for one in found:
+    for one in plain['logits'], evaluate.outputs_of(by_row, DATA, DATA.validation, 5):
         np.testing.assert_allclose(one, wanted, rtol=1e-5, atol=1e-5)
 
 
@@ -141,74 +131,6 @@ def test_a_network_that_diverged_predicts_nothing():
     found = evaluate.evaluate(lambda x: network(x) * jnp.nan, DATA, DATA.validation, CLASSES)
     assert np.isnan(found['loss'])
     assert np.isnan(found['accuracy'])
-
-
-@pytest.mark.parametrize('size', [5, 500])
-def test_monte_carlo_is_the_mean_of_probabilities(size):
-    """Masks that multiply the logits by 0.5, 1.0, 1.5, … and shift them; or the mean of logits."""
-    shift = np.linspace(-1, 1, CLASSES)
-    found = evaluate.monte_carlo(
-        lambda mask, first, x: (
-            network(x) * (mask + 1) / 2 + jnp.asarray(shift, jnp.float32)[None] * mask**2
-        ),
-        DATA,
-        DATA.validation,
-        (1, 4, 3),
-        size,
-        ('probabilities', 'logits'),
-    )
-    for n in (1, 3, 4):
-        logits = [expected_logits() * (m + 1) / 2 + shift * m**2 for m in range(n)]
-        ways = {
-            'probabilities': np.mean([softmax(one) for one in logits], 0),
-            'logits': softmax(np.mean(logits, 0)),
-        }
-        for way, p in ways.items():
-            one = found[way][n]
-            loss = -np.log(p[np.arange(VALIDATION), LABELS]).mean()
-            assert float(one['loss']) == pytest.approx(loss, rel=1e-5)
-            assert float(one['accuracy']) == pytest.approx(np.mean(p.argmax(1) == LABELS))
-
-
-def test_masks_that_drop_nothing_leave_every_average_the_same():
-    found = evaluate.monte_carlo(
-        lambda mask, first, x: network(x), DATA, DATA.validation, (1, 7, 50)
-    )
-    found = found['probabilities']
-    for n in (7, 50):
-        assert jax.tree.map(float, found[n]) == jax.tree.map(float, found[1])
-
-
-def test_probabilities_that_underflow_are_averaged_all_the_same():
-    """Logits thousands apart, as large initial weights give them."""
-    logits = np.random.default_rng(3).normal(size=(4, VALIDATION, CLASSES)) * 3000
-    found = evaluate.monte_carlo(
-        lambda mask, first, x: jnp.asarray(logits, jnp.float32)[mask],
-        DATA,
-        DATA.validation,
-        (4,),
-    )
-    log_p = logits - logits.max(-1, keepdims=True)
-    log_p -= np.log(np.exp(log_p).sum(-1, keepdims=True))
-    mean = np.logaddexp.reduce(log_p, 0) - np.log(4)
-    loss = -mean[np.arange(VALIDATION), LABELS].mean()
-    assert float(found['probabilities'][4]['loss']) == pytest.approx(loss, rel=1e-5)
-    assert float(found['probabilities'][4]['accuracy']) == pytest.approx(
-        np.mean(mean.argmax(1) == LABELS)
-    )
-
-
-def test_masks_and_batches_are_distinguished():
-    """Batches by the place of their first image."""
-    seen = []
-
-    def sampled(mask, first, x):
-        jax.debug.callback(lambda *pair: seen.append(tuple(map(int, pair))), mask, first)
-        return network(x)
-
-    jax.block_until_ready(evaluate.monte_carlo(sampled, DATA, DATA.validation, (2,), 5))
-    jax.effects_barrier()
-    assert sorted(seen) == [(m, b) for m in range(2) for b in (0, 5, 10)]
 
 
 def test_probabilities_of_a_grid(monkeypatch):

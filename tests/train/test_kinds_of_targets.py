@@ -231,14 +231,6 @@ def test_a_network_that_diverged_has_no_metrics():
     assert np.isnan(float(found['r2']))
 
 
-def test_masks_are_averaged_before_anything_is_measured():
-    given, shifts = data('float'), jnp.array([0.5, -2.0, 4.0])
-    sampled = lambda mask, batch, x: network(x) + shifts[mask]
-    found = evaluate.averaged_over_masks(sampled, given, given.test, (1, 3), KINDS['float'], 5)
-    np.testing.assert_allclose(found[1], OUTPUTS + 0.5, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(found[3], OUTPUTS + 2.5 / 3, rtol=1e-5, atol=1e-6)
-
-
 def test_a_metric_of_ones_own_is_measured_of_classes_next_to_the_accuracy():
     @register.metric('sharpness', label='mean of the highest logit', better='high')
     def sharpness(outputs, labels, *, scale=traced(1.0, 'a factor')):

@@ -1,5 +1,6 @@
 """A training small enough to compile and run in a second: data, settings, and ways to run it."""
 
+import dataclasses
 import re
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 
 from jaxtweaks.config import settings, trace
 from jaxtweaks.run.compiled import GroupProgram, stack_runs
+from jaxtweaks.run.group import measured_over_masks
 from jaxtweaks.run.plan import Run
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
@@ -51,6 +53,18 @@ def numbers(one, off=frozenset()):
     return {name: column[0] for name, column in columns.items()}
 
 
+def over_masks(group, hyper, seeds, state, data):
+    """What is found of averages over dropout masks, by metric [runs]."""
+    found, done = {}, 0
+    for masks in sorted(group.program.static.train.mc_samples):
+        if not done:
+            means = group.no_masks(hyper, seeds, state, data)
+        means = group.add_masks(hyper, seeds, state, means, data, done, masks)
+        found |= measured_over_masks(group, hyper, means, data, masks)
+        done = masks
+    return found
+
+
 class Trained:
     """Groups of runs taken through training by a `GroupProgram`, epoch by epoch.
 
@@ -74,7 +88,10 @@ class Trained:
         self.final = jax.tree.map(np.array, state)
         self.found = None
         if finish:
-            self.found = jax.tree.map(np.array, group.finish(hyper, seeds, state, batch_data))
+            found = jax.tree.map(np.array, group.finish(hyper, seeds, state, batch_data))
+            self.found = dataclasses.replace(
+                found, finals=found.finals | over_masks(group, hyper, seeds, state, batch_data)
+            )
 
     def run(self, index):
         """All there is of one run, as a flat dict of arrays by path."""
