@@ -89,49 +89,65 @@ def train_group(
     """
     hyper, seeds = stack_runs(group.padded(), group.off)
     program = compiled.program
-    # A trace of the network, which a group that has only begun can do without.
-    shapes = lambda: jax.eval_shape(jax.vmap(program.init, (0, 0, None)), hyper, seeds, data)
-    at = checkpoint.load(path, shapes, reporter.note)
-    runs, epochs = len(group.runs), program.static.train.epochs
+    runs, train = len(group.runs), program.static.train
+    at = _loaded(compiled, hyper, seeds, data, path, reporter)
     if at is None:
         at = checkpoint.Progress(compiled.init(hyper, seeds, data))
     elif not counted:
         reporter.resumed(_work_done(at, program, data) * runs)
-    pace = _Pace(execution.chunk_seconds)
     clock = _Clock(at.seconds)
-    last = group.stage if group.leaves else epochs
+    last = group.stage if group.leaves else train.epochs
     target = last if until is None else min(until, last)
     moved = False
+
+    def chunk_ended(work: float, now: Now) -> None:
+        reporter.advance(work * runs, now)
+        _save_if_due(at, path, clock, execution.checkpoint_seconds, asked_to_stop())
+
+    pace = _Pace(execution.chunk_seconds)
     while at.epoch < target:
         moved = True
         before = _work_done(at, program, data)
         with _saving_if_memory_lacks(at, path, clock):
             begun, steps = _train_chunk(at, compiled, hyper, seeds, data, pace, target)
-        now = _now(group, at, begun, steps, measured.usual(program.static))
+        now = _now(group, at, begun, steps)
         done = _work_done(at, program, data) - before
         if at.done == 0 and _all_done(at.state):
-            left = _work_done(checkpoint.Progress(at.state, epochs), program, data)
-            reporter.dropped((left - _work_done(at, program, data)) * runs)
-            at.skip_to(epochs)
-        reporter.advance(done * runs, now)
-        _save_if_due(at, path, clock, execution.checkpoint_seconds, asked_to_stop())
+            whole = _work_done(checkpoint.Progress(at.state, train.epochs), program, data)
+            reporter.dropped((whole - _work_done(at, program, data)) * runs)
+            at.skip_to(train.epochs)
+        chunk_ended(done, now)
     if at.epoch < last:
         if moved:
             checkpoint.save(path, at)
         return None
-    at.skip_to(epochs)
-    most, pace = max(program.static.train.mc_samples, default=0), _Pace(execution.chunk_seconds)
-    while at.masks < most:
-        before = at.masks
+    pace = _Pace(execution.chunk_seconds)
+    while at.masks < max(train.mc_samples, default=0):
+        before = _work_done(at, program, data)
         with _saving_if_memory_lacks(at, path, clock):
             _add_masks(at, compiled, hyper, seeds, data, pace)
-        now = _now(group, at, epochs, program.steps_per_epoch, measured.usual(program.static))
-        now = dataclasses.replace(now, masks=(at.masks, most))
-        reporter.advance(masks_work(at.masks - before, data) * runs, now)
-        _save_if_due(at, path, clock, execution.checkpoint_seconds, asked_to_stop())
+        now = _now(group, at, last, program.steps_per_epoch)
+        chunk_ended(_work_done(at, program, data) - before, now)
+    at.skip_to(train.epochs)
     with _saving_if_memory_lacks(at, path, clock):
         found = _found(compiled, hyper, seeds, at, data, last)
     return _without_padding(group, at.history, found, clock.seconds())
+
+
+def _loaded(
+    compiled: GroupProgram,
+    hyper: trace.Hyper,
+    seeds: np.ndarray,
+    data: DeviceData,
+    path: Path,
+    reporter: Reporter,
+) -> checkpoint.Progress | None:
+    """The checkpoint that a group goes on from, if there is one."""
+    # A trace of the network, which a group that has only begun can do without.
+    shapes = lambda: jax.eval_shape(
+        jax.vmap(compiled.program.init, (0, 0, None)), hyper, seeds, data
+    )
+    return checkpoint.load(path, shapes, reporter.note)
 
 
 @contextlib.contextmanager
@@ -254,19 +270,20 @@ def _end_of_chunk(
     return at.epoch + min(more, program.epochs_at_once - 1, target - 1 - at.epoch), steps
 
 
-def _now(group: Group, at: checkpoint.Progress, epoch: int, steps: int, usual: Metric) -> Now:
+def _now(group: Group, at: checkpoint.Progress, epoch: int, steps: int) -> Now:
     """How a group stands after so many steps of the epoch, which counts from 1."""
-    runs, epochs = len(group.runs), group.static.train.epochs
+    runs, train, usual = len(group.runs), group.static.train, measured.usual(group.static)
     loss, accuracy = _live(at.state, steps, runs)
     return Now(
         epoch,
-        epochs,
+        train.epochs,
         loss,
         accuracy,
         _best(at.history, runs, usual),
         runs,
         *_ended(at.state, runs),
         measure=usual.name,
+        masks=(at.masks, max(train.mc_samples)) if at.masks else (),
         so_far=lambda: _so_far(group, at),
     )
 
