@@ -36,7 +36,7 @@ def _seconds(compiled: GroupProgram, args: tuple, data: DeviceData) -> float:
     if compiled.program.static.train.mc_samples:
         means = compiled.no_masks(*args, state, data)
         means = compiled.add_masks(*args, state, means, data, 0, 1)
-        jax.block_until_ready(compiled.over_masks(args[0], means, data))
+        jax.block_until_ready(compiled.over_masks(args[0], means, data, 1))
     return time.perf_counter() - started
 
 

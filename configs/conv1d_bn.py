@@ -10,7 +10,7 @@ epochs, which is lower where one curve lies below another, not of whole epochs u
 
 Choices of this project: the signals (the lecture does not name its own): 40 generated sources, each
 known by three frequencies, at noise as strong as the signal (jaxtweaks/data/waveforms.py), where
-the lecture's network tells 462 apart; 8,000 of them (`quick`: 4,000) for 20 (12) epochs; Adam at
+the lecture's network distinguishes 462; 8,000 of them (`quick`: 4,000) for 20 (12) epochs; Adam at
 1e-4, 1e-3 and 1e-2; batch size 64; Glorot uniform weights. "Speeds up" is asked where both networks
 learn, at 1e-4 and 1e-3.
 

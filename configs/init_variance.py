@@ -112,8 +112,8 @@ def _claims(equal, halved, role, lecture, of_signal, of_gradient):
             'b': LECUN,
         },
         {
-            'sentence': 'Where widths are halved, Glorot pays with the signal, whose standard '
-            'deviation rises above that with σ² = 1/N.',
+            'sentence': 'Where widths are halved, Glorot pays with the signal, whose '
+            'standard deviation rises above that with σ² = 1/N.',
             'source': f'{role}, Glorot; {lecture}',
             'kind': 'greater',
             'metric': of_signal,

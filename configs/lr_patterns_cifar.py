@@ -2,7 +2,7 @@
 
     python main.py --config=configs/lr_patterns_cifar.py
 
-CIFAR-10 with a small patch that gives the class away on 80% of the images, 16% being nothing but
+CIFAR-10 with a small patch that reveals the class on 80% of the images, 16% being nothing but
 the patch (Li, Wei and Ma 2019, arXiv 1907.04595, §5; jaxtweaks/data/patch.py). The patch is the
 component Q, with little noise but hard to fit; the image is P. The schedules S, LS and L are those
 of `lr_large_initial`. Measured after each epoch on images without patches, and on patches without
@@ -56,8 +56,7 @@ def get_config(size=None):
     before, at_the_end, annealing = _claims(schedules, annealed)
     if config.size == 'quick':  # which ends before any rate has learned the patch
         config.question = (
-            'Does a large initial rate learn more of the images, where a patch gives the class '
-            'away?'
+            'Does a large initial rate learn more of the images, where a patch reveals the class?'
         )
         config.claims, answer = (at_the_end,), 'At the end the large'
     else:

@@ -58,8 +58,9 @@ class Data:
     )
     standardise_targets: bool = static(
         True,
-        'whether targets that are numbers are standardised for training, by mean and standard '
-        'deviation of the training set; metrics but for the loss are in the unit of the target',
+        'whether targets that are numbers are standardised for training, by mean and '
+        'standard deviation of the training set; metrics but for the loss are in the unit of '
+        'the target',
     )
     scale: float = static(1.0, 'by what standardised inputs are multiplied', above=0.0)
     share: float = traced(

@@ -1,4 +1,4 @@
-"""Images with a patch that gives their class away (Li, Wei and Ma 2019, arXiv 1907.04595, §5).
+"""Images with a patch that reveals their class (Li, Wei and Ma 2019, arXiv 1907.04595, §5).
 
 The patch plays the part of the component Q of `patterns`: hardly any noise, easily memorised, hard
 to fit. The numbers are those of the authors' published program (`train_patches.py` of their

@@ -1,7 +1,7 @@
 """Signals of many sources, each known by three frequencies, in noise (for DEEPREG's ConvNet1D).
 
-The lecture's network tells 462 sources apart, by its numbers the speakers of a speech corpus. Here
-the sources are generated, and fewer, so that a few thousand signals show each often enough.
+The lecture's network distinguishes 462 sources, by its numbers the speakers of a speech corpus.
+Here the sources are generated, and fewer, so that a few thousand signals show each often enough.
 """
 
 import numpy as np

@@ -273,9 +273,10 @@ def _changed(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     All in which the two differ if there is no reason else.
     """
     settings = {field.name for field in dataclasses.fields(Setting)} - {'parts'}
-    of_runs = lambda config: {key: config[key] for key in config if key in settings}
-    with_parts = lambda config: of_runs(config) | config.get('parts', {})  # as they are typed
-    changed = differences(with_parts(then), with_parts(now))
+    chosen = lambda config, keys: {key: config[key] for key in config if key in keys}
+    # Parts under the names by which they are typed.
+    of_runs = lambda config: chosen(config, settings) | config.get('parts', {})
+    changed = differences(of_runs(then), of_runs(now))
     points, asked = (expand(as_given(config['sweep'])) for config in (then, now))
     still = {frozenset(point.items()) for point in asked}
     if lost := [point for point in points if frozenset(point.items()) not in still]:
@@ -284,8 +285,8 @@ def _changed(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
         changed.append(f'{lacking}, as {first}' if first else lacking)
     seeds = [range(one['first_seed'], one['first_seed'] + one['seeds']) for one in (then, now)]
     if not {*seeds[0]} <= {*seeds[1]}:
-        chosen = [{key: one[key] for key in ('seeds', 'first_seed')} for one in (then, now)]
-        changed += differences(chosen[0], chosen[1])
+        keys = 'seeds', 'first_seed'
+        changed += differences(chosen(then, keys), chosen(now, keys))
     return changed or differences(then, now)
 
 

@@ -18,8 +18,8 @@ def batch_moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
       x: [..., features]; all axes but the last are the batch (for images, every pixel counts).
 
     Returns:
-      mean, variance: [features] each, float32 or wider. The variance is the mean squared
-      deviation, computed in a second pass: E[x²] − E[x]² loses all digits when the mean is large.
+      mean, variance: [features] each, float32 or wider. The variance is the mean of
+      (x − mean)², computed in a second pass: E[x²] − E[x]² loses all digits when the mean is large.
       Where custom kernels compute them they have no gradient: that is `batch_norm`'s.
     """
     if _is_native(x):

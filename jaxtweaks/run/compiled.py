@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtweaks.base import limits, pinned
+from jaxtweaks.base import limits, metrics, pinned
 from jaxtweaks.config import layers, trace
 from jaxtweaks.config.settings import Setting
 from jaxtweaks.nn import conv, lowered
 from jaxtweaks.run import devices, executables, native
 from jaxtweaks.run.plan import Run
-from jaxtweaks.train import precision
+from jaxtweaks.train import masks, precision
 from jaxtweaks.train.finish import Found
 from jaxtweaks.train.masks import Means
 from jaxtweaks.train.program import DeviceData, Program, State
@@ -202,8 +202,8 @@ class GroupProgram:
     def no_masks(
         self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
     ) -> Means:
-        """What averages over dropout masks begin with, see `Program.no_masks`."""
-        f = _over_runs(self.program.no_masks, 3, 'map')
+        """What averages over dropout masks begin with, see `masks.no_masks`."""
+        f = _over_runs(functools.partial(masks.no_masks, self.program), 3, 'map')
         return self._call(
             _Function('no_masks', f, (), executables.QUICK_COMPILE), (hyper, seeds, state), (data,)
         )
@@ -218,16 +218,21 @@ class GroupProgram:
         begin: int,
         end: int,
     ) -> Means:
-        """The averages over the first `end` masks, see `Program.add_masks`."""
+        """The averages over the first `end` masks, see `masks.add_masks`."""
         numbers = tuple(map(np.int32, (begin, end)))
         return self._call(self._add_masks(), (hyper, seeds, state, means), (data, *numbers))
 
     def over_masks(
-        self, hyper: trace.Hyper, means: Means, data: DeviceData
-    ) -> dict[str, dict[str, jax.Array]]:
-        """What is measured of such averages, see `Program.over_masks`; [runs] each."""
-        f = _over_runs(self.program.over_masks, 2, self._sharing)
-        return self._call(_Function('over_masks', f), (hyper, means), (data,))
+        self, hyper: trace.Hyper, means: Means, data: DeviceData, count: int
+    ) -> dict[str, np.ndarray]:
+        """What is found of averages over so many masks, by metric, [runs]: `masks.over_masks`."""
+        f = _over_runs(functools.partial(masks.over_masks, self.program), 2, self._sharing)
+        by_way = self._call(_Function('over_masks', f), (hyper, means), (data,))
+        return {
+            metrics.measure(name).on('test', metrics.over_masks(count, way)): np.asarray(values)
+            for way, found in by_way.items()
+            for name, values in found.items()
+        }
 
     def prepare_finish(
         self, hyper: trace.Hyper, seeds: np.ndarray, state: State, data: DeviceData
@@ -254,7 +259,8 @@ class GroupProgram:
         return _Function('finish', _over_runs(self.program.finish, 3, self._sharing))
 
     def _add_masks(self) -> _Function:
-        return _Function('add_masks', _over_runs(self.program.add_masks, 4, self._sharing))
+        f = functools.partial(masks.add_masks, self.program)
+        return _Function('add_masks', _over_runs(f, 4, self._sharing))
 
     def memory(self) -> int:
         """Bytes that a device needs for the most demanding method so far, besides the data."""

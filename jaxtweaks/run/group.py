@@ -21,7 +21,6 @@ from jaxtweaks.run.progress import Now, Reporter
 from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.work import evaluation_work, masks_work
 from jaxtweaks.train.finish import Found
-from jaxtweaks.train.masks import Means
 from jaxtweaks.train.program import DeviceData, Program, State
 
 
@@ -87,67 +86,42 @@ def train_group(
       Interrupted: `asked_to_stop` said so; the state is saved.
       Exception: see `memory.is_exhausted`; the state is saved, if there still is one.
     """
-    hyper, seeds = stack_runs(group.padded(), group.off)
-    program = compiled.program
-    runs, train = len(group.runs), program.static.train
-    at = _loaded(compiled, hyper, seeds, data, path, reporter)
-    if at is None:
-        at = checkpoint.Progress(compiled.init(hyper, seeds, data))
-    elif not counted:
-        reporter.resumed(_work_done(at, program, data) * runs)
-    clock = _Clock(at.seconds)
+    training = _GroupTraining(group, compiled, *stack_runs(group.padded(), group.off), data)
+    runs, train = len(group.runs), compiled.program.static.train
+    at = training.load(path, reporter.note)
+    if at is not None and not counted:
+        reporter.resumed(training.work(at) * runs)
+    at = at or training.begin()
+    clock, moved = _Clock(at.seconds), False
     last = group.stage if group.leaves else train.epochs
     target = last if until is None else min(until, last)
-    moved = False
 
-    def chunk_ended(work: float, now: Now) -> None:
+    def carry_out(chunk: Callable[[], Now]) -> None:
+        before = training.work(at)
+        with _saving_if_memory_lacks(at, path, clock):
+            now = chunk()
+        work = training.work(at) - before
+        if at.done == 0 and not at.masks and _all_done(at.state):
+            reporter.dropped(training.work_of_epochs(train.epochs - at.epoch) * runs)
+            at.skip_to(train.epochs)
         reporter.advance(work * runs, now)
         _save_if_due(at, path, clock, execution.checkpoint_seconds, asked_to_stop())
 
     pace = _Pace(execution.chunk_seconds)
     while at.epoch < target:
+        carry_out(lambda: training.chunk(at, pace, target))
         moved = True
-        before = _work_done(at, program, data)
-        with _saving_if_memory_lacks(at, path, clock):
-            begun, steps = _train_chunk(at, compiled, hyper, seeds, data, pace, target)
-        now = _now(group, at, begun, steps)
-        done = _work_done(at, program, data) - before
-        if at.done == 0 and _all_done(at.state):
-            whole = _work_done(checkpoint.Progress(at.state, train.epochs), program, data)
-            reporter.dropped((whole - _work_done(at, program, data)) * runs)
-            at.skip_to(train.epochs)
-        chunk_ended(done, now)
     if at.epoch < last:
         if moved:
             checkpoint.save(path, at)
         return None
-    pace = _Pace(execution.chunk_seconds)
+    of_masks = _Pace(execution.chunk_seconds)
     while at.masks < max(train.mc_samples, default=0):
-        before = _work_done(at, program, data)
-        with _saving_if_memory_lacks(at, path, clock):
-            _add_masks(at, compiled, hyper, seeds, data, pace)
-        now = _now(group, at, last, program.steps_per_epoch)
-        chunk_ended(_work_done(at, program, data) - before, now)
+        carry_out(lambda: training.add_masks(at, of_masks))
     at.skip_to(train.epochs)
     with _saving_if_memory_lacks(at, path, clock):
-        found = _found(compiled, hyper, seeds, at, data, last)
+        found = training.found(at, last)
     return _without_padding(group, at.history, found, clock.seconds())
-
-
-def _loaded(
-    compiled: GroupProgram,
-    hyper: trace.Hyper,
-    seeds: np.ndarray,
-    data: DeviceData,
-    path: Path,
-    reporter: Reporter,
-) -> checkpoint.Progress | None:
-    """The checkpoint that a group goes on from, if there is one."""
-    # A trace of the network, which a group that has only begun can do without.
-    shapes = lambda: jax.eval_shape(
-        jax.vmap(compiled.program.init, (0, 0, None)), hyper, seeds, data
-    )
-    return checkpoint.load(path, shapes, reporter.note)
 
 
 @contextlib.contextmanager
@@ -176,98 +150,96 @@ def _save_if_due(
         raise Interrupted(stopping)
 
 
-def _found(
-    compiled: GroupProgram,
-    hyper: trace.Hyper,
-    seeds: np.ndarray,
-    at: checkpoint.Progress,
-    data: DeviceData,
-    last: int,
-) -> Found:
-    """The final figures of runs whose training ended after the epoch `last`."""
-    found = jax.tree.map(np.asarray, compiled.finish(hyper, seeds, at.state, data))
-    found = dataclasses.replace(found, finals=found.finals | at.over_masks)
-    if compiled.program.static.train.select != 'last':
-        return found
-    return dataclasses.replace(found, chosen_epoch=np.full_like(found.chosen_epoch, last))
+@dataclasses.dataclass(frozen=True)
+class _GroupTraining:
+    """What trains the runs of a group: its compiled program, and what that is called with.
 
-
-def _add_masks(
-    at: checkpoint.Progress,
-    compiled: GroupProgram,
-    hyper: trace.Hyper,
-    seeds: np.ndarray,
-    data: DeviceData,
-    pace: '_Pace',
-) -> None:
-    """Averages predictions over as many masks more as one chunk has, and measures the averages."""
-    if not at.masks:
-        at.means = compiled.no_masks(hyper, seeds, at.state, data)
-    end = min(n for n in compiled.program.static.train.mc_samples if n > at.masks)
-    end = min(end, at.masks + max(1, int(pace.work() / masks_work(1, data))))
-    started = time.monotonic()
-    means = compiled.add_masks(hyper, seeds, at.state, at.means, data, at.masks, end)
-    at.means = jax.block_until_ready(means)
-    pace.took(time.monotonic() - started, masks_work(end - at.masks, data))
-    at.masks = end
-    at.over_masks |= measured_over_masks(compiled, hyper, at.means, data, end)
-
-
-def measured_over_masks(
-    compiled: GroupProgram, hyper: trace.Hyper, means: Means, data: DeviceData, masks: int
-) -> dict[str, np.ndarray]:
-    """What is found of averages over so many masks, by metric [runs]; {} if it is not asked for."""
-    if masks not in compiled.program.static.train.mc_samples:
-        return {}
-    return {
-        metrics.measure(name).on('test', metrics.over_masks(masks, way)): np.asarray(values)
-        for way, found in compiled.over_masks(hyper, means, data).items()
-        for name, values in found.items()
-    }
-
-
-def _work_done(at: checkpoint.Progress, program: Program, data: DeviceData) -> float:
-    """Work of one run up to a checkpoint, in images trained."""
-    steps = at.epoch * program.steps_per_epoch + at.done
-    images = steps * program.static.train.batch_size + at.epoch * evaluation_work(program, data)
-    return images + masks_work(at.masks, data)
-
-
-def _train_chunk(
-    at: checkpoint.Progress,
-    compiled: GroupProgram,
-    hyper: trace.Hyper,
-    seeds: np.ndarray,
-    data: DeviceData,
-    pace: '_Pace',
-    target: int,
-) -> tuple[int, int]:
-    """Trains as far as one chunk goes; the epoch last begun, from 1, and the steps done of it."""
-    program = compiled.program
-    before = _work_done(at, program, data)
-    last, stop = _end_of_chunk(at, pace.work(), target, program, data)
-    started = time.monotonic()
-    args = hyper, seeds, at.state, data, at.epoch, at.done, last, stop
-    state, metrics = jax.block_until_ready(compiled.train(*args))
-    complete = stop == program.steps_per_epoch
-    at.reached(last + complete, 0 if complete else stop, state, metrics)
-    pace.took(time.monotonic() - started, _work_done(at, program, data) - before)
-    return last + 1, stop
-
-
-def _end_of_chunk(
-    at: checkpoint.Progress, work: float, target: int, program: Program, data: DeviceData
-) -> tuple[int, int]:
-    """An epoch, and the step of it before which a chunk of about so much work ends.
-
-    It is within the epoch under way, or at the end of an epoch before `target`.
+    Methods take how far the runs are, and bring it up to date.
     """
-    batch, steps = program.static.train.batch_size, program.steps_per_epoch
-    left = (steps - at.done) * batch
-    if work < left:
-        return at.epoch, at.done + max(1, int(work / batch))
-    more = int((work - left) / (steps * batch + evaluation_work(program, data)))
-    return at.epoch + min(more, program.epochs_at_once - 1, target - 1 - at.epoch), steps
+
+    group: Group
+    compiled: GroupProgram
+    hyper: trace.Hyper
+    seeds: np.ndarray
+    data: DeviceData
+
+    @property
+    def program(self) -> Program:
+        """Of one run."""
+        return self.compiled.program
+
+    def begin(self) -> checkpoint.Progress:
+        """Where runs stand before the first step."""
+        return checkpoint.Progress(self.compiled.init(self.hyper, self.seeds, self.data))
+
+    def load(self, path: Path, notify: Callable[[str], None]) -> checkpoint.Progress | None:
+        """The checkpoint that the group goes on from, if there is one."""
+        of_runs = jax.vmap(self.program.init, (0, 0, None))
+        # A trace of the network, which a group that has only begun can do without.
+        shapes = lambda: jax.eval_shape(of_runs, self.hyper, self.seeds, self.data)
+        return checkpoint.load(path, shapes, notify)
+
+    def work(self, at: checkpoint.Progress) -> float:
+        """Work of one run so far, in images trained."""
+        steps = at.done * self.program.static.train.batch_size
+        return self.work_of_epochs(at.epoch) + steps + masks_work(at.masks, self.data)
+
+    def work_of_epochs(self, epochs: int) -> float:
+        """Work of one run in so many whole epochs, in images trained."""
+        images = self.program.steps_per_epoch * self.program.static.train.batch_size
+        return epochs * (images + evaluation_work(self.program, self.data))
+
+    def chunk(self, at: checkpoint.Progress, pace: '_Pace', target: int) -> Now:
+        """Trains as far as one chunk goes; how the runs stand then."""
+        before, started = self.work(at), time.monotonic()
+        last, stop = self._end_of_chunk(at, pace.work(), target)
+        args = self.hyper, self.seeds, at.state, self.data, at.epoch, at.done, last, stop
+        state, metrics = jax.block_until_ready(self.compiled.train(*args))
+        complete = stop == self.program.steps_per_epoch
+        at.reached(last + complete, 0 if complete else stop, state, metrics)
+        pace.took(time.monotonic() - started, self.work(at) - before)
+        return _now(self.group, at, last + 1, stop)
+
+    def _end_of_chunk(self, at: checkpoint.Progress, work: float, target: int) -> tuple[int, int]:
+        """An epoch, and the step of it before which a chunk of about so much work ends.
+
+        It is within the epoch under way, or at the end of an epoch before `target`.
+        """
+        batch, steps = self.program.static.train.batch_size, self.program.steps_per_epoch
+        left = (steps - at.done) * batch
+        if work < left:
+            return at.epoch, at.done + max(1, int(work / batch))
+        more = int((work - left) / self.work_of_epochs(1))
+        return at.epoch + min(more, self.program.epochs_at_once - 1, target - 1 - at.epoch), steps
+
+    def add_masks(self, at: checkpoint.Progress, pace: '_Pace') -> Now:
+        """Averages predictions over as many masks more as one chunk has; how the runs stand then.
+
+        Measures the averages where their number of masks is one of those that are asked for.
+        """
+        given = self.hyper, self.seeds, at.state
+        if not at.masks:
+            at.means = self.compiled.no_masks(*given, self.data)
+        samples = self.program.static.train.mc_samples
+        most = at.masks + max(1, int(pace.work() / masks_work(1, self.data)))
+        end = min(most, *(n for n in samples if n > at.masks))
+        started = time.monotonic()
+        means = self.compiled.add_masks(*given, at.means, self.data, at.masks, end)
+        at.means = jax.block_until_ready(means)
+        pace.took(time.monotonic() - started, masks_work(end - at.masks, self.data))
+        at.masks = end
+        if end in samples:
+            at.over_masks |= self.compiled.over_masks(self.hyper, at.means, self.data, end)
+        return _now(self.group, at, at.epoch, self.program.steps_per_epoch)
+
+    def found(self, at: checkpoint.Progress, last: int) -> Found:
+        """The final figures of runs whose training ended after the epoch `last`."""
+        found = self.compiled.finish(self.hyper, self.seeds, at.state, self.data)
+        found = jax.tree.map(np.asarray, found)
+        found = dataclasses.replace(found, finals=found.finals | at.over_masks)
+        if self.program.static.train.select != 'last':
+            return found
+        return dataclasses.replace(found, chosen_epoch=np.full_like(found.chosen_epoch, last))
 
 
 def _now(group: Group, at: checkpoint.Progress, epoch: int, steps: int) -> Now:

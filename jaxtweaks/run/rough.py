@@ -100,7 +100,7 @@ def counted(setting: Setting, machine: Machine) -> Counted:
     initial = lambda key, x: network.init(key, x, train=False)
     variables = jax.eval_shape(initial, jax.random.key(0), of(1))
     apply = lambda variables, x: network.apply(variables, x, train=False)
-    few, more = (_counted(jax.make_jaxpr(apply)(variables, of(n))) for n in (2, 3))
+    few, more = (_of_program(jax.make_jaxpr(apply)(variables, of(n))) for n in (2, 3))
     # One image more: without what is computed of the parameters alone.
     multiplications, numbers = (b - a for a, b in zip(few, more, strict=True))
     parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables['params']))
@@ -118,7 +118,7 @@ def products_per_second() -> float:
     return _SIDE**3 / fastest
 
 
-def _counted(jaxpr: Any) -> tuple[int, int]:
+def _of_program(jaxpr: Any) -> tuple[int, int]:
     """The multiplications of a program and of what it calls, and the numbers that it makes.
 
     Of branches, those of the one with the fewest.
@@ -129,7 +129,7 @@ def _counted(jaxpr: Any) -> tuple[int, int]:
         for value in equation.params.values():
             inner = value if isinstance(value, tuple | list) else (value,)
             called += [
-                _counted(one) for one in inner if hasattr(getattr(one, 'jaxpr', one), 'eqns')
+                _of_program(one) for one in inner if hasattr(getattr(one, 'jaxpr', one), 'eqns')
             ]
         made = sum(math.prod(variable.aval.shape) for variable in equation.outvars)
         more = min(called, default=(_of_operation(equation), made))

@@ -126,9 +126,8 @@ def _also(
     Returns:
       Scalars: 'stop_epoch' (patience), the epoch after which training stopped, or the last;
       'ema_test_…'; 'swa_validation_…' and 'swa_test_…'; 'snapshots_test_…' of the snapshots'
-      averaged probabilities;
-      'perturbed_test_…' with noise on the weights; 'lesioned_test_…' without some hidden units;
-      'linearity'; 'sensitivity';
+      averaged probabilities; 'perturbed_test_…' with noise on the weights; 'lesioned_test_…'
+      without some hidden units; 'linearity'; 'sensitivity';
       'gradient_variance' and 'gradient_norm' of the unpenalised loss at the chosen parameters;
       'fold_…' of the fold that was held out.
       Arrays: 'ema_test_logits', 'snapshot_test_logits' [k, N, classes], 'grid_probabilities'
@@ -236,8 +235,8 @@ def _lesioned(
     """What is measured of a network without some of its hidden units, on the test set."""
     without = _WithoutUnits(program.static, program.train_size, program.classes)
     sampled, kinds = masks.under_masks(without, hyper, seed, chosen), {'': KINDS[program.targets]}
-    means = masks.first(sampled, kinds, data, data.test)
-    lost = masks.added(sampled, kinds, data, data.test, means, 0, 1, program.evaluated_at_once)
+    means = masks.empty(sampled, kinds, data, data.test)
+    lost = masks.extended(sampled, kinds, data, data.test, means, 0, 1, program.evaluated_at_once)
     outputs = kinds[''].read(lost[''])
     return masks.measured(outputs, data, data.test, measures_of(program.setting(hyper)))
 

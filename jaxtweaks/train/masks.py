@@ -43,7 +43,7 @@ def no_masks(
 ) -> Means:
     """What averages over the masks of a run begin with."""
     sampled = under_masks(program, hyper, seed, state.chosen)
-    return first(sampled, _kinds(program), data, data.test)
+    return empty(sampled, _kinds(program), data, data.test)
 
 
 def add_masks(
@@ -59,7 +59,7 @@ def add_masks(
     """The averages over the first `end` masks, from those over the first `begin`."""
     sampled = under_masks(program, hyper, seed, state.chosen)
     batch = program.evaluated_at_once
-    return added(sampled, _kinds(program), data, data.test, means, begin, end, batch)
+    return extended(sampled, _kinds(program), data, data.test, means, begin, end, batch)
 
 
 def over_masks(
@@ -92,7 +92,7 @@ def under_masks(
     return sampled
 
 
-def first(
+def empty(
     sampled: Sampled, kinds: Mapping[str, Kind], data: DeviceData, split: DeviceSplit
 ) -> Means:
     """Means of no masks; `kinds`: by way how outputs are averaged."""
@@ -105,7 +105,7 @@ def first(
     }
 
 
-def added(
+def extended(
     sampled: Sampled,
     kinds: Mapping[str, Kind],
     data: DeviceData,

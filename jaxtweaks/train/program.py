@@ -22,7 +22,7 @@ from jaxtweaks.config.config_file import blaming
 from jaxtweaks.nn import tweak
 from jaxtweaks.nn.dense import transpose_narrow
 from jaxtweaks.nn.dropout import is_off
-from jaxtweaks.train import keep, masks, measure, transform
+from jaxtweaks.train import keep, measure, transform
 from jaxtweaks.train.applied import COLLECTIONS, Applied, kept, named
 from jaxtweaks.train.augment import augmented
 from jaxtweaks.train.data import (
@@ -310,31 +310,6 @@ class Program(Applied):
                 taken = jax.tree.map(functools.partial(jnp.where, stopped), state.snapshots, taken)
             state = dataclasses.replace(state, snapshots=taken)
         return state, metrics
-
-    def no_masks(
-        self, hyper: trace.Hyper, seed: jax.Array, state: State, data: DeviceData
-    ) -> masks.Means:
-        """What averages over dropout masks begin with: `masks.no_masks`."""
-        return masks.no_masks(self, hyper, seed, state, data)
-
-    def add_masks(
-        self,
-        hyper: trace.Hyper,
-        seed: jax.Array,
-        state: State,
-        means: masks.Means,
-        data: DeviceData,
-        begin: jax.Array,
-        end: jax.Array,
-    ) -> masks.Means:
-        """The averages over the first `end` masks: `masks.add_masks`."""
-        return masks.add_masks(self, hyper, seed, state, means, data, begin, end)
-
-    def over_masks(
-        self, hyper: trace.Hyper, means: masks.Means, data: DeviceData
-    ) -> dict[str, dict[str, jax.Array]]:
-        """What is measured of such averages: `masks.over_masks`."""
-        return masks.over_masks(self, hyper, means, data)
 
     def finish(self, hyper: trace.Hyper, seed: jax.Array, state: State, data: DeviceData) -> Found:
         """Tests the chosen parameters, once: `finish.finish`."""

@@ -1,6 +1,7 @@
 """What is found of a run at its end, recomputed from its variables."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +13,7 @@ from tiny_training import CLASSES, data, numbers, program, setting
 from jaxtweaks.base.rng import member_seed, stream_key
 from jaxtweaks.config import trace
 from jaxtweaks.nn import models
-from jaxtweaks.train import finish
+from jaxtweaks.train import finish, masks
 
 pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
 
@@ -53,10 +54,10 @@ def found():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(finish, 'GRADIENT_BATCH', 8)
         at_end = jax.jit(p.finish)(hyper, SEED, state, DATA)
-    means = jax.jit(p.add_masks)(
-        hyper, SEED, state, p.no_masks(hyper, SEED, state, DATA), DATA, 0, 2
-    )
-    return state.variables, snapshots, at_end, p.over_masks(hyper, means, DATA)['probabilities']
+    means = masks.no_masks(p, hyper, SEED, state, DATA)
+    means = jax.jit(functools.partial(masks.add_masks, p))(hyper, SEED, state, means, DATA, 0, 2)
+    over_two = masks.over_masks(p, hyper, means, DATA)['probabilities']
+    return state.variables, snapshots, at_end, over_two
 
 
 def test_snapshots_are_tested_by_the_mean_of_their_probabilities(found):

@@ -36,9 +36,9 @@ def softmax(logits):
 
 def averages(sampled, numbers, kinds=WAYS, batch=500):
     """By number of masks the averaged outputs by way; each goes on from the one before."""
-    means, found = masks.first(sampled, kinds, DATA, SPLIT), {}
+    means, found = masks.empty(sampled, kinds, DATA, SPLIT), {}
     for begin, end in itertools.pairwise([0, *numbers]):
-        means = masks.added(sampled, kinds, DATA, SPLIT, means, begin, end, batch)
+        means = masks.extended(sampled, kinds, DATA, SPLIT, means, begin, end, batch)
         found[end] = {way: kind.read(means[way]) for way, kind in kinds.items()}
     return found
 
@@ -105,7 +105,7 @@ def test_masks_that_drop_nothing_leave_every_average_the_same():
 
 
 def test_probabilities_that_underflow_are_averaged_all_the_same():
-    """Logits thousands apart, as large initial weights give them."""
+    """Logits thousands apart, as large initial weights make them."""
     logits = np.random.default_rng(3).normal(size=(4, VALIDATION, CLASSES)) * 3000
     drawn = jnp.asarray(logits, jnp.float32)
     found = measured(lambda mask, begin, x: drawn[mask], (4,))[4]['probabilities']
@@ -153,6 +153,7 @@ def test_in_which_parts_masks_are_added_changes_no_bit(batching):
     means = group.no_masks(hyper, seeds, state, DATA)
     for mask in range(5):
         means = group.add_masks(hyper, seeds, state, means, DATA, mask, mask + 1)
-    found = group.over_masks(hyper, means, DATA)
-    for way, prefix in (('probabilities', ''), ('logits', 'logits_')):
-        np.testing.assert_array_equal(found[way]['loss'], whole[f'mc_{prefix}5_test_loss'])
+    found = group.over_masks(hyper, means, DATA, 5)
+    assert len(found) == 4
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, whole[name])

@@ -1,6 +1,7 @@
 """A training small enough to compile and run in a second: data, settings, and ways to run it."""
 
 import dataclasses
+import itertools
 import re
 
 import jax
@@ -9,7 +10,6 @@ import numpy as np
 
 from jaxtweaks.config import settings, trace
 from jaxtweaks.run.compiled import GroupProgram, stack_runs
-from jaxtweaks.run.group import measured_over_masks
 from jaxtweaks.run.plan import Run
 from jaxtweaks.train.program import DeviceData, DeviceSplit, Program
 
@@ -55,13 +55,13 @@ def numbers(one, off=frozenset()):
 
 def over_masks(group, hyper, seeds, state, data):
     """What is found of averages over dropout masks, by metric [runs]."""
-    found, done = {}, 0
-    for masks in sorted(group.program.static.train.mc_samples):
-        if not done:
-            means = group.no_masks(hyper, seeds, state, data)
-        means = group.add_masks(hyper, seeds, state, means, data, done, masks)
-        found |= measured_over_masks(group, hyper, means, data, masks)
-        done = masks
+    samples = sorted(group.program.static.train.mc_samples)
+    if not samples:
+        return {}
+    found, means = {}, group.no_masks(hyper, seeds, state, data)
+    for begin, end in itertools.pairwise([0, *samples]):
+        means = group.add_masks(hyper, seeds, state, means, data, begin, end)
+        found |= group.over_masks(hyper, means, data, end)
     return found
 
 
