@@ -27,7 +27,7 @@ class AnswerSentence(NamedTuple):
       word: 'yes', 'no', 'in part', 'it depends' or 'not settled'; '' if there is no claim.
       kind: the verdict whose colour it has.
       sentence: the whole answer, that word first; '' if there is no claim.
-      numbers: the parts of the sentence that are numbers, in its order.
+      numbers: the parts of the sentence in parentheses that hold numbers, in its order.
     """
 
     word: str
@@ -138,20 +138,32 @@ def _depends(
 
 def _with_number(verdict: Verdict) -> str:
     """The claim and the number that carries its verdict, in one pair of parentheses at its end."""
-    sentence, after = verdict['claim']['sentence'].strip().rstrip('.'), _after(verdict)
-    return f'{sentence.removesuffix(")") if after else sentence}{after}'
+    sentence, after = _sentence(verdict), _after(verdict)
+    return f'{_without_parentheses(sentence)}{after}' if after else sentence
+
+
+def _sentence(verdict: Verdict) -> str:
+    return verdict['claim']['sentence'].strip().rstrip('.')
+
+
+def _without_parentheses(sentence: str) -> str:
+    """A sentence without the parentheses that it ends in, if it does."""
+    return re.sub(r'\s+\((?:[^()]|\([^()]*\))*\)$', '', sentence)
 
 
 def _after(verdict: Verdict) -> str:
-    """What stands after the words of a claim, with the closing parenthesis; '' without numbers."""
+    """What stands in parentheses after the words of a claim; '' without numbers.
+
+    The claim's own parentheses are joined to it: side by side, two pairs read badly.
+    """
     numbers = _step_against(verdict) or _numbers(verdict)
     if not numbers:
         return ''
     if verdict.get('smallest_permutation_p') is not None:
         numbers += f', {count(verdict["n"], "seed")}'
-    # Parentheses side by side read badly.
-    joins = verdict['claim']['sentence'].strip().rstrip('.').endswith(')')
-    return f'; {numbers})' if joins else f' ({numbers})'
+    sentence = _sentence(verdict)
+    own = sentence.removeprefix(_without_parentheses(sentence))
+    return f'{own.removesuffix(")")}; {numbers})' if own else f' ({numbers})'
 
 
 def _numbers(verdict: Verdict) -> str:

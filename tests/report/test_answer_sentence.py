@@ -134,6 +134,23 @@ def test_numbers_join_the_parentheses_that_a_sentence_ends_with():
     assert ')' not in found[:-2]
 
 
+@pytest.mark.parametrize(
+    ('sentence', 'words', 'own'),
+    [
+        ('It helps (at 5 epochs).', 'It helps', ' (at 5 epochs; '),
+        ('It helps (norm (σ) 1).', 'It helps', ' (norm (σ) 1; '),
+        ('It (this) helps.', 'It (this) helps', ' ('),
+        ('It learns f(x).', 'It learns f(x)', ' ('),
+    ],
+)
+def test_parentheses_are_set_apart_as_a_whole(sentence, words, own):
+    found = answer_sentence.of(QUESTION, [verdict(claim={'sentence': sentence})])
+    (before, _), (numbers, set_apart), _ = found.pieces
+    assert before == f'Yes: {words}'
+    assert set_apart
+    assert numbers.startswith(f'{own}test accuracy, batch norm')
+
+
 @pytest.mark.parametrize('letters', ANSWERS)
 def test_the_numbers_of_an_answer_are_set_apart(letters):
     names = {kind[0]: kind for kind in ('supported', 'contradicted', 'negligible', 'inconclusive')}
