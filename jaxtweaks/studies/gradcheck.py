@@ -110,7 +110,8 @@ def _both(
     variables = network.variables(x, seed)
     others = besides(variables)
     loss = lambda params: network.loss(params, others, seed, x, y)
-    return gradients.both(loss, variables['params'], options(network.setting).step, start, stop)
+    asked = options(network.setting)
+    return gradients.both(loss, variables['params'], asked.step, start, stop, asked.differences)
 
 
 def _inputs(setting: Setting, data: Dataset) -> tuple[jax.Array, jax.Array]:
@@ -154,6 +155,7 @@ def measure(
         "the parameter that is checked, as 'Dense_0/kernel'; '' for all of them",
         former='study.parameter',
     ),
+    differences: str = gradients.DIFFERENCES,
     step: float = gradients.STEP,
     tolerance: float = gradients.TOLERANCE,
 ) -> Measured:
@@ -167,5 +169,5 @@ def measure(
         x, y = _inputs(setting, data)
         network = _network(setting, data)
         place = _places(network, x.shape)[parameter]
-        gradient, differences = _both(network, seed, x, y, place.start, place.stop)
-        return gradients.compared(gradient[place], differences[place], tolerance)
+        gradient, found = _both(network, seed, x, y, place.start, place.stop)
+        return gradients.compared(gradient[place], found[place], tolerance)

@@ -109,8 +109,8 @@ LAYERS: dict[str, tuple[Layer, Shapes]] = {
 }
 
 
-@functools.partial(jax.jit, static_argnums=0)
-def _both(name: str, seed: int, step: float) -> tuple[jax.Array, jax.Array]:
+@functools.partial(jax.jit, static_argnums=(0, 3))
+def _both(name: str, seed: int, step: float, differences: str) -> tuple[jax.Array, jax.Array]:
     """See `gradients.both`."""
     layer, shapes = LAYERS[name]
     key, *keys = jax.random.split(stream_key(seed, 'init'), 1 + len(shapes))
@@ -119,7 +119,8 @@ def _both(name: str, seed: int, step: float) -> tuple[jax.Array, jax.Array]:
         for one, (name, shape) in zip(keys, shapes.items(), strict=True)
     }
     weights = jax.random.normal(key, jax.eval_shape(layer, at).shape, jnp.float64)
-    return gradients.both(lambda at: jnp.sum(weights * layer(at)), at, step)
+    f = lambda at: jnp.sum(weights * layer(at))
+    return gradients.both(f, at, step, differences=differences)
 
 
 def check(setting: Setting) -> None:
@@ -142,6 +143,7 @@ def measure(
     seed: int,
     *,
     layer: str = static('dense', 'the layer that is checked', former='study.layer'),
+    differences: str = gradients.DIFFERENCES,
     step: float = gradients.STEP,
     tolerance: float = gradients.TOLERANCE,
 ) -> Measured:
@@ -151,5 +153,5 @@ def measure(
     about the step of the differences.
     """
     with gradients.float64():
-        gradient, differences = _both(layer, seed, step)
-        return gradients.compared(gradient, differences, tolerance)
+        gradient, found = _both(layer, seed, step, differences)
+        return gradients.compared(gradient, found, tolerance)

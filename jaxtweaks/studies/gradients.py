@@ -1,4 +1,4 @@
-"""Gradients by automatic differentiation next to central differences, in float64."""
+"""Gradients by automatic differentiation next to finite differences, in float64."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,9 +14,15 @@ from jaxtweaks.config.fields import static
 from jaxtweaks.studies.study import Measured
 
 # Options of the studies that compare gradients, former fields of `study`.
+CENTRAL, FORWARD = 'central', 'forward'
+DIFFERENCES = static(
+    CENTRAL,
+    "finite differences: 'central' for (f(θ + h) − f(θ − h))/2h, 'forward' for (f(θ + h) − f(θ))/h",
+    choices=(CENTRAL, FORWARD),
+)
 STEP = static(
     1e-6,
-    'h of the central differences (f(θ + h) − f(θ − h))/2h',
+    'h of the differences',
     above=0.0,
     former='study.step',
 )
@@ -28,7 +34,7 @@ TOLERANCE = static(
 )
 FINALS = {
     'share_within': Metric('share_within', 'share of differences below the tolerance', SHARE),
-    'max_difference': 'largest |autodiff − central difference|',
+    'max_difference': 'largest |autodiff − finite difference|',
     'largest_gradient': 'largest |gradient|',
     'entries': 'entries',
 }
@@ -57,11 +63,13 @@ def both(
     step: jax.Array | float,
     start: jax.Array | int = 0,
     stop: jax.Array | int | None = None,
+    differences: str = CENTRAL,
 ) -> tuple[jax.Array, jax.Array]:
-    """The gradient of `f` and central differences, entry by entry; to be compiled.
+    """The gradient of `f` and finite differences, entry by entry; to be compiled.
 
-    The error of (f(θ + h) − f(θ − h))/2h is h²/6 times the third derivative plus rounding of about
-    10⁻¹⁶/h, unless f has a kink between θ − h and θ + h.
+    The error of the central (f(θ + h) − f(θ − h))/2h is h²/6 times the third derivative, that of
+    the forward (f(θ + h) − f(θ))/h is h/2 times the second, each plus rounding of about 10⁻¹⁶/h,
+    unless f has a kink between the two places.
 
     Args:
       f: tree of arrays to a scalar; no random number may change between calls.
@@ -69,6 +77,7 @@ def both(
       step: h.
       start, stop: the entries, in the order of `places`, whose differences are taken; all of them
         if not given. The differences of the others are 0.
+      differences: `CENTRAL` or `FORWARD`.
 
     Returns:
       Gradient and differences, float64 [P] each.
@@ -76,13 +85,17 @@ def both(
     theta, unravel = ravel_pytree(at)
     flat = lambda theta: f(unravel(theta))
 
+    here = flat(theta)
+
     def along(i, found):
         h = jnp.zeros_like(theta).at[i].set(step)
+        if differences == FORWARD:
+            return found.at[i].set((flat(theta + h) - here) / step)
         return found.at[i].set((flat(theta + h) - flat(theta - h)) / (2 * step))
 
     stop = len(theta) if stop is None else stop
-    differences = jax.lax.fori_loop(start, stop, along, jnp.zeros_like(theta))
-    return jax.grad(flat)(theta), differences
+    found = jax.lax.fori_loop(start, stop, along, jnp.zeros_like(theta))
+    return jax.grad(flat)(theta), found
 
 
 def places(tree: Any) -> dict[str, slice]:
@@ -95,7 +108,7 @@ def places(tree: Any) -> dict[str, slice]:
 
 
 def compared(gradient: jax.Array, differences: jax.Array, tolerance: float) -> Measured:
-    """The metrics `FINALS` of gradient and central differences [P]."""
+    """The metrics `FINALS` of gradient and finite differences [P]."""
     found = np.asarray(gradient)
     error = np.abs(found - np.asarray(differences))
     return Measured(

@@ -60,6 +60,16 @@ def test_the_error_of_a_cubic_is_the_square_of_the_step():
     np.testing.assert_allclose(differences - gradient, 1e-4, rtol=1e-8)
 
 
+def test_forward_differences_are_off_by_the_second_derivative():
+    """((x + h)³ − x³)/h = 3x² + 3xh + h²."""
+    x = np.array([0.5, -1.0, 2.0])
+    cubed = lambda at: jnp.sum(at['x'] ** 3)
+    gradient, differences = both(cubed, {'x': x}, 1e-2, 0, 2, gradients.FORWARD)
+    np.testing.assert_allclose(gradient, 3 * x**2, rtol=1e-15)
+    expected = np.where([True, True, False], 3 * x**2 + 3 * x * 1e-2 + 1e-4, 0.0)
+    np.testing.assert_allclose(differences, expected, rtol=1e-12)
+
+
 def test_only_the_entries_asked_for_are_differenced():
     at = {'a': np.ones(2), 'b': {'c': np.ones((2, 2))}}
     assert gradients.places(jax.tree.map(jnp.asarray, at)) == {
@@ -99,6 +109,22 @@ def test_every_layer_is_below_the_published_error(layer):
     assert found['largest_gradient'] > 0.01  # there is something to be right about
     assert found['max_difference'] < PUBLISHED
     assert found['share_within'] == 1
+
+
+@pytest.mark.parametrize(
+    'values',
+    [MLP, {'study__name': 'gradcheck_layers', 'gradcheck_layers__layer': 'cross_entropy'}],
+    ids=lambda values: values['study__name'],
+)
+def test_a_study_takes_the_differences_that_are_asked_for(data, values):
+    """With h = 1e-4 forward ones are off by about h/2, central ones by rounding and h²."""
+    name = values['study__name']
+    error = {}
+    for way in (gradients.CENTRAL, gradients.FORWARD):
+        asked = {f'{name}__differences': way, f'{name}__step': 1e-4}
+        error[way] = measured(setting_of(**values, **asked), 0, data).finals['max_difference']
+    assert error[gradients.CENTRAL] < 1e-7
+    assert 1e-6 < error[gradients.FORWARD] < 1e-3
 
 
 def test_an_unknown_layer_is_named():
