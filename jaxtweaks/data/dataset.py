@@ -90,9 +90,9 @@ def parts_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Split]:
     return {name: Split(arrays[f'{name}_images'], arrays[f'{name}_labels']) for name in names}
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """A data set as a run uses it.
+    """A data set as a run uses it. Two are equal if they are one; see `fingerprint`.
 
     Attributes:
       label: what every figure and table calls it, such as 'CIFAR-10', 'CIFAR-10 (JPEG q75)' or

@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+import weakref
 from typing import Any
 
 import jax
@@ -39,6 +40,10 @@ _DATA = tuple(
         'split_seed',
         'standardise',
     )
+)
+
+_STANDARDISERS: weakref.WeakKeyDictionary[Dataset, dict[str, tuple[np.ndarray, np.ndarray]]] = (
+    weakref.WeakKeyDictionary()
 )
 
 
@@ -116,7 +121,7 @@ def _both(
 
 def _inputs(setting: Setting, data: Dataset) -> tuple[jax.Array, jax.Array]:
     """Images float64 [N, height, width, channels] and labels [N]; for an MLP [N, 1, 1, inputs]."""
-    mean, inverse = data_lib.standardiser(data.training.images, setting.data.standardise)
+    mean, inverse = _standardiser(data, setting.data.standardise)
     asked = options(setting)
     count = asked.images
     x = data.training.images[:count].astype(np.float64)
@@ -124,6 +129,14 @@ def _inputs(setting: Setting, data: Dataset) -> tuple[jax.Array, jax.Array]:
     if setting.model.name == 'mlp':
         x = x.reshape(len(x), 1, 1, -1)[..., : asked.inputs]
     return jnp.asarray(x, jnp.float64), jnp.asarray(data.training.labels[:count])
+
+
+def _standardiser(data: Dataset, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """See `data.standardiser`; the same whatever the run, and most of what a run takes."""
+    known = _STANDARDISERS.setdefault(data, {})
+    if how not in known:
+        known[how] = data_lib.standardiser(data.training.images, how)
+    return known[how]
 
 
 def check(setting: Setting) -> None:

@@ -1,5 +1,7 @@
 """Gradients next to central differences: the comparison itself, and what it says of the layers."""
 
+import dataclasses
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -109,6 +111,18 @@ def test_every_layer_is_below_the_published_error(layer):
     assert found['largest_gradient'] > 0.01  # there is something to be right about
     assert found['max_difference'] < PUBLISHED
     assert found['share_within'] == 1
+
+
+def test_a_data_set_is_looked_at_once_for_all_runs(data, monkeypatch):
+    real, asked = gradcheck.data_lib.standardiser, []
+    count = lambda images, how: asked.append(how) or real(images, how)
+    monkeypatch.setattr(gradcheck.data_lib, 'standardiser', count)
+    one, other = (dataclasses.replace(data) for _ in range(2))
+    by_channel = MLP | {'data__standardise': 'channel'}
+    for values, dataset in ((MLP, one), (MLP, one), (by_channel, one), (MLP, other)):
+        with gradients.float64():
+            gradcheck._inputs(setting_of(**values), dataset)
+    assert asked == ['pixel', 'channel', 'pixel']
 
 
 @pytest.mark.parametrize(
