@@ -50,8 +50,8 @@ def test_rows_of_others_stay_and_are_counted(publish, tmp_path):
     assert publish.counted(publish.merged(path, NEW)) == overview(
         '4 claims of 3 experiments: 2 supported, 2 contradicted.',
         A=[('supported', 'one', 'bags-quick'), ('contradicted', 'two', 'noise-quick')],
-        C=[('contradicted', 'four', 'ants-quick')],
         B=[('supported', 'three', 'bags-quick')],
+        C=[('contradicted', 'four', 'ants-quick')],
     )
 
 
@@ -76,7 +76,7 @@ def test_answers_are_merged_and_are_no_claims(publish, tmp_path):
     path.write_text(with_answer(OLD, 'bags-quick'))
     found = publish.counted(publish.merged(path, with_answer(NEW, 'ants-quick')))
     headings = [line for line in found.splitlines() if line.startswith('#')]
-    assert headings == ['# Overview', '## Answers', '## A', '## C', '## B']
+    assert headings == ['# Overview', '## Answers', '## A', '## B', '## C']
     answered = [line.partition(']')[0] for line in found.splitlines() if line.startswith('- ')]
     assert answered == ['- [ants-quick', '- [bags-quick']
     assert '4 claims of 3 experiments: 2 supported, 2 contradicted.' in found

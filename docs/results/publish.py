@@ -122,7 +122,7 @@ def merged(path: Path, text: str) -> str:
     old, new = sections(path.read_text() if path.is_file() else ''), sections(text)
     named = {name for section in new.values() for name, _ in section.rows}
     lines = []
-    for heading in dict.fromkeys([*new, *old]):
+    for heading in dict.fromkeys([*old, *new]):  # of a part the order would be another
         before, after = old.get(heading, Section()), new.get(heading, Section())
         rows = [row for row in before.rows if row[0] not in named] + after.rows
         if rows or heading in new:
