@@ -26,7 +26,7 @@ class Network:
         model, optim = self.setting.model, self.setting.optim
         optimiser = {'adam': optax.adam, 'sgd': optax.sgd}[optim.name](optim.learning_rate)
         if model.name == 'cnn':
-            return flax_plain.PlainCNN(model.channels, model.hidden), optimiser
+            return flax_plain.PlainCNN(model.channels, model.hidden, self._norm), optimiser
         return flax_plain.PlainMLP(model.hidden, self._norm), optimiser
 
     def pytorch(self, running: bool = True) -> Callable[[], Any]:
@@ -39,7 +39,7 @@ class Network:
 
         model = self.setting.model
         if model.name == 'cnn':
-            return lambda: pytorch.cnn(model.channels, model.hidden)
+            return lambda: pytorch.cnn(model.channels, model.hidden, self._norm, running)
         return lambda: pytorch.mlp(model.hidden, self._norm, running)
 
     @property
@@ -47,10 +47,19 @@ class Network:
         return self.setting.model.norm != 'none'
 
 
-def cnn(batch: int, precision: str = 'float32', model: Model | None = None) -> Network:
+def cnn(
+    batch: int,
+    precision: str = 'float32',
+    model: Model | None = None,
+    *,
+    batch_norm: bool = False,
+) -> Network:
     """ROLE's CNN; `model`: a smaller one in its place, for trying things out."""
     train = Train(batch_size=batch, precision=precision)
-    return Network(Setting(model=model or Model(), train=train))
+    model = model or Model()
+    if batch_norm:
+        model = dataclasses.replace(model, norm='batch')
+    return Network(Setting(model=model, train=train))
 
 
 def mlp(

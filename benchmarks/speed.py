@@ -43,6 +43,9 @@ def cases() -> dict[str, tuple[Network, int]]:
         for runs in (1, 16)
         for batch in (32, 128)
     }
+    for runs in (1, 4):
+        found[f'cnn_bn_R{runs}_B32'] = networks.cnn(32, batch_norm=True), runs
+        found[f'cnn_bn_bf16_R{runs}_B32'] = networks.cnn(32, 'bf16', batch_norm=True), runs
     found['mlp_800-800_bf16_R8'] = networks.mlp(800, 800, precision='bf16'), 8
     for runs, hidden, norm in ((8, (50, 50), True), (32, (50, 50), True), (8, (800, 800), False)):
         name = f'mlp_{"-".join(map(str, hidden))}_R{runs}'

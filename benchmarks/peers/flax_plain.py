@@ -11,22 +11,28 @@ import optax
 
 
 class PlainCNN(nn.Module):
-    """ROLE's CNN as a Flax tutorial would write it."""
+    """ROLE's CNN as a Flax tutorial would write it, with batch norm (optional)."""
 
     channels: tuple[int, ...]
     hidden: tuple[int, ...]
+    batch_norm: bool = False
 
     @nn.compact
     def __call__(self, x):
         """Images to logits."""
         for channels in self.channels:
-            x = nn.relu(nn.Conv(channels, (3, 3), padding='SAME')(x))
-            x = nn.relu(nn.Conv(channels, (3, 3), padding='VALID')(x))
+            x = self._after(nn.Conv(channels, (3, 3), padding='SAME')(x))
+            x = self._after(nn.Conv(channels, (3, 3), padding='VALID')(x))
             x = nn.max_pool(x, (2, 2), (2, 2))
         x = x.reshape(x.shape[0], -1)
         for width in self.hidden:
-            x = nn.relu(nn.Dense(width)(x))
+            x = self._after(nn.Dense(width)(x))
         return nn.Dense(10)(x)
+
+    def _after(self, x):
+        if self.batch_norm:
+            x = nn.BatchNorm(use_running_average=False, momentum=0.9)(x)
+        return nn.relu(x)
 
 
 class PlainMLP(nn.Module):

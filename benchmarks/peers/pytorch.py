@@ -8,18 +8,27 @@ from torch import nn
 from torch.func import functional_call, grad, stack_module_state, vmap
 
 
-def cnn(blocks, hidden):
-    """ROLE's CNN, with so many channels in each block and units in each hidden layer."""
+def cnn(blocks, hidden, batch_norm=False, running=True):
+    """ROLE's CNN, with so many channels in each block and units in each hidden layer.
+
+    Batch norm as in `mlp`.
+    """
     layers = []
     width, side = 3, 32
+
+    def after(norm, features):
+        normal = [norm(features, track_running_stats=running)] if batch_norm else []
+        return [*normal, nn.ReLU()]
+
     for channels in blocks:
-        layers += [nn.Conv2d(width, channels, 3, padding=1), nn.ReLU()]
-        layers += [nn.Conv2d(channels, channels, 3), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [nn.Conv2d(width, channels, 3, padding=1), *after(nn.BatchNorm2d, channels)]
+        layers += [nn.Conv2d(channels, channels, 3), *after(nn.BatchNorm2d, channels)]
+        layers.append(nn.MaxPool2d(2))
         width, side = channels, (side - 2) // 2
     layers.append(nn.Flatten())
     width *= side**2
     for units in hidden:
-        layers += [nn.Linear(width, units), nn.ReLU()]
+        layers += [nn.Linear(width, units), *after(nn.BatchNorm1d, units)]
         width = units
     return nn.Sequential(*layers, nn.Linear(width, 10))
 
