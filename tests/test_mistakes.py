@@ -7,6 +7,7 @@ from command_line import SMOKE, call, in_the_checkout  # noqa: F401, a fixture
 
 import jaxtweaks as jt
 from jaxtweaks.lab import laboratory
+from jaxtweaks.run.workdir import Workdir
 
 pytestmark = pytest.mark.usefixtures('in_the_checkout')
 
@@ -170,3 +171,38 @@ def test_a_folder_s_other_runs_are_named_by_what_was_lost_of_them_and_nothing_el
         ask((2, 3, 4), b=4, points=11)
     # More settings, more seeds, and another claim are no other runs.
     assert len(ask((2, 3, 4, 5), b=4, seeds=3).results.settings) == 4
+
+
+def test_settings_are_the_same_by_whichever_fields_they_are_swept(tmp_path):
+    """What is swept now and was the config's own value is no other setting, nor the reverse."""
+
+    def ask(seeds, sweep, points=10):
+        asked = {'sweep': sweep, 'seeds': seeds, 'capacity': {'points': points}}
+        config = {'name': 'x', 'size': 'smoke', 'study': {'name': 'capacity'}} | asked
+        return jt.run(config, tmp_path / 'w', quiet=True)
+
+    degrees = jt.grid('capacity.degree', 2, 3)
+    ask(2, degrees)
+    both = jt.product(degrees, jt.grid('capacity.points', 10, 11))
+    with pytest.raises(jt.UserError, match=r'\(seeds: 2 there, 1 now\)'):
+        ask(1, both, points=12)  # which no setting has
+    with pytest.raises(jt.UserError, match=r'\(capacity\.points: 10 there, 12 now\)'):
+        ask(2, degrees, points=12)
+    two = jt.product(degrees, jt.grid('capacity.points', 11, 12))
+    with pytest.raises(jt.UserError, match='sweep: 2 settings of 2 there not asked now, as capac'):
+        ask(2, two)
+    assert len(ask(2, both, points=12).results.settings) == 4
+
+
+def test_a_folder_whose_sweep_has_a_field_that_is_gone_is_refused_as_any_other(tmp_path):
+    """One of a part that is registered no more."""
+    config = {'name': 'x', 'size': 'smoke', 'seeds': 1, 'study': {'name': 'capacity'}}
+    jt.run(config | {'sweep': jt.grid('capacity.degree', 2, 3)}, tmp_path / 'w', quiet=True)
+    folder = Workdir(tmp_path / 'w')
+    kept = folder.read_json('config.json')
+    folder.write_json('config.json', kept | {'sweep': ['grid', 'gone.by', [2, 3]]})
+    with pytest.raises(jt.UserError) as refused:
+        jt.run(config | {'sweep': jt.grid('capacity.degree', 4)}, tmp_path / 'w', quiet=True)
+    assert 'holds runs of another config (' in str(refused.value)
+    assert "'gone.by'" in str(refused.value)
+    assert 'choose another --workdir' in str(refused.value)

@@ -174,9 +174,10 @@ def _begun_in_larger(manifest: Manifest, run_id: str) -> list[str]:
     events = [event for launch in manifest.launches for event in launch.regrouped or ()]
     found = [event['went_on'][run_id] for event in events if run_id in event.get('went_on', ())]
     return [
-        f'until {count(epoch, "epoch")} and {count(done, "step")} it was trained in a group of '
-        f'{size}, which then lacked memory'
-        for size, epoch, done in found
+        f'until {count(epoch, "epoch")} and {count(done, "step")}'
+        + ''.join(f' and {count(averaged, "dropout mask")}' for averaged in masks)
+        + f' it was trained in a group of {size}, which then lacked memory'
+        for size, epoch, done, *masks in found
     ]
 
 

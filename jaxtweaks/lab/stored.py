@@ -276,10 +276,16 @@ def _changed(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     chosen = lambda config, keys: {key: config[key] for key in config if key in keys}
     # Parts under the names by which they are typed.
     of_runs = lambda config: chosen(config, settings) | config.get('parts', {})
-    changed = differences(of_runs(then), of_runs(now))
-    points, asked = (expand(as_given(config['sweep'])) for config in (then, now))
-    still = {frozenset(point.items()) for point in asked}
-    if lost := [point for point in points if frozenset(point.items()) not in still]:
+    base, asked = (_by_field(as_given(of_runs(config))) for config in (then, now))
+    points, still = (_points(config['sweep']) for config in (then, now))
+    swept = {name for point in [*points, *still] for name in point}
+    besides = lambda values: {name: values[name] for name in values if name not in swept}
+    changed = differences(besides(base), besides(asked))
+    if not points:
+        changed += differences(as_given(then['sweep']), as_given(now['sweep']), 'sweep')
+    whole = lambda point, values: frozenset((one, (values | point).get(one)) for one in swept)
+    there = {whole(point, asked) for point in still}
+    if lost := [point for point in points if whole(point, base) not in there]:
         first = ', '.join(f'{name}={value!r}' for name, value in lost[0].items())
         lacking = f'sweep: {count(len(lost), "setting")} of {len(points)} there not asked now'
         changed.append(f'{lacking}, as {first}' if first else lacking)
@@ -288,6 +294,23 @@ def _changed(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
         keys = 'seeds', 'first_seed'
         changed += differences(chosen(then, keys), chosen(now, keys))
     return changed or differences(then, now)
+
+
+def _points(sweep: Any) -> list[dict[str, Any]]:
+    """The settings of a sweep; none if it has a field of a part that is not registered now."""
+    try:
+        return expand(as_given(sweep))
+    except UserError:
+        return []
+
+
+def _by_field(config: dict[str, Any], where: str = '') -> dict[str, Any]:
+    """The values of a config by the dotted names of their fields."""
+    found = {}
+    for key, value in config.items():
+        inner = isinstance(value, dict)
+        found |= _by_field(value, f'{where}{key}.') if inner else {f'{where}{key}': value}
+    return found
 
 
 def called(key: str) -> str:

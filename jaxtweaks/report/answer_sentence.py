@@ -39,7 +39,7 @@ class AnswerSentence(NamedTuple):
     def pieces(self) -> list[tuple[str, bool]]:
         """The sentence in pieces, each with whether it is numbers: what is read, and looked up."""
         found, rest = [], self.sentence
-        for numbers in self.numbers:
+        for numbers in filter(None, self.numbers):  # of a claim without an effect there are none
             words, _, rest = rest.partition(numbers)
             found += [(words, False), (numbers, True)]
         return [*found, (rest, False)]

@@ -226,8 +226,7 @@ class GroupProgram:
         self, hyper: trace.Hyper, means: Means, data: DeviceData, count: int
     ) -> dict[str, np.ndarray]:
         """What is found of averages over so many masks, by metric, [runs]: `masks.over_masks`."""
-        f = _over_runs(functools.partial(masks.over_masks, self.program), 2, self._sharing)
-        by_way = self._call(_Function('over_masks', f), (hyper, means), (data,))
+        by_way = self._call(self._over_masks(), (hyper, means), (data,))
         return {
             metrics.measure(name).on('test', metrics.over_masks(count, way)): np.asarray(values)
             for way, found in by_way.items()
@@ -240,8 +239,10 @@ class GroupProgram:
         """Compiles what ends a training, so that `memory` counts what it needs; it is not run."""
         self._prepare(self._finish(), (hyper, seeds, state), (data,))
         if self.program.static.train.mc_samples:
-            own = hyper, seeds, state, self.no_masks(hyper, seeds, state, data)
+            means = self.no_masks(hyper, seeds, state, data)
+            own = hyper, seeds, state, means
             self._prepare(self._add_masks(), own, (data, np.int32(0), np.int32(1)))
+            self._prepare(self._over_masks(), (hyper, means), (data,))
 
     def _prepare(self, function: _Function, own: tuple, shared: tuple) -> None:
         runs = _runs(own)
@@ -262,21 +263,27 @@ class GroupProgram:
         f = functools.partial(masks.add_masks, self.program)
         return _Function('add_masks', _over_runs(f, 4, self._sharing))
 
+    def _over_masks(self) -> _Function:
+        f = functools.partial(masks.over_masks, self.program)
+        return _Function('over_masks', _over_runs(f, 2, self._sharing))
+
     def memory(self) -> int:
         """Bytes that a device needs for the most demanding method so far, besides the data."""
-        state, found, scratch = 0, 0, {'finish': 0, 'train': 0}
+        state, at_end, scratch = 0, {}, {'finish': 0, 'train': 0}
         for (name, _, _), executable in self._executables.items():
             at_once = 1 if name in _UNTHREADED else self._most_parts
             analysis: Any = executable.memory_analysis()
             output = analysis.output_size_in_bytes * at_once
             kind = 'finish' if name in _AT_THE_END else 'train'
             if kind == 'finish':  # which leaves the states as they are
-                found = max(found, output)
+                at_end[name] = max(at_end.get(name, 0), output)
             else:
                 state = max(state, output)
             scratch[kind] = max(scratch[kind], analysis.temp_size_in_bytes * at_once)
         # Cutting the states into parts and joining them needs them twice.
         copies = 1 if self._most_parts == 1 else 2
+        # Averages are there before and after masks are added, and when the rest is found.
+        found = at_end.get('finish', 0) + 2 * at_end.get('add_masks', 0)
         training = scratch['train'] + copies * state
         finishing = scratch['finish'] + copies * (state + found)
         on_host = jax.default_backend() == 'cpu'

@@ -218,18 +218,19 @@ class _GroupTraining:
         Measures the averages where their number of masks is one of those that are asked for.
         """
         given = self.hyper, self.seeds, at.state
-        if not at.masks:
-            at.means = self.compiled.no_masks(*given, self.data)
+        means = at.means if at.masks else self.compiled.no_masks(*given, self.data)
         samples = self.program.static.train.mc_samples
         most = at.masks + max(1, int(pace.work() / masks_work(1, self.data)))
         end = min(most, *(n for n in samples if n > at.masks))
         started = time.monotonic()
-        means = self.compiled.add_masks(*given, at.means, self.data, at.masks, end)
-        at.means = jax.block_until_ready(means)
+        added = self.compiled.add_masks(*given, means, self.data, at.masks, end)
+        means = jax.block_until_ready(added)
         pace.took(time.monotonic() - started, masks_work(end - at.masks, self.data))
-        at.masks = end
+        found = {}
         if end in samples:
-            at.over_masks |= self.compiled.over_masks(self.hyper, at.means, self.data, end)
+            found = self.compiled.over_masks(self.hyper, means, self.data, end)
+        # All at once: what is saved if memory lacks meanwhile has measured what it has averaged.
+        at.means, at.masks, at.over_masks = means, end, at.over_masks | found
         return _now(self.group, at, at.epoch, self.program.steps_per_epoch)
 
     def found(self, at: checkpoint.Progress, last: int) -> Found:

@@ -193,8 +193,13 @@ def cost_of(static: Setting, costs: Costs) -> memory.Probe:
     )
 
 
-def estimate(groups: Sequence[Group], costs: Costs, machine: Machine) -> Estimate:
-    """Memory and time of the groups, from what was measured of some of their programs."""
+def estimate(
+    groups: Sequence[Group], costs: Costs, machine: Machine, share: float = 1.0
+) -> Estimate:
+    """Memory and time of the groups, from what was measured of some of their programs.
+
+    `share`: of their epochs, that their runs are trained for.
+    """
     if not groups:
         return Estimate(0.0, 0.0)
     by_program = {group.program: cost_of(group.static, costs) for group in groups}
@@ -202,11 +207,12 @@ def estimate(groups: Sequence[Group], costs: Costs, machine: Machine) -> Estimat
     most = data = 0.0
     for group in groups:
         cost, train = by_program[group.program], group.static.train
-        work = machine.work_of_run(group.static)
+        work = machine.work_of_run(group.static, share)
         each = cost.seconds_per_image * work
         if cost.seconds_per_evaluation is not None:
-            images = work - train.epochs * machine.evaluation_of_run(group.static)
-            each = cost.seconds_per_image * images + train.epochs * cost.seconds_per_evaluation
+            epochs = share * train.epochs
+            images = work - epochs * machine.evaluation_of_run(group.static)
+            each = cost.seconds_per_image * images + epochs * cost.seconds_per_evaluation
         seconds += each * len(group.padded())
         mine = machine.data_bytes(group.static.data)
         most, data = max((most, data), (cost.bytes_per_run * group.size + mine, mine))

@@ -127,13 +127,13 @@ class Machine:
         data = self.data(group.static.data)
         return memory.with_finish(cost, group, self.compiled(group), data)
 
-    def work(self, group: Group) -> float:
-        """Images to be trained in the whole group, evaluation included."""
-        return self.work_of_run(group.static) * len(group.runs)
+    def work(self, group: Group, share: float = 1.0) -> float:
+        """Images to be trained in the whole group, evaluation included; `share` of its epochs."""
+        return self.work_of_run(group.static, share) * len(group.runs)
 
-    def work_of_run(self, static: settings.Setting) -> float:
-        """Images to be trained in a run of a program, evaluation included."""
-        return training_work(self._program(static), self.dataset(static.data))
+    def work_of_run(self, static: settings.Setting, share: float = 1.0) -> float:
+        """Images to be trained in a run of a program, evaluation included; see `training_work`."""
+        return training_work(self._program(static), self.dataset(static.data), share)
 
     def steps_of_run(self, static: settings.Setting) -> int:
         """Steps of a run of a program."""

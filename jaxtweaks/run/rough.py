@@ -59,11 +59,13 @@ class Counted:
         return _OF_STEP + _OF_PARAMETER * max(0.0, self.parameters - _IN_CACHE)
 
 
-def seconds(groups: Sequence[Group], machine: Machine) -> tuple[float, float] | None:
+def seconds(
+    groups: Sequence[Group], machine: Machine, share: float = 1.0
+) -> tuple[float, float] | None:
     """The least and the most that training may take, in seconds; None if it cannot be guessed.
 
-    That is on accelerators, and where a layer's kernels are not shared: their speed does not follow
-    from what they compute.
+    `share`: of their epochs, that the runs are trained for. It cannot be guessed on accelerators,
+    and where a layer's kernels are not shared: their speed does not follow from what they compute.
     """
     settings = {_network(group): group.runs[0].setting for group in groups}
     unshared = any(layers.made_of(setting.model) == 'local' for setting in settings.values())
@@ -73,15 +75,17 @@ def seconds(groups: Sequence[Group], machine: Machine) -> tuple[float, float] | 
     some = dict(list(settings.items())[::step])
     found = {network: counted(setting, machine) for network, setting in some.items()}
     mean = Counted(*np.mean([dataclasses.astuple(one) for one in found.values()], axis=0))
-    amount = sum(_of_group(group, found.get(_network(group), mean), machine) for group in groups)
+    of = lambda group: found.get(_network(group), mean)
+    amount = sum(_of_group(group, of(group), machine, share) for group in groups)
     programs = len({group.program for group in groups})
     middle = amount / products_per_second() + _COMPILING * programs
     return middle / FACTOR, middle * FACTOR
 
 
-def _of_group(group: Group, network: Counted, machine: Machine) -> float:
-    """What training a group takes, in multiplications."""
-    images, steps = machine.work_of_run(group.static), machine.steps_of_run(group.static)
+def _of_group(group: Group, network: Counted, machine: Machine, share: float) -> float:
+    """What training a group for a share of its epochs takes, in multiplications."""
+    images = machine.work_of_run(group.static, share)
+    steps = share * machine.steps_of_run(group.static)
     return len(group.runs) * (network.of_image * images + network.of_step * steps)
 
 
@@ -98,11 +102,11 @@ def counted(setting: Setting, machine: Machine) -> Counted:
     network = Applied(static, len(dataset.training), len(dataset.classes)).network(hyper)
     of = lambda n: jax.ShapeDtypeStruct((n, *dataset.training.images.shape[1:]), np.float32)
     initial = lambda key, x: network.init(key, x, train=False)
-    variables = jax.eval_shape(initial, jax.random.key(0), of(1))
+    variables = jax.eval_shape(initial, jax.random.key(0), of(2))
     apply = lambda variables, x: network.apply(variables, x, train=False)
-    few, more = (_of_program(jax.make_jaxpr(apply)(variables, of(n))) for n in (2, 3))
-    # One image more: without what is computed of the parameters alone.
-    multiplications, numbers = (b - a for a, b in zip(few, more, strict=True))
+    few, more = (_of_program(jax.make_jaxpr(apply)(variables, of(n))) for n in (2, 4))
+    # Of two images more: without what is computed of the parameters alone.
+    multiplications, numbers = ((b - a) / 2 for a, b in zip(few, more, strict=True))
     parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(variables['params']))
     return Counted(multiplications, numbers, parameters)
 
@@ -121,19 +125,20 @@ def products_per_second() -> float:
 def _of_program(jaxpr: Any) -> tuple[int, int]:
     """The multiplications of a program and of what it calls, and the numbers that it makes.
 
-    Of branches, those of the one with the fewest.
+    Of branches, those of the one with the fewest; of a loop that ends by a condition, one turn.
     """
     multiplications = numbers = 0
     for equation in getattr(jaxpr, 'jaxpr', jaxpr).eqns:
-        called = []
+        turns = equation.params['length'] if equation.primitive.name == 'scan' else 1
+        products, within = _of_operation(equation), 0
         for value in equation.params.values():
-            inner = value if isinstance(value, tuple | list) else (value,)
-            called += [
-                _of_program(one) for one in inner if hasattr(getattr(one, 'jaxpr', one), 'eqns')
-            ]
+            branches = value if isinstance(value, tuple | list) else (value,)
+            programs = [one for one in branches if hasattr(getattr(one, 'jaxpr', one), 'eqns')]
+            more = min(map(_of_program, programs), default=(0, 0))
+            products, within = products + turns * more[0], within + turns * more[1]
+        # What is made of numbers one by one, as a sum into places, has a program of one number.
         made = sum(math.prod(variable.aval.shape) for variable in equation.outvars)
-        more = min(called, default=(_of_operation(equation), made))
-        multiplications, numbers = multiplications + more[0], numbers + more[1]
+        multiplications, numbers = multiplications + products, numbers + max(made, within)
     return multiplications, numbers
 
 

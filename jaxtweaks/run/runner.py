@@ -138,7 +138,7 @@ def _work(
             return group.stage / epochs
         return stages.share(len(compared[group.stage]), epochs, group.stage)
 
-    return {group.id: share(group) * machine.work(group) for group in groups}
+    return {group.id: machine.work(group, share(group)) for group in groups}
 
 
 class _Part(NamedTuple):
@@ -272,7 +272,8 @@ def _halve(
         for half in new[one.id]:
             state = compaction.gathered(half, places, lambda _, saved=saved: saved)
             checkpoint.put(workdir.checkpoint_path(half), state)
-        went_on |= {run.id: [one.size, saved.epoch, saved.done] for run in one.runs}
+        stood = [one.size, saved.epoch, saved.done, *([saved.masks] if saved.masks else [])]
+        went_on |= {run.id: stood for run in one.runs}
     event = {'too_large': list(new), 'reason': lacking}
     manifest.regroup(workdir, new, event | ({'went_on': went_on} if went_on else {}))
     for one in too_large:

@@ -265,11 +265,11 @@ class Training:
 
     def _rough(self, groups: Sequence[Group], missing: Sequence[Run], processes: Processes) -> str:
         """What groups may cost of which nothing is known, in words."""
-        found = rough.seconds(groups, self._machine)
+        found = rough.seconds(groups, self._machine, self._share(missing))
         if found is None:
             return 'time and memory not known here (--dry_run=measure measures them)'
-        share = self._share(missing) / processes.at_once(len(groups))
-        least, most = (duration(share * bound) for bound in found)
+        at_once = processes.at_once(len(groups))
+        least, most = (duration(bound / at_once) for bound in found)
         return (
             f'roughly {least} to {most}, guessed from what its networks compute '
             '(--dry_run=measure measures time and memory)'
@@ -283,9 +283,9 @@ class Training:
         processes: Processes,
     ) -> str:
         """What groups cost, in words; `costs`: of some of their programs."""
-        cost = layout.estimate(groups, costs, self._machine)
+        cost = layout.estimate(groups, costs, self._machine, self._share(missing))
         each = f' on each of {devices.count()} devices' if devices.count() > 1 else ''
-        seconds = self._share(missing) * cost.seconds / processes.at_once(len(groups))
+        seconds = cost.seconds / processes.at_once(len(groups))
         self.seconds = seconds if groups else None
         data = f' ({cost.data:.2g} of it data)' if cost.data >= _DATA_SAID else ''
         gibibytes = f'about {max(cost.gibibytes, 0.01):.2g} GiB{data}{each}'

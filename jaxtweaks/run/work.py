@@ -17,9 +17,12 @@ def masks_work(masks: int, data: DeviceData | Dataset) -> float:
     return masks * data.test.labels.shape[0] / 3
 
 
-def training_work(program: Program, data: DeviceData | Dataset) -> float:
-    """Work of one run, in images trained; with that of averages over masks at its end."""
+def training_work(program: Program, data: DeviceData | Dataset, share: float = 1.0) -> float:
+    """Work of one run, in images trained; with that of averages over masks at its end.
+
+    `share`: of its epochs, if it ends before; the averages are the same then.
+    """
     train = program.static.train
     images = program.steps * train.batch_size
     at_end = masks_work(max(train.mc_samples, default=0), data)
-    return images + train.epochs * evaluation_work(program, data) + at_end
+    return share * (images + train.epochs * evaluation_work(program, data)) + at_end

@@ -167,6 +167,15 @@ def test_the_numbers_of_an_answer_are_set_apart(letters):
     assert 'test accuracy' not in words
 
 
+@pytest.mark.parametrize('letters', ['i', 'ii', 'is', 'cs'])
+def test_a_claim_without_an_effect_is_answered_in_words_alone(letters):
+    """As where all runs of an arm have diverged."""
+    names = {kind[0]: kind for kind in ('supported', 'contradicted', 'inconclusive')}
+    asked = [verdict(names[one], effect=None, low=None, high=None) for one in letters]
+    found = answer_sentence.of(QUESTION, asked)
+    assert found.pieces == [(found.sentence, False)]
+
+
 def test_an_interval_without_width_is_not_given():
     found = answer_sentence.of(QUESTION, [verdict(effect=1.0, low=1.0, high=1.0)]).sentence
     assert 'interval' not in found

@@ -190,7 +190,7 @@ def test_a_step_of_another_batch_lies_on_a_line_through_those_measured():
 )
 def test_the_time_of_a_plan_is_that_of_images_evaluations_and_compiling(evaluation, of_runs):
     class Planned(Machine):
-        def work_of_run(self, static):
+        def work_of_run(self, static, share=1.0):
             return 200.0  # images, of which each evaluation of six is ten
 
         def evaluation_of_run(self, static):

@@ -249,6 +249,41 @@ def test_what_cannot_be_tested_at_once_is_tested_in_halves_and_not_trained_again
     assert 'until 3 epochs and 0 steps it was trained in a group of 2, which then lacked' in out
 
 
+@pytest.mark.parametrize(
+    ('name', 'beyond', 'averaged'),
+    [('over_masks', 0, ' and 1 dropout mask'), ('add_masks', 2, ' and 2 dropout masks')],
+)
+def test_averages_over_masks_go_on_in_halves_and_none_is_lost(
+    capsys, tmp_path, monkeypatch, name, beyond, averaged
+):
+    """Whether memory lacks where masks are added or where what they come to is measured."""
+    method, masks = getattr(GroupProgram, name), '--config.train.mc_samples=2,5'
+
+    def limited(self, hyper, *args):
+        at = args[-2] if name == 'add_masks' else 0
+        if len(jax.tree.leaves(args[0])[0]) > 1 and at >= beyond:
+            raise jax.errors.JaxRuntimeError(FULL)
+        return method(self, hyper, *args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(GroupProgram, name, limited)
+        code, out, err = launch(capsys, tmp_path / 'w', masks, '--config.execution.group_size=2')
+    assert code == 0, err
+    assert '2 runs side by side do not fit in the memory' in out
+    alone = launch(capsys, tmp_path / 'alone', masks, '--config.execution.group_size=1')
+    assert alone[0] == 0
+    found, expected = rows(tmp_path / 'w'), rows(tmp_path / 'alone')
+    assert found.keys() == expected.keys()
+    for metric in ('mc_2_test_loss', 'mc_5_test_loss'):
+        np.testing.assert_allclose(found[metric], expected[metric], rtol=1e-5)
+    manifest = json.loads((tmp_path / 'w' / 'manifest.json').read_text())
+    began = next(iter(manifest['launches'][-1]['regrouped'][0]['went_on']))
+    capsys.readouterr()
+    app.main(['main.py', f'--workdir={tmp_path / "w"}', f'--replay={began}', '--quiet'])
+    out = ' '.join(capsys.readouterr().out.split())
+    assert f'until 3 epochs and 0 steps{averaged} it was trained in a group of 2' in out
+
+
 def test_one_run_that_cannot_be_tested_is_kept_for_when_it_can(capsys, tmp_path, monkeypatch):
     workdir, calls = tmp_path / 'w', []
     one = '--config.execution.group_size=1'

@@ -15,12 +15,12 @@ from jaxtweaks import data as data_lib
 from jaxtweaks.config import trace
 from jaxtweaks.config.expand import expand, grid
 from jaxtweaks.lab import replay
-from jaxtweaks.run import checkpoint, executables, files
+from jaxtweaks.run import checkpoint, executables, files, runner
 from jaxtweaks.run.compiled import stack_runs
 from jaxtweaks.run.group import Execution, Interrupted, train_group
+from jaxtweaks.run.machine import Machine
 from jaxtweaks.run.plan import Group, all_runs
 from jaxtweaks.run.progress import Reporter
-from jaxtweaks.run.runner import Machine
 from jaxtweaks.train import program
 
 pytestmark = pytest.mark.usefixtures('all_quickly_compiled')
@@ -83,8 +83,9 @@ def train(group, machine, path, asked_to_stop=lambda: 0, execution=ALWAYS):
         reporter,
     )
     assert result.seconds > 0  # the only part that may differ
-    assert reporter.done + reporter.need_not_be == pytest.approx(machine.work(group))
-    SHARES[path] = reporter.done / machine.work(group)
+    work = runner._work([group], [], machine, None)[group.id]
+    assert reporter.done + reporter.need_not_be == pytest.approx(work)
+    SHARES[path] = reporter.done / work
     return dataclasses.replace(result, seconds=0.0), reporter.notes
 
 
@@ -182,6 +183,16 @@ def test_a_checkpoint_of_another_network_is_not_believed(machine, uninterrupted,
     result, notes = train(group_of(), machine, path)
     assert 'another version' in notes[0]
     assert_bitwise(result, uninterrupted)
+
+
+def test_runs_that_leave_have_their_averages_over_masks_and_are_counted(machine, tmp_path):
+    group = group_of(trace.replace(BASE, {'train.mc_samples': (2,)}), 'map')
+    leaving = dataclasses.replace(group, stage=1, leaves=True)
+    assert (
+        machine.work(group, 1 / 3) > machine.work(group) / 3
+    )  # a third of the epochs, and all masks
+    found, _ = train(leaving, machine, tmp_path / 'a.ckpt')
+    assert np.isfinite(found.finals['mc_2_test_loss']).all()
 
 
 def test_stopped_within_the_averages_over_masks_and_resumed(machine, tmp_path):

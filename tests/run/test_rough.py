@@ -1,8 +1,12 @@
-"""The time of training is guessed from multiplications where nothing was measured."""
+"""The time of training is guessed by what networks compute where nothing was measured."""
 
 import dataclasses
 import math
+import types
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from jaxtweaks.config.settings import Data, Dropout, Model, Setting
@@ -51,11 +55,47 @@ def test_multiplications_are_those_of_the_layers(machine):
     assert wider[1].numbers - wider[0].numbers == 10 * each
 
 
-def test_numbers_are_of_images_and_not_of_parameters(machine):
-    """Kernels that are standardised before they are used make no image dearer."""
-    plain = rough.counted(Setting(data=DATA, model=CNN), machine)
-    standardised = dataclasses.replace(CNN, weight_standardisation=True)
-    assert rough.counted(Setting(data=DATA, model=standardised), machine) == plain
+def counted_of(apply, machine, monkeypatch):
+    """What is counted of a network with one kernel, 64 × 3."""
+    network = types.SimpleNamespace(
+        init=lambda key, x, train: {'params': {'w': np.zeros((64, 3), np.float32)}},
+        apply=lambda variables, x, train: apply(variables['params']['w'], x.reshape(len(x), -1)),
+    )
+    applied = types.SimpleNamespace(network=lambda hyper: network)
+    monkeypatch.setattr(rough, 'Applied', lambda *about: applied)
+    return rough.counted(Setting(data=DATA, model=CNN), machine)
+
+
+def test_numbers_are_of_images_and_not_of_parameters(machine, monkeypatch):
+    """A kernel that is standardised before it is used makes no image dearer."""
+    plain = counted_of(lambda w, x: x @ w, machine, monkeypatch)
+    assert (plain.multiplications, plain.numbers, plain.parameters) == (64 * 3, 64 + 3, 64 * 3)
+    standardised = lambda w, x: x @ ((w - w.mean()) / w.std())
+    assert counted_of(standardised, machine, monkeypatch) == plain
+
+
+def test_images_that_take_turns_are_all_counted(machine, monkeypatch):
+    one_by_one = lambda w, x: jax.lax.map(lambda row: row @ w, x)
+    found = counted_of(one_by_one, machine, monkeypatch)
+    assert (found.multiplications, found.parameters) == (64 * 3, 64 * 3)
+    assert found.numbers >= 64 + 3
+
+
+def test_loops_and_branches_are_counted():
+    x, w = np.zeros((2, 5), np.float32), np.zeros((5, 5), np.float32)
+    product, largest = 2 * 5 * 5, 2 * 5
+    of = lambda f: rough._of_program(jax.make_jaxpr(f)(x))
+    five_turns = of(lambda x: jax.lax.scan(lambda x, _: (x @ w, None), x, length=5))
+    assert five_turns == (5 * product, 5 * largest)
+    in_time = lambda x: jax.lax.while_loop(lambda at: at.sum() < 1, lambda at: at @ w, x)
+    multiplications, numbers = of(in_time)
+    assert multiplications == product
+    assert numbers >= largest
+    branches = lambda x: x @ w @ w, lambda x: x @ w
+    assert of(lambda x: jax.lax.cond(x.sum() > 0, *branches, x))[0] == product
+    added = of(lambda x: jnp.zeros((100, 5)).at[jnp.array([3, 4])].add(x))
+    assert added[0] == 0
+    assert added[1] >= 2 * 100 * 5  # zeros, and what they become
 
 
 def test_a_guess_grows_with_the_work_and_says_how_far_it_may_be_off(machine, monkeypatch):
@@ -87,9 +127,9 @@ def test_what_cannot_be_guessed_is_not(machine, monkeypatch):
 
 
 def test_workers_that_share_a_cpu_need_as_long_as_one_process(monkeypatch):
-    monkeypatch.setattr(rough, 'seconds', lambda groups, machine: (40.0, 80.0))
+    monkeypatch.setattr(rough, 'seconds', lambda *about: (40.0, 80.0))
     cost = layout.Estimate(1.0, 60.0)
-    monkeypatch.setattr(training.layout, 'estimate', lambda groups, costs, machine: cost)
+    monkeypatch.setattr(training.layout, 'estimate', lambda *about: cost)
     method = training.Training(DATA, Execution(), Search(), print)
     nine = [one for seed in range(9) for one in groups(CNN)]
     found = {4: [], 1: []}

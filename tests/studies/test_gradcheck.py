@@ -1,4 +1,4 @@
-"""Gradients next to central differences: the comparison itself, and what it says of the layers."""
+"""Gradients next to finite differences: the comparison itself, and what it says of the layers."""
 
 import dataclasses
 
