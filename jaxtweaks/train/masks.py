@@ -15,6 +15,7 @@ from jax import lax
 from jaxtweaks.base.rng import member_seed, stream_key
 from jaxtweaks.config import trace
 from jaxtweaks.config.parts import CLASSES
+from jaxtweaks.nn.network import Plain
 from jaxtweaks.train import evaluate
 from jaxtweaks.train.applied import Applied
 from jaxtweaks.train.data import DeviceData, DeviceSplit
@@ -58,8 +59,22 @@ def add_masks(
 ) -> Means:
     """The averages over the first `end` masks, from those over the first `begin`."""
     sampled = under_masks(program, hyper, seed, state.chosen)
-    batch = program.evaluated_at_once
+    batch, end = program.evaluated_at_once, _end(program, hyper, end)
     return extended(sampled, _kinds(program), data, data.test, means, begin, end, batch)
+
+
+def _end(program: Applied, hyper: trace.Hyper, end: jax.Array) -> jax.Array:
+    """The same number of masks, or 1 where no unit is dropped and all masks are one.
+
+    More of what is the same leave a mean bitwise as it is. A plain network may have dropout that no
+    field of a setting knows.
+    """
+    if isinstance(program.network(hyper), Plain):
+        return end
+    rates = program.setting(hyper).dropout
+    each = (rates.input, rates.conv, rates.hidden, *rates.by_layer)
+    none_dropped = jnp.all(jnp.stack([jnp.asarray(rate) == 0 for rate in each]))
+    return jnp.where(none_dropped, jnp.minimum(end, 1), end)
 
 
 def over_masks(

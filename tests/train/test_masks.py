@@ -1,6 +1,7 @@
 """Averages over dropout masks against NumPy in float64, and in whatever parts they are made."""
 
 import itertools
+import types
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from tiny_training import CLASSES, VALIDATION, data, group_of, over_masks, setting
 
+from jaxtweaks.nn.network import Plain
 from jaxtweaks.train import masks
 from jaxtweaks.train.measures import Measures
 from jaxtweaks.train.targets import KINDS
@@ -157,3 +159,30 @@ def test_in_which_parts_masks_are_added_changes_no_bit(batching):
     assert len(found) == 4
     for name, values in found.items():
         np.testing.assert_array_equal(values, whole[name])
+
+
+@pytest.mark.parametrize('batching', ['map', 'vmap_loop'])
+def test_a_run_that_drops_nothing_has_one_mask_and_the_averages_of_many(batching, monkeypatch):
+    """Next to one that drops units, of which each mask is another."""
+    ways = {'train__mc_samples': (1, 4), 'train__mc_combine': ('probabilities', 'logits')}
+    runs = [(setting(dropout__hidden=p, **ways), 0) for p in (0.0, 0.5)]
+    group, hyper, seeds = group_of(runs, batching)
+    state = group.init(hyper, seeds, DATA)
+    short = over_masks(group, hyper, seeds, state, DATA)
+    assert {masks._end(group.program, one(hyper, i), 4).item() for i in (0, 1)} == {1, 4}
+    monkeypatch.setattr(masks, '_end', lambda program, hyper, end: end)
+    group, hyper, seeds = group_of(runs, batching)
+    whole = over_masks(group, hyper, seeds, state, DATA)
+    for name, values in whole.items():
+        np.testing.assert_array_equal(short[name], values)
+    assert whole['mc_1_test_loss'][0] == whole['mc_4_test_loss'][0]
+    assert whole['mc_1_test_loss'][1] != whole['mc_4_test_loss'][1]
+
+
+def one(hyper, i):
+    return {name: column[i] for name, column in hyper.items()}
+
+
+def test_a_plain_network_s_own_dropout_is_averaged_whatever_the_rates():
+    program = types.SimpleNamespace(network=lambda hyper: object.__new__(Plain))
+    assert masks._end(program, {}, 4) == 4
