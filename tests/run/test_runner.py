@@ -29,8 +29,8 @@ class Machine:
     def __init__(self):
         self.kept = []
 
-    def work(self, group):
-        return 1.0
+    def work(self, group, share=1.0):
+        return share
 
     def keep_only(self, groups):
         self.kept.append(len({group.program for group in groups}))
@@ -108,8 +108,8 @@ class Search:
         monkeypatch.setattr(runner, 'run_group', self.run)
         monkeypatch.setattr(runner.compaction, 'compact', self.compact)
 
-    def work(self, group):
-        return 10.0 * group.runs[0].setting.train.epochs
+    def work(self, group, share=1.0):
+        return share * 10.0 * group.runs[0].setting.train.epochs
 
     def keep_only(self, groups):
         pass
