@@ -86,7 +86,7 @@ class LastDisk(Disk):
     _unlinks = True
 
     def fail(self, path: object) -> None:
-        """Ends the process, as far as the disk can tell."""
+        """Ends the process, as the disk sees it."""
         raise Killed
 
 

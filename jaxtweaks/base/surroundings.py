@@ -48,7 +48,7 @@ def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def in_words(found: Mapping[str, str]) -> str:
-    """What `current` gave, as it is typed."""
+    """What `current` returned, as it is typed."""
     return ', '.join(f'{name}={value}' for name, value in found.items())
 
 

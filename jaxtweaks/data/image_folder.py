@@ -79,7 +79,7 @@ def _folder(path: str | Path) -> Path:
             raise UserError(f'{folder}: is a file; it must be a folder (unpack an archive first)')
         if not folder.is_dir():
             raise UserError(f'{folder}: there is no such folder')
-    except OSError as error:  # of a name that is too long, or a folder above that is not ours
+    except OSError as error:  # of a name that is too long, or a folder above that may not be read
         raise UserError(f'{folder}: cannot be read ({error.strerror})') from error
     return folder
 

@@ -127,7 +127,7 @@ def _image(known: Known, encoded: bytes, where: str) -> np.ndarray:
 
 
 class Progress:
-    """Tells how many images are decoded: at the start, and at every fifth of a large data set."""
+    """Reports how many images are decoded: at the start, and at every fifth of a large data set."""
 
     def __init__(self, what: str, total: int, notify: Callable[[str], None]):
         self.what = what

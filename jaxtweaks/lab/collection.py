@@ -215,7 +215,7 @@ def _run_one(
 
 
 def _from_outside(experiment: Experiment, path: Path) -> bool:
-    """Whether an answer depends on what neither its config's values nor the commit tell of.
+    """Whether an answer depends on what neither its config's values nor the commit say.
 
     Such are files of data that a user may change, and parts that a config outside of this checkout
     registers. Carried out again it trains nothing, but checks that they are the same.

@@ -279,8 +279,8 @@ def _changed(then: dict[str, Any], now: dict[str, Any]) -> list[str]:
     base, asked = (_by_field(as_given(of_runs(config))) for config in (then, now))
     points, still = (_points(config['sweep']) for config in (then, now))
     swept = {name for point in [*points, *still] for name in point}
-    besides = lambda values: {name: values[name] for name in values if name not in swept}
-    changed = differences(besides(base), besides(asked))
+    unswept = lambda values: {name: values[name] for name in values if name not in swept}
+    changed = differences(unswept(base), unswept(asked))
     if not points:
         changed += differences(as_given(then['sweep']), as_given(now['sweep']), 'sweep')
     whole = lambda point, values: frozenset((one, (values | point).get(one)) for one in swept)

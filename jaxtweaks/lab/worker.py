@@ -84,10 +84,10 @@ def train(
             if apart is not None:
                 apart.begin()
             here.say(kind='began', where=f'{here.host}: {provenance.device()}')
-            telling = sent.Announcing(here, apart) if apart else workers.Telling(here.say)
+            reporter = sent.Announcing(here, apart) if apart else workers.Forwarding(here.say)
             try:
                 done = bench.method.carry_out_one(
-                    whole, workdir, telling, here.asked_to_stop, until
+                    whole, workdir, reporter, here.asked_to_stop, until
                 )
             except Interrupted:
                 if apart is not None:

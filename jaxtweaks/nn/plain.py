@@ -4,7 +4,7 @@ Networks of a user's are plain `flax.linen`. Inside `layers`, in which they are 
 
 * `nn.Dropout` is dropout as the package's own layers have it (`nn.dropout`): its rate may be
   traced, so that rates are swept in one program, and `dropout.form` counts. A Python 0 drops
-  nothing and draws no mask; a traced 0 gives bitwise the same. Masks are those that Flax draws.
+  nothing and draws no mask; a traced 0 changes no bit. Masks are those that Flax draws.
 * `nn.BatchNorm` over the last axis takes the variance as the mean squared difference from the mean,
   and sums in an order that is fast on a CPU (`nn.norm`). Flax's E[x²] − E[x]² loses the digits of
   features whose mean is large. Parameters, running averages and their momentum are Flax's; no

@@ -38,7 +38,7 @@ class Progress:
     over_masks: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def reached(self, epoch: int, done: int, state: State, metrics: dict[str, Any]) -> None:
-        """Takes over what training up to step `done` of `epoch` gave; see `Program.train`."""
+        """Takes over what training up to step `done` of `epoch` returned; see `Program.train`."""
         ended = epoch - self.epoch
         for name, values in metrics.items():
             self.history.setdefault(name, []).extend(np.asarray(values)[:, :ended].T)

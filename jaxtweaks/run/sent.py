@@ -17,7 +17,7 @@ from jaxtweaks.run import files, trained
 from jaxtweaks.run.cluster import Here, Left
 from jaxtweaks.run.plan import Group
 from jaxtweaks.run.workdir import Workdir
-from jaxtweaks.run.workers import Telling
+from jaxtweaks.run.workers import Forwarding
 
 Files = dict[str, bytes]  # by what they are called in a work folder
 
@@ -149,11 +149,11 @@ class Apart:
         return found.st_ino, found.st_mtime_ns
 
 
-class Announcing(Telling):
+class Announcing(Forwarding):
     """The reporter of such a worker: a state is announced after the chunk that follows it."""
 
     def __init__(self, here: Here, apart: Apart):
-        """`here`: whom to tell; `apart`: what is looked at."""
+        """`here`: where it is reported; `apart`: what is looked at."""
         super().__init__(here.say)
         self._apart = apart
 

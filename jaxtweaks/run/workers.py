@@ -71,7 +71,7 @@ class Workers(Protocol):
         ...
 
 
-class Telling(Reporter):
+class Forwarding(Reporter):
     """The reporter of a worker: its events go to the process that started the group."""
 
     def __init__(self, say: Callable[..., None]):

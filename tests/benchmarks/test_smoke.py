@@ -90,7 +90,7 @@ def test_scaling(tmp_path):
     assert all(row['measured'] > 0 and row['planned'] > 0 for row in found['memory'])
 
 
-def test_deviation_is_the_dearest_case_over_the_base():
+def test_spread_is_the_dearest_case_over_the_base():
     rows = [{'each': 1.0}, {'each': 1.2}, {'each': 0.5}]
     assert scaling.excess(rows) == pytest.approx(0.2)
 

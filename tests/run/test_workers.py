@@ -19,7 +19,7 @@ from jaxtweaks.run.group import Interrupted
 from jaxtweaks.run.plan import all_runs, into_groups
 from jaxtweaks.run.progress import Now, Reporter
 from jaxtweaks.run.workdir import Workdir
-from jaxtweaks.run.workers import Event, Tally, Telling, carry_out
+from jaxtweaks.run.workers import Event, Forwarding, Tally, carry_out
 
 NOW = Now(1, 5, math.nan, 0.5, math.nan, 2, 0, 0, so_far=lambda: pytest.fail('made for nobody'))
 
@@ -304,7 +304,7 @@ def test_what_halves_go_on_from_is_not_counted_twice():
 
 def test_what_a_worker_says_arrives():
     said = []
-    telling = Telling(lambda **fields: said.append(fields))
+    telling = Forwarding(lambda **fields: said.append(fields))
     telling.resumed(3)
     telling.advance(2, NOW)
     telling.finished(1)

@@ -104,7 +104,7 @@ def test_more_vectors_than_are_kept_at_once(monkeypatch):
     np.testing.assert_allclose(found, np.abs(mean), rtol=1e-5, atol=1e-9)
 
 
-def test_deviations_whose_squares_are_no_float32():
+def test_standard_deviations_whose_squares_are_no_float32():
     values = np.array([1.0, 2.0, 4.0]) * 1e-30
     mean, std = signal_propagation._moments(jnp.asarray(values, jnp.float32))
     assert float(mean) == pytest.approx(values.mean(), rel=1e-5)
