@@ -206,7 +206,7 @@ def role_cnn(name: str, size: str | None) -> ConfigDict:
     """The CNN of ROLE §2 on CIFAR-10: 40,000/10,000/10,000 images, batch 32, 10 epochs.
 
     The document does not name optimiser, rate, initialisation or scaling of the images. Adam at its
-    default of 1e-3, Glorot uniform (Keras's default) and images standardised by channel are ours;
+    default of 1e-3, Glorot uniform (Keras's default) and images standardised by channel are chosen;
     the Keras example with this network has RMSprop at 1e-4 and pixels in [0, 1]. Where there is
     batch norm it has momentum 0.9 and ε = 1e-5, not Keras's 0.99 and 1e-3: at `quick` an epoch has
     too few steps for running averages that take hundreds of them. `quick` has a quarter of the
@@ -282,7 +282,7 @@ def initreg_mnist(name: str, size: str | None, train_size: int) -> ConfigDict:
     Weights N(0, variance 0.1), no nonlinearity: the document names none ("two hidden linear
     layers"). "Parameters" are read as weights: biases start at 0, as in its Section I. Other
     readings: `initreg_readings`. Batches of 128, weight decay 0.01 (PyTorch's default of AdamW) and
-    100 epochs are ours; `quick` has 20.
+    100 epochs are choices; `quick` has 20.
 
     Args:
       name, size: as for `start`.

@@ -5,7 +5,7 @@
 N. Srivastava, G. Hinton, A. Krizhevsky, I. Sutskever, R. Salakhutdinov, *Dropout: A Simple Way to
 Prevent Neural Networks from Overfitting*, JMLR 15 (2014); of its method arXiv 1207.0580. The steps
 of its Table 2: a network with logistic units and dropout, with ReLU, with max-norm too, and a wide
-one; the first line without dropout is ours and stands for a result of others there.
+one; the first line without dropout is added here and stands for a result of others there.
 
 What differs from the paper: two hidden layers of 1,024 units, wide 4,096 (`quick`: 128 and 512), in
 place of three of 1,024 and two of 4,096; 50,000 training images of 60,000 (5,000); momentum 0.95 at

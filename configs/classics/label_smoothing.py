@@ -7,7 +7,7 @@ share ε of each target that is spread over all classes, from 0 to 0.2, and the 
 error on the test set.
 
 What differs from the paper: its Table 3 is of a ResNet-56 on CIFAR-100, ε = 0.05, and of an
-Inception-v4 on ImageNet, ε = 0.1; `common.classic_cnn` on CIFAR-10 is ours. The paper chooses ε by
+Inception-v4 on ImageNet, ε = 0.1; `common.classic_cnn` on CIFAR-10 is chosen. The paper takes ε by
 the calibration error; the claim here is of ε = 0.05, chosen before. Its other claim, that a teacher
 trained with smoothing teaches less, needs distillation and is omitted. No figure of the paper was
 found in a copy; the claims are of direction.

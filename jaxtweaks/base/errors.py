@@ -22,14 +22,14 @@ class UserError(Exception):
 
 
 class Unfinished(Exception):
-    """What was asked for could not all be carried out, by no mistake of the user's.
+    """What was asked for could not all be carried out, by no user error.
 
     The message says why, and how to go on; `main.py` prints it as one line and exits with code 1.
     """
 
 
 def os_error_words(error: OSError) -> tuple[str, int]:
-    """What is wrong with a file or a disk, in a line; and the exit code, 2 for a user's mistake."""
+    """What is wrong with a file or a disk, in a line; and the exit code, 2 for a user error."""
     where = f'{error.filename}: ' if error.filename else ''
     if error.errno in _NO_PLACE:
         return f'{where}{error.strerror}; name another place', 2

@@ -18,7 +18,7 @@ from jaxtweaks.data.world import World, balanced_labels
 P_DIMENSIONS, Q_DIMENSIONS = 100, 20
 MARGIN = P_DIMENSIONS**-0.5  # γ₀, the paper's choice
 DISTANCE = Q_DIMENSIONS**-0.75  # r = ‖ζ‖, the paper's choice
-# The paper has few examples with P alone and a constant share with Q alone; the numbers are ours.
+# The paper has few examples with P alone and a constant share with Q alone; the numbers are chosen.
 P_ONLY, Q_ONLY = 0.05, 0.2
 
 
