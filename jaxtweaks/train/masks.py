@@ -59,12 +59,12 @@ def add_masks(
 ) -> Means:
     """The averages over the first `end` masks, from those over the first `begin`."""
     sampled = under_masks(program, hyper, seed, state.chosen)
-    batch, end = program.evaluated_at_once, _end(program, hyper, end)
+    batch, end = program.evaluated_at_once, _distinct(program, hyper, end)
     return extended(sampled, _kinds(program), data, data.test, means, begin, end, batch)
 
 
-def _end(program: Applied, hyper: trace.Hyper, end: jax.Array) -> jax.Array:
-    """The same number of masks, or 1 where no unit is dropped and all masks are one.
+def _distinct(program: Applied, hyper: trace.Hyper, end: jax.Array) -> jax.Array:
+    """How many of the first `end` masks are distinct: 1 where no unit is dropped.
 
     More of what is the same leave a mean bitwise as it is. A plain network may have dropout that no
     field of a setting knows.

@@ -169,8 +169,8 @@ def test_a_run_that_drops_nothing_has_one_mask_and_the_averages_of_many(batching
     group, hyper, seeds = group_of(runs, batching)
     state = group.init(hyper, seeds, DATA)
     short = over_masks(group, hyper, seeds, state, DATA)
-    assert {masks._end(group.program, one(hyper, i), 4).item() for i in (0, 1)} == {1, 4}
-    monkeypatch.setattr(masks, '_end', lambda program, hyper, end: end)
+    assert {masks._distinct(group.program, one(hyper, i), 4).item() for i in (0, 1)} == {1, 4}
+    monkeypatch.setattr(masks, '_distinct', lambda program, hyper, end: end)
     group, hyper, seeds = group_of(runs, batching)
     whole = over_masks(group, hyper, seeds, state, DATA)
     for name, values in whole.items():
@@ -185,4 +185,4 @@ def one(hyper, i):
 
 def test_a_plain_network_s_own_dropout_is_averaged_whatever_the_rates():
     program = types.SimpleNamespace(network=lambda hyper: object.__new__(Plain))
-    assert masks._end(program, {}, 4) == 4
+    assert masks._distinct(program, {}, 4) == 4
