@@ -105,6 +105,7 @@ def test_the_published_table_is_of_the_reports(publish):
     page = SCRIPT.parent / 'experiments.md'
     assert publish.experiments(SCRIPT.parent) == page.read_text()
     assert publish.numbers(SCRIPT.parent) == (SCRIPT.parent / 'published.md').read_text()
+    assert publish.sizes(SCRIPT.parent) == (SCRIPT.parent / 'sizes.md').read_text()
 
 
 def test_a_row_of_the_table_of_experiments(publish, tmp_path):
@@ -227,3 +228,45 @@ def test_the_table_of_a_report_comes_before_its_verdicts(publish, tmp_path):
 )
 def test_a_cell_is_the_number_that_it_says(publish, words, value):
     assert publish.number(words) == pytest.approx(value)
+
+
+def verdicts(*rows):
+    """The verdicts of a report; rows are (verdict, claim, what was measured, effect)."""
+    names = 'verdict', 'claim', 'what was measured', 'effect', 'interval', 'seeds'
+    rows = [(*row, '+1 to +2', '5') for row in rows]
+    lines = [f'| {" | ".join(cells)} |' for cells in (names, ['---'] * len(names), *rows)]
+    return '\n'.join(['**Verdicts**\n', *lines]) + '\n'
+
+
+def test_claims_are_compared_at_two_sizes(publish, tmp_path):
+    flips, holds, open_ = 'It flips.', 'It holds.', 'It is open.'
+    quick = verdicts(
+        ('✓ supported', flips, 'loss', '+1'),
+        ('✓ supported', holds, 'loss', '+2'),
+        ('? inconclusive', open_, 'loss', '+3'),
+        ('✗ contradicted', 'Of another metric.', 'loss', '+4'),
+        ('✗ contradicted', 'Computed alike.', 'loss', '+5'),
+        ('✗ contradicted', 'Asked once.', 'loss', '+6'),
+    )
+    paper = verdicts(
+        ('≈ negligible', flips, 'loss', '+1.5'),
+        ('✓ supported', holds, 'loss', '+2.5'),
+        ('✓ supported', open_, 'loss', '+3.5'),
+        ('✓ supported', 'Of another metric.', 'accuracy', '+4.5'),
+        ('✓ supported', 'Computed alike.', 'loss', '+5'),
+    )
+    for size, text in (('quick', quick), ('paper', paper)):
+        (tmp_path / f'bags-{size}').mkdir()
+        (tmp_path / f'bags-{size}' / 'report.md').write_text(text)
+    (tmp_path / 'alone-paper').mkdir()
+    (tmp_path / 'alone-paper' / 'report.md').write_text(paper)
+
+    page = publish.sizes(tmp_path)
+    assert ' '.join(page.splitlines()[2:5]).startswith(
+        '3 claims of 1 experiment are asked in the same words at `quick` and at `paper`: '
+        '1 have the same verdict at both, 1 another one, and 1 are open at one or at both.'
+    )
+    (row,) = [line for line in page.splitlines() if flips in line]
+    assert '[✓ supported](bags-quick/report.md): +1 (+1 to +2; 5 seeds)' in row
+    assert '[≈ negligible](bags-paper/report.md): +1.5 (+1 to +2; 5 seeds)' in row
+    assert not any(claim in page for claim in (holds, open_, 'Asked once', 'Of another metric'))

@@ -1,8 +1,8 @@
 """Puts what was measured into this folder: overview, reports, and the first figure of each.
 
     python docs/results/publish.py runs
-    python docs/results/publish.py         only experiments.md and published.md, again from the
-                                           reports that are here
+    python docs/results/publish.py         only experiments.md, published.md and sizes.md, again
+                                           from the reports that are here
 
 Everything comes from the work folders as they are; by which command and of which data, stands in
 each report. What was published of experiments that are not among them stays as it is. Figures are
@@ -29,7 +29,7 @@ from jaxtweaks.claims.claim import Claim
 from jaxtweaks.claims.statistics import single_interval
 from jaxtweaks.report import overview as overview_lib
 from jaxtweaks.report import published, verdict_words
-from jaxtweaks.report.markdown import plain
+from jaxtweaks.report.markdown import escaped, plain
 from jaxtweaks.results.intervals import mean_interval
 
 HERE = Path(__file__).parent
@@ -40,6 +40,7 @@ WHY = re.compile(r'^Why claims are inconclusive: .*\n\n', re.MULTILINE)
 REASON = re.compile(r'\| \S inconclusive(?: \(([^)|]*)\))? \|')
 # Their figures are those of other quantities, as a yardstick.
 YARDSTICKS = ('gradcheck_layers',)
+WHAT = 'what was measured'  # the heading of a column
 TALLY = re.compile(r'^\d+ claims? of \d+ experiments?.*$', re.MULTILINE)
 
 
@@ -52,6 +53,7 @@ def main() -> None:
         publish_all(runs)
     put(experiments(HERE), HERE / 'experiments.md')
     put(numbers(HERE), HERE / 'published.md')
+    put(sizes(HERE), HERE / 'sizes.md')
 
 
 def publish_all(runs: Path) -> None:
@@ -192,6 +194,62 @@ def numbers(folder: Path) -> str:
     return '\n'.join(lines) + '\n'
 
 
+def sizes(folder: Path) -> str:
+    """The page of the claims asked at two sizes, from the reports in the folders inside."""
+    pairs = []
+    for paper in sorted(folder.glob('*-paper/report.md')):
+        name = paper.parent.name.removesuffix('-paper')
+        quick = folder / f'{name}-quick' / 'report.md'
+        if quick.is_file():
+            pairs += [(name, *both) for both in asked_twice(quick.read_text(), paper.read_text())]
+    kinds = [{row['verdict'].split()[1] for row in both} for _, *both in pairs]
+    same = sum(len(found) == 1 and 'inconclusive' not in found for found in kinds)
+    other = [
+        pair
+        for pair, found in zip(pairs, kinds, strict=True)
+        if len(found) == 2 and 'inconclusive' not in found
+    ]
+    claims = count(len(pairs), 'claim')
+    experiments = count(len({name for name, *_ in pairs}), 'experiment')
+    lines = [
+        "# From `quick` to the documents' own sizes\n",
+        f'{claims} of {experiments} are asked in the same words at `quick` and at `paper`:',
+        f'{same} have the same verdict at both, {len(other)} another one,',
+        f'and {len(pairs) - same - len(other)} are open at one or at both. Left aside are what is',
+        'computed alike at both sizes, and reports too old to say what was measured.\n',
+    ]
+    if other:
+        named = 'experiment', 'claim', WHAT, 'quick', 'paper'
+        lines += [f'| {" | ".join(named)} |', f'{"|---" * len(named)}|']
+        lines += [row_of_sizes(*pair) for pair in other]
+    return '\n'.join(lines) + '\n'
+
+
+def asked_twice(quick: str, paper: str) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
+    """The verdicts of two reports on the same claims, but for those of the same computation."""
+    at_quick = {row['claim']: row for row in named_cells(quick, 'Verdicts')}
+    for row in named_cells(paper, 'Verdicts'):
+        other = at_quick.get(row['claim'])
+        if other is None or WHAT not in row or other.get(WHAT, row[WHAT]) != row[WHAT]:
+            continue
+        if (row['effect'], interval_of(row)) != (other['effect'], interval_of(other)):
+            yield other, row
+
+
+def row_of_sizes(name: str, quick: dict[str, str], paper: dict[str, str]) -> str:
+    """A claim, what was measured of it, and its verdicts at both sizes."""
+    cells = [name, escaped(paper['claim']), escaped(paper[WHAT])]
+    for size, row in (('quick', quick), ('paper', paper)):
+        found = escaped(f'{row["effect"]} ({interval_of(row)}; {row["seeds"]} seeds)')
+        cells.append(f'[{row["verdict"]}]({name}-{size}/report.md): {found}')
+    return f'| {" | ".join(cells)} |'
+
+
+def interval_of(row: dict[str, str]) -> str:
+    """The interval of a verdict."""
+    return row.get('interval') or row['95% interval']  # as the column was called before
+
+
 def fact(name: str, report: str) -> str:
     """What a report says of how it was made, by its name; '' if it does not."""
     found = re.search(rf'^- {name}: (.*)$', report, re.M)
@@ -217,7 +275,7 @@ def rows_of_verdicts(report: str) -> Iterator[tuple[str, ...]]:
             row[name] for name in ('verdict', 'claim', 'effect', 'seeds')
         )
         holm, printed, source = (row[name] for name in ('p (Holm)', 'published', 'source'))
-        interval = row.get('interval') or row['95% interval']  # as it was called before
+        interval = interval_of(row)
         label, _, value = printed.rpartition(': ')
         if ';' not in printed and not math.isnan(number(value)) and effect[0] not in '+−—':
             claim = Claim(
