@@ -30,10 +30,9 @@ DEGREE, STEPS, L2 = 'bias_variance.degree', 'bias_variance.steps', 'penalty.l2'
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.start('bias_variance', size)
+    config = common.study('bias_variance', size, 'bias_variance')
     config.question = 'Does variance grow and bias fall with the capacity?'
     config.document = 'GENERAL, bias-variance trade-off'
-    config.study.name = 'bias_variance'
     config.bias_variance.samples = {'smoke': 20, 'quick': 200, 'paper': 1_000}[config.size]
     config.seeds = {'smoke': 2, 'quick': 10, 'paper': 10}[config.size]
     config.optim.learning_rate = 0.01

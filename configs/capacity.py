@@ -30,10 +30,9 @@ BIT, TOO_MUCH = 0.1, 0.8
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.start('capacity', size)
+    config = common.study('capacity', size, 'capacity')
     config.question = 'Is there a best capacity between underfitting and overfitting?'
     config.document = 'DEEPREG, capacity and dropout'
-    config.study.name = 'capacity'
     config.seeds = {'smoke': 2, 'quick': 30, 'paper': 100}[config.size]
     config.model.name = 'mlp'
     units = 8 if config.size == 'smoke' else 100

@@ -40,6 +40,15 @@ BATCH_NORM_PLACES = (
 )
 
 
+# What is to be known of an answer at a size where networks are trained.
+CAUTIONS = {
+    'smoke': 'Of size smoke, which only shows that everything works: no result on the question.',
+    'quick': 'Of size quick: less data, fewer epochs or a smaller network than at paper, which is '
+    "the document's own size or the nearest to it. The answer may be another there.",
+    'paper': '',
+}
+
+
 def start(name: str, size: str | None) -> ConfigDict:
     """A config with every key at its default, and its size; `name` is that of the file.
 
@@ -47,8 +56,23 @@ def start(name: str, size: str | None) -> ConfigDict:
     """
     config = default_config(name)
     config.size = size_of(size)
+    config.caution = CAUTIONS[config.size]
     paper = 6 if on_a_cpu() else 10
     config.seeds = {'smoke': 2, 'quick': 5, 'paper': paper}[config.size]
+    return config
+
+
+def study(name: str, size: str | None, called: str) -> ConfigDict:
+    """The same, of an experiment that trains no networks but calls a plain function for each run.
+
+    Args:
+      name, size: see `start`.
+      called: the name of the study. What it computes is no smaller at `quick`.
+    """
+    config = start(name, size)
+    if config.size == 'quick':
+        config.caution = ''
+    config.study.name = called
     return config
 
 
@@ -59,8 +83,7 @@ def propagation(name: str, size: str | None, quick: int, paper: int) -> ConfigDi
       name, size: see `start`.
       quick, paper: how many seeds at these sizes.
     """
-    config = start(name, size)
-    config.study.name = 'signal_propagation'
+    config = study(name, size, 'signal_propagation')
     vectors = {'smoke': 20, 'quick': 200, 'paper': 2_000}
     config.signal_propagation.vectors = vectors[config.size]
     config.seeds = {'smoke': 2, 'quick': quick, 'paper': paper}[config.size]

@@ -28,10 +28,9 @@ LAYERS = 4
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.start('dropout_linear', size)
+    config = common.study('dropout_linear', size, 'dropout_linear')
     config.question = 'Does dropout multiply the mean of a linear unit by 1 − p?'
     config.document = 'DEEPREG, dropout in linear networks'
-    config.study.name = 'dropout_linear'
     config.model.activation, config.model.hidden = 'identity', (64,) * LAYERS
     config.init.scheme = 'lecun'
     config.dropout_linear.vectors = {'smoke': 20, 'quick': 50, 'paper': 100}[config.size]

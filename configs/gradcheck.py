@@ -58,10 +58,9 @@ SHARES = {((50,), 'batch'): 0.978, ((50, 50), 'batch'): 0.996}
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.start('gradcheck', size)
+    config = common.study('gradcheck', size, 'gradcheck')
     config.question = 'Are the gradients of the MLP right?'
     config.document = 'MLP-BN §2 and §3'
-    config.study.name = 'gradcheck'
     config.model.name = 'mlp'
     config.init.scheme = 'he_2_over_sqrt_n'
     config.data.train_size, config.data.validation_size = 45_000, 5_000

@@ -26,10 +26,9 @@ PUBLISHED = 1.0063e-6
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.start('gradcheck_layers', size)
+    config = common.study('gradcheck_layers', size, 'gradcheck_layers')
     config.question = 'Is the gradient of every layer right?'
     config.document = 'MLP-BN §2'
-    config.study.name = 'gradcheck_layers'
     config.seeds = {'smoke': 2, 'quick': 12, 'paper': 20}[config.size]
     layers = list(LAYERS)
     if config.size == 'smoke':

@@ -21,10 +21,9 @@ SPLIT = 'label_shares.split'
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.start('label_shares', size)
+    config = common.study('label_shares', size, 'label_shares')
     config.question = 'Are the classes equally frequent in every set of images?'
     config.document = 'MLP-BN §1, Figure 1'
-    config.study.name = 'label_shares'
     config.data.train_size, config.data.validation_size = 45_000, 5_000
     config.data.split = 'random'
     config.seeds = 1

@@ -50,10 +50,9 @@ ROUNDED = 0.01  # relative
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.start('model_summary', size)
+    config = common.study('model_summary', size, 'model_summary')
     config.question = 'How large are the layers of the well-known networks?'
     config.document = 'DEEPREG, LeNet-5 and VGG-16'
-    config.study.name = 'model_summary'
     config.seeds = 1
     networks = list(INPUTS) if config.size != 'smoke' else ['lenet5', 'cnn']
     shapes = [shape for name, (shape, _) in INPUTS.items() if name in networks]

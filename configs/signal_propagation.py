@@ -100,10 +100,9 @@ MEASURED = (
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.start('signal_propagation', size)
+    config = common.study('signal_propagation', size, 'signal_propagation')
     config.question = 'How far does a signal get in a deep network that is not trained?'
     config.document = 'INITREG §I, Figures 1-4'
-    config.study.name = 'signal_propagation'
     config.model.hidden = (512,) * LAYERS
     config.signal_propagation.vectors = 10_000
     config.seeds = 12  # what has no spread at all is only settled by many sign flips

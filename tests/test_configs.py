@@ -120,6 +120,15 @@ def test_sizes_are_different_experiments(name):
     assert not runs[1] & runs[2]
 
 
+@pytest.mark.parametrize('name', CONFIGS)
+def test_a_smaller_size_than_the_documents_says_so(name):
+    found = {size: experiment.build(module(name).get_config(size)) for size in experiment.SIZES}
+    assert 'no result' in found['smoke'].caution
+    assert not found['paper'].caution
+    # What a plain function computes is the same with fewer samples.
+    assert ('smaller network' in found['quick'].caution) == (found['quick'].plain is None)
+
+
 @pytest.mark.usefixtures('quickly_compiled')
 @pytest.mark.parametrize('name', CONFIGS)
 def test_it_runs_at_smoke(name, tmp_path):
@@ -141,6 +150,9 @@ def test_it_runs_at_smoke(name, tmp_path):
         assert (tmp_path / 'figures' / f'{figure.name}.png').stat().st_size > 2_000
         assert (tmp_path / 'figures' / f'{figure.name}.svg').stat().st_size > 2_000
     page = answer.report.read_text()
+    assert page.count(found.caution) == 2  # among the warnings, and in the config
+    for said in (out.getvalue(), (tmp_path / 'report.md').read_text()):
+        assert said.count(found.caution) == 1
     assert all(figure.title in page for figure in found.figures)
     assert results.data_label in page
     # All but this one have data that are embedded or generated, whatever is on disk.

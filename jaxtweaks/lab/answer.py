@@ -198,6 +198,8 @@ class Answer:
         lines = verdict_lines([verdict.to_dict() for verdict in self.verdicts])
         # A terminal is better wrapped between words; a log has lines as long as they are.
         console.print(lines, soft_wrap=not console.is_terminal)
+        if caution := self.experiment.caution:
+            console.print(f'caution: {caution}', markup=False, soft_wrap=not console.is_terminal)
         if said := self.sentence:
             console.print(Text(said, style='bold'), soft_wrap=not console.is_terminal)
         console.print(f'report: {self.report}', highlight=False, markup=False, soft_wrap=True)

@@ -36,6 +36,8 @@ def render(answer: 'Answer') -> str:
     parts = [f'<p style="font-size:1.15em"><b>{html.escape(question)}</b></p>']
     if said := answer.sentence:
         parts.append(f'<p>{html.escape(said)}</p>')
+    if caution := answer.experiment.caution:
+        parts.append(f'<p><i>{html.escape(caution)}</i></p>')
     if answer.results.fallback:
         parts.append(f'<p><b>&#9888; {html.escape(answer.results.data_label)}</b></p>')
     if answer.verdicts:

@@ -126,7 +126,7 @@ def write(
     late = remarks.unfinished(answer.verdicts, answer.results)
     drawn = _draw(experiment, answer.results, workdir.figures, kinds, late)
     meta = _meta(experiment, workdir, found)
-    meta['remarks'] = [*settle.remarks_of(looks), remarks.unfinished_words(late, answer.results)]
+    meta['remarks'] += [*settle.remarks_of(looks), remarks.unfinished_words(late, answer.results)]
     contents = Contents(measured, described, drawn, shown, meta)
     atomic.write_text(workdir.path / 'report.md', report_markdown.render(contents))
     metrics = _listed(experiment) if experiment.search.rounds else None
@@ -222,6 +222,7 @@ def _record(
         'size': experiment.size,
         'question': experiment.question,
         'document': experiment.document,
+        'caution': experiment.caution,
         'tweaks': tweaks_of(fields),
         'data': results.data_label,
         'stand_in': results.fallback,
@@ -306,6 +307,7 @@ def about(experiment: Experiment, launches: Sequence[manifest_lib.Launch]) -> di
         'document': experiment.document,
         'size': experiment.size,
         'config': to_dict(experiment),
+        'remarks': [experiment.caution],
     }
 
 

@@ -18,9 +18,9 @@ _LONGEST = 100  # letters of what is changed in a folder's name
 _ROOM = 255  # bytes of a name on most file systems; a letter takes up to four
 # Keys, and sections of them, that change no run: the same folder goes on with them.
 _SAME_RUNS = (
-    *('seeds', 'name', 'size', 'question', 'document', 'table', 'names', 'figures', 'claims'),
-    *('smallest', 'derive', 'ensemble', 'stopping', 'execution', 'data.dir', 'data.download'),
-    *('published', 'diverged'),
+    *('seeds', 'name', 'size', 'question', 'document', 'caution', 'table', 'names', 'figures'),
+    *('claims', 'smallest', 'derive', 'ensemble', 'stopping', 'execution', 'data.dir'),
+    *('data.download', 'published', 'diverged'),
 )
 
 EXTENDED = ('sweep', 'figures', 'claims', 'published')  # what a further axis makes something of

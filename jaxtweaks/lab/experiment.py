@@ -57,6 +57,7 @@ class Experiment:
     size: str = plain('quick', 'how large', choices=SIZES)
     question: str = plain('', 'the question, in a sentence')
     document: str = plain('', 'the document it comes from, with the section')
+    caution: str = plain('', 'what to know before believing the answer, in a sentence')
     sweep: tuple = plain((), 'what varies; see jaxtweaks/config/expand.py')
     seeds: int = plain(3, 'runs of each setting', low=1, high=10_000)
     first_seed: int = plain(0, 'the seeds are this one and those after it', low=0, high=4e9)

@@ -176,6 +176,12 @@ def numbers(entries: Sequence[Entry], folder: Path) -> list[published.Row]:
     return sorted(found, key=lambda row: order.index(row.document))
 
 
+def cautions(entries: Sequence[Entry]) -> list[str]:
+    """What to know before believing the answers, each sentence once."""
+    found = (entry.record.get('caution') for entry in entries if entry.record)
+    return list(dict.fromkeys(filter(None, found)))
+
+
 def documents(found: Iterable[Line] | Iterable[published.Row]) -> list[str]:
     """The documents, the five first."""
     return [*DOCUMENTS, *sorted({one.document for one in found} - set(DOCUMENTS))]
@@ -200,6 +206,7 @@ def write(
     shown = lines(entries, folder)
     paths = folder / 'overview.html', folder / 'overview.md'
     rest = failed, _finished(entries), answers(entries, folder), numbers(entries, folder)
+    rest += (cautions(entries),)
     atomic.write_text(paths[0], render(shown, *rest))
     atomic.write_text(paths[1], markdown(shown, *rest))
     return paths
@@ -211,6 +218,7 @@ def render(
     experiments: int,
     short: Sequence[Short] = (),
     printed: Sequence[published.Row] = (),
+    cautious: Sequence[str] = (),
 ) -> str:
     """The page as text; the same arguments give the same text."""
     named = list(dict.fromkeys(line.document for line in shown))
@@ -231,6 +239,7 @@ def render(
             ('size', list(dict.fromkeys(line.size for line in shown))),
         ],
         stand_ins=sorted({line.data for line in shown if line.data}),
+        cautions=cautious,
         failed=failed,
         absent=ABSENT,
         several_sizes=len({line.size for line in shown}) > 1,
@@ -246,11 +255,13 @@ def markdown(
     experiments: int,
     short: Sequence[Short] = (),
     printed: Sequence[published.Row] = (),
+    cautious: Sequence[str] = (),
 ) -> str:
     """The same as GitHub Markdown, ending in a newline."""
     text = ['# Overview']
     for words in counted(shown, experiments):
         text += ['', words]
+    text += [line for caution in cautious for line in ('', f'> {escaped(caution)}')]
     for data in sorted({line.data for line in shown if line.data}):
         text += ['', f'**Stand-in data: {escaped(data)}.** What rests on them says so.']
     if failed:

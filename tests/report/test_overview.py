@@ -144,6 +144,16 @@ def test_an_effect_stands_next_to_what_it_is_of(tmp_path):
     assert f'| test accuracy: batch norm − without normalisation ({means}' in markdown
 
 
+def test_a_caution_of_several_experiments_is_said_once(tmp_path):
+    for name in 'one', 'two':
+        put(tmp_path, name, [verdict()], caution='Few <b>images</b>.')
+    put(tmp_path, 'none', [verdict()], caution='')
+    page, text = written(tmp_path)
+    assert page.count('Few &lt;b&gt;images&lt;/b&gt;.') == 1
+    assert text.count('> Few \\<b\\>images\\</b\\>.\n') == 1
+    assert '\n> \n' not in text
+
+
 def test_nothing_at_all_is_a_page_too(tmp_path):
     page, text = written(tmp_path)
     assert '0 claims of 0 experiments.' in page
