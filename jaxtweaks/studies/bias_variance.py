@@ -34,6 +34,7 @@ def _bias_variance(fitted: np.ndarray, truth: np.ndarray) -> tuple[float, float]
     reads_of=regression.reads_of,
     generated='generated: noisy points of sin(πx)',
     check=regression.check,
+    threads=True,
 )
 def measure(
     setting: Setting,

@@ -1,12 +1,17 @@
-"""Runs carried out by calling the function of a study, one run after the other."""
+"""Runs carried out by calling the function of a study, as many at once as it allows."""
 
+import concurrent.futures
+import contextvars
+import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
 from jaxtweaks import data as data_lib
+from jaxtweaks.base import limits
 from jaxtweaks.base.errors import Unfinished
 from jaxtweaks.base.words import count
 from jaxtweaks.config import settings as settings_lib
@@ -64,7 +69,7 @@ class Calls:
         reporter: Reporter,
         workers: Workers | None = None,
     ) -> list[Group]:
-        """See `Method`. A signal is obeyed when the run under way is finished."""
+        """See `Method`. A signal is obeyed when the runs under way are finished."""
         waiting = unfinished(groups, workdir, reporter.note)
         places = {one.id: f'run {i}/{len(groups)}' for i, one in enumerate(groups, 1)}
         failed: dict[str, str] = {}
@@ -76,16 +81,63 @@ class Calls:
                     failed = carry_out(
                         waiting, work, workers, workdir, asked_to_stop, reporter, places
                     ).failed
-                for group in waiting if workers is None else ():
-                    reporter.group(places[group.id], [group.runs[0].point])
-                    self.carry_out_one(group, workdir, reporter, asked_to_stop, None)
-                    if came := asked_to_stop():
-                        raise Interrupted(came)
+                elif self._threads == 1:
+                    for group in waiting:
+                        reporter.group(places[group.id], [group.runs[0].point])
+                        self.carry_out_one(group, workdir, reporter, asked_to_stop, None)
+                        if came := asked_to_stop():
+                            raise Interrupted(came)
+                else:
+                    self._in_threads(waiting, places, workdir, reporter, asked_to_stop)
             finally:
                 reporter.end()
         if failed:
             raise Unfinished(failed_words(failed, len(groups)))
         return list(groups)
+
+    @property
+    def _threads(self) -> int:
+        """In how many threads the function is called at once."""
+        return limits.cores() if self._study.threads and jax.default_backend() == 'cpu' else 1
+
+    def _in_threads(
+        self,
+        waiting: Sequence[Group],
+        places: Mapping[str, str],
+        workdir: Workdir,
+        reporter: Reporter,
+        asked_to_stop: Callable[[], int],
+    ) -> None:
+        """Calls the function for several groups at once.
+
+        After an error, and after a signal, what is under way is finished and saved first.
+        """
+        to_do, under_way = iter(waiting), {}
+        error: BaseException | None = None
+        with concurrent.futures.ThreadPoolExecutor(self._threads) as pool:
+            while True:
+                stop = bool(asked_to_stop() or error)
+                for group in itertools.islice(to_do, 0 if stop else self._threads - len(under_way)):
+                    reporter.group(places[group.id], [group.runs[0].point])
+                    given = self._study, group.runs[0], self.dataset, self._threads
+                    within = contextvars.copy_context().run
+                    under_way[pool.submit(within, _result, *given)] = group
+                if not under_way:
+                    break
+                done, _ = concurrent.futures.wait(
+                    under_way, return_when=concurrent.futures.FIRST_COMPLETED
+                )
+                for call in done:
+                    group = under_way.pop(call)
+                    if raised := call.exception():
+                        error = error or raised
+                        continue
+                    workdir.save_result(group, call.result())
+                    reporter.finished(1)
+        if error:
+            raise error
+        if came := asked_to_stop():
+            raise Interrupted(came)
 
     def carry_out_one(
         self,
@@ -107,8 +159,8 @@ class Calls:
         return _result(self._study, run, self.dataset)
 
 
-def _result(study: Study, run: Run, dataset: Dataset) -> GroupResult:
-    """Of a group of this one run."""
+def _result(study: Study, run: Run, dataset: Dataset, at_once: int = 1) -> GroupResult:
+    """Of a group of this one run, which has a part of the time if several are called at once."""
     started = time.monotonic()
     # A Python integer would be traced as int32, which half of the seeds do not fit in.
     seed: Any = np.uint32(run.seed)
@@ -121,7 +173,7 @@ def _result(study: Study, run: Run, dataset: Dataset) -> GroupResult:
         finals={name: np.asarray([value], float) for name, value in found.finals.items()},
         chosen_epoch=np.zeros(1, np.int32),
         diverged_at=np.full(1, -1, np.int32),
-        seconds=time.monotonic() - started,
+        seconds=(time.monotonic() - started) / at_once,
         confusion=np.zeros((1, classes, classes), np.int32),
         arrays={name: np.asarray(values)[None] for name, values in found.arrays.items()},
     )

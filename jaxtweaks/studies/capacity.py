@@ -20,6 +20,7 @@ _PLACES = 201
     generated='generated: noisy points of sin(πx)',
     check=regression.check,
     arrays=('fit_x', 'fit_truth', 'fit', 'points_x', 'points_y'),
+    threads=True,
 )
 def measure(
     setting: Setting,

@@ -150,6 +150,7 @@ def check(setting: Setting) -> None:
     check=check,
     check_data=check_data,
     reads=(*_DATA, 'model', 'init', 'dropout', 'penalty', 'loss', 'cross_entropy.smoothing'),
+    threads=True,
 )
 def measure(
     setting: Setting,

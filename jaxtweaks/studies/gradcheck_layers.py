@@ -137,6 +137,7 @@ def check(setting: Setting) -> None:
     finals=gradients.FINALS,
     generated='generated: random arrays',
     check=check,
+    threads=True,
 )
 def measure(
     setting: Setting,

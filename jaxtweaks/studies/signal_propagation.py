@@ -150,6 +150,7 @@ def check(setting: Setting) -> None:
     axis='layer',
     generated='generated: random vectors',
     check=check,
+    threads=True,
 )
 def measure(
     setting: Setting,

@@ -71,6 +71,7 @@ class Study:
       check_data: the same about a setting and the data it is measured on.
       sheets: tables of the study's own, from all settings with the words that tell them apart.
       arrays: names of what else it keeps for figures.
+      threads: whether it may be called in several threads at once, one for each core of a CPU.
     """
 
     finals: Mapping[str, str | Metric]
@@ -84,6 +85,7 @@ class Study:
     check_data: Callable[[Setting, Dataset], None] = lambda setting, data: None
     sheets: Callable[[Mapping[str, Setting]], Sequence[Sheet]] = lambda settings: ()
     arrays: tuple[str, ...] = ()
+    threads: bool = False
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

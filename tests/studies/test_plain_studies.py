@@ -5,6 +5,7 @@ import io
 import json
 import os
 import signal
+import threading
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -163,6 +164,89 @@ def test_interrupted_and_resumed(put, tmp_path):
     answer, _ = run(tmp_path)
     assert rest.calls == [(0.2, 0), (0.2, 1), (0.5, 0), (0.5, 1)]
     assert np.array_equal(answer.results.final('total')[:, 1], [11, 21, 51])
+
+
+@pytest.fixture
+def two_cores(monkeypatch):
+    monkeypatch.setattr(calls.limits, 'cores', lambda: 2)
+
+
+@pytest.mark.usefixtures('two_cores')
+def test_a_study_that_allows_it_is_called_in_threads(put, tmp_path):
+    both = threading.Barrier(2)
+
+    def waiting_for_another(setting, seed):
+        both.wait(timeout=60)
+        return measure(setting, seed)
+
+    put(measure=waiting_for_another, threads=True)
+    answer, _ = run(tmp_path)
+    totals = np.array([[10.0, 11.0], [20.0, 21.0], [50.0, 51.0]])
+    assert np.array_equal(answer.results.final('total'), totals)
+
+
+@pytest.mark.usefixtures('two_cores')
+def test_what_is_under_way_in_threads_is_saved_before_it_is_interrupted(put, tmp_path):
+    both, called = threading.Barrier(2), []
+
+    def asked_to_stop(setting, seed):
+        called.append((setting.dropout.hidden, seed))
+        if both.wait(timeout=60) == 0:
+            os.kill(os.getpid(), signal.SIGTERM)
+        both.wait(timeout=60)  # so that the signal has come before either is finished
+        return measure(setting, seed)
+
+    put(measure=asked_to_stop, threads=True)
+    with pytest.raises(Interrupted):
+        run(tmp_path)
+    assert sorted(called) == [(0.1, 0), (0.1, 1)]
+    rest = Counting()
+    put(measure=rest, threads=True)
+    run(tmp_path)
+    assert sorted(rest.calls) == [(0.2, 0), (0.2, 1), (0.5, 0), (0.5, 1)]
+
+
+@pytest.mark.usefixtures('two_cores')
+def test_what_is_under_way_when_a_thread_fails_is_saved(put, tmp_path):
+    both = threading.Barrier(2)
+
+    def failing(setting, seed):
+        if setting.dropout.hidden == 0.1:
+            both.wait(timeout=60)
+        if seed == 0:
+            raise ValueError('seed 0')
+        return measure(setting, seed)
+
+    put(measure=failing, threads=True)
+    with pytest.raises(ValueError, match='seed 0'):
+        run(tmp_path)
+    rest = Counting()
+    put(measure=rest)
+    run(tmp_path)
+    assert len(rest.calls) == 5
+    assert (0.1, 1) not in rest.calls
+
+
+@pytest.mark.parametrize('name', ['capacity', 'signal_propagation'])
+def test_threads_change_no_bit(monkeypatch, tmp_path, name):
+    config = default_config('bits')
+    config.size, config.seeds, config.study.name = 'smoke', 3, name
+    config.model.hidden = (30, 20)
+    config.sweep = grid('init.scheme', 'he', 'glorot')
+    config.update_from_flattened_dict(
+        {'capacity.regressor': 'network', 'capacity.steps': 20, 'model.name': 'mlp'}
+        if name == 'capacity'
+        else {'signal_propagation.vectors': 700}
+    )
+    found = []
+    for cores in (1, 2):
+        monkeypatch.setattr(calls.limits, 'cores', lambda cores=cores: cores)
+        folder = tmp_path / str(cores)
+        laboratory.run(experiment.build(config), folder, Console(file=io.StringIO()), command='t')
+        found.append(pq.read_table(folder / 'runs.parquet').to_pydict())
+    for one in found:
+        one.pop('seconds', None)
+    assert found[0] == found[1]
 
 
 def test_a_damaged_result_is_computed_again(put, tmp_path):
