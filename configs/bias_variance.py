@@ -30,7 +30,7 @@ DEGREE, STEPS, L2 = 'bias_variance.degree', 'bias_variance.steps', 'penalty.l2'
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.study('bias_variance', size, 'bias_variance')
+    config = common.start('bias_variance', size, study='bias_variance')
     config.question = 'Does variance grow and bias fall with the capacity?'
     config.document = 'GENERAL, bias-variance trade-off'
     config.bias_variance.samples = {'smoke': 20, 'quick': 200, 'paper': 1_000}[config.size]

@@ -30,7 +30,7 @@ BIT, TOO_MUCH = 0.1, 0.8
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.study('capacity', size, 'capacity')
+    config = common.start('capacity', size, study='capacity')
     config.question = 'Is there a best capacity between underfitting and overfitting?'
     config.document = 'DEEPREG, capacity and dropout'
     config.seeds = {'smoke': 2, 'quick': 30, 'paper': 100}[config.size]

@@ -40,39 +40,28 @@ BATCH_NORM_PLACES = (
 )
 
 
-# What is to be known of an answer at a size where networks are trained.
+# What is to be known of an answer at sizes smaller than `paper`.
 CAUTIONS = {
     'smoke': 'Of size smoke, which only shows that everything works: no result on the question.',
     'quick': 'Of size quick: less data, fewer epochs or a smaller network than at paper, which is '
     "the document's own size or the nearest to it. The answer may be another there.",
-    'paper': '',
 }
 
 
-def start(name: str, size: str | None) -> ConfigDict:
-    """A config with every key at its default, and its size; `name` is that of the file.
-
-    `size`: see `size_of`.
-    """
-    config = default_config(name)
-    config.size = size_of(size)
-    config.caution = CAUTIONS[config.size]
-    paper = 6 if on_a_cpu() else 10
-    config.seeds = {'smoke': 2, 'quick': 5, 'paper': paper}[config.size]
-    return config
-
-
-def study(name: str, size: str | None, called: str) -> ConfigDict:
-    """The same, of an experiment that trains no networks but calls a plain function for each run.
+def start(name: str, size: str | None, study: str = 'training') -> ConfigDict:
+    """A config with every key at its default, and its size.
 
     Args:
-      name, size: see `start`.
-      called: the name of the study. What it computes is no smaller at `quick`.
+      name: that of the file.
+      size: see `size_of`.
+      study: the function called for each run in place of training, no smaller at `quick`.
     """
-    config = start(name, size)
-    if config.size == 'quick':
-        config.caution = ''
-    config.study.name = called
+    config = default_config(name)
+    config.size, config.study.name = size_of(size), study
+    if study == 'training' or config.size == 'smoke':
+        config.caution = CAUTIONS.get(config.size, '')
+    paper = 6 if on_a_cpu() else 10
+    config.seeds = {'smoke': 2, 'quick': 5, 'paper': paper}[config.size]
     return config
 
 
@@ -83,7 +72,7 @@ def propagation(name: str, size: str | None, quick: int, paper: int) -> ConfigDi
       name, size: see `start`.
       quick, paper: how many seeds at these sizes.
     """
-    config = study(name, size, 'signal_propagation')
+    config = start(name, size, 'signal_propagation')
     vectors = {'smoke': 20, 'quick': 200, 'paper': 2_000}
     config.signal_propagation.vectors = vectors[config.size]
     config.seeds = {'smoke': 2, 'quick': quick, 'paper': paper}[config.size]
@@ -275,9 +264,9 @@ def mlp_bn(name: str, size: str | None, hidden: tuple[int, ...]) -> ConfigDict:
     rate 1e-5 … 1e-1 with half a cycle of 5 epochs, 2 cycles; J = L + λΣ‖W‖² with λ = 0.005; weights
     N(0, (2/√d)²), which is what the document writes (`he` would be He et al.'s √2/√d). Batch norm
     divides by √(σ² + ε) and keeps the unbiased variance for the test, as is usual; the document has
-    σ + ε (equation 7) and 1/n (9). Its training curves are of all 45,000 images, presumably; ours
-    are of 5,000 of them. `quick` has 20,000 training images; the schedule counts in
-    epochs and stays the same. `smoke` has one cycle in its two epochs.
+    σ + ε (equation 7) and 1/n (9). Its training curves are of all 45,000 images, presumably; here
+    of 5,000. `quick` has 20,000 training images; the schedule counts in epochs and stays the same.
+    `smoke` has one cycle in its two epochs.
     """
     config = start(name, size)
     config.model.name, config.model.hidden = 'mlp', hidden

@@ -28,7 +28,7 @@ LAYERS = 4
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.study('dropout_linear', size, 'dropout_linear')
+    config = common.start('dropout_linear', size, study='dropout_linear')
     config.question = 'Does dropout multiply the mean of a linear unit by 1 − p?'
     config.document = 'DEEPREG, dropout in linear networks'
     config.model.activation, config.model.hidden = 'identity', (64,) * LAYERS

@@ -58,7 +58,7 @@ SHARES = {((50,), 'batch'): 0.978, ((50, 50), 'batch'): 0.996}
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.study('gradcheck', size, 'gradcheck')
+    config = common.start('gradcheck', size, study='gradcheck')
     config.question = 'Are the gradients of the MLP right?'
     config.document = 'MLP-BN §2 and §3'
     config.model.name = 'mlp'

@@ -26,7 +26,7 @@ PUBLISHED = 1.0063e-6
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.study('gradcheck_layers', size, 'gradcheck_layers')
+    config = common.start('gradcheck_layers', size, study='gradcheck_layers')
     config.question = 'Is the gradient of every layer right?'
     config.document = 'MLP-BN §2'
     config.seeds = {'smoke': 2, 'quick': 12, 'paper': 20}[config.size]

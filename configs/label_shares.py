@@ -21,7 +21,7 @@ SPLIT = 'label_shares.split'
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.study('label_shares', size, 'label_shares')
+    config = common.start('label_shares', size, study='label_shares')
     config.question = 'Are the classes equally frequent in every set of images?'
     config.document = 'MLP-BN §1, Figure 1'
     config.data.train_size, config.data.validation_size = 45_000, 5_000

@@ -50,7 +50,7 @@ ROUNDED = 0.01  # relative
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.study('model_summary', size, 'model_summary')
+    config = common.start('model_summary', size, study='model_summary')
     config.question = 'How large are the layers of the well-known networks?'
     config.document = 'DEEPREG, LeNet-5 and VGG-16'
     config.seeds = 1

@@ -100,7 +100,7 @@ MEASURED = (
 
 def get_config(size=None):
     """See the module's docstring."""
-    config = common.study('signal_propagation', size, 'signal_propagation')
+    config = common.start('signal_propagation', size, study='signal_propagation')
     config.question = 'How far does a signal get in a deep network that is not trained?'
     config.document = 'INITREG §I, Figures 1-4'
     config.model.hidden = (512,) * LAYERS

@@ -124,7 +124,7 @@ def _part(random_array: np.random.Generator, count: int, classes: int, shape) ->
 
 
 def _name(given: Given, rng: random.Random, classes: int) -> None:
-    """Gives the labels a form."""
+    """Sets the form of the labels."""
     if rng.random() < 0.5:
         given.names = [str(i) for i in range(classes)]
         form = rng.choice(_INTEGERS)

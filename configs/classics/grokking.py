@@ -3,7 +3,7 @@
     python main.py --config=configs/classics/grokking.py
 
 A. Power, Y. Burda, H. Edwards, I. Babuschkin, V. Misra, *Grokking: Generalization Beyond
-Overfitting on Small Algorithmic Datasets* (2022), arXiv 2201.02177; of networks like ours A.
+Overfitting on Small Algorithmic Datasets* (2022), arXiv 2201.02177; of such networks A.
 Gromov, *Grokking modular arithmetic* (2023), arXiv 2301.02679. All pairs (a, b) of numbers below a
 prime p, with a + b mod p as the label; a part of them is trained on, by whole batches, so that an
 epoch is a step. A network fits them soon and is at chance on the others, and much later it has them

@@ -9,7 +9,7 @@ the labels as they are with random crops and with both, too. That a network fits
 that its capacity alone does not explain why it generalises; that weight decay does not prevent it,
 and that the network generalises without any, says that explicit regularisers do not either.
 
-What differs from the paper: of the networks of its table ours is the MLP 3×512 (`quick`: 3×256),
+What differs from the paper: of the networks of its table here is the MLP 3×512 (`quick`: 3×256),
 which was trained there without crops; 50,000 images there, 10,000 (1,000) here, of 32×32 pixels and
 not of 28×28; random labels are 90% replaced by another class, which is what drawing again from ten
 classes comes to. Shuffled and random pixels are omitted. Choices of this project: momentum 0.9 at

@@ -9,9 +9,9 @@ each epoch of the last quarter (SWA), with batch statistics of its own.
 
 What differs from the paper: VGG16 and others for 200 epochs and more there, `common.classic_cnn`
 here; SWA there starts from a run that is decayed at first, and goes on at a constant or cyclical
-rate; ours has its constant rate, 0.02 (`paper`: 0.05), from the start, as its §4.4 has, and the run
-that falls begins at the rate of `classic_cnn`. All runs have one budget; the paper has 1, 1.25 and
-1.5.
+rate; here it has its constant rate, 0.02 (`paper`: 0.05), from the start, as its §4.4 has, and the
+run that falls begins at the rate of `classic_cnn`. All runs have one budget; the paper has 1, 1.25
+and 1.5.
 
 Expected (quick, CIFAR-10 (JPEG q75), about 2 minutes on two CPU cores; docs/results, 5 seeds by
 --until_settled): 1 of 2 claims supported, 1 open. Not settled: The average at a constant rate

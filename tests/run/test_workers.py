@@ -304,12 +304,12 @@ def test_what_halves_go_on_from_is_not_counted_twice():
 
 def test_what_a_worker_says_arrives():
     said = []
-    telling = Forwarding(lambda **fields: said.append(fields))
-    telling.resumed(3)
-    telling.advance(2, NOW)
-    telling.finished(1)
-    telling.dropped(5)
-    telling.note('careful')
+    forwarding = Forwarding(lambda **fields: said.append(fields))
+    forwarding.resumed(3)
+    forwarding.advance(2, NOW)
+    forwarding.finished(1)
+    forwarding.dropped(5)
+    forwarding.note('careful')
     events = [workers.from_plain({'group': 'g', 'worker': 'a', **one}) for one in said]
     assert [one.kind for one in events] == ['resumed', 'advance', 'finished', 'dropped', 'note']
     assert [one.work for one in events] == [3.0, 2.0, 1.0, 5.0, 0.0]

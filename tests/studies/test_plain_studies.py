@@ -313,7 +313,7 @@ def test_training_does_not_measure_what_a_study_does():
         experiment.build(config)
 
 
-def test_a_study_that_measures_what_it_did_not_say_is_our_mistake(put, tmp_path):
+def test_a_study_that_measures_what_it_did_not_say_is_an_internal_error(put, tmp_path):
     put(measure=lambda setting, seed: Measured(finals={'total': 1.0}))
     with pytest.raises(ValueError, match='height'):
         run(tmp_path)
