@@ -491,7 +491,7 @@ def collection(name: str, size: str | None, folder: Path, but: tuple[str, ...] =
     names = {path.stem for path in config_file.in_folder(folder)} - set(but)
     ordered = sorted(names, key=lambda one: (_seconds(folder / f'{one}.py'), one))
     paths = tuple(os.path.relpath(folder / f'{one}.py') for one in ordered)
-    return ConfigDict({'name': name, 'size': size_of(size), 'experiments': paths})
+    return ConfigDict({'name': name, 'size': size_of(size), 'first_seed': 0, 'experiments': paths})
 
 
 def _seconds(path: Path) -> float:

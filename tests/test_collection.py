@@ -277,16 +277,18 @@ def test_seeds_are_added_to_what_has_claims_and_is_no_search(configs, tmp_path, 
         several, tmp_path, Console(file=io.StringIO()), options, ' '.join
     )
     assert carried_out() == 0
-    assert [how['budget'] for how in runs] == [1.08e6, None, None]
+    # There is one budget for all; two thirds of it are what looks are planned for.
+    assert [how['budget'] for how in runs] == [pytest.approx(7.2e5), None, None]
+    assert [how['allow'] is None for how in runs] == [False, True, True]
     commands = [f'--config={names[i]}:smoke --workdir={tmp_path / name}-smoke'
                 for i, name in enumerate(lines)]  # fmt: skip
-    commands[0] += ' --until_settled --budget=1080000s'
+    commands[0] += ' --until_settled --budget=720000s'
     assert [how['command'] for how in runs] == commands
     # What was finished before may get more of them too; of the others nothing is open.
     monkeypatch.setattr(collection, 'is_finished', lambda *_: True)
     monkeypatch.setattr(collection, '_from_outside', lambda *_: False)
     assert carried_out() == 0
-    assert [how['budget'] for how in runs[3:]] == [1.08e6]
+    assert [how['budget'] for how in runs[3:]] == [pytest.approx(7.2e5)]
 
 
 def test_what_values_and_commit_do_not_tell_of_is_carried_out_again(tmp_path):
@@ -301,14 +303,17 @@ def test_what_values_and_commit_do_not_tell_of_is_carried_out_again(tmp_path):
     assert collection._from_outside(table, plain)
 
 
-def test_brackets_in_the_name_of_a_config_are_brackets(monkeypatch, tmp_path):
+def test_brackets_in_the_name_of_a_config_are_brackets(configs, monkeypatch, tmp_path):
     monkeypatch.setattr(collection, 'is_finished', lambda *_: True)
     monkeypatch.setattr(collection, '_from_outside', lambda *_: False)
     console = Console(file=io.StringIO())
-    options = collection.Options()
-    experiment = build({'name': 'a'})
-    collection._run_one(experiment, '', tmp_path, '[1/1] a[/b]', console, options, None)
-    assert console.file.getvalue() == '[1/1] a[/b]: finished before\n'
+    config = tmp_path / 'a[' / 'b].py'
+    config.parent.mkdir()
+    shutil.copy(configs / 'one.py', config)
+    several = collection.build({'name': 'all', 'size': 'smoke', 'experiments': [str(config)]})
+    course = collection._Course(several, tmp_path, console, collection.Options(), ' '.join)
+    course.carry_out()
+    assert console.file.getvalue() == '[1/1] b]: finished before\n'
 
 
 def test_any_folders_can_be_looked_over(capsys, configs, tmp_path):
@@ -357,7 +362,8 @@ def test_any_folders_can_be_looked_over(capsys, configs, tmp_path):
         (['--config={}/one.py', "--config.experiments=('a.py',)"], 'experiments'),
         (
             ['--config=configs/all.py:smoke', '--config.seeds=5'],
-            "config.seeds: configs/all.py has no key 'seeds'; valid: experiments, name, size",
+            "config.seeds: configs/all.py has no key 'seeds'; did you mean 'first_seed'? "
+            '(valid: experiments, first_seed, name, size)',
         ),
         (['--config={}/one.py', '--config.tweaks.foo=1'], "no tweak 'foo' is registered; one of"),
         (['--overview=configs', '--dry_run'], '--dry_run: --overview does not read it'),

@@ -17,7 +17,16 @@ from jaxtweaks.base.errors import UserError
 from jaxtweaks.claims.claim import Open
 from jaxtweaks.config import parts
 from jaxtweaks.config.expand import grid
-from jaxtweaks.lab import answers, experiment, laboratory, live, record, settle, stored
+from jaxtweaks.lab import (
+    answers,
+    experiment,
+    laboratory,
+    live,
+    next_look,
+    record,
+    settle,
+    stored,
+)
 from jaxtweaks.report import report
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.group import Interrupted
@@ -334,10 +343,10 @@ def test_all_looks_have_the_plan_of_the_first():
         manifest_lib.LookRecord(seeds=seeds, design='settled', p={}, planned=planned)
         for seeds, planned in ((5, 5), (8, None))
     )
-    looks = settle._looked([first, other])
+    looks = settle.looked([first, other])
     assert [one.share for one in looks] == pytest.approx([0.8, 0.2 * 3 / 45])
     with pytest.raises(UserError, match='looks planned for 6 seeds are not allowed'):
-        settle._looked([dataclasses.replace(first, planned=6)])
+        settle.looked([dataclasses.replace(first, planned=6)])
 
 
 def test_seeds_added_by_hand_are_a_look_that_is_not_corrected_for(put, tmp_path):
@@ -383,7 +392,9 @@ def test_seeds_that_are_there_of_what_is_settled_do_not_pay_for_those_of_what_is
     keys = [settle.sequential.key(one) for one in asked.claims]
     p = {keys[0]: (1e-9, 1.0), keys[1]: (0.5, None)}
     look = manifest_lib.LookRecord(seeds=8, design='settled', p=p, going=(keys[1],))
-    then = settle.step(asked, [look], 30.0, {run.id for run in asked.runs}, 1e9)
+    finished = {run.id for run in asked.runs}
+    standing = next_look.Standing(asked, None, [look], 30.0, finished)
+    then = next_look.step(standing, next_look.Allowed(1e9))
     # Of two settings; the third has ten seeds, of which the last two were not needed.
     assert then.words.endswith('next look at 12 seeds: 4 runs, about 4 s')
 

@@ -6,6 +6,7 @@ claim is known by its key: what is tested, whatever the sentence around it. Pure
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Collection, Mapping, Sequence
@@ -101,6 +102,34 @@ def still_going(claims: Sequence[Claim], looks: Sequence[Looked]) -> list[str]:
     seen = {name for one in looks for name in one.p}
     going = {*(looks[-1].going if looks else ()), *_reopened(claims, looks)}
     return [name for name in _names(claims) if name in going or name not in seen]
+
+
+def expected(
+    claims: Sequence[Claim], results: Results, looks: Sequence[Looked]
+) -> dict[int, float]:
+    """How many of the open claims each look to come, or one before it, is expected to settle.
+
+    Args:
+      claims: all claims of the experiment.
+      results: of the seeds of the last look, or more.
+      looks: those so far, one at least.
+
+    Returns:
+      By the seeds of the look, growing. Each claim is forecast by itself (`settling.chances`), by
+      what the seeds seen say of it.
+    """
+    last = looks[-1]
+    going = still_going(claims, looks)
+    names = _names(claims, results.exact)
+    unsettled = len(names) - len(_settled(names, looks))
+    total = dict.fromkeys((n for n in sorted(last.shares) if n > last.seeds), 0.0)
+    for found in _found(claims, results.first_seeds(last.seeds), going).values():
+        if found.rows is None or found.n < 2:
+            continue
+        chances = dict(settling.chances(found, last.seeds, last.shares, unsettled))
+        best = itertools.accumulate((chances[n] for n in total), max)
+        total = {n: so_far + more for (n, so_far), more in zip(total.items(), best, strict=True)}
+    return total
 
 
 def _reopened(claims: Sequence[Claim], looks: Sequence[Looked]) -> set[str]:

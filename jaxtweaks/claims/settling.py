@@ -12,7 +12,7 @@ often it errs and what it costs. Pure functions.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -132,10 +132,10 @@ def _by_share(looks: Sequence[Look]) -> np.ndarray:
     return np.array([np.array(look.p) / (look.share or np.nan) for look in looks])
 
 
-def hopeless(
+def chances(
     found: Finding, seeds: int, share: Mapping[int, float], tests: int = 1, alpha: float = 0.05
-) -> bool:
-    """Whether no look to come is likely to settle a claim, as far as the seeds seen can say.
+) -> Iterator[tuple[int, float]]:
+    """Each look to come, the last one first, and the chance that it settles a claim.
 
     Args:
       found: the claim's finding with the seeds there are, two at least.
@@ -145,10 +145,18 @@ def hopeless(
     """
     # Seeds that dropped out at this look (a run diverged) do so at later ones.
     lost = found.n / seeds
-    return not any(
-        power.forecast(found, round(lost * n), alpha * share[n] / tests) >= FUTILE
-        for n in sorted((n for n in share if n > seeds), reverse=True)
-    )
+    for n in sorted((n for n in share if n > seeds), reverse=True):
+        yield n, power.forecast(found, round(lost * n), alpha * share[n] / tests)
+
+
+def hopeless(
+    found: Finding, seeds: int, share: Mapping[int, float], tests: int = 1, alpha: float = 0.05
+) -> bool:
+    """Whether no look to come is likely to settle a claim, as far as the seeds seen can say.
+
+    Args: as those of `chances`.
+    """
+    return not any(chance >= FUTILE for _, chance in chances(found, seeds, share, tests, alpha))
 
 
 def open_claims(

@@ -14,6 +14,7 @@ from jaxtweaks.base.words import count
 from jaxtweaks.lab import folder, settle, stored
 from jaxtweaks.lab.crew import Crew
 from jaxtweaks.lab.experiment import Experiment
+from jaxtweaks.lab.next_look import Allow
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run import trainers
 from jaxtweaks.run.manifest import Manifest, restore_groups
@@ -34,6 +35,7 @@ class Launch(NamedTuple):
       file: the config file, if it is of one.
       named: whether the user named the folder.
       budget: seconds of training until which seeds are added; None if none are.
+      allow: how long training may take, by how far it has come.
       console: where to say what happens.
       quiet: say only what must not be missed.
       workdir: the folder.
@@ -46,6 +48,7 @@ class Launch(NamedTuple):
     file: Path | None
     named: bool
     budget: float | None
+    allow: Allow
     console: Console
     quiet: bool
     workdir: Workdir

@@ -24,12 +24,14 @@ from jaxtweaks.base.numbers import digits
 from jaxtweaks.config import config_file, sources
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.config.fields import plain, required
-from jaxtweaks.lab import answers, laboratory
+from jaxtweaks.lab import answers, laboratory, stored
 from jaxtweaks.lab import experiment as experiment_lib
 from jaxtweaks.lab.experiment import Experiment
+from jaxtweaks.lab.shared_budget import SharedBudget
 from jaxtweaks.report import overview, report
 from jaxtweaks.run.cluster import Asked
 from jaxtweaks.run.group import Interrupted
+from jaxtweaks.run.progress import duration
 from jaxtweaks.run.workdir import Workdir
 
 
@@ -39,6 +41,7 @@ class Collection:
 
     name: str = required("the collection's name")
     size: str = plain('', "the size of every experiment; '' for what suits the machine")
+    first_seed: int = plain(0, 'of every experiment; 0 for its own', low=0, high=4e9)
     experiments: tuple[str, ...] = required('paths of config files, in the order of carrying out')
 
 
@@ -91,44 +94,146 @@ def run(
     Raises:
       Interrupted: by a signal, after the state was saved.
     """
-    folders, failed, ours = [], {}, False
-    size = collection.size
-    for number, path in enumerate(collection.experiments, 1):
-        heading = f'[{number}/{len(collection.experiments)}] {Path(path).stem}'
-        try:
-            with config_file.neighbours(Path(path)):
-                experiment = _load(path, size)
-                size = experiment.size
-                folder = root / f'{experiment.name}-{experiment.size}'
-                _run_one(experiment, path, folder, heading, console, options, command)
-                folders.append(folder)  # not before: what an earlier launch left is no answer now
-        except (Interrupted, BrokenPipeError):
-            raise
-        except UserError as error:
-            failed[path] = config_file.one_line(error)
-        except Unfinished as error:
-            failed[path] = config_file.one_line(error)
-            ours = True
-        except OSError as error:
-            failed[path], code = errors.os_error_words(error)
-            ours |= code == 1
-        except Exception as error:
-            traceback.print_exc()
-            ours = True
-            failed[path] = f'{type(error).__name__}: {config_file.one_line(error)}'
-        if path in failed:
-            console.print(Text(f'{heading}: failed: {failed[path]}', style='red'), soft_wrap=True)
-            if options.fail_fast:
-                break
-        # Programs and data of one experiment are of no use to the next.
-        jax.clear_caches()
-        gc.collect()
-    if not options.dry_run and size:  # else none could be loaded, and each has been named
-        collect(folders, root / f'overview-{size}', console, failed)
+    course = _Course(collection, root, console, options, command)
+    course.carry_out()
+    failed, ours = course.failed, course.ours
+    if not options.dry_run and course.size:  # else none could be loaded, and each has been named
+        collect(course.folders, root / f'overview-{course.size}', console, failed)
     if failed:
         listed = f'{len(failed)} of {len(collection.experiments)} failed: {", ".join(failed)}'
         console.print(Text(listed, style='bold red'), soft_wrap=True)
     return 1 if ours else 2 if failed else 0
+
+
+class _Course:
+    """The experiments of a collection, as far as they have come.
+
+    Attributes:
+      size: of the experiments; that of the first if the collection has none.
+      folders: of those that have an answer by now, in their order.
+      failed: the paths of those that failed, and why.
+      ours: whether an error was not the user's.
+    """
+
+    def __init__(
+        self,
+        collection: Collection,
+        root: Path,
+        console: Console,
+        options: Options,
+        command: Callable[[Sequence[str]], str],
+    ):
+        """Args: as those of `run`."""
+        self._collection, self._root, self._console = collection, root, console
+        self._options, self._command = options, command
+        self._budget = (
+            SharedBudget(options.budget, len(collection.experiments)) if options.budget else None
+        )
+        self.size = collection.size
+        self.failed: dict[str, str] = {}
+        self.ours = False
+        self._folders: dict[str, Path] = {}
+
+    @property
+    def folders(self) -> list[Path]:
+        return [folder for path, folder in self._folders.items() if path not in self.failed]
+
+    def carry_out(self) -> None:
+        """Each of them, and with a budget those again that it goes to."""
+        paths, budget = self._collection.experiments, self._budget
+        if budget:
+            self._say(
+                f'budget: {duration(budget.seconds)} of training for all. Looks at claims are '
+                f'planned for {duration(budget.part)} of each experiment'
+            )
+        for number, path in enumerate(paths, 1):
+            self._attempt(path, f'[{number}/{len(paths)}] {Path(path).stem}')
+            if path in self.failed and self._options.fail_fast:
+                return
+        while budget and (chosen := budget.choose()):
+            cost, left = duration(chosen.seconds), duration(chosen.left)
+            seeds = f'up to {chosen.seeds} seeds, about {cost} of the {left} left'
+            self._attempt(chosen.name, f'{Path(chosen.name).stem}: {seeds}')
+            if chosen.name in self.failed and self._options.fail_fast:
+                return
+
+    def _say(self, words: str) -> None:
+        if not self._options.quiet:
+            self._console.print(words, highlight=False, markup=False, soft_wrap=True)
+
+    def _attempt(self, path: str, heading: str) -> None:
+        """Carries out an experiment; a failure is said, and put down in `failed`."""
+        try:
+            with config_file.neighbours(Path(path)):
+                self._carry_out(path, heading)
+        except (Interrupted, BrokenPipeError):
+            raise
+        except UserError as error:
+            self.failed[path] = config_file.one_line(error)
+        except Unfinished as error:
+            self.failed[path] = config_file.one_line(error)
+            self.ours = True
+        except OSError as error:
+            self.failed[path], code = errors.os_error_words(error)
+            self.ours |= code == 1
+        except Exception as error:
+            traceback.print_exc()
+            self.ours = True
+            self.failed[path] = f'{type(error).__name__}: {config_file.one_line(error)}'
+        if path in self.failed:
+            failed = f'{heading}: failed: {self.failed[path]}'
+            self._console.print(Text(failed, style='red'), soft_wrap=True)
+        # Programs and data of one experiment are of no use to the next.
+        jax.clear_caches()
+        gc.collect()
+
+    def _carry_out(self, path: str, heading: str) -> None:
+        experiment = _load(path, self.size, self._collection.first_seed)
+        self.size = experiment.size
+        folder = self._root / f'{experiment.name}-{experiment.size}'
+        self._train(experiment, path, folder, heading)
+        self._folders[path] = folder  # not before: what an earlier launch left is no answer now
+
+    def _train(self, experiment: Experiment, path: str, folder: Path, heading: str) -> None:
+        options, shared = self._options, self._budget
+        # An experiment without claims, or a search, has nothing that more seeds would settle.
+        growing = shared and bool(experiment.claims and not experiment.search.rounds)
+        known = not _from_outside(experiment, Path(path)) and is_finished(experiment, folder)
+        if not growing and known and not options.exports:
+            self._say(f'{heading}: finished before')
+        else:
+            if not options.quiet and not options.dry_run:
+                self._console.print(Text(heading, style='bold'))
+            budget = shared.for_(path) if shared and growing else None
+            laboratory.run(
+                experiment,
+                folder,
+                self._console,
+                command=self._command(self._arguments(experiment, path, folder, budget)),
+                dry_run=options.dry_run,
+                quiet=options.quiet,
+                exports=options.exports,
+                workers=options.workers,
+                mix_versions=options.mix_versions,
+                budget=budget,
+                allow=shared.allow(path) if shared and growing else None,
+                file=Path(path),
+                named=False,
+            )
+        if shared and not options.dry_run and not shared.knows(path):
+            shared.spend(path, _seconds(experiment, folder))
+
+    def _arguments(
+        self, experiment: Experiment, path: str, folder: Path, budget: float | None
+    ) -> list[str]:
+        """What one would type to carry out one experiment of them."""
+        first = self._collection.first_seed
+        return [
+            f'--config={path}:{experiment.size}',
+            f'--workdir={folder}',
+            *([f'--config.first_seed={first}'] if first else []),
+            *([] if budget is None else ['--until_settled', f'--budget={digits(budget)}s']),
+        ]
 
 
 def collect(
@@ -167,51 +272,18 @@ def collect(
     console.print(f'overview: {page}', highlight=False, markup=False, soft_wrap=True)
 
 
-def _load(path: str, size: str) -> Experiment:
+def _load(path: str, size: str, first_seed: int) -> Experiment:
     values = config_file.load(Path(path), size or None)
     if config_file.COLLECTION in values:
         raise UserError(f'{path}: is a collection itself; name the experiments in it')
-    return experiment_lib.build(values)
+    experiment = experiment_lib.build(values)
+    return dataclasses.replace(experiment, first_seed=first_seed or experiment.first_seed)
 
 
-def _run_one(
-    experiment: Experiment,
-    path: str,
-    folder: Path,
-    heading: str,
-    console: Console,
-    options: Options,
-    command: Callable[[Sequence[str]], str],
-) -> None:
-    # An experiment without claims, or a search, has nothing that more seeds would settle.
-    budget = options.budget if experiment.claims and not experiment.search.rounds else None
-    known = not _from_outside(experiment, Path(path)) and is_finished(experiment, folder)
-    if budget is None and known and not options.exports:
-        if not options.quiet:
-            console.print(f'{heading}: finished before', highlight=False, markup=False)
-        return
-    if not options.quiet and not options.dry_run:
-        console.print(Text(heading, style='bold'))
-    laboratory.run(
-        experiment,
-        folder,
-        console,
-        command=command(
-            [
-                f'--config={path}:{experiment.size}',
-                f'--workdir={folder}',
-                *([] if budget is None else ['--until_settled', f'--budget={digits(budget)}s']),
-            ]
-        ),
-        dry_run=options.dry_run,
-        quiet=options.quiet,
-        exports=options.exports,
-        workers=options.workers,
-        mix_versions=options.mix_versions,
-        budget=budget,
-        file=Path(path),
-        named=False,
-    )
+def _seconds(experiment: Experiment, folder: Path) -> float:
+    """What the results in a folder took."""
+    found = stored.read(experiment, Workdir(folder), lambda text: None)
+    return found.seconds if found else 0.0
 
 
 def _from_outside(experiment: Experiment, path: Path) -> bool:

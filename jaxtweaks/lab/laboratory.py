@@ -9,12 +9,13 @@ from rich.text import Text
 
 from jaxtweaks.base.pinned import pinned
 from jaxtweaks.config import expand
-from jaxtweaks.lab import agenda, answers, folder, live, record, settle, stored
+from jaxtweaks.lab import agenda, answers, folder, live, next_look, record, settle, stored
 from jaxtweaks.lab.agenda import Launch, Plan
 from jaxtweaks.lab.answer import Answer
 from jaxtweaks.lab.crew import Crew
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.methods import method_of
+from jaxtweaks.lab.next_look import Allow, Allowed
 from jaxtweaks.results import derive
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.cluster import Asked, Cluster, gpus
@@ -43,6 +44,7 @@ def run(
     file: Path | None = None,
     named: bool = True,
     budget: float | None = None,
+    allow: Allow | None = None,
 ) -> Answer | None:
     """Carries out an experiment in the folder `path`, going on from what is there.
 
@@ -63,6 +65,7 @@ def run(
       named: whether the user named the folder; see `folder.check_file`.
       budget: if given, seeds are added until the claims are settled, or until the folder's training
         has taken so many seconds in all; see `settle`.
+      allow: how long training may take, if that is not the budget, by which the looks are planned.
 
     Returns:
       The answer, or None after a dry run.
@@ -85,7 +88,8 @@ def run(
         command, workdir.started, code, file, mix_versions, budget, by_workers=workers is not None
     )
     silent = quiet and not dry_run
-    launch = Launch(made, file, named, budget, console, silent, workdir, method, once)
+    allow = allow or (lambda standing: Allowed(budget or 0.0))
+    launch = Launch(made, file, named, budget, allow, console, silent, workdir, method, once)
     launch = _with_workers(launch, workers)
     try:
         if dry_run:
@@ -259,4 +263,5 @@ def _looks(plan: Plan, launch: Launch, found: Sequence[GroupResult]) -> bool:
         settle.record_fixed(experiment, results, workdir)
         return False
     may_train = lambda: plan.may_train(1, notify=lambda text: None)
-    return settle.decide(experiment, results, workdir, found, launch.budget, launch.say, may_train)
+    allow, say = launch.allow, launch.say
+    return next_look.decide(experiment, results, workdir, found, allow, say, may_train)

@@ -8,8 +8,7 @@ no more seeds. A look with a number of seeds that the user chose is recorded as 
 
 import dataclasses
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.base.numbers import percent
@@ -24,7 +23,6 @@ from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.manifest import Launch, LookRecord
 from jaxtweaks.run.plan import Run
 from jaxtweaks.run.progress import duration
-from jaxtweaks.run.result import GroupResult
 from jaxtweaks.run.workdir import Workdir
 
 BUDGET = '30m'
@@ -93,7 +91,7 @@ def grown(experiment: Experiment, looks: Sequence[LookRecord], there: int) -> Ex
       there: seeds that the folder was asked for before, 0 if there is no folder.
     """
     ahead = [one.next for one in settled(looks) if one.next]
-    first = _grid_of(experiment, looks)[0]
+    first = grid_of(experiment, looks)[0]
     return dataclasses.replace(experiment, seeds=max([first, there, *ahead]))
 
 
@@ -158,7 +156,7 @@ def plan_of(
       spent: the seconds that they took.
       first: the seeds of the first look.
     """
-    if before := _looked(settled(looks)):
+    if before := looked(settled(looks)):
         return before[0].planned
     budget = launches[0].budget if launches else None
     if budget is None:
@@ -177,9 +175,9 @@ def look(
       looks: of the manifest.
       planned: the seeds of the look that is planned as the last (`plan_of`).
     """
-    done = _looked(settled(looks))
+    done = looked(settled(looks))
     most = max((one.seeds for one in done), default=0)
-    grid, new = _grid_of(experiment, looks), []
+    grid, new = grid_of(experiment, looks), []
     for seeds in grid:
         if most < seeds <= len(results.seeds):
             now = sequential.look(experiment.claims, results, done, seeds, planned, grid[0])
@@ -200,63 +198,6 @@ def look(
 
 
 @dataclasses.dataclass(frozen=True)
-class Step:
-    """What follows from the looks so far.
-
-    Attributes:
-      seeds: how many to go on to; None to stop.
-      words: why, for the user.
-      going: the keys of the claims that are open.
-    """
-
-    seeds: int | None
-    words: str
-    going: tuple[str, ...] = ()
-
-
-def step(
-    experiment: Experiment,
-    looks: Sequence[LookRecord],
-    spent: float,
-    finished: Collection[str],
-    budget: float,
-) -> Step:
-    """Whether to go on, and to how many seeds.
-
-    Args:
-      experiment: with the seeds there are.
-      looks: those of until_settled, the one with these seeds last.
-      spent: the seconds that all results took.
-      finished: the ids of the runs that they are of.
-      budget: the seconds that they may take.
-    """
-    done = _looked(looks)
-    keys = tuple(sequential.still_going(experiment.claims, done))
-    going = [one.sentence for one in experiment.claims if sequential.key(one) in keys]
-    total = count(len(claims.with_chance(experiment.claims, exact=False)), 'claim')
-    said = f'look at {count(done[-1].seeds, "seed")}: '
-    if not going:
-        return Step(None, f'{said}none of {total} is open')
-    said += f'{len(going)} of {total} open ({_named(going)})'
-    later = [n for n in GRID if n > experiment.seeds]
-    if not later:
-        return Step(None, f'{said}; {GRID[-1]} seeds are the last look')
-    seeds = later[0]
-    then = dataclasses.replace(experiment, seeds=seeds)
-    ahead = [*looks[:-1], dataclasses.replace(looks[-1], next=seeds, going=keys)]
-    more = len({run.id for run in wanted(then, ahead)}.difference(finished))
-    cost = spent / max(len(finished), 1) * more
-    if spent + cost > budget:
-        return Step(
-            None,
-            f'{said}; {duration(spent)} of the budget of {duration(budget)} are spent, and '
-            f'{seeds} seeds take about {duration(cost)} more: raise --budget to go on',
-        )
-    words = f'{said}; next look at {seeds} seeds: {count(more, "run")}, about {duration(cost)}'
-    return Step(seeds, words, keys)
-
-
-@dataclasses.dataclass(frozen=True)
 class UnderWay:
     """The look at the claims that is trained for.
 
@@ -271,58 +212,18 @@ class UnderWay:
     @property
     def line(self) -> str:
         """All of it in a line, with the first of the claims."""
-        return f'{self.words} ({_named(self.going)})' if self.going else self.words
+        return f'{self.words} ({named(self.going)})' if self.going else self.words
 
 
 def under_way(experiment: Experiment, looks: Sequence[LookRecord]) -> UnderWay:
     """Which look comes next with the seeds that an experiment has grown to; `looks`: so far."""
-    grid = _grid_of(experiment, looks)
+    grid = grid_of(experiment, looks)
     seeds = max((n for n in grid if n <= experiment.seeds), default=grid[0])
-    keys = sequential.still_going(experiment.claims, _looked(settled(looks)))
+    keys = sequential.still_going(experiment.claims, looked(settled(looks)))
     going = tuple(one.sentence for one in experiment.claims if sequential.key(one) in keys)
     total = count(len(claims.with_chance(experiment.claims, exact=False)), 'claim')
     which = f'look {grid.index(seeds) + 1} of at most {len(grid)}, at {seeds} seeds'
     return UnderWay(f'{which}: {len(going)} of {total} open', going)
-
-
-def decide(
-    experiment: Experiment,
-    results: Results,
-    workdir: Workdir,
-    found: Sequence[GroupResult],
-    budget: float,
-    notify: Callable[[str], Any],
-    may_train: Callable[[], None] = lambda: None,
-) -> bool:
-    """Looks at the claims; whether more seeds are to be trained. All of it is in the manifest.
-
-    Args:
-      experiment: with the seeds there are.
-      results: of them, after derivations.
-      workdir: with its manifest.
-      found: the results of all groups.
-      budget: in seconds.
-      notify: reports how the claims stand.
-      may_train: raises UserError if nothing must be added to the folder.
-    """
-    now = manifest_lib.current(workdir)
-    spent = sum(float(group.seconds) for group in found)
-    finished = {run for group in found for run in group.runs}
-    first = _grid_of(experiment, now.looks)[0]
-    planned = plan_of(now.looks, now.launches, len(results.seeds), spent, first)
-    new = look(experiment, results, now.looks, planned)
-    looks = settled([*now.looks, *new])
-    then = step(experiment, looks, spent, finished, budget)
-    last = looks[-1]
-    # Also one that is known: it is the latest now, and verdicts go by it.
-    for one in new or [last]:
-        manifest_lib.add_look(workdir, one)
-    notify(then.words)
-    if then.seeds is None:
-        return False
-    may_train()
-    manifest_lib.add_look(workdir, dataclasses.replace(last, next=then.seeds, going=then.going))
-    return True
 
 
 def record_fixed(experiment: Experiment, results: Results, workdir: Workdir) -> None:
@@ -369,7 +270,7 @@ def verdicts(
     """
     by_looks = goes_by(experiment, looks)
     if by_looks and not results.exact:
-        done = _looked(settled(looks))
+        done = looked(settled(looks))
         every = [*experiment.claims, *waiting]
         found = sequential.evaluate(every, results, done, ahead=looks[-1].next)
         found = found[: len(experiment.claims)]
@@ -398,7 +299,7 @@ def remarks_of(looks: Sequence[LookRecord]) -> list[str]:
     """What a report says of seeds that were added until the claims were settled."""
     if not looks or looks[-1].design != SETTLED:
         return []
-    done = _looked(settled(looks))
+    done = looked(settled(looks))
     seeds, planned = ', '.join(str(one.seeds) for one in done), done[0].planned
     plan = (
         f' Before a claim was tested, {planned} seeds were planned for by the budget: up to there '
@@ -423,7 +324,7 @@ def plan_words(experiment: Experiment, budget: float, each: float | None, there:
       there: the seeds that are trained already.
     """
     looks, before = [], 0
-    for seeds in _grid_of(experiment):
+    for seeds in grid_of(experiment):
         more = seeds - max(before, min(there, seeds))
         cost = each * more * len(experiment.points) if each else 0
         looks.append(f'{seeds} (+{duration(cost)})' if cost else str(seeds))
@@ -439,7 +340,7 @@ def settled(looks: Sequence[LookRecord]) -> list[LookRecord]:
     return [one for one in looks if one.design == SETTLED]
 
 
-def _looked(looks: Sequence[LookRecord]) -> list[Looked]:
+def looked(looks: Sequence[LookRecord]) -> list[Looked]:
     """Looks of --until_settled for `sequential`, all with the plan of the first."""
     planned = (looks[0].planned if looks else None) or GRID[-1]
     first = looks[0].seeds if looks else GRID[0]
@@ -454,7 +355,7 @@ def _looked(looks: Sequence[LookRecord]) -> list[Looked]:
     ]
 
 
-def _grid_of(experiment: Experiment, looks: Sequence[LookRecord] = ()) -> tuple[int, ...]:
+def grid_of(experiment: Experiment, looks: Sequence[LookRecord] = ()) -> tuple[int, ...]:
     """The seeds of the looks: from the first one made on, or from where claims can be settled.
 
     A folder of an earlier version began with 5 seeds whatever its claims, and claims that come
@@ -470,6 +371,7 @@ def _grid() -> str:
     return f'{", ".join(map(str, GRID[:-1]))} and {GRID[-1]}'
 
 
-def _named(going: Sequence[str]) -> str:
+def named(going: Sequence[str]) -> str:
+    """The sentences of claims in a line, the first three of them."""
     shown = [sentence.rstrip('.') for sentence in going[:3]]
     return '; '.join([*shown, *([f'and {len(going) - 3} more'] if len(going) > 3 else [])])
