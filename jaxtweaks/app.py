@@ -401,7 +401,7 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
         exports,
         cluster.asked(values.workers, values.scheduler),
         values.mix_versions,
-        settle.budget_of(values.until_settled, values.budget or ''),
+        settle.budget_of(values.until_settled, values.budget or '', settle.OF_ALL),
         values.fail_fast,
     )
     try:

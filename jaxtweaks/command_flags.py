@@ -247,7 +247,8 @@ def _define_seeds(values: flags.FlagValues) -> None:
         None,
         'With --until_settled: the training time of an experiment in all, as 90s, 30m (the '
         'default) or 2h. The same command with more goes on; but the looks that the first budget '
-        'reaches have most of the power, so begin with the one that you mean.',
+        'reaches have most of the power, so begin with the one that you mean. Of a collection: of '
+        'all its experiments together (2h by default).',
         flag_values=values,
     )
 

@@ -77,6 +77,25 @@ def test_what_cannot_be_paid_or_settles_nothing_is_not_chosen(prospect):
     assert budget.choose() is None
 
 
+def test_what_a_visit_takes_besides_training_counts(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(shared_budget.time, 'monotonic', lambda: now[0])
+    budget = shared_budget.SharedBudget(100.0, 1)
+    with budget.visit('only'):
+        now[0] += 30.0
+        budget.allow('only')(Stands(10.0, (8, 1.0, 0.2), (12, 10.0, 1.0)))
+    # By training alone a look at 8 seeds settles more a second; with 20 s besides, one at 12.
+    chosen = budget.choose()
+    assert chosen.seeds == 12
+    assert chosen.left == 90.0  # of training
+    # Results of an earlier launch took longer than this visit.
+    with budget.visit('other'):
+        budget.spend('other', 50.0)
+    assert budget.left == 40.0
+    budget.allow('only')(Stands(20.0, (8, 1.0, 0.2), (12, 10.0, 1.0)))
+    assert budget.choose().seeds == 12
+
+
 @pytest.fixture
 def both(tmp_path):
     """A collection of an experiment with a large effect and one with a small effect."""

@@ -5,6 +5,7 @@ folder, so that the same command again goes on where it stopped; one that fails 
 rest.
 """
 
+import contextlib
 import dataclasses
 import gc
 import traceback
@@ -163,8 +164,9 @@ class _Course:
 
     def _attempt(self, path: str, heading: str) -> None:
         """Carries out an experiment; a failure is said, and put down in `failed`."""
+        visit = self._budget.visit(path) if self._budget else contextlib.nullcontext()
         try:
-            with config_file.neighbours(Path(path)):
+            with config_file.neighbours(Path(path)), visit:
                 self._carry_out(path, heading)
         except (Interrupted, BrokenPipeError):
             raise

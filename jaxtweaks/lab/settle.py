@@ -25,7 +25,7 @@ from jaxtweaks.run.plan import Run
 from jaxtweaks.run.progress import duration
 from jaxtweaks.run.workdir import Workdir
 
-BUDGET = '30m'
+BUDGET, OF_ALL = '30m', '2h'  # of an experiment, of a collection
 FIXED, SETTLED = 'fixed', 'settled'
 _UNITS = {'h': 3600.0, 'm': 60.0, 's': 1.0}
 
@@ -43,13 +43,13 @@ def seconds_of(budget: str) -> float:
     return seconds
 
 
-def budget_of(until_settled: bool, budget: str) -> float | None:
+def budget_of(until_settled: bool, budget: str, default: str = BUDGET) -> float | None:
     """The seconds of the budget; None if no seeds are to be added. Raises UserError."""
     if budget and not until_settled:
         raise UserError(
             f'budget: {budget!r} has no effect because until_settled is not given; give both'
         )
-    return seconds_of(budget or BUDGET) if until_settled else None
+    return seconds_of(budget or default) if until_settled else None
 
 
 def check(experiment: Experiment, chosen: bool = False) -> None:

@@ -2,12 +2,17 @@
 
 Every experiment has its first look. What is left then goes to one experiment after the other:
 each time to the look, of all that are to come in any of them, that is expected to settle most
-claims for the seconds it takes. Which looks are made does not matter to how often a claim errs
-(`claims.settling`), as long as the shares of α are fixed before; they are planned for an equal
-part of the budget (`SharedBudget.part`), whatever an experiment comes to.
+claims for the seconds it takes, those besides training included. Which looks are made does not
+matter to how often a claim errs (`claims.settling`), as long as the shares of α are fixed before;
+they are planned for an equal part of the budget (`SharedBudget.part`), whatever an experiment
+comes to.
 """
 
+import contextlib
 import dataclasses
+import statistics
+import time
+from collections.abc import Iterator
 
 from jaxtweaks.lab.next_look import Allow, Allowed, Prospect, Standing
 
@@ -50,6 +55,7 @@ class SharedBudget:
         self._spent: dict[str, float] = {}
         self._allowed: dict[str, float] = {}
         self._prospects: dict[str, list[Prospect]] = {}
+        self._besides: list[float] = []
 
     @property
     def left(self) -> float:
@@ -59,6 +65,15 @@ class SharedBudget:
     def spend(self, name: str, seconds: float) -> None:
         """Notes what an experiment has taken so far."""
         self._spent[name] = seconds
+
+    @contextlib.contextmanager
+    def visit(self, name: str) -> Iterator[None]:
+        """While an experiment is carried out: what that takes besides training is measured."""
+        started, before = time.monotonic(), self._spent.get(name, 0.0)
+        yield
+        besides = time.monotonic() - started - (self._spent.get(name, 0.0) - before)
+        if besides > 0:  # else results of an earlier launch were read
+            self._besides.append(besides)
 
     def knows(self, name: str) -> bool:
         """Whether it is known what an experiment has taken."""
@@ -84,8 +99,9 @@ class SharedBudget:
         It is not chosen again before `allow` has learnt what came of it.
         """
         left = self.left
+        besides = statistics.median(self._besides or [0.0])
         options = [
-            (one.settled / one.seconds, name, one)
+            (one.settled / (one.seconds + besides), name, one)
             for name, prospects in self._prospects.items()
             for one in prospects
             if 0 < one.seconds <= left and one.settled > 0
