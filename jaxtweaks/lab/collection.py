@@ -197,16 +197,17 @@ class _Course:
         self._folders[path] = folder  # not before: what an earlier launch left is no answer now
 
     def _train(self, experiment: Experiment, path: str, folder: Path, heading: str) -> None:
-        options, shared = self._options, self._budget
+        options = self._options
         # An experiment without claims, or a search, has nothing that more seeds would settle.
-        growing = shared and bool(experiment.claims and not experiment.search.rounds)
+        growing = bool(experiment.claims) and not experiment.search.rounds
+        shared = self._budget if growing else None
         known = not _from_outside(experiment, Path(path)) and is_finished(experiment, folder)
-        if not growing and known and not options.exports:
+        if not shared and known and not options.exports:
             self._say(f'{heading}: finished before')
         else:
             if not options.quiet and not options.dry_run:
                 self._console.print(Text(heading, style='bold'))
-            budget = shared.for_(path) if shared and growing else None
+            budget = shared.for_(path) if shared else None
             laboratory.run(
                 experiment,
                 folder,
@@ -218,12 +219,12 @@ class _Course:
                 workers=options.workers,
                 mix_versions=options.mix_versions,
                 budget=budget,
-                allow=shared.allow(path) if shared and growing else None,
+                allow=shared.allow(path) if shared else None,
                 file=Path(path),
                 named=False,
             )
-        if shared and not options.dry_run and not shared.knows(path):
-            shared.spend(path, _seconds(experiment, folder))
+        if self._budget and not options.dry_run and not self._budget.knows(path):
+            self._budget.spend(path, _seconds(experiment, folder))
 
     def _arguments(
         self, experiment: Experiment, path: str, folder: Path, budget: float | None

@@ -10,6 +10,7 @@ comes to.
 
 import contextlib
 import dataclasses
+import math
 import statistics
 import time
 from collections.abc import Iterator
@@ -45,13 +46,13 @@ class SharedBudget:
 
     Attributes:
       seconds: of training, of all experiments.
-      part: the seconds that each experiment's looks are planned for.
+      part: the seconds that each experiment's looks are planned for, whole ones.
     """
 
     def __init__(self, seconds: float, experiments: int):
         """Args: `seconds`: of training in all; `experiments`: how many there are."""
         self.seconds = seconds
-        self.part = min(1.0, _PARTS / experiments) * seconds
+        self.part = float(math.ceil(min(1.0, _PARTS / experiments) * seconds))
         self._spent: dict[str, float] = {}
         self._allowed: dict[str, float] = {}
         self._prospects: dict[str, list[Prospect]] = {}
@@ -110,5 +111,6 @@ class SharedBudget:
             return None
         _, name, best = max(options, key=lambda option: option[0])
         del self._prospects[name]
-        self._allowed[name] = self._spent[name] + min(left, _LATER * best.seconds)
+        more = min(left, _LATER * best.seconds)
+        self._allowed[name] = float(math.ceil(self._spent[name] + more))
         return Chosen(name, best.seeds, best.seconds, left)
