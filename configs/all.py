@@ -2,7 +2,7 @@
 
     python main.py --config=configs/all.py:quick
     python main.py --config=configs/all.py:quick --dry_run     what would be done, and how long
-    python main.py --config=configs/all.py:quick --until_settled --budget=95m   seeds for open claims
+    python main.py --config=configs/all.py:quick --until_settled --budget=95m  adds seeds
 
 Each experiment has its own folder in `runs/` (or --workdir), where the same command again goes on;
 those that are finished are left alone. One that fails does not stop the rest; it is named at the
