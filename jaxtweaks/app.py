@@ -394,7 +394,9 @@ def _collection(values: flags.FlagValues, argv: Sequence[str], console: Console)
     found = collection.build(values.config)
     compile_cache.enable(_complain)
     exports = _exports(values)
-    root = home.expanded(values.workdir or 'runs')
+    # As an experiment's own folder is named after what is changed of its config.
+    usual = f'runs/first_seed={found.first_seed}' if found.first_seed else 'runs'
+    root = home.expanded(values.workdir or usual)
     options = collection.Options(
         values.dry_run,
         values.quiet,

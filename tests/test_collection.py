@@ -291,6 +291,26 @@ def test_seeds_are_added_to_what_has_claims_and_is_no_search(configs, tmp_path, 
     assert [how['budget'] for how in runs[3:]] == [pytest.approx(7.2e5)]
 
 
+@pytest.mark.parametrize(
+    ('more', 'root'),
+    [
+        ([], 'runs'),
+        (['--config.first_seed=7'], 'runs/first_seed=7'),
+        (['--config.first_seed=7', '--workdir=w'], 'w'),
+    ],
+)
+def test_other_seeds_have_folders_of_their_own(capsys, monkeypatch, more, root):
+    asked = []
+
+    def run(found, folder, *_):
+        asked.append((found.first_seed, folder))
+        return 0
+
+    monkeypatch.setattr(collection, 'run', run)
+    assert call(capsys, '--config=configs/all.py:smoke', *more)[0] == 0
+    assert asked == [(7 if more else 0, pathlib.Path(root))]
+
+
 def test_what_values_and_commit_do_not_tell_of_is_carried_out_again(tmp_path):
     plain, mine = tmp_path / 'plain.py', tmp_path / 'mine.py'
     plain.write_text('from jaxtweaks.lab.experiment import default_config\n')

@@ -35,7 +35,7 @@ class Launch(NamedTuple):
       file: the config file, if it is of one.
       named: whether the user named the folder.
       budget: seconds of training until which seeds are added; None if none are.
-      allow: how long training may take, by how far it has come.
+      allow: how long training may take, by how far it has come; None if that is the budget.
       console: where to say what happens.
       quiet: say only what must not be missed.
       workdir: the folder.
@@ -48,7 +48,7 @@ class Launch(NamedTuple):
     file: Path | None
     named: bool
     budget: float | None
-    allow: Allow
+    allow: Allow | None
     console: Console
     quiet: bool
     workdir: Workdir
@@ -138,7 +138,8 @@ def plan(experiment: Experiment, launch: Launch, rough: bool = False) -> Plan:
     if launch.budget is not None:
         each = method.seconds / len(missing) if missing and method.seconds else None
         done = len(there) // settings
-        words += f', {settle.plan_words(experiment, launch.budget, each, done)}'
+        shared = launch.allow is not None
+        words += f', {settle.plan_words(experiment, launch.budget, each, done, shared)}'
     if old:
         words += f', {len(finished)} of {len(old)} groups finished before'
     words += f', data: {method.dataset.label}, workdir: {workdir.path}'

@@ -7,6 +7,7 @@ rest.
 
 import contextlib
 import dataclasses
+import functools
 import gc
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -22,10 +23,11 @@ from jaxtweaks import data as data_lib
 from jaxtweaks.base import errors, provenance
 from jaxtweaks.base.errors import Unfinished, UserError
 from jaxtweaks.base.numbers import digits
+from jaxtweaks.base.words import count
 from jaxtweaks.config import config_file, sources
 from jaxtweaks.config.build import from_dict
 from jaxtweaks.config.fields import plain, required
-from jaxtweaks.lab import answers, laboratory, stored
+from jaxtweaks.lab import answers, laboratory, settle, stored
 from jaxtweaks.lab import experiment as experiment_lib
 from jaxtweaks.lab.experiment import Experiment
 from jaxtweaks.lab.shared_budget import SharedBudget
@@ -157,6 +159,12 @@ class _Course:
             self._attempt(chosen.name, f'{Path(chosen.name).stem}: {seeds}')
             if chosen.name in self.failed and self._options.fail_fast:
                 return
+        if budget and budget.wanted:
+            left, wanted = duration(budget.left), count(budget.wanted, 'experiment')
+            self._say(
+                f'{left} of the budget left, too little for a further look at the claims of '
+                f'{wanted}: raise --budget to go on'
+            )
 
     def _say(self, words: str) -> None:
         if not self._options.quiet:
@@ -164,9 +172,8 @@ class _Course:
 
     def _attempt(self, path: str, heading: str) -> None:
         """Carries out an experiment; a failure is said, and put down in `failed`."""
-        visit = self._budget.visit(path) if self._budget else contextlib.nullcontext()
         try:
-            with config_file.neighbours(Path(path)), visit:
+            with config_file.neighbours(Path(path)):
                 self._carry_out(path, heading)
         except (Interrupted, BrokenPipeError):
             raise
@@ -193,38 +200,41 @@ class _Course:
         experiment = _load(path, self.size, self._collection.first_seed)
         self.size = experiment.size
         folder = self._root / f'{experiment.name}-{experiment.size}'
-        self._train(experiment, path, folder, heading)
+        counted = contextlib.nullcontext()
+        if self._budget and not self._options.dry_run:
+            trained = functools.partial(_seconds, experiment, folder)
+            counted = self._budget.visit(path, trained, alone=self._options.workers is None)
+        with counted:
+            self._train(experiment, path, folder, heading)
         self._folders[path] = folder  # not before: what an earlier launch left is no answer now
 
     def _train(self, experiment: Experiment, path: str, folder: Path, heading: str) -> None:
         options = self._options
-        # An experiment without claims, or a search, has nothing that more seeds would settle.
-        growing = bool(experiment.claims) and not experiment.search.rounds
+        # Without claims, if nothing is left to chance, and of a search more seeds settle nothing.
+        growing = settle.possible(experiment) and not experiment.search.rounds
         shared = self._budget if growing else None
         known = not _from_outside(experiment, Path(path)) and is_finished(experiment, folder)
         if not shared and known and not options.exports:
             self._say(f'{heading}: finished before')
-        else:
-            if not options.quiet and not options.dry_run:
-                self._console.print(Text(heading, style='bold'))
-            budget = shared.for_(path) if shared else None
-            laboratory.run(
-                experiment,
-                folder,
-                self._console,
-                command=self._command(self._arguments(experiment, path, folder, budget)),
-                dry_run=options.dry_run,
-                quiet=options.quiet,
-                exports=options.exports,
-                workers=options.workers,
-                mix_versions=options.mix_versions,
-                budget=budget,
-                allow=shared.allow(path) if shared else None,
-                file=Path(path),
-                named=False,
-            )
-        if self._budget and not options.dry_run and not self._budget.knows(path):
-            self._budget.spend(path, _seconds(experiment, folder))
+            return
+        if not options.quiet and not options.dry_run:
+            self._console.print(Text(heading, style='bold'))
+        budget = shared.part if shared else None
+        laboratory.run(
+            experiment,
+            folder,
+            self._console,
+            command=self._command(self._arguments(experiment, path, folder, budget)),
+            dry_run=options.dry_run,
+            quiet=options.quiet,
+            exports=options.exports,
+            workers=options.workers,
+            mix_versions=options.mix_versions,
+            budget=budget,
+            allow=shared.allow(path) if shared else None,
+            file=Path(path),
+            named=False,
+        )
 
     def _arguments(
         self, experiment: Experiment, path: str, folder: Path, budget: float | None
@@ -284,8 +294,11 @@ def _load(path: str, size: str, first_seed: int) -> Experiment:
 
 
 def _seconds(experiment: Experiment, folder: Path) -> float:
-    """What the results in a folder took."""
-    found = stored.read(experiment, Workdir(folder), lambda text: None)
+    """What the results in a folder took; 0 if it cannot be read, which is reported elsewhere."""
+    try:
+        found = stored.read(experiment, Workdir(folder), lambda text: None)
+    except UserError:
+        return 0.0
     return found.seconds if found else 0.0
 
 

@@ -88,7 +88,6 @@ def run(
         command, workdir.started, code, file, mix_versions, budget, by_workers=workers is not None
     )
     silent = quiet and not dry_run
-    allow = allow or (lambda standing: Allowed(budget or 0.0))
     launch = Launch(made, file, named, budget, allow, console, silent, workdir, method, once)
     launch = _with_workers(launch, workers)
     try:
@@ -263,5 +262,6 @@ def _looks(plan: Plan, launch: Launch, found: Sequence[GroupResult]) -> bool:
         settle.record_fixed(experiment, results, workdir)
         return False
     may_train = lambda: plan.may_train(1, notify=lambda text: None)
-    allow, say = launch.allow, launch.say
+    budget, say = Allowed(launch.budget), launch.say
+    allow = launch.allow or (lambda standing: budget)
     return next_look.decide(experiment, results, workdir, found, allow, say, may_train)

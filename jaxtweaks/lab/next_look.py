@@ -1,6 +1,7 @@
 """Whether a folder goes on to a further look at its claims: its cost, and what it may settle."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
@@ -51,6 +52,11 @@ class Standing:
     finished: Collection[str]
 
     @property
+    def seeds(self) -> int:
+        """The seeds there are."""
+        return self.experiment.seeds
+
+    @functools.cached_property
     def going(self) -> tuple[str, ...]:
         """The keys of the claims that are open."""
         done = settle.looked(self.looks)
@@ -59,7 +65,7 @@ class Standing:
     @property
     def later(self) -> list[int]:
         """The seeds of the looks to come."""
-        return [n for n in GRID if n > self.experiment.seeds]
+        return [n for n in GRID if n > self.seeds]
 
     def runs_to(self, seeds: int) -> int:
         """The runs that are missing for a look with so many seeds."""

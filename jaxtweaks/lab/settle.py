@@ -314,7 +314,9 @@ def remarks_of(looks: Sequence[LookRecord]) -> list[str]:
     ]
 
 
-def plan_words(experiment: Experiment, budget: float, each: float | None, there: int) -> str:
+def plan_words(
+    experiment: Experiment, budget: float, each: float | None, there: int, shared: bool = False
+) -> str:
     """The grid, the budget and what a look costs, for the plan.
 
     Args:
@@ -322,7 +324,9 @@ def plan_words(experiment: Experiment, budget: float, each: float | None, there:
       budget: in seconds.
       each: the seconds of a run, None if they are not known.
       there: the seeds that are trained already.
+      shared: whether the budget is only what looks are planned for: a collection has one of all.
     """
+    of = 'planned for' if shared else 'budget'
     looks, before = [], 0
     for seeds in grid_of(experiment):
         more = seeds - max(before, min(there, seeds))
@@ -331,7 +335,7 @@ def plan_words(experiment: Experiment, budget: float, each: float | None, there:
         before = seeds
     return (
         f'until settled: looks at {", ".join(looks[:-1])} and at most {looks[-1]} seeds, less for '
-        f'settings that no open claim needs; budget {duration(budget)} of training'
+        f'settings that no open claim needs; {of} {duration(budget)} of training'
     )
 
 

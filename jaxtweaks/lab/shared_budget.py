@@ -13,7 +13,7 @@ import dataclasses
 import math
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from jaxtweaks.lab.next_look import Allow, Allowed, Prospect, Standing
 
@@ -54,50 +54,56 @@ class SharedBudget:
         self.seconds = seconds
         self.part = float(math.ceil(min(1.0, _PARTS / experiments) * seconds))
         self._spent: dict[str, float] = {}
-        self._allowed: dict[str, float] = {}
         self._prospects: dict[str, list[Prospect]] = {}
         self._besides: list[float] = []
+        self._allowed: dict[str, tuple[int, float]] = {}  # up to which look, and for how long
 
     @property
     def left(self) -> float:
         """The seconds that are not spent."""
         return max(0.0, self.seconds - sum(self._spent.values()))
 
-    def spend(self, name: str, seconds: float) -> None:
-        """Notes what an experiment has taken so far."""
-        self._spent[name] = seconds
+    @property
+    def wanted(self) -> int:
+        """How many experiments have a look to come that may settle something."""
+        return sum(any(one.settled > 0 for one in found) for found in self._prospects.values())
 
     @contextlib.contextmanager
-    def visit(self, name: str) -> Iterator[None]:
-        """While an experiment is carried out: what that takes besides training is measured."""
-        started, before = time.monotonic(), self._spent.get(name, 0.0)
-        yield
-        besides = time.monotonic() - started - (self._spent.get(name, 0.0) - before)
-        if besides > 0:  # else results of an earlier launch were read
-            self._besides.append(besides)
+    def visit(self, name: str, trained: Callable[[], float], alone: bool = True) -> Iterator[None]:
+        """While an experiment is carried out: notes what that takes, if it fails too.
 
-    def knows(self, name: str) -> bool:
-        """Whether it is known what an experiment has taken."""
-        return name in self._spent
-
-    def for_(self, name: str) -> float:
-        """The budget of an experiment's own: what its looks are planned for, until it is chosen."""
-        return self._allowed.get(name, self.part)
+        Args:
+          name: of the experiment. If it fails, it is not chosen any more.
+          trained: the seconds of training of which its folder has results.
+          alone: whether this process trains. Of several that train at once the seconds are added
+            up, so that a clock does not show what there is besides.
+        """
+        started, before = time.monotonic(), trained()
+        try:
+            yield
+        except BaseException:
+            self._prospects.pop(name, None)
+            raise
+        finally:
+            self._spent[name] = max(before, trained())
+        if alone:
+            took = time.monotonic() - started
+            self._besides.append(max(0.0, took - (self._spent[name] - before)))
 
     def allow(self, name: str) -> Allow:
         """For `laboratory.run`: how long an experiment may train. It learns how that one stands."""
 
         def allowed(standing: Standing) -> Allowed:
-            self.spend(name, standing.spent)
             self._prospects[name] = standing.prospects()
-            return Allowed(self._allowed.get(name, 0.0), _REFUSAL)
+            seeds, seconds = self._allowed.get(name, (0, 0.0))
+            return Allowed(seconds if standing.seeds < seeds else 0.0, _REFUSAL)
 
         return allowed
 
     def choose(self) -> Chosen | None:
         """The experiment that goes on; None if nothing that is left to do can be paid.
 
-        It is not chosen again before `allow` has learnt what came of it.
+        It is not chosen again before `allow` has learnt what came of it, and not if it failed.
         """
         left = self.left
         besides = statistics.median(self._besides or [0.0])
@@ -112,5 +118,5 @@ class SharedBudget:
         _, name, best = max(options, key=lambda option: option[0])
         del self._prospects[name]
         more = min(left, _LATER * best.seconds)
-        self._allowed[name] = float(math.ceil(self._spent[name] + more))
+        self._allowed[name] = best.seeds, self._spent[name] + more
         return Chosen(name, best.seeds, best.seconds, left)
