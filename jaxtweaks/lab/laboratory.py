@@ -57,8 +57,7 @@ def run(
         here of its programs; if this is 'measure', they are compiled and measured.
       quiet: say only what must not be missed.
       exports: what else to write, some of `report.export.KINDS`.
-      workers: which processes train, here or on other hosts; None for this one. Everything else is
-        done here.
+      workers: which processes train, here or on other hosts; None for this one; all else is here.
       mix_versions: whether groups may be trained by another version of the training code than those
         that are there; see `folder.check_version`.
       file: the config file, if it is of one.
@@ -82,14 +81,13 @@ def run(
     rough = bool(dry_run) and dry_run != MEASURE
     # The data of a folder that there is are compared with those it was trained on.
     method = _checked(experiment, console, decode=not rough or path.exists())
-    workdir = Workdir(path)
-    code = stored.code_of(experiment)
+    workdir, code = Workdir(path), stored.code_of(experiment)
     made = record.of_launch(
         command, workdir.started, code, file, mix_versions, budget, by_workers=workers is not None
     )
     silent = quiet and not dry_run
-    launch = Launch(made, file, named, budget, allow, console, silent, workdir, method, once)
-    launch = _with_workers(launch, workers)
+    alone = Launch(made, file, named, budget, allow, console, silent, workdir, method, once)
+    launch = _with_workers(alone, workers)
     try:
         if dry_run:
             _shown(agenda.plan(experiment, launch, rough), launch)
