@@ -212,7 +212,7 @@ def test_an_axis_goes_with_a_sweep_that_the_command_line_gives_too(monkeypatch, 
 
 def test_a_collection_may_end_at_its_first_failure(tmp_path, monkeypatch):
     tried = []
-    monkeypatch.setattr(collection, '_load', lambda path, size: tried.append(path) or 1 / 0)
+    monkeypatch.setattr(collection, '_load', lambda path, *_: tried.append(path) or 1 / 0)
     many = collection.Collection(name='all', experiments=('a.py', 'b.py'))
     console = types.SimpleNamespace(print=lambda *_, **__: None)
     options = collection.Options(dry_run=True, fail_fast=True)
