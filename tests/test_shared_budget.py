@@ -61,7 +61,7 @@ def visited(budget, name, seconds, *stands):
 def test_the_look_that_settles_most_for_its_seconds_comes_next(monkeypatch):
     monkeypatch.setattr(shared_budget.time, 'monotonic', lambda: 0.0)
     budget = shared_budget.SharedBudget(100.0, 4)
-    assert budget.part == 50.0  # half of them need none
+    assert budget.part == 50.0  # twice an equal part
     # Of the first, 12 seeds settle 0.05 claims a second, and 8 only 0.02.
     ahead = (8, 10.0, 0.2), (12, 20.0, 1.0), (20, 60.0, 1.1)
     assert visited(budget, 'first', 10.0, Stands(5, *ahead)) == [0.0]

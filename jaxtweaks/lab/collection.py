@@ -99,13 +99,13 @@ def run(
     """
     course = _Course(collection, root, console, options, command)
     course.carry_out()
-    failed, ours = course.failed, course.ours
+    failed, internal = course.failed, course.internal
     if not options.dry_run and course.size:  # else none could be loaded, and each has been named
         collect(course.folders, root / f'overview-{course.size}', console, failed)
     if failed:
         listed = f'{len(failed)} of {len(collection.experiments)} failed: {", ".join(failed)}'
         console.print(Text(listed, style='bold red'), soft_wrap=True)
-    return 1 if ours else 2 if failed else 0
+    return 1 if internal else 2 if failed else 0
 
 
 class _Course:
@@ -115,7 +115,7 @@ class _Course:
       size: of the experiments; that of the first if the collection has none.
       folders: of those that have an answer by now, in their order.
       failed: the paths of those that failed, and why.
-      ours: whether an error was not the user's.
+      internal: whether an error was not by what was asked.
     """
 
     def __init__(
@@ -134,7 +134,7 @@ class _Course:
         )
         self.size = collection.size
         self.failed: dict[str, str] = {}
-        self.ours = False
+        self.internal = False
         self._folders: dict[str, Path] = {}
 
     @property
@@ -181,13 +181,13 @@ class _Course:
             self.failed[path] = config_file.one_line(error)
         except Unfinished as error:
             self.failed[path] = config_file.one_line(error)
-            self.ours = True
+            self.internal = True
         except OSError as error:
             self.failed[path], code = errors.os_error_words(error)
-            self.ours |= code == 1
+            self.internal |= code == 1
         except Exception as error:
             traceback.print_exc()
-            self.ours = True
+            self.internal = True
             self.failed[path] = f'{type(error).__name__}: {config_file.one_line(error)}'
         if path in self.failed:
             failed = f'{heading}: failed: {self.failed[path]}'

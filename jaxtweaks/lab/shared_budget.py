@@ -4,7 +4,7 @@ Every experiment has its first look. What is left then goes to one experiment af
 each time to the look, of all that are to come in any of them, that is expected to settle most
 claims for the seconds it takes, those besides training included. Which looks are made does not
 matter to how often a claim errs (`claims.settling`), as long as the shares of α are fixed before;
-they are planned for an equal part of the budget (`SharedBudget.part`), whatever an experiment
+they are planned for twice an equal part of the budget (`SharedBudget.part`), whatever an experiment
 comes to.
 """
 
@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterator
 
 from jaxtweaks.lab.next_look import Allow, Allowed, Prospect, Standing
 
-# About half of the experiments are settled at their first look, and leave their part to the others.
+# What is settled early leaves its part to the others: of the 46 at `quick` 21 took less than an
+# equal part of 95 minutes, and 43 less than two.
 _PARTS = 2.0
 # A look may take so many times longer than it is expected to.
 _LATER = 1.25
