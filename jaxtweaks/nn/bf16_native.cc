@@ -1,8 +1,8 @@
-// Convolutions, dense products and max-pooling in bfloat16 for a CPU that multiplies it: with AMX's
-// tiles, or by the dot products of AVX512_BF16. Inputs and results are bfloat16, sums are float32.
+// Convolutions and dense products in bfloat16 for a CPU that multiplies it: with AMX's tiles, or by
+// the dot products of AVX512_BF16. Inputs and results are bfloat16, sums are float32.
 //
-// All but the pooling are products of matrices, sums[m][n] += a[m][k] * b[k][n], in blocks of up to 2 x 2 tiles of
-// up to 16 x 16. Of a, the k of one row lie side by side. Of b, two k lie side by side, for one n
+// All are products of matrices, sums[m][n] += a[m][k] * b[k][n], in blocks of up to 2 x 2 tiles of up
+// to 16 x 16. Of a, the k of one row lie side by side. Of b, two k lie side by side, for one n
 // after the other: what either instruction takes. A convolution writes down neither its patches
 // (what an output pixel sees in one row of the window is one stretch of a padded image, so it is a
 // row of a) nor those of its gradient (there b is the image, in which each number has been put
@@ -624,75 +624,6 @@ void Dense(ffi::ThreadPool& pool, int64_t M, int64_t N, int64_t K, const Half* a
   });
 }
 
-inline float Value(Half number) {
-  const uint32_t bits = uint32_t{number} << 16;
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-
-// Images, and of what size windows that do not overlap are; rows and columns left over are in none.
-struct Windows {
-  int64_t batch, height, width, channels, window;
-
-  int64_t rows() const { return height / window; }
-  int64_t columns() const { return width / window; }
-  // Where a place of a window begins in an image.
-  int64_t at(int64_t row, int64_t column, int64_t i, int64_t j) const {
-    return ((row * window + i) * width + column * window + j) * channels;
-  }
-};
-
-// The largest number of every window and channel; not a number if one is not.
-void MaxPool(ffi::ThreadPool& pool, const Windows& s, const Half* images, Half* output) {
-  ForEach(pool, s.batch, [=](int64_t number) {
-    const Half* image = images + number * s.height * s.width * s.channels;
-    Half* most = output + number * s.rows() * s.columns() * s.channels;
-    for (int64_t row = 0; row < s.rows(); ++row) {
-      for (int64_t column = 0; column < s.columns(); ++column, most += s.channels) {
-        std::memcpy(most, image + s.at(row, column, 0, 0), sizeof(Half) * s.channels);
-        for (int64_t place = 1; place < s.window * s.window; ++place) {
-          const Half* x = image + s.at(row, column, place / s.window, place % s.window);
-          for (int64_t c = 0; c < s.channels; ++c) {
-            const float value = Value(x[c]);
-            most[c] = value > Value(most[c]) || value != value ? x[c] : most[c];
-          }
-        }
-      }
-    }
-  });
-}
-
-// The gradient for the images: that of a window goes to the first place that has its maximum.
-void MaxPoolGradient(ffi::ThreadPool& pool, const Windows& s, const Half* images,
-                     const Half* output, const Half* gradients, Half* to_images) {
-  ForEach(pool, s.batch, [=](int64_t number) {
-    const int64_t size = s.height * s.width * s.channels;
-    const int64_t pooled = s.rows() * s.columns() * s.channels;
-    const Half* image = images + number * size;
-    Half* to = to_images + number * size;
-    if (s.height % s.window || s.width % s.window) std::memset(to, 0, sizeof(Half) * size);
-    Half* taken = Scratch<Half>(0, s.channels);
-    const Half* most = output + number * pooled;
-    const Half* gradient = gradients + number * pooled;
-    for (int64_t row = 0; row < s.rows(); ++row) {
-      for (int64_t column = 0; column < s.columns(); ++column) {
-        std::memset(taken, 0, sizeof(Half) * s.channels);
-        for (int64_t place = 0; place < s.window * s.window; ++place) {
-          const int64_t at = s.at(row, column, place / s.window, place % s.window);
-          for (int64_t c = 0; c < s.channels; ++c) {
-            const bool hit = Value(image[at + c]) == Value(most[c]) && taken[c] == 0;
-            to[at + c] = hit ? gradient[c] : Half{0};
-            taken[c] = hit ? Half{1} : taken[c];
-          }
-        }
-        most += s.channels;
-        gradient += s.channels;
-      }
-    }
-  });
-}
-
 }  // namespace
 
 #endif  // JAXTWEAKS_DOTS
@@ -752,28 +683,6 @@ ffi::Error DenseHandler(ffi::ThreadPool pool, Matrix a, Matrix b, MatrixResult o
 #endif
 }
 
-ffi::Error PoolHandler(ffi::ThreadPool pool, Images images, ImagesResult output, int64_t window) {
-#if defined(JAXTWEAKS_DOTS)
-  const auto of = images.dimensions();
-  MaxPool(pool, {of[0], of[1], of[2], of[3], window}, Bits(images), BitsOf(output));
-  return ffi::Error::Success();
-#else
-  return Absent();
-#endif
-}
-
-ffi::Error PoolGradientHandler(ffi::ThreadPool pool, Images images, Images output,
-                               Images gradients, ImagesResult to_images, int64_t window) {
-#if defined(JAXTWEAKS_DOTS)
-  const auto of = images.dimensions();
-  MaxPoolGradient(pool, {of[0], of[1], of[2], of[3], window}, Bits(images), Bits(output),
-                  Bits(gradients), BitsOf(to_images));
-  return ffi::Error::Success();
-#else
-  return Absent();
-#endif
-}
-
 #define CONVOLUTION          \
   ffi::Ffi::Bind()           \
       .Ctx<ffi::ThreadPool>() \
@@ -797,17 +706,3 @@ XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_dense, DenseHandler,
                                   .Ret<Matrix>()
                                   .Attr<bool>("a_transposed")
                                   .Attr<bool>("b_transposed"));
-XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_max_pool, PoolHandler,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Arg<Images>()
-                                  .Ret<Images>()
-                                  .Attr<int64_t>("window"));
-XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_max_pool_gradient, PoolGradientHandler,
-                              ffi::Ffi::Bind()
-                                  .Ctx<ffi::ThreadPool>()
-                                  .Arg<Images>()
-                                  .Arg<Images>()
-                                  .Arg<Images>()
-                                  .Ret<Images>()
-                                  .Attr<int64_t>("window"));

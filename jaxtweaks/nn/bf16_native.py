@@ -1,4 +1,4 @@
-"""Products and max-pooling in bfloat16 on a CPU that multiplies it, see bf16_native.cc.
+"""Products in bfloat16 on a CPU that multiplies it, see bf16_native.cc.
 
 With AMX where there is one and Linux permits it, else with the dot products of AVX512_BF16. Inputs
 and results are bfloat16, sums float32, in an order that depends on the shapes alone.
@@ -12,7 +12,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from jaxtweaks.nn import conv_native
 
@@ -35,8 +34,7 @@ def register(loaded: ctypes.CDLL) -> None:
     if not choose(tiles=os.environ.get('JAXTWEAKS_AMX') != '0'):
         raise OSError('the processor has neither AMX nor AVX512_BF16')
     conv_native.BFLOAT16.register(loaded)
-    for name in ('bf16_dense', 'bf16_max_pool', 'bf16_max_pool_gradient'):
-        conv_native.register(loaded, name)
+    conv_native.register(loaded, 'bf16_dense')
 
 
 def choose(tiles: bool) -> str:
@@ -86,27 +84,11 @@ def _bwd(lying, residuals, g):
 matmul.defvjp(_fwd, _bwd)
 
 
-def max_pool(x: jax.Array, window: int) -> jax.Array:
-    """See `nn.pool.max_pool`; bfloat16."""
-    batch, height, width, channels = x.shape
-    shape = batch, height // window, width // window, channels
-    return _called('max_pool', shape, x, window=np.int64(window))
-
-
-def max_pool_gradient(x: jax.Array, y: jax.Array, g: jax.Array, window: int) -> jax.Array:
-    """The gradient for the images x whose `max_pool` is y; g is that for y. All are bfloat16."""
-    return _called('max_pool_gradient', x.shape, x, y, g, window=np.int64(window))
-
-
 def _product(
     a: jax.Array, b: jax.Array, *, a_transposed: bool = False, b_transposed: bool = False
 ) -> jax.Array:
     """a b; either may be given as its transpose."""
     shape = a.shape[1 if a_transposed else 0], b.shape[0 if b_transposed else 1]
-    return _called('dense', shape, a, b, a_transposed=a_transposed, b_transposed=b_transposed)
-
-
-def _called(name: str, shape: tuple[int, ...], *args: jax.Array, **attributes: Any) -> jax.Array:
     result = jax.ShapeDtypeStruct(shape, jnp.bfloat16)
-    call = jax.ffi.ffi_call(f'jaxtweaks_bf16_{name}', result, vmap_method='sequential')
-    return call(*args, **attributes)
+    call = jax.ffi.ffi_call('jaxtweaks_bf16_dense', result, vmap_method='sequential')
+    return call(a, b, a_transposed=a_transposed, b_transposed=b_transposed)

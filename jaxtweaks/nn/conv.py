@@ -47,8 +47,8 @@ def lowering(name: str, half: bool = False) -> Iterator[None]:
     """What becomes of convolutions that are traced inside: one of `LOWERINGS`.
 
     'native' wants `run.native.load` to have been called before. With `half` it has custom kernels
-    for products and max-pools in bfloat16 too; without, only for convolutions in float32 and the
-    sums of batch norm, whatever else this process has loaded.
+    for products in bfloat16 too; without, only for convolutions in float32, max-pools and the sums
+    of batch norm, whatever else this process has loaded.
     """
     if name not in LOWERINGS:
         raise ValueError(f'{name!r} is not one of {LOWERINGS}')

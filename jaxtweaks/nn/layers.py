@@ -15,6 +15,7 @@ from jaxtweaks.nn import dense
 from jaxtweaks.nn import dropout as dropout_lib
 from jaxtweaks.nn import local as local_lib
 from jaxtweaks.nn.init import Initialiser
+from jaxtweaks.nn.pool import max_pool
 from jaxtweaks.nn.reduce import add_bias
 
 
@@ -71,10 +72,16 @@ class Conv(nn.Module):
     window: tuple[int, int] = (3, 3)
 
     @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """[batch, height, width, in] to [batch, height', width', features]."""
+    def __call__(self, x: jax.Array, pool: int = 1) -> jax.Array:
+        """[batch, height, width, in] to [batch, height', width', features].
+
+        With `pool` what a max-pool of that window makes of this, to the same bits: rounding keeps
+        the order of numbers, so the bias is added to those that are left.
+        """
         kernel = _kernel(self, (*self.window, x.shape[-1], self.features), self.init)
-        return add_bias(conv_lib.conv(x, kernel, self.padding), _bias(self, (self.features,)))
+        x = conv_lib.conv(x, kernel, self.padding)
+        x = max_pool(x, pool) if pool > 1 else x
+        return add_bias(x, _bias(self, (self.features,)))
 
 
 class Local(nn.Module):

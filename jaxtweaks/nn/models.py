@@ -21,7 +21,7 @@ from jaxtweaks.config.parts import register
 from jaxtweaks.nn.init import Initialiser, initialiser
 from jaxtweaks.nn.layers import Conv, Dense, Local, uniform_biases, zero_biases
 from jaxtweaks.nn.network import Network, Plain
-from jaxtweaks.nn.pool import max_pool, max_pool_rows
+from jaxtweaks.nn.pool import max_pool_rows
 
 _ALL = ('model.activation', 'model.norm', 'model.norm_place', 'init', 'dropout.hidden')
 _ALL = (*_ALL, 'dropout.by_layer', 'tweaks.hidden', 'train.linearity', 'train.unit_spread')
@@ -102,9 +102,9 @@ class CNN(Network):
         setting = self.setting
         x = self.drop(x, 'input', train)
         for channels in setting.model.channels:
-            for padding in ('SAME', 'VALID'):
-                x = self.finish(self.layer(channels, padding, self.drawn)(x), train)
-            x = self.drop(max_pool(x, 2), 'conv', train)
+            x = self.finish(self.layer(channels, 'SAME', self.drawn)(x), train)
+            x = self.pooled(self.layer(channels, 'VALID', self.drawn), x, train)
+            x = self.drop(x, 'conv', train)
         return self.head(x, train)
 
 
@@ -145,8 +145,8 @@ class LeNet5(Network):
         """Images to logits."""
         x = self.drop(_at_least(x, 32), 'input', train)
         for channels in layers.channels(self.setting.model):
-            x = Conv(channels, 'VALID', self.drawn, (5, 5))(x)
-            x = self.drop(max_pool(self.finish(x, train), 2), 'conv', train)
+            x = self.pooled(Conv(channels, 'VALID', self.drawn, (5, 5)), x, train)
+            x = self.drop(x, 'conv', train)
         return self.head(x, train)
 
 
@@ -176,9 +176,10 @@ class VGG16(Network):
         x = self.drop(x, 'input', train)
         channels = iter(layers.channels(self.setting.model))
         for convolutions in self.blocks:
-            for _ in range(convolutions):
+            for _ in range(convolutions - 1):
                 x = self.finish(Conv(next(channels), 'SAME', self.drawn)(x), train)
-            x = self.drop(max_pool(x, 2), 'conv', train)
+            x = self.pooled(Conv(next(channels), 'SAME', self.drawn), x, train)
+            x = self.drop(x, 'conv', train)
         return self.head(x, train)
 
 

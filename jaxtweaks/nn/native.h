@@ -1,4 +1,5 @@
-// What the native kernels share: work in threads, memory of a thread, the shape of a convolution.
+// What the native kernels share: work in threads, memory of a thread, types of numbers, the shape of
+// a convolution.
 
 #ifndef JAXTWEAKS_NN_NATIVE_H_
 #define JAXTWEAKS_NN_NATIVE_H_
@@ -21,6 +22,15 @@ namespace ffi = xla::ffi;
 
 inline int64_t RoundUp(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
+// A number of either type, a bfloat16 by its bits.
+inline float ToFloat(float number) { return number; }
+inline float ToFloat(uint16_t number) {  // the upper half of a float32
+  const uint32_t bits = static_cast<uint32_t>(number) << 16;
+  float wide;
+  std::memcpy(&wide, &bits, sizeof wide);
+  return wide;
+}
+
 struct Shape {
   int64_t batch, height, width, channels;       // of the images
   int64_t window_rows, window_columns;          // of the kernel
@@ -41,13 +51,17 @@ Shape ShapeOf(const Images& images, const Kernel& kernel, const Output& output, 
           output[2], output[3], top,       left,      down,      across};
 }
 
-// Memory of this thread that is used again at the next call.
+// Memory of this thread that is used again at the next call. It begins where a line of the cache
+// does: a register loaded across two lines takes twice as long.
 template <class Number>
 Number* Scratch(int which, int64_t size) {
+  constexpr int64_t kLine = 64;
   thread_local std::vector<Number> buffers[4];
   std::vector<Number>& buffer = buffers[which];
-  if (static_cast<int64_t>(buffer.size()) < size) buffer.resize(size);
-  return buffer.data();
+  const int64_t needed = size + kLine / sizeof(Number);
+  if (static_cast<int64_t>(buffer.size()) < needed) buffer.resize(needed);
+  const uintptr_t begin = reinterpret_cast<uintptr_t>(buffer.data());
+  return reinterpret_cast<Number*>((begin + kLine - 1) / kLine * kLine);
 }
 
 // Calls task(0), ..., task(count - 1), in this thread and in those of the pool that are free. It

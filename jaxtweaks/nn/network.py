@@ -22,9 +22,10 @@ from jaxtweaks.nn import dropout as dropout_lib
 from jaxtweaks.nn import plain, tweak
 from jaxtweaks.nn.activations import activated
 from jaxtweaks.nn.init import Initialiser, initialiser
-from jaxtweaks.nn.layers import Dense, Dropout, zero_biases
+from jaxtweaks.nn.layers import Conv, Dense, Dropout, zero_biases
 from jaxtweaks.nn.linearity import linearity
 from jaxtweaks.nn.norms import normalised
+from jaxtweaks.nn.pool import max_pool
 
 # The collection into which each nonlinearity puts how near to linear it is, if it is asked for.
 LINEARITY = 'linearity'
@@ -55,6 +56,20 @@ class Network(nn.Module):
         if self.is_mutable_collection(LINEARITY):
             self.sow(LINEARITY, 'units', linearity(entered, x))
         return normalised(self.setting, x, train) if place == 'after' else x
+
+    def pooled(self, layer: nn.Module, x: jax.Array, train: bool) -> jax.Array:
+        """A layer, `finish`, and a max-pool in windows of 2 × 2.
+
+        Where nothing lies between a convolution and ReLU, the pool comes before both the bias and
+        ReLU, to the same bits: neither changes which number is the largest, and they have a quarter
+        of the numbers then. (Of numbers that rounding makes equal, the gradient goes to the one
+        that was the largest instead of the first.)
+        """
+        model = self.setting.model
+        keeps_order = model.norm == 'none' and model.activation == 'relu'
+        if keeps_order and isinstance(layer, Conv) and not self.is_mutable_collection(LINEARITY):
+            return self.finish(layer(x, pool=2), train)
+        return max_pool(self.finish(layer(x), train), 2)
 
     def tweaked(self, x: jax.Array, where: str, train: bool) -> jax.Array:
         """The registered tweaks of a place, see `config.tweaks.PLACES`, one after the other."""

@@ -13,18 +13,11 @@ namespace {
 
 using jaxtweaks::ForEach;
 using jaxtweaks::Scratch;
+using jaxtweaks::ToFloat;
 
 constexpr int64_t kPart = 1 << 15;  // numbers of a part
 constexpr int64_t kRows = 16;       // at least, so that what is kept of parts is less than they are
 constexpr int64_t kWide = 256;      // numbers of the rows together, or more
-
-inline float ToFloat(float number) { return number; }
-inline float ToFloat(uint16_t number) {  // the upper half of a float32
-  const uint32_t bits = static_cast<uint32_t>(number) << 16;
-  float wide;
-  std::memcpy(&wide, &bits, sizeof wide);
-  return wide;
-}
 
 // How rows are cut into parts, and how many of them are taken together in one.
 struct Cut {

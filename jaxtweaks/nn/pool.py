@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxtweaks.nn import bf16_native, conv
+from jaxtweaks.nn import conv, pool_native
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -14,7 +14,7 @@ def max_pool(x: jax.Array, window: int = 2) -> jax.Array:
 
     The gradient goes to the first maximum of a window in reading order, the rule of
     `lax.reduce_window`'s own gradient. Written out because XLA's `select_and_scatter` is many
-    times slower on CPU; in bfloat16 the CPU has a kernel for it (`bf16_native`).
+    times slower on CPU; where there are custom kernels there is one for this (`pool_native`).
 
     Args:
       x: [batch, height, width, channels].
@@ -23,10 +23,15 @@ def max_pool(x: jax.Array, window: int = 2) -> jax.Array:
     Returns:
       [batch, height // window, width // window, channels].
     """
-    if conv.takes_half(x.dtype):
-        return bf16_native.max_pool(x, window)
+    if _is_native(x):
+        return pool_native.max_pool(x, window)
     first, *rest = _corners(x, window)
     return functools.reduce(jnp.maximum, rest, first)
+
+
+def _is_native(x: jax.Array) -> bool:
+    """Whether custom kernels pool what is traced here."""
+    return conv.is_native() and pool_native.takes(x.dtype)
 
 
 def _corners(x: jax.Array, window: int) -> list[jax.Array]:
@@ -43,8 +48,8 @@ def _fwd(x, window):
 
 def _bwd(window, residuals, g):
     x, y = residuals
-    if conv.takes_half(x.dtype):
-        return (bf16_native.max_pool_gradient(x, y, g, window),)
+    if _is_native(x):
+        return (pool_native.gradient(x, y, g, window),)
     taken = jnp.zeros(y.shape, bool)
     parts = []
     for corner in _corners(x, window):

@@ -60,7 +60,10 @@ def candidates(static: Setting, plain_convolutions: bool = False) -> tuple[str, 
     if jax.default_backend() == 'cpu':
         # For convolutions patches and a matrix product never came near, and a loop in each
         # operation was never worth the ten seconds of measuring it. Threads gain where there are
-        # few channels; with more the operations keep all cores busy (performance.md).
+        # few channels; with more the operations keep all cores busy (performance.md), but those in
+        # bfloat16 are so short that to share them costs as much at small batches.
+        if convolutional and takes and static.train.precision == 'bf16':
+            return 'threads_native', 'map_native'
         if convolutional:
             most = max(layers.channels(static.model), default=0)
             sharing = 'threads' if most <= _FEW_CHANNELS else 'map'

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtweaks.base import atomic
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache
-from jaxtweaks.nn import bf16_native, conv_native, norm_native
+from jaxtweaks.nn import bf16_native, conv_native, norm_native, pool_native
 from jaxtweaks.run import compile_cache
 
 _FLAGS = ('-std=c++17', '-O3', '-shared', '-fPIC')
@@ -152,8 +152,8 @@ def _convolves(found: conv_native.Convolutions) -> bool:
     return right((1, 1)) and right((2, 3))
 
 
-def _multiplies_and_pools() -> bool:
-    """The same of dense products in bfloat16 (kernels in either layout) and of max-pools."""
+def _multiplies() -> bool:
+    """The same of dense products in bfloat16, of kernels in either layout."""
     rng = np.random.default_rng(0)
     x, kernel, g = (
         rng.integers(-3, 4, shape).astype(jnp.bfloat16) for shape in ((19, 37), (37, 45), (19, 45))
@@ -168,10 +168,6 @@ def _multiplies_and_pools() -> bool:
         y, back = jax.vjp(lambda x, kernel: bf16_native.matmul(x, kernel, lying), x, kernel)
         return y, *back(g)
 
-    images = rng.integers(-9, 9, (2, 4, 5, 19)).astype(jnp.bfloat16)
-    pooled = images[:, :, :4].reshape(2, 2, 2, 2, 2, 19).max((2, 4))
-    if not np.array_equal(jax.jit(bf16_native.max_pool, static_argnums=1)(images, 2), pooled):
-        return False
     return all(
         np.array_equal(a, b)
         for lying in (False, True)
@@ -200,9 +196,37 @@ def _normalises() -> bool:
     )
 
 
+def _pools() -> bool:
+    """The same of max-pools and their gradients, of either type."""
+    rng = np.random.default_rng(0)
+    # No two of a window are the same, and bfloat16 has all of them.
+    places = np.add.outer(2 * (np.arange(4) % 2), np.arange(5) % 2)[None, :, :, None]
+    images = 4 * rng.integers(-60, 60, (2, 4, 5, 19)) + places
+    windows = images[:, :, :4].reshape(2, 2, 2, 2, 2, 19)
+    pooled = windows.max((2, 4))
+    g = rng.integers(-9, 9, pooled.shape)
+    hit = windows == pooled[:, :, None, :, None]
+    given = np.where(hit, g[:, :, None, :, None], 0).reshape(2, 4, 4, 19)
+    given = np.pad(given, ((0, 0), (0, 0), (0, 1), (0, 0)))
+
+    def found(x: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The maxima and the gradient."""
+        y = pool_native.max_pool(x, 2)
+        return y, pool_native.gradient(x, y, g, 2)
+
+    return all(
+        np.array_equal(a, b)
+        for dtype in (jnp.float32, jnp.bfloat16)
+        for a, b in zip(
+            jax.jit(found)(images.astype(dtype), g.astype(dtype)), (pooled, given), strict=True
+        )
+    )
+
+
 def _register_float32(loaded: ctypes.CDLL) -> None:
     conv_native.FLOAT32.register(loaded)
     norm_native.register(loaded)
+    pool_native.register(loaded)
 
 
 class _Library(NamedTuple):
@@ -225,14 +249,14 @@ class _Library(NamedTuple):
 _LIBRARIES = {
     'float32': _Library(
         'float32',
-        (conv_native.SOURCE, norm_native.SOURCE),
+        (conv_native.SOURCE, norm_native.SOURCE, pool_native.SOURCE),
         _register_float32,
-        lambda: _convolves(conv_native.FLOAT32) and _normalises(),
+        lambda: _convolves(conv_native.FLOAT32) and _normalises() and _pools(),
     ),
     'bf16': _Library(
         'bf16',
         (bf16_native.SOURCE,),
         bf16_native.register,
-        lambda: _convolves(conv_native.BFLOAT16) and _multiplies_and_pools(),
+        lambda: _convolves(conv_native.BFLOAT16) and _multiplies(),
     ),
 }

@@ -12,6 +12,9 @@ import pytest
 from jaxtweaks.config import parts, trace
 from jaxtweaks.config.settings import DISTRIBUTIONS, Dropout, Init, Model, Setting
 from jaxtweaks.nn import layers, models
+from jaxtweaks.nn.conv import lowering
+from jaxtweaks.nn.network import LINEARITY
+from jaxtweaks.run import native
 
 SCHEMES = list(parts.of_slot('init'))
 INIT = Init(SCHEMES.index('he'), DISTRIBUTIONS.index('normal'))
@@ -28,11 +31,16 @@ def setting(model, dropout=None):
 
 
 def described(network, shape):
-    """Parameter count and, by module name, the shapes of its outputs."""
+    """Parameter count and, by module name, the shapes of its outputs.
+
+    As they are where units are measured: otherwise a pool may stand before the bias of a layer.
+    """
     x = jnp.zeros(shape)
     variables = jax.eval_shape(lambda: network.init(KEY, x, train=False))
+    measured = ['intermediates', LINEARITY]
     _, captured = jax.eval_shape(
-        lambda v: network.apply(v, x, train=False, capture_intermediates=True), variables
+        lambda v: network.apply(v, x, train=False, capture_intermediates=True, mutable=measured),
+        variables,
     )
     shapes = {
         name: found['__call__'][0].shape
@@ -258,11 +266,13 @@ CASES = [
     ('mlp', 'before', 'relu'),
     ('mlp', 'after', 'tanh'),
     ('cnn', 'none', 'sigmoid'),
+    ('cnn', 'none', 'relu'),
     ('cnn', 'before', 'relu'),
     ('cnn', 'after', 'relu'),
     ('local', 'none', 'relu'),
     ('local', 'before', 'tanh'),
     ('lenet5', 'none', 'tanh'),
+    ('lenet5', 'none', 'relu'),
     ('lenet5', 'after', 'relu'),
     ('convnet1d', 'none', 'tanh'),
     ('convnet1d', 'before', 'tanh'),
@@ -301,6 +311,40 @@ def test_forward_pass(name, place, activation, train):
             np.testing.assert_allclose(
                 after[key], 0.75 * np.asarray(before[key]) + 0.25 * batch, rtol=1e-4, atol=1e-4
             )
+
+
+@pytest.mark.parametrize('how', ['loop', 'native', 'bfloat16'])
+@pytest.mark.parametrize('name', ['cnn', 'lenet5', narrow.NAME])
+def test_a_pool_before_bias_and_relu_has_the_same_bits(name, how):
+    if name == narrow.NAME:
+        narrow.narrow('vgg16')
+    kernels = {'native': 'float32', 'bfloat16': 'bf16'}
+    if how in kernels and (reason := native.why_not(kernels[how])):
+        pytest.skip(f'no native kernels: {reason}')
+    network, x = models.build(setting(tiny(name)), 3), images(name)
+    variables = random_variables(network, x)
+    if how == 'bfloat16':
+        # Without biases: rounded to 8 bits, numbers of a window are often equal after adding one.
+        without = lambda leaf: leaf.astype(jnp.bfloat16) * (leaf.ndim > 1)
+        variables = jax.tree.map(without, variables)
+    x = jnp.asarray(x)
+
+    def loss(variables, measured):
+        """And logits; measured, every layer is found as it is written down."""
+        kept = [LINEARITY] if measured else []
+        logits, _ = network.apply(variables, x, train=True, mutable=kept)
+        return (logits.astype(jnp.float32) ** 2).sum(), logits
+
+    with lowering('loop' if how == 'loop' else 'native', how == 'bfloat16'):
+        differ = jax.jit(jax.grad(loss, has_aux=True), static_argnums=1)
+        gradients, logits = differ(variables, False)
+        expected, written_down = differ(variables, True)
+    np.testing.assert_array_equal(logits, written_down)
+    # Biases are summed over a quarter of the numbers, in another order.
+    rounding = 2e-2 if how == 'bfloat16' else 1e-5
+    for found, wanted in zip(*map(jax.tree.leaves, (gradients, expected)), strict=True):
+        found, wanted = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=rounding * np.abs(wanted).max())
 
 
 # Dropout layers of the networks that are `tiny`, by the field that has their rate.

@@ -154,8 +154,8 @@ def test_the_way_of_batching_follows(monkeypatch):
     assert candidates(Setting(model=Model('lenet5'))) == ('threads_native',)
     assert candidates(Setting(model=Model(channels=()))) == ('threads_native',)
     half = Train(precision='bf16')
-    assert candidates(Setting(train=half)) == ('map_native',)
     both = ('threads_native', 'map_native')
+    assert candidates(Setting(train=half)) == both
     assert candidates(Setting(model=Model('mlp'), train=half)) == both
     assert candidates(Setting(model=Model('mlp'), train=half), plain_convolutions=True) == both
     assert candidates(Setting(model=Model('mlp'))) == ('threads', 'vmap_loop', 'map')
