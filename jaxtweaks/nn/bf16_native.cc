@@ -353,6 +353,25 @@ inline void Put(const float* sums, int64_t count, float* to) {
     _mm512_mask_storeu_ps(to + kSide, First(count - kSide), _mm512_loadu_ps(sums + kTile));
 }
 
+// The same as ReLU of these numbers, rounded as they are without, and a bias, which is rounded again.
+inline void PutRelu(const float* sums, const float* bias, int64_t count, Half* to) {
+  __m512 halves[2] = {_mm512_loadu_ps(sums), _mm512_setzero_ps()};
+  if (count > kSide) halves[1] = _mm512_loadu_ps(sums + kTile);
+#pragma GCC unroll 2
+  for (int i = 0; i < 2; ++i) {
+    const __m512i rounded = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(halves[i]));
+    const __m512 number = _mm512_castsi512_ps(_mm512_slli_epi32(rounded, 16));
+    // What is no number stays, as the second of the two.
+    halves[i] = _mm512_max_ps(_mm512_setzero_ps(),
+                              _mm512_add_ps(number, _mm512_loadu_ps(bias + i * kSide)));
+  }
+  const __m512i both = (__m512i)_mm512_cvtne2ps_pbh(halves[1], halves[0]);
+  if (count == 2 * kSide)
+    _mm512_storeu_si512(to, both);
+  else
+    _mm512_mask_storeu_epi16(to, (1u << count) - 1, both);
+}
+
 // An image with zeros around it.
 struct Padding {
   int64_t rows, width, row;
@@ -381,8 +400,9 @@ struct Padding {
   }
 };
 
+// With a bias (else nullptr) ReLU of the output and that.
 void Forward(ffi::ThreadPool& pool, const Shape& s, const Half* images, const Half* kernel,
-             Half* output) {
+             const Half* bias, Half* output) {
   const Steps along = Steps::Of(s.stretch(), kDepth, 2);
   const int64_t pairs = along.count * along.size / 2, panels = Ceil(s.features, kSide);
   // [window row][panel][pairs][kSide]
@@ -391,6 +411,12 @@ void Forward(ffi::ThreadPool& pool, const Shape& s, const Half* images, const Ha
   for (int64_t i = 0; i < s.window_rows; ++i)
     PackRows(kernel + i * s.stretch() * s.features, s.stretch(), s.features, s.features, pairs,
              packed + i * of_row);
+  float* biases = nullptr;
+  if (bias != nullptr) {
+    biases = Scratch<float>(0, (panels + 1) * kSide);
+    std::memset(biases, 0, 4 * (panels + 1) * kSide);
+    for (int64_t f = 0; f < s.features; ++f) biases[f] = jaxtweaks::ToFloat(bias[f]);
+  }
   const Padding padding(s);
   const bool as_it_is = s.top == 0 && s.left == 0 && padding.width == s.width &&
                         padding.rows <= s.height && along.count * along.size == s.stretch();
@@ -424,8 +450,14 @@ void Forward(ffi::ThreadPool& pool, const Shape& s, const Half* images, const Ha
                            {0, 2 * of_row, along.size * kSide}};
         Multiply(as, bs, x, walk, tiles, sums, false);
         for (int64_t m = 0; m < as; ++m)
-          for (int64_t t = 0; t < pixels.size; ++t)
-            Put(sums + 2 * m * kTile + t * kSide, features, out + at[m] + t * s.features);
+          for (int64_t t = 0; t < pixels.size; ++t) {
+            const float* of_pixel = sums + 2 * m * kTile + t * kSide;
+            Half* to = out + at[m] + t * s.features;
+            if (biases != nullptr)
+              PutRelu(of_pixel, biases + feature, features, to);
+            else
+              Put(of_pixel, features, to);
+          }
       }
     }
   });
@@ -632,6 +664,7 @@ namespace {
 
 using Images = ffi::Buffer<ffi::BF16, 4>;
 using ImagesResult = ffi::ResultBuffer<ffi::BF16, 4>;
+using Bias = ffi::Buffer<ffi::BF16, 1>;
 using Matrix = ffi::Buffer<ffi::BF16, 2>;
 using MatrixResult = ffi::ResultBuffer<ffi::BF16, 2>;
 
@@ -646,16 +679,27 @@ uint16_t* BitsOf(Array& array) {
 
 ffi::Error Absent() { return ffi::Error::Internal("this processor multiplies no bfloat16"); }
 
-ffi::Error ForwardHandler(ffi::ThreadPool pool, Images images, Images kernel, ImagesResult output,
-                          int64_t top, int64_t left, int64_t down, int64_t across) {
+ffi::Error ForwardOf(ffi::ThreadPool& pool, Images images, Images kernel, const uint16_t* bias,
+                     ImagesResult output, int64_t top, int64_t left, int64_t down, int64_t across) {
 #if defined(JAXTWEAKS_DOTS)
   const Shape s = jaxtweaks::ShapeOf(images.dimensions(), kernel.dimensions(),
                                      output->dimensions(), top, left, down, across);
-  Forward(pool, s, Bits(images), Bits(kernel), BitsOf(output));
+  Forward(pool, s, Bits(images), Bits(kernel), bias, BitsOf(output));
   return ffi::Error::Success();
 #else
   return Absent();
 #endif
+}
+
+ffi::Error ForwardHandler(ffi::ThreadPool pool, Images images, Images kernel, ImagesResult output,
+                          int64_t top, int64_t left, int64_t down, int64_t across) {
+  return ForwardOf(pool, images, kernel, nullptr, output, top, left, down, across);
+}
+
+ffi::Error ForwardReluHandler(ffi::ThreadPool pool, Images images, Images kernel, Bias bias,
+                              ImagesResult output, int64_t top, int64_t left, int64_t down,
+                              int64_t across) {
+  return ForwardOf(pool, images, kernel, Bits(bias), output, top, left, down, across);
 }
 
 ffi::Error KernelGradientHandler(ffi::ThreadPool pool, Images images, Images gradients,
@@ -683,21 +727,24 @@ ffi::Error DenseHandler(ffi::ThreadPool pool, Matrix a, Matrix b, MatrixResult o
 #endif
 }
 
-#define CONVOLUTION          \
+}  // namespace
+
+#define ARRAYS               \
   ffi::Ffi::Bind()           \
       .Ctx<ffi::ThreadPool>() \
       .Arg<Images>()         \
-      .Arg<Images>()         \
-      .Ret<Images>()         \
+      .Arg<Images>()
+#define PLACES               \
+  .Ret<Images>()             \
       .Attr<int64_t>("top")  \
       .Attr<int64_t>("left") \
       .Attr<int64_t>("down") \
       .Attr<int64_t>("across")
 
-}  // namespace
-
-XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_conv_forward, ForwardHandler, CONVOLUTION);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_conv_kernel_gradient, KernelGradientHandler, CONVOLUTION);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_conv_forward, ForwardHandler, ARRAYS PLACES);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_conv_forward_relu, ForwardReluHandler,
+                              ARRAYS.Arg<Bias>() PLACES);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_conv_kernel_gradient, KernelGradientHandler, ARRAYS PLACES);
 XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_dense, DenseHandler,
                               ffi::Ffi::Bind()
                                   .Ctx<ffi::ThreadPool>()

@@ -103,15 +103,18 @@ def padded(x: jax.Array, kernel: jax.Array, pads: Pads, stride: int) -> jax.Arra
     by_matmul = functools.partial(_forward_by_matmul, pads=pads, stride=stride)
     pair: Any = pads
     by_pallas = functools.partial(conv_pallas.forward, pads=pair) if stride == 1 else by_matmul
-    return _over_runs(forward, by_matmul, by_pallas)(x, kernel)
+    return over_runs(forward, by_matmul, by_pallas)(x, kernel)
 
 
 def _padded_fwd(x, kernel, pads, stride):
     return padded(x, kernel, pads, stride), (x, kernel)
 
 
-def _padded_bwd(pads, stride, residuals, g):
-    x, kernel = residuals
+def gradients(
+    pads: Pads, stride: int, operands: tuple[jax.Array, jax.Array], g: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Those of `padded` for its operands, images and kernel; g is that for what it returned."""
+    x, kernel = operands
     shape = {'size': x.shape[1:3], 'window': kernel.shape[:2], 'pads': pads, 'stride': stride}
     input_by_matmul = functools.partial(_input_gradient_by_matmul, **shape)
     kernel_by_matmul = functools.partial(_kernel_gradient_by_matmul, **shape)
@@ -130,12 +133,12 @@ def _padded_bwd(pads, stride, residuals, g):
         size, window = shape['size'], shape['window']
         input_by_pallas = functools.partial(conv_pallas.input_gradient, size=size, pads=pads)
         kernel_by_pallas = functools.partial(conv_pallas.kernel_gradient, window=window, pads=pads)
-    to_input = _over_runs(input_of_one, input_by_matmul, input_by_pallas)
-    to_kernel = _over_runs(kernel_of_one, kernel_by_matmul, kernel_by_pallas)
+    to_input = over_runs(input_of_one, input_by_matmul, input_by_pallas)
+    to_kernel = over_runs(kernel_of_one, kernel_by_matmul, kernel_by_pallas)
     return to_input(kernel, g), to_kernel(x, g)
 
 
-padded.defvjp(_padded_fwd, _padded_bwd)
+padded.defvjp(_padded_fwd, gradients)
 
 
 def _native(x: jax.Array) -> conv_native.Convolutions | None:
@@ -375,12 +378,14 @@ def _kernel_gradient_by_matmul(
     return out.reshape(runs, *window, x.shape[-1], features)
 
 
-def _over_runs(f: Callable, by_matmul: Callable, by_pallas: Callable) -> Callable:
+def over_runs(
+    f: Callable, by_matmul: Callable | None = None, by_pallas: Callable | None = None
+) -> Callable:
     """`f` of one run with a batching rule of its own, see `lowering`.
 
     Args:
       f: of the arrays of one run.
-      by_matmul, by_pallas: the same of the arrays of all runs, runs first.
+      by_matmul, by_pallas: the same of the arrays of all runs, runs first; None: `f` is for loops.
     """
     chosen = _lowering.get()
     batched = custom_vmap(f)
@@ -393,9 +398,9 @@ def _over_runs(f: Callable, by_matmul: Callable, by_pallas: Callable) -> Callabl
         )
         if chosen in ('loop', 'native'):
             return lax.map(lambda one: f(*one), args), True
-        if chosen == 'matmul':
+        if chosen == 'matmul' and by_matmul:
             return by_matmul(*args), True
-        if chosen == 'pallas':
+        if chosen == 'pallas' and by_pallas:
             return by_pallas(*args), True
         return jax.vmap(f)(*args), True
 

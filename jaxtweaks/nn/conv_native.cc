@@ -179,16 +179,26 @@ inline void MultiplyAdd(typename Block::Vector (&sums)[tile][Block::vectors], co
   }
 }
 
-// The sums of the first `pixels` rows of a tile as numbers of the output, `features` of each row.
+// The larger of each number and 0; what is no number stays.
+template <class Vector>
+inline Vector Relu(Vector x) {
+  const auto is_negative = x < Vector{};
+  return reinterpret_cast<Vector>(reinterpret_cast<decltype(is_negative)>(x) & ~is_negative);
+}
+
+// The sums of the first `pixels` rows of a tile as numbers of the output, `features` of each row. If
+// there is a bias, of each column of a block (of pairs: of two pixels), its ReLU with that.
 template <class Block, int tile>
-inline void Put(const typename Block::Vector (&sums)[tile][Block::vectors], int64_t pixels,
-                int64_t features, int64_t row, float* to) {
+inline void Put(typename Block::Vector (&sums)[tile][Block::vectors], const float* bias,
+                int64_t pixels, int64_t features, int64_t row, float* to) {
+  using Vector = typename Block::Vector;
   if constexpr (Block::side == 2) {
     const bool all = features == Block::features && row == Block::features;
 #pragma GCC unroll 8
     for (int t = 0; t < tile; t += 2, to += 2 * row) {
       const auto &first = sums[t][0], &second = sums[std::min(t + 1, tile - 1)][0];
-      const auto two = SHUFFLE(first, second, EVEN) + SHUFFLE(first, second, ODD);
+      Vector two = SHUFFLE(first, second, EVEN) + SHUFFLE(first, second, ODD);
+      if (bias != nullptr) two = Relu(two + Load<Vector>(bias));
       if (all && t + 2 <= pixels) {
         Store(to, two);
         continue;
@@ -198,7 +208,16 @@ inline void Put(const typename Block::Vector (&sums)[tile][Block::vectors], int6
       if (t < pixels) std::memcpy(to, of_both, 4 * features);
       if (t + 1 < pixels) std::memcpy(to + row, of_both + Block::features, 4 * features);
     }
-  } else if (pixels == tile && features == Block::features) {
+    return;
+  }
+  if (bias != nullptr) {
+#pragma GCC unroll 16
+    for (int t = 0; t < tile; ++t)
+#pragma GCC unroll 2
+      for (int v = 0; v < Block::vectors; ++v)
+        sums[t][v] = Relu(sums[t][v] + Load<Vector>(bias + v * Block::lane));
+  }
+  if (pixels == tile && features == Block::features) {
 #pragma GCC unroll 16
     for (int t = 0; t < tile; ++t)
 #pragma GCC unroll 2
@@ -208,10 +227,10 @@ inline void Put(const typename Block::Vector (&sums)[tile][Block::vectors], int6
   }
 }
 
-// The output of one image in one block of features, which begins at `feature`.
+// The output of one image in one block of features, which begins at `feature`. `bias`: see Put.
 template <class Block, int tile>
-void ForwardOfImage(const Shape& s, const float* padded, const float* block, int64_t feature,
-                    float* output) {
+void ForwardOfImage(const Shape& s, const float* padded, const float* block, const float* bias,
+                    int64_t feature, float* output) {
   const int64_t features = std::min<int64_t>(Block::features, s.features - feature);
   const int64_t step = s.across * s.channels;
   for (int64_t row = 0; row < s.rows; ++row) {
@@ -233,7 +252,7 @@ void ForwardOfImage(const Shape& s, const float* padded, const float* block, int
         }
       }
       const int64_t pixels = std::min<int64_t>(tile, s.columns - column);
-      Put<Block>(sums, pixels, features, s.features,
+      Put<Block>(sums, bias, pixels, features, s.features,
                  output + (row * s.columns + column) * s.features + feature);
     }
   }
@@ -268,9 +287,20 @@ void GradientOfImage(const Shape& s, const float* padded, const float* gradient,
   }
 }
 
+// A bias as `Put` takes it: of all blocks, one after the other; nullptr for none.
+template <class Block>
+const float* BiasOfBlocks(const float* bias, int64_t features, int64_t blocks) {
+  if (bias == nullptr) return nullptr;
+  float* of_blocks = Scratch<float>(3, blocks * Block::width);
+  std::memset(of_blocks, 0, 4 * blocks * Block::width);
+  for (int64_t half = 0; half < Block::side; ++half)
+    std::memcpy(of_blocks + half * Block::features, bias, 4 * features);
+  return of_blocks;
+}
+
 template <class Block, int tile>
 void Forward(ffi::ThreadPool& pool, const Shape& s, const float* images, const float* kernel,
-             float* output) {
+             const float* bias, float* output) {
   const int64_t in_window_row = RoundUp(s.stretch(), Block::side) / Block::side;
   const int64_t rows = s.window_rows * in_window_row;
   const int64_t blocks = RoundUp(s.features, Block::features) / Block::features;
@@ -282,10 +312,12 @@ void Forward(ffi::ThreadPool& pool, const Shape& s, const float* images, const f
   } else {
     Blocks(kernel, rows, s.features, Block::width, kernels);
   }
+  bias = BiasOfBlocks<Block>(bias, s.features, blocks);
   ForEach(pool, s.batch, [=](int64_t image) {
     const float* padded = Padded(s, images, image);
     for (int64_t block = 0; block < blocks; ++block)
       ForwardOfImage<Block, tile>(s, padded, kernels + block * rows * Block::width,
+                                  bias == nullptr ? nullptr : bias + block * Block::width,
                                   block * Block::features, output + image * s.output());
   });
 }
@@ -354,19 +386,31 @@ void ByTile(int64_t n, Function of_tile) {
 }
 
 using Array = ffi::Buffer<ffi::F32, 4>;
+using Bias = ffi::Buffer<ffi::F32, 1>;
 using Result = ffi::ResultBuffer<ffi::F32, 4>;
 
-ffi::Error ForwardHandler(ffi::ThreadPool pool, Array images, Array kernel, Result output,
-                          int64_t top, int64_t left, int64_t down, int64_t across) {
+ffi::Error ForwardOf(ffi::ThreadPool& pool, Array images, Array kernel, const float* bias,
+                     Result output, int64_t top, int64_t left, int64_t down, int64_t across) {
   const Shape s = {jaxtweaks::ShapeOf(images.dimensions(), kernel.dimensions(),
                                       output->dimensions(), top, left, down, across)};
   ByFeatures(s.features, s.stretch() >= 2, [&](auto block) {
     ByTile(s.columns, [&](auto tile) {
-      Forward<decltype(block), tile>(pool, s, images.typed_data(), kernel.typed_data(),
+      Forward<decltype(block), tile>(pool, s, images.typed_data(), kernel.typed_data(), bias,
                                      output->typed_data());
     });
   });
   return ffi::Error::Success();
+}
+
+ffi::Error ForwardHandler(ffi::ThreadPool pool, Array images, Array kernel, Result output,
+                          int64_t top, int64_t left, int64_t down, int64_t across) {
+  return ForwardOf(pool, images, kernel, nullptr, output, top, left, down, across);
+}
+
+ffi::Error ForwardReluHandler(ffi::ThreadPool pool, Array images, Array kernel, Bias bias,
+                              Result output, int64_t top, int64_t left, int64_t down,
+                              int64_t across) {
+  return ForwardOf(pool, images, kernel, bias.typed_data(), output, top, left, down, across);
 }
 
 ffi::Error KernelGradientHandler(ffi::ThreadPool pool, Array images, Array gradients,
@@ -384,18 +428,20 @@ ffi::Error KernelGradientHandler(ffi::ThreadPool pool, Array images, Array gradi
   return ffi::Error::Success();
 }
 
-#define BINDING             \
-  ffi::Ffi::Bind()          \
+}  // namespace
+
+#define ARRAYS            \
+  ffi::Ffi::Bind()        \
       .Ctx<ffi::ThreadPool>() \
-      .Arg<Array>()         \
-      .Arg<Array>()         \
-      .Ret<Array>()         \
-      .Attr<int64_t>("top") \
+      .Arg<Array>()       \
+      .Arg<Array>()
+#define PLACES            \
+  .Ret<Array>()           \
+      .Attr<int64_t>("top")  \
       .Attr<int64_t>("left") \
       .Attr<int64_t>("down") \
       .Attr<int64_t>("across")
 
-}  // namespace
-
-XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_forward, ForwardHandler, BINDING);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_kernel_gradient, KernelGradientHandler, BINDING);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_forward, ForwardHandler, ARRAYS PLACES);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_forward_relu, ForwardReluHandler, ARRAYS.Arg<Bias>() PLACES);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_kernel_gradient, KernelGradientHandler, ARRAYS PLACES);

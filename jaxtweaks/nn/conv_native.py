@@ -45,7 +45,7 @@ class Convolutions:
 
     def register(self, loaded: ctypes.CDLL) -> None:
         """Makes those of a library known to XLA."""
-        for name in ('conv_forward', 'conv_kernel_gradient'):
+        for name in ('conv_forward', 'conv_forward_relu', 'conv_kernel_gradient'):
             register(loaded, f'{self.prefix}{name}')
         _registered[self.dtype] = self
 
@@ -55,13 +55,20 @@ class Convolutions:
         return Kernels(self.forward, self.kernel_gradient)
 
     def forward(
-        self, x: jax.Array, kernel: jax.Array, *, pads: Pads, steps: Pair = (1, 1)
+        self,
+        x: jax.Array,
+        kernel: jax.Array,
+        bias: jax.Array | None = None,
+        *,
+        pads: Pads,
+        steps: Pair = (1, 1),
     ) -> jax.Array:
-        """Cross-correlates images with a kernel.
+        """Cross-correlates images with a kernel; with a bias ReLU of that and the bias.
 
         Args:
           x: [batch, height, width, in].
           kernel: [kernel height, kernel width, in, out].
+          bias: [out].
           pads: zeros (above, below) and (left, right) of an image; negative ones cut it.
           steps: down and across.
 
@@ -70,7 +77,7 @@ class Convolutions:
         """
         if _is_signal(x, (kernel.shape[0], kernel.shape[1])):
             swapped = {'pads': pads[::-1], 'steps': steps[::-1]}
-            return self.forward(_lie(x), kernel.swapaxes(0, 1), **swapped).swapaxes(1, 2)
+            return self.forward(_lie(x), kernel.swapaxes(0, 1), bias, **swapped).swapaxes(1, 2)
         x, pads = _cut(x, pads)
         rows, columns = (
             (n + low + high - k) // step + 1
@@ -79,7 +86,9 @@ class Convolutions:
             )
         )
         shape = x.shape[0], rows, columns, kernel.shape[3]
-        return self._call('conv_forward', shape, x, kernel, pads, steps)
+        if bias is None:
+            return self._call('conv_forward', shape, (x, kernel), pads, steps)
+        return self._call('conv_forward_relu', shape, (x, kernel, bias), pads, steps)
 
     def kernel_gradient(
         self, x: jax.Array, g: jax.Array, *, window: Pair, pads: Pads, steps: Pair = (1, 1)
@@ -100,21 +109,20 @@ class Convolutions:
             return self.kernel_gradient(_lie(x), _lie(g), **swapped).swapaxes(0, 1)
         x, pads = _cut(x, pads)
         shape = *window, x.shape[3], g.shape[3]
-        return self._call('conv_kernel_gradient', shape, x, g, pads, steps)
+        return self._call('conv_kernel_gradient', shape, (x, g), pads, steps)
 
     def _call(
         self,
         name: str,
         shape: tuple[int, ...],
-        a: jax.Array,
-        b: jax.Array,
+        args: tuple[jax.Array, ...],
         pads: Pads,
         steps: Pair,
     ) -> jax.Array:
         result = jax.ShapeDtypeStruct(shape, self.dtype)
         call = jax.ffi.ffi_call(f'jaxtweaks_{self.prefix}{name}', result)
         places = {'top': pads[0][0], 'left': pads[1][0], 'down': steps[0], 'across': steps[1]}
-        return call(a, b, **{key: np.int64(value) for key, value in places.items()})
+        return call(*args, **{key: np.int64(value) for key, value in places.items()})
 
 
 FLOAT32 = Convolutions('', jnp.dtype(jnp.float32))

@@ -10,13 +10,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from jaxtweaks.nn import bias as bias_lib
 from jaxtweaks.nn import conv as conv_lib
 from jaxtweaks.nn import dense
 from jaxtweaks.nn import dropout as dropout_lib
 from jaxtweaks.nn import local as local_lib
 from jaxtweaks.nn.init import Initialiser
 from jaxtweaks.nn.pool import max_pool
-from jaxtweaks.nn.reduce import add_bias
 
 
 def _kernel(module: nn.Module, shape: tuple[int, ...], init: Initialiser) -> jax.Array:
@@ -60,7 +60,7 @@ class Dense(nn.Module):
         kernel = _kernel(self, (x.shape[-1], self.features), self.init)
         dtype = jnp.promote_types(kernel.dtype, jnp.float32) if self.last else kernel.dtype
         product = dense.matmul(x.astype(kernel.dtype), kernel, dtype)
-        return add_bias(product, _bias(self, (self.features,), biases))
+        return bias_lib.add_bias(product, _bias(self, (self.features,), biases))
 
 
 class Conv(nn.Module):
@@ -72,16 +72,19 @@ class Conv(nn.Module):
     window: tuple[int, int] = (3, 3)
 
     @nn.compact
-    def __call__(self, x: jax.Array, pool: int = 1) -> jax.Array:
+    def __call__(self, x: jax.Array, pool: int = 1, relu: bool = False) -> jax.Array:
         """[batch, height, width, in] to [batch, height', width', features].
 
-        With `pool` what a max-pool of that window makes of this, to the same bits: rounding keeps
-        the order of numbers, so the bias is added to those that are left.
+        With `pool` what a max-pool of that window makes of this, and with `relu` its ReLU, to the
+        same bits: rounding keeps the order of numbers, so the bias is added to those that are left.
         """
         kernel = _kernel(self, (*self.window, x.shape[-1], self.features), self.init)
+        bias = _bias(self, (self.features,))
+        if relu and pool == 1:
+            return bias_lib.conv_relu(x, kernel, bias, self.padding)
         x = conv_lib.conv(x, kernel, self.padding)
         x = max_pool(x, pool) if pool > 1 else x
-        return add_bias(x, _bias(self, (self.features,)))
+        return bias_lib.add_bias_relu(x, bias) if relu else bias_lib.add_bias(x, bias)
 
 
 class Local(nn.Module):

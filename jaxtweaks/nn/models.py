@@ -102,7 +102,7 @@ class CNN(Network):
         setting = self.setting
         x = self.drop(x, 'input', train)
         for channels in setting.model.channels:
-            x = self.finish(self.layer(channels, 'SAME', self.drawn)(x), train)
+            x = self.finished(self.layer(channels, 'SAME', self.drawn), x, train)
             x = self.pooled(self.layer(channels, 'VALID', self.drawn), x, train)
             x = self.drop(x, 'conv', train)
         return self.head(x, train)
@@ -177,7 +177,7 @@ class VGG16(Network):
         channels = iter(layers.channels(self.setting.model))
         for convolutions in self.blocks:
             for _ in range(convolutions - 1):
-                x = self.finish(Conv(next(channels), 'SAME', self.drawn)(x), train)
+                x = self.finished(Conv(next(channels), 'SAME', self.drawn), x, train)
             x = self.pooled(Conv(next(channels), 'SAME', self.drawn), x, train)
             x = self.drop(x, 'conv', train)
         return self.head(x, train)

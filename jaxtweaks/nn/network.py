@@ -57,19 +57,29 @@ class Network(nn.Module):
             self.sow(LINEARITY, 'units', linearity(entered, x))
         return normalised(self.setting, x, train) if place == 'after' else x
 
+    def finished(self, layer: nn.Module, x: jax.Array, train: bool) -> jax.Array:
+        """A layer and `finish`; where it can, a convolution does both, to the same bits."""
+        if self._ends_in_relu(layer):
+            return layer(x, relu=True)
+        return self.finish(layer(x), train)
+
     def pooled(self, layer: nn.Module, x: jax.Array, train: bool) -> jax.Array:
-        """A layer, `finish`, and a max-pool in windows of 2 × 2.
+        """`finished`, and a max-pool in windows of 2 × 2.
 
         Where nothing lies between a convolution and ReLU, the pool comes before both the bias and
         ReLU, to the same bits: neither changes which number is the largest, and they have a quarter
         of the numbers then. (Of numbers that rounding makes equal, the gradient goes to the one
         that was the largest instead of the first.)
         """
-        model = self.setting.model
-        keeps_order = model.norm == 'none' and model.activation == 'relu'
-        if keeps_order and isinstance(layer, Conv) and not self.is_mutable_collection(LINEARITY):
-            return self.finish(layer(x, pool=2), train)
+        if self._ends_in_relu(layer):
+            return layer(x, pool=2, relu=True)
         return max_pool(self.finish(layer(x), train), 2)
+
+    def _ends_in_relu(self, layer: nn.Module) -> bool:
+        """Whether it is a convolution, and only ReLU follows; nor is what enters that measured."""
+        model = self.setting.model
+        bare = model.norm == 'none' and model.activation == 'relu'
+        return bare and isinstance(layer, Conv) and not self.is_mutable_collection(LINEARITY)
 
     def tweaked(self, x: jax.Array, where: str, train: bool) -> jax.Array:
         """The registered tweaks of a place, see `config.tweaks.PLACES`, one after the other."""

@@ -11,43 +11,12 @@ namespace ffi = xla::ffi;
 
 namespace {
 
+using jaxtweaks::Cut;
+using jaxtweaks::Each;
+using jaxtweaks::Fold;
 using jaxtweaks::ForEach;
 using jaxtweaks::Scratch;
 using jaxtweaks::ToFloat;
-
-constexpr int64_t kPart = 1 << 15;  // numbers of a part
-constexpr int64_t kRows = 16;       // at least, so that what is kept of parts is less than they are
-constexpr int64_t kWide = 256;      // numbers of the rows together, or more
-
-// How rows are cut into parts, and how many of them are taken together in one.
-struct Cut {
-  int64_t rows, features;
-
-  int64_t rows_together() const { return std::max<int64_t>(1, kWide / features); }
-  int64_t width() const { return rows_together() * features; }
-  int64_t rows_of_part() const { return std::max(kRows, kPart / width()) * rows_together(); }
-  int64_t parts() const { return (rows + rows_of_part() - 1) / rows_of_part(); }
-  int64_t begin(int64_t part) const { return part * rows_of_part(); }
-  int64_t count(int64_t part) const { return std::min(rows_of_part(), rows - begin(part)); }
-};
-
-// Calls add(place, column) for all numbers of some rows: `place` counts them, `column` those of the
-// rows taken together.
-template <class Add>
-inline void Each(int64_t numbers, int64_t wide, Add add) {
-  int64_t place = 0;
-  for (; place + wide <= numbers; place += wide)
-    for (int64_t column = 0; column < wide; ++column) add(place + column, column);
-  for (int64_t column = 0; place + column < numbers; ++column) add(place + column, column);
-}
-
-// The sums of rows taken together, summed to those of one row.
-inline void Fold(const float* __restrict sums, int64_t wide, int64_t features,
-                 float* __restrict folded) {
-  std::memcpy(folded, sums, 4 * features);
-  for (int64_t from = features; from < wide; from += features)
-    for (int64_t f = 0; f < features; ++f) folded[f] += sums[from + f];
-}
 
 // Means and biased variances over rows.
 template <class Number>

@@ -30,7 +30,7 @@ from flax.linen.dtypes import promote_dtype
 from jax import lax
 
 from jaxtweaks.nn import conv, dropout, norm
-from jaxtweaks.nn.reduce import add_bias
+from jaxtweaks.nn.bias import add_bias
 
 # A call of a layer: the path of its module, and the number among the calls of it.
 Call = tuple[tuple[str, ...], int]

@@ -25,15 +25,6 @@ def feature_sum(x: jax.Array) -> jax.Array:
     return jnp.sum(partial.reshape(together, features), 0)
 
 
-@jax.custom_vjp
-def add_bias(x: jax.Array, bias: jax.Array) -> jax.Array:
-    """x [..., features] + bias [features], like x; the bias's gradient is a `feature_sum`."""
-    return x + bias.reshape((1,) * (x.ndim - 1) + bias.shape).astype(x.dtype)
-
-
-add_bias.defvjp(lambda x, bias: (add_bias(x, bias), None), lambda _, g: (g, feature_sum(g)))
-
-
 def total(terms: Iterable[jax.Array]) -> jax.Array:
     """The sum of one or more arrays, from the first to the last."""
     return cast(jax.Array, sum(terms))

@@ -22,7 +22,7 @@ import numpy as np
 from jaxtweaks.base import atomic
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache
-from jaxtweaks.nn import bf16_native, conv_native, norm_native, pool_native
+from jaxtweaks.nn import bf16_native, bias_native, conv_native, norm_native, pool_native
 from jaxtweaks.run import compile_cache
 
 _FLAGS = ('-std=c++17', '-O3', '-shared', '-fPIC')
@@ -125,10 +125,10 @@ def _build(compiler: tuple[str, ...], sources: tuple[Path, ...], path: Path) -> 
 
 
 def _convolves(found: conv_native.Convolutions) -> bool:
-    """Whether both kernels compute what they should, on whole numbers, which have no rounding."""
+    """Whether the kernels compute what they should, on whole numbers, which have no rounding."""
     rng = np.random.default_rng(0)
     whole = lambda *shape: rng.integers(-3, 4, shape).astype(np.float32)
-    x, kernel = whole(3, 5, 9, 2), whole(3, 3, 2, 35)
+    x, kernel, bias = whole(3, 5, 9, 2), whole(3, 3, 2, 35), whole(35)
     pads = ((1, 1), (1, 1))
     padded = np.pad(x, ((0, 0), *pads, (0, 0)))
     every = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
@@ -138,16 +138,24 @@ def _convolves(found: conv_native.Convolutions) -> bool:
         seen = every[:, :: steps[0], :: steps[1]]
         g = whole(*seen.shape[:3], 35)
         how = {'pads': pads, 'steps': steps}
-        both = jax.jit(
-            lambda x, kernel, g: (
+        all_of = jax.jit(
+            lambda x, kernel, bias, g: (
                 found.forward(x, kernel, **how),
+                found.forward(x, kernel, bias, **how),
                 found.kernel_gradient(x, g, window=(3, 3), **how),
             )
         )
-        forward, gradient = both(*(a.astype(found.dtype) for a in (x, kernel, g)))
-        return np.array_equal(
-            forward, np.einsum('bijckl,klco->bijo', seen, kernel).astype(found.dtype)
-        ) and np.array_equal(gradient, np.einsum('bijckl,bijo->klco', seen, g).astype(found.dtype))
+        forward = np.einsum('bijckl,klco->bijo', seen, kernel)
+        rounded = forward.astype(found.dtype).astype(np.float32)
+        gradient = np.einsum('bijckl,bijo->klco', seen, g)
+        return all(
+            np.array_equal(a, b.astype(found.dtype))
+            for a, b in zip(
+                all_of(*(a.astype(found.dtype) for a in (x, kernel, bias, g))),
+                (forward, np.maximum(rounded + bias, 0), gradient),
+                strict=True,
+            )
+        )
 
     return right((1, 1)) and right((2, 3))
 
@@ -196,6 +204,22 @@ def _normalises() -> bool:
     )
 
 
+def _cuts_off() -> bool:
+    """The same of the gradients of ReLU and a bias, of either type."""
+    rng = np.random.default_rng(0)
+    y, g = (rng.integers(-3, 4, (2**14 + 5, 3)).astype(np.float32) for _ in range(2))
+    kept = np.where(y > 0, g, 0)
+    return all(
+        np.array_equal(a, b)
+        for dtype in (jnp.float32, jnp.bfloat16)
+        for a, b in zip(
+            jax.jit(bias_native.relu_gradient)(y.astype(dtype), g.astype(dtype)),
+            (kept, kept.sum(0)),
+            strict=True,
+        )
+    )
+
+
 def _pools() -> bool:
     """The same of max-pools and their gradients, of either type."""
     rng = np.random.default_rng(0)
@@ -225,6 +249,7 @@ def _pools() -> bool:
 
 def _register_float32(loaded: ctypes.CDLL) -> None:
     conv_native.FLOAT32.register(loaded)
+    bias_native.register(loaded)
     norm_native.register(loaded)
     pool_native.register(loaded)
 
@@ -249,9 +274,14 @@ class _Library(NamedTuple):
 _LIBRARIES = {
     'float32': _Library(
         'float32',
-        (conv_native.SOURCE, norm_native.SOURCE, pool_native.SOURCE),
+        (
+            conv_native.SOURCE,
+            bias_native.SOURCE,
+            norm_native.SOURCE,
+            pool_native.SOURCE,
+        ),
         _register_float32,
-        lambda: _convolves(conv_native.FLOAT32) and _normalises() and _pools(),
+        lambda: _convolves(conv_native.FLOAT32) and _normalises() and _pools() and _cuts_off(),
     ),
     'bf16': _Library(
         'bf16',
