@@ -130,9 +130,13 @@ def gradients(
         )
     input_by_pallas, kernel_by_pallas = input_by_matmul, kernel_by_matmul
     if stride == 1:
-        size, window = shape['size'], shape['window']
-        input_by_pallas = functools.partial(conv_pallas.input_gradient, size=size, pads=pads)
-        kernel_by_pallas = functools.partial(conv_pallas.kernel_gradient, window=window, pads=pads)
+        of_pallas: Any = pads
+        input_by_pallas = functools.partial(
+            conv_pallas.input_gradient, size=shape['size'], pads=of_pallas
+        )
+        kernel_by_pallas = functools.partial(
+            conv_pallas.kernel_gradient, window=shape['window'], pads=of_pallas
+        )
     to_input = over_runs(input_of_one, input_by_matmul, input_by_pallas)
     to_kernel = over_runs(kernel_of_one, kernel_by_matmul, kernel_by_pallas)
     return to_input(kernel, g), to_kernel(x, g)

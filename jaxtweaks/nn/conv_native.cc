@@ -363,8 +363,8 @@ void KernelGradient(ffi::ThreadPool& pool, const Shape& s, const float* images,
 }
 
 // Calls of_block(Block) for blocks of two vectors, of one, or of one with pairs, by how many features
-// there are; of half a one where there are too few of what pairs are made of.
-template <class Function>
+// there are; `Few` where there are too few of what pairs are made of.
+template <class Few, class Function>
 void ByFeatures(int64_t features, bool has_pairs, Function of_block) {
   if (features > kLanes)
     of_block(Form<kLanes, 2, 1>());
@@ -373,7 +373,7 @@ void ByFeatures(int64_t features, bool has_pairs, Function of_block) {
   else if (has_pairs)
     of_block(Form<kLanes, 1, 2>());
   else
-    of_block(Form<kLanes / 2, 1, 1>());
+    of_block(Few());
 }
 
 // Calls of_tile(tile) for the tile that suits n numbers.
@@ -393,7 +393,7 @@ ffi::Error ForwardOf(ffi::ThreadPool& pool, Array images, Array kernel, const fl
                      Result output, int64_t top, int64_t left, int64_t down, int64_t across) {
   const Shape s = {jaxtweaks::ShapeOf(images.dimensions(), kernel.dimensions(),
                                       output->dimensions(), top, left, down, across)};
-  ByFeatures(s.features, s.stretch() >= 2, [&](auto block) {
+  ByFeatures<Form<kLanes, 1, 1>>(s.features, s.stretch() >= 2, [&](auto block) {
     ByTile(s.columns, [&](auto tile) {
       Forward<decltype(block), tile>(pool, s, images.typed_data(), kernel.typed_data(), bias,
                                      output->typed_data());
@@ -418,7 +418,7 @@ ffi::Error KernelGradientHandler(ffi::ThreadPool pool, Array images, Array gradi
                                  int64_t across) {
   const Shape s = {jaxtweaks::ShapeOf(images.dimensions(), kernel->dimensions(),
                                       gradients.dimensions(), top, left, down, across)};
-  ByFeatures(s.features, s.stretch() >= 2 * kLeast, [&](auto block) {
+  ByFeatures<Form<kLanes / 2, 1, 1>>(s.features, s.stretch() >= 2 * kLeast, [&](auto block) {
     constexpr int64_t side = decltype(block)::side;
     ByTile(RoundUp(s.stretch(), side) / side, [&](auto tile) {
       KernelGradient<decltype(block), tile>(pool, s, images.typed_data(), gradients.typed_data(),

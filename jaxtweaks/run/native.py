@@ -12,6 +12,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,13 +20,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxtweaks.base import atomic
+from jaxtweaks.base import atomic, limits
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache
 from jaxtweaks.nn import bf16_native, bias_native, conv_native, norm_native, pool_native
 from jaxtweaks.run import compile_cache
 
-_FLAGS = ('-std=c++17', '-O3', '-shared', '-fPIC')
+_FLAGS = ('-std=c++17', '-O3', '-fPIC')
 # For the processor at hand; some compilers know only the second.
 _TUNED = ('-march=native', '-mcpu=native')
 
@@ -111,17 +112,32 @@ def _digest(content: bytes) -> str:
 
 
 def _build(compiler: tuple[str, ...], sources: tuple[Path, ...], path: Path) -> str:
-    """Compiles; what the compiler had to say if it failed, or ''."""
+    """Compiles, the sources side by side; what the compiler had to say if it failed, or ''."""
     said = ''
+    options = [*_FLAGS, f'-I{jax.ffi.include_dir()}']
     for tuned in _TUNED:
-        command = [*compiler, *_FLAGS, tuned, f'-I{jax.ffi.include_dir()}']
-        command += [*map(str, sources), '-o', str(path)]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode == 0:
+        objects = [path.with_name(f'{source.stem}.o') for source in sources]
+        commands = [
+            [*compiler, *options, tuned, '-c', str(source), '-o', str(made)]
+            for source, made in zip(sources, objects, strict=True)
+        ]
+        with ThreadPoolExecutor(limits.cores()) as pool:
+            failed = next(filter(None, pool.map(_said_by, commands)), '')
+        link = [*compiler, *options, tuned, '-shared', *map(str, objects), '-o', str(path)]
+        failed = failed or _said_by(link)
+        if not failed:
             return ''
-        errors = [line for line in done.stderr.splitlines() if 'error' in line]
-        said = said or (errors or done.stderr.splitlines() or ['no word of it'])[0]
+        said = said or failed
     return f'{shlex.join(compiler)} fails: {said}'
+
+
+def _said_by(command: list[str]) -> str:
+    """Runs a compiler; '' if it succeeds, else its first line about an error."""
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode == 0:
+        return ''
+    errors = [line for line in done.stderr.splitlines() if 'error' in line]
+    return (errors or done.stderr.splitlines() or ['no word of it'])[0]
 
 
 def _convolves(found: conv_native.Convolutions) -> bool:

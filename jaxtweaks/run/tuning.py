@@ -20,8 +20,10 @@ from jaxtweaks.run import memory
 from jaxtweaks.run.memory import Probe
 from jaxtweaks.run.plan import Group
 
-# About the most that a way of batching was seen to be faster than the first (docs/performance.md).
-_TIMES_FASTER = 3
+# By how many times the training must take longer than to compile a program, that another way is
+# tried: on average of all programs a way that is tried saves a twentieth of the training
+# (docs/performance.md).
+_WORTH_TRYING = 20
 
 
 def fastest(
@@ -35,7 +37,8 @@ def fastest(
       groups: by way of batching, the same runs.
       probe: measures a group.
       work: images that will be trained in the way that is chosen. Where all of them take little
-        more time than to compile one program, no other way can save what it costs to try it.
+        time, measured by that of compiling a program, none is expected to save what it costs to
+        try it.
 
     Returns:
       The way with the fewest seconds an image. What earlier measurements of the same program on
@@ -68,7 +71,7 @@ def fastest(
             last = last if last is not None and memory.is_exhausted(last) else error
         else:
             best = min(one.seconds_per_image for one in measured.values())
-            if best * work < _TIMES_FASTER * cost.compile_seconds:
+            if best * work < _WORTH_TRYING * cost.compile_seconds:
                 lasting = lasting and measured.keys() | failed.keys() == groups.keys()
                 break
     if last is not None and not measured:

@@ -69,8 +69,9 @@ def test_it_is_built_once(cache, compiler, tmp_path):
     (library,) = libraries(cache)
     assert stat.S_IMODE(library.parent.stat().st_mode) & 0o077 == 0
     assert not [path for path in library.parent.iterdir() if path != library]
+    built = (tmp_path / 'log').read_text()
     assert why_not() == ''
-    assert (tmp_path / 'log').read_text() == 'built\n'
+    assert (tmp_path / 'log').read_text() == built != ''
 
 
 REPLACED = """
@@ -158,13 +159,13 @@ def test_the_way_of_batching_follows(monkeypatch):
     assert candidates(Setting(train=half)) == both
     assert candidates(Setting(model=Model('mlp'), train=half)) == both
     assert candidates(Setting(model=Model('mlp'), train=half), plain_convolutions=True) == both
-    assert candidates(Setting(model=Model('mlp'))) == ('threads', 'vmap_loop', 'map')
+    assert candidates(Setting(model=Model('mlp'))) == ('threads', 'vmap_loop')
     lacking = {'float32': 'no compiler', 'bf16': 'no AMX'}
     monkeypatch.setattr(native, 'why_not', lacking.get)
     assert candidates(SMALL) == ('threads',)
     assert lacks_native(SMALL) == 'no compiler'
     assert lacks_native(Setting(train=half)) == 'no AMX'
-    assert candidates(Setting(model=Model('mlp'), train=half)) == ('threads', 'vmap_loop', 'map')
+    assert candidates(Setting(model=Model('mlp'), train=half)) == ('threads', 'vmap_loop')
     assert lacks_native(Setting(model=Model('mlp'))) == ''
     with pytest.raises(UserError, match=r'cannot be had here \(no compiler\)'):
         GroupProgram(Program(SMALL, 10, 2), 'map_native')
