@@ -18,9 +18,9 @@ def _built():
         pytest.skip(f'no native convolutions: {reason}')
 
 
-# Images, height, width, channels, features, window, padding. Blocks of features are of 8 or 16 and
-# their halves and doubles, tiles of 6 or 8 pixels or places, and kernels' gradients are summed in 16
-# parts: each is met exactly, and missed by one on either side.
+# Images, height, width, channels, features, window, padding. Blocks of features are of 8 or 16,
+# their halves and doubles, tiles of 6 or 8 pixels or places, and kernels' gradients are summed in
+# 16 parts: each is met exactly, and missed by one on either side.
 CASES = [
     (1, 5, 8, 1, 1, (3, 3), 'SAME'),
     (2, 4, 7, 3, 7, (3, 3), 'SAME'),
