@@ -1,14 +1,15 @@
-"""Convolutions of anyone's network at full speed in a loop on a CPU.
+"""Convolutions and max-pools of anyone's network at full speed in a loop on a CPU.
 
 XLA's CPU backend is tens of times slower at a convolution in a loop than outside (performance.md),
 and all training here is in loops. Inside `convolutions` whatever is lowered for a CPU has other
 forms in their place: those of `nn.canonical`, made of custom kernels (`nn.conv_native`) or of XLA's
-convolutions that are fast (`nn.conv`). This is a rule for one primitive, after differentiation, so
-it does not matter which library a network is written in.
+convolutions that are fast (`nn.conv`); and max-pools, whose gradient is ten times slower than need
+be, those of `nn.pool`, where windows do not overlap. These are rules for primitives, after
+differentiation, so it does not matter which library a network is written in.
 
-The rule is JAX's to change: what it replaces, which is needed for all that is not taken over, has
-no public name. If it is not found where it was (`why_not`), `nn.Conv` is taken over by itself
-(`nn.plain`), and other convolutions stay as slow as XLA's are.
+The rules are JAX's to change: what they replace, which is needed for all that is not taken over,
+has no public name. If that is not found where it was (`why_not`), `nn.Conv` is taken over by itself
+(`nn.plain`), and other convolutions, and pools, stay as slow as XLA's are.
 """
 
 import contextlib
@@ -23,7 +24,7 @@ import jax.numpy as jnp
 from jax import lax
 from jax.interpreters import mlir
 
-from jaxtweaks.nn import canonical, conv, plain
+from jaxtweaks.nn import canonical, conv, plain, pool
 
 _PRIMITIVE = lax.conv_general_dilated_p
 # What `canonical.convolution` reads of the primitive; there is a precision besides, which a CPU
@@ -54,7 +55,7 @@ _taken: contextvars.ContextVar[Taken | None] = contextvars.ContextVar('taken', d
 
 @contextlib.contextmanager
 def convolutions(native: bool) -> Iterator[Taken]:
-    """Takes over the convolutions of programs that are lowered inside (on this thread).
+    """Takes over convolutions and max-pools of programs that are lowered inside (on this thread).
 
     What was lowered before stays as it was: JAX does not see that a program would be lowered in
     another way now. So `jax.jit` again, trace and lower inside.
@@ -69,7 +70,7 @@ def convolutions(native: bool) -> Iterator[Taken]:
 
 
 def lower(jitted: Any, args: tuple, native: bool) -> tuple[jax.stages.Lowered, Taken]:
-    """`jitted.lower(*args)` with its convolutions taken over, and what became of them."""
+    """`jitted.lower(*args)` with its convolutions and pools taken over, and what became of them."""
     with convolutions(native) as taken:
         traced = jitted.trace(*args)
         made = traced.lower()
@@ -80,12 +81,18 @@ def lower(jitted: Any, args: tuple, native: bool) -> tuple[jax.stages.Lowered, T
 
 @functools.cache
 def why_not() -> str:
-    """'' if convolutions are lowered by the rule, which is then in place, else why they are not."""
+    """'' if what is lowered goes by the rules, which are then in place, else why it does not."""
+    rules = {
+        _PRIMITIVE: _rule,
+        lax.reduce_window_max_p: _pool_rule,
+        lax.select_and_scatter_add_p: _pool_gradient_rule,
+    }
     try:
-        default = _default()
-        mlir.register_lowering(
-            _PRIMITIVE, functools.partial(_rule, default), platform='cpu', cacheable=False
-        )
+        defaults = [_default(primitive) for primitive in rules]
+        for (primitive, rule), default in zip(rules.items(), defaults, strict=True):
+            mlir.register_lowering(
+                primitive, functools.partial(rule, default), platform='cpu', cacheable=False
+            )
     except Exception as error:  # whatever has become of what has no public name
         return f'JAX keeps its own rule elsewhere: {type(error).__name__}: {error}'
     return ''
@@ -126,12 +133,12 @@ def _set(taken: Taken | None) -> Iterator[None]:
         _taken.reset(token)
 
 
-def _default() -> Callable:
-    """JAX's own rule for a convolution on a CPU."""
+def _default(primitive: Any) -> Callable:
+    """JAX's own rule for a primitive on a CPU."""
     from jax._src.interpreters import mlir as internal
 
     rules = internal._platform_specific_lowerings['cpu'], internal._lowerings
-    found = next(each[_PRIMITIVE] for each in rules if _PRIMITIVE in each)
+    found = next(each[primitive] for each in rules if primitive in each)
     return found.rule
 
 
@@ -154,6 +161,56 @@ def _rule(default: Callable, context: Any, lhs: Any, rhs: Any, **params: Any) ->
     )
     with _set(None):  # those that it is made of stay as they are
         return mlir.lower_fun(form, multiple_results=False)(context, lhs, rhs)
+
+
+def _pool_rule(default: Callable, context: Any, images: Any, **params: Any) -> Any:
+    """Lowers a max-pool: by `pool.max_pool`, or by JAX's own rule."""
+    (of_images,) = context.avals_in
+    window = _window(of_images, params)
+    if not window:
+        return default(context, images, **params)
+    return _lowered(lambda x: pool.max_pool(x, window), context, images)
+
+
+def _pool_gradient_rule(
+    default: Callable, context: Any, gradients: Any, images: Any, **params: Any
+) -> Any:
+    """Lowers the gradient of a max-pool for its images: by `pool.gradient`, or by JAX's rule."""
+    _, of_images = context.avals_in
+    window = _window(of_images, params) if params['select_prim'] is lax.ge_p else 0
+    if not window:
+        if taken := _taken.get():
+            taken.left.add('max-pools with windows that overlap or are padded')
+        return default(context, gradients, images, **params)
+    by_pool = lambda g, x: pool.gradient(x, pool.max_pool(x, window), g, window)
+    return _lowered(by_pool, context, gradients, images)
+
+
+def _window(images: Any, params: dict[str, Any]) -> int:
+    """The side of the windows of a pool that is taken over, 0 of one that is not."""
+    sizes = params['window_dimensions']
+    as_they_are = (
+        _taken.get() is not None
+        and images.ndim == 4
+        and images.size > 0
+        and jnp.issubdtype(images.dtype, jnp.floating)
+        and sizes == (1, sizes[1], sizes[1], 1) == params['window_strides']
+        and not any(low or high for low, high in params['padding'])
+        and all(
+            spread == 1
+            for name in ('base_dilation', 'window_dilation')
+            for spread in params.get(name, ())
+        )
+    )
+    return sizes[1] if as_they_are and min(images.shape[1:3]) >= sizes[1] else 0
+
+
+def _lowered(form: Callable, context: Any, *operands: Any) -> Any:
+    """`form` in place of a primitive, with custom kernels where they are wanted."""
+    taken = _taken.get()
+    assert taken is not None, 'asked for'
+    with conv.lowering('native' if taken.native else 'loop'):
+        return mlir.lower_fun(form, multiple_results=False)(context, *operands)
 
 
 def _why_left(lhs: Any, rhs: Any, out: Any, params: dict[str, Any]) -> str:

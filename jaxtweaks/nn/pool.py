@@ -29,6 +29,26 @@ def max_pool(x: jax.Array, window: int = 2) -> jax.Array:
     return functools.reduce(jnp.maximum, rest, first)
 
 
+def gradient(x: jax.Array, y: jax.Array, g: jax.Array, window: int) -> jax.Array:
+    """The gradient for the images x whose `max_pool` is y; g is that for y."""
+    if _is_native(x):
+        return pool_native.gradient(x, y, g, window)
+    taken = jnp.zeros(y.shape, bool)
+    parts = []
+    for corner in _corners(x, window):
+        hit = (corner == y) & ~taken
+        taken |= hit
+        parts.append(jnp.where(hit, g, 0))
+    batch, height, width, channels = x.shape
+    rows, columns = y.shape[1:3]
+    grid = jnp.stack(parts, 3).reshape(batch, rows, columns, window, window, channels)
+    full = grid.transpose(0, 1, 3, 2, 4, 5).reshape(
+        batch, rows * window, columns * window, channels
+    )
+    left_over = ((0, 0), (0, height - rows * window), (0, width - columns * window), (0, 0))
+    return jnp.pad(full, left_over)
+
+
 def _is_native(x: jax.Array) -> bool:
     """Whether custom kernels pool what is traced here."""
     return conv.is_native() and pool_native.takes(x.dtype)
@@ -48,22 +68,7 @@ def _fwd(x, window):
 
 def _bwd(window, residuals, g):
     x, y = residuals
-    if _is_native(x):
-        return (pool_native.gradient(x, y, g, window),)
-    taken = jnp.zeros(y.shape, bool)
-    parts = []
-    for corner in _corners(x, window):
-        hit = (corner == y) & ~taken
-        taken |= hit
-        parts.append(jnp.where(hit, g, 0))
-    batch, height, width, channels = x.shape
-    rows, columns = y.shape[1:3]
-    grid = jnp.stack(parts, 3).reshape(batch, rows, columns, window, window, channels)
-    full = grid.transpose(0, 1, 3, 2, 4, 5).reshape(
-        batch, rows * window, columns * window, channels
-    )
-    left_over = ((0, 0), (0, height - rows * window), (0, width - columns * window), (0, 0))
-    return (jnp.pad(full, left_over),)
+    return (gradient(x, y, g, window),)
 
 
 max_pool.defvjp(_fwd, _bwd)

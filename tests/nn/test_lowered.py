@@ -1,4 +1,4 @@
-"""Convolutions of plain networks in a loop, taken over, against XLA's in float64 outside of one."""
+"""Convolutions and pools of plain networks in a loop, taken over, against XLA's outside of one."""
 
 import functools
 
@@ -230,6 +230,40 @@ def test_what_is_left_is_said_once_with_the_reason():
     assert made.as_text().count('stablehlo.convolution') == 4
 
 
+# Windows, steps and padding of max-pools, and whether they are taken over.
+POOLS = [
+    ((2, 2), (2, 2), 'VALID', True),
+    ((3, 3), (3, 3), 'VALID', True),
+    ((3, 3), (2, 2), 'VALID', False),
+    ((2, 2), (2, 2), 'SAME', False),
+    ((2, 3), (2, 3), 'VALID', False),
+]
+
+
+@pytest.mark.parametrize('way', ['native', 'without'])
+@pytest.mark.parametrize('dtype', [jnp.float32, jnp.bfloat16])
+@pytest.mark.parametrize(('window', 'steps', 'padding', 'taken_over'), POOLS)
+def test_max_pools_are_bitwise_those_of_xla(window, steps, padding, taken_over, dtype, way):
+    ready(way)
+    rng = np.random.default_rng(0)
+    # Few values, so that many are equal.
+    x = jnp.asarray(rng.integers(-2, 3, (2, 9, 7, 5)), dtype)
+
+    def both(x):
+        y, back = jax.vjp(lambda x: nn.max_pool(x, window, steps, padding), x)
+        return y, *back(jnp.cos(jnp.arange(y.size)).reshape(y.shape).astype(dtype))
+
+    made, taken = lowered.lower(jax.jit(lambda x: both(x)), (x,), native=way == 'native')
+    text = made.as_text()
+    assert ('select_and_scatter' in text) != taken_over
+    # Forward, and again for the gradient.
+    assert text.count('custom_call @jaxtweaks_') == (3 if taken_over and way == 'native' else 0)
+    left = set() if taken_over else {'max-pools with windows that overlap or are padded'}
+    assert taken.left == left
+    for got, wanted in zip(made.compile()(x), jax.jit(lambda x: both(x))(x), strict=True):
+        np.testing.assert_array_equal(np.asarray(got, np.float32), np.asarray(wanted, np.float32))
+
+
 def test_other_floats_are_those_of_xla_that_are_fast():
     text = []
     for dtype in ('bfloat16', 'float32'):
@@ -245,7 +279,7 @@ NHWC = ('NHWC', 'HWIO', 'NHWC')
 
 
 def test_if_jax_moves_its_rule_those_of_linen_are_still_taken_over(monkeypatch):
-    def moved():
+    def moved(primitive):
         raise AttributeError('no such name')
 
     monkeypatch.setattr(lowered, '_default', moved)
