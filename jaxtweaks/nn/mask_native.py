@@ -54,8 +54,8 @@ def takes(key: jax.Array, probability: jax.Array) -> bool:
     typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
     threefry = typed and str(jax.random.key_impl(key)) == 'threefry2x32'
     single = probability.shape == () and probability.dtype == jnp.float32
-    as_jax = _draws_as_jax and jax.config.jax_threefry_partitionable
-    return _wanted.get() and as_jax and threefry and single
+    partitionable: bool = jax.config.jax_threefry_partitionable  # pyright: ignore[reportAttributeAccessIssue]
+    return _wanted.get() and _draws_as_jax and partitionable and threefry and single
 
 
 def bernoulli(key: jax.Array, probability: jax.Array, shape: tuple[int, ...]) -> jax.Array:

@@ -149,38 +149,43 @@ def _said_by(command: list[str]) -> str:
 
 def _convolves(found: conv_native.Convolutions) -> bool:
     """Whether the kernels compute what they should, on whole numbers, which have no rounding."""
+    # Two registers of features, one, pairs of them in either kernel, and half a one.
+    forms = [(2, 35), (3, 12), (7, 5), (2, 5)]
+    apart = [(1, 1), (2, 3), (1, 1), (1, 1)]
+    return all(_convolves_as(found, *form, steps) for form, steps in zip(forms, apart, strict=True))
+
+
+def _convolves_as(
+    found: conv_native.Convolutions, channels: int, features: int, steps: tuple[int, int]
+) -> bool:
+    """The same of so many channels and features, and windows so far apart, down and across."""
     rng = np.random.default_rng(0)
     whole = lambda *shape: rng.integers(-3, 4, shape).astype(np.float32)
-    x, kernel, bias = whole(3, 5, 9, 2), whole(3, 3, 2, 35), whole(35)
+    x, kernel, bias = whole(3, 5, 9, channels), whole(3, 3, channels, features), whole(features)
     pads = ((1, 1), (1, 1))
     padded = np.pad(x, ((0, 0), *pads, (0, 0)))
     every = np.lib.stride_tricks.sliding_window_view(padded, (3, 3), (1, 2))
-
-    def right(steps: tuple[int, int]) -> bool:
-        """Whether they are right for windows so far apart, down and across."""
-        seen = every[:, :: steps[0], :: steps[1]]
-        g = whole(*seen.shape[:3], 35)
-        how = {'pads': pads, 'steps': steps}
-        all_of = jax.jit(
-            lambda x, kernel, bias, g: (
-                found.forward(x, kernel, **how),
-                found.forward(x, kernel, bias, **how),
-                found.kernel_gradient(x, g, window=(3, 3), **how),
-            )
+    seen = every[:, :: steps[0], :: steps[1]]
+    g = whole(*seen.shape[:3], features)
+    how = {'pads': pads, 'steps': steps}
+    all_of = jax.jit(
+        lambda x, kernel, bias, g: (
+            found.forward(x, kernel, **how),
+            found.forward(x, kernel, bias, **how),
+            found.kernel_gradient(x, g, window=(3, 3), **how),
         )
-        forward = np.einsum('bijckl,klco->bijo', seen, kernel)
-        rounded = forward.astype(found.dtype).astype(np.float32)
-        gradient = np.einsum('bijckl,bijo->klco', seen, g)
-        return all(
-            np.array_equal(a, b.astype(found.dtype))
-            for a, b in zip(
-                all_of(*(a.astype(found.dtype) for a in (x, kernel, bias, g))),
-                (forward, np.maximum(rounded + bias, 0), gradient),
-                strict=True,
-            )
+    )
+    forward = np.einsum('bijckl,klco->bijo', seen, kernel)
+    rounded = forward.astype(found.dtype).astype(np.float32)
+    gradient = np.einsum('bijckl,bijo->klco', seen, g)
+    return all(
+        np.array_equal(a, b.astype(found.dtype))
+        for a, b in zip(
+            all_of(*(a.astype(found.dtype) for a in (x, kernel, bias, g))),
+            (forward, np.maximum(rounded + bias, 0), gradient),
+            strict=True,
         )
-
-    return right((1, 1)) and right((2, 3))
+    )
 
 
 def _multiplies() -> bool:
