@@ -10,8 +10,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxtweaks.nn import mask_native
-
 
 def is_off(strength: jax.Array | float) -> bool:
     """Whether a tweak's strength is a Python 0: known before compilation to do nothing.
@@ -42,7 +40,7 @@ def dropout(
         return x
     # In float32 even for bfloat16, whose 256 probabilities are too few, and whose 1/0.9 is 1.109.
     keep = _keep(x, rate)
-    kept = _bernoulli(key, keep, x.shape)
+    kept = jax.random.bernoulli(key, keep, x.shape)
     if form == 'inverted':
         # At rate 1 nothing is kept; 1/0 would still make a NaN in the gradient.
         scale = jnp.where(keep > 0, 1 / jnp.where(keep > 0, keep, 1), 0)
@@ -56,13 +54,6 @@ def dropout_at_test(x: jax.Array, rate: jax.Array | float, form: str = 'inverted
         return x
     keep = _keep(x, rate)
     return (x.astype(keep.dtype) * keep).astype(x.dtype)
-
-
-def _bernoulli(key: jax.Array, probability: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-    """`jax.random.bernoulli`, by a custom kernel where there are such."""
-    if mask_native.takes(key, probability):
-        return mask_native.bernoulli(key, probability, shape)
-    return jax.random.bernoulli(key, probability, shape)
 
 
 def _keep(x: jax.Array, rate: jax.Array | float) -> jax.Array:

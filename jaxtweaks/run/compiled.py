@@ -12,8 +12,8 @@ import numpy as np
 
 from jaxtweaks.base import limits, metrics, pinned
 from jaxtweaks.config import layers, trace
-from jaxtweaks.config.settings import Dropout, Setting
-from jaxtweaks.nn import conv, lowered, mask_native
+from jaxtweaks.config.settings import Setting
+from jaxtweaks.nn import conv, lowered
 from jaxtweaks.run import devices, executables, native
 from jaxtweaks.run.plan import Run
 from jaxtweaks.train import masks, precision
@@ -91,11 +91,6 @@ def _takes_native(static: Setting, plain_convolutions: bool = False) -> bool:
     return wanted and jax.default_backend() == 'cpu'
 
 
-def _drops(static: Setting) -> bool:
-    """Whether masks of dropout are drawn for it."""
-    return static.dropout != Dropout(static.dropout.form)
-
-
 def _is_convolutional(static: Setting) -> bool:
     return layers.made_of(static.model) == 'conv'
 
@@ -163,7 +158,6 @@ class GroupProgram:
         self._share = share
         on_cpu = jax.default_backend() == 'cpu'
         self._takes_over = on_cpu and self._sharing in ('map', 'threads')
-        self._draws = on_cpu and _drops(program.static) and not native.why_not('float32')
         self.left: set[str] = set()
         alone = devices.count() == 1
         # Of a group: by the cores, however many of them are ours, so that it is the same program.
@@ -354,9 +348,7 @@ class GroupProgram:
     def _lowered(self, jitted: Callable, args: tuple) -> tuple[jax.stages.Lowered, bool]:
         """The program, and whether convolutions of a plain network became custom kernels."""
         bits = self.program.static.train.precision
-        drawn = mask_native.drawing(self._draws)
-        lowering = conv.lowering(self._lowering, half=bits == 'bf16')
-        with drawn, lowering, precision.products(bits):
+        with conv.lowering(self._lowering, half=bits == 'bf16'), precision.products(bits):
             if not self._takes_over:
                 return jitted.lower(*args), False
             made, taken = lowered.lower(jitted, args, self._lowering == 'native')

@@ -23,14 +23,7 @@ import numpy as np
 from jaxtweaks.base import atomic, limits
 from jaxtweaks.base.errors import UserError
 from jaxtweaks.data import cache
-from jaxtweaks.nn import (
-    bf16_native,
-    bias_native,
-    conv_native,
-    mask_native,
-    norm_native,
-    pool_native,
-)
+from jaxtweaks.nn import bf16_native, bias_native, conv_native, norm_native, pool_native
 from jaxtweaks.run import compile_cache
 
 _FLAGS = ('-std=c++17', '-O3', '-fPIC')
@@ -278,7 +271,6 @@ def _pools() -> bool:
 def _register_float32(loaded: ctypes.CDLL) -> None:
     conv_native.FLOAT32.register(loaded)
     bias_native.register(loaded)
-    mask_native.register(loaded)
     norm_native.register(loaded)
     pool_native.register(loaded)
 
@@ -306,7 +298,6 @@ _LIBRARIES = {
         (
             conv_native.SOURCE,
             bias_native.SOURCE,
-            mask_native.SOURCE,
             norm_native.SOURCE,
             pool_native.SOURCE,
         ),
