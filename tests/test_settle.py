@@ -428,19 +428,6 @@ def test_exact_results_get_no_seeds(put, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ('text', 'seconds'), [('90s', 90), ('30m', 1800), ('1h30m', 5400), ('0.5h', 1800)]
-)
-def test_a_budget_is_a_time_with_its_unit(text, seconds):
-    assert settle.seconds_of(text) == seconds
-
-
-@pytest.mark.parametrize('text', ['30', 'm', '', '30 m', '30min', '0s', '-5m', '1d'])
-def test_no_other_budget(text):
-    with pytest.raises(UserError, match=r'budget: .* must be a time with its unit'):
-        settle.seconds_of(text)
-
-
-@pytest.mark.parametrize(
     ('how', 'message'),
     [
         ({'budget': '5m'}, "budget: '5m' has no effect because until_settled is not given"),

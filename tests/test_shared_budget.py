@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from jaxtweaks.base.errors import UserError
-from jaxtweaks.lab import collection, folder, next_look, shared_budget
+from jaxtweaks.lab import collection, folder, next_look, settle, shared_budget
 from jaxtweaks.lab.next_look import Prospect
 from jaxtweaks.run import manifest as manifest_lib
 from jaxtweaks.run.workdir import Workdir
@@ -250,3 +250,16 @@ def test_it_costs_and_settles_what_its_looks_say(both, tmp_path, monkeypatch):
                                                             (8, 12, 20, 32, 50)])  # fmt: skip
     assert next_look.step(small, next_look.Allowed(small.spent + 7 * each)).seeds == 8
     assert next_look.step(small, next_look.Allowed(small.spent + 5 * each)).seeds is None
+
+
+@pytest.mark.parametrize(
+    ('text', 'seconds'), [('90s', 90), ('30m', 1800), ('1h30m', 5400), ('0.5h', 1800)]
+)
+def test_a_budget_is_a_time_with_its_unit(text, seconds):
+    assert settle.seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize('text', ['30', 'm', '', '30 m', '30min', '0s', '-5m', '1d'])
+def test_no_other_budget(text):
+    with pytest.raises(UserError, match=r'budget: .* must be a time with its unit'):
+        settle.seconds_of(text)

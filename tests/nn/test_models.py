@@ -2,32 +2,27 @@
 
 import itertools
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import narrow
 import numpy as np
 import pytest
+from reference_networks import (
+    KEY,
+    SCHEMES,
+    Reference,
+    images,
+    random_variables,
+    setting,
+    tiny,
+)
 
-from jaxtweaks.config import parts, trace
-from jaxtweaks.config.settings import DISTRIBUTIONS, Dropout, Init, Model, Setting
-from jaxtweaks.nn import layers, models
+from jaxtweaks.config import trace
+from jaxtweaks.config.settings import DISTRIBUTIONS, Init, Model, Setting
+from jaxtweaks.nn import models
 from jaxtweaks.nn.conv import lowering
 from jaxtweaks.nn.network import LINEARITY
 from jaxtweaks.run import native
-
-SCHEMES = list(parts.of_slot('init'))
-INIT = Init(SCHEMES.index('he'), DISTRIBUTIONS.index('normal'))
-KEY = jax.random.key(0, impl='threefry2x32')
-ACTIVATIONS = {
-    'relu': lambda x: np.maximum(x, 0),
-    'tanh': np.tanh,
-    'sigmoid': lambda x: 1 / (1 + np.exp(-x)),
-}
-
-
-def setting(model, dropout=None):
-    return Setting(model=model, init=INIT, dropout=dropout or Dropout())
 
 
 def described(network, shape):
@@ -133,134 +128,6 @@ def test_identity_makes_a_linear_network():
     assert not np.allclose(f(x), f(0 * x))
 
 
-def convolved(x, kernel, bias, padding):
-    """With one kernel [h, w, in, out] for all places, or one for each place."""
-    *_, height, width, channels, features = kernel.shape
-    if padding == 'SAME':
-        x = np.pad(x, ((0, 0), (height // 2,) * 2, (width // 2,) * 2, (0, 0)))
-    out = np.zeros((len(x), x.shape[1] - height + 1, x.shape[2] - width + 1, features))
-    kernel = np.broadcast_to(kernel, (*out.shape[1:3], height, width, channels, features))
-    for i in range(out.shape[1]):
-        for j in range(out.shape[2]):
-            seen = x[:, i : i + height, j : j + width]
-            out[:, i, j] = np.tensordot(seen, kernel[i, j], 3)
-    return out + bias
-
-
-def pooled(x):
-    n, height, width, channels = x.shape
-    x = x[:, : height // 2 * 2, : width // 2 * 2]
-    return x.reshape(n, height // 2, 2, width // 2, 2, channels).max((2, 4))
-
-
-class Reference:
-    """The same network in NumPy float64, from the same variables.
-
-    Attributes:
-      before_dropout: what stands in front of each dropout layer, in order.
-      stats: mean and unbiased variance of the batch at each batch norm, in order.
-    """
-
-    def __init__(self, model, variables, train):
-        self.model, self.train = model, train
-        self.variables = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), variables)
-        self.norms, self.before_dropout, self.stats = 0, [], []
-
-    def norm(self, x):
-        name = f'BatchNorm_{self.norms}'
-        self.norms += 1
-        params, stats = self.variables['params'][name], self.variables['batch_stats'][name]
-        mean, variance = stats['mean'], stats['var']
-        if self.train:
-            axes = tuple(range(x.ndim - 1))
-            mean, variance = x.mean(axes), x.var(axes)
-            count = x.size // x.shape[-1]
-            self.stats.append((mean, variance * count / (count - 1)))
-        standard = (x - mean) / np.sqrt(variance + 1e-5)
-        return params['scale'] * standard + params['bias']
-
-    def finish(self, x):
-        place = self.model.norm_place if self.model.norm == 'batch' else ''
-        if place == 'before':
-            x = self.norm(x)
-        x = ACTIVATIONS[self.model.activation](x)
-        return self.norm(x) if place == 'after' else x
-
-    def dense(self, x, index):
-        params = self.variables['params'][f'Dense_{index}']
-        return x @ params['kernel'] + params['bias']
-
-    def conv(self, x, name, padding):
-        params = self.variables['params'][name]
-        return self.finish(convolved(x, params['kernel'], params['bias'], padding))
-
-    def features(self, x):
-        """What the dense layers are given."""
-        name = self.model.name
-        if name in ('cnn', 'local'):
-            for block in range(len(self.model.channels)):
-                for i, padding in enumerate(('SAME', 'VALID')):
-                    layer = 'Conv' if name == 'cnn' else 'Local'
-                    x = self.conv(x, f'{layer}_{2 * block + i}', padding)
-                x = pooled(x)
-                self.before_dropout.append(x)
-        if name == narrow.NAME:  # VGG-16
-            index = 0
-            for convolutions in (2, 2, 3, 3, 3):
-                for _ in range(convolutions):
-                    x = self.conv(x, f'Conv_{index}', 'SAME')
-                    index += 1
-                x = pooled(x)
-        if name == 'lenet5':
-            for index in range(2):
-                x = pooled(self.conv(x, f'Conv_{index}', 'VALID'))
-                self.before_dropout.append(x)
-        if name == 'convnet1d':
-            for index in range(3):
-                x = self.conv(x, f'Conv_{index}', 'VALID')
-                x = np.maximum(x[:, :-1], x[:, 1:])
-                self.before_dropout.append(x)
-        return x.reshape(len(x), -1)
-
-    def __call__(self, x):
-        x = np.asarray(x, np.float64)
-        if self.model.name == 'mlp':
-            x = x.reshape(len(x), -1)
-        if self.model.name == 'lenet5':  # LeCun's field of 32 × 32, the image in its middle
-            borders = [((32 - n) // 2, (33 - n) // 2) for n in x.shape[1:3]]
-            x = np.pad(x, ((0, 0), *borders, (0, 0)))
-        self.before_dropout.append(x)
-        x = self.features(x)
-        hidden = {'lenet5': 2, 'convnet1d': 1}.get(self.model.name, len(self.model.hidden))
-        for index in range(hidden):
-            x = self.dense(x, index)
-            x = x if self.model.name == 'convnet1d' else self.finish(x)
-            self.before_dropout.append(x)
-        return self.dense(x, hidden)
-
-
-def tiny(name, **more):
-    return Model(name, channels=(3, 4), hidden=(6, 5), **more)
-
-
-def random_variables(network, x):
-    """Every parameter and running average away from its start."""
-    variables = jax.eval_shape(lambda: network.init(KEY, x, train=False))
-    rng = np.random.default_rng(0)
-
-    def draw(path, leaf):
-        name = getattr(path[-1], 'key', '')
-        value = rng.normal(size=leaf.shape) * (0.4 if name == 'kernel' else 0.7)
-        return jnp.asarray(np.abs(value) + 0.3 if name == 'var' else value, jnp.float32)
-
-    return jax.tree_util.tree_map_with_path(draw, dict(variables))
-
-
-def images(name='mlp'):
-    size = {'convnet1d': (262, 1, 1), narrow.NAME: (32, 33, 2)}.get(name, (12, 13, 2))
-    return np.random.default_rng(1).normal(size=(5, *size)).astype(np.float32)
-
-
 CASES = [
     ('mlp', 'none', 'relu'),
     ('mlp', 'before', 'relu'),
@@ -345,135 +212,6 @@ def test_a_pool_before_bias_and_relu_has_the_same_bits(name, how):
     for found, wanted in zip(*map(jax.tree.leaves, (gradients, expected)), strict=True):
         found, wanted = np.asarray(found, np.float64), np.asarray(wanted, np.float64)
         np.testing.assert_allclose(found, wanted, rtol=0, atol=rounding * np.abs(wanted).max())
-
-
-# Dropout layers of the networks that are `tiny`, by the field that has their rate.
-PLACES = {
-    'mlp': {'input': [0], 'conv': [], 'hidden': [1, 2]},
-    'cnn': {'input': [0], 'conv': [1, 2], 'hidden': [3, 4]},
-    'lenet5': {'input': [0], 'conv': [1, 2], 'hidden': [3, 4]},
-    'convnet1d': {'input': [0], 'conv': [1, 2, 3], 'hidden': [4]},
-}
-
-
-@pytest.mark.parametrize(
-    ('name', 'form'),
-    [*((name, 'inverted') for name in PLACES), ('mlp', 'vanilla'), ('cnn', 'vanilla')],
-)
-def test_dropout_stands_where_the_setting_says(name, form):
-    """What a layer with a rate is given is dropped and scaled; the others pass it on."""
-    model, x = tiny(name, norm='batch', norm_place='after'), images(name)
-    variables = random_variables(models.build(setting(model), 3), x)
-    reference = Reference(model, variables, True)
-    expected = reference(x)
-
-    @jax.jit
-    def apply(rates):
-        passed = []
-
-        def record(call, args, kwargs, context):
-            found = call(*args, **kwargs)
-            if isinstance(context.module, layers.Dropout):
-                passed.append((args[0], found))
-            return found
-
-        network = models.build(setting(model, Dropout(form, **rates)), 3)
-        with nn.intercept_methods(record):
-            logits, _ = network.apply(
-                variables, x, train=True, rngs={'dropout': KEY}, mutable=['batch_stats']
-            )
-        return logits, passed
-
-    for field, places in PLACES[name].items():
-        logits, passed = apply(dict.fromkeys(PLACES[name], 0.0) | {field: 0.5})
-        assert len(passed) == len(reference.before_dropout) == 1 + max(PLACES[name]['hidden'])
-        for place, (given, found) in enumerate(map(np.asarray, pair) for pair in passed):
-            if not places or place <= places[0]:  # nothing is dropped before it
-                before = reference.before_dropout[place]
-                np.testing.assert_allclose(given.ravel(), before.ravel(), rtol=1e-3, atol=1e-4)
-            if place not in places:
-                assert np.array_equal(found, given)
-                continue
-            dropped, some = found == 0, given != 0
-            assert abs(np.mean(dropped[some]) - 0.5) < 4 * 0.5 / some.sum() ** 0.5
-            scale = 2 if form == 'inverted' else 1
-            np.testing.assert_allclose(found, np.where(dropped, 0, scale * given), rtol=1e-5)
-        if places:
-            assert float(np.max(np.abs(np.asarray(logits) - expected))) > 1e-2
-        else:
-            np.testing.assert_allclose(logits, expected, rtol=1e-3, atol=1e-4)
-
-
-def test_each_hidden_layer_may_have_a_rate_of_its_own():
-    """Rates by layer, as numbers or traced; where they agree it is as with one rate for all."""
-    model, x = Model('mlp', hidden=(64, 48)), images()
-    plain = models.build(setting(model), 3)
-    variables = random_variables(plain, x)
-
-    @jax.jit
-    def dropped(by_layer, hidden=0.0):
-        rates = Dropout(hidden=hidden, by_layer=by_layer)
-        _, found = models.build(setting(model, rates), 3).apply(
-            variables,
-            x,
-            train=True,
-            rngs={'dropout': KEY},
-            mutable=['intermediates'],
-            capture_intermediates=True,
-        )
-        kept = found['intermediates']
-        return [kept[f'Dropout_{i}']['__call__'][0] for i in (1, 2)]
-
-    without = dropped(())
-    for same in (dropped((0.3, 0.3)), dropped(jnp.float32([0.3, 0.3]))):
-        for got, expected in zip(same, dropped((), 0.3), strict=True):
-            np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
-    second = dropped(jnp.float32([0.0, 0.5]))
-    np.testing.assert_allclose(second[0], without[0], rtol=1e-5, atol=1e-5)
-    kept = np.asarray(second[1]) != 0
-    wanted = np.where(kept, 2 * np.asarray(without[1]), 0)
-    np.testing.assert_allclose(second[1], wanted, rtol=1e-5, atol=1e-5)
-    assert 0.3 < np.mean(kept[np.asarray(without[1]) > 0]) < 0.7
-    first = dropped((0.5, 0.0))
-    assert np.max(np.abs(np.asarray(first[0]) - np.asarray(without[0]))) > 1
-
-
-@pytest.mark.parametrize('form', ['inverted', 'vanilla'])
-def test_dropout_at_test_time(form):
-    """Nothing, or (vanilla) scaling by the keep probability."""
-    model, x = tiny('mlp'), images()
-    network = models.build(setting(model), 3)
-    variables = random_variables(network, x)
-    dropping = models.build(setting(model, Dropout(form, input=0.2, hidden=0.4)), 3)
-    logits = dropping.apply(variables, x, train=False)
-    h = np.asarray(x, np.float64).reshape(len(x), -1) * (0.8 if form == 'vanilla' else 1)
-    reference = Reference(model, variables, False)
-    for index in range(2):
-        h = np.maximum(reference.dense(h, index), 0) * (0.6 if form == 'vanilla' else 1)
-    np.testing.assert_allclose(logits, reference.dense(h, 2), rtol=1e-4, atol=1e-4)
-
-
-def test_layers_have_masks_of_their_own():
-    """Two hidden layers of one width, equal inputs: their masks differ; so do those of two keys."""
-    model = Model('mlp', hidden=(64, 64))
-    network = models.build(setting(model, Dropout(hidden=0.5)), 3)
-    x = np.ones((4, 4, 4, 1), np.float32)
-    shapes = jax.eval_shape(lambda: network.init(KEY, x, train=False))
-    ones = jax.tree.map(jnp.ones_like, shapes)
-
-    def masks(key):
-        _, found = network.apply(
-            ones, x, train=True, rngs={'dropout': key}, capture_intermediates=True
-        )
-        layers = found['intermediates']
-        return [np.asarray(layers[f'Dropout_{i}']['__call__'][0]) != 0 for i in (1, 2)]
-
-    first, second = masks(KEY)
-    other, _ = masks(jax.random.fold_in(KEY, 1))
-    assert 0.3 < np.mean(first == second) < 0.7
-    assert 0.3 < np.mean(first == other) < 0.7
-    assert not np.array_equal(first[0], first[1])
-    assert np.array_equal(first, masks(KEY)[0])
 
 
 def test_initial_values_of_a_local_network():
