@@ -65,7 +65,7 @@ def get_config(size=None):
         {
             'name': 'deviation',
             'kind': 'curves',
-            'title': 'Deviation of the means from what is derived, vanilla dropout',
+            'title': 'Means less what is derived, vanilla dropout',
             'metrics': ('deviation', 'deviation_all'),
             'hue': RATE,
             'where': {FORM: 'vanilla'},

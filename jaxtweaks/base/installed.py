@@ -25,7 +25,7 @@ def _folders() -> tuple[str, ...]:
 
 @functools.cache
 def is_file(name: str) -> bool:
-    """Whether a file of code is of an installed package, of Python or ours."""
+    """Whether a file of code is of an installed package, of Python or of this package."""
     if name.startswith('<'):  # typed in, or made as Python goes; <frozen …> is Python's
         return name.startswith('<frozen')
     path = Path(name).resolve()

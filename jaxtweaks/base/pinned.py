@@ -1,7 +1,7 @@
 """JAX's options as training needs them, whatever the user's environment, notebook or config says.
 
 A result follows from its config alone. So every option of JAX that enters random numbers, a trace
-or a compilation has a fixed value while something of ours is computed, and so has every debugging
+or a compilation has a fixed value while this package computes something, and so has every debugging
 option that would stop it. They are set for the thread at work only, and afterwards are what they
 were. What cannot be set in a running process is recorded, see `surroundings`.
 """

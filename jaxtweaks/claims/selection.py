@@ -51,7 +51,7 @@ def _compared(claim: Claim, sweep: Results) -> list[tuple[list[int], list[int]]]
     ours = claim_data.group(sweep, claim.where, claim.a)
     if claim.b:
         return [(ours, claim_data.group(sweep, claim.where, claim.b))]
-    # A document's number may have been chosen as ours was.
+    # A document's number may have been chosen as the measured one was.
     return [] if claim.kind == 'published' else [(ours, [])]
 
 

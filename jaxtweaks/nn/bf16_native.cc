@@ -664,7 +664,6 @@ namespace {
 
 using Images = ffi::Buffer<ffi::BF16, 4>;
 using ImagesResult = ffi::ResultBuffer<ffi::BF16, 4>;
-using Bias = ffi::Buffer<ffi::BF16, 1>;
 using Matrix = ffi::Buffer<ffi::BF16, 2>;
 using MatrixResult = ffi::ResultBuffer<ffi::BF16, 2>;
 
@@ -679,32 +678,23 @@ uint16_t* BitsOf(Array& array) {
 
 ffi::Error Absent() { return ffi::Error::Internal("this processor multiplies no bfloat16"); }
 
-ffi::Error ForwardOf(ffi::ThreadPool& pool, Images images, Images kernel, const uint16_t* bias,
-                     ImagesResult output, int64_t top, int64_t left, int64_t down, int64_t across) {
+ffi::Error ForwardHandler(ffi::ThreadPool pool, Images images, Images kernel,
+                          ffi::RemainingArgs more, ImagesResult output, int64_t top, int64_t left,
+                          int64_t down, int64_t across) {
 #if defined(JAXTWEAKS_DOTS)
   const Shape s = jaxtweaks::ShapeOf(images.dimensions(), kernel.dimensions(),
                                      output->dimensions(), top, left, down, across);
-  Forward(pool, s, Bits(images), Bits(kernel), bias, BitsOf(output));
+  Forward(pool, s, Bits(images), Bits(kernel), jaxtweaks::BiasOf<ffi::BF16, uint16_t>(more),
+          BitsOf(output));
   return ffi::Error::Success();
 #else
   return Absent();
 #endif
 }
 
-ffi::Error ForwardHandler(ffi::ThreadPool pool, Images images, Images kernel, ImagesResult output,
-                          int64_t top, int64_t left, int64_t down, int64_t across) {
-  return ForwardOf(pool, images, kernel, nullptr, output, top, left, down, across);
-}
-
-ffi::Error ForwardReluHandler(ffi::ThreadPool pool, Images images, Images kernel, Bias bias,
-                              ImagesResult output, int64_t top, int64_t left, int64_t down,
-                              int64_t across) {
-  return ForwardOf(pool, images, kernel, Bits(bias), output, top, left, down, across);
-}
-
 ffi::Error KernelGradientHandler(ffi::ThreadPool pool, Images images, Images gradients,
-                                 ImagesResult kernel, int64_t top, int64_t left, int64_t down,
-                                 int64_t across) {
+                                 ffi::RemainingArgs, ImagesResult kernel, int64_t top,
+                                 int64_t left, int64_t down, int64_t across) {
 #if defined(JAXTWEAKS_DOTS)
   const Shape s = jaxtweaks::ShapeOf(images.dimensions(), kernel->dimensions(),
                                      gradients.dimensions(), top, left, down, across);
@@ -729,22 +719,10 @@ ffi::Error DenseHandler(ffi::ThreadPool pool, Matrix a, Matrix b, MatrixResult o
 
 }  // namespace
 
-#define ARRAYS               \
-  ffi::Ffi::Bind()           \
-      .Ctx<ffi::ThreadPool>() \
-      .Arg<Images>()         \
-      .Arg<Images>()
-#define PLACES               \
-  .Ret<Images>()             \
-      .Attr<int64_t>("top")  \
-      .Attr<int64_t>("left") \
-      .Attr<int64_t>("down") \
-      .Attr<int64_t>("across")
-
-XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_conv_forward, ForwardHandler, ARRAYS PLACES);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_conv_forward_relu, ForwardReluHandler,
-                              ARRAYS.Arg<Bias>() PLACES);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_conv_kernel_gradient, KernelGradientHandler, ARRAYS PLACES);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_conv_forward, ForwardHandler,
+                              jaxtweaks::Convolution<Images>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_conv_kernel_gradient, KernelGradientHandler,
+                              jaxtweaks::Convolution<Images>());
 XLA_FFI_DEFINE_HANDLER_SYMBOL(bf16_dense, DenseHandler,
                               ffi::Ffi::Bind()
                                   .Ctx<ffi::ThreadPool>()

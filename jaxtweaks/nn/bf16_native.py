@@ -13,7 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from jaxtweaks.nn import conv_native
+from jaxtweaks.nn import conv_native, native_call
 
 SOURCE = Path(__file__).with_suffix('.cc')
 # What multiplies, by what the library says of itself.
@@ -34,7 +34,7 @@ def register(loaded: ctypes.CDLL) -> None:
     if not choose(tiles=os.environ.get('JAXTWEAKS_AMX') != '0'):
         raise OSError('the processor has neither AMX nor AVX512_BF16')
     conv_native.BFLOAT16.register(loaded)
-    conv_native.register(loaded, 'bf16_dense')
+    native_call.register(loaded, 'bf16_dense')
 
 
 def choose(tiles: bool) -> str:
@@ -90,5 +90,5 @@ def _product(
     """a b; either may be given as its transpose."""
     shape = a.shape[1 if a_transposed else 0], b.shape[0 if b_transposed else 1]
     result = jax.ShapeDtypeStruct(shape, jnp.bfloat16)
-    call = jax.ffi.ffi_call('jaxtweaks_bf16_dense', result, vmap_method='sequential')
-    return call(a, b, a_transposed=a_transposed, b_transposed=b_transposed)
+    transposed = {'a_transposed': a_transposed, 'b_transposed': b_transposed}
+    return native_call.call('dense', result, a, b, **transposed)

@@ -6,12 +6,7 @@ namespace ffi = xla::ffi;
 
 namespace {
 
-using jaxtweaks::Cut;
-using jaxtweaks::Each;
-using jaxtweaks::Fold;
-using jaxtweaks::ForEach;
-using jaxtweaks::Scratch;
-using jaxtweaks::ToFloat;
+using namespace jaxtweaks;
 
 inline bool IsPositive(float number) { return number > 0; }
 inline bool IsPositive(uint16_t number) {  // by the bits of a bfloat16

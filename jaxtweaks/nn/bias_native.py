@@ -10,21 +10,19 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from jaxtweaks.nn import conv_native
+from jaxtweaks.nn import native_call
 
 SOURCE = Path(__file__).with_suffix('.cc')
-_PREFIXES = {jnp.dtype(jnp.float32): '', jnp.dtype(jnp.bfloat16): 'bf16_'}
 
 
 def register(loaded: ctypes.CDLL) -> None:
     """Makes the kernels of a library known to XLA."""
-    for prefix in _PREFIXES.values():
-        conv_native.register(loaded, f'{prefix}relu_gradient')
+    native_call.register_of_either(loaded, 'relu_gradient')
 
 
 def takes(x: jax.Array) -> bool:
     """Whether there is a kernel for numbers of this type, and there are numbers."""
-    return jnp.dtype(x.dtype) in _PREFIXES and x.size > 0
+    return native_call.takes(x.dtype) and x.size > 0
 
 
 def relu_gradient(y: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -42,7 +40,5 @@ def relu_gradient(y: jax.Array, g: jax.Array) -> tuple[jax.Array, jax.Array]:
         jax.ShapeDtypeStruct(rows.shape, y.dtype),
         jax.ShapeDtypeStruct((features,), jnp.float32),
     )
-    target = f'jaxtweaks_{_PREFIXES[jnp.dtype(y.dtype)]}relu_gradient'
-    call = jax.ffi.ffi_call(target, results, vmap_method='sequential')
-    to_x, to_bias = call(rows, g.reshape(-1, features))
+    to_x, to_bias = native_call.call('relu_gradient', results, rows, g.reshape(-1, features))
     return to_x.reshape(y.shape), to_bias

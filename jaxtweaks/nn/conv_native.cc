@@ -386,11 +386,12 @@ void ByTile(int64_t n, Function of_tile) {
 }
 
 using Array = ffi::Buffer<ffi::F32, 4>;
-using Bias = ffi::Buffer<ffi::F32, 1>;
 using Result = ffi::ResultBuffer<ffi::F32, 4>;
 
-ffi::Error ForwardOf(ffi::ThreadPool& pool, Array images, Array kernel, const float* bias,
-                     Result output, int64_t top, int64_t left, int64_t down, int64_t across) {
+ffi::Error ForwardHandler(ffi::ThreadPool pool, Array images, Array kernel,
+                          ffi::RemainingArgs more, Result output, int64_t top, int64_t left,
+                          int64_t down, int64_t across) {
+  const float* bias = jaxtweaks::BiasOf<ffi::F32, float>(more);
   const Shape s = {jaxtweaks::ShapeOf(images.dimensions(), kernel.dimensions(),
                                       output->dimensions(), top, left, down, across)};
   ByFeatures<Form<kLanes, 1, 1>>(s.features, s.stretch() >= 2, [&](auto block) {
@@ -402,20 +403,9 @@ ffi::Error ForwardOf(ffi::ThreadPool& pool, Array images, Array kernel, const fl
   return ffi::Error::Success();
 }
 
-ffi::Error ForwardHandler(ffi::ThreadPool pool, Array images, Array kernel, Result output,
-                          int64_t top, int64_t left, int64_t down, int64_t across) {
-  return ForwardOf(pool, images, kernel, nullptr, output, top, left, down, across);
-}
-
-ffi::Error ForwardReluHandler(ffi::ThreadPool pool, Array images, Array kernel, Bias bias,
-                              Result output, int64_t top, int64_t left, int64_t down,
-                              int64_t across) {
-  return ForwardOf(pool, images, kernel, bias.typed_data(), output, top, left, down, across);
-}
-
 ffi::Error KernelGradientHandler(ffi::ThreadPool pool, Array images, Array gradients,
-                                 Result kernel, int64_t top, int64_t left, int64_t down,
-                                 int64_t across) {
+                                 ffi::RemainingArgs, Result kernel, int64_t top, int64_t left,
+                                 int64_t down, int64_t across) {
   const Shape s = {jaxtweaks::ShapeOf(images.dimensions(), kernel->dimensions(),
                                       gradients.dimensions(), top, left, down, across)};
   ByFeatures<Form<kLanes / 2, 1, 1>>(s.features, s.stretch() >= 2 * kLeast, [&](auto block) {
@@ -430,18 +420,6 @@ ffi::Error KernelGradientHandler(ffi::ThreadPool pool, Array images, Array gradi
 
 }  // namespace
 
-#define ARRAYS            \
-  ffi::Ffi::Bind()        \
-      .Ctx<ffi::ThreadPool>() \
-      .Arg<Array>()       \
-      .Arg<Array>()
-#define PLACES            \
-  .Ret<Array>()           \
-      .Attr<int64_t>("top")  \
-      .Attr<int64_t>("left") \
-      .Attr<int64_t>("down") \
-      .Attr<int64_t>("across")
-
-XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_forward, ForwardHandler, ARRAYS PLACES);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_forward_relu, ForwardReluHandler, ARRAYS.Arg<Bias>() PLACES);
-XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_kernel_gradient, KernelGradientHandler, ARRAYS PLACES);
+XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_forward, ForwardHandler, jaxtweaks::Convolution<Array>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(conv_kernel_gradient, KernelGradientHandler,
+                              jaxtweaks::Convolution<Array>());

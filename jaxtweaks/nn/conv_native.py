@@ -19,16 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from jaxtweaks.nn import native_call
 from jaxtweaks.nn.canonical import Kernels, Pads, Pair
 
 SOURCE = Path(__file__).with_suffix('.cc')
 HEADER = SOURCE.with_name('native.h')
-
-
-def register(loaded: ctypes.CDLL, name: str) -> None:
-    """Makes a function of a library known to XLA, as jaxtweaks_NAME."""
-    handler = jax.ffi.pycapsule(getattr(loaded, name))
-    jax.ffi.register_ffi_target(f'jaxtweaks_{name}', handler, platform='cpu')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +40,8 @@ class Convolutions:
 
     def register(self, loaded: ctypes.CDLL) -> None:
         """Makes those of a library known to XLA."""
-        for name in ('conv_forward', 'conv_forward_relu', 'conv_kernel_gradient'):
-            register(loaded, f'{self.prefix}{name}')
+        for name in ('conv_forward', 'conv_kernel_gradient'):
+            native_call.register(loaded, f'{self.prefix}{name}')
         _registered[self.dtype] = self
 
     @property
@@ -86,9 +81,8 @@ class Convolutions:
             )
         )
         shape = x.shape[0], rows, columns, kernel.shape[3]
-        if bias is None:
-            return self._call('conv_forward', shape, (x, kernel), pads, steps)
-        return self._call('conv_forward_relu', shape, (x, kernel, bias), pads, steps)
+        args = (x, kernel) if bias is None else (x, kernel, bias)
+        return self._call('conv_forward', shape, args, pads, steps)
 
     def kernel_gradient(
         self, x: jax.Array, g: jax.Array, *, window: Pair, pads: Pads, steps: Pair = (1, 1)

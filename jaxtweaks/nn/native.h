@@ -51,6 +51,29 @@ Shape ShapeOf(const Images& images, const Kernel& kernel, const Output& output, 
           output[2], output[3], top,       left,      down,      across};
 }
 
+// What convolutions are bound to: two arrays, a bias if there is one, the result, and where windows
+// lie.
+template <class Array>
+auto Convolution() {
+  return ffi::Ffi::Bind()
+      .Ctx<ffi::ThreadPool>()
+      .template Arg<Array>()
+      .template Arg<Array>()
+      .RemainingArgs()
+      .template Ret<Array>()
+      .template Attr<int64_t>("top")
+      .template Attr<int64_t>("left")
+      .template Attr<int64_t>("down")
+      .template Attr<int64_t>("across");
+}
+
+// The numbers of the bias among what follows two arrays; nullptr if there is none.
+template <ffi::DataType type, class Number>
+const Number* BiasOf(const ffi::RemainingArgs& more) {
+  if (more.empty()) return nullptr;
+  return static_cast<const Number*>(more.get<ffi::Buffer<type, 1>>(0)->untyped_data());
+}
+
 // Memory of this thread that is used again at the next call. It begins where a line of the cache
 // does: a register loaded across two lines takes twice as long.
 template <class Number>

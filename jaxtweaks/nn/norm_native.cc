@@ -11,12 +11,7 @@ namespace ffi = xla::ffi;
 
 namespace {
 
-using jaxtweaks::Cut;
-using jaxtweaks::Each;
-using jaxtweaks::Fold;
-using jaxtweaks::ForEach;
-using jaxtweaks::Scratch;
-using jaxtweaks::ToFloat;
+using namespace jaxtweaks;
 
 // Means and biased variances over rows.
 template <class Number>

@@ -11,22 +11,19 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from jaxtweaks.nn import conv_native
+from jaxtweaks.nn import native_call
 
 SOURCE = Path(__file__).with_suffix('.cc')
-_PREFIXES = {jnp.dtype(jnp.float32): '', jnp.dtype(jnp.bfloat16): 'bf16_'}
 
 
 def register(loaded: ctypes.CDLL) -> None:
     """Makes the kernels of a library known to XLA."""
-    for prefix in _PREFIXES.values():
-        for name in ('norm_moments', 'norm_gradients'):
-            conv_native.register(loaded, f'{prefix}{name}')
+    native_call.register_of_either(loaded, 'norm_moments', 'norm_gradients')
 
 
 def takes(x: jax.Array) -> bool:
     """Whether there are kernels for numbers of this type, and there are numbers."""
-    return jnp.dtype(x.dtype) in _PREFIXES and x.size > 0
+    return native_call.takes(x.dtype) and x.size > 0
 
 
 def moments(x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -60,6 +57,4 @@ def _rows(x: jax.Array) -> jax.Array:
 
 def _called(name: str, features: int, x: jax.Array, *others: jax.Array) -> tuple:
     result = jax.ShapeDtypeStruct((features,), jnp.float32)
-    target = f'jaxtweaks_{_PREFIXES[jnp.dtype(x.dtype)]}{name}'
-    call = jax.ffi.ffi_call(target, (result, result), vmap_method='sequential')
-    return tuple(call(x, *others))
+    return tuple(native_call.call(name, (result, result), x, *others))

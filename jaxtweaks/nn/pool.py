@@ -5,7 +5,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from jaxtweaks.nn import conv, pool_native
+from jaxtweaks.nn import conv, native_call, pool_native
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
@@ -51,7 +51,7 @@ def gradient(x: jax.Array, y: jax.Array, g: jax.Array, window: int) -> jax.Array
 
 def _is_native(x: jax.Array) -> bool:
     """Whether custom kernels pool what is traced here."""
-    return conv.is_native() and pool_native.takes(x.dtype)
+    return conv.is_native() and native_call.takes(x.dtype)
 
 
 def _corners(x: jax.Array, window: int) -> list[jax.Array]:

@@ -6,28 +6,18 @@ pools again for each of them.
 
 import ctypes
 from pathlib import Path
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from jaxtweaks.nn import conv_native
+from jaxtweaks.nn import native_call
 
 SOURCE = Path(__file__).with_suffix('.cc')
-_PREFIXES = {jnp.dtype(jnp.float32): '', jnp.dtype(jnp.bfloat16): 'bf16_'}
 
 
 def register(loaded: ctypes.CDLL) -> None:
     """Makes the kernels of a library known to XLA."""
-    for prefix in _PREFIXES.values():
-        for name in ('max_pool', 'max_pool_gradient'):
-            conv_native.register(loaded, f'{prefix}{name}')
-
-
-def takes(dtype: Any) -> bool:
-    """Whether there are kernels for numbers of this type."""
-    return jnp.dtype(dtype) in _PREFIXES
+    native_call.register_of_either(loaded, 'max_pool', 'max_pool_gradient')
 
 
 def max_pool(x: jax.Array, window: int) -> jax.Array:
@@ -42,7 +32,5 @@ def gradient(x: jax.Array, y: jax.Array, g: jax.Array, window: int) -> jax.Array
 
 
 def _called(name: str, shape: tuple[int, ...], window: int, *args: jax.Array) -> jax.Array:
-    target = f'jaxtweaks_{_PREFIXES[jnp.dtype(args[0].dtype)]}{name}'
     result = jax.ShapeDtypeStruct(shape, args[0].dtype)
-    call = jax.ffi.ffi_call(target, result, vmap_method='sequential')
-    return call(*args, window=np.int64(window))
+    return native_call.call(name, result, *args, window=np.int64(window))

@@ -38,8 +38,8 @@ def _compare(
     # Where no mask dropped anything there is no standard error to speak of.
     some = variance > 0
     standard = (mean - factor * z)[some] / np.sqrt(variance[some] / count)
-    deviation = float(np.sqrt((standard**2).mean())) if some.any() else math.nan
-    return float((mean * z).sum() / (z * z).sum()), factor, deviation
+    standard_errors = float(np.sqrt((standard**2).mean())) if some.any() else math.nan
+    return float((mean * z).sum() / (z * z).sum()), factor, standard_errors
 
 
 @jax.jit
@@ -93,15 +93,15 @@ def check(setting: Setting) -> None:
     curves={
         'factor': 'E[z̃] / z (dropout in front of the layer)',
         'expected': 'derived for dropout in front of the layer',
-        'deviation': 'deviation of E[z̃] in standard errors (dropout in front of the layer)',
+        'deviation': 'E[z̃] off its value in standard errors (dropout in front of the layer)',
         'factor_all': 'E[z̃] / z (dropout in front of every layer)',
         'expected_all': 'derived for dropout in front of every layer',
-        'deviation_all': 'deviation of E[z̃] in standard errors (dropout in front of every layer)',
+        'deviation_all': 'E[z̃] off its value in standard errors (dropout in front of every layer)',
     },
     finals={
         'mean_factor': 'E[z̃] / z (mean over layers)',
         'expected_factor': 'E[z̃] / z, derived',
-        'largest_deviation': 'largest deviation of a layer, in standard errors',
+        'largest_deviation': 'largest difference of a layer, in standard errors',
         'largest_deviation_all': 'the same with dropout in front of every layer',
     },
     reads=('model.hidden', 'model.activation', 'init', 'dropout.hidden', 'dropout.form'),

@@ -77,10 +77,10 @@ def test_a_factor_that_is_wrong_is_many_standard_errors_off():
     z = random.normal(size=(20, 30))
     draws = 0.7 * z + random.normal(size=(400, 20, 30))
     sums = np.stack([draws.sum(0), (draws**2).sum(0)])
-    ratio, expected, deviation = dropout_linear._compare(z, sums, 400, 0.7)
+    ratio, expected, standard_errors = dropout_linear._compare(z, sums, 400, 0.7)
     assert ratio == pytest.approx(0.7, abs=0.01)
     assert expected == 0.7
-    assert deviation == pytest.approx(1, abs=0.1)
+    assert standard_errors == pytest.approx(1, abs=0.1)
     # 0.1 z in standard errors of 1/20 is 2 z: with the noise √(1 + 4).
     assert dropout_linear._compare(z, sums, 400, 0.8)[2] == pytest.approx(5**0.5, rel=0.1)
 
